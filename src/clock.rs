@@ -1,0 +1,60 @@
+//! The clocks. The only file that reads them; everything else is handed a `Now`, a `Timestamp` or a `Tick`.
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::model::Timestamp;
+
+/// Monotonic time since this process first asked for it. For deadlines and intervals; never goes back.
+pub type Tick = Duration;
+
+/// Both clocks, read together once per read of a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// What the machine believes the time to be; may jump.
+    pub wall: Timestamp,
+    /// How long this process has run.
+    pub tick: Tick,
+}
+
+/// Reads both clocks.
+pub fn now() -> Now {
+    Now { wall: wall(), tick: tick() }
+}
+
+/// Reads the clock that may jump. A machine that believes it is before 1970 reports 1970.
+pub fn wall() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(since_1970.as_secs(), since_1970.subsec_nanos())
+}
+
+/// Reads the clock that does not jump.
+pub fn tick() -> Tick {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
+/// `2026-11-21T04:09:12.123456Z`, for the log.
+pub fn utc_text(at: Timestamp) -> String {
+    let since_1970 = at.as_nanoseconds();
+    let seconds = i64::try_from(since_1970 / 1_000_000_000).unwrap_or(i64::MAX);
+    let nanoseconds = (since_1970 % 1_000_000_000) as u32;
+    DateTime::<Utc>::from_timestamp(seconds, nanoseconds)
+        .unwrap_or_default()
+        .to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utc_text_is_rfc_3339_to_the_microsecond() {
+        let at = Timestamp::parse(b"1479413884.392014450").unwrap();
+        assert_eq!(utc_text(at), "2016-11-17T20:18:04.392014Z");
+    }
+}

@@ -1,0 +1,16 @@
+//! The nouns: what a client says and what a node remembers of it.
+//! Everything here is a plain value: no sockets, no locks, no clock.
+
+mod client_id;
+mod coordinates;
+mod location;
+mod node_id;
+mod skew;
+mod timestamp;
+
+pub use client_id::ClientId;
+pub use coordinates::{Coordinates, is_position};
+pub use location::Location;
+pub use node_id::NodeId;
+pub use skew::Skew;
+pub use timestamp::Timestamp;
