@@ -1,6 +1,14 @@
-//! The lines: requests, replies, peers' lines, and how bytes become lines. Pure: no sockets, no clock, no locks.
+//! The lines: how bytes become lines, what a line says, and what is said back (PROTOCOL.md).
+//! Pure: no sockets, no clock, no locks. Parsing borrows from the line and allocates nothing.
 
-/// Space, tab, CR, LF, FF, VT: what separates fields.
-pub const fn is_white_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c)
-}
+mod fields;
+mod lines;
+mod peer;
+mod request;
+
+pub use fields::{Fields, is_white_space};
+pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, READ_BYTES_MAX};
+pub use peer::{
+    Hello, PEER_LINE_BYTES_MAX, PeerLine, REFUSED, is_hello, write_flooded, write_idle, write_refusal,
+};
+pub use request::{Invalid, QueryLimits, Report, Request, Whatsat};

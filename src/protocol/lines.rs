@@ -1,0 +1,306 @@
+//! How a stream of bytes becomes lines, with bounded memory: a line that is too long is skipped, not stored.
+
+/// The most bytes one read takes.
+pub const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// How much of a line that is too long is kept, for its reply.
+pub const HEAD_BYTES: usize = 64;
+
+/// What a buffer begins with, and shrinks to on a quiet connection.
+const SPACE_BYTES_MIN: usize = 1024;
+
+/// How a line ended, and so how its reply ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// `\n`, or the end of the input.
+    Lf,
+    /// `\r\n`
+    CrLf,
+}
+
+impl Ending {
+    /// The bytes of it.
+    pub fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+        }
+    }
+}
+
+/// One line, without its terminator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line<'a> {
+    /// A line within the limit.
+    Whole(&'a [u8], Ending),
+    /// The first bytes, at most [`HEAD_BYTES`], of a line beyond the limit. The rest is gone.
+    TooLong(&'a [u8], Ending),
+}
+
+/// Collects bytes and gives lines. Holds at most one read and one line within the limit.
+#[derive(Debug)]
+pub struct LineBuffer {
+    bytes: Vec<u8>,
+    /// What of `bytes` has been given out as lines already.
+    start: usize,
+    /// What of `bytes` has been filled.
+    end: usize,
+    /// Up to where there is known to be no newline.
+    scanned: usize,
+    /// How much room the next read gets.
+    space: usize,
+    limit: usize,
+    skipping: Option<Skipped>,
+    head: [u8; HEAD_BYTES],
+}
+
+/// A line beyond the limit whose end has not come yet.
+#[derive(Clone, Copy, Debug)]
+struct Skipped {
+    last_is_cr: bool,
+}
+
+impl LineBuffer {
+    /// For lines of at most `limit` bytes, terminators not counted. `limit` is at least [`HEAD_BYTES`].
+    pub fn new(limit: usize) -> Self {
+        assert!(limit >= HEAD_BYTES);
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            end: 0,
+            scanned: 0,
+            space: SPACE_BYTES_MIN,
+            limit,
+            skipping: None,
+            head: [0; HEAD_BYTES],
+        }
+    }
+
+    /// Replaces the limit, for what has not been given out yet.
+    pub fn set_limit(&mut self, limit: usize) {
+        assert!(limit >= HEAD_BYTES);
+        self.limit = limit;
+    }
+
+    /// Where the next read may write; never empty.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.scanned -= self.start;
+            self.start = 0;
+        }
+        if self.bytes.len() < self.end + self.space {
+            self.bytes.resize(self.end + self.space, 0);
+        }
+        &mut self.bytes[self.end..][..self.space]
+    }
+
+    /// Says that `count` bytes were written to the front of [`LineBuffer::space`]. A read that used all the room doubles it.
+    pub fn filled(&mut self, count: usize) {
+        self.end += count;
+        if count == self.space {
+            self.space = (self.space * 2).min(READ_BYTES_MAX);
+        }
+    }
+
+    /// The next complete line, if there is one.
+    pub fn next_line(&mut self) -> Option<Line<'_>> {
+        let found = memchr::memchr(b'\n', &self.bytes[self.scanned..self.end]);
+        let Some(newline) = found.map(|at| self.scanned + at) else {
+            self.scanned = self.end;
+            self.skip_if_too_long();
+            return None;
+        };
+        let start = std::mem::replace(&mut self.start, newline + 1);
+        self.scanned = self.start;
+        if let Some(skipped) = self.skipping.take() {
+            let is_cr = if newline > start { self.bytes[newline - 1] == b'\r' } else { skipped.last_is_cr };
+            return Some(Line::TooLong(&self.head, if is_cr { Ending::CrLf } else { Ending::Lf }));
+        }
+        let text = &self.bytes[start..newline];
+        let (text, ending) = match text.strip_suffix(b"\r") {
+            Some(text) => (text, Ending::CrLf),
+            None => (text, Ending::Lf),
+        };
+        Some(if text.len() > self.limit {
+            Line::TooLong(&text[..HEAD_BYTES], ending)
+        } else {
+            Line::Whole(text, ending)
+        })
+    }
+
+    /// At the end of the input, and after all complete lines: the line that has no terminator, if there is one.
+    pub fn last_line(&mut self) -> Option<Line<'_>> {
+        let text = &self.bytes[self.start..self.end];
+        self.start = self.end;
+        self.scanned = self.end;
+        if self.skipping.take().is_some() {
+            return Some(Line::TooLong(&self.head, Ending::Lf));
+        }
+        if text.len() > self.limit {
+            return Some(Line::TooLong(&text[..HEAD_BYTES], Ending::Lf));
+        }
+        (!text.is_empty()).then_some(Line::Whole(text, Ending::Lf))
+    }
+
+    /// Whether a line has begun and not ended.
+    pub fn is_mid_line(&self) -> bool {
+        self.start < self.end || self.skipping.is_some()
+    }
+
+    /// Whether the buffer holds more memory than a quiet connection needs.
+    pub fn is_grown(&self) -> bool {
+        self.bytes.capacity() > SPACE_BYTES_MIN
+    }
+
+    /// Gives memory back, keeping what has not been given out yet.
+    pub fn shrink(&mut self) {
+        self.space = SPACE_BYTES_MIN;
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.scanned -= self.start;
+        self.start = 0;
+        self.bytes.truncate(self.end);
+        self.bytes.shrink_to_fit();
+    }
+
+    /// Drops what is stored of a line that can no longer be within the limit, but for its head.
+    fn skip_if_too_long(&mut self) {
+        let text = &self.bytes[self.start..self.end];
+        let Some(&last) = text.last() else { return };
+        let last_is_cr = last == b'\r';
+        // A CR at the end may belong to the terminator.
+        let is_too_long = text.len() - usize::from(last_is_cr) > self.limit;
+        if self.skipping.is_none() {
+            if !is_too_long {
+                return;
+            }
+            self.head.copy_from_slice(&text[..HEAD_BYTES]);
+        }
+        self.skipping = Some(Skipped { last_is_cr });
+        self.start = self.end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Lines as owned values, so that they can be kept while reading goes on.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    enum Owned {
+        Whole(Vec<u8>, Ending),
+        TooLong(Vec<u8>, Ending),
+    }
+
+    fn owned(line: Line<'_>) -> Owned {
+        match line {
+            Line::Whole(text, ending) => Owned::Whole(text.to_vec(), ending),
+            Line::TooLong(head, ending) => Owned::TooLong(head.to_vec(), ending),
+        }
+    }
+
+    /// Feeds `input` in pieces of the lengths `pieces` cycles through.
+    fn lines_of(input: &[u8], limit: usize, pieces: &[usize]) -> Vec<Owned> {
+        let mut buffer = LineBuffer::new(limit);
+        let mut lines = Vec::new();
+        let mut rest = input;
+        for &piece in pieces.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let space = buffer.space();
+            let count = piece.min(space.len()).min(rest.len());
+            space[..count].copy_from_slice(&rest[..count]);
+            buffer.filled(count);
+            rest = &rest[count..];
+            while let Some(line) = buffer.next_line() {
+                lines.push(owned(line));
+            }
+            assert!(buffer.bytes.len() <= READ_BYTES_MAX + limit + 1, "memory is bounded");
+        }
+        lines.extend(buffer.last_line().map(owned));
+        assert!(!buffer.is_mid_line());
+        lines
+    }
+
+    /// The rulings, stated over the whole input at once.
+    fn expected(input: &[u8], limit: usize) -> Vec<Owned> {
+        let mut pieces: Vec<&[u8]> = input.split_inclusive(|&byte| byte == b'\n').collect();
+        pieces.retain(|piece| !piece.is_empty());
+        pieces
+            .into_iter()
+            .map(|piece| {
+                let (text, ending) = match (piece.strip_suffix(b"\r\n"), piece.strip_suffix(b"\n")) {
+                    (Some(text), _) => (text, Ending::CrLf),
+                    (None, Some(text)) => (text, Ending::Lf),
+                    (None, None) => (piece, Ending::Lf),
+                };
+                if text.len() > limit {
+                    Owned::TooLong(text[..HEAD_BYTES].to_vec(), ending)
+                } else {
+                    Owned::Whole(text.to_vec(), ending)
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn limit_holds_at_its_edge_with_either_terminator() {
+        for (length, terminator) in
+            [(64, "\n"), (65, "\n"), (64, "\r\n"), (65, "\r\n"), (64, ""), (65, ""), (66, "\r\n")]
+        {
+            let mut input = vec![b'x'; length];
+            input.extend_from_slice(terminator.as_bytes());
+            for piece in [1, 64, 65, 66, 1000] {
+                assert_eq!(
+                    lines_of(&input, 64, &[piece]),
+                    expected(&input, 64),
+                    "{length} {terminator:?} by {piece}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn room_grows_with_full_reads_and_is_given_back() {
+        let mut buffer = LineBuffer::new(64);
+        for _ in 0..20 {
+            let room = buffer.space().len();
+            buffer.space().fill(b'\n');
+            buffer.filled(room);
+            while buffer.next_line().is_some() {}
+        }
+        assert_eq!(buffer.space().len(), READ_BYTES_MAX);
+        buffer.space()[..3].copy_from_slice(b"abc");
+        buffer.filled(3);
+        assert!(buffer.is_grown());
+        buffer.shrink();
+        assert!(!buffer.is_grown());
+        assert_eq!(buffer.last_line(), Some(Line::Whole(b"abc", Ending::Lf)));
+    }
+
+    proptest! {
+        #[test]
+        fn lines_do_not_depend_on_how_the_bytes_arrive(
+            input in prop::collection::vec(
+                prop_oneof![
+                    Just(b"\n".to_vec()),
+                    Just(b"\r\n".to_vec()),
+                    Just(b"\r".to_vec()),
+                    prop::collection::vec(any::<u8>(), 0..20),
+                    (60_usize..70).prop_map(|length| vec![b'a'; length]),
+                    Just(vec![b'b'; 3000]),
+                ],
+                0..20,
+            ),
+            pieces in prop::collection::vec(1_usize..200, 1..8),
+        ) {
+            let input = input.concat();
+            prop_assert_eq!(lines_of(&input, 64, &pieces), expected(&input, 64));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What nodes say to each other: the handshake, flooded locations, and the line of an idle second.
+//! The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
+
+use super::Fields;
+use crate::model::{Location, NodeId};
+
+/// The longest line on a peer's connection, its terminator not counted. Twice a client's, so that whatever a client may
+/// report fits with the names and the skew added.
+pub const PEER_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// The version this code speaks.
+const VERSION: u64 = 1;
+
+/// What a refusal begins with; the rest of the line says why, and what to do.
+pub const REFUSED: &[u8] = b"REFUSED ";
+
+/// The first line of a peer's connection, and the same line the other way as its answer:
+/// `HELLO 1 herd from to incarnation check`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hello<'a> {
+    /// The protocol's version, 1.
+    pub version: u64,
+    /// The name of the sender's herd.
+    pub herd: &'a [u8],
+    /// The sender's id.
+    pub from: &'a [u8],
+    /// The id of the node the sender believes it talks with.
+    pub to: &'a [u8],
+    /// A random number of the sender's start.
+    pub incarnation: u64,
+    /// Equal when both place clients alike in their stores.
+    pub check: u64,
+}
+
+/// Whether a connection's first line is a peer's, of whatever version: `HELLO` and a number.
+pub fn is_hello(line: &[u8]) -> bool {
+    let mut fields = Fields::of(line);
+    fields.next() == Some(b"HELLO") && fields.next().and_then(version).is_some()
+}
+
+fn version(field: &[u8]) -> Option<u64> {
+    let is_short_number = field.len() <= 9 && field.iter().all(u8::is_ascii_digit);
+    is_short_number.then(|| field.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+impl<'a> Hello<'a> {
+    /// This version's line about its own values.
+    pub fn new(herd: &'a str, from: &'a NodeId, to: &'a NodeId, incarnation: u64, check: u64) -> Self {
+        let (from, to) = (from.as_bytes(), to.as_bytes());
+        Self { version: VERSION, herd: herd.as_bytes(), from, to, incarnation, check }
+    }
+
+    /// Reads the line. An `Err` is the sentence to refuse it with.
+    pub fn parse(line: &'a [u8]) -> Result<Self, String> {
+        let mut fields = Fields::of(line);
+        let (Some(b"HELLO"), Some(version)) = (fields.next(), fields.next().and_then(version)) else {
+            return Err("this is no HELLO line; is the other end a node of a herd?".into());
+        };
+        if version != VERSION {
+            return Err(format!(
+                "version {version} is not spoken here, only {VERSION}; run the same release on all nodes"
+            ));
+        }
+        let Some([herd, from, to, incarnation, check]) = fields.exactly() else {
+            return Err(
+                "the HELLO line does not have its seven fields; run the same release on all nodes".into()
+            );
+        };
+        let (Some(incarnation), Some(check)) = (hex(incarnation), hex(check)) else {
+            return Err("the HELLO line's incarnation and check are not 16 hexadecimal digits each".into());
+        };
+        Ok(Self { version, herd, from, to, incarnation, check })
+    }
+
+    /// Appends the line, with its terminator.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HELLO ");
+        out.extend_from_slice(self.version.to_string().as_bytes());
+        for field in [self.herd, self.from, self.to] {
+            out.push(b' ');
+            out.extend_from_slice(field);
+        }
+        out.extend_from_slice(format!(" {:016x} {:016x}\n", self.incarnation, self.check).as_bytes());
+    }
+}
+
+/// Exactly 16 lower-case hexadecimal digits.
+fn hex(field: &[u8]) -> Option<u64> {
+    let is_hex = field.len() == 16 && field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hex.then(|| u64::from_str_radix(std::str::from_utf8(field).ok()?, 16).ok())?
+}
+
+/// Appends the line that refuses a handshake, with its terminator.
+pub fn write_refusal(why: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(REFUSED);
+    out.extend_from_slice(why.as_bytes());
+    out.push(b'\n');
+}
+
+/// A line on a peer's connection after the handshake, understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerLine<'a> {
+    /// A flooded location.
+    At(Location<'a>),
+    /// Nothing happened for a second.
+    Idle,
+}
+
+impl<'a> PeerLine<'a> {
+    /// Reads a line, given without its terminator; `None` for a bad one.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields::of(line);
+        match fields.next()? {
+            b"AT" => {
+                let [server, skew, client, position, timestamp, sender] = fields.exactly()?;
+                let location = Location::of_fields([server, skew, client, position, timestamp])?;
+                NodeId::is_valid(sender).then_some(Self::At(location))
+            }
+            b"IDLE" => fields.next().is_none().then_some(Self::Idle),
+            _ => None,
+        }
+    }
+}
+
+/// Appends a location as it is flooded: the AT line with the sender's id appended.
+pub fn write_flooded(location: &Location<'_>, sender: &NodeId, out: &mut Vec<u8>) {
+    location.write_at(out);
+    out.push(b' ');
+    out.extend_from_slice(sender.as_bytes());
+    out.push(b'\n');
+}
+
+/// Appends the line of an idle second.
+pub fn write_idle(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"IDLE\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hello_comes_back_as_it_was_written() {
+        let (alford, welsh) = (NodeId::new("Alford").unwrap(), NodeId::new("Welsh").unwrap());
+        let hello = Hello::new("fall-2016", &alford, &welsh, 0xfeed, u64::MAX);
+        let mut line = Vec::new();
+        hello.write(&mut line);
+        assert_eq!(line, b"HELLO 1 fall-2016 Alford Welsh 000000000000feed ffffffffffffffff\n");
+        assert!(is_hello(&line));
+        assert_eq!(Hello::parse(&line), Ok(hello));
+    }
+
+    #[test]
+    fn another_version_is_a_handshake_that_is_refused_with_the_cure() {
+        assert!(is_hello(b"HELLO 2 whatever"));
+        let why = Hello::parse(b"HELLO 2 whatever").unwrap_err();
+        assert_eq!(why, "version 2 is not spoken here, only 1; run the same release on all nodes");
+        for line in ["HELLO 1 a b c", "HELLO 1 a b c d e", "HELLO 1 a b c 0000000000000000 00000000000000zz"]
+        {
+            assert!(Hello::parse(line.as_bytes()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_clients_hello_is_no_handshake() {
+        for line in ["HELLO", "HELLO there", "hello 1", "HELLO 1x", "HELLO -1", "HELLO1"] {
+            assert!(!is_hello(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn flooded_locations_come_back_as_they_were_written() {
+        let line =
+            b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450 Bolden";
+        let Some(PeerLine::At(location)) = PeerLine::parse(line) else { panic!() };
+        let mut out = Vec::new();
+        write_flooded(&location, &NodeId::new("Bolden").unwrap(), &mut out);
+        assert_eq!(out.strip_suffix(b"\n"), Some(&line[..]));
+        assert_eq!(PeerLine::parse(b"IDLE"), Some(PeerLine::Idle));
+    }
+
+    #[test]
+    fn bad_peer_lines_are_not_understood() {
+        for line in [
+            "",
+            "IDLE 1",
+            "IAMAT a +1+1 1",
+            "AT Alford +0.000000001 a +1+1 1",
+            "AT Alford +0.000000001 a +1+1 1 Welsh more",
+            "AT Alford +0.1 a +1+1 1 Welsh",
+            "AT Alf\u{f6}rd +0.000000001 a +1+1 1 Welsh",
+            "AT Alford +0.000000001 a +91+1 1 Welsh",
+            "AT Alford +0.000000001 a +1+1 nan Welsh",
+            "AT Alford 0.000000001 a +1+1 1 Welsh",
+            "HELLO 1 a b c 0000000000000000 0000000000000000",
+        ] {
+            assert_eq!(PeerLine::parse(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = PeerLine::parse(&line);
+            let _ = Hello::parse(&line);
+        }
+    }
+}
