@@ -6,4 +6,6 @@ pub mod clock;
 pub mod model;
 pub mod protocol;
 
+pub mod store;
+
 pub mod places;

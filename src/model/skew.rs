@@ -48,7 +48,7 @@ impl Skew {
 
     /// Whether `text` is what [`Skew::write`] could have written, up to 13 digits of seconds.
     pub fn is_skew(text: &[u8]) -> bool {
-        let Some(((b'+' | b'-'), number)) = text.split_first() else { return false };
+        let Some((b'+' | b'-', number)) = text.split_first() else { return false };
         let Some(point) = number.len().checked_sub(10) else { return false };
         let (seconds, fraction) = number.split_at(point);
         let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);

@@ -1,0 +1,151 @@
+//! Memory for records: pages that are filled from the front, so that a record costs no allocation of its own.
+//!
+//! A record that outgrows its room is written anew at the end and its old place is dead. Pages that are all dead are
+//! freed; when much of the memory is dead, the caller moves what lives out of the emptiest page.
+
+use super::record::{self, UNIT};
+
+/// A page's length, once a shard is large. With [`UNIT`] it fixes the 13 bits of an address's offset.
+const PAGE_BYTES_MAX: usize = 64 * 1024;
+const PAGE_BYTES_MIN: usize = 1024;
+const OFFSET_BITS: u32 = (PAGE_BYTES_MAX / UNIT).trailing_zeros();
+
+/// Where a record begins: the page's number, and its offset in units of 8 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Address(u32);
+
+impl Address {
+    fn new(page: usize, offset: usize) -> Self {
+        let page = u32::try_from(page).ok().filter(|page| page >> (32 - OFFSET_BITS) == 0);
+        let page = page.expect("a shard's 2^19 pages hold 32 GiB, more than its share of any machine");
+        Self(page << OFFSET_BITS | (offset / UNIT) as u32)
+    }
+
+    fn page(self) -> usize {
+        (self.0 >> OFFSET_BITS) as usize
+    }
+
+    fn offset(self) -> usize {
+        (self.0 & ((1 << OFFSET_BITS) - 1)) as usize * UNIT
+    }
+}
+
+/// A shard's pages.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    pages: Vec<Page>,
+    /// Numbers of pages that hold no memory.
+    vacant: Vec<usize>,
+    /// The page that is being filled; may be full, or not there yet.
+    current: usize,
+    /// Bytes of all pages, and those of them that are records in use.
+    allocated: usize,
+    live: usize,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    bytes: Box<[u8]>,
+    used: usize,
+    live: usize,
+}
+
+impl Pages {
+    /// Room for a record of `length` bytes, a multiple of [`UNIT`]. Its bytes are the caller's to write.
+    pub(super) fn allocate(&mut self, length: usize) -> Address {
+        let fits = self.pages.get(self.current).is_some_and(|page| page.bytes.len() - page.used >= length);
+        let number = if fits { self.current } else { self.add_page(length) };
+        let page = &mut self.pages[number];
+        let address = Address::new(number, page.used);
+        page.used += length;
+        page.live += length;
+        self.live += length;
+        address
+    }
+
+    /// The record there, and what follows it on its page.
+    pub(super) fn get(&self, address: Address) -> &[u8] {
+        &self.pages[address.page()].bytes[address.offset()..]
+    }
+
+    /// The `length` bytes there.
+    pub(super) fn get_mut(&mut self, address: Address, length: usize) -> &mut [u8] {
+        &mut self.pages[address.page()].bytes[address.offset()..][..length]
+    }
+
+    /// Gives the record's room up.
+    pub(super) fn free(&mut self, address: Address) {
+        let page = &mut self.pages[address.page()];
+        let record = &mut page.bytes[address.offset()..];
+        let room = record::room(record);
+        record::bury(record);
+        page.live -= room;
+        self.live -= room;
+        if page.live == 0 {
+            self.allocated -= page.bytes.len();
+            *page = Page::default();
+            self.vacant.push(address.page());
+        }
+    }
+
+    /// When more than half of the memory is dead or unused: the page with the most of it, but not the one being filled.
+    pub(super) fn sparsest(&self) -> Option<usize> {
+        if self.allocated <= 2 * self.live + PAGE_BYTES_MAX {
+            return None;
+        }
+        let candidates =
+            self.pages.iter().enumerate().filter(|&(number, page)| number != self.current && page.live > 0);
+        candidates.max_by_key(|(_, page)| page.bytes.len() - page.live).map(|(number, _)| number)
+    }
+
+    /// The addresses of the page's live records.
+    pub(super) fn live_on(&self, page: usize) -> Vec<Address> {
+        let Page { bytes, used, .. } = &self.pages[page];
+        let mut live = Vec::new();
+        let mut offset = 0;
+        while offset < *used {
+            let record = &bytes[offset..];
+            if !record::is_dead(record) {
+                live.push(Address::new(page, offset));
+            }
+            offset += record::room(record);
+        }
+        live
+    }
+
+    /// Copies a record to the end of the pages and frees its old place.
+    pub(super) fn relocate(&mut self, from: Address) -> Address {
+        let copy = self.get(from)[..record::room(self.get(from))].to_vec();
+        let to = self.allocate(copy.len());
+        self.get_mut(to, copy.len()).copy_from_slice(&copy);
+        self.free(from);
+        to
+    }
+
+    /// Bytes of memory held for records, in use or not.
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.allocated
+    }
+
+    /// Makes a page that holds at least `length` bytes. Pages grow with the shard, so that a small store stays small; a
+    /// large record gets a page of its own, and the current page stays current.
+    fn add_page(&mut self, length: usize) -> usize {
+        let usual = (self.allocated / 16).next_power_of_two().clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+        let is_own = length > usual / 4;
+        let bytes = vec![0; if is_own { length } else { usual }].into_boxed_slice();
+        self.allocated += bytes.len();
+        let page = Page { bytes, used: 0, live: 0 };
+        let number = if let Some(number) = self.vacant.pop() {
+            self.pages[number] = page;
+            number
+        } else {
+            self.pages.push(page);
+            self.pages.len() - 1
+        };
+        if !is_own {
+            self.current = number;
+        }
+        number
+    }
+}
