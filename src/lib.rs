@@ -3,6 +3,7 @@
 //! The map, from the nouns up; imports point from later modules to earlier ones only (ARCHITECTURE.md has the rest).
 
 pub mod clock;
+pub mod config;
 pub mod model;
 pub mod protocol;
 

@@ -1,0 +1,75 @@
+//! What can be wrong with a configuration. Each fault says what it is and, after the semicolon, the cure; with the
+//! file and the line in front it is the one line a user sees. Nothing here reads or decides.
+
+use std::io;
+
+/// Why there is no [`Herd`](super::Herd); displays as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read at all.
+    #[error(
+        "{file}: cannot be read: {error}; give an existing file with --config, or none for the built-in herd"
+    )]
+    Unreadable {
+        /// The path as the user gave it.
+        file: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The text is not a herd.
+    #[error("{file}:{line}: {fault}")]
+    Invalid {
+        /// The path as the user gave it.
+        file: String,
+        /// Where, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        fault: Fault,
+    },
+}
+
+/// One thing that is wrong with a herd's text, and its cure.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each field is")]
+pub enum Fault {
+    #[error("this is not TOML: {message}; correct it here")]
+    Syntax { message: String },
+    #[error("unknown key `{key}` in {table}; the keys known there are {known}")]
+    UnknownKey { key: String, table: &'static str, known: String },
+    #[error("{table} has no `{key}`; add one, such as {example}")]
+    MissingKey { table: &'static str, key: &'static str, example: &'static str },
+    #[error("`{key}` is {found}; write {wanted}")]
+    WrongType { key: String, found: &'static str, wanted: &'static str },
+    #[error("`{key}` = {value} is out of range; give {min} to {max}")]
+    OutOfRange { key: &'static str, value: String, min: f64, max: f64 },
+    #[error("`backoff_ms_min` is above `backoff_ms_max`; make it the smaller one")]
+    BackoffReversed,
+    #[error("{source_name:?} is no source of places; write \"embedded\" or \"none\"")]
+    UnknownPlaces { source_name: String },
+    #[error("{name:?} cannot name a herd; use 1 to 64 visible ASCII characters")]
+    HerdName { name: String },
+    #[error(
+        "{id:?} cannot name a node; use 1 to 64 visible ASCII characters, none of them / or :, the first not . or -"
+    )]
+    NodeId { id: String },
+    #[error("there are no nodes; add a [[node]] with id and listen")]
+    NoNodes,
+    #[error("a second node is called {id}, as on line {first_line}; give each its own id")]
+    DuplicateId { id: String, first_line: usize },
+    #[error("{text:?} is no address; write \"HOST:PORT\", such as \"127.0.0.1:11600\"")]
+    BadAddress { text: String },
+    #[error(
+        "{text:?} is beyond loopback, which is refused, as nothing would prove who connects; use 127.0.0.1, [::1] or localhost"
+    )]
+    BeyondLoopback { text: String },
+    #[error("{id} has links and port 0, which nobody can dial; give a port from 1 to 65535")]
+    PortZero { id: String },
+    #[error("{id} has {address}, which {other} has on line {first_line}; give each node its own port")]
+    DuplicateAddress { id: String, address: String, other: String, first_line: usize },
+    #[error("{id} is linked to itself; remove that link")]
+    SelfLink { id: String },
+    #[error("{id} is linked to {peer:?}, which is no node here; the nodes are {nodes}")]
+    UnknownLink { id: String, peer: String, nodes: String },
+    #[error("{reached} cannot reach {cut_off}; add a link")]
+    Split { reached: String, cut_off: String },
+}

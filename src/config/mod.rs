@@ -1,0 +1,127 @@
+//! A herd's configuration: TOML in, a validated [`Herd`] out, read once at start.
+//! Whoever holds a `Herd` need not check it again; nothing below this module sees TOML, a file or a key.
+
+mod address;
+mod check;
+mod error;
+mod limits;
+mod log;
+mod read;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt::Write, fs, path::Path};
+
+pub use address::Address;
+pub use error::{ConfigError, Fault};
+pub use limits::Limits;
+pub use log::LogConfig;
+
+use crate::model::NodeId;
+
+/// A whole herd: at least one node, ids and addresses all different, every link at both ends, all in one piece.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Herd {
+    /// 1 to 64 visible ASCII characters. Only nodes of one herd link up.
+    pub name: String,
+    /// The table `[log]`.
+    pub log: LogConfig,
+    /// The table `[limits]`.
+    pub limits: Limits,
+    /// Where answers to WHATSAT come from.
+    pub places: PlacesSource,
+    /// In the file's order; never empty.
+    pub nodes: Vec<Node>,
+}
+
+/// One server of a herd.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    /// Its name in AT lines, and of its log file.
+    pub id: NodeId,
+    /// What it binds; port 0 only if nobody links to it.
+    pub listen: Address,
+    /// What others dial; `listen` unless configured.
+    pub address: Address,
+    /// Its neighbours, sorted, each once; every one of them has this node in its own.
+    pub links: Vec<NodeId>,
+}
+
+/// `[places] source`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlacesSource {
+    /// The open data built into the program. The default.
+    Embedded,
+    /// No places: every WHATSAT is invalid.
+    None,
+}
+
+impl PlacesSource {
+    const ALL: [Self; 2] = [Self::Embedded, Self::None];
+
+    /// As it stands in TOML.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Herd {
+    /// Where [`Herd::embedded`] comes from, for messages.
+    pub const EMBEDDED_FILE: &str = "config/herd.toml";
+
+    /// Reads TOML; `file` stands in front of a fault.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        read::read(text).and_then(check::check).map_err(|fault| ConfigError::Invalid {
+            file: file.to_owned(),
+            line: fault.line,
+            fault: fault.value,
+        })
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, &file),
+            Err(error) => Err(ConfigError::Unreadable { file, error }),
+        }
+    }
+
+    /// The herd of the fall of 2016, which is built in.
+    pub fn embedded() -> Self {
+        let herd = Self::parse(include_str!("../../config/herd.toml"), Self::EMBEDDED_FILE);
+        // A test parses this very text.
+        herd.unwrap_or_else(|fault| unreachable!("{fault}"))
+    }
+
+    /// The node called `id`.
+    pub fn node(&self, id: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id.as_str() == id)
+    }
+
+    /// All of the configuration, defaults too, as TOML that parses back to an equal herd.
+    pub fn to_toml(&self) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(out, "[herd]\nname = {}\n", quoted(&self.name));
+        let _ = write!(out, "\n[places]\nsource = {}\n", quoted(self.places.as_str()));
+        out.push_str("\n[log]\n");
+        settings::write(&log::SETTINGS, self.log.clone(), &mut out);
+        out.push_str("\n[limits]\n");
+        settings::write(&limits::SETTINGS, self.limits.clone(), &mut out);
+        for Node { id, listen, address, links } in &self.nodes {
+            let _ = write!(out, "\n[[node]]\nid = {}\nlisten = \"{listen}\"\n", quoted(id.as_str()));
+            if address != listen {
+                let _ = writeln!(out, "address = \"{address}\"");
+            }
+            let links: Vec<_> = links.iter().map(|link| quoted(link.as_str())).collect();
+            let _ = writeln!(out, "links = [{}]", links.join(", "));
+        }
+        out
+    }
+}

@@ -1,0 +1,210 @@
+//! From TOML text to a herd's parts, each with the line it stands on: shape, keys and single values are checked here.
+//! What the parts mean to each other is checked in `check`.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    Address, Limits, LogConfig, PlacesSource,
+    error::Fault,
+    limits, log,
+    settings::{Setting, wrong_type},
+};
+use crate::model::NodeId;
+
+/// A value and the line it stands on, counted from 1.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) line: usize,
+    pub(super) value: T,
+}
+
+/// A value, or the first fault and its line.
+pub(super) type Found<T> = Result<T, At<Fault>>;
+
+/// The herd as its text states it.
+pub(super) struct Stated {
+    pub(super) name: String,
+    pub(super) log: LogConfig,
+    pub(super) limits: Limits,
+    pub(super) places: PlacesSource,
+    pub(super) nodes: Vec<StatedNode>,
+}
+
+/// A node as its text states it: links still at one end only and to names that may not exist.
+pub(super) struct StatedNode {
+    pub(super) id: At<NodeId>,
+    pub(super) listen: At<Address>,
+    pub(super) address: Option<At<Address>>,
+    pub(super) links: Vec<At<String>>,
+}
+
+/// Reads a whole file.
+pub(super) fn read(text: &str) -> Found<Stated> {
+    let text = Text(text);
+    let root = DeTable::parse(text.0).map_err(|error| {
+        // The parser may explain itself on several lines.
+        let message = error.message().trim().replace('\n', ", ");
+        text.fault(error.span().unwrap_or_default(), Fault::Syntax { message })
+    })?;
+    let root = root.get_ref();
+    text.no_other_keys(root, "the file", &["herd", "places", "log", "limits", "node"])?;
+    Ok(Stated {
+        name: text.herd_name(root)?,
+        places: text.places(root)?,
+        log: text.settings(root, "log", "[log]", &log::SETTINGS)?,
+        limits: text.limits(root)?,
+        nodes: text.nodes(root)?,
+    })
+}
+
+type Value<'t> = Spanned<DeValue<'t>>;
+
+/// The text, which turns the parser's offsets into lines.
+struct Text<'t>(&'t str);
+
+impl<'t> Text<'t> {
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = &self.0.as_bytes()[..span.start.min(self.0.len())];
+        1 + before.iter().filter(|&&byte| byte == b'\n').count()
+    }
+
+    fn fault(&self, span: Range<usize>, fault: Fault) -> At<Fault> {
+        At { line: self.line(&span), value: fault }
+    }
+
+    fn no_other_keys(&self, table: &DeTable<'t>, name: &'static str, known: &[&str]) -> Found<()> {
+        let unknown = table.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
+        let Some(key) = unknown.min_by_key(|key| key.span().start) else { return Ok(()) };
+        let (key, span) = (key.get_ref().to_string(), key.span());
+        Err(self.fault(span, Fault::UnknownKey { key, table: name, known: known.join(", ") }))
+    }
+
+    fn table<'v>(&self, root: &'v DeTable<'t>, key: &str) -> Found<Option<(&'v DeTable<'t>, Range<usize>)>> {
+        let Some(value) = root.get(key) else { return Ok(None) };
+        match value.get_ref().as_table() {
+            Some(table) => Ok(Some((table, value.span()))),
+            None => Err(self.wrong_type(key, value, "a table")),
+        }
+    }
+
+    fn wrong_type(&self, key: &str, value: &Value<'t>, wanted: &'static str) -> At<Fault> {
+        self.fault(value.span(), wrong_type(key, value.get_ref(), wanted))
+    }
+
+    fn string(&self, key: &str, value: &Value<'t>, wanted: &'static str) -> Found<At<String>> {
+        let string = value.get_ref().as_str().ok_or_else(|| self.wrong_type(key, value, wanted))?;
+        Ok(At { line: self.line(&value.span()), value: string.to_owned() })
+    }
+
+    fn herd_name(&self, root: &DeTable<'t>) -> Found<String> {
+        let missing = Fault::MissingKey { table: "[herd]", key: "name", example: "name = \"fall-2016\"" };
+        let Some((table, span)) = self.table(root, "herd")? else { return Err(self.fault(0..0, missing)) };
+        self.no_other_keys(table, "[herd]", &["name"])?;
+        let Some(value) = table.get("name") else { return Err(self.fault(span, missing)) };
+        let At { line, value: name } = self.string("name", value, "a name in quotes")?;
+        // A herd's name stands in peers' lines, so it obeys the rule of a node's.
+        match NodeId::is_valid(name.as_bytes()) {
+            true => Ok(name),
+            false => Err(At { line, value: Fault::HerdName { name } }),
+        }
+    }
+
+    fn places(&self, root: &DeTable<'t>) -> Found<PlacesSource> {
+        let Some((table, _)) = self.table(root, "places")? else { return Ok(PlacesSource::Embedded) };
+        self.no_other_keys(table, "[places]", &["source"])?;
+        let Some(value) = table.get("source") else { return Ok(PlacesSource::Embedded) };
+        let At { line, value: name } = self.string("source", value, "\"embedded\" or \"none\"")?;
+        let source = PlacesSource::ALL.into_iter().find(|source| source.as_str() == name);
+        source.ok_or(At { line, value: Fault::UnknownPlaces { source_name: name } })
+    }
+
+    fn limits(&self, root: &DeTable<'t>) -> Found<Limits> {
+        let limits: Limits = self.settings(root, "limits", "[limits]", &limits::SETTINGS)?;
+        if limits.backoff_min <= limits.backoff_max {
+            return Ok(limits);
+        }
+        let table = self.table(root, "limits")?.map(|(table, _)| table);
+        let given = |key| table.and_then(|table| table.get(key)).map(Spanned::span);
+        let span = given("backoff_ms_min").or_else(|| given("backoff_ms_max")).unwrap_or_default();
+        Err(self.fault(span, Fault::BackoffReversed))
+    }
+
+    fn settings<T: Default>(
+        &self,
+        root: &DeTable<'t>,
+        key: &str,
+        name: &'static str,
+        settings: &[Setting<T>],
+    ) -> Found<T> {
+        let mut into = T::default();
+        let Some((table, _)) = self.table(root, key)? else { return Ok(into) };
+        let known: Vec<_> = settings.iter().map(|setting| setting.key).collect();
+        self.no_other_keys(table, name, &known)?;
+        for setting in settings {
+            if let Some(value) = table.get(setting.key) {
+                setting.set(&mut into, value.get_ref()).map_err(|fault| self.fault(value.span(), fault))?;
+            }
+        }
+        Ok(into)
+    }
+
+    fn nodes(&self, root: &DeTable<'t>) -> Found<Vec<StatedNode>> {
+        let Some(value) = root.get("node") else { return Ok(Vec::new()) };
+        let wanted = "[[node]], in two brackets, above each node";
+        let list = value.get_ref().as_array().ok_or_else(|| self.wrong_type("node", value, wanted))?;
+        list.iter()
+            .map(|node| match node.get_ref().as_table() {
+                Some(table) => self.node(table, node.span()),
+                None => Err(self.wrong_type("node", node, wanted)),
+            })
+            .collect()
+    }
+
+    fn node(&self, table: &DeTable<'t>, span: Range<usize>) -> Found<StatedNode> {
+        self.no_other_keys(table, "[[node]]", &["id", "listen", "address", "links"])?;
+        let missing = |key, example| {
+            self.fault(span.clone(), Fault::MissingKey { table: "this [[node]]", key, example })
+        };
+        let id = table.get("id").ok_or_else(|| missing("id", "id = \"Alford\""))?;
+        let listen = table.get("listen").ok_or_else(|| missing("listen", "listen = \"127.0.0.1:11600\""))?;
+        Ok(StatedNode {
+            id: self.node_id(id)?,
+            listen: self.address("listen", listen)?,
+            address: table.get("address").map(|value| self.address("address", value)).transpose()?,
+            links: table.get("links").map_or(Ok(Vec::new()), |value| self.links(value))?,
+        })
+    }
+
+    fn node_id(&self, value: &Value<'t>) -> Found<At<NodeId>> {
+        let At { line, value: id } = self.string("id", value, "a name in quotes")?;
+        // It names a log file, and an argument that must be neither a flag nor HOST:PORT.
+        let usable = !id.contains(['/', ':']) && !id.starts_with(['.', '-']);
+        match NodeId::new(&id).filter(|_| usable) {
+            Some(id) => Ok(At { line, value: id }),
+            None => Err(At { line, value: Fault::NodeId { id } }),
+        }
+    }
+
+    fn address(&self, key: &str, value: &Value<'t>) -> Found<At<Address>> {
+        let At { line, value: text } = self.string(key, value, "\"HOST:PORT\" in quotes")?;
+        let dialled = key == "address";
+        let address = Address::parse(&text).filter(|address| !dialled || address.port != 0);
+        let fault = match address {
+            Some(address) if address.is_loopback() => return Ok(At { line, value: address }),
+            Some(_) => Fault::BeyondLoopback { text },
+            None => Fault::BadAddress { text },
+        };
+        Err(At { line, value: fault })
+    }
+
+    fn links(&self, value: &Value<'t>) -> Found<Vec<At<String>>> {
+        let wanted = "a list of node ids, such as [\"Alford\", \"Ball\"]";
+        let list = value.get_ref().as_array().ok_or_else(|| self.wrong_type("links", value, wanted))?;
+        list.iter().map(|link| self.string("links", link, wanted)).collect()
+    }
+}

@@ -1,0 +1,57 @@
+//! What is written reads back the same, and no text makes the reader panic.
+
+use proptest::prelude::*;
+
+use super::*;
+
+prop_compose! {
+    fn any_time(min_ns: u64, max_s: u64)(nanoseconds in min_ns..=max_s * 1_000_000_000) -> Duration {
+        Duration::from_nanos(nanoseconds)
+    }
+}
+
+prop_compose! {
+    fn any_limits()(
+        counts in (1_usize..=1_000_000, 64_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
+        times in (any_time(10_000_000, 86_400), any_time(10_000_000, 2_592_000), any_time(10_000_000, 3_600)),
+        max_ahead in proptest::option::of(any_time(0, 2_592_000)),
+        more in (any_time(10_000_000, 3_600), any_time(0, 3_600), any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
+        backoff in (1_u64..=5_000, 5_000_u64..=3_600_000),
+    ) -> Limits {
+        Limits {
+            connections: counts.0, line_bytes: counts.1, max_clients: counts.2, outbox_bytes: counts.3,
+            line_time: times.0, idle_time: times.1, write_time: times.2, max_ahead,
+            liveness_time: more.0, backoff_reset: more.1, connect_time: more.2, handshake_time: more.3, drain_time: more.4,
+            backoff_min: Duration::from_millis(backoff.0), backoff_max: Duration::from_millis(backoff.1),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back_the_same(
+        limits in any_limits(),
+        log in (any::<bool>(), any::<bool>(), 65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
+        name in "[!-~]{1,64}",
+        ids in proptest::collection::hash_set("[!-,.0-9;-~]{1,8}", 1..6),
+        moved in any::<bool>(),
+    ) {
+        let ids: Vec<_> = ids.into_iter().map(|id| NodeId::new(&format!("n{id}")).unwrap()).collect();
+        let address = |port: usize| Address { host: "127.0.0.1".to_owned(), port: port as u16 };
+        // A chain; `moved` gives the first node another address to be dialled at.
+        let nodes = ids.iter().enumerate().map(|(at, id)| {
+            let mut links: Vec<_> = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| ids.get(at)).cloned().collect();
+            links.sort();
+            let listen = address(11_600 + at);
+            Node { id: id.clone(), address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
+        });
+        let log = LogConfig { traffic: log.0, bodies: log.1, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
+        let herd = Herd { name, log, limits, places: PlacesSource::None, nodes: nodes.collect() };
+        prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
+    }
+
+    #[test]
+    fn no_text_panics(text in "(\\[herd\\]|\\[\\[node\\]\\]|\\[limits\\]|name|id|links|listen|=|\"[a-z:0-9.]*\"|[0-9]{1,40}|\\n|.){0,40}") {
+        let _ = Herd::parse(&text, "h.toml");
+    }
+}
