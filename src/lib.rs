@@ -2,11 +2,20 @@
 //!
 //! The map, from the nouns up; imports point from later modules to earlier ones only (ARCHITECTURE.md has the rest).
 
+pub mod model;
+
 pub mod clock;
 pub mod config;
-pub mod model;
+pub mod log;
+pub mod random;
+mod socket;
+
 pub mod protocol;
 
+pub mod flood;
+pub mod places;
 pub mod store;
 
-pub mod places;
+pub mod node;
+
+pub mod server;

@@ -1,5 +1,10 @@
 //! Who reports: any run of non-white-space bytes, UTF-8 or not, given back byte for byte.
 
+/// Space, tab, CR, LF, FF, VT: what separates fields, and so is in none.
+pub const fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
 /// A client's name as it stands in the line it came in. Never empty, never with white space in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId<'a>(&'a [u8]);
@@ -7,7 +12,7 @@ pub struct ClientId<'a>(&'a [u8]);
 impl<'a> ClientId<'a> {
     /// `None` when the bytes are empty or hold white space (space, tab, CR, LF, FF, VT).
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        let sound = !bytes.is_empty() && !bytes.iter().any(|&byte| crate::protocol::is_white_space(byte));
+        let sound = !bytes.is_empty() && !bytes.iter().any(|&byte| is_white_space(byte));
         sound.then_some(Self(bytes))
     }
 

@@ -9,7 +9,7 @@ use super::{ClientId, NodeId, Skew, Timestamp, is_position};
 pub struct Location<'a> {
     /// The id of the server the client reported to.
     pub server: &'a [u8],
-    /// That server's clock minus the client's timestamp, as [`Skew::write`] writes it.
+    /// That server's clock minus the client's timestamp, as [`Skew::text`] writes it.
     pub skew: &'a [u8],
     /// Who reported.
     pub client: ClientId<'a>,

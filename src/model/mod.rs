@@ -8,7 +8,7 @@ mod node_id;
 mod skew;
 mod timestamp;
 
-pub use client_id::ClientId;
+pub use client_id::{ClientId, is_white_space};
 pub use coordinates::{Coordinates, is_position};
 pub use location::Location;
 pub use node_id::NodeId;

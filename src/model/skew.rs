@@ -19,34 +19,39 @@ impl Skew {
         self.nanoseconds
     }
 
-    /// Appends the sign, the seconds, a `.` and nine decimals.
-    pub fn write(self, out: &mut Vec<u8>) {
-        out.push(if self.nanoseconds < 0 { b'-' } else { b'+' });
+    /// The longest text, in bytes: a sign, 13 digits of seconds, a `.` and nine decimals.
+    pub const TEXT_BYTES_MAX: usize = 24;
+
+    /// The sign, the seconds, a `.` and nine decimals, written into `buffer`.
+    pub fn text(self, buffer: &mut [u8; Self::TEXT_BYTES_MAX]) -> &[u8] {
         let size = self.nanoseconds.unsigned_abs();
         // A skew that fits 64 bits, as all but absurd ones do, is spared 128-bit division.
-        let (seconds, mut fraction) = match u64::try_from(size) {
+        let (mut seconds, mut fraction) = match u64::try_from(size) {
             Ok(size) => (size / NANOS, size % NANOS),
             Err(_) => ((size / u128::from(NANOS)) as u64, (size % u128::from(NANOS)) as u64),
         };
-        let mut text = [b'0'; 30];
-        for place in text[21..].iter_mut().rev() {
-            *place = b'0' + (fraction % 10) as u8;
+        let mut start = Self::TEXT_BYTES_MAX;
+        let mut put = |byte: u8| {
+            start -= 1;
+            buffer[start] = byte;
+        };
+        for _ in 0..9 {
+            put(b'0' + (fraction % 10) as u8);
             fraction /= 10;
         }
-        text[20] = b'.';
-        let (mut start, mut seconds) = (20, seconds);
+        put(b'.');
         loop {
-            start -= 1;
-            text[start] = b'0' + (seconds % 10) as u8;
+            put(b'0' + (seconds % 10) as u8);
             seconds /= 10;
             if seconds == 0 {
                 break;
             }
         }
-        out.extend_from_slice(&text[start..]);
+        put(if self.nanoseconds < 0 { b'-' } else { b'+' });
+        &buffer[start..]
     }
 
-    /// Whether `text` is what [`Skew::write`] could have written, up to 13 digits of seconds.
+    /// Whether `text` is what [`Skew::text`] could have written.
     pub fn is_skew(text: &[u8]) -> bool {
         let Some((b'+' | b'-', number)) = text.split_first() else { return false };
         let Some(point) = number.len().checked_sub(10) else { return false };
@@ -68,10 +73,10 @@ mod tests {
 
     fn written(server: &str, client: &str) -> String {
         let at = |text: &str| Timestamp::parse(text.as_bytes()).unwrap();
-        let mut out = Vec::new();
-        Skew::between(at(server), at(client)).write(&mut out);
-        assert!(Skew::is_skew(&out));
-        String::from_utf8(out).unwrap()
+        let mut buffer = [0; Skew::TEXT_BYTES_MAX];
+        let text = Skew::between(at(server), at(client)).text(&mut buffer);
+        assert!(Skew::is_skew(text));
+        String::from_utf8(text.to_vec()).unwrap()
     }
 
     #[test]

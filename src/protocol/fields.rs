@@ -1,9 +1,6 @@
 //! Splitting a line into its fields: runs of bytes that are not white space.
 
-/// Space, tab, CR, LF, FF, VT: what separates fields.
-pub const fn is_white_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
-}
+use crate::model::is_white_space;
 
 /// The fields of a line, first to last. White space at either end is passed over.
 #[derive(Clone, Debug)]

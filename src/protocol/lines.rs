@@ -144,6 +144,11 @@ impl LineBuffer {
         (!text.is_empty()).then_some(Line::Whole(text, Ending::Lf))
     }
 
+    /// Whether [`LineBuffer::next_line`] has one to give.
+    pub fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', &self.bytes[self.scanned..self.end]).is_some()
+    }
+
     /// Whether a line has begun and not ended.
     pub fn is_mid_line(&self) -> bool {
         self.start < self.end || self.skipping.is_some()

@@ -6,7 +6,7 @@ mod lines;
 mod peer;
 mod request;
 
-pub use fields::{Fields, is_white_space};
+pub use fields::Fields;
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, READ_BYTES_MAX};
 pub use peer::{
     Hello, PEER_LINE_BYTES_MAX, PeerLine, REFUSED, is_hello, write_flooded, write_idle, write_refusal,

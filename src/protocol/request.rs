@@ -262,7 +262,7 @@ mod tests {
 
         #[test]
         fn a_reports_fields_come_back_byte_for_byte(
-            client in prop::collection::vec(any::<u8>().prop_filter("white", |&byte| !crate::protocol::is_white_space(byte)), 1..40),
+            client in prop::collection::vec(any::<u8>().prop_filter("white", |&byte| !crate::model::is_white_space(byte)), 1..40),
             position in "[-+][0-8]?[0-9](\\.[0-9]{1,20})?[-+](1[0-7])?[0-9](\\.[0-9]{1,20})?/?",
             timestamp in "[0-9]{1,12}(\\.[0-9]{1,9})?",
             gap in "[ \t\x0b\x0c\r]{1,3}",

@@ -187,7 +187,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     let client = prop_oneof![
         "[a-f]".prop_map(String::into_bytes),
         prop::collection::vec(
-            any::<u8>().prop_filter("white", |&byte| !crate::protocol::is_white_space(byte)),
+            any::<u8>().prop_filter("white", |&byte| !crate::model::is_white_space(byte)),
             1..60
         ),
     ];

@@ -1,0 +1,55 @@
+//! How long to wait before dialling a neighbour again: doubling, with full jitter.
+
+use std::time::Duration;
+
+/// Waits that double from a smallest to a largest, each drawn evenly from nothing up to that bound, so that nodes which
+/// lost each other together do not dial together.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    min: Duration,
+    max: Duration,
+    bound: Duration,
+}
+
+impl Backoff {
+    /// Waits bounded by `min` at first and by `max` at last.
+    pub fn new(min: Duration, max: Duration) -> Self {
+        Self { min, max, bound: min }
+    }
+
+    /// The next wait; `random` is any 64 random bits.
+    pub fn next_wait(&mut self, random: u64) -> Duration {
+        let bound = self.bound;
+        self.bound = (bound * 2).min(self.max);
+        // The bound's fraction random / 2^64, exact in 128 bits.
+        let nanoseconds = (bound.as_nanos().min(u128::from(u64::MAX)) * u128::from(random)) >> 64;
+        Duration::from_nanos(nanoseconds as u64)
+    }
+
+    /// Starts again from the smallest bound.
+    pub fn reset(&mut self) {
+        self.bound = self.min;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_double_to_the_largest_and_start_again_after_a_reset() {
+        let ms = Duration::from_millis;
+        let mut backoff = Backoff::new(ms(100), ms(5000));
+        let bounds: Vec<u128> = (0..8).map(|_| backoff.next_wait(u64::MAX).as_millis() + 1).collect();
+        assert_eq!(bounds, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        backoff.reset();
+        assert_eq!(backoff.next_wait(u64::MAX).as_millis() + 1, 100);
+    }
+
+    #[test]
+    fn jitter_is_full() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
+        assert_eq!(backoff.next_wait(0), Duration::ZERO);
+        assert_eq!(backoff.next_wait(1 << 63), Duration::from_millis(500));
+    }
+}

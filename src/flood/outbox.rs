@@ -1,0 +1,146 @@
+//! What waits to be sent on one link: encoded batches, shared with the other links, bounded in bytes and in number.
+//! Sessions offer and never wait; the flooder takes.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
+
+/// Lines ready to be written, terminators included.
+pub type Encoded = Arc<[u8]>;
+
+/// What the number of batches is bounded by: as many as fill the bytes at this size. A line is seldom shorter than half
+/// of it, so the bytes bind first on a busy link, and the channel's own memory is a tenth of them.
+const BATCH_BYTES_MEAN: usize = 256;
+
+/// What became of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// It will be written.
+    Queued,
+    /// There was no room; the neighbour will not get it from this batch.
+    Dropped,
+    /// The link is down; nothing is queued for it.
+    Down,
+}
+
+/// The sessions' end.
+#[derive(Debug)]
+pub struct Outbox {
+    sender: Sender<Encoded>,
+    shared: Arc<Shared>,
+    bytes_max: usize,
+}
+
+/// The flooder's end.
+#[derive(Debug)]
+pub struct Queue {
+    receiver: Receiver<Encoded>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    is_open: AtomicBool,
+    bytes: AtomicUsize,
+}
+
+/// The two ends of an outbox that holds at most `bytes_max`. It is closed at first.
+pub fn outbox(bytes_max: usize) -> (Outbox, Queue) {
+    let (sender, receiver) = crossbeam_channel::bounded((bytes_max / BATCH_BYTES_MEAN).max(1));
+    let shared = Arc::new(Shared::default());
+    (Outbox { sender, shared: Arc::clone(&shared), bytes_max }, Queue { receiver, shared })
+}
+
+impl Outbox {
+    /// Queues a batch if there is room for it. Never waits.
+    pub fn offer(&self, batch: &Encoded) -> Offer {
+        if !self.shared.is_open.load(Ordering::Acquire) {
+            return Offer::Down;
+        }
+        let held = self.shared.bytes.fetch_add(batch.len(), Ordering::Relaxed);
+        if held + batch.len() <= self.bytes_max {
+            match self.sender.try_send(Arc::clone(batch)) {
+                Ok(()) => return Offer::Queued,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            }
+        }
+        self.shared.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
+        Offer::Dropped
+    }
+}
+
+impl Queue {
+    /// Starts queueing. What a session had in hand when the link went down is thrown away first.
+    pub fn open(&self) {
+        while self.take().is_ok() {}
+        self.shared.is_open.store(true, Ordering::Release);
+    }
+
+    /// Stops queueing, and throws away what is queued.
+    pub fn close(&self) {
+        self.shared.is_open.store(false, Ordering::Release);
+        while self.take().is_ok() {}
+    }
+
+    /// The next batch, if there is one now.
+    pub fn take(&self) -> Result<Encoded, TryRecvError> {
+        self.receiver.try_recv().map(|batch| self.taken(batch))
+    }
+
+    /// To wait on; what comes out of it must be passed through [`Queue::taken`].
+    pub fn receiver(&self) -> &Receiver<Encoded> {
+        &self.receiver
+    }
+
+    /// Accounts for a batch that came out of the channel.
+    pub fn taken(&self, batch: Encoded) -> Encoded {
+        self.shared.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(length: usize) -> Encoded {
+        vec![b'x'; length].into()
+    }
+
+    #[test]
+    fn bytes_are_bounded_at_the_edge_and_come_free_again() {
+        let (outbox, queue) = outbox(1000);
+        queue.open();
+        assert_eq!(outbox.offer(&batch(600)), Offer::Queued);
+        assert_eq!(outbox.offer(&batch(401)), Offer::Dropped);
+        assert_eq!(outbox.offer(&batch(400)), Offer::Queued);
+        assert_eq!(outbox.offer(&batch(1)), Offer::Dropped);
+        assert_eq!(queue.take().unwrap().len(), 600);
+        assert_eq!(outbox.offer(&batch(600)), Offer::Queued);
+        assert_eq!(outbox.offer(&batch(1)), Offer::Dropped);
+    }
+
+    #[test]
+    fn number_is_bounded_too() {
+        let (outbox, queue) = outbox(BATCH_BYTES_MEAN * 3);
+        queue.open();
+        let offers: Vec<Offer> = (0..4).map(|_| outbox.offer(&batch(1))).collect();
+        assert_eq!(offers, [Offer::Queued, Offer::Queued, Offer::Queued, Offer::Dropped]);
+    }
+
+    #[test]
+    fn nothing_is_queued_while_the_link_is_down() {
+        let (outbox, queue) = outbox(1000);
+        assert_eq!(outbox.offer(&batch(1)), Offer::Down);
+        queue.open();
+        assert_eq!(outbox.offer(&batch(1000)), Offer::Queued);
+        queue.close();
+        assert_eq!(outbox.offer(&batch(1)), Offer::Down);
+        queue.open();
+        assert_eq!(queue.take(), Err(TryRecvError::Empty));
+        assert_eq!(outbox.offer(&batch(1000)), Offer::Queued);
+    }
+}

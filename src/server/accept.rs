@@ -1,0 +1,118 @@
+//! The accept thread: takes connections, gives each a thread, and survives a system that has neither left.
+
+use std::{
+    fs::File,
+    io,
+    net::{TcpListener, TcpStream},
+    sync::Arc,
+    thread::Scope,
+    time::Duration,
+};
+
+use super::{Shared, connections::Unadmitted, session, spawn};
+use crate::clock;
+
+/// How long accept waits when the system can do nothing for it.
+const RETRY_TIME: Duration = Duration::from_millis(50);
+
+/// A descriptor kept for the time when there is none left: given up for a moment, it lets a waiting connection be
+/// accepted and closed, which is an answer, rather than left to wait.
+pub(super) struct Spare(Option<File>);
+
+impl Spare {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(Some(File::open("/dev/null")?)))
+    }
+
+    /// Accepts one connection with the spare's descriptor and drops it. `false` if even that is not possible.
+    fn refuse_one(&mut self, listener: &TcpListener) -> bool {
+        let Some(spare) = self.0.take() else {
+            self.0 = File::open("/dev/null").ok();
+            return false;
+        };
+        drop(spare);
+        let is_refused = listener.accept().is_ok();
+        self.0 = File::open("/dev/null").ok();
+        is_refused
+    }
+}
+
+/// Takes connections until stop.
+pub(super) fn run<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    shared: &'scope Shared<'scope>,
+    listener: &TcpListener,
+    mut spare: Spare,
+) {
+    loop {
+        let accepted = listener.accept();
+        if shared.is_stopping() {
+            return;
+        }
+        match accepted {
+            Ok((stream, _)) => start_session(scope, shared, stream),
+            Err(error) if is_out_of_descriptors(&error) => {
+                refused(shared, format_args!("no descriptor is left ({error})"));
+                if !spare.refuse_one(listener) {
+                    wait(shared);
+                }
+            }
+            // The client gave up while it waited.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(error) => {
+                refused(shared, format_args!("accept failed: {error}"));
+                wait(shared);
+            }
+        }
+    }
+}
+
+/// Waits a while, but not beyond stop.
+fn wait(shared: &Shared<'_>) {
+    // Nothing is ever sent; the wait ends with the time or the channel.
+    let _ = shared.stop.recv_timeout(RETRY_TIME);
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+}
+
+fn start_session<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    shared: &'scope Shared<'scope>,
+    stream: TcpStream,
+) {
+    let stream = Arc::new(stream);
+    let number = shared.next_connection();
+    let slot = match shared.connections.admit(number, &stream) {
+        Ok(slot) => slot,
+        Err(Unadmitted::Full) => {
+            return refused(shared, format_args!("there are as many connections as this node takes"));
+        }
+        Err(Unadmitted::Stopped) => return,
+    };
+    let name = format!("session-{number}");
+    let alive = shared.threads.enter(&name);
+    // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
+    let spawned = (shared.surroundings.before_spawn)().and_then(|()| {
+        spawn(scope, &name, move || {
+            let _alive = alive;
+            session::run(shared, &stream, number, slot);
+        })
+    });
+    if let Err(error) = spawned {
+        refused(shared, format_args!("no thread is left ({error})"));
+    }
+}
+
+/// Says that a connection was refused: a line a second at most, with how many went unsaid.
+fn refused(shared: &Shared<'_>, why: std::fmt::Arguments<'_>) {
+    if let Some(unsaid) = shared.refusals.allow(clock::tick()) {
+        let connections = shared.connections.count();
+        shared.log.warn(format_args!(
+            "a connection is refused: {why}; {connections} connections, {unsaid} more refusals unsaid"
+        ));
+    }
+}

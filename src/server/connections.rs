@@ -1,0 +1,157 @@
+//! The connections a node has: how many it may have, and how to reach their sockets when one must end.
+
+use std::{
+    collections::HashMap,
+    net::{Shutdown, TcpStream},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use crate::socket;
+
+/// All connections. One lock, taken when a connection begins, ends or becomes a peer's, never for a line.
+#[derive(Debug)]
+pub(super) struct Connections {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    is_stopped: bool,
+    /// Places free for anyone, and for those who complete a peer's handshake.
+    common: usize,
+    reserved: usize,
+    sockets: HashMap<u64, Arc<TcpStream>>,
+}
+
+/// A connection's place among those a node may have; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Slot<'a> {
+    connections: &'a Connections,
+    number: u64,
+    is_reserved: bool,
+}
+
+/// Why a connection gets no place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unadmitted {
+    /// There are as many connections as the node takes.
+    Full,
+    /// The node stops.
+    Stopped,
+}
+
+impl Connections {
+    /// Places for `common` connections, and `reserved` more for peers.
+    pub(super) fn new(common: usize, reserved: usize) -> Self {
+        Self { state: Mutex::new(State { is_stopped: false, common, reserved, sockets: HashMap::new() }) }
+    }
+
+    /// Gives a connection a place: a common one, or when those are taken a reserved one, which it must earn by a peer's
+    /// handshake. None once stop is set, under the same lock, so that no socket is overlooked.
+    pub(super) fn admit(&self, number: u64, socket: &Arc<TcpStream>) -> Result<Slot<'_>, Unadmitted> {
+        let mut state = self.state.lock();
+        if state.is_stopped {
+            return Err(Unadmitted::Stopped);
+        }
+        let is_reserved = state.common == 0;
+        let free = if is_reserved { &mut state.reserved } else { &mut state.common };
+        *free = free.checked_sub(1).ok_or(Unadmitted::Full)?;
+        state.sockets.insert(number, Arc::clone(socket));
+        Ok(Slot { connections: self, number, is_reserved })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.state.lock().sockets.len()
+    }
+
+    /// Ends one connection, if it is still there.
+    pub(super) fn close(&self, number: u64) {
+        if let Some(socket) = self.state.lock().sockets.get(&number) {
+            socket::close(socket, Shutdown::Both);
+        }
+    }
+
+    /// Lets no more in, and wakes every session from its read; replies can still be written.
+    pub(super) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.is_stopped = true;
+        state.sockets.values().for_each(|socket| socket::close(socket, Shutdown::Read));
+    }
+
+    /// Ends every connection there is, whatever is still to be written.
+    pub(super) fn abort(&self) {
+        self.state.lock().sockets.values().for_each(|socket| socket::close(socket, Shutdown::Both));
+    }
+}
+
+impl Slot<'_> {
+    /// Whether the place is one of those kept for peers.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.is_reserved
+    }
+
+    /// The connection is a peer's: it moves to a reserved place, if one is free, and leaves its common one to others.
+    pub(super) fn become_peer(&mut self) {
+        let mut state = self.connections.state.lock();
+        if !self.is_reserved && state.reserved > 0 {
+            state.reserved -= 1;
+            state.common += 1;
+            self.is_reserved = true;
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut state = self.connections.state.lock();
+        state.sockets.remove(&self.number);
+        *if self.is_reserved { &mut state.reserved } else { &mut state.common } += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn socket() -> Arc<TcpStream> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn places_are_common_first_then_reserved_then_none() {
+        let connections = Connections::new(1, 1);
+        let first = connections.admit(1, &socket()).unwrap();
+        assert!(!first.is_reserved());
+        let second = connections.admit(2, &socket()).unwrap();
+        assert!(second.is_reserved());
+        assert_eq!(connections.admit(3, &socket()).unwrap_err(), Unadmitted::Full);
+        drop(first);
+        assert!(!connections.admit(4, &socket()).unwrap().is_reserved());
+        assert_eq!(connections.count(), 1);
+    }
+
+    #[test]
+    fn a_peer_leaves_its_common_place_to_others() {
+        let connections = Connections::new(1, 1);
+        let mut peer = connections.admit(1, &socket()).unwrap();
+        peer.become_peer();
+        let client = connections.admit(2, &socket()).unwrap();
+        assert!(!client.is_reserved());
+        assert_eq!(connections.admit(3, &socket()).unwrap_err(), Unadmitted::Full);
+        drop((peer, client));
+        assert!(!connections.admit(4, &socket()).unwrap().is_reserved());
+    }
+
+    #[test]
+    fn none_is_admitted_after_stop() {
+        let connections = Connections::new(1, 1);
+        connections.stop();
+        assert_eq!(connections.admit(1, &socket()).unwrap_err(), Unadmitted::Stopped);
+    }
+}

@@ -1,0 +1,362 @@
+//! The threads: scopes that own every one of them, the listener, a session a connection, and the order in which all of
+//! it ends. What a line means is decided in `node`; here it is only carried.
+
+mod accept;
+mod capacity;
+mod connections;
+mod process;
+mod session;
+mod threads;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, bounded};
+use parking_lot::Mutex;
+
+pub use self::process::run_node;
+use self::{connections::Connections, threads::Threads};
+use crate::{
+    clock::{self, Tick},
+    config::{self, Address, Limits, PlacesSource},
+    flood::{self, Flooder, Link, LinkTimes, Peers, Queue, Resolve, Wiring},
+    log::{self, Log, LogError, RateLimit},
+    model::NodeId,
+    node::{Neighbour, Node},
+    places, random, socket,
+};
+
+/// A session's stack. Its deepest call is a places lookup; threads are many, and only touched pages count.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// A link with nothing to say says so this often.
+const IDLE_LINE_TIME: Duration = Duration::from_secs(1);
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No node of that name is configured.
+    #[error("there is no node {0} in the herd {1}; see `herd check-config`")]
+    NoSuchNode(NodeId, String),
+    /// The address is taken, is not this machine's, or is not allowed.
+    #[error("{id} cannot listen on {address}: {error}; {}", bind_cure(error))]
+    Listen {
+        /// Who.
+        id: NodeId,
+        /// Where.
+        address: Address,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The name means an address beyond loopback.
+    #[error(
+        "{id} would listen on {address}, which others can reach, and a herd without a secret is open to all; \
+         use a loopback address"
+    )]
+    BeyondLoopback {
+        /// Who.
+        id: NodeId,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The log file cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Signals, standard input or threads are not to be had.
+    #[error("the system refuses what a node needs: {0}; raise its limits and start again")]
+    System(#[from] io::Error),
+}
+
+fn bind_cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "end what runs there (another herd?) or configure another port",
+        io::ErrorKind::AddrNotAvailable => "configure one of this machine's addresses",
+        _ => "configure another address",
+    }
+}
+
+/// What a node tells whoever started it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Announcement {
+    /// It takes connections.
+    Listening(SocketAddr),
+    /// Its link to that neighbour is up.
+    Linked(NodeId),
+}
+
+/// What a node takes from its surroundings, and tests may put something else in the place of.
+pub struct Surroundings {
+    /// Told what those who start nodes wait for.
+    pub announce: Box<dyn Fn(Announcement) + Send + Sync>,
+    /// How neighbours' names are resolved.
+    pub resolve: Resolve,
+    /// Asked before a session's thread is made; an error stands for a system that has none left.
+    pub before_spawn: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
+    /// Where WHATSAT looks places up, instead of the configured source.
+    pub places: Option<Box<dyn places::Source>>,
+}
+
+impl Default for Surroundings {
+    /// The system's resolver and threads, and nobody to tell.
+    fn default() -> Self {
+        Self {
+            announce: Box::new(|_| {}),
+            resolve: flood::system_resolve(),
+            before_spawn: Box::new(|| Ok(())),
+            places: None,
+        }
+    }
+}
+
+/// A node that listens, and does not yet serve.
+pub struct Server {
+    node: Node,
+    limits: Limits,
+    addresses: Vec<Address>,
+    mailboxes: Vec<(Queue, Receiver<()>)>,
+    listener: TcpListener,
+    log: Log,
+    surroundings: Surroundings,
+}
+
+/// What all threads of a running node share.
+struct Shared<'a> {
+    node: &'a Node,
+    limits: &'a Limits,
+    log: &'a Log,
+    surroundings: &'a Surroundings,
+    connections: Connections,
+    peers: Mutex<Peers>,
+    threads: Threads,
+    /// Set at stop; its channel's other end is dropped then, for those who wait.
+    is_stopping: AtomicBool,
+    stop: Receiver<()>,
+    connection_count: AtomicU64,
+    refusals: RateLimit,
+    closings: RateLimit,
+    overflows: RateLimit,
+    bad_lines: RateLimit,
+}
+
+/// What can be asked of a running node by the thread that runs it.
+pub struct Controls<'a> {
+    log: &'a Log,
+}
+
+impl Controls<'_> {
+    /// Closes the log file and opens it by its name, for those who moved it.
+    pub fn reopen_log(&self) {
+        self.log.reopen();
+    }
+}
+
+impl Server {
+    /// Opens the log, binds and listens. Nothing is served before [`Server::run`]; quick clients wait in the backlog.
+    pub fn bind(
+        herd: &config::Herd,
+        id: &NodeId,
+        log_dir: &Path,
+        mut surroundings: Surroundings,
+    ) -> Result<Self, StartError> {
+        let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
+        let configured = herd.node(id.as_str()).ok_or_else(missing)?;
+        let address = &configured.listen;
+        let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
+        let listener = socket::listen(&address.host, address.port).map_err(refused)?;
+        let bound = listener.local_addr()?;
+        if !bound.ip().is_loopback() {
+            return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
+        }
+        let log = Log::open(log::Options {
+            path: log_dir.join(format!("{id}.log")),
+            traffic: herd.log.traffic,
+            bodies: herd.log.bodies,
+            buffer_bytes: herd.log.buffer_bytes,
+            file_bytes: herd.log.file_bytes,
+            files_kept: herd.log.files_kept,
+        })?;
+        let (mut neighbours, mut mailboxes, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        for peer in configured.links.iter().filter_map(|peer| herd.node(peer.as_str())) {
+            let (outbox, queue) = flood::outbox(herd.limits.outbox_bytes);
+            let (called, calls) = bounded(1);
+            neighbours.push(Neighbour { id: peer.id.clone(), outbox, called });
+            mailboxes.push((queue, calls));
+            addresses.push(peer.address.clone());
+        }
+        let places = surroundings.places.take().or_else(|| match herd.places {
+            PlacesSource::Embedded => Some(Box::new(places::Embedded) as _),
+            PlacesSource::None => None,
+        });
+        let Limits { max_clients, max_ahead, .. } = herd.limits;
+        let node =
+            Node::new(&herd.name, id.clone(), random::bits(), max_clients, max_ahead, neighbours, places);
+        Ok(Self { node, limits: herd.limits.clone(), addresses, mailboxes, listener, log, surroundings })
+    }
+
+    /// Where it listens; the port the system picked, where the configured one is 0.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, flushes the outboxes.
+    /// Ends the process with status 1 where that takes longer than the configured time.
+    pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
+        let Self { node, limits, addresses, mailboxes, listener, log, surroundings } = self;
+        let (stop_accept, accept_stop) = bounded(0);
+        let capacity = capacity::connections(&limits, node.neighbours().len(), &log);
+        let shared = Shared {
+            node: &node,
+            limits: &limits,
+            log: &log,
+            surroundings: &surroundings,
+            connections: Connections::new(capacity, 2 * node.neighbours().len() + 4),
+            peers: Mutex::new(Peers::new(node.neighbours().len(), limits.liveness_time)),
+            threads: Threads::default(),
+            is_stopping: AtomicBool::new(false),
+            stop: accept_stop,
+            connection_count: AtomicU64::new(0),
+            refusals: RateLimit::default(),
+            closings: RateLimit::default(),
+            overflows: RateLimit::default(),
+            bad_lines: RateLimit::default(),
+        };
+        let (stop_flooders, flooders_stop) = bounded(0);
+        let (stop_log, log_stop) = bounded(0);
+        let spare = accept::Spare::new()?;
+        thread::scope(|outer| {
+            spawn(outer, "log", || log.write_until(&log_stop))?;
+            log.info(format_args!(
+                "{} of the herd {} starts at {}",
+                node.id,
+                node.herd,
+                listener.local_addr()?
+            ));
+            for ((neighbour, address), (queue, called)) in
+                node.neighbours().iter().zip(&addresses).zip(mailboxes)
+            {
+                let wiring = shared.wiring(flooders_stop.clone());
+                let link = Link::new(link_times(&limits));
+                let flooder = Flooder::new(wiring, &neighbour.id, address, link, queue, called);
+                let name = format!("flood-{}", neighbour.id);
+                let alive = shared.threads.enter(&name);
+                spawn(outer, &name, move || {
+                    let _alive = alive;
+                    flooder.run();
+                })?;
+            }
+            drop(flooders_stop);
+            let stopped_at = thread::scope(|inner| {
+                let alive = shared.threads.enter("accept");
+                let (shared, listener) = (&shared, &listener);
+                spawn(inner, "accept", move || {
+                    let _alive = alive;
+                    accept::run(inner, shared, listener, spare);
+                })?;
+                (surroundings.announce)(Announcement::Listening(listener.local_addr()?));
+                until(&Controls { log: &log });
+                let stopped_at = clock::tick();
+                drop(stop_accept);
+                shared.stop(listener, stopped_at);
+                Ok::<_, StartError>(stopped_at)
+            })?;
+            drop(stop_flooders);
+            shared.wait_for_threads(stopped_at + limits.drain_time);
+            log.info(format_args!("{} stops, drained", node.id));
+            drop(stop_log);
+            Ok(())
+        })
+    }
+}
+
+impl Shared<'_> {
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    fn next_connection(&self) -> u64 {
+        self.connection_count.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Stops the listener and the sessions, and sees to it that they end.
+    fn stop(&self, listener: &TcpListener, now: Tick) {
+        self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
+        self.is_stopping.store(true, Ordering::Release);
+        socket::wake_accept(listener);
+        self.connections.stop();
+        let drain_time = self.limits.drain_time;
+        let is_session = |name: &str| name.starts_with("session-") || name == "accept";
+        // A client that does not take its last replies has half of the time for it.
+        if !self.threads.wait_until_none(now + drain_time / 2, is_session) {
+            self.connections.abort();
+        }
+        if !self.threads.wait_until_none(now + drain_time, is_session) {
+            self.give_up();
+        }
+    }
+
+    fn wait_for_threads(&self, deadline: Tick) {
+        if !self.threads.wait_until_none(deadline, |_| true) {
+            self.give_up();
+        }
+    }
+
+    /// A thread that cannot be stopped would keep its scope, and so the process, for ever.
+    fn give_up(&self) -> ! {
+        let left = self.threads.names().join(", ");
+        self.log.error(format_args!("{} ends without having drained; threads left: {left}", self.node.id));
+        self.log.flush();
+        std::process::exit(1);
+    }
+
+    fn wiring(&self, stop: Receiver<()>) -> Wiring<'_> {
+        Wiring {
+            herd: &self.node.herd,
+            id: &self.node.id,
+            incarnation: self.node.incarnation,
+            check: self.node.check,
+            limits: self.limits,
+            log: self.log,
+            resolve: self.surroundings.resolve.clone(),
+            stop,
+            host: self,
+        }
+    }
+}
+
+impl flood::Host for Shared<'_> {
+    fn linked(&self, peer: &NodeId) {
+        (self.surroundings.announce)(Announcement::Linked(peer.clone()));
+    }
+
+    fn next_connection(&self) -> u64 {
+        self.next_connection()
+    }
+
+    fn random(&self) -> u64 {
+        random::bits()
+    }
+}
+
+fn link_times(limits: &Limits) -> LinkTimes {
+    LinkTimes {
+        backoff_min: limits.backoff_min,
+        backoff_max: limits.backoff_max,
+        backoff_reset: limits.backoff_reset,
+        idle: IDLE_LINE_TIME.min(limits.liveness_time / 3),
+    }
+}
+
+/// A named thread of a scope. The system may have none left.
+fn spawn<'scope, F>(scope: &'scope thread::Scope<'scope, '_>, name: &str, body: F) -> io::Result<()>
+where
+    F: FnOnce() + Send + 'scope,
+{
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn_scoped(scope, body)?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! A node as a process of its own: signals, standard input as a lifeline, and announcements on standard output.
+
+use std::{
+    io::{self, Read, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
+    low_level::pipe,
+};
+
+use super::{Announcement, Controls, Server, StartError, Surroundings};
+use crate::{config::Herd, model::NodeId};
+
+/// Runs one node until SIGTERM or SIGINT, or until standard input ends where it is the `lifeline`. SIGHUP reopens the log;
+/// a second signal to stop ends the process at once, with status 1.
+pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Result<(), StartError> {
+    let mut signals = Signals::catch()?;
+    let surroundings = Surroundings { announce: Box::new(print), ..Surroundings::default() };
+    let server = Server::bind(herd, id, log_dir, surroundings)?;
+    server.run(|controls| signals.wait_for_stop(controls, lifeline))
+}
+
+/// One line for whoever started the node and reads its standard output.
+fn print(announcement: Announcement) {
+    let mut out = io::stdout().lock();
+    let printed = match announcement {
+        Announcement::Listening(address) => writeln!(out, "listening {address}"),
+        Announcement::Linked(peer) => writeln!(out, "linked {peer}"),
+    };
+    // A node goes on when nobody reads its standard output any more.
+    let _ = printed.and_then(|()| out.flush());
+}
+
+/// Signals, as bytes in pipes that can be waited for.
+struct Signals {
+    stop: UnixStream,
+    hang_up: UnixStream,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let (stop, stopper) = UnixStream::pair()?;
+        let (hang_up, hanger_up) = UnixStream::pair()?;
+        let is_second = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            // In this order: the first signal finds the flag unset and sets it, the second finds it set.
+            flag::register_conditional_shutdown(signal, 1, Arc::clone(&is_second))?;
+            flag::register(signal, Arc::clone(&is_second))?;
+            pipe::register(signal, stopper.try_clone()?)?;
+        }
+        pipe::register(SIGHUP, hanger_up)?;
+        Ok(Self { stop, hang_up })
+    }
+
+    fn wait_for_stop(&mut self, controls: &Controls<'_>, lifeline: bool) {
+        let stdin = io::stdin();
+        loop {
+            let wanted = PollFlags::IN;
+            let mut waits = vec![PollFd::new(&self.stop, wanted), PollFd::new(&self.hang_up, wanted)];
+            let stdin = stdin.as_fd();
+            if lifeline {
+                waits.push(PollFd::from_borrowed_fd(stdin, wanted));
+            }
+            // A signal interrupts the wait; its byte is there at the next.
+            let _ = poll(&mut waits, None);
+            let [has_stopped, has_hung_up, has_input] =
+                [0, 1, 2].map(|at| waits.get(at).is_some_and(|wait: &PollFd<'_>| !wait.revents().is_empty()));
+            drop(waits);
+            if has_stopped || has_input && has_ended(&mut io::stdin().lock()) {
+                return;
+            }
+            if has_hung_up {
+                has_ended(&mut self.hang_up);
+                controls.reopen_log();
+            }
+        }
+    }
+}
+
+/// Reads away what has come; whether it was the end of the input.
+fn has_ended(input: &mut impl Read) -> bool {
+    !matches!(input.read(&mut [0; 64]), Ok(count) if count > 0)
+}

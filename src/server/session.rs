@@ -1,0 +1,422 @@
+//! One connection: its thread reads, has `node` execute every line of the read, and does each side effect once for all
+//! of them. A connection whose first line is a peer's handshake becomes that neighbour's.
+
+use std::{
+    fmt,
+    io::{ErrorKind, Read},
+    net::{Shutdown, TcpStream},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Shared, connections::Slot};
+use crate::{
+    clock::{self, Now, Tick},
+    flood::Admission,
+    log::Traffic,
+    node::{Batch, Origin, Said},
+    protocol::{Hello, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
+    socket,
+};
+
+/// How long a connection that has used large buffers keeps them after its last line.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
+/// Serves one connection until it ends, whatever its lines do to the code.
+pub(super) fn run(shared: &Shared<'_>, stream: &Arc<TcpStream>, number: u64, slot: Slot<'_>) {
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        let mut session = Session::new(shared, stream, number, slot);
+        let ended = session.serve(LineBuffer::new(shared.limits.line_bytes));
+        session.close(&ended);
+    }));
+    if served.is_err() {
+        shared
+            .log
+            .error(format_args!("#{number} is closed: its thread panicked; this is a fault of the program"));
+    }
+}
+
+struct Session<'a> {
+    shared: &'a Shared<'a>,
+    stream: &'a TcpStream,
+    number: u64,
+    slot: Slot<'a>,
+    origin: Origin,
+    batch: Batch,
+    traffic: Traffic,
+    /// Whether no line has been executed yet, so that the next may be a handshake.
+    is_first_line: bool,
+    began: Tick,
+    /// When the last byte came.
+    heard: Tick,
+    /// When the first byte of the line came that is not whole yet.
+    line_began: Option<Tick>,
+    /// What the socket's read timeout is set to.
+    timeout: Option<Duration>,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum Ended {
+    ByClient,
+    Reset(std::io::Error),
+    Idle(Duration),
+    SlowLine(Duration),
+    SlowReader(Duration),
+    SilentPeer(Duration),
+    NoHandshake,
+    Refused(String),
+    Draining,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByClient => write!(f, "the other end closed it"),
+            Self::Reset(error) => write!(f, "it broke: {error}"),
+            Self::Idle(limit) => write!(f, "nothing came for {limit:?}"),
+            Self::SlowLine(limit) => write!(f, "a line was not whole {limit:?} after its first byte"),
+            Self::SlowReader(limit) => write!(f, "its replies were not taken within {limit:?}"),
+            Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
+            Self::NoHandshake => {
+                write!(f, "this node has as many clients as it takes, and it is no neighbour")
+            }
+            Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
+            Self::Draining => write!(f, "this node stops"),
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(shared: &'a Shared<'a>, stream: &'a TcpStream, number: u64, slot: Slot<'a>) -> Self {
+        let began = clock::tick();
+        Self {
+            shared,
+            stream,
+            number,
+            slot,
+            origin: Origin::Client,
+            batch: Batch::default(),
+            traffic: Traffic::default(),
+            is_first_line: true,
+            began,
+            heard: began,
+            line_began: None,
+            timeout: None,
+        }
+    }
+
+    fn serve(&mut self, mut buffer: LineBuffer) -> Ended {
+        if let Err(error) = socket::prepare(self.stream) {
+            return Ended::Reset(error);
+        }
+        loop {
+            let ended = match self.read(&mut buffer) {
+                Ok(0) if self.shared.is_stopping() => Ended::Draining,
+                Ok(0) => match self.execute_last(&mut buffer) {
+                    Ok(()) => Ended::ByClient,
+                    Err(ended) => ended,
+                },
+                Ok(count) => match self.execute(&mut buffer, count) {
+                    Ok(()) if self.shared.is_stopping() => Ended::Draining,
+                    Ok(()) => continue,
+                    Err(ended) => ended,
+                },
+                Err(ended) => ended,
+            };
+            return ended;
+        }
+    }
+
+    /// Waits for bytes, and gives memory back when none come for a while. 0 is the end of the input.
+    fn read(&mut self, buffer: &mut LineBuffer) -> Result<usize, Ended> {
+        loop {
+            let now = clock::tick();
+            let linger_until = self.heard + LINGER_TIME;
+            let mut is_lingering = buffer.is_grown() || self.batch.is_grown() || self.traffic.is_grown();
+            if is_lingering && now >= linger_until {
+                buffer.shrink();
+                self.batch = Batch::default();
+                self.traffic = Traffic::default();
+                is_lingering = false;
+            }
+            let (deadline, too_late) = self.deadline();
+            if now >= deadline {
+                return Err(too_late);
+            }
+            let wait = if is_lingering { deadline.min(linger_until) } else { deadline } - now;
+            self.set_timeout(wait)?;
+            match (&mut &*self.stream).read(buffer.space()) {
+                Ok(count) => return Ok(count),
+                Err(error) if is_retry(error.kind()) => {}
+                Err(error) => return Err(Ended::Reset(error)),
+            }
+        }
+    }
+
+    /// Until when something must come, and what it means if nothing does.
+    fn deadline(&self) -> (Tick, Ended) {
+        let limits = self.shared.limits;
+        if self.slot.is_reserved() && self.origin == Origin::Client {
+            return (self.began + limits.handshake_time, Ended::NoHandshake);
+        }
+        let quiet = match self.origin {
+            Origin::Client => (self.heard + limits.idle_time, Ended::Idle(limits.idle_time)),
+            Origin::Peer(_) => (self.heard + limits.liveness_time, Ended::SilentPeer(limits.liveness_time)),
+        };
+        let slow_line = |began| (began + limits.line_time, Ended::SlowLine(limits.line_time));
+        match self.line_began.map(slow_line) {
+            Some(slow_line) if slow_line.0 < quiet.0 => slow_line,
+            _ => quiet,
+        }
+    }
+
+    /// A system call only where the timeout is another than last time, which on a busy connection it is not: the wait is
+    /// rounded up to a tenth of itself or so, and what wakes too early waits again.
+    fn set_timeout(&mut self, wait: Duration) -> Result<(), Ended> {
+        let is_good = self.timeout.is_some_and(|timeout| timeout >= wait && timeout - wait <= wait / 8);
+        if !is_good {
+            self.stream.set_read_timeout(Some(wait)).map_err(Ended::Reset)?;
+            self.timeout = Some(wait);
+        }
+        Ok(())
+    }
+
+    /// Executes every complete line of what has just been read.
+    fn execute(&mut self, buffer: &mut LineBuffer, count: usize) -> Result<(), Ended> {
+        let now = clock::now();
+        self.heard = now.tick;
+        buffer.filled(count);
+        self.begin(now);
+        let mut had_line = false;
+        while let Some(line) = buffer.next_line() {
+            had_line = true;
+            let was_client = self.origin == Origin::Client;
+            self.execute_line(line, now)?;
+            if was_client && self.origin != Origin::Client {
+                buffer.set_limit(PEER_LINE_BYTES_MAX);
+            }
+        }
+        self.line_began = match self.line_began {
+            _ if !buffer.is_mid_line() => None,
+            Some(began) if !had_line => Some(began),
+            _ => Some(now.tick),
+        };
+        self.finish_batch()
+    }
+
+    /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line can
+    /// be a valid, wrong one.
+    fn execute_last(&mut self, buffer: &mut LineBuffer) -> Result<(), Ended> {
+        if self.origin != Origin::Client {
+            return Ok(());
+        }
+        let now = clock::now();
+        self.begin(now);
+        if let Some(line) = buffer.last_line() {
+            self.execute_line(line, now)?;
+        }
+        self.finish_batch()
+    }
+
+    fn begin(&mut self, now: Now) {
+        if self.shared.log.takes_traffic() {
+            self.traffic.begin(now.wall, self.number);
+        }
+        if let Origin::Peer(link) = self.origin {
+            self.shared.peers.lock().heard(link, self.number, now.tick);
+        }
+    }
+
+    fn execute_line(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
+        if std::mem::take(&mut self.is_first_line) {
+            if let Line::Whole(text, _) = line
+                && is_hello(text)
+            {
+                return self.shake_hands(text, now);
+            }
+            if self.slot.is_reserved() {
+                return Err(Ended::NoHandshake);
+            }
+        }
+        let node = self.shared.node;
+        if self.batch.replies.len() >= READ_BYTES_MAX || node.may_wait(&line) {
+            self.finish_batch()?;
+        }
+        let replied_before = self.batch.replies.len();
+        let said = node.execute(line, self.origin, now, &mut self.batch);
+        self.log_line(line, said, replied_before);
+        Ok(())
+    }
+
+    fn log_line(&mut self, line: Line<'_>, said: Said, replied_before: usize) {
+        let log = self.shared.log;
+        if let Said::Invalid(why) = said
+            && let Some(unsaid) = self.shared.bad_lines.allow(clock::tick())
+        {
+            let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+            let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
+            log.warn(format_args!("bad line on #{}: {why}: {shown} ({unsaid} more unsaid)", self.number));
+        }
+        if !log.takes_traffic() {
+            return;
+        }
+        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        let is_traffic = self.origin == Origin::Client || text.trim_ascii_start().starts_with(b"AT");
+        if is_traffic {
+            self.traffic.line_in(text);
+        }
+        let reply = &self.batch.replies[replied_before..];
+        match said {
+            Said::Nothing => {}
+            Said::At => self.traffic.line_out(reply.trim_ascii_end()),
+            Said::Invalid(_) => {
+                if self.origin == Origin::Client {
+                    self.traffic.line_out(without_terminator(reply));
+                }
+            }
+            Said::Places { results, json } => {
+                let (at, body) = reply.split_at(json - replied_before);
+                self.traffic.line_out(at.trim_ascii_end());
+                let body = body.trim_ascii_end();
+                if log.takes_bodies() {
+                    body.split(|&byte| byte == b'\n').for_each(|line| self.traffic.line_out(line));
+                } else {
+                    self.traffic.line_out(format!("[{results} results, {} bytes]", body.len()).as_bytes());
+                }
+            }
+        }
+    }
+
+    /// Does the side effects of the lines so far: news to the outboxes, traffic to the log, replies to the client.
+    fn finish_batch(&mut self) -> Result<(), Ended> {
+        let Shared { node, log, overflows, limits, .. } = self.shared;
+        node.flood(&mut self.batch, self.origin, |neighbour| {
+            if let Some(unsaid) = overflows.allow(clock::tick()) {
+                log.warn(format_args!(
+                    "the outbox of {} is full: it misses a batch, and {unsaid} before it went unsaid",
+                    neighbour.id
+                ));
+            }
+        });
+        if log.takes_traffic() {
+            self.traffic.finish(log);
+        }
+        if self.batch.replies.is_empty() {
+            return Ok(());
+        }
+        let deadline = clock::tick() + limits.write_time;
+        let written = socket::write_all(self.stream, &self.batch.replies, || clock::tick() >= deadline);
+        self.batch.replies.clear();
+        written.map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => Ended::SlowReader(limits.write_time),
+            _ => Ended::Reset(error),
+        })
+    }
+
+    /// Admits a neighbour, or refuses with a line that says why and what to do.
+    fn shake_hands(&mut self, line: &[u8], now: Now) -> Result<(), Ended> {
+        let answer = Hello::parse(line).and_then(|hello| self.admit(&hello, now));
+        let node = self.shared.node;
+        let link = match answer {
+            Ok(link) => link,
+            Err(why) => {
+                write_refusal(&why, &mut self.batch.replies);
+                self.finish_batch()?;
+                return Err(Ended::Refused(why));
+            }
+        };
+        let neighbour = &node.neighbours()[link];
+        self.origin = Origin::Peer(link);
+        self.slot.become_peer();
+        self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
+        Hello::new(&node.herd, &node.id, &neighbour.id, node.incarnation, node.check)
+            .write(&mut self.batch.replies);
+        self.finish_batch()?;
+        // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
+        let _ = neighbour.called.try_send(());
+        Ok(())
+    }
+
+    /// The neighbour's position, or why it is not let in.
+    fn admit(&self, hello: &Hello<'_>, now: Now) -> Result<usize, String> {
+        let node = self.shared.node;
+        let from = String::from_utf8_lossy(hello.from);
+        if hello.herd != node.herd.as_bytes() {
+            let theirs = String::from_utf8_lossy(hello.herd);
+            return Err(format!(
+                "this node is of the herd {}, not {theirs}; mend the address or the herd's name",
+                node.herd
+            ));
+        }
+        if hello.incarnation == node.incarnation {
+            return Err(format!("{} has dialled itself; mend the addresses of its links", node.id));
+        }
+        if hello.to != node.id.as_bytes() {
+            let meant = String::from_utf8_lossy(hello.to);
+            return Err(format!("this node is {}, not {meant}; mend the address of {meant}", node.id));
+        }
+        let position = node.neighbours().iter().position(|neighbour| neighbour.id.as_bytes() == hello.from);
+        let Some(link) = position else {
+            return Err(format!("{} has no link to {from}; give both nodes the same configuration", node.id));
+        };
+        if hello.check != node.check {
+            return Err(format!(
+                "{} and {from} place clients differently; give both the same configuration",
+                node.id
+            ));
+        }
+        match self.shared.peers.lock().admit(link, hello.incarnation, self.number, now.tick) {
+            Admission::Admitted => Ok(link),
+            Admission::Replaces(connection) => {
+                self.shared.connections.close(connection);
+                Ok(link)
+            }
+            Admission::Refused(silence) => Err(format!(
+                "another {from} was heard from {silence:?} ago; end one of the two, or wait until it is forgotten"
+            )),
+        }
+    }
+
+    /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
+    fn close(&mut self, ended: &Ended) {
+        if let Origin::Peer(link) = self.origin {
+            self.shared.peers.lock().left(link, self.number);
+            let neighbour = &self.shared.node.neighbours()[link].id;
+            self.shared
+                .log
+                .info(format_args!("{neighbour} is no longer connected as #{}: {ended}", self.number));
+        } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
+            && let Some(unsaid) = self.shared.closings.allow(clock::tick())
+        {
+            self.shared.log.warn(format_args!("#{} is closed: {ended} ({unsaid} more unsaid)", self.number));
+        }
+        // Bytes left unread would turn the close into a reset, which can overtake the replies.
+        socket::close(self.stream, Shutdown::Write);
+        let is_done = |read: std::io::Result<usize>| !matches!(read, Ok(count) if count > 0);
+        if self.stream.set_nonblocking(true).is_ok() {
+            let mut unread = [0; 4096];
+            for _ in 0..UNREAD_READS_MAX {
+                if is_done((&mut &*self.stream).read(&mut unread)) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// How much of a bad line its event shows.
+const SHOWN_BYTES_MAX: usize = 80;
+
+/// How often a closing connection is read, 4 KiB at a time, for what its client had sent and nobody will execute.
+const UNREAD_READS_MAX: usize = 256;
+
+fn is_retry(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+fn without_terminator(reply: &[u8]) -> &[u8] {
+    let reply = reply.strip_suffix(b"\n").unwrap_or(reply);
+    reply.strip_suffix(b"\r").unwrap_or(reply)
+}

@@ -1,0 +1,72 @@
+//! The few things std's sockets do not offer: a longer backlog, a write with one deadline for all its bytes, a look for
+//! the end of the input, and waking a blocked accept. All safe calls of rustix on std's own sockets.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    time::Duration,
+};
+
+use rustix::net::RecvFlags;
+
+/// How many connections may wait to be accepted. std asks for 128, which makes quick clients wait for seconds.
+const BACKLOG: i32 = 4096;
+
+/// How long one write call blocks before its caller looks at the clock.
+const WRITE_SLICE: Duration = Duration::from_millis(100);
+
+/// Binds and listens. A name is resolved; the first of its addresses that can be bound is.
+pub(crate) fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((host, port))?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
+/// Makes a blocked `accept` return an error, now and ever after. Needs no descriptor.
+pub(crate) fn wake_accept(listener: &TcpListener) {
+    // It fails only where nothing listens any more.
+    let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
+}
+
+/// Prepares a new connection for [`write_all`], and for small lines to leave at once.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(WRITE_SLICE))
+}
+
+/// Writes all of `bytes`, or fails with [`ErrorKind::TimedOut`] once `is_over` says so, which is asked each time a write
+/// has blocked for a while: a deadline for each call would start anew with every few bytes a slow reader takes.
+pub(crate) fn write_all(
+    mut stream: &TcpStream,
+    mut bytes: &[u8],
+    mut is_over: impl FnMut() -> bool,
+) -> io::Result<()> {
+    loop {
+        match stream.write(bytes) {
+            Ok(count) if count == bytes.len() => return Ok(()),
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if is_over() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+/// Whether the other end has closed or reset the connection, as far as is known here and now: after a close, one write
+/// would still succeed and be lost.
+pub(crate) fn is_closed(stream: &TcpStream) -> bool {
+    match rustix::net::recv(stream, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, count)) => count == 0,
+        Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+    }
+}
+
+/// Wakes whoever reads from or writes to the connection, for good.
+pub(crate) fn close(stream: &TcpStream, how: Shutdown) {
+    // It fails only where the connection has ended already.
+    let _ = stream.shutdown(how);
+}
