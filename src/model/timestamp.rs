@@ -32,6 +32,16 @@ impl Timestamp {
         Some(Self { seconds, nanoseconds: value as u32 * SCALE[fraction.len()] })
     }
 
+    /// Whole seconds since 1970.
+    pub fn seconds(self) -> u64 {
+        self.seconds
+    }
+
+    /// The nanoseconds of the second that has begun.
+    pub fn nanoseconds(self) -> u32 {
+        self.nanoseconds
+    }
+
     /// Nanoseconds since 1970.
     pub fn as_nanoseconds(self) -> i128 {
         i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanoseconds)

@@ -1,0 +1,71 @@
+//! A connection's lines as the log shows them: `2026-11-21T04:09:12.123456Z #17 < IAMAT …`, `<` for what came and `>` for
+//! what went. Formatted by the thread that has them, so that the log's lock is held for one copy only.
+
+use super::{Log, escape_into};
+use crate::{clock, model::Timestamp};
+
+/// How long the text of a time is up to its whole seconds.
+const SECONDS_LENGTH: usize = "2026-11-21T04:09:12".len();
+
+/// The traffic of one batch.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    block: Vec<u8>,
+    lines: u64,
+    /// What each line begins with.
+    prefix: Vec<u8>,
+    /// The second the prefix tells, which seldom changes between two batches.
+    second: Option<u64>,
+}
+
+impl Traffic {
+    /// The lines that follow came or went at `now`, on the connection of that number.
+    pub fn begin(&mut self, now: Timestamp, connection: u64) {
+        if self.second != Some(now.seconds()) {
+            self.second = Some(now.seconds());
+            self.prefix = clock::utc_text(now).into_bytes();
+        }
+        self.prefix.truncate(SECONDS_LENGTH);
+        self.prefix.push(b'.');
+        let digit = |value: u32| b'0' + (value % 10) as u8;
+        let micros = now.nanoseconds() / 1000;
+        let micros = [100_000, 10_000, 1000, 100, 10, 1].map(|place| digit(micros / place));
+        self.prefix.extend_from_slice(&micros);
+        self.prefix.extend_from_slice(b"Z #");
+        self.prefix.extend_from_slice(connection.to_string().as_bytes());
+        self.prefix.push(b' ');
+    }
+
+    /// A line that came.
+    pub fn line_in(&mut self, line: &[u8]) {
+        self.line(b"< ", line);
+    }
+
+    /// A line that goes.
+    pub fn line_out(&mut self, line: &[u8]) {
+        self.line(b"> ", line);
+    }
+
+    fn line(&mut self, direction: &[u8; 2], line: &[u8]) {
+        self.block.reserve(self.prefix.len() + line.len() + 3);
+        self.block.extend_from_slice(&self.prefix);
+        self.block.extend_from_slice(direction);
+        escape_into(line, &mut self.block);
+        self.block.push(b'\n');
+        self.lines += 1;
+    }
+
+    /// Hands the lines to the log.
+    pub fn finish(&mut self, log: &Log) {
+        if self.lines > 0 {
+            log.traffic(&self.block, self.lines);
+            self.block.clear();
+            self.lines = 0;
+        }
+    }
+
+    /// Whether it holds more memory than a quiet connection needs.
+    pub fn is_grown(&self) -> bool {
+        self.block.capacity() > 2048
+    }
+}
