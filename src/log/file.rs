@@ -52,7 +52,7 @@ impl LogFile {
     }
 
     /// Says it where it can be seen, since the log cannot.
-    pub(super) fn tell_standard_error(&self, failure: String) {
+    pub(super) fn tell_standard_error(&self, failure: &str) {
         let path = self.path.display();
         let _ = writeln!(
             io::stderr(),

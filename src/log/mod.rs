@@ -165,7 +165,7 @@ impl Log {
         let failures_before = file.failures();
         file.write(|spare| self.buffer.swap(spare));
         match (failures_before, file.failures()) {
-            (None, Some(failure)) => file.tell_standard_error(failure),
+            (None, Some(failure)) => file.tell_standard_error(&failure),
             (Some(failure), None) => {
                 self.warn(format_args!("the log could not be written for a while: {failure}"))
             }
