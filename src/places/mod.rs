@@ -1,5 +1,12 @@
 //! What is near a client: the question, the sources that answer it, and the form of an answer.
 
+pub mod embedded;
+mod index;
+pub mod legacy;
+pub mod record;
+
+pub use embedded::{ATTRIBUTION, Embedded};
+
 use crate::model::Coordinates;
 
 /// One lookup: what is within `radius_m` of `center`, at most `bound` of it.

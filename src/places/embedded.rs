@@ -1,0 +1,276 @@
+//! The source inside the binary: 234,655 towns, airports and landmarks, searched where they lie in the program's pages.
+//!
+//! Never waits, never fails, and never says what it does not know. data/README.md tells where the places come from.
+
+use super::index::{Circle, Index};
+use super::legacy::{self, Answer, Geometry, Place, Point, Viewport};
+use super::record::{Record, STRIDE, UNITS_PER_DEGREE};
+use super::{Failure, Query, Source};
+
+/// Who must be named wherever the embedded places are shown.
+pub const ATTRIBUTION: &str =
+    "Places © GeoNames (geonames.org), CC BY 4.0, reformatted; airports: OurAirports, public domain";
+
+/// The same for an answer, with the links the licence asks for.
+const HTML_ATTRIBUTIONS: [&str; 2] = [
+    "Places © <a href=\"https://www.geonames.org/\">GeoNames</a>, \
+     <a href=\"https://creativecommons.org/licenses/by/4.0/\">CC BY 4.0</a>, reformatted",
+    "Airports: <a href=\"https://ourairports.com/\">OurAirports</a>, public domain",
+];
+
+/// What a record's `kind` stands for.
+struct Kind {
+    source: &'static str,
+    types: &'static [&'static str],
+}
+
+// BAND_STARTS and KINDS.
+include!(concat!(env!("OUT_DIR"), "/places.rs"));
+
+static RECORDS: &[[u8; STRIDE]] = include_bytes!(concat!(env!("OUT_DIR"), "/places.bin")).as_chunks().0;
+static TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/places.txt"));
+
+pub(super) static INDEX: Index<'static> = Index { records: RECORDS, band_starts: &BAND_STARTS };
+
+/// The places compiled into the program.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Embedded;
+
+impl Embedded {
+    /// How many places there are.
+    pub fn count(self) -> usize {
+        RECORDS.len()
+    }
+}
+
+impl Source for Embedded {
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    /// Answers with the best known places within the radius; 10 km of distance weigh as much as one of the five ranks.
+    fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
+        let circle = Circle::new(query.center, query.radius_m);
+        let hits = INDEX.best(&circle, query.bound);
+        let is_any = !hits.is_empty() || INDEX.within(&circle).next().is_some();
+        let answer = Answer {
+            error_message: None,
+            html_attributions: &HTML_ATTRIBUTIONS,
+            results: hits.iter().map(|hit| place(&INDEX.record(hit.at))).collect(),
+            status: if is_any { "OK" } else { "ZERO_RESULTS" },
+        };
+        legacy::write(&answer, out);
+        Ok(hits.len())
+    }
+}
+
+fn place(record: &Record) -> Place<'static> {
+    let kind = &KINDS[usize::from(record.kind)];
+    let (name, vicinity) = texts(record);
+    let place_id = match kind.source {
+        "landmark" => format!("landmark:{}", slug(name)),
+        source => format!("{source}:{}", record.number),
+    };
+    Place {
+        geometry: geometry(record),
+        icon: icon(kind.types),
+        name,
+        reference: place_id.clone(),
+        place_id,
+        types: kind.types,
+        vicinity: if vicinity.is_empty() { name } else { vicinity },
+    }
+}
+
+fn texts(record: &Record) -> (&'static str, &'static str) {
+    let text = &TEXT[record.text_start as usize..];
+    let (name, rest) = text.split_at(usize::from(record.name_len));
+    (name, &rest[..usize::from(record.vicinity_len)])
+}
+
+/// The words of a name, in small letters, joined by hyphens.
+fn slug(name: &str) -> String {
+    let words = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+}
+
+fn geometry(record: &Record) -> Geometry {
+    /// Half of what Google shows of a point on a map, in degrees.
+    const MARGIN: f64 = 0.001_348_980_291_5;
+    let lat = f64::from(record.latitude) / UNITS_PER_DEGREE;
+    let lng = f64::from(record.longitude) / UNITS_PER_DEGREE;
+    let corner = |margin: f64| Point { lat: (lat + margin).clamp(-90.0, 90.0), lng: wrapped(lng + margin) };
+    let viewport = Viewport { northeast: corner(MARGIN), southwest: corner(-MARGIN) };
+    Geometry { location: Point { lat, lng }, viewport }
+}
+
+/// A longitude brought back to -180 to 180.
+fn wrapped(longitude: f64) -> f64 {
+    match longitude {
+        far_east if far_east > 180.0 => far_east - 360.0,
+        far_west if far_west < -180.0 => far_west + 360.0,
+        within => within,
+    }
+}
+
+macro_rules! icon_url {
+    ($name:literal) => {
+        concat!("https://maps.gstatic.com/mapfiles/place_api/icons/", $name, "-71.png")
+    };
+}
+
+/// Google's picture for the first type that has one.
+fn icon(types: &[&str]) -> &'static str {
+    types.iter().find_map(|&kind| icon_of_type(kind)).unwrap_or(icon_url!("generic_business"))
+}
+
+fn icon_of_type(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "locality" | "neighborhood" | "natural_feature" | "route" => icon_url!("geocode"),
+        "airport" => icon_url!("airport"),
+        "amusement_park" => icon_url!("amusement"),
+        "aquarium" => icon_url!("aquarium"),
+        "art_gallery" => icon_url!("art_gallery"),
+        "church" => icon_url!("worship_christian"),
+        "city_hall" | "local_government_office" => icon_url!("civic_building"),
+        "food" => icon_url!("restaurant"),
+        "hospital" => icon_url!("doctor"),
+        "library" => icon_url!("library"),
+        "lodging" => icon_url!("lodging"),
+        "mosque" => icon_url!("worship_islam"),
+        "movie_theater" => icon_url!("movies"),
+        "museum" => icon_url!("museum"),
+        "night_club" => icon_url!("bar"),
+        "place_of_worship" => icon_url!("worship_general"),
+        "shopping_mall" => icon_url!("shopping"),
+        "stadium" => icon_url!("stadium"),
+        "train_station" => icon_url!("train"),
+        "university" => icon_url!("university"),
+        "zoo" => icon_url!("zoo"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::Coordinates;
+
+    const UCLA: (f64, f64) = (34.068930, -118.445127);
+    const TOKYO: (f64, f64) = (35.6812, 139.7671);
+    const MID_PACIFIC: (f64, f64) = (-48.87, -123.39);
+
+    fn answer((latitude, longitude): (f64, f64), radius_m: f64, bound: usize) -> (usize, String) {
+        let mut out = Vec::new();
+        let query = Query { center: Coordinates { latitude, longitude }, radius_m, bound };
+        let count = Embedded.nearby(&query, &mut out).unwrap();
+        (count, String::from_utf8(out).unwrap())
+    }
+
+    fn names(center: (f64, f64), radius_m: f64, bound: usize) -> Vec<String> {
+        let answer: Value = serde_json::from_str(&answer(center, radius_m, bound).1).unwrap();
+        let results = answer["results"].as_array().unwrap();
+        results.iter().map(|result| result["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn near_ucla_ucla_is_first() {
+        assert_eq!(names(UCLA, 10_000.0, 1), ["University of California, Los Angeles"]);
+        assert_eq!(names(UCLA, 50_000.0, 20)[0], "University of California, Los Angeles");
+    }
+
+    #[test]
+    fn the_answer_for_ucla_is_the_recorded_one() {
+        assert_eq!(answer(UCLA, 10_000.0, 2).1, include_str!("testdata/ucla.json").trim_end());
+    }
+
+    #[test]
+    fn a_city_full_of_heliports_shows_its_landmarks() {
+        let names = names(TOKYO, 10_000.0, 20);
+        assert_eq!(names[0], "Tokyo Station");
+        assert!(!names.iter().any(|name| name.contains("Heliport") || name.contains("Helipad")), "{names:?}");
+    }
+
+    #[test]
+    fn an_airport_that_is_a_landmark_is_found_once() {
+        let names = names((33.9425, -118.4081), 3000.0, 20);
+        assert_eq!(
+            names.iter().filter(|name| *name == "Los Angeles International Airport").count(),
+            1,
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn the_bound_cuts_the_results() {
+        for bound in [0, 1, 20] {
+            let (count, text) = answer(UCLA, 10_000.0, bound);
+            let document: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((count, document["results"].as_array().unwrap().len()), (bound, bound));
+            assert_eq!(document["status"], "OK");
+        }
+        assert!(answer(UCLA, 10_000.0, 0).1.contains("\n   \"results\" : [],\n   \"status\" : \"OK\"\n"));
+        assert!((21..1000).contains(&answer(UCLA, 10_000.0, usize::MAX).0));
+    }
+
+    #[test]
+    fn mid_ocean_there_are_zero_results() {
+        for bound in [0, 20] {
+            let (count, text) = answer(MID_PACIFIC, 50_000.0, bound);
+            assert_eq!(count, 0);
+            assert!(text.ends_with("\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_whole_earth_is_a_radius_too() {
+        assert_eq!(answer(MID_PACIFIC, 20_015_115.0, usize::MAX).0, Embedded.count());
+    }
+
+    #[test]
+    fn every_embedded_place_can_be_shown_and_has_its_own_id() {
+        assert!(Embedded.count() >= 234_000);
+        let mut ids = HashSet::new();
+        for at in 0..Embedded.count() {
+            let place = place(&INDEX.record(at));
+            let is_plain = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+            assert!(is_plain(place.name) && is_plain(place.vicinity), "{place:?}");
+            assert!(!place.types.is_empty() && !place.place_id.starts_with("ChIJ"), "{place:?}");
+            let Viewport { northeast, southwest } = place.geometry.viewport;
+            for corner in [northeast, southwest] {
+                assert!(corner.lat.abs() <= 90.0 && corner.lng.abs() <= 180.0, "{place:?}");
+            }
+            assert!(ids.insert(place.place_id), "{}", place.reference);
+        }
+    }
+
+    #[test]
+    fn the_flat_form_is_in_order() {
+        let keys: Vec<_> = (0..Embedded.count()).map(|at| INDEX.record(at).sort_key()).collect();
+        assert!(keys.is_sorted());
+        assert_eq!(BAND_STARTS.last().copied(), u32::try_from(Embedded.count()).ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_one_document_with_sorted_keys(
+            latitude in -90.0..=90.0, longitude in -180.0..=180.0, radius_m in 0.0..50_000.0, bound in 0_usize..=20,
+        ) {
+            let (count, text) = answer((latitude, longitude), radius_m, bound);
+            prop_assert!(count <= bound && !text.contains("\n\n") && !text.ends_with('\n'));
+            prop_assert!(text.contains("GeoNames") && text.contains("OurAirports"));
+            // serde_json's map is sorted, so keys that were not come back in another order. It may round the last
+            // digit of a number it reads: digits are left out.
+            let document: Value = serde_json::from_str(&text).unwrap();
+            let mut again = Vec::new();
+            legacy::write(&document, &mut again);
+            let shape = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+            prop_assert_eq!(shape(std::str::from_utf8(&again).unwrap()), shape(&text));
+        }
+    }
+}

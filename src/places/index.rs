@@ -1,0 +1,358 @@
+//! The search: which places lie within a circle on the Earth, and which of them are the best.
+//!
+//! Works on the flat records where they lie; allocates only the hits it returns, and knows nothing of answers.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::f64::consts::FRAC_PI_2;
+use std::ops::{Range, RangeInclusive};
+
+use super::record::{self, Record, STRIDE, UNITS_PER_DEGREE};
+use crate::model::Coordinates;
+
+/// The Earth's mean radius (IUGG), in kilometres.
+const EARTH_RADIUS_KM: f64 = 6371.0088;
+
+const RANK_STEPS: f64 = 50.0;
+/// So far away a place counts one rank less.
+const KM_PER_RANK: f64 = 10.0;
+
+/// Records in order of [`Record::sort_key`], and the index of the first of every band.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Index<'a> {
+    pub(super) records: &'a [[u8; STRIDE]],
+    pub(super) band_starts: &'a [u32],
+}
+
+/// A place within a circle. The better hit is the lesser one; no two are equal, so every answer can be repeated.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Hit {
+    pub(super) at: usize,
+    pub(super) km: f64,
+    score: f64,
+}
+
+impl Eq for Hit {}
+
+impl Ord for Hit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_score = other.score.total_cmp(&self.score);
+        by_score.then(self.km.total_cmp(&other.km)).then(self.at.cmp(&other.at))
+    }
+}
+
+impl PartialOrd for Hit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<'a> Index<'a> {
+    /// The best places within the circle, the best first, at most `bound` of them.
+    pub(super) fn best(self, circle: &Circle, bound: usize) -> Vec<Hit> {
+        let mut best = BinaryHeap::new();
+        for hit in self.within(circle) {
+            if best.len() < bound {
+                best.push(hit);
+            } else if let Some(mut worst) = best.peek_mut()
+                && hit < *worst
+            {
+                *worst = hit;
+            }
+        }
+        best.into_sorted_vec()
+    }
+
+    /// Every place within the circle, in no useful order.
+    pub(super) fn within(self, circle: &Circle) -> impl Iterator<Item = Hit> {
+        let runs =
+            circle.bands().flat_map(move |band| circle.longitudes.iter().map(move |part| (band, part)));
+        runs.flat_map(move |(band, part)| self.run(band, part)).filter_map(move |at| {
+            let record = self.record(at);
+            let km = circle.km_to(&record)?;
+            Some(Hit { at, km, score: f64::from(record.rank) / RANK_STEPS - km / KM_PER_RANK })
+        })
+    }
+
+    pub(super) fn record(self, at: usize) -> Record {
+        Record::from_bytes(&self.records[at])
+    }
+
+    /// The records of one band between two longitudes.
+    fn run(self, band: usize, longitudes: &RangeInclusive<i32>) -> Range<usize> {
+        let [start, end] = [band, band + 1].map(|band| self.band_starts[band] as usize);
+        let records = &self.records[start..end];
+        let from = records.partition_point(|bytes| record::longitude(bytes) < *longitudes.start());
+        let to = records.partition_point(|bytes| record::longitude(bytes) <= *longitudes.end());
+        start + from..start + to
+    }
+}
+
+/// A circle on the sphere, and a box around it to search in.
+#[derive(Clone, Debug)]
+pub(super) struct Circle {
+    latitude: f64,
+    longitude: f64,
+    latitude_cos: f64,
+    /// The haversine of the radius: what lies within has at most this one.
+    haversine_max: f64,
+    latitudes: RangeInclusive<i32>,
+    /// In two parts where the antimeridian divides the box, else the second is empty.
+    longitudes: [RangeInclusive<i32>; 2],
+}
+
+const NO_LONGITUDES: RangeInclusive<i32> = RangeInclusive::new(1, 0);
+const ALL_LONGITUDES: [RangeInclusive<i32>; 2] = [-18_000_000..=18_000_000, NO_LONGITUDES];
+
+impl Circle {
+    /// The circle of `radius_m` metres around `center`. A radius beyond half the Earth's circumference holds the whole
+    /// Earth; one that is negative or not a number holds nothing.
+    pub(super) fn new(center: Coordinates, radius_m: f64) -> Self {
+        let Coordinates { latitude, longitude } = center;
+        // Half the angle at the Earth's centre.
+        let half = radius_m / 1000.0 / EARTH_RADIUS_KM / 2.0;
+        let haversine_max = if half >= 0.0 { half.min(FRAC_PI_2).sin().powi(2) } else { -1.0 };
+        let reach = (2.0 * half).to_degrees();
+        Self {
+            latitude,
+            longitude,
+            latitude_cos: latitude.to_radians().cos(),
+            haversine_max,
+            latitudes: units(latitude - reach, latitude + reach),
+            longitudes: longitudes(center, reach),
+        }
+    }
+
+    fn bands(&self) -> RangeInclusive<usize> {
+        record::band(*self.latitudes.start())..=record::band(*self.latitudes.end())
+    }
+
+    /// How far away the place is, if it is within the circle.
+    fn km_to(&self, record: &Record) -> Option<f64> {
+        // Bands are higher than a box needs: leave what sticks out before the costly part.
+        if !self.latitudes.contains(&record.latitude) {
+            return None;
+        }
+        let latitude = f64::from(record.latitude) / UNITS_PER_DEGREE;
+        let longitude = f64::from(record.longitude) / UNITS_PER_DEGREE;
+        let half_sin2 = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
+        let haversine = half_sin2(latitude - self.latitude)
+            + self.latitude_cos * latitude.to_radians().cos() * half_sin2(longitude - self.longitude);
+        let haversine = haversine.min(1.0);
+        (haversine <= self.haversine_max).then(|| 2.0 * EARTH_RADIUS_KM * haversine.sqrt().asin())
+    }
+}
+
+/// The longitudes a circle of `reach` degrees covers: all of them when a pole is within it.
+fn longitudes(center: Coordinates, reach: f64) -> [RangeInclusive<i32>; 2] {
+    // A hair less than 90, since close to it the division below loses its digits.
+    if center.latitude.abs() + reach >= 89.999_999 {
+        return ALL_LONGITUDES;
+    }
+    // Where a meridian touches the circle, the sine rule holds with a right angle.
+    let width = (reach.to_radians().sin() / center.latitude.to_radians().cos()).min(1.0).asin().to_degrees();
+    let (west, east) = (center.longitude - width, center.longitude + width);
+    if west < -180.0 {
+        [units(-180.0, east), units(west + 360.0, 180.0)]
+    } else if east > 180.0 {
+        [units(west, 180.0), units(-180.0, east - 360.0)]
+    } else {
+        [units(west, east), NO_LONGITUDES]
+    }
+}
+
+/// Degrees in a record's units, one wider on both sides, so that no rounding leaves anything out.
+fn units(from: f64, to: f64) -> RangeInclusive<i32> {
+    // `as` saturates, and makes 0 of what is not a number.
+    let from = (from * UNITS_PER_DEGREE).floor().clamp(-1e9, 1e9) as i32;
+    let to = (to * UNITS_PER_DEGREE).ceil().clamp(-1e9, 1e9) as i32;
+    from - 1..=to + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Owns what an index borrows.
+    struct Places {
+        records: Vec<[u8; STRIDE]>,
+        band_starts: Vec<u32>,
+    }
+
+    impl Places {
+        fn new(points: &[(i32, i32, u8)]) -> Self {
+            let place = |&(latitude, longitude, rank)| Record {
+                latitude,
+                longitude,
+                rank,
+                number: 0,
+                text_start: 0,
+                name_len: 0,
+                vicinity_len: 0,
+                kind: 0,
+            };
+            let mut records: Vec<Record> = points.iter().map(place).collect();
+            records.sort_by_key(Record::sort_key);
+            let band_starts = record::band_starts(&records).iter().map(|&start| start as u32).collect();
+            Self { records: records.iter().map(|record| record.to_bytes()).collect(), band_starts }
+        }
+
+        fn index(&self) -> Index<'_> {
+            Index { records: &self.records, band_starts: &self.band_starts }
+        }
+    }
+
+    /// The distance by another formula, from vectors.
+    fn km_apart(a: Coordinates, b: Coordinates) -> f64 {
+        let vector = |point: Coordinates| {
+            let (latitude, longitude) = (point.latitude.to_radians(), point.longitude.to_radians());
+            [latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()]
+        };
+        let ([a, b, c], [d, e, f]) = (vector(a), vector(b));
+        let cross = [b * f - c * e, c * d - a * f, a * e - b * d];
+        let sine = cross.iter().map(|part| part * part).sum::<f64>().sqrt();
+        EARTH_RADIUS_KM * sine.atan2(a * d + b * e + c * f)
+    }
+
+    fn coordinates(record: &Record) -> Coordinates {
+        Coordinates {
+            latitude: f64::from(record.latitude) / UNITS_PER_DEGREE,
+            longitude: f64::from(record.longitude) / UNITS_PER_DEGREE,
+        }
+    }
+
+    /// Compares a search with a look at every place.
+    fn check(index: Index<'_>, center: Coordinates, radius_m: f64, bound: usize) {
+        const ROUNDING_KM: f64 = 1e-4;
+        let circle = Circle::new(center, radius_m);
+        let mut found: Vec<Hit> = index.within(&circle).collect();
+        found.sort();
+        let mut is_found = vec![false; index.records.len()];
+        for hit in &found {
+            assert!(!is_found[hit.at], "found twice: {hit:?}");
+            is_found[hit.at] = true;
+        }
+        for (at, &is_found) in is_found.iter().enumerate() {
+            let km = km_apart(center, coordinates(&index.record(at)));
+            if (km - radius_m / 1000.0).abs() > ROUNDING_KM {
+                assert_eq!(is_found, km < radius_m / 1000.0, "{center:?} {radius_m} {:?}", index.record(at));
+            }
+        }
+        let scores = |hits: &[Hit]| -> Vec<f64> {
+            let rank = |hit: &Hit| f64::from(index.record(hit.at).rank) / 50.0;
+            hits.iter()
+                .map(|hit| rank(hit) - km_apart(center, coordinates(&index.record(hit.at))) / 10.0)
+                .collect()
+        };
+        assert!(scores(&found).windows(2).all(|pair| pair[0] > pair[1] - ROUNDING_KM));
+        found.truncate(bound);
+        assert_eq!(index.best(&circle, bound), found);
+    }
+
+    fn at(latitude: f64, longitude: f64) -> Coordinates {
+        Coordinates { latitude, longitude }
+    }
+
+    #[test]
+    fn a_circle_crosses_the_antimeridian() {
+        let places = Places::new(&[
+            (0, 17_999_000, 0),
+            (0, -17_999_000, 0),
+            (0, 18_000_000, 0),
+            (0, -18_000_000, 0),
+            (0, 0, 0),
+        ]);
+        for longitude in [180.0, -180.0, 179.995, -179.995] {
+            assert_eq!(
+                places.index().within(&Circle::new(at(0.0, longitude), 3000.0)).count(),
+                4,
+                "{longitude}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_circle_around_a_pole_holds_every_longitude() {
+        let ring = [-18_000_000, -9_000_000, 0, 9_000_000, 18_000_000];
+        let north = Places::new(&ring.map(|longitude| (8_990_000, longitude, 0)));
+        assert_eq!(north.index().within(&Circle::new(at(90.0, 12.3), 11_200.0)).count(), 5);
+        assert_eq!(north.index().within(&Circle::new(at(89.95, 180.0), 17_000.0)).count(), 5);
+        let south = Places::new(&ring.map(|longitude| (-8_990_000, longitude, 0)));
+        assert_eq!(south.index().within(&Circle::new(at(-90.0, -77.0), 11_200.0)).count(), 5);
+        assert_eq!(south.index().within(&Circle::new(at(-90.0, -77.0), 11_100.0)).count(), 0);
+    }
+
+    #[test]
+    fn a_radius_of_nothing_holds_the_centre_itself() {
+        let places = Places::new(&[(3_406_892, -11_844_518, 0), (3_406_893, -11_844_518, 0)]);
+        assert_eq!(places.index().within(&Circle::new(at(34.06892, -118.44518), 0.0)).count(), 1);
+    }
+
+    #[test]
+    fn any_radius_is_taken() {
+        let places = Places::new(&[
+            (9_000_000, 0, 0),
+            (-9_000_000, 0, 0),
+            (0, 18_000_000, 0),
+            (3_406_892, -11_844_518, 0),
+        ]);
+        let count = |radius_m| places.index().within(&Circle::new(at(0.0, 0.0), radius_m)).count();
+        for radius_m in [20_015_115.0, 1e9, f64::MAX, f64::INFINITY] {
+            assert_eq!(count(radius_m), 4, "{radius_m}");
+        }
+        for radius_m in [-1.0, f64::NAN, f64::NEG_INFINITY] {
+            assert_eq!(count(radius_m), 0, "{radius_m}");
+        }
+    }
+
+    #[test]
+    fn the_same_score_is_settled_by_the_records_order() {
+        let places = Places::new(&[(100, 0, 7), (-100, 0, 7), (0, 100, 7), (0, -100, 7), (0, 100, 7)]);
+        check(places.index(), at(0.0, 0.0), 1000.0, 3);
+    }
+
+    /// Points that gather where the search has its edges.
+    fn edgy(limit: i32) -> impl Strategy<Value = i32> {
+        prop_oneof![-limit..=limit, limit - 200_000..=limit, -limit..=200_000 - limit, -200_000..=200_000]
+    }
+
+    fn edgy_center() -> impl Strategy<Value = Coordinates> {
+        (edgy(9_000_000), edgy(18_000_000)).prop_map(|(latitude, longitude)| {
+            at(f64::from(latitude) / UNITS_PER_DEGREE, f64::from(longitude) / UNITS_PER_DEGREE)
+        })
+    }
+
+    fn radius_m() -> impl Strategy<Value = f64> {
+        prop_oneof![0.0..5e4, 0.0..5e5, 0.0..20_015_115.0]
+    }
+
+    proptest! {
+        #[test]
+        fn a_search_finds_what_a_look_at_every_point_finds(
+            points in prop::collection::vec((edgy(9_000_000), edgy(18_000_000), 0_u8..=250), 0..300),
+            center in edgy_center(),
+            radius_m in radius_m(),
+            bound in 0_usize..30,
+        ) {
+            check(Places::new(&points).index(), center, radius_m, bound);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn a_search_finds_what_a_look_at_every_embedded_place_finds(
+            center in edgy_center(),
+            near in 0..crate::places::embedded::INDEX.records.len(),
+            radius_m in radius_m(),
+            is_near in any::<bool>(),
+        ) {
+            let index = crate::places::embedded::INDEX;
+            let center = if is_near { coordinates(&index.record(near)) } else { center };
+            check(index, center, radius_m, 20);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The format of an answer: Google's Nearby Search (legacy), keys in alphabetical order, in its own white space.
+//!
+//! What is said lives here; where it comes from never does. serde writes every document, so none can be malformed.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
+
+use super::Failure;
+
+/// A whole answer.
+#[derive(Serialize, Debug)]
+pub struct Answer<'a> {
+    /// What went wrong, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<&'a str>,
+    /// Who must be named beside the results, as HTML.
+    pub html_attributions: &'a [&'a str],
+    /// The best place first.
+    pub results: Vec<Place<'a>>,
+    /// `OK`, `ZERO_RESULTS`, or another of Google's.
+    pub status: &'a str,
+}
+
+/// One result. What a source does not know is absent from the format: hours, ratings, photos.
+#[derive(Serialize, Debug)]
+pub struct Place<'a> {
+    /// Where it is.
+    pub geometry: Geometry,
+    /// The URL of a picture of its type.
+    pub icon: &'a str,
+    /// As people know it.
+    pub name: &'a str,
+    /// Stable, and unique among all sources.
+    pub place_id: String,
+    /// The same; kept for the clients that read it.
+    pub reference: String,
+    /// Google's types, the most telling first.
+    pub types: &'a [&'a str],
+    /// The town, or for a town its own name.
+    pub vicinity: &'a str,
+}
+
+/// Where a place is, and what a map of it should show.
+#[derive(Serialize, Debug)]
+pub struct Geometry {
+    /// The place itself.
+    pub location: Point,
+    /// The corners of the map.
+    pub viewport: Viewport,
+}
+
+/// Two corners.
+#[derive(Serialize, Debug)]
+pub struct Viewport {
+    /// The upper right one.
+    pub northeast: Point,
+    /// The lower left one; its `lng` is the greater where the antimeridian lies between.
+    pub southwest: Point,
+}
+
+/// A point in degrees, north and east positive.
+#[derive(Serialize, Clone, Copy, PartialEq, Debug)]
+pub struct Point {
+    /// -90 to 90
+    pub lat: f64,
+    /// -180 to 180
+    pub lng: f64,
+}
+
+/// Appends `document` as JSON in Google's white space, without a newline at its end.
+pub fn write<T: Serialize>(document: &T, out: &mut Vec<u8>) {
+    let mut serializer = Serializer::with_formatter(out, LegacyFormatter::default());
+    // Only a writer, a map with keys that are no strings, or a type's own code can fail: there is none of them here.
+    document.serialize(&mut serializer).expect("a Vec takes every byte");
+}
+
+/// Appends the answer of a source that has none.
+pub fn write_failure(failure: &Failure, out: &mut Vec<u8>) {
+    let error_message = Some(failure.message.as_str());
+    write(
+        &Answer { error_message, html_attributions: &[], results: Vec::new(), status: failure.status },
+        out,
+    );
+}
+
+/// Google's white space: three spaces a level, a space on both sides of a colon, short lists of plain values on one line.
+///
+/// Whether a list is short is known only at its end, so the innermost list is held back until it ends or something
+/// nested begins in it.
+#[derive(Default, Debug)]
+pub struct LegacyFormatter {
+    depth: usize,
+    object_is_empty: bool,
+    held: Option<HeldList>,
+}
+
+/// The elements of a list whose layout is still open, one after the other, and where each ends.
+#[derive(Default, Debug)]
+struct HeldList {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// A list with its brackets, commas and spaces stays on one line if it is shorter than this, in bytes.
+const LINE_LIMIT: usize = 74;
+
+impl HeldList {
+    fn elements(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+    }
+
+    fn fits_a_line(&self) -> bool {
+        "[  ]".len() + self.bytes.len() + self.ends.len().saturating_sub(1) * ", ".len() < LINE_LIMIT
+    }
+}
+
+impl LegacyFormatter {
+    fn new_line<W: Write + ?Sized>(&self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| writer.write_all(b"   "))
+    }
+
+    /// Opens the held list over several lines; what begins next is its next element.
+    fn release<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        let Some(list) = self.held.take() else { return Ok(()) };
+        self.open_list(&list, writer)?;
+        if !list.ends.is_empty() {
+            writer.write_all(b",")?;
+        }
+        self.new_line(writer)
+    }
+
+    fn open_list<W: Write + ?Sized>(&mut self, list: &HeldList, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b"[")?;
+        self.depth += 1;
+        for (at, element) in list.elements().enumerate() {
+            if at > 0 {
+                writer.write_all(b",")?;
+            }
+            self.new_line(writer)?;
+            writer.write_all(element)?;
+        }
+        Ok(())
+    }
+
+    fn close_list<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        self.new_line(writer)?;
+        writer.write_all(b"]")
+    }
+
+    /// Where a plain value goes: into the held list if there is one.
+    fn sink<'a, W: Write + ?Sized>(&'a mut self, writer: &'a mut W) -> Sink<'a, W> {
+        match &mut self.held {
+            Some(list) => Sink::Held(&mut list.bytes),
+            None => Sink::Through(writer),
+        }
+    }
+}
+
+enum Sink<'a, W: ?Sized> {
+    Held(&'a mut Vec<u8>),
+    Through(&'a mut W),
+}
+
+impl<W: Write + ?Sized> Write for Sink<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Held(held) => held.write(bytes),
+            Self::Through(writer) => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Plain values look as everywhere in JSON; only the place they go to is ours.
+macro_rules! plain_values {
+    ($($method:ident($($value:ident: $type:ty)?))*) => {
+        $(fn $method<W: Write + ?Sized>(&mut self, writer: &mut W $(, $value: $type)?) -> io::Result<()> {
+            CompactFormatter.$method(&mut self.sink(writer) $(, $value)?)
+        })*
+    };
+}
+
+impl Formatter for LegacyFormatter {
+    plain_values! {
+        write_null() write_bool(value: bool)
+        write_i8(value: i8) write_i16(value: i16) write_i32(value: i32) write_i64(value: i64) write_i128(value: i128)
+        write_u8(value: u8) write_u16(value: u16) write_u32(value: u32) write_u64(value: u64) write_u128(value: u128)
+        write_f32(value: f32) write_f64(value: f64) write_number_str(value: &str)
+        begin_string() end_string() write_char_escape(value: CharEscape) write_raw_fragment(value: &str)
+    }
+
+    /// As Google does, escapes what HTML gives a meaning to.
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut sink = self.sink(writer);
+        for piece in fragment.split_inclusive(['<', '>', '&']) {
+            let (plain, escape) = match piece.as_bytes() {
+                [plain @ .., b'<'] => (plain, "\\u003c"),
+                [plain @ .., b'>'] => (plain, "\\u003e"),
+                [plain @ .., b'&'] => (plain, "\\u0026"),
+                plain => (plain, ""),
+            };
+            sink.write_all(plain)?;
+            sink.write_all(escape.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn begin_array<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.release(writer)?;
+        self.held = Some(HeldList::default());
+        Ok(())
+    }
+
+    fn begin_array_value<W: Write + ?Sized>(&mut self, writer: &mut W, _first: bool) -> io::Result<()> {
+        // The first value never gets here with the list let go: it is held until a value begins.
+        if self.held.is_some() {
+            return Ok(());
+        }
+        writer.write_all(b",")?;
+        self.new_line(writer)
+    }
+
+    fn end_array_value<W: Write + ?Sized>(&mut self, _writer: &mut W) -> io::Result<()> {
+        if let Some(list) = &mut self.held {
+            list.ends.push(list.bytes.len());
+        }
+        Ok(())
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        match self.held.take() {
+            None => self.close_list(writer),
+            Some(list) if list.ends.is_empty() => writer.write_all(b"[]"),
+            Some(list) if list.fits_a_line() => {
+                for (at, element) in list.elements().enumerate() {
+                    writer.write_all(if at == 0 { b"[ " } else { b", " })?;
+                    writer.write_all(element)?;
+                }
+                writer.write_all(b" ]")
+            }
+            Some(list) => {
+                self.open_list(&list, writer)?;
+                self.close_list(writer)
+            }
+        }
+    }
+
+    fn begin_object<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.release(writer)?;
+        self.depth += 1;
+        self.object_is_empty = true;
+        writer.write_all(b"{")
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if !first {
+            writer.write_all(b",")?;
+        }
+        self.new_line(writer)
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b" : ")
+    }
+
+    fn end_object_value<W: Write + ?Sized>(&mut self, _writer: &mut W) -> io::Result<()> {
+        self.object_is_empty = false;
+        Ok(())
+    }
+
+    fn end_object<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        if !self.object_is_empty {
+            self.new_line(writer)?;
+        }
+        writer.write_all(b"}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn text(document: &impl Serialize) -> String {
+        let mut out = Vec::new();
+        write(document, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_answer_looks_like_googles() {
+        let location = Point { lat: 34.06892, lng: -118.44518 };
+        let northeast = Point { lat: 34.07, lng: -118.44 };
+        let southwest = Point { lat: 34.06, lng: -118.45 };
+        let place = |name| Place {
+            geometry: Geometry { location, viewport: Viewport { northeast, southwest } },
+            icon: "https://maps.gstatic.com/mapfiles/place_api/icons/university-71.png",
+            name,
+            place_id: "landmark:ucla".into(),
+            reference: "landmark:ucla".into(),
+            types: &["university", "establishment"],
+            vicinity: "Los Angeles",
+        };
+        let answer = Answer {
+            error_message: None,
+            html_attributions: &["From a <b>user</b> & \"friends\""],
+            results: vec![place("University of California, Los Angeles"), place("Zürich\n\u{1}\\")],
+            status: "OK",
+        };
+        assert_eq!(text(&answer), include_str!("testdata/answer.json").trim_end());
+    }
+
+    #[test]
+    fn a_failure_is_one_whole_answer() {
+        let failure = Failure { status: "UNKNOWN_ERROR", message: "The source is away.".into() };
+        let mut out = Vec::new();
+        write_failure(&failure, &mut out);
+        let expected = r#"{
+   "error_message" : "The source is away.",
+   "html_attributions" : [],
+   "results" : [],
+   "status" : "UNKNOWN_ERROR"
+}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_list_is_on_one_line_while_it_fits() {
+        let longest = "x".repeat(LINE_LIMIT - 1 - "[ \"\" ]".len());
+        assert_eq!(text(&[&longest]), format!("[ \"{longest}\" ]"));
+        assert_eq!(text(&[format!("{longest}x"), "y".into()]), format!("[\n   \"{longest}x\",\n   \"y\"\n]"));
+    }
+
+    #[test]
+    fn nesting_opens_a_list_at_any_element() {
+        let expected = "[\n   1,\n   [ true, null ],\n   -2,\n   {},\n   {\n      \"a\" : [],\n      \"b\" : {}\n   },\n   0.5\n]";
+        assert_eq!(text(&json!([1, [true, null], -2, {}, {"a": [], "b": {}}, 0.5])), expected);
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC*".prop_map(Value::from),
+            "[<>&\"\\\\\n]{0,40}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map("[a-z<]{0,5}", inner, 0..6)
+                    .prop_map(|map| map.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_document_reads_back_and_has_no_empty_line(value in any_value()) {
+            let text = text(&value);
+            prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+            prop_assert!(!text.contains("\n\n") && !text.ends_with('\n') && !text.contains('<'));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The flat form of the embedded places: records of one length in bands of latitude, each band in order of longitude.
+//!
+//! build.rs compiles this file too, to write what the binary reads; so it uses nothing of the crate, and no I/O.
+
+/// The length of a record in bytes.
+pub const STRIDE: usize = 20;
+
+/// Coordinates are whole numbers of hundred-thousandths of a degree, about 1.1 m.
+pub const UNITS_PER_DEGREE: f64 = 100_000.0;
+
+/// The number of bands of latitude from pole to pole, each a tenth of a degree (11 km) high; the last holds the north pole only.
+pub const BANDS: usize = 1801;
+
+const BAND_HEIGHT: i32 = 10_000;
+const SOUTH_POLE: i32 = -9_000_000;
+
+/// One place; its fields are kept in this order, numbers little-endian.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// -9,000,000 to 9,000,000, north positive.
+    pub latitude: i32,
+    /// -18,000,000 to 18,000,000, east positive.
+    pub longitude: i32,
+    /// The place's number in its source; 0 for landmarks.
+    pub number: u32,
+    /// Where in the text the name begins; the vicinity follows it at once.
+    pub text_start: u32,
+    /// The length of the name in bytes.
+    pub name_len: u8,
+    /// The length of the vicinity in bytes; 0 where it is the name.
+    pub vicinity_len: u8,
+    /// How well known the place is, in fiftieths: 0 to 250.
+    pub rank: u8,
+    /// Which of the kinds the place is.
+    pub kind: u8,
+}
+
+impl Record {
+    /// The record in its flat form.
+    pub fn to_bytes(self) -> [u8; STRIDE] {
+        let [a, b, c, d] = self.latitude.to_le_bytes();
+        let [e, f, g, h] = self.longitude.to_le_bytes();
+        let [i, j, k, l] = self.number.to_le_bytes();
+        let [m, n, o, p] = self.text_start.to_le_bytes();
+        let Self { name_len, vicinity_len, rank, kind, .. } = self;
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, name_len, vicinity_len, rank, kind]
+    }
+
+    /// The record of a flat form; every 20 bytes are one.
+    pub fn from_bytes(bytes: &[u8; STRIDE]) -> Self {
+        let [a, b, c, d, _, _, _, _, i, j, k, l, m, n, o, p, name_len, vicinity_len, rank, kind] = *bytes;
+        Self {
+            latitude: i32::from_le_bytes([a, b, c, d]),
+            longitude: longitude(bytes),
+            number: u32::from_le_bytes([i, j, k, l]),
+            text_start: u32::from_le_bytes([m, n, o, p]),
+            name_len,
+            vicinity_len,
+            rank,
+            kind,
+        }
+    }
+
+    /// Where the record stands in the flat form. The fields after the longitude make the order total, and so the build repeatable.
+    pub fn sort_key(&self) -> (usize, i32, i32, u8, u32, u32) {
+        (band(self.latitude), self.longitude, self.latitude, self.kind, self.number, self.text_start)
+    }
+}
+
+/// The longitude of a flat record alone: all that a binary search looks at.
+pub fn longitude(bytes: &[u8; STRIDE]) -> i32 {
+    i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
+}
+
+/// The band of a latitude; one beyond a pole counts as the pole's.
+pub fn band(latitude: i32) -> usize {
+    usize::try_from((latitude - SOUTH_POLE) / BAND_HEIGHT).unwrap_or(0).min(BANDS - 1)
+}
+
+/// The index of the first record of every band, of records in order of [`Record::sort_key`], and at the end their count.
+pub fn band_starts(sorted: &[Record]) -> Vec<usize> {
+    (0..=BANDS).map(|limit| sorted.partition_point(|record| band(record.latitude) < limit)).collect()
+}
