@@ -50,9 +50,9 @@ impl Source for Embedded {
 
     /// Answers with the best known places within the radius; 10 km of distance weigh as much as one of the five ranks.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
-        let circle = Circle::new(query.center, query.radius_m);
-        let hits = INDEX.best(&circle, query.bound);
-        let is_any = !hits.is_empty() || INDEX.within(&circle).next().is_some();
+        let hits = INDEX.best(query.center, query.radius_m, query.bound);
+        let is_any = !hits.is_empty()
+            || query.bound == 0 && INDEX.within(&Circle::new(query.center, query.radius_m)).next().is_some();
         let answer = Answer {
             error_message: None,
             html_attributions: &HTML_ATTRIBUTIONS,

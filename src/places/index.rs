@@ -16,6 +16,10 @@ const EARTH_RADIUS_KM: f64 = 6371.0088;
 const RANK_STEPS: f64 = 50.0;
 /// So far away a place counts one rank less.
 const KM_PER_RANK: f64 = 10.0;
+/// Most lookups ask for less than this, and are done in one go.
+const FIRST_CIRCLE_M: f64 = 50_000.0;
+/// More than the error of a score.
+const ROUNDING: f64 = 1e-6;
 
 /// Records in order of [`Record::sort_key`], and the index of the first of every band.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +52,27 @@ impl PartialOrd for Hit {
 }
 
 impl<'a> Index<'a> {
-    /// The best places within the circle, the best first, at most `bound` of them.
-    pub(super) fn best(self, circle: &Circle, bound: usize) -> Vec<Hit> {
+    /// The best places within `radius_m` metres of `center`, the best first, at most `bound` of them.
+    ///
+    /// Looks through growing circles, and stops as soon as nothing outside can be better: so the whole Earth costs
+    /// little more than a city.
+    pub(super) fn best(self, center: Coordinates, radius_m: f64, bound: usize) -> Vec<Hit> {
+        let mut tried_m = FIRST_CIRCLE_M;
+        while tried_m < radius_m {
+            let best = self.best_within(&Circle::new(center, tried_m), bound);
+            let outside_max = f64::from(u8::MAX) / RANK_STEPS - tried_m / 1000.0 / KM_PER_RANK;
+            if best.len() == bound && best.last().is_none_or(|worst| worst.score > outside_max + ROUNDING) {
+                return best;
+            }
+            tried_m *= 4.0;
+        }
+        self.best_within(&Circle::new(center, radius_m), bound)
+    }
+
+    fn best_within(self, circle: &Circle, bound: usize) -> Vec<Hit> {
+        if bound == 0 {
+            return Vec::new();
+        }
         let mut best = BinaryHeap::new();
         for hit in self.within(circle) {
             if best.len() < bound {
@@ -248,7 +271,7 @@ mod tests {
         };
         assert!(scores(&found).windows(2).all(|pair| pair[0] > pair[1] - ROUNDING_KM));
         found.truncate(bound);
-        assert_eq!(index.best(&circle, bound), found);
+        assert_eq!(index.best(center, radius_m, bound), found);
     }
 
     fn at(latitude: f64, longitude: f64) -> Coordinates {
