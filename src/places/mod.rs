@@ -6,6 +6,7 @@ pub mod legacy;
 pub mod record;
 
 pub use embedded::{ATTRIBUTION, Embedded};
+pub use legacy::write_failure;
 
 use crate::model::Coordinates;
 
@@ -38,17 +39,3 @@ pub struct Failure {
     /// One sentence for the client; never holds a key.
     pub message: String,
 }
-
-/// stub
-pub struct Embedded;
-impl Source for Embedded {
-    fn may_wait(&self) -> bool {
-        false
-    }
-    fn nearby(&self, _query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
-        out.extend_from_slice(b"{}");
-        Ok(0)
-    }
-}
-/// stub
-pub fn write_failure(_failure: &Failure, _out: &mut Vec<u8>) {}
