@@ -1,0 +1,216 @@
+//! The arguments, as clap reads them. No work is done here.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use herd_load::{drive::Length, hop::HopPlan};
+
+/// Puts a herd under load and says what came back, and how soon.
+#[derive(Debug, Parser)]
+#[command(name = "herd-load", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// An echo server of a node's shape: a thread per connection, one fixed line for each line
+    Echo(Echo),
+    /// A closed loop: so many connections, so many reports in flight on each
+    Run(Run),
+    /// The time from a client's write to a node until its AT line reaches the node's neighbour
+    Hop(Hop),
+    /// The same time through bare threads and a channel: the least a hop can cost
+    SkeletonHop(SkeletonHop),
+    /// The process that `skeleton-hop` measures
+    #[command(hide = true)]
+    Skeleton(Skeleton),
+    /// A node against echo and skeleton in alternating rounds, written to a run folder
+    Compare(Compare),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Echo {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Bytes of the line that answers each line, its newline not counted
+    #[arg(long, default_value_t = 90)]
+    pub(crate) line_length: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The server to put under load
+    pub(crate) address: SocketAddr,
+    /// Connections at once
+    #[arg(short, long, default_value_t = 50)]
+    pub(crate) connections: u32,
+    /// Reports in flight on each connection
+    #[arg(short = 'P', long, default_value_t = 1)]
+    pub(crate) in_flight: u32,
+    #[command(flatten)]
+    pub(crate) length: RunLength,
+    /// Distinct clients reporting
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) clients: u32,
+    /// Seconds to run before measuring
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0")]
+    pub(crate) warmup: Duration,
+    /// Report every client once before measuring
+    #[arg(long)]
+    pub(crate) prefill: bool,
+    /// Check every field of every reply, not only how it begins
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RunLength {
+    /// Reports to measure
+    #[arg(short = 'n', long, value_name = "N")]
+    reports: Option<u64>,
+    /// Seconds to measure
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+}
+
+impl RunLength {
+    pub(crate) fn length(&self) -> Length {
+        let timed = Length::Time(self.duration.unwrap_or_default());
+        self.reports.map_or(timed, Length::Reports)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hops {
+    /// Hops before any is counted
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    warmup: u32,
+    /// Hops each of which follows the one before at once
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    back_to_back: u32,
+    /// Hops each of which follows a pause
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    idle: u32,
+    /// That pause
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2)]
+    pause: u64,
+}
+
+impl Hops {
+    pub(crate) fn plan(&self) -> HopPlan {
+        let Self { warmup, back_to_back, idle, pause } = *self;
+        HopPlan { warmup, back_to_back, idle, pause_ms: pause }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hop {
+    /// The node, when it runs already
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "command", conflicts_with = "command")]
+    pub(crate) node: Option<SocketAddr>,
+    /// The command that starts the node, when it does not run yet
+    #[arg(value_name = "NODE-COMMAND", trailing_var_arg = true)]
+    pub(crate) command: Vec<String>,
+    /// Where the node expects its neighbour
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// The neighbour's id
+    #[arg(long = "as", value_name = "ID", default_value = "Bench")]
+    pub(crate) id: String,
+    /// The herd's name
+    #[arg(long, default_value = "bench")]
+    pub(crate) herd: String,
+    #[command(flatten)]
+    pub(crate) hops: Hops,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SkeletonHop {
+    #[command(flatten)]
+    pub(crate) hops: Hops,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Skeleton {
+    /// Where to listen for clients
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// The neighbour to flood to
+    #[arg(long)]
+    pub(crate) neighbour: SocketAddr,
+    /// The herd's name
+    #[arg(long, default_value = "bench")]
+    pub(crate) herd: String,
+    /// Its own id
+    #[arg(long, default_value = "Solo")]
+    pub(crate) id: String,
+    /// The neighbour's id
+    #[arg(long, default_value = "Bench")]
+    pub(crate) peer: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The `herd` program to measure
+    #[arg(value_name = "HERD")]
+    pub(crate) herd: PathBuf,
+    /// What is measured, in a word or two: the end of the run folder's name
+    #[arg(long, default_value = "threads-against-echo")]
+    pub(crate) what: String,
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
+    pub(crate) runs: PathBuf,
+    /// Rounds; each measures everything once
+    #[arg(long, default_value_t = 7)]
+    pub(crate) rounds: u32,
+    /// Seconds each throughput is measured
+    #[arg(long, value_parser = seconds, default_value = "3")]
+    pub(crate) seconds: Duration,
+    /// Seconds of load before each of those
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0.5")]
+    pub(crate) warmup: Duration,
+    /// Connections at once
+    #[arg(short, long, default_value_t = 50)]
+    pub(crate) connections: u32,
+    /// Distinct clients reporting, all of them known before measuring
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) clients: u32,
+    /// Check only how the node's replies begin, also while its clients are first reported
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+    /// Hops each of which follows the one before at once
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    pub(crate) back_to_back: u32,
+    /// Hops each of which follows a pause of 2 ms
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) idle: u32,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "give seconds, such as 3 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_hold_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,222 @@
+//! A node against the bare shape of a node: alternating rounds of echo, node and node with its log, then of
+//! skeleton and node for one hop, written to a run folder. Every server runs in a process of its own and is
+//! driven by the same code.
+
+mod bed;
+mod folder;
+mod sample;
+mod statistics;
+mod summary;
+mod traffic_log;
+
+pub use sample::{Measured, Sample, Subject, Trial};
+
+use std::{io, path::PathBuf, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    drive::{Length, Load, LoadError, drive},
+    hop::{self, HopError, HopPlan, Neighbour},
+    server::ServerError,
+};
+use bed::Bed;
+use folder::Folder;
+
+/// Reports in flight on each connection, one trial each.
+const WINDOWS: [u32; 2] = [1, 64];
+/// How long a node may take to call its neighbour.
+const CALL: Duration = Duration::from_secs(30);
+
+/// What to compare, and for how long.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// This tester, for echo and skeleton.
+    pub tester: PathBuf,
+    /// The `herd` program.
+    pub herd: PathBuf,
+    /// The end of the run folder's name.
+    pub what: String,
+    /// Where the run folder goes.
+    pub runs: PathBuf,
+    /// How often everything is measured.
+    pub rounds: u32,
+    /// How long each throughput is measured.
+    pub seconds: Duration,
+    /// How long it is loaded before.
+    pub warmup: Duration,
+    /// Connections at once.
+    pub connections: u32,
+    /// Distinct clients.
+    pub clients: u32,
+    /// Whether every field of a node's replies is checked while its clients are first reported.
+    pub verify: bool,
+    /// The hops of each round.
+    pub hops: HopPlan,
+}
+
+/// A comparison that was made.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run folder.
+    pub folder: PathBuf,
+    /// Its summary.
+    pub summary: String,
+    /// Whether every sample counts.
+    pub valid: bool,
+}
+
+/// Why a comparison was not made.
+#[derive(Debug, Error)]
+pub enum CompareError {
+    /// No rounds.
+    #[error("a comparison needs at least one round: raise --rounds")]
+    NoRounds,
+    /// The run folder is there already.
+    #[error("{0} exists; give another --what, or move it away")]
+    FolderExists(PathBuf),
+    /// A file could not be written or read.
+    #[error("{what}: {source}")]
+    File {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A server was not there.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The loop broke.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The hops broke.
+    #[error(transparent)]
+    Hop(#[from] HopError),
+    /// The node's reply to a single report was not one.
+    #[error("the node answered {0:?} to a report")]
+    Wrong(String),
+}
+
+impl CompareError {
+    fn file(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { what, source }
+    }
+}
+
+/// Makes the comparison; `tell` hears of every sample as it comes.
+pub fn run(comparison: &Comparison, tell: impl Fn(&Sample)) -> Result<Finished, CompareError> {
+    if comparison.rounds == 0 {
+        return Err(CompareError::NoRounds);
+    }
+    let bed = Bed::new(comparison);
+    // Before anything is written, so that a program that cannot run leaves no folder.
+    let line_length = bed.reply_length()?;
+    let mut folder = Folder::create(comparison, line_length)?;
+    let mut samples = Vec::new();
+    for round in 1..=comparison.rounds {
+        for sample in measure_round(comparison, &bed, round, line_length) {
+            let sample = sample?;
+            folder.append(&sample)?;
+            tell(&sample);
+            samples.push(sample);
+        }
+    }
+    let summary = summary::render(comparison, line_length, &samples);
+    folder.finish(&summary)?;
+    let valid = samples.iter().all(|sample| sample.invalid.is_none());
+    Ok(Finished { folder: folder.path().to_owned(), summary, valid })
+}
+
+/// All of one round, each sample measured when it is asked for.
+fn measure_round<'a>(
+    comparison: &'a Comparison,
+    bed: &'a Bed<'a>,
+    round: u32,
+    line_length: usize,
+) -> impl Iterator<Item = Result<Sample, CompareError>> + 'a {
+    let throughput = WINDOWS.into_iter().flat_map(move |window| {
+        rotated(Subject::OF_THROUGHPUT, round)
+            .map(move |subject| measure_throughput(comparison, bed, (round, window, subject), line_length))
+    });
+    let hops = rotated(Subject::OF_HOPS, round).flat_map(move |subject| {
+        match measure_hops(comparison, bed, round, subject) {
+            Ok([back_to_back, idle]) => vec![Ok(back_to_back), Ok(idle)],
+            Err(error) => vec![Err(error)],
+        }
+    });
+    throughput.chain(hops)
+}
+
+/// The subjects, each round beginning with another, so that none always follows the same one.
+fn rotated(mut subjects: [Subject; 3], round: u32) -> impl Iterator<Item = Subject> {
+    let by = round as usize % subjects.len();
+    subjects.rotate_left(by);
+    subjects.into_iter()
+}
+
+fn measure_throughput(
+    comparison: &Comparison,
+    bed: &Bed<'_>,
+    (round, window, subject): (u32, u32, Subject),
+    line_length: usize,
+) -> Result<Sample, CompareError> {
+    let running = bed.start_for_throughput(subject, line_length)?;
+    let load = Load {
+        address: running.address(),
+        connections: comparison.connections,
+        window,
+        clients: comparison.clients,
+        length: Length::Time(comparison.seconds),
+        warmup: comparison.warmup,
+        verify: false,
+    };
+    let verify = comparison.verify && subject.is_node();
+    let prefill = drive(&Load { verify, ..load.prefill() })?;
+    let outcome = drive(&load)?;
+    let wrong = prefill.wrong + outcome.wrong;
+    let unlogged = running.stop(prefill.sent + outcome.sent)?;
+    let invalid = if wrong > 0 { Some(format!("{wrong} wrong replies")) } else { unlogged };
+    Ok(Sample {
+        round,
+        trial: Trial::Throughput(window),
+        subject,
+        measured: Measured::Throughput(outcome),
+        invalid,
+    })
+}
+
+fn measure_hops(
+    comparison: &Comparison,
+    bed: &Bed<'_>,
+    round: u32,
+    subject: Subject,
+) -> Result<[Sample; 2], CompareError> {
+    let neighbour = Neighbour::listen(bed.neighbour_address(), bed::HERD, bed::NEIGHBOUR)?;
+    let running = bed.start_for_hops(subject)?;
+    let mut link = neighbour.accept(CALL)?;
+    let outcome = hop::measure(&mut link, running.address(), comparison.hops)?;
+    drop(link);
+    let invalid = running.stop(outcome.sent)?;
+    let sample = |trial, latency| Sample {
+        round,
+        trial,
+        subject,
+        measured: Measured::Hop(latency),
+        invalid: invalid.clone(),
+    };
+    Ok([sample(Trial::HopBackToBack, outcome.back_to_back), sample(Trial::HopIdle, outcome.idle)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_begins_with_another_subject() {
+        let first = |round| rotated(Subject::OF_THROUGHPUT, round).next().unwrap();
+        assert_ne!(first(1), first(2));
+        assert_ne!(first(2), first(3));
+        assert_eq!(first(1), first(4));
+        assert_eq!(rotated(Subject::OF_HOPS, 5).count(), 3);
+    }
+}

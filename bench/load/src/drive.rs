@@ -1,0 +1,308 @@
+//! The closed loop: one thread, every connection, a fixed number of reports in flight on each. A reply is what
+//! makes room for the next report.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use hdrhistogram::Histogram;
+use mio::{Events, Interest, Poll, Token};
+use thiserror::Error;
+
+use crate::{
+    clock::{Clock, nanoseconds, thread_cpu},
+    connection::{Connection, Wrong},
+    iamat::Composer,
+    keys::{Order, Walk, slices},
+    outcome::{Latency, Outcome, histogram},
+};
+
+/// The most that is read from a socket at once.
+const READ_BYTES: usize = 256 * 1024;
+/// Sockets handled between two waits.
+const EVENTS: usize = 1024;
+/// With no reply at all for this long, the run is given up.
+const STALL: Duration = Duration::from_secs(10);
+/// Reports in flight on each connection while every client is reported once.
+const PREFILL_WINDOW: u32 = 64;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    /// This many reports, after the warm-up.
+    Reports(u64),
+    /// For this long, after the warm-up.
+    Time(Duration),
+    /// Each client once.
+    EveryClient,
+}
+
+/// A closed-loop run.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// The server.
+    pub address: SocketAddr,
+    /// Connections at once.
+    pub connections: u32,
+    /// Reports in flight on each connection.
+    pub window: u32,
+    /// Distinct clients reporting.
+    pub clients: u32,
+    /// How much to measure.
+    pub length: Length,
+    /// How long to run before measuring.
+    pub warmup: Duration,
+    /// Whether every field of every reply is checked.
+    pub verify: bool,
+}
+
+impl Load {
+    /// The run that reports each of this run's clients once.
+    pub fn prefill(&self) -> Self {
+        Self { window: PREFILL_WINDOW, length: Length::EveryClient, warmup: Duration::ZERO, ..*self }
+    }
+
+    fn order(&self) -> Order {
+        if self.length == Length::EveryClient { Order::Sequential } else { Order::Scattered }
+    }
+}
+
+/// Why a run could not be made.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Connections and windows of none do nothing.
+    #[error("connections and reports in flight must be at least 1: raise -c or -P")]
+    Nothing,
+    /// Each connection needs clients of its own.
+    #[error("{clients} clients are too few for {connections} connections: raise --clients or lower -c")]
+    TooFewClients {
+        /// As asked for.
+        clients: u32,
+        /// As asked for.
+        connections: u32,
+    },
+    /// No connection.
+    #[error(
+        "cannot connect to {address}: {source}; check that the server runs and takes this many connections"
+    )]
+    Connect {
+        /// The server.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A connection broke, or the readiness queue did.
+    #[error("connection lost: {0}; the server's log should say why")]
+    Lost(#[from] io::Error),
+    /// Silence.
+    #[error("no reply for {} s with {outstanding} reports unanswered; the server's log should say why", STALL.as_secs())]
+    Stalled {
+        /// Reports not answered.
+        outstanding: u64,
+    },
+}
+
+/// Makes the run.
+pub fn drive(load: &Load) -> Result<Outcome, LoadError> {
+    if load.connections == 0 || load.window == 0 {
+        return Err(LoadError::Nothing);
+    }
+    if load.clients < load.connections {
+        return Err(LoadError::TooFewClients { clients: load.clients, connections: load.connections });
+    }
+    Drive::open(load)?.run()
+}
+
+/// Where the counting of one phase began.
+#[derive(Debug)]
+struct Mark {
+    at_ns: u64,
+    cpu: Duration,
+    waited_ns: u64,
+    replies: u64,
+}
+
+#[derive(Debug)]
+struct Drive<'a> {
+    load: &'a Load,
+    clock: Clock,
+    poll: Poll,
+    connections: Vec<Connection>,
+    shares: Vec<u64>,
+    composer: Composer,
+    latency: Histogram<u64>,
+    wrong: Wrong,
+    buffer: Vec<u8>,
+    sent: u64,
+    replies: u64,
+    waited_ns: u64,
+}
+
+impl<'a> Drive<'a> {
+    fn open(load: &'a Load) -> Result<Self, LoadError> {
+        let clock = Clock::start();
+        let poll = Poll::new()?;
+        let mut connections = Vec::with_capacity(load.connections as usize);
+        let mut shares = Vec::with_capacity(load.connections as usize);
+        for (index, slice) in slices(load.clients, load.connections).enumerate() {
+            let walk = Walk::new(&slice, load.order());
+            shares.push(share(load, index as u64, walk.length()));
+            let mut connection = Connection::open(load.address, walk, load.verify)
+                .map_err(|source| LoadError::Connect { address: load.address, source })?;
+            // Edge-triggered: an event for writing comes only after a write that did not fit.
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            poll.registry().register(&mut connection.stream, Token(index), interest)?;
+            connections.push(connection);
+        }
+        Ok(Self {
+            load,
+            clock,
+            poll,
+            connections,
+            shares,
+            composer: Composer::new(clock.posix_ns(0)),
+            latency: histogram(),
+            wrong: Wrong::default(),
+            buffer: vec![0; READ_BYTES],
+            sent: 0,
+            replies: 0,
+            waited_ns: 0,
+        })
+    }
+
+    fn run(mut self) -> Result<Outcome, LoadError> {
+        if !self.load.warmup.is_zero() {
+            self.connections.iter_mut().for_each(|connection| connection.set_quota(u64::MAX));
+            self.fill()?;
+            self.turn_until(Some(self.clock.elapsed_ns() + nanoseconds(self.load.warmup)))?;
+        }
+        let mark = self.begin_measuring()?;
+        let end = match self.load.length {
+            Length::Time(time) => Some(mark.at_ns + nanoseconds(time)),
+            Length::Reports(_) | Length::EveryClient => None,
+        };
+        self.turn_until(end)?;
+        let mut outcome = self.measured(&mark);
+        // What is still in flight is not counted, but it is awaited and judged.
+        self.connections.iter_mut().for_each(|connection| connection.set_quota(0));
+        self.turn_until(None)?;
+        outcome.sent = self.sent;
+        outcome.wrong = self.wrong.count;
+        outcome.first_wrong = self.wrong.first.map(|line| String::from_utf8_lossy(&line).into_owned());
+        Ok(outcome)
+    }
+
+    fn begin_measuring(&mut self) -> Result<Mark, LoadError> {
+        // Reports of the warm-up still in flight will be counted, so they are part of the share.
+        for (connection, share) in self.connections.iter_mut().zip(&self.shares) {
+            connection.set_quota(share.saturating_sub(u64::from(connection.outstanding())));
+        }
+        self.latency.reset();
+        let mark = Mark {
+            at_ns: self.clock.elapsed_ns(),
+            cpu: thread_cpu(),
+            waited_ns: self.waited_ns,
+            replies: self.replies,
+        };
+        self.fill()?;
+        Ok(mark)
+    }
+
+    fn measured(&self, mark: &Mark) -> Outcome {
+        let elapsed = Duration::from_nanos(self.clock.elapsed_ns() - mark.at_ns);
+        let waited = Duration::from_nanos(self.waited_ns - mark.waited_ns);
+        let mut outcome =
+            Outcome::measured(elapsed, self.replies - mark.replies, thread_cpu() - mark.cpu, waited);
+        outcome.latency = Latency::of(&self.latency);
+        outcome
+    }
+
+    /// Brings every connection up to its full window.
+    fn fill(&mut self) -> Result<(), LoadError> {
+        for connection in &mut self.connections {
+            let now_ns = self.clock.elapsed_ns();
+            self.composer.set_time(self.clock.posix_ns(now_ns));
+            let room = self.load.window - connection.outstanding();
+            self.sent += u64::from(connection.send(room, now_ns, &mut self.composer)?);
+        }
+        Ok(())
+    }
+
+    /// Turns the loop until this moment, or until nothing is outstanding.
+    fn turn_until(&mut self, end_ns: Option<u64>) -> Result<(), LoadError> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut last_reply_ns = self.clock.elapsed_ns();
+        let mut now_ns = last_reply_ns;
+        while self.sent > self.replies && end_ns.is_none_or(|end| now_ns < end) {
+            let wait = Duration::from_nanos(end_ns.map_or(u64::MAX, |end| end - now_ns)).min(STALL);
+            match self.poll.poll(&mut events, Some(wait)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error.into()),
+                _ => {}
+            }
+            let woken_ns = self.clock.elapsed_ns();
+            self.waited_ns += woken_ns - now_ns;
+            let before = self.replies;
+            for event in &events {
+                self.serve(event.token().0)?;
+            }
+            now_ns = self.clock.elapsed_ns();
+            if self.replies > before {
+                last_reply_ns = now_ns;
+            } else if now_ns - last_reply_ns >= nanoseconds(STALL) {
+                return Err(LoadError::Stalled { outstanding: self.sent - self.replies });
+            }
+        }
+        Ok(())
+    }
+
+    /// One connection's turn: take the replies in, send as many reports.
+    fn serve(&mut self, index: usize) -> Result<(), LoadError> {
+        let connection = &mut self.connections[index];
+        let replies = connection.receive(&mut self.buffer, &mut self.wrong)?;
+        let now_ns = self.clock.elapsed_ns();
+        connection.settle(replies, now_ns, &mut self.latency)?;
+        self.replies += u64::from(replies);
+        self.composer.set_time(self.clock.posix_ns(now_ns));
+        self.sent += u64::from(connection.send(replies, now_ns, &mut self.composer)?);
+        Ok(())
+    }
+}
+
+/// How many reports the connection at `index`, which owns `clients` clients, sends in all.
+fn share(load: &Load, index: u64, clients: u32) -> u64 {
+    let connections = u64::from(load.connections);
+    match load.length {
+        Length::Time(_) => u64::MAX,
+        Length::EveryClient => u64::from(clients),
+        Length::Reports(all) => all / connections + u64::from(index < all % connections),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(length: Length) -> Load {
+        Load {
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            connections: 3,
+            window: 2,
+            clients: 10,
+            length,
+            warmup: Duration::ZERO,
+            verify: false,
+        }
+    }
+
+    #[test]
+    fn the_shares_of_the_connections_add_up() {
+        let total = |length| (0..3).map(|index| share(&load(length), index, 4)).sum::<u64>();
+        assert_eq!(total(Length::Reports(100)), 100);
+        assert_eq!(total(Length::Reports(2)), 2);
+        assert_eq!(total(Length::EveryClient), 12);
+    }
+
+    #[test]
+    fn fewer_clients_than_connections_are_refused() {
+        let few = Load { clients: 2, ..load(Length::EveryClient) };
+        assert!(matches!(drive(&few), Err(LoadError::TooFewClients { clients: 2, connections: 3 })));
+    }
+}

@@ -1,0 +1,22 @@
+//! herd-load: puts a herd under load and says what came back, and how soon.
+//!
+//! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `connection`, `drive`, `echo`,
+//! `hop` and `skeleton`; processes are started by `server` only.
+
+pub mod clock;
+pub mod iamat;
+pub mod keys;
+pub mod reply;
+
+pub mod outcome;
+
+mod connection;
+pub mod drive;
+
+pub mod echo;
+pub mod hop;
+pub mod listener;
+pub mod server;
+pub mod skeleton;
+
+pub mod compare;

@@ -1,0 +1,148 @@
+//! The command line of the load tester. It parses, calls the library, and is the only file that prints.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its standard output")]
+
+mod cli;
+
+use std::{error::Error, fmt::Display, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use herd_load::{
+    compare::{self, Comparison},
+    drive::{Load, drive},
+    echo,
+    hop::{self, HopOutcome, HopPlan, Neighbour},
+    listener,
+    server::Server,
+    skeleton::{self, Ends},
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
+
+use crate::cli::{Cli, Command};
+
+/// How long a node may take to call its neighbour: longer than its longest backoff.
+const CALL: Duration = Duration::from_secs(30);
+/// Where `skeleton-hop` lets the skeleton and the neighbour listen.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+type Done = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    raise_descriptor_limit();
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("herd-load: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> Done {
+    match command {
+        Command::Echo(args) => echo(&args),
+        Command::Run(args) => closed_loop(&args),
+        Command::Hop(args) => hop(&args),
+        Command::SkeletonHop(args) => skeleton_hop(&args),
+        Command::Skeleton(args) => skeleton(args),
+        Command::Compare(args) => compare(args),
+    }
+}
+
+fn echo(args: &cli::Echo) -> Done {
+    let listener = listener::bind(args.listen)?;
+    println!("listening {}", listener.local_addr()?);
+    Err(echo::serve(&listener, args.line_length).into())
+}
+
+fn closed_loop(args: &cli::Run) -> Done {
+    let load = Load {
+        address: args.address,
+        connections: args.connections,
+        window: args.in_flight,
+        clients: args.clients,
+        length: args.length.length(),
+        warmup: args.warmup,
+        verify: args.verify,
+    };
+    if args.prefill {
+        drive(&load.prefill())?;
+    }
+    let outcome = drive(&load)?;
+    print(&outcome, args.json)?;
+    Ok(if outcome.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn hop(args: &cli::Hop) -> Done {
+    let neighbour = Neighbour::listen(args.listen, &args.herd, &args.id)?;
+    let outcome = match (args.node, &args.command[..]) {
+        (Some(node), _) => hop::measure(&mut neighbour.accept(CALL)?, node, args.hops.plan())?,
+        (None, [program, arguments @ ..]) => {
+            let mut command = std::process::Command::new(program);
+            command.args(arguments);
+            through_child(&neighbour, command, args.hops.plan())?
+        }
+        (None, []) => return Err("give --node ADDRESS or the command that starts the node".into()),
+    };
+    print(&outcome, args.json)
+}
+
+fn skeleton_hop(args: &cli::SkeletonHop) -> Done {
+    let neighbour = Neighbour::listen(ANY_PORT.parse()?, "bench", "Bench")?;
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    command.arg("skeleton").arg(format!("--neighbour={}", neighbour.address()?));
+    print(&through_child(&neighbour, command, args.hops.plan())?, args.json)
+}
+
+fn through_child(
+    neighbour: &Neighbour,
+    command: std::process::Command,
+    plan: HopPlan,
+) -> Result<HopOutcome, Box<dyn Error>> {
+    let server = Server::start(command)?;
+    let mut link = neighbour.accept(CALL)?;
+    let outcome = hop::measure(&mut link, server.address(), plan)?;
+    drop(link);
+    server.stop()?;
+    Ok(outcome)
+}
+
+fn skeleton(args: cli::Skeleton) -> Done {
+    let listener = listener::bind(args.listen)?;
+    println!("listening {}", listener.local_addr()?);
+    let ends = Ends { neighbour: args.neighbour, herd: args.herd, id: args.id, peer: args.peer };
+    skeleton::serve(&listener, &ends)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare(args: cli::Compare) -> Done {
+    let comparison = Comparison {
+        tester: std::env::current_exe()?,
+        herd: args.herd,
+        what: args.what,
+        runs: args.runs,
+        rounds: args.rounds,
+        seconds: args.seconds,
+        warmup: args.warmup,
+        connections: args.connections,
+        clients: args.clients,
+        verify: !args.no_verify,
+        hops: HopPlan { warmup: 500, back_to_back: args.back_to_back, idle: args.idle, pause_ms: 2 },
+    };
+    let finished = compare::run(&comparison, |sample| eprintln!("{sample}"))?;
+    println!("{}", finished.summary);
+    println!("written to {}", finished.folder.display());
+    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {
+    if json {
+        println!("{}", serde_json::to_string(outcome)?);
+    } else {
+        println!("{outcome}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ten thousand connections need as many descriptors. Where the limit stays, connecting fails and says so.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _refused = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}

@@ -1,0 +1,178 @@
+//! A server in a process of its own: started, awaited until it listens, ended by its process id. Dropping it
+//! ends it, so that no failed run leaves a server behind.
+
+use std::{
+    io::{self, BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, unbounded};
+use rustix::process::{Pid, Signal, kill_process};
+use thiserror::Error;
+
+/// How long a server may take until it listens.
+const START: Duration = Duration::from_secs(20);
+/// How long it may take to drain; a node gives up by itself after ten seconds.
+const DRAIN: Duration = Duration::from_secs(15);
+/// How often its end is looked for.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Why a server is not there.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// No such program, or no right to run it.
+    #[error("cannot start {program}: {source}; give the path of a program that can be run")]
+    Start {
+        /// What was to be run.
+        program: String,
+        /// Why it was not.
+        source: io::Error,
+    },
+    /// It ended, or said nothing in time.
+    #[error("{program} did not print `listening ADDRESS` within {} s; run it by hand to see why", START.as_secs())]
+    Silent {
+        /// What was run.
+        program: String,
+    },
+    /// It did not end when asked.
+    #[error("{program} did not end within {} s of SIGTERM and was killed; see its log", DRAIN.as_secs())]
+    Undying {
+        /// What was run.
+        program: String,
+    },
+    /// It could not be waited for.
+    #[error("cannot wait for the server: {0}")]
+    Wait(#[from] io::Error),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    program: String,
+    child: Child,
+    address: SocketAddr,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts `command` and waits until it says where it listens.
+    pub fn start(mut command: Command) -> Result<Self, ServerError> {
+        let program = program_name(&command);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|source| ServerError::Start { program: program.clone(), source })?;
+        let (reader, lines) = match child.stdout.take().map(read_lines) {
+            Some(Ok((reader, lines))) => (Some(reader), lines),
+            _ => (None, crossbeam_channel::never()),
+        };
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        // Made before the wait, so that a server that stays silent is ended as well.
+        let mut server = Self { program, child, address: unspecified, reader };
+        server.address =
+            await_address(&lines).ok_or_else(|| ServerError::Silent { program: server.program.clone() })?;
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks it to drain and waits for its end.
+    pub fn stop(mut self) -> Result<ExitStatus, ServerError> {
+        self.end()?.ok_or_else(|| ServerError::Undying { program: self.program.clone() })
+    }
+
+    /// Ends the process, gently and then by force; `None` when force was needed.
+    fn end(&mut self) -> io::Result<Option<ExitStatus>> {
+        // Sent only to a child that has not been waited for, so the id cannot be another's by now.
+        if self.child.try_wait()?.is_none()
+            && let Some(pid) = Pid::from_raw(self.child.id().cast_signed())
+        {
+            kill_process(pid, Signal::TERM)?;
+        }
+        let deadline = Instant::now() + DRAIN;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
+            thread::sleep(TICK);
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(None)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.end());
+        // The reader ends with the pipe, whose other end died with the process.
+        if let Some(reader) = self.reader.take() {
+            drop(reader.join());
+        }
+    }
+}
+
+fn program_name(command: &Command) -> String {
+    let path = std::path::Path::new(command.get_program());
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Reads all the server ever prints, so that it never blocks on a full pipe.
+fn read_lines(stdout: ChildStdout) -> io::Result<(JoinHandle<()>, Receiver<String>)> {
+    let (sender, receiver) = unbounded();
+    let body = move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // After the start nobody listens any more; the reading goes on.
+            let _unheard = sender.send(line);
+        }
+    };
+    let reader = thread::Builder::new().name("server-output".to_owned()).spawn(body)?;
+    Ok((reader, receiver))
+}
+
+fn await_address(lines: &Receiver<String>) -> Option<SocketAddr> {
+    let deadline = Instant::now() + START;
+    while let Ok(line) = lines.recv_deadline(deadline) {
+        if let Some(address) = listening(&line) {
+            return Some(address);
+        }
+    }
+    None
+}
+
+fn listening(line: &str) -> Option<SocketAddr> {
+    line.strip_prefix("listening ")?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_only_talks_is_not_a_server() {
+        let mut command = Command::new("echo");
+        command.arg("hello");
+        assert!(matches!(Server::start(command), Err(ServerError::Silent { .. })));
+    }
+
+    #[test]
+    fn a_server_says_where_it_listens() {
+        assert_eq!(listening("listening 127.0.0.1:80"), Some(SocketAddr::from(([127, 0, 0, 1], 80))));
+        assert_eq!(listening("linked Bench"), None);
+    }
+
+    #[test]
+    fn a_server_that_heeds_the_signal_is_stopped_and_reaped() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo listening 127.0.0.1:80; exec sleep 60"]);
+        let server = Server::start(command).unwrap();
+        assert!(!server.stop().unwrap().success());
+    }
+}
