@@ -1,0 +1,9 @@
+//! The load tester from outside: its own commands against its own servers and a small node. Counts and shapes
+//! are asserted, never times.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod closed_loop;
+mod compare;
+mod hop;
+mod support;
