@@ -63,7 +63,11 @@ fn closed_loop(args: &cli::Run) -> Done {
         verify: args.verify,
     };
     if args.prefill {
-        drive(&load.prefill())?;
+        let prefilled = drive(&load.prefill())?;
+        if prefilled.wrong > 0 {
+            print(&prefilled, args.json)?;
+            return Err("the replies to the prefill were wrong; nothing was measured".into());
+        }
     }
     let outcome = drive(&load)?;
     print(&outcome, args.json)?;

@@ -30,11 +30,21 @@ fn head(text: &mut String, comparison: &Comparison, line_length: usize, samples:
              over to other machines.\n"
         ),
     );
-    for sample in samples {
-        if let Some(reason) = &sample.invalid {
-            let Sample { round, trial, subject, .. } = sample;
-            put(text, &format!("**INVALID: round {round}, {trial}, {subject}: {reason}.**\n"));
+    for trial in WINDOWS.map(Trial::Throughput).into_iter().chain([Trial::HopBackToBack, Trial::HopIdle]) {
+        for subject in trial.subjects() {
+            objections(text, samples, trial, subject);
         }
+    }
+}
+
+/// Says which rounds of a row do not count, and why the first of them does not.
+fn objections(text: &mut String, samples: &[Sample], trial: Trial, subject: Subject) {
+    let invalid: Vec<_> = of(samples, trial, subject)
+        .filter_map(|sample| sample.invalid.as_ref().map(|reason| (sample.round, reason)))
+        .collect();
+    if let [(_, reason), ..] = invalid[..] {
+        let rounds: Vec<_> = invalid.iter().map(|(round, _)| round.to_string()).collect();
+        put(text, &format!("**INVALID: {trial}, {subject}, in round {}: {reason}.**\n", rounds.join(", ")));
     }
 }
 
@@ -216,7 +226,7 @@ mod tests {
         let samples = [rate(1, 64, Subject::Echo, 1_000), dropped];
         let text = render(&comparison(), 86, &samples);
         assert!(
-            text.contains("**INVALID: round 1, P=64, node, log: the node's log dropped traffic lines.**")
+            text.contains("**INVALID: P=64, node, log, in round 1: the node's log dropped traffic lines.**")
         );
         assert!(row(&text, "P=64", "node, log").contains("| **invalid** |"));
     }

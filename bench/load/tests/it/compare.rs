@@ -33,7 +33,7 @@ fn a_comparison_leaves_a_whole_run_folder() {
     }
 
     let summary = read("summary.md");
-    assert!(summary.contains("INVALID: round 1, P=1, node, log: the node's log dropped traffic lines"));
+    assert!(summary.contains("INVALID: P=1, node, log, in round 1, 2: the node's log dropped traffic lines"));
     assert_eq!(summary.matches("| **invalid** |").count(), 4);
     assert!(read("command.txt").starts_with("herd-load compare fake_herd.sh --what trial"));
     assert!(read("versions.txt").contains("herd: herd 0.0.0-fake\n"));
