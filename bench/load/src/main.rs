@@ -77,7 +77,7 @@ fn closed_loop(args: &cli::Run) -> Done {
 fn hop(args: &cli::Hop) -> Done {
     let neighbour = Neighbour::listen(args.listen, &args.herd, &args.id)?;
     let outcome = match (args.node, &args.command[..]) {
-        (Some(node), _) => hop::measure(&mut neighbour.accept(CALL)?, node, args.hops.plan())?,
+        (Some(node), _) => hop::measure(neighbour.accept(CALL)?, node, args.hops.plan())?,
         (None, [program, arguments @ ..]) => {
             let mut command = std::process::Command::new(program);
             command.args(arguments);
@@ -101,9 +101,7 @@ fn through_child(
     plan: HopPlan,
 ) -> Result<HopOutcome, Box<dyn Error>> {
     let server = Server::start(command)?;
-    let mut link = neighbour.accept(CALL)?;
-    let outcome = hop::measure(&mut link, server.address(), plan)?;
-    drop(link);
+    let outcome = hop::measure(neighbour.accept(CALL)?, server.address(), plan)?;
     server.stop()?;
     Ok(outcome)
 }

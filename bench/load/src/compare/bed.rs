@@ -24,8 +24,9 @@ pub(super) const HERD: &str = "bench";
 pub(super) const NODE: &str = "Solo";
 pub(super) const NEIGHBOUR: &str = "Bench";
 
-const SERVER_PORT: u16 = 21_600;
-const NEIGHBOUR_PORT: u16 = 21_601;
+/// The first port for subjects, and for their neighbours; subjects may run side by side.
+const SERVER_PORTS: u16 = 21_600;
+const NEIGHBOUR_PORTS: u16 = 21_610;
 /// How long a single report may wait for its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// On a disk by convention, where `/tmp` may be memory.
@@ -44,12 +45,12 @@ impl<'a> Bed<'a> {
         Self { comparison, address: Ipv4Addr::new(127, 77, high, low.clamp(1, 254)) }
     }
 
-    pub(super) fn neighbour_address(&self) -> SocketAddr {
-        SocketAddr::from((self.address, NEIGHBOUR_PORT))
+    pub(super) fn neighbour_address(&self, subject: Subject) -> SocketAddr {
+        SocketAddr::from((self.address, NEIGHBOUR_PORTS + subject as u16))
     }
 
-    fn server_address(&self) -> SocketAddr {
-        SocketAddr::from((self.address, SERVER_PORT))
+    fn server_address(&self, subject: Subject) -> SocketAddr {
+        SocketAddr::from((self.address, SERVER_PORTS + subject as u16))
     }
 
     /// Starts echo or a node by itself.
@@ -59,10 +60,10 @@ impl<'a> Bed<'a> {
         line_length: usize,
     ) -> Result<Running, CompareError> {
         if subject.is_node() {
-            return self.start_node(subject, &self.alone());
+            return self.start_node(subject, &self.alone(subject));
         }
         let mut command = Command::new(&self.comparison.tester);
-        command.arg("echo").arg(format!("--listen={}", self.server_address()));
+        command.arg("echo").arg(format!("--listen={}", self.server_address(subject)));
         command.arg(format!("--line-length={line_length}"));
         Running::start(command, None)
     }
@@ -70,11 +71,11 @@ impl<'a> Bed<'a> {
     /// Starts the skeleton or a node, linked with the neighbour.
     pub(super) fn start_for_hops(&self, subject: Subject) -> Result<Running, CompareError> {
         if subject.is_node() {
-            return self.start_node(subject, &self.linked());
+            return self.start_node(subject, &self.linked(subject));
         }
         let mut command = Command::new(&self.comparison.tester);
-        command.arg("skeleton").arg(format!("--listen={}", self.server_address()));
-        command.arg(format!("--neighbour={}", self.neighbour_address()));
+        command.arg("skeleton").arg(format!("--listen={}", self.server_address(subject)));
+        command.arg(format!("--neighbour={}", self.neighbour_address(subject)));
         command.args(["--herd", HERD, "--id", NODE, "--peer", NEIGHBOUR]);
         Running::start(command, None)
     }
@@ -89,13 +90,13 @@ impl<'a> Bed<'a> {
         Running::start(command, Some(scratch))
     }
 
-    fn alone(&self) -> String {
-        format!("[[node]]\nid = \"{NODE}\"\nlisten = \"{}\"\n", self.server_address())
+    fn alone(&self, subject: Subject) -> String {
+        format!("[[node]]\nid = \"{NODE}\"\nlisten = \"{}\"\n", self.server_address(subject))
     }
 
-    fn linked(&self) -> String {
-        let neighbour = self.neighbour_address();
-        let alone = self.alone();
+    fn linked(&self, subject: Subject) -> String {
+        let neighbour = self.neighbour_address(subject);
+        let alone = self.alone(subject);
         format!(
             "{alone}links = [\"{NEIGHBOUR}\"]\n\n[[node]]\nid = \"{NEIGHBOUR}\"\nlisten = \"{neighbour}\"\n"
         )
@@ -104,7 +105,7 @@ impl<'a> Bed<'a> {
     /// How long a node's answer is to the last of the clients, whose number is as long as most: the length
     /// that echo must answer with.
     pub(super) fn reply_length(&self) -> Result<usize, CompareError> {
-        let running = self.start_node(Subject::Node, &self.alone())?;
+        let running = self.start_node(Subject::Node, &self.alone(Subject::Node))?;
         let reply = ask(running.address(), self.comparison.clients.saturating_sub(1))
             .map_err(CompareError::file("no answer to a single report"))?;
         running.stop(1)?;

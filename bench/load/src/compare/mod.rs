@@ -11,13 +11,13 @@ mod traffic_log;
 
 pub use sample::{Measured, Sample, Subject, Trial};
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, iter, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
 use crate::{
     drive::{Length, Load, LoadError, drive},
-    hop::{self, HopError, HopPlan, Neighbour},
+    hop::{HopError, HopPlan, Neighbour, Timer},
     server::ServerError,
 };
 use bed::Bed;
@@ -27,6 +27,8 @@ use folder::Folder;
 const WINDOWS: [u32; 2] = [1, 64];
 /// How long a node may take to call its neighbour.
 const CALL: Duration = Duration::from_secs(30);
+/// Into how many turns a round's hops are cut.
+const TURNS: u32 = 20;
 
 /// What to compare, and for how long.
 #[derive(Clone, Debug)]
@@ -138,12 +140,11 @@ fn measure_round<'a>(
         rotated(Subject::OF_THROUGHPUT, round)
             .map(move |subject| measure_throughput(comparison, bed, (round, window, subject), line_length))
     });
-    let hops = rotated(Subject::OF_HOPS, round).flat_map(move |subject| {
-        match measure_hops(comparison, bed, round, subject) {
-            Ok([back_to_back, idle]) => vec![Ok(back_to_back), Ok(idle)],
+    let hops =
+        iter::once_with(move || measure_hops(comparison, bed, round)).flat_map(|samples| match samples {
+            Ok(samples) => samples.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
-        }
-    });
+        });
     throughput.chain(hops)
 }
 
@@ -185,26 +186,49 @@ fn measure_throughput(
     })
 }
 
-fn measure_hops(
-    comparison: &Comparison,
-    bed: &Bed<'_>,
-    round: u32,
-    subject: Subject,
-) -> Result<[Sample; 2], CompareError> {
-    let neighbour = Neighbour::listen(bed.neighbour_address(), bed::HERD, bed::NEIGHBOUR)?;
-    let running = bed.start_for_hops(subject)?;
-    let mut link = neighbour.accept(CALL)?;
-    let outcome = hop::measure(&mut link, running.address(), comparison.hops)?;
-    drop(link);
-    let invalid = running.stop(outcome.sent)?;
-    let sample = |trial, latency| Sample {
-        round,
-        trial,
-        subject,
-        measured: Measured::Hop(latency),
-        invalid: invalid.clone(),
-    };
-    Ok([sample(Trial::HopBackToBack, outcome.back_to_back), sample(Trial::HopIdle, outcome.idle)])
+/// All of a round's hops. The three run side by side and take turns, a few hops each: where the scheduler puts
+/// the threads, and how deep the idle cores sleep, changes a hop more than the node's work does, and so that
+/// must meet all of them alike.
+fn measure_hops(comparison: &Comparison, bed: &Bed<'_>, round: u32) -> Result<Vec<Sample>, CompareError> {
+    let plan = comparison.hops;
+    let mut timed = Vec::new();
+    for subject in rotated(Subject::OF_HOPS, round) {
+        let neighbour = Neighbour::listen(bed.neighbour_address(subject), bed::HERD, bed::NEIGHBOUR)?;
+        let running = bed.start_for_hops(subject)?;
+        let timer = Timer::start(neighbour.accept(CALL)?, running.address(), plan)?;
+        timed.push((subject, running, timer));
+    }
+    for turn in 0..TURNS {
+        for (_, _, timer) in &mut timed {
+            timer.back_to_back(part(plan.back_to_back, turn))?;
+        }
+    }
+    for turn in 0..TURNS {
+        for (_, _, timer) in &mut timed {
+            timer.idle(part(plan.idle, turn))?;
+        }
+    }
+    let mut samples = Vec::new();
+    for (subject, running, timer) in timed {
+        let outcome = timer.outcome();
+        drop(timer);
+        let invalid = running.stop(outcome.sent)?;
+        let sample = |trial, latency| Sample {
+            round,
+            trial,
+            subject,
+            measured: Measured::Hop(latency),
+            invalid: invalid.clone(),
+        };
+        samples.push(sample(Trial::HopBackToBack, outcome.back_to_back));
+        samples.push(sample(Trial::HopIdle, outcome.idle));
+    }
+    Ok(samples)
+}
+
+/// How many of `all` hops fall to this turn.
+fn part(all: u32, turn: u32) -> u32 {
+    all / TURNS + u32::from(turn < all % TURNS)
 }
 
 #[cfg(test)]
@@ -218,5 +242,12 @@ mod tests {
         assert_ne!(first(2), first(3));
         assert_eq!(first(1), first(4));
         assert_eq!(rotated(Subject::OF_HOPS, 5).count(), 3);
+    }
+
+    #[test]
+    fn the_turns_add_up_to_the_plan() {
+        for all in [0, 1, 19, 20, 21, 5_000] {
+            assert_eq!((0..TURNS).map(|turn| part(all, turn)).sum::<u32>(), all);
+        }
     }
 }

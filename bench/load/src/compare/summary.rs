@@ -86,7 +86,7 @@ fn hops(text: &mut String, comparison: &Comparison, samples: &[Sample]) {
         text,
         &format!(
             "{} hops back to back and {} after {} ms of pause each, in each round, after {} that are not \
-             counted.\n",
+             counted. The servers of a round run side by side and take turns.\n",
             plan.back_to_back, plan.idle, plan.pause_ms, plan.warmup
         ),
     );

@@ -101,56 +101,89 @@ impl HopError {
     }
 }
 
-/// Times hops through the node at `node`, whose link to us is `link`.
-pub fn measure(link: &mut Link, node: SocketAddr, plan: HopPlan) -> Result<HopOutcome, HopError> {
-    let mut reporter = Reporter::connect(node)?;
-    first_contact(link, &mut reporter)?;
-    link.set_patience(PATIENCE)?;
-    let no_pause = Duration::ZERO;
-    hops(link, &mut reporter, plan.warmup, no_pause)?;
-    let back_to_back = hops(link, &mut reporter, plan.back_to_back, no_pause)?;
-    let idle = hops(link, &mut reporter, plan.idle, Duration::from_millis(plan.pause_ms))?;
-    Ok(HopOutcome {
-        plan,
-        back_to_back: Latency::of(&back_to_back),
-        idle: Latency::of(&idle),
-        sent: reporter.sent,
-    })
+/// Times all the hops of a plan through the node at `node`, whose link to us is `link`.
+pub fn measure(link: Link, node: SocketAddr, plan: HopPlan) -> Result<HopOutcome, HopError> {
+    let mut timer = Timer::start(link, node, plan)?;
+    timer.back_to_back(plan.back_to_back)?;
+    timer.idle(plan.idle)?;
+    Ok(timer.outcome())
 }
 
-/// Reports until one comes through: a node may answer our handshake's end with a link that does not queue yet.
-fn first_contact(link: &mut Link, reporter: &mut Reporter) -> Result<(), HopError> {
-    link.set_patience(FIRST_TRY)?;
-    let deadline = Instant::now() + FIRST_CONTACT;
-    while Instant::now() < deadline {
-        let stamp = reporter.report()?;
-        reporter.take_reply()?;
-        match link.await_report(stamp.text()) {
-            Err(HopError::Lost) => {}
-            other => return other,
+/// Times hops through one node, a few at a time, so that several nodes can take turns.
+#[derive(Debug)]
+pub struct Timer {
+    link: Link,
+    reporter: Reporter,
+    plan: HopPlan,
+    back_to_back: Histogram<u64>,
+    idle: Histogram<u64>,
+}
+
+impl Timer {
+    /// Connects as a client, waits for the first report to come through, and warms up.
+    pub fn start(link: Link, node: SocketAddr, plan: HopPlan) -> Result<Self, HopError> {
+        let reporter = Reporter::connect(node)?;
+        let mut timer = Self { link, reporter, plan, back_to_back: histogram(), idle: histogram() };
+        timer.first_contact()?;
+        timer.link.set_patience(PATIENCE)?;
+        for _ in 0..plan.warmup {
+            timer.hop()?;
+        }
+        Ok(timer)
+    }
+
+    /// Times this many hops, each of which follows the one before at once.
+    pub fn back_to_back(&mut self, count: u32) -> Result<(), HopError> {
+        for _ in 0..count {
+            let taken = self.hop()?;
+            self.back_to_back.saturating_record(nanoseconds(taken));
+        }
+        Ok(())
+    }
+
+    /// Times this many hops, each of which follows the plan's pause.
+    pub fn idle(&mut self, count: u32) -> Result<(), HopError> {
+        for _ in 0..count {
+            thread::sleep(Duration::from_millis(self.plan.pause_ms));
+            let taken = self.hop()?;
+            self.idle.saturating_record(nanoseconds(taken));
+        }
+        Ok(())
+    }
+
+    /// What has been timed.
+    pub fn outcome(&self) -> HopOutcome {
+        HopOutcome {
+            plan: self.plan,
+            back_to_back: Latency::of(&self.back_to_back),
+            idle: Latency::of(&self.idle),
+            sent: self.reporter.sent,
         }
     }
-    Err(HopError::Lost)
-}
 
-fn hops(
-    link: &mut Link,
-    reporter: &mut Reporter,
-    count: u32,
-    pause: Duration,
-) -> Result<Histogram<u64>, HopError> {
-    let mut taken = histogram();
-    for _ in 0..count {
-        if !pause.is_zero() {
-            thread::sleep(pause);
+    /// Reports until one comes through: a node may shake hands with us before its link queues anything.
+    fn first_contact(&mut self) -> Result<(), HopError> {
+        self.link.set_patience(FIRST_TRY)?;
+        let deadline = Instant::now() + FIRST_CONTACT;
+        while Instant::now() < deadline {
+            let stamp = self.reporter.report()?;
+            self.reporter.take_reply()?;
+            match self.link.await_report(stamp.text()) {
+                Err(HopError::Lost) => {}
+                other => return other,
+            }
         }
+        Err(HopError::Lost)
+    }
+
+    fn hop(&mut self) -> Result<Duration, HopError> {
         let start = Instant::now();
-        let stamp = reporter.report()?;
-        link.await_report(stamp.text())?;
-        taken.saturating_record(nanoseconds(start.elapsed()));
-        reporter.take_reply()?;
+        let stamp = self.reporter.report()?;
+        self.link.await_report(stamp.text())?;
+        let taken = start.elapsed();
+        self.reporter.take_reply()?;
+        Ok(taken)
     }
-    Ok(taken)
 }
 
 /// The client's end.

@@ -32,11 +32,10 @@ fn a_skeleton_that_runs_already_is_measured() {
     let neighbour = neighbour();
     let called = format!("--neighbour={}", neighbour.address().unwrap());
     let skeleton = Server::start(tester(&["skeleton", &called])).unwrap();
-    let mut link = neighbour.accept(Duration::from_secs(10)).unwrap();
-    let outcome = measure(&mut link, skeleton.address(), FEW).unwrap();
+    let link = neighbour.accept(Duration::from_secs(10)).unwrap();
+    let outcome = measure(link, skeleton.address(), FEW).unwrap();
     assert!(outcome.sent >= 26, "one to begin with, 2 + 20 + 3 hops");
     assert!(outcome.back_to_back.p50_us > 0.0 && outcome.idle.p50_us > 0.0);
-    drop(link);
     skeleton.stop().unwrap();
 }
 
@@ -106,7 +105,7 @@ fn a_node_that_takes_no_reports_is_told_apart_from_a_lost_one() {
     let neighbour = neighbour();
     let hello = "HELLO 1 bench Solo Bench 00000000000000ff 0123456789abcdef\n";
     let _node = call(neighbour.address().unwrap(), hello);
-    let mut link = neighbour.accept(Duration::from_secs(5)).unwrap();
+    let link = neighbour.accept(Duration::from_secs(5)).unwrap();
     let refusing = FakeNode::answering(|report| format!("? {report}\n"));
-    assert!(matches!(measure(&mut link, refusing.address(), FEW), Err(HopError::Wrong(_))));
+    assert!(matches!(measure(link, refusing.address(), FEW), Err(HopError::Wrong(_))));
 }
