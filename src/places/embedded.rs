@@ -250,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn a_viewport_at_the_edge_of_the_map_stays_on_the_earth() {
+        let viewport = |latitude, longitude| {
+            let Viewport { northeast, southwest } =
+                geometry(&Record { latitude, longitude, ..INDEX.record(0) }).viewport;
+            [northeast.lat, northeast.lng, southwest.lat, southwest.lng]
+                .map(|degrees| (degrees * 1e4).round() / 1e4)
+        };
+        assert_eq!(viewport(9_000_000, 18_000_000), [90.0, -179.9987, 89.9987, 179.9987]);
+        assert_eq!(viewport(-9_000_000, -18_000_000), [-89.9987, -179.9987, -90.0, 179.9987]);
+    }
+
+    #[test]
     fn the_flat_form_is_in_order() {
         let keys: Vec<_> = (0..Embedded.count()).map(|at| INDEX.record(at).sort_key()).collect();
         assert!(keys.is_sorted());

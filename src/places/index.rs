@@ -18,6 +18,8 @@ const RANK_STEPS: f64 = 50.0;
 const KM_PER_RANK: f64 = 10.0;
 /// Most lookups ask for less than this, and are done in one go.
 const FIRST_CIRCLE_M: f64 = 50_000.0;
+/// A little more than half the Earth's circumference: no place is farther away.
+const EARTH_M: f64 = 20_016_000.0;
 /// More than the error of a score.
 const ROUNDING: f64 = 1e-6;
 
@@ -58,7 +60,7 @@ impl<'a> Index<'a> {
     /// little more than a city.
     pub(super) fn best(self, center: Coordinates, radius_m: f64, bound: usize) -> Vec<Hit> {
         let mut tried_m = FIRST_CIRCLE_M;
-        while tried_m < radius_m {
+        while tried_m < radius_m && tried_m < EARTH_M {
             let best = self.best_within(&Circle::new(center, tried_m), bound);
             let outside_max = f64::from(u8::MAX) / RANK_STEPS - tried_m / 1000.0 / KM_PER_RANK;
             if best.len() == bound && best.last().is_none_or(|worst| worst.score > outside_max + ROUNDING) {

@@ -339,6 +339,7 @@ mod tests {
     fn a_list_is_on_one_line_while_it_fits() {
         let longest = "x".repeat(LINE_LIMIT - 1 - "[ \"\" ]".len());
         assert_eq!(text(&[&longest]), format!("[ \"{longest}\" ]"));
+        assert_eq!(text(&[format!("{longest}x")]), format!("[\n   \"{longest}x\"\n]"));
         assert_eq!(text(&[format!("{longest}x"), "y".into()]), format!("[\n   \"{longest}x\",\n   \"y\"\n]"));
     }
 
