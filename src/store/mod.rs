@@ -5,6 +5,7 @@ mod pages;
 mod placement;
 mod record;
 mod shard;
+mod slots;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -15,8 +15,11 @@ const OFFSET_BITS: u32 = (PAGE_BYTES_MAX / UNIT).trailing_zeros();
 pub(super) struct Address(u32);
 
 impl Address {
+    /// No record's address: no page is numbered so high.
+    pub(super) const NOWHERE: Self = Self(u32::MAX);
+
     fn new(page: usize, offset: usize) -> Self {
-        let page = u32::try_from(page).ok().filter(|page| page >> (32 - OFFSET_BITS) == 0);
+        let page = u32::try_from(page).ok().filter(|&page| page < (1 << (32 - OFFSET_BITS)) - 1);
         let page = page.expect("a shard's 2^19 pages hold 32 GiB, more than its share of any machine");
         Self(page << OFFSET_BITS | (offset / UNIT) as u32)
     }
@@ -131,7 +134,7 @@ impl Pages {
     /// Makes a page that holds at least `length` bytes. Pages grow with the shard, so that a small store stays small; a
     /// large record gets a page of its own, and the current page stays current.
     fn add_page(&mut self, length: usize) -> usize {
-        let usual = (self.allocated / 16).next_power_of_two().clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+        let usual = (self.allocated / 4).next_power_of_two().clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
         let is_own = length > usual / 4;
         let bytes = vec![0; if is_own { length } else { usual }].into_boxed_slice();
         self.allocated += bytes.len();

@@ -3,12 +3,11 @@
 
 use std::cmp::Ordering;
 
-use hashbrown::HashTable;
-
 use super::{
     pages::{Address, Pages},
     placement::{KeyHash, Placement},
     record,
+    slots::{Slot, Slots},
 };
 use crate::model::{ClientId, Location};
 
@@ -35,21 +34,9 @@ impl Outcome {
     }
 }
 
-/// Keeps enough of the key's hash to grow the table and to list a leaf without touching the records.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    hash: u32,
-    address: Address,
-}
-
-/// A table takes its tag from the hash's top and its place from the bottom; both come from these 32 bits.
-fn table_hash(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    slots: HashTable<Slot>,
+    slots: Slots,
     pages: Pages,
     /// Empty, or one a leaf.
     leaf_sums: Vec<u64>,
@@ -65,12 +52,12 @@ impl Shard {
         has_room: bool,
     ) -> Outcome {
         match self.find(hash, location.client) {
-            Some(slot)
-                if record::time(self.pages.get(slot.address)).is_some_and(|time| time >= location.time) =>
+            Some(address)
+                if record::time(self.pages.get(address)).is_some_and(|time| time >= location.time) =>
             {
                 Outcome::Stale
             }
-            Some(slot) => self.replace(placement, hash, location, slot.address),
+            Some(address) => self.replace(placement, hash, location, address),
             None if has_room => self.add(placement, hash, location),
             None => Outcome::Full,
         }
@@ -78,35 +65,33 @@ impl Shard {
 
     /// Stores a location if it is greater in the total order than what is there.
     pub(super) fn merge(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let Some(slot) = self.find(hash, location.client) else { return self.add(placement, hash, location) };
-        let stored = record::location(self.pages.get(slot.address));
+        let Some(address) = self.find(hash, location.client) else {
+            return self.add(placement, hash, location);
+        };
+        let stored = record::location(self.pages.get(address));
         if stored.is_some_and(|stored| location.cmp_age(&stored) != Ordering::Greater) {
             return Outcome::Stale;
         }
-        self.replace(placement, hash, location, slot.address)
+        self.replace(placement, hash, location, address)
     }
 
     /// The client's location.
     pub(super) fn get(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Location<'_>> {
-        record::location(self.pages.get(self.find(hash, client)?.address))
+        record::location(self.pages.get(self.find(hash, client)?))
     }
 
     pub(super) fn leaf_sums(&self) -> [u64; LEAVES] {
         self.leaf_sums.first_chunk().copied().unwrap_or([0; LEAVES])
     }
 
-    fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Slot> {
-        let hash = hash.in_shard();
-        let is_it = |slot: &Slot| {
-            slot.hash == hash && record::client(self.pages.get(slot.address)) == client.as_bytes()
-        };
-        self.slots.find(table_hash(hash), is_it).copied()
+    fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Address> {
+        self.slots
+            .find(hash.in_shard(), |address| record::client(self.pages.get(address)) == client.as_bytes())
     }
 
     fn add(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let address = self.write(placement, hash, location);
-        let slot = Slot { hash: hash.in_shard(), address };
-        self.slots.insert_unique(table_hash(slot.hash), slot, |slot| table_hash(slot.hash));
+        self.slots.insert(Slot { hash: hash.in_shard(), address });
         Outcome::Added
     }
 
@@ -129,7 +114,7 @@ impl Shard {
         }
         let moved = self.write(placement, hash, location);
         self.pages.free(address);
-        self.point(hash.in_shard(), address, moved);
+        self.slots.repoint(hash.in_shard(), address, moved);
         if let Some(page) = self.pages.sparsest() {
             self.evacuate(placement, page);
         }
@@ -152,20 +137,13 @@ impl Shard {
         self.leaf_sums[hash.leaf()] ^= entry_hash;
     }
 
-    /// Makes the slot that points to `from` point to `to`.
-    fn point(&mut self, hash: u32, from: Address, to: Address) {
-        if let Some(slot) = self.slots.find_mut(table_hash(hash), |slot| slot.address == from) {
-            slot.address = to;
-        }
-    }
-
     /// Moves the page's live records elsewhere, which frees it.
     fn evacuate(&mut self, placement: &Placement, page: usize) {
         for from in self.pages.live_on(page) {
             let client = ClientId::of_field(record::client(self.pages.get(from)));
             let hash = placement.key_hash(client).in_shard();
             let to = self.pages.relocate(from);
-            self.point(hash, from, to);
+            self.slots.repoint(hash, from, to);
         }
     }
 
