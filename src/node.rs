@@ -11,7 +11,7 @@ use crate::{
     model::{Coordinates, Location, NodeId, Skew},
     places::{self, Query, Source},
     protocol::{Ending, Invalid, Line, PeerLine, QueryLimits, Report, Request, Whatsat, write_flooded},
-    store::{Outcome, Placement, Store},
+    store::{KeyHash, Outcome, Placement, Store},
 };
 
 /// How far a WHATSAT may reach: what Google's Nearby Search supports conveniently.
@@ -69,6 +69,23 @@ impl Batch {
     }
 }
 
+/// A line that has been read but not executed.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    /// The line itself.
+    pub line: Line<'a>,
+    command: Result<Command<'a>, Invalid>,
+    origin: Origin,
+    /// Where the client it is about belongs; none for a line about nobody.
+    place: Option<KeyHash>,
+}
+
+#[derive(Debug)]
+enum Command<'a> {
+    Request(Request<'a>),
+    Peer(PeerLine<'a>),
+}
+
 /// What became of a line; for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Said {
@@ -114,34 +131,58 @@ impl Node {
         &self.store
     }
 
+    /// Reads a line, and finds out where the client it is about belongs. Changes nothing.
+    pub fn prepare<'a>(&self, line: Line<'a>, origin: Origin) -> Prepared<'a> {
+        let command = match (line, origin) {
+            (Line::Whole(text, _), Origin::Client) => {
+                Request::parse(text, &QUERY_LIMITS).map(Command::Request)
+            }
+            (Line::Whole(text, _), Origin::Peer(_)) => {
+                PeerLine::parse(text).map(Command::Peer).ok_or(Invalid::NotFromPeer)
+            }
+            (Line::TooLong(..), _) => Err(Invalid::TooLong),
+        };
+        let client = match &command {
+            Ok(Command::Request(Request::Iamat(report))) => Some(report.client),
+            Ok(Command::Request(Request::Whatsat(query))) => Some(query.client),
+            Ok(Command::Peer(PeerLine::At(location))) => Some(location.client),
+            Ok(Command::Peer(PeerLine::Idle)) | Err(_) => None,
+        };
+        Prepared { line, command, origin, place: client.map(|client| self.store.key_hash(client)) }
+    }
+
+    /// Has the processor fetch what executing the line will read. Worth it where several lines are executed after it.
+    pub fn prefetch(&self, prepared: &Prepared<'_>) {
+        if let Some(place) = prepared.place {
+            self.store.prefetch(place);
+        }
+    }
+
     /// Whether executing the line may wait for something outside the process, so that what is owed should leave first.
-    pub fn may_wait(&self, line: &Line<'_>) -> bool {
-        let Line::Whole(text, _) = line else { return false };
-        self.places.as_ref().is_some_and(|places| places.may_wait())
-            && text.trim_ascii_start().starts_with(b"WHATSAT")
+    pub fn may_wait(&self, prepared: &Prepared<'_>) -> bool {
+        matches!(prepared.command, Ok(Command::Request(Request::Whatsat(_))))
+            && self.places.as_ref().is_some_and(|places| places.may_wait())
     }
 
     /// Does what a line says, and adds to the batch what is to be answered and flooded.
-    pub fn execute(&self, line: Line<'_>, origin: Origin, now: Now, batch: &mut Batch) -> Said {
-        let done = match (line, origin) {
-            (Line::Whole(text, ending), Origin::Client) => match Request::parse(text, &QUERY_LIMITS) {
-                Ok(Request::Iamat(report)) => self.iamat(&report, ending, now, batch),
-                Ok(Request::Whatsat(query)) => self.whatsat(&query, ending, batch),
-                Err(why) => Err(why),
-            },
-            (Line::Whole(text, _), Origin::Peer(_)) => match PeerLine::parse(text) {
-                Some(PeerLine::At(location)) => {
-                    self.learn(self.store.merge(&location), &location, batch);
-                    Ok(Said::Nothing)
-                }
-                Some(PeerLine::Idle) => Ok(Said::Nothing),
-                None => Err(Invalid::NotFromPeer),
-            },
-            (Line::TooLong(..), _) => Err(Invalid::TooLong),
+    pub fn execute(&self, prepared: &Prepared<'_>, now: Now, batch: &mut Batch) -> Said {
+        let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = prepared.line;
+        let done = match (&prepared.command, prepared.place) {
+            (Ok(Command::Request(Request::Iamat(report))), Some(place)) => {
+                self.iamat(report, place, ending, now, batch)
+            }
+            (Ok(Command::Request(Request::Whatsat(query))), Some(place)) => {
+                self.whatsat(query, place, ending, batch)
+            }
+            (Ok(Command::Peer(PeerLine::At(location))), Some(place)) => {
+                self.learn(self.store.merge(place, location), location, batch);
+                Ok(Said::Nothing)
+            }
+            (Ok(_), _) => Ok(Said::Nothing),
+            (Err(why), _) => Err(*why),
         };
         done.unwrap_or_else(|why| {
-            if origin == Origin::Client {
-                let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
+            if prepared.origin == Origin::Client {
                 batch.replies.extend_from_slice(b"? ");
                 batch.replies.extend_from_slice(text);
                 batch.replies.extend_from_slice(ending.as_bytes());
@@ -168,6 +209,7 @@ impl Node {
     fn iamat(
         &self,
         report: &Report<'_>,
+        place: KeyHash,
         ending: Ending,
         now: Now,
         batch: &mut Batch,
@@ -187,7 +229,7 @@ impl Node {
             timestamp: report.timestamp,
             time: report.time,
         };
-        let outcome = self.store.report(&location);
+        let outcome = self.store.report(place, &location);
         if outcome == Outcome::Full {
             return Err(Invalid::TooManyClients);
         }
@@ -197,10 +239,16 @@ impl Node {
         Ok(Said::At)
     }
 
-    fn whatsat(&self, query: &Whatsat<'_>, ending: Ending, batch: &mut Batch) -> Result<Said, Invalid> {
+    fn whatsat(
+        &self,
+        query: &Whatsat<'_>,
+        place: KeyHash,
+        ending: Ending,
+        batch: &mut Batch,
+    ) -> Result<Said, Invalid> {
         let places = self.places.as_ref().ok_or(Invalid::NoPlaces)?;
         let replies = &mut batch.replies;
-        let center = self.store.get(query.client, |location| {
+        let center = self.store.get(place, query.client, |location| {
             location.write_at(replies);
             Coordinates::of_position(location.position)
         });

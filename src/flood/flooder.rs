@@ -197,8 +197,8 @@ impl<'a> Flooder<'a> {
         let deadline = clock::tick() + self.wiring.limits.connect_time;
         socket::write_all(stream, &hello, || clock::tick() >= deadline).map_err(Lost::Handshake)?;
         let mut buffer = LineBuffer::new(ANSWER_BYTES_MAX);
-        let Line::Whole(answer, _) = read_line(stream, &mut buffer, deadline).map_err(Lost::Handshake)?
-        else {
+        read_until_line(stream, &mut buffer, deadline).map_err(Lost::Handshake)?;
+        let Some(Line::Whole(answer, _)) = buffer.take_lines().next() else {
             return Err(Lost::Stranger("its answer is too long for a handshake".into()));
         };
         if let Some(why) = answer.strip_prefix(REFUSED) {
@@ -323,17 +323,24 @@ impl<'a> Flooder<'a> {
 /// A value that cannot be: driving a link only ever ends with a reason.
 enum Never {}
 
-/// Reads one line that must be whole by `deadline`.
-fn read_line<'b>(mut stream: &TcpStream, buffer: &'b mut LineBuffer, deadline: Tick) -> io::Result<Line<'b>> {
+/// Reads until the first line is whole, which must be by `deadline`.
+fn read_until_line(mut stream: &TcpStream, buffer: &mut LineBuffer, deadline: Tick) -> io::Result<()> {
     loop {
         let left = deadline.saturating_sub(clock::tick());
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
         stream.set_read_timeout(Some(left))?;
-        match stream.read(buffer.space()) {
+        let space = buffer.space();
+        match stream.read(space) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => buffer.filled(count),
+            Ok(count) => {
+                let has_line = space[..count].contains(&b'\n');
+                buffer.filled(count);
+                if has_line {
+                    return Ok(());
+                }
+            }
             Err(error)
                 if matches!(
                     error.kind(),
@@ -341,9 +348,5 @@ fn read_line<'b>(mut stream: &TcpStream, buffer: &'b mut LineBuffer, deadline: T
                 ) => {}
             Err(error) => return Err(error),
         }
-        if buffer.has_line() {
-            break;
-        }
     }
-    buffer.next_line().ok_or_else(|| ErrorKind::UnexpectedEof.into())
 }

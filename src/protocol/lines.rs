@@ -84,12 +84,8 @@ impl LineBuffer {
 
     /// Where the next read may write; never empty.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.scanned -= self.start;
-            self.start = 0;
-        }
+        self.skip_if_too_long();
+        self.move_to_front();
         if self.bytes.len() < self.end + self.space {
             self.bytes.resize(self.end + self.space, 0);
         }
@@ -104,30 +100,20 @@ impl LineBuffer {
         }
     }
 
-    /// The next complete line, if there is one.
-    pub fn next_line(&mut self) -> Option<Line<'_>> {
-        let found = memchr::memchr(b'\n', &self.bytes[self.scanned..self.end]);
-        let Some(newline) = found.map(|at| self.scanned + at) else {
-            self.scanned = self.end;
-            self.skip_if_too_long();
-            return None;
-        };
-        let start = std::mem::replace(&mut self.start, newline + 1);
-        self.scanned = self.start;
-        if let Some(skipped) = self.skipping.take() {
-            let is_cr = if newline > start { self.bytes[newline - 1] == b'\r' } else { skipped.last_is_cr };
-            return Some(Line::TooLong(&self.head, if is_cr { Ending::CrLf } else { Ending::Lf }));
+    /// All lines that are complete. They are gone from the buffer, whether they are looked at or not.
+    pub fn take_lines(&mut self) -> Lines<'_> {
+        let newline = memchr::memrchr(b'\n', &self.bytes[self.scanned..self.end]);
+        let start = self.start;
+        if let Some(last) = newline {
+            self.start = self.scanned + last + 1;
         }
-        let text = &self.bytes[start..newline];
-        let (text, ending) = match text.strip_suffix(b"\r") {
-            Some(text) => (text, Ending::CrLf),
-            None => (text, Ending::Lf),
-        };
-        Some(if text.len() > self.limit {
-            Line::TooLong(&text[..HEAD_BYTES], ending)
-        } else {
-            Line::Whole(text, ending)
-        })
+        self.scanned = self.end;
+        let skipped = if newline.is_some() { self.skipping.take() } else { None };
+        Lines {
+            rest: &self.bytes[start..self.start],
+            skipped: skipped.map(|skipped| (&self.head, skipped)),
+            limit: self.limit,
+        }
     }
 
     /// At the end of the input, and after all complete lines: the line that has no terminator, if there is one.
@@ -144,11 +130,6 @@ impl LineBuffer {
         (!text.is_empty()).then_some(Line::Whole(text, Ending::Lf))
     }
 
-    /// Whether [`LineBuffer::next_line`] has one to give.
-    pub fn has_line(&self) -> bool {
-        memchr::memchr(b'\n', &self.bytes[self.scanned..self.end]).is_some()
-    }
-
     /// Whether a line has begun and not ended.
     pub fn is_mid_line(&self) -> bool {
         self.start < self.end || self.skipping.is_some()
@@ -162,12 +143,18 @@ impl LineBuffer {
     /// Gives memory back, keeping what has not been given out yet.
     pub fn shrink(&mut self) {
         self.space = SPACE_BYTES_MIN;
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.scanned -= self.start;
-        self.start = 0;
+        self.move_to_front();
         self.bytes.truncate(self.end);
         self.bytes.shrink_to_fit();
+    }
+
+    fn move_to_front(&mut self) {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.scanned -= self.start;
+            self.start = 0;
+        }
     }
 
     /// Drops what is stored of a line that can no longer be within the limit, but for its head.
@@ -185,6 +172,39 @@ impl LineBuffer {
         }
         self.skipping = Some(Skipped { last_is_cr });
         self.start = self.end;
+    }
+}
+
+/// Complete lines, first to last.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    rest: &'a [u8],
+    /// The first line is the end of one that was skipped; its head.
+    skipped: Option<(&'a [u8; HEAD_BYTES], Skipped)>,
+    limit: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        let newline = memchr::memchr(b'\n', self.rest)?;
+        let (text, rest) = self.rest.split_at(newline);
+        self.rest = &rest[1..];
+        let has_cr = match (self.skipped, text.last()) {
+            (Some((_, skipped)), None) => skipped.last_is_cr,
+            (_, last) => last == Some(&b'\r'),
+        };
+        let ending = if has_cr { Ending::CrLf } else { Ending::Lf };
+        if let Some((head, _)) = self.skipped.take() {
+            return Some(Line::TooLong(head, ending));
+        }
+        let text = if has_cr { &text[..text.len() - 1] } else { text };
+        Some(if text.len() > self.limit {
+            Line::TooLong(&text[..HEAD_BYTES], ending)
+        } else {
+            Line::Whole(text, ending)
+        })
     }
 }
 
@@ -222,10 +242,8 @@ mod tests {
             space[..count].copy_from_slice(&rest[..count]);
             buffer.filled(count);
             rest = &rest[count..];
-            while let Some(line) = buffer.next_line() {
-                lines.push(owned(line));
-            }
-            assert!(buffer.bytes.len() <= READ_BYTES_MAX + limit + 1, "memory is bounded");
+            lines.extend(buffer.take_lines().map(owned));
+            assert!(buffer.bytes.len() <= 2 * READ_BYTES_MAX + limit + 1, "memory is bounded");
         }
         lines.extend(buffer.last_line().map(owned));
         assert!(!buffer.is_mid_line());
@@ -277,7 +295,7 @@ mod tests {
             let room = buffer.space().len();
             buffer.space().fill(b'\n');
             buffer.filled(room);
-            while buffer.next_line().is_some() {}
+            assert_eq!(buffer.take_lines().count(), room);
         }
         assert_eq!(buffer.space().len(), READ_BYTES_MAX);
         buffer.space()[..3].copy_from_slice(b"abc");

@@ -7,7 +7,7 @@ mod peer;
 mod request;
 
 pub use fields::Fields;
-pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, READ_BYTES_MAX};
+pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use peer::{
     Hello, PEER_LINE_BYTES_MAX, PeerLine, REFUSED, is_hello, write_flooded, write_idle, write_refusal,
 };

@@ -10,12 +10,14 @@ use std::{
     time::Duration,
 };
 
+use arrayvec::ArrayVec;
+
 use super::{Shared, connections::Slot};
 use crate::{
     clock::{self, Now, Tick},
     flood::Admission,
     log::Traffic,
-    node::{Batch, Origin, Said},
+    node::{Batch, Origin, Prepared, Said},
     protocol::{Hello, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
     socket,
 };
@@ -183,20 +185,33 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Executes every complete line of what has just been read.
+    /// Executes every complete line of what has just been read, a few at a time, so that what the store must fetch from
+    /// memory for one is under way while another is executed.
     fn execute(&mut self, buffer: &mut LineBuffer, count: usize) -> Result<(), Ended> {
         let now = clock::now();
         self.heard = now.tick;
         buffer.filled(count);
         self.begin(now);
-        let mut had_line = false;
-        while let Some(line) = buffer.next_line() {
-            had_line = true;
-            let was_client = self.origin == Origin::Client;
-            self.execute_line(line, now)?;
-            if was_client && self.origin != Origin::Client {
-                buffer.set_limit(PEER_LINE_BYTES_MAX);
+        let mut lines = buffer.take_lines().peekable();
+        let had_line = lines.peek().is_some();
+        if self.is_first_line
+            && let Some(line) = lines.next()
+        {
+            self.execute_first(line, now)?;
+        }
+        let node = self.shared.node;
+        while lines.peek().is_some() {
+            let group: ArrayVec<_, GROUP_LINES> =
+                lines.by_ref().take(GROUP_LINES).map(|line| node.prepare(line, self.origin)).collect();
+            if group.len() > 1 {
+                group.iter().for_each(|prepared| node.prefetch(prepared));
             }
+            for prepared in &group {
+                self.execute_line(prepared, now)?;
+            }
+        }
+        if let Origin::Peer(_) = self.origin {
+            buffer.set_limit(PEER_LINE_BYTES_MAX);
         }
         self.line_began = match self.line_began {
             _ if !buffer.is_mid_line() => None,
@@ -215,7 +230,7 @@ impl<'a> Session<'a> {
         let now = clock::now();
         self.begin(now);
         if let Some(line) = buffer.last_line() {
-            self.execute_line(line, now)?;
+            self.execute_line(&self.shared.node.prepare(line, self.origin), now)?;
         }
         self.finish_batch()
     }
@@ -229,24 +244,28 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn execute_line(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
-        if std::mem::take(&mut self.is_first_line) {
-            if let Line::Whole(text, _) = line
-                && is_hello(text)
-            {
-                return self.shake_hands(text, now);
-            }
-            if self.slot.is_reserved() {
-                return Err(Ended::NoHandshake);
-            }
+    /// The first line decides whose connection this is.
+    fn execute_first(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
+        self.is_first_line = false;
+        if let Line::Whole(text, _) = line
+            && is_hello(text)
+        {
+            return self.shake_hands(text, now);
         }
+        if self.slot.is_reserved() {
+            return Err(Ended::NoHandshake);
+        }
+        self.execute_line(&self.shared.node.prepare(line, self.origin), now)
+    }
+
+    fn execute_line(&mut self, prepared: &Prepared<'_>, now: Now) -> Result<(), Ended> {
         let node = self.shared.node;
-        if self.batch.replies.len() >= READ_BYTES_MAX || node.may_wait(&line) {
+        if self.batch.replies.len() >= READ_BYTES_MAX || node.may_wait(prepared) {
             self.finish_batch()?;
         }
         let replied_before = self.batch.replies.len();
-        let said = node.execute(line, self.origin, now, &mut self.batch);
-        self.log_line(line, said, replied_before);
+        let said = node.execute(prepared, now, &mut self.batch);
+        self.log_line(prepared.line, said, replied_before);
         Ok(())
     }
 
@@ -405,6 +424,9 @@ impl<'a> Session<'a> {
         }
     }
 }
+
+/// How many lines are prepared before the first of them is executed.
+const GROUP_LINES: usize = 16;
 
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;

@@ -3,6 +3,11 @@
 
 mod pages;
 mod placement;
+#[expect(
+    unsafe_code,
+    reason = "an address, not a value, goes to the processor; its run folder shows what it saves"
+)]
+mod prefetch;
 mod record;
 mod shard;
 mod slots;
@@ -40,20 +45,30 @@ impl Store {
         Self { placement, shards, clients: AtomicUsize::new(0), clients_max }
     }
 
+    /// Where the client belongs: what every other call about it wants to be told.
+    pub fn key_hash(&self, client: ClientId<'_>) -> KeyHash {
+        self.placement.key_hash(client)
+    }
+
+    /// Has the processor fetch what the next call about the client will read, and does not wait for it. Asked for several
+    /// clients before the first is looked at, it lets their cache misses pass side by side.
+    pub fn prefetch(&self, hash: KeyHash) {
+        self.shards[hash.shard()].lock().prefetch(hash);
+    }
+
     /// Takes a client's own report: stored if it is strictly newer than what is known, or the first.
-    pub fn report(&self, location: &Location<'_>) -> Outcome {
+    pub fn report(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let has_room = self.clients.load(Ordering::Relaxed) < self.clients_max;
-        self.put(location, |shard, hash| shard.report(&self.placement, hash, location, has_room))
+        self.put(hash, |shard| shard.report(&self.placement, hash, location, has_room))
     }
 
     /// Takes a location another node holds: stored if it is greater in the total order than what is known, or the first.
-    pub fn merge(&self, location: &Location<'_>) -> Outcome {
-        self.put(location, |shard, hash| shard.merge(&self.placement, hash, location))
+    pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
+        self.put(hash, |shard| shard.merge(&self.placement, hash, location))
     }
 
-    fn put(&self, location: &Location<'_>, put: impl FnOnce(&mut Shard, KeyHash) -> Outcome) -> Outcome {
-        let hash = self.placement.key_hash(location.client);
-        let outcome = put(&mut self.shards[hash.shard()].lock(), hash);
+    fn put(&self, hash: KeyHash, put: impl FnOnce(&mut Shard) -> Outcome) -> Outcome {
+        let outcome = put(&mut self.shards[hash.shard()].lock());
         if outcome == Outcome::Added {
             self.clients.fetch_add(1, Ordering::Relaxed);
         }
@@ -61,8 +76,12 @@ impl Store {
     }
 
     /// Hands the client's location to `read`, under the shard's lock: copy what is needed and return.
-    pub fn get<R>(&self, client: ClientId<'_>, read: impl FnOnce(&Location<'_>) -> R) -> Option<R> {
-        let hash = self.placement.key_hash(client);
+    pub fn get<R>(
+        &self,
+        hash: KeyHash,
+        client: ClientId<'_>,
+        read: impl FnOnce(&Location<'_>) -> R,
+    ) -> Option<R> {
         let shard = self.shards[hash.shard()].lock();
         shard.get(hash, client).map(|location| read(&location))
     }

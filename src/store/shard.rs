@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use super::{
     pages::{Address, Pages},
     placement::{KeyHash, Placement},
+    prefetch::prefetch,
     record,
     slots::{Slot, Slots},
 };
@@ -43,6 +44,14 @@ pub(super) struct Shard {
 }
 
 impl Shard {
+    /// Has the client's record fetched, if it has one.
+    pub(super) fn prefetch(&self, hash: KeyHash) {
+        // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
+        if let Some(address) = self.slots.find(hash.in_shard(), |_| true) {
+            prefetch(self.pages.get(address));
+        }
+    }
+
     /// Stores a client's own report if it is strictly newer than what is there.
     pub(super) fn report(
         &mut self,

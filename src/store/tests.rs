@@ -43,13 +43,30 @@ fn store() -> Store {
 fn merged<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Store {
     let store = store();
     for entry in entries {
-        store.merge(&entry.location());
+        merge(&store, entry);
     }
     store
 }
 
+fn report(store: &Store, entry: &Entry) -> Outcome {
+    let location = entry.location();
+    store.report(store.key_hash(location.client), &location)
+}
+
+fn merge(store: &Store, entry: &Entry) -> Outcome {
+    let location = entry.location();
+    store.merge(store.key_hash(location.client), &location)
+}
+
+/// Asserts that the client's stored location is this one.
+fn assert_stored(store: &Store, entry: &Entry) {
+    let client = entry.location().client;
+    store.get(store.key_hash(client), client, |location| assert_eq!(*location, entry.location())).unwrap();
+}
+
 fn at_line(store: &Store, client: &[u8]) -> Option<String> {
-    store.get(ClientId::new(client).unwrap(), |location| {
+    let client = ClientId::new(client).unwrap();
+    store.get(store.key_hash(client), client, |location| {
         let mut line = Vec::new();
         location.write_at(&mut line);
         String::from_utf8_lossy(&line).into_owned()
@@ -103,8 +120,7 @@ fn every_order_of_merging_ends_with_the_same_bytes_and_sums() {
 #[test]
 fn own_report_must_be_strictly_newer() {
     let store = store();
-    let report =
-        |timestamp, position| store.report(&Entry::new("a", timestamp, position, "Alford").location());
+    let report = |timestamp, position| report(&store, &Entry::new("a", timestamp, position, "Alford"));
     assert_eq!(report("5", "+1+1"), Outcome::Added);
     assert_eq!(report("5", "+2+2"), Outcome::Stale);
     assert_eq!(report("5.0", "+2+2"), Outcome::Stale);
@@ -118,13 +134,13 @@ fn own_report_must_be_strictly_newer() {
 fn a_full_store_refuses_new_clients_own_reports_and_nothing_else() {
     let store = Store::new(Placement::of_herd("test"), 2);
     let entry = |client, timestamp| Entry::new(client, timestamp, "+1+1", "Alford");
-    assert_eq!(store.report(&entry("a", "1").location()), Outcome::Added);
-    assert_eq!(store.report(&entry("b", "1").location()), Outcome::Added);
-    assert_eq!(store.report(&entry("c", "1").location()), Outcome::Full);
+    assert_eq!(report(&store, &entry("a", "1")), Outcome::Added);
+    assert_eq!(report(&store, &entry("b", "1")), Outcome::Added);
+    assert_eq!(report(&store, &entry("c", "1")), Outcome::Full);
     assert_eq!(at_line(&store, b"c"), None);
-    assert_eq!(store.report(&entry("a", "2").location()), Outcome::Replaced);
-    assert_eq!(store.merge(&entry("c", "1").location()), Outcome::Added);
-    assert_eq!(store.report(&entry("c", "2").location()), Outcome::Replaced);
+    assert_eq!(report(&store, &entry("a", "2")), Outcome::Replaced);
+    assert_eq!(merge(&store, &entry("c", "1")), Outcome::Added);
+    assert_eq!(report(&store, &entry("c", "2")), Outcome::Replaced);
     assert_eq!(store.len(), 3);
 }
 
@@ -136,7 +152,7 @@ fn placement_is_the_same_in_every_build() {
     assert_eq!(format!("{:016x} {hash:x?}", placement.check()), "3f9c068409f45991 KeyHash(1693ff37c81893d0)");
     let entry = Entry::new("kiwi.cs.ucla.edu", "1479413884.392014450", "+34.068930-118.445127", "Alford");
     let store = Store::new(placement, 1);
-    store.merge(&entry.location());
+    merge(&store, &entry);
     assert_eq!(format!("{:016x}", store.sum()), "4f52490f7d7de3f2");
 }
 
@@ -174,13 +190,13 @@ fn the_largest_line_a_peer_can_send_is_stored() {
     let mut entry = Entry::new("a", "1", "+1+1", "Alford");
     entry.client = vec![b'x'; crate::protocol::PEER_LINE_BYTES_MAX - 50];
     let store = merged([&entry]);
-    store.get(entry.location().client, |location| assert_eq!(*location, entry.location())).unwrap();
+    assert_stored(&store, &entry);
     entry.timestamp = "2".into();
-    assert_eq!(store.merge(&entry.location()), Outcome::Replaced);
+    assert_eq!(merge(&store, &entry), Outcome::Replaced);
     entry.client = b"y".to_vec();
     entry.position = format!("+1.{}+1", "1".repeat(crate::protocol::PEER_LINE_BYTES_MAX - 60));
-    store.merge(&entry.location());
-    store.get(entry.location().client, |location| assert_eq!(*location, entry.location())).unwrap();
+    merge(&store, &entry);
+    assert_stored(&store, &entry);
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
@@ -222,7 +238,7 @@ proptest! {
         for entry in &entries {
             let of_client = entries.iter().filter(|other| other.client == entry.client);
             let greatest = of_client.max_by(|a, b| a.location().cmp_age(&b.location())).unwrap();
-            store.get(entry.location().client, |location| assert_eq!(*location, greatest.location())).unwrap();
+            assert_stored(&store, greatest);
         }
     }
 
