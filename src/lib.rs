@@ -19,3 +19,5 @@ pub mod store;
 pub mod node;
 
 pub mod server;
+
+pub mod cli;

@@ -1,0 +1,185 @@
+//! The command line of `herd`: flags and subcommands in, an exit code and at most one line of error out.
+//! One file a subcommand; what nodes do is not here.
+
+mod check_config;
+mod node;
+mod send;
+mod up;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::config::{ConfigError, Herd};
+
+/// A herd of servers that keeps everyone's last known location.
+#[derive(Debug, Parser)]
+#[command(name = "herd", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Args {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  herd up                         the built-in herd of five, until Ctrl-C
+  herd up --config config/2020.toml
+  herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'
+  herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+/// The flags of every subcommand.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// The herd's configuration; without it, the built-in herd of the fall of 2016.
+    #[arg(long, global = true, env = "HERD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where each node writes its log, as NODE.log.
+    #[arg(long, global = true, env = "HERD_LOG_DIR", value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
+    log_dir: PathBuf,
+}
+
+const DEFAULT_LOG_DIR: &str = "./herd-logs";
+
+impl Common {
+    fn herd(&self) -> Result<Herd, ConfigError> {
+        self.config.as_deref().map_or_else(|| Ok(Herd::embedded()), Herd::load)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every node of the herd, each as its own process, until Ctrl-C.
+    Up(up::Args),
+    /// Run one node in the foreground.
+    Node(node::Args),
+    /// Send lines to a node and print its replies.
+    Send(send::Args),
+    /// Validate the configuration and print all of it, defaults too, as TOML.
+    CheckConfig(check_config::Args),
+}
+
+/// Why a subcommand did not do what it was asked to; displays as one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("cannot write to standard output: {0}; make room there or redirect it elsewhere")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) | Self::Output(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs the program on its arguments.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
+    let done = match &args.command {
+        Command::Up(up) => up::run(up, &args.common),
+        Command::Node(node) => node::run(node, &args.common),
+        Command::Send(send) => send::run(send, &args.common),
+        Command::CheckConfig(check_config) => check_config::run(check_config, &args.common),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough; that is no failure of ours.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.to_string());
+            failure.exit_code()
+        }
+    }
+}
+
+/// Help and version as they are; anything else as one line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let asks_for_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if asks_for_help || !error.use_stderr() {
+        // Nobody is left to tell if this fails.
+        let _ = error.print();
+    } else {
+        complain(&one_line(&error.to_string()));
+    }
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+/// The first paragraphs of clap's message, up to its usage, as one line.
+fn one_line(message: &str) -> String {
+    let said = message.split("\n\nUsage:").next().unwrap_or_default();
+    let said = said.split("\n\nFor more information").next().unwrap_or_default();
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    let paragraphs = said.split("\n\n").map(|paragraph| {
+        let paragraph: Vec<_> = paragraph.split_whitespace().collect();
+        paragraph.join(" ").trim_start_matches("tip: ").to_owned()
+    });
+    let paragraphs: Vec<_> = paragraphs.chain(["try herd --help".to_owned()]).collect();
+    paragraphs.join("; ")
+}
+
+/// One line on standard error, whose own failure there is nobody left to tell.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "herd: {line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn refused(words: &[&str]) -> String {
+        let words = std::iter::once("herd").chain(words.iter().copied());
+        one_line(&Args::try_parse_from(words).unwrap_err().to_string())
+    }
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn common_flags_go_before_and_after_the_subcommand() {
+        for words in [["herd", "--config", "x", "up"], ["herd", "up", "--config", "x"]] {
+            let args = Args::try_parse_from(words).unwrap();
+            assert_eq!(args.common.config, Some(PathBuf::from("x")));
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_one_line_with_its_cure() {
+        assert_eq!(
+            refused(&["upp"]),
+            "unrecognized subcommand 'upp'; a similar subcommand exists: 'up'; try herd --help"
+        );
+        assert_eq!(
+            refused(&["node"]),
+            "the following required arguments were not provided: <NAME>; try herd --help"
+        );
+        for words in
+            [&["up", "--speed"][..], &["up", "--config"], &["node", "A", "B"], &["check-config", "x"]]
+        {
+            let line = refused(words);
+            assert!(!line.contains('\n') && line.ends_with("; try herd --help"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `herd node`: one node in the foreground, by hand or as a child of `herd up`.
+
+use std::path::PathBuf;
+
+use super::{Common, Failure};
+use crate::{
+    config::{Herd, Node},
+    model::NodeId,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd node Alford                               listens, links up with whichever neighbours are there
+  herd node Hill --config config/2020.toml --log-dir /var/log/herd
+
+It prints `listening ADDRESS` and, as links come up, `linked PEER`. SIGTERM or Ctrl-C drains it, a second
+signal ends it at once, SIGHUP reopens its log.")]
+pub(super) struct Args {
+    /// The node's id in the configuration.
+    name: String,
+    /// Drain when standard input ends too. How `herd up` leaves nothing behind, however it ends.
+    #[arg(long, hide = true)]
+    lifeline: bool,
+}
+
+pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
+    let herd = common.herd()?;
+    let id = known(&herd, &args.name)?.id.clone();
+    start(herd, id, common.log_dir.clone(), args.lifeline)
+}
+
+/// The node called `name`, or a refusal that lists the names.
+pub(super) fn known<'h>(herd: &'h Herd, name: &str) -> Result<&'h Node, Failure> {
+    if let Some(node) = herd.node(name) {
+        return Ok(node);
+    }
+    let names: Vec<_> = herd.nodes.iter().map(|node| node.id.as_str()).collect();
+    let (herd, names) = (&herd.name, names.join(", "));
+    Err(Failure::Usage(format!("{herd} has no node {name:?}; its nodes are {names}")))
+}
+
+/// The seam to the server: everything above is arguments, everything below is the running node.
+#[allow(clippy::needless_pass_by_value, reason = "the server takes its arguments for good")]
+fn start(_herd: Herd, id: NodeId, _log_dir: PathBuf, _lifeline: bool) -> Result<(), Failure> {
+    Err(Failure::Failed(format!("{id} cannot run: this build has no server")))
+}

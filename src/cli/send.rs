@@ -1,0 +1,292 @@
+//! `herd send`: lines to a node, its replies back, bytes untouched both ways. It reads while it writes, so that any
+//! number of lines fits through; it knows no protocol.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read, Write},
+    net::{Shutdown, TcpStream, ToSocketAddrs},
+    os::{fd::AsFd, unix::ffi::OsStringExt},
+    thread,
+    time::Duration,
+};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::{Common, Failure, node};
+use crate::config::Address;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'
+  herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
+  herd send 127.0.0.1:11600 < lines.txt > replies.txt
+  herd send Ball                                 then type lines; Ctrl-D ends")]
+pub(super) struct Args {
+    /// A node's id in the configuration, or HOST:PORT.
+    node: String,
+    /// What to send, each on its line; without any, standard input as it is.
+    #[arg(value_name = "LINE")]
+    lines: Vec<OsString>,
+}
+
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+const BUFFER_BYTES: usize = 256 * 1024;
+
+pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
+    let node = &args.node;
+    let address = match Address::parse(node) {
+        Some(address) => address,
+        None => node::known(&common.herd()?, node)?.address.clone(),
+    };
+    let input = if args.lines.is_empty() {
+        let stdin = io::stdin().as_fd().try_clone_to_owned();
+        Input::File(stdin.map(File::from).map_err(|error| Failure::from(Fault::Input(error)))?)
+    } else {
+        Input::Lines(joined(&args.lines))
+    };
+    let stream = dial(&address).map_err(|error| {
+        let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
+        Failure::Failed(format!("cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"))
+    })?;
+    exchange(&stream, input, &mut io::stdout().lock()).map_err(|fault| match fault {
+        Fault::Output(error) => Failure::Output(error),
+        fault => Failure::Failed(format!("{node} {fault}")),
+    })
+}
+
+fn joined(lines: &[OsString]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        bytes.extend_from_slice(&line.clone().into_vec());
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+fn dial(address: &Address) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
+    for address in (address.host.as_str(), address.port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIME) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What to send.
+enum Input {
+    Lines(Vec<u8>),
+    File(File),
+}
+
+/// Why not everything was sent and answered; follows the node's name.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("cut the connection: {0}; its log says why, and what is unanswered may not have been taken")]
+    Cut(io::Error),
+    #[error("closed the connection before everything was sent; its log says why, send the rest again")]
+    ClosedEarly,
+    #[error(
+        "closed the connection without a reply; its log says why, it may be full: try again or another node"
+    )]
+    NoReply,
+    #[error("was not sent all: cannot read standard input: {0}; give another")]
+    Input(io::Error),
+    #[error("was not sent all: no second thread: {0}; try again")]
+    Thread(io::Error),
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault.to_string())
+    }
+}
+
+/// How far the sending half came.
+struct Sent {
+    any: bool,
+    all: bool,
+}
+
+/// Sends all of `input`, then half-closes; meanwhile copies what comes back to `out` until the node closes.
+fn exchange(stream: &TcpStream, input: Input, out: &mut impl Write) -> Result<(), Fault> {
+    thread::scope(|scope| {
+        let sender = thread::Builder::new().name("send".into());
+        let sender = sender.spawn_scoped(scope, || send(stream, input)).map_err(Fault::Thread)?;
+        let received = receive(stream, out);
+        // Whatever the sender waits for, there is no use in it any more; this ends its poll and its write.
+        let _ = stream.shutdown(Shutdown::Both);
+        let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let received = received?;
+        let sent = sent?;
+        match sent {
+            Sent { all: false, .. } => Err(Fault::ClosedEarly),
+            Sent { any: true, .. } if received == 0 => Err(Fault::NoReply),
+            Sent { .. } => Ok(()),
+        }
+    })
+}
+
+/// The number of bytes that came.
+fn receive(mut stream: &TcpStream, out: &mut impl Write) -> Result<u64, Fault> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut received = 0;
+    loop {
+        let count = match stream.read(&mut buffer) {
+            Ok(0) => return Ok(received),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Fault::Cut(error)),
+        };
+        received += count as u64;
+        out.write_all(&buffer[..count]).and_then(|()| out.flush()).map_err(Fault::Output)?;
+    }
+}
+
+/// A node that stops taking is not this half's to report: the receiving half sees why.
+fn send(mut stream: &TcpStream, input: Input) -> Result<Sent, Fault> {
+    let mut sent = Sent { any: false, all: false };
+    match input {
+        Input::Lines(lines) => {
+            sent.any = true;
+            sent.all = stream.write_all(&lines).is_ok();
+        }
+        Input::File(mut file) => {
+            let mut buffer = vec![0; BUFFER_BYTES];
+            while readable(&file, stream).map_err(Fault::Input)? {
+                let count = match file.read(&mut buffer) {
+                    Ok(count) => count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(Fault::Input(error)),
+                };
+                sent.any |= count > 0;
+                sent.all = count == 0;
+                if sent.all || stream.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    let _ = stream.shutdown(Shutdown::Write);
+    Ok(sent)
+}
+
+/// Waits for input; false once the connection is gone, since a user at a terminal may never end the input.
+fn readable(file: &File, stream: &TcpStream) -> io::Result<bool> {
+    let mut fds = [PollFd::new(file, PollFlags::IN), PollFd::new(stream, PollFlags::empty())];
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) => return Ok(!fds[1].revents().intersects(PollFlags::HUP | PollFlags::ERR)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, BufWriter},
+        net::TcpListener,
+        os::fd::OwnedFd,
+    };
+
+    use super::*;
+
+    /// What `exchange` prints and returns against a server that does `serve` with its one connection.
+    fn exchanged(input: Input, serve: impl FnOnce(TcpStream) + Send) -> (Vec<u8>, Result<(), Fault>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || serve(listener.accept().unwrap().0));
+            let mut out = Vec::new();
+            let done = exchange(&dial(&address).unwrap(), input, &mut out);
+            (out, done)
+        })
+    }
+
+    fn echo(stream: TcpStream) {
+        let mut reader = stream.try_clone().unwrap();
+        let mut writer = stream;
+        io::copy(&mut reader, &mut writer).unwrap();
+    }
+
+    fn pipe(fill: impl FnOnce(io::PipeWriter) + Send + 'static) -> Input {
+        let (reader, writer) = io::pipe().unwrap();
+        thread::spawn(move || fill(writer));
+        Input::File(File::from(OwnedFd::from(reader)))
+    }
+
+    #[test]
+    fn lines_go_out_and_come_back_byte_for_byte() {
+        let lines = [OsString::from_vec(b"IAMAT \xff\0 \r".to_vec()), OsString::new(), OsString::from("x")];
+        let (out, done) = exchanged(Input::Lines(joined(&lines)), echo);
+        done.unwrap();
+        assert_eq!(out, b"IAMAT \xff\0 \r\n\nx\n");
+    }
+
+    #[test]
+    fn a_million_lines_go_through_a_server_that_answers_as_it_reads() {
+        let input = pipe(|writer| {
+            let mut writer = BufWriter::new(writer);
+            (0..1_000_000).for_each(|number| writeln!(writer, "line number {number}").unwrap());
+        });
+        let (out, done) = exchanged(input, echo);
+        done.unwrap();
+        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1_000_000);
+        assert!(out.ends_with(b"line number 999999\n"));
+    }
+
+    #[test]
+    fn a_server_that_leaves_ends_it_though_standard_input_stays_open() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"one\n").unwrap();
+        let (out, done) = exchanged(Input::File(File::from(OwnedFd::from(reader))), |stream| {
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            (&stream).write_all(line.as_bytes()).unwrap();
+        });
+        assert!(matches!(done, Err(Fault::ClosedEarly)), "{done:?}");
+        assert_eq!(out, b"one\n");
+        drop(writer);
+    }
+
+    #[test]
+    fn silence_is_a_failure_only_if_something_was_sent() {
+        let take_all = |stream: TcpStream| drop(io::copy(&mut &stream, &mut io::sink()));
+        let (_, done) = exchanged(Input::Lines(joined(&[OsString::from("x")])), take_all);
+        assert!(matches!(done, Err(Fault::NoReply)), "{done:?}");
+        let (_, done) = exchanged(pipe(drop), take_all);
+        done.unwrap();
+    }
+
+    #[test]
+    fn a_closed_output_ends_it() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| listener.accept().unwrap().0.write_all(b"reply\n").unwrap());
+            let done = exchange(&stream, Input::File(File::from(OwnedFd::from(reader))), &mut Closed);
+            assert!(matches!(done, Err(Fault::Output(_))), "{done:?}");
+        });
+        drop(writer);
+    }
+}

@@ -1,0 +1,306 @@
+//! `herd up`: every node as its own process, watched until the user or the last node ends it. What the nodes are told
+//! and what they say goes through `child`; nothing here serves anybody.
+
+mod child;
+mod signals;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    io::{self, Write},
+    net::{TcpListener, ToSocketAddrs},
+    path::Path,
+    thread::{self, Scope},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::process::Signal;
+
+use self::{
+    child::{Child, End, Event},
+    signals::Signals,
+};
+use super::{Common, Failure};
+use crate::{clock, config::Herd};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd up                                        the built-in herd; logs in ./herd-logs
+  herd up --config config/2020.toml --log-dir /var/log/herd
+
+Ctrl-C, SIGTERM or SIGHUP lets every node finish what it has in hand and ends it; a second one ends all at
+once. A node that ends by itself is reported, and the others go on.")]
+pub(super) struct Args {}
+
+/// How long a herd may take until every node listens and every link is up.
+const READY_TIME: Duration = Duration::from_secs(30);
+/// How long beyond its own limit a node may take to drain.
+const GRACE_TIME: Duration = Duration::from_secs(5);
+/// Complaints of one node that are kept while the herd starts.
+const COMPLAINTS_MAX: usize = 100;
+
+/// What to run, and how to speak of it.
+struct Plan<'p> {
+    herd: &'p Herd,
+    /// The nodes' program and its first arguments.
+    program: (&'p OsStr, &'p [OsString]),
+    /// How the user calls this program.
+    typed: &'p OsStr,
+    config: Option<&'p Path>,
+    log_dir: &'p Path,
+    ready_time: Duration,
+}
+
+pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
+    let herd = common.herd()?;
+    refuse_taken_addresses(&herd)?;
+    let program = env::current_exe().map_err(|error| {
+        Failure::Failed(format!("cannot find this program's own file: {error}; call it by its full path"))
+    })?;
+    let plan = Plan {
+        herd: &herd,
+        program: (program.as_os_str(), &[]),
+        typed: &env::args_os().next().unwrap_or_else(|| "herd".into()),
+        config: common.config.as_deref(),
+        log_dir: &common.log_dir,
+        ready_time: READY_TIME,
+    };
+    let cannot_watch = |error| Failure::Failed(format!("cannot watch for signals: {error}; try again"));
+    let signals = Signals::listen().map_err(cannot_watch)?;
+    let (sender, events) = bounded(64);
+    thread::scope(|scope| {
+        let watched = sender.clone();
+        let watch = || {
+            let watched = watched;
+            while signals.wait() && watched.send(Event::Signal).is_ok() {}
+        };
+        let _stop = StopOnDrop(&signals);
+        thread::Builder::new().name("signals".into()).spawn_scoped(scope, watch).map_err(cannot_watch)?;
+        supervise(&plan, scope, &sender, events, &mut io::stdout(), &mut io::stderr())
+    })
+}
+
+/// Lets the scope end, also when it is left by an error.
+struct StopOnDrop<'s>(&'s Signals);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Tells a herd that is up already, or another program in its place, before anything is started. The nodes' own
+/// listening decides; this only says it sooner and of all nodes at once.
+fn refuse_taken_addresses(herd: &Herd) -> Result<(), Failure> {
+    let is_taken = |host: &str, port: u16| {
+        let addresses = (host, port).to_socket_addrs().into_iter().flatten();
+        let mut refusals = addresses.filter_map(|address| TcpListener::bind(address).err());
+        refusals.any(|error| error.kind() == io::ErrorKind::AddrInUse)
+    };
+    let taken = herd.nodes.iter().filter(|node| is_taken(&node.listen.host, node.listen.port));
+    let taken: Vec<_> = taken.map(|node| format!("{} ({})", node.listen, node.id)).collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let verb = if taken.len() == 1 { "is" } else { "are" };
+    let taken = taken.join(", ");
+    let cure = "end what listens there (is this herd up already?) or give other ports with --config";
+    Err(Failure::Failed(format!("{taken} {verb} taken; {cure}")))
+}
+
+/// Starts, watches and ends the herd. When it returns, no child is left.
+fn supervise<'scope>(
+    plan: &Plan<'_>,
+    scope: &'scope Scope<'scope, '_>,
+    sender: &Sender<Event>,
+    events: Receiver<Event>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<(), Failure> {
+    let mut up = Up { plan, children: Vec::new(), events, err };
+    let started = up.start(scope, sender).and_then(|()| up.wait_until_ready());
+    let wish = match started {
+        Ok(Wish::Run) => {
+            // Whoever started us may not care to read this; the herd runs all the same.
+            let _ =
+                out.write_all(table::up_text(plan, &up.addresses()).as_bytes()).and_then(|()| out.flush());
+            up.report_early_complaints();
+            up.watch()
+        }
+        other => other,
+    };
+    let asked_to_end = matches!(wish, Ok(Wish::End));
+    let ended = up.end(asked_to_end);
+    wish.and(ended)
+}
+
+/// What is to become of the herd.
+enum Wish {
+    Run,
+    End,
+}
+
+/// The herd's processes and what comes from them.
+struct Up<'u, 'p, E> {
+    plan: &'u Plan<'p>,
+    children: Vec<Child>,
+    events: Receiver<Event>,
+    err: &'u mut E,
+}
+
+impl<E: Write> Up<'_, '_, E> {
+    fn start<'scope>(
+        &mut self,
+        scope: &'scope Scope<'scope, '_>,
+        sender: &Sender<Event>,
+    ) -> Result<(), Failure> {
+        for (number, node) in self.plan.herd.nodes.iter().enumerate() {
+            let child = Child::start(self.plan, number, scope, sender).map_err(|error| {
+                Failure::Failed(format!("cannot start {}: {error}; nothing is left running", node.id))
+            })?;
+            self.children.push(child);
+        }
+        Ok(())
+    }
+
+    /// Until every node listens and every link is up at both ends.
+    fn wait_until_ready(&mut self) -> Result<Wish, Failure> {
+        let deadline = clock::tick() + self.plan.ready_time;
+        while !self.missing().is_empty() {
+            let left = deadline.saturating_sub(clock::tick());
+            match self.events.recv_timeout(left) {
+                Ok(Event::Said(number, line)) => self.children[number].hear(&line),
+                Ok(Event::Complained(number, line)) => {
+                    let complaints = &mut self.children[number].complaints;
+                    complaints.truncate(COMPLAINTS_MAX - 1);
+                    complaints.push(line);
+                }
+                Ok(Event::Gone(number)) => return Err(self.failed_start(number)),
+                Ok(Event::Signal) => return Ok(Wish::End),
+                Err(_) => return Err(self.late()),
+            }
+        }
+        Ok(Wish::Run)
+    }
+
+    /// What has not been heard yet, as text.
+    fn missing(&self) -> Vec<String> {
+        let nodes = self.plan.herd.nodes.iter().zip(&self.children);
+        let missing = nodes.filter_map(|(node, child)| {
+            if child.listening.is_none() {
+                return Some(format!("{} does not listen", node.id));
+            }
+            let unlinked = node.links.iter().filter(|link| !child.linked.contains(link.as_str()));
+            let unlinked: Vec<_> = unlinked.map(crate::model::NodeId::as_str).collect();
+            let text = || format!("{} has no link to {}", node.id, unlinked.join(", "));
+            (!unlinked.is_empty()).then(text)
+        });
+        missing.collect()
+    }
+
+    fn late(&self) -> Failure {
+        let (missing, seconds) = (self.missing().join("; "), self.plan.ready_time.as_secs_f32());
+        let logs = self.plan.log_dir.display();
+        Failure::Failed(format!("not up after {seconds} s: {missing}; the logs in {logs} say why"))
+    }
+
+    /// One line for a node that ended before the herd was up: its own last words where it had any.
+    fn failed_start(&mut self, number: usize) -> Failure {
+        let child = &mut self.children[number];
+        let End { how, .. } = child.reap();
+        let why = match child.complaints.last() {
+            Some(line) => line.strip_prefix("herd: ").unwrap_or(line).to_owned(),
+            None => format!("it ended at once ({how}); its log may say why"),
+        };
+        Failure::Failed(format!("{} did not start, and nothing is left running: {why}", child.id))
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.children.iter().map(|child| child.listening.clone().unwrap_or_default()).collect()
+    }
+
+    fn report_early_complaints(&mut self) {
+        for child in &mut self.children {
+            for line in child.complaints.drain(..) {
+                let _ = writeln!(self.err, "{}: {line}", child.id);
+            }
+        }
+    }
+
+    /// Until the user wants an end, or no node is left.
+    fn watch(&mut self) -> Result<Wish, Failure> {
+        while self.children.iter().any(|child| !child.gone) {
+            match self.events.recv() {
+                Ok(Event::Said(..)) => {}
+                Ok(Event::Complained(number, line)) => self.pass_on(number, &line),
+                Ok(Event::Gone(number)) => self.report_end(number),
+                Ok(Event::Signal) | Err(_) => return Ok(Wish::End),
+            }
+        }
+        Err(Failure::Failed("every node has ended; the logs say why, herd up starts them again".to_owned()))
+    }
+
+    fn pass_on(&mut self, number: usize, line: &str) {
+        // A terminal that is gone must not stop the watch.
+        let _ = writeln!(self.err, "{}: {line}", self.children[number].id);
+    }
+
+    fn report_end(&mut self, number: usize) {
+        let End { how, .. } = self.children[number].reap();
+        let left = self.children.iter().filter(|child| !child.gone).count();
+        let id = &self.children[number].id;
+        let command = table::typed(self.plan, &["node", id.as_str()], true);
+        let _ = writeln!(
+            self.err,
+            "herd: {id} has ended ({how}), {left} go on; to bring it back, in another terminal: {command}"
+        );
+    }
+
+    /// Asks every node to drain and waits; kills what is left after a second signal or too long a time. Where the
+    /// user asked for the end, a node that did not end well is a failure.
+    fn end(&mut self, asked: bool) -> Result<(), Failure> {
+        let signal_all = |children: &[Child], signal| children.iter().for_each(|child| child.signal(signal));
+        signal_all(&self.children, Signal::TERM);
+        if asked {
+            let _ = writeln!(self.err, "herd: ending every node; a second signal kills those that are left");
+        }
+        let deadline = clock::tick() + self.plan.herd.limits.drain_time + GRACE_TIME;
+        let (mut killed, mut ill) = (false, Vec::new());
+        while self.children.iter().any(|child| !child.gone) {
+            let left = deadline.saturating_sub(clock::tick());
+            // What has been killed ends without any further deadline.
+            let event = if killed { self.events.recv().ok() } else { self.events.recv_timeout(left).ok() };
+            match event {
+                Some(Event::Said(..)) => {}
+                Some(Event::Complained(number, line)) if asked => self.pass_on(number, &line),
+                Some(Event::Complained(..)) => {}
+                Some(Event::Gone(number)) => {
+                    let child = &mut self.children[number];
+                    let End { well, how } = child.reap();
+                    if !well {
+                        ill.push(format!("{} ({how})", child.id));
+                    }
+                }
+                Some(Event::Signal) | None => {
+                    killed = true;
+                    signal_all(&self.children, Signal::KILL);
+                }
+            }
+        }
+        match (asked && !ill.is_empty(), killed) {
+            (false, _) => Ok(()),
+            (true, false) => {
+                Err(Failure::Failed(format!("did not end well: {}; see their logs", ill.join(", "))))
+            }
+            (true, true) => Err(Failure::Failed(format!(
+                "killed before they had drained: {}; see their logs",
+                ill.join(", ")
+            ))),
+        }
+    }
+}
