@@ -14,8 +14,8 @@ Examples:
   herd node Alford                               listens, links up with whichever neighbours are there
   herd node Hill --config config/2020.toml --log-dir /var/log/herd
 
-It prints `listening ADDRESS` and, as links come up, `linked PEER`. SIGTERM or Ctrl-C drains it, a second
-signal ends it at once, SIGHUP reopens its log.")]
+It prints `listening ADDRESS` and, as links come up, `linked PEER`.
+SIGTERM or Ctrl-C drains it, a second signal ends it at once, SIGHUP reopens its log.")]
 pub(super) struct Args {
     /// The node's id in the configuration.
     name: String,

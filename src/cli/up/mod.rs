@@ -33,8 +33,8 @@ Examples:
   herd up                                        the built-in herd; logs in ./herd-logs
   herd up --config config/2020.toml --log-dir /var/log/herd
 
-Ctrl-C, SIGTERM or SIGHUP lets every node finish what it has in hand and ends it; a second one ends all at
-once. A node that ends by itself is reported, and the others go on.")]
+Ctrl-C, SIGTERM or SIGHUP lets every node finish what it has in hand; a second one kills.
+A node that ends by itself is reported, and the others go on.")]
 pub(super) struct Args {}
 
 /// How long a herd may take until every node listens and every link is up.
