@@ -1,11 +1,9 @@
 //! `herd node`: one node in the foreground, by hand or as a child of `herd up`.
 
-use std::path::PathBuf;
-
 use super::{Common, Failure};
 use crate::{
     config::{Herd, Node},
-    model::NodeId,
+    server,
 };
 
 #[derive(Debug, clap::Args)]
@@ -27,7 +25,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let herd = common.herd()?;
     let id = known(&herd, &args.name)?.id.clone();
-    start(herd, id, common.log_dir.clone(), args.lifeline)
+    server::run_node(&herd, &id, &common.log_dir, args.lifeline)
+        .map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// The node called `name`, or a refusal that lists the names.
@@ -38,10 +37,4 @@ pub(super) fn known<'h>(herd: &'h Herd, name: &str) -> Result<&'h Node, Failure>
     let names: Vec<_> = herd.nodes.iter().map(|node| node.id.as_str()).collect();
     let (herd, names) = (&herd.name, names.join(", "));
     Err(Failure::Usage(format!("{herd} has no node {name:?}; its nodes are {names}")))
-}
-
-/// The seam to the server: everything above is arguments, everything below is the running node.
-#[allow(clippy::needless_pass_by_value, reason = "the server takes its arguments for good")]
-fn start(_herd: Herd, id: NodeId, _log_dir: PathBuf, _lifeline: bool) -> Result<(), Failure> {
-    Err(Failure::Failed(format!("{id} cannot run: this build has no server")))
 }

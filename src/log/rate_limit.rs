@@ -1,6 +1,9 @@
 //! A line a second at most, for events that outsiders can cause as often as they like.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::clock::Tick;
 
@@ -14,16 +17,29 @@ pub struct RateLimit {
     held: AtomicU64,
 }
 
+/// How many events before this one were not told; displayed as a closing remark, or as nothing where there were none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Untold(u64);
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            count => write!(f, " (and {count} more since the last such line)"),
+        }
+    }
+}
+
 impl RateLimit {
     /// `Some` where an event may be told now, with how many before it were not.
-    pub fn allow(&self, now: Tick) -> Option<u64> {
+    pub fn allow(&self, now: Tick) -> Option<Untold> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let open_at = self.open_at.load(Ordering::Relaxed);
         let next = now.saturating_add(INTERVAL_NANOSECONDS);
         let is_open = now >= open_at
             && self.open_at.compare_exchange(open_at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if is_open {
-            return Some(self.held.swap(0, Ordering::Relaxed));
+            return Some(Untold(self.held.swap(0, Ordering::Relaxed)));
         }
         self.held.fetch_add(1, Ordering::Relaxed);
         None
@@ -38,11 +54,11 @@ mod tests {
     fn one_a_second_passes_with_the_count_of_the_others() {
         let limit = RateLimit::default();
         let at = Tick::from_millis;
-        assert_eq!(limit.allow(at(0)), Some(0));
+        assert_eq!(limit.allow(at(0)), Some(Untold(0)));
         assert_eq!(limit.allow(at(1)), None);
         assert_eq!(limit.allow(at(999)), None);
-        assert_eq!(limit.allow(at(1000)), Some(2));
+        assert_eq!(limit.allow(at(1000)), Some(Untold(2)));
         assert_eq!(limit.allow(at(1001)), None);
-        assert_eq!(limit.allow(at(9000)), Some(1));
+        assert_eq!(limit.allow(at(9000)), Some(Untold(1)));
     }
 }

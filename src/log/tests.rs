@@ -60,10 +60,12 @@ fn time_is_told_anew_when_the_second_changes() {
     for (seconds, nanoseconds) in [(0, 999_999_999), (0, 5_000), (1, 0)] {
         traffic.begin(Timestamp::new(seconds, nanoseconds), 1);
         traffic.line_out(b"x");
+        traffic.line_out(b"y");
     }
     traffic.finish(&log);
     write_out(&log);
-    let expected = "1970-01-01T00:00:00.999999Z #1 > x\n1970-01-01T00:00:00.000005Z #1 > x\n1970-01-01T00:00:01.000000Z #1 > x\n";
+    let times = ["00:00:00.999999", "00:00:00.000005", "00:00:01.000000"];
+    let expected = times.map(|time| format!("1970-01-01T{time}Z #1 > x\n#1 > y\n")).concat();
     assert_eq!(read(&options.path), expected);
 }
 

@@ -107,12 +107,10 @@ fn start_session<'scope>(
     }
 }
 
-/// Says that a connection was refused: a line a second at most, with how many went unsaid.
+/// Says that a connection was refused: a line a second at most, with how many went untold.
 fn refused(shared: &Shared<'_>, why: std::fmt::Arguments<'_>) {
-    if let Some(unsaid) = shared.refusals.allow(clock::tick()) {
+    if let Some(untold) = shared.refusals.allow(clock::tick()) {
         let connections = shared.connections.count();
-        shared.log.warn(format_args!(
-            "a connection is refused: {why}; {connections} connections, {unsaid} more refusals unsaid"
-        ));
+        shared.log.warn(format_args!("a connection is refused: {why}; {connections} connections{untold}"));
     }
 }

@@ -272,11 +272,11 @@ impl<'a> Session<'a> {
     fn log_line(&mut self, line: Line<'_>, said: Said, replied_before: usize) {
         let log = self.shared.log;
         if let Said::Invalid(why) = said
-            && let Some(unsaid) = self.shared.bad_lines.allow(clock::tick())
+            && let Some(untold) = self.shared.bad_lines.allow(clock::tick())
         {
             let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
             let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
-            log.warn(format_args!("bad line on #{}: {why}: {shown} ({unsaid} more unsaid)", self.number));
+            log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
         }
         if !log.takes_traffic() {
             return;
@@ -312,11 +312,8 @@ impl<'a> Session<'a> {
     fn finish_batch(&mut self) -> Result<(), Ended> {
         let Shared { node, log, overflows, limits, .. } = self.shared;
         node.flood(&mut self.batch, self.origin, |neighbour| {
-            if let Some(unsaid) = overflows.allow(clock::tick()) {
-                log.warn(format_args!(
-                    "the outbox of {} is full: it misses a batch, and {unsaid} before it went unsaid",
-                    neighbour.id
-                ));
+            if let Some(untold) = overflows.allow(clock::tick()) {
+                log.warn(format_args!("the outbox of {} is full: it misses a batch{untold}", neighbour.id));
             }
         });
         if log.takes_traffic() {
@@ -407,9 +404,9 @@ impl<'a> Session<'a> {
                 .log
                 .info(format_args!("{neighbour} is no longer connected as #{}: {ended}", self.number));
         } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
-            && let Some(unsaid) = self.shared.closings.allow(clock::tick())
+            && let Some(untold) = self.shared.closings.allow(clock::tick())
         {
-            self.shared.log.warn(format_args!("#{} is closed: {ended} ({unsaid} more unsaid)", self.number));
+            self.shared.log.warn(format_args!("#{} is closed: {ended}{untold}", self.number));
         }
         // Bytes left unread would turn the close into a reset, which can overtake the replies.
         socket::close(self.stream, Shutdown::Write);
