@@ -167,7 +167,7 @@ impl Log {
         match (failures_before, file.failures()) {
             (None, Some(failure)) => file.tell_standard_error(&failure),
             (Some(failure), None) => {
-                self.warn(format_args!("the log could not be written for a while: {failure}"))
+                self.warn(format_args!("the log could not be written for a while: {failure}"));
             }
             _ => {}
         }

@@ -31,7 +31,7 @@ impl Entry {
 
     fn location(&self) -> Location<'_> {
         let [server, skew, position, timestamp] =
-            [&self.server, &self.skew, &self.position, &self.timestamp].map(|text| text.as_bytes());
+            [&self.server, &self.skew, &self.position, &self.timestamp].map(String::as_bytes);
         Location::of_fields([server, skew, &self.client, position, timestamp]).unwrap()
     }
 }

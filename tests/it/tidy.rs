@@ -1,0 +1,210 @@
+//! The house's rules, held by machine: which way imports point, which files may name sockets, clocks, threads or unsafe
+//! code, how files begin and how long they are, what the node's dependency tree may not hold. ARCHITECTURE.md says why.
+//! Each rule is also shown a file that breaks it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use proxyherd::config::Herd;
+
+/// A file may be this long, tests included.
+const LINES_MAX: usize = 500;
+
+/// The modules of src, lowest first; those of one row do not import each other.
+const LAYERS: [&[&str]; 8] = [
+    &["model"],
+    &["clock", "config", "random", "socket"],
+    &["log", "protocol"],
+    &["store", "flood", "places"],
+    &["node"],
+    &["server"],
+    &["cli"],
+    &["main", "lib"],
+];
+
+/// Words that only some files of src may hold outside their tests, by the beginning of their path.
+const RESERVED: [(&str, &[&str], &[&str]); 4] = [
+    (
+        "sockets",
+        &["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "rustix::net"],
+        &["socket.rs", "server/", "flood/flooder.rs", "cli/send.rs", "cli/up/signals.rs"],
+    ),
+    ("clocks", &["Instant", "SystemTime", "Utc::now", "Local::now"], &["clock.rs"]),
+    (
+        "threads",
+        &["thread::spawn", "Builder::new().name", "spawn_scoped", "scope.spawn"],
+        &["server/mod.rs", "flood/resolver.rs", "cli/send.rs", "cli/up/"],
+    ),
+    ("unsafe code", &["unsafe {", "unsafe fn", "unsafe impl"], &["store/prefetch.rs"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files below these folders, with their paths from the root.
+fn rust_files(folders: &[&str]) -> Vec<(String, String)> {
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let is_built = path.ends_with("target") || path.ends_with("node_modules");
+            if !is_built {
+                open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            files.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+    assert!(!files.is_empty());
+    files.sort();
+    files
+}
+
+fn broken(files: &[(String, String)], rule: impl Fn(&str, &str) -> Vec<String>) -> String {
+    let faults: Vec<String> = files
+        .iter()
+        .flat_map(|(name, text)| rule(name, text).into_iter().map(move |fault| format!("{name}: {fault}")))
+        .collect();
+    faults.join("\n")
+}
+
+/// The module of src a file belongs to: `flood` for `src/flood/link.rs`, `node` for `src/node.rs`.
+fn module_of(name: &str) -> &str {
+    let inside = name.strip_prefix("src/").unwrap_or(name);
+    inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
+}
+
+/// The modules that a text names as `crate::module` or within `crate::{…}`.
+fn imported(text: &str) -> Vec<&str> {
+    let mut modules = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let is_own =
+            text[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && before != '_');
+        let rest = &text[at + "crate::".len()..];
+        let ident = |text: &str| {
+            text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len())
+        };
+        if !is_own {
+            continue;
+        }
+        let Some(group) = rest.strip_prefix('{') else {
+            modules.push(&rest[..ident(rest)]);
+            continue;
+        };
+        let (mut depth, mut is_start) = (0, true);
+        for (offset, letter) in group.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => is_start = true,
+                letter if is_start && letter.is_alphabetic() => {
+                    modules.push(&group[offset..][..ident(&group[offset..])]);
+                    is_start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    modules
+}
+
+fn wrong_imports(name: &str, text: &str) -> Vec<String> {
+    let layer = |module: &str| LAYERS.iter().position(|row| row.contains(&module));
+    let own = module_of(name);
+    let Some(height) = layer(own) else { return vec![format!("{own} has no place in LAYERS")] };
+    let is_wrong = |module: &&str| *module != own && layer(module).is_some_and(|other| other >= height);
+    let wrong = imported(text).into_iter().filter(is_wrong);
+    wrong.map(|module| format!("{own} must not import {module}, which is not below it")).collect()
+}
+
+/// Comments and test modules may speak of what the code may not use.
+fn code_of(name: &str, text: &str) -> String {
+    let is_test_file = name.ends_with("tests.rs") || name.contains("/tests/");
+    let code = if is_test_file { "" } else { text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text) };
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn reserved_words(name: &str, text: &str) -> Vec<String> {
+    let inside = name.strip_prefix("src/").unwrap_or(name);
+    let code = code_of(name, text);
+    let mut faults = Vec::new();
+    for (what, words, allowed) in RESERVED {
+        if !allowed.iter().any(|prefix| inside.starts_with(prefix)) {
+            let named = words.iter().filter(|word| code.contains(**word));
+            faults.extend(named.map(|word| format!("{word}: only {} may have {what}", allowed.join(", "))));
+        }
+    }
+    faults
+}
+
+fn header_and_length(_name: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !text.starts_with("//!") {
+        faults.push("does not begin by saying what lives here".to_owned());
+    }
+    let lines = text.lines().count();
+    if lines > LINES_MAX {
+        faults.push(format!("has {lines} lines, more than {LINES_MAX}: is it still about one thing?"));
+    }
+    faults
+}
+
+#[test]
+fn imports_point_one_way() {
+    assert_eq!(broken(&rust_files(&["src"]), wrong_imports), "");
+}
+
+#[test]
+fn sockets_clocks_threads_and_unsafe_code_stay_in_their_files() {
+    assert_eq!(broken(&rust_files(&["src"]), reserved_words), "");
+}
+
+#[test]
+fn files_say_what_they_are_about_and_stay_short() {
+    assert_eq!(broken(&rust_files(&["src", "tests", "bench", "build.rs"]), header_and_length), "");
+}
+
+#[test]
+fn the_rules_bite() {
+    let upward = "use crate::{model::{Skew, NodeId}, server::Server};\nuse crate::node;";
+    assert_eq!(wrong_imports("src/store/mod.rs", upward).len(), 2);
+    assert_eq!(wrong_imports("src/store/mod.rs", "use crate::flood::Outbox;").len(), 1);
+    assert_eq!(wrong_imports("src/new.rs", "").len(), 1);
+    assert!(wrong_imports("src/node.rs", upward.split('\n').next().unwrap()).len() == 1);
+    assert_eq!(reserved_words("src/store/mod.rs", "let now = Instant::now();").len(), 1);
+    assert_eq!(reserved_words("src/flood/link.rs", "use std::net::TcpStream;\n// Instant").len(), 1);
+    assert_eq!(reserved_words("src/server/mod.rs", "use std::net::TcpStream;").len(), 0);
+    assert_eq!(reserved_words("src/node.rs", "fn f() { unsafe { g() } }").len(), 1);
+    assert_eq!(header_and_length("a", "use a;").len(), 1);
+    assert_eq!(header_and_length("a", &format!("//! a\n{}", "x\n".repeat(500))).len(), 1);
+}
+
+#[test]
+fn every_shipped_configuration_parses() {
+    let mut count = 0;
+    for entry in fs::read_dir(root().join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(Herd::load(&path).is_ok(), "{}: {:?}", path.display(), Herd::load(&path).err());
+        count += 1;
+    }
+    assert_eq!(count, 10);
+}
+
+#[test]
+fn no_async_runtime_is_in_the_nodes_dependency_tree() {
+    let arguments = ["tree", "-p", "proxyherd", "-e", "normal", "--prefix", "none", "--offline", "--locked"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"crossbeam-channel"), "{tree}");
+    for runtime in ["tokio", "async-std", "smol", "mio", "async-io", "polling", "futures-executor"] {
+        assert!(!names.contains(&runtime), "{runtime} is in the tree:\n{tree}");
+    }
+}
