@@ -9,7 +9,7 @@ pub struct LogConfig {
     pub traffic: bool,
     /// Whole JSON replies, rather than their counts and lengths. `bodies`: false.
     pub bodies: bool,
-    /// What may wait for the disk, in bytes; beyond it traffic lines are dropped and counted. `buffer_bytes`: 32 MiB;
+    /// What may wait for the disk, in bytes; beyond it traffic lines are dropped and counted. `buffer_bytes`: 64 MiB;
     /// 64 KiB to 1 GiB.
     pub buffer_bytes: usize,
     /// A file that has grown this large is rotated, in bytes. `file_bytes`: 256 MiB; 64 KiB to 1 TiB.
@@ -20,7 +20,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { traffic: true, bodies: false, buffer_bytes: 32 << 20, file_bytes: 256 << 20, files_kept: 4 }
+        Self { traffic: true, bodies: false, buffer_bytes: 64 << 20, file_bytes: 256 << 20, files_kept: 4 }
     }
 }
 
