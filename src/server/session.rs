@@ -383,7 +383,8 @@ impl<'a> Session<'a> {
                 node.id
             ));
         }
-        match self.shared.peers.lock().admit(link, hello.incarnation, self.number, now.tick) {
+        let admission = self.shared.peers.lock().admit(link, hello.incarnation, self.number, now.tick);
+        match admission {
             Admission::Admitted => Ok(link),
             Admission::Replaces(connection) => {
                 self.shared.connections.close(connection);

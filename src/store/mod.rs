@@ -58,17 +58,16 @@ impl Store {
 
     /// Takes a client's own report: stored if it is strictly newer than what is known, or the first.
     pub fn report(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let has_room = self.clients.load(Ordering::Relaxed) < self.clients_max;
-        self.put(hash, |shard| shard.report(&self.placement, hash, location, has_room))
+        let take_place = || {
+            let one_more = |clients| (clients < self.clients_max).then_some(clients + 1);
+            self.clients.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+        };
+        self.shards[hash.shard()].lock().report(&self.placement, hash, location, take_place)
     }
 
     /// Takes a location another node holds: stored if it is greater in the total order than what is known, or the first.
     pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        self.put(hash, |shard| shard.merge(&self.placement, hash, location))
-    }
-
-    fn put(&self, hash: KeyHash, put: impl FnOnce(&mut Shard) -> Outcome) -> Outcome {
-        let outcome = put(&mut self.shards[hash.shard()].lock());
+        let outcome = self.shards[hash.shard()].lock().merge(&self.placement, hash, location);
         if outcome == Outcome::Added {
             self.clients.fetch_add(1, Ordering::Relaxed);
         }

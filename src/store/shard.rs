@@ -52,13 +52,13 @@ impl Shard {
         }
     }
 
-    /// Stores a client's own report if it is strictly newer than what is there.
+    /// Stores a client's own report if it is strictly newer than what is there. A new client needs a place.
     pub(super) fn report(
         &mut self,
         placement: &Placement,
         hash: KeyHash,
         location: &Location<'_>,
-        has_room: bool,
+        take_place: impl FnOnce() -> bool,
     ) -> Outcome {
         match self.find(hash, location.client) {
             Some(address)
@@ -67,7 +67,7 @@ impl Shard {
                 Outcome::Stale
             }
             Some(address) => self.replace(placement, hash, location, address),
-            None if has_room => self.add(placement, hash, location),
+            None if take_place() => self.add(placement, hash, location),
             None => Outcome::Full,
         }
     }

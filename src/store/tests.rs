@@ -168,7 +168,7 @@ fn records_that_change_size_leave_no_memory_behind() {
             let entry = Entry::new(&format!("client{client}"), &time.to_string(), &position, "Alford");
             let location = entry.location();
             let hash = placement.key_hash(location.client);
-            assert!(shard.report(&placement, hash, &location, true).is_news());
+            assert!(shard.report(&placement, hash, &location, || true).is_news());
             assert_eq!(shard.get(hash, location.client), Some(location));
         }
     }

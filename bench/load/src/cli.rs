@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Skeleton(Skeleton),
     /// A node against echo and skeleton in alternating rounds, written to a run folder
     Compare(Compare),
+    /// One node by itself: its start, its lookups, its memory a client, to a run folder
+    Figures(Figures),
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +199,19 @@ pub(crate) struct Compare {
     /// Hops each of which follows a pause of 2 ms
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) idle: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Figures {
+    /// The `herd` program to measure
+    #[arg(value_name = "HERD")]
+    pub(crate) herd: PathBuf,
+    /// What is measured, in a word or two: the end of the run folder's name
+    #[arg(long, default_value = "one-node")]
+    pub(crate) what: String,
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
+    pub(crate) runs: PathBuf,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -20,3 +20,4 @@ pub mod server;
 pub mod skeleton;
 
 pub mod compare;
+pub mod figures;

@@ -10,6 +10,7 @@ use herd_load::{
     compare::{self, Comparison},
     drive::{Load, drive},
     echo,
+    figures::{self, Figures},
     hop::{self, HopOutcome, HopPlan, Neighbour},
     listener,
     server::Server,
@@ -43,6 +44,7 @@ fn run(command: Command) -> Done {
         Command::SkeletonHop(args) => skeleton_hop(&args),
         Command::Skeleton(args) => skeleton(args),
         Command::Compare(args) => compare(args),
+        Command::Figures(args) => figures(args),
     }
 }
 
@@ -132,6 +134,13 @@ fn compare(args: cli::Compare) -> Done {
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn figures(args: cli::Figures) -> Done {
+    let (folder, summary) = figures::run(&Figures { herd: args.herd, what: args.what, runs: args.runs })?;
+    println!("{summary}");
+    println!("written to {}", folder.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {

@@ -83,6 +83,15 @@ impl Server {
         self.address
     }
 
+    /// Its resident memory, in bytes.
+    pub fn resident_bytes(&self) -> io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(|kib: u64| kib * 1024).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
     /// Asks it to drain and waits for its end.
     pub fn stop(mut self) -> Result<ExitStatus, ServerError> {
         self.end()?.ok_or_else(|| ServerError::Undying { program: self.program.clone() })

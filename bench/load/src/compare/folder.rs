@@ -11,66 +11,51 @@ use std::{
 
 use chrono::Local;
 
-use super::{CompareError, Comparison, Sample};
+use serde::Serialize;
 
+use super::CompareError;
+
+/// A run folder that is being filled.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     raw: File,
 }
 
 impl Folder {
-    /// Makes the folder with everything that is known beforehand.
-    pub(super) fn create(comparison: &Comparison, line_length: usize) -> Result<Self, CompareError> {
-        let name = format!("{}-{}", Local::now().format("%Y-%m-%d"), comparison.what);
-        let path = comparison.runs.join(name);
+    /// Makes the folder `<runs>/<date>-<what>` with everything that is known beforehand.
+    pub(crate) fn create(runs: &Path, what: &str, herd: &Path, command: &str) -> Result<Self, CompareError> {
+        let path = runs.join(format!("{}-{what}", Local::now().format("%Y-%m-%d")));
         if path.exists() {
             return Err(CompareError::FolderExists(path));
         }
         fs::create_dir_all(&path).map_err(CompareError::file("cannot make the run folder"))?;
-        write(&path, "command.txt", &command(comparison, line_length))?;
-        write(&path, "versions.txt", &versions(&comparison.herd))?;
+        write(&path, "command.txt", command)?;
+        write(&path, "versions.txt", &versions(herd))?;
         write(&path, "machine.txt", &machine())?;
         let raw =
             File::create(path.join("raw.jsonl")).map_err(CompareError::file("cannot make raw.jsonl"))?;
         Ok(Self { path, raw })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// At once, so that a run that breaks off leaves what it had.
-    pub(super) fn append(&mut self, sample: &Sample) -> Result<(), CompareError> {
+    pub(crate) fn append(&mut self, sample: &impl Serialize) -> Result<(), CompareError> {
         let line = serde_json::to_string(sample).map_err(std::io::Error::from);
         line.and_then(|line| writeln!(self.raw, "{line}"))
             .map_err(CompareError::file("cannot write raw.jsonl"))
     }
 
-    pub(super) fn finish(&self, summary: &str) -> Result<(), CompareError> {
+    pub(crate) fn finish(&self, summary: &str) -> Result<(), CompareError> {
         write(&self.path, "summary.md", summary)
     }
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), CompareError> {
     fs::write(folder.join(name), text).map_err(CompareError::file("cannot write to the run folder"))
-}
-
-/// The command as it would be typed, programs by their names alone.
-fn command(comparison: &Comparison, line_length: usize) -> String {
-    let Comparison { what, rounds, seconds, warmup, connections, clients, verify, hops, .. } = comparison;
-    let herd = comparison.herd.file_name().unwrap_or_default().to_string_lossy();
-    let (seconds, warmup) = (seconds.as_secs_f64(), warmup.as_secs_f64());
-    let verify = if *verify { "" } else { " --no-verify" };
-    format!(
-        "herd-load compare {herd} --what {what} --rounds {rounds} --seconds {seconds} --warmup {warmup} \
-         -c {connections} --clients {clients} --back-to-back {} --idle {}{verify}\n\n\
-         Each round starts afresh, each server in a process of its own, in an order that rotates:\n\
-         herd-load echo --line-length {line_length}   (the length of the node's own answers)\n\
-         {herd} node Solo --config FILE --log-dir DIR   (once with `[log] traffic = false`, once with true)\n\
-         herd-load skeleton\n",
-        hops.back_to_back, hops.idle
-    )
 }
 
 fn versions(herd: &Path) -> String {

@@ -3,9 +3,9 @@
 //! driven by the same code.
 
 mod bed;
-mod folder;
+pub(crate) mod folder;
 mod sample;
-mod statistics;
+pub(crate) mod statistics;
 mod summary;
 mod traffic_log;
 
@@ -100,7 +100,8 @@ pub enum CompareError {
 }
 
 impl CompareError {
-    fn file(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+    /// Names what was being done when the system refused.
+    pub(crate) fn file(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { what, source }
     }
 }
@@ -113,7 +114,8 @@ pub fn run(comparison: &Comparison, tell: impl Fn(&Sample)) -> Result<Finished, 
     let bed = Bed::new(comparison);
     // Before anything is written, so that a program that cannot run leaves no folder.
     let line_length = bed.reply_length()?;
-    let mut folder = Folder::create(comparison, line_length)?;
+    let Comparison { runs, what, herd, .. } = comparison;
+    let mut folder = Folder::create(runs, what, herd, &command(comparison, line_length))?;
     let mut samples = Vec::new();
     for round in 1..=comparison.rounds {
         for sample in measure_round(comparison, &bed, round, line_length) {
@@ -127,6 +129,23 @@ pub fn run(comparison: &Comparison, tell: impl Fn(&Sample)) -> Result<Finished, 
     folder.finish(&summary)?;
     let valid = samples.iter().all(|sample| sample.invalid.is_none());
     Ok(Finished { folder: folder.path().to_owned(), summary, valid })
+}
+
+/// The command as it would be typed, programs by their names alone.
+fn command(comparison: &Comparison, line_length: usize) -> String {
+    let Comparison { what, rounds, seconds, warmup, connections, clients, verify, hops, .. } = comparison;
+    let herd = comparison.herd.file_name().unwrap_or_default().to_string_lossy();
+    let (seconds, warmup) = (seconds.as_secs_f64(), warmup.as_secs_f64());
+    let verify = if *verify { "" } else { " --no-verify" };
+    format!(
+        "herd-load compare {herd} --what {what} --rounds {rounds} --seconds {seconds} --warmup {warmup} \
+         -c {connections} --clients {clients} --back-to-back {} --idle {}{verify}\n\n\
+         Each round starts afresh, each server in a process of its own, in an order that rotates:\n\
+         herd-load echo --line-length {line_length}   (the length of the node's own answers)\n\
+         {herd} node Solo --config FILE --log-dir DIR   (once with `[log] traffic = false`, once with true)\n\
+         herd-load skeleton\n",
+        hops.back_to_back, hops.idle
+    )
 }
 
 /// All of one round, each sample measured when it is asked for.
