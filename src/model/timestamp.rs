@@ -49,15 +49,36 @@ impl Timestamp {
 }
 
 /// The value of the digits `text` begins with, and what follows them. Meaningless beyond 19 digits, which no caller takes.
-fn digits(text: &[u8]) -> (u64, &[u8]) {
+fn digits(mut text: &[u8]) -> (u64, &[u8]) {
     let mut value = 0_u64;
-    for (at, byte) in text.iter().enumerate() {
-        if !byte.is_ascii_digit() {
-            return (value, &text[at..]);
-        }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+    while let Some((eight, rest)) = text.split_first_chunk()
+        && let Some(part) = eight_digits(*eight)
+    {
+        value = value.wrapping_mul(100_000_000).wrapping_add(part);
+        text = rest;
     }
-    (value, &[])
+    while let Some((&byte, rest)) = text.split_first()
+        && byte.is_ascii_digit()
+    {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        text = rest;
+    }
+    (value, text)
+}
+
+/// The value of eight digits, all at once: a timestamp has two such runs, and every line has a timestamp.
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let word = u64::from_le_bytes(text);
+    let digits = word ^ (ONES * 0x30);
+    // A byte that was no digit has a high nibble left, or gets one by adding 6.
+    if (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
+        return None;
+    }
+    // Neighbours are joined: digits to pairs, pairs to fours, fours to the eight. The first digit is the lowest byte.
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff)
 }
 
 #[cfg(test)]
@@ -101,6 +122,25 @@ mod tests {
             "99999999999999999999999999999999",
         ] {
             assert_eq!(Timestamp::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_eight_is_checked_and_weighed() {
+        assert_eq!(eight_digits(*b"12345678"), Some(12_345_678));
+        assert_eq!(eight_digits(*b"00000000"), Some(0));
+        assert_eq!(eight_digits(*b"99999999"), Some(99_999_999));
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"90817263";
+                text[place] = byte;
+                let expected = std::str::from_utf8(&text).ok().and_then(|text| text.parse::<u64>().ok());
+                assert_eq!(
+                    eight_digits(text),
+                    expected.filter(|_| byte.is_ascii_digit()),
+                    "{byte} at {place}"
+                );
+            }
         }
     }
 

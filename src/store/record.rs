@@ -44,7 +44,7 @@ pub(super) fn write(record: &mut [u8], location: &Location<'_>, placement: &Plac
         record[at..][..field.len()].copy_from_slice(field);
         at += field.len();
     }
-    let hash = placement.entry_hash(&record[LENGTHS..TEXT], &record[TEXT..at]);
+    let hash = placement.entry_hash(&record[LENGTHS..at]);
     record[HASH..][..8].copy_from_slice(&hash.to_le_bytes());
     hash
 }
