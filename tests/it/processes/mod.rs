@@ -1,0 +1,9 @@
+//! Tests of `herd` as processes: herds of real nodes that are stopped, killed and brought back, and the subcommands as a
+//! user runs them. Every herd has a loopback address of its own; the heavy tests run one at a time.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod editions;
+mod outages;

@@ -1,0 +1,53 @@
+//! What the tests of processes share: a process that ends with its test, a herd of them, a client, and a reader of logs.
+//! Waiting is for something that can be seen, up to a deadline; nothing here sleeps and hopes.
+
+mod client;
+mod herd;
+mod logs;
+mod process;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+
+pub(super) use self::{
+    client::Client,
+    herd::{Herd, shipped, solo},
+    logs::{is_well_formed, traffic, unescaped},
+    process::{Process, Watched, children_of, herd_command},
+};
+
+/// How long anything here may take before the test has failed.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a condition is looked at.
+const LOOK_TIME: Duration = Duration::from_millis(10);
+
+/// Keeps the other heavy tests waiting while it lives: two cores are soon too few for two herds.
+pub(super) fn heavy() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock()
+}
+
+/// Looks until `condition` holds, or fails with `what` was waited for.
+#[track_caller]
+pub(super) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(comes_true_within(PATIENCE, condition), "not within {PATIENCE:?}: {what}");
+}
+
+/// Looks for as long as `time` whether `condition` comes true.
+pub(super) fn comes_true_within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + time;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(LOOK_TIME);
+    }
+}
