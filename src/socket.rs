@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::RecvFlags;
+use rustix::{
+    event::{PollFd, PollFlags},
+    net::RecvFlags,
+};
 
 /// How many connections may wait to be accepted. std asks for 128, which makes quick clients wait for seconds.
 const BACKLOG: i32 = 4096;
@@ -26,6 +29,12 @@ pub(crate) fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
 pub(crate) fn wake_accept(listener: &TcpListener) {
     // It fails only where nothing listens any more.
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
+}
+
+/// Waits until a connection can be accepted, or [`wake_accept`] has been called. Needs no descriptor.
+pub(crate) fn wait_for_connection(listener: &TcpListener) {
+    // A signal may end the wait early, which those who accept next do not mind.
+    let _ = rustix::event::poll(&mut [PollFd::new(listener, PollFlags::IN)], None);
 }
 
 /// Prepares a new connection for [`write_all`], and for small lines to leave at once.

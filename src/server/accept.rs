@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Shared, connections::Unadmitted, session, spawn};
-use crate::clock;
+use crate::{clock, socket};
 
 /// How long accept waits when the system can do nothing for it.
 const RETRY_TIME: Duration = Duration::from_millis(50);
@@ -45,7 +45,12 @@ pub(super) fn run<'scope>(
     mut spare: Spare,
 ) {
     loop {
-        let accepted = listener.accept();
+        let mut accepted = listener.accept();
+        if accepted.as_ref().is_err_and(is_out_of_descriptors) {
+            // The system takes a descriptor before it looks for a connection. When one comes, some may be free again.
+            socket::wait_for_connection(listener);
+            accepted = listener.accept();
+        }
         if shared.is_stopping() {
             return;
         }
