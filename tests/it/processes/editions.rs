@@ -37,7 +37,8 @@ fn every_shipped_file_is_tested() {
 fn report_is_known_everywhere_in_each_edition_with_places() {
     let _turn = heavy();
     for file in WITH_PLACES {
-        let herd = started_in_any_order(file);
+        let (herd, order) = started_in_any_order(file);
+        println!("{file}, started in the order {order}");
         let ids = herd.ids();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         for reporter in &ids {
@@ -53,7 +54,8 @@ fn report_is_known_everywhere_in_each_edition_with_places() {
 fn report_reaches_everyone_in_each_edition_without_places_and_whatsat_says_why_not() {
     let _turn = heavy();
     for file in WITHOUT_PLACES {
-        let herd = started_in_any_order(file);
+        let (herd, order) = started_in_any_order(file);
+        println!("{file}, started in the order {order}");
         let ids = herd.ids();
         let reporter = &ids[random::bits() as usize % ids.len()];
         let at = herd.report(reporter, "kiwi.cs.ucla.edu", "1479413884.392014450");
@@ -72,19 +74,19 @@ fn report_reaches_everyone_in_each_edition_without_places_and_whatsat_says_why_n
     }
 }
 
-fn started_in_any_order(file: &str) -> Herd {
+/// The herd, and the order its nodes were started in.
+fn started_in_any_order(file: &str) -> (Herd, String) {
     let mut herd = Herd::new(&shipped(file));
     let mut left = herd.ids();
     let mut order = Vec::new();
     while !left.is_empty() {
         order.push(left.remove(random::bits() as usize % left.len()));
     }
-    println!("{file}: {}", order.join(", "));
     for id in &order {
         herd.start(id);
     }
     herd.wait_for_links();
-    herd
+    (herd, order.join(", "))
 }
 
 /// Every node but the reporter hears of it first from one neighbour and tells the others; the reporter tells them all.

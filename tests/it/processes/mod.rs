@@ -5,5 +5,12 @@
 
 mod support;
 
+mod check_config;
+mod descriptors;
+mod drain;
 mod editions;
+mod log_lines;
+mod memory;
 mod outages;
+mod send;
+mod up;

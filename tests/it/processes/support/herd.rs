@@ -18,7 +18,7 @@ use super::{Client, Process, eventually, herd_command, traffic};
 /// The herd, some of its nodes running.
 #[derive(Debug)]
 pub(crate) struct Herd {
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
     pub(crate) config: PathBuf,
     pub(crate) logs: PathBuf,
     parsed: config::Herd,
@@ -53,7 +53,7 @@ impl Herd {
         let parsed = config::Herd::parse(&text, "herd.toml").unwrap();
         assert!(parsed.nodes.iter().all(|node| node.listen.port < 32768), "no port the system gives out");
         let (running, stale_links) = (BTreeMap::new(), BTreeMap::new());
-        Self { folder, config, logs, parsed, running, stale_links }
+        Self { _folder: folder, config, logs, parsed, running, stale_links }
     }
 
     /// The ids, in the order of the configuration.

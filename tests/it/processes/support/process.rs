@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PATIENCE, eventually};
@@ -92,6 +92,22 @@ impl Process {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Its standard input, for a test that has much to write.
+    pub(crate) fn take_input(&mut self) -> ChildStdin {
+        self.stdin.take().unwrap()
+    }
+
+    /// Every line of its standard output that was not heard yet, until it ends.
+    pub(crate) fn each_line(&mut self, mut take: impl FnMut(String)) {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => take(line),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => panic!("nothing more said, and no end"),
+            }
+        }
     }
 
     /// Ends its standard input.

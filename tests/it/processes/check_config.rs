@@ -1,0 +1,70 @@
+//! `herd check-config` as a user runs it: what it prints is the same herd again, and a fault is one line with its place.
+
+use std::{fs, path::Path};
+
+use proxyherd::config::{Herd, PlacesSource};
+
+use super::{editions, support::herd_command};
+
+#[test]
+fn every_shipped_file_is_sound_and_comes_back_the_same() {
+    for file in editions::all_files() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(&file);
+        let checked = herd_command(&["check-config", "--config"]).arg(&path).output().unwrap();
+        assert_eq!(checked.status.code(), Some(0), "{file}: {checked:?}");
+        let herd = Herd::load(&path).unwrap();
+        let printed = String::from_utf8(checked.stdout).unwrap();
+        assert_eq!(Herd::parse(&printed, &file).unwrap(), herd, "{printed}");
+        let said = String::from_utf8(checked.stderr).unwrap();
+        let why = said.contains("WHATSAT is refused") && said.lines().count() == 1;
+        assert_eq!(why, herd.places == PlacesSource::None, "{file}: {said:?}");
+        assert_eq!(said.is_empty(), !why, "{said:?}");
+    }
+}
+
+#[test]
+fn built_in_herd_is_the_one_of_herd_toml() {
+    let checked = herd_command(&["check-config"]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0));
+    let printed = String::from_utf8(checked.stdout).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/herd.toml");
+    assert_eq!(Herd::parse(&printed, "built in").unwrap(), Herd::load(&path).unwrap());
+}
+
+#[test]
+fn fault_is_one_line_with_file_and_line_and_exit_code_2() {
+    let node = |id: &str, port, links: &str| {
+        format!("[[node]]\nid = \"{id}\"\nlisten = \"127.0.0.1:{port}\"\nlinks = [{links}]\n")
+    };
+    let herd = "[herd]\nname = \"broken\"\n";
+    let (a, b) = (format!("{herd}{}", node("A", 11601, "\"B\"")), node("B", 11602, ""));
+    let faults = [
+        (format!("{a}{b}colour = 1\n"), 11, "unknown key `colour`"),
+        (format!("{a}{b}{}", node("A", 11603, "")), 12, "a second node is called A"),
+        (format!("{a}{}", node("B", 11601, "")), 9, "B has 127.0.0.1:11601, which A has on line 5"),
+        (format!("{herd}{}", node("A", 11601, "\"X\"")), 6, "A is linked to \"X\", which is no node here"),
+        (format!("{herd}{}", node("A", 11601, "\"A\"")), 6, "A is linked to itself"),
+        (format!("{a}{b}{}", node("C", 11603, "")), 12, "A, B cannot reach C; add a link"),
+        ("[[node]\n".to_owned(), 1, "this is not TOML"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (text, line, fault) in faults {
+        let path = folder.path().join("broken.toml");
+        fs::write(&path, format!("{text}\n")).unwrap();
+        for command in ["check-config", "up"] {
+            let checked = herd_command(&[command, "--config"]).arg(&path).output().unwrap();
+            assert_eq!(checked.status.code(), Some(2), "{fault}");
+            assert!(checked.stdout.is_empty());
+            let said = String::from_utf8(checked.stderr).unwrap();
+            assert_eq!(said.lines().count(), 1, "{said}");
+            let place = format!("herd: {}:", path.display());
+            let rest = said.strip_prefix(&place).unwrap_or_else(|| panic!("{said}"));
+            let (found_line, rest) = rest.split_once(": ").unwrap();
+            assert!(rest.contains(fault) && rest.contains("; "), "{said}");
+            assert_eq!(found_line, line.to_string(), "{said}");
+        }
+    }
+    let missing = herd_command(&["check-config", "--config", "/nowhere/x.toml"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+    assert_eq!(String::from_utf8(missing.stderr).unwrap().lines().count(), 1);
+}

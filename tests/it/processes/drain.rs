@@ -1,0 +1,139 @@
+//! How a node's process ends, and what its signals do: nothing that was taken on is cut off half-way, and an operator who
+//! insists gets an end at once.
+
+use std::{
+    fs, io,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+
+use super::support::{Client, Herd, Process, eventually, herd_command, solo};
+
+const REPORT: &str = "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1400000000";
+const QUERY: &str = "WHATSAT kiwi.cs.ucla.edu 50 20\n";
+/// Their replies are far more than a connection's buffers hold.
+const QUERIES: usize = 3000;
+
+#[test]
+fn sigterm_lets_the_batch_in_hand_be_answered_whole_and_exits_with_0() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    let mut client = stuck_client(&herd);
+    herd.process("Solo").signal(Signal::TERM);
+    herd.wait_for_log("Solo", &["INFO  Solo stops: 1 connections"]);
+    let mut reply = vec![];
+    while !reply.ends_with(b"\n\n") {
+        reply.extend_from_slice(client.line().as_bytes());
+        reply.push(b'\n');
+    }
+    let rest = client.rest();
+    let whole = rest.len() / reply.len();
+    assert!(whole > 0 && whole < QUERIES, "{whole} more replies were in hand");
+    assert!(rest == reply.repeat(whole), "every reply that began is whole");
+    let status = herd.process("Solo").end();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let log = herd.log("Solo");
+    assert!(log.last().unwrap().ends_with("INFO  Solo stops, drained"), "{:?}", log.last());
+}
+
+#[test]
+fn sigint_drains_too() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    let mut client = herd.client("Solo");
+    assert!(client.ask(REPORT).starts_with("AT Solo "));
+    herd.process("Solo").signal(Signal::INT);
+    assert_eq!(herd.process("Solo").end().code(), Some(0));
+    assert!(client.rest().is_empty(), "an idle connection is closed");
+}
+
+#[test]
+fn second_signal_exits_at_once_and_not_with_0() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    let _client = stuck_client(&herd);
+    herd.process("Solo").signal(Signal::TERM);
+    herd.wait_for_log("Solo", &["INFO  Solo stops: 1 connections"]);
+    let asked_again = Instant::now();
+    herd.process("Solo").signal(Signal::TERM);
+    let status = herd.process("Solo").end();
+    assert_eq!(status.code(), Some(1), "{status}");
+    // The client that takes nothing would have had five seconds.
+    assert!(asked_again.elapsed() < Duration::from_secs(3), "{:?}", asked_again.elapsed());
+}
+
+#[test]
+fn client_that_takes_nothing_does_not_hold_up_the_end_for_ever() {
+    let mut herd = solo("[limits]\ndrain_seconds = 1\n");
+    herd.start("Solo");
+    let _client = stuck_client(&herd);
+    herd.stop("Solo");
+    herd.wait_for_log("Solo", &["INFO  Solo stops, drained"]);
+}
+
+#[test]
+fn sighup_reopens_the_log() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    assert!(herd.client("Solo").ask("before").starts_with("? "));
+    herd.wait_for_log("Solo", &["< before"]);
+    let moved = herd.logs.join("moved.log");
+    fs::rename(herd.log_path("Solo"), &moved).unwrap();
+    herd.process("Solo").signal(Signal::HUP);
+    eventually("there is a new log", || {
+        herd.client("Solo").ask("after");
+        herd.log("Solo").iter().any(|line| line.ends_with("< after"))
+    });
+    assert!(!herd.log("Solo").iter().any(|line| line.contains("< before")));
+    assert!(fs::read_to_string(moved).unwrap().contains("< before"));
+    herd.stop("Solo");
+}
+
+#[test]
+fn end_of_standard_input_drains_a_node_with_a_lifeline_only() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    let mut client = herd.client("Solo");
+    assert!(client.ask(REPORT).starts_with("AT Solo "));
+    herd.process("Solo").end_input();
+    assert_eq!(herd.process("Solo").end().code(), Some(0));
+    herd.wait_for_log("Solo", &["INFO  Solo stops, drained"]);
+
+    let mut free = Process::start(herd.command(&["node", "Solo"]));
+    free.hear("listening", |said| !said.is_empty());
+    free.end_input();
+    assert!(Client::connect(&herd.address("Solo")).ask(REPORT).starts_with("AT Solo "));
+    free.signal(Signal::TERM);
+    assert_eq!(free.end().code(), Some(0));
+}
+
+#[test]
+fn node_that_cannot_listen_says_so_in_one_line() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    let second = herd.command(&["node", "Solo"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.starts_with("herd: Solo cannot listen on ") && said.lines().count() == 1, "{said}");
+    assert!(said.contains(&herd.address("Solo")), "{said}");
+    let unknown = herd_command(&["node", "Nobody"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+/// A client that has asked for more than it takes, so that its session has a batch in hand and cannot write it.
+fn stuck_client(herd: &Herd) -> Client {
+    let mut client = herd.client("Solo");
+    assert!(client.ask(REPORT).starts_with("AT Solo "));
+    client.send(QUERY.repeat(QUERIES).as_bytes());
+    // The replies that fit are in the buffers once no more come.
+    let mut waiting = 0;
+    let mut steady = 0;
+    eventually("the client's buffer is full", || {
+        let before = waiting;
+        waiting = rustix::io::ioctl_fionread(&client.stream).map_err(io::Error::from).unwrap();
+        steady = if waiting > 0 && waiting == before { steady + 1 } else { 0 };
+        steady == 10
+    });
+    client
+}

@@ -1,0 +1,190 @@
+//! `herd up` as a process: the table once the herd is up, an end that leaves nothing running however it comes about, and
+//! nodes that die under it.
+
+use std::{
+    net::TcpListener,
+    process::{Command, Output},
+};
+
+use rustix::process::Signal;
+
+use super::support::{Client, Herd, Process, Watched, children_of, eventually, heavy, herd_command, shipped};
+
+/// A herd that is up, and its nodes' processes.
+struct Up {
+    process: Process,
+    nodes: Vec<Watched>,
+}
+
+impl Up {
+    /// Runs it until it has said all it says once it is up.
+    fn start(command: Command, nodes: usize) -> Self {
+        let mut process = Process::start(command);
+        process.hear("the line to try", |said| {
+            said.iter().any(|line| line.contains(" send ") && line.contains("'IAMAT "))
+        });
+        process.hear("the other line to try", |said| said.iter().any(|line| line.contains("'WHATSAT ")));
+        let nodes_found = children_of(process.pid());
+        assert_eq!(nodes_found.len(), nodes, "one process a node");
+        Self { process, nodes: nodes_found }
+    }
+
+    fn node(&self, id: &str) -> &Watched {
+        let is_it = |node: &&Watched| {
+            node.words().iter().skip_while(|word| *word != "node").nth(1).is_some_and(|word| word == id)
+        };
+        self.nodes.iter().find(is_it).unwrap()
+    }
+
+    #[track_caller]
+    fn wait_until_nothing_is_left(&self) {
+        eventually("no node is left", || self.nodes.iter().all(Watched::is_gone));
+    }
+}
+
+#[test]
+fn table_is_printed_once_all_links_are_up_and_each_signal_ends_all_with_0() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2020.toml"));
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let mut up = Up::start(herd.command(&["up"]), 5);
+        let table = up.process.said.join("\n");
+        assert!(table.starts_with("2020 is up: 5 nodes, 6 links\n"), "{table}");
+        assert!(table.contains(&format!("\nLogs: {}\n", herd.logs.display())), "{table}");
+        for id in herd.ids() {
+            let row = |line: &&String| line.trim_start().starts_with(&format!("{id} "));
+            let row = up.process.said.iter().find(row).unwrap();
+            assert!(row.contains(&herd.address(&id)), "{row}");
+            for peer in herd.neighbours(&id) {
+                assert!(row.contains(&peer), "{row}");
+            }
+        }
+        // The links are up: what is reported now is not lost.
+        let at = herd.report("Hill", "kiwi", &format!("14000000{:02}", signal.as_raw()));
+        let ids = herd.ids();
+        herd.wait_until_known(&ids.iter().map(String::as_str).collect::<Vec<_>>(), "kiwi", &at);
+        up.process.signal(signal);
+        let status = up.process.end();
+        assert_eq!(status.code(), Some(0), "{signal:?}: {status}, {:?}", up.process.complained);
+        assert!(up.nodes.iter().all(Watched::is_gone), "nothing runs once up has ended");
+        assert!(herd.ids().iter().all(|id| herd.log(id).last().unwrap().ends_with("stops, drained")));
+    }
+}
+
+#[test]
+fn kill_9_of_up_leaves_nothing_behind_and_the_nodes_drain() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    let mut up = Up::start(herd.command(&["up"]), 5);
+    up.process.kill();
+    up.wait_until_nothing_is_left();
+    for id in herd.ids() {
+        assert!(herd.log(&id).last().unwrap().ends_with(&format!("INFO  {id} stops, drained")));
+        drop(TcpListener::bind(herd.address(&id)));
+    }
+}
+
+#[test]
+fn taken_port_is_named_and_nothing_is_left_running() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    let taken = TcpListener::bind(herd.address("Hamilton")).unwrap();
+    let output = herd.command(&["up"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let named = format!("herd: {} (Hamilton) is taken; ", herd.address("Hamilton"));
+    assert!(said.starts_with(&named) && said.lines().count() == 1, "{said}");
+    for id in herd.ids().iter().filter(|id| *id != "Hamilton") {
+        assert!(Client::try_connect(&herd.address(id)).is_err(), "{id} does not run");
+    }
+    drop(taken);
+    drop(Up::start(herd.command(&["up"]), 5));
+}
+
+#[test]
+fn killed_node_is_reported_and_the_command_given_brings_it_back() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    let mut up = Up::start(herd.command(&["up"]), 5);
+    up.node("Parker").kill();
+    let report = up.process.complaint("Parker has ended", |line| line.starts_with("herd: Parker has ended"));
+    assert!(report.contains("SIGKILL") && report.contains(", 4 go on; "), "{report}");
+    let at = herd.report("Alford", "kiwi", "1400000000");
+    herd.wait_until_known(&["Alford", "Bolden", "Powell"], "kiwi", &at);
+
+    let (_, command) = report.split_once("in another terminal: ").unwrap();
+    assert!(command.contains(" node Parker "), "{report}");
+    let mut parker = Process::start(shell(command));
+    for peer in herd.neighbours("Parker") {
+        let linked = format!("linked {peer}");
+        parker.hear(&linked, |said| said.contains(&linked));
+        herd.wait_for_log(&peer, &["INFO  Parker is connected to this node as #"]);
+    }
+    // Both ways: Hamilton can only hear of it through Parker.
+    eventually("a fresh report reaches Hamilton", || {
+        let at = herd.report("Alford", "kiwi", &fresh());
+        let asked = || herd.answers("Hamilton", "kiwi", &at);
+        super::support::comes_true_within(std::time::Duration::from_millis(500), asked)
+    });
+    parker.signal(Signal::TERM);
+    assert_eq!(parker.end().code(), Some(0));
+    up.process.signal(Signal::INT);
+    assert_eq!(up.process.end().code(), Some(0), "{:?}", up.process.complained);
+    up.wait_until_nothing_is_left();
+}
+
+#[test]
+fn last_node_to_end_ends_up_with_an_error() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    let mut up = Up::start(herd.command(&["up"]), 5);
+    up.nodes.iter().for_each(Watched::kill);
+    assert_eq!(up.process.end().code(), Some(1));
+    up.process.all_complaints();
+    up.process.complaint("why", |line| line.starts_with("herd: every node has ended; "));
+}
+
+#[test]
+fn herd_comes_up_without_any_configuration_and_the_lines_to_try_work() {
+    let _turn = heavy();
+    let addresses = (11600..=11604).map(|port| format!("127.0.0.1:{port}"));
+    if let Some(taken) = addresses.map(TcpListener::bind).find_map(Result::err) {
+        println!("not tested: the built-in herd's ports are not free: {taken}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = herd_command(&["up"]);
+    command.current_dir(folder.path());
+    let mut up = Up::start(command, 5);
+    let said = |part: &str| up.process.said.iter().find(|line| line.contains(part)).unwrap();
+    assert_eq!(said("is up"), "fall-2016 is up: 5 nodes, 5 links");
+    let try_line = |part: &str| -> Output {
+        let mut command = shell(said(part));
+        command.current_dir(folder.path()).output().unwrap()
+    };
+    let at = try_line("'IAMAT ");
+    assert!(at.status.success() && at.stdout.starts_with(b"AT Alford +"), "{at:?}");
+    eventually("the other end of the herd answers the same", || {
+        let answer = try_line("'WHATSAT ");
+        answer.status.success() && answer.stdout.starts_with(&at.stdout)
+    });
+    assert!(folder.path().join("herd-logs/Welsh.log").exists());
+    up.process.signal(Signal::TERM);
+    assert_eq!(up.process.end().code(), Some(0));
+    up.wait_until_nothing_is_left();
+}
+
+/// A line as a user would paste it.
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {}", line.trim())]);
+    command.env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR");
+    command
+}
+
+/// A later time at each call.
+fn fresh() -> String {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
+}
