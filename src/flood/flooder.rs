@@ -10,6 +10,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, TryRecvError, select};
+use crossbeam_utils::Backoff;
 
 use super::{Due, Link, Queue, Resolve, outbox::Encoded, resolver::Resolver};
 use crate::{
@@ -280,8 +281,13 @@ impl<'a> Flooder<'a> {
 
     /// The next batch; `None` when an idle line is due, the node stops with nothing queued, or the wait ended early.
     fn next_batch(&self) -> Option<Encoded> {
-        if let Ok(batch) = self.queue.take() {
-            return Some(batch);
+        // On a busy link the next batch is some microseconds away, less than falling asleep and being woken costs.
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            if let Ok(batch) = self.queue.take() {
+                return Some(batch);
+            }
+            backoff.snooze();
         }
         let Due::Wait(until) = self.link.due(clock::tick()) else { return None };
         select! {

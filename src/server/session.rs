@@ -133,8 +133,9 @@ impl<'a> Session<'a> {
 
     /// Waits for bytes, and gives memory back when none come for a while. 0 is the end of the input.
     fn read(&mut self, buffer: &mut LineBuffer) -> Result<usize, Ended> {
+        // Nearly so: what has passed since the last byte came was spent on its lines. A wait that ends is looked at exactly.
+        let mut now = self.heard;
         loop {
-            let now = clock::tick();
             let linger_until = self.heard + LINGER_TIME;
             let mut is_lingering = buffer.is_grown() || self.batch.is_grown() || self.traffic.is_grown();
             if is_lingering && now >= linger_until {
@@ -151,7 +152,7 @@ impl<'a> Session<'a> {
             self.set_timeout(wait)?;
             match (&mut &*self.stream).read(buffer.space()) {
                 Ok(count) => return Ok(count),
-                Err(error) if is_retry(error.kind()) => {}
+                Err(error) if is_retry(error.kind()) => now = clock::tick(),
                 Err(error) => return Err(Ended::Reset(error)),
             }
         }
@@ -322,8 +323,13 @@ impl<'a> Session<'a> {
         if self.batch.replies.is_empty() {
             return Ok(());
         }
-        let deadline = clock::tick() + limits.write_time;
-        let written = socket::write_all(self.stream, &self.batch.replies, || clock::tick() >= deadline);
+        // Asked only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
+        let mut deadline = None;
+        let is_over = || {
+            let now = clock::tick();
+            now >= *deadline.get_or_insert(now + limits.write_time)
+        };
+        let written = socket::write_all(self.stream, &self.batch.replies, is_over);
         self.batch.replies.clear();
         written.map_err(|error| match error.kind() {
             ErrorKind::TimedOut => Ended::SlowReader(limits.write_time),
