@@ -165,7 +165,8 @@ impl Herd {
 
     /// A node's log as it is now, without a line that is still being written.
     pub(crate) fn log(&self, id: &str) -> Vec<String> {
-        let text = fs::read_to_string(self.log_path(id)).unwrap_or_default();
+        let bytes = fs::read(self.log_path(id)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(str::to_owned).collect()
     }
