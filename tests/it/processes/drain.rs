@@ -2,11 +2,11 @@
 //! insists gets an end at once.
 
 use std::{
-    fs, io,
+    fs,
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use super::support::{Client, Herd, Process, eventually, herd_command, solo};
 
@@ -19,7 +19,7 @@ const QUERIES: usize = 3000;
 fn sigterm_lets_the_batch_in_hand_be_answered_whole_and_exits_with_0() {
     let mut herd = solo("");
     herd.start("Solo");
-    let mut client = stuck_client(&herd);
+    let mut client = stuck_client(&mut herd);
     herd.process("Solo").signal(Signal::TERM);
     herd.wait_for_log("Solo", &["INFO  Solo stops: 1 connections"]);
     let mut reply = vec![];
@@ -52,7 +52,7 @@ fn sigint_drains_too() {
 fn second_signal_exits_at_once_and_not_with_0() {
     let mut herd = solo("");
     herd.start("Solo");
-    let _client = stuck_client(&herd);
+    let _client = stuck_client(&mut herd);
     herd.process("Solo").signal(Signal::TERM);
     herd.wait_for_log("Solo", &["INFO  Solo stops: 1 connections"]);
     let asked_again = Instant::now();
@@ -67,7 +67,7 @@ fn second_signal_exits_at_once_and_not_with_0() {
 fn client_that_takes_nothing_does_not_hold_up_the_end_for_ever() {
     let mut herd = solo("[limits]\ndrain_seconds = 1\n");
     herd.start("Solo");
-    let _client = stuck_client(&herd);
+    let _client = stuck_client(&mut herd);
     herd.stop("Solo");
     herd.wait_for_log("Solo", &["INFO  Solo stops, drained"]);
 }
@@ -122,18 +122,27 @@ fn node_that_cannot_listen_says_so_in_one_line() {
 }
 
 /// A client that has asked for more than it takes, so that its session has a batch in hand and cannot write it.
-fn stuck_client(herd: &Herd) -> Client {
+fn stuck_client(herd: &mut Herd) -> Client {
+    let pid = herd.process("Solo").pid();
     let mut client = herd.client("Solo");
     assert!(client.ask(REPORT).starts_with("AT Solo "));
     client.send(QUERY.repeat(QUERIES).as_bytes());
-    // The replies that fit are in the buffers once no more come.
-    let mut waiting = 0;
-    let mut steady = 0;
-    eventually("the client's buffer is full", || {
-        let before = waiting;
-        waiting = rustix::io::ioctl_fionread(&client.stream).map_err(io::Error::from).unwrap();
-        steady = if waiting > 0 && waiting == before { steady + 1 } else { 0 };
-        steady == 10
+    // A thread that only waits for its turn on a busy machine is not asleep.
+    let mut looks = 0;
+    eventually("the session sleeps in a write", || {
+        let has_replies = rustix::io::ioctl_fionread(&client.stream).unwrap() > 0;
+        looks = if has_replies && session_sleeps(pid) { looks + 1 } else { 0 };
+        looks == 10
     });
     client
+}
+
+/// Whether the one session of a node waits for something.
+fn session_sleeps(pid: Pid) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("stat")).ok());
+    let states: Vec<_> = stats
+        .filter_map(|stat| Some(stat.split_once("(session-")?.1.split_once(") ")?.1.starts_with('S')))
+        .collect();
+    states == [true]
 }
