@@ -82,7 +82,7 @@ impl LineBuffer {
         self.limit = limit;
     }
 
-    /// Where the next read may write; never empty.
+    /// Where the next read may write; never empty. What has been read may be the beginning of a line, not a whole one.
     pub fn space(&mut self) -> &mut [u8] {
         self.skip_if_too_long();
         self.move_to_front();
@@ -172,6 +172,8 @@ impl LineBuffer {
         }
         self.skipping = Some(Skipped { last_is_cr });
         self.start = self.end;
+        // A caller may read on without having asked for lines in between.
+        self.scanned = self.end;
     }
 }
 
@@ -304,6 +306,19 @@ mod tests {
         buffer.shrink();
         assert!(!buffer.is_grown());
         assert_eq!(buffer.last_line(), Some(Line::Whole(b"abc", Ending::Lf)));
+    }
+
+    #[test]
+    fn too_long_line_may_be_read_on_without_asking_for_lines() {
+        let mut buffer = LineBuffer::new(64);
+        for _ in 0..3 {
+            buffer.space()[..100].fill(b'x');
+            buffer.filled(100);
+        }
+        buffer.space()[0] = b'\n';
+        buffer.filled(1);
+        let lines: Vec<_> = buffer.take_lines().map(owned).collect();
+        assert_eq!(lines, [Owned::TooLong(vec![b'x'; HEAD_BYTES], Ending::Lf)]);
     }
 
     proptest! {
