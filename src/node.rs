@@ -10,12 +10,17 @@ use crate::{
     flood::{Encoded, Offer, Outbox},
     model::{Coordinates, Location, NodeId, Skew},
     places::{self, Query, Source},
-    protocol::{Ending, Invalid, Line, PeerLine, QueryLimits, Report, Request, Whatsat, write_flooded},
+    protocol::{
+        Ending, Fields, Invalid, Line, PeerLine, QueryLimits, Report, Request, Whatsat, write_flooded,
+    },
     store::{KeyHash, Outcome, Placement, Store},
 };
 
 /// How far a WHATSAT may reach: what Google's Nearby Search supports conveniently.
 const QUERY_LIMITS: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
+
+/// Which field of an AT line is the position.
+const POSITION_FIELD: usize = 4;
 
 /// What a node knows and whom it talks with. Shared by all its threads.
 pub struct Node {
@@ -248,11 +253,12 @@ impl Node {
     ) -> Result<Said, Invalid> {
         let places = self.places.as_ref().ok_or(Invalid::NoPlaces)?;
         let replies = &mut batch.replies;
-        let center = self.store.get(place, query.client, |location| {
-            location.write_at(replies);
-            Coordinates::of_position(location.position)
-        });
-        let center = center.flatten().ok_or(Invalid::UnknownClient)?;
+        let at = replies.len();
+        self.store
+            .get(place, query.client, |location| location.write_at(replies))
+            .ok_or(Invalid::UnknownClient)?;
+        let position = Fields::of(&replies[at..]).nth(POSITION_FIELD);
+        let center = position.and_then(Coordinates::of_position).ok_or(Invalid::Position)?;
         replies.extend_from_slice(ending.as_bytes());
         let json = replies.len();
         let lookup = Query { center, radius_m: query.radius_km * 1000.0, bound: query.bound };

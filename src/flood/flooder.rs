@@ -219,6 +219,9 @@ impl<'a> Flooder<'a> {
                 self.address
             )));
         }
+        if theirs.to != id.as_bytes() {
+            return Err(Lost::Stranger(format!("it answers {}", String::from_utf8_lossy(theirs.to))));
+        }
         if theirs.check != check {
             return Err(Lost::Stranger(
                 "its placement key is another; give both nodes the same configuration".into(),

@@ -36,8 +36,6 @@ pub struct Link {
     times: LinkTimes,
     backoff: Backoff,
     state: State,
-    /// Failures since the neighbour was last linked.
-    failures: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +48,7 @@ impl Link {
     /// A link that dials at once.
     pub fn new(times: LinkTimes) -> Self {
         let backoff = Backoff::new(times.backoff_min, times.backoff_max);
-        Self { times, backoff, state: State::Down { dial_at: Tick::ZERO }, failures: 0 }
+        Self { times, backoff, state: State::Down { dial_at: Tick::ZERO } }
     }
 
     /// What to do at `now`.
@@ -65,7 +63,6 @@ impl Link {
     /// The handshake is done.
     pub fn linked(&mut self, now: Tick) {
         self.state = State::Up { since: now, spoke: now };
-        self.failures = 0;
     }
 
     /// Something was sent.
@@ -75,17 +72,14 @@ impl Link {
         }
     }
 
-    /// The connection broke, or dialling failed. Returns how many times in a row it has, this one counted: the first is
-    /// news, the others are not.
-    pub fn failed(&mut self, now: Tick, random: u64) -> u64 {
+    /// The connection broke, or dialling failed. `random` is any 64 random bits.
+    pub fn failed(&mut self, now: Tick, random: u64) {
         if let State::Up { since, .. } = self.state
             && now.saturating_sub(since) >= self.times.backoff_reset
         {
             self.backoff.reset();
         }
         self.state = State::Down { dial_at: now + self.backoff.next_wait(random) };
-        self.failures += 1;
-        self.failures
     }
 
     /// The neighbour has just connected to this node, so it can be dialled without waiting.
@@ -147,13 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_until_the_next_link() {
+    fn link_is_up_from_its_handshake_to_its_first_failure() {
         let mut link = Link::new(TIMES);
-        assert_eq!(link.failed(ms(0), 0), 1);
-        assert_eq!(link.failed(ms(0), 0), 2);
+        assert!(!link.is_up());
         link.linked(ms(0));
         assert!(link.is_up());
-        assert_eq!(link.failed(ms(0), 0), 1);
+        link.failed(ms(0), 0);
         assert!(!link.is_up());
     }
 

@@ -46,9 +46,9 @@ struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for piece in text.split_inclusive(|letter: char| letter.is_control()) {
+        for piece in text.split_inclusive(is_deceptive) {
             match piece.char_indices().next_back() {
-                Some((at, control)) if control.is_control() => {
+                Some((at, control)) if is_deceptive(control) => {
                     self.0.write_str(&piece[..at])?;
                     write!(self.0, "\\x{:02x}", u32::from(control))?;
                 }
@@ -57,6 +57,12 @@ impl Write for Escaping<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Control characters, and those that end a line or turn the direction of text where it is shown.
+fn is_deceptive(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
+    letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -77,6 +83,7 @@ mod tests {
         assert_eq!(escaped(b"a\nb\r\x1b[2J\x7f\xc2\x9b\\x"), "a\\x0ab\\x0d\\x1b[2J\\x7f\\xc2\\x9b\\\\x");
         let event = Escaped(&format_args!("a\nb\u{9b}c\u{7f}{}", "é")).to_string();
         assert_eq!(event, "a\\x0ab\\x9bc\\x7fé");
+        assert_eq!(Escaped(&format_args!("a\u{202e}b\u{2028}")).to_string(), "a\\x202eb\\x2028");
     }
 
     proptest! {

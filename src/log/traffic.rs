@@ -1,6 +1,6 @@
 //! A connection's lines as the log shows them: `2026-11-21T04:09:12.123456Z #17 < IAMAT …`, `<` for what came and `>` for
 //! what went. The other lines of the same batch follow at once and begin with their connection, `#17 > AT …`: the time is
-//! the same, and a busy node's log is a third shorter. Formatted by the thread that has the lines, so that the log's lock
+//! the same, and a busy node's log is shorter by it. Formatted by the thread that has the lines, so that the log's lock
 //! is held for one copy only.
 
 use super::{Log, escape_into};

@@ -41,7 +41,7 @@ impl<'a> Location<'a> {
 
     /// Appends `AT server skew client position timestamp`, without a terminator.
     pub fn write_at(&self, out: &mut Vec<u8>) {
-        out.reserve(8 + self.text_length());
+        out.reserve(self.at_length());
         out.extend_from_slice(b"AT ");
         for field in [self.server, self.skew, self.client.as_bytes(), self.position] {
             out.extend_from_slice(field);
@@ -50,11 +50,9 @@ impl<'a> Location<'a> {
         out.extend_from_slice(self.timestamp);
     }
 
-    fn text_length(&self) -> usize {
-        self.server.len()
-            + self.skew.len()
-            + self.client.as_bytes().len()
-            + self.position.len()
-            + self.timestamp.len()
+    /// How many bytes [`Location::write_at`] appends.
+    pub fn at_length(&self) -> usize {
+        let fields = [self.server, self.skew, self.client.as_bytes(), self.position, self.timestamp];
+        "AT".len() + fields.map(|field| 1 + field.len()).iter().sum::<usize>()
     }
 }

@@ -114,7 +114,9 @@ impl<'a> PeerLine<'a> {
             b"AT" => {
                 let [server, skew, client, position, timestamp, sender] = fields.exactly()?;
                 let location = Location::of_fields([server, skew, client, position, timestamp])?;
-                NodeId::is_valid(sender).then_some(Self::At(location))
+                // Whoever passes it on appends another name, perhaps a longer one.
+                let fits = location.at_length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX;
+                (fits && NodeId::is_valid(sender)).then_some(Self::At(location))
             }
             b"IDLE" => fields.next().is_none().then_some(Self::Idle),
             _ => None,
@@ -198,6 +200,17 @@ mod tests {
         ] {
             assert_eq!(PeerLine::parse(line.as_bytes()), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_is_taken_only_if_any_node_could_pass_it_on() {
+        let of_length = |length: usize| {
+            let rest = "AT A +0.000000001  +1+1 1 B".len();
+            format!("AT A +0.000000001 {} +1+1 1 B", "x".repeat(length - rest))
+        };
+        let longest = PEER_LINE_BYTES_MAX - (NodeId::LENGTH_MAX - 1);
+        assert!(PeerLine::parse(of_length(longest).as_bytes()).is_some());
+        assert_eq!(PeerLine::parse(of_length(longest + 1).as_bytes()), None);
     }
 
     proptest! {

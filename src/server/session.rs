@@ -309,17 +309,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Does the side effects of the lines so far: news to the outboxes, traffic to the log, replies to the client.
+    /// Does the side effects of the lines so far: traffic to the log, news to the outboxes, replies to the client.
     fn finish_batch(&mut self) -> Result<(), Ended> {
         let Shared { node, log, overflows, limits, .. } = self.shared;
+        // Before the news, so that the log tells what came before it tells what went on.
+        if log.takes_traffic() {
+            self.traffic.finish(log);
+        }
         node.flood(&mut self.batch, self.origin, |neighbour| {
             if let Some(untold) = overflows.allow(clock::tick()) {
                 log.warn(format_args!("the outbox of {} is full: it misses a batch{untold}", neighbour.id));
             }
         });
-        if log.takes_traffic() {
-            self.traffic.finish(log);
-        }
         if self.batch.replies.is_empty() {
             return Ok(());
         }

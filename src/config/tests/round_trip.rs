@@ -12,7 +12,7 @@ prop_compose! {
 
 prop_compose! {
     fn any_limits()(
-        counts in (1_usize..=1_000_000, 64_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
+        counts in (1_usize..=1_000_000, 256_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
         times in (any_time(10_000_000, 86_400), any_time(10_000_000, 2_592_000), any_time(10_000_000, 3_600)),
         max_ahead in proptest::option::of(any_time(0, 2_592_000)),
         more in (any_time(10_000_000, 3_600), any_time(0, 3_600), any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
