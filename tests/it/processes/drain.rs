@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal};
+use rustix::{
+    net::sockopt::set_socket_recv_buffer_size,
+    process::{Pid, Signal},
+};
 
 use super::support::{Client, Herd, Process, eventually, herd_command, solo};
 
@@ -126,13 +129,16 @@ fn stuck_client(herd: &mut Herd) -> Client {
     let pid = herd.process("Solo").pid();
     let mut client = herd.client("Solo");
     assert!(client.ask(REPORT).starts_with("AT Solo "));
+    // One that the system does not enlarge, which would let the session go on after a while.
+    set_socket_recv_buffer_size(&client.stream, 64 * 1024).unwrap();
     client.send(QUERY.repeat(QUERIES).as_bytes());
-    // A thread that only waits for its turn on a busy machine is not asleep.
-    let mut looks = 0;
+    // A thread that only waits for its turn on a busy machine is not asleep. The system takes a little more now and
+    // then, a tenth of a second apart, before it takes nothing.
+    let (mut looks, mut logged) = (0, 0);
     eventually("the session sleeps in a write", || {
-        let has_replies = rustix::io::ioctl_fionread(&client.stream).unwrap() > 0;
-        looks = if has_replies && session_sleeps(pid) { looks + 1 } else { 0 };
-        looks == 10
+        let before = std::mem::replace(&mut logged, fs::metadata(herd.log_path("Solo")).unwrap().len());
+        looks = if logged == before && session_sleeps(pid) { looks + 1 } else { 0 };
+        looks == 50
     });
     client
 }
