@@ -1,4 +1,21 @@
-//! The integration tests: one binary, a file a subject. Those of processes start the program `herd` itself.
+//! The integration tests: one binary, a file a subject. Nodes run in this process on ports the system picks, or, below
+//! `processes`, as the program `herd` itself; what a client or a neighbour would do is done from outside, over sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot do its part has failed")]
+
+mod support;
+
+mod connections;
+mod crowd;
+mod drain;
+mod flooding;
+mod handshake;
+mod iamat;
+mod lines;
+mod links;
+mod overflow;
+mod whatsat;
 
 mod processes;
+
 mod tidy;

@@ -1,0 +1,171 @@
+//! What a connection may do and for how long: the limits at their edges, clients that are slow, silent, gone or greedy,
+//! and a node that is full.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
+use crate::support::{Client, FakePeer, KnownPlaces, LargePlaces, PATIENCE, Setup, TestNode, wait_until};
+
+/// Whether the node takes a new client now.
+fn takes_a_client(node: &TestNode) -> bool {
+    let mut client = node.client();
+    // Where the node has closed it already, this fails, and the reading tells.
+    let _ = client.stream().write_all(b"hello\n");
+    client.half_close();
+    client.rest() == b"? hello\n"
+}
+
+#[test]
+fn client_beyond_the_limit_is_closed_unheard() {
+    let node = Setup::new().limit("connections", 2).limit("handshake_seconds", 60).start();
+    let mut clients = [node.client(), node.client()];
+    for client in &mut clients {
+        assert_eq!(client.ask("hello"), "? hello");
+    }
+    // A place kept for neighbours is not for a client's line.
+    let mut third = node.client();
+    third.send("IAMAT a +1+1 1\n");
+    third.expect_closed();
+    assert_eq!(clients[0].ask("WHATSAT a 1 1"), "? WHATSAT a 1 1");
+    drop(clients);
+    wait_until("the places are free again", || takes_a_client(&node));
+}
+
+#[test]
+fn client_beyond_the_limit_that_says_nothing_is_closed_soon() {
+    let node = Setup::new().limit("connections", 1).limit("handshake_seconds", 0.1).start();
+    let mut client = node.client();
+    assert_eq!(client.ask("hello"), "? hello");
+    node.client().expect_closed();
+    let mut slow = node.client();
+    slow.send("HEL");
+    slow.expect_closed();
+}
+
+#[test]
+fn when_the_places_for_neighbours_are_taken_too_a_connection_is_closed_at_once() {
+    let node = Setup::new().limit("connections", 1).limit("handshake_seconds", 60).start();
+    let mut first = node.client();
+    assert_eq!(first.ask("hello"), "? hello");
+    // A node without links keeps four.
+    let _kept: Vec<Client> = (0..4).map(|_| node.client()).collect();
+    node.client().expect_closed();
+    assert_eq!(first.ask("hello"), "? hello");
+}
+
+#[test]
+fn neighbour_gets_in_where_clients_do_not_and_takes_no_clients_place() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().limit("connections", 1).neighbour(&welsh).start();
+    let mut first = node.client();
+    assert_eq!(first.ask("hello"), "? hello");
+    let mut session = welsh.dial(&node);
+    session.send("AT Welsh +0.000000001 a +1+1 1 Welsh\n");
+    wait_until("the neighbour's line is stored", || first.ask("WHATSAT a 1 1").starts_with("AT "));
+    drop(first);
+    wait_until("the client's place is free again", || takes_a_client(&node));
+    // And one that comes while there is room leaves it to clients.
+    let _session = welsh.dial(&node);
+    wait_until("the neighbour's first place is free again", || takes_a_client(&node));
+}
+
+#[test]
+fn idle_client_is_closed() {
+    let node = Setup::new().limit("idle_seconds", 0.2).start();
+    node.client().expect_closed();
+    let mut client = node.client();
+    assert_eq!(client.ask("hello"), "? hello");
+    client.expect_closed();
+}
+
+#[test]
+fn line_that_does_not_end_is_closed_even_while_it_goes_on() {
+    let node = Setup::new().limit("line_seconds", 0.3).start();
+    let mut client = node.client();
+    client.send("IAMAT a +1+1 1\nIAMAT b");
+    assert!(client.line().ends_with(b" a +1+1 1\n"));
+    client.expect_closed();
+    // Each byte is a sign of life, and the line is none the shorter for it.
+    let trickler = node.client();
+    trickler.stream().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let begun = Instant::now();
+    let mut stream = trickler.stream();
+    while !matches!(stream.read(&mut [0; 10]), Ok(0)) {
+        assert!(begun.elapsed() < PATIENCE, "it goes on for ever");
+        if stream.write_all(b"x").is_err() {
+            break;
+        }
+    }
+    assert_eq!(node.client().ask("WHATSAT b 1 1"), "? WHATSAT b 1 1");
+}
+
+#[test]
+fn client_that_sends_a_byte_at_a_time_is_served() {
+    let node = Setup::new().start();
+    let mut client = node.client();
+    for byte in b"IAMAT slow +1+2 3\r\nWHATSAT slow 1 1\n\n" {
+        client.send([*byte]);
+    }
+    assert!(client.line().ends_with(b" slow +1+2 3\r\n"));
+    assert!(client.line().ends_with(b" slow +1+2 3\n"));
+    client.expect(format!("{}\n\n? \n", KnownPlaces::document("1,2", 1000.0, 1)), "the rest");
+}
+
+#[test]
+fn client_that_takes_no_replies_is_closed_and_the_rest_of_them_is_not_sent() {
+    let node = Setup::new().limit("connections", 1).limit("write_seconds", 0.3).places(LargePlaces).start();
+    let mut client = node.client();
+    client.ask("IAMAT a +1+1 1");
+    let asked = 100;
+    client.send("WHATSAT a 1 1\n".repeat(asked));
+    wait_until("it is closed", || takes_a_client(&node));
+    assert!(client.rest().len() < asked * LargePlaces::BYTES);
+}
+
+#[test]
+fn client_that_vanishes_leaves_the_node_as_it_was() {
+    let node = Setup::new().limit("connections", 1).start();
+    for last_words in ["", "IAMAT half +1+1 1", "IAMAT a +1+1 1\n", "WHATSAT a 1 1\nWHATSAT a 1 1\n"] {
+        let mut client = node.client();
+        assert_eq!(client.ask("hello"), "? hello");
+        client.send(last_words);
+        client.vanish();
+        wait_until("its place is free again", || takes_a_client(&node));
+    }
+    assert_eq!(node.client().ask("WHATSAT half 1 1"), "? WHATSAT half 1 1");
+}
+
+#[test]
+fn megabytes_of_pipelined_answers_reach_a_slow_reader_whole_and_in_order() {
+    let node = Setup::new().places(LargePlaces).start();
+    let client = node.client();
+    set_socket_recv_buffer_size(client.stream(), 64 * 1024).unwrap();
+    let asked = 64;
+    let writer = client.stream().try_clone().unwrap();
+    let writing = thread::spawn(move || {
+        let questions = (0..asked).map(|number| format!("WHATSAT a 1.{number} 1\nbetween {number}\n"));
+        (&writer).write_all(format!("IAMAT a +1+1 1\n{}", questions.collect::<String>()).as_bytes())
+    });
+    let (mut text, mut bytes) = (Vec::new(), [0; 4000]);
+    while !text.ends_with(format!("\n? between {}\n", asked - 1).as_bytes()) {
+        match client.stream().read(&mut bytes) {
+            Ok(count) if count > 0 => text.extend_from_slice(&bytes[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            end => panic!("{end:?} after {} bytes", text.len()),
+        }
+    }
+    writing.join().unwrap().unwrap();
+    let at = text.split(|&byte| byte == b'\n').next().unwrap();
+    let at = String::from_utf8(at.to_vec()).unwrap();
+    let mut expected = format!("{at}\n");
+    for number in 0..asked {
+        let radius_m = format!("1.{number}").parse::<f64>().unwrap() * 1000.0;
+        expected += &format!("{at}\n{}\n\n? between {number}\n", LargePlaces::document(radius_m));
+    }
+    assert!(text == expected.as_bytes(), "{} bytes, not {}", text.len(), expected.len());
+}

@@ -1,0 +1,127 @@
+//! A node that stops: what is in hand is finished, what is queued for neighbours is flushed, and nobody can hold it up
+//! for longer than its drain time.
+
+use std::{
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
+use crate::support::{BlockedPlaces, FakePeer, LargePlaces, PATIENCE, Setup, TestNode, wait_until};
+
+/// Tells the node to stop, and waits until it takes no more connections.
+fn begin_stop(node: &mut TestNode) {
+    let address = node.address();
+    node.begin_stop();
+    wait_until("the node takes no more connections", || TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn batch_in_hand_is_finished_and_half_a_line_is_discarded() {
+    let (places, was_asked, answer) = BlockedPlaces::new();
+    let mut node = Setup::new().places(places).start();
+    let mut client = node.client();
+    let at = client.ask("IAMAT a +1+1 1");
+    client.send("before\nWHATSAT a 1 1\nIAMAT b +2+2 2\nbehind\nIAMAT c +3+3 3");
+    was_asked.recv_timeout(PATIENCE).unwrap();
+    begin_stop(&mut node);
+    answer.send(b"{}".to_vec()).unwrap();
+    let rest = String::from_utf8(client.rest()).unwrap();
+    let expected_head = format!("? before\n{at}\n{{}}\n\nAT Alford +");
+    assert!(rest.starts_with(&expected_head) && rest.ends_with(" b +2+2 2\n? behind\n"), "{rest}");
+    node.expect_ended(PATIENCE);
+}
+
+#[test]
+fn half_a_line_that_waits_for_its_end_is_discarded() {
+    let mut node = Setup::new().start();
+    let mut client = node.client();
+    client.send("hello\nIAMAT a +1+1 1");
+    assert_eq!(client.line(), b"? hello\n");
+    node.stop();
+    client.expect_closed();
+}
+
+#[test]
+fn idle_connections_do_not_hold_up_the_stop() {
+    let welsh = FakePeer::new("Welsh");
+    let mut node = Setup::new().neighbour(&welsh).start();
+    let mut flooder = welsh.link(&node);
+    let mut session = welsh.dial(&node);
+    let mut clients: Vec<_> = (0..20).map(|_| node.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("hello"), "? hello");
+    }
+    let begun = Instant::now();
+    node.stop();
+    assert!(begun.elapsed() < Duration::from_secs(8), "not the whole drain time");
+    for client in &mut clients {
+        client.expect_closed();
+    }
+    session.expect_closed();
+    let rest = String::from_utf8(flooder.rest()).unwrap();
+    assert_eq!(rest.replace("IDLE\n", ""), "");
+}
+
+#[test]
+fn stopped_node_flushes_what_is_queued_for_its_neighbours() {
+    let welsh = FakePeer::new("Welsh");
+    // Little fits between the two, so that most still waits in the node when it is told to stop.
+    set_socket_recv_buffer_size(welsh.listener(), 16 * 1024).unwrap();
+    let mut node = Setup::new().limit("outbox_bytes", 64 << 20).neighbour(&welsh).start();
+    let mut flooder = welsh.link(&node);
+    let mut client = node.client();
+    let (id, count) = ("x".repeat(16_000), 1000);
+    for number in 0..count {
+        client.send(format!("IAMAT {id} +1+1 {number}\n"));
+        assert!(client.line().ends_with(format!(" +1+1 {number}\n").as_bytes()));
+    }
+    begin_stop(&mut node);
+    for number in 0..count {
+        assert!(flooder.news().ends_with(&format!(" {id} +1+1 {number} Alford")), "{number}");
+    }
+    flooder.expect_closed();
+    node.expect_ended(PATIENCE);
+}
+
+#[test]
+fn client_that_does_not_read_is_given_up_at_half_of_the_drain_time() {
+    let mut node =
+        Setup::new().limit("drain_seconds", 4).limit("write_seconds", 3600).places(LargePlaces).start();
+    let mut client = node.client();
+    client.ask("IAMAT a +1+1 1");
+    let asked = 100;
+    client.send("WHATSAT a 1 1\n".repeat(asked));
+    // Its replies have begun to come, and are more than fits between the two.
+    assert!(client.line().starts_with(b"AT "));
+    node.stop();
+    assert!(client.rest().len() < asked * LargePlaces::BYTES);
+}
+
+#[test]
+fn neighbour_that_does_not_read_is_given_up() {
+    let welsh = FakePeer::new("Welsh");
+    let mut node =
+        Setup::new().limit("outbox_bytes", 64 << 20).limit("write_seconds", 3600).neighbour(&welsh).start();
+    let _flooder = welsh.link(&node);
+    let mut client = node.client();
+    let id = "x".repeat(16_000);
+    for number in 0..1000 {
+        client.send(format!("IAMAT {id} +1+1 {number}\n"));
+        client.line();
+    }
+    node.stop();
+}
+
+#[test]
+fn stop_ends_the_wait_for_a_neighbour_that_is_not_there() {
+    let hour = 3_600_000;
+    let welsh = FakePeer::new("Welsh");
+    let mut node =
+        Setup::new().limit("backoff_ms_min", hour).limit("backoff_ms_max", hour).neighbour(&welsh).start();
+    let (mut flooder, _) = welsh.answer_call();
+    flooder.send("REFUSED for the test's sake\n");
+    flooder.expect_closed();
+    node.stop();
+}

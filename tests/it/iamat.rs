@@ -1,0 +1,177 @@
+//! What a report gets and what it does: PROTOCOL.md's table on IAMAT, row by row.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::support::{FakePeer, Setup, TestNode, wait_until};
+
+fn nanoseconds_since_1970() -> i128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128
+}
+
+/// Seconds since 1970, so far from now.
+fn seconds_from_now(ahead: Duration) -> String {
+    (SystemTime::now() + ahead).duration_since(UNIX_EPOCH).unwrap().as_secs().to_string()
+}
+
+/// The AT line a WHATSAT for that client gives; `None` where nobody has reported it.
+fn stored(node: &TestNode, id: &str) -> Option<String> {
+    let reply = node.client().ask(&format!("WHATSAT {id} 1 1"));
+    reply.starts_with("AT ").then_some(reply)
+}
+
+#[test]
+fn skew_is_the_servers_clock_minus_the_timestamp_to_the_nanosecond() {
+    let node = Setup::new().start();
+    let mut client = node.client();
+    for (timestamp, nanoseconds) in [
+        ("1479413884.392014450", 1_479_413_884_392_014_450),
+        ("1479413884.3", 1_479_413_884_300_000_000),
+        ("0", 0),
+        ("0.000000001", 1),
+        ("999999999999.999999999", 999_999_999_999_999_999_999_i128),
+    ] {
+        let before = nanoseconds_since_1970();
+        let reply = client.ask(&format!("IAMAT c{timestamp} +1+2 {timestamp}"));
+        let after = nanoseconds_since_1970();
+        let skew = reply.split(' ').nth(2).unwrap();
+        let (seconds, fraction) = skew[1..].split_once('.').unwrap();
+        assert!(fraction.len() == 9 && (seconds.len() == 1 || !seconds.starts_with('0')), "{skew}");
+        let size: i128 = format!("{seconds}{fraction}").parse().unwrap();
+        let skew = match &skew[..1] {
+            "+" => size,
+            "-" => -size,
+            _ => panic!("{skew} has no sign"),
+        };
+        assert!((before..=after).contains(&(nanoseconds + skew)), "{reply}");
+    }
+}
+
+#[test]
+fn reply_holds_the_requests_own_text() {
+    let node = Setup::new().start();
+    let mut client = node.client();
+    for location in [
+        "+34-118",
+        "+34.06893-118.445127",
+        "+27.5916+086.5640",
+        "+34.068930-118.445127/",
+        "-000.0+000",
+        "+90-180",
+        "-90.000+180.000",
+        "+1.00000000000000000000000000000000000001-1",
+    ] {
+        for timestamp in ["0", "1", "00000000001", "1479413884.392014450", "5.10", "999999999999.999999999"] {
+            let tail = format!(" c {location} {timestamp}");
+            let reply = client.ask(&format!("IAMAT{tail}"));
+            assert!(reply.starts_with("AT Alford ") && reply.ends_with(&tail), "{reply}");
+        }
+    }
+}
+
+#[test]
+fn invalid_reports_get_their_copy_and_are_not_stored() {
+    let node = Setup::new().start();
+    let mut client = node.client();
+    for operands in [
+        "",
+        " c",
+        " c +1+2",
+        " c +1+2 3 4",
+        " c 1+2 3",
+        " c +1,2 3",
+        " c +1 3",
+        " c +1+2+3 3",
+        " c +90.1+2 3",
+        " c -91+2 3",
+        " c +1+180.0000001 3",
+        " c +1-181 3",
+        " c +1.+2 3",
+        " c +.5+2 3",
+        " c +0001+2 3",
+        " c +1e1+2 3",
+        " c +nan+2 3",
+        " c north+west 3",
+        " c +1+2// 3",
+        " c +1+2 -3",
+        " c +1+2 +3",
+        " c +1+2 1e9",
+        " c +1+2 nan",
+        " c +1+2 inf",
+        " c +1+2 now",
+        " c +1+2 .5",
+        " c +1+2 5.",
+        " c +1+2 1234567890123",
+        " c +1+2 1.1234567890",
+        " c +1+2 1.2.3",
+        " c +1+2 0x10",
+    ] {
+        let line = format!("IAMAT{operands}");
+        assert_eq!(client.ask(&line), format!("? {line}"));
+    }
+    assert_eq!(stored(&node, "c"), None);
+}
+
+#[test]
+fn only_a_strictly_newer_report_is_stored_and_any_is_answered() {
+    let node = Setup::new().start();
+    let mut client = node.client();
+    let first = client.ask("IAMAT c +1+1 1000.5");
+    assert_eq!(stored(&node, "c"), Some(first.clone()));
+    for (location, timestamp) in [
+        ("+2+2", "1000.5"),
+        ("+2+2", "1000.500"),
+        ("+9+9", "01000.5"),
+        ("+2+2", "1000.499999999"),
+        ("+2+2", "999"),
+        ("+2+2", "0"),
+    ] {
+        let reply = client.ask(&format!("IAMAT c {location} {timestamp}"));
+        assert!(reply.ends_with(&format!(" c {location} {timestamp}")), "{reply}");
+        assert_eq!(stored(&node, "c"), Some(first.clone()), "after {timestamp}");
+    }
+    let newer = client.ask("IAMAT c +3+3 1000.500000001");
+    assert_eq!(stored(&node, "c"), Some(newer));
+}
+
+#[test]
+fn far_future_is_accepted_unless_configured_otherwise() {
+    let node = Setup::new().start();
+    let reply = node.client().ask("IAMAT c +1+1 999999999999.999999999");
+    assert!(reply.starts_with("AT Alford -"), "{reply}");
+    assert_eq!(stored(&node, "c"), Some(reply));
+}
+
+#[test]
+fn report_too_far_ahead_of_the_clock_is_invalid_where_that_is_configured() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().limit("max_ahead_seconds", 3600).neighbour(&welsh).start();
+    let mut client = node.client();
+    let (near, far) =
+        (seconds_from_now(Duration::from_secs(1800)), seconds_from_now(Duration::from_secs(5400)));
+    assert_eq!(client.ask(&format!("IAMAT c +1+1 {far}")), format!("? IAMAT c +1+1 {far}"));
+    assert_eq!(stored(&node, "c"), None);
+    assert!(client.ask(&format!("IAMAT c +1+1 {near}")).starts_with("AT Alford -"));
+    // The limit is this node's own; what a neighbour has taken is taken here too.
+    let mut peer = welsh.dial(&node);
+    peer.send(format!("AT Welsh -5400.000000000 c +2+2 {far} Welsh\n"));
+    let expected = format!("AT Welsh -5400.000000000 c +2+2 {far}");
+    wait_until("the neighbour's line is stored", || stored(&node, "c").as_ref() == Some(&expected));
+}
+
+#[test]
+fn new_client_beyond_max_clients_is_invalid_and_known_ones_and_neighbours_lines_are_not() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().limit("max_clients", 2).neighbour(&welsh).start();
+    let mut client = node.client();
+    assert!(client.ask("IAMAT a +1+1 1").starts_with("AT "));
+    assert!(client.ask("IAMAT b +1+1 1").starts_with("AT "));
+    assert_eq!(client.ask("IAMAT c +1+1 1"), "? IAMAT c +1+1 1");
+    let reply = client.ask("IAMAT a +2+2 2");
+    assert_eq!(stored(&node, "a"), Some(reply));
+    let mut peer = welsh.dial(&node);
+    peer.send("AT Welsh +0.000000001 d +1+1 1 Welsh\n");
+    wait_until("the neighbour's line is stored", || stored(&node, "d").is_some());
+    assert_eq!(client.ask("IAMAT c +1+1 1"), "? IAMAT c +1+1 1");
+    let reply = client.ask("IAMAT d +2+2 2");
+    assert_eq!(stored(&node, "d"), Some(reply));
+}

@@ -1,0 +1,114 @@
+//! The node's own calls to its neighbours: when it dials, whom it believes, how it keeps a link and how it loses one.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::bounded;
+
+use crate::support::{FakePeer, Setup, check};
+
+#[test]
+fn lost_link_is_dialled_again() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().neighbour(&welsh).start();
+    for _ in 0..3 {
+        let mut flooder = welsh.link(&node);
+        assert_eq!(flooder.line(), b"IDLE\n");
+    }
+}
+
+#[test]
+fn idle_link_says_so_each_second() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().neighbour(&welsh).start();
+    let mut flooder = welsh.link(&node);
+    for _ in 0..3 {
+        flooder.expect("IDLE\n", "an idle second");
+    }
+}
+
+#[test]
+fn whoever_answers_a_call_and_is_not_the_neighbour_is_hung_up_on() {
+    let (welsh, check) = (FakePeer::new("Welsh"), check());
+    let node = Setup::new().limit("backoff_ms_max", 100).neighbour(&welsh).start();
+    for answer in [
+        "REFUSED for the test's sake\n".to_owned(),
+        "? HELLO 1\n".to_owned(),
+        "\n".to_owned(),
+        "x".repeat(2000),
+        format!("HELLO 2 test Welsh Alford 00000000000000ff {check}\n"),
+        format!("HELLO 1 other Welsh Alford 00000000000000ff {check}\n"),
+        format!("HELLO 1 test Ball Alford 00000000000000ff {check}\n"),
+        "HELLO 1 test Welsh Alford 00000000000000ff 0000000000000000\n".to_owned(),
+    ] {
+        let (mut flooder, _) = welsh.answer_call();
+        flooder.send(answer);
+        flooder.expect_closed();
+    }
+    // It finds itself.
+    let (mut flooder, hello) = welsh.answer_call();
+    flooder.send(hello.replace(" Alford Welsh ", " Welsh Alford "));
+    flooder.expect_closed();
+    // And whoever says nothing is waited for, but not for ever.
+    let (mut flooder, _) = welsh.answer_call();
+    flooder.expect_closed();
+    // None of them was announced as linked; this one is the first.
+    welsh.link(&node);
+}
+
+#[test]
+fn inbound_handshake_ends_the_wait_for_dialling() {
+    let welsh = FakePeer::new("Welsh");
+    let hour = 3_600_000;
+    let node =
+        Setup::new().limit("backoff_ms_min", hour).limit("backoff_ms_max", hour).neighbour(&welsh).start();
+    let (mut flooder, _) = welsh.answer_call();
+    flooder.send("REFUSED for the test's sake\n");
+    flooder.expect_closed();
+    let _session = welsh.dial(&node);
+    welsh.link(&node);
+}
+
+#[test]
+fn slow_resolver_holds_up_neither_other_links_nor_stop() {
+    let (welsh, ball) = (FakePeer::new("Welsh"), FakePeer::new("Ball"));
+    let (asked, was_asked) = bounded(10);
+    let (release, released) = bounded::<()>(0);
+    let resolve = move |host: &str, port: u16| {
+        let _ = asked.send((host.to_owned(), port));
+        let _ = released.recv();
+        Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+    };
+    let port = welsh.address().port();
+    let mut node = Setup::new()
+        .limit("connect_seconds", 60)
+        .resolve(Arc::new(resolve))
+        .neighbour_at("Welsh", &format!("localhost:{port}"))
+        .neighbour(&ball)
+        .start();
+    assert_eq!(was_asked.recv_timeout(crate::support::PATIENCE), Ok(("localhost".to_owned(), port)));
+    let mut news = ball.link(&node);
+    assert!(node.client().ask("IAMAT a +1+1 1").starts_with("AT "));
+    assert!(news.news().ends_with(" a +1+1 1 Alford"));
+    let begun = Instant::now();
+    node.stop();
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    drop(release);
+}
+
+#[test]
+fn name_is_resolved_at_each_call_and_the_link_follows_it() {
+    let (old, new) = (FakePeer::new("Welsh"), FakePeer::new("Welsh"));
+    let (tell, told) = bounded::<SocketAddr>(10);
+    let resolve = move |_: &str, _: u16| Ok(told.recv().into_iter().collect());
+    tell.send(old.address()).unwrap();
+    let node = Setup::new().resolve(Arc::new(resolve)).neighbour_at("Welsh", "localhost:1").start();
+    let flooder = old.link(&node);
+    drop(flooder);
+    tell.send(new.address()).unwrap();
+    new.link(&node);
+    drop(tell);
+}

@@ -1,0 +1,121 @@
+//! A connection to a node as a test sees it: bytes out, lines in, and the end of it. Also the test's end of a
+//! neighbour's connections.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+};
+
+use super::PATIENCE;
+
+/// One connection; closed when dropped.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Client {
+    #[track_caller]
+    pub(crate) fn connect(to: SocketAddr) -> Self {
+        Self::of(TcpStream::connect_timeout(&to, PATIENCE).unwrap())
+    }
+
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { stream, unread: Vec::new() }
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends a line and reads one: its text, without terminators.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        self.send(format!("{line}\n"));
+        let reply = String::from_utf8(self.line()).unwrap();
+        reply.strip_suffix('\n').unwrap().to_owned()
+    }
+
+    /// Sends bytes, and checks those that come back.
+    #[track_caller]
+    pub(crate) fn exchange(&mut self, sent: impl AsRef<[u8]>, expected: impl AsRef<[u8]>) {
+        self.send(&sent);
+        self.expect(expected, &format!("reply to {}", sent.as_ref().escape_ascii()));
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(&mut self, expected: impl AsRef<[u8]>, what: &str) {
+        let expected = expected.as_ref();
+        let got = self.exact(expected.len());
+        assert!(got == expected, "{what}: {}, not {}", got.escape_ascii(), expected.escape_ascii());
+    }
+
+    /// The next line, its terminator included.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> Vec<u8> {
+        let mut scanned = 0;
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.unread[scanned..]) {
+                return self.unread.drain(..=scanned + at).collect();
+            }
+            scanned = self.unread.len();
+            assert!(self.fill(), "the end came amid {}", self.unread.escape_ascii());
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn exact(&mut self, length: usize) -> Vec<u8> {
+        while self.unread.len() < length {
+            assert!(self.fill(), "the end came after {}", self.unread.escape_ascii());
+        }
+        self.unread.drain(..length).collect()
+    }
+
+    /// Everything until the other end closes.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.fill() {}
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Checks that nothing more comes but the end.
+    #[track_caller]
+    pub(crate) fn expect_closed(&mut self) {
+        let rest = self.rest();
+        assert!(rest.is_empty(), "before the end came {}", rest.escape_ascii());
+    }
+
+    /// Sends no more; still reads.
+    pub(crate) fn half_close(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Ends the connection as a machine does that loses power or patience: with a reset.
+    pub(crate) fn vanish(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(std::time::Duration::ZERO)).unwrap();
+    }
+
+    /// Reads some; `false` at the end, whether it was a clean one or a reset.
+    #[track_caller]
+    fn fill(&mut self) -> bool {
+        let mut bytes = [0; 16 * 1024];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.unread.extend_from_slice(&bytes[..count]);
+                true
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => false,
+            Err(error) => panic!("nothing came after {}: {error}", self.unread.escape_ascii()),
+        }
+    }
+}

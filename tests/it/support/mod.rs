@@ -1,0 +1,40 @@
+//! What hides the plumbing: a node that runs in this process until its guard is dropped, a client, a neighbour made of
+//! test code, and sources of places. Everything that waits has a deadline, so that what hangs fails.
+
+mod client;
+mod neighbour;
+mod node;
+mod places;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+
+pub(crate) use self::{
+    client::Client,
+    neighbour::{FakePeer, HERD, check, expect_hello},
+    node::{Setup, TestNode},
+    places::{BlockedPlaces, FailingPlaces, KnownPlaces, LargePlaces},
+};
+
+/// How long anything may take before it counts as not happening. Generous: it is only ever used up by a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Held by a scenario that takes most of the machine, so that such run one at a time.
+pub(crate) fn heavy() -> MutexGuard<'static, ()> {
+    static HEAVY: Mutex<()> = Mutex::new(());
+    HEAVY.lock()
+}
+
+/// Asks again and again until something has come about.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut has_come_about: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !has_come_about() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,115 @@
+//! A neighbour made of test code: it takes the node's flooder in and dials the node, as `HELLO 1` asks, and then does
+//! whatever the test wants of it.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use proxyherd::store::Placement;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+
+use super::{Client, PATIENCE, Setup, TestNode};
+
+/// The name of the herd all tests' nodes are of.
+pub(crate) const HERD: &str = "test";
+
+/// That herd's check value, as it stands in `HELLO`.
+pub(crate) fn check() -> String {
+    format!("{:016x}", Placement::of_herd(HERD).check())
+}
+
+/// A neighbour that listens.
+pub(crate) struct FakePeer {
+    id: &'static str,
+    listener: TcpListener,
+    incarnation: u64,
+}
+
+impl FakePeer {
+    pub(crate) fn new(id: &'static str) -> Self {
+        static STARTS: AtomicU64 = AtomicU64::new(1);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE)).unwrap();
+        Self { id, listener, incarnation: STARTS.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    pub(crate) fn id(&self) -> &'static str {
+        self.id
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// Where the node dials.
+    pub(crate) fn listener(&self) -> &TcpListener {
+        &self.listener
+    }
+
+    /// Its handshake.
+    pub(crate) fn hello(&self) -> String {
+        self.hello_of(self.incarnation)
+    }
+
+    /// The handshake of another start of it.
+    pub(crate) fn hello_of(&self, incarnation: u64) -> String {
+        format!("HELLO 1 {HERD} {} {} {incarnation:016x} {}\n", self.id, Setup::ID, check())
+    }
+
+    /// Takes the node's call, and its handshake, and does not answer.
+    #[track_caller]
+    pub(crate) fn answer_call(&self) -> (Client, String) {
+        let (stream, _) = self.listener.accept().expect("the node dials");
+        let mut flooder = Client::of(stream);
+        let hello = String::from_utf8(flooder.line()).unwrap();
+        assert!(hello.starts_with(&format!("HELLO 1 {HERD} {} {} ", Setup::ID, self.id)), "{hello}");
+        (flooder, hello)
+    }
+
+    /// Takes the node's flooder in.
+    #[track_caller]
+    pub(crate) fn take_flooder(&self) -> Client {
+        let (mut flooder, _) = self.answer_call();
+        flooder.send(self.hello());
+        flooder
+    }
+
+    /// Takes the node's flooder in, and waits until the node takes the link for made, so that it floods from now on.
+    #[track_caller]
+    pub(crate) fn link(&self, node: &TestNode) -> Client {
+        let flooder = self.take_flooder();
+        node.expect_linked(self);
+        flooder
+    }
+
+    /// Dials the node and shakes hands.
+    #[track_caller]
+    pub(crate) fn dial(&self, node: &TestNode) -> Client {
+        let mut session = node.client();
+        session.send(self.hello());
+        expect_hello(&mut session, self.id);
+        session
+    }
+}
+
+/// Checks that a handshake is answered with one.
+#[track_caller]
+pub(crate) fn expect_hello(session: &mut Client, to: &str) {
+    let answer = String::from_utf8(session.line()).unwrap();
+    assert!(answer.starts_with(&format!("HELLO 1 {HERD} {} {to} ", Setup::ID)), "{answer}");
+    assert!(answer.ends_with(&format!(" {}\n", check())), "{answer}");
+}
+
+impl Client {
+    /// The next line that is flooded, without its terminator; idle lines are passed over.
+    #[track_caller]
+    pub(crate) fn news(&mut self) -> String {
+        loop {
+            let line = String::from_utf8(self.line()).unwrap();
+            if line != "IDLE\n" {
+                return line.strip_suffix('\n').unwrap().to_owned();
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A node in this process: configured as text, run by a thread, stopped and joined when its guard is dropped.
+
+use std::{io, net::SocketAddr, thread, time::Duration};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use proxyherd::{
+    config::Herd,
+    flood::Resolve,
+    model::NodeId,
+    places::Source,
+    server::{Announcement, Server, StartError, Surroundings},
+};
+
+use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
+
+/// A node to be: `Alford` of the herd `test`, alone and with default limits, unless told otherwise.
+pub(crate) struct Setup {
+    limits: String,
+    places: &'static str,
+    nodes: String,
+    links: Vec<String>,
+    surroundings: Surroundings,
+}
+
+/// A running node.
+pub(crate) struct TestNode {
+    address: SocketAddr,
+    announced: Receiver<Announcement>,
+    stop: Option<Sender<()>>,
+    ended: Receiver<Result<(), StartError>>,
+    thread: Option<thread::JoinHandle<()>>,
+    log_dir: tempfile::TempDir,
+}
+
+impl Setup {
+    /// The node's name.
+    pub(crate) const ID: &str = "Alford";
+
+    pub(crate) fn new() -> Self {
+        let places = Some(Box::new(KnownPlaces) as _);
+        Self {
+            limits: String::new(),
+            places: "embedded",
+            nodes: String::new(),
+            links: Vec::new(),
+            surroundings: Surroundings { places, ..Surroundings::default() },
+        }
+    }
+
+    /// A line of the table `[limits]`.
+    pub(crate) fn limit(mut self, key: &str, value: impl ToString) -> Self {
+        self.limits += &format!("{key} = {}\n", value.to_string());
+        self
+    }
+
+    pub(crate) fn neighbour(self, peer: &FakePeer) -> Self {
+        self.neighbour_at(peer.id(), &peer.address().to_string())
+    }
+
+    /// A neighbour at an address that may hold a name.
+    pub(crate) fn neighbour_at(mut self, id: &str, address: &str) -> Self {
+        self.nodes += &format!("[[node]]\nid = \"{id}\"\nlisten = \"{address}\"\n");
+        self.links.push(format!("\"{id}\""));
+        self
+    }
+
+    pub(crate) fn places(mut self, source: impl Source + 'static) -> Self {
+        self.surroundings.places = Some(Box::new(source));
+        self
+    }
+
+    pub(crate) fn without_places(mut self) -> Self {
+        self.surroundings.places = None;
+        self.places = "none";
+        self
+    }
+
+    pub(crate) fn resolve(mut self, resolve: Resolve) -> Self {
+        self.surroundings.resolve = resolve;
+        self
+    }
+
+    /// What is asked before each connection's thread is made.
+    pub(crate) fn before_spawn(mut self, ask: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.surroundings.before_spawn = Box::new(ask);
+        self
+    }
+
+    fn herd(&self) -> Herd {
+        let Self { limits, places, nodes, links, .. } = self;
+        // Its neighbours would dial `address`; those made of test code ask the node itself.
+        let text = format!(
+            "[herd]\nname = \"{HERD}\"\n[places]\nsource = \"{places}\"\n[limits]\n{limits}\n\
+             [[node]]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.2:1\"\nlinks = [{}]\n{nodes}",
+            Self::ID,
+            links.join(", ")
+        );
+        Herd::parse(&text, "test").unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    pub(crate) fn start(mut self) -> TestNode {
+        let herd = self.herd();
+        let (announce, announced) = unbounded();
+        self.surroundings.announce = Box::new(move |announcement| {
+            // A test that has ended no longer listens.
+            let _ = announce.send(announcement);
+        });
+        let log_dir = tempfile::tempdir().unwrap();
+        let id = NodeId::new(Self::ID).unwrap();
+        let server = Server::bind(&herd, &id, log_dir.path(), self.surroundings).unwrap();
+        let address = server.address().unwrap();
+        let (stop, stopped) = bounded::<()>(0);
+        let (end, ended) = bounded(1);
+        let thread = thread::spawn(move || {
+            let result = server.run(|_| {
+                let _ = stopped.recv();
+            });
+            let _ = end.send(result);
+        });
+        let node = TestNode { address, announced, stop: Some(stop), ended, thread: Some(thread), log_dir };
+        assert_eq!(node.announcement(), Announcement::Listening(address));
+        node
+    }
+}
+
+impl TestNode {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    #[track_caller]
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// What the node tells whoever started it, next.
+    #[track_caller]
+    pub(crate) fn announcement(&self) -> Announcement {
+        self.announced.recv_timeout(PATIENCE).expect("the node announces something")
+    }
+
+    /// Waits until the node's link to that neighbour is up.
+    #[track_caller]
+    pub(crate) fn expect_linked(&self, peer: &FakePeer) {
+        let linked = Announcement::Linked(NodeId::new(peer.id()).unwrap());
+        assert_eq!(self.announcement(), linked);
+    }
+
+    /// Tells the node to stop, and returns at once.
+    pub(crate) fn begin_stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Waits until the node has ended, and checks that it ended well.
+    #[track_caller]
+    pub(crate) fn expect_ended(&mut self, within: Duration) {
+        let ended = self.ended.recv_timeout(within).expect("run returns");
+        ended.expect("run returns without an error");
+    }
+
+    /// Stops the node and waits for its end.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        self.begin_stop();
+        self.expect_ended(PATIENCE);
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        let path = self.log_dir.path().join(format!("{}.log", Setup::ID));
+        std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        self.stop = None;
+        let Some(thread) = self.thread.take() else { return };
+        // Either its result comes, or the test has taken it, or the thread has panicked.
+        let hangs = self.ended.recv_timeout(PATIENCE).is_err_and(|error| error.is_timeout());
+        if !hangs {
+            let ended = thread.join();
+            assert!(thread::panicking() || ended.is_ok(), "the node's thread panicked");
+        } else if !thread::panicking() {
+            panic!("the node does not stop");
+        }
+    }
+}
