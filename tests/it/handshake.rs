@@ -58,7 +58,7 @@ fn handshake_that_does_not_fit_is_refused_with_its_cure_and_closed() {
         ("HELLO 1 test Welsh Alford 00000000000000ff 0000000000000000\n".into(), "the same configuration"),
         (format!("HELLO 1 test Alford Alford {own} {check}\n"), "has dialled itself"),
         (format!("HELLO 2 test Welsh Alford 00000000000000ff {check}\n"), "run the same release"),
-        (format!("HELLO 2 and whatever comes then\n"), "version 2 is not spoken here"),
+        ("HELLO 2 and whatever comes then\n".into(), "version 2 is not spoken here"),
         (format!("HELLO 1 test Welsh Alford 00000000000000FF {check}\n"), "16 hexadecimal digits"),
         (format!("HELLO 1 test Welsh Alford ff {check}\n"), "16 hexadecimal digits"),
         ("HELLO 1 test Welsh Alford\n".into(), "seven fields"),

@@ -13,7 +13,9 @@ mod handshake;
 mod iamat;
 mod lines;
 mod links;
+mod log;
 mod overflow;
+mod transcripts;
 mod whatsat;
 
 mod processes;

@@ -48,8 +48,8 @@ impl Setup {
     }
 
     /// A line of the table `[limits]`.
-    pub(crate) fn limit(mut self, key: &str, value: impl ToString) -> Self {
-        self.limits += &format!("{key} = {}\n", value.to_string());
+    pub(crate) fn limit(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.limits += &format!("{key} = {value}\n");
         self
     }
 
