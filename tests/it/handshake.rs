@@ -144,7 +144,7 @@ fn bad_lines_of_a_neighbour_are_skipped_unanswered_and_the_link_lives() {
 #[test]
 fn neighbours_line_may_be_64_kib_long_and_no_longer() {
     let (welsh, ball) = (FakePeer::new("Welsh"), FakePeer::new("Ball"));
-    let node = Setup::new().limit("line_bytes", 64).neighbour(&welsh).neighbour(&ball).start();
+    let node = Setup::new().limit("line_bytes", 256).neighbour(&welsh).neighbour(&ball).start();
     let mut news = ball.link(&node);
     let mut session = welsh.dial(&node);
     let line = |length: usize, end: &str| {

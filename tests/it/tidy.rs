@@ -2,8 +2,6 @@
 //! code, how files begin and how long they are, what the node's dependency tree may not hold. ARCHITECTURE.md says why.
 //! Each rule is also shown a file that breaks it.
 
-#![allow(clippy::unwrap_used, reason = "a rule that cannot read its files has failed")]
-
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -216,7 +216,11 @@ fn settings_outside_their_bounds_are_refused() {
             "connections = 1.5",
             "h.toml:11: `connections` is a number with a fraction; write a whole number",
         ),
-        ("limits", "line_bytes = 32769", "h.toml:11: `line_bytes` = 32769 is out of range; give 256 to 32768"),
+        (
+            "limits",
+            "line_bytes = 32769",
+            "h.toml:11: `line_bytes` = 32769 is out of range; give 256 to 32768",
+        ),
         ("limits", "line_seconds = 0", "h.toml:11: `line_seconds` = 0 is out of range; give 0.01 to 86400"),
         (
             "limits",
