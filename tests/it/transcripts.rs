@@ -1,7 +1,8 @@
 //! Plays the conversations of tests/data against a real node. A file's head says what it shows; then:
 //! `! as NAME` goes on as another client, connecting it the first time; `! flooder NAME` takes the node's call, as the
-//! neighbour `Welsh`, and `! linked` waits until the node knows; `! half-close` and `! closed` are the ends; `> ` is sent and `< ` must come, lines that follow each
-//! other together. `\r`, `\t`, `\\`, `\xNN` are bytes, `\c` at the end leaves the newline out. `{name}` holds what came there first.
+//! neighbour `Welsh`, and `! linked` waits until the node knows; `! half-close` and `! closed` are the ends; `> ` is sent
+//! and `< ` must come, `> ` lines that follow each other in one piece. `\r`, `\t`, `\\`, `\xNN` are bytes, `\c` at the end
+//! leaves the newline out. `{name}` holds what came there first.
 
 use std::{collections::HashMap, fs, path::Path};
 
