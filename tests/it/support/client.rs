@@ -4,6 +4,7 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    time::{Duration, Instant},
 };
 
 use super::PATIENCE;
@@ -83,7 +84,10 @@ impl Client {
     /// Everything until the other end closes.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> Vec<u8> {
-        while self.fill() {}
+        let deadline = Instant::now() + PATIENCE;
+        while self.fill() {
+            assert!(Instant::now() < deadline, "the end does not come, but {}", self.unread.escape_ascii());
+        }
         std::mem::take(&mut self.unread)
     }
 
@@ -101,7 +105,7 @@ impl Client {
 
     /// Ends the connection as a machine does that loses power or patience: with a reset.
     pub(crate) fn vanish(self) {
-        rustix::net::sockopt::set_socket_linger(&self.stream, Some(std::time::Duration::ZERO)).unwrap();
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
     }
 
     /// Reads some; `false` at the end, whether it was a clean one or a reset.

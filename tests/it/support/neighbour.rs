@@ -4,6 +4,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
 };
 
 use proxyherd::store::Placement;
@@ -105,11 +106,13 @@ impl Client {
     /// The next line that is flooded, without its terminator; idle lines are passed over.
     #[track_caller]
     pub(crate) fn news(&mut self) -> String {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let line = String::from_utf8(self.line()).unwrap();
             if line != "IDLE\n" {
                 return line.strip_suffix('\n').unwrap().to_owned();
             }
+            assert!(Instant::now() < deadline, "nothing is flooded");
         }
     }
 }
