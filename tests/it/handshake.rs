@@ -142,7 +142,7 @@ fn bad_lines_of_a_neighbour_are_skipped_unanswered_and_the_link_lives() {
 }
 
 #[test]
-fn neighbours_line_may_be_64_kib_long_and_no_longer() {
+fn neighbours_line_may_be_64_kib_long_with_any_name_and_no_longer() {
     let (welsh, ball) = (FakePeer::new("Welsh"), FakePeer::new("Ball"));
     let node = Setup::new().limit("line_bytes", 256).neighbour(&welsh).neighbour(&ball).start();
     let mut news = ball.link(&node);
@@ -151,13 +151,16 @@ fn neighbours_line_may_be_64_kib_long_and_no_longer() {
         let bare = format!("{AT}  +1+1 1 Welsh").len();
         format!("{AT} {} +1+1 1 Welsh{end}", "x".repeat(length - bare))
     };
-    session.send(line(65_537, "\n"));
+    // 64 KiB with a sender's name of 64 characters, of which Welsh has five.
+    let longest = 65_536 - 59;
+    session.send(line(longest + 1, "\n"));
     for end in ["\n", "\r\n"] {
-        let longest = line(65_536, "").replace("+1+1 1", if end == "\n" { "+1+1 1" } else { "+1+1 2" });
+        let longest = line(longest, "").replace("+1+1 1", if end == "\n" { "+1+1 1" } else { "+1+1 2" });
         session.send(format!("{longest}{end}"));
         assert!(news.news() == longest.replace("1 Welsh", "1 Alford").replace("2 Welsh", "2 Alford"));
     }
-    session.send(line(65_537, "\r\n"));
+    session.send(line(longest + 1, "\r\n"));
+    session.send(line(65_537, "\n"));
     session.send(line(300_000, "\n"));
     session.send(format!("{AT} after +1+1 1 Welsh\n"));
     assert_eq!(news.news(), format!("{AT} after +1+1 1 Alford"));
