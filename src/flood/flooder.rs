@@ -22,8 +22,8 @@ use crate::{
     socket,
 };
 
-/// How long after stop a neighbour has to take what its outbox holds.
-const FLUSH_TIME: Duration = Duration::from_secs(2);
+/// How long after stop a neighbour has to take what its outbox holds, at most; never more than a quarter of the drain.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// The longest answer to a handshake.
 const ANSWER_BYTES_MAX: usize = 1024;
@@ -153,7 +153,11 @@ impl<'a> Flooder<'a> {
 
     /// Once the node stops: until when the neighbour may take what is queued for it.
     fn flush_by(&self) -> Option<Tick> {
-        self.is_stopped().then(|| *self.flush_by.get_or_init(|| clock::tick() + FLUSH_TIME))
+        self.is_stopped().then(|| *self.flush_by.get_or_init(|| clock::tick() + self.flush_time()))
+    }
+
+    fn flush_time(&self) -> Duration {
+        FLUSH_TIME_MAX.min(self.wiring.limits.drain_time / 4)
     }
 
     /// Says what is new about a failure: the first since the link was up, and any whose reason is another.

@@ -11,6 +11,7 @@ mod threads;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -245,9 +246,14 @@ impl Server {
                 let flooder = Flooder::new(wiring, &neighbour.id, address, link, queue, called);
                 let name = format!("flood-{}", neighbour.id);
                 let alive = shared.threads.enter(&name);
+                let log = &log;
                 spawn(outer, &name, move || {
                     let _alive = alive;
-                    flooder.run();
+                    // The others go on, and the node with them; its scope would hand the panic to main.
+                    if catch_unwind(AssertUnwindSafe(|| flooder.run())).is_err() {
+                        let peer = &neighbour.id;
+                        log.error(format_args!("no link to {peer} until this node restarts: its flooder panicked, a fault of the program"));
+                    }
                 })?;
             }
             drop(flooders_stop);

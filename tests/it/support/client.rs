@@ -63,13 +63,21 @@ impl Client {
     /// The next line, its terminator included.
     #[track_caller]
     pub(crate) fn line(&mut self) -> Vec<u8> {
+        let line = self.try_line();
+        line.unwrap_or_else(|| panic!("the end came amid {}", self.unread.escape_ascii()))
+    }
+
+    /// The next line, its terminator included, unless the end comes first.
+    pub(crate) fn try_line(&mut self) -> Option<Vec<u8>> {
         let mut scanned = 0;
         loop {
             if let Some(at) = memchr::memchr(b'\n', &self.unread[scanned..]) {
-                return self.unread.drain(..=scanned + at).collect();
+                return Some(self.unread.drain(..=scanned + at).collect());
             }
             scanned = self.unread.len();
-            assert!(self.fill(), "the end came amid {}", self.unread.escape_ascii());
+            if !self.fill() {
+                return None;
+            }
         }
     }
 
