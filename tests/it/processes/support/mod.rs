@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Mutex, MutexGuard};
+pub(super) use crate::support::heavy;
 
 pub(super) use self::{
     client::Client,
@@ -25,12 +25,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a condition is looked at.
 const LOOK_TIME: Duration = Duration::from_millis(10);
-
-/// Keeps the other heavy tests waiting while it lives: two cores are soon too few for two herds.
-pub(super) fn heavy() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock()
-}
 
 /// Looks until `condition` holds, or fails with `what` was waited for.
 #[track_caller]
