@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use super::{
     pages::{Address, Pages},
     placement::{KeyHash, Placement},
-    prefetch::prefetch,
+    prefetch::{prefetch, prefetch_record},
     record,
     slots::{Slot, Slots},
 };
@@ -44,11 +44,14 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// Has the client's record fetched, if it has one.
+    /// Has the client's record and its leaf's sum fetched, if it has them.
     pub(super) fn prefetch(&self, hash: KeyHash) {
         // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
         if let Some(address) = self.slots.find(hash.in_shard(), |_| true) {
-            prefetch(self.pages.get(address));
+            prefetch_record(self.pages.get(address));
+        }
+        if let Some(sum) = self.leaf_sums.get(hash.leaf()) {
+            prefetch(sum);
         }
     }
 
