@@ -108,11 +108,13 @@ pub fn drive(load: &Load) -> Result<Outcome, LoadError> {
     if load.clients < load.connections {
         return Err(LoadError::TooFewClients { clients: load.clients, connections: load.connections });
     }
-    Drive::open(load)?.run()
+    let mut drive = Drive::open(*load)?;
+    drive.turn()?;
+    Ok(drive.outcome())
 }
 
-/// Where the counting of one phase began.
-#[derive(Debug)]
+/// What was counted, and when.
+#[derive(Clone, Copy, Debug)]
 struct Mark {
     at_ns: u64,
     cpu: Duration,
@@ -120,15 +122,23 @@ struct Mark {
     replies: u64,
 }
 
+/// A load with its connections open, that can be let loose turn by turn while other servers have theirs.
 #[derive(Debug)]
-struct Drive<'a> {
-    load: &'a Load,
+pub struct Drive {
+    load: Load,
     clock: Clock,
     poll: Poll,
     connections: Vec<Connection>,
     shares: Vec<u64>,
     composer: Composer,
     latency: Histogram<u64>,
+    /// Latencies outside of what is measured.
+    other_latency: Histogram<u64>,
+    is_measuring: bool,
+    elapsed: Duration,
+    cpu: Duration,
+    waited: Duration,
+    measured: u64,
     wrong: Wrong,
     buffer: Vec<u8>,
     sent: u64,
@@ -136,15 +146,16 @@ struct Drive<'a> {
     waited_ns: u64,
 }
 
-impl<'a> Drive<'a> {
-    fn open(load: &'a Load) -> Result<Self, LoadError> {
+impl Drive {
+    /// Connects.
+    pub fn open(load: Load) -> Result<Self, LoadError> {
         let clock = Clock::start();
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(load.connections as usize);
         let mut shares = Vec::with_capacity(load.connections as usize);
         for (index, slice) in slices(load.clients, load.connections).enumerate() {
             let walk = Walk::new(&slice, load.order());
-            shares.push(share(load, index as u64, walk.length()));
+            shares.push(share(&load, index as u64, walk.length()));
             let mut connection = Connection::open(load.address, walk, load.verify)
                 .map_err(|source| LoadError::Connect { address: load.address, source })?;
             // Edge-triggered: an event for writing comes only after a write that did not fit.
@@ -160,6 +171,12 @@ impl<'a> Drive<'a> {
             shares,
             composer: Composer::new(clock.posix_ns(0)),
             latency: histogram(),
+            other_latency: histogram(),
+            is_measuring: false,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            waited: Duration::ZERO,
+            measured: 0,
             wrong: Wrong::default(),
             buffer: vec![0; READ_BYTES],
             sent: 0,
@@ -168,26 +185,33 @@ impl<'a> Drive<'a> {
         })
     }
 
-    fn run(mut self) -> Result<Outcome, LoadError> {
+    /// Warms up, then measures once more, as long as the load says.
+    pub fn turn(&mut self) -> Result<(), LoadError> {
         if !self.load.warmup.is_zero() {
             self.connections.iter_mut().for_each(|connection| connection.set_quota(u64::MAX));
             self.fill()?;
             self.turn_until(Some(self.clock.elapsed_ns() + nanoseconds(self.load.warmup)))?;
         }
-        let mark = self.begin_measuring()?;
+        let began = self.begin_measuring()?;
         let end = match self.load.length {
-            Length::Time(time) => Some(mark.at_ns + nanoseconds(time)),
+            Length::Time(time) => Some(began.at_ns + nanoseconds(time)),
             Length::Reports(_) | Length::EveryClient => None,
         };
         self.turn_until(end)?;
-        let mut outcome = self.measured(&mark);
+        self.end_measuring(began);
         // What is still in flight is not counted, but it is awaited and judged.
         self.connections.iter_mut().for_each(|connection| connection.set_quota(0));
-        self.turn_until(None)?;
+        self.turn_until(None)
+    }
+
+    /// What all turns together have found.
+    pub fn outcome(self) -> Outcome {
+        let mut outcome = Outcome::measured(self.elapsed, self.measured, self.cpu, self.waited);
+        outcome.latency = Latency::of(&self.latency);
         outcome.sent = self.sent;
         outcome.wrong = self.wrong.count;
         outcome.first_wrong = self.wrong.first.map(|line| String::from_utf8_lossy(&line).into_owned());
-        Ok(outcome)
+        outcome
     }
 
     fn begin_measuring(&mut self) -> Result<Mark, LoadError> {
@@ -195,24 +219,28 @@ impl<'a> Drive<'a> {
         for (connection, share) in self.connections.iter_mut().zip(&self.shares) {
             connection.set_quota(share.saturating_sub(u64::from(connection.outstanding())));
         }
-        self.latency.reset();
-        let mark = Mark {
-            at_ns: self.clock.elapsed_ns(),
-            cpu: thread_cpu(),
-            waited_ns: self.waited_ns,
-            replies: self.replies,
-        };
+        self.is_measuring = true;
+        let mark = self.mark();
         self.fill()?;
         Ok(mark)
     }
 
-    fn measured(&self, mark: &Mark) -> Outcome {
-        let elapsed = Duration::from_nanos(self.clock.elapsed_ns() - mark.at_ns);
-        let waited = Duration::from_nanos(self.waited_ns - mark.waited_ns);
-        let mut outcome =
-            Outcome::measured(elapsed, self.replies - mark.replies, thread_cpu() - mark.cpu, waited);
-        outcome.latency = Latency::of(&self.latency);
-        outcome
+    fn end_measuring(&mut self, began: Mark) {
+        let ended = self.mark();
+        self.is_measuring = false;
+        self.elapsed += Duration::from_nanos(ended.at_ns - began.at_ns);
+        self.cpu += ended.cpu - began.cpu;
+        self.waited += Duration::from_nanos(ended.waited_ns - began.waited_ns);
+        self.measured += ended.replies - began.replies;
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            at_ns: self.clock.elapsed_ns(),
+            cpu: thread_cpu(),
+            waited_ns: self.waited_ns,
+            replies: self.replies,
+        }
     }
 
     /// Brings every connection up to its full window.
@@ -258,7 +286,8 @@ impl<'a> Drive<'a> {
         let connection = &mut self.connections[index];
         let replies = connection.receive(&mut self.buffer, &mut self.wrong)?;
         let now_ns = self.clock.elapsed_ns();
-        connection.settle(replies, now_ns, &mut self.latency)?;
+        let latency = if self.is_measuring { &mut self.latency } else { &mut self.other_latency };
+        connection.settle(replies, now_ns, latency)?;
         self.replies += u64::from(replies);
         self.composer.set_time(self.clock.posix_ns(now_ns));
         self.sent += u64::from(connection.send(replies, now_ns, &mut self.composer)?);

@@ -16,7 +16,7 @@ use std::{io, iter, path::PathBuf, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    drive::{Length, Load, LoadError, drive},
+    drive::{Drive, Length, Load, LoadError, drive},
     hop::{HopError, HopPlan, Neighbour, Timer},
     server::ServerError,
 };
@@ -29,6 +29,8 @@ const WINDOWS: [u32; 2] = [1, 64];
 const CALL: Duration = Duration::from_secs(30);
 /// Into how many turns a round's hops are cut.
 const TURNS: u32 = 20;
+/// Into how many turns the time of a round's throughput is cut.
+const THROUGHPUT_TURNS: u32 = 5;
 
 /// What to compare, and for how long.
 #[derive(Clone, Debug)]
@@ -140,7 +142,7 @@ fn command(comparison: &Comparison, line_length: usize) -> String {
     format!(
         "herd-load compare {herd} --what {what} --rounds {rounds} --seconds {seconds} --warmup {warmup} \
          -c {connections} --clients {clients} --back-to-back {} --idle {}{verify}\n\n\
-         Each round starts afresh, each server in a process of its own, in an order that rotates:\n\
+         Each round starts afresh, each server in a process of its own. They run side by side and take turns:\n\
          herd-load echo --line-length {line_length}   (the length of the node's own answers)\n\
          {herd} node Solo --config FILE --log-dir DIR   (once with `[log] traffic = false`, once with true)\n\
          herd-load skeleton\n",
@@ -155,16 +157,14 @@ fn measure_round<'a>(
     round: u32,
     line_length: usize,
 ) -> impl Iterator<Item = Result<Sample, CompareError>> + 'a {
-    let throughput = WINDOWS.into_iter().flat_map(move |window| {
-        rotated(Subject::OF_THROUGHPUT, round)
-            .map(move |subject| measure_throughput(comparison, bed, (round, window, subject), line_length))
-    });
-    let hops =
-        iter::once_with(move || measure_hops(comparison, bed, round)).flat_map(|samples| match samples {
-            Ok(samples) => samples.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        });
-    throughput.chain(hops)
+    let throughput = WINDOWS
+        .into_iter()
+        .map(move |window| measure_throughput(comparison, bed, round, window, line_length));
+    let hops = iter::once_with(move || measure_hops(comparison, bed, round));
+    throughput.chain(hops).flat_map(|samples| match samples {
+        Ok(samples) => samples.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    })
 }
 
 /// The subjects, each round beginning with another, so that none always follows the same one.
@@ -174,35 +174,50 @@ fn rotated(mut subjects: [Subject; 3], round: u32) -> impl Iterator<Item = Subje
     subjects.into_iter()
 }
 
+/// A round's throughput. The servers run side by side and take turns in an order that changes, so that what the machine
+/// does for a while, it does to all of them.
 fn measure_throughput(
     comparison: &Comparison,
     bed: &Bed<'_>,
-    (round, window, subject): (u32, u32, Subject),
+    round: u32,
+    window: u32,
     line_length: usize,
-) -> Result<Sample, CompareError> {
-    let running = bed.start_for_throughput(subject, line_length)?;
-    let load = Load {
-        address: running.address(),
-        connections: comparison.connections,
-        window,
-        clients: comparison.clients,
-        length: Length::Time(comparison.seconds),
-        warmup: comparison.warmup,
-        verify: false,
-    };
-    let verify = comparison.verify && subject.is_node();
-    let prefill = drive(&Load { verify, ..load.prefill() })?;
-    let outcome = drive(&load)?;
-    let wrong = prefill.wrong + outcome.wrong;
-    let unlogged = running.stop(prefill.sent + outcome.sent)?;
-    let invalid = if wrong > 0 { Some(format!("{wrong} wrong replies")) } else { unlogged };
-    Ok(Sample {
-        round,
-        trial: Trial::Throughput(window),
-        subject,
-        measured: Measured::Throughput(outcome),
-        invalid,
-    })
+) -> Result<Vec<Sample>, CompareError> {
+    let mut driven = Vec::new();
+    for subject in rotated(Subject::OF_THROUGHPUT, round) {
+        let running = bed.start_for_throughput(subject, line_length)?;
+        let load = Load {
+            address: running.address(),
+            connections: comparison.connections,
+            window,
+            clients: comparison.clients,
+            length: Length::Time(comparison.seconds / THROUGHPUT_TURNS),
+            warmup: comparison.warmup / THROUGHPUT_TURNS,
+            verify: false,
+        };
+        let verify = comparison.verify && subject.is_node();
+        let prefill = drive(&Load { verify, ..load.prefill() })?;
+        driven.push((subject, running, prefill, Drive::open(load)?));
+    }
+    for turn in 0..THROUGHPUT_TURNS {
+        for (.., drive) in &mut driven {
+            drive.turn()?;
+        }
+        // Forwards and backwards after it, and another first each time.
+        driven.reverse();
+        driven.rotate_left(turn as usize % 2);
+    }
+    let mut samples = Vec::new();
+    for (subject, running, prefill, drive) in driven {
+        let outcome = drive.outcome();
+        let wrong = prefill.wrong + outcome.wrong;
+        let unlogged = running.stop(prefill.sent + outcome.sent)?;
+        let invalid = if wrong > 0 { Some(format!("{wrong} wrong replies")) } else { unlogged };
+        let measured = Measured::Throughput(outcome);
+        samples.push(Sample { round, trial: Trial::Throughput(window), subject, measured, invalid });
+    }
+    samples.sort_by_key(|sample| sample.subject as usize);
+    Ok(samples)
 }
 
 /// All of a round's hops. The three run side by side and take turns, a few hops each: where the scheduler puts

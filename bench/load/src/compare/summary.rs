@@ -26,7 +26,7 @@ fn head(text: &mut String, comparison: &Comparison, line_length: usize, samples:
             "{rounds} rounds. {clients} clients, each reported once before measuring; every report newer than the \
              last. {connections} connections, {warmup} s of warm-up, {seconds} s measured. Replies of \
              {line_length} bytes and a newline. Client and server share the machine (machine.txt). Figures are \
-             medians over the rounds (least to greatest); ratios are taken within each round. Only ratios carry \
+             medians over the rounds (least to greatest); ratios are taken within each round, whose servers run side by side and take turns. Only ratios carry \
              over to other machines.\n"
         ),
     );
