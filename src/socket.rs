@@ -65,13 +65,11 @@ pub(crate) fn write_all(
     }
 }
 
-/// Whether the other end has closed or reset the connection, as far as is known here and now: after a close, one write
-/// would still succeed and be lost.
-pub(crate) fn is_closed(stream: &TcpStream) -> bool {
-    match rustix::net::recv(stream, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-        Ok((_, count)) => count == 0,
-        Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
-    }
+/// Reads what is there, without waiting; as `read` does, an error of kind `WouldBlock` says that nothing is. To be asked
+/// before a write: after the other end's close, one write would still succeed and be lost.
+pub(crate) fn receive_now(stream: &TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
+    let (_, count) = rustix::net::recv(stream, bytes, RecvFlags::DONTWAIT)?;
+    Ok(count)
 }
 
 /// Wakes whoever reads from or writes to the connection, for good.

@@ -30,6 +30,9 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// A peer silent for this long is gone. `liveness_seconds`: 5 s; 0.01 s to 1 hour.
     pub liveness_time: Duration,
+    /// From one search for differences to the next on a link where nothing is known to be missing, on average.
+    /// `round_seconds`: 30 s; 0.01 s to 1 day.
+    pub round_time: Duration,
     /// The first wait before dialling again. `backoff_ms_min`: 100 ms; 1 ms to 1 hour.
     pub backoff_min: Duration,
     /// The longest wait before dialling again, not below the first. `backoff_ms_max`: 5,000 ms; 1 ms to 1 hour.
@@ -57,6 +60,7 @@ impl Default for Limits {
             max_ahead: None,
             outbox_bytes: 8 * MIB,
             liveness_time: Duration::from_secs(5),
+            round_time: Duration::from_secs(30),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_millis(5_000),
             backoff_reset: Duration::from_secs(10),
@@ -72,7 +76,7 @@ const DAY: f64 = 86_400.0;
 
 /// The keys of `[limits]`.
 #[rustfmt::skip]
-pub(super) const SETTINGS: [Setting<Limits>; 15] = {
+pub(super) const SETTINGS: [Setting<Limits>; 16] = {
     use Slot::{Count, Milliseconds, OptionalSeconds, Seconds};
     [
         Setting { key: "connections", min: 1.0, max: 1e6, slot: Count(|limits| &mut limits.connections), about: "at once, clients and peers" },
@@ -84,6 +88,7 @@ pub(super) const SETTINGS: [Setting<Limits>; 15] = {
         Setting { key: "max_ahead_seconds", min: 0.0, max: 30.0 * DAY, slot: OptionalSeconds(|limits| &mut limits.max_ahead), about: "a report's time ahead of the server's clock" },
         Setting { key: "outbox_bytes", min: 1_024.0, max: 1_073_741_824.0, slot: Count(|limits| &mut limits.outbox_bytes), about: "waiting for one neighbour" },
         Setting { key: "liveness_seconds", min: 0.01, max: 3_600.0, slot: Seconds(|limits| &mut limits.liveness_time), about: "a peer silent for longer is gone" },
+        Setting { key: "round_seconds", min: 0.01, max: DAY, slot: Seconds(|limits| &mut limits.round_time), about: "from one search for differences with a neighbour to the next" },
         Setting { key: "backoff_ms_min", min: 1.0, max: 3_600_000.0, slot: Milliseconds(|limits| &mut limits.backoff_min), about: "the first wait before dialling again" },
         Setting { key: "backoff_ms_max", min: 1.0, max: 3_600_000.0, slot: Milliseconds(|limits| &mut limits.backoff_max), about: "the longest wait before dialling again" },
         Setting { key: "backoff_reset_seconds", min: 0.0, max: 3_600.0, slot: Seconds(|limits| &mut limits.backoff_reset), about: "a link good for this long starts again from the first wait" },

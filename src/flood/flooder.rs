@@ -1,5 +1,5 @@
-//! One neighbour's flooder: a thread that dials, shakes hands, writes what the outbox holds, and dials again. It carries
-//! out what `link` says is due; what it writes was encoded by others.
+//! One neighbour's flooder: a thread that dials, writes what the link gives it, hands over what it hears, and dials again.
+//! What is said and when is for `link`; what news is made of was encoded by others.
 
 use std::{
     cell::OnceCell,
@@ -9,35 +9,30 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, TryRecvError, select};
+use crossbeam_channel::{Receiver, Select, TryRecvError, select};
 use crossbeam_utils::Backoff;
 
-use super::{Due, Link, Queue, Resolve, outbox::Encoded, resolver::Resolver};
+use super::{Broken, Heard, Link, Next, Resolve, RoundOver, resolver::Resolver};
 use crate::{
     clock::{self, Tick},
     config::{Address, Limits},
     log::{Log, Traffic},
     model::NodeId,
-    protocol::{Hello, Line, LineBuffer, READ_BYTES_MAX, REFUSED, write_idle},
+    protocol::{ANSWER_BYTES_MAX, Line, LineBuffer, READ_BYTES_MAX},
     socket,
+    store::Store,
 };
 
 /// How long after stop a neighbour has to take what its outbox holds, at most; never more than a quarter of the drain.
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// The longest answer to a handshake.
-const ANSWER_BYTES_MAX: usize = 1024;
+/// How long one read blocks before stop is looked at.
+const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
 /// What a flooder needs of its node. Everything is shared; nothing is waited for.
 pub struct Wiring<'a> {
-    /// The herd's name.
-    pub herd: &'a str,
-    /// This node.
-    pub id: &'a NodeId,
-    /// This node's start.
-    pub incarnation: u64,
-    /// The placement key's check value.
-    pub check: u64,
+    /// What it knows.
+    pub store: &'a Store,
     /// The node's limits.
     pub limits: &'a Limits,
     /// The node's log.
@@ -69,7 +64,6 @@ pub struct Flooder<'a> {
     address: &'a Address,
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
-    queue: Queue,
     link: Link,
     resolver: Resolver,
     /// The last failure told to the log.
@@ -84,10 +78,9 @@ enum Lost {
     Resolving(io::Error),
     NoAddress,
     Connecting(io::Error),
-    Handshake(io::Error),
-    Refused(String),
-    Stranger(String),
+    Broken(Broken),
     Closed,
+    Reading(io::Error),
     Writing(io::Error),
     Slow(Duration),
     Stopped,
@@ -99,10 +92,9 @@ impl fmt::Display for Lost {
             Self::Resolving(error) => write!(f, "its name is not resolved: {error}"),
             Self::NoAddress => write!(f, "its name has no address"),
             Self::Connecting(error) => write!(f, "it cannot be reached: {error}"),
-            Self::Handshake(error) => write!(f, "it does not answer the handshake: {error}"),
-            Self::Refused(why) => write!(f, "it refused the handshake: {why}"),
-            Self::Stranger(why) => write!(f, "whoever answers there is not it: {why}"),
+            Self::Broken(why) => write!(f, "{why}"),
             Self::Closed => write!(f, "it closed the connection"),
+            Self::Reading(error) => write!(f, "reading failed: {error}"),
             Self::Writing(error) => write!(f, "writing failed: {error}"),
             Self::Slow(limit) => write!(f, "it did not take what was written within {limit:?}"),
             Self::Stopped => write!(f, "this node stops"),
@@ -117,12 +109,11 @@ impl<'a> Flooder<'a> {
         peer: &'a NodeId,
         address: &'a Address,
         link: Link,
-        queue: Queue,
         called: Receiver<()>,
     ) -> Self {
         let resolver = Resolver::new(wiring.resolve.clone(), &address.host, address.port);
         let (told, traffic, flush_by) = (String::new(), Traffic::default(), OnceCell::new());
-        Self { wiring, peer, address, called, queue, link, resolver, told, traffic, flush_by }
+        Self { wiring, peer, address, called, link, resolver, told, traffic, flush_by }
     }
 
     /// Keeps the link until stop.
@@ -131,7 +122,7 @@ impl<'a> Flooder<'a> {
             if self.is_stopped() {
                 return;
             }
-            if let Due::Wait(until) = self.link.due(clock::tick()) {
+            if let Ok(Next::Rest(until)) = self.link.next(clock::tick(), self.wiring.store, &mut Vec::new()) {
                 select! {
                     recv(self.wiring.stop) -> _ => return,
                     recv(self.called) -> _ => self.link.neighbour_called(clock::tick()),
@@ -139,7 +130,7 @@ impl<'a> Flooder<'a> {
                 }
                 continue;
             }
-            match self.dial().and_then(|stream| self.drive(&stream)) {
+            match self.dial().and_then(|stream| self.keep(&stream)) {
                 Err(Lost::Stopped) => return,
                 Err(lost) => self.fail(&lost),
                 Ok(never) => match never {},
@@ -163,7 +154,7 @@ impl<'a> Flooder<'a> {
     /// Says what is new about a failure: the first since the link was up, and any whose reason is another.
     fn fail(&mut self, lost: &Lost) {
         let was_up = self.link.is_up();
-        self.link.failed(clock::tick(), self.wiring.host.random());
+        self.link.lost(clock::tick(), self.wiring.host.random());
         let text = lost.to_string();
         if was_up {
             self.wiring.log.warn(format_args!("lost {}: {text}", self.peer));
@@ -173,7 +164,6 @@ impl<'a> Flooder<'a> {
         self.told = text;
     }
 
-    /// Connects and shakes hands.
     fn dial(&mut self) -> Result<TcpStream, Lost> {
         let limits = self.wiring.limits;
         let addresses =
@@ -184,141 +174,141 @@ impl<'a> Flooder<'a> {
                 return Err(Lost::Stopped);
             }
             match TcpStream::connect_timeout(&address, limits.connect_time) {
-                Ok(stream) => {
-                    self.shake_hands(&stream)?;
-                    return Ok(stream);
-                }
+                Ok(stream) => return Ok(stream),
                 Err(error) => failure = Lost::Connecting(error),
             }
         }
         Err(failure)
     }
 
-    fn shake_hands(&self, stream: &TcpStream) -> Result<(), Lost> {
-        let Wiring { herd, id, incarnation, check, .. } = self.wiring;
-        let mut hello = Vec::new();
-        Hello::new(herd, id, self.peer, incarnation, check).write(&mut hello);
-        socket::prepare(stream).map_err(Lost::Handshake)?;
-        let deadline = clock::tick() + self.wiring.limits.connect_time;
-        socket::write_all(stream, &hello, || clock::tick() >= deadline).map_err(Lost::Handshake)?;
-        let mut buffer = LineBuffer::new(ANSWER_BYTES_MAX);
-        read_until_line(stream, &mut buffer, deadline).map_err(Lost::Handshake)?;
-        let Some(Line::Whole(answer, _)) = buffer.take_lines().next() else {
-            return Err(Lost::Stranger("its answer is too long for a handshake".into()));
+    /// Does what the link says until it is lost or the node stops.
+    fn keep(&mut self, stream: &TcpStream) -> Result<Never, Lost> {
+        socket::prepare(stream).map_err(Lost::Writing)?;
+        let connection = self.wiring.host.next_connection();
+        let mut answers = LineBuffer::new(ANSWER_BYTES_MAX);
+        let mut out = Vec::new();
+        self.link.connected(clock::tick(), self.wiring.store, &mut out);
+        self.write(stream, &out)?;
+        loop {
+            self.listen(stream, &mut answers, None, connection)?;
+            if self.is_stopped() {
+                if self.flush_by().is_none_or(|flush_by| clock::tick() >= flush_by) || !self.link.is_up() {
+                    return Err(Lost::Stopped);
+                }
+                self.link.stop();
+            }
+            out.clear();
+            match self.link.next(clock::tick(), self.wiring.store, &mut out).map_err(Lost::Broken)? {
+                Next::Write { news } => {
+                    self.write(stream, &out)?;
+                    self.log_sent(connection, &out[..news]);
+                }
+                Next::Listen(until) => self.listen(stream, &mut answers, Some(until), connection)?,
+                Next::Rest(until) => self.rest(until),
+                Next::Flushed | Next::Dial => return Err(Lost::Stopped),
+            }
+            if out.capacity() > 4 * READ_BYTES_MAX {
+                out = Vec::new();
+            }
+        }
+    }
+
+    /// Waits until something is queued, the node stops, or that moment.
+    fn rest(&self, until: Tick) {
+        let queue = self.link.queue().receiver();
+        // On a busy link the next batch is some microseconds away, less than falling asleep and being woken costs.
+        let backoff = Backoff::new();
+        while !backoff.is_completed() {
+            if !queue.is_empty() {
+                return;
+            }
+            backoff.snooze();
+        }
+        let mut select = Select::new();
+        select.recv(queue);
+        select.recv(&self.wiring.stop);
+        // What woke it is seen by the link; a wait that ends too early, too.
+        let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
+    }
+
+    /// Hands over what the neighbour has said: what is there already, or what comes until that moment.
+    fn listen(
+        &mut self,
+        mut stream: &TcpStream,
+        answers: &mut LineBuffer,
+        until: Option<Tick>,
+        connection: u64,
+    ) -> Result<(), Lost> {
+        let received = match until {
+            None => socket::receive_now(stream, answers.space()),
+            Some(until) => {
+                let wait = until.saturating_sub(clock::tick()).min(LISTEN_SLICE);
+                if wait.is_zero() {
+                    return Ok(());
+                }
+                stream.set_read_timeout(Some(wait)).map_err(Lost::Reading)?;
+                stream.read(answers.space())
+            }
         };
-        if let Some(why) = answer.strip_prefix(REFUSED) {
-            return Err(Lost::Refused(String::from_utf8_lossy(why).into_owned()));
+        match received {
+            Ok(0) => return Err(Lost::Closed),
+            Ok(count) => answers.filled(count),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(Lost::Reading(error)),
         }
-        let theirs = Hello::parse(answer).map_err(Lost::Stranger)?;
-        if theirs.incarnation == incarnation {
-            return Err(Lost::Stranger(format!(
-                "{} leads back to this node; mend its address",
-                self.address
-            )));
-        }
-        if theirs.from != self.peer.as_bytes() || theirs.herd != herd.as_bytes() {
-            let (from, herd) = (String::from_utf8_lossy(theirs.from), String::from_utf8_lossy(theirs.herd));
-            return Err(Lost::Stranger(format!(
-                "{} is {from} of the herd {herd}; mend the address",
-                self.address
-            )));
-        }
-        if theirs.to != id.as_bytes() {
-            return Err(Lost::Stranger(format!("it answers {}", String::from_utf8_lossy(theirs.to))));
-        }
-        if theirs.check != check {
-            return Err(Lost::Stranger(
-                "its placement key is another; give both nodes the same configuration".into(),
-            ));
+        for line in answers.take_lines() {
+            let Line::Whole(line, _) = line else { return Err(Lost::Broken(Broken::Nonsense)) };
+            let random = || self.wiring.host.random();
+            let heard = self.link.hear(line, clock::tick(), random, self.wiring.store);
+            match heard.map_err(Lost::Broken)? {
+                Heard::Nothing | Heard::Pong(_) => {}
+                Heard::Linked => {
+                    self.told.clear();
+                    let (peer, address) = (self.peer, self.address);
+                    self.wiring.log.info(format_args!("linked {peer} at {address} as #{connection}"));
+                    self.wiring.host.linked(peer);
+                }
+                Heard::Round(over) => self.tell_round(&over),
+            }
         }
         Ok(())
     }
 
-    /// Writes batches and idle lines until the connection is lost or the node stops.
-    fn drive(&mut self, stream: &TcpStream) -> Result<Never, Lost> {
-        let connection = self.wiring.host.next_connection();
-        self.link.linked(clock::tick());
-        self.told.clear();
-        self.queue.open();
-        self.wiring.log.info(format_args!("linked {} at {} as #{connection}", self.peer, self.address));
-        self.wiring.host.linked(self.peer);
-        let ended = self.write_batches(stream, connection);
-        self.queue.close();
-        ended
-    }
-
-    fn write_batches(&mut self, stream: &TcpStream, connection: u64) -> Result<Never, Lost> {
-        let mut joined = Vec::new();
-        loop {
-            if self.flush_by.get().is_some_and(|&flush_by| clock::tick() >= flush_by) {
-                return Err(Lost::Stopped);
-            }
-            let Some(first) = self.next_batch() else {
-                if self.is_stopped() {
-                    return Err(Lost::Stopped);
-                }
-                if self.link.due(clock::tick()) == Due::Idle {
-                    joined.clear();
-                    write_idle(&mut joined);
-                    self.write(stream, &joined)?;
-                }
-                continue;
-            };
-            let Ok(second) = self.queue.take() else {
-                self.write(stream, &first)?;
-                self.log_sent(connection, &first);
-                continue;
-            };
-            // What has piled up goes out in writes as large as a session's reads.
-            joined.clear();
-            joined.extend_from_slice(&first);
-            joined.extend_from_slice(&second);
-            while joined.len() < READ_BYTES_MAX
-                && let Ok(batch) = self.queue.take()
-            {
-                joined.extend_from_slice(&batch);
-            }
-            self.write(stream, &joined)?;
-            self.log_sent(connection, &joined);
-            if joined.capacity() > 4 * READ_BYTES_MAX {
-                joined = Vec::new();
-            }
+    /// Says what a round has found. One that is not the first and finds nothing is not worth a line.
+    fn tell_round(&self, over: &RoundOver) {
+        let RoundOver { number, took, differing, lasting, pushed, in_step } = *over;
+        if number == 1 || differing > 0 {
+            let step = if in_step { "in step" } else { "not yet in step" };
+            self.wiring.log.info(format_args!(
+                "{step} with {}: round {number} found {differing} parts that differ and pushed {pushed} locations in {took:?}",
+                self.peer
+            ));
         }
-    }
-
-    /// The next batch; `None` when an idle line is due, the node stops with nothing queued, or the wait ended early.
-    fn next_batch(&self) -> Option<Encoded> {
-        // On a busy link the next batch is some microseconds away, less than falling asleep and being woken costs.
-        let backoff = Backoff::new();
-        while !backoff.is_completed() {
-            if let Ok(batch) = self.queue.take() {
-                return Some(batch);
-            }
-            backoff.snooze();
-        }
-        let Due::Wait(until) = self.link.due(clock::tick()) else { return None };
-        select! {
-            recv(self.queue.receiver()) -> batch => Some(self.queue.taken(batch.ok()?)),
-            // What was queued before the stop is still to be written.
-            recv(self.wiring.stop) -> _ => self.queue.take().ok(),
-            default(until.saturating_sub(clock::tick())) => None,
+        if lasting > 0 {
+            self.wiring.log.warn(format_args!(
+                "{} differs from this node in {lasting} parts as it did a round ago; look whether it can reach this node",
+                self.peer
+            ));
         }
     }
 
     fn write(&mut self, stream: &TcpStream, bytes: &[u8]) -> Result<(), Lost> {
-        if socket::is_closed(stream) {
-            return Err(Lost::Closed);
-        }
-        let limit = self.wiring.limits.write_time;
+        // A neighbour that takes nothing for longer than it may be silent is gone.
+        let limit = self.wiring.limits.write_time.min(self.wiring.limits.liveness_time);
         let deadline = clock::tick() + limit;
         let is_over = || clock::tick() >= self.flush_by().unwrap_or(deadline).min(deadline);
         socket::write_all(stream, bytes, is_over).map_err(|error| match error.kind() {
             ErrorKind::TimedOut if self.is_stopped() => Lost::Stopped,
             ErrorKind::TimedOut => Lost::Slow(limit),
             _ => Lost::Writing(error),
-        })?;
-        self.link.spoke(clock::tick());
-        Ok(())
+        })
     }
 
     fn log_sent(&mut self, connection: u64, bytes: &[u8]) {
@@ -335,31 +325,3 @@ impl<'a> Flooder<'a> {
 
 /// A value that cannot be: driving a link only ever ends with a reason.
 enum Never {}
-
-/// Reads until the first line is whole, which must be by `deadline`.
-fn read_until_line(mut stream: &TcpStream, buffer: &mut LineBuffer, deadline: Tick) -> io::Result<()> {
-    loop {
-        let left = deadline.saturating_sub(clock::tick());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
-        let space = buffer.space();
-        match stream.read(space) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                let has_line = space[..count].contains(&b'\n');
-                buffer.filled(count);
-                if has_line {
-                    return Ok(());
-                }
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) => {}
-            Err(error) => return Err(error),
-        }
-    }
-}

@@ -1,5 +1,8 @@
 //! What waits to be sent on one link: encoded batches, shared with the other links, bounded in bytes and in number.
-//! Sessions offer and never wait; the flooder takes.
+//! Sessions offer and never wait; the flooder takes. What finds no room leaves a mark, which a round makes good.
+//!
+//! Nothing is missed if both sides keep their order. A session stores, then offers or marks. The flooder opens the outbox,
+//! clears the mark, then reads the store's sums. So whatever is not in those sums will be queued, or will mark again.
 
 use std::sync::{
     Arc,
@@ -20,9 +23,9 @@ const BATCH_BYTES_MEAN: usize = 256;
 pub enum Offer {
     /// It will be written.
     Queued,
-    /// There was no room; the neighbour will not get it from this batch.
+    /// There was no room; the link is marked, and its next round makes good for it.
     Dropped,
-    /// The link is down; nothing is queued for it.
+    /// The link is down; nothing is queued for it, and its first round makes good for it.
     Down,
 }
 
@@ -44,6 +47,8 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Shared {
     is_open: AtomicBool,
+    /// Set where the neighbour may lack what this node has, other than what is queued.
+    is_behind: AtomicBool,
     bytes: AtomicUsize,
 }
 
@@ -68,7 +73,15 @@ impl Outbox {
             }
         }
         self.shared.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
+        self.shared.is_behind.store(true, Ordering::Release);
         Offer::Dropped
+    }
+
+    /// Says that the store has something this neighbour may lack and will not be offered.
+    pub fn mark_behind(&self) {
+        self.shared.is_behind.store(true, Ordering::Release);
+        // An empty batch wakes the flooder; where there is no room for it, the flooder is awake.
+        let _ = self.sender.try_send(Arc::default());
     }
 }
 
@@ -83,6 +96,16 @@ impl Queue {
     pub fn close(&self) {
         self.shared.is_open.store(false, Ordering::Release);
         while self.take().is_ok() {}
+    }
+
+    /// Whether there is something a round must make good for.
+    pub fn is_behind(&self) -> bool {
+        self.shared.is_behind.load(Ordering::Acquire)
+    }
+
+    /// A round begins: it answers for all marks so far.
+    pub fn clear_mark(&self) {
+        self.shared.is_behind.swap(false, Ordering::AcqRel);
     }
 
     /// The next batch, if there is one now.
@@ -121,6 +144,22 @@ mod tests {
         assert_eq!(queue.take().unwrap().len(), 600);
         assert_eq!(outbox.offer(&batch(600)), Offer::Queued);
         assert_eq!(outbox.offer(&batch(1)), Offer::Dropped);
+    }
+
+    #[test]
+    fn what_finds_no_room_leaves_a_mark() {
+        let (outbox, queue) = outbox(1000);
+        queue.open();
+        outbox.offer(&batch(1000));
+        assert!(!queue.is_behind());
+        outbox.offer(&batch(1));
+        assert!(queue.is_behind());
+        queue.clear_mark();
+        assert!(!queue.is_behind());
+        queue.take().unwrap();
+        outbox.mark_behind();
+        assert!(queue.is_behind());
+        assert_eq!(queue.take().as_deref(), Ok(&[][..]));
     }
 
     #[test]

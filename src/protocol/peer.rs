@@ -1,7 +1,7 @@
-//! What nodes say to each other: the handshake, flooded locations, and the line of an idle second.
-//! The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
+//! What nodes say to each other: the handshake, locations, and the lines that keep a link. The search for differences is
+//! in `digest`. The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
 
-use super::Fields;
+use super::{Fields, Question, digest::hex};
 use crate::model::{Location, NodeId};
 
 /// The longest line on a peer's connection, its terminator not counted. Twice a client's, so that whatever a client may
@@ -84,12 +84,6 @@ impl<'a> Hello<'a> {
     }
 }
 
-/// Exactly 16 lower-case hexadecimal digits.
-fn hex(field: &[u8]) -> Option<u64> {
-    let is_hex = field.len() == 16 && field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_hex.then(|| u64::from_str_radix(std::str::from_utf8(field).ok()?, 16).ok())?
-}
-
 /// Appends the line that refuses a handshake, with its terminator.
 pub fn write_refusal(why: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(REFUSED);
@@ -102,8 +96,14 @@ pub fn write_refusal(why: &str, out: &mut Vec<u8>) {
 pub enum PeerLine<'a> {
     /// A flooded location.
     At(Location<'a>),
-    /// Nothing happened for a second.
-    Idle,
+    /// A location the receiver was found to lack.
+    Push(Location<'a>),
+    /// A question about what the receiver holds.
+    Ask(Question),
+    /// Answered with [`write_pong`] once all before it is done.
+    Ping(u64),
+    /// The round of that number is over: all that was found missing has been pushed. Answered with its like.
+    Done(u64),
 }
 
 impl<'a> PeerLine<'a> {
@@ -112,16 +112,34 @@ impl<'a> PeerLine<'a> {
         let mut fields = Fields::of(line);
         match fields.next()? {
             b"AT" => {
-                let [server, skew, client, position, timestamp, sender] = fields.exactly()?;
-                let location = Location::of_fields([server, skew, client, position, timestamp])?;
-                // Whoever passes it on appends another name, perhaps a longer one.
-                let fits = location.at_length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX;
-                (fits && NodeId::is_valid(sender)).then_some(Self::At(location))
+                let [location @ .., sender] = fields.exactly::<6>()?;
+                NodeId::is_valid(sender).then(|| location_of(location))?.map(Self::At)
             }
-            b"IDLE" => fields.next().is_none().then_some(Self::Idle),
-            _ => None,
+            b"PUSH" => location_of(fields.exactly::<5>()?).map(Self::Push),
+            b"PING" => number(fields).map(Self::Ping),
+            b"DONE" => number(fields).map(Self::Done),
+            keyword => Question::of_fields(keyword, fields).map(Self::Ask),
         }
     }
+}
+
+fn location_of(fields: [&[u8]; 5]) -> Option<Location<'_>> {
+    let location = Location::of_fields(fields)?;
+    // Whoever passes it on appends a name, perhaps a longer one.
+    let fits = location.at_length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX;
+    fits.then_some(location)
+}
+
+/// The only field left, a whole number.
+pub(super) fn number(fields: Fields<'_>) -> Option<u64> {
+    let [number] = fields.exactly()?;
+    decimal(number)
+}
+
+/// A plain whole number that 64 bits hold.
+pub(super) fn decimal(field: &[u8]) -> Option<u64> {
+    let is_plain = !field.is_empty() && field.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| std::str::from_utf8(field).ok()?.parse().ok())?
 }
 
 /// Appends a location as it is flooded: the AT line with the sender's id appended.
@@ -132,9 +150,32 @@ pub fn write_flooded(location: &Location<'_>, sender: &NodeId, out: &mut Vec<u8>
     out.push(b'\n');
 }
 
-/// Appends the line of an idle second.
-pub fn write_idle(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"IDLE\n");
+/// Appends a location as it is pushed to a neighbour that lacks it.
+pub fn write_push(location: &Location<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"PUSH");
+    let at = out.len();
+    location.write_at(out);
+    out.drain(at..at + "AT".len());
+    out.push(b'\n');
+}
+
+/// Appends a question whose answer says that all before it is done.
+pub fn write_ping(number: u64, out: &mut Vec<u8>) {
+    write_numbered("PING", number, out);
+}
+
+/// Appends the answer to a ping.
+pub fn write_pong(number: u64, out: &mut Vec<u8>) {
+    write_numbered("PONG", number, out);
+}
+
+/// Appends the end of a round, and the answer to it.
+pub fn write_done(number: u64, out: &mut Vec<u8>) {
+    write_numbered("DONE", number, out);
+}
+
+fn write_numbered(keyword: &str, number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{keyword} {number}\n").as_bytes());
 }
 
 #[cfg(test)]
@@ -180,14 +221,41 @@ mod tests {
         let mut out = Vec::new();
         write_flooded(&location, &NodeId::new("Bolden").unwrap(), &mut out);
         assert_eq!(out.strip_suffix(b"\n"), Some(&line[..]));
-        assert_eq!(PeerLine::parse(b"IDLE"), Some(PeerLine::Idle));
+    }
+
+    #[test]
+    fn the_other_lines_come_back_as_they_were_written() {
+        let line = b"PUSH Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450\n";
+        let Some(PeerLine::Push(location)) = PeerLine::parse(line) else { panic!() };
+        let mut out = Vec::new();
+        write_push(&location, &mut out);
+        assert_eq!(out, line);
+        out.clear();
+        write_ping(u64::MAX, &mut out);
+        assert_eq!(PeerLine::parse(&out), Some(PeerLine::Ping(u64::MAX)));
+        out.clear();
+        write_done(0, &mut out);
+        assert_eq!((&out[..], PeerLine::parse(&out)), (&b"DONE 0\n"[..], Some(PeerLine::Done(0))));
     }
 
     #[test]
     fn bad_peer_lines_are_not_understood() {
         for line in [
             "",
-            "IDLE 1",
+            "IDLE",
+            "PING",
+            "PING -1",
+            "PING 1 2",
+            "PING 18446744073709551616",
+            "PONG 1",
+            "DONE x",
+            "PUSH Alford +0.000000001 a +1+1 1 Welsh",
+            "SUM 1",
+            "SHARDS 1",
+            "LEAVES",
+            "LEAVES -1",
+            "LIST 1 2",
+            "LIST 1 2 3",
             "IAMAT a +1+1 1",
             "AT Alford +0.000000001 a +1+1 1",
             "AT Alford +0.000000001 a +1+1 1 Welsh more",

@@ -99,7 +99,7 @@ impl fmt::Display for Invalid {
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
-            Self::NotFromPeer => "a peer sends only AT lines of seven fields, and IDLE",
+            Self::NotFromPeer => "it is no line that PROTOCOL.md lets a neighbour send",
         })
     }
 }

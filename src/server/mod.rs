@@ -26,18 +26,22 @@ use self::{connections::Connections, threads::Threads};
 use crate::{
     clock::{self, Tick},
     config::{self, Address, Limits, PlacesSource},
-    flood::{self, Flooder, Link, LinkTimes, Peers, Queue, Resolve, Wiring},
+    flood::{self, Ends, Flooder, Link, LinkTimes, Peers, Queue, Resolve, Wiring},
     log::{self, Log, LogError, RateLimit},
     model::NodeId,
-    node::{Neighbour, Node},
+    node::{self, Neighbour, Node},
     places, random, socket,
+    store::Placement,
 };
 
 /// A session's stack. Its deepest call is a places lookup; threads are many, and only touched pages count.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// A link with nothing to say says so this often.
-const IDLE_LINE_TIME: Duration = Duration::from_secs(1);
+/// From one ping to the next, unless a neighbour's silence is to be noticed sooner.
+const PING_TIME: Duration = Duration::from_secs(1);
+
+/// Rounds of a link begin at least this far apart, unless they are configured to come sooner.
+const ROUND_GAP: Duration = Duration::from_secs(1);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -195,8 +199,16 @@ impl Server {
             PlacesSource::None => None,
         });
         let Limits { max_clients, max_ahead, .. } = herd.limits;
-        let node =
-            Node::new(&herd.name, id.clone(), random::bits(), max_clients, max_ahead, neighbours, places);
+        let node = Node::new(node::Options {
+            herd: herd.name.clone(),
+            placement: Placement::of_herd(&herd.name),
+            id: id.clone(),
+            incarnation: random::bits(),
+            max_clients,
+            max_ahead,
+            neighbours,
+            places,
+        });
         Ok(Self { node, limits: herd.limits.clone(), addresses, mailboxes, listener, log, surroundings })
     }
 
@@ -242,8 +254,8 @@ impl Server {
                 node.neighbours().iter().zip(&addresses).zip(mailboxes)
             {
                 let wiring = shared.wiring(flooders_stop.clone());
-                let link = Link::new(link_times(&limits));
-                let flooder = Flooder::new(wiring, &neighbour.id, address, link, queue, called);
+                let link = Link::new(ends(&node, &neighbour.id), link_times(&limits), queue);
+                let flooder = Flooder::new(wiring, &neighbour.id, address, link, called);
                 let name = format!("flood-{}", neighbour.id);
                 let alive = shared.threads.enter(&name);
                 let log = &log;
@@ -322,10 +334,7 @@ impl Shared<'_> {
 
     fn wiring(&self, stop: Receiver<()>) -> Wiring<'_> {
         Wiring {
-            herd: &self.node.herd,
-            id: &self.node.id,
-            incarnation: self.node.incarnation,
-            check: self.node.check,
+            store: self.node.store(),
             limits: self.limits,
             log: self.log,
             resolve: self.surroundings.resolve.clone(),
@@ -349,12 +358,26 @@ impl flood::Host for Shared<'_> {
     }
 }
 
+fn ends(node: &Node, peer: &NodeId) -> Ends {
+    Ends {
+        herd: node.herd.clone(),
+        id: node.id.clone(),
+        peer: peer.clone(),
+        incarnation: node.incarnation,
+        check: node.check,
+    }
+}
+
 fn link_times(limits: &Limits) -> LinkTimes {
     LinkTimes {
         backoff_min: limits.backoff_min,
         backoff_max: limits.backoff_max,
         backoff_reset: limits.backoff_reset,
-        idle: IDLE_LINE_TIME.min(limits.liveness_time / 3),
+        greeting: limits.connect_time,
+        ping: PING_TIME.min(limits.liveness_time / 3),
+        liveness: limits.liveness_time,
+        round: limits.round_time,
+        round_gap: ROUND_GAP.min(limits.round_time),
     }
 }
 

@@ -15,10 +15,9 @@ use arrayvec::ArrayVec;
 use super::{Shared, connections::Slot};
 use crate::{
     clock::{self, Now, Tick},
-    flood::Admission,
     log::Traffic,
-    node::{Batch, Origin, Prepared, Said},
-    protocol::{Hello, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
+    node::{Batch, Origin, Prepared, Said, Welcome},
+    protocol::{Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
     socket,
 };
 
@@ -340,67 +339,27 @@ impl<'a> Session<'a> {
 
     /// Admits a neighbour, or refuses with a line that says why and what to do.
     fn shake_hands(&mut self, line: &[u8], now: Now) -> Result<(), Ended> {
-        let answer = Hello::parse(line).and_then(|hello| self.admit(&hello, now));
-        let node = self.shared.node;
-        let link = match answer {
-            Ok(link) => link,
+        let Shared { node, peers, connections, .. } = self.shared;
+        let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
+        let Welcome { link, replaces } = match node.welcome(line, admit, &mut self.batch.replies) {
+            Ok(welcome) => welcome,
             Err(why) => {
                 write_refusal(&why, &mut self.batch.replies);
                 self.finish_batch()?;
                 return Err(Ended::Refused(why));
             }
         };
+        if let Some(connection) = replaces {
+            connections.close(connection);
+        }
         let neighbour = &node.neighbours()[link];
         self.origin = Origin::Peer(link);
         self.slot.become_peer();
         self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
-        Hello::new(&node.herd, &node.id, &neighbour.id, node.incarnation, node.check)
-            .write(&mut self.batch.replies);
         self.finish_batch()?;
         // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
         let _ = neighbour.called.try_send(());
         Ok(())
-    }
-
-    /// The neighbour's position, or why it is not let in.
-    fn admit(&self, hello: &Hello<'_>, now: Now) -> Result<usize, String> {
-        let node = self.shared.node;
-        let from = String::from_utf8_lossy(hello.from);
-        if hello.herd != node.herd.as_bytes() {
-            let theirs = String::from_utf8_lossy(hello.herd);
-            return Err(format!(
-                "this node is of the herd {}, not {theirs}; mend the address or the herd's name",
-                node.herd
-            ));
-        }
-        if hello.incarnation == node.incarnation {
-            return Err(format!("{} has dialled itself; mend the addresses of its links", node.id));
-        }
-        if hello.to != node.id.as_bytes() {
-            let meant = String::from_utf8_lossy(hello.to);
-            return Err(format!("this node is {}, not {meant}; mend the address of {meant}", node.id));
-        }
-        let position = node.neighbours().iter().position(|neighbour| neighbour.id.as_bytes() == hello.from);
-        let Some(link) = position else {
-            return Err(format!("{} has no link to {from}; give both nodes the same configuration", node.id));
-        };
-        if hello.check != node.check {
-            return Err(format!(
-                "{} and {from} place clients differently; give both the same configuration",
-                node.id
-            ));
-        }
-        let admission = self.shared.peers.lock().admit(link, hello.incarnation, self.number, now.tick);
-        match admission {
-            Admission::Admitted => Ok(link),
-            Admission::Replaces(connection) => {
-                self.shared.connections.close(connection);
-                Ok(link)
-            }
-            Admission::Refused(silence) => Err(format!(
-                "another {from} was heard from {silence:?} ago; end one of the two, or wait until it is forgotten"
-            )),
-        }
     }
 
     /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.

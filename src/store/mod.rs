@@ -1,6 +1,7 @@
-//! The map from clients to their last known locations: 256 shards, each under its own lock, and the sums by which two
+//! The map from clients to their last known locations: shards, each under its own lock, and the sums by which two
 //! stores find out where they differ. At most one lock is held at a time, and never across anything but memory.
 
+mod merge;
 mod pages;
 mod placement;
 #[expect(
@@ -12,37 +13,44 @@ mod record;
 mod shard;
 mod slots;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    marker::PhantomData,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use parking_lot::Mutex;
 
 use self::shard::Shard;
 pub use self::{
-    placement::{KeyHash, Placement},
-    shard::{LEAVES, Outcome},
+    merge::{Merge, TotalOrder},
+    placement::{KeyHash, Placement, Shape},
+    shard::{Entry, Outcome},
 };
 use crate::model::{ClientId, Location};
-
-/// The number of shards: one for each value of a key hash's first byte.
-pub const SHARDS: usize = 256;
 
 /// Everyone's last known location.
 ///
 /// Merging is commutative, associative and idempotent, so that stores which have seen the same locations in any order
 /// hold the same bytes and have the same sums.
 #[derive(Debug)]
-pub struct Store {
+pub struct Store<M = TotalOrder> {
     placement: Placement,
     shards: Box<[Mutex<Shard>]>,
     clients: AtomicUsize,
     clients_max: usize,
+    merge: PhantomData<M>,
 }
 
-impl Store {
+impl<M: Merge> Store<M> {
     /// An empty store. `clients_max` bounds what [`Store::report`] takes, not what [`Store::merge`] does.
     pub fn new(placement: Placement, clients_max: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { placement, shards, clients: AtomicUsize::new(0), clients_max }
+        let shards = (0..placement.shape().shards()).map(|_| Mutex::default()).collect();
+        Self { placement, shards, clients: AtomicUsize::new(0), clients_max, merge: PhantomData }
+    }
+
+    /// How it is cut.
+    pub fn shape(&self) -> Shape {
+        self.placement.shape()
     }
 
     /// Where the client belongs: what every other call about it wants to be told.
@@ -53,7 +61,7 @@ impl Store {
     /// Has the processor fetch what the next call about the client will read, and does not wait for it. Asked for several
     /// clients before the first is looked at, it lets their cache misses pass side by side.
     pub fn prefetch(&self, hash: KeyHash) {
-        self.shards[hash.shard()].lock().prefetch(hash);
+        self.shard_of(hash).lock().prefetch(&self.placement, hash);
     }
 
     /// Takes a client's own report: stored if it is strictly newer than what is known, or the first.
@@ -62,12 +70,12 @@ impl Store {
             let one_more = |clients| (clients < self.clients_max).then_some(clients + 1);
             self.clients.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
         };
-        self.shards[hash.shard()].lock().report(&self.placement, hash, location, take_place)
+        self.shard_of(hash).lock().report::<M>(&self.placement, hash, location, take_place)
     }
 
-    /// Takes a location another node holds: stored if it is greater in the total order than what is known, or the first.
+    /// Takes a location another node holds: stored if it replaces what is known, or the first.
     pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self.shards[hash.shard()].lock().merge(&self.placement, hash, location);
+        let outcome = self.shard_of(hash).lock().merge::<M>(&self.placement, hash, location);
         if outcome == Outcome::Added {
             self.clients.fetch_add(1, Ordering::Relaxed);
         }
@@ -81,7 +89,7 @@ impl Store {
         client: ClientId<'_>,
         read: impl FnOnce(&Location<'_>) -> R,
     ) -> Option<R> {
-        let shard = self.shards[hash.shard()].lock();
+        let shard = self.shard_of(hash).lock();
         shard.get(hash, client).map(|location| read(&location))
     }
 
@@ -95,24 +103,49 @@ impl Store {
         self.len() == 0
     }
 
-    /// The sums of a shard's leaves: each the XOR of its entries' hashes, 0 where it is empty.
-    pub fn leaf_sums(&self, shard: usize) -> [u64; LEAVES] {
-        self.shards[shard].lock().leaf_sums()
-    }
-
-    /// The XOR of each shard's leaf sums.
-    pub fn shard_sums(&self) -> [u64; SHARDS] {
-        std::array::from_fn(|shard| xor(&self.leaf_sums(shard)))
-    }
-
-    /// The XOR of all shard sums. Equal for stores of equal contents, and only for those but for a chance of 2⁻⁶⁴.
+    /// The XOR of all entries' hashes. Equal for stores of equal contents, and only for those but for a chance of 2⁻⁶⁴.
     pub fn sum(&self) -> u64 {
-        xor(&self.shard_sums())
+        self.shard_sums().iter().fold(0, |all, sum| all ^ sum)
     }
-}
 
-fn xor(sums: &[u64]) -> u64 {
-    sums.iter().fold(0, |all, sum| all ^ sum)
+    /// The XOR of each shard's entries' hashes; 0 where there are none.
+    pub fn shard_sums(&self) -> Vec<u64> {
+        self.shards.iter().map(|shard| shard.lock().sum()).collect()
+    }
+
+    /// The XOR of the entries' hashes of each of the shard's leaves; 0 where there are none.
+    pub fn leaf_sums(&self, shard: usize) -> Vec<u64> {
+        let mut sums = self.shards[shard].lock().leaf_sums().to_vec();
+        sums.resize(self.shape().leaves(), 0);
+        sums
+    }
+
+    /// A leaf's entries from that key on, in the order of their keys.
+    pub fn entries(&self, shard: usize, leaf: usize, from: KeyHash) -> Vec<Entry> {
+        let entries = self.shards[shard].lock().entries(&self.placement, leaf, from);
+        entries.into_iter().map(|(entry, _)| entry).collect()
+    }
+
+    /// Hands a leaf's locations to `visit`, from that key on and in the order of their keys, until it returns false. Under
+    /// the shard's lock: copy what is needed and return.
+    pub fn locations(
+        &self,
+        shard: usize,
+        leaf: usize,
+        from: KeyHash,
+        mut visit: impl FnMut(Entry, &Location<'_>) -> bool,
+    ) {
+        let shard = self.shards[shard].lock();
+        for (entry, address) in shard.entries(&self.placement, leaf, from) {
+            if shard.location(address).is_some_and(|location| !visit(entry, &location)) {
+                return;
+            }
+        }
+    }
+
+    fn shard_of(&self, hash: KeyHash) -> &Mutex<Shard> {
+        &self.shards[self.placement.shard(hash)]
+    }
 }
 
 #[cfg(test)]

@@ -10,26 +10,55 @@ use siphasher::{
 
 use crate::model::ClientId;
 
-/// The herd's placement key, ready to hash with (SipHash-1-3).
+/// Into how many parts a store is cut, for its locks and for the search for differences.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    shard_bits: u32,
+    leaf_bits: u32,
+}
+
+impl Shape {
+    /// A node's: 256 shards of 256 leaves.
+    pub const NODE: Self = Self { shard_bits: 8, leaf_bits: 8 };
+
+    /// A smaller one, for simulated nodes: 2 to these powers, at most 8 each.
+    pub const fn new(shard_bits: u32, leaf_bits: u32) -> Self {
+        assert!(shard_bits <= 8 && leaf_bits <= 8);
+        Self { shard_bits, leaf_bits }
+    }
+
+    /// How many shards.
+    pub fn shards(self) -> usize {
+        1 << self.shard_bits
+    }
+
+    /// How many leaves a shard has.
+    pub fn leaves(self) -> usize {
+        1 << self.leaf_bits
+    }
+}
+
+/// The herd's placement key, ready to hash with (SipHash-1-3), and the shape its hashes are cut by.
 #[derive(Clone, Copy)]
 pub struct Placement {
     keys: SipHasher13,
     entries: SipHasher13,
+    shape: Shape,
 }
 
-/// A client id's hash: its first byte is the shard, the second the leaf.
+/// A client id's hash: its first byte tells the shard, the second the leaf.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyHash(u64);
 
 impl KeyHash {
-    /// 0 to 255.
-    pub fn shard(self) -> usize {
-        (self.0 >> 56) as usize
+    /// The hash of these bits.
+    pub fn of_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
-    /// 0 to 255.
-    pub fn leaf(self) -> usize {
-        (self.0 >> 48) as usize & 0xff
+    /// All of it.
+    pub fn bits(self) -> u64 {
+        self.0
     }
 
     /// The 32 bits after the shard's byte, the leaf's byte on top: what a shard's table keeps and places by.
@@ -49,7 +78,35 @@ impl Placement {
     }
 
     fn of_key(k0: u64, k1: u64) -> Self {
-        Self { keys: SipHasher13::new_with_keys(k0, k1), entries: SipHasher13::new_with_keys(!k0, k1) }
+        let (keys, entries) = (SipHasher13::new_with_keys(k0, k1), SipHasher13::new_with_keys(!k0, k1));
+        Self { keys, entries, shape: Shape::NODE }
+    }
+
+    /// The same key over a store of another shape.
+    pub fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+
+    /// How the store is cut.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The shard a key belongs to.
+    pub fn shard(&self, hash: KeyHash) -> usize {
+        (hash.0 >> 56) as usize >> (8 - self.shape.shard_bits)
+    }
+
+    /// Its leaf within the shard.
+    pub fn leaf(&self, hash: KeyHash) -> usize {
+        ((hash.0 >> 48) as usize % 256) >> (8 - self.shape.leaf_bits)
+    }
+
+    /// The first and last of the values of [`KeyHash::in_shard`] that a leaf's keys have.
+    pub(super) fn leaf_range(&self, leaf: usize) -> (u32, u32) {
+        let width = 32 - self.shape.leaf_bits;
+        let first = (leaf as u64) << width;
+        (first as u32, (first + (1 << width) - 1) as u32)
     }
 
     /// Equal on nodes that place alike; says nothing else about the key.

@@ -1,9 +1,8 @@
 //! One shard: a table of 8-byte slots that point at records, and the sums of its leaves. Everything here runs under the
 //! shard's lock, so nothing here waits, and no operation takes longer than moving one page's records.
 
-use std::cmp::Ordering;
-
 use super::{
+    merge::Merge,
     pages::{Address, Pages},
     placement::{KeyHash, Placement},
     prefetch::{prefetch, prefetch_record},
@@ -11,9 +10,6 @@ use super::{
     slots::{Slot, Slots},
 };
 use crate::model::{ClientId, Location};
-
-/// The leaves of a shard: one for each value of a key hash's second byte.
-pub const LEAVES: usize = 256;
 
 /// What became of a location.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,22 +37,33 @@ pub(super) struct Shard {
     pages: Pages,
     /// Empty, or one a leaf.
     leaf_sums: Vec<u64>,
+    /// The XOR of the leaves' sums.
+    sum: u64,
+}
+
+/// What two stores compare of a client: who it is, and what is held of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Entry {
+    /// The client's place.
+    pub key: KeyHash,
+    /// The hash of all that is held of it.
+    pub hash: u64,
 }
 
 impl Shard {
     /// Has the client's record and its leaf's sum fetched, if it has them.
-    pub(super) fn prefetch(&self, hash: KeyHash) {
+    pub(super) fn prefetch(&self, placement: &Placement, hash: KeyHash) {
         // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
         if let Some(address) = self.slots.find(hash.in_shard(), |_| true) {
             prefetch_record(self.pages.get(address));
         }
-        if let Some(sum) = self.leaf_sums.get(hash.leaf()) {
+        if let Some(sum) = self.leaf_sums.get(placement.leaf(hash)) {
             prefetch(sum);
         }
     }
 
     /// Stores a client's own report if it is strictly newer than what is there. A new client needs a place.
-    pub(super) fn report(
+    pub(super) fn report<M: Merge>(
         &mut self,
         placement: &Placement,
         hash: KeyHash,
@@ -69,22 +76,27 @@ impl Shard {
             {
                 Outcome::Stale
             }
-            Some(address) => self.replace(placement, hash, location, address),
+            Some(address) => self.replace::<M>(placement, hash, location, address),
             None if take_place() => self.add(placement, hash, location),
             None => Outcome::Full,
         }
     }
 
-    /// Stores a location if it is greater in the total order than what is there.
-    pub(super) fn merge(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
+    /// Stores a location if it replaces what is there.
+    pub(super) fn merge<M: Merge>(
+        &mut self,
+        placement: &Placement,
+        hash: KeyHash,
+        location: &Location<'_>,
+    ) -> Outcome {
         let Some(address) = self.find(hash, location.client) else {
             return self.add(placement, hash, location);
         };
         let stored = record::location(self.pages.get(address));
-        if stored.is_some_and(|stored| location.cmp_age(&stored) != Ordering::Greater) {
+        if stored.is_some_and(|stored| !M::replaces(location, &stored)) {
             return Outcome::Stale;
         }
-        self.replace(placement, hash, location, address)
+        self.replace::<M>(placement, hash, location, address)
     }
 
     /// The client's location.
@@ -92,8 +104,35 @@ impl Shard {
         record::location(self.pages.get(self.find(hash, client)?))
     }
 
-    pub(super) fn leaf_sums(&self) -> [u64; LEAVES] {
-        self.leaf_sums.first_chunk().copied().unwrap_or([0; LEAVES])
+    /// Empty where nothing was ever stored, else one a leaf.
+    pub(super) fn leaf_sums(&self) -> &[u64] {
+        &self.leaf_sums
+    }
+
+    pub(super) fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The leaf's entries whose keys are not below `from`, in the order of their keys.
+    pub(super) fn entries(&self, placement: &Placement, leaf: usize, from: KeyHash) -> Vec<(Entry, Address)> {
+        let mut addresses = Vec::new();
+        self.slots.in_range(placement.leaf_range(leaf), |slot| addresses.push(slot.address));
+        // Their records lie anywhere, so their cache misses had better pass side by side.
+        addresses.iter().for_each(|&address| prefetch_record(self.pages.get(address)));
+        let entry = |address| {
+            let record = self.pages.get(address);
+            let key = placement.key_hash(ClientId::of_field(record::client(record)));
+            (Entry { key, hash: record::hash(record) }, address)
+        };
+        let mut entries: Vec<_> =
+            addresses.into_iter().map(entry).filter(|(entry, _)| entry.key >= from).collect();
+        entries.sort_unstable_by_key(|(entry, _)| *entry);
+        entries
+    }
+
+    /// The location there.
+    pub(super) fn location(&self, address: Address) -> Option<Location<'_>> {
+        record::location(self.pages.get(address))
     }
 
     fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Address> {
@@ -102,12 +141,13 @@ impl Shard {
     }
 
     fn add(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let address = self.write(placement, hash, location);
+        let (address, entry_hash) = self.write(placement, location);
+        self.resum(placement, placement.leaf(hash), |sum| sum ^ entry_hash);
         self.slots.insert(Slot { hash: hash.in_shard(), address });
         Outcome::Added
     }
 
-    fn replace(
+    fn replace<M: Merge>(
         &mut self,
         placement: &Placement,
         hash: KeyHash,
@@ -117,14 +157,15 @@ impl Shard {
         let old = self.pages.get(address);
         let (room, old_hash) = (record::room(old), record::hash(old));
         let needed = record::room_for(location);
-        self.add_to_sum(hash, old_hash);
+        let leaf = placement.leaf(hash);
         // A record much smaller than its room moves too, or one large report would hold its room for ever.
         if needed <= room && room <= needed + 64 {
             let new_hash = record::write(self.pages.get_mut(address, room), location, placement);
-            self.add_to_sum(hash, new_hash);
+            self.resum(placement, leaf, |sum| M::resum(sum, old_hash, new_hash));
             return Outcome::Replaced;
         }
-        let moved = self.write(placement, hash, location);
+        let (moved, new_hash) = self.write(placement, location);
+        self.resum(placement, leaf, |sum| M::resum(sum, old_hash, new_hash));
         self.pages.free(address);
         self.slots.repoint(hash.in_shard(), address, moved);
         if let Some(page) = self.pages.sparsest() {
@@ -133,20 +174,21 @@ impl Shard {
         Outcome::Replaced
     }
 
-    fn write(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Address {
+    fn write(&mut self, placement: &Placement, location: &Location<'_>) -> (Address, u64) {
         let room = record::room_for(location);
         let address = self.pages.allocate(room);
-        let entry_hash = record::write(self.pages.get_mut(address, room), location, placement);
-        self.add_to_sum(hash, entry_hash);
-        address
+        (address, record::write(self.pages.get_mut(address, room), location, placement))
     }
 
-    /// XOR adds an entry's hash to its leaf's sum, and takes it out again.
-    fn add_to_sum(&mut self, hash: KeyHash, entry_hash: u64) {
+    /// Changes a leaf's sum, and the shard's with it.
+    fn resum(&mut self, placement: &Placement, leaf: usize, change: impl FnOnce(u64) -> u64) {
         if self.leaf_sums.is_empty() {
-            self.leaf_sums.resize(LEAVES, 0);
+            self.leaf_sums.resize(placement.shape().leaves(), 0);
         }
-        self.leaf_sums[hash.leaf()] ^= entry_hash;
+        let sum = &mut self.leaf_sums[leaf];
+        let changed = change(*sum);
+        self.sum ^= *sum ^ changed;
+        *sum = changed;
     }
 
     /// Moves the page's live records elsewhere, which frees it.

@@ -1,6 +1,8 @@
 //! A shard's table: 8 bytes a client, in one array. A slot holds enough of the key's hash to be told from its neighbours
 //! and to be moved when the table grows, so that neither touches a record; and nothing is ever taken out, so that plain
 //! linear probing needs no tombstones. A lookup costs one cache miss here and one for the record.
+//!
+//! A slot's place is given by its hash's top bits, so the slots of a leaf lie together, and listing it reads those alone.
 
 use super::pages::Address;
 
@@ -51,7 +53,7 @@ impl Slots {
     /// Where the first slot is, from the hash's own place on, that is vacant or for which `is_it` holds.
     fn probe(&self, hash: u32, mut is_it: impl FnMut(Slot) -> bool) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
-        let mut at = hash as usize & mask;
+        let mut at = self.home(hash);
         loop {
             let slot = self.slots[at];
             if slot.address == Address::NOWHERE || is_it(slot) {
@@ -59,6 +61,31 @@ impl Slots {
             }
             at = (at + 1) & mask;
         }
+    }
+
+    /// Hands over every slot whose hash is in the range, both ends included, in no order.
+    pub(super) fn in_range(&self, (first, last): (u32, u32), mut visit: impl FnMut(Slot)) {
+        let Some(mask) = self.slots.len().checked_sub(1) else { return };
+        let (mut at, end) = (self.home(first), self.home(last));
+        let mut is_beyond = false;
+        // What found its own place taken lies further on, but never behind a vacant one.
+        for _ in 0..self.slots.len() {
+            let slot = self.slots[at];
+            let is_vacant = slot.address == Address::NOWHERE;
+            if !is_vacant && (first..=last).contains(&slot.hash) {
+                visit(slot);
+            }
+            is_beyond |= at == end;
+            if is_vacant && is_beyond {
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Where a slot of that hash would like to be. The table is not empty.
+    fn home(&self, hash: u32) -> usize {
+        ((u64::from(hash) * self.slots.len() as u64) >> 32) as usize
     }
 
     fn place(&mut self, slot: Slot) {

@@ -168,19 +168,19 @@ fn records_that_change_size_leave_no_memory_behind() {
             let entry = Entry::new(&format!("client{client}"), &time.to_string(), &position, "Alford");
             let location = entry.location();
             let hash = placement.key_hash(location.client);
-            assert!(shard.report(&placement, hash, &location, || true).is_news());
+            assert!(shard.report::<TotalOrder>(&placement, hash, &location, || true).is_news());
             assert_eq!(shard.get(hash, location.client), Some(location));
         }
     }
     let live: usize = 300 * 300;
     assert!(shard.allocated() < 3 * live + 2 * 64 * 1024, "{} bytes for about {live}", shard.allocated());
-    let sums = shard.leaf_sums();
+    let sums = shard.leaf_sums().to_vec();
     let mut fresh = Shard::default();
     for client in 0..300 {
         let id = format!("client{client}");
         let id = ClientId::new(id.as_bytes()).unwrap();
         let hash = placement.key_hash(id);
-        fresh.merge(&placement, hash, &shard.get(hash, id).unwrap());
+        fresh.merge::<TotalOrder>(&placement, hash, &shard.get(hash, id).unwrap());
     }
     assert_eq!(fresh.leaf_sums(), sums);
 }
@@ -247,14 +247,47 @@ proptest! {
         let (one, other) = (merged(&entries), merged(entries.iter().chain([&extra])));
         let differ = contents(&one, &entries) != contents(&other, &entries) || one.len() != other.len();
         prop_assert_eq!(one.sum() != other.sum(), differ);
-        let hash = Placement::of_herd("test").key_hash(extra.location().client);
-        for shard in 0..SHARDS {
+        let placement = Placement::of_herd("test");
+        let hash = placement.key_hash(extra.location().client);
+        for shard in 0..one.shape().shards() {
             let (ones, others) = (one.leaf_sums(shard), other.leaf_sums(shard));
-            for leaf in 0..LEAVES {
-                let is_its_leaf = (shard, leaf) == (hash.shard(), hash.leaf());
+            for leaf in 0..one.shape().leaves() {
+                let is_its_leaf = (shard, leaf) == (placement.shard(hash), placement.leaf(hash));
                 prop_assert_eq!(ones[leaf] != others[leaf], differ && is_its_leaf);
             }
         }
+    }
+
+    #[test]
+    fn leaves_list_what_is_stored_in_the_order_of_keys(
+        entries in prop::collection::vec(entry(), 1..80),
+        (shard_bits, leaf_bits) in (0..=8_u32, 0..=8_u32),
+        from in any::<u64>(),
+    ) {
+        let placement = Placement::of_herd("test").shaped(Shape::new(shard_bits, leaf_bits));
+        let store: Store = Store::new(placement, usize::MAX);
+        entries.iter().for_each(|entry| {
+            merge(&store, entry);
+        });
+        let (shards, leaves) = (store.shape().shards(), store.shape().leaves());
+        let mut clients = std::collections::BTreeSet::new();
+        for (shard, leaf) in (0..shards).flat_map(|shard| (0..leaves).map(move |leaf| (shard, leaf))) {
+            let listed = store.entries(shard, leaf, KeyHash::of_bits(0));
+            prop_assert!(listed.is_sorted());
+            prop_assert_eq!(listed.iter().fold(0, |sum, entry| sum ^ entry.hash), store.leaf_sums(shard)[leaf]);
+            let later: Vec<_> = listed.iter().copied().filter(|entry| entry.key.bits() >= from).collect();
+            prop_assert_eq!(store.entries(shard, leaf, KeyHash::of_bits(from)), later);
+            let mut visited = Vec::new();
+            store.locations(shard, leaf, KeyHash::of_bits(0), |entry, location| {
+                assert_eq!((placement.shard(entry.key), placement.leaf(entry.key)), (shard, leaf));
+                assert_eq!(placement.key_hash(location.client), entry.key);
+                clients.insert(location.client.as_bytes().to_vec());
+                visited.push(entry);
+                true
+            });
+            prop_assert_eq!(visited, listed);
+        }
+        prop_assert_eq!(clients, entries.iter().map(|entry| entry.client.clone()).collect());
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn at_line_without_a_handshake_is_invalid_and_a_late_handshake_too() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     let mut client = node.client();
-    for line in [format!("{AT} a +1+1 1"), format!("{AT} a +1+1 1 Welsh"), "IDLE".into()] {
+    for line in [format!("{AT} a +1+1 1"), format!("{AT} a +1+1 1 Welsh"), "PING 1".into()] {
         assert_eq!(client.ask(&line), format!("? {line}"));
     }
     assert_eq!(client.ask("WHATSAT a 1 1"), "? WHATSAT a 1 1");
@@ -104,8 +104,9 @@ fn lines_sent_with_the_handshake_are_taken() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     let mut session = node.client();
-    session.send(format!("{}{AT} a +1+1 1 Welsh\nIDLE\n{AT} b +1+1 1 Welsh\n", welsh.hello()));
+    session.send(format!("{}{AT} a +1+1 1 Welsh\nPING 7\n{AT} b +1+1 1 Welsh\n", welsh.hello()));
     expect_hello(&mut session, "Welsh");
+    session.expect("PONG 7\n", "the ping's answer");
     expect_stored(&node, "b");
     expect_stored(&node, "a");
 }
@@ -120,7 +121,14 @@ fn bad_lines_of_a_neighbour_are_skipped_unanswered_and_the_link_lives() {
         b"hello\n",
         b"IAMAT a +1+1 1\n",
         b"WHATSAT a 1 1\n",
-        b"IDLE now\n",
+        b"PING now\n",
+        b"PING\n",
+        b"SUM 1\n",
+        b"LEAVES 256\n",
+        b"LIST 0 0 0\n",
+        b"PONG 1\n",
+        b"PUSH Welsh +0.000000001 a +1+1 1 Welsh\n",
+        b"PUSH Welsh +0.000000001 a +91+1 1\n",
         b"AT Welsh +0.000000001 a +1+1 1\n",
         b"AT Welsh +0.000000001 a +1+1 1 Welsh more\n",
         b"AT Welsh 0.000000001 a +1+1 1 Welsh\n",

@@ -148,7 +148,9 @@ fn keyword_is_exact_upper_case() {
         "WHATIS a 1 1",
         "AT Alford +0.000000001 a +1+2 3",
         "AT Welsh +0.000000001 a +1+2 3 Welsh",
-        "IDLE",
+        "PING 1",
+        "SUM",
+        "PUSH Welsh +0.000000001 a +1+2 3",
         "HELLO",
         "? hello",
     ] {

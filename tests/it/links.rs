@@ -16,17 +16,18 @@ fn lost_link_is_dialled_again() {
     let node = Setup::new().neighbour(&welsh).start();
     for _ in 0..3 {
         let mut flooder = welsh.link(&node);
-        assert_eq!(flooder.line(), b"IDLE\n");
+        assert_eq!(flooder.line(), b"PING 1\n");
     }
 }
 
 #[test]
-fn idle_link_says_so_each_second() {
+fn link_pings_each_second_once_the_last_ping_is_answered() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     let mut flooder = welsh.link(&node);
-    for _ in 0..3 {
-        flooder.expect("IDLE\n", "an idle second");
+    for number in 1..4 {
+        flooder.expect(format!("PING {number}\n"), "a ping");
+        flooder.send(format!("PONG {number}\n"));
     }
 }
 

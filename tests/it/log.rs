@@ -58,7 +58,7 @@ fn neighbours_bad_line_is_logged() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     welsh.dial(&node).send("AT Welsh nonsense\n");
-    expect_logged(&node, &["WARN", "a peer sends only", "AT Welsh nonsense"]);
+    expect_logged(&node, &["WARN", "no line that PROTOCOL.md lets a neighbour send", "AT Welsh nonsense"]);
 }
 
 #[test]

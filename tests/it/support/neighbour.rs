@@ -79,8 +79,10 @@ impl FakePeer {
     /// Takes the node's flooder in, and waits until the node takes the link for made, so that it floods from now on.
     #[track_caller]
     pub(crate) fn link(&self, node: &TestNode) -> Client {
-        let flooder = self.take_flooder();
+        let mut flooder = self.take_flooder();
         node.expect_linked(self);
+        // Its first round, at a neighbour that has nothing.
+        while !flooder.keep() {}
         flooder
     }
 
@@ -103,16 +105,36 @@ pub(crate) fn expect_hello(session: &mut Client, to: &str) {
 }
 
 impl Client {
-    /// The next line that is flooded, without its terminator; idle lines are passed over.
+    /// The next line that is flooded, without its terminator. Others are answered as a neighbour would that has nothing.
     #[track_caller]
     pub(crate) fn news(&mut self) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let line = String::from_utf8(self.line()).unwrap();
-            if line != "IDLE\n" {
+            if line.starts_with("AT ") {
                 return line.strip_suffix('\n').unwrap().to_owned();
             }
+            self.answer(&line);
             assert!(Instant::now() < deadline, "nothing is flooded");
+        }
+    }
+
+    /// Reads a line that is no news, and answers it; whether it was a round's end.
+    #[track_caller]
+    pub(crate) fn keep(&mut self) -> bool {
+        let line = String::from_utf8(self.line()).unwrap();
+        self.answer(&line);
+        line.starts_with("DONE ")
+    }
+
+    #[track_caller]
+    pub(crate) fn answer(&mut self, line: &str) {
+        match line.split_ascii_whitespace().next() {
+            Some("PING") => self.send(line.replace("PING", "PONG")),
+            Some("SUM") => self.send(format!("SUM {:016x}\n", 0)),
+            Some("DONE") => self.send(line),
+            Some("PUSH") => {}
+            _ => panic!("a neighbour that has nothing is not sent {line}"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The tester as a node's neighbour: it takes the flooder's connection, answers its handshake, and from then on
-//! only reads. The node's digests and pings get no answer, so its repair never adds to what is timed.
+//! The tester as a node's neighbour: it takes the flooder's connection, answers its handshake, and from then on reads.
+//! Pings are answered, and rounds as by one that has nothing.
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Write},
@@ -94,6 +94,13 @@ impl Link {
         loop {
             match self.next_line() {
                 Ok(line) if at_line::timestamp(line) == Some(stamp) => return Ok(()),
+                Ok(line) if !line.starts_with(b"AT ") => {
+                    let answer = answer(line);
+                    self.stream
+                        .get_mut()
+                        .write_all(answer.as_bytes())
+                        .map_err(HopError::socket("cannot answer the node"))?;
+                }
                 // An idle node keeps talking, so the socket's own timeout would never come.
                 Ok(_) if Instant::now() > deadline => return Err(HopError::Lost),
                 Ok(_) => {}
@@ -117,6 +124,17 @@ impl Link {
 
     fn send(&mut self, hello: &Hello) -> io::Result<()> {
         self.stream.get_mut().write_all(format!("{hello}\n").as_bytes())
+    }
+}
+
+/// What a neighbour says that has nothing; nobody waits for what is pushed to it.
+fn answer(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line);
+    match line.split_once(' ').unwrap_or((&line, "")) {
+        ("PING", number) => format!("PONG {number}\n"),
+        ("SUM", _) => format!("SUM {:016x}\n", 0),
+        ("DONE", number) => format!("DONE {number}\n"),
+        _ => String::new(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! A node: the one place where protocol, store, flooding and places meet. No sockets, no threads, no clock; a WHATSAT
 //! blocks its caller while it looks places up, and that plainness is what a thread per connection buys.
 
+mod answer;
+mod welcome;
+
 use std::{sync::Arc, time::Duration};
 
 use crossbeam_channel::Sender;
@@ -11,10 +14,13 @@ use crate::{
     model::{Coordinates, Location, NodeId, Skew},
     places::{self, Query, Source},
     protocol::{
-        Ending, Fields, Invalid, Line, PeerLine, QueryLimits, Report, Request, Whatsat, write_flooded,
+        Ending, Fields, Invalid, Line, PeerLine, QueryLimits, Report, Request, Whatsat, write_done,
+        write_flooded, write_pong,
     },
-    store::{KeyHash, Outcome, Placement, Store},
+    store::{KeyHash, Merge, Outcome, Placement, Store, TotalOrder},
 };
+
+pub use self::welcome::Welcome;
 
 /// How far a WHATSAT may reach: what Google's Nearby Search supports conveniently.
 const QUERY_LIMITS: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
@@ -23,7 +29,7 @@ const QUERY_LIMITS: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20
 const POSITION_FIELD: usize = 4;
 
 /// What a node knows and whom it talks with. Shared by all its threads.
-pub struct Node {
+pub struct Node<M = TotalOrder> {
     /// The name of its herd.
     pub herd: String,
     /// Its own name.
@@ -32,10 +38,30 @@ pub struct Node {
     pub incarnation: u64,
     /// The placement key's check value.
     pub check: u64,
-    store: Store,
+    store: Store<M>,
     neighbours: Vec<Neighbour>,
     places: Option<Box<dyn Source>>,
     max_ahead: Option<Duration>,
+}
+
+/// What a node begins with.
+pub struct Options {
+    /// The name of its herd.
+    pub herd: String,
+    /// Where clients belong, on every node of the herd alike.
+    pub placement: Placement,
+    /// Its own name.
+    pub id: NodeId,
+    /// A random number of this start.
+    pub incarnation: u64,
+    /// Beyond so many, new clients' own reports are refused.
+    pub max_clients: usize,
+    /// How far a report may be ahead of the clock; `None` for no limit.
+    pub max_ahead: Option<Duration>,
+    /// Whom it talks with.
+    pub neighbours: Vec<Neighbour>,
+    /// Where it looks places up; `None` for a herd without a source.
+    pub places: Option<Box<dyn Source>>,
 }
 
 /// A node this one talks with, from the point of view of those who have something for it.
@@ -65,6 +91,8 @@ pub struct Batch {
     pub replies: Vec<u8>,
     /// What the neighbours are to hear, ready to be written.
     news: Vec<u8>,
+    /// Whether a neighbour has pushed what this node lacked.
+    was_repaired: bool,
 }
 
 impl Batch {
@@ -94,7 +122,7 @@ enum Command<'a> {
 /// What became of a line; for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Said {
-    /// A peer's line was taken; nothing is answered.
+    /// A peer's line was taken; what is answered, if anything, is not traffic.
     Nothing,
     /// An AT line was answered.
     At,
@@ -109,21 +137,13 @@ pub enum Said {
     Invalid(Invalid),
 }
 
-impl Node {
-    /// A node that knows nobody yet. `places` is `None` for a herd without a source.
-    pub fn new(
-        herd: &str,
-        id: NodeId,
-        incarnation: u64,
-        max_clients: usize,
-        max_ahead: Option<Duration>,
-        neighbours: Vec<Neighbour>,
-        places: Option<Box<dyn Source>>,
-    ) -> Self {
-        let placement = Placement::of_herd(herd);
+impl<M: Merge> Node<M> {
+    /// A node that knows nobody yet.
+    pub fn new(options: Options) -> Self {
+        let Options { herd, placement, id, incarnation, max_clients, max_ahead, neighbours, places } =
+            options;
         let store = Store::new(placement, max_clients);
-        let check = placement.check();
-        Self { herd: herd.to_owned(), id, incarnation, check, store, neighbours, places, max_ahead }
+        Self { herd, id, incarnation, check: placement.check(), store, neighbours, places, max_ahead }
     }
 
     /// Whom this node talks with, in the order [`Origin::Peer`] counts them.
@@ -132,7 +152,7 @@ impl Node {
     }
 
     /// What it remembers.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store<M> {
         &self.store
     }
 
@@ -150,8 +170,8 @@ impl Node {
         let client = match &command {
             Ok(Command::Request(Request::Iamat(report))) => Some(report.client),
             Ok(Command::Request(Request::Whatsat(query))) => Some(query.client),
-            Ok(Command::Peer(PeerLine::At(location))) => Some(location.client),
-            Ok(Command::Peer(PeerLine::Idle)) | Err(_) => None,
+            Ok(Command::Peer(PeerLine::At(location) | PeerLine::Push(location))) => Some(location.client),
+            Ok(Command::Peer(PeerLine::Ask(_) | PeerLine::Ping(_) | PeerLine::Done(_))) | Err(_) => None,
         };
         Prepared { line, command, origin, place: client.map(|client| self.store.key_hash(client)) }
     }
@@ -179,11 +199,8 @@ impl Node {
             (Ok(Command::Request(Request::Whatsat(query))), Some(place)) => {
                 self.whatsat(query, place, ending, batch)
             }
-            (Ok(Command::Peer(PeerLine::At(location))), Some(place)) => {
-                self.learn(self.store.merge(place, location), location, batch);
-                Ok(Said::Nothing)
-            }
-            (Ok(_), _) => Ok(Said::Nothing),
+            (Ok(Command::Peer(line)), place) => self.peer_line(line, place, batch),
+            (Ok(Command::Request(_)), None) => Ok(Said::Nothing),
             (Err(why), _) => Err(*why),
         };
         done.unwrap_or_else(|why| {
@@ -198,17 +215,44 @@ impl Node {
 
     /// Hands the batch's news to every neighbour but the one it came from, as one shared piece. `full` is told whose
     /// outbox had no room for it.
+    ///
+    /// What was learned by repair is not news: it may be much, and most neighbours have it. Their links are marked, so that
+    /// a round carries it on to those who have not.
     pub fn flood(&self, batch: &mut Batch, origin: Origin, mut full: impl FnMut(&Neighbour)) {
+        let others = || {
+            let neighbours = self.neighbours.iter().enumerate();
+            neighbours.filter(move |&(position, _)| origin != Origin::Peer(position)).map(|(_, other)| other)
+        };
+        if std::mem::take(&mut batch.was_repaired) {
+            others().for_each(|neighbour| neighbour.outbox.mark_behind());
+        }
         if batch.news.is_empty() {
             return;
         }
         let news: Encoded = Arc::from(&batch.news[..]);
         batch.news.clear();
-        for (position, neighbour) in self.neighbours.iter().enumerate() {
-            if origin != Origin::Peer(position) && neighbour.outbox.offer(&news) == Offer::Dropped {
-                full(neighbour);
+        others().filter(|neighbour| neighbour.outbox.offer(&news) == Offer::Dropped).for_each(&mut full);
+    }
+
+    fn peer_line(
+        &self,
+        line: &PeerLine<'_>,
+        place: Option<KeyHash>,
+        batch: &mut Batch,
+    ) -> Result<Said, Invalid> {
+        match (line, place) {
+            (PeerLine::At(location), Some(place)) => {
+                self.learn(self.store.merge(place, location), location, batch);
             }
+            (PeerLine::Push(location), Some(place)) => {
+                batch.was_repaired |= self.store.merge(place, location).is_news();
+            }
+            (PeerLine::At(_) | PeerLine::Push(_), None) => {}
+            (PeerLine::Ask(question), _) => self.answer(question, &mut batch.replies)?,
+            (PeerLine::Ping(number), _) => write_pong(*number, &mut batch.replies),
+            (PeerLine::Done(number), _) => write_done(*number, &mut batch.replies),
         }
+        Ok(Said::Nothing)
     }
 
     fn iamat(

@@ -1,0 +1,235 @@
+//! The link's own rules: when it dials, pings, gives up and starts a round.
+
+use super::*;
+use crate::{
+    flood::{Outbox, outbox},
+    model::NodeId,
+    store::{Placement, TotalOrder},
+};
+
+const TIMES: LinkTimes = LinkTimes {
+    backoff_min: Duration::from_millis(100),
+    backoff_max: Duration::from_secs(5),
+    backoff_reset: Duration::from_secs(10),
+    greeting: Duration::from_secs(2),
+    ping: Duration::from_secs(1),
+    liveness: Duration::from_secs(5),
+    round: Duration::from_secs(30),
+    round_gap: Duration::from_secs(1),
+};
+
+fn ms(ms: u64) -> Tick {
+    Tick::from_millis(ms)
+}
+
+/// Random bits that make a wait just short of its bound.
+const LONGEST: u64 = u64::MAX;
+
+struct Bench {
+    link: Link,
+    outbox: Outbox,
+    store: Store<TotalOrder>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let id = |name| NodeId::new(name).unwrap();
+        let ends = Ends { herd: "test".into(), id: id("A"), peer: id("B"), incarnation: 1, check: 9 };
+        let (outbox, queue) = outbox(1000);
+        let store = Store::new(Placement::of_herd("test"), 10);
+        Self { link: Link::new(ends, TIMES, queue), outbox, store }
+    }
+
+    fn next(&mut self, now: u64) -> (Result<Next, Broken>, String) {
+        let mut out = Vec::new();
+        let next = self.link.next(ms(now), &self.store, &mut out);
+        (next, String::from_utf8(out).unwrap())
+    }
+
+    fn hear(&mut self, now: u64, line: &str) -> Result<Heard, Broken> {
+        self.link.hear(line.as_bytes(), ms(now), || 0, &self.store)
+    }
+
+    fn greet(&mut self, now: u64) {
+        let mut out = Vec::new();
+        self.link.connected(ms(now), &self.store, &mut out);
+        assert_eq!(out, b"HELLO 1 test A B 0000000000000001 0000000000000009\n");
+    }
+
+    #[track_caller]
+    fn link_up(&mut self, now: u64) {
+        self.greet(now);
+        let heard = self.hear(now, "HELLO 1 test B A 0000000000000002 0000000000000009");
+        assert_eq!(heard, Ok(Heard::Linked));
+    }
+
+    /// Goes through a round in which nothing differs.
+    #[track_caller]
+    fn round(&mut self, now: u64, number: u64) {
+        assert_eq!(self.next(now), (Ok(Next::Write { news: 0 }), "SUM\n".into()));
+        assert_eq!(self.hear(now, "SUM 0000000000000000"), Ok(Heard::Nothing));
+        assert_eq!(self.next(now), (Ok(Next::Write { news: 0 }), format!("DONE {number}\n")));
+        let heard = self.hear(now, &format!("DONE {number}"));
+        assert!(
+            matches!(heard, Ok(Heard::Round(over)) if over.number == number && over.differing == 0),
+            "{heard:?}"
+        );
+    }
+
+    #[track_caller]
+    fn expect_rest(&mut self, now: u64, until: u64) {
+        assert_eq!(self.next(now), (Ok(Next::Rest(ms(until))), String::new()));
+    }
+}
+
+fn wait_after_failure(bench: &mut Bench, now: u64) -> u128 {
+    bench.link.lost(ms(now), LONGEST);
+    let (Ok(Next::Rest(until)), _) = bench.next(now) else { panic!() };
+    (until - ms(now)).as_millis() + 1
+}
+
+#[test]
+fn link_dials_at_once_then_with_doubling_waits() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.next(0).0, Ok(Next::Dial));
+    assert_eq!(wait_after_failure(&mut bench, 0), 100);
+    assert_eq!(bench.next(100).0, Ok(Next::Dial));
+    assert_eq!(wait_after_failure(&mut bench, 0), 200);
+}
+
+#[test]
+fn only_a_good_connection_resets_the_wait() {
+    let mut bench = Bench::new();
+    (0..6).for_each(|_| bench.link.lost(ms(0), LONGEST));
+    bench.link_up(0);
+    assert_eq!(wait_after_failure(&mut bench, 9_999), 5000);
+    bench.link_up(20_000);
+    assert_eq!(wait_after_failure(&mut bench, 30_000), 100);
+}
+
+#[test]
+fn a_call_from_the_neighbour_ends_the_wait() {
+    let mut bench = Bench::new();
+    wait_after_failure(&mut bench, 0);
+    bench.link.neighbour_called(ms(10));
+    assert_eq!(bench.next(10).0, Ok(Next::Dial));
+}
+
+#[test]
+fn handshake_that_is_not_answered_in_time_is_given_up() {
+    let mut bench = Bench::new();
+    bench.greet(0);
+    assert_eq!(bench.next(0).0, Ok(Next::Listen(ms(2000))));
+    assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(TIMES.greeting)));
+    assert!(!bench.link.is_up());
+}
+
+#[test]
+fn a_round_follows_the_handshake_and_then_the_timer() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    bench.expect_rest(0, 1000);
+    // Pings go on meanwhile; with the least random bits the timer is at three quarters of its time.
+    for now in (1000..22_500).step_by(1000) {
+        let number = now / 1000;
+        assert_eq!(bench.next(now).1, format!("PING {number}\n"));
+        assert_eq!(bench.hear(now + 3, &format!("PONG {number}")), Ok(Heard::Pong(ms(3))));
+    }
+    bench.expect_rest(22_010, 22_500);
+    bench.round(22_500, 2);
+}
+
+#[test]
+fn a_mark_starts_a_round_but_not_too_soon_after_the_last() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    bench.outbox.mark_behind();
+    bench.expect_rest(10, 1000);
+    assert!(!bench.link.is_quiet());
+    assert_eq!(bench.next(1000).1, "PING 1\nSUM\n");
+    // A mark set during a round starts another.
+    bench.outbox.mark_behind();
+    bench.hear(1001, "PONG 1").unwrap();
+    bench.hear(1400, "SUM 0000000000000000").unwrap();
+    assert_eq!(bench.next(1400).1, "DONE 2\n");
+    let Ok(Heard::Round(over)) = bench.hear(2000, "DONE 2") else { panic!() };
+    assert_eq!((over.took, over.in_step), (ms(1000), false));
+    // The round took a second, so the next is due two after it began.
+    assert_eq!(bench.next(2000).1, "PING 2\n");
+    bench.hear(2001, "PONG 2").unwrap();
+    bench.expect_rest(2999, 3000);
+    assert_eq!(bench.next(3000).1, "PING 3\nSUM\n");
+}
+
+#[test]
+fn news_goes_before_repair_and_in_pieces() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.outbox.offer(&b"AT news\n"[..].into());
+    assert_eq!(bench.next(0), (Ok(Next::Write { news: 8 }), "AT news\nSUM\n".into()));
+    bench.outbox.offer(&b"AT more\n"[..].into());
+    assert_eq!(bench.next(0), (Ok(Next::Write { news: 8 }), "AT more\n".into()));
+    assert_eq!(bench.next(0).0, Ok(Next::Listen(ms(1000))));
+}
+
+#[test]
+fn a_neighbour_that_owes_an_answer_is_gone_after_the_liveness_time() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    assert_eq!(bench.next(1000).1, "PING 1\n");
+    assert_eq!(bench.link.lag(ms(4000)), Some(ms(3000)));
+    assert!(matches!(bench.next(4950).0, Ok(Next::Rest(until)) if until == ms(5000)));
+    assert_eq!(bench.next(5000).0, Err(Broken::Silent(TIMES.liveness)));
+    // One that owes nothing may be silent: this node was away itself.
+    bench.link.lost(ms(5000), 0);
+    bench.link_up(5000);
+    bench.round(5000, 1);
+    assert_eq!(bench.next(60_000).1, "PING 1\nSUM\n");
+    assert_eq!(bench.next(60_000).0, Ok(Next::Listen(ms(64_000))));
+}
+
+#[test]
+fn the_answer_to_a_ping_is_looked_for_ever_less_often() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    assert_eq!(bench.next(1000).1, "PING 1\n");
+    for (now, until) in [(1000, 1001), (1001, 1002), (1002, 1004), (1004, 1008), (1128, 1228), (1228, 1328)] {
+        bench.expect_rest(now, until);
+    }
+}
+
+#[test]
+fn answers_to_nothing_break_the_link() {
+    for line in ["PONG 1", "DONE 1", "? AT", "", "SUM 0", "SHARDS 0000000000000000"] {
+        let mut bench = Bench::new();
+        bench.link_up(0);
+        assert_eq!(bench.next(0).1, "SUM\n");
+        assert_eq!(bench.hear(0, line), Err(Broken::Nonsense), "{line}");
+    }
+}
+
+#[test]
+fn a_stopping_link_writes_what_is_queued_and_begins_nothing() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.outbox.offer(&b"AT news\n"[..].into());
+    bench.link.stop();
+    assert_eq!(bench.next(0), (Ok(Next::Write { news: 8 }), "AT news\n".into()));
+    assert_eq!(bench.next(0), (Ok(Next::Flushed), String::new()));
+}
+
+#[test]
+fn nothing_is_queued_before_the_handshake_or_after_a_loss() {
+    let mut bench = Bench::new();
+    let batch = b"AT news\n"[..].into();
+    bench.greet(0);
+    assert_eq!(bench.outbox.offer(&batch), crate::flood::Offer::Down);
+    bench.link_up(0);
+    assert_eq!(bench.outbox.offer(&batch), crate::flood::Offer::Queued);
+    bench.link.lost(ms(0), 0);
+    assert_eq!(bench.outbox.offer(&batch), crate::flood::Offer::Down);
+}
