@@ -121,6 +121,8 @@ impl Client {
     fn fill(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
         match self.stream.read(&mut bytes) {
+            // A wait with a deadline is not taken up again by the system after a signal.
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Ok(0) => false,
             Ok(count) => {
                 self.unread.extend_from_slice(&bytes[..count]);
