@@ -58,7 +58,7 @@ fn million_clients_take_at_most_140_bytes_each() {
 }
 
 /// A number of `/proc/PID/status`; memory in KiB.
-fn status(pid: Pid, key: &str) -> u64 {
+pub(super) fn status(pid: Pid, key: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()

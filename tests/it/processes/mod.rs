@@ -6,9 +6,13 @@
 mod support;
 
 mod check_config;
+mod cuts;
 mod descriptors;
 mod drain;
 mod editions;
+mod half_open;
+mod halt;
+mod kill;
 mod log_lines;
 mod memory;
 mod outages;

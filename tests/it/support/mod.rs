@@ -1,7 +1,8 @@
 //! What hides the plumbing: a node that runs in this process until its guard is dropped, a client, a neighbour made of
-//! test code, and sources of places. Everything that waits has a deadline, so that what hangs fails.
+//! test code, a forwarder that fails as it is told, and sources of places. Everything that waits has a deadline, so that what hangs fails.
 
 mod client;
+mod forwarder;
 mod neighbour;
 mod node;
 mod places;
@@ -15,6 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use self::{
     client::Client,
+    forwarder::{Fault, Forwarder},
     neighbour::{FakePeer, HERD, check, expect_hello},
     node::{Setup, TestNode},
     places::{BlockedPlaces, FailingPlaces, KnownPlaces, LargePlaces},

@@ -61,6 +61,12 @@ impl Herd {
         self.parsed.nodes.iter().map(|node| node.id.to_string()).collect()
     }
 
+    /// Where it listens.
+    pub(crate) fn listens_at(&self, id: &str) -> String {
+        self.parsed.node(id).unwrap().listen.to_string()
+    }
+
+    /// Where its neighbours dial it.
     pub(crate) fn address(&self, id: &str) -> String {
         self.parsed.node(id).unwrap().address.to_string()
     }
@@ -88,7 +94,7 @@ impl Herd {
         }
         let started = Instant::now();
         let mut process = Process::start(self.command(&["node", id, "--lifeline"]));
-        let listening = format!("listening {}", self.address(id));
+        let listening = format!("listening {}", self.listens_at(id));
         process.hear(&listening, |said| said.contains(&listening));
         self.running.insert(id.to_owned(), process);
         started.elapsed()
@@ -135,7 +141,7 @@ impl Herd {
     }
 
     pub(crate) fn client(&self, id: &str) -> Client {
-        Client::connect(&self.address(id))
+        Client::connect(&self.listens_at(id))
     }
 
     /// Reports a client's location at a node; the AT line it answers.
@@ -176,6 +182,18 @@ impl Herd {
     pub(crate) fn wait_for_log(&self, id: &str, parts: &[&str]) {
         let has_line = || self.log(id).iter().any(|line| parts.iter().all(|part| line.contains(part)));
         eventually(&format!("the log of {id} says {parts:?}"), has_line);
+    }
+
+    /// Waits for the line in a node's log that says that a neighbour has all it has, behind these first lines; the line.
+    #[track_caller]
+    pub(crate) fn wait_for_step(&self, id: &str, peer: &str, lines: usize) -> String {
+        let told = format!("INFO  in step with {peer}: round ");
+        let mut found = None;
+        eventually(&format!("the log of {id} says {told}"), || {
+            found = self.log(id).into_iter().skip(lines).find(|line| line.contains(&told));
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     /// By connection: how often a node has sent or taken an AT line as a peer's, the sender's id behind it.

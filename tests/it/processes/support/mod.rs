@@ -2,7 +2,9 @@
 //! Waiting is for something that can be seen, up to a deadline; nothing here sleeps and hopes.
 
 mod client;
+mod faulty;
 mod herd;
+mod load;
 mod logs;
 mod process;
 
@@ -15,7 +17,9 @@ pub(super) use crate::support::heavy;
 
 pub(super) use self::{
     client::Client,
+    faulty::{FaultyHerd, line_of},
     herd::{Herd, shipped, solo},
+    load::{Floors, Load, wait_until_agreed},
     logs::{is_well_formed, traffic, unescaped},
     process::{Process, Watched, children_of, herd_command},
 };
