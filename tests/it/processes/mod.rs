@@ -15,6 +15,7 @@ mod halt;
 mod kill;
 mod log_lines;
 mod memory;
+mod namespace;
 mod outages;
 mod send;
 mod up;
