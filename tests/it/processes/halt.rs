@@ -53,12 +53,12 @@ fn neighbour_that_stops_reading_costs_its_outbox_and_nothing_more() {
         drop(stop);
         asks.join().unwrap()
     });
-    herd.wait_for_log("A", &["WARN  the outbox of B is full"]);
     // The most it ever was.
     let grown = (status(pid, "VmHWM:") * 1024).saturating_sub(before);
     println!("grown by {} KiB, slowest reply {slowest:?}", grown / 1024);
     assert!(grown <= GROWN_BYTES_MAX, "{grown} bytes");
     assert!(slowest < SLOWEST_REPLY, "{slowest:?}");
+    herd.wait_for_log("A", &["WARN  the outbox of B is full"]);
 
     herd.process("B").signal(Signal::CONT);
     wait_until_agreed(&herd, &["A", "B", "C"], &floors(REPORTS - CLIENTS));
