@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a file a subject. Nodes run in this process on ports the system picks, or, below
 //! `processes`, as the program `herd` itself; what a client or a neighbour would do is done from outside, over sockets.
+//! `simulation` needs none of that.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot do its part has failed")]
 
@@ -19,5 +20,7 @@ mod transcripts;
 mod whatsat;
 
 mod processes;
+
+mod simulation;
 
 mod tidy;

@@ -1,0 +1,317 @@
+//! The simulated herd and its one queue of events: servers, connections between them, cuts, and a clock that jumps from
+//! one event to the next. What servers and connections do at an event is in the files named after it.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::Arc,
+    time::Duration,
+};
+
+use proxyherd::{
+    clock::{Now, Tick},
+    flood::{Ends, Link, Peers, Rules, outbox},
+    model::Timestamp,
+    node::{Batch, Neighbour, Node, Options},
+    store::{Merge, Placement, Store},
+};
+
+use super::{
+    flooder::Flooder,
+    plan::{Plan, Timer},
+    random::Random,
+    session::Connection,
+    watch::{Kind, Violation, Watch},
+};
+
+/// All there is.
+pub(super) struct Simulation<M, R> {
+    pub(super) plan: Plan,
+    pub(super) random: Random,
+    pub(super) now: Duration,
+    events: std::collections::BinaryHeap<Reverse<(Duration, u64)>>,
+    due: BTreeMap<u64, Event>,
+    sequence: u64,
+    pub(super) servers: Vec<Server<M, R>>,
+    pub(super) connections: Vec<Option<Box<Connection>>>,
+    /// Whether nothing gets from the one to the other.
+    cut: Vec<bool>,
+    pub(super) watch: Watch,
+    pub(super) tally: Tally,
+}
+
+/// One node and what its threads and sockets would hold.
+pub(super) struct Server<M, R> {
+    pub(super) node: Arc<Node<M>>,
+    pub(super) peers: Peers,
+    pub(super) flooders: Vec<Flooder<R>>,
+    pub(super) is_alive: bool,
+    /// How often it has started.
+    pub(super) life: u32,
+    /// When it last started.
+    born: Duration,
+}
+
+/// What has happened, to see that it does.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Tally {
+    pub(super) events: usize,
+    pub(super) reports: usize,
+    pub(super) overflows: usize,
+    pub(super) losses: usize,
+    pub(super) cuts: usize,
+    pub(super) crashes: usize,
+    pub(super) forgotten: usize,
+    pub(super) refusals: usize,
+    pub(super) rounds: usize,
+    pub(super) pushed: usize,
+    pub(super) blocked: usize,
+}
+
+impl Tally {
+    /// Adds another seed's.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.reports += other.reports;
+        self.overflows += other.overflows;
+        self.losses += other.losses;
+        self.cuts += other.cuts;
+        self.crashes += other.crashes;
+        self.forgotten += other.forgotten;
+        self.refusals += other.refusals;
+        self.rounds += other.rounds;
+        self.pushed += other.pushed;
+        self.blocked += other.blocked;
+    }
+}
+
+/// What can happen.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A flooder wakes.
+    Flooder { node: usize, life: u32, link: usize, wake: u64 },
+    /// Dialling has come to an end.
+    Dialled { node: usize, life: u32, link: usize, is_open: bool },
+    /// A session wakes.
+    Session { connection: usize, wake: u64 },
+    /// Bytes arrive.
+    Arrive { connection: usize, pipe: usize },
+    /// A client's session has executed its lines, and floods.
+    Flood { node: usize, life: u32, batch: Box<Batch> },
+    /// A client calls.
+    Call,
+    /// Something goes wrong.
+    Fault,
+    /// A cut heals.
+    Uncut { from: usize, to: usize },
+    /// A node starts again.
+    Restart { node: usize },
+    /// All that went wrong is mended, and nothing goes wrong from now on.
+    Heal,
+}
+
+impl<M: Merge, R: Rules> Simulation<M, R> {
+    pub(super) fn new(seed: u64, timer: Timer) -> Self {
+        let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let plan = Plan::of_seed(seed, timer, &mut random);
+        let count = plan.graph.ids.len();
+        let watch = Watch::new(&plan);
+        let mut simulation = Self {
+            plan,
+            random,
+            now: Duration::ZERO,
+            events: Default::default(),
+            due: BTreeMap::new(),
+            sequence: 0,
+            servers: Vec::new(),
+            connections: Vec::new(),
+            cut: vec![false; count * count],
+            watch,
+            tally: Tally::default(),
+        };
+        for node in 0..count {
+            let server = simulation.server(node, 1, None);
+            simulation.servers.push(server);
+            simulation.wake_flooders(node);
+        }
+        simulation.push(simulation.plan.heal_at, Event::Heal);
+        simulation.push(Duration::ZERO, Event::Call);
+        simulation.push(simulation.plan.fault_gap, Event::Fault);
+        simulation
+    }
+
+    /// A node at its start, with what it remembers from before.
+    fn server(&mut self, node: usize, life: u32, remembered: Option<&Store<M>>) -> Server<M, R> {
+        let incarnation = self.random.bits();
+        let Plan { graph, nodes, shape, .. } = &self.plan;
+        let (id, limits) = (&graph.ids[node], &nodes[node]);
+        let placement = Placement::of_herd(&graph.name).shaped(*shape);
+        let (mut neighbours, mut flooders) = (Vec::new(), Vec::new());
+        for &peer in &graph.links[node] {
+            let (outbox, queue) = outbox(limits.outbox_bytes);
+            let (called, calls) = crossbeam_channel::bounded(1);
+            let check = placement.check();
+            let (herd, peer_id) = (graph.name.clone(), graph.ids[peer].clone());
+            let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check };
+            flooders.push(Flooder::new(peer, calls, Link::new(ends, self.plan.times_of(node), queue)));
+            neighbours.push(Neighbour { id: peer_id, outbox, called });
+        }
+        let options = Options {
+            herd: graph.name.clone(),
+            placement,
+            id: id.clone(),
+            incarnation,
+            max_clients: limits.max_clients,
+            max_ahead: limits.max_ahead,
+            neighbours,
+            places: None,
+        };
+        let node = Arc::new(Node::new(options));
+        if let Some(store) = remembered {
+            copy(store, node.store());
+        }
+        let peers = Peers::new(flooders.len(), limits.liveness);
+        Server { node, peers, flooders, is_alive: true, life, born: self.now }
+    }
+
+    /// The node starts again, with or without what it knew.
+    pub(super) fn restart(&mut self, node: usize, remembers: bool) {
+        let before = Arc::clone(&self.servers[node].node);
+        let life = self.servers[node].life + 1;
+        let remembered = remembers.then(|| before.store());
+        self.servers[node] = self.server(node, life, remembered);
+        self.watch.started(node, remembers);
+        self.wake_flooders(node);
+    }
+
+    pub(super) fn push(&mut self, at: Duration, event: Event) {
+        self.sequence += 1;
+        self.due.insert(self.sequence, event);
+        self.events.push(Reverse((at.max(self.now), self.sequence)));
+    }
+
+    /// Lets everything happen until then, or until an invariant breaks.
+    pub(super) fn run_until(&mut self, end: Duration) -> Result<(), Violation> {
+        while let Some(&Reverse((at, sequence))) = self.events.peek()
+            && at <= end
+        {
+            self.events.pop();
+            self.now = at;
+            self.watch.now = at;
+            self.tally.events += 1;
+            if let Some(event) = self.due.remove(&sequence) {
+                self.happen(event);
+            }
+            if let Some(violation) = self.watch.violation.take() {
+                return Err(violation);
+            }
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Flooder { node, life, link, wake } => {
+                let is_current = self.is_living(node, life) && self.servers[node].flooders[link].wake == wake;
+                if is_current {
+                    self.run_flooder(node, link);
+                }
+            }
+            Event::Dialled { node, life, link, is_open } => {
+                if self.is_living(node, life) {
+                    self.dialled(node, link, is_open);
+                }
+            }
+            Event::Session { connection, wake } => self.run_session(connection, wake),
+            Event::Arrive { connection, pipe } => self.arrive(connection, pipe),
+            Event::Flood { node, life, mut batch } => {
+                if self.is_living(node, life) {
+                    self.flood(node, &mut batch, proxyherd::node::Origin::Client);
+                }
+            }
+            Event::Call => self.call(),
+            Event::Fault => self.go_wrong(),
+            Event::Uncut { from, to } => self.uncut(from, to),
+            Event::Restart { node } => self.come_back(node),
+            Event::Heal => self.heal(),
+        }
+    }
+
+    /// Hands over what a batch has to tell, and wakes those who rest.
+    pub(super) fn flood(&mut self, node: usize, batch: &mut Batch, origin: proxyherd::node::Origin) {
+        let mut overflows = 0;
+        self.servers[node].node.flood(batch, origin, |_| overflows += 1);
+        self.tally.overflows += overflows;
+        for link in 0..self.servers[node].flooders.len() {
+            if self.servers[node].flooders[link].is_resting_on_news() {
+                self.wake_flooder(node, link);
+            }
+        }
+    }
+
+    pub(super) fn is_living(&self, node: usize, life: u32) -> bool {
+        self.servers[node].is_alive && self.servers[node].life == life
+    }
+
+    fn wake_flooders(&mut self, node: usize) {
+        for link in 0..self.servers[node].flooders.len() {
+            self.wake_flooder(node, link);
+        }
+    }
+
+    /// How late a thread runs that has been waked: mostly at once, now and then not so soon.
+    pub(super) fn lateness(&mut self) -> Duration {
+        let most = if self.random.one_in(16) { self.plan.lag } else { Duration::from_micros(40) };
+        self.random.time(most)
+    }
+
+    /// When what is sent now arrives.
+    pub(super) fn arrival(&mut self) -> Duration {
+        self.now + self.plan.delay / 2 + self.random.time(self.plan.delay / 2)
+    }
+
+    /// The clocks as the node reads them.
+    pub(super) fn clocks(&self, node: usize) -> Now {
+        let wall = Duration::from_secs(self.plan.nodes[node].wall) + self.now;
+        Now { wall: Timestamp::new(wall.as_secs(), wall.subsec_nanos()), tick: self.tick(node) }
+    }
+
+    pub(super) fn tick(&self, node: usize) -> Tick {
+        self.now - self.servers[node].born + self.plan.nodes[node].tick
+    }
+
+    /// When the node's clock shows that.
+    pub(super) fn when(&self, node: usize, tick: Tick) -> Duration {
+        tick.saturating_sub(self.plan.nodes[node].tick).saturating_add(self.servers[node].born)
+    }
+
+    pub(super) fn is_cut(&self, from: usize, to: usize) -> bool {
+        self.cut[from * self.servers.len() + to]
+    }
+
+    pub(super) fn set_cut(&mut self, from: usize, to: usize, is_cut: bool) {
+        let count = self.servers.len();
+        self.cut[from * count + to] = is_cut;
+    }
+
+    pub(super) fn fail(&mut self, kind: Kind, text: String) {
+        self.watch.fail(kind, text);
+    }
+}
+
+/// What a node that keeps a journal has after a crash.
+fn copy<M: Merge>(from: &Store<M>, to: &Store<M>) {
+    for (shard, leaf) in leaves(from) {
+        from.locations(shard, leaf, proxyherd::store::KeyHash::of_bits(0), |entry, location| {
+            to.merge(entry.key, location);
+            true
+        });
+    }
+}
+
+/// All leaves of a store.
+pub(super) fn leaves<M: Merge>(store: &Store<M>) -> impl Iterator<Item = (usize, usize)> + use<M> {
+    let shape = store.shape();
+    (0..shape.shards()).flat_map(move |shard| (0..shape.leaves()).map(move |leaf| (shard, leaf)))
+}

@@ -1,0 +1,163 @@
+//! What a seed stands for: the graph, each node's limits and clocks, how slow and how small the lines are, who reports how
+//! often, and how much goes wrong.
+
+use std::time::Duration;
+
+use proxyherd::{flood::LinkTimes, store::Shape};
+
+use super::{graph::Graph, random::Random};
+
+/// A simulated herd before anything has happened.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) graph: Graph,
+    pub(super) nodes: Vec<NodePlan>,
+    pub(super) shape: Shape,
+    pub(super) times: LinkTimes,
+    /// For a connection to come about.
+    pub(super) connect: Duration,
+    /// The longest way of a byte.
+    pub(super) delay: Duration,
+    /// How many bytes are under way in one direction of a connection.
+    pub(super) room: usize,
+    /// A thread that is waked runs this late at times.
+    pub(super) lag: Duration,
+    pub(super) clients: Vec<Vec<u8>>,
+    /// The mean time from one client's call to the next, and the most reports it brings.
+    pub(super) report_gap: Duration,
+    pub(super) reports_max: usize,
+    /// The mean time from one fault to the next; how often each kind is drawn.
+    pub(super) fault_gap: Duration,
+    pub(super) losses: usize,
+    pub(super) cuts: usize,
+    pub(super) crashes: usize,
+    pub(super) forgets: bool,
+    /// When the last heal is.
+    pub(super) heal_at: Duration,
+    /// When the last report is; not before the last heal, so that links come up under reports.
+    pub(super) quiet_at: Duration,
+}
+
+/// What differs from node to node.
+#[derive(Clone, Debug)]
+pub(super) struct NodePlan {
+    pub(super) outbox_bytes: usize,
+    pub(super) line_bytes: usize,
+    pub(super) max_clients: usize,
+    pub(super) max_ahead: Option<Duration>,
+    pub(super) liveness: Duration,
+    /// What its wall clock shows when the simulation begins, in seconds since 1970.
+    pub(super) wall: u64,
+    /// What its other clock shows then.
+    pub(super) tick: Duration,
+}
+
+/// How often rounds come of themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Timer {
+    /// As the seed has it: for half of the seeds, never.
+    Drawn,
+    /// Never, so that only what a rule asks for can repair anything.
+    Never,
+}
+
+/// The day the simulated clients live in, in seconds since 1970.
+pub(super) const EPOCH: u64 = 1_400_000_000;
+
+const NEVER: Duration = Duration::from_secs(86_400);
+
+impl Plan {
+    pub(super) fn of_seed(seed: u64, timer: Timer, random: &mut Random) -> Self {
+        let graph = Graph::of_seed(seed, random);
+        // What a node is configured with, and the same at a fifth, which shows as much at a fifth of the price.
+        let scale = if random.one_in(8) { 5 } else { 1 };
+        let liveness = Duration::from_secs(scale);
+        let never = random.one_in(2) || timer == Timer::Never;
+        let times = LinkTimes {
+            backoff_min: liveness / 50,
+            backoff_max: liveness,
+            backoff_reset: liveness * 2,
+            greeting: liveness / 5 * 2,
+            ping: liveness / 5,
+            liveness,
+            round: if never { NEVER } else { liveness * 6 },
+            round_gap: liveness / 5,
+        };
+        let delay = *random.of(&[50, 500, 5_000, 30_000]);
+        let is_crowd = random.one_in(16) && graph.ids.len() <= 6;
+        let clients = if is_crowd { random.between(200, 400) } else { random.between(1, 24) };
+        let mut plan = Self {
+            nodes: graph.ids.iter().map(|_| NodePlan::draw(liveness, is_crowd, random)).collect(),
+            graph,
+            shape: if is_crowd { Shape::new(1, 0) } else { Shape::new(2, 2) },
+            times,
+            connect: liveness / 5 * 2,
+            delay: Duration::from_micros(delay),
+            room: if delay > 1_000 { 32 * 1024 } else { random.between(2, 32) * 1024 },
+            lag: liveness / *random.of(&[20, 200, 2_000]) as u32,
+            clients: (0..clients).map(|number| client_id(number, is_crowd, random)).collect(),
+            report_gap: liveness / *random.of(&[1, 4, 16, 50]) as u32,
+            reports_max: if is_crowd { 60 } else { *random.of(&[1, 3, 12]) },
+            fault_gap: liveness / *random.of(&[1, 3, 10]) as u32,
+            losses: random.below(6),
+            cuts: random.below(4),
+            crashes: random.below(3),
+            forgets: random.one_in(2),
+            heal_at: liveness * 2 + random.time(liveness * 3),
+            quiet_at: Duration::ZERO,
+        };
+        plan.quiet_at = plan.heal_at + random.time(liveness * 2);
+        plan
+    }
+
+    /// The link times of one node, whose limits may be others than its neighbours'.
+    pub(super) fn times_of(&self, node: usize) -> LinkTimes {
+        LinkTimes { liveness: self.nodes[node].liveness, ..self.times }
+    }
+
+    /// When all links must be up again: both ends have seen through a dead connection and have dialled anew, perhaps
+    /// twice, since the first may have been refused in favour of one that was dead.
+    pub(super) fn linked_by(&self) -> Duration {
+        let dial = self.connect + self.times.greeting + self.times.backoff_max + self.lag * 4;
+        self.quiet_at + self.times.liveness * 2 + self.times.ping + dial * 3
+    }
+
+    /// How many rounds a link may need after that: what a node learns during one round waits for the next, at each step of
+    /// the way.
+    pub(super) fn rounds_max(&self) -> usize {
+        2 * self.graph.diameter() + 2
+    }
+
+    /// How long those may take.
+    pub(super) fn rounds_time(&self) -> Duration {
+        let round = self.times.round_gap + (self.delay + self.lag) * 60;
+        round * 2 * self.rounds_max() as u32
+    }
+}
+
+impl NodePlan {
+    fn draw(liveness: Duration, is_crowd: bool, random: &mut Random) -> Self {
+        let hours = |random: &mut Random| random.between(0, 12) as u64 * 3_600;
+        Self {
+            outbox_bytes: *random.of(&[1_024, 2_048, 4_096, 65_536]),
+            line_bytes: *random.of(&[256, 1_024, 16_384]),
+            max_clients: if random.one_in(4) && !is_crowd { random.between(0, 10) } else { 1_000 },
+            max_ahead: random.one_in(4).then(|| Duration::from_secs(3_600)),
+            liveness: liveness + random.time(liveness / 2),
+            wall: EPOCH + hours(random) - hours(random),
+            tick: random.time(Duration::from_secs(1_000)),
+        }
+    }
+}
+
+/// Ids as nobody should choose them, each with its number in it so that no two are the same.
+fn client_id(number: usize, is_crowd: bool, random: &mut Random) -> Vec<u8> {
+    let number = number.to_string().into_bytes();
+    let odd: &[&[u8]] = &[b"c", b"?", b"\xff\xfe\x00", b"AT", b"PING-", b"REFUSED", b"\xc3", b"+1-1", b"kiwi.cs.ucla.edu"];
+    let mut id = random.of(odd).to_vec();
+    if !is_crowd && random.one_in(6) {
+        id.resize(random.between(200, 3_000), *random.of(b"x?\x01\xff"));
+    }
+    id.extend(number);
+    id
+}

@@ -1,0 +1,115 @@
+//! One seed from beginning to end: trouble, the last heal, the last report; then all links are up in time, all stores are
+//! equal within a bounded number of rounds, and nothing more is said than that.
+
+use std::time::Duration;
+
+use proxyherd::{flood::Rules, store::Merge};
+
+use super::{
+    herd::{Simulation, Tally},
+    plan::Timer,
+    watch::{Kind, Violation},
+};
+
+impl<M: Merge, R: Rules> Simulation<M, R> {
+    /// Tells a seed's story.
+    pub(super) fn run(seed: u64, timer: Timer) -> Result<Tally, Violation> {
+        let mut herd = Self::new(seed, timer);
+        herd.run_until(herd.plan.quiet_at + herd.plan.lag)?;
+        let held = herd.watch.held();
+        herd.come_up()?;
+        herd.come_together()?;
+        herd.watch.judge(&held);
+        herd.check_stores();
+        herd.come_to_rest()?;
+        herd.stay_silent()?;
+        Ok(herd.tally)
+    }
+
+    fn come_up(&mut self) -> Result<(), Violation> {
+        let by = self.plan.linked_by();
+        self.go_on_until(by, Kind::Unlinked, Self::is_linked)?;
+        self.watch.is_linked = true;
+        Ok(())
+    }
+
+    fn come_together(&mut self) -> Result<(), Violation> {
+        let flooders = self.servers.iter_mut().flat_map(|server| &mut server.flooders);
+        flooders.for_each(|flooder| flooder.rounds = 0);
+        let begin = self.now;
+        self.go_on_until(begin + self.plan.rounds_time(), Kind::Apart, Self::is_together)?;
+        let flooders = self.servers.iter().flat_map(|server| &server.flooders);
+        let rounds = flooders.map(|flooder| flooder.rounds).max().unwrap_or(0);
+        let of_timer = (self.now - begin).div_duration_f64(self.plan.times.round * 3 / 4) as usize + 1;
+        if rounds > self.plan.rounds_max() + of_timer {
+            self.fail(Kind::Apart, format!("a link took {rounds} rounds"));
+        }
+        Ok(())
+    }
+
+    fn come_to_rest(&mut self) -> Result<(), Violation> {
+        self.go_on_until(self.now + self.plan.rounds_time(), Kind::Noisy, Self::is_quiet)
+    }
+
+    fn stay_silent(&mut self) -> Result<(), Violation> {
+        self.watch.is_silent = true;
+        let several_timers = if self.random.one_in(8) { 14 } else { 2 };
+        self.run_until(self.now + self.plan.times.liveness * several_timers)?;
+        if !self.is_together() {
+            self.fail(Kind::Apart, self.watch.difference());
+        }
+        self.watch.violation.take().map_or(Ok(()), Err)
+    }
+
+    fn check_stores(&mut self) {
+        for node in 0..self.servers.len() {
+            self.watch.check_store(node, self.servers[node].node.store());
+        }
+    }
+
+    /// Lets time pass until it is so, at most until then.
+    fn go_on_until(
+        &mut self,
+        end: Duration,
+        kind: Kind,
+        is_so: impl Fn(&Self) -> bool,
+    ) -> Result<(), Violation> {
+        while !is_so(self) {
+            if self.now >= end {
+                self.fail(kind, format!("{}; {}", self.state(), self.watch.difference()));
+            }
+            self.run_until(self.now + self.plan.times.round_gap / 4)?;
+            if let Some(violation) = self.watch.violation.take() {
+                return Err(violation);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_linked(&self) -> bool {
+        self.servers.iter().flat_map(|server| &server.flooders).all(|flooder| flooder.link.is_up())
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.servers.iter().flat_map(|server| &server.flooders).all(|flooder| flooder.link.is_quiet())
+    }
+
+    fn is_together(&self) -> bool {
+        let sum = |server: &super::herd::Server<M, R>| server.node.store().sum();
+        self.servers.windows(2).all(|pair| sum(&pair[0]) == sum(&pair[1])) && self.watch.is_agreed()
+    }
+
+    /// For a violation's text.
+    fn state(&self) -> String {
+        let mut text = self.plan.graph.name.clone();
+        for (node, server) in self.servers.iter().enumerate() {
+            for (link, flooder) in server.flooders.iter().enumerate() {
+                if !flooder.link.is_up() || !flooder.link.is_quiet() {
+                    let (is_up, peer) = (flooder.link.is_up(), flooder.peer);
+                    text += &format!(", {node}:{link} to {peer} is up: {is_up}, not quiet");
+                }
+            }
+        }
+        text
+    }
+}

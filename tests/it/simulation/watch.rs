@@ -1,0 +1,304 @@
+//! The invariants, checked as the simulation runs, and what is remembered to check them. It knows the total order and the
+//! lines by itself, so that a fault in the program's own order or parser is not shared.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::{DefaultHasher, Hasher},
+    time::Duration,
+};
+
+use proxyherd::{
+    model::{ClientId, Location, NodeId},
+    node::Origin,
+    store::{Merge, Store},
+};
+
+use super::plan::Plan;
+
+/// How an invariant broke.
+#[derive(Debug)]
+pub(super) struct Violation {
+    pub(super) kind: Kind,
+    at: Duration,
+    text: String,
+}
+
+/// Which one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A node replaced a location by an older one.
+    WentBack,
+    /// News went to where it came from, or what is no news went as news.
+    FloodedBack,
+    /// More memory than the bounds allow.
+    Unbounded,
+    /// Something was said that nobody should say.
+    Confused,
+    /// Links do not come up, or not stay up, though nothing is in their way.
+    Unlinked,
+    /// Stores or sums stay different.
+    Apart,
+    /// All agree on something else than the newest.
+    Wrong,
+    /// More is said than needed, though all is settled.
+    Noisy,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} after {:?}: {}", self.kind, self.at, self.text)
+    }
+}
+
+/// One location, ordered as PROTOCOL.md orders them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Version {
+    time: i128,
+    timestamp: Box<[u8]>,
+    position: Box<[u8]>,
+    server: Box<[u8]>,
+    skew: Box<[u8]>,
+}
+
+impl Version {
+    fn of(location: &Location<'_>) -> Self {
+        Self {
+            time: location.time.as_nanoseconds(),
+            timestamp: location.timestamp.into(),
+            position: location.position.into(),
+            server: location.server.into(),
+            skew: location.skew.into(),
+        }
+    }
+
+    fn is_of(&self, location: &Location<'_>) -> bool {
+        *self.timestamp == *location.timestamp
+            && *self.position == *location.position
+            && *self.server == *location.server
+            && *self.skew == *location.skew
+    }
+}
+
+/// How a node came to know a location.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum How {
+    Reported,
+    News(usize),
+    Repair,
+}
+
+/// All that is remembered.
+pub(super) struct Watch {
+    pub(super) now: Duration,
+    pub(super) violation: Option<Violation>,
+    clients: HashMap<Vec<u8>, usize>,
+    /// What each node has of each client.
+    known: Vec<Vec<Option<Version>>>,
+    /// How each node learned what it has, or had, since its start.
+    learned: Vec<HashMap<u64, How>>,
+    /// The greatest any node took from each client itself.
+    greatest: Vec<Option<Version>>,
+    /// All that any node took from a client.
+    reported: HashSet<u64>,
+    /// Whether a node has forgotten what perhaps it alone knew.
+    pub(super) has_forgotten: bool,
+    /// Whether links must stay up.
+    pub(super) is_linked: bool,
+    /// Whether nothing but pings and short rounds may be said.
+    pub(super) is_silent: bool,
+}
+
+impl Watch {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let numbered = plan.clients.iter().enumerate();
+        let (nodes, clients) = (plan.nodes.len(), plan.clients.len());
+        Self {
+            now: Duration::ZERO,
+            violation: None,
+            clients: numbered.map(|(number, id)| (id.clone(), number)).collect(),
+            known: vec![vec![None; clients]; nodes],
+            learned: vec![HashMap::new(); nodes],
+            greatest: vec![None; clients],
+            reported: HashSet::new(),
+            has_forgotten: false,
+            is_linked: false,
+            is_silent: false,
+        }
+    }
+
+    pub(super) fn fail(&mut self, kind: Kind, text: String) {
+        let at = self.now;
+        self.violation.get_or_insert(Violation { kind, at, text });
+    }
+
+    /// A node starts again.
+    pub(super) fn started(&mut self, node: usize, remembers: bool) {
+        self.learned[node].clear();
+        if !remembers {
+            self.known[node].fill(None);
+            self.has_forgotten = true;
+        }
+    }
+
+    /// A node has executed a line.
+    pub(super) fn executed<M: Merge>(&mut self, node: usize, line: &[u8], origin: Origin, store: &Store<M>) {
+        let Some((id, how)) = subject(line, origin) else { return };
+        let Some(&number) = self.clients.get(id) else { return };
+        let Some(client) = ClientId::new(id) else { return };
+        let known = &mut self.known[node][number];
+        let mut learned = None;
+        let found = store.get(store.key_hash(client), client, |location| {
+            if !known.as_ref().is_some_and(|known| known.is_of(location)) {
+                learned = Some((Version::of(location), hash_of(location)));
+            }
+        });
+        let Some((version, hash)) = learned else {
+            if found.is_none() && known.is_some() {
+                self.fail(Kind::WentBack, format!("node {node} has lost client {number}"));
+            }
+            return;
+        };
+        let before = known.replace(version.clone());
+        if how == How::Reported {
+            self.reported.insert(hash);
+            self.greatest[number] = self.greatest[number].take().max(Some(version.clone()));
+        }
+        self.learned[node].insert(hash, how);
+        if before.as_ref() > Some(&version) {
+            self.fail(Kind::WentBack, format!("node {node}, client {number}: {before:?} became {version:?}"));
+        }
+    }
+
+    /// A link is about to write; so many bytes of it are news. `bounds` are those of news and of the rest.
+    pub(super) fn written(
+        &mut self,
+        (node, link): (usize, usize),
+        id: &NodeId,
+        bytes: &[u8],
+        news: usize,
+        bounds: (usize, usize),
+    ) {
+        if news > bounds.0 || bytes.len() - news > bounds.1 {
+            let text = format!("node {node} writes {news} bytes of news, {} in all", bytes.len());
+            self.fail(Kind::Unbounded, text);
+        }
+        if self.is_silent {
+            let may_be_said = |line: &[u8]| [&b"PING "[..], b"SUM", b"DONE "].iter().any(|word| line.starts_with(word));
+            if let Some(line) = lines(bytes).find(|line| !may_be_said(line)) {
+                self.fail(Kind::Noisy, format!("node {node} still says {}", String::from_utf8_lossy(line)));
+            }
+        }
+        for line in lines(&bytes[..news]) {
+            let sender = line.len() - id.as_bytes().len();
+            let how = match line.split_at_checked(sender) {
+                Some((at, sender)) if sender == id.as_bytes() => {
+                    self.learned[node].get(&hash_of_bytes(at.trim_ascii_end())).copied()
+                }
+                _ => None,
+            };
+            match how {
+                Some(How::Reported) => {}
+                Some(How::News(from)) if from != link => {}
+                _ => {
+                    let text = format!("node {node} on link {link}, learned by {how:?}: {}", line.escape_ascii());
+                    self.fail(Kind::FloodedBack, text);
+                }
+            }
+        }
+    }
+
+    /// A link that was up is lost.
+    pub(super) fn link_lost(&mut self, node: usize, link: usize) {
+        if self.is_linked {
+            self.fail(Kind::Unlinked, format!("node {node} has lost its link {link} for no reason"));
+        }
+    }
+
+    /// The greatest that any node holds, for each client.
+    pub(super) fn held(&self) -> Vec<Option<Version>> {
+        let greatest = |client: usize| self.known.iter().filter_map(|known| known[client].clone()).max();
+        (0..self.greatest.len()).map(greatest).collect()
+    }
+
+    /// Whether all nodes know the same.
+    pub(super) fn is_agreed(&self) -> bool {
+        self.known.windows(2).all(|pair| pair[0] == pair[1])
+    }
+
+    /// What the first two nodes that know different things differ in.
+    pub(super) fn difference(&self) -> String {
+        for (node, pair) in self.known.windows(2).enumerate() {
+            if let Some(client) = (0..pair[0].len()).find(|&client| pair[0][client] != pair[1][client]) {
+                let (one, other) = (&pair[0][client], &pair[1][client]);
+                return format!("of client {client}, node {node} has {one:?}, the next {other:?}");
+            }
+        }
+        "only sums differ".into()
+    }
+
+    /// All agree; is it on what they should? `held` is what they held when the last report was in.
+    pub(super) fn judge(&mut self, held: &[Option<Version>]) {
+        for client in 0..held.len() {
+            let (agreed, greatest) = (&self.known[0][client], &self.greatest[client]);
+            let is_right = if self.has_forgotten { *agreed >= held[client] } else { agreed == greatest };
+            if !is_right || agreed > greatest {
+                let text = format!("client {client}: {agreed:?}, though there was {greatest:?}");
+                return self.fail(Kind::Wrong, text);
+            }
+        }
+    }
+
+    /// A store holds just what the watch believes, and each of it was reported.
+    pub(super) fn check_store<M: Merge>(&mut self, node: usize, store: &Store<M>) {
+        let mut count = 0;
+        let mut wrong = None;
+        for (shard, leaf) in super::herd::leaves(store) {
+            store.locations(shard, leaf, proxyherd::store::KeyHash::of_bits(0), |_, location| {
+                count += 1;
+                let number = self.clients.get(location.client.as_bytes());
+                let known = number.and_then(|&number| self.known[node][number].as_ref());
+                let is_known = known.is_some_and(|known| known.is_of(location));
+                if !is_known || !self.reported.contains(&hash_of(location)) {
+                    wrong = Some(format!("node {node} holds {location:?}, the watch {known:?}"));
+                }
+                true
+            });
+        }
+        let known = self.known[node].iter().flatten().count();
+        if count != known || count != store.len() {
+            wrong = Some(format!("node {node} holds {count} locations, counts {}, learned {known}", store.len()));
+        }
+        if let Some(text) = wrong {
+            self.fail(Kind::Wrong, text);
+        }
+    }
+}
+
+/// Whom a line is about, and how its receiver learns what it says.
+fn subject(line: &[u8], origin: Origin) -> Option<(&[u8], How)> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let keyword = fields.next()?;
+    match (keyword, origin) {
+        (b"IAMAT", Origin::Client) => Some((fields.next()?, How::Reported)),
+        (b"AT", Origin::Peer(link)) => Some((fields.nth(2)?, How::News(link))),
+        (b"PUSH", Origin::Peer(_)) => Some((fields.nth(2)?, How::Repair)),
+        _ => None,
+    }
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+}
+
+fn hash_of(location: &Location<'_>) -> u64 {
+    let mut at = Vec::with_capacity(256);
+    location.write_at(&mut at);
+    hash_of_bytes(&at)
+}
+
+fn hash_of_bytes(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
