@@ -43,13 +43,21 @@ enum Doing {
     Down,
     Dialling,
     /// Waits for room until then.
-    Writing { until: Duration },
+    Writing {
+        until: Duration,
+    },
     Listening,
     Resting,
 }
 
-/// A connection is of no use any more.
-struct Lost;
+/// Why a connection is of no use any more.
+struct Lost(String);
+
+impl Lost {
+    fn because(why: impl ToString) -> Self {
+        Self(why.to_string())
+    }
+}
 
 impl<R: Rules> Flooder<R> {
     pub(super) fn new(peer: usize, calls: Receiver<()>, link: Link<R>) -> Self {
@@ -114,9 +122,9 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         let Some(mut connection) = self.connections[at].take() else { return };
         let kept = self.keep(node, link, at, &mut connection);
         self.connections[at] = Some(connection);
-        if kept.is_err() {
+        if let Err(Lost(why)) = kept {
             self.hang_up(at);
-            self.lost(node, link);
+            self.lost(node, link, &why);
         }
     }
 
@@ -148,7 +156,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     pub(super) fn dialled(&mut self, node: usize, link: usize, is_open: bool) {
         let peer = self.servers[node].flooders[link].peer;
         if !is_open || !self.servers[peer].is_alive {
-            return self.lost(node, link);
+            return self.lost(node, link, "nobody answers");
         }
         let at = self.connections.len();
         let connection = Connection::new((node, link), peer, &self.plan, self.now);
@@ -173,11 +181,11 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     /// The connection is gone, or has not come about.
-    fn lost(&mut self, node: usize, link: usize) {
+    fn lost(&mut self, node: usize, link: usize, why: &str) {
         let (tick, random) = (self.tick(node), self.random.bits());
         let flooder = &mut self.servers[node].flooders[link];
         if flooder.link.is_up() {
-            self.watch.link_lost(node, link);
+            self.watch.link_lost(node, link, why);
         }
         flooder.link.lost(tick, random);
         flooder.connection = None;
@@ -192,7 +200,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
                 if !self.write(node, link, at, connection)? {
                     self.tally.blocked += 1;
                     if self.now >= until {
-                        return Err(Lost);
+                        return Err(Lost::because("it takes nothing"));
                     }
                     self.flooder_sleeps(node, link, until);
                     return Ok(());
@@ -203,7 +211,8 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             let server = &mut self.servers[node];
             let flooder = &mut server.flooders[link];
             flooder.out.clear();
-            let next = flooder.link.next(tick, server.node.store(), &mut flooder.out).map_err(|_broken| Lost)?;
+            let next =
+                flooder.link.next(tick, server.node.store(), &mut flooder.out).map_err(Lost::because)?;
             match next {
                 Next::Write { news } => {
                     self.watch_written(node, link, news);
@@ -227,7 +236,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
                 }
                 Next::Flushed | Next::Dial => {
                     self.fail(Kind::Confused, format!("a link that is up says {next:?}"));
-                    return Err(Lost);
+                    return Err(Lost::because("confused"));
                 }
             }
         }
@@ -242,7 +251,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         connection: &mut Connection,
     ) -> Result<bool, Lost> {
         if connection.pipes[ANSWERS].is_ended() {
-            return Err(Lost);
+            return Err(Lost::because("it has closed the connection"));
         }
         let arrives = self.arrival();
         let flooder = &mut self.servers[node].flooders[link];
@@ -261,13 +270,13 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         let pipe = &mut connection.pipes[ANSWERS];
         let count = pipe.read(flooder.answers.space(), &mut self.random);
         if count == 0 {
-            return if pipe.is_at_end() { Err(Lost) } else { Ok(()) };
+            return if pipe.is_at_end() { Err(Lost::because("it closed the connection")) } else { Ok(()) };
         }
         flooder.answers.filled(count);
         for line in flooder.answers.take_lines() {
             let Line::Whole(line, _) = line else {
                 self.watch.fail(Kind::Unbounded, "an answer is too long".into());
-                return Err(Lost);
+                return Err(Lost::because("confused"));
             };
             match flooder.link.hear(line, tick, || self.random.bits(), server.node.store()) {
                 Ok(Heard::Round(over)) => {
@@ -276,15 +285,15 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
                     self.tally.pushed += over.pushed;
                 }
                 Ok(_) => {}
-                Err(proxyherd::flood::Broken::Refused(_)) => return Err(Lost),
+                Err(proxyherd::flood::Broken::Refused(why)) => return Err(Lost(why)),
                 Err(broken) => {
                     let text = format!("{broken}: {}", String::from_utf8_lossy(line));
                     self.watch.fail(Kind::Confused, text);
-                    return Err(Lost);
+                    return Err(Lost::because(broken));
                 }
             }
         }
-        self.wake_writer_of_answers(connection);
+        self.answers_read(connection);
         Ok(())
     }
 

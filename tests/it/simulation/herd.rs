@@ -1,12 +1,7 @@
 //! The simulated herd and its one queue of events: servers, connections between them, cuts, and a clock that jumps from
 //! one event to the next. What servers and connections do at an event is in the files named after it.
 
-use std::{
-    cmp::Reverse,
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 
 use proxyherd::{
     clock::{Now, Tick},

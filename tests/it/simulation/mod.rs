@@ -93,7 +93,8 @@ fn every_seed_ends_well() {
     let tally = tell_all(number("PROXYHERD_SEEDS").unwrap_or(SEEDS));
     println!("{tally:?}");
     // A simulation in which nothing happens shows nothing.
-    let happened = [tally.overflows, tally.losses, tally.cuts, tally.crashes, tally.forgotten, tally.refusals];
+    let happened =
+        [tally.overflows, tally.losses, tally.cuts, tally.crashes, tally.forgotten, tally.refusals];
     assert!(happened.iter().all(|&count| count > 0), "{tally:?}");
     assert!(tally.pushed > 0 && tally.blocked > 0, "{tally:?}");
 }

@@ -115,11 +115,16 @@ impl Plan {
         LinkTimes { liveness: self.nodes[node].liveness, ..self.times }
     }
 
-    /// When all links must be up again: both ends have seen through a dead connection and have dialled anew, perhaps
-    /// twice, since the first may have been refused in favour of one that was dead.
+    /// When every end of a connection that is dead must have found out.
+    pub(super) fn found_out_by(&self) -> Duration {
+        self.heal_at + self.times.liveness * 3 / 2 + self.times.ping + self.lag * 4 + self.delay * 4
+    }
+
+    /// When all links must be up again: each has dialled anew, and perhaps once more, since it may first have been refused
+    /// in favour of a connection that was dead.
     pub(super) fn linked_by(&self) -> Duration {
         let dial = self.connect + self.times.greeting + self.times.backoff_max + self.lag * 4;
-        self.quiet_at + self.times.liveness * 2 + self.times.ping + dial * 3
+        self.found_out_by().max(self.quiet_at) + dial * 2
     }
 
     /// How many rounds a link may need after that: what a node learns during one round waits for the next, at each step of
@@ -153,7 +158,8 @@ impl NodePlan {
 /// Ids as nobody should choose them, each with its number in it so that no two are the same.
 fn client_id(number: usize, is_crowd: bool, random: &mut Random) -> Vec<u8> {
     let number = number.to_string().into_bytes();
-    let odd: &[&[u8]] = &[b"c", b"?", b"\xff\xfe\x00", b"AT", b"PING-", b"REFUSED", b"\xc3", b"+1-1", b"kiwi.cs.ucla.edu"];
+    let odd: &[&[u8]] =
+        &[b"c", b"?", b"\xff\xfe\x00", b"AT", b"PING-", b"REFUSED", b"\xc3", b"+1-1", b"kiwi.cs.ucla.edu"];
     let mut id = random.of(odd).to_vec();
     if !is_crowd && random.one_in(6) {
         id.resize(random.between(200, 3_000), *random.of(b"x?\x01\xff"));

@@ -54,7 +54,9 @@ enum Doing {
     /// Its lines are executed, and not yet flooded.
     Thinking,
     /// Waits for room until then.
-    Replying { until: Duration },
+    Replying {
+        until: Duration,
+    },
 }
 
 /// The connection ends.
@@ -137,9 +139,9 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         }
     }
 
-    /// Answers have been read, so there is room for more.
-    pub(super) fn wake_writer_of_answers(&mut self, connection: &mut Connection) {
-        if let Doing::Replying { .. } = connection.doing {
+    /// Answers have been read. Nobody may have waited to write more of them.
+    pub(super) fn answers_read(&mut self, connection: &Connection) {
+        if connection.is_open[1] && matches!(connection.doing, Doing::Replying { .. }) {
             self.fail(Kind::Unbounded, "a session waited to answer".into());
         }
     }

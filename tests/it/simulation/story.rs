@@ -27,6 +27,8 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     fn come_up(&mut self) -> Result<(), Violation> {
+        // Before that, one that seems to be up may be dead.
+        self.run_until(self.plan.found_out_by().max(self.now))?;
         let by = self.plan.linked_by();
         self.go_on_until(by, Kind::Unlinked, Self::is_linked)?;
         self.watch.is_linked = true;

@@ -184,7 +184,8 @@ impl Watch {
             self.fail(Kind::Unbounded, text);
         }
         if self.is_silent {
-            let may_be_said = |line: &[u8]| [&b"PING "[..], b"SUM", b"DONE "].iter().any(|word| line.starts_with(word));
+            let may_be_said =
+                |line: &[u8]| [&b"PING "[..], b"SUM", b"DONE "].iter().any(|word| line.starts_with(word));
             if let Some(line) = lines(bytes).find(|line| !may_be_said(line)) {
                 self.fail(Kind::Noisy, format!("node {node} still says {}", String::from_utf8_lossy(line)));
             }
@@ -201,7 +202,8 @@ impl Watch {
                 Some(How::Reported) => {}
                 Some(How::News(from)) if from != link => {}
                 _ => {
-                    let text = format!("node {node} on link {link}, learned by {how:?}: {}", line.escape_ascii());
+                    let text =
+                        format!("node {node} on link {link}, learned by {how:?}: {}", line.escape_ascii());
                     self.fail(Kind::FloodedBack, text);
                 }
             }
@@ -209,9 +211,9 @@ impl Watch {
     }
 
     /// A link that was up is lost.
-    pub(super) fn link_lost(&mut self, node: usize, link: usize) {
+    pub(super) fn link_lost(&mut self, node: usize, link: usize, why: &str) {
         if self.is_linked {
-            self.fail(Kind::Unlinked, format!("node {node} has lost its link {link} for no reason"));
+            self.fail(Kind::Unlinked, format!("node {node} has lost its link {link}: {why}"));
         }
     }
 
@@ -267,7 +269,8 @@ impl Watch {
         }
         let known = self.known[node].iter().flatten().count();
         if count != known || count != store.len() {
-            wrong = Some(format!("node {node} holds {count} locations, counts {}, learned {known}", store.len()));
+            wrong =
+                Some(format!("node {node} holds {count} locations, counts {}, learned {known}", store.len()));
         }
         if let Some(text) = wrong {
             self.fail(Kind::Wrong, text);

@@ -45,18 +45,13 @@ impl Pipe {
         self.is_dead = true;
     }
 
-    /// What is under way is lost from some byte on.
+    /// What is under way is lost from some byte on. Let it end or fall silent then: nothing comes after a gap.
     pub(super) fn lose(&mut self, random: &mut Random) {
-        let lost = random.between(0, self.bytes.len() - self.readable);
-        self.bytes.truncate(self.bytes.len() - lost);
-        let arrives = self.coming.back().map(|&(at, _)| at);
+        let under_way: usize = self.coming.iter().filter_map(|&(_, count)| count).sum();
+        let left = random.between(0, under_way);
+        let last = self.coming.back().map(|&(at, _)| at);
         self.coming.clear();
-        let left = self.bytes.len() - self.readable;
-        if let Some(at) = arrives
-            && left > 0
-        {
-            self.coming.push_back((at, Some(left)));
-        }
+        self.coming.extend(last.filter(|_| left > 0).map(|at| (at, Some(left))));
     }
 
     /// What is sent from now on arrives nowhere, and nobody says so.

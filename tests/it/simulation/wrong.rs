@@ -59,7 +59,8 @@ impl Rules for SumsBeforeQueueing {
 /// Tries so many seeds until stores stay apart, then the same seeds with the right policies.
 #[track_caller]
 fn expect_caught<M: Merge, R: Rules>(seeds: u64) {
-    let is_apart = |seed| matches!(tell::<M, R>(seed, Timer::Never), Err(violation) if violation.kind == Kind::Apart);
+    let is_apart =
+        |seed| matches!(tell::<M, R>(seed, Timer::Never), Err(violation) if violation.kind == Kind::Apart);
     let Some(caught) = (0..seeds).find(|&seed| is_apart(seed)) else {
         panic!("not caught within {seeds} seeds");
     };
