@@ -1,7 +1,7 @@
 //! What clients say: reports that are late, equal in time but not in text, told to several nodes, of ids nobody should
 //! choose, too long for one node and not for another; and now and then a line that is none of theirs.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use proxyherd::{
     flood::Rules,
@@ -95,7 +95,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
                 }
             }
         }
-        let late = if self.random.one_in(4) { self.lateness() } else { std::time::Duration::ZERO };
+        let late = if self.random.one_in(4) { self.lateness() } else { Duration::ZERO };
         let life = self.servers[node].life;
         self.push(self.now + late, Event::Flood { node, life, batch: Box::new(batch) });
     }

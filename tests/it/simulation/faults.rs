@@ -1,11 +1,13 @@
 //! What goes wrong: connections are lost with what is under way, cuts stop one direction or both, nodes crash and come
 //! back with or without what they knew; and the moment from which on nothing does.
 
+use std::time::Duration;
+
 use proxyherd::{flood::Rules, store::Merge};
 
 use super::{
     herd::{Event, Simulation},
-    session::{ANSWERS, QUESTIONS},
+    session::{ANSWERS, Connection, QUESTIONS},
 };
 
 impl<M: Merge, R: Rules> Simulation<M, R> {
@@ -72,7 +74,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         }
     }
 
-    fn cut(&mut self, from: usize, to: usize, heals: std::time::Duration) {
+    fn cut(&mut self, from: usize, to: usize, heals: Duration) {
         self.set_cut(from, to, true);
         self.push(heals, Event::Uncut { from, to });
     }
@@ -82,7 +84,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         self.set_cut(from, to, false);
         for at in 0..self.connections.len() {
             for pipe in [QUESTIONS, ANSWERS] {
-                let is_way = |connection: &_| ways(connection, pipe) == (from, to);
+                let is_way = |connection: &Connection| connection.ways(pipe) == (from, to);
                 if self.connections[at].as_deref().is_some_and(is_way) {
                     let arrives = self.arrival();
                     self.push(arrives, Event::Arrive { connection: at, pipe });
@@ -156,8 +158,4 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             self.come_back(from);
         }
     }
-}
-
-fn ways(connection: &super::session::Connection, pipe: usize) -> (usize, usize) {
-    connection.ways(pipe)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use proxyherd::{
-    flood::{Heard, Link, Next, Rules},
+    flood::{Broken, Heard, Link, Next, Rules},
     protocol::{ANSWER_BYTES_MAX, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
     store::Merge,
 };
@@ -54,7 +54,11 @@ enum Doing {
 struct Lost(String);
 
 impl Lost {
-    fn because(why: impl ToString) -> Self {
+    fn because(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+
+    fn broken(why: &Broken) -> Self {
         Self(why.to_string())
     }
 }
@@ -196,23 +200,25 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     /// Does what the link says until it has to wait.
     fn keep(&mut self, node: usize, link: usize, at: usize, connection: &mut Connection) -> Result<(), Lost> {
         loop {
-            if let Doing::Writing { until } = self.servers[node].flooders[link].doing {
-                if !self.write(node, link, at, connection)? {
-                    self.tally.blocked += 1;
-                    if self.now >= until {
-                        return Err(Lost::because("it takes nothing"));
-                    }
-                    self.flooder_sleeps(node, link, until);
-                    return Ok(());
+            if let Doing::Writing { until } = self.servers[node].flooders[link].doing
+                && !self.write(node, link, at, connection)?
+            {
+                self.tally.blocked += 1;
+                if self.now >= until {
+                    return Err(Lost::because("it takes nothing"));
                 }
+                self.flooder_sleeps(node, link, until);
+                return Ok(());
             }
             self.listen(node, link, connection)?;
             let tick = self.tick(node);
             let server = &mut self.servers[node];
             let flooder = &mut server.flooders[link];
             flooder.out.clear();
-            let next =
-                flooder.link.next(tick, server.node.store(), &mut flooder.out).map_err(Lost::because)?;
+            let next = flooder
+                .link
+                .next(tick, server.node.store(), &mut flooder.out)
+                .map_err(|broken| Lost::broken(&broken))?;
             match next {
                 Next::Write { news } => {
                     self.watch_written(node, link, news);
@@ -285,11 +291,11 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
                     self.tally.pushed += over.pushed;
                 }
                 Ok(_) => {}
-                Err(proxyherd::flood::Broken::Refused(why)) => return Err(Lost(why)),
+                Err(Broken::Refused(why)) => return Err(Lost(why)),
                 Err(broken) => {
                     let text = format!("{broken}: {}", String::from_utf8_lossy(line));
                     self.watch.fail(Kind::Confused, text);
-                    return Err(Lost::because(broken));
+                    return Err(Lost::broken(&broken));
                 }
             }
         }

@@ -1,14 +1,19 @@
 //! The simulated herd and its one queue of events: servers, connections between them, cuts, and a clock that jumps from
 //! one event to the next. What servers and connections do at an event is in the files named after it.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+    time::Duration,
+};
 
 use proxyherd::{
     clock::{Now, Tick},
     flood::{Ends, Link, Peers, Rules, outbox},
     model::Timestamp,
-    node::{Batch, Neighbour, Node, Options},
-    store::{Merge, Placement, Store},
+    node::{Batch, Neighbour, Node, Options, Origin},
+    store::{KeyHash, Merge, Placement, Store},
 };
 
 use super::{
@@ -24,7 +29,8 @@ pub(super) struct Simulation<M, R> {
     pub(super) plan: Plan,
     pub(super) random: Random,
     pub(super) now: Duration,
-    events: std::collections::BinaryHeap<Reverse<(Duration, u64)>>,
+    /// When the events are due, and in which order those of one moment come.
+    events: BinaryHeap<Reverse<(Duration, u64)>>,
     due: BTreeMap<u64, Event>,
     sequence: u64,
     pub(super) servers: Vec<Server<M, R>>,
@@ -115,7 +121,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             plan,
             random,
             now: Duration::ZERO,
-            events: Default::default(),
+            events: BinaryHeap::new(),
             due: BTreeMap::new(),
             sequence: 0,
             servers: Vec::new(),
@@ -222,7 +228,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             Event::Arrive { connection, pipe } => self.arrive(connection, pipe),
             Event::Flood { node, life, mut batch } => {
                 if self.is_living(node, life) {
-                    self.flood(node, &mut batch, proxyherd::node::Origin::Client);
+                    self.flood(node, &mut batch, Origin::Client);
                 }
             }
             Event::Call => self.call(),
@@ -234,7 +240,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     /// Hands over what a batch has to tell, and wakes those who rest.
-    pub(super) fn flood(&mut self, node: usize, batch: &mut Batch, origin: proxyherd::node::Origin) {
+    pub(super) fn flood(&mut self, node: usize, batch: &mut Batch, origin: Origin) {
         let mut overflows = 0;
         self.servers[node].node.flood(batch, origin, |_| overflows += 1);
         self.tally.overflows += overflows;
@@ -298,7 +304,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
 /// What a node that keeps a journal has after a crash.
 fn copy<M: Merge>(from: &Store<M>, to: &Store<M>) {
     for (shard, leaf) in leaves(from) {
-        from.locations(shard, leaf, proxyherd::store::KeyHash::of_bits(0), |entry, location| {
+        from.locations(shard, leaf, KeyHash::of_bits(0), |entry, location| {
             to.merge(entry.key, location);
             true
         });

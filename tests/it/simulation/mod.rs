@@ -4,6 +4,8 @@
 //! `PROXYHERD_SEEDS=100000 cargo test --test it simulation` tries more seeds than the usual 2,000;
 //! `PROXYHERD_SEED=123 cargo test --test it simulation` replays one.
 
+#![allow(clippy::print_stdout, reason = "a test's output is shown where it failed, or was asked for")]
+
 mod clients;
 mod faults;
 mod flooder;

@@ -93,7 +93,7 @@ impl Plan {
             times,
             connect: liveness / 5 * 2,
             delay: Duration::from_micros(delay),
-            room: if delay > 1_000 { 32 * 1024 } else { random.between(2, 32) * 1024 },
+            room: room(delay, random),
             lag: liveness / *random.of(&[20, 200, 2_000]) as u32,
             clients: (0..clients).map(|number| client_id(number, is_crowd, random)).collect(),
             report_gap: liveness / *random.of(&[1, 4, 16, 50]) as u32,
@@ -153,6 +153,16 @@ impl NodePlan {
             tick: random.time(Duration::from_secs(1_000)),
         }
     }
+}
+
+/// Little room makes writers wait; but not so little that a healthy line is taken for a dead one.
+fn room(delay_micros: u64, random: &mut Random) -> usize {
+    let kib = match delay_micros {
+        0..1_000 => *random.of(&[1, 2, 8, 32]),
+        1_000..10_000 => *random.of(&[4, 8, 32]),
+        _ => 32,
+    };
+    kib * 1024
 }
 
 /// Ids as nobody should choose them, each with its number in it so that no two are the same.

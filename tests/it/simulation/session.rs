@@ -1,11 +1,11 @@
 //! A neighbour's session as src/server/session.rs runs it, cut at each place where its thread would wait, and also
 //! between storing and flooding, where other threads may run. With it the connection it serves.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proxyherd::{
     flood::Rules,
-    node::{Batch, Origin, Welcome},
+    node::{Batch, Origin, Said, Welcome},
     protocol::{Line, LineBuffer, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
     store::Merge,
 };
@@ -124,7 +124,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             if is_open && is_reading {
                 self.wake_session(at);
             }
-        } else if connection_is_of(&self.servers[node].flooders[link].connection, at) {
+        } else if self.servers[node].flooders[link].connection == Some(at) {
             let flooder = &self.servers[node].flooders[link];
             if flooder.is_listening() || is_end && flooder.is_writing() {
                 self.wake_flooder(node, link);
@@ -220,7 +220,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         if let Origin::Peer(link) = *origin {
             self.servers[server].peers.heard(link, at as u64, now.tick);
         }
-        let node = std::sync::Arc::clone(&self.servers[server].node);
+        let node = Arc::clone(&self.servers[server].node);
         let mut lines = buffer.take_lines();
         if *is_first_line && let Some(line) = lines.next() {
             *is_first_line = false;
@@ -234,7 +234,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         }
         for line in lines {
             let said = node.execute(&node.prepare(line, *origin), now, batch);
-            if let proxyherd::node::Said::Invalid(why) = said {
+            if let Said::Invalid(why) = said {
                 self.fail(Kind::Confused, format!("a neighbour said what is invalid: {why}, {line:?}"));
             }
             if let Line::Whole(text, _) = line {
@@ -249,7 +249,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     /// Which link it is, if it is one.
     fn shake_hands(&mut self, at: usize, server: usize, line: Line<'_>, batch: &mut Batch) -> Option<usize> {
         let tick = self.tick(server);
-        let node = std::sync::Arc::clone(&self.servers[server].node);
+        let node = Arc::clone(&self.servers[server].node);
         let peers = &mut self.servers[server].peers;
         let admit = |link, incarnation| peers.admit(link, incarnation, at as u64, tick);
         let hello = match line {
@@ -320,9 +320,4 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             self.push(arrives, Event::Arrive { connection: at, pipe: end });
         }
     }
-}
-
-/// Whether this is the link's connection now.
-fn connection_is_of(connection: &Option<usize>, at: usize) -> bool {
-    *connection == Some(at)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxyherd::{flood::Rules, store::Merge};
 
 use super::{
-    herd::{Simulation, Tally},
+    herd::{Server, Simulation, Tally},
     plan::Timer,
     watch::{Kind, Violation},
 };
@@ -97,7 +97,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     fn is_together(&self) -> bool {
-        let sum = |server: &super::herd::Server<M, R>| server.node.store().sum();
+        let sum = |server: &Server<M, R>| server.node.store().sum();
         self.servers.windows(2).all(|pair| sum(&pair[0]) == sum(&pair[1])) && self.watch.is_agreed()
     }
 

@@ -11,10 +11,10 @@ use std::{
 use proxyherd::{
     model::{ClientId, Location, NodeId},
     node::Origin,
-    store::{Merge, Store},
+    store::{KeyHash, Merge, Store},
 };
 
-use super::plan::Plan;
+use super::{herd::leaves, plan::Plan};
 
 /// How an invariant broke.
 #[derive(Debug)]
@@ -241,9 +241,9 @@ impl Watch {
 
     /// All agree; is it on what they should? `held` is what they held when the last report was in.
     pub(super) fn judge(&mut self, held: &[Option<Version>]) {
-        for client in 0..held.len() {
+        for (client, held) in held.iter().enumerate() {
             let (agreed, greatest) = (&self.known[0][client], &self.greatest[client]);
-            let is_right = if self.has_forgotten { *agreed >= held[client] } else { agreed == greatest };
+            let is_right = if self.has_forgotten { agreed >= held } else { agreed == greatest };
             if !is_right || agreed > greatest {
                 let text = format!("client {client}: {agreed:?}, though there was {greatest:?}");
                 return self.fail(Kind::Wrong, text);
@@ -255,8 +255,8 @@ impl Watch {
     pub(super) fn check_store<M: Merge>(&mut self, node: usize, store: &Store<M>) {
         let mut count = 0;
         let mut wrong = None;
-        for (shard, leaf) in super::herd::leaves(store) {
-            store.locations(shard, leaf, proxyherd::store::KeyHash::of_bits(0), |_, location| {
+        for (shard, leaf) in leaves(store) {
+            store.locations(shard, leaf, KeyHash::of_bits(0), |_, location| {
                 count += 1;
                 let number = self.clients.get(location.client.as_bytes());
                 let known = number.and_then(|&number| self.known[node][number].as_ref());
