@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use proxyherd::{flood::LinkTimes, store::Shape};
+use proxyherd::{flood::LinkTimes, protocol::READ_BYTES_MAX, store::Shape};
 
 use super::{graph::Graph, random::Random};
 
@@ -83,7 +83,8 @@ impl Plan {
             round: if never { NEVER } else { liveness * 6 },
             round_gap: liveness / 5,
         };
-        let delay = *random.of(&[50, 500, 5_000, 30_000]);
+        let delay = Duration::from_micros(*random.of(&[50, 500, 5_000, 30_000]));
+        let lag = liveness / *random.of(&[20, 200, 2_000]);
         let is_crowd = random.one_in(16) && graph.ids.len() <= 6;
         let clients = if is_crowd { random.between(200, 400) } else { random.between(1, 24) };
         let mut plan = Self {
@@ -92,9 +93,9 @@ impl Plan {
             shape: if is_crowd { Shape::new(1, 0) } else { Shape::new(2, 2) },
             times,
             connect: liveness / 5 * 2,
-            delay: Duration::from_micros(delay),
-            room: room(delay, random),
-            lag: liveness / *random.of(&[20, 200, 2_000]) as u32,
+            delay,
+            room: room(delay, lag, liveness, random),
+            lag,
             clients: (0..clients).map(|number| client_id(number, is_crowd, random)).collect(),
             report_gap: liveness / *random.of(&[1, 4, 16, 50]) as u32,
             reports_max: if is_crowd { 60 } else { *random.of(&[1, 3, 12]) },
@@ -115,9 +116,10 @@ impl Plan {
         LinkTimes { liveness: self.nodes[node].liveness, ..self.times }
     }
 
-    /// When every end of a connection that is dead must have found out.
+    /// When every end of a connection that is dead must have found out: a ping is due, is not answered for as long as a
+    /// neighbour may be silent, and just before that is over a write begins that is given as long again.
     pub(super) fn found_out_by(&self) -> Duration {
-        self.heal_at + self.times.liveness * 3 / 2 + self.times.ping + self.lag * 4 + self.delay * 4
+        self.heal_at + self.times.ping + self.times.liveness * 3 + self.lag * 4 + self.delay * 4
     }
 
     /// When all links must be up again: each has dialled anew, and perhaps once more, since it may first have been refused
@@ -155,14 +157,13 @@ impl NodePlan {
     }
 }
 
-/// Little room makes writers wait; but not so little that a healthy line is taken for a dead one.
-fn room(delay_micros: u64, random: &mut Random) -> usize {
-    let kib = match delay_micros {
-        0..1_000 => *random.of(&[1, 2, 8, 32]),
-        1_000..10_000 => *random.of(&[4, 8, 32]),
-        _ => 32,
-    };
-    kib * 1024
+/// Little room makes writers wait; but not so little that the most a link writes at once takes a good part of the time
+/// after which a neighbour is given up.
+fn room(delay: Duration, lag: Duration, liveness: Duration, random: &mut Random) -> usize {
+    let turn = delay + lag / 16 + Duration::from_micros(40);
+    let is_enough = |room: &usize| turn * (2 * READ_BYTES_MAX / room) as u32 <= liveness / 8;
+    let rooms: Vec<usize> = [1_024, 2_048, 4_096, 8_192].into_iter().filter(is_enough).collect();
+    if rooms.is_empty() { 32 * 1024 } else { *random.of(&rooms) }
 }
 
 /// Ids as nobody should choose them, each with its number in it so that no two are the same.
