@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use herd_load::{drive::Length, hop::HopPlan};
+use herd_load::{drive::Length, hop::HopPlan, repair::Part};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Compare(Compare),
     /// One node by itself: its start, its lookups, its memory a client, to a run folder
     Figures(Figures),
+    /// What repair costs and how soon it is done, between nodes that lost or missed something
+    Repair(Repair),
 }
 
 #[derive(Debug, Args)]
@@ -212,6 +214,46 @@ pub(crate) struct Figures {
     /// Where the run folder goes
     #[arg(long, default_value = "bench/runs")]
     pub(crate) runs: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// The `herd` program to measure
+    #[arg(value_name = "HERD")]
+    pub(crate) herd: PathBuf,
+    /// A `herd` built with bench/load/without-sums.patch, for `sums`
+    #[arg(long, value_name = "HERD")]
+    pub(crate) without_sums: Option<PathBuf>,
+    /// What is measured, in a word or two: the end of the run folder's name
+    #[arg(long, default_value = "repair")]
+    pub(crate) what: String,
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
+    pub(crate) runs: PathBuf,
+    /// Only these parts; all of them otherwise
+    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
+    pub(crate) only: Vec<Part>,
+    /// Rounds; each measures everything once
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: u32,
+    /// Clients that the nodes hold
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) clients: u32,
+    /// Updates over one link, each client's first among them
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    pub(crate) updates: u32,
+    /// Connections of clients at once
+    #[arg(short, long, default_value_t = 50)]
+    pub(crate) connections: u32,
+    /// Seconds each rate is measured, and each latency before a stop
+    #[arg(long, value_parser = seconds, default_value = "5")]
+    pub(crate) seconds: Duration,
+    /// Seconds a neighbour is stopped
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    pub(crate) stopped: Duration,
+    /// Reports through the chain, and bare round trips, each following the one before at once
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    pub(crate) hops: u32,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

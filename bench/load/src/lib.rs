@@ -21,3 +21,4 @@ pub mod skeleton;
 
 pub mod compare;
 pub mod figures;
+pub mod repair;

@@ -13,6 +13,7 @@ use herd_load::{
     figures::{self, Figures},
     hop::{self, HopOutcome, HopPlan, Neighbour},
     listener,
+    repair::{self, Repair},
     server::Server,
     skeleton::{self, Ends},
 };
@@ -45,6 +46,7 @@ fn run(command: Command) -> Done {
         Command::Skeleton(args) => skeleton(args),
         Command::Compare(args) => compare(args),
         Command::Figures(args) => figures(args),
+        Command::Repair(args) => repair(args),
     }
 }
 
@@ -141,6 +143,28 @@ fn figures(args: cli::Figures) -> Done {
     println!("{summary}");
     println!("written to {}", folder.display());
     Ok(ExitCode::SUCCESS)
+}
+
+fn repair(args: cli::Repair) -> Done {
+    let plan = Repair {
+        tester: std::env::current_exe()?,
+        herd: args.herd,
+        without_sums: args.without_sums,
+        what: args.what,
+        runs: args.runs,
+        only: args.only,
+        rounds: args.rounds,
+        clients: args.clients,
+        updates: args.updates,
+        connections: args.connections,
+        seconds: args.seconds,
+        stopped: args.stopped,
+        hops: args.hops,
+    };
+    let finished = repair::run(&plan, |sample| eprintln!("{sample}"))?;
+    println!("{}", finished.summary);
+    println!("written to {}", finished.folder.display());
+    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {

@@ -92,6 +92,22 @@ impl Server {
         kib.map(|kib: u64| kib * 1024).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
+    /// Halts it, as a machine that is suspended does.
+    pub fn pause(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Only this server's own process, which is not waited for before it is dropped, so the id is still its own.
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+        Ok(kill_process(pid, signal)?)
+    }
+
     /// Asks it to drain and waits for its end.
     pub fn stop(mut self) -> Result<ExitStatus, ServerError> {
         self.end()?.ok_or_else(|| ServerError::Undying { program: self.program.clone() })
@@ -104,6 +120,8 @@ impl Server {
             && let Some(pid) = Pid::from_raw(self.child.id().cast_signed())
         {
             kill_process(pid, Signal::TERM)?;
+            // One that was paused hears the first signal only after this one.
+            kill_process(pid, Signal::CONT)?;
         }
         let deadline = Instant::now() + DRAIN;
         while Instant::now() < deadline {

@@ -7,8 +7,9 @@ pub(crate) mod folder;
 mod sample;
 pub(crate) mod statistics;
 mod summary;
-mod traffic_log;
+pub(crate) mod traffic_log;
 
+pub(crate) use sample::Target;
 pub use sample::{Measured, Sample, Subject, Trial};
 
 use std::{io, iter, path::PathBuf, time::Duration};
@@ -99,6 +100,17 @@ pub enum CompareError {
     /// The node's reply to a single report was not one.
     #[error("the node answered {0:?} to a report")]
     Wrong(String),
+    /// The node's answer to its neighbour was not the one.
+    #[error("the node answered {0:?} to its neighbour")]
+    WrongToNeighbour(String),
+    /// Something did not come about.
+    #[error("{what} did not come within {} s; the nodes' logs should say why", .within.as_secs())]
+    Late {
+        /// What was awaited.
+        what: String,
+        /// For how long.
+        within: Duration,
+    },
 }
 
 impl CompareError {

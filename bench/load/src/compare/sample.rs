@@ -53,7 +53,7 @@ pub enum Trial {
 
 /// What the ratio to the trial's base should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// This or more.
     AtLeast(f64),
     /// This or less.
@@ -61,7 +61,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) fn is_met_by(self, ratio: f64) -> bool {
+    pub(crate) fn is_met_by(self, ratio: f64) -> bool {
         match self {
             Self::AtLeast(bound) => ratio >= bound,
             Self::AtMost(bound) => ratio <= bound,

@@ -17,7 +17,7 @@ const FILES_KEPT: usize = 4;
 
 /// What was found in the log.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     files: usize,
     reports: u64,
     dropped: bool,
@@ -25,7 +25,7 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Reads every file in the log's directory.
-    pub(super) fn read(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
         let mut findings = Self::default();
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
@@ -53,7 +53,7 @@ impl Findings {
 
     /// Why a run of `sent` reports does not count, if it does not. Where old files were rotated away, what is
     /// left cannot show that all was there, and then only the node's own word counts.
-    pub(super) fn objection(&self, sent: u64) -> Option<String> {
+    pub(crate) fn objection(&self, sent: u64) -> Option<String> {
         if self.dropped {
             return Some("the node's log dropped traffic lines".to_owned());
         }

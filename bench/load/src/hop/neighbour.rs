@@ -46,6 +46,7 @@ impl Neighbour {
             self.listener.accept().map_err(HopError::socket("cannot accept the node's link"))?;
         stream.set_nodelay(true).map_err(HopError::socket("cannot set up the link's socket"))?;
         let mut link = Link {
+            check: 0,
             stream: BufReader::with_capacity(READ_BYTES, stream),
             line: Vec::new(),
             patience: HANDSHAKE,
@@ -53,6 +54,7 @@ impl Neighbour {
         link.set_patience(HANDSHAKE)?;
         let read = link.next_line().map_err(HopError::socket("no handshake from the node"))?;
         let called: Hello = String::from_utf8_lossy(read).parse()?;
+        link.check = called.check;
         // Any number will do: no node with this id ran before under another.
         let incarnation = Clock::start().posix_ns(0);
         let answer = called.answer(&self.herd, &self.id, incarnation)?;
@@ -74,6 +76,7 @@ impl Neighbour {
 /// The node's link to us.
 #[derive(Debug)]
 pub struct Link {
+    check: u64,
     stream: BufReader<TcpStream>,
     /// Kept between reads, since a timeout may cut a line in two.
     line: Vec<u8>,
@@ -81,6 +84,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// The node's check value, which whoever calls it must know.
+    pub fn check(&self) -> u64 {
+        self.check
+    }
+
     /// How long a report may take.
     pub fn set_patience(&mut self, patience: Duration) -> Result<(), HopError> {
         self.patience = patience;

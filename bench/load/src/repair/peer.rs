@@ -1,0 +1,64 @@
+//! The tester as a neighbour that dials: it shakes hands, tells the node what it likes, and reads the answers.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use super::bed::{HERD, TESTER, failed};
+use crate::{clock::Clock, compare::CompareError, hop::Hello, listener::READ_BYTES};
+
+/// How long an answer may take, with all that was written before it still to be done.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection to a node, past the handshake.
+#[derive(Debug)]
+pub(super) struct Peer {
+    stream: BufReader<TcpStream>,
+}
+
+impl Peer {
+    pub(super) fn dial(node: SocketAddr, id: &str, check: u64) -> Result<Self, CompareError> {
+        let stream = TcpStream::connect(node).map_err(failed("cannot connect to the node"))?;
+        stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
+            .map_err(failed("cannot set up the link's socket"))?;
+        let mut peer = Self { stream: BufReader::new(stream) };
+        let hello = Hello {
+            herd: HERD.to_owned(),
+            from: TESTER.to_owned(),
+            to: id.to_owned(),
+            incarnation: Clock::start().posix_ns(0),
+            check,
+        };
+        let answer = peer.ask(&hello.to_string())?;
+        let _theirs: Hello = answer.parse().map_err(|_| CompareError::WrongToNeighbour(answer))?;
+        Ok(peer)
+    }
+
+    /// Writes a line and reads the answer to it.
+    pub(super) fn ask(&mut self, question: &str) -> Result<String, CompareError> {
+        self.write(format!("{question}\n").as_bytes())?;
+        let mut answer = String::new();
+        self.stream.read_line(&mut answer).map_err(failed("no answer from the node"))?;
+        answer.truncate(answer.trim_end().len());
+        Ok(answer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CompareError> {
+        self.stream.get_mut().write_all(bytes).map_err(failed("cannot write to the node"))
+    }
+
+    /// Writes whole lines, in writes as a flooder's; how long until the node has done all they say.
+    pub(super) fn tell(&mut self, lines: &[u8]) -> Result<Duration, CompareError> {
+        let began = Instant::now();
+        for piece in lines.chunks(READ_BYTES) {
+            self.write(piece)?;
+        }
+        let answer = self.ask("PING 1")?;
+        let took = began.elapsed();
+        if answer == "PONG 1" { Ok(took) } else { Err(CompareError::WrongToNeighbour(answer)) }
+    }
+}
