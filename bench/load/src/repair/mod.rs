@@ -2,6 +2,9 @@
 //! nodes in processes of their own and plays whoever else it needs; all of it goes to one run folder.
 
 mod bed;
+mod differ;
+mod forwarder;
+mod join;
 mod link;
 mod log;
 mod peer;
@@ -84,6 +87,8 @@ pub fn run(repair: &Repair, tell: impl Fn(&Sample)) -> Result<Finished, CompareE
 fn measure(part: Part, bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
     match part {
         Part::Link => link::measure(bed, repair),
+        Part::Join => join::measure(bed, repair),
+        Part::Differ => differ::measure(bed, repair),
     }
 }
 

@@ -14,11 +14,15 @@ use crate::compare::Target;
 pub enum Part {
     /// What one link carries.
     Link,
+    /// A node that starts with nothing.
+    Join,
+    /// Nodes that differ in few clients or in none.
+    Differ,
 }
 
 impl Part {
     /// All, in the order they are measured in.
-    pub const ALL: [Self; 1] = [Self::Link];
+    pub const ALL: [Self; 3] = [Self::Link, Self::Join, Self::Differ];
 
     /// The promise that is judged.
     pub(super) fn promise(self) -> &'static str {
@@ -26,6 +30,16 @@ impl Part {
             Self::Link => {
                 "One link carries 1.2 M updates/s from memory to the neighbour's store. The tester is the neighbour \
                  and writes lines that were made before; the time ends when a ping behind them is answered."
+            }
+            Self::Join => {
+                "An empty node joins a herd that holds all clients and is in step within 4 s of its start, while its \
+                 neighbour still answers clients at half its usual rate or better. In step is when the neighbour's log \
+                 says so; once nobody reports any more, both nodes' sums are compared."
+            }
+            Self::Differ => {
+                "Two nodes that hold all clients: 10 differ: at most 60 kB a direction and 100 ms until in step; none \
+                 differ: at most 200 bytes a round and direction. A forwarder between the nodes counts what passes, \
+                 pings left out. The time is from the first `linked` to the last `in step` of both logs."
             }
         }
     }

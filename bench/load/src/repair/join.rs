@@ -1,0 +1,103 @@
+//! A node that starts with nothing, beside one that knows many clients and has others to answer meanwhile.
+
+use std::{thread, time::Duration};
+
+use serde_json::json;
+
+use super::{
+    Repair,
+    bed::{Bed, Plan, Running, seconds_between},
+    log::Micros,
+    sample::Figure,
+};
+use crate::{
+    compare::CompareError,
+    drive::{Drive, Length, Load, drive},
+    outcome::Outcome,
+};
+
+/// Reports in flight on each connection, each a measurement of its own.
+const WINDOWS: [u32; 2] = [1, 64];
+/// The load is let loose so long at a time, also while the usual rate is measured.
+const SLICE: Duration = Duration::from_millis(100);
+/// How long a node may take to be in step.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long both may take to hold the same once nobody reports any more.
+const CALM: Duration = Duration::from_secs(10);
+
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+    let figures = WINDOWS.map(|window| beside(bed, repair, window));
+    Ok(figures.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn beside(bed: &Bed<'_>, repair: &Repair, window: u32) -> Result<Vec<Figure>, CompareError> {
+    let (old, new) = (("Old", bed.address(0)), ("New", bed.address(1)));
+    let node = bed.start(&Plan::new(old.0, old.1, &[new, bed.tester()]))?;
+    let load = load(repair, &node, window);
+    let filled = drive(&load.prefill())?;
+    let usual = turns(load, repair.seconds)?;
+    let plan = Plan::new(new.0, new.1, &[old, bed.tester()]);
+    let (outcome, joined) = thread::scope(|scope| {
+        let joining = scope.spawn(|| join(bed, &plan, &node));
+        let outcome = until(load, || joining.is_finished());
+        (outcome, joining.join())
+    });
+    let meanwhile = outcome?;
+    let (newcomer, in_step) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let wrong = filled.wrong + usual.wrong + meanwhile.wrong;
+    let objection = (wrong > 0).then(|| format!("{wrong} wrong replies"));
+    let objection = objection.or(bed.await_alike([&node, &newcomer], CALM)?);
+    let seconds = seconds_between(newcomer.started, in_step);
+    newcomer.stop()?;
+    node.stop()?;
+    let what = |what| format!("P={window}: {what}");
+    let detail = json!({ "usual": usual, "meanwhile": meanwhile });
+    let figures = [
+        Figure::new(what("start until in step"), "s", seconds).at_most(4.0),
+        Figure::new(what("rate meanwhile, of the usual one"), "", meanwhile.rate / usual.rate)
+            .at_least(0.5)
+            .with(detail),
+        Figure::new(what("usual rate"), "k/s", usual.rate / 1e3),
+    ];
+    Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
+}
+
+/// Starts the newcomer; the moment when its neighbour says it has all.
+fn join(bed: &Bed<'_>, plan: &Plan<'_>, node: &Running) -> Result<(Running, Micros), CompareError> {
+    let newcomer = bed.start(plan)?;
+    let in_step = node.await_event(&format!("in step with {}: ", plan.id), newcomer.started, PATIENCE)?;
+    Ok((newcomer, in_step))
+}
+
+/// The load of a herd's clients on one node.
+pub(super) fn load(repair: &Repair, node: &Running, window: u32) -> Load {
+    Load {
+        address: node.address(),
+        connections: repair.connections,
+        window,
+        clients: repair.clients,
+        length: Length::Time(SLICE),
+        warmup: Duration::ZERO,
+        verify: false,
+    }
+}
+
+/// The load for a time, in slices.
+pub(super) fn turns(load: Load, time: Duration) -> Result<Outcome, CompareError> {
+    let mut left = time.div_duration_f64(SLICE).ceil() as u64;
+    until(load, || {
+        left = left.saturating_sub(1);
+        left == 0
+    })
+}
+
+/// The load until something is so, looked at after each slice.
+pub(super) fn until(load: Load, mut is_over: impl FnMut() -> bool) -> Result<Outcome, CompareError> {
+    let mut drive = Drive::open(load)?;
+    loop {
+        drive.turn()?;
+        if is_over() {
+            return Ok(drive.outcome());
+        }
+    }
+}
