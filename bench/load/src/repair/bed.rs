@@ -165,22 +165,24 @@ impl Running {
         self.server.address()
     }
 
-    /// Waits until an event that begins like this is told of which came at `since` or later; the moment of the first.
+    /// Waits until an event that begins like one of these is told of which came at `since` or later; the moment of the first.
     pub(super) fn await_event(
         &self,
-        beginning: &str,
+        beginnings: &[&str],
         since: Micros,
         within: Duration,
     ) -> Result<Micros, CompareError> {
         let deadline = Instant::now() + within;
         let path = self.logs.join(format!("{}.log", self.id));
-        let is_it = |event: &&Event| event.at >= since && event.text.starts_with(beginning);
+        let is_it = |event: &&Event| {
+            event.at >= since && beginnings.iter().any(|beginning| event.text.starts_with(beginning))
+        };
         loop {
             if let Some(event) = log::events(&path).iter().find(is_it) {
                 return Ok(event.at);
             }
             if Instant::now() >= deadline {
-                return Err(CompareError::Late { what: format!("{}'s {beginning:?}", self.id), within });
+                return Err(CompareError::Late { what: format!("{}'s {beginnings:?}", self.id), within });
             }
             thread::sleep(LOOK);
         }

@@ -63,8 +63,8 @@ fn few(bed: &Bed<'_>, nodes: &[Running; 2], links: &[Forwarder; 2]) -> Result<Ve
     let mut linked = Vec::new();
     let mut in_step = Vec::new();
     for (node, peer) in nodes.iter().zip(["Right", "Left"]) {
-        linked.push(node.await_event(&format!("linked {peer} "), since, PATIENCE)?);
-        in_step.push(node.await_event(&format!("in step with {peer}: "), since, PATIENCE)?);
+        linked.push(node.await_event(&[&format!("linked {peer} ")], since, PATIENCE)?);
+        in_step.push(node.await_event(&[&format!("in step with {peer}: ")], since, PATIENCE)?);
     }
     let passed = links.each_ref().map(Forwarder::passed);
     let objection = bed.await_alike(nodes.each_ref(), Duration::from_secs(1))?;

@@ -6,4 +6,5 @@
 mod closed_loop;
 mod compare;
 mod hop;
+mod repair;
 mod support;

@@ -1,0 +1,82 @@
+//! A neighbour that is stopped for a while under full load: memory meanwhile, what clients notice, and how soon it is in
+//! step when it goes on.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{
+    Repair,
+    bed::{Bed, Plan, Running, now, seconds_between},
+    join::{load, turns, until},
+    sample::Figure,
+};
+use crate::{
+    compare::CompareError,
+    drive::{Load, drive},
+    outcome::Outcome,
+};
+
+/// How long the neighbour may take until it is in step.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long both may take to hold the same once nobody reports any more.
+const CALM: Duration = Duration::from_secs(10);
+/// How often memory is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+    let (here, there) = (("Here", bed.address(0)), ("There", bed.address(1)));
+    let node = bed.start(&Plan::new(here.0, here.1, &[there, bed.tester()]))?;
+    let peer = bed.start(&Plan::new(there.0, there.1, &[here, bed.tester()]))?;
+    node.await_event(&["in step with There: "], peer.started, PATIENCE)?;
+    let load = load(repair, &node, 1);
+    let filled = drive(&load.prefill())?;
+    let before = turns(load, repair.seconds)?;
+
+    peer.server.pause().map_err(CompareError::file("cannot stop the neighbour"))?;
+    let stopped = sampled(load, &node, repair.stopped);
+    let resumed = now();
+    // Also where measuring failed, so that the neighbour can end.
+    peer.server.resume().map_err(CompareError::file("cannot let the neighbour go on"))?;
+    let (meanwhile, memory) = stopped?;
+    let (outcome, in_step) = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| node.await_event(&["in step with There: "], resumed, PATIENCE));
+        (until(load, || waiting.is_finished()), waiting.join())
+    });
+    let after = outcome?;
+    let in_step = in_step.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+
+    let wrong = filled.wrong + before.wrong + meanwhile.wrong + after.wrong;
+    let objection = (wrong > 0).then(|| format!("{wrong} wrong replies"));
+    let objection = objection.or(bed.await_alike([&node, &peer], CALM)?);
+    peer.stop()?;
+    node.stop()?;
+    let growth = memory.iter().copied().fold(0.0, f64::max) - memory.first().copied().unwrap_or(0.0);
+    let p99 = meanwhile.latency.p99_us / before.latency.p99_us;
+    let detail = json!({ "before": before, "meanwhile": meanwhile, "after": after });
+    let figures = [
+        Figure::new("clients' p99 during the stop, of that before", "", p99).at_most(1.5).with(detail),
+        Figure::new("going on until in step", "s", seconds_between(resumed, in_step)).at_most(10.0),
+        Figure::new("memory grown by during the stop, at most", "MiB", growth)
+            .with(json!({ "mib_each_second": memory })),
+        Figure::new("rate before", "k/s", before.rate / 1e3),
+        Figure::new("clients' p99 before", "µs", before.latency.p99_us),
+    ];
+    Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
+}
+
+/// Load for a time, and the node's memory each second, in MiB, first and last included.
+fn sampled(load: Load, node: &Running, time: Duration) -> Result<(Outcome, Vec<f64>), CompareError> {
+    let mebibytes = || node.server.resident_bytes().map(|bytes| bytes as f64 / f64::from(1 << 20));
+    let mut memory = vec![mebibytes()];
+    let began = Instant::now();
+    let outcome = until(load, || {
+        let is_over = began.elapsed() >= time;
+        if is_over || began.elapsed() >= LOOK * memory.len() as u32 {
+            memory.push(mebibytes());
+        }
+        is_over
+    })?;
+    let memory: Result<Vec<_>, _> = memory.into_iter().collect();
+    Ok((outcome, memory.map_err(CompareError::file("cannot read the node's memory"))?))
+}

@@ -1,0 +1,94 @@
+//! `repair` with the real node and tiny sizes: every part runs, the run folder is whole, and the figures are possible.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use serde_json::Value;
+
+use crate::support::tester;
+
+/// The node beside this tester, built as it was.
+fn herd() -> PathBuf {
+    let tester = PathBuf::from(env!("CARGO_BIN_EXE_herd-load"));
+    let folder = tester.parent().unwrap();
+    let mut build = Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--offline",
+        "--locked",
+        "-p",
+        "proxyherd",
+        "--bin",
+        "herd",
+        "--target-dir",
+    ]);
+    build.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success());
+    folder.join("herd")
+}
+
+#[test]
+fn every_part_of_repair_is_measured_and_written_down() {
+    let runs = tempfile::tempdir().unwrap();
+    let herd = herd();
+    let mut command = tester(&["repair", "--what", "trial", "--rounds", "1", "--clients", "500"]);
+    command.args([
+        "--updates",
+        "1000",
+        "-c",
+        "2",
+        "--seconds",
+        "0.3",
+        "--stopped",
+        "1",
+        "--hops",
+        "40",
+        "--runs",
+    ]);
+    // The same node twice: only that both are measured is of interest.
+    let output = command.arg(runs.path()).arg("--without-sums").arg(&herd).arg(&herd).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let folder = fs::read_dir(runs.path()).unwrap().next().unwrap().unwrap().path();
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+
+    let samples: Vec<Value> =
+        read("raw.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for part in ["link", "join", "differ", "sums", "stopped", "chain"] {
+        assert!(samples.iter().any(|sample| sample["part"] == part), "{part}: {told}");
+    }
+    for sample in &samples {
+        assert_eq!(sample["round"], 1);
+        // Memory need not grow.
+        let is_memory = sample["unit"] == "MiB";
+        assert!(is_memory || sample["value"].as_f64().unwrap() > 0.0, "{sample}");
+    }
+    let value = |what: &str| {
+        let sample = samples.iter().find(|sample| sample["what"] == what);
+        sample.and_then(|sample| sample["value"].as_f64()).unwrap_or_else(|| panic!("{what}: {told}"))
+    };
+    // These do not depend on how fast the machine is.
+    assert!((0.3..60.0).contains(&value("10 differ: the busier direction")), "kB");
+    assert!((20.0..200.0).contains(&value("0 differ: a round, the busier direction")), "bytes");
+
+    let summary = read("summary.md");
+    assert!(summary.contains("| what | unit | median (min to max) | target | verdict |"));
+    assert!(read("command.txt").starts_with("herd-load repair herd --what trial --only link,join,differ,"));
+    for name in ["command.txt", "versions.txt", "machine.txt", "summary.md", "raw.jsonl"] {
+        let text = read(name);
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")) && !text.contains("/tmp"), "{name} names a path");
+    }
+}
+
+#[test]
+fn a_part_alone_is_measured_alone() {
+    let runs = tempfile::tempdir().unwrap();
+    let few = ["repair", "--only", "sums", "--rounds", "1", "--what", "nothing", "--runs"];
+    let output = tester(&few).arg(runs.path()).arg(herd()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("## sums") && said.contains("Not measured in this run."), "{said}");
+    assert!(!said.contains("## link"), "{said}");
+}
