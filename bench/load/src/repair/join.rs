@@ -1,6 +1,9 @@
 //! A node that starts with nothing, beside one that knows many clients and has others to answer meanwhile.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -23,7 +26,7 @@ const SLICE: Duration = Duration::from_millis(100);
 /// How long a node may take to be in step.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long both may take to hold the same once nobody reports any more.
-const CALM: Duration = Duration::from_secs(10);
+const CALM: Duration = Duration::from_secs(60);
 
 pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
     let figures = WINDOWS.map(|window| beside(bed, repair, window));
@@ -60,7 +63,9 @@ fn beside(bed: &Bed<'_>, repair: &Repair, window: u32) -> Result<Vec<Figure>, Co
     let (newcomer, in_step) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let wrong = filled.wrong + usual.wrong + meanwhile.wrong;
     let objection = (wrong > 0).then(|| format!("{wrong} wrong replies"));
+    let calm = Instant::now();
     let objection = objection.or(bed.await_alike([&node, &newcomer], CALM)?);
+    let alike = calm.elapsed().as_secs_f64();
     let seconds = seconds_between(newcomer.started, in_step);
     newcomer.stop()?;
     node.stop()?;
@@ -72,6 +77,7 @@ fn beside(bed: &Bed<'_>, repair: &Repair, window: u32) -> Result<Vec<Figure>, Co
         Figure::new(what("rate meanwhile, of the usual one"), "", meanwhile.rate / usual.rate)
             .at_least(0.5)
             .with(detail),
+        Figure::new(what("end of the load until both hold the same"), "s", alike),
         Figure::new(what("usual rate"), "k/s", usual.rate / 1e3),
     ];
     Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())

@@ -20,7 +20,7 @@ use crate::{
 /// How long the neighbour may take until it is in step.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long both may take to hold the same once nobody reports any more.
-const CALM: Duration = Duration::from_secs(10);
+const CALM: Duration = Duration::from_secs(60);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
