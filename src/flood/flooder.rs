@@ -68,6 +68,8 @@ pub struct Flooder<'a> {
     resolver: Resolver,
     /// The last failure told to the log.
     told: String,
+    /// Whether the neighbour was told to be in step when last it was spoken of.
+    told_in_step: bool,
     traffic: Traffic,
     flush_by: OnceCell<Tick>,
 }
@@ -113,7 +115,8 @@ impl<'a> Flooder<'a> {
     ) -> Self {
         let resolver = Resolver::new(wiring.resolve.clone(), &address.host, address.port);
         let (told, traffic, flush_by) = (String::new(), Traffic::default(), OnceCell::new());
-        Self { wiring, peer, address, called, link, resolver, told, traffic, flush_by }
+        let told_in_step = false;
+        Self { wiring, peer, address, called, link, resolver, told, told_in_step, traffic, flush_by }
     }
 
     /// Keeps the link until stop.
@@ -282,9 +285,10 @@ impl<'a> Flooder<'a> {
     }
 
     /// Says what a round has found. One that is not the first and finds nothing is not worth a line.
-    fn tell_round(&self, over: &RoundOver) {
+    fn tell_round(&mut self, over: &RoundOver) {
         let RoundOver { number, took, differing, lasting, pushed, in_step } = *over;
-        if number == 1 || differing > 0 {
+        if number == 1 || differing > 0 || in_step != self.told_in_step {
+            self.told_in_step = in_step;
             let step = if in_step { "in step" } else { "not yet in step" };
             self.wiring.log.info(format_args!(
                 "{step} with {}: round {number} found {differing} parts that differ and pushed {pushed} locations in {took:?}",
@@ -300,9 +304,10 @@ impl<'a> Flooder<'a> {
     }
 
     fn write(&mut self, stream: &TcpStream, bytes: &[u8]) -> Result<(), Lost> {
-        // A neighbour that takes nothing for longer than it may be silent is gone.
         let limit = self.wiring.limits.write_time.min(self.wiring.limits.liveness_time);
-        let deadline = clock::tick() + limit;
+        let begun = clock::tick();
+        // A neighbour that takes nothing says nothing either, and is not waited for longer than one that is only silent.
+        let deadline = self.link.silent_at().map_or(begun + limit, |silent_at| silent_at.min(begun + limit));
         let is_over = || clock::tick() >= self.flush_by().unwrap_or(deadline).min(deadline);
         socket::write_all(stream, bytes, is_over).map_err(|error| match error.kind() {
             ErrorKind::TimedOut if self.is_stopped() => Lost::Stopped,

@@ -220,6 +220,12 @@ impl<R: Rules> Link<R> {
         up.ping.map(|ping| now.saturating_sub(ping.sent))
     }
 
+    /// When the neighbour is gone that owes an answer, unless it is heard before.
+    pub fn silent_at(&self) -> Option<Tick> {
+        let State::Up(up) = &self.state else { return None };
+        up.is_owed().then(|| up.waiting_since + self.times.liveness)
+    }
+
     /// What is left in the queue is written, and nothing else begun.
     pub fn stop(&mut self) {
         self.is_stopping = true;

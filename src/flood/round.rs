@@ -6,13 +6,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::{
-    protocol::{Answer, Question, READ_BYTES_MAX, Sums, write_done, write_push},
+    protocol::{Answer, LIST_ENTRIES_MAX, Question, READ_BYTES_MAX, Sums, write_done, write_push},
     store::{KeyHash, Merge, Store},
 };
 
-/// Questions in flight at once: their answers, of 4 KiB each, fit any socket's buffers, so that the neighbour can
-/// always write them while we write to it.
-const QUESTIONS_MAX: usize = 3;
+/// How long the answers in flight may be together: so little fits any socket's buffers, so that the neighbour can always
+/// write them while we write to it.
+const ANSWERS_BYTES_MAX: usize = 16 * 1024;
 
 /// Differences remembered from one round to the next, to see which last.
 const REMEMBERED_MAX: usize = 4096;
@@ -24,6 +24,8 @@ pub(super) struct Round {
     /// Our sum of all, read when the round began.
     sum: u64,
     asked: VecDeque<Question>,
+    /// How long the answers to these may be together.
+    answers_bytes: usize,
     to_ask: VecDeque<Question>,
     pushes: VecDeque<Push>,
     /// Shards of which the neighbour has nothing.
@@ -86,7 +88,8 @@ impl Round {
     pub(super) fn new(number: u64, sum: u64) -> Self {
         let to_ask = VecDeque::from([Question::Sum]);
         let (asked, pushes, to_fill) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-        Self { number, sum, asked, to_ask, pushes, to_fill, is_closing: false, found: Found::default() }
+        let (answers_bytes, is_closing, found) = (0, false, Found::default());
+        Self { number, sum, asked, answers_bytes, to_ask, pushes, to_fill, is_closing, found }
     }
 
     /// Appends what is to be written next: a bounded piece of what is to be pushed, or questions, or the round's end.
@@ -103,9 +106,13 @@ impl Round {
             }
         }
         if out.len() == before {
-            while self.asked.len() < QUESTIONS_MAX
-                && let Some(question) = self.to_ask.pop_front()
-            {
+            while let Some(question) = self.to_ask.pop_front() {
+                let answers_bytes = self.answers_bytes + question.answer_bytes_max();
+                if answers_bytes > ANSWERS_BYTES_MAX {
+                    self.to_ask.push_front(question);
+                    break;
+                }
+                self.answers_bytes = answers_bytes;
                 question.write(out);
                 self.asked.push_back(question);
             }
@@ -123,7 +130,9 @@ impl Round {
         answer: &Answer<'_>,
         store: &Store<M>,
     ) -> Result<Option<Found>, Unfitting> {
-        match (self.asked.pop_front(), answer) {
+        let question = self.asked.pop_front();
+        self.answers_bytes -= question.as_ref().map_or(0, Question::answer_bytes_max);
+        match (question, answer) {
             (Some(Question::Sum), Answer::Sum(theirs)) => self.compare_all(*theirs, store),
             (Some(Question::Shards), Answer::Shards(theirs)) => {
                 for (shard, pair) in zip(store.shard_sums(), theirs)? {
@@ -132,21 +141,21 @@ impl Round {
             }
             (Some(Question::Leaves { shard }), Answer::Leaves { shard: of, sums }) if shard == *of => {
                 for (leaf, pair) in zip(store.leaf_sums(shard), sums)? {
-                    self.compare_leaf(shard, leaf, pair);
+                    self.compare_leaf(shard, leaf, pair, list_most(store));
                 }
             }
             (
-                Some(Question::List { shard, leaf, from }),
+                Some(Question::List { shard, leaf, from, most }),
                 Answer::List { shard: of, leaf: and_of, is_end, pairs },
             ) if (shard, leaf) == (*of, *and_of) => {
                 let theirs: Vec<_> = pairs.iter().collect();
                 let last = theirs.last().map_or(u64::MAX, |&(key, _)| key);
-                if theirs.first().is_some_and(|&(key, _)| key < from) {
+                if theirs.first().is_some_and(|&(key, _)| key < from) || theirs.len() > most {
                     return Err(Unfitting);
                 }
                 let to = if *is_end { u64::MAX } else { last };
                 if let Some(from) = to.checked_add(1) {
-                    self.to_ask.push_front(Question::List { shard, leaf, from });
+                    self.to_ask.push_front(Question::List { shard, leaf, from, most: LIST_ENTRIES_MAX });
                 }
                 self.pushes.push_back(Push { shard, leaf, from, to, theirs });
             }
@@ -178,7 +187,7 @@ impl Round {
         }
     }
 
-    fn compare_leaf(&mut self, shard: usize, leaf: usize, pair: (u64, u64)) {
+    fn compare_leaf(&mut self, shard: usize, leaf: usize, pair: (u64, u64), most: usize) {
         if pair.0 != pair.1 {
             self.found.differ(Part::Leaf(shard, leaf), pair);
         }
@@ -186,7 +195,7 @@ impl Round {
             (ours, theirs) if ours == theirs || ours == 0 => {}
             (_, 0) => self.pushes.push_back(Push::whole(shard, leaf)),
             // Before other shards are asked about, so that what is known of differences stays little.
-            _ => self.to_ask.push_front(Question::List { shard, leaf, from: 0 }),
+            _ => self.to_ask.push_front(Question::List { shard, leaf, from: 0, most }),
         }
     }
 
@@ -231,6 +240,13 @@ impl Found {
     pub(super) fn lasting(&self, earlier: &HashMap<Part, (u64, u64)>) -> usize {
         self.pairs.iter().filter(|&(part, pair)| earlier.get(part) == Some(pair)).count()
     }
+}
+
+/// How many of a leaf's entries to ask for: twice what is usual and some, for what is asked for takes its place among the
+/// answers in flight whether there is so much or not.
+fn list_most<M: Merge>(store: &Store<M>) -> usize {
+    let leaves = store.shape().shards() * store.shape().leaves();
+    (2 * store.len() / leaves + 8).min(LIST_ENTRIES_MAX)
 }
 
 /// Our sums and theirs side by side, with their positions.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     model::{ClientId, Location, Timestamp},
-    protocol::{LIST_ENTRIES_MAX, PeerLine, write_list, write_sums},
+    protocol::{PeerLine, write_list, write_sums},
     store::{Placement, Shape, TotalOrder},
 };
 
@@ -36,10 +36,10 @@ fn answer(line: &[u8], store: &TestStore, out: &mut Vec<u8>) {
             Question::Sum => write_sums(&question, &[store.sum()], out),
             Question::Shards => write_sums(&question, &store.shard_sums(), out),
             Question::Leaves { shard } => write_sums(&question, &store.leaf_sums(shard), out),
-            Question::List { shard, leaf, from } => {
+            Question::List { shard, leaf, from, most } => {
                 let all = store.entries(shard, leaf, KeyHash::of_bits(from));
-                let is_end = all.len() <= LIST_ENTRIES_MAX;
-                let listed = all.iter().take(LIST_ENTRIES_MAX).map(|entry| (entry.key.bits(), entry.hash));
+                let is_end = all.len() <= most;
+                let listed = all.iter().take(most).map(|entry| (entry.key.bits(), entry.hash));
                 write_list((shard, leaf), is_end, listed, out);
             }
         },
@@ -72,6 +72,7 @@ fn run(ours: &TestStore, theirs: &TestStore) -> Traffic {
             continue;
         }
         assert!(out.is_empty());
+        assert!(answers.len() <= ANSWERS_BYTES_MAX, "{} bytes of answers in flight", answers.len());
         traffic.answered_bytes += answers.len();
         for line in std::mem::take(&mut answers).split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
         {

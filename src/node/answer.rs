@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::{
-    protocol::{Invalid, LIST_ENTRIES_MAX, Question, write_list, write_sums},
+    protocol::{Invalid, Question, write_list, write_sums},
     store::{KeyHash, Merge},
 };
 
@@ -16,10 +16,9 @@ impl<M: Merge> Node<M> {
             Question::Leaves { shard } if shard < shape.shards() => {
                 write_sums(question, &store.leaf_sums(shard), out);
             }
-            Question::List { shard, leaf, from } if shard < shape.shards() && leaf < shape.leaves() => {
+            Question::List { shard, leaf, from, most } if shard < shape.shards() && leaf < shape.leaves() => {
                 let entries = store.entries(shard, leaf, KeyHash::of_bits(from));
-                let listed = entries.iter().take(LIST_ENTRIES_MAX);
-                let is_end = entries.len() <= LIST_ENTRIES_MAX;
+                let (listed, is_end) = (entries.iter().take(most), entries.len() <= most);
                 write_list((shard, leaf), is_end, listed.map(|entry| (entry.key.bits(), entry.hash)), out);
             }
             Question::Leaves { .. } | Question::List { .. } => return Err(Invalid::NotFromPeer),

@@ -7,7 +7,10 @@ use super::{
 };
 
 /// The longest answer, its terminator not counted: 256 numbers behind a keyword and the question's own numbers.
-pub const ANSWER_BYTES_MAX: usize = NUMBERS_MAX * HEX_DIGITS + 64;
+pub const ANSWER_BYTES_MAX: usize = NUMBERS_MAX * HEX_DIGITS + ANSWER_WORDS_MAX;
+
+/// What an answer's keyword and the numbers of its question take, with the white space between and at the end.
+const ANSWER_WORDS_MAX: usize = 64;
 
 /// How many entries one answer lists at most.
 pub const LIST_ENTRIES_MAX: usize = NUMBERS_MAX / 2;
@@ -35,6 +38,8 @@ pub enum Question {
         leaf: usize,
         /// The key to begin with.
         from: u64,
+        /// At most so many, 1 to [`LIST_ENTRIES_MAX`].
+        most: usize,
     },
 }
 
@@ -45,9 +50,11 @@ impl Question {
             b"SHARDS" => fields.exactly::<0>().map(|[]| Self::Shards),
             b"LEAVES" => number(fields).and_then(part).map(|shard| Self::Leaves { shard }),
             b"LIST" => {
-                let [shard, leaf, from] = fields.exactly()?;
+                let [shard, leaf, from, most] = fields.exactly()?;
                 let (shard, leaf) = (decimal(shard).and_then(part)?, decimal(leaf).and_then(part)?);
-                Some(Self::List { shard, leaf, from: hex(from)? })
+                let most =
+                    decimal(most).and_then(part).filter(|most| (1..=LIST_ENTRIES_MAX).contains(most))?;
+                Some(Self::List { shard, leaf, from: hex(from)?, most })
             }
             _ => None,
         }
@@ -59,9 +66,19 @@ impl Question {
             Self::Sum => "SUM\n".to_owned(),
             Self::Shards => "SHARDS\n".to_owned(),
             Self::Leaves { shard } => format!("LEAVES {shard}\n"),
-            Self::List { shard, leaf, from } => format!("LIST {shard} {leaf} {from:016x}\n"),
+            Self::List { shard, leaf, from, most } => format!("LIST {shard} {leaf} {from:016x} {most}\n"),
         };
         out.extend_from_slice(text.as_bytes());
+    }
+
+    /// How long its answer can be, its terminator included.
+    pub fn answer_bytes_max(&self) -> usize {
+        let numbers = match self {
+            Self::Sum => 1,
+            Self::Shards | Self::Leaves { .. } => NUMBERS_MAX,
+            Self::List { most, .. } => 2 * most,
+        };
+        numbers * HEX_DIGITS + ANSWER_WORDS_MAX
     }
 }
 
@@ -242,13 +259,20 @@ mod tests {
             Question::Sum,
             Question::Shards,
             Question::Leaves { shard: 255 },
-            Question::List { shard: 0, leaf: 17, from: 0xfeed },
+            Question::List { shard: 0, leaf: 17, from: 0xfeed, most: 128 },
         ] {
             let mut line = Vec::new();
             question.write(&mut line);
             assert_eq!(PeerLine::parse(line.trim_ascii_end()), Some(PeerLine::Ask(question)));
         }
-        assert_eq!(PeerLine::parse(b"LEAVES 256"), None);
+        for line in [
+            "LEAVES 256",
+            "LIST 0 256 0000000000000000 1",
+            "LIST 0 0 0000000000000000 0",
+            "LIST 0 0 0000000000000000 129",
+        ] {
+            assert_eq!(PeerLine::parse(line.as_bytes()), None, "{line}");
+        }
     }
 
     #[test]
@@ -294,7 +318,8 @@ mod tests {
             pairs.sort_unstable();
             line.clear();
             write_list((255, 255), is_end, pairs.iter().copied(), &mut line);
-            prop_assert!(line.len() <= ANSWER_BYTES_MAX);
+            let question = Question::List { shard: 255, leaf: 255, from: 0, most: pairs.len() };
+            prop_assert!(line.len() <= question.answer_bytes_max());
             match Answer::parse(line.trim_ascii_end()) {
                 Some(Answer::List { shard: 255, leaf: 255, is_end: end, pairs: read }) => {
                     prop_assert_eq!(end, is_end);

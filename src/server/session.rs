@@ -175,9 +175,10 @@ impl<'a> Session<'a> {
     }
 
     /// A system call only where the timeout is another than last time, which on a busy connection it is not: the wait is
-    /// rounded up to a tenth of itself or so, and what wakes too early waits again.
+    /// rounded up to a tenth of itself or so, but for a neighbour, and what wakes too early waits again.
     fn set_timeout(&mut self, wait: Duration) -> Result<(), Ended> {
-        let is_good = self.timeout.is_some_and(|timeout| timeout >= wait && timeout - wait <= wait / 8);
+        let late_max = if self.origin == Origin::Client { wait / 8 } else { Duration::ZERO };
+        let is_good = self.timeout.is_some_and(|timeout| timeout >= wait && timeout - wait <= late_max);
         if !is_good {
             self.stream.set_read_timeout(Some(wait)).map_err(Ended::Reset)?;
             self.timeout = Some(wait);
