@@ -7,6 +7,7 @@
 mod support;
 
 mod connections;
+mod corpus;
 mod crowd;
 mod drain;
 mod flooding;

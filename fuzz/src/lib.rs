@@ -1,0 +1,13 @@
+//! What is fuzzed, in one place: libFuzzer's targets call it with inputs it makes up, and `tests/it/corpus.rs`, which
+//! includes this very file, with those that are kept. Each target panics where it finds a fault.
+
+mod client_lines;
+mod peer_link;
+mod peer_session;
+mod scene;
+
+pub use self::{client_lines::client_lines, peer_link::peer_link, peer_session::peer_session};
+
+/// All targets, by the names of their folders in `corpus`.
+pub const TARGETS: [(&str, fn(&[u8])); 3] =
+    [("client_lines", client_lines), ("peer_session", peer_session), ("peer_link", peer_link)];

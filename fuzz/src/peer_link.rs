@@ -1,0 +1,223 @@
+//! This node's own flooder, and whatever answers it. Two bytes say how many clients each side knows at first; the rest is
+//! a line a step. `@` and a number lets so many milliseconds pass, `^` is the neighbour's good handshake, `*` its next
+//! true answer, `!` loses the connection, `~` marks the link, `+` and more is a client's line here; all else is an answer
+//! made up. The link is then asked what is next until it wants to wait, and what it writes is carried to a real
+//! neighbour. What it writes is sound and bounded; and where a round ends with none but true answers, nothing is missing.
+
+use std::{collections::VecDeque, time::Duration};
+
+use proxyherd::{
+    clock::{Now, Tick},
+    flood::{Broken, Ends, Heard, Link, LinkTimes, Next, Sound},
+    node::{Batch, Node, Origin, Said},
+    protocol::{Ending, Hello, Line, PeerLine, READ_BYTES_MAX},
+    store::KeyHash,
+};
+
+use super::scene;
+
+const TIMES: LinkTimes = LinkTimes {
+    backoff_min: Duration::from_millis(100),
+    backoff_max: Duration::from_secs(5),
+    backoff_reset: Duration::from_secs(10),
+    greeting: Duration::from_secs(2),
+    ping: Duration::from_secs(1),
+    liveness: Duration::from_secs(5),
+    round: Duration::from_secs(30),
+    round_gap: Duration::from_secs(1),
+};
+
+/// What one write may hold: a piece of news and a piece of repair, each of which may go over its bound by one record of
+/// an input's length, and some questions.
+const WRITE_BYTES_MAX: usize = 3 * READ_BYTES_MAX;
+
+/// How often in a row the link may want to write before it wants to wait.
+const WRITES_MAX: usize = 100;
+
+/// Questions, a ping and a round's end: what a link may have asked and not been answered.
+const OWED_MAX: usize = 5;
+
+/// One input.
+pub fn peer_link(data: &[u8]) {
+    let Some(([ours, theirs], steps)) = data.split_first_chunk() else { return };
+    let mut play = Play::new(usize::from(*ours), usize::from(*theirs));
+    for step in steps.split(|&byte| byte == b'\n') {
+        play.step(step);
+        play.settle();
+    }
+    scene::check_sums(play.node.store());
+    scene::check_sums(play.neighbour.store());
+}
+
+struct Play {
+    node: Node,
+    link: Link<Sound>,
+    now: Tick,
+    neighbour: Node,
+    /// What the neighbour would answer.
+    answers: VecDeque<Vec<u8>>,
+    /// Whether all that was heard on this connection was what the neighbour would answer.
+    is_true: bool,
+    out: Vec<u8>,
+}
+
+impl Play {
+    fn new(ours: usize, theirs: usize) -> Self {
+        let (node, mut queues) = scene::node("Alford", &["Welsh"]);
+        let (neighbour, _) = scene::node("Welsh", &["Alford"]);
+        fill(&node, 0..ours);
+        // Half of what they know is what we know.
+        fill(&neighbour, ours / 2..ours / 2 + theirs);
+        let ends = Ends {
+            herd: "test".to_owned(),
+            id: scene::id("Alford"),
+            peer: scene::id("Welsh"),
+            incarnation: scene::incarnation("Alford"),
+            check: scene::placement().check(),
+        };
+        let link = Link::new(ends, TIMES, queues.remove(0));
+        let (now, answers, out) = (Duration::ZERO, VecDeque::new(), Vec::new());
+        Self { node, link, now, neighbour, answers, is_true: true, out }
+    }
+
+    fn step(&mut self, step: &[u8]) {
+        match step {
+            [b'@', digits @ ..] => {
+                let number = digits.iter().take(5).filter(|digit| digit.is_ascii_digit());
+                let ms = number.fold(0, |sum, digit| 10 * sum + u64::from(digit - b'0'));
+                self.now += Duration::from_millis(ms);
+            }
+            b"^" => {
+                let mut line = Vec::new();
+                let (from, to) = (scene::id("Welsh"), scene::id("Alford"));
+                let check = scene::placement().check();
+                Hello::new("test", &from, &to, scene::incarnation("Welsh"), check).write(&mut line);
+                let is_true = self.is_true;
+                self.hear(line.trim_ascii_end());
+                self.is_true = is_true;
+            }
+            b"*" => {
+                if let Some(answer) = self.answers.pop_front() {
+                    let is_true = self.is_true;
+                    self.hear(&answer);
+                    self.is_true = is_true;
+                }
+            }
+            b"!" => self.lose(),
+            b"~" => self.node.neighbours()[0].outbox.mark_behind(),
+            [b'+', line @ ..] => {
+                let prepared = self.node.prepare(Line::Whole(line, Ending::Lf), Origin::Client);
+                let mut batch = Batch::default();
+                self.node.execute(&prepared, self.wall(), &mut batch);
+                self.node.flood(&mut batch, Origin::Client, |_| {});
+            }
+            line => self.hear(line),
+        }
+    }
+
+    fn wall(&self) -> Now {
+        Now { tick: self.now, ..scene::now() }
+    }
+
+    fn lose(&mut self) {
+        self.link.lost(self.now, 1 << 63);
+        self.answers.clear();
+    }
+
+    fn hear(&mut self, line: &[u8]) {
+        self.is_true = false;
+        match self.link.hear(line, self.now, || 1 << 62, self.node.store()) {
+            Ok(Heard::Round(over)) => {
+                assert!(over.lasting <= over.differing);
+                self.settle();
+                // What was still queued has been written now.
+                if self.is_true && over.in_step {
+                    self.check_in_step();
+                }
+            }
+            Ok(Heard::Linked) => assert!(self.link.is_up()),
+            Ok(Heard::Nothing | Heard::Pong(_)) => {}
+            Err(why) => self.broken(&why),
+        }
+    }
+
+    fn broken(&mut self, why: &Broken) {
+        // It is for an event of one line.
+        let _ = why.to_string();
+        self.lose();
+        assert!(!self.link.is_up() && self.link.lag(self.now).is_none());
+    }
+
+    /// Does what the link says until it waits.
+    fn settle(&mut self) {
+        for _ in 0..WRITES_MAX {
+            let mut out = std::mem::take(&mut self.out);
+            out.clear();
+            let next = self.link.next(self.now, self.node.store(), &mut out);
+            assert!(out.len() <= WRITE_BYTES_MAX, "{} bytes", out.len());
+            match next {
+                Ok(Next::Dial) => {
+                    assert!(out.is_empty());
+                    self.link.connected(self.now, self.node.store(), &mut out);
+                    assert!(Hello::parse(out.trim_ascii_end()).is_ok());
+                    self.is_true = true;
+                }
+                Ok(Next::Write { news }) => {
+                    assert!(news <= out.len() && !out.is_empty());
+                    self.carry(&out);
+                }
+                Ok(Next::Listen(until) | Next::Rest(until)) => {
+                    assert!(out.is_empty() && until > self.now, "{next:?} at {:?}", self.now);
+                    self.out = out;
+                    return;
+                }
+                Ok(Next::Flushed) => panic!("it was not told to stop"),
+                Err(why) => self.broken(&why),
+            }
+            self.out = out;
+        }
+        panic!("the link does not come to rest");
+    }
+
+    /// Has the neighbour take what was written.
+    fn carry(&mut self, out: &[u8]) {
+        let mut batch = Batch::default();
+        for line in out.strip_suffix(b"\n").expect("whole lines").split(|&byte| byte == b'\n') {
+            assert!(PeerLine::parse(line).is_some(), "{}", line.escape_ascii());
+            let prepared = self.neighbour.prepare(Line::Whole(line, Ending::Lf), Origin::Peer(0));
+            let said = self.neighbour.execute(&prepared, self.wall(), &mut batch);
+            assert_eq!(said, Said::Nothing, "{}", line.escape_ascii());
+            if !batch.replies.is_empty() {
+                self.answers.push_back(batch.replies.trim_ascii_end().to_vec());
+                batch.replies.clear();
+            }
+        }
+        self.neighbour.flood(&mut batch, Origin::Peer(0), |_| {});
+        // Made-up answers are not taken from these, so the count means something only without them.
+        assert!(!self.is_true || self.answers.len() <= OWED_MAX, "{} questions", self.answers.len());
+    }
+
+    fn check_in_step(&self) {
+        let (ours, theirs) = (self.node.store(), self.neighbour.store());
+        for shard in 0..ours.shape().shards() {
+            for leaf in 0..ours.shape().leaves() {
+                ours.locations(shard, leaf, KeyHash::of_bits(0), |entry, location| {
+                    let is_there =
+                        theirs.get(entry.key, location.client, |held| held.cmp_age(location).is_ge());
+                    assert_eq!(is_there, Some(true), "{location:?}");
+                    true
+                });
+            }
+        }
+    }
+}
+
+/// Gives a node the clients of these numbers.
+fn fill(node: &Node, clients: std::ops::Range<usize>) {
+    let mut batch = Batch::default();
+    for client in clients {
+        let line = format!("AT Bolden +0.000000001 c{client} +1+1 1 Bolden");
+        let prepared = node.prepare(Line::Whole(line.as_bytes(), Ending::Lf), Origin::Peer(0));
+        node.execute(&prepared, scene::now(), &mut batch);
+    }
+}

@@ -1,0 +1,124 @@
+//! What the targets share: nodes without sockets, and a stream cut into reads.
+
+use std::time::Duration;
+
+use proxyherd::{
+    clock::Now,
+    flood::{Queue, outbox},
+    model::{NodeId, Timestamp},
+    node::{Neighbour, Node, Options},
+    places::{Failure, Query, Source},
+    protocol::{Line, LineBuffer},
+    store::{KeyHash, Placement, Shape, Store, TotalOrder},
+};
+
+/// How many clients a node takes from clients.
+pub(crate) const CLIENTS_MAX: usize = 5;
+
+/// How far ahead a report may be.
+pub(crate) const AHEAD_MAX: Duration = Duration::from_secs(3600);
+
+/// The time of everything that clients say.
+pub(crate) fn now() -> Now {
+    Now { wall: Timestamp::new(1_479_413_884, 655_887_836), tick: Duration::from_secs(1) }
+}
+
+/// So few parts that a handful of clients meet in one.
+const SHAPE: Shape = Shape::new(1, 1);
+
+/// Every node's incarnation is another; this is added to the first letter of its name.
+const INCARNATION: u64 = 0xfeed_0000;
+
+/// The incarnation of the node of that name.
+pub(crate) fn incarnation(id: &str) -> u64 {
+    INCARNATION + u64::from(id.as_bytes()[0])
+}
+
+/// What checks the placement of all nodes here.
+pub(crate) fn placement() -> Placement {
+    Placement::of_herd("test").shaped(SHAPE)
+}
+
+/// A node's name.
+pub(crate) fn id(name: &str) -> NodeId {
+    NodeId::new(name).expect("a good name")
+}
+
+/// A node of that name, and what waits for its neighbours, in their order. The links are down at first.
+pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Node, Vec<Queue>) {
+    let mut queues = Vec::new();
+    let neighbours = neighbours.iter().map(|neighbour| {
+        let (outbox, queue) = outbox(1 << 20);
+        queues.push(queue);
+        // Nobody waits for the word, and saying it to nobody is no fault.
+        Neighbour { id: id(neighbour), outbox, called: crossbeam_channel::bounded(1).0 }
+    });
+    let options = Options {
+        herd: "test".to_owned(),
+        placement: placement(),
+        id: id(name),
+        incarnation: incarnation(name),
+        max_clients: CLIENTS_MAX,
+        max_ahead: Some(AHEAD_MAX),
+        neighbours: neighbours.collect(),
+        places: Some(Box::new(Echo)),
+    };
+    (Node::new(options), queues)
+}
+
+/// Answers a lookup with the question.
+struct Echo;
+
+/// Its answer.
+pub(crate) fn document(query: &Query) -> String {
+    format!("{{\n{query:?}\n}}")
+}
+
+impl Source for Echo {
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
+        if query.bound == 13 {
+            return Err(Failure { status: "UNKNOWN_ERROR", message: "thirteen".to_owned() });
+        }
+        out.extend_from_slice(document(query).as_bytes());
+        Ok(query.bound)
+    }
+}
+
+/// Gives `stream` to the buffer in reads whose lengths the two numbers say, and what each makes whole to `lines`.
+pub(crate) fn feed(
+    stream: &[u8],
+    (first, step): (u8, u8),
+    buffer: &mut LineBuffer,
+    mut lines: impl FnMut(&mut dyn Iterator<Item = Line<'_>>),
+) {
+    let (mut rest, mut length) = (stream, first);
+    while !rest.is_empty() {
+        let (read, later) = rest.split_at(rest.len().min(1 + usize::from(length)));
+        buffer.space()[..read.len()].copy_from_slice(read);
+        buffer.filled(read.len());
+        lines(&mut buffer.take_lines());
+        (rest, length) = (later, length.wrapping_add(step));
+    }
+}
+
+/// Holds that the store's sums are those of its entries, and these in order.
+pub(crate) fn check_sums(store: &Store<TotalOrder>) {
+    let (mut all, mut count) = (0, 0);
+    let shard_sums = store.shard_sums();
+    for (shard, &shard_sum) in shard_sums.iter().enumerate() {
+        let leaf_sums = store.leaf_sums(shard);
+        for (leaf, &leaf_sum) in leaf_sums.iter().enumerate() {
+            let entries = store.entries(shard, leaf, KeyHash::of_bits(0));
+            assert!(entries.is_sorted_by_key(|entry| entry.key));
+            assert_eq!(leaf_sum, entries.iter().fold(0, |sum, entry| sum ^ entry.hash));
+            count += entries.len();
+        }
+        assert_eq!(shard_sum, leaf_sums.iter().fold(0, |sum, leaf| sum ^ leaf));
+        all ^= shard_sum;
+    }
+    assert_eq!((store.sum(), store.len()), (all, count));
+}
