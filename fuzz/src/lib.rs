@@ -8,6 +8,9 @@ mod scene;
 
 pub use self::{client_lines::client_lines, peer_link::peer_link, peer_session::peer_session};
 
+/// What plays one input.
+pub type Target = fn(&[u8]);
+
 /// All targets, by the names of their folders in `corpus`.
-pub const TARGETS: [(&str, fn(&[u8])); 3] =
+pub const TARGETS: [(&str, Target); 3] =
     [("client_lines", client_lines), ("peer_session", peer_session), ("peer_link", peer_link)];

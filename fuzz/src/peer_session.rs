@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use proxyherd::{
-    flood::Peers,
+    flood::{Peers, Queue},
     model::Location,
     node::{Batch, Node, Origin, Said},
     protocol::{
@@ -21,7 +21,7 @@ use super::scene::{self, now};
 pub fn peer_session(data: &[u8]) {
     let Some(([first, step], stream)) = data.split_first_chunk() else { return };
     let (node, queues) = scene::node("Alford", &["Welsh", "Bolden"]);
-    queues.iter().for_each(|queue| queue.open());
+    queues.iter().for_each(Queue::open);
     let mut peers = Peers::new(2, Duration::from_secs(5));
     let mut buffer = LineBuffer::new(PEER_LINE_BYTES_MAX);
     let (mut batch, mut is_first, mut link) = (Batch::default(), true, 0);
@@ -111,7 +111,7 @@ fn check_answer(line: Line<'_>, said: Said, answer: &[u8], node: &Node) {
         }
         (PeerLine::Ask(Question::Sum), Answer::Sum(sum)) => assert_eq!(sum, store.sum()),
         (PeerLine::Ask(Question::Shards), Answer::Shards(sums)) => {
-            assert!(sums.iter().eq(store.shard_sums()))
+            assert!(sums.iter().eq(store.shard_sums()));
         }
         (PeerLine::Ask(Question::Leaves { shard }), Answer::Leaves { shard: of, sums }) => {
             assert!(shard == of && sums.iter().eq(store.leaf_sums(shard)));

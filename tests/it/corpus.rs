@@ -6,7 +6,7 @@ mod fuzz;
 
 use std::{fs, path::Path};
 
-fn play(target: &str, fuzz: fn(&[u8])) -> usize {
+fn play(target: &str, fuzz: fuzz::Target) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
