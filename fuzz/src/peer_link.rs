@@ -92,15 +92,11 @@ impl Play {
                 let (from, to) = (scene::id("Welsh"), scene::id("Alford"));
                 let check = scene::placement().check();
                 Hello::new("test", &from, &to, scene::incarnation("Welsh"), check).write(&mut line);
-                let is_true = self.is_true;
                 self.hear(line.trim_ascii_end());
-                self.is_true = is_true;
             }
             b"*" => {
                 if let Some(answer) = self.answers.pop_front() {
-                    let is_true = self.is_true;
                     self.hear(&answer);
-                    self.is_true = is_true;
                 }
             }
             b"!" => self.lose(),
@@ -111,7 +107,10 @@ impl Play {
                 self.node.execute(&prepared, self.wall(), &mut batch);
                 self.node.flood(&mut batch, Origin::Client, |_| {});
             }
-            line => self.hear(line),
+            line => {
+                self.is_true = false;
+                self.hear(line);
+            }
         }
     }
 
@@ -125,7 +124,6 @@ impl Play {
     }
 
     fn hear(&mut self, line: &[u8]) {
-        self.is_true = false;
         match self.link.hear(line, self.now, || 1 << 62, self.node.store()) {
             Ok(Heard::Round(over)) => {
                 assert!(over.lasting <= over.differing);
