@@ -193,7 +193,12 @@ impl<'a> Flooder<'a> {
         self.link.connected(clock::tick(), self.wiring.store, &mut out);
         self.write(stream, &out)?;
         loop {
-            self.listen(stream, &mut answers, None, connection)?;
+            // News need not wait until the neighbour has been heard, but nobody is given up unheard.
+            let is_urgent = !self.link.queue().receiver().is_empty()
+                && self.link.silent_at().is_none_or(|silent_at| clock::tick() < silent_at);
+            if !is_urgent {
+                self.listen(stream, &mut answers, None, connection)?;
+            }
             if self.is_stopped() {
                 if self.flush_by().is_none_or(|flush_by| clock::tick() >= flush_by) || !self.link.is_up() {
                     return Err(Lost::Stopped);
@@ -205,6 +210,7 @@ impl<'a> Flooder<'a> {
                 Next::Write { news } => {
                     self.write(stream, &out)?;
                     self.log_sent(connection, &out[..news]);
+                    self.listen(stream, &mut answers, None, connection)?;
                 }
                 Next::Listen(until) => self.listen(stream, &mut answers, Some(until), connection)?,
                 Next::Rest(until) => self.rest(until),
