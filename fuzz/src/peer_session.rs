@@ -9,8 +9,8 @@ use proxyherd::{
     model::Location,
     node::{Batch, Node, Origin, Said},
     protocol::{
-        ANSWER_BYTES_MAX, Answer, Hello, Invalid, LIST_ENTRIES_MAX, Line, LineBuffer, PEER_LINE_BYTES_MAX,
-        PeerLine, Question, REFUSED, is_hello, write_refusal,
+        ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, PeerLine, Question,
+        REFUSED, is_hello, write_refusal,
     },
     store::KeyHash,
 };
@@ -117,14 +117,14 @@ fn check_answer(line: Line<'_>, said: Said, answer: &[u8], node: &Node) {
             assert!(shard == of && sums.iter().eq(store.leaf_sums(shard)));
         }
         (
-            PeerLine::Ask(Question::List { shard, leaf, from }),
+            PeerLine::Ask(Question::List { shard, leaf, from, most }),
             Answer::List { shard: of, leaf: and_of, is_end, pairs },
         ) => {
             assert_eq!((shard, leaf), (of, and_of));
             let mut all = store.entries(shard, leaf, KeyHash::of_bits(0));
             all.retain(|entry| entry.key.bits() >= from);
-            assert_eq!(is_end, all.len() <= LIST_ENTRIES_MAX);
-            all.truncate(LIST_ENTRIES_MAX);
+            assert_eq!(is_end, all.len() <= most);
+            all.truncate(most);
             assert!(pairs.iter().eq(all.iter().map(|entry| (entry.key.bits(), entry.hash))));
         }
         (asked, answer) => panic!("{asked:?}: {answer:?}"),
