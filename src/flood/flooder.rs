@@ -6,13 +6,13 @@ use std::{
     fmt,
     io::{self, ErrorKind, Read},
     net::TcpStream,
+    thread,
     time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Select, TryRecvError, select};
-use crossbeam_utils::Backoff;
 
-use super::{Broken, Heard, Link, Next, Resolve, RoundOver, resolver::Resolver};
+use super::{Broken, Heard, Link, Next, Resolve, RoundOver, Vigil, resolver::Resolver};
 use crate::{
     clock::{self, Tick},
     config::{Address, Limits},
@@ -68,6 +68,7 @@ pub struct Flooder<'a> {
     resolver: Resolver,
     /// The last failure told to the log.
     told: String,
+    vigil: Vigil,
     /// Whether the neighbour was told to be in step when last it was spoken of.
     told_in_step: bool,
     traffic: Traffic,
@@ -115,8 +116,8 @@ impl<'a> Flooder<'a> {
     ) -> Self {
         let resolver = Resolver::new(wiring.resolve.clone(), &address.host, address.port);
         let (told, traffic, flush_by) = (String::new(), Traffic::default(), OnceCell::new());
-        let told_in_step = false;
-        Self { wiring, peer, address, called, link, resolver, told, told_in_step, traffic, flush_by }
+        let (vigil, told_in_step) = (Vigil::default(), false);
+        Self { wiring, peer, address, called, link, resolver, told, vigil, told_in_step, traffic, flush_by }
     }
 
     /// Keeps the link until stop.
@@ -192,13 +193,17 @@ impl<'a> Flooder<'a> {
         let mut out = Vec::new();
         self.link.connected(clock::tick(), self.wiring.store, &mut out);
         self.write(stream, &out)?;
+        let mut has_written = true;
         loop {
-            // News need not wait until the neighbour has been heard, but nobody is given up unheard.
-            let is_urgent = !self.link.queue().receiver().is_empty()
+            // News need not wait until the neighbour has been heard, but nobody is given up unheard, nor goes unheard for
+            // two pieces of news.
+            let is_urgent = !has_written
+                && !self.link.queue().receiver().is_empty()
                 && self.link.silent_at().is_none_or(|silent_at| clock::tick() < silent_at);
             if !is_urgent {
                 self.listen(stream, &mut answers, None, connection)?;
             }
+            has_written = false;
             if self.is_stopped() {
                 if self.flush_by().is_none_or(|flush_by| clock::tick() >= flush_by) || !self.link.is_up() {
                     return Err(Lost::Stopped);
@@ -210,7 +215,7 @@ impl<'a> Flooder<'a> {
                 Next::Write { news } => {
                     self.write(stream, &out)?;
                     self.log_sent(connection, &out[..news]);
-                    self.listen(stream, &mut answers, None, connection)?;
+                    has_written = true;
                 }
                 Next::Listen(until) => self.listen(stream, &mut answers, Some(until), connection)?,
                 Next::Rest(until) => self.rest(until),
@@ -223,21 +228,21 @@ impl<'a> Flooder<'a> {
     }
 
     /// Waits until something is queued, the node stops, or that moment.
-    fn rest(&self, until: Tick) {
+    fn rest(&mut self, until: Tick) {
         let queue = self.link.queue().receiver();
-        // On a busy link the next batch is some microseconds away, less than falling asleep and being woken costs.
-        let backoff = Backoff::new();
-        while !backoff.is_completed() {
-            if !queue.is_empty() {
-                return;
-            }
-            backoff.snooze();
+        let began = clock::tick();
+        let awake_until = self.vigil.until(began).map_or(began, |awake_until| awake_until.min(until));
+        while queue.is_empty() && clock::tick() < awake_until {
+            thread::yield_now();
         }
-        let mut select = Select::new();
-        select.recv(queue);
-        select.recv(&self.wiring.stop);
-        // What woke it is seen by the link; a wait that ends too early, too.
-        let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
+        if queue.is_empty() {
+            let mut select = Select::new();
+            select.recv(queue);
+            select.recv(&self.wiring.stop);
+            // What woke it is seen by the link; a wait that ends too early, too.
+            let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
+        }
+        self.vigil.ended(began, clock::tick());
     }
 
     /// Hands over what the neighbour has said: what is there already, or what comes until that moment.

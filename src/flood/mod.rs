@@ -9,6 +9,7 @@ mod outbox;
 mod peers;
 mod resolver;
 mod round;
+mod vigil;
 
 pub use backoff::Backoff;
 pub use flooder::{Flooder, Host, Wiring};
@@ -17,3 +18,4 @@ pub use link::{Broken, Heard, Link, LinkTimes, Next, RoundOver, Rules, Sound};
 pub use outbox::{Encoded, Offer, Outbox, Queue, outbox};
 pub use peers::{Admission, Peers};
 pub use resolver::{Resolve, system_resolve};
+pub use vigil::Vigil;

@@ -7,6 +7,7 @@ use std::{
     net::{Shutdown, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use arrayvec::ArrayVec;
 use super::{Shared, connections::Slot};
 use crate::{
     clock::{self, Now, Tick},
+    flood::Vigil,
     log::Traffic,
     node::{Batch, Origin, Prepared, Said, Welcome},
     protocol::{Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
@@ -51,6 +53,7 @@ struct Session<'a> {
     began: Tick,
     /// When the last byte came.
     heard: Tick,
+    vigil: Vigil,
     /// When the first byte of the line came that is not whole yet.
     line_began: Option<Tick>,
     /// What the socket's read timeout is set to.
@@ -103,6 +106,7 @@ impl<'a> Session<'a> {
             is_first_line: true,
             began,
             heard: began,
+            vigil: Vigil::default(),
             line_began: None,
             timeout: None,
         }
@@ -134,6 +138,15 @@ impl<'a> Session<'a> {
     fn read(&mut self, buffer: &mut LineBuffer) -> Result<usize, Ended> {
         // Nearly so: what has passed since the last byte came was spent on its lines. A wait that ends is looked at exactly.
         let mut now = self.heard;
+        if let (Origin::Peer(_), Some(awake_until)) = (self.origin, self.vigil.until(now)) {
+            while clock::tick() < awake_until {
+                match socket::receive_now(self.stream, buffer.space()) {
+                    Ok(count) => return Ok(count),
+                    Err(error) if is_retry(error.kind()) => thread::yield_now(),
+                    Err(error) => return Err(Ended::Reset(error)),
+                }
+            }
+        }
         loop {
             let linger_until = self.heard + LINGER_TIME;
             let mut is_lingering = buffer.is_grown() || self.batch.is_grown() || self.traffic.is_grown();
@@ -190,6 +203,7 @@ impl<'a> Session<'a> {
     /// memory for one is under way while another is executed.
     fn execute(&mut self, buffer: &mut LineBuffer, count: usize) -> Result<(), Ended> {
         let now = clock::now();
+        self.vigil.ended(self.heard, now.tick);
         self.heard = now.tick;
         buffer.filled(count);
         self.begin(now);

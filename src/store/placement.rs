@@ -7,6 +7,7 @@ use siphasher::{
     sip::SipHasher13,
     sip128::{Hasher128, SipHasher13 as SipHasher13Of128},
 };
+use twox_hash::xxhash3_64::Hasher as Xxh3;
 
 use crate::model::ClientId;
 
@@ -38,11 +39,18 @@ impl Shape {
     }
 }
 
-/// The herd's placement key, ready to hash with (SipHash-1-3), and the shape its hashes are cut by.
+/// Bytes of an XXH3 secret, as its specification has them.
+const SECRET_BYTES: usize = 192;
+
+/// The herd's placement key, ready to hash with, and the shape its hashes are cut by.
+///
+/// Clients are placed by SipHash-1-3, which does not yield to who can watch what a server does with chosen ids. Entries are
+/// hashed by XXH3 under a secret: their hashes go to neighbours only, so nobody can choose contents that collide, and it
+/// takes half the time.
 #[derive(Clone, Copy)]
 pub struct Placement {
     keys: SipHasher13,
-    entries: SipHasher13,
+    entries: [u8; SECRET_BYTES],
     shape: Shape,
 }
 
@@ -78,7 +86,11 @@ impl Placement {
     }
 
     fn of_key(k0: u64, k1: u64) -> Self {
-        let (keys, entries) = (SipHasher13::new_with_keys(k0, k1), SipHasher13::new_with_keys(!k0, k1));
+        let (keys, words) = (SipHasher13::new_with_keys(k0, k1), SipHasher13::new_with_keys(!k0, k1));
+        let mut entries = [0; SECRET_BYTES];
+        for (number, word) in (0_u64..).zip(entries.chunks_exact_mut(8)) {
+            word.copy_from_slice(&words.hash(&number.to_le_bytes()).to_le_bytes());
+        }
         Self { keys, entries, shape: Shape::NODE }
     }
 
@@ -122,7 +134,8 @@ impl Placement {
     /// What a location adds to its leaf's sum. `content` is its fields one after another as a record holds them, with
     /// their lengths before them, so that equal hashes mean equal fields.
     pub(super) fn entry_hash(&self, content: &[u8]) -> u64 {
-        self.entries.hash(content)
+        // It fails for a secret of less than 136 bytes only.
+        Xxh3::oneshot_with_secret(&self.entries, content).unwrap_or_default()
     }
 }
 

@@ -153,7 +153,7 @@ fn placement_is_the_same_in_every_build() {
     let entry = Entry::new("kiwi.cs.ucla.edu", "1479413884.392014450", "+34.068930-118.445127", "Alford");
     let store = Store::new(placement, 1);
     merge(&store, &entry);
-    assert_eq!(format!("{:016x}", store.sum()), "4f52490f7d7de3f2");
+    assert_eq!(format!("{:016x}", store.sum()), "64cddecde2d1d05b");
 }
 
 #[test]
