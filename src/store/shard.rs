@@ -53,12 +53,12 @@ pub struct Entry {
 impl Shard {
     /// Has the client's record and its leaf's sum fetched, if it has them.
     pub(super) fn prefetch(&self, placement: &Placement, hash: KeyHash) {
+        if let Some(sum) = self.leaf_sums.get(placement.leaf(hash)) {
+            prefetch(sum);
+        }
         // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
         if let Some(address) = self.slots.find(hash.in_shard(), |_| true) {
             prefetch_record(self.pages.get(address));
-        }
-        if let Some(sum) = self.leaf_sums.get(placement.leaf(hash)) {
-            prefetch(sum);
         }
     }
 
