@@ -302,14 +302,17 @@ impl<'a> Flooder<'a> {
             self.told_in_step = in_step;
             let step = if in_step { "in step" } else { "not yet in step" };
             self.wiring.log.info(format_args!(
-                "{step} with {}: round {number} found {differing} parts that differ and pushed {pushed} locations in {took:?}",
-                self.peer
+                "{step} with {}: round {number} took {took:?}, found {} and pushed {}",
+                self.peer,
+                Counted(differing, "difference"),
+                Counted(pushed, "location")
             ));
         }
         if lasting > 0 {
             self.wiring.log.warn(format_args!(
-                "{} differs from this node in {lasting} parts as it did a round ago; look whether it can reach this node",
-                self.peer
+                "{} differs from this node as it did a round ago ({}); look whether it can reach this node",
+                self.peer,
+                Counted(lasting, "difference")
             ));
         }
     }
@@ -336,6 +339,15 @@ impl<'a> Flooder<'a> {
             self.traffic.line_out(line);
         }
         self.traffic.finish(self.wiring.log);
+    }
+}
+
+/// `1 difference`, `2 differences`.
+struct Counted(usize, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
     }
 }
 

@@ -24,7 +24,7 @@ fn killed_node_has_nothing_at_restart_and_soon_answers_like_the_others() {
     for (id, lines) in [("A", a_lines), ("C", c_lines)] {
         let line = herd.wait_for_step(id, "B", lines);
         println!("{id}: {line}");
-        assert!(line.contains(" round 1 found ") && pushed(&line) > 0, "{line}");
+        assert!(line.contains(" round 1 took ") && pushed(&line) > 0, "{line}");
     }
     load.wait_for_more(&ALL, 500);
     let floors = load.end();

@@ -24,6 +24,9 @@ use super::{
     watch::{Kind, Violation, Watch},
 };
 
+/// Ten times what the busiest of thousands of stories takes, and two hundred times the mean.
+const EVENTS_MAX: usize = 2_000_000;
+
 /// All there is.
 pub(super) struct Simulation<M, R> {
     pub(super) plan: Plan,
@@ -200,6 +203,9 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             self.now = at;
             self.watch.now = at;
             self.tally.events += 1;
+            if self.tally.events > EVENTS_MAX {
+                self.watch.fail(Kind::Endless, format!("{EVENTS_MAX} events"));
+            }
             if let Some(event) = self.due.remove(&sequence) {
                 self.happen(event);
             }

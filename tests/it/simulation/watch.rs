@@ -41,6 +41,8 @@ pub(super) enum Kind {
     Apart,
     /// All agree on something else than the newest.
     Wrong,
+    /// More happens than any story holds, so that it would never end.
+    Endless,
     /// More is said than needed, though all is settled.
     Noisy,
 }

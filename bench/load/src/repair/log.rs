@@ -1,4 +1,4 @@
-//! What the nodes' logs say, and when: `2026-11-21T09:09:36.507837Z INFO  in step with Right: round 1 found …`.
+//! What the nodes' logs say, and when: `2026-11-21T09:09:36.507837Z INFO  in step with Right: round 1 took …`.
 
 use std::{fs, path::Path};
 
@@ -38,10 +38,10 @@ mod tests {
 
     #[test]
     fn an_event_has_a_time_and_a_text() {
-        let line = "2026-11-21T09:09:36.507837Z INFO  in step with Right: round 1 found 0 parts";
+        let line = "2026-11-21T09:09:36.507837Z INFO  in step with Right: round 1 took 2ms";
         let event = Event::parse(line).unwrap();
         assert_eq!(event.at % 1_000_000, 507_837);
-        assert_eq!(event.text, "in step with Right: round 1 found 0 parts");
+        assert_eq!(event.text, "in step with Right: round 1 took 2ms");
         assert_eq!(Event::parse("nonsense"), None);
     }
 
