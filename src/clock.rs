@@ -48,6 +48,13 @@ pub fn utc_text(at: Timestamp) -> String {
         .to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// `Sat, 21 Nov 2026 04:09:12 GMT`, for HTTP.
+pub fn http_date(at: Timestamp) -> String {
+    let seconds = i64::try_from(at.as_nanoseconds() / 1_000_000_000).unwrap_or(i64::MAX);
+    let time = DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
+    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +63,11 @@ mod tests {
     fn utc_text_is_rfc_3339_to_the_microsecond() {
         let at = Timestamp::parse(b"1479413884.392014450").unwrap();
         assert_eq!(utc_text(at), "2016-11-17T20:18:04.392014Z");
+    }
+
+    #[test]
+    fn http_date_is_the_fixed_form_of_rfc_9110() {
+        let at = Timestamp::parse(b"784111777.9").unwrap();
+        assert_eq!(http_date(at), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 }

@@ -7,6 +7,7 @@ pub mod model;
 pub mod clock;
 pub mod config;
 pub mod log;
+pub mod metrics;
 pub mod random;
 mod socket;
 
@@ -17,6 +18,8 @@ pub mod places;
 pub mod store;
 
 pub mod node;
+
+pub mod http;
 
 pub mod server;
 

@@ -2,7 +2,7 @@
 //! the end of the input, and waking a blocked accept. All safe calls of rustix on std's own sockets.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     time::Duration,
 };
@@ -70,6 +70,23 @@ pub(crate) fn write_all(
 pub(crate) fn receive_now(stream: &TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
     let (_, count) = rustix::net::recv(stream, bytes, RecvFlags::DONTWAIT)?;
     Ok(count)
+}
+
+/// How often a closing connection is read, 4 KiB at a time, for what its client had sent and nobody will read.
+const UNREAD_READS_MAX: usize = 256;
+
+/// Lets the other end have what was written to it, before the socket is dropped: bytes left unread would turn the close
+/// into a reset, which can overtake them. Waits for nothing.
+pub(crate) fn finish(mut stream: &TcpStream) {
+    close(stream, Shutdown::Write);
+    if stream.set_nonblocking(true).is_ok() {
+        let mut unread = [0; 4096];
+        for _ in 0..UNREAD_READS_MAX {
+            if !matches!(stream.read(&mut unread), Ok(count) if count > 0) {
+                break;
+            }
+        }
+    }
 }
 
 /// Wakes whoever reads from or writes to the connection, for good.

@@ -103,7 +103,7 @@ fn check_reply(line: Line<'_>, said: Said, reply: &[u8], end: usize, known: &mut
                 assert_eq!(known.len(), CLIENTS_MAX);
             }
         }
-        Said::At => {
+        Said::At { is_news } => {
             let Some([client, position, timestamp]) = fields.exactly() else { panic!("{text:?}") };
             let time = Timestamp::parse(timestamp).expect("it was taken");
             let at = reply.strip_suffix(ending.as_bytes()).expect("the line's own ending");
@@ -113,12 +113,13 @@ fn check_reply(line: Line<'_>, said: Said, reply: &[u8], end: usize, known: &mut
             assert_eq!(at, [b"AT", &b"Alford"[..], skew, client, position, timestamp].join(&b' '));
             assert!(Skew::between(now().wall, time).as_nanoseconds() >= -(AHEAD_MAX.as_nanos() as i128));
             assert_eq!(keyword, Some(&b"IAMAT"[..]));
-            if known.get(client).is_none_or(|&(earlier, _)| time > earlier) {
+            assert_eq!(is_news, known.get(client).is_none_or(|&(earlier, _)| time > earlier));
+            if is_news {
                 known.insert(client.to_vec(), (time, at.to_vec()));
             }
             assert!(known.len() <= CLIENTS_MAX);
         }
-        Said::Places { results, json } => {
+        Said::Places { results, json, is_failed: _ } => {
             let Some([client, radius, bound]) = fields.exactly() else { panic!("{text:?}") };
             assert_eq!(keyword, Some(&b"WHATSAT"[..]));
             let (_, at) = &known[client];

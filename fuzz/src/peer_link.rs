@@ -143,7 +143,7 @@ impl Play {
         // It is for an event of one line.
         let _ = why.to_string();
         self.lose();
-        assert!(!self.link.is_up() && self.link.lag(self.now).is_none());
+        assert!(!self.link.is_up() && self.link.pinged_at().is_none());
     }
 
     /// Does what the link says until it waits.

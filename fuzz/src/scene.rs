@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proxyherd::{
     clock::Now,
-    flood::{Queue, outbox},
+    flood::{Health, Queue, outbox},
     model::{NodeId, Timestamp},
     node::{Neighbour, Node, Options},
     places::{Failure, Query, Source},
@@ -51,7 +51,12 @@ pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Node, Vec<Queue>) {
         let (outbox, queue) = outbox(1 << 20);
         queues.push(queue);
         // Nobody waits for the word, and saying it to nobody is no fault.
-        Neighbour { id: id(neighbour), outbox, called: crossbeam_channel::bounded(1).0 }
+        Neighbour {
+            id: id(neighbour),
+            outbox,
+            called: crossbeam_channel::bounded(1).0,
+            health: Health::default(),
+        }
     });
     let options = Options {
         herd: "test".to_owned(),

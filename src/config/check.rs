@@ -24,10 +24,12 @@ pub(super) fn check(stated: Stated) -> Found<Herd> {
     let nodes = stated.nodes.into_iter().zip(links).map(|(node, links)| {
         let listen = node.listen.value;
         let address = node.address.map_or_else(|| listen.clone(), |address| address.value);
-        Node { id: node.id.value, listen, address, links: links.into_iter().collect() }
+        let http = node.http.map(|http| http.value);
+        Node { id: node.id.value, listen, address, http, links: links.into_iter().collect() }
     });
     let nodes = nodes.collect();
-    Ok(Herd { name: stated.name, log: stated.log, limits: stated.limits, places: stated.places, nodes })
+    let Stated { name, log, http, limits, places, .. } = stated;
+    Ok(Herd { name, log, http, limits, places, nodes })
 }
 
 /// Each node's neighbours, by the node's index.
@@ -46,7 +48,7 @@ fn ids_differ(nodes: &[StatedNode]) -> Found<()> {
 
 fn addresses_differ(nodes: &[StatedNode]) -> Found<()> {
     fn addresses(node: &StatedNode) -> impl Iterator<Item = &At<Address>> {
-        std::iter::once(&node.listen).chain(&node.address)
+        std::iter::once(&node.listen).chain(&node.address).chain(&node.http)
     }
     for (at, node) in nodes.iter().enumerate() {
         for address in addresses(node) {

@@ -4,6 +4,7 @@
 mod address;
 mod check;
 mod error;
+mod http;
 mod limits;
 mod log;
 mod read;
@@ -15,6 +16,7 @@ use std::{fmt::Write, fs, path::Path};
 
 pub use address::Address;
 pub use error::{ConfigError, Fault};
+pub use http::HttpConfig;
 pub use limits::Limits;
 pub use log::LogConfig;
 
@@ -27,6 +29,8 @@ pub struct Herd {
     pub name: String,
     /// The table `[log]`.
     pub log: LogConfig,
+    /// The table `[http]`.
+    pub http: HttpConfig,
     /// The table `[limits]`.
     pub limits: Limits,
     /// Where answers to WHATSAT come from.
@@ -44,6 +48,8 @@ pub struct Node {
     pub listen: Address,
     /// What others dial; `listen` unless configured.
     pub address: Address,
+    /// Where its web face listens; none without.
+    pub http: Option<Address>,
     /// Its neighbours, sorted, each once; every one of them has this node in its own.
     pub links: Vec<NodeId>,
 }
@@ -114,10 +120,17 @@ impl Herd {
         settings::write(&log::SETTINGS, self.log.clone(), &mut out);
         out.push_str("\n[limits]\n");
         settings::write(&limits::SETTINGS, self.limits.clone(), &mut out);
-        for Node { id, listen, address, links } in &self.nodes {
+        out.push_str("\n[http]\n");
+        settings::write(&http::SETTINGS, self.http.clone(), &mut out);
+        let hosts: Vec<_> = self.http.hosts.iter().map(|host| quoted(host)).collect();
+        let _ = writeln!(out, "hosts = [{}]", hosts.join(", "));
+        for Node { id, listen, address, http, links } in &self.nodes {
             let _ = write!(out, "\n[[node]]\nid = {}\nlisten = \"{listen}\"\n", quoted(id.as_str()));
             if address != listen {
                 let _ = writeln!(out, "address = \"{address}\"");
+            }
+            if let Some(http) = http {
+                let _ = writeln!(out, "http = \"{http}\"");
             }
             let links: Vec<_> = links.iter().map(|link| quoted(link.as_str())).collect();
             let _ = writeln!(out, "links = [{}]", links.join(", "));

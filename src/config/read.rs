@@ -9,9 +9,9 @@ use toml::{
 };
 
 use super::{
-    Address, Limits, LogConfig, PlacesSource,
+    Address, HttpConfig, Limits, LogConfig, PlacesSource,
     error::Fault,
-    limits, log,
+    http, limits, log,
     settings::{Setting, wrong_type},
 };
 use crate::model::NodeId;
@@ -30,6 +30,7 @@ pub(super) type Found<T> = Result<T, At<Fault>>;
 pub(super) struct Stated {
     pub(super) name: String,
     pub(super) log: LogConfig,
+    pub(super) http: HttpConfig,
     pub(super) limits: Limits,
     pub(super) places: PlacesSource,
     pub(super) nodes: Vec<StatedNode>,
@@ -40,6 +41,7 @@ pub(super) struct StatedNode {
     pub(super) id: At<NodeId>,
     pub(super) listen: At<Address>,
     pub(super) address: Option<At<Address>>,
+    pub(super) http: Option<At<Address>>,
     pub(super) links: Vec<At<String>>,
 }
 
@@ -52,11 +54,12 @@ pub(super) fn read(text: &str) -> Found<Stated> {
         text.fault(error.span().unwrap_or_default(), Fault::Syntax { message })
     })?;
     let root = root.get_ref();
-    text.no_other_keys(root, "the file", &["herd", "places", "log", "limits", "node"])?;
+    text.no_other_keys(root, "the file", &["herd", "places", "log", "http", "limits", "node"])?;
     Ok(Stated {
         name: text.herd_name(root)?,
         places: text.places(root)?,
-        log: text.settings(root, "log", "[log]", &log::SETTINGS)?,
+        log: text.settings(root, "log", "[log]", &log::SETTINGS, &[])?,
+        http: text.http(root)?,
         limits: text.limits(root)?,
         nodes: text.nodes(root)?,
     })
@@ -124,7 +127,7 @@ impl<'t> Text<'t> {
     }
 
     fn limits(&self, root: &DeTable<'t>) -> Found<Limits> {
-        let limits: Limits = self.settings(root, "limits", "[limits]", &limits::SETTINGS)?;
+        let limits: Limits = self.settings(root, "limits", "[limits]", &limits::SETTINGS, &[])?;
         if limits.backoff_min <= limits.backoff_max {
             return Ok(limits);
         }
@@ -134,16 +137,28 @@ impl<'t> Text<'t> {
         Err(self.fault(span, Fault::BackoffReversed))
     }
 
+    fn http(&self, root: &DeTable<'t>) -> Found<HttpConfig> {
+        let http = self.settings(root, "http", "[http]", &http::SETTINGS, &["hosts"])?;
+        let hosts = self.table(root, "http")?.and_then(|(table, _)| table.get("hosts"));
+        let Some(value) = hosts else { return Ok(http) };
+        let wanted = "a list of names, such as [\"alford.example\"]";
+        let list = value.get_ref().as_array().ok_or_else(|| self.wrong_type("hosts", value, wanted))?;
+        let host = |host| Ok(self.string("hosts", host, wanted)?.value);
+        Ok(HttpConfig { hosts: list.iter().map(host).collect::<Found<_>>()?, ..http })
+    }
+
     fn settings<T: Default>(
         &self,
         root: &DeTable<'t>,
         key: &str,
         name: &'static str,
         settings: &[Setting<T>],
+        others: &[&str],
     ) -> Found<T> {
         let mut into = T::default();
         let Some((table, _)) = self.table(root, key)? else { return Ok(into) };
-        let known: Vec<_> = settings.iter().map(|setting| setting.key).collect();
+        let known: Vec<_> =
+            settings.iter().map(|setting| setting.key).chain(others.iter().copied()).collect();
         self.no_other_keys(table, name, &known)?;
         for setting in settings {
             if let Some(value) = table.get(setting.key) {
@@ -166,7 +181,7 @@ impl<'t> Text<'t> {
     }
 
     fn node(&self, table: &DeTable<'t>, span: Range<usize>) -> Found<StatedNode> {
-        self.no_other_keys(table, "[[node]]", &["id", "listen", "address", "links"])?;
+        self.no_other_keys(table, "[[node]]", &["id", "listen", "address", "http", "links"])?;
         let missing = |key, example| {
             self.fault(span.clone(), Fault::MissingKey { table: "this [[node]]", key, example })
         };
@@ -176,6 +191,7 @@ impl<'t> Text<'t> {
             id: self.node_id(id)?,
             listen: self.address("listen", listen)?,
             address: table.get("address").map(|value| self.address("address", value)).transpose()?,
+            http: table.get("http").map(|value| self.address("http", value)).transpose()?,
             links: table.get("links").map_or(Ok(Vec::new()), |value| self.links(value))?,
         })
     }

@@ -11,8 +11,9 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Select, TryRecvError, select};
+use memchr::memchr_iter;
 
-use super::{Broken, Heard, Link, Next, Resolve, RoundOver, Vigil, resolver::Resolver};
+use super::{Broken, Health, Heard, Link, Next, Resolve, RoundOver, Vigil, resolver::Resolver};
 use crate::{
     clock::{self, Tick},
     config::{Address, Limits},
@@ -65,6 +66,7 @@ pub struct Flooder<'a> {
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
     link: Link,
+    health: &'a Health,
     resolver: Resolver,
     /// The last failure told to the log.
     told: String,
@@ -112,12 +114,26 @@ impl<'a> Flooder<'a> {
         peer: &'a NodeId,
         address: &'a Address,
         link: Link,
+        health: &'a Health,
         called: Receiver<()>,
     ) -> Self {
         let resolver = Resolver::new(wiring.resolve.clone(), &address.host, address.port);
         let (told, traffic, flush_by) = (String::new(), Traffic::default(), OnceCell::new());
         let (vigil, told_in_step) = (Vigil::default(), false);
-        Self { wiring, peer, address, called, link, resolver, told, vigil, told_in_step, traffic, flush_by }
+        Self {
+            wiring,
+            peer,
+            address,
+            called,
+            link,
+            health,
+            resolver,
+            told,
+            vigil,
+            told_in_step,
+            traffic,
+            flush_by,
+        }
     }
 
     /// Keeps the link until stop.
@@ -160,6 +176,7 @@ impl<'a> Flooder<'a> {
         let was_up = self.link.is_up();
         self.link.lost(clock::tick(), self.wiring.host.random());
         let text = lost.to_string();
+        self.health.down(&text);
         if was_up {
             self.wiring.log.warn(format_args!("lost {}: {text}", self.peer));
         } else if text != self.told {
@@ -192,6 +209,7 @@ impl<'a> Flooder<'a> {
         let mut answers = LineBuffer::new(ANSWER_BYTES_MAX);
         let mut out = Vec::new();
         self.link.connected(clock::tick(), self.wiring.store, &mut out);
+        self.health.greeting();
         self.write(stream, &out)?;
         let mut has_written = true;
         loop {
@@ -214,6 +232,8 @@ impl<'a> Flooder<'a> {
             match self.link.next(clock::tick(), self.wiring.store, &mut out).map_err(Lost::Broken)? {
                 Next::Write { news } => {
                     self.write(stream, &out)?;
+                    self.health.sent(out.len(), memchr_iter(b'\n', &out[..news]).count());
+                    self.health.pinged(self.link.pinged_at());
                     self.log_sent(connection, &out[..news]);
                     has_written = true;
                 }
@@ -282,14 +302,19 @@ impl<'a> Flooder<'a> {
             let random = || self.wiring.host.random();
             let heard = self.link.hear(line, clock::tick(), random, self.wiring.store);
             match heard.map_err(Lost::Broken)? {
-                Heard::Nothing | Heard::Pong(_) => {}
+                Heard::Nothing => {}
+                Heard::Pong(_) => self.health.pinged(None),
                 Heard::Linked => {
+                    self.health.up();
                     self.told.clear();
                     let (peer, address) = (self.peer, self.address);
                     self.wiring.log.info(format_args!("linked {peer} at {address} as #{connection}"));
                     self.wiring.host.linked(peer);
                 }
-                Heard::Round(over) => self.tell_round(&over),
+                Heard::Round(over) => {
+                    self.health.round(&over, clock::tick());
+                    self.tell_round(&over);
+                }
             }
         }
         Ok(())

@@ -214,10 +214,10 @@ impl<R: Rules> Link<R> {
             && self.queue.receiver().is_empty()
     }
 
-    /// The age of the oldest ping that is not answered.
-    pub fn lag(&self, now: Tick) -> Option<Duration> {
+    /// When the oldest ping was sent that is not answered.
+    pub fn pinged_at(&self) -> Option<Tick> {
         let State::Up(up) = &self.state else { return None };
-        up.ping.map(|ping| now.saturating_sub(ping.sent))
+        up.ping.map(|ping| ping.sent)
     }
 
     /// When the neighbour is gone that owes an answer, unless it is heard before.

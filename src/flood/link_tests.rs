@@ -180,7 +180,7 @@ fn a_neighbour_that_owes_an_answer_is_gone_after_the_liveness_time() {
     bench.link_up(0);
     bench.round(0, 1);
     assert_eq!(bench.next(1000).1, "PING 1\n");
-    assert_eq!(bench.link.lag(ms(4000)), Some(ms(3000)));
+    assert_eq!(bench.link.pinged_at(), Some(ms(1000)));
     assert!(matches!(bench.next(4950).0, Ok(Next::Rest(until)) if until == ms(5000)));
     assert_eq!(bench.next(5000).0, Err(Broken::Silent(TIMES.liveness)));
     // One that owes nothing may be silent: this node was away itself.

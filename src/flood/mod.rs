@@ -4,6 +4,7 @@
 mod backoff;
 mod flooder;
 mod handshake;
+mod health;
 mod link;
 mod outbox;
 mod peers;
@@ -14,6 +15,7 @@ mod vigil;
 pub use backoff::Backoff;
 pub use flooder::{Flooder, Host, Wiring};
 pub use handshake::Ends;
+pub use health::{Condition, Health, LinkState};
 pub use link::{Broken, Heard, Link, LinkTimes, Next, RoundOver, Rules, Sound};
 pub use outbox::{Encoded, Offer, Outbox, Queue, outbox};
 pub use peers::{Admission, Peers};

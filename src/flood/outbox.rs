@@ -77,6 +77,16 @@ impl Outbox {
         Offer::Dropped
     }
 
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        self.shared.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is something a round must make good for.
+    pub fn is_behind(&self) -> bool {
+        self.shared.is_behind.load(Ordering::Relaxed)
+    }
+
     /// Says that the store has something this neighbour may lack and will not be offered.
     pub fn mark_behind(&self) {
         self.shared.is_behind.store(true, Ordering::Release);

@@ -16,6 +16,8 @@ pub(super) struct Buffer {
 struct State {
     bytes: Vec<u8>,
     dropped: Dropped,
+    /// Since the node's start.
+    lines_dropped: u64,
 }
 
 /// What there was no room for.
@@ -32,20 +34,23 @@ impl Buffer {
 
     pub(super) fn append_traffic(&self, block: &[u8], lines: u64) {
         let bound = self.bytes_max - self.bytes_max / 8;
-        self.append(block, bound, |dropped| dropped.lines += lines);
+        self.append(block, bound, |state| {
+            state.dropped.lines += lines;
+            state.lines_dropped += lines;
+        });
     }
 
     pub(super) fn append_event(&self, line: &[u8]) {
-        self.append(line, self.bytes_max, |dropped| dropped.events += 1);
+        self.append(line, self.bytes_max, |state| state.dropped.events += 1);
     }
 
-    fn append(&self, block: &[u8], bound: usize, drop: impl FnOnce(&mut Dropped)) {
+    fn append(&self, block: &[u8], bound: usize, drop: impl FnOnce(&mut State)) {
         let half = self.bytes_max / 2;
         let mut state = self.state.lock();
         let before = state.bytes.len();
         let after = before + block.len();
         if after > bound {
-            drop(&mut state.dropped);
+            drop(&mut state);
             return;
         }
         state.bytes.extend_from_slice(block);
@@ -59,6 +64,11 @@ impl Buffer {
     /// Puts `spare`, which is empty, in the place of what has gathered.
     pub(super) fn swap(&self, spare: &mut Vec<u8>) {
         std::mem::swap(&mut self.state.lock().bytes, spare);
+    }
+
+    /// Traffic lines dropped since the node's start.
+    pub(super) fn lines_dropped(&self) -> u64 {
+        self.state.lock().lines_dropped
     }
 
     /// What was dropped since this was last asked.

@@ -173,6 +173,11 @@ impl Log {
         }
     }
 
+    /// Traffic lines for which there was no room since the node's start.
+    pub fn lines_dropped(&self) -> u64 {
+        self.buffer.lines_dropped()
+    }
+
     /// Has the writer close the file and open it by its name, for those who moved it.
     pub fn reopen(&self) {
         self.is_moved.store(true, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 
 use crate::{
     clock::Now,
-    flood::{Encoded, Offer, Outbox},
+    flood::{Encoded, Health, Offer, Outbox},
     model::{Coordinates, Location, NodeId, Skew},
     places::{self, Query, Source},
     protocol::{
@@ -73,6 +73,8 @@ pub struct Neighbour {
     pub outbox: Outbox,
     /// Tells its flooder that it has connected to this node.
     pub called: Sender<()>,
+    /// How the link is.
+    pub health: Health,
 }
 
 /// Where a line came from.
@@ -93,6 +95,10 @@ pub struct Batch {
     news: Vec<u8>,
     /// Whether a neighbour has pushed what this node lacked.
     was_repaired: bool,
+    /// Locations a neighbour has told or pushed.
+    pub updates: u32,
+    /// Rounds a neighbour has ended.
+    pub rounds: u32,
 }
 
 impl Batch {
@@ -125,13 +131,18 @@ pub enum Said {
     /// A peer's line was taken; what is answered, if anything, is not traffic.
     Nothing,
     /// An AT line was answered.
-    At,
+    At {
+        /// Whether the report was the newest of its client.
+        is_news: bool,
+    },
     /// An AT line was answered, then JSON with so many results, which begins at that place of the batch's replies.
     Places {
         /// How many places.
         results: usize,
         /// Where the JSON begins in [`Batch::replies`].
         json: usize,
+        /// Whether the source gave no answer, and the JSON says so.
+        is_failed: bool,
     },
     /// The line is invalid, and its copy was answered if it was a client's.
     Invalid(Invalid),
@@ -242,15 +253,20 @@ impl<M: Merge> Node<M> {
     ) -> Result<Said, Invalid> {
         match (line, place) {
             (PeerLine::At(location), Some(place)) => {
+                batch.updates += 1;
                 self.learn(self.store.merge(place, location), location, batch);
             }
             (PeerLine::Push(location), Some(place)) => {
+                batch.updates += 1;
                 batch.was_repaired |= self.store.merge(place, location).is_news();
             }
             (PeerLine::At(_) | PeerLine::Push(_), None) => {}
             (PeerLine::Ask(question), _) => self.answer(question, &mut batch.replies)?,
             (PeerLine::Ping(number), _) => write_pong(*number, &mut batch.replies),
-            (PeerLine::Done(number), _) => write_done(*number, &mut batch.replies),
+            (PeerLine::Done(number), _) => {
+                batch.rounds += 1;
+                write_done(*number, &mut batch.replies);
+            }
         }
         Ok(Said::Nothing)
     }
@@ -285,7 +301,7 @@ impl<M: Merge> Node<M> {
         location.write_at(&mut batch.replies);
         batch.replies.extend_from_slice(ending.as_bytes());
         self.learn(outcome, &location, batch);
-        Ok(Said::At)
+        Ok(Said::At { is_news: outcome.is_news() })
     }
 
     fn whatsat(
@@ -306,14 +322,15 @@ impl<M: Merge> Node<M> {
         replies.extend_from_slice(ending.as_bytes());
         let json = replies.len();
         let lookup = Query { center, radius_m: query.radius_km * 1000.0, bound: query.bound };
-        let results = places.nearby(&lookup, replies).unwrap_or_else(|failure| {
+        let found = places.nearby(&lookup, replies);
+        if let Err(failure) = &found {
             replies.truncate(json);
-            places::write_failure(&failure, replies);
-            0
-        });
+            places::write_failure(failure, replies);
+        }
         replies.extend_from_slice(ending.as_bytes());
         replies.extend_from_slice(ending.as_bytes());
-        Ok(Said::Places { results, json })
+        let is_failed = found.is_err();
+        Ok(Said::Places { results: found.unwrap_or_default(), json, is_failed })
     }
 
     /// What changed the store is news for the neighbours; what did not stops here.

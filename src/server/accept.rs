@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io,
     net::{TcpListener, TcpStream},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::Scope,
     time::Duration,
 };
@@ -98,6 +98,7 @@ fn start_session<'scope>(
         }
         Err(Unadmitted::Stopped) => return,
     };
+    shared.accepted.fetch_add(1, Ordering::Relaxed);
     let name = format!("session-{number}");
     let alive = shared.threads.enter(&name);
     // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
@@ -114,6 +115,7 @@ fn start_session<'scope>(
 
 /// Says that a connection was refused: a line a second at most, with how many went untold.
 fn refused(shared: &Shared<'_>, why: std::fmt::Arguments<'_>) {
+    shared.refused.fetch_add(1, Ordering::Relaxed);
     if let Some(untold) = shared.refusals.allow(clock::tick()) {
         let connections = shared.connections.count();
         shared.log.warn(format_args!("a connection is refused: {why}; {connections} connections{untold}"));

@@ -22,6 +22,8 @@ struct State {
     /// Places free for anyone, and for those who complete a peer's handshake.
     common: usize,
     reserved: usize,
+    /// How many are peers'.
+    peers: usize,
     sockets: HashMap<u64, Arc<TcpStream>>,
 }
 
@@ -31,6 +33,7 @@ pub(super) struct Slot<'a> {
     connections: &'a Connections,
     number: u64,
     is_reserved: bool,
+    is_peer: bool,
 }
 
 /// Why a connection gets no place.
@@ -45,7 +48,15 @@ pub(super) enum Unadmitted {
 impl Connections {
     /// Places for `common` connections, and `reserved` more for peers.
     pub(super) fn new(common: usize, reserved: usize) -> Self {
-        Self { state: Mutex::new(State { is_stopped: false, common, reserved, sockets: HashMap::new() }) }
+        Self {
+            state: Mutex::new(State {
+                is_stopped: false,
+                common,
+                reserved,
+                peers: 0,
+                sockets: HashMap::new(),
+            }),
+        }
     }
 
     /// Gives a connection a place: a common one, or when those are taken a reserved one, which it must earn by a peer's
@@ -59,12 +70,22 @@ impl Connections {
         let free = if is_reserved { &mut state.reserved } else { &mut state.common };
         *free = free.checked_sub(1).ok_or(Unadmitted::Full)?;
         state.sockets.insert(number, Arc::clone(socket));
-        Ok(Slot { connections: self, number, is_reserved })
+        Ok(Slot { connections: self, number, is_reserved, is_peer: false })
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.state.lock().sockets.len()
+    }
+
+    /// How many are neighbours'.
+    pub(super) fn peers(&self) -> usize {
+        self.state.lock().peers
+    }
+
+    /// Whether [`Connections::stop`] was called.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.lock().is_stopped
     }
 
     /// Ends one connection, if it is still there.
@@ -96,6 +117,8 @@ impl Slot<'_> {
     /// The connection is a peer's: it moves to a reserved place, if one is free, and leaves its common one to others.
     pub(super) fn become_peer(&mut self) {
         let mut state = self.connections.state.lock();
+        state.peers += usize::from(!self.is_peer);
+        self.is_peer = true;
         if !self.is_reserved && state.reserved > 0 {
             state.reserved -= 1;
             state.common += 1;
@@ -108,6 +131,7 @@ impl Drop for Slot<'_> {
     fn drop(&mut self) {
         let mut state = self.connections.state.lock();
         state.sockets.remove(&self.number);
+        state.peers -= usize::from(self.is_peer);
         *if self.is_reserved { &mut state.reserved } else { &mut state.common } += 1;
     }
 }
@@ -141,10 +165,12 @@ mod tests {
         let connections = Connections::new(1, 1);
         let mut peer = connections.admit(1, &socket()).unwrap();
         peer.become_peer();
+        assert_eq!((connections.count(), connections.peers()), (1, 1));
         let client = connections.admit(2, &socket()).unwrap();
         assert!(!client.is_reserved());
         assert_eq!(connections.admit(3, &socket()).unwrap_err(), Unadmitted::Full);
         drop((peer, client));
+        assert_eq!((connections.count(), connections.peers()), (0, 0));
         assert!(!connections.admit(4, &socket()).unwrap().is_reserved());
     }
 

@@ -7,6 +7,8 @@ mod connections;
 mod process;
 mod session;
 mod threads;
+mod usage;
+mod web;
 
 use std::{
     io,
@@ -22,12 +24,13 @@ use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 
 pub use self::process::run_node;
-use self::{connections::Connections, threads::Threads};
+use self::{connections::Connections, threads::Threads, web::Web};
 use crate::{
     clock::{self, Tick},
     config::{self, Address, Limits, PlacesSource},
-    flood::{self, Ends, Flooder, Link, LinkTimes, Peers, Queue, Resolve, Wiring},
+    flood::{self, Ends, Flooder, Health, Link, LinkTimes, Peers, Queue, Resolve, Wiring},
     log::{self, Log, LogError, RateLimit},
+    metrics::Requests,
     model::NodeId,
     node::{self, Neighbour, Node},
     places, random, socket,
@@ -126,6 +129,7 @@ pub struct Server {
     addresses: Vec<Address>,
     mailboxes: Vec<(Queue, Receiver<()>)>,
     listener: TcpListener,
+    web: Option<Web>,
     log: Log,
     surroundings: Surroundings,
 }
@@ -139,10 +143,15 @@ struct Shared<'a> {
     connections: Connections,
     peers: Mutex<Peers>,
     threads: Threads,
+    capacity: usize,
+    started: Tick,
     /// Set at stop; its channel's other end is dropped then, for those who wait.
     is_stopping: AtomicBool,
     stop: Receiver<()>,
     connection_count: AtomicU64,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    requests: Requests,
     refusals: RateLimit,
     closings: RateLimit,
     overflows: RateLimit,
@@ -172,12 +181,11 @@ impl Server {
         let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
         let configured = herd.node(id.as_str()).ok_or_else(missing)?;
         let address = &configured.listen;
-        let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
-        let listener = socket::listen(&address.host, address.port).map_err(refused)?;
-        let bound = listener.local_addr()?;
-        if !bound.ip().is_loopback() {
-            return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
-        }
+        let listener = listen(id, address)?;
+        let web = match &configured.http {
+            Some(address) => Some(Web::new(listen(id, address)?, &herd.http, configured)),
+            None => None,
+        };
         let log = Log::open(log::Options {
             path: log_dir.join(format!("{id}.log")),
             traffic: herd.log.traffic,
@@ -190,7 +198,7 @@ impl Server {
         for peer in configured.links.iter().filter_map(|peer| herd.node(peer.as_str())) {
             let (outbox, queue) = flood::outbox(herd.limits.outbox_bytes);
             let (called, calls) = bounded(1);
-            neighbours.push(Neighbour { id: peer.id.clone(), outbox, called });
+            neighbours.push(Neighbour { id: peer.id.clone(), outbox, called, health: Health::default() });
             mailboxes.push((queue, calls));
             addresses.push(peer.address.clone());
         }
@@ -209,7 +217,7 @@ impl Server {
             neighbours,
             places,
         });
-        Ok(Self { node, limits: herd.limits.clone(), addresses, mailboxes, listener, log, surroundings })
+        Ok(Self { node, limits: herd.limits.clone(), addresses, mailboxes, listener, web, log, surroundings })
     }
 
     /// Where it listens; the port the system picked, where the configured one is 0.
@@ -217,10 +225,15 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Where its web face listens, if it has one.
+    pub fn http_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.web.as_ref().map(Web::address).transpose()
+    }
+
     /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, flushes the outboxes.
     /// Ends the process with status 1 where that takes longer than the configured time.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
-        let Self { node, limits, addresses, mailboxes, listener, log, surroundings } = self;
+        let Self { node, limits, addresses, mailboxes, listener, web, log, surroundings } = self;
         let (stop_accept, accept_stop) = bounded(0);
         let capacity = capacity::connections(&limits, node.neighbours().len(), &log);
         let shared = Shared {
@@ -231,9 +244,14 @@ impl Server {
             connections: Connections::new(capacity, 2 * node.neighbours().len() + 4),
             peers: Mutex::new(Peers::new(node.neighbours().len(), limits.liveness_time)),
             threads: Threads::default(),
+            capacity,
+            started: clock::tick(),
             is_stopping: AtomicBool::new(false),
             stop: accept_stop,
             connection_count: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            requests: Requests::default(),
             refusals: RateLimit::default(),
             closings: RateLimit::default(),
             overflows: RateLimit::default(),
@@ -255,7 +273,7 @@ impl Server {
             {
                 let wiring = shared.wiring(flooders_stop.clone());
                 let link = Link::new(ends(&node, &neighbour.id), link_times(&limits), queue);
-                let flooder = Flooder::new(wiring, &neighbour.id, address, link, called);
+                let flooder = Flooder::new(wiring, &neighbour.id, address, link, &neighbour.health, called);
                 let name = format!("flood-{}", neighbour.id);
                 let alive = shared.threads.enter(&name);
                 let log = &log;
@@ -269,6 +287,15 @@ impl Server {
                 })?;
             }
             drop(flooders_stop);
+            if let Some(web) = &web {
+                let alive = shared.threads.enter("accept-http");
+                let (shared, address) = (&shared, web.address()?);
+                spawn(outer, "accept-http", move || {
+                    let _alive = alive;
+                    web.run(outer, shared);
+                })?;
+                log.info(format_args!("status and metrics are at http://{address}"));
+            }
             let stopped_at = thread::scope(|inner| {
                 let alive = shared.threads.enter("accept");
                 let (shared, listener) = (&shared, &listener);
@@ -284,12 +311,27 @@ impl Server {
                 Ok::<_, StartError>(stopped_at)
             })?;
             drop(stop_flooders);
+            // It told of the drain as long as there was one to tell of.
+            if let Some(web) = &web {
+                web.stop();
+            }
             shared.wait_for_threads(stopped_at + limits.drain_time);
             log.info(format_args!("{} stops, drained", node.id));
             drop(stop_log);
             Ok(())
         })
     }
+}
+
+/// Binds, within what a herd without a secret may.
+fn listen(id: &NodeId, address: &Address) -> Result<TcpListener, StartError> {
+    let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
+    let listener = socket::listen(&address.host, address.port).map_err(refused)?;
+    let bound = listener.local_addr()?;
+    if !bound.ip().is_loopback() {
+        return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
+    }
+    Ok(listener)
 }
 
 impl Shared<'_> {

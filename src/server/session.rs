@@ -4,7 +4,8 @@
 use std::{
     fmt,
     io::{ErrorKind, Read},
-    net::{Shutdown, TcpStream},
+    mem,
+    net::TcpStream,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
@@ -18,8 +19,9 @@ use crate::{
     clock::{self, Now, Tick},
     flood::Vigil,
     log::Traffic,
+    metrics::{Counts, Outcome},
     node::{Batch, Origin, Prepared, Said, Welcome},
-    protocol::{Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
+    protocol::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
     socket,
 };
 
@@ -48,6 +50,10 @@ struct Session<'a> {
     origin: Origin,
     batch: Batch,
     traffic: Traffic,
+    counts: Counts,
+    /// What a neighbour has written since the last batch ended.
+    heard_bytes: usize,
+    bad_lines: u32,
     /// Whether no line has been executed yet, so that the next may be a handshake.
     is_first_line: bool,
     began: Tick,
@@ -103,6 +109,9 @@ impl<'a> Session<'a> {
             origin: Origin::Client,
             batch: Batch::default(),
             traffic: Traffic::default(),
+            counts: Counts::default(),
+            heard_bytes: 0,
+            bad_lines: 0,
             is_first_line: true,
             began,
             heard: began,
@@ -205,6 +214,7 @@ impl<'a> Session<'a> {
         let now = clock::now();
         self.vigil.ended(self.heard, now.tick);
         self.heard = now.tick;
+        self.heard_bytes += count;
         buffer.filled(count);
         self.begin(now);
         let mut lines = buffer.take_lines().peekable();
@@ -280,6 +290,10 @@ impl<'a> Session<'a> {
         }
         let replied_before = self.batch.replies.len();
         let said = node.execute(prepared, now, &mut self.batch);
+        match self.origin {
+            Origin::Client => outcome(said).into_iter().for_each(|outcome| self.counts.add(outcome)),
+            Origin::Peer(_) => self.bad_lines += u32::from(matches!(said, Said::Invalid(_))),
+        }
         self.log_line(prepared.line, said, replied_before);
         Ok(())
     }
@@ -304,13 +318,13 @@ impl<'a> Session<'a> {
         let reply = &self.batch.replies[replied_before..];
         match said {
             Said::Nothing => {}
-            Said::At => self.traffic.line_out(reply.trim_ascii_end()),
+            Said::At { .. } => self.traffic.line_out(reply.trim_ascii_end()),
             Said::Invalid(_) => {
                 if self.origin == Origin::Client {
                     self.traffic.line_out(without_terminator(reply));
                 }
             }
-            Said::Places { results, json } => {
+            Said::Places { results, json, .. } => {
                 let (at, body) = reply.split_at(json - replied_before);
                 self.traffic.line_out(at.trim_ascii_end());
                 let body = body.trim_ascii_end();
@@ -325,7 +339,7 @@ impl<'a> Session<'a> {
 
     /// Does the side effects of the lines so far: traffic to the log, news to the outboxes, replies to the client.
     fn finish_batch(&mut self) -> Result<(), Ended> {
-        let Shared { node, log, overflows, limits, .. } = self.shared;
+        let Shared { node, log, overflows, limits, requests, .. } = self.shared;
         // Before the news, so that the log tells what came before it tells what went on.
         if log.takes_traffic() {
             self.traffic.finish(log);
@@ -335,6 +349,11 @@ impl<'a> Session<'a> {
                 log.warn(format_args!("the outbox of {} is full: it misses a batch{untold}", neighbour.id));
             }
         });
+        let (bytes, bad_lines) = (mem::take(&mut self.heard_bytes), mem::take(&mut self.bad_lines));
+        if let Origin::Peer(link) = self.origin {
+            let Batch { updates, rounds, .. } = &mut self.batch;
+            node.neighbours()[link].health.received(bytes, mem::take(updates), bad_lines, mem::take(rounds));
+        }
         if self.batch.replies.is_empty() {
             return Ok(());
         }
@@ -346,6 +365,10 @@ impl<'a> Session<'a> {
         };
         let written = socket::write_all(self.stream, &self.batch.replies, is_over);
         self.batch.replies.clear();
+        if !self.counts.is_empty() {
+            let took = clock::tick().saturating_sub(self.heard);
+            requests.take(&mut self.counts, took, self.number);
+        }
         written.map_err(|error| match error.kind() {
             ErrorKind::TimedOut => Ended::SlowReader(limits.write_time),
             _ => Ended::Reset(error),
@@ -390,18 +413,24 @@ impl<'a> Session<'a> {
         {
             self.shared.log.warn(format_args!("#{} is closed: {ended}{untold}", self.number));
         }
-        // Bytes left unread would turn the close into a reset, which can overtake the replies.
-        socket::close(self.stream, Shutdown::Write);
-        let is_done = |read: std::io::Result<usize>| !matches!(read, Ok(count) if count > 0);
-        if self.stream.set_nonblocking(true).is_ok() {
-            let mut unread = [0; 4096];
-            for _ in 0..UNREAD_READS_MAX {
-                if is_done((&mut &*self.stream).read(&mut unread)) {
-                    break;
-                }
-            }
-        }
+        socket::finish(self.stream);
     }
+}
+
+/// What became of a client's line.
+fn outcome(said: Said) -> Option<Outcome> {
+    Some(match said {
+        Said::Nothing => return None,
+        Said::At { is_news: true } => Outcome::Stored,
+        Said::At { is_news: false } => Outcome::Stale,
+        Said::Places { is_failed: false, .. } => Outcome::Answered,
+        Said::Places { is_failed: true, .. } => Outcome::SourceFailed,
+        Said::Invalid(Invalid::TooFarAhead) => Outcome::Ahead,
+        Said::Invalid(Invalid::TooManyClients) => Outcome::Full,
+        Said::Invalid(Invalid::UnknownClient) => Outcome::UnknownClient,
+        Said::Invalid(Invalid::NoPlaces) => Outcome::NoPlaces,
+        Said::Invalid(_) => Outcome::Invalid,
+    })
 }
 
 /// How many lines are prepared before the first of them is executed.
@@ -409,9 +438,6 @@ const GROUP_LINES: usize = 16;
 
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;
-
-/// How often a closing connection is read, 4 KiB at a time, for what its client had sent and nobody will execute.
-const UNREAD_READS_MAX: usize = 256;
 
 fn is_retry(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)

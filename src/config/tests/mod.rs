@@ -85,7 +85,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             "[herd]",
             "[heard]",
-            "h.toml:1: unknown key `heard` in the file; the keys known there are herd, places, log, limits, node",
+            "h.toml:1: unknown key `heard` in the file; the keys known there are herd, places, log, http, limits, node",
         ),
         (
             "[herd]\nname = \"pair\"\n",
@@ -101,8 +101,8 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         ),
         (
             r#"id = "Ball""#,
-            "id = \"Ball\"\nhttp = \"x\"",
-            "h.toml:9: unknown key `http` in [[node]]; the keys known there are id, listen, address, links",
+            "id = \"Ball\"\nttl = \"x\"",
+            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, http, links",
         ),
         (
             r#"id = "Ball""#,

@@ -35,6 +35,8 @@ proptest! {
         name in "[!-~]{1,64}",
         ids in proptest::collection::hash_set("[!-,.0-9;-~]{1,8}", 1..6),
         moved in any::<bool>(),
+        web in (1_usize..=1_000, 256_usize..=65_536, any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
+        hosts in proptest::collection::vec(".{0,9}", 0..3),
     ) {
         let ids: Vec<_> = ids.into_iter().map(|id| NodeId::new(&format!("n{id}")).unwrap()).collect();
         let address = |port: usize| Address { host: "127.0.0.1".to_owned(), port: port as u16 };
@@ -43,10 +45,12 @@ proptest! {
             let mut links: Vec<_> = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| ids.get(at)).cloned().collect();
             links.sort();
             let listen = address(11_600 + at);
-            Node { id: id.clone(), address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
+            let http = (at % 2 == 0).then(|| address(11_700 + at));
+            Node { id: id.clone(), http, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
         });
         let log = LogConfig { traffic: log.0, bodies: log.1, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
-        let herd = Herd { name, log, limits, places: PlacesSource::None, nodes: nodes.collect() };
+        let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
+        let herd = Herd { name, log, http, limits, places: PlacesSource::None, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use proxyherd::{
     clock::{Now, Tick},
-    flood::{Ends, Link, Peers, Rules, outbox},
+    flood::{Ends, Health, Link, Peers, Rules, outbox},
     model::Timestamp,
     node::{Batch, Neighbour, Node, Options, Origin},
     store::{KeyHash, Merge, Placement, Store},
@@ -158,7 +158,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             let (herd, peer_id) = (graph.name.clone(), graph.ids[peer].clone());
             let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check };
             flooders.push(Flooder::new(peer, calls, Link::new(ends, self.plan.times_of(node), queue)));
-            neighbours.push(Neighbour { id: peer_id, outbox, called });
+            neighbours.push(Neighbour { id: peer_id, outbox, called, health: Health::default() });
         }
         let options = Options {
             herd: graph.name.clone(),

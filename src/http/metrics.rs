@@ -1,0 +1,248 @@
+//! A node's report in the text format of Prometheus, version 0.0.4. No label tells a client.
+
+use std::fmt::{self, Write};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text::encode},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use super::report::{LinkReport, Report};
+
+/// The format's name.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The page.
+pub(super) fn text(report: &Report) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Page(report.clone())));
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    as_0_0_4(&text)
+}
+
+/// The library writes OpenMetrics, where a counter's family has no `_total`, and there are units and an end. Every
+/// Prometheus reads the older form.
+fn as_0_0_4(text: &str) -> String {
+    let family = |line: &str| line.split(' ').nth(2).unwrap_or_default().to_owned();
+    let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
+    let counters: Vec<String> = text.lines().filter(|line| is_counter(line)).map(family).collect();
+    let mut out = String::with_capacity(text.len() + 1024);
+    for line in text.lines().filter(|line| !line.starts_with("# UNIT ") && *line != "# EOF") {
+        let name = family(line);
+        let line = match line.starts_with("# ") && counters.contains(&name) {
+            true => line.replacen(&name, &format!("{name}_total"), 1),
+            false => line.to_owned(),
+        };
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+#[derive(Debug)]
+struct Page(Report);
+
+/// What a link's metrics are called, what they mean, and where they come from.
+type LinkMetric = (&'static str, &'static str, MetricType, fn(&LinkReport) -> Option<f64>);
+
+const LINK_METRICS: [LinkMetric; 15] = {
+    use MetricType::{Counter, Gauge};
+    [
+        ("up", "Whether the link this node dials is up", Gauge, |link| {
+            Some(f64::from(link.condition.state == crate::flood::LinkState::Up))
+        }),
+        ("connected_here", "Whether the neighbour's connection to this node is there", Gauge, |link| {
+            Some(f64::from(link.is_connected_here))
+        }),
+        ("in_step", "Whether the neighbour has all this node had at the last round", Gauge, |link| {
+            Some(f64::from(link.is_in_step()))
+        }),
+        ("in_step_seconds", "How long ago a round last found the neighbour in step", Gauge, |link| {
+            link.condition.since_in_step.map(|since| since.as_secs_f64())
+        }),
+        ("lag_seconds", "Age of the oldest unanswered ping", Gauge, |link| {
+            link.condition.lag.map(|lag| lag.as_secs_f64())
+        }),
+        ("behind", "Whether something was lost that a round has to make good for", Gauge, |link| {
+            Some(f64::from(link.is_behind))
+        }),
+        ("outbox_bytes", "Bytes that wait to be sent", Gauge, |link| Some(link.outbox_bytes as f64)),
+        ("lasting_differences", "Differences the last round found just as the one before", Gauge, |link| {
+            Some(link.condition.lasting as f64)
+        }),
+        ("connects", "How often the link came up", Counter, |link| Some(link.condition.connects as f64)),
+        ("sent_bytes", "Bytes sent", Counter, |link| Some(link.condition.sent_bytes as f64)),
+        ("received_bytes", "Bytes received", Counter, |link| Some(link.condition.received_bytes as f64)),
+        ("sent_updates", "Locations sent", Counter, |link| Some(link.condition.sent_updates as f64)),
+        ("received_updates", "Locations received", Counter, |link| {
+            Some(link.condition.received_updates as f64)
+        }),
+        ("rounds", "Rounds that have ended", Counter, |link| Some(link.condition.rounds as f64)),
+        ("differences", "Differences that rounds have found", Counter, |link| {
+            Some(link.condition.differences as f64)
+        }),
+    ]
+};
+
+impl Collector for Page {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut writer = Writer(encoder);
+        self.of_the_node(&mut writer)?;
+        self.of_requests(&mut writer)?;
+        self.of_links(&mut writer)?;
+        self.of_the_process(&mut writer)
+    }
+}
+
+impl Page {
+    fn of_the_node(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let report = &self.0;
+        let built = [("version", env!("CARGO_PKG_VERSION")), ("herd", &report.herd), ("node", &report.node)];
+        let mut info = writer.family(
+            "proxyherd_build_info",
+            "Which program this is, and whose node",
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(1_u64).encode(info.encode_family(&built)?)?;
+        writer.gauge("proxyherd_uptime_seconds", "How long the node has run", report.uptime.as_secs_f64())?;
+        let is_ready = report.not_ready().is_none();
+        writer.gauge("proxyherd_ready", "Whether clients may ask this node", f64::from(is_ready))?;
+        writer.gauge("proxyherd_clients", "Clients whose location is known", report.clients as f64)?;
+        let connections = &report.connections;
+        let mut now =
+            writer.family("proxyherd_connections", "Connections that are open", MetricType::Gauge)?;
+        for (kind, count) in
+            [("client", connections.clients), ("peer", connections.peers), ("http", connections.http)]
+        {
+            ConstGauge::new(count as u64).encode(now.encode_family(&[("kind", kind)])?)?;
+        }
+        writer.gauge(
+            "proxyherd_connections_max",
+            "Connections of clients and neighbours there may be",
+            connections.max as f64,
+        )?;
+        writer.counter("proxyherd_connections_accepted", "Connections taken", connections.accepted)?;
+        writer.counter("proxyherd_connections_refused", "Connections refused", connections.refused)?;
+        writer.counter(
+            "proxyherd_log_dropped_lines",
+            "Traffic lines for which the log had no room",
+            report.lines_dropped,
+        )
+    }
+
+    fn of_requests(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let mut family = writer.family(
+            "proxyherd_requests",
+            "Clients' requests by what became of them",
+            MetricType::Counter,
+        )?;
+        for &(outcome, count) in &self.0.outcomes {
+            let labels = [("kind", outcome.kind().label()), ("outcome", outcome.label())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "From the read that brought a request to the write that took its reply";
+        let mut family = writer.family("proxyherd_request_duration_seconds", help, MetricType::Histogram)?;
+        for (kind, spread) in &self.0.spreads {
+            family.encode_family(&[("kind", kind.label())])?.encode_histogram::<[(&str, &str); 0]>(
+                spread.sum_seconds(),
+                spread.count(),
+                &spread.buckets(),
+                None,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn of_links(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let bad_lines: LinkMetric = ("bad_lines", "Lines that were skipped", MetricType::Counter, |link| {
+            Some(link.condition.bad_lines as f64)
+        });
+        for (name, help, metric_type, value) in LINK_METRICS.into_iter().chain([bad_lines]) {
+            let name = format!("proxyherd_link_{name}");
+            let mut family = writer.family(&name, help, metric_type)?;
+            for link in &self.0.links {
+                let Some(value) = value(link) else { continue };
+                let labels = [("peer", link.peer.as_str())];
+                let metric = family.encode_family(&labels)?;
+                match metric_type {
+                    MetricType::Counter => ConstCounter::new(value as u64).encode(metric)?,
+                    _ => ConstGauge::new(value).encode(metric)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn of_the_process(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let process = &self.0.process;
+        writer.gauge(
+            "process_resident_memory_bytes",
+            "Resident memory size",
+            process.resident_bytes as f64,
+        )?;
+        writer.gauge("process_open_fds", "Open descriptors", process.descriptors as f64)?;
+        writer.gauge("process_max_fds", "Descriptors that may be open", process.descriptors_max as f64)?;
+        writer.gauge("process_threads", "Threads", process.threads as f64)?;
+        writer.gauge("process_start_time_seconds", "When the process started", process.started_seconds)?;
+        let cpu = ConstCounter::new(process.cpu_seconds);
+        cpu.encode(writer.family("process_cpu_seconds", "Processor time used", MetricType::Counter)?)
+    }
+}
+
+struct Writer<'a>(DescriptorEncoder<'a>);
+
+impl Writer<'_> {
+    fn family<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &'s str,
+        metric_type: MetricType,
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
+        self.0.encode_descriptor(name, help, None, metric_type)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        ConstGauge::new(value).encode(self.family(name, help, MetricType::Gauge)?)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        ConstCounter::new(value).encode(self.family(name, help, MetricType::Counter)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::report::tests::fresh;
+
+    #[test]
+    fn every_family_has_its_help_and_type_under_the_name_of_its_samples() {
+        let text = text(&fresh());
+        let mut families = std::collections::BTreeSet::new();
+        for line in text.lines() {
+            let words: Vec<_> = line.splitn(4, ' ').collect();
+            match words[..] {
+                ["#", "HELP", name, help] => {
+                    assert!(families.insert(name.to_owned()) && !help.is_empty(), "{line}")
+                }
+                ["#", "TYPE", name, kind] => {
+                    assert!(families.contains(name), "{line}");
+                    assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                }
+                _ => {
+                    let sample = line.split(['{', ' ']).next().unwrap();
+                    let base =
+                        ["_bucket", "_sum", "_count"].iter().find_map(|suffix| sample.strip_suffix(suffix));
+                    assert!(families.contains(sample) || families.contains(base.unwrap_or("")), "{line}");
+                }
+            }
+        }
+        assert!(text.contains("\nproxyherd_requests_total{kind=\"iamat\",outcome=\"stored\"} 1\n"), "{text}");
+        assert!(text.contains("\nproxyherd_link_up{peer=\"Ball\"} 0.0\n"), "{text}");
+        assert!(!text.contains("proxyherd_link_lag_seconds{"), "{text}");
+        assert!(text.contains("_bucket{le=\"+Inf\",kind=\"whatsat\"} 0\n"), "{text}");
+    }
+}

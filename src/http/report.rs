@@ -1,0 +1,181 @@
+//! What a node says of itself, gathered once a request: plain values, from which `status` and `metrics` are written.
+
+use std::time::Duration;
+
+use crate::{
+    flood::Condition,
+    metrics::{Kind, Outcome, Spread},
+};
+
+/// A node at one moment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report {
+    /// The herd's name.
+    pub herd: String,
+    /// The node's id.
+    pub node: String,
+    /// The random number of its start.
+    pub incarnation: u64,
+    /// How long it has run.
+    pub uptime: Duration,
+    /// How long after its start it is ready, whatever its neighbours do.
+    pub ready_grace: Duration,
+    /// Whether it is on its way to stop.
+    pub is_draining: bool,
+    /// Clients it has a location of.
+    pub clients: usize,
+    /// The sum of all it holds.
+    pub sum: u64,
+    /// Its connections.
+    pub connections: Connections,
+    /// What became of how many requests.
+    pub outcomes: Vec<(Outcome, u64)>,
+    /// How long they took.
+    pub spreads: Vec<(Kind, Spread)>,
+    /// Its links, in the order of its neighbours.
+    pub links: Vec<LinkReport>,
+    /// Traffic lines for which the log had no room.
+    pub lines_dropped: u64,
+    /// What the system says of the process.
+    pub process: Process,
+}
+
+/// How many connections there are and were.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Connections {
+    /// Clients' now.
+    pub clients: usize,
+    /// Neighbours' now.
+    pub peers: usize,
+    /// Those of the web face now.
+    pub http: usize,
+    /// As many as clients and neighbours may have.
+    pub max: usize,
+    /// Taken since the start.
+    pub accepted: u64,
+    /// Refused since the start.
+    pub refused: u64,
+}
+
+/// One link at one moment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LinkReport {
+    /// The neighbour's id.
+    pub peer: String,
+    /// What is spoken on it.
+    pub dialect: &'static str,
+    /// Whether the neighbour's own connection to this node is there.
+    pub is_connected_here: bool,
+    /// Whether something was lost that a round has to make good for.
+    pub is_behind: bool,
+    /// What waits to be sent.
+    pub outbox_bytes: usize,
+    /// What its threads say.
+    pub condition: Condition,
+}
+
+impl LinkReport {
+    /// Whether the neighbour has all this node had when the last round began, and nothing was lost since.
+    pub fn is_in_step(&self) -> bool {
+        self.condition.is_in_step && !self.is_behind
+    }
+}
+
+/// What the system says of the process; 0 for what it does not say.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Process {
+    /// Memory in use, in bytes.
+    pub resident_bytes: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
+    /// As many as may be open.
+    pub descriptors_max: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Processor time used, in seconds.
+    pub cpu_seconds: f64,
+    /// When it started, in POSIX seconds.
+    pub started_seconds: f64,
+}
+
+impl Report {
+    /// Why clients had better ask another node; `None` where the node is ready. It is not before it has heard all that
+    /// one neighbour has, unless none has anything to say for too long.
+    pub fn not_ready(&self) -> Option<String> {
+        if self.is_draining {
+            return Some("this node stops".into());
+        }
+        if let Some(link) = self.links.iter().find(|link| link.condition.lasting > 0) {
+            return Some(format!("{} differs from this node as it did a round ago", link.peer));
+        }
+        let has_heard = self.links.iter().any(|link| link.condition.rounds_received > 0);
+        let is_waiting = !self.links.is_empty() && !has_heard && self.uptime < self.ready_grace;
+        is_waiting.then(|| "no neighbour has ended a round with this node yet".into())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::flood::Health;
+
+    /// A node with one link that has never been up.
+    pub(crate) fn fresh() -> Report {
+        let condition = Health::default().condition(Duration::ZERO);
+        Report {
+            herd: "fall-2016".into(),
+            node: "Alford".into(),
+            incarnation: 0xea42_59ab_02e2_a67f,
+            uptime: Duration::from_millis(1500),
+            ready_grace: Duration::from_secs(10),
+            is_draining: false,
+            clients: 3,
+            sum: 0x64cd_decd_e2d1_d05b,
+            connections: Connections { clients: 2, peers: 1, http: 1, max: 12_000, accepted: 9, refused: 1 },
+            outcomes: Outcome::ALL.into_iter().zip(1..).collect(),
+            spreads: Kind::ALL.into_iter().map(|kind| (kind, Spread::default())).collect(),
+            links: vec![LinkReport {
+                peer: "Ball".into(),
+                dialect: "herd",
+                is_connected_here: false,
+                is_behind: false,
+                outbox_bytes: 0,
+                condition,
+            }],
+            lines_dropped: 0,
+            process: Process::default(),
+        }
+    }
+
+    #[test]
+    fn node_is_ready_once_a_neighbour_has_ended_a_round_or_the_grace_is_over() {
+        let report = fresh();
+        assert_eq!(report.not_ready().unwrap(), "no neighbour has ended a round with this node yet");
+        let mut heard = report.clone();
+        heard.links[0].condition.rounds_received = 1;
+        assert_eq!(heard.not_ready(), None);
+        assert_eq!(Report { uptime: report.ready_grace, ..report.clone() }.not_ready(), None);
+        assert_eq!(Report { links: Vec::new(), ..report }.not_ready(), None);
+    }
+
+    #[test]
+    fn node_that_stops_or_differs_lastingly_is_not_ready() {
+        let mut report = Report { uptime: Duration::from_secs(60), ..fresh() };
+        assert_eq!(report.not_ready(), None);
+        report.links[0].condition.lasting = 1;
+        assert_eq!(report.not_ready().unwrap(), "Ball differs from this node as it did a round ago");
+        report.links[0].condition.lasting = 0;
+        report.is_draining = true;
+        assert_eq!(report.not_ready().unwrap(), "this node stops");
+    }
+
+    #[test]
+    fn link_that_is_behind_is_not_in_step() {
+        let mut link = fresh().links.remove(0);
+        assert!(!link.is_in_step());
+        link.condition.is_in_step = true;
+        assert!(link.is_in_step());
+        link.is_behind = true;
+        assert!(!link.is_in_step());
+    }
+}

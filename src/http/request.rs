@@ -1,0 +1,179 @@
+//! What an HTTP request asks for. Pure: bytes in, an [`Asked`] or a refusal out.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use httparse::{EMPTY_HEADER, Status};
+
+/// More header fields than any monitor sends.
+const HEADERS_MAX: usize = 64;
+
+/// What may be asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Page {
+    /// What there is.
+    Index,
+    /// Whether the process answers.
+    Live,
+    /// Whether clients had better ask another node.
+    Ready,
+    /// The node in JSON.
+    Status,
+    /// The node in Prometheus' text format.
+    Metrics,
+}
+
+impl Page {
+    const ALL: [(&'static str, Self); 5] = [
+        ("/", Self::Index),
+        ("/livez", Self::Live),
+        ("/readyz", Self::Ready),
+        ("/status", Self::Status),
+        ("/metrics", Self::Metrics),
+    ];
+
+    /// The paths there are, one a line.
+    pub(super) fn index() -> String {
+        Self::ALL.iter().map(|(path, _)| format!("{path}\n")).collect()
+    }
+}
+
+/// A request that can be answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    pub(super) page: Page,
+    /// Without the body.
+    pub(super) is_head: bool,
+}
+
+/// Why a request is not answered with what it asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    /// It is no HTTP/1 request.
+    Garbage,
+    /// It has no such page.
+    NoPage,
+    /// It is neither GET nor HEAD.
+    Method,
+    /// It was meant for a host this node is not: a browser led here by another name would read what it shows.
+    Host,
+    /// Its head does not end within the limit.
+    TooLarge,
+    /// Its head did not come in time.
+    TooSlow,
+}
+
+/// Reads a request's head; `None` while it is not whole. `hosts` are the names this node answers to, beside addresses.
+pub(super) fn parse(head: &[u8], hosts: &[String]) -> Option<Result<Asked, Refused>> {
+    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(head) {
+        Ok(Status::Complete(_)) => {}
+        Ok(Status::Partial) => return None,
+        Err(httparse::Error::TooManyHeaders) => return Some(Err(Refused::TooLarge)),
+        Err(_) => return Some(Err(Refused::Garbage)),
+    }
+    Some(judge(&request, hosts))
+}
+
+fn judge(request: &httparse::Request<'_, '_>, hosts: &[String]) -> Result<Asked, Refused> {
+    let mut named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
+    match (named.next(), named.next(), request.version) {
+        (Some(host), None, _) => {
+            let host = std::str::from_utf8(host.value).map_err(|_not_text| Refused::Garbage)?;
+            if !is_ours(host.trim(), hosts) {
+                return Err(Refused::Host);
+            }
+        }
+        // Version 1.0 knew no hosts, and no browser speaks it.
+        (None, None, Some(0)) => {}
+        _ => return Err(Refused::Garbage),
+    }
+    let is_head = match request.method {
+        Some("GET") => false,
+        Some("HEAD") => true,
+        _ => return Err(Refused::Method),
+    };
+    let target = request.path.unwrap_or_default();
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let page = Page::ALL.into_iter().find(|&(known, _)| known == path).ok_or(Refused::NoPage)?.1;
+    Ok(Asked { page, is_head })
+}
+
+/// Whether a Host field names this node: an address, `localhost`, or a configured name, with or without a port.
+fn is_ours(host: &str, hosts: &[String]) -> bool {
+    if let Some((address, port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse::<Ipv6Addr>().is_ok() && is_port(port);
+    }
+    let (name, port) = host.find(':').map_or((host, ""), |colon| host.split_at(colon));
+    let is_known = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<Ipv4Addr>().is_ok()
+        || hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
+    is_known && is_port(port)
+}
+
+/// Nothing, or a colon and a number.
+fn is_port(text: &str) -> bool {
+    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(head: &str) -> Option<Result<Asked, Refused>> {
+        parse(head.as_bytes(), &["alford.example".into()])
+    }
+
+    fn with_host(host: &str) -> Option<Result<Asked, Refused>> {
+        asked(&format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    }
+
+    #[test]
+    fn pages_are_asked_for_by_get_and_head() {
+        for (path, page) in Page::ALL {
+            for (method, is_head) in [("GET", false), ("HEAD", true)] {
+                let head =
+                    format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:11700\r\nAccept: */*\r\n\r\n");
+                assert_eq!(asked(&head), Some(Ok(Asked { page, is_head })));
+                for length in 0..head.len() {
+                    assert_eq!(asked(&head[..length]), None, "{}", &head[..length]);
+                }
+            }
+        }
+        let with_query = asked("GET /metrics?name=x HTTP/1.0\r\n\r\n");
+        assert_eq!(with_query, Some(Ok(Asked { page: Page::Metrics, is_head: false })));
+    }
+
+    #[test]
+    fn what_is_not_there_or_not_allowed_is_refused() {
+        let refused = |head: &str| asked(head).unwrap().unwrap_err();
+        assert_eq!(refused("GET /Livez HTTP/1.0\r\n\r\n"), Refused::NoPage);
+        assert_eq!(refused("GET http://127.0.0.1/livez HTTP/1.0\r\n\r\n"), Refused::NoPage);
+        for method in ["POST", "PUT", "get", "OPTIONS"] {
+            assert_eq!(refused(&format!("{method} /livez HTTP/1.0\r\n\r\n")), Refused::Method);
+        }
+        for head in ["IAMAT x +1+1 1\n", "\x16\x03\x01\x02", "GET /livez HTTP/2.0\r\n\r\n", "GET\r\n\r\n"] {
+            assert_eq!(refused(head), Refused::Garbage, "{head:?}");
+        }
+        let many = format!("GET / HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(HEADERS_MAX + 1));
+        assert_eq!(refused(&many), Refused::TooLarge);
+        let enough = format!("GET / HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(HEADERS_MAX));
+        assert!(asked(&enough).unwrap().is_ok());
+    }
+
+    #[test]
+    fn host_is_an_address_or_a_configured_name() {
+        for host in
+            ["127.0.0.1", "10.1.2.3:80", "[::1]", "[::1]:11700", "localhost:1", "ALFORD.example:11700"]
+        {
+            assert!(with_host(host).unwrap().is_ok(), "{host}");
+        }
+        for host in ["evil.example", "alford.example.evil", "127.0.0.1.evil", "[::1", "alford.example:x", ""]
+        {
+            assert_eq!(with_host(host), Some(Err(Refused::Host)), "{host}");
+        }
+        let twice = asked("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n");
+        assert_eq!(twice, Some(Err(Refused::Garbage)));
+        assert_eq!(asked("GET / HTTP/1.1\r\n\r\n"), Some(Err(Refused::Garbage)));
+    }
+}

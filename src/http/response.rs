@@ -1,0 +1,99 @@
+//! What goes back to an HTTP client: always whole, always the last on its connection.
+
+use super::{
+    metrics,
+    report::Report,
+    request::{Asked, Page, Refused},
+    status,
+};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// An answer, not yet in bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Response {
+    status: &'static str,
+    content_type: &'static str,
+    body: String,
+    is_head: bool,
+}
+
+impl Response {
+    /// The answer to a request.
+    pub(super) fn to(asked: Asked, report: &Report) -> Self {
+        let (status, content_type, body) = match (asked.page, report.not_ready()) {
+            (Page::Index, _) => ("200 OK", TEXT, Page::index()),
+            (Page::Live, _) => ("200 OK", TEXT, "live\n".into()),
+            (Page::Ready, None) => ("200 OK", TEXT, "ready\n".into()),
+            (Page::Ready, Some(why)) => ("503 Service Unavailable", TEXT, format!("not ready: {why}\n")),
+            (Page::Status, _) => ("200 OK", "application/json", status::json(report)),
+            (Page::Metrics, _) => ("200 OK", metrics::CONTENT_TYPE, metrics::text(report)),
+        };
+        Self { status, content_type, body, is_head: asked.is_head }
+    }
+
+    /// The answer to a request that is refused.
+    pub(super) fn refusing(why: Refused) -> Self {
+        let (status, body) = match why {
+            Refused::Garbage => ("400 Bad Request", "this is no HTTP/1.1 request with one Host\n".into()),
+            Refused::NoPage => ("404 Not Found", format!("there are only:\n{}", Page::index())),
+            Refused::Method => ("405 Method Not Allowed", "only GET and HEAD are served here\n".into()),
+            Refused::TooSlow => ("408 Request Timeout", "the request did not come in time\n".into()),
+            Refused::Host => (
+                "421 Misdirected Request",
+                "this node has another name; add yours to hosts in [http]\n".into(),
+            ),
+            Refused::TooLarge => {
+                ("431 Request Header Fields Too Large", "the request's head is too large\n".into())
+            }
+        };
+        Self { status, content_type: TEXT, body, is_head: false }
+    }
+
+    /// The answer to one connection too many.
+    pub(super) fn full() -> Self {
+        let body = "there are as many connections as this page takes\n".into();
+        Self { status: "503 Service Unavailable", content_type: TEXT, body, is_head: false }
+    }
+
+    /// As it is sent. `date` as HTTP wants it.
+    pub(super) fn to_bytes(&self, date: &str) -> Vec<u8> {
+        let Self { status, content_type, body, is_head } = self;
+        let length = body.len();
+        let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{allow}\
+             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+        );
+        let mut bytes = head.into_bytes();
+        if !is_head {
+            bytes.extend_from_slice(body.as_bytes());
+        }
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::report::tests::fresh;
+
+    #[test]
+    fn readiness_is_told_by_the_status_and_in_words() {
+        let asked = Asked { page: Page::Ready, is_head: false };
+        let text = |report: &Report| String::from_utf8(Response::to(asked, report).to_bytes("now")).unwrap();
+        let waiting = text(&fresh());
+        assert!(waiting.starts_with("HTTP/1.1 503 Service Unavailable\r\nDate: now\r\n"), "{waiting}");
+        assert!(waiting.ends_with("\r\n\r\nnot ready: no neighbour has ended a round with this node yet\n"));
+        let ready = text(&Report { uptime: fresh().ready_grace, ..fresh() });
+        assert!(ready.starts_with("HTTP/1.1 200 OK\r\n") && ready.ends_with("\r\n\r\nready\n"), "{ready}");
+    }
+
+    #[test]
+    fn head_has_all_but_the_body() {
+        let bytes = |is_head| Response::to(Asked { page: Page::Live, is_head }, &fresh()).to_bytes("now");
+        let (get, head) = (bytes(false), bytes(true));
+        assert_eq!(get.strip_prefix(&head[..]), Some(&b"live\n"[..]));
+        assert!(String::from_utf8(head).unwrap().contains("\r\nContent-Length: 5\r\n"));
+    }
+}

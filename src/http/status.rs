@@ -1,0 +1,70 @@
+//! A node's report as JSON, for `herd status` and for programs. Names stay; new ones may come.
+
+use serde_json::{Value, json};
+
+use super::report::{LinkReport, Report};
+
+/// The page, with its newline.
+pub(super) fn json(report: &Report) -> String {
+    let not_ready = report.not_ready();
+    let connections = &report.connections;
+    let value = json!({
+        "herd": report.herd,
+        "node": report.node,
+        "version": env!("CARGO_PKG_VERSION"),
+        "incarnation": format!("{:016x}", report.incarnation),
+        "uptime_seconds": report.uptime.as_secs_f64(),
+        "state": if report.is_draining { "draining" } else { "running" },
+        "ready": not_ready.is_none(),
+        "not_ready": not_ready,
+        "clients": report.clients,
+        "sum": format!("{:016x}", report.sum),
+        "connections": { "clients": connections.clients, "peers": connections.peers, "max": connections.max },
+        "links": report.links.iter().map(link).collect::<Vec<_>>(),
+        "log": { "dropped_lines": report.lines_dropped },
+    });
+    format!("{value}\n")
+}
+
+fn link(link: &LinkReport) -> Value {
+    let condition = &link.condition;
+    json!({
+        "peer": link.peer,
+        "dialect": link.dialect,
+        "state": condition.state.as_str(),
+        "connected_here": link.is_connected_here,
+        "in_step": link.is_in_step(),
+        "in_step_seconds": condition.since_in_step.map(|since| since.as_secs_f64()),
+        "lag_seconds": condition.lag.map(|lag| lag.as_secs_f64()),
+        "behind": link.is_behind,
+        "outbox_bytes": link.outbox_bytes,
+        "rounds": condition.rounds,
+        "differences": condition.differences,
+        "lasting": condition.lasting,
+        "bytes_sent": condition.sent_bytes,
+        "updates_sent": condition.sent_updates,
+        "bytes_received": condition.received_bytes,
+        "updates_received": condition.received_updates,
+        "bad_lines": condition.bad_lines,
+        "last_error": condition.failure,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::report::tests::fresh;
+
+    #[test]
+    fn json_says_what_the_report_says() {
+        let text = json(&fresh());
+        assert!(text.ends_with("}\n") && text.lines().count() == 1);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["sum"], "64cddecde2d1d05b");
+        assert_eq!((&value["ready"], &value["state"]), (&json!(false), &json!("running")));
+        assert_eq!(value["uptime_seconds"], 1.5);
+        let link = &value["links"][0];
+        assert_eq!((&link["state"], &link["lag_seconds"]), (&json!("down"), &Value::Null));
+        assert_eq!((&link["in_step"], &link["peer"]), (&json!(false), &json!("Ball")));
+    }
+}

@@ -1,0 +1,117 @@
+//! What a node counts of its clients' requests: plain atomics, added to once a batch, read when somebody asks.
+
+mod histogram;
+mod outcome;
+
+use std::{
+    array,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+pub use self::{
+    histogram::{BOUNDS, Histogram, Spread},
+    outcome::{Kind, Outcome},
+};
+
+/// Over how many copies the counters are spread, so that sessions on many cores do not fight for one cache line.
+const STRIPES: usize = 8;
+
+/// What has become of requests since the last batch ended; a session's own.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counts {
+    outcomes: [u32; Outcome::ALL.len()],
+    is_any: bool,
+}
+
+impl Counts {
+    /// One more.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.outcomes[outcome as usize] += 1;
+        self.is_any = true;
+    }
+
+    /// Whether there is anything to hand over.
+    pub fn is_empty(&self) -> bool {
+        !self.is_any
+    }
+}
+
+/// What has become of all requests since the node's start, and how long each kind took: from the read that brought a
+/// request to the write that took its reply.
+#[derive(Default, Debug)]
+pub struct Requests {
+    stripes: [Stripe; STRIPES],
+}
+
+/// Two cache lines are fetched together on many processors.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Stripe {
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    durations: [Histogram; Kind::ALL.len()],
+}
+
+impl Default for Stripe {
+    fn default() -> Self {
+        Self {
+            outcomes: array::from_fn(|_| AtomicU64::new(0)),
+            durations: array::from_fn(|_| Histogram::default()),
+        }
+    }
+}
+
+impl Requests {
+    /// Takes what `counts` holds, all of which took that long. Which connection it was spreads the counters.
+    pub fn take(&self, counts: &mut Counts, took: Duration, connection: u64) {
+        let stripe = &self.stripes[connection as usize % STRIPES];
+        let mut of_kind = [0_u64; Kind::ALL.len()];
+        for (outcome, &count) in Outcome::ALL.iter().zip(&counts.outcomes).filter(|&(_, &count)| count > 0) {
+            stripe.outcomes[*outcome as usize].fetch_add(u64::from(count), Ordering::Relaxed);
+            of_kind[outcome.kind() as usize] += u64::from(count);
+        }
+        for (histogram, count) in stripe.durations.iter().zip(of_kind).filter(|&(_, count)| count > 0) {
+            histogram.add(took, count);
+        }
+        *counts = Counts::default();
+    }
+
+    /// How many requests ended so.
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.outcomes[outcome as usize].load(Ordering::Relaxed)).sum()
+    }
+
+    /// How long requests of that kind took.
+    pub fn spread(&self, kind: Kind) -> Spread {
+        let mut all = Spread::default();
+        self.stripes.iter().for_each(|stripe| all.add(&stripe.durations[kind as usize]));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sessions_hand_over_adds_up_over_all_stripes() {
+        let requests = Requests::default();
+        for connection in 0..20 {
+            let mut counts = Counts::default();
+            assert!(counts.is_empty());
+            counts.add(Outcome::Stored);
+            counts.add(Outcome::Stored);
+            counts.add(Outcome::UnknownClient);
+            assert!(!counts.is_empty());
+            requests.take(&mut counts, Duration::from_micros(30), connection);
+            assert!(counts.is_empty());
+        }
+        assert_eq!(requests.count(Outcome::Stored), 40);
+        assert_eq!(requests.count(Outcome::UnknownClient), 20);
+        assert_eq!(requests.count(Outcome::Stale), 0);
+        let spread = requests.spread(Kind::Iamat);
+        assert_eq!((spread.count(), spread.sum_seconds()), (40, 0.0012));
+        assert_eq!(requests.spread(Kind::Whatsat).count(), 20);
+        assert_eq!(requests.spread(Kind::Invalid).count(), 0);
+    }
+}

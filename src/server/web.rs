@@ -1,0 +1,139 @@
+//! The web face's threads: one that accepts, and one a connection, with a limit of their own. And the report they show,
+//! gathered from all over the node.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, atomic::Ordering},
+    thread::Scope,
+    time::Duration,
+};
+
+use super::{
+    Shared,
+    connections::{Connections, Unadmitted},
+    spawn, usage,
+};
+use crate::{
+    clock::{self, Tick},
+    config::{self, HttpConfig},
+    http::{self, LinkReport, Report},
+    metrics::{Kind, Outcome},
+    socket,
+};
+
+/// How long accept waits when the system can do nothing for it.
+const RETRY_TIME: Duration = Duration::from_millis(50);
+
+/// The web face of one node.
+pub(super) struct Web {
+    listener: TcpListener,
+    config: HttpConfig,
+    /// The names it answers to.
+    hosts: Vec<String>,
+    connections: Connections,
+}
+
+impl Web {
+    /// What listens at `listener` for this node.
+    pub(super) fn new(listener: TcpListener, config: &HttpConfig, node: &config::Node) -> Self {
+        let own = [Some(&node.listen), Some(&node.address), node.http.as_ref()];
+        let own = own.into_iter().flatten().map(|address| address.host.clone());
+        Self {
+            listener,
+            config: config.clone(),
+            hosts: own.chain(config.hosts.iter().cloned()).collect(),
+            connections: Connections::new(config.connections, 0),
+        }
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Takes connections until [`Web::stop`].
+    pub(super) fn run<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        shared: &'scope Shared<'scope>,
+    ) {
+        for number in 0.. {
+            let accepted = self.listener.accept();
+            if self.connections.is_stopped() {
+                return;
+            }
+            let Ok((stream, _)) = accepted else {
+                // A client gave up, or no descriptor is left. Nothing is ever sent; the wait ends with the time or the channel.
+                let _ = shared.stop.recv_timeout(RETRY_TIME);
+                continue;
+            };
+            self.start(scope, shared, stream, number);
+        }
+    }
+
+    fn start<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        shared: &'scope Shared<'scope>,
+        stream: TcpStream,
+        number: u64,
+    ) {
+        let stream = Arc::new(stream);
+        let slot = match self.connections.admit(number, &stream) {
+            Ok(slot) => slot,
+            Err(Unadmitted::Full) => return http::refuse(&stream, &self.config),
+            Err(Unadmitted::Stopped) => return,
+        };
+        let name = format!("http-{number}");
+        let alive = shared.threads.enter(&name);
+        // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
+        let _ = spawn(scope, &name, move || {
+            let (_alive, _slot) = (alive, slot);
+            http::serve(&stream, &self.config, &self.hosts, || self.report(shared, clock::tick()));
+        });
+    }
+
+    /// Ends it, and all its connections.
+    pub(super) fn stop(&self) {
+        self.connections.stop();
+        socket::wake_accept(&self.listener);
+        self.connections.abort();
+    }
+
+    fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {
+        let Shared { node, connections, requests, peers, .. } = shared;
+        let uptime = now.saturating_sub(shared.started);
+        let link = |(position, neighbour): (usize, &crate::node::Neighbour)| LinkReport {
+            peer: neighbour.id.to_string(),
+            dialect: "herd",
+            is_connected_here: peers.lock().is_connected(position),
+            is_behind: neighbour.outbox.is_behind(),
+            outbox_bytes: neighbour.outbox.bytes(),
+            condition: neighbour.health.condition(now),
+        };
+        let peers_connected = connections.peers();
+        Report {
+            herd: node.herd.clone(),
+            node: node.id.to_string(),
+            incarnation: node.incarnation,
+            uptime,
+            ready_grace: self.config.ready_grace,
+            is_draining: shared.is_stopping(),
+            clients: node.store().len(),
+            sum: node.store().sum(),
+            connections: http::Connections {
+                clients: connections.count().saturating_sub(peers_connected),
+                peers: peers_connected,
+                http: self.connections.count(),
+                max: shared.capacity,
+                accepted: shared.accepted.load(Ordering::Relaxed),
+                refused: shared.refused.load(Ordering::Relaxed),
+            },
+            outcomes: Outcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
+            spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
+            links: node.neighbours().iter().enumerate().map(link).collect(),
+            lines_dropped: shared.log.lines_dropped(),
+            process: usage::read(clock::wall().as_nanoseconds() as f64 / 1e9 - uptime.as_secs_f64()),
+        }
+    }
+}
