@@ -44,7 +44,7 @@ fn ask(mut stream: &TcpStream, config: &HttpConfig, hosts: &[String]) -> Option<
             return Some(Err(Refused::TooSlow));
         }
         stream.set_read_timeout(Some(wait)).ok()?;
-        let room = (config.head_bytes + 1 - head.len()).min(READ_BYTES);
+        let room = (config.head_bytes - head.len()).min(READ_BYTES);
         match stream.read(&mut bytes[..room]) {
             Ok(0) => return None,
             Ok(count) => head.extend_from_slice(&bytes[..count]),
@@ -61,7 +61,7 @@ fn ask(mut stream: &TcpStream, config: &HttpConfig, hosts: &[String]) -> Option<
         if let Some(asked) = request::parse(&head, hosts) {
             return Some(asked);
         }
-        if head.len() > config.head_bytes {
+        if head.len() == config.head_bytes {
             return Some(Err(Refused::TooLarge));
         }
     }

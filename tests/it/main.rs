@@ -12,6 +12,7 @@ mod crowd;
 mod drain;
 mod flooding;
 mod handshake;
+mod http;
 mod iamat;
 mod lines;
 mod links;

@@ -32,7 +32,14 @@ const RESERVED: [(&str, &[&str], &[&str]); 4] = [
     (
         "sockets",
         &["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "rustix::net"],
-        &["socket.rs", "server/", "flood/flooder.rs", "http/connection.rs", "cli/send.rs", "cli/up/signals.rs"],
+        &[
+            "socket.rs",
+            "server/",
+            "flood/flooder.rs",
+            "http/connection.rs",
+            "cli/send.rs",
+            "cli/up/signals.rs",
+        ],
     ),
     ("clocks", &["Instant", "SystemTime", "Utc::now", "Local::now"], &["clock.rs"]),
     (

@@ -16,6 +16,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 /// A node to be: `Alford` of the herd `test`, alone and with default limits, unless told otherwise.
 pub(crate) struct Setup {
     limits: String,
+    http: Option<String>,
     places: &'static str,
     nodes: String,
     links: Vec<String>,
@@ -25,6 +26,7 @@ pub(crate) struct Setup {
 /// A running node.
 pub(crate) struct TestNode {
     address: SocketAddr,
+    http: Option<SocketAddr>,
     announced: Receiver<Announcement>,
     stop: Option<Sender<()>>,
     ended: Receiver<Result<(), StartError>>,
@@ -40,6 +42,7 @@ impl Setup {
         let places = Some(Box::new(KnownPlaces) as _);
         Self {
             limits: String::new(),
+            http: None,
             places: "embedded",
             nodes: String::new(),
             links: Vec::new(),
@@ -50,6 +53,12 @@ impl Setup {
     /// A line of the table `[limits]`.
     pub(crate) fn limit(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.limits += &format!("{key} = {value}\n");
+        self
+    }
+
+    /// A web face, with this in the table `[http]`.
+    pub(crate) fn http(mut self, table: &str) -> Self {
+        self.http = Some(table.to_owned());
         self
     }
 
@@ -87,11 +96,15 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, places, nodes, links, .. } = self;
+        let Self { limits, http, places, nodes, links, .. } = self;
+        let (table, listen) = match http {
+            Some(table) => (format!("[http]\n{table}\n"), "http = \"127.0.0.1:0\"\n"),
+            None => (String::new(), ""),
+        };
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n[places]\nsource = \"{places}\"\n[limits]\n{limits}\n\
-             [[node]]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.2:1\"\nlinks = [{}]\n{nodes}",
+            "[herd]\nname = \"{HERD}\"\n[places]\nsource = \"{places}\"\n[limits]\n{limits}\n{table}\
+             [[node]]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
         );
@@ -108,7 +121,7 @@ impl Setup {
         let log_dir = tempfile::tempdir().unwrap();
         let id = NodeId::new(Self::ID).unwrap();
         let server = Server::bind(&herd, &id, log_dir.path(), self.surroundings).unwrap();
-        let address = server.address().unwrap();
+        let (address, http) = (server.address().unwrap(), server.http_address().unwrap());
         let (stop, stopped) = bounded::<()>(0);
         let (end, ended) = bounded(1);
         let thread = thread::spawn(move || {
@@ -117,7 +130,8 @@ impl Setup {
             });
             let _ = end.send(result);
         });
-        let node = TestNode { address, announced, stop: Some(stop), ended, thread: Some(thread), log_dir };
+        let node =
+            TestNode { address, http, announced, stop: Some(stop), ended, thread: Some(thread), log_dir };
         assert_eq!(node.announcement(), Announcement::Listening(address));
         node
     }
@@ -131,6 +145,28 @@ impl TestNode {
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    /// A connection to its web face.
+    #[track_caller]
+    pub(crate) fn web(&self) -> Client {
+        Client::connect(self.http.expect("it was set up with one"))
+    }
+
+    /// The status line and the body of a page.
+    #[track_caller]
+    pub(crate) fn page(&self, path: &str) -> (String, String) {
+        let mut client = self.web();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let answer = String::from_utf8(client.rest()).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    /// `/status`.
+    #[track_caller]
+    pub(crate) fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.page("/status").1).unwrap()
     }
 
     /// What the node tells whoever started it, next.
