@@ -4,7 +4,7 @@
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, atomic::Ordering},
-    thread::Scope,
+    thread::{self, Scope},
     time::Duration,
 };
 
@@ -46,6 +46,11 @@ impl Web {
         }
     }
 
+    /// How many connections it may have.
+    pub(super) fn capacity(&self) -> usize {
+        self.config.connections
+    }
+
     /// Where it listens.
     pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
@@ -63,8 +68,8 @@ impl Web {
                 return;
             }
             let Ok((stream, _)) = accepted else {
-                // A client gave up, or no descriptor is left. Nothing is ever sent; the wait ends with the time or the channel.
-                let _ = shared.stop.recv_timeout(RETRY_TIME);
+                // A client gave up, or no descriptor is left.
+                thread::sleep(RETRY_TIME);
                 continue;
             };
             self.start(scope, shared, stream, number);
