@@ -226,7 +226,7 @@ mod tests {
             let words: Vec<_> = line.splitn(4, ' ').collect();
             match words[..] {
                 ["#", "HELP", name, help] => {
-                    assert!(families.insert(name.to_owned()) && !help.is_empty(), "{line}")
+                    assert!(families.insert(name.to_owned()) && !help.is_empty(), "{line}");
                 }
                 ["#", "TYPE", name, kind] => {
                     assert!(families.contains(name), "{line}");

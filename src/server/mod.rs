@@ -235,7 +235,8 @@ impl Server {
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
         let Self { node, limits, addresses, mailboxes, listener, web, log, surroundings } = self;
         let (stop_accept, accept_stop) = bounded(0);
-        let capacity = capacity::connections(&limits, node.neighbours().len(), &log);
+        let web_capacity = web.as_ref().map_or(0, Web::capacity);
+        let capacity = capacity::connections(&limits, node.neighbours().len(), web_capacity, &log);
         let shared = Shared {
             node: &node,
             limits: &limits,
