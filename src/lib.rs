@@ -9,6 +9,7 @@ pub mod config;
 pub mod log;
 pub mod metrics;
 pub mod random;
+pub mod secret;
 mod socket;
 
 pub mod protocol;

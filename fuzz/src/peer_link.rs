@@ -2,13 +2,13 @@
 //! a line a step. `@` and a number lets so many milliseconds pass, `^` is the neighbour's good handshake, `*` its next
 //! true answer, `!` loses the connection, `~` marks the link, `+` and more is a client's line here; all else is an answer
 //! made up. The link is then asked what is next until it wants to wait, and what it writes is carried to a real
-//! neighbour. What it writes is sound and bounded; and where a round ends with none but true answers, nothing is missing.
+//! neighbour, and a link that has a secret hears the same and stays down. What it writes is sound and bounded; and where a round ends with none but true answers, nothing is missing.
 
 use std::{collections::VecDeque, time::Duration};
 
 use proxyherd::{
     clock::{Now, Tick},
-    flood::{Broken, Ends, Heard, Link, LinkTimes, Next, Sound},
+    flood::{Broken, Ends, Heard, Link, LinkTimes, Next, Sound, outbox},
     node::{Batch, Node, Origin, Said},
     protocol::{Ending, Hello, Line, PeerLine, READ_BYTES_MAX},
     store::KeyHash,
@@ -52,6 +52,8 @@ pub fn peer_link(data: &[u8]) {
 struct Play {
     node: Node,
     link: Link<Sound>,
+    /// Hears the same, and has a secret that no input knows.
+    wary: Link<Sound>,
     now: Tick,
     neighbour: Node,
     /// What the neighbour would answer.
@@ -74,10 +76,13 @@ impl Play {
             peer: scene::id("Welsh"),
             incarnation: scene::incarnation("Alford"),
             check: scene::placement().check(),
+            secret: None,
         };
-        let link = Link::new(ends, TIMES, queues.remove(0));
+        let link = Link::new(ends.clone(), TIMES, queues.remove(0));
+        let ends = Ends { secret: Some(scene::secret()), ..ends };
+        let wary = Link::new(ends, TIMES, outbox(1).1);
         let (now, answers, out) = (Duration::ZERO, VecDeque::new(), Vec::new());
-        Self { node, link, now, neighbour, answers, is_true: true, out }
+        Self { node, link, wary, now, neighbour, answers, is_true: true, out }
     }
 
     fn step(&mut self, step: &[u8]) {
@@ -124,6 +129,9 @@ impl Play {
     }
 
     fn hear(&mut self, line: &[u8]) {
+        self.wary.connected(self.now, scene::NONCE, self.node.store(), &mut Vec::new());
+        let _ = self.wary.hear(line, self.now, || 0, self.node.store());
+        assert!(!self.wary.is_up(), "linked without a proof");
         match self.link.hear(line, self.now, || 1 << 62, self.node.store()) {
             Ok(Heard::Round(over)) => {
                 assert!(over.lasting <= over.differing);
@@ -156,7 +164,7 @@ impl Play {
             match next {
                 Ok(Next::Dial) => {
                     assert!(out.is_empty());
-                    self.link.connected(self.now, self.node.store(), &mut out);
+                    self.link.connected(self.now, scene::NONCE, self.node.store(), &mut out);
                     assert!(Hello::parse(out.trim_ascii_end()).is_ok());
                     self.is_true = true;
                 }

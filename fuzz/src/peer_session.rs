@@ -1,13 +1,14 @@
 //! A neighbour's flooder, on the connection it made: two bytes say the lengths of the reads, the rest is what it sends.
 //! Its first line may be a handshake, good or bad; what follows is taken as a neighbour's in any case. Answered is what
 //! was asked and nothing else, the store's sums are its entries', and another order of the lines makes the same store.
+//! A node that has a secret takes the same lines for a stranger's.
 
 use std::time::Duration;
 
 use proxyherd::{
     flood::{Peers, Queue},
     model::Location,
-    node::{Batch, Node, Origin, Said},
+    node::{Batch, Greeting, Node, Origin, Said},
     protocol::{
         ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, PeerLine, Question,
         REFUSED, is_hello, write_refusal,
@@ -43,6 +44,7 @@ pub fn peer_session(data: &[u8]) {
         node.flood(&mut batch, Origin::Peer(link), |_| panic!("the outbox is large enough"));
     });
 
+    check_stranger(stream);
     scene::check_sums(node.store());
     assert!(queues[link].take().is_err() && !queues[link].is_behind(), "flooded back");
     while let Ok(news) = queues[1 - link].take() {
@@ -57,9 +59,10 @@ pub fn peer_session(data: &[u8]) {
 /// The link whose the connection is.
 fn shake_hands(text: &[u8], node: &Node, peers: &mut Peers) -> usize {
     let mut out = Vec::new();
-    let welcome = node.welcome(text, |link, number| peers.admit(link, number, 1, now().tick), &mut out);
-    match welcome {
-        Ok(welcome) => {
+    let admit = |link, number| peers.admit(link, number, 1, now().tick);
+    match node.greet(text, scene::NONCE, admit, &mut out) {
+        Ok(Greeting::Challenge(_)) => panic!("there is no secret"),
+        Ok(Greeting::Welcome(welcome)) => {
             assert_eq!(welcome.replaces, None);
             let line = out.strip_suffix(b"\n").expect("a whole line");
             let (theirs, ours) = (Hello::parse(text).expect("good"), Hello::parse(line).expect("good"));
@@ -76,6 +79,24 @@ fn shake_hands(text: &[u8], node: &Node, peers: &mut Peers) -> usize {
             0
         }
     }
+}
+
+/// Nobody is let in who does not know the secret, whatever the lines.
+fn check_stranger(stream: &[u8]) {
+    let (node, _) = scene::node_with(Some(scene::secret()), "Alford", &["Welsh", "Bolden"]);
+    let mut lines = stream.split(|&byte| byte == b'\n');
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
+    let mut out = Vec::new();
+    let challenge = match node.greet(first, scene::NONCE, |_, _| panic!("admitted"), &mut out) {
+        Ok(Greeting::Challenge(challenge)) => challenge,
+        Ok(Greeting::Welcome(_)) => panic!("welcome without a proof"),
+        Err(_) => return assert!(out.is_empty()),
+    };
+    let ours = Hello::parse(out.trim_ascii_end()).expect("good");
+    assert_eq!((ours.nonce, ours.proof.is_some()), (Some(scene::NONCE), true));
+    out.clear();
+    let proved = node.check_proof(&challenge, second, |_, _| panic!("admitted"), &mut out);
+    assert!(proved.is_err() && out.is_empty());
 }
 
 fn check_answer(line: Line<'_>, said: Said, answer: &[u8], node: &Node) {

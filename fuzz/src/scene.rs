@@ -1,6 +1,6 @@
 //! What the targets share: nodes without sockets, and a stream cut into reads.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proxyherd::{
     clock::Now,
@@ -8,7 +8,8 @@ use proxyherd::{
     model::{NodeId, Timestamp},
     node::{Neighbour, Node, Options},
     places::{Failure, Query, Source},
-    protocol::{Line, LineBuffer},
+    protocol::{Line, LineBuffer, Nonce},
+    secret::{Key, Secret},
     store::{KeyHash, Placement, Shape, Store, TotalOrder},
 };
 
@@ -22,6 +23,9 @@ pub(crate) const AHEAD_MAX: Duration = Duration::from_secs(3600);
 pub(crate) fn now() -> Now {
     Now { wall: Timestamp::new(1_479_413_884, 655_887_836), tick: Duration::from_secs(1) }
 }
+
+/// What every handshake's nonce is here.
+pub(crate) const NONCE: Nonce = Nonce::of_bytes([0x0e; Nonce::BYTES]);
 
 /// So few parts that a handful of clients meet in one.
 const SHAPE: Shape = Shape::new(1, 1);
@@ -39,6 +43,11 @@ pub(crate) fn placement() -> Placement {
     Placement::of_herd("test").shaped(SHAPE)
 }
 
+/// A secret that no input knows.
+pub(crate) fn secret() -> Arc<Secret> {
+    Arc::new(Secret::new(Key::of_bytes([0x5e; 32]), [0; 16]))
+}
+
 /// A node's name.
 pub(crate) fn id(name: &str) -> NodeId {
     NodeId::new(name).expect("a good name")
@@ -46,6 +55,11 @@ pub(crate) fn id(name: &str) -> NodeId {
 
 /// A node of that name, and what waits for its neighbours, in their order. The links are down at first.
 pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Node, Vec<Queue>) {
+    node_with(None, name, neighbours)
+}
+
+/// The same of a herd that may have a secret.
+pub(crate) fn node_with(secret: Option<Arc<Secret>>, name: &str, neighbours: &[&str]) -> (Node, Vec<Queue>) {
     let mut queues = Vec::new();
     let neighbours = neighbours.iter().map(|neighbour| {
         let (outbox, queue) = outbox(1 << 20);
@@ -61,6 +75,7 @@ pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Node, Vec<Queue>) {
     let options = Options {
         herd: "test".to_owned(),
         placement: placement(),
+        secret,
         id: id(name),
         incarnation: incarnation(name),
         max_clients: CLIENTS_MAX,

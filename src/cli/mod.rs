@@ -3,6 +3,7 @@
 
 mod check_config;
 mod node;
+mod secret;
 mod send;
 mod up;
 
@@ -14,7 +15,10 @@ use std::{
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::config::{ConfigError, Herd};
+use crate::{
+    config::{ConfigError, Herd},
+    secret::{Secret, SecretError},
+};
 
 /// A herd of servers that keeps everyone's last known location.
 #[derive(Debug, Parser)]
@@ -54,6 +58,11 @@ impl Common {
     }
 }
 
+/// Reads the herd's secret, if it has one, for those who only want to know that it can be read.
+fn check_secret(herd: &Herd) -> Result<(), SecretError> {
+    herd.secret_file.as_deref().map_or(Ok(()), |file| Secret::load(file).map(drop))
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run every node of the herd, each as its own process, until Ctrl-C.
@@ -64,6 +73,8 @@ enum Command {
     Send(send::Args),
     /// Validate the configuration and print all of it, defaults too, as TOML.
     CheckConfig(check_config::Args),
+    /// Make a herd's secret file, or change its secret.
+    Secret(secret::Args),
 }
 
 /// Why a subcommand did not do what it was asked to; displays as one line that says what to do.
@@ -71,6 +82,8 @@ enum Command {
 enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -82,7 +95,7 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Secret(_) | Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
@@ -99,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Node(node) => node::run(node, &args.common),
         Command::Send(send) => send::run(send, &args.common),
         Command::CheckConfig(check_config) => check_config::run(check_config, &args.common),
+        Command::Secret(secret) => secret::run(secret),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

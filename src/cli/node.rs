@@ -3,7 +3,7 @@
 use super::{Common, Failure};
 use crate::{
     config::{Herd, Node},
-    server,
+    server::{self, StartError},
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,8 +25,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let herd = common.herd()?;
     let id = known(&herd, &args.name)?.id.clone();
-    server::run_node(&herd, &id, &common.log_dir, args.lifeline)
-        .map_err(|error| Failure::Failed(error.to_string()))
+    server::run_node(&herd, &id, &common.log_dir, args.lifeline).map_err(|error| match error {
+        StartError::Secret(error) => error.into(),
+        error => Failure::Failed(error.to_string()),
+    })
 }
 
 /// The node called `name`, or a refusal that lists the names.

@@ -35,12 +35,21 @@ impl Address {
             || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Whether both would end at one socket; `localhost` counts as `127.0.0.1`.
+    /// Whether it means all addresses of a machine, and so is for listening only.
+    pub(super) fn is_everywhere(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+    }
+
+    /// Whether both would end at one socket; `localhost` counts as `127.0.0.1`. All addresses of a machine do not clash
+    /// with all addresses of another, and which machine is meant is not known here.
     pub(super) fn clashes_with(&self, other: &Self) -> bool {
         fn host(address: &Address) -> &str {
             if address.host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { &address.host }
         }
-        self.port != 0 && self.port == other.port && host(self).eq_ignore_ascii_case(host(other))
+        !self.is_everywhere()
+            && self.port != 0
+            && self.port == other.port
+            && host(self).eq_ignore_ascii_case(host(other))
     }
 }
 

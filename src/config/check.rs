@@ -18,18 +18,21 @@ pub(super) fn check(stated: Stated) -> Found<Herd> {
     }
     ids_differ(nodes)?;
     addresses_differ(nodes)?;
+    if stated.secret_file.is_none() {
+        on_loopback(nodes)?;
+    }
     let links = links(nodes)?;
     linked_nodes_can_be_dialled(nodes, &links)?;
     in_one_piece(nodes, &links)?;
-    let nodes = stated.nodes.into_iter().zip(links).map(|(node, links)| {
+    let Stated { name, secret_file, log, http, limits, places, nodes } = stated;
+    let nodes = nodes.into_iter().zip(links).map(|(node, links)| {
         let listen = node.listen.value;
         let address = node.address.map_or_else(|| listen.clone(), |address| address.value);
         let http = node.http.map(|http| http.value);
         Node { id: node.id.value, listen, address, http, links: links.into_iter().collect() }
     });
     let nodes = nodes.collect();
-    let Stated { name, log, http, limits, places, .. } = stated;
-    Ok(Herd { name, log, http, limits, places, nodes })
+    Ok(Herd { name, secret_file, log, http, limits, places, nodes })
 }
 
 /// Each node's neighbours, by the node's index.
@@ -46,10 +49,21 @@ fn ids_differ(nodes: &[StatedNode]) -> Found<()> {
     Ok(())
 }
 
-fn addresses_differ(nodes: &[StatedNode]) -> Found<()> {
-    fn addresses(node: &StatedNode) -> impl Iterator<Item = &At<Address>> {
-        std::iter::once(&node.listen).chain(&node.address).chain(&node.http)
+fn addresses(node: &StatedNode) -> impl Iterator<Item = &At<Address>> {
+    std::iter::once(&node.listen).chain(&node.address).chain(&node.http)
+}
+
+/// Where nothing proves who connects, only this machine's users may.
+fn on_loopback(nodes: &[StatedNode]) -> Found<()> {
+    match nodes.iter().flat_map(addresses).find(|address| !address.value.is_loopback()) {
+        Some(At { line, value }) => {
+            Err(At { line: *line, value: Fault::BeyondLoopback { address: value.to_string() } })
+        }
+        None => Ok(()),
     }
+}
+
+fn addresses_differ(nodes: &[StatedNode]) -> Found<()> {
     for (at, node) in nodes.iter().enumerate() {
         for address in addresses(node) {
             let others =
@@ -95,10 +109,17 @@ fn links(nodes: &[StatedNode]) -> Found<Links> {
 
 fn linked_nodes_can_be_dialled(nodes: &[StatedNode], links: &Links) -> Found<()> {
     for (node, links) in nodes.iter().zip(links) {
-        if !links.is_empty() && node.address.is_none() && node.listen.value.port == 0 {
-            let fault = Fault::PortZero { id: node.id.value.to_string() };
-            return Err(At { line: node.listen.line, value: fault });
-        }
+        let dialled = node.address.as_ref().unwrap_or(&node.listen);
+        let id = || node.id.value.to_string();
+        let fault = match &dialled.value {
+            _ if links.is_empty() => continue,
+            address if address.port == 0 => Fault::PortZero { id: id() },
+            address if address.is_everywhere() => {
+                Fault::Everywhere { id: id(), address: address.to_string() }
+            }
+            _ => continue,
+        };
+        return Err(At { line: dialled.line, value: fault });
     }
     Ok(())
 }

@@ -59,9 +59,15 @@ pub enum Fault {
     #[error("{text:?} is no address; write \"HOST:PORT\", such as \"127.0.0.1:11600\"")]
     BadAddress { text: String },
     #[error(
-        "{text:?} is beyond loopback, which is refused, as nothing would prove who connects; use 127.0.0.1, [::1] or localhost"
+        "{address} is beyond loopback, where a herd without a secret is open to all; make one with `herd secret FILE` and name it as secret_file in [herd], or use 127.0.0.1, [::1] or localhost"
     )]
-    BeyondLoopback { text: String },
+    BeyondLoopback { address: String },
+    #[error(
+        "{id} is to be dialled at {address}, which leads nowhere from another machine; give its `address` there"
+    )]
+    Everywhere { id: String, address: String },
+    #[error("`secret_file` is empty; give the path of the file that `herd secret FILE` makes")]
+    NoSecretFile,
     #[error("{id} has links and port 0, which nobody can dial; give a port from 1 to 65535")]
     PortZero { id: String },
     #[error("{id} has {address}, which {other} has on line {first_line}; give each node its own port")]

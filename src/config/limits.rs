@@ -12,7 +12,7 @@ const MIB: usize = 1024 * KIB;
 pub struct Limits {
     /// Connections at once, clients and peers. `connections`: 12,000; 1 to 1,000,000.
     pub connections: usize,
-    /// The longest line of a client, in bytes without its terminator. `line_bytes`: 16,384; 256 to
+    /// The longest line of a client, in bytes without its terminator. `line_bytes`: 16,384; 512 to
     /// 32,768, since a neighbour's first line must fit too.
     pub line_bytes: usize,
     /// A line must be whole this long after its first byte. `line_seconds`: 60 s; 0.01 s to 1 day.
@@ -80,7 +80,7 @@ pub(super) const SETTINGS: [Setting<Limits>; 16] = {
     use Slot::{Count, Milliseconds, OptionalSeconds, Seconds};
     [
         Setting { key: "connections", min: 1.0, max: 1e6, slot: Count(|limits| &mut limits.connections), about: "at once, clients and peers" },
-        Setting { key: "line_bytes", min: 256.0, max: 32_768.0, slot: Count(|limits| &mut limits.line_bytes), about: "the longest line of a client" },
+        Setting { key: "line_bytes", min: 512.0, max: 32_768.0, slot: Count(|limits| &mut limits.line_bytes), about: "the longest line of a client" },
         Setting { key: "line_seconds", min: 0.01, max: DAY, slot: Seconds(|limits| &mut limits.line_time), about: "from a line's first byte to its last" },
         Setting { key: "idle_seconds", min: 0.01, max: 30.0 * DAY, slot: Seconds(|limits| &mut limits.idle_time), about: "a connection that says nothing is closed" },
         Setting { key: "write_seconds", min: 0.01, max: 3_600.0, slot: Seconds(|limits| &mut limits.write_time), about: "for replies to be taken" },

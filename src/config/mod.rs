@@ -12,7 +12,11 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt::Write, fs, path::Path};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 pub use address::Address;
 pub use error::{ConfigError, Fault};
@@ -27,6 +31,9 @@ use crate::model::NodeId;
 pub struct Herd {
     /// 1 to 64 visible ASCII characters. Only nodes of one herd link up.
     pub name: String,
+    /// The file with the herd's secret; from [`Herd::load`] it is whole, wherever the configuration is. Not read here.
+    /// `None` only where every address is a loopback one.
+    pub secret_file: Option<PathBuf>,
     /// The table `[log]`.
     pub log: LogConfig,
     /// The table `[http]`.
@@ -88,13 +95,21 @@ impl Herd {
         })
     }
 
-    /// Reads a file.
+    /// Reads a file. The secret file's path in it begins at its folder.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         match fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, &file),
+            Ok(text) => Self::parse(&text, &file).map(|herd| herd.with_files_beside(path)),
             Err(error) => Err(ConfigError::Unreadable { file, error }),
         }
+    }
+
+    fn with_files_beside(mut self, path: &Path) -> Self {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        // So that the effective configuration means the same wherever it is put.
+        let whole = |file| std::path::absolute(folder.join(&file)).unwrap_or(file);
+        self.secret_file = self.secret_file.map(whole);
+        self
     }
 
     /// The herd of the fall of 2016, which is built in.
@@ -115,6 +130,9 @@ impl Herd {
         let mut out = String::new();
         // Writing to a string cannot fail.
         let _ = write!(out, "[herd]\nname = {}\n", quoted(&self.name));
+        if let Some(file) = &self.secret_file {
+            let _ = writeln!(out, "secret_file = {}", quoted(&file.to_string_lossy()));
+        }
         let _ = write!(out, "\n[places]\nsource = {}\n", quoted(self.places.as_str()));
         out.push_str("\n[log]\n");
         settings::write(&log::SETTINGS, self.log.clone(), &mut out);

@@ -1,7 +1,7 @@
 //! From TOML text to a herd's parts, each with the line it stands on: shape, keys and single values are checked here.
 //! What the parts mean to each other is checked in `check`.
 
-use std::ops::Range;
+use std::{ops::Range, path::PathBuf};
 
 use toml::{
     Spanned,
@@ -29,6 +29,7 @@ pub(super) type Found<T> = Result<T, At<Fault>>;
 /// The herd as its text states it.
 pub(super) struct Stated {
     pub(super) name: String,
+    pub(super) secret_file: Option<PathBuf>,
     pub(super) log: LogConfig,
     pub(super) http: HttpConfig,
     pub(super) limits: Limits,
@@ -57,6 +58,7 @@ pub(super) fn read(text: &str) -> Found<Stated> {
     text.no_other_keys(root, "the file", &["herd", "places", "log", "http", "limits", "node"])?;
     Ok(Stated {
         name: text.herd_name(root)?,
+        secret_file: text.secret_file(root)?,
         places: text.places(root)?,
         log: text.settings(root, "log", "[log]", &log::SETTINGS, &[])?,
         http: text.http(root)?,
@@ -107,7 +109,7 @@ impl<'t> Text<'t> {
     fn herd_name(&self, root: &DeTable<'t>) -> Found<String> {
         let missing = Fault::MissingKey { table: "[herd]", key: "name", example: "name = \"fall-2016\"" };
         let Some((table, span)) = self.table(root, "herd")? else { return Err(self.fault(0..0, missing)) };
-        self.no_other_keys(table, "[herd]", &["name"])?;
+        self.no_other_keys(table, "[herd]", &["name", "secret_file"])?;
         let Some(value) = table.get("name") else { return Err(self.fault(span, missing)) };
         let At { line, value: name } = self.string("name", value, "a name in quotes")?;
         // A herd's name stands in peers' lines, so it obeys the rule of a node's.
@@ -115,6 +117,13 @@ impl<'t> Text<'t> {
             true => Ok(name),
             false => Err(At { line, value: Fault::HerdName { name } }),
         }
+    }
+
+    fn secret_file(&self, root: &DeTable<'t>) -> Found<Option<PathBuf>> {
+        let table = self.table(root, "herd")?.map(|(table, _)| table);
+        let Some(value) = table.and_then(|table| table.get("secret_file")) else { return Ok(None) };
+        let At { line, value: path } = self.string("secret_file", value, "a path in quotes")?;
+        if path.is_empty() { Err(At { line, value: Fault::NoSecretFile }) } else { Ok(Some(path.into())) }
     }
 
     fn places(&self, root: &DeTable<'t>) -> Found<PlacesSource> {
@@ -210,12 +219,10 @@ impl<'t> Text<'t> {
         let At { line, value: text } = self.string(key, value, "\"HOST:PORT\" in quotes")?;
         let dialled = key == "address";
         let address = Address::parse(&text).filter(|address| !dialled || address.port != 0);
-        let fault = match address {
-            Some(address) if address.is_loopback() => return Ok(At { line, value: address }),
-            Some(_) => Fault::BeyondLoopback { text },
-            None => Fault::BadAddress { text },
-        };
-        Err(At { line, value: fault })
+        match address {
+            Some(address) => Ok(At { line, value: address }),
+            None => Err(At { line, value: Fault::BadAddress { text } }),
+        }
     }
 
     fn links(&self, value: &Value<'t>) -> Found<Vec<At<String>>> {

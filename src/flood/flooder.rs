@@ -17,9 +17,9 @@ use super::{Broken, Health, Heard, Link, Next, Resolve, RoundOver, Vigil, resolv
 use crate::{
     clock::{self, Tick},
     config::{Address, Limits},
-    log::{Log, Traffic},
+    log::{Log, RateLimit, Traffic},
     model::NodeId,
-    protocol::{ANSWER_BYTES_MAX, Line, LineBuffer, READ_BYTES_MAX},
+    protocol::{ANSWER_BYTES_MAX, Line, LineBuffer, Nonce, READ_BYTES_MAX},
     socket,
     store::Store,
 };
@@ -56,6 +56,9 @@ pub trait Host: Sync {
 
     /// 64 random bits.
     fn random(&self) -> u64;
+
+    /// A number that nobody can guess; an error where the system has none.
+    fn nonce(&self) -> io::Result<Nonce>;
 }
 
 /// The thread's state.
@@ -70,6 +73,8 @@ pub struct Flooder<'a> {
     resolver: Resolver,
     /// The last failure told to the log.
     told: String,
+    /// Whoever answers in the neighbour's place may give another reason each time.
+    strangers: RateLimit,
     vigil: Vigil,
     /// Whether the neighbour was told to be in step when last it was spoken of.
     told_in_step: bool,
@@ -88,6 +93,7 @@ enum Lost {
     Reading(io::Error),
     Writing(io::Error),
     Slow(Duration),
+    Randomness(io::Error),
     Stopped,
 }
 
@@ -102,6 +108,7 @@ impl fmt::Display for Lost {
             Self::Reading(error) => write!(f, "reading failed: {error}"),
             Self::Writing(error) => write!(f, "writing failed: {error}"),
             Self::Slow(limit) => write!(f, "it did not take what was written within {limit:?}"),
+            Self::Randomness(error) => write!(f, "the system has no random numbers for a handshake: {error}"),
             Self::Stopped => write!(f, "this node stops"),
         }
     }
@@ -119,7 +126,7 @@ impl<'a> Flooder<'a> {
     ) -> Self {
         let resolver = Resolver::new(wiring.resolve.clone(), &address.host, address.port);
         let (told, traffic, flush_by) = (String::new(), Traffic::default(), OnceCell::new());
-        let (vigil, told_in_step) = (Vigil::default(), false);
+        let (vigil, strangers, told_in_step) = (Vigil::default(), RateLimit::default(), false);
         Self {
             wiring,
             peer,
@@ -129,6 +136,7 @@ impl<'a> Flooder<'a> {
             health,
             resolver,
             told,
+            strangers,
             vigil,
             told_in_step,
             traffic,
@@ -173,14 +181,23 @@ impl<'a> Flooder<'a> {
 
     /// Says what is new about a failure: the first since the link was up, and any whose reason is another.
     fn fail(&mut self, lost: &Lost) {
-        let was_up = self.link.is_up();
-        self.link.lost(clock::tick(), self.wiring.host.random());
+        let (was_up, now) = (self.link.is_up(), clock::tick());
+        self.link.lost(now, self.wiring.host.random());
         let text = lost.to_string();
         self.health.down(&text);
         if was_up {
             self.wiring.log.warn(format_args!("lost {}: {text}", self.peer));
         } else if text != self.told {
-            self.wiring.log.warn(format_args!("no link to {} at {} yet: {text}", self.peer, self.address));
+            let untold = match lost {
+                Lost::Broken(_) => {
+                    // What is not told now is told when it fails so again.
+                    let Some(untold) = self.strangers.allow(now) else { return };
+                    untold.to_string()
+                }
+                _ => String::new(),
+            };
+            let (peer, address) = (self.peer, self.address);
+            self.wiring.log.warn(format_args!("no link to {peer} at {address} yet: {text}{untold}"));
         }
         self.told = text;
     }
@@ -208,7 +225,8 @@ impl<'a> Flooder<'a> {
         let connection = self.wiring.host.next_connection();
         let mut answers = LineBuffer::new(ANSWER_BYTES_MAX);
         let mut out = Vec::new();
-        self.link.connected(clock::tick(), self.wiring.store, &mut out);
+        let nonce = self.wiring.host.nonce().map_err(Lost::Randomness)?;
+        self.link.connected(clock::tick(), nonce, self.wiring.store, &mut out);
         self.health.greeting();
         self.write(stream, &out)?;
         let mut has_written = true;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::Tick,
-    protocol::{Answer, READ_BYTES_MAX, write_ping},
+    protocol::{Answer, Nonce, Proof, READ_BYTES_MAX, write_ping, write_proof},
     store::{Merge, Store},
 };
 
@@ -147,10 +147,21 @@ enum State {
     },
     Greeting {
         until: Tick,
+        nonce: Nonce,
+        said: Said,
         /// The sum of all, read too early; only for rules that are wrong.
         early_sum: Option<u64>,
     },
     Up(Box<Up>),
+}
+
+/// How far this node has come in a handshake.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Hello,
+    /// The neighbour has proved itself; this is to be written.
+    Unsaid(Proof),
+    Proof,
 }
 
 #[derive(Debug)]
@@ -231,11 +242,12 @@ impl<R: Rules> Link<R> {
         self.is_stopping = true;
     }
 
-    /// A connection is there: appends the handshake.
-    pub fn connected<M: Merge>(&mut self, now: Tick, store: &Store<M>, out: &mut Vec<u8>) {
-        self.ends.write_hello(out);
+    /// A connection is there: appends the handshake. `nonce` is made of random bytes that nobody can guess.
+    pub fn connected<M: Merge>(&mut self, now: Tick, nonce: Nonce, store: &Store<M>, out: &mut Vec<u8>) {
+        self.ends.write_hello(nonce, out);
         let early_sum = (!R::OPENS_BEFORE_SUMS).then(|| store.sum());
-        self.state = State::Greeting { until: now + self.times.greeting, early_sum };
+        let until = now + self.times.greeting;
+        self.state = State::Greeting { until, nonce, said: Said::Hello, early_sum };
     }
 
     /// The connection broke, or dialling failed. `random` is any 64 random bits.
@@ -264,6 +276,12 @@ impl<R: Rules> Link<R> {
             State::Down { dial_at } if now >= *dial_at => return Ok(Next::Dial),
             State::Down { dial_at } => return Ok(Next::Rest(*dial_at)),
             State::Greeting { until, .. } if now >= *until => return Err(Broken::NoGreeting(times.greeting)),
+            State::Greeting { said: said @ Said::Unsaid(_), .. } => {
+                if let Said::Unsaid(proof) = std::mem::replace(said, Said::Proof) {
+                    write_proof(&proof, out);
+                }
+                return Ok(Next::Write { news: 0 });
+            }
             State::Greeting { until, .. } => return Ok(Next::Listen(*until)),
             State::Up(up) => up,
         };
@@ -315,8 +333,18 @@ impl<R: Rules> Link<R> {
     ) -> Result<Heard, Broken> {
         let up = match &mut self.state {
             State::Down { .. } => return Ok(Heard::Nothing),
-            State::Greeting { early_sum, .. } => {
-                self.ends.check_answer(line)?;
+            State::Greeting { nonce, said, early_sum, .. } => {
+                match said {
+                    Said::Hello => {
+                        if let Some(proof) = self.ends.check_answer(line, *nonce)? {
+                            *said = Said::Unsaid(proof);
+                            return Ok(Heard::Nothing);
+                        }
+                    }
+                    // It has not seen this node's proof.
+                    Said::Unsaid(_) => return Err(Broken::Nonsense),
+                    Said::Proof => Ends::check_welcome(line)?,
+                }
                 let early_sum = *early_sum;
                 // In this order: queue, clear the mark (as the round begins), read the sums.
                 self.queue.open();

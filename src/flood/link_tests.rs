@@ -1,9 +1,13 @@
 //! The link's own rules: when it dials, pings, gives up and starts a round.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     flood::{Outbox, outbox},
     model::NodeId,
+    protocol::{End, Role, Transcript},
+    secret::{Key, Secret},
     store::{Placement, TotalOrder},
 };
 
@@ -22,6 +26,8 @@ fn ms(ms: u64) -> Tick {
     Tick::from_millis(ms)
 }
 
+const NONCE: Nonce = Nonce::of_bytes([0xaa; Nonce::BYTES]);
+
 /// Random bits that make a wait just short of its bound.
 const LONGEST: u64 = u64::MAX;
 
@@ -33,8 +39,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(secret: Option<Arc<Secret>>) -> Self {
         let id = |name| NodeId::new(name).unwrap();
-        let ends = Ends { herd: "test".into(), id: id("A"), peer: id("B"), incarnation: 1, check: 9 };
+        let ends = Ends { herd: "test".into(), id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
         let (outbox, queue) = outbox(1000);
         let store = Store::new(Placement::of_herd("test"), 10);
         Self { link: Link::new(ends, TIMES, queue), outbox, store }
@@ -52,7 +62,7 @@ impl Bench {
 
     fn greet(&mut self, now: u64) {
         let mut out = Vec::new();
-        self.link.connected(ms(now), &self.store, &mut out);
+        self.link.connected(ms(now), NONCE, &self.store, &mut out);
         assert_eq!(out, b"HELLO 1 test A B 0000000000000001 0000000000000009\n");
     }
 
@@ -232,4 +242,97 @@ fn nothing_is_queued_before_the_handshake_or_after_a_loss() {
     assert_eq!(bench.outbox.offer(&batch), crate::flood::Offer::Queued);
     bench.link.lost(ms(0), 0);
     assert_eq!(bench.outbox.offer(&batch), crate::flood::Offer::Down);
+}
+
+fn secret(byte: u8) -> Arc<Secret> {
+    Arc::new(Secret::new(Key::of_bytes([byte; 32]), [0; 16]))
+}
+
+/// What B's answer is made of, and what both ends prove.
+fn transcript() -> Transcript<'static> {
+    let theirs = Nonce::of_bytes([0xbb; Nonce::BYTES]);
+    Transcript {
+        herd: b"test",
+        dialler: End { id: b"A", incarnation: 1, nonce: NONCE },
+        acceptor: End { id: b"B", incarnation: 2, nonce: theirs },
+        check: 9,
+    }
+}
+
+const PLAIN: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
+
+fn answer(role: Role, secret: &Secret) -> String {
+    format!("{PLAIN} {} {}", "bb".repeat(16), transcript().prove(role, secret))
+}
+
+impl Bench {
+    fn greet_with_secret(&mut self, now: u64) {
+        let mut out = Vec::new();
+        self.link.connected(ms(now), NONCE, &self.store, &mut out);
+        let hello = format!("HELLO 1 test A B 0000000000000001 0000000000000009 {}\n", "aa".repeat(16));
+        assert_eq!(String::from_utf8(out).unwrap(), hello);
+    }
+}
+
+#[test]
+fn link_with_a_secret_proves_it_once_the_neighbour_has_and_is_up_when_it_is_welcome() {
+    let secret = secret(7);
+    let mut bench = Bench::with(Some(Arc::clone(&secret)));
+    bench.greet_with_secret(0);
+    assert_eq!(bench.next(0).0, Ok(Next::Listen(ms(2000))));
+    assert_eq!(bench.hear(1, &answer(Role::Accept, &secret)), Ok(Heard::Nothing));
+    let proof = format!("PROOF {}\n", transcript().prove(Role::Dial, &secret));
+    assert_eq!(bench.next(1), (Ok(Next::Write { news: 0 }), proof));
+    assert_eq!(bench.next(1), (Ok(Next::Listen(ms(2000))), String::new()));
+    assert!(!bench.link.is_up());
+    assert_eq!(bench.outbox.offer(&b"AT news\n"[..].into()), crate::flood::Offer::Down);
+    assert_eq!(bench.hear(2, "WELCOME"), Ok(Heard::Linked));
+    assert_eq!(bench.outbox.offer(&b"AT news\n"[..].into()), crate::flood::Offer::Queued);
+}
+
+#[test]
+fn link_with_a_secret_says_nothing_more_to_who_does_not_prove_it() {
+    let (good, other) = (secret(7), secret(8));
+    for (answer, why) in [
+        (PLAIN.to_owned(), "proves no secret"),
+        (format!("{PLAIN} {}", "bb".repeat(16)), "proves no secret"),
+        (answer(Role::Accept, &other), "its proof is wrong"),
+        (answer(Role::Dial, &good), "its proof is wrong"),
+        (answer(Role::Accept, &good).replace("bbbb", "bbcc"), "its proof is wrong"),
+        (answer(Role::Accept, &good).replace("00000002 ", "00000003 "), "its proof is wrong"),
+        (answer(Role::Accept, &good).replace("00000009 ", "00000008 "), "its placement key is another"),
+        (answer(Role::Accept, &good).replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here"),
+    ] {
+        let mut bench = Bench::with(Some(Arc::clone(&good)));
+        bench.greet_with_secret(0);
+        let Err(Broken::Stranger(told)) = bench.hear(0, &answer) else { panic!("{answer}") };
+        assert!(told.contains(why), "{told}");
+        assert_eq!(bench.next(0), (Ok(Next::Listen(ms(2000))), String::new()));
+    }
+}
+
+#[test]
+fn link_without_a_secret_does_not_take_who_has_one() {
+    let mut bench = Bench::new();
+    bench.greet(0);
+    let heard = bench.hear(0, &answer(Role::Accept, &secret(7)));
+    assert!(
+        matches!(heard, Err(Broken::Stranger(why)) if why.contains("it has a secret and this node has none"))
+    );
+}
+
+#[test]
+fn nothing_but_a_welcome_makes_up_for_a_proof() {
+    for (line, refused) in [("WELCOME 1", false), ("PONG 1", false), (PLAIN, false), ("REFUSED why", true)] {
+        let secret = secret(7);
+        let mut bench = Bench::with(Some(Arc::clone(&secret)));
+        bench.greet_with_secret(0);
+        bench.hear(0, &answer(Role::Accept, &secret)).unwrap();
+        // Not before the proof was written either.
+        assert_eq!(bench.hear(0, "WELCOME"), Err(Broken::Nonsense));
+        bench.next(0).0.unwrap();
+        let broken = if refused { Broken::Refused("why".into()) } else { Broken::Nonsense };
+        assert_eq!(bench.hear(0, line), Err(broken), "{line}");
+        assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(TIMES.greeting)));
+    }
 }

@@ -17,10 +17,11 @@ use crate::{
         Ending, Fields, Invalid, Line, PeerLine, QueryLimits, Report, Request, Whatsat, write_done,
         write_flooded, write_pong,
     },
+    secret::Secret,
     store::{KeyHash, Merge, Outcome, Placement, Store, TotalOrder},
 };
 
-pub use self::welcome::Welcome;
+pub use self::welcome::{Challenge, Greeting, Welcome};
 
 /// How far a WHATSAT may reach: what Google's Nearby Search supports conveniently.
 const QUERY_LIMITS: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
@@ -38,6 +39,8 @@ pub struct Node<M = TotalOrder> {
     pub incarnation: u64,
     /// The placement key's check value.
     pub check: u64,
+    /// What proves that a node is of the herd; `None` in a herd without one.
+    pub secret: Option<Arc<Secret>>,
     store: Store<M>,
     neighbours: Vec<Neighbour>,
     places: Option<Box<dyn Source>>,
@@ -50,6 +53,8 @@ pub struct Options {
     pub herd: String,
     /// Where clients belong, on every node of the herd alike.
     pub placement: Placement,
+    /// What proves that a node is of the herd; `None` in a herd without one.
+    pub secret: Option<Arc<Secret>>,
     /// Its own name.
     pub id: NodeId,
     /// A random number of this start.
@@ -151,10 +156,11 @@ pub enum Said {
 impl<M: Merge> Node<M> {
     /// A node that knows nobody yet.
     pub fn new(options: Options) -> Self {
-        let Options { herd, placement, id, incarnation, max_clients, max_ahead, neighbours, places } =
+        let Options { herd, placement, secret, id, incarnation, max_clients, max_ahead, neighbours, places } =
             options;
         let store = Store::new(placement, max_clients);
-        Self { herd, id, incarnation, check: placement.check(), store, neighbours, places, max_ahead }
+        let check = placement.check();
+        Self { herd, id, incarnation, check, secret, store, neighbours, places, max_ahead }
     }
 
     /// Whom this node talks with, in the order [`Origin::Peer`] counts them.

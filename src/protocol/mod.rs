@@ -5,13 +5,15 @@ mod digest;
 mod fields;
 mod lines;
 mod peer;
+mod proof;
 mod request;
 
 pub use digest::{ANSWER_BYTES_MAX, Answer, LIST_ENTRIES_MAX, Pairs, Question, Sums, write_list, write_sums};
 pub use fields::Fields;
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use peer::{
-    Hello, PEER_LINE_BYTES_MAX, PeerLine, REFUSED, is_hello, write_done, write_flooded, write_ping,
-    write_pong, write_push, write_refusal,
+    Hello, PEER_LINE_BYTES_MAX, PeerLine, REFUSED, is_hello, is_welcome, parse_proof, write_done,
+    write_flooded, write_ping, write_pong, write_proof, write_push, write_refusal, write_welcome,
 };
+pub use proof::{End, Nonce, Proof, Role, Transcript};
 pub use request::{Invalid, QueryLimits, Report, Request, Whatsat};

@@ -1,7 +1,7 @@
 //! What nodes say to each other: the handshake, locations, and the lines that keep a link. The search for differences is
 //! in `digest`. The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
 
-use super::{Fields, Question, digest::hex};
+use super::{Fields, Nonce, Proof, Question, digest::hex};
 use crate::model::{Location, NodeId};
 
 /// The longest line on a peer's connection, its terminator not counted. Twice a client's, so that whatever a client may
@@ -9,13 +9,14 @@ use crate::model::{Location, NodeId};
 pub const PEER_LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// The version this code speaks.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 /// What a refusal begins with; the rest of the line says why, and what to do.
 pub const REFUSED: &[u8] = b"REFUSED ";
 
 /// The first line of a peer's connection, and the same line the other way as its answer:
-/// `HELLO 1 herd from to incarnation check`.
+/// `HELLO 1 herd from to incarnation check`. In a herd with a secret, a nonce stands behind it, and in the answer a nonce
+/// and a proof.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hello<'a> {
     /// The protocol's version, 1.
@@ -30,6 +31,10 @@ pub struct Hello<'a> {
     pub incarnation: u64,
     /// Equal when both place clients alike in their stores.
     pub check: u64,
+    /// Of a node that has a secret.
+    pub nonce: Option<Nonce>,
+    /// Of a node that has a secret and answers; never without a nonce.
+    pub proof: Option<Proof>,
 }
 
 /// Whether a connection's first line is a peer's, of whatever version: `HELLO` and a number.
@@ -47,7 +52,13 @@ impl<'a> Hello<'a> {
     /// This version's line about its own values.
     pub fn new(herd: &'a str, from: &'a NodeId, to: &'a NodeId, incarnation: u64, check: u64) -> Self {
         let (from, to) = (from.as_bytes(), to.as_bytes());
-        Self { version: VERSION, herd: herd.as_bytes(), from, to, incarnation, check }
+        let (nonce, proof) = (None, None);
+        Self { version: VERSION, herd: herd.as_bytes(), from, to, incarnation, check, nonce, proof }
+    }
+
+    /// The line of a node that has a secret: with what is to be proved over, and by one that answers the proof itself.
+    pub fn with_nonce(self, nonce: Nonce, proof: Option<Proof>) -> Self {
+        Self { nonce: Some(nonce), proof, ..self }
     }
 
     /// Reads the line. An `Err` is the sentence to refuse it with.
@@ -61,15 +72,25 @@ impl<'a> Hello<'a> {
                 "version {version} is not spoken here, only {VERSION}; run the same release on all nodes"
             ));
         }
-        let Some([herd, from, to, incarnation, check]) = fields.exactly() else {
+        let count = fields.clone().count();
+        let mut field = || fields.next().unwrap_or_default();
+        let [herd, from, to, incarnation, check, nonce, proof] = std::array::from_fn(|_| field());
+        if !(5..=7).contains(&count) {
             return Err(
-                "the HELLO line does not have its seven fields; run the same release on all nodes".into()
+                "the HELLO line does not have its seven fields, eight with a nonce or nine with a proof; \
+                        run the same release on all nodes"
+                    .into(),
             );
-        };
+        }
         let (Some(incarnation), Some(check)) = (hex(incarnation), hex(check)) else {
             return Err("the HELLO line's incarnation and check are not 16 hexadecimal digits each".into());
         };
-        Ok(Self { version, herd, from, to, incarnation, check })
+        let (has_nonce, has_proof) = (count > 5, count > 6);
+        let (nonce, proof) = (Nonce::parse(nonce), Proof::parse(proof));
+        if nonce.is_some() != has_nonce || proof.is_some() != has_proof {
+            return Err("the HELLO line's nonce is not 32 hexadecimal digits, or its proof not 64".into());
+        }
+        Ok(Self { version, herd, from, to, incarnation, check, nonce, proof })
     }
 
     /// Appends the line, with its terminator.
@@ -80,8 +101,36 @@ impl<'a> Hello<'a> {
             out.push(b' ');
             out.extend_from_slice(field);
         }
-        out.extend_from_slice(format!(" {:016x} {:016x}\n", self.incarnation, self.check).as_bytes());
+        out.extend_from_slice(format!(" {:016x} {:016x}", self.incarnation, self.check).as_bytes());
+        if let Some(nonce) = self.nonce {
+            out.extend_from_slice(format!(" {nonce}").as_bytes());
+        }
+        if let Some(proof) = self.proof {
+            out.extend_from_slice(format!(" {proof}").as_bytes());
+        }
+        out.push(b'\n');
     }
+}
+
+/// Appends the second line of a node that dialled and has a secret, with its terminator.
+pub fn write_proof(proof: &Proof, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("PROOF {proof}\n").as_bytes());
+}
+
+/// Reads that line; `None` for any other.
+pub fn parse_proof(line: &[u8]) -> Option<Proof> {
+    let [keyword, proof] = Fields::of(line).exactly()?;
+    (keyword == b"PROOF").then(|| Proof::parse(proof))?
+}
+
+/// Appends the answer to a good proof, with its terminator.
+pub fn write_welcome(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"WELCOME\n");
+}
+
+/// Whether a line is the answer to a good proof.
+pub fn is_welcome(line: &[u8]) -> bool {
+    Fields::of(line).exactly() == Some([b"WELCOME"])
 }
 
 /// Appends the line that refuses a handshake, with its terminator.
@@ -196,6 +245,52 @@ mod tests {
     }
 
     #[test]
+    fn hello_with_nonce_and_proof_comes_back_and_fits_the_shortest_line_a_node_takes() {
+        let longest = NodeId::new(&"n".repeat(NodeId::LENGTH_MAX)).unwrap();
+        let (nonce, proof) = (Nonce::of_bytes([0xfe; 16]), Proof::parse("0a".repeat(32).as_bytes()).unwrap());
+        let plain = Hello::new(longest.as_str(), &longest, &longest, u64::MAX, 0);
+        for hello in [plain.with_nonce(nonce, None), plain.with_nonce(nonce, Some(proof))] {
+            let mut line = Vec::new();
+            hello.write(&mut line);
+            assert!(line.len() <= 512 && Hello::parse(&line) == Ok(hello));
+        }
+        let mut line = Vec::new();
+        write_proof(&proof, &mut line);
+        assert_eq!(line, format!("PROOF {}\n", "0a".repeat(32)).as_bytes());
+        assert_eq!(parse_proof(&line), Some(proof));
+    }
+
+    #[test]
+    fn truncated_or_bent_proofs_are_not_understood() {
+        let (head, nonce, proof) =
+            ("HELLO 1 a b c 0000000000000000 0000000000000000", "0a".repeat(16), "0b".repeat(32));
+        assert!(Hello::parse(format!("{head} {nonce} {proof}").as_bytes()).is_ok());
+        for tail in [
+            format!("{nonce}0"),
+            nonce[1..].to_owned(),
+            nonce.replace('a', "A"),
+            proof.clone(),
+            format!("{nonce} {}", &proof[2..]),
+            format!("{nonce} {nonce}"),
+            format!("{proof} {nonce}"),
+            format!("{nonce} {proof} {proof}"),
+        ] {
+            assert!(Hello::parse(format!("{head} {tail}").as_bytes()).is_err(), "{tail}");
+        }
+        for line in [
+            "PROOF".to_owned(),
+            format!("PROOF {}", &proof[1..]),
+            format!("PROOF {proof}0"),
+            format!("PROOF {proof} {proof}"),
+            format!("proof {proof}"),
+            format!("WELCOME {proof}"),
+        ] {
+            assert_eq!(parse_proof(line.as_bytes()), None, "{line}");
+        }
+        assert!(is_welcome(b"WELCOME") && !is_welcome(b"WELCOME 1") && !is_welcome(b"welcome"));
+    }
+
+    #[test]
     fn another_version_is_a_handshake_that_is_refused_with_the_cure() {
         assert!(is_hello(b"HELLO 2 whatever"));
         let why = Hello::parse(b"HELLO 2 whatever").unwrap_err();
@@ -285,7 +380,7 @@ mod tests {
         #[test]
         fn no_line_panics(line in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = PeerLine::parse(&line);
-            let _ = Hello::parse(&line);
+            let _ = (Hello::parse(&line), parse_proof(&line));
         }
     }
 }

@@ -15,7 +15,10 @@ use std::{
     net::{SocketAddr, TcpListener},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -33,7 +36,11 @@ use crate::{
     metrics::Requests,
     model::NodeId,
     node::{self, Neighbour, Node},
-    places, random, socket,
+    places,
+    protocol::Nonce,
+    random,
+    secret::{Secret, SecretError},
+    socket,
     store::Placement,
 };
 
@@ -65,7 +72,7 @@ pub enum StartError {
     /// The name means an address beyond loopback.
     #[error(
         "{id} would listen on {address}, which others can reach, and a herd without a secret is open to all; \
-         use a loopback address"
+         make one with `herd secret FILE` and name it as secret_file in [herd], or use a loopback address"
     )]
     BeyondLoopback {
         /// Who.
@@ -73,6 +80,9 @@ pub enum StartError {
         /// Where.
         address: SocketAddr,
     },
+    /// The secret file is not there, or not as it must be.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The log file cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -156,6 +166,7 @@ struct Shared<'a> {
     closings: RateLimit,
     overflows: RateLimit,
     bad_lines: RateLimit,
+    handshakes: RateLimit,
 }
 
 /// What can be asked of a running node by the thread that runs it.
@@ -181,9 +192,11 @@ impl Server {
         let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
         let configured = herd.node(id.as_str()).ok_or_else(missing)?;
         let address = &configured.listen;
-        let listener = listen(id, address)?;
+        let secret = herd.secret_file.as_deref().map(Secret::load).transpose()?.map(Arc::new);
+        let listen = |address| listen(id, address, secret.is_some());
+        let listener = listen(address)?;
         let web = match &configured.http {
-            Some(address) => Some(Web::new(listen(id, address)?, &herd.http, configured)),
+            Some(address) => Some(Web::new(listen(address)?, &herd.http, configured)),
             None => None,
         };
         let log = Log::open(log::Options {
@@ -209,7 +222,11 @@ impl Server {
         let Limits { max_clients, max_ahead, .. } = herd.limits;
         let node = Node::new(node::Options {
             herd: herd.name.clone(),
-            placement: Placement::of_herd(&herd.name),
+            placement: match &secret {
+                Some(secret) => Placement::of_key(secret.placement()),
+                None => Placement::of_herd(&herd.name),
+            },
+            secret,
             id: id.clone(),
             incarnation: random::bits(),
             max_clients,
@@ -257,6 +274,7 @@ impl Server {
             closings: RateLimit::default(),
             overflows: RateLimit::default(),
             bad_lines: RateLimit::default(),
+            handshakes: RateLimit::default(),
         };
         let (stop_flooders, flooders_stop) = bounded(0);
         let (stop_log, log_stop) = bounded(0);
@@ -325,11 +343,11 @@ impl Server {
 }
 
 /// Binds, within what a herd without a secret may.
-fn listen(id: &NodeId, address: &Address) -> Result<TcpListener, StartError> {
+fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListener, StartError> {
     let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
     let listener = socket::listen(&address.host, address.port).map_err(refused)?;
     let bound = listener.local_addr()?;
-    if !bound.ip().is_loopback() {
+    if !has_secret && !bound.ip().is_loopback() {
         return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
     }
     Ok(listener)
@@ -399,6 +417,10 @@ impl flood::Host for Shared<'_> {
     fn random(&self) -> u64 {
         random::bits()
     }
+
+    fn nonce(&self) -> io::Result<Nonce> {
+        random::bytes().map(Nonce::of_bytes)
+    }
 }
 
 fn ends(node: &Node, peer: &NodeId) -> Ends {
@@ -408,6 +430,7 @@ fn ends(node: &Node, peer: &NodeId) -> Ends {
         peer: peer.clone(),
         incarnation: node.incarnation,
         check: node.check,
+        secret: node.secret.clone(),
     }
 }
 

@@ -18,11 +18,13 @@ use super::{Shared, connections::Slot};
 use crate::{
     clock::{self, Now, Tick},
     flood::Vigil,
-    log::Traffic,
+    log::{RateLimit, Traffic},
     metrics::{Counts, Outcome},
-    node::{Batch, Origin, Prepared, Said, Welcome},
-    protocol::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal},
-    socket,
+    node::{Batch, Challenge, Greeting, Origin, Prepared, Said, Welcome},
+    protocol::{
+        Invalid, Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal,
+    },
+    random, socket,
 };
 
 /// How long a connection that has used large buffers keeps them after its last line.
@@ -54,8 +56,7 @@ struct Session<'a> {
     /// What a neighbour has written since the last batch ended.
     heard_bytes: usize,
     bad_lines: u32,
-    /// Whether no line has been executed yet, so that the next may be a handshake.
-    is_first_line: bool,
+    stage: Stage,
     began: Tick,
     /// When the last byte came.
     heard: Tick,
@@ -64,6 +65,17 @@ struct Session<'a> {
     line_began: Option<Tick>,
     /// What the socket's read timeout is set to.
     timeout: Option<Duration>,
+}
+
+/// What the next line may be.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// The first one: a handshake, or a client's.
+    First,
+    /// The proof of the herd's secret and nothing else, until then.
+    Proof(Challenge, Tick),
+    /// No part of a handshake.
+    Lines,
 }
 
 /// Why a connection ended.
@@ -76,6 +88,7 @@ enum Ended {
     SlowReader(Duration),
     SilentPeer(Duration),
     NoHandshake,
+    NoProof(Duration),
     Refused(String),
     Draining,
 }
@@ -92,6 +105,7 @@ impl fmt::Display for Ended {
             Self::NoHandshake => {
                 write!(f, "this node has as many clients as it takes, and it is no neighbour")
             }
+            Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
             Self::Draining => write!(f, "this node stops"),
         }
@@ -112,7 +126,7 @@ impl<'a> Session<'a> {
             counts: Counts::default(),
             heard_bytes: 0,
             bad_lines: 0,
-            is_first_line: true,
+            stage: Stage::First,
             began,
             heard: began,
             vigil: Vigil::default(),
@@ -185,6 +199,9 @@ impl<'a> Session<'a> {
         if self.slot.is_reserved() && self.origin == Origin::Client {
             return (self.began + limits.handshake_time, Ended::NoHandshake);
         }
+        if let Stage::Proof(_, until) = self.stage {
+            return (until, Ended::NoProof(limits.handshake_time));
+        }
         let quiet = match self.origin {
             Origin::Client => (self.heard + limits.idle_time, Ended::Idle(limits.idle_time)),
             Origin::Peer(_) => (self.heard + limits.liveness_time, Ended::SilentPeer(limits.liveness_time)),
@@ -219,10 +236,10 @@ impl<'a> Session<'a> {
         self.begin(now);
         let mut lines = buffer.take_lines().peekable();
         let had_line = lines.peek().is_some();
-        if self.is_first_line
+        while !matches!(self.stage, Stage::Lines)
             && let Some(line) = lines.next()
         {
-            self.execute_first(line, now)?;
+            self.execute_early(line, now)?;
         }
         let node = self.shared.node;
         while lines.peek().is_some() {
@@ -249,7 +266,7 @@ impl<'a> Session<'a> {
     /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line can
     /// be a valid, wrong one.
     fn execute_last(&mut self, buffer: &mut LineBuffer) -> Result<(), Ended> {
-        if self.origin != Origin::Client {
+        if self.origin != Origin::Client || matches!(self.stage, Stage::Proof(..)) {
             return Ok(());
         }
         let now = clock::now();
@@ -269,12 +286,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The first line decides whose connection this is.
-    fn execute_first(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
-        self.is_first_line = false;
-        if let Line::Whole(text, _) = line
-            && is_hello(text)
-        {
+    /// The first line decides whose connection this is, or the second, where the first wants a proof.
+    fn execute_early(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
+        let stage = mem::replace(&mut self.stage, Stage::Lines);
+        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        if let Stage::Proof(challenge, _) = stage {
+            return self.check_proof(&challenge, text, now);
+        }
+        if matches!(line, Line::Whole(..)) && is_hello(text) {
             return self.shake_hands(text, now);
         }
         if self.slot.is_reserved() {
@@ -375,18 +394,42 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Admits a neighbour, or refuses with a line that says why and what to do.
+    /// Admits a neighbour or asks it for its proof, or refuses with a line that says why and what to do.
     fn shake_hands(&mut self, line: &[u8], now: Now) -> Result<(), Ended> {
-        let Shared { node, peers, connections, .. } = self.shared;
+        let Shared { node, peers, limits, .. } = self.shared;
         let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
-        let Welcome { link, replaces } = match node.welcome(line, admit, &mut self.batch.replies) {
-            Ok(welcome) => welcome,
-            Err(why) => {
-                write_refusal(&why, &mut self.batch.replies);
-                self.finish_batch()?;
-                return Err(Ended::Refused(why));
+        let nonce = random::bytes().map(Nonce::of_bytes);
+        let no_nonce = |error| format!("{} has no random numbers: {error}; try again", node.id);
+        let greeting =
+            nonce.map_err(no_nonce).and_then(|nonce| node.greet(line, nonce, admit, &mut self.batch.replies));
+        match greeting {
+            Ok(Greeting::Welcome(welcome)) => self.become_peer(welcome),
+            Ok(Greeting::Challenge(challenge)) => {
+                self.stage = Stage::Proof(challenge, now.tick + limits.handshake_time);
+                self.finish_batch()
             }
-        };
+            Err(why) => self.refuse(why),
+        }
+    }
+
+    fn check_proof(&mut self, challenge: &Challenge, line: &[u8], now: Now) -> Result<(), Ended> {
+        let Shared { node, peers, .. } = self.shared;
+        let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
+        match node.check_proof(challenge, line, admit, &mut self.batch.replies) {
+            Ok(welcome) => self.become_peer(welcome),
+            Err(why) => self.refuse(why),
+        }
+    }
+
+    fn refuse(&mut self, why: String) -> Result<(), Ended> {
+        write_refusal(&why, &mut self.batch.replies);
+        self.finish_batch()?;
+        Err(Ended::Refused(why))
+    }
+
+    fn become_peer(&mut self, welcome: Welcome) -> Result<(), Ended> {
+        let Shared { node, connections, .. } = self.shared;
+        let Welcome { link, replaces } = welcome;
         if let Some(connection) = replaces {
             connections.close(connection);
         }
@@ -400,6 +443,14 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Failed handshakes must not hide why clients are closed.
+    fn told_by(&self, ended: &Ended) -> &'a RateLimit {
+        match ended {
+            Ended::Refused(_) | Ended::NoProof(_) => &self.shared.handshakes,
+            _ => &self.shared.closings,
+        }
+    }
+
     /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
     fn close(&mut self, ended: &Ended) {
         if let Origin::Peer(link) = self.origin {
@@ -409,7 +460,7 @@ impl<'a> Session<'a> {
                 .log
                 .info(format_args!("{neighbour} is no longer connected as #{}: {ended}", self.number));
         } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
-            && let Some(untold) = self.shared.closings.allow(clock::tick())
+            && let Some(untold) = self.told_by(ended).allow(clock::tick())
         {
             self.shared.log.warn(format_args!("#{} is closed: {ended}{untold}", self.number));
         }

@@ -82,10 +82,16 @@ impl Placement {
         hasher.write(b"proxyherd placement 1 ");
         hasher.write(name.as_bytes());
         let key = hasher.finish128();
-        Self::of_key(key.h1, key.h2)
+        Self::of_words(key.h1, key.h2)
     }
 
-    fn of_key(k0: u64, k1: u64) -> Self {
+    /// The placement by the key of the herd's secret file.
+    pub fn of_key(key: [u8; 16]) -> Self {
+        let key = u128::from_le_bytes(key);
+        Self::of_words(key as u64, (key >> 64) as u64)
+    }
+
+    fn of_words(k0: u64, k1: u64) -> Self {
         let (keys, words) = (SipHasher13::new_with_keys(k0, k1), SipHasher13::new_with_keys(!k0, k1));
         let mut entries = [0; SECRET_BYTES];
         for (number, word) in (0_u64..).zip(entries.chunks_exact_mut(8)) {

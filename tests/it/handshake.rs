@@ -62,7 +62,10 @@ fn handshake_that_does_not_fit_is_refused_with_its_cure_and_closed() {
         (format!("HELLO 1 test Welsh Alford 00000000000000FF {check}\n"), "16 hexadecimal digits"),
         (format!("HELLO 1 test Welsh Alford ff {check}\n"), "16 hexadecimal digits"),
         ("HELLO 1 test Welsh Alford\n".into(), "seven fields"),
-        (format!("HELLO 1 test Welsh Alford 00000000000000ff {check} more\n"), "seven fields"),
+        (
+            format!("HELLO 1 test Welsh Alford 00000000000000ff {check} more\n"),
+            "nonce is not 32 hexadecimal digits",
+        ),
     ] {
         expect_refused(&node, &hello, cure);
     }
@@ -152,7 +155,7 @@ fn bad_lines_of_a_neighbour_are_skipped_unanswered_and_the_link_lives() {
 #[test]
 fn neighbours_line_may_be_64_kib_long_with_any_name_and_no_longer() {
     let (welsh, ball) = (FakePeer::new("Welsh"), FakePeer::new("Ball"));
-    let node = Setup::new().limit("line_bytes", 256).neighbour(&welsh).neighbour(&ball).start();
+    let node = Setup::new().limit("line_bytes", 512).neighbour(&welsh).neighbour(&ball).start();
     let mut news = ball.link(&node);
     let mut session = welsh.dial(&node);
     let line = |length: usize, end: &str| {

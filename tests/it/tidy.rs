@@ -16,7 +16,7 @@ const LINES_MAX: usize = 500;
 /// The modules of src, lowest first; those of one row do not import each other.
 const LAYERS: [&[&str]; 10] = [
     &["model"],
-    &["clock", "config", "random", "socket"],
+    &["clock", "config", "random", "secret", "socket"],
     &["log", "metrics", "protocol"],
     &["store", "places"],
     &["flood"],

@@ -24,7 +24,7 @@ use self::{
     child::{Child, End, Event},
     signals::Signals,
 };
-use super::{Common, Failure};
+use super::{Common, Failure, check_secret};
 use crate::{clock, config::Herd};
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +58,7 @@ struct Plan<'p> {
 
 pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     let herd = common.herd()?;
+    check_secret(&herd)?;
     refuse_taken_addresses(&herd)?;
     let program = env::current_exe().map_err(|error| {
         Failure::Failed(format!("cannot find this program's own file: {error}; call it by its full path"))

@@ -79,8 +79,18 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (r#"name = "pair""#, "", r#"h.toml:1: [herd] has no `name`; add one, such as name = "fall-2016""#),
         (
             r#"name = "pair""#,
-            "name = \"p\"\nsecret_file = \"s\"",
-            "h.toml:3: unknown key `secret_file` in [herd]; the keys known there are name",
+            "name = \"p\"\nsecret = \"s\"",
+            "h.toml:3: unknown key `secret` in [herd]; the keys known there are name, secret_file",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nsecret_file = 5",
+            "h.toml:3: `secret_file` is a whole number; write a path in quotes",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nsecret_file = \"\"",
+            "h.toml:3: `secret_file` is empty; give the path of the file that `herd secret FILE` makes",
         ),
         (
             "[herd]",
@@ -152,12 +162,12 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             "127.0.0.1:11601",
             "0.0.0.0:11601",
-            r#"h.toml:9: "0.0.0.0:11601" is beyond loopback, which is refused, as nothing would prove who connects; use 127.0.0.1, [::1] or localhost"#,
+            "h.toml:9: 0.0.0.0:11601 is beyond loopback, where a herd without a secret is open to all; make one with `herd secret FILE` and name it as secret_file in [herd], or use 127.0.0.1, [::1] or localhost",
         ),
         (
             r#""127.0.0.1:11601""#,
             "\"127.0.0.1:11601\"\naddress = \"ball.example:1\"",
-            r#"h.toml:10: "ball.example:1" is beyond loopback, which is refused, as nothing would prove who connects; use 127.0.0.1, [::1] or localhost"#,
+            "h.toml:10: ball.example:1 is beyond loopback, where a herd without a secret is open to all; make one with `herd secret FILE` and name it as secret_file in [herd], or use 127.0.0.1, [::1] or localhost",
         ),
         (
             r#"["Ball"]"#,
@@ -219,7 +229,7 @@ fn settings_outside_their_bounds_are_refused() {
         (
             "limits",
             "line_bytes = 32769",
-            "h.toml:11: `line_bytes` = 32769 is out of range; give 256 to 32768",
+            "h.toml:11: `line_bytes` = 32769 is out of range; give 512 to 32768",
         ),
         ("limits", "line_seconds = 0", "h.toml:11: `line_seconds` = 0 is out of range; give 0.01 to 86400"),
         (
@@ -300,4 +310,50 @@ fn one_node_alone_may_let_the_system_pick_its_port() {
     let herd = Herd::parse(text, "h.toml").unwrap();
     assert_eq!(herd.nodes[0].listen.to_string(), "[::1]:0");
     assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
+}
+
+const ACROSS_MACHINES: &str = r#"[herd]
+name = "pair"
+secret_file = "herd.secret"
+[[node]]
+id = "Alford"
+listen = "0.0.0.0:11600"
+address = "alford.example:11600"
+links = ["Ball"]
+[[node]]
+id = "Ball"
+listen = "0.0.0.0:11600"
+address = "ball.example:11600"
+"#;
+
+#[test]
+fn a_herd_with_a_secret_goes_beyond_one_machine() {
+    let herd = Herd::parse(ACROSS_MACHINES, "h.toml").unwrap();
+    assert_eq!(herd.secret_file.as_deref(), Some(Path::new("herd.secret")));
+    assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
+    assert_eq!(
+        fault_of(&ACROSS_MACHINES.replace("address = \"ball.example:11600\"\n", "")),
+        "h.toml:11: Ball is to be dialled at 0.0.0.0:11600, which leads nowhere from another machine; give its `address` there"
+    );
+    assert_eq!(
+        fault_of(&ACROSS_MACHINES.replace("secret_file = \"herd.secret\"\n", "")).split(", where").next(),
+        Some("h.toml:5: 0.0.0.0:11600 is beyond loopback")
+    );
+}
+
+#[test]
+fn a_secret_files_path_begins_at_the_configurations_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("h.toml");
+    for (stated, whole) in [
+        ("herd.secret".to_owned(), folder.path().join("herd.secret")),
+        ("keys/\"a\\b\".secret".to_owned(), folder.path().join("keys/\"a\\b\".secret")),
+        ("/etc/herd.secret".to_owned(), "/etc/herd.secret".into()),
+    ] {
+        let stated = toml::Value::from(stated).to_string();
+        fs::write(&path, ACROSS_MACHINES.replace("\"herd.secret\"", &stated)).unwrap();
+        let herd = Herd::load(&path).unwrap();
+        assert_eq!(herd.secret_file, Some(whole));
+        assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
+    }
 }

@@ -12,7 +12,7 @@ prop_compose! {
 
 prop_compose! {
     fn any_limits()(
-        counts in (1_usize..=1_000_000, 256_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
+        counts in (1_usize..=1_000_000, 512_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
         times in (any_time(10_000_000, 86_400), any_time(10_000_000, 2_592_000), any_time(10_000_000, 3_600)),
         max_ahead in proptest::option::of(any_time(0, 2_592_000)),
         more in (any_time(10_000_000, 3_600), any_time(0, 3_600), any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600), any_time(10_000_000, 86_400)),
@@ -37,6 +37,7 @@ proptest! {
         moved in any::<bool>(),
         web in (1_usize..=1_000, 256_usize..=65_536, any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
         hosts in proptest::collection::vec(".{0,9}", 0..3),
+        secret_file in proptest::option::of("[ -~]{1,20}"),
     ) {
         let ids: Vec<_> = ids.into_iter().map(|id| NodeId::new(&format!("n{id}")).unwrap()).collect();
         let address = |port: usize| Address { host: "127.0.0.1".to_owned(), port: port as u16 };
@@ -50,7 +51,8 @@ proptest! {
         });
         let log = LogConfig { traffic: log.0, bodies: log.1, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
-        let herd = Herd { name, log, http, limits, places: PlacesSource::None, nodes: nodes.collect() };
+        let secret_file = secret_file.map(PathBuf::from);
+        let herd = Herd { name, secret_file, log, http, limits, places: PlacesSource::None, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

@@ -166,13 +166,13 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         let connection = Connection::new((node, link), peer, &self.plan, self.now);
         self.connections.push(Some(Box::new(connection)));
         self.session_sleeps(at, self.now + self.plan.nodes[peer].liveness);
-        let tick = self.tick(node);
+        let (tick, nonce) = (self.tick(node), self.nonce());
         let server = &mut self.servers[node];
         let flooder = &mut server.flooders[link];
         flooder.connection = Some(at);
         flooder.answers = LineBuffer::new(ANSWER_BYTES_MAX);
         flooder.out.clear();
-        flooder.link.connected(tick, server.node.store(), &mut flooder.out);
+        flooder.link.connected(tick, nonce, server.node.store(), &mut flooder.out);
         self.begin_write(node, link);
         self.run_flooder(node, link);
     }

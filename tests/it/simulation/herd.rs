@@ -147,22 +147,28 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     /// A node at its start, with what it remembers from before.
     fn server(&mut self, node: usize, life: u32, remembered: Option<&Store<M>>) -> Server<M, R> {
         let incarnation = self.random.bits();
-        let Plan { graph, nodes, shape, .. } = &self.plan;
+        let Plan { graph, nodes, shape, secret, .. } = &self.plan;
         let (id, limits) = (&graph.ids[node], &nodes[node]);
-        let placement = Placement::of_herd(&graph.name).shaped(*shape);
+        let placement = match secret {
+            Some(secret) => Placement::of_key(secret.placement()),
+            None => Placement::of_herd(&graph.name),
+        };
+        let placement = placement.shaped(*shape);
         let (mut neighbours, mut flooders) = (Vec::new(), Vec::new());
         for &peer in &graph.links[node] {
             let (outbox, queue) = outbox(limits.outbox_bytes);
             let (called, calls) = crossbeam_channel::bounded(1);
             let check = placement.check();
             let (herd, peer_id) = (graph.name.clone(), graph.ids[peer].clone());
-            let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check };
+            let secret = secret.clone();
+            let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check, secret };
             flooders.push(Flooder::new(peer, calls, Link::new(ends, self.plan.times_of(node), queue)));
             neighbours.push(Neighbour { id: peer_id, outbox, called, health: Health::default() });
         }
         let options = Options {
             herd: graph.name.clone(),
             placement,
+            secret: secret.clone(),
             id: id.clone(),
             incarnation,
             max_clients: limits.max_clients,

@@ -1,9 +1,14 @@
 //! What a seed stands for: the graph, each node's limits and clocks, how slow and how small the lines are, who reports how
 //! often, and how much goes wrong.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use proxyherd::{flood::LinkTimes, protocol::READ_BYTES_MAX, store::Shape};
+use proxyherd::{
+    flood::LinkTimes,
+    protocol::READ_BYTES_MAX,
+    secret::{Key, Secret},
+    store::Shape,
+};
 
 use super::{graph::Graph, random::Random};
 
@@ -13,6 +18,8 @@ pub(super) struct Plan {
     pub(super) graph: Graph,
     pub(super) nodes: Vec<NodePlan>,
     pub(super) shape: Shape,
+    /// What the herd's nodes prove to each other, in every other story.
+    pub(super) secret: Option<Arc<Secret>>,
     pub(super) times: LinkTimes,
     /// For a connection to come about.
     pub(super) connect: Duration,
@@ -90,6 +97,7 @@ impl Plan {
         let mut plan = Self {
             nodes: graph.ids.iter().map(|_| NodePlan::draw(liveness, is_crowd, random)).collect(),
             graph,
+            secret: (seed / 4 % 2 == 1).then(|| Arc::new(Secret::new(Key::of_bytes([1; 32]), [2; 16]))),
             shape: if is_crowd { Shape::new(1, 0) } else { Shape::new(2, 2) },
             times,
             connect: liveness / 5 * 2,
@@ -147,7 +155,7 @@ impl NodePlan {
         let hours = |random: &mut Random| random.between(0, 12) as u64 * 3_600;
         Self {
             outbox_bytes: *random.of(&[1_024, 2_048, 4_096, 65_536]),
-            line_bytes: *random.of(&[256, 1_024, 16_384]),
+            line_bytes: *random.of(&[512, 1_024, 16_384]),
             max_clients: if random.one_in(4) && !is_crowd { random.between(0, 10) } else { 1_000 },
             max_ahead: random.one_in(4).then(|| Duration::from_secs(3_600)),
             liveness: liveness + random.time(liveness / 2),

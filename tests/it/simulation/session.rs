@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use proxyherd::{
     flood::Rules,
-    node::{Batch, Origin, Said, Welcome},
-    protocol::{Line, LineBuffer, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
+    node::{Batch, Challenge, Greeting, Origin, Said, Welcome},
+    protocol::{Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
     store::Merge,
 };
 
@@ -39,13 +39,21 @@ pub(super) struct Connection {
     origin: Origin,
     buffer: LineBuffer,
     batch: Batch,
-    is_first_line: bool,
+    stage: Stage,
     /// Ends once its replies are written.
     is_refused: bool,
     doing: Doing,
     heard: Duration,
     wake: u64,
     is_waked: bool,
+}
+
+/// What the next line is.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    First,
+    Proof(Challenge),
+    Lines,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +80,7 @@ impl Connection {
             origin: Origin::Client,
             buffer: LineBuffer::new(plan.nodes[server].line_bytes),
             batch: Batch::default(),
-            is_first_line: true,
+            stage: Stage::First,
             is_refused: false,
             doing: Doing::Reading,
             heard: now,
@@ -214,7 +222,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     fn execute(&mut self, at: usize, connection: &mut Connection) {
-        let Connection { server, origin, batch, is_first_line, is_refused, buffer, .. } = connection;
+        let Connection { server, origin, batch, stage, is_refused, buffer, .. } = connection;
         let server = *server;
         let now = self.clocks(server);
         if let Origin::Peer(link) = *origin {
@@ -222,10 +230,12 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         }
         let node = Arc::clone(&self.servers[server].node);
         let mut lines = buffer.take_lines();
-        if *is_first_line && let Some(line) = lines.next() {
-            *is_first_line = false;
-            match self.shake_hands(at, server, line, batch) {
-                Some(link) => *origin = Origin::Peer(link),
+        while !matches!(stage, Stage::Lines)
+            && !*is_refused
+            && let Some(line) = lines.next()
+        {
+            match self.shake_hands(at, server, *stage, line, batch) {
+                Some((next, link)) => (*stage, *origin) = (next, link.map_or(*origin, Origin::Peer)),
                 None => *is_refused = true,
             }
         }
@@ -246,23 +256,41 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         }
     }
 
-    /// Which link it is, if it is one.
-    fn shake_hands(&mut self, at: usize, server: usize, line: Line<'_>, batch: &mut Batch) -> Option<usize> {
-        let tick = self.tick(server);
+    /// What comes next, and which link it is once that is known; `None` for a refusal.
+    fn shake_hands(
+        &mut self,
+        at: usize,
+        server: usize,
+        stage: Stage,
+        line: Line<'_>,
+        batch: &mut Batch,
+    ) -> Option<(Stage, Option<usize>)> {
+        let (tick, nonce) = (self.tick(server), self.nonce());
         let node = Arc::clone(&self.servers[server].node);
         let peers = &mut self.servers[server].peers;
         let admit = |link, incarnation| peers.admit(link, incarnation, at as u64, tick);
-        let hello = match line {
-            Line::Whole(text, _) if is_hello(text) => text,
+        let Line::Whole(text, _) = line else {
+            self.fail(Kind::Confused, "a handshake is too long".into());
+            return None;
+        };
+        let judged = match stage {
+            Stage::Proof(challenge) => {
+                node.check_proof(&challenge, text, admit, &mut batch.replies).map(Greeting::Welcome)
+            }
+            _ if is_hello(text) => node.greet(text, nonce, admit, &mut batch.replies),
             _ => {
                 self.fail(Kind::Confused, "a neighbour did not begin with its handshake".into());
                 return None;
             }
         };
-        let Welcome { link, replaces } = match node.welcome(hello, admit, &mut batch.replies) {
-            Ok(welcome) => welcome,
+        let Welcome { link, replaces } = match judged {
+            Ok(Greeting::Welcome(welcome)) => welcome,
+            Ok(Greeting::Challenge(challenge)) => return Some((Stage::Proof(challenge), None)),
             Err(why) => {
                 self.tally.refusals += 1;
+                if !why.starts_with("another ") {
+                    self.fail(Kind::Confused, format!("a neighbour was refused: {why}"));
+                }
                 write_refusal(&why, &mut batch.replies);
                 return None;
             }
@@ -274,7 +302,14 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         if self.servers[server].flooders[link].is_down() {
             self.wake_flooder(server, link);
         }
-        Some(link)
+        Some((Stage::Lines, Some(link)))
+    }
+
+    /// For a handshake; drawn where the herd has a secret only, so that the other stories stay as they are.
+    pub(super) fn nonce(&mut self) -> Nonce {
+        let mut half = || if self.plan.secret.is_some() { self.random.bits() } else { 0 };
+        let bits = u128::from(half()) << 64 | u128::from(half());
+        Nonce::of_bytes(bits.to_be_bytes())
     }
 
     fn reply(&mut self, at: usize, connection: &mut Connection) {
