@@ -17,5 +17,6 @@ mod log_lines;
 mod memory;
 mod namespace;
 mod outages;
+mod secret;
 mod send;
 mod up;

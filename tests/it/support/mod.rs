@@ -6,6 +6,7 @@ mod forwarder;
 mod neighbour;
 mod node;
 mod places;
+mod secret_peer;
 
 use std::{
     thread,
@@ -20,6 +21,7 @@ pub(crate) use self::{
     neighbour::{FakePeer, HERD, check, expect_hello},
     node::{Setup, TestNode},
     places::{BlockedPlaces, FailingPlaces, KnownPlaces, LargePlaces},
+    secret_peer::{SecretPeer, secret_of},
 };
 
 /// How long anything may take before it counts as not happening. Generous: it is only ever used up by a failure.

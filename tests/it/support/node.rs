@@ -8,6 +8,7 @@ use proxyherd::{
     flood::Resolve,
     model::NodeId,
     places::Source,
+    secret::Secret,
     server::{Announcement, Server, StartError, Surroundings},
 };
 
@@ -18,6 +19,7 @@ pub(crate) struct Setup {
     limits: String,
     http: Option<String>,
     places: &'static str,
+    secret: Option<Secret>,
     nodes: String,
     links: Vec<String>,
     surroundings: Surroundings,
@@ -44,10 +46,17 @@ impl Setup {
             limits: String::new(),
             http: None,
             places: "embedded",
+            secret: None,
             nodes: String::new(),
             links: Vec::new(),
             surroundings: Surroundings { places, ..Surroundings::default() },
         }
+    }
+
+    /// The herd has a secret.
+    pub(crate) fn secret(mut self, secret: &Secret) -> Self {
+        self.secret = Some(secret.clone());
+        self
     }
 
     /// A line of the table `[limits]`.
@@ -112,13 +121,18 @@ impl Setup {
     }
 
     pub(crate) fn start(mut self) -> TestNode {
-        let herd = self.herd();
+        let log_dir = tempfile::tempdir().unwrap();
+        let mut herd = self.herd();
+        if let Some(secret) = &self.secret {
+            let file = log_dir.path().join("herd.secret");
+            secret.create(&file).unwrap();
+            herd.secret_file = Some(file);
+        }
         let (announce, announced) = unbounded();
         self.surroundings.announce = Box::new(move |announcement| {
             // A test that has ended no longer listens.
             let _ = announce.send(announcement);
         });
-        let log_dir = tempfile::tempdir().unwrap();
         let id = NodeId::new(Self::ID).unwrap();
         let server = Server::bind(&herd, &id, log_dir.path(), self.surroundings).unwrap();
         let (address, http) = (server.address().unwrap(), server.http_address().unwrap());

@@ -1,0 +1,224 @@
+//! A herd that has a secret: who knows it is a neighbour, and who does not gets nothing stored and puts nobody out, whatever
+//! it has heard others say.
+
+use std::time::Instant;
+
+use proxyherd::{
+    protocol::{Nonce, Role},
+    secret::{Key, Secret},
+};
+
+use crate::support::{Client, FakePeer, SecretPeer, Setup, TestNode, secret_of, wait_until};
+
+const AT: &str = "AT Welsh +0.000000001";
+
+fn nonce(byte: u8) -> Nonce {
+    Nonce::of_bytes([byte; Nonce::BYTES])
+}
+
+/// A node, and its neighbour Welsh, both with the herd's secret.
+fn welsh_and_node(setup: Setup) -> (SecretPeer, TestNode) {
+    let welsh = SecretPeer::new("Welsh", secret_of(7));
+    let node = setup.secret(&secret_of(7)).neighbour(&welsh.peer).start();
+    (welsh, node)
+}
+
+#[track_caller]
+fn expect_stored(node: &TestNode, id: &str) {
+    wait_until(&format!("{id} is stored"), || {
+        node.client().ask(&format!("WHATSAT {id} 1 1")).starts_with("AT ")
+    });
+}
+
+/// What a stranger sends last; had it been let in, this would be stored.
+const STRANGERS: &str = "AT Welsh +0.000000001 stranger +1+1 1 Welsh\nIAMAT stranger +1+1 1\n";
+
+/// Sends more, and checks that the node has done nothing with it.
+#[track_caller]
+fn expect_shut_out(node: &TestNode, mut session: Client, sent: String, why: &str) {
+    session.send(format!("{sent}{STRANGERS}"));
+    session.half_close();
+    let rest = String::from_utf8(session.rest()).unwrap();
+    let said = rest.lines().last().unwrap_or_default();
+    assert!(said.starts_with("REFUSED ") && said.contains(why), "{sent:?}: {rest:?}");
+    assert!(!rest.contains("WELCOME"), "{rest}");
+    assert_eq!(node.client().ask("WHATSAT stranger 1 1"), "? WHATSAT stranger 1 1", "{sent:?}");
+}
+
+#[test]
+fn neighbour_that_proves_the_secret_is_heard_and_told() {
+    let (welsh, node) = welsh_and_node(Setup::new());
+    let mut flooder = welsh.take_proof(nonce(1));
+    flooder.send("WELCOME\n");
+    node.expect_linked(&welsh.peer);
+    // Its first round.
+    while !flooder.keep() {}
+    let (mut session, _) = welsh.dial(&node, nonce(2));
+    session.exchange(format!("{AT} a +1+1 1 Welsh\nPING 1\n"), "PONG 1\n");
+    expect_stored(&node, "a");
+    let at = node.client().ask("IAMAT b +1+1 5");
+    assert_eq!(flooder.news(), format!("{at} Alford"));
+}
+
+#[test]
+fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
+    let (welsh, node) = welsh_and_node(Setup::new().limit("liveness_seconds", 3600));
+    let (mut friend, proof) = welsh.dial(&node, nonce(1));
+    let hello = welsh.hello(nonce(1), None);
+    let wrong = "the proof is wrong; give both nodes the same secret_file";
+    let shut_out = |sent: String, why| expect_shut_out(&node, node.client(), sent, why);
+
+    shut_out(welsh.plain_hello(), "Alford has a secret and Welsh has none");
+    shut_out(hello.clone(), wrong);
+    shut_out(format!("{hello}{hello}"), wrong);
+    // What was good once, again.
+    shut_out(format!("{hello}{proof}"), wrong);
+    // A client's lines first, or a proof that was not asked for, make no neighbour.
+    let mut client = node.client();
+    for line in [&proof, &hello] {
+        client.exchange(line, format!("? {line}"));
+    }
+    assert_eq!(client.ask(&format!("{AT} stranger +1+1 1 Welsh")), format!("? {AT} stranger +1+1 1 Welsh"));
+
+    // Cut short.
+    let bare = |line: &str, cut: usize| format!("{}\n", &line[..line.len() - 1 - cut]);
+    for cut in [1, 2, 32] {
+        let why = if cut == 32 { "has a secret" } else { "nonce is not 32" };
+        shut_out(bare(&hello, cut).replace(" \n", "\n"), why);
+        let (session, said) = welsh.begin(&node, nonce(2));
+        let proof = format!("PROOF {}\n", welsh.proof(Role::Dial, nonce(2), &said));
+        expect_shut_out(&node, session, bare(&proof, cut), wrong);
+    }
+    // Downgraded, or with a proof where none belongs.
+    shut_out(hello.replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here");
+    let (session, said) = welsh.begin(&node, nonce(2));
+    let theirs = said.proof.unwrap();
+    drop(session);
+    shut_out(welsh.hello(nonce(2), Some(theirs)), "has no proof");
+    // The node's own proof back, and the right secret in the wrong role.
+    let (session, said) = welsh.begin(&node, nonce(2));
+    expect_shut_out(&node, session, format!("PROOF {}\n", said.proof.unwrap()), wrong);
+    let (session, said) = welsh.begin(&node, nonce(2));
+    let reflected = welsh.proof(Role::Accept, nonce(2), &said);
+    expect_shut_out(&node, session, format!("PROOF {reflected}\n"), wrong);
+    // For another handshake, with this very node.
+    let (_other, other) = welsh.begin(&node, nonce(2));
+    let (session, _) = welsh.begin(&node, nonce(2));
+    expect_shut_out(&node, session, format!("PROOF {}\n", welsh.proof(Role::Dial, nonce(2), &other)), wrong);
+    // Another secret, or another file altogether.
+    let other = SecretPeer::new("Welsh", secret_of(8));
+    let (session, said) = other.begin(&node, nonce(3));
+    expect_shut_out(&node, session, format!("PROOF {}\n", other.proof(Role::Dial, nonce(3), &said)), wrong);
+    let other = SecretPeer::new("Welsh", Secret::new(Key::of_bytes([7; 32]), [0; 16]));
+    shut_out(other.hello(nonce(3), None), "place clients differently; give both the same secret_file");
+    // Something long, and something longer than any line may be.
+    for long in [10_000, 100_000] {
+        let (session, _) = welsh.begin(&node, nonce(2));
+        expect_shut_out(&node, session, format!("PROOF {}\n", "0".repeat(long)), wrong);
+    }
+
+    friend.exchange(format!("{AT} friend +1+1 1 Welsh\nPING 1\n"), "PONG 1\n");
+    expect_stored(&node, "friend");
+}
+
+#[test]
+fn proof_without_its_newline_counts_for_nothing() {
+    let (welsh, node) = welsh_and_node(Setup::new());
+    let (mut session, said) = welsh.begin(&node, nonce(1));
+    session.send(format!("PROOF {}", welsh.proof(Role::Dial, nonce(1), &said)));
+    session.half_close();
+    session.expect_closed();
+    assert!(!node.log().contains("Welsh is connected"));
+}
+
+#[test]
+fn proof_that_does_not_come_is_not_waited_for() {
+    let (welsh, node) = welsh_and_node(Setup::new().limit("handshake_seconds", 0.1));
+    for sent in ["", "PROOF 00"] {
+        let (mut session, _) = welsh.begin(&node, nonce(1));
+        session.send(sent);
+        session.expect_closed();
+    }
+    wait_until("the log says why", || node.log().contains("the herd's secret was not proved within 100ms"));
+}
+
+#[test]
+fn another_start_is_refused_after_its_proof_while_the_first_lives() {
+    let (welsh, node) = welsh_and_node(Setup::new().limit("liveness_seconds", 3600));
+    let (_first, _) = welsh.dial(&node, nonce(1));
+    let again = SecretPeer { incarnation: 0xbeef, ..SecretPeer::new("Welsh", secret_of(7)) };
+    let (session, said) = again.begin(&node, nonce(2));
+    let proof = format!("PROOF {}\n", again.proof(Role::Dial, nonce(2), &said));
+    expect_shut_out(&node, session, proof, "another Welsh was heard from");
+    // The same start takes its own connection's place, once it has proved itself.
+    let (mut session, _) = welsh.dial(&node, nonce(3));
+    session.exchange("PING 1\n", "PONG 1\n");
+}
+
+#[test]
+fn node_says_nothing_to_who_answers_its_call_without_the_secret() {
+    let (welsh, node) = welsh_and_node(Setup::new().limit("backoff_ms_max", 100));
+    let other = SecretPeer::new("Welsh", secret_of(8));
+    let (flooder, first) = welsh.answer_call();
+    let recorded = welsh.hello(nonce(1), Some(welsh.proof_of_answer(Role::Accept, nonce(1), &first)));
+    drop(flooder);
+    for attempt in 0..9 {
+        let (mut flooder, said) = welsh.answer_call();
+        assert_ne!(said.nonce, first.nonce, "a nonce is used once");
+        let proof = |by: &SecretPeer, role| by.proof_of_answer(role, nonce(2), &said);
+        let good = proof(&welsh, Role::Accept).to_string();
+        flooder.send(match attempt {
+            0 => welsh.plain_hello(),
+            1 => welsh.hello(nonce(2), None),
+            2 => "WELCOME\n".to_owned(),
+            3 => welsh.hello(nonce(2), Some(proof(&other, Role::Accept))),
+            4 => welsh.hello(nonce(2), Some(proof(&welsh, Role::Dial))),
+            5 => welsh.hello(said.nonce, Some(proof(&welsh, Role::Accept))),
+            6 => recorded.clone(),
+            7 => welsh.hello(nonce(2), Some(proof(&welsh, Role::Accept))).replace(&good, &good[1..]),
+            _ => format!("{}WELCOME\n", welsh.plain_hello()),
+        });
+        flooder.expect_closed();
+    }
+    // Who has proved it and then goes astray is not linked to either.
+    for answer in ["PONG 1\n", "WELCOME now\n", "REFUSED for the test's sake\n"] {
+        let mut flooder = welsh.take_proof(nonce(3));
+        flooder.send(answer);
+        flooder.expect_closed();
+    }
+    // None of them was announced as linked; this one is the first.
+    welsh.take_proof(nonce(4)).send("WELCOME\n");
+    node.expect_linked(&welsh.peer);
+}
+
+#[test]
+fn nodes_with_and_without_a_secret_tell_each_other_the_cure() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().neighbour(&welsh).start();
+    let mut session = node.client();
+    session.send(welsh.hello().replace('\n', &format!(" {}\n", nonce(1))));
+    let answer = String::from_utf8(session.line()).unwrap();
+    assert!(
+        answer.contains("Welsh has a secret and Alford has none; give both the same secret_file"),
+        "{answer}"
+    );
+    session.expect_closed();
+    let (mut flooder, _) = welsh.answer_call();
+    flooder.send(welsh.hello().replace('\n', &format!(" {} {}\n", nonce(1), "00".repeat(32))));
+    flooder.expect_closed();
+    wait_until("the log says why", || node.log().contains("it has a secret and this node has none"));
+}
+
+#[test]
+fn hundred_failed_handshakes_are_a_line_a_second_in_the_log() {
+    let (welsh, node) = welsh_and_node(Setup::new());
+    let begun = Instant::now();
+    for _ in 0..100 {
+        let (session, _) = welsh.begin(&node, nonce(1));
+        expect_shut_out(&node, session, format!("PROOF {}\n", "00".repeat(32)), "the proof is wrong");
+    }
+    let count = || node.log().lines().filter(|line| line.contains("its handshake was refused")).count();
+    wait_until("the log tells of one", || count() > 0);
+    let (count, seconds) = (count(), begun.elapsed().as_secs() as usize);
+    assert!(count <= seconds + 1, "{count} lines in {seconds} s");
+}
