@@ -69,6 +69,7 @@ pub(crate) fn node_with(secret: Option<Arc<Secret>>, name: &str, neighbours: &[&
             id: id(neighbour),
             outbox,
             called: crossbeam_channel::bounded(1).0,
+            plain: None,
             health: Health::default(),
         }
     });

@@ -23,11 +23,16 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     write!(out, "{}", effective(&herd, &origin))?;
     out.flush()?;
+    for node in herd.nodes.iter().filter(|node| node.plain_listen.is_some()) {
+        complain(&format!("{}: {OPEN_TO_PLAIN}", node.id));
+    }
     if herd.places == PlacesSource::None {
         complain(&format!("{}: {NO_PLACES}", herd.name));
     }
     Ok(())
 }
+
+const OPEN_TO_PLAIN: &str = "whoever connects to its plain_listen from a plain neighbour's address can write to the herd; nothing proves who it is";
 
 const NO_PLACES: &str = "WHATSAT is refused, with `? ` and its copy, as [places] source is \"none\"; write \"embedded\" for places";
 

@@ -24,7 +24,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let herd = common.herd()?;
-    let id = known(&herd, &args.name)?.id.clone();
+    let node = known(&herd, &args.name)?;
+    if node.plain.is_some() {
+        let id = &node.id;
+        return Err(Failure::Usage(format!(
+            "{id} is a node written by others (dialect \"plain\"); start its own program"
+        )));
+    }
+    let id = node.id.clone();
     server::run_node(&herd, &id, &common.log_dir, args.lifeline).map_err(|error| match error {
         StartError::Secret(error) => error.into(),
         error => Failure::Failed(error.to_string()),

@@ -23,13 +23,15 @@ pub(super) fn check(stated: Stated) -> Found<Herd> {
     }
     let links = links(nodes)?;
     linked_nodes_can_be_dialled(nodes, &links)?;
+    plain_neighbours_are_heard(nodes, &links)?;
     in_one_piece(nodes, &links)?;
     let Stated { name, secret_file, log, http, limits, places, nodes } = stated;
     let nodes = nodes.into_iter().zip(links).map(|(node, links)| {
         let listen = node.listen.value;
         let address = node.address.map_or_else(|| listen.clone(), |address| address.value);
-        let http = node.http.map(|http| http.value);
-        Node { id: node.id.value, listen, address, http, links: links.into_iter().collect() }
+        let [http, plain_listen] = [node.http, node.plain_listen].map(|address| address.map(|at| at.value));
+        let (id, plain) = (node.id.value, node.plain);
+        Node { id, listen, address, http, plain, plain_listen, links: links.into_iter().collect() }
     });
     let nodes = nodes.collect();
     Ok(Herd { name, secret_file, log, http, limits, places, nodes })
@@ -50,7 +52,7 @@ fn ids_differ(nodes: &[StatedNode]) -> Found<()> {
 }
 
 fn addresses(node: &StatedNode) -> impl Iterator<Item = &At<Address>> {
-    std::iter::once(&node.listen).chain(&node.address).chain(&node.http)
+    std::iter::once(&node.listen).chain(&node.address).chain(&node.http).chain(&node.plain_listen)
 }
 
 /// Where nothing proves who connects, only this machine's users may.
@@ -120,6 +122,25 @@ fn linked_nodes_can_be_dialled(nodes: &[StatedNode], links: &Links) -> Found<()>
             _ => continue,
         };
         return Err(At { line: dialled.line, value: fault });
+    }
+    Ok(())
+}
+
+/// Each of this program's nodes that has a plain neighbour listens for it, and no other does.
+fn plain_neighbours_are_heard(nodes: &[StatedNode], links: &Links) -> Found<()> {
+    let is_plain = |peer: &NodeId| nodes.iter().any(|node| node.id.value == *peer && node.plain.is_some());
+    for (node, links) in nodes.iter().zip(links).filter(|(node, _)| node.plain.is_none()) {
+        let id = node.id.value.to_string();
+        match (&node.plain_listen, links.iter().find(|peer| is_plain(peer))) {
+            (None, Some(peer)) => {
+                let fault = Fault::NoPlainListen { id, peer: peer.to_string() };
+                return Err(At { line: node.id.line, value: fault });
+            }
+            (Some(At { line, .. }), None) => {
+                return Err(At { line: *line, value: Fault::NeedlessPlainListen { id } });
+            }
+            (None, None) | (Some(_), Some(_)) => {}
+        }
     }
     Ok(())
 }

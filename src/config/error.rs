@@ -68,6 +68,18 @@ pub enum Fault {
     Everywhere { id: String, address: String },
     #[error("`secret_file` is empty; give the path of the file that `herd secret FILE` makes")]
     NoSecretFile,
+    #[error("{text:?} is no dialect; write \"plain\" for a node written by others, or nothing")]
+    UnknownDialect { text: String },
+    #[error("`line_end` = {text:?} ends no line; write \"lf\" or \"crlf\"")]
+    LineEnd { text: String },
+    #[error("`{key}` says how to speak to a node of dialect \"plain\", which {id} is not; remove it")]
+    ForPlain { id: String, key: &'static str },
+    #[error("`{key}` is for this program's own nodes, and {id} is of dialect \"plain\"; remove it")]
+    NotForPlain { id: String, key: &'static str },
+    #[error("{id} has the plain neighbour {peer} and nowhere to hear it; add plain_listen = \"HOST:PORT\"")]
+    NoPlainListen { id: String, peer: String },
+    #[error("{id} has no plain neighbour to hear at its plain_listen; remove it, or link one")]
+    NeedlessPlainListen { id: String },
     #[error("{id} has links and port 0, which nobody can dial; give a port from 1 to 65535")]
     PortZero { id: String },
     #[error("{id} has {address}, which {other} has on line {first_line}; give each node its own port")]

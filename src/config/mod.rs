@@ -7,6 +7,7 @@ mod error;
 mod http;
 mod limits;
 mod log;
+mod plain;
 mod read;
 mod settings;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use error::{ConfigError, Fault};
 pub use http::HttpConfig;
 pub use limits::Limits;
 pub use log::LogConfig;
+pub use plain::Plain;
 
 use crate::model::NodeId;
 
@@ -57,6 +59,10 @@ pub struct Node {
     pub address: Address,
     /// Where its web face listens; none without.
     pub http: Option<Address>,
+    /// How to speak to it, where it is a node written by others.
+    pub plain: Option<Plain>,
+    /// Where neighbours written by others tell it their news; there where it has such neighbours.
+    pub plain_listen: Option<Address>,
     /// Its neighbours, sorted, each once; every one of them has this node in its own.
     pub links: Vec<NodeId>,
 }
@@ -124,6 +130,21 @@ impl Herd {
         self.nodes.iter().find(|node| node.id.as_str() == id)
     }
 
+    /// What of it this program runs: without the nodes written by others, and the links to them.
+    pub fn own(&self) -> Self {
+        let mut own = self.clone();
+        own.nodes.retain(|node| node.plain.is_none());
+        for node in &mut own.nodes {
+            node.links.retain(|peer| self.node(peer.as_str()).is_some_and(|peer| peer.plain.is_none()));
+        }
+        own
+    }
+
+    /// The nodes written by others.
+    pub fn plain_nodes(&self) -> Vec<&NodeId> {
+        self.nodes.iter().filter(|node| node.plain.is_some()).map(|node| &node.id).collect()
+    }
+
     /// All of the configuration, defaults too, as TOML that parses back to an equal herd.
     pub fn to_toml(&self) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
@@ -142,13 +163,19 @@ impl Herd {
         settings::write(&http::SETTINGS, self.http.clone(), &mut out);
         let hosts: Vec<_> = self.http.hosts.iter().map(|host| quoted(host)).collect();
         let _ = writeln!(out, "hosts = [{}]", hosts.join(", "));
-        for Node { id, listen, address, http, links } in &self.nodes {
+        for Node { id, listen, address, http, plain, plain_listen, links } in &self.nodes {
             let _ = write!(out, "\n[[node]]\nid = {}\nlisten = \"{listen}\"\n", quoted(id.as_str()));
             if address != listen {
                 let _ = writeln!(out, "address = \"{address}\"");
             }
             if let Some(http) = http {
                 let _ = writeln!(out, "http = \"{http}\"");
+            }
+            if let Some(plain) = plain {
+                out.push_str(&plain.to_toml());
+            }
+            if let Some(plain_listen) = plain_listen {
+                let _ = writeln!(out, "plain_listen = \"{plain_listen}\"");
             }
             let links: Vec<_> = links.iter().map(|link| quoted(link.as_str())).collect();
             let _ = writeln!(out, "links = [{}]", links.join(", "));

@@ -9,7 +9,7 @@ use toml::{
 };
 
 use super::{
-    Address, HttpConfig, Limits, LogConfig, PlacesSource,
+    Address, HttpConfig, Limits, LogConfig, PlacesSource, Plain,
     error::Fault,
     http, limits, log,
     settings::{Setting, wrong_type},
@@ -43,6 +43,8 @@ pub(super) struct StatedNode {
     pub(super) listen: At<Address>,
     pub(super) address: Option<At<Address>>,
     pub(super) http: Option<At<Address>>,
+    pub(super) plain: Option<Plain>,
+    pub(super) plain_listen: Option<At<Address>>,
     pub(super) links: Vec<At<String>>,
 }
 
@@ -190,19 +192,73 @@ impl<'t> Text<'t> {
     }
 
     fn node(&self, table: &DeTable<'t>, span: Range<usize>) -> Found<StatedNode> {
-        self.no_other_keys(table, "[[node]]", &["id", "listen", "address", "http", "links"])?;
+        self.no_other_keys(
+            table,
+            "[[node]]",
+            &["id", "listen", "address", "http", "dialect", "at_fields", "line_end", "plain_listen", "links"],
+        )?;
         let missing = |key, example| {
             self.fault(span.clone(), Fault::MissingKey { table: "this [[node]]", key, example })
         };
         let id = table.get("id").ok_or_else(|| missing("id", "id = \"Alford\""))?;
         let listen = table.get("listen").ok_or_else(|| missing("listen", "listen = \"127.0.0.1:11600\""))?;
+        let id = self.node_id(id)?;
+        let plain = self.plain(table, &id.value)?;
+        let for_own = ["http", "plain_listen"].into_iter().find_map(|key| Some((key, table.get(key)?)));
+        if let (Some(_), Some((key, value))) = (plain, for_own) {
+            return Err(self.fault(value.span(), Fault::NotForPlain { id: id.value.to_string(), key }));
+        }
         Ok(StatedNode {
-            id: self.node_id(id)?,
+            id,
+            plain,
+            plain_listen: table
+                .get("plain_listen")
+                .map(|value| self.address("plain_listen", value))
+                .transpose()?,
             listen: self.address("listen", listen)?,
             address: table.get("address").map(|value| self.address("address", value)).transpose()?,
             http: table.get("http").map(|value| self.address("http", value)).transpose()?,
             links: table.get("links").map_or(Ok(Vec::new()), |value| self.links(value))?,
         })
+    }
+
+    /// How to speak to a node written by others; `None` for one of this program's own.
+    fn plain(&self, table: &DeTable<'t>, id: &NodeId) -> Found<Option<Plain>> {
+        let dialect =
+            table.get("dialect").map(|value| self.string("dialect", value, "\"plain\"")).transpose()?;
+        let is_plain = match dialect {
+            None => false,
+            Some(At { value, .. }) if value == Plain::OWN_DIALECT => false,
+            Some(At { value, .. }) if value == Plain::DIALECT => true,
+            Some(At { line, value: text }) => return Err(At { line, value: Fault::UnknownDialect { text } }),
+        };
+        let (fields, end) = (table.get("at_fields"), table.get("line_end"));
+        if !is_plain {
+            let stray = fields.map(|value| ("at_fields", value)).or(end.map(|value| ("line_end", value)));
+            return match stray {
+                Some((key, value)) => {
+                    Err(self.fault(value.span(), Fault::ForPlain { id: id.to_string(), key }))
+                }
+                None => Ok(None),
+            };
+        }
+        let mut plain = Plain::default();
+        if let Some(value) = fields {
+            plain.has_sender = match value.get_ref().as_integer().map(toml::de::DeInteger::as_str) {
+                Some("6") => false,
+                Some("7") => true,
+                _ => return Err(self.wrong_type("at_fields", value, "6 or 7")),
+            };
+        }
+        if let Some(value) = end {
+            let At { line, value: text } = self.string("line_end", value, "\"lf\" or \"crlf\"")?;
+            plain.is_crlf = match text.as_str() {
+                "lf" => false,
+                "crlf" => true,
+                _ => return Err(At { line, value: Fault::LineEnd { text } }),
+            };
+        }
+        Ok(Some(plain))
     }
 
     fn node_id(&self, value: &Value<'t>) -> Found<At<NodeId>> {

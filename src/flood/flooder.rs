@@ -13,13 +13,13 @@ use std::{
 use crossbeam_channel::{Receiver, Select, TryRecvError, select};
 use memchr::memchr_iter;
 
-use super::{Broken, Health, Heard, Link, Next, Resolve, RoundOver, Vigil, resolver::Resolver};
+use super::{Broken, Conversation, Health, Heard, Next, Resolve, RoundOver, Vigil, resolver::Resolver};
 use crate::{
     clock::{self, Tick},
     config::{Address, Limits},
     log::{Log, RateLimit, Traffic},
     model::NodeId,
-    protocol::{ANSWER_BYTES_MAX, Line, LineBuffer, Nonce, READ_BYTES_MAX},
+    protocol::{ANSWER_BYTES_MAX, LineBuffer, Nonce, READ_BYTES_MAX},
     socket,
     store::Store,
 };
@@ -68,7 +68,7 @@ pub struct Flooder<'a> {
     address: &'a Address,
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
-    link: Link,
+    link: Conversation,
     health: &'a Health,
     resolver: Resolver,
     /// The last failure told to the log.
@@ -120,7 +120,7 @@ impl<'a> Flooder<'a> {
         wiring: Wiring<'a>,
         peer: &'a NodeId,
         address: &'a Address,
-        link: Link,
+        link: Conversation,
         health: &'a Health,
         called: Receiver<()>,
     ) -> Self {
@@ -150,7 +150,9 @@ impl<'a> Flooder<'a> {
             if self.is_stopped() {
                 return;
             }
-            if let Ok(Next::Rest(until)) = self.link.next(clock::tick(), self.wiring.store, &mut Vec::new()) {
+            if let Ok((Next::Rest(until), _)) =
+                self.link.next(clock::tick(), self.wiring.store, &mut Vec::new())
+            {
                 select! {
                     recv(self.wiring.stop) -> _ => return,
                     recv(self.called) -> _ => self.link.neighbour_called(clock::tick()),
@@ -227,7 +229,11 @@ impl<'a> Flooder<'a> {
         let mut out = Vec::new();
         let nonce = self.wiring.host.nonce().map_err(Lost::Randomness)?;
         self.link.connected(clock::tick(), nonce, self.wiring.store, &mut out);
-        self.health.greeting();
+        if self.link.is_up() {
+            self.tell_link(connection);
+        } else {
+            self.health.greeting();
+        }
         self.write(stream, &out)?;
         let mut has_written = true;
         loop {
@@ -247,7 +253,9 @@ impl<'a> Flooder<'a> {
                 self.link.stop();
             }
             out.clear();
-            match self.link.next(clock::tick(), self.wiring.store, &mut out).map_err(Lost::Broken)? {
+            let (next, over) =
+                self.link.next(clock::tick(), self.wiring.store, &mut out).map_err(Lost::Broken)?;
+            match next {
                 Next::Write { news } => {
                     self.write(stream, &out)?;
                     self.health.sent(out.len(), memchr_iter(b'\n', &out[..news]).count());
@@ -258,6 +266,10 @@ impl<'a> Flooder<'a> {
                 Next::Listen(until) => self.listen(stream, &mut answers, Some(until), connection)?,
                 Next::Rest(until) => self.rest(until),
                 Next::Flushed | Next::Dial => return Err(Lost::Stopped),
+            }
+            if let Some(over) = over {
+                self.health.round(&over, clock::tick());
+                self.tell_sweep(&over);
             }
             if out.capacity() > 4 * READ_BYTES_MAX {
                 out = Vec::new();
@@ -316,19 +328,12 @@ impl<'a> Flooder<'a> {
             Err(error) => return Err(Lost::Reading(error)),
         }
         for line in answers.take_lines() {
-            let Line::Whole(line, _) = line else { return Err(Lost::Broken(Broken::Nonsense)) };
             let random = || self.wiring.host.random();
             let heard = self.link.hear(line, clock::tick(), random, self.wiring.store);
             match heard.map_err(Lost::Broken)? {
                 Heard::Nothing => {}
                 Heard::Pong(_) => self.health.pinged(None),
-                Heard::Linked => {
-                    self.health.up();
-                    self.told.clear();
-                    let (peer, address) = (self.peer, self.address);
-                    self.wiring.log.info(format_args!("linked {peer} at {address} as #{connection}"));
-                    self.wiring.host.linked(peer);
-                }
+                Heard::Linked => self.tell_link(connection),
                 Heard::Round(over) => {
                     self.health.round(&over, clock::tick());
                     self.tell_round(&over);
@@ -336,6 +341,24 @@ impl<'a> Flooder<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The link is made, on the connection of that number.
+    fn tell_link(&mut self, connection: u64) {
+        self.health.up();
+        self.told.clear();
+        let (peer, address) = (self.peer, self.address);
+        self.wiring.log.info(format_args!("linked {peer} at {address} as #{connection}"));
+        self.wiring.host.linked(peer);
+    }
+
+    /// Says that a node written by others has been told everything.
+    fn tell_sweep(&self, over: &RoundOver) {
+        let RoundOver { number, took, pushed, .. } = *over;
+        let pushed = Counted(pushed, "location");
+        self.wiring
+            .log
+            .info(format_args!("told {} all there is: sweep {number} took {took:?}, {pushed}", self.peer));
     }
 
     /// Says what a round has found. One that is not the first and finds nothing is not worth a line.
@@ -379,7 +402,7 @@ impl<'a> Flooder<'a> {
         }
         self.traffic.begin(clock::wall(), connection);
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            self.traffic.line_out(line);
+            self.traffic.line_out(line.trim_ascii_end());
         }
         self.traffic.finish(self.wiring.log);
     }

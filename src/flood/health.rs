@@ -44,6 +44,8 @@ pub struct Health {
     received_bytes: AtomicU64,
     received_updates: AtomicU64,
     bad_lines: AtomicU64,
+    /// The neighbour's own connections to this node.
+    connections: AtomicU64,
     rounds: AtomicU64,
     rounds_received: AtomicU64,
     differences: AtomicU64,
@@ -70,6 +72,8 @@ pub struct Condition {
     pub received_bytes: u64,
     /// Locations it has written to this node.
     pub received_updates: u64,
+    /// Whether it is connected to this node.
+    pub is_connected_here: bool,
     /// Lines of it that were skipped.
     pub bad_lines: u64,
     /// Rounds that have ended.
@@ -143,6 +147,16 @@ impl Health {
         }
     }
 
+    /// The neighbour has connected to this node.
+    pub fn connected_here(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of its connections has ended.
+    pub fn left(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// The neighbour wrote so much to this node.
     pub fn received(&self, bytes: usize, updates: u32, bad_lines: u32, rounds: u32) {
         self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -163,6 +177,7 @@ impl Health {
             sent_updates: read(&self.sent_updates),
             received_bytes: read(&self.received_bytes),
             received_updates: read(&self.received_updates),
+            is_connected_here: read(&self.connections) > 0,
             bad_lines: read(&self.bad_lines),
             rounds: read(&self.rounds),
             rounds_received: read(&self.rounds_received),

@@ -2,22 +2,26 @@
 //! differ, who may connect, and the thread that carries it out. Only `flooder` and `resolver` touch the network.
 
 mod backoff;
+mod conversation;
 mod flooder;
 mod handshake;
 mod health;
 mod link;
 mod outbox;
 mod peers;
+mod plain;
 mod resolver;
 mod round;
 mod vigil;
 
 pub use backoff::Backoff;
+pub use conversation::Conversation;
 pub use flooder::{Flooder, Host, Wiring};
 pub use handshake::Ends;
 pub use health::{Condition, Health, LinkState};
 pub use link::{Broken, Heard, Link, LinkTimes, Next, RoundOver, Rules, Sound};
 pub use outbox::{Encoded, Offer, Outbox, Queue, outbox};
 pub use peers::{Admission, Peers};
-pub use resolver::{Resolve, system_resolve};
+pub use plain::PlainLink;
+pub use resolver::{Resolve, Resolver, system_resolve};
 pub use vigil::Vigil;

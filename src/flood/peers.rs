@@ -61,11 +61,6 @@ impl Peers {
         }
     }
 
-    /// Whether the neighbour is connected to this node.
-    pub fn is_connected(&self, link: usize) -> bool {
-        self.connected[link].is_some()
-    }
-
     /// That connection has ended.
     pub fn left(&mut self, link: usize, connection: u64) {
         if self.connected[link].is_some_and(|connected| connected.connection == connection) {

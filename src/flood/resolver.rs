@@ -21,7 +21,7 @@ pub fn system_resolve() -> Resolve {
 }
 
 /// One link's resolver.
-pub(super) struct Resolver {
+pub struct Resolver {
     resolve: Resolve,
     host: String,
     port: u16,
@@ -30,12 +30,13 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    pub(super) fn new(resolve: Resolve, host: &str, port: u16) -> Self {
+    /// For one host.
+    pub fn new(resolve: Resolve, host: &str, port: u16) -> Self {
         Self { resolve, host: host.to_owned(), port, pending: None }
     }
 
     /// The host's addresses, within `limit` and before stop; a call that takes longer is waited for at the next dial.
-    pub(super) fn addresses(&mut self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
+    pub fn addresses(&mut self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
         }

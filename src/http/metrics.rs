@@ -55,7 +55,7 @@ const LINK_METRICS: [LinkMetric; 15] = {
             Some(f64::from(link.condition.state == crate::flood::LinkState::Up))
         }),
         ("connected_here", "Whether the neighbour's connection to this node is there", Gauge, |link| {
-            Some(f64::from(link.is_connected_here))
+            Some(f64::from(link.condition.is_connected_here))
         }),
         ("in_step", "Whether the neighbour has all this node had at the last round", Gauge, |link| {
             Some(f64::from(link.is_in_step()))

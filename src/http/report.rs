@@ -64,8 +64,6 @@ pub struct LinkReport {
     pub peer: String,
     /// What is spoken on it.
     pub dialect: &'static str,
-    /// Whether the neighbour's own connection to this node is there.
-    pub is_connected_here: bool,
     /// Whether something was lost that a round has to make good for.
     pub is_behind: bool,
     /// What waits to be sent.
@@ -137,7 +135,6 @@ pub(super) mod tests {
             links: vec![LinkReport {
                 peer: "Ball".into(),
                 dialect: "herd",
-                is_connected_here: false,
                 is_behind: false,
                 outbox_bytes: 0,
                 condition,

@@ -32,7 +32,7 @@ fn link(link: &LinkReport) -> Value {
         "peer": link.peer,
         "dialect": link.dialect,
         "state": condition.state.as_str(),
-        "connected_here": link.is_connected_here,
+        "connected_here": condition.is_connected_here,
         "in_step": link.is_in_step(),
         "in_step_seconds": condition.since_in_step.map(|since| since.as_secs_f64()),
         "lag_seconds": condition.lag.map(|lag| lag.as_secs_f64()),

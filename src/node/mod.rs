@@ -10,12 +10,13 @@ use crossbeam_channel::Sender;
 
 use crate::{
     clock::Now,
+    config::Plain,
     flood::{Encoded, Health, Offer, Outbox},
     model::{Coordinates, Location, NodeId, Skew},
     places::{self, Query, Source},
     protocol::{
-        Ending, Fields, Invalid, Line, PeerLine, QueryLimits, Report, Request, Whatsat, write_done,
-        write_flooded, write_pong,
+        Ending, Fields, Invalid, Line, PeerLine, PlainLine, QueryLimits, Report, Request, Whatsat,
+        write_done, write_flooded, write_pong,
     },
     secret::Secret,
     store::{KeyHash, Merge, Outcome, Placement, Store, TotalOrder},
@@ -78,6 +79,8 @@ pub struct Neighbour {
     pub outbox: Outbox,
     /// Tells its flooder that it has connected to this node.
     pub called: Sender<()>,
+    /// How to speak to it, where it is a node written by others.
+    pub plain: Option<Plain>,
     /// How the link is.
     pub health: Health,
 }
@@ -89,6 +92,8 @@ pub enum Origin {
     Client,
     /// The neighbour of that position, after its handshake.
     Peer(usize),
+    /// A node written by others: the neighbour of that position, or one of several at its address.
+    Plain(Option<usize>),
 }
 
 /// What the lines of one read have led to, until each side effect is done once for all of them.
@@ -128,6 +133,7 @@ pub struct Prepared<'a> {
 enum Command<'a> {
     Request(Request<'a>),
     Peer(PeerLine<'a>),
+    Plain(PlainLine<'a>),
 }
 
 /// What became of a line; for the log.
@@ -182,12 +188,16 @@ impl<M: Merge> Node<M> {
             (Line::Whole(text, _), Origin::Peer(_)) => {
                 PeerLine::parse(text).map(Command::Peer).ok_or(Invalid::NotFromPeer)
             }
+            (Line::Whole(text, _), Origin::Plain(_)) => {
+                PlainLine::parse(text).map(Command::Plain).ok_or(Invalid::NotFromPeer)
+            }
             (Line::TooLong(..), _) => Err(Invalid::TooLong),
         };
         let client = match &command {
             Ok(Command::Request(Request::Iamat(report))) => Some(report.client),
             Ok(Command::Request(Request::Whatsat(query))) => Some(query.client),
             Ok(Command::Peer(PeerLine::At(location) | PeerLine::Push(location))) => Some(location.client),
+            Ok(Command::Plain(line)) => Some(line.location.client),
             Ok(Command::Peer(PeerLine::Ask(_) | PeerLine::Ping(_) | PeerLine::Done(_))) | Err(_) => None,
         };
         Prepared { line, command, origin, place: client.map(|client| self.store.key_hash(client)) }
@@ -198,6 +208,16 @@ impl<M: Merge> Node<M> {
         if let Some(place) = prepared.place {
             self.store.prefetch(place);
         }
+    }
+
+    /// The position of the neighbour written by others that a line of such a node names as its sender.
+    pub fn plain_sender(&self, prepared: &Prepared<'_>) -> Option<usize> {
+        let Ok(Command::Plain(PlainLine { sender: Some(sender), .. })) = prepared.command else {
+            return None;
+        };
+        let is_sender =
+            |neighbour: &Neighbour| neighbour.plain.is_some() && neighbour.id.as_bytes() == sender;
+        self.neighbours.iter().position(is_sender)
     }
 
     /// Whether executing the line may wait for something outside the process, so that what is owed should leave first.
@@ -217,6 +237,12 @@ impl<M: Merge> Node<M> {
                 self.whatsat(query, place, ending, batch)
             }
             (Ok(Command::Peer(line)), place) => self.peer_line(line, place, batch),
+            (Ok(Command::Plain(line)), Some(place)) => {
+                batch.updates += 1;
+                self.learn(self.store.learn(place, &line.location), &line.location, batch);
+                Ok(Said::Nothing)
+            }
+            (Ok(Command::Plain(_)), None) => Ok(Said::Nothing),
             (Ok(Command::Request(_)), None) => Ok(Said::Nothing),
             (Err(why), _) => Err(*why),
         };
@@ -238,7 +264,11 @@ impl<M: Merge> Node<M> {
     pub fn flood(&self, batch: &mut Batch, origin: Origin, mut full: impl FnMut(&Neighbour)) {
         let others = || {
             let neighbours = self.neighbours.iter().enumerate();
-            neighbours.filter(move |&(position, _)| origin != Origin::Peer(position)).map(|(_, other)| other)
+            let own = match origin {
+                Origin::Peer(position) | Origin::Plain(Some(position)) => Some(position),
+                Origin::Client | Origin::Plain(None) => None,
+            };
+            neighbours.filter(move |&(position, _)| own != Some(position)).map(|(_, other)| other)
         };
         if std::mem::take(&mut batch.was_repaired) {
             others().for_each(|neighbour| neighbour.outbox.mark_behind());

@@ -109,7 +109,10 @@ impl<M: Merge> Node<M> {
             let meant = String::from_utf8_lossy(hello.to);
             return Err(format!("this node is {}, not {meant}; mend the address of {meant}", self.id));
         }
-        let position = self.neighbours.iter().position(|neighbour| neighbour.id.as_bytes() == hello.from);
+        let position = self
+            .neighbours
+            .iter()
+            .position(|neighbour| neighbour.plain.is_none() && neighbour.id.as_bytes() == hello.from);
         position.ok_or_else(|| {
             format!("{} has no link to {from}; give both nodes the same configuration", self.id)
         })

@@ -12,7 +12,7 @@ pub use digest::{ANSWER_BYTES_MAX, Answer, LIST_ENTRIES_MAX, Pairs, Question, Su
 pub use fields::Fields;
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use peer::{
-    Hello, PEER_LINE_BYTES_MAX, PeerLine, REFUSED, is_hello, is_welcome, parse_proof, write_done,
+    Hello, PEER_LINE_BYTES_MAX, PeerLine, PlainLine, REFUSED, is_hello, is_welcome, parse_proof, write_done,
     write_flooded, write_ping, write_pong, write_proof, write_push, write_refusal, write_welcome,
 };
 pub use proof::{End, Nonce, Proof, Role, Transcript};

@@ -172,6 +172,30 @@ impl<'a> PeerLine<'a> {
     }
 }
 
+/// A line of a node written by others: an AT line, with or without its sender's id behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlainLine<'a> {
+    /// What it tells.
+    pub location: Location<'a>,
+    /// Who says so.
+    pub sender: Option<&'a [u8]>,
+}
+
+impl<'a> PlainLine<'a> {
+    /// Reads a line, given without its terminator; `None` for a bad one.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let at = || {
+            let mut fields = Fields::of(line);
+            (fields.next()? == b"AT").then_some(fields)
+        };
+        if let Some([location @ .., sender]) = at()?.exactly::<6>() {
+            let location = NodeId::is_valid(sender).then(|| location_of(location))??;
+            return Some(Self { location, sender: Some(sender) });
+        }
+        Some(Self { location: location_of(at()?.exactly::<5>()?)?, sender: None })
+    }
+}
+
 fn location_of(fields: [&[u8]; 5]) -> Option<Location<'_>> {
     let location = Location::of_fields(fields)?;
     // Whoever passes it on appends a name, perhaps a longer one.

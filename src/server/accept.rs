@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, connections::Unadmitted, session, spawn};
+use super::{Shared, connections::Unadmitted, plain::PlainDoor, session, spawn};
 use crate::{clock, socket};
 
 /// How long accept waits when the system can do nothing for it.
@@ -37,11 +37,12 @@ impl Spare {
     }
 }
 
-/// Takes connections until stop.
+/// Takes connections until stop. `plain` is the door they come in by, where that is the one for neighbours written by others.
 pub(super) fn run<'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &'scope Shared<'scope>,
     listener: &TcpListener,
+    plain: Option<&'scope PlainDoor>,
     mut spare: Spare,
 ) {
     loop {
@@ -55,7 +56,7 @@ pub(super) fn run<'scope>(
             return;
         }
         match accepted {
-            Ok((stream, _)) => start_session(scope, shared, stream),
+            Ok((stream, _)) => start_session(scope, shared, stream, plain),
             Err(error) if is_out_of_descriptors(&error) => {
                 refused(shared, format_args!("no descriptor is left ({error})"));
                 if !spare.refuse_one(listener) {
@@ -88,6 +89,7 @@ fn start_session<'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &'scope Shared<'scope>,
     stream: TcpStream,
+    plain: Option<&'scope PlainDoor>,
 ) {
     let stream = Arc::new(stream);
     let number = shared.next_connection();
@@ -105,7 +107,7 @@ fn start_session<'scope>(
     let spawned = (shared.surroundings.before_spawn)().and_then(|()| {
         spawn(scope, &name, move || {
             let _alive = alive;
-            session::run(shared, &stream, number, slot);
+            session::run(shared, &stream, number, slot, plain);
         })
     });
     if let Err(error) = spawned {

@@ -4,6 +4,9 @@
 mod accept;
 mod capacity;
 mod connections;
+mod ended;
+mod links;
+mod plain;
 mod process;
 mod session;
 mod threads;
@@ -20,18 +23,17 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 
 pub use self::process::run_node;
-use self::{connections::Connections, threads::Threads, web::Web};
+use self::{connections::Connections, plain::PlainDoor, threads::Threads, web::Web};
 use crate::{
     clock::{self, Tick},
     config::{self, Address, Limits, PlacesSource},
-    flood::{self, Ends, Flooder, Health, Link, LinkTimes, Peers, Queue, Resolve, Wiring},
+    flood::{self, Flooder, Health, Peers, Queue, Resolve, Wiring},
     log::{self, Log, LogError, RateLimit},
     metrics::Requests,
     model::NodeId,
@@ -47,11 +49,8 @@ use crate::{
 /// A session's stack. Its deepest call is a places lookup; threads are many, and only touched pages count.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// From one ping to the next, unless a neighbour's silence is to be noticed sooner.
-const PING_TIME: Duration = Duration::from_secs(1);
-
-/// Rounds of a link begin at least this far apart, unless they are configured to come sooner.
-const ROUND_GAP: Duration = Duration::from_secs(1);
+/// The thread that takes neighbours written by others in.
+const PLAIN_ACCEPT: &str = "accept-plain";
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +138,7 @@ pub struct Server {
     addresses: Vec<Address>,
     mailboxes: Vec<(Queue, Receiver<()>)>,
     listener: TcpListener,
+    plain: Option<PlainDoor>,
     web: Option<Web>,
     log: Log,
     surroundings: Surroundings,
@@ -211,10 +211,20 @@ impl Server {
         for peer in configured.links.iter().filter_map(|peer| herd.node(peer.as_str())) {
             let (outbox, queue) = flood::outbox(herd.limits.outbox_bytes);
             let (called, calls) = bounded(1);
-            neighbours.push(Neighbour { id: peer.id.clone(), outbox, called, health: Health::default() });
+            let (id, plain, health) = (peer.id.clone(), peer.plain, Health::default());
+            neighbours.push(Neighbour { id, outbox, called, plain, health });
             mailboxes.push((queue, calls));
             addresses.push(peer.address.clone());
         }
+        let plain = match &configured.plain_listen {
+            Some(address) => {
+                let plain = neighbours.iter().zip(&addresses).enumerate();
+                let plain = plain.filter(|(_, (neighbour, _))| neighbour.plain.is_some());
+                let plain = plain.map(|(link, (_, address))| (link, address.clone())).collect();
+                Some(PlainDoor::new(listen(address)?, plain))
+            }
+            None => None,
+        };
         let places = surroundings.places.take().or_else(|| match herd.places {
             PlacesSource::Embedded => Some(Box::new(places::Embedded) as _),
             PlacesSource::None => None,
@@ -234,7 +244,17 @@ impl Server {
             neighbours,
             places,
         });
-        Ok(Self { node, limits: herd.limits.clone(), addresses, mailboxes, listener, web, log, surroundings })
+        Ok(Self {
+            node,
+            limits: herd.limits.clone(),
+            addresses,
+            mailboxes,
+            listener,
+            plain,
+            web,
+            log,
+            surroundings,
+        })
     }
 
     /// Where it listens; the port the system picked, where the configured one is 0.
@@ -247,10 +267,15 @@ impl Server {
         self.web.as_ref().map(Web::address).transpose()
     }
 
+    /// Where it takes the news of neighbours written by others, if it has any.
+    pub fn plain_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.plain.as_ref().map(|door| door.listener().local_addr()).transpose()
+    }
+
     /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, flushes the outboxes.
     /// Ends the process with status 1 where that takes longer than the configured time.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
-        let Self { node, limits, addresses, mailboxes, listener, web, log, surroundings } = self;
+        let Self { node, limits, addresses, mailboxes, listener, plain, web, log, surroundings } = self;
         let (stop_accept, accept_stop) = bounded(0);
         let web_capacity = web.as_ref().map_or(0, Web::capacity);
         let capacity = capacity::connections(&limits, node.neighbours().len(), web_capacity, &log);
@@ -291,7 +316,7 @@ impl Server {
                 node.neighbours().iter().zip(&addresses).zip(mailboxes)
             {
                 let wiring = shared.wiring(flooders_stop.clone());
-                let link = Link::new(ends(&node, &neighbour.id), link_times(&limits), queue);
+                let link = links::link(&node, neighbour, &limits, queue);
                 let flooder = Flooder::new(wiring, &neighbour.id, address, link, &neighbour.health, called);
                 let name = format!("flood-{}", neighbour.id);
                 let alive = shared.threads.enter(&name);
@@ -316,17 +341,28 @@ impl Server {
                 log.info(format_args!("status and metrics are at http://{address}"));
             }
             let stopped_at = thread::scope(|inner| {
-                let alive = shared.threads.enter("accept");
                 let (shared, listener) = (&shared, &listener);
-                spawn(inner, "accept", move || {
-                    let _alive = alive;
-                    accept::run(inner, shared, listener, spare);
-                })?;
+                let accept = |name, listener, plain, spare| {
+                    let alive = shared.threads.enter(name);
+                    spawn(inner, name, move || {
+                        let _alive = alive;
+                        accept::run(inner, shared, listener, plain, spare);
+                    })
+                };
+                accept("accept", listener, None, spare)?;
+                if let Some(door) = &plain {
+                    log.warn(format_args!(
+                        "whoever connects to {} from a plain neighbour's address can write to this herd; nothing proves who it is",
+                        door.listener().local_addr()?
+                    ));
+                    accept(PLAIN_ACCEPT, door.listener(), Some(door), accept::Spare::new()?)?;
+                }
                 (surroundings.announce)(Announcement::Listening(listener.local_addr()?));
                 until(&Controls { log: &log });
                 let stopped_at = clock::tick();
                 drop(stop_accept);
-                shared.stop(listener, stopped_at);
+                shared
+                    .stop([listener].into_iter().chain(plain.as_ref().map(PlainDoor::listener)), stopped_at);
                 Ok::<_, StartError>(stopped_at)
             })?;
             drop(stop_flooders);
@@ -363,13 +399,14 @@ impl Shared<'_> {
     }
 
     /// Stops the listener and the sessions, and sees to it that they end.
-    fn stop(&self, listener: &TcpListener, now: Tick) {
+    fn stop<'l>(&self, listeners: impl IntoIterator<Item = &'l TcpListener>, now: Tick) {
         self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
         self.is_stopping.store(true, Ordering::Release);
-        socket::wake_accept(listener);
+        listeners.into_iter().for_each(socket::wake_accept);
         self.connections.stop();
         let drain_time = self.limits.drain_time;
-        let is_session = |name: &str| name.starts_with("session-") || name == "accept";
+        let is_session =
+            |name: &str| name.starts_with("session-") || name == "accept" || name == PLAIN_ACCEPT;
         // A client that does not take its last replies has half of the time for it.
         if !self.threads.wait_until_none(now + drain_time / 2, is_session) {
             self.connections.abort();
@@ -420,30 +457,6 @@ impl flood::Host for Shared<'_> {
 
     fn nonce(&self) -> io::Result<Nonce> {
         random::bytes().map(Nonce::of_bytes)
-    }
-}
-
-fn ends(node: &Node, peer: &NodeId) -> Ends {
-    Ends {
-        herd: node.herd.clone(),
-        id: node.id.clone(),
-        peer: peer.clone(),
-        incarnation: node.incarnation,
-        check: node.check,
-        secret: node.secret.clone(),
-    }
-}
-
-fn link_times(limits: &Limits) -> LinkTimes {
-    LinkTimes {
-        backoff_min: limits.backoff_min,
-        backoff_max: limits.backoff_max,
-        backoff_reset: limits.backoff_reset,
-        greeting: limits.connect_time,
-        ping: PING_TIME.min(limits.liveness_time / 3),
-        liveness: limits.liveness_time,
-        round: limits.round_time,
-        round_gap: ROUND_GAP.min(limits.round_time),
     }
 }
 

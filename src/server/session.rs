@@ -2,7 +2,6 @@
 //! of them. A connection whose first line is a peer's handshake becomes that neighbour's.
 
 use std::{
-    fmt,
     io::{ErrorKind, Read},
     mem,
     net::TcpStream,
@@ -14,13 +13,13 @@ use std::{
 
 use arrayvec::ArrayVec;
 
-use super::{Shared, connections::Slot};
+use super::{Shared, connections::Slot, ended::Ended, plain::PlainDoor};
 use crate::{
     clock::{self, Now, Tick},
     flood::Vigil,
     log::{RateLimit, Traffic},
     metrics::{Counts, Outcome},
-    node::{Batch, Challenge, Greeting, Origin, Prepared, Said, Welcome},
+    node::{Batch, Challenge, Greeting, Neighbour, Origin, Prepared, Said, Welcome},
     protocol::{
         Invalid, Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal,
     },
@@ -30,11 +29,24 @@ use crate::{
 /// How long a connection that has used large buffers keeps them after its last line.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
-/// Serves one connection until it ends, whatever its lines do to the code.
-pub(super) fn run(shared: &Shared<'_>, stream: &Arc<TcpStream>, number: u64, slot: Slot<'_>) {
+/// Serves one connection until it ends, whatever its lines do to the code. `plain` is the door it came in by, where that
+/// is the one for neighbours written by others.
+pub(super) fn run(
+    shared: &Shared<'_>,
+    stream: &Arc<TcpStream>,
+    number: u64,
+    slot: Slot<'_>,
+    plain: Option<&PlainDoor>,
+) {
     let served = catch_unwind(AssertUnwindSafe(|| {
         let mut session = Session::new(shared, stream, number, slot);
-        let ended = session.serve(LineBuffer::new(shared.limits.line_bytes));
+        let ended = match plain {
+            None => session.serve(LineBuffer::new(shared.limits.line_bytes)),
+            Some(door) => match session.become_plain(door) {
+                Ok(()) => session.serve(LineBuffer::new(PEER_LINE_BYTES_MAX)),
+                Err(ended) => ended,
+            },
+        };
         session.close(&ended);
     }));
     if served.is_err() {
@@ -76,40 +88,6 @@ enum Stage {
     Proof(Challenge, Tick),
     /// No part of a handshake.
     Lines,
-}
-
-/// Why a connection ended.
-#[derive(Debug)]
-enum Ended {
-    ByClient,
-    Reset(std::io::Error),
-    Idle(Duration),
-    SlowLine(Duration),
-    SlowReader(Duration),
-    SilentPeer(Duration),
-    NoHandshake,
-    NoProof(Duration),
-    Refused(String),
-    Draining,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ByClient => write!(f, "the other end closed it"),
-            Self::Reset(error) => write!(f, "it broke: {error}"),
-            Self::Idle(limit) => write!(f, "nothing came for {limit:?}"),
-            Self::SlowLine(limit) => write!(f, "a line was not whole {limit:?} after its first byte"),
-            Self::SlowReader(limit) => write!(f, "its replies were not taken within {limit:?}"),
-            Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
-            Self::NoHandshake => {
-                write!(f, "this node has as many clients as it takes, and it is no neighbour")
-            }
-            Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
-            Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
-            Self::Draining => write!(f, "this node stops"),
-        }
-    }
 }
 
 impl<'a> Session<'a> {
@@ -203,7 +181,9 @@ impl<'a> Session<'a> {
             return (until, Ended::NoProof(limits.handshake_time));
         }
         let quiet = match self.origin {
-            Origin::Client => (self.heard + limits.idle_time, Ended::Idle(limits.idle_time)),
+            Origin::Client | Origin::Plain(_) => {
+                (self.heard + limits.idle_time, Ended::Idle(limits.idle_time))
+            }
             Origin::Peer(_) => (self.heard + limits.liveness_time, Ended::SilentPeer(limits.liveness_time)),
         };
         let slow_line = |began| (began + limits.line_time, Ended::SlowLine(limits.line_time));
@@ -304,6 +284,11 @@ impl<'a> Session<'a> {
 
     fn execute_line(&mut self, prepared: &Prepared<'_>, now: Now) -> Result<(), Ended> {
         let node = self.shared.node;
+        if self.origin == Origin::Plain(None)
+            && let Some(link) = node.plain_sender(prepared)
+        {
+            self.is_plain(link);
+        }
         if self.batch.replies.len() >= READ_BYTES_MAX || node.may_wait(prepared) {
             self.finish_batch()?;
         }
@@ -311,7 +296,9 @@ impl<'a> Session<'a> {
         let said = node.execute(prepared, now, &mut self.batch);
         match self.origin {
             Origin::Client => outcome(said).into_iter().for_each(|outcome| self.counts.add(outcome)),
-            Origin::Peer(_) => self.bad_lines += u32::from(matches!(said, Said::Invalid(_))),
+            Origin::Peer(_) | Origin::Plain(_) => {
+                self.bad_lines += u32::from(matches!(said, Said::Invalid(_)));
+            }
         }
         self.log_line(prepared.line, said, replied_before);
         Ok(())
@@ -369,7 +356,7 @@ impl<'a> Session<'a> {
             }
         });
         let (bytes, bad_lines) = (mem::take(&mut self.heard_bytes), mem::take(&mut self.bad_lines));
-        if let Origin::Peer(link) = self.origin {
+        if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
             let Batch { updates, rounds, .. } = &mut self.batch;
             node.neighbours()[link].health.received(bytes, mem::take(updates), bad_lines, mem::take(rounds));
         }
@@ -436,11 +423,34 @@ impl<'a> Session<'a> {
         let neighbour = &node.neighbours()[link];
         self.origin = Origin::Peer(link);
         self.slot.become_peer();
+        neighbour.health.connected_here();
         self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
         self.finish_batch()?;
         // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
         let _ = neighbour.called.try_send(());
         Ok(())
+    }
+
+    /// Lets a neighbour written by others in, by its address.
+    fn become_plain(&mut self, door: &PlainDoor) -> Result<(), Ended> {
+        self.stage = Stage::Lines;
+        let links = door.links_at(self.stream, self.shared)?;
+        self.origin = Origin::Plain(None);
+        self.slot.become_peer();
+        if let [link] = links[..] {
+            self.is_plain(link);
+        }
+        Ok(())
+    }
+
+    /// The connection is that neighbour's.
+    fn is_plain(&mut self, link: usize) {
+        let neighbour = &self.shared.node.neighbours()[link];
+        self.origin = Origin::Plain(Some(link));
+        neighbour.health.connected_here();
+        self.shared.log.info(format_args!("{} tells its news as #{}", neighbour.id, self.number));
+        // It lives, as after a handshake.
+        let _ = neighbour.called.try_send(());
     }
 
     /// Failed handshakes must not hide why clients are closed.
@@ -453,12 +463,13 @@ impl<'a> Session<'a> {
 
     /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
     fn close(&mut self, ended: &Ended) {
-        if let Origin::Peer(link) = self.origin {
-            self.shared.peers.lock().left(link, self.number);
-            let neighbour = &self.shared.node.neighbours()[link].id;
-            self.shared
-                .log
-                .info(format_args!("{neighbour} is no longer connected as #{}: {ended}", self.number));
+        if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
+            if self.origin == Origin::Peer(link) {
+                self.shared.peers.lock().left(link, self.number);
+            }
+            let Neighbour { id, health, .. } = &self.shared.node.neighbours()[link];
+            health.left();
+            self.shared.log.info(format_args!("{id} is no longer connected as #{}: {ended}", self.number));
         } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
             && let Some(untold) = self.told_by(ended).allow(clock::tick())
         {

@@ -18,6 +18,7 @@ use crate::{
     config::{self, HttpConfig},
     http::{self, LinkReport, Report},
     metrics::{Kind, Outcome},
+    node::Neighbour,
     socket,
 };
 
@@ -106,12 +107,11 @@ impl Web {
     }
 
     fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {
-        let Shared { node, connections, requests, peers, .. } = shared;
+        let Shared { node, connections, requests, .. } = shared;
         let uptime = now.saturating_sub(shared.started);
-        let link = |(position, neighbour): (usize, &crate::node::Neighbour)| LinkReport {
+        let link = |neighbour: &Neighbour| LinkReport {
             peer: neighbour.id.to_string(),
-            dialect: "herd",
-            is_connected_here: peers.lock().is_connected(position),
+            dialect: if neighbour.plain.is_some() { "plain" } else { "herd" },
             is_behind: neighbour.outbox.is_behind(),
             outbox_bytes: neighbour.outbox.bytes(),
             condition: neighbour.health.condition(now),
@@ -136,7 +136,7 @@ impl Web {
             },
             outcomes: Outcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
-            links: node.neighbours().iter().enumerate().map(link).collect(),
+            links: node.neighbours().iter().map(link).collect(),
             lines_dropped: shared.log.lines_dropped(),
             process: usage::read(clock::wall().as_nanoseconds() as f64 / 1e9 - uptime.as_secs_f64()),
         }

@@ -82,6 +82,16 @@ impl<M: Merge> Store<M> {
         outcome
     }
 
+    /// Takes a location from a node written by others, as a client's own report: stored if it is strictly newer than what is
+    /// known, or the first. Nothing bounds how many.
+    pub fn learn(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
+        let outcome = self.shard_of(hash).lock().report::<M>(&self.placement, hash, location, || true);
+        if outcome == Outcome::Added {
+            self.clients.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
     /// Hands the client's location to `read`, under the shard's lock: copy what is needed and return.
     pub fn get<R>(
         &self,

@@ -18,6 +18,7 @@ mod lines;
 mod links;
 mod log;
 mod overflow;
+mod plain;
 mod secret;
 mod transcripts;
 mod whatsat;

@@ -24,7 +24,7 @@ use self::{
     child::{Child, End, Event},
     signals::Signals,
 };
-use super::{Common, Failure, check_secret};
+use super::{Common, Failure, check_secret, complain};
 use crate::{clock, config::Herd};
 
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,19 @@ struct Plan<'p> {
 }
 
 pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
-    let herd = common.herd()?;
+    let whole = common.herd()?;
+    let herd = whole.own();
+    if herd.nodes.is_empty() {
+        let name = &herd.name;
+        return Err(Failure::Usage(format!(
+            "all nodes of {name} are of dialect \"plain\"; start their own programs"
+        )));
+    }
+    let plain = whole.plain_nodes();
+    if !plain.is_empty() {
+        let names: Vec<_> = plain.into_iter().map(crate::model::NodeId::as_str).collect();
+        complain(&format!("left to their own programs (dialect \"plain\"): {}", names.join(", ")));
+    }
     check_secret(&herd)?;
     refuse_taken_addresses(&herd)?;
     let program = env::current_exe().map_err(|error| {

@@ -47,7 +47,7 @@ proptest! {
             links.sort();
             let listen = address(11_600 + at);
             let http = (at % 2 == 0).then(|| address(11_700 + at));
-            Node { id: id.clone(), http, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
+            Node { id: id.clone(), http, plain: None, plain_listen: None, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
         });
         let log = LogConfig { traffic: log.0, bodies: log.1, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };

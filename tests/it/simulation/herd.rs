@@ -163,7 +163,13 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             let secret = secret.clone();
             let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check, secret };
             flooders.push(Flooder::new(peer, calls, Link::new(ends, self.plan.times_of(node), queue)));
-            neighbours.push(Neighbour { id: peer_id, outbox, called, health: Health::default() });
+            neighbours.push(Neighbour {
+                id: peer_id,
+                outbox,
+                called,
+                plain: None,
+                health: Health::default(),
+            });
         }
         let options = Options {
             herd: graph.name.clone(),

@@ -6,6 +6,7 @@ mod forwarder;
 mod neighbour;
 mod node;
 mod places;
+mod plain;
 mod secret_peer;
 
 use std::{
@@ -21,6 +22,7 @@ pub(crate) use self::{
     neighbour::{FakePeer, HERD, check, expect_hello},
     node::{Setup, TestNode},
     places::{BlockedPlaces, FailingPlaces, KnownPlaces, LargePlaces},
+    plain::{Manners, PlainNode, connect_from},
     secret_peer::{SecretPeer, secret_of},
 };
 

@@ -18,6 +18,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 pub(crate) struct Setup {
     limits: String,
     http: Option<String>,
+    has_plain: bool,
     places: &'static str,
     secret: Option<Secret>,
     nodes: String,
@@ -29,6 +30,7 @@ pub(crate) struct Setup {
 pub(crate) struct TestNode {
     address: SocketAddr,
     http: Option<SocketAddr>,
+    plain: Option<SocketAddr>,
     announced: Receiver<Announcement>,
     stop: Option<Sender<()>>,
     ended: Receiver<Result<(), StartError>>,
@@ -45,6 +47,7 @@ impl Setup {
         Self {
             limits: String::new(),
             http: None,
+            has_plain: false,
             places: "embedded",
             secret: None,
             nodes: String::new(),
@@ -82,6 +85,15 @@ impl Setup {
         self
     }
 
+    /// A neighbour written by others, with these keys more.
+    pub(crate) fn plain(mut self, id: &str, address: SocketAddr, keys: &str) -> Self {
+        self.nodes +=
+            &format!("[[node]]\nid = \"{id}\"\nlisten = \"{address}\"\ndialect = \"plain\"\n{keys}\n");
+        self.links.push(format!("\"{id}\""));
+        self.has_plain = true;
+        self
+    }
+
     pub(crate) fn places(mut self, source: impl Source + 'static) -> Self {
         self.surroundings.places = Some(Box::new(source));
         self
@@ -105,11 +117,14 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, http, places, nodes, links, .. } = self;
-        let (table, listen) = match http {
-            Some(table) => (format!("[http]\n{table}\n"), "http = \"127.0.0.1:0\"\n"),
-            None => (String::new(), ""),
+        let Self { limits, http, has_plain, places, nodes, links, .. } = self;
+        let (table, mut listen) = match http {
+            Some(table) => (format!("[http]\n{table}\n"), "http = \"127.0.0.1:0\"\n".to_owned()),
+            None => (String::new(), String::new()),
         };
+        if *has_plain {
+            listen += "plain_listen = \"127.0.0.1:0\"\n";
+        }
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
             "[herd]\nname = \"{HERD}\"\n[places]\nsource = \"{places}\"\n[limits]\n{limits}\n{table}\
@@ -136,6 +151,7 @@ impl Setup {
         let id = NodeId::new(Self::ID).unwrap();
         let server = Server::bind(&herd, &id, log_dir.path(), self.surroundings).unwrap();
         let (address, http) = (server.address().unwrap(), server.http_address().unwrap());
+        let plain = server.plain_address().unwrap();
         let (stop, stopped) = bounded::<()>(0);
         let (end, ended) = bounded(1);
         let thread = thread::spawn(move || {
@@ -144,8 +160,16 @@ impl Setup {
             });
             let _ = end.send(result);
         });
-        let node =
-            TestNode { address, http, announced, stop: Some(stop), ended, thread: Some(thread), log_dir };
+        let node = TestNode {
+            address,
+            http,
+            plain,
+            announced,
+            stop: Some(stop),
+            ended,
+            thread: Some(thread),
+            log_dir,
+        };
         assert_eq!(node.announcement(), Announcement::Listening(address));
         node
     }
@@ -159,6 +183,11 @@ impl TestNode {
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    /// Where neighbours written by others tell their news.
+    pub(crate) fn plain_address(&self) -> SocketAddr {
+        self.plain.expect("it has such a neighbour")
     }
 
     /// A connection to its web face.
