@@ -55,7 +55,7 @@ fn carry_out(Args { file, step }: &Args) -> Result<&'static str, Failure> {
     match step {
         Step { add: true, .. } => {
             let key = new_key()?;
-            change(file, |secret| secret.add(key))?;
+            change(file, |secret| secret.add_second(key))?;
             Ok(
                 "a second secret is accepted now; copy it to all nodes, restart them one by one, then --switch",
             )

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn during_a_rotation_either_secret_is_accepted_and_the_first_proves() {
         let (old, new) = (secret(1), secret(2));
-        let added = secret(1).add(key(2)).unwrap();
+        let added = secret(1).add_second(key(2)).unwrap();
         let switched = added.clone().switch().unwrap();
         // Each step with the one before and after it; what is two steps apart need not agree.
         let steps = [&old, &added, &switched, &new];

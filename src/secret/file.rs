@@ -271,9 +271,12 @@ mod tests {
         secret().create(&path).unwrap();
         symlink(&path, &link).unwrap();
         let new = Key::of_bytes([2; 32]);
-        Secret::change(&link, |secret| secret.add(new.clone())).unwrap();
+        Secret::change(&link, |secret| secret.add_second(new.clone())).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!((mode(&path), Secret::load(&path).unwrap()), (0o600, secret().add(new.clone()).unwrap()));
+        assert_eq!(
+            (mode(&path), Secret::load(&path).unwrap()),
+            (0o600, secret().add_second(new.clone()).unwrap())
+        );
         Secret::change(&path, Secret::switch).unwrap();
         Secret::change(&path, Secret::drop_second).unwrap();
         assert_eq!(Secret::load(&path).unwrap(), Secret::new(new, secret().placement()));
@@ -288,7 +291,7 @@ mod tests {
         let path = folder.path().join("herd.secret");
         secret().create(&path).unwrap();
         fs::write(beside(&path), "left over").unwrap();
-        let add = |secret: Secret| secret.add(Key::of_bytes([2; 32]));
+        let add = |secret: Secret| secret.add_second(Key::of_bytes([2; 32]));
         assert!(matches!(Secret::change(&path, add), Err(SecretError::Unfinished { .. })));
         assert_eq!(Secret::load(&path).unwrap(), secret());
         fs::remove_file(beside(&path)).unwrap();

@@ -98,7 +98,7 @@ impl Secret {
     }
 
     /// The first step of a rotation: `new` is accepted too.
-    pub fn add(self, new: Key) -> Result<Self, RotationFault> {
+    pub fn add_second(self, new: Key) -> Result<Self, RotationFault> {
         match self.also {
             Some(_) => Err(RotationFault::HasSecond),
             None => Ok(Self { also: Some(new), ..self }),
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        let two = secret().add(key(0xfe)).unwrap();
+        let two = secret().add_second(key(0xfe)).unwrap();
         assert!(two.to_text().contains(&format!(
             "\nplacement {}\nsecret {}\n",
             "09".repeat(16),
@@ -235,14 +235,14 @@ mod tests {
     #[test]
     fn rotation_changes_what_proves_and_what_is_accepted_and_never_the_placement() {
         let accepted = |secret: &Secret| secret.accepted().cloned().collect::<Vec<_>>();
-        let added = secret().add(key(2)).unwrap();
+        let added = secret().add_second(key(2)).unwrap();
         assert_eq!((added.proving(), accepted(&added)), (&key(1), vec![key(1), key(2)]));
         let switched = added.clone().switch().unwrap();
         assert_eq!((switched.proving(), accepted(&switched)), (&key(2), vec![key(2), key(1)]));
         let dropped = switched.clone().drop_second().unwrap();
         assert_eq!((dropped.proving(), accepted(&dropped)), (&key(2), vec![key(2)]));
         assert_eq!(dropped.placement(), secret().placement());
-        assert_eq!(added.add(key(3)), Err(RotationFault::HasSecond));
+        assert_eq!(added.add_second(key(3)), Err(RotationFault::HasSecond));
         assert_eq!(secret().switch(), Err(RotationFault::HasNoSecond));
         assert_eq!(secret().drop_second(), Err(RotationFault::HasNoSecond));
     }
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn nothing_shows_a_secret() {
-        let shown = format!("{:?} {:?}", secret().add(key(0xee)).unwrap(), key(0xee));
+        let shown = format!("{:?} {:?}", secret().add_second(key(0xee)).unwrap(), key(0xee));
         assert_eq!(shown, "Secret of 2 Key");
     }
 }

@@ -35,7 +35,7 @@ const STRANGERS: &str = "AT Welsh +0.000000001 stranger +1+1 1 Welsh\nIAMAT stra
 
 /// Sends more, and checks that the node has done nothing with it.
 #[track_caller]
-fn expect_shut_out(node: &TestNode, mut session: Client, sent: String, why: &str) {
+fn expect_shut_out(node: &TestNode, mut session: Client, sent: &str, why: &str) {
     session.send(format!("{sent}{STRANGERS}"));
     session.half_close();
     let rest = String::from_utf8(session.rest()).unwrap();
@@ -66,7 +66,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
     let (mut friend, proof) = welsh.dial(&node, nonce(1));
     let hello = welsh.hello(nonce(1), None);
     let wrong = "the proof is wrong; give both nodes the same secret_file";
-    let shut_out = |sent: String, why| expect_shut_out(&node, node.client(), sent, why);
+    let shut_out = |sent: String, why| expect_shut_out(&node, node.client(), &sent, why);
 
     shut_out(welsh.plain_hello(), "Alford has a secret and Welsh has none");
     shut_out(hello.clone(), wrong);
@@ -87,7 +87,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
         shut_out(bare(&hello, cut).replace(" \n", "\n"), why);
         let (session, said) = welsh.begin(&node, nonce(2));
         let proof = format!("PROOF {}\n", welsh.proof(Role::Dial, nonce(2), &said));
-        expect_shut_out(&node, session, bare(&proof, cut), wrong);
+        expect_shut_out(&node, session, &bare(&proof, cut), wrong);
     }
     // Downgraded, or with a proof where none belongs.
     shut_out(hello.replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here");
@@ -97,24 +97,24 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
     shut_out(welsh.hello(nonce(2), Some(theirs)), "has no proof");
     // The node's own proof back, and the right secret in the wrong role.
     let (session, said) = welsh.begin(&node, nonce(2));
-    expect_shut_out(&node, session, format!("PROOF {}\n", said.proof.unwrap()), wrong);
+    expect_shut_out(&node, session, &format!("PROOF {}\n", said.proof.unwrap()), wrong);
     let (session, said) = welsh.begin(&node, nonce(2));
     let reflected = welsh.proof(Role::Accept, nonce(2), &said);
-    expect_shut_out(&node, session, format!("PROOF {reflected}\n"), wrong);
+    expect_shut_out(&node, session, &format!("PROOF {reflected}\n"), wrong);
     // For another handshake, with this very node.
     let (_other, other) = welsh.begin(&node, nonce(2));
     let (session, _) = welsh.begin(&node, nonce(2));
-    expect_shut_out(&node, session, format!("PROOF {}\n", welsh.proof(Role::Dial, nonce(2), &other)), wrong);
+    expect_shut_out(&node, session, &format!("PROOF {}\n", welsh.proof(Role::Dial, nonce(2), &other)), wrong);
     // Another secret, or another file altogether.
     let other = SecretPeer::new("Welsh", secret_of(8));
     let (session, said) = other.begin(&node, nonce(3));
-    expect_shut_out(&node, session, format!("PROOF {}\n", other.proof(Role::Dial, nonce(3), &said)), wrong);
+    expect_shut_out(&node, session, &format!("PROOF {}\n", other.proof(Role::Dial, nonce(3), &said)), wrong);
     let other = SecretPeer::new("Welsh", Secret::new(Key::of_bytes([7; 32]), [0; 16]));
     shut_out(other.hello(nonce(3), None), "place clients differently; give both the same secret_file");
     // Something long, and something longer than any line may be.
-    for long in [10_000, 100_000] {
+    for long in [10_000, 20_000] {
         let (session, _) = welsh.begin(&node, nonce(2));
-        expect_shut_out(&node, session, format!("PROOF {}\n", "0".repeat(long)), wrong);
+        expect_shut_out(&node, session, &format!("PROOF {}\n", "0".repeat(long)), wrong);
     }
 
     friend.exchange(format!("{AT} friend +1+1 1 Welsh\nPING 1\n"), "PONG 1\n");
@@ -149,7 +149,7 @@ fn another_start_is_refused_after_its_proof_while_the_first_lives() {
     let again = SecretPeer { incarnation: 0xbeef, ..SecretPeer::new("Welsh", secret_of(7)) };
     let (session, said) = again.begin(&node, nonce(2));
     let proof = format!("PROOF {}\n", again.proof(Role::Dial, nonce(2), &said));
-    expect_shut_out(&node, session, proof, "another Welsh was heard from");
+    expect_shut_out(&node, session, &proof, "another Welsh was heard from");
     // The same start takes its own connection's place, once it has proved itself.
     let (mut session, _) = welsh.dial(&node, nonce(3));
     session.exchange("PING 1\n", "PONG 1\n");
@@ -215,7 +215,7 @@ fn hundred_failed_handshakes_are_a_line_a_second_in_the_log() {
     let begun = Instant::now();
     for _ in 0..100 {
         let (session, _) = welsh.begin(&node, nonce(1));
-        expect_shut_out(&node, session, format!("PROOF {}\n", "00".repeat(32)), "the proof is wrong");
+        expect_shut_out(&node, session, &format!("PROOF {}\n", "00".repeat(32)), "the proof is wrong");
     }
     let count = || node.log().lines().filter(|line| line.contains("its handshake was refused")).count();
     wait_until("the log tells of one", || count() > 0);
