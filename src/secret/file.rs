@@ -144,12 +144,13 @@ impl Secret {
             io::ErrorKind::AlreadyExists => SecretError::Unfinished { file: beside.display().to_string() },
             _ => unwritable(error),
         })?;
-        let replaced = fs::rename(&beside, &path).and_then(|()| sync_folder(&path));
-        replaced.map_err(|error| {
-            // It is there no more where only the folder could not be synced.
+        fs::rename(&beside, &path).map_err(|error| {
             let _ = fs::remove_file(&beside);
             unwritable(error)
-        })
+        })?;
+        // The change is made; at worst a loss of power unmakes it, whole again.
+        let _ = sync_folder(&path);
+        Ok(())
     }
 
     /// A new file, on the disk when this returns; nothing is left of it after an error.

@@ -132,6 +132,21 @@ fn proof_without_its_newline_counts_for_nothing() {
 }
 
 #[test]
+fn full_node_keeps_a_place_for_who_proves_the_secret_and_none_for_others() {
+    let (welsh, node) = welsh_and_node(Setup::new().limit("connections", 1));
+    let mut client = node.client();
+    assert_eq!(client.ask("the only place"), "? the only place");
+    let mut other = node.client();
+    other.send("hello\n");
+    other.expect_closed();
+    let (mut session, _) = welsh.dial(&node, nonce(1));
+    let (mut stranger, _) = welsh.begin(&node, nonce(2));
+    stranger.expect_closed();
+    session.exchange("PING 1\n", "PONG 1\n");
+    assert_eq!(client.ask("still here"), "? still here");
+}
+
+#[test]
 fn proof_that_does_not_come_is_not_waited_for() {
     let (welsh, node) = welsh_and_node(Setup::new().limit("handshake_seconds", 0.1));
     for sent in ["", "PROOF 00"] {
