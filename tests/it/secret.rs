@@ -16,6 +16,11 @@ fn nonce(byte: u8) -> Nonce {
     Nonce::of_bytes([byte; Nonce::BYTES])
 }
 
+/// A node that waits for a proof for as long as a test may take, on a machine held up by other tests.
+fn patient() -> Setup {
+    Setup::new().limit("handshake_seconds", 60)
+}
+
 /// A node, and its neighbour Welsh, both with the herd's secret.
 fn welsh_and_node(setup: Setup) -> (SecretPeer, TestNode) {
     let welsh = SecretPeer::new("Welsh", secret_of(7));
@@ -47,7 +52,7 @@ fn expect_shut_out(node: &TestNode, mut session: Client, sent: &str, why: &str) 
 
 #[test]
 fn neighbour_that_proves_the_secret_is_heard_and_told() {
-    let (welsh, node) = welsh_and_node(Setup::new());
+    let (welsh, node) = welsh_and_node(patient());
     let mut flooder = welsh.take_proof(nonce(1));
     flooder.send("WELCOME\n");
     node.expect_linked(&welsh.peer);
@@ -62,7 +67,7 @@ fn neighbour_that_proves_the_secret_is_heard_and_told() {
 
 #[test]
 fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
-    let (welsh, node) = welsh_and_node(Setup::new().limit("liveness_seconds", 3600));
+    let (welsh, node) = welsh_and_node(patient().limit("liveness_seconds", 3600));
     let (mut friend, proof) = welsh.dial(&node, nonce(1));
     let hello = welsh.hello(nonce(1), None);
     let wrong = "the proof is wrong; give both nodes the same secret_file";
@@ -123,7 +128,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
 
 #[test]
 fn proof_without_its_newline_counts_for_nothing() {
-    let (welsh, node) = welsh_and_node(Setup::new());
+    let (welsh, node) = welsh_and_node(patient());
     let (mut session, said) = welsh.begin(&node, nonce(1));
     session.send(format!("PROOF {}", welsh.proof(Role::Dial, nonce(1), &said)));
     session.half_close();
@@ -159,7 +164,7 @@ fn proof_that_does_not_come_is_not_waited_for() {
 
 #[test]
 fn another_start_is_refused_after_its_proof_while_the_first_lives() {
-    let (welsh, node) = welsh_and_node(Setup::new().limit("liveness_seconds", 3600));
+    let (welsh, node) = welsh_and_node(patient().limit("liveness_seconds", 3600));
     let (_first, _) = welsh.dial(&node, nonce(1));
     let again = SecretPeer { incarnation: 0xbeef, ..SecretPeer::new("Welsh", secret_of(7)) };
     let (session, said) = again.begin(&node, nonce(2));
@@ -172,7 +177,7 @@ fn another_start_is_refused_after_its_proof_while_the_first_lives() {
 
 #[test]
 fn node_says_nothing_to_who_answers_its_call_without_the_secret() {
-    let (welsh, node) = welsh_and_node(Setup::new().limit("backoff_ms_max", 100));
+    let (welsh, node) = welsh_and_node(patient().limit("backoff_ms_max", 100));
     let other = SecretPeer::new("Welsh", secret_of(8));
     let (flooder, first) = welsh.answer_call();
     let recorded = welsh.hello(nonce(1), Some(welsh.proof_of_answer(Role::Accept, nonce(1), &first)));
@@ -226,7 +231,7 @@ fn nodes_with_and_without_a_secret_tell_each_other_the_cure() {
 
 #[test]
 fn hundred_failed_handshakes_are_a_line_a_second_in_the_log() {
-    let (welsh, node) = welsh_and_node(Setup::new());
+    let (welsh, node) = welsh_and_node(patient());
     let begun = Instant::now();
     for _ in 0..100 {
         let (session, _) = welsh.begin(&node, nonce(1));
