@@ -176,7 +176,9 @@ fn neighbours_at_one_address_are_told_apart_by_the_senders_they_name() {
         let id = if listener.local_addr().unwrap() == one { "One" } else { "Two" };
         PlainNode::start(id, listener, Manners::default())
     });
-    wait_until("both were told all there is", || (0..2).all(|at| node.status()["links"][at]["in_step"] == true));
+    wait_until("both were told all there is", || {
+        (0..2).all(|at| node.status()["links"][at]["in_step"] == true)
+    });
     one.tell(node.plain_address());
     one.report("k", "5");
     wait_until("the other knows", || two.knows("k").is_some());

@@ -1,6 +1,8 @@
 //! One connection: its thread reads, has `node` execute every line of the read, and does each side effect once for all
 //! of them. A connection whose first line is a peer's handshake becomes that neighbour's.
 
+mod handshake;
+
 use std::{
     io::{ErrorKind, Read},
     mem,
@@ -19,11 +21,9 @@ use crate::{
     flood::Vigil,
     log::{RateLimit, Traffic},
     metrics::{Counts, Outcome},
-    node::{Batch, Challenge, Greeting, Neighbour, Origin, Prepared, Said, Welcome},
-    protocol::{
-        Invalid, Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, READ_BYTES_MAX, is_hello, write_refusal,
-    },
-    random, socket,
+    node::{Batch, Challenge, Neighbour, Origin, Prepared, Said},
+    protocol::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
+    socket,
 };
 
 /// How long a connection that has used large buffers keeps them after its last line.
@@ -266,22 +266,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The first line decides whose connection this is, or the second, where the first wants a proof.
-    fn execute_early(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
-        let stage = mem::replace(&mut self.stage, Stage::Lines);
-        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
-        if let Stage::Proof(challenge, _) = stage {
-            return self.check_proof(&challenge, text, now);
-        }
-        if matches!(line, Line::Whole(..)) && is_hello(text) {
-            return self.shake_hands(text, now);
-        }
-        if self.slot.is_reserved() {
-            return Err(Ended::NoHandshake);
-        }
-        self.execute_line(&self.shared.node.prepare(line, self.origin), now)
-    }
-
     fn execute_line(&mut self, prepared: &Prepared<'_>, now: Now) -> Result<(), Ended> {
         let node = self.shared.node;
         if self.origin == Origin::Plain(None)
@@ -379,78 +363,6 @@ impl<'a> Session<'a> {
             ErrorKind::TimedOut => Ended::SlowReader(limits.write_time),
             _ => Ended::Reset(error),
         })
-    }
-
-    /// Admits a neighbour or asks it for its proof, or refuses with a line that says why and what to do.
-    fn shake_hands(&mut self, line: &[u8], now: Now) -> Result<(), Ended> {
-        let Shared { node, peers, limits, .. } = self.shared;
-        let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
-        let nonce = random::bytes().map(Nonce::of_bytes);
-        let no_nonce = |error| format!("{} has no random numbers: {error}; try again", node.id);
-        let greeting =
-            nonce.map_err(no_nonce).and_then(|nonce| node.greet(line, nonce, admit, &mut self.batch.replies));
-        match greeting {
-            Ok(Greeting::Welcome(welcome)) => self.become_peer(welcome),
-            Ok(Greeting::Challenge(challenge)) => {
-                self.stage = Stage::Proof(challenge, now.tick + limits.handshake_time);
-                self.finish_batch()
-            }
-            Err(why) => self.refuse(why),
-        }
-    }
-
-    fn check_proof(&mut self, challenge: &Challenge, line: &[u8], now: Now) -> Result<(), Ended> {
-        let Shared { node, peers, .. } = self.shared;
-        let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
-        match node.check_proof(challenge, line, admit, &mut self.batch.replies) {
-            Ok(welcome) => self.become_peer(welcome),
-            Err(why) => self.refuse(why),
-        }
-    }
-
-    fn refuse(&mut self, why: String) -> Result<(), Ended> {
-        write_refusal(&why, &mut self.batch.replies);
-        self.finish_batch()?;
-        Err(Ended::Refused(why))
-    }
-
-    fn become_peer(&mut self, welcome: Welcome) -> Result<(), Ended> {
-        let Shared { node, connections, .. } = self.shared;
-        let Welcome { link, replaces } = welcome;
-        if let Some(connection) = replaces {
-            connections.close(connection);
-        }
-        let neighbour = &node.neighbours()[link];
-        self.origin = Origin::Peer(link);
-        self.slot.become_peer();
-        neighbour.health.connected_here();
-        self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
-        self.finish_batch()?;
-        // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
-        let _ = neighbour.called.try_send(());
-        Ok(())
-    }
-
-    /// Lets a neighbour written by others in, by its address.
-    fn become_plain(&mut self, door: &PlainDoor) -> Result<(), Ended> {
-        self.stage = Stage::Lines;
-        let links = door.links_at(self.stream, self.shared)?;
-        self.origin = Origin::Plain(None);
-        self.slot.become_peer();
-        if let [link] = links[..] {
-            self.is_plain(link);
-        }
-        Ok(())
-    }
-
-    /// The connection is that neighbour's.
-    fn is_plain(&mut self, link: usize) {
-        let neighbour = &self.shared.node.neighbours()[link];
-        self.origin = Origin::Plain(Some(link));
-        neighbour.health.connected_here();
-        self.shared.log.info(format_args!("{} tells its news as #{}", neighbour.id, self.number));
-        // It lives, as after a handshake.
-        let _ = neighbour.called.try_send(());
     }
 
     /// Failed handshakes must not hide why clients are closed.

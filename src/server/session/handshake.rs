@@ -1,0 +1,102 @@
+//! How a connection becomes a neighbour's: by a handshake as its first line, and the proof that follows; or, where
+//! neighbours written by others come in, by its address.
+
+use std::mem;
+
+use super::{Ended, PlainDoor, Session, Shared, Stage};
+use crate::{
+    clock::Now,
+    node::{Challenge, Greeting, Origin, Welcome},
+    protocol::{Line, Nonce, is_hello, write_refusal},
+    random,
+};
+
+impl Session<'_> {
+    /// The first line decides whose connection this is, or the second, where the first wants a proof.
+    pub(super) fn execute_early(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
+        let stage = mem::replace(&mut self.stage, Stage::Lines);
+        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        if let Stage::Proof(challenge, _) = stage {
+            return self.check_proof(&challenge, text, now);
+        }
+        if matches!(line, Line::Whole(..)) && is_hello(text) {
+            return self.shake_hands(text, now);
+        }
+        if self.slot.is_reserved() {
+            return Err(Ended::NoHandshake);
+        }
+        self.execute_line(&self.shared.node.prepare(line, self.origin), now)
+    }
+
+    /// Admits a neighbour or asks it for its proof, or refuses with a line that says why and what to do.
+    fn shake_hands(&mut self, line: &[u8], now: Now) -> Result<(), Ended> {
+        let Shared { node, peers, limits, .. } = self.shared;
+        let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
+        let nonce = random::bytes().map(Nonce::of_bytes);
+        let no_nonce = |error| format!("{} has no random numbers: {error}; try again", node.id);
+        let greeting =
+            nonce.map_err(no_nonce).and_then(|nonce| node.greet(line, nonce, admit, &mut self.batch.replies));
+        match greeting {
+            Ok(Greeting::Welcome(welcome)) => self.become_peer(welcome),
+            Ok(Greeting::Challenge(challenge)) => {
+                self.stage = Stage::Proof(challenge, now.tick + limits.handshake_time);
+                self.finish_batch()
+            }
+            Err(why) => self.refuse(why),
+        }
+    }
+
+    fn check_proof(&mut self, challenge: &Challenge, line: &[u8], now: Now) -> Result<(), Ended> {
+        let Shared { node, peers, .. } = self.shared;
+        let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
+        match node.check_proof(challenge, line, admit, &mut self.batch.replies) {
+            Ok(welcome) => self.become_peer(welcome),
+            Err(why) => self.refuse(why),
+        }
+    }
+
+    fn refuse(&mut self, why: String) -> Result<(), Ended> {
+        write_refusal(&why, &mut self.batch.replies);
+        self.finish_batch()?;
+        Err(Ended::Refused(why))
+    }
+
+    fn become_peer(&mut self, welcome: Welcome) -> Result<(), Ended> {
+        let Shared { node, connections, .. } = self.shared;
+        let Welcome { link, replaces } = welcome;
+        if let Some(connection) = replaces {
+            connections.close(connection);
+        }
+        let neighbour = &node.neighbours()[link];
+        self.origin = Origin::Peer(link);
+        self.slot.become_peer();
+        neighbour.health.connected_here();
+        self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
+        self.finish_batch()?;
+        // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
+        let _ = neighbour.called.try_send(());
+        Ok(())
+    }
+
+    /// Lets a neighbour written by others in, by its address.
+    pub(super) fn become_plain(&mut self, door: &PlainDoor) -> Result<(), Ended> {
+        self.stage = Stage::Lines;
+        let links = door.links_at(self.stream, self.shared)?;
+        self.origin = Origin::Plain(None);
+        self.slot.become_peer();
+        if let [link] = links[..] {
+            self.is_plain(link);
+        }
+        Ok(())
+    }
+
+    /// The connection is that neighbour's.
+    pub(super) fn is_plain(&mut self, link: usize) {
+        let neighbour = &self.shared.node.neighbours()[link];
+        self.origin = Origin::Plain(Some(link));
+        neighbour.health.connected_here();
+        self.shared.log.info(format_args!("{} tells its news as #{}", neighbour.id, self.number));
+        // It lives, as after a handshake.
+        let _ = neighbour.called.try_send(());
+    }
+}
