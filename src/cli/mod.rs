@@ -5,6 +5,8 @@ mod check_config;
 mod node;
 mod secret;
 mod send;
+mod signals;
+mod status;
 mod up;
 
 use std::{
@@ -36,8 +38,9 @@ Examples:
   herd up --config config/2020.toml
   herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'
   herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
+  herd status                     is the herd in step?
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+Exit codes: 0 done, 1 failed (status: not in step), 2 wrong usage or configuration.";
 
 /// The flags of every subcommand.
 #[derive(Debug, clap::Args)]
@@ -71,6 +74,8 @@ enum Command {
     Node(node::Args),
     /// Send lines to a node and print its replies.
     Send(send::Args),
+    /// Print every node and every link, and whether the herd is in step.
+    Status(status::Args),
     /// Validate the configuration and print all of it, defaults too, as TOML.
     CheckConfig(check_config::Args),
     /// Make a herd's secret file, or change its secret.
@@ -107,15 +112,17 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return refuse(&error),
     };
-    let done = match &args.command {
-        Command::Up(up) => up::run(up, &args.common),
-        Command::Node(node) => node::run(node, &args.common),
-        Command::Send(send) => send::run(send, &args.common),
-        Command::CheckConfig(check_config) => check_config::run(check_config, &args.common),
-        Command::Secret(secret) => secret::run(secret),
+    let done = |()| ExitCode::SUCCESS;
+    let ended = match &args.command {
+        Command::Up(up) => up::run(up, &args.common).map(done),
+        Command::Node(node) => node::run(node, &args.common).map(done),
+        Command::Send(send) => send::run(send, &args.common).map(done),
+        Command::Status(status) => status::run(status, &args.common),
+        Command::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
+        Command::Secret(secret) => secret::run(secret).map(done),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match ended {
+        Ok(code) => code,
         // Whoever reads our output has seen enough; that is no failure of ours.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {

@@ -70,6 +70,10 @@ fn addresses_differ(nodes: &[StatedNode]) -> Found<()> {
         for address in addresses(node) {
             let others =
                 nodes[..at].iter().flat_map(|other| addresses(other).map(move |taken| (other, taken)));
+            // What it is dialled at may be where it listens; its web face is a socket of its own.
+            let is_http = node.http.as_ref().is_some_and(|http| std::ptr::eq(http, address));
+            let own = std::iter::once(&node.listen).chain(&node.address).filter(|_| is_http);
+            let others = others.chain(own.map(|taken| (node, taken)));
             let mut clashes = others.filter(|(_, taken)| taken.value.clashes_with(&address.value));
             if let Some((other, taken)) = clashes.next() {
                 let fault = Fault::DuplicateAddress {

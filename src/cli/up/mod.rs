@@ -2,7 +2,6 @@
 //! and what they say goes through `child`; nothing here serves anybody.
 
 mod child;
-mod signals;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,11 +19,8 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::process::Signal;
 
-use self::{
-    child::{Child, End, Event},
-    signals::Signals,
-};
-use super::{Common, Failure, check_secret, complain};
+use self::child::{Child, End, Event};
+use super::{Common, Failure, check_secret, complain, signals::Signals};
 use crate::{clock, config::Herd};
 
 #[derive(Debug, clap::Args)]

@@ -1,9 +1,10 @@
-//! The signals that end `herd up`, as something a thread can wait for.
+//! The signals that end what runs until it is told to, as something a thread can wait for.
 
 use std::{
     io::{self, Read},
     net::Shutdown,
     os::unix::net::UnixStream,
+    time::Duration,
 };
 
 use signal_hook::{
@@ -34,6 +35,19 @@ impl Signals {
     pub(super) fn wait(&self) -> bool {
         let mut byte = [0];
         (&self.arrivals).read_exact(&mut byte).is_ok()
+    }
+
+    /// Whether a signal comes within this time.
+    pub(super) fn wait_at_most(&self, time: Duration) -> io::Result<bool> {
+        // No time at all would mean no bound.
+        self.arrivals.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
+        match (&self.arrivals).read_exact(&mut [0]) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends the wait of the thread that is in it.

@@ -1,0 +1,105 @@
+//! What a node says of itself at `/status`, as far as it is judged or shown. A newer node may say more, and an older one
+//! less: unknown fields are passed over, missing ones are `None`. Nothing here asks or judges.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The longest text of a node's that is shown.
+const TEXT_CHARS_MAX: usize = 100;
+
+/// A node's own view of itself and its links.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub(super) struct Answer {
+    pub(super) node: String,
+    pub(super) herd: Option<String>,
+    pub(super) uptime_seconds: Option<f64>,
+    /// `running` or `draining`.
+    pub(super) state: Option<String>,
+    /// Why it would rather not be asked yet.
+    pub(super) not_ready: Option<String>,
+    pub(super) clients: Option<u64>,
+    /// The sum of all it holds, 16 hexadecimal digits.
+    pub(super) sum: Option<String>,
+    pub(super) links: Vec<Link>,
+}
+
+/// One link, seen from the node that answers: what it sends to `peer`.
+#[derive(Clone, PartialEq, Default, Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Link {
+    pub(super) peer: String,
+    /// `herd`, or `plain` for a neighbour that is another program.
+    pub(super) dialect: Option<String>,
+    /// `up`, `greeting` or `down`.
+    pub(super) state: Option<String>,
+    /// Whether the neighbour's own connection to this node is there.
+    pub(super) connected_here: Option<bool>,
+    /// Whether the neighbour was found to have all that this node has.
+    pub(super) in_step: Option<bool>,
+    /// The age of the oldest ping that is not answered.
+    pub(super) lag_seconds: Option<f64>,
+    /// Whether something found no room on its way to the neighbour and is not made good for yet.
+    pub(super) behind: Option<bool>,
+    pub(super) outbox_bytes: Option<u64>,
+    /// Differences that a round did not remove.
+    pub(super) lasting: Option<u64>,
+    pub(super) last_error: Option<String>,
+}
+
+impl Link {
+    pub(super) fn is_plain(&self) -> bool {
+        self.dialect.as_deref() == Some("plain")
+    }
+
+    pub(super) fn differs_lastingly(&self) -> bool {
+        self.lasting.is_some_and(|count| count > 0)
+    }
+}
+
+/// Reads the body of an answer, both as it is and as far as it is understood. The `Err` says what it is instead.
+pub(super) fn read(body: &[u8]) -> Result<(Answer, Value), String> {
+    let json: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON".to_owned())?;
+    let answer = Answer::deserialize(&json).map_err(|error| format!("it is no status: {error}"))?;
+    Ok((answer, json))
+}
+
+/// Text from elsewhere, cut short, with nothing in it that could move the cursor or hide.
+pub(super) fn visible(text: &str) -> String {
+    let is_hidden = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let clean = |letter| if is_hidden(letter) { '?' } else { letter };
+    let mut short: String = text.chars().take(TEXT_CHARS_MAX).map(clean).collect();
+    if text.chars().nth(TEXT_CHARS_MAX).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_fields_are_passed_over_and_missing_ones_are_none() {
+        let body =
+            br#"{"node": "Ball", "mood": {"x": [1]}, "clients": null, "links": [{"peer": "Welsh", "y": 1}]}"#;
+        let (answer, json) = read(body).unwrap();
+        assert_eq!((answer.node.as_str(), answer.clients, answer.state), ("Ball", None, None));
+        assert_eq!(answer.links, [Link { peer: "Welsh".into(), ..Link::default() }]);
+        assert_eq!(json["mood"]["x"][0], 1, "what is printed as JSON is what was answered");
+    }
+
+    #[test]
+    fn what_is_no_status_says_so() {
+        let wrong = |body: &[u8]| read(body).unwrap_err();
+        assert_eq!(wrong(b"<html>"), "it is not JSON");
+        assert_eq!(wrong(b""), "it is not JSON");
+        assert_eq!(wrong(b"{}"), "it is no status: missing field `node`");
+        assert_eq!(wrong(br#"{"node": "A"}"#), "it is no status: missing field `links`");
+        assert!(wrong(b"[1]").starts_with("it is no status: "));
+        let deep = "[".repeat(1_000_000);
+        assert_eq!(wrong(deep.as_bytes()), "it is not JSON");
+    }
+}

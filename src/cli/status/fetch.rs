@@ -1,0 +1,112 @@
+//! Asks every node for its status at the same time, under one deadline for all of it: the name, the connection, the
+//! request and the answer. The only file of `herd status` that touches the network; it judges nothing.
+
+use std::{error::Error as _, io, thread, time::Duration};
+
+use serde_json::Value;
+use ureq::{Agent, Error};
+
+use super::answer::{self, Answer};
+use crate::config::{Address, Herd, Node};
+
+/// The longest answer that is read; a node with a hundred links needs a twentieth of it.
+const BODY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What came of asking one node.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Outcome {
+    /// It said what it is; the same as it stood in the answer.
+    Answered(Box<Answer>, Value),
+    /// Nothing is there to ask, and why.
+    Down(String),
+    /// The configuration has no `http` for it, or port 0, which nobody can ask.
+    NoHttp,
+    /// It did not answer in time.
+    Timeout,
+    /// Something answered, but not as this node of this herd would.
+    BadAnswer(String),
+}
+
+/// Asks all nodes; what came of it, in the order of the configuration.
+pub(super) fn ask_all(herd: &Herd, timeout: Duration) -> io::Result<Vec<Outcome>> {
+    let agent = agent(timeout);
+    thread::scope(|scope| {
+        let asked = herd.nodes.iter().map(|node| {
+            let agent = &agent;
+            let name = format!("status-{}", node.id);
+            thread::Builder::new().name(name).spawn_scoped(scope, move || ask(agent, herd, node))
+        });
+        let asked = asked.collect::<io::Result<Vec<_>>>()?;
+        let join = |thread: thread::ScopedJoinHandle<'_, Outcome>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        Ok(asked.into_iter().map(join).collect())
+    })
+}
+
+fn agent(timeout: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(timeout))
+        // The environment's proxy is for the way out; nodes are asked directly.
+        .proxy(None)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // Each poll asks anew: a connection kept over would hide that nobody can connect any more.
+        .max_idle_connections(0)
+        .user_agent(concat!("herd/", env!("CARGO_PKG_VERSION")));
+    config.build().new_agent()
+}
+
+fn ask(agent: &Agent, herd: &Herd, node: &Node) -> Outcome {
+    let Some(address) = node.http.as_ref().filter(|address| address.port != 0) else {
+        return Outcome::NoHttp;
+    };
+    match get(agent, address) {
+        Ok((200, body)) => match answer::read(&body) {
+            Ok((answer, json)) => match somebody_else(&answer, herd, node) {
+                Some(who) => Outcome::BadAnswer(who),
+                None => Outcome::Answered(Box::new(answer), json),
+            },
+            Err(what) => Outcome::BadAnswer(what),
+        },
+        Ok((code, _)) => Outcome::BadAnswer(format!("HTTP {code}")),
+        Err(error) => failure(error),
+    }
+}
+
+fn get(agent: &Agent, address: &Address) -> Result<(u16, Vec<u8>), Error> {
+    let mut response = agent.get(format!("http://{address}/status")).call()?;
+    let body = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec()?;
+    Ok((response.status().as_u16(), body))
+}
+
+/// Who answered in the node's stead, if it was not the node.
+fn somebody_else(answer: &Answer, herd: &Herd, node: &Node) -> Option<String> {
+    let is_other = |name: &&String| **name != herd.name;
+    if let Some(name) = answer.herd.as_ref().filter(is_other) {
+        return Some(format!("it is a node of the herd {name}"));
+    }
+    (answer.node != node.id.as_str()).then(|| format!("it is {}", answer.node))
+}
+
+fn failure(error: Error) -> Outcome {
+    use io::ErrorKind;
+    match error {
+        Error::Timeout(_) => Outcome::Timeout,
+        Error::HostNotFound => Outcome::Down("its name has no address".to_owned()),
+        Error::ConnectionFailed => Outcome::Down("no connection".to_owned()),
+        Error::BodyExceedsLimit(bytes) => Outcome::BadAnswer(format!("it is longer than {bytes} bytes")),
+        Error::Io(error) => match error.kind() {
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => Outcome::Timeout,
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                Outcome::BadAnswer("it ended early".to_owned())
+            }
+            _ => Outcome::Down(error.to_string()),
+        },
+        error => {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            Outcome::BadAnswer(format!("{error}{cause}"))
+        }
+    }
+}

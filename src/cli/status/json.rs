@@ -1,0 +1,52 @@
+//! What `herd status` prints for programs: one object a poll, on one line, with each node's status as it was answered.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    fetch::Outcome,
+    verdict::{self, Verdict},
+};
+use crate::config::Herd;
+
+#[derive(Serialize)]
+struct Report<'r> {
+    herd: &'r str,
+    time: &'r str,
+    in_step: bool,
+    summary: String,
+    nodes: Vec<NodeReport<'r>>,
+}
+
+#[derive(Serialize)]
+struct NodeReport<'r> {
+    node: &'r str,
+    /// Where it was asked; null where there is nowhere to.
+    address: Option<String>,
+    result: &'static str,
+    error: Option<&'r str>,
+    status: Option<&'r Value>,
+}
+
+/// One line.
+pub(super) fn text(herd: &Herd, outcomes: &[Outcome], verdict: &Verdict, time: &str) -> String {
+    let plain = verdict::plain_nodes(outcomes);
+    let nodes = herd.nodes.iter().zip(outcomes).map(|(node, outcome)| {
+        let (result, error, status) = match outcome {
+            Outcome::Answered(_, status) => ("answered", None, Some(status)),
+            _ if plain.contains(node.id.as_str()) => ("plain", None, None),
+            Outcome::Down(why) => ("down", Some(why.as_str()), None),
+            Outcome::NoHttp => ("no_http", None, None),
+            Outcome::Timeout => ("timeout", None, None),
+            Outcome::BadAnswer(what) => ("bad_answer", Some(what.as_str()), None),
+        };
+        let address = node.http.as_ref().map(ToString::to_string);
+        NodeReport { node: node.id.as_str(), address, result, error, status }
+    });
+    let (in_step, summary) = (verdict.in_step(), verdict.summary());
+    let report = Report { herd: &herd.name, time, in_step, summary, nodes: nodes.collect() };
+    // There is no map in it whose keys are not text.
+    let mut line = serde_json::to_string(&report).unwrap_or_default();
+    line.push('\n');
+    line
+}

@@ -1,0 +1,162 @@
+//! `herd status`: what every node says of itself, as one table and one verdict, once or again and again. `fetch` asks,
+//! `verdict` judges, `table` and `json` print; here is only the order of it.
+
+mod answer;
+mod fetch;
+mod json;
+mod screen;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::{
+    env,
+    io::{self, ErrorKind, IsTerminal, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use self::{fetch::Outcome, screen::Screen, verdict::Verdict};
+use super::{Common, Failure, signals::Signals};
+use crate::{clock, config::Herd};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd status                                    the built-in herd
+  herd status --watch                            the same again each second, until Ctrl-C
+  herd status | grep Ball                        one node and its links
+  until herd status > /dev/null; do sleep 1; done
+  herd status --json | jq -r '.nodes[] | select(.result != \"answered\") | .node'
+
+Every node is asked at its `http` address, all at the same time. The states of a node:
+  running, draining        as it says itself
+  down                     nothing listens there
+  no http                  the configuration has no `http` for it, so it cannot be judged
+  no answer in 2 s         not reached, or the answer not complete, in --timeout
+  bad answer: ...          something answered, but not as this node of this herd does
+  plain                    another program, as its neighbours say; has no status and is not judged
+A link has a row for each direction, `from > to`: in step; up (not found in step yet); behind (something found
+no room on the way and is to be made good for); greeting; down; one way (the other end has no connection back);
+differs (repair did not remove a difference). Its lag is the age of the oldest ping that is not answered.
+
+The last line is `in step`, or `not in step: ` and what differs. In step is a herd whose nodes all answered and
+are running, all links up in both directions, in step and not behind, without lasting differences. Digests are
+shown but not compared: under load they differ at any moment.
+
+Exit codes: 0 in step, 1 not in step or failed, 2 wrong usage or configuration; with --watch, until Ctrl-C, SIGTERM
+or SIGHUP ends it, that of the last look.")]
+pub(super) struct Args {
+    /// Look again and again until Ctrl-C: in place on a terminal, else one block after another.
+    #[arg(long)]
+    watch: bool,
+    /// Print one JSON object a look, on one line.
+    #[arg(long)]
+    json: bool,
+    /// How long all nodes together have to answer; 0.01 to 60.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = |text: &str| seconds(text, 60.0))]
+    timeout: f64,
+    /// With --watch, from the beginning of one look to that of the next; 0.01 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value = "1", requires = "watch", value_parser = |text: &str| seconds(text, 86_400.0))]
+    interval: f64,
+}
+
+const SECONDS_MIN: f64 = 0.01;
+
+fn seconds(text: &str, max: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (SECONDS_MIN..=max).contains(number));
+    number.ok_or_else(|| format!("give {SECONDS_MIN} to {max} seconds"))
+}
+
+pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
+    let herd = common.herd()?;
+    let is_terminal = io::stdout().is_terminal() && env::var_os("TERM").is_some_and(|term| term != "dumb");
+    let wants_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let status = Status { args, herd: &herd, in_colour: is_terminal && wants_colour };
+    let in_step = match args.watch {
+        true => status.watch(is_terminal && !args.json)?,
+        false => {
+            let look = status.look()?;
+            finished(io::stdout().write_all(look.text.as_bytes()))?;
+            look.in_step
+        }
+    };
+    Ok(if in_step { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether somebody is still there to read more.
+fn finished(written: io::Result<()>) -> Result<bool, Failure> {
+    match written.and_then(|()| io::stdout().flush()) {
+        Ok(()) => Ok(true),
+        // Whoever read has seen enough, but that does not put the herd in step.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What was found, once.
+struct Look {
+    in_step: bool,
+    time: String,
+    text: String,
+}
+
+struct Status<'s> {
+    args: &'s Args,
+    herd: &'s Herd,
+    in_colour: bool,
+}
+
+impl Status<'_> {
+    fn look(&self) -> Result<Look, Failure> {
+        let Self { args, herd, in_colour } = *self;
+        let cannot_ask =
+            |error| Failure::Failed(format!("cannot ask every node at once: {error}; try again"));
+        let outcomes: Vec<Outcome> =
+            fetch::ask_all(herd, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask)?;
+        let verdict: Verdict = verdict::judge(herd, &outcomes, args.timeout);
+        let time = clock::utc_text(clock::wall());
+        let text = match args.json {
+            true => json::text(herd, &outcomes, &verdict, &time),
+            false => table::text(herd, &outcomes, args.timeout, &verdict, in_colour),
+        };
+        Ok(Look { in_step: verdict.in_step(), time, text })
+    }
+
+    /// Whether the herd was in step when it was last looked at.
+    fn watch(&self, in_place: bool) -> Result<bool, Failure> {
+        let cannot_watch = |error| Failure::Failed(format!("cannot watch for signals: {error}; try again"));
+        let signals = Signals::listen().map_err(cannot_watch)?;
+        let interval = Duration::from_secs_f64(self.args.interval);
+        let screen = if in_place { Some(Screen::enter()?) } else { None };
+        let look = loop {
+            let began = clock::tick();
+            let look = self.look()?;
+            let written = match &screen {
+                Some(screen) => screen.draw(&self.block(&look)),
+                None => io::stdout().write_all(self.block(&look).as_bytes()),
+            };
+            let has_reader = finished(written)?;
+            let left = interval.saturating_sub(clock::tick() - began);
+            if !has_reader || signals.wait_at_most(left).map_err(cannot_watch)? {
+                break look;
+            }
+        };
+        if screen.is_some() {
+            drop(screen);
+            // What was seen last stays to be read.
+            finished(io::stdout().write_all(self.block(&look).as_bytes()))?;
+        }
+        Ok(look.in_step)
+    }
+
+    /// With the herd and the time above it, where it is not for a program.
+    fn block(&self, look: &Look) -> String {
+        let Look { time, text, .. } = look;
+        match self.args.json {
+            true => text.clone(),
+            false => format!("{} at {time}\n\n{text}\n", self.herd.name),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What `herd status` prints for people: a row a node, a row a direction of each link, and the verdict. Each row names
+//! whom it is about, so that `grep` finds it. Pure; of what nodes say, nothing reaches the terminal but visible text.
+
+use std::fmt::Write;
+
+use super::{
+    answer::{Answer, Link, visible},
+    fetch::Outcome,
+    verdict::{self, Verdict},
+};
+use crate::config::{Herd, Node};
+
+/// How a state is to be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tone {
+    Good,
+    Doubtful,
+    Bad,
+    Plain,
+}
+
+/// A row: cells in columns, the second of them a state, and behind them text that takes what room it needs.
+struct Row {
+    cells: Vec<String>,
+    tone: Tone,
+    text: String,
+}
+
+/// The nodes and links as a table, then the verdict on the last line. In colour where the terminal shows it.
+pub(super) fn text(
+    herd: &Herd,
+    outcomes: &[Outcome],
+    seconds: f64,
+    verdict: &Verdict,
+    in_colour: bool,
+) -> String {
+    let plain = verdict::plain_nodes(outcomes);
+    let nodes = herd.nodes.iter().zip(outcomes);
+    let rows: Vec<_> = nodes
+        .clone()
+        .map(|(node, outcome)| node_row(node, outcome, plain.contains(node.id.as_str()), seconds))
+        .collect();
+    let links = nodes.filter_map(|(node, outcome)| match outcome {
+        Outcome::Answered(answer, _) => Some((node, answer)),
+        _ => None,
+    });
+    let links: Vec<_> =
+        links.flat_map(|(node, answer)| answer.links.iter().map(move |link| link_row(node, link))).collect();
+    let mut out = String::new();
+    write_table(&["NODE", "STATE", "UPTIME", "CLIENTS", "DIGEST"], &[2, 3], &rows, in_colour, &mut out);
+    out.push('\n');
+    if !links.is_empty() {
+        write_table(&["LINK", "STATE", "LAG", "OUTBOX"], &[2, 3], &links, in_colour, &mut out);
+        out.push('\n');
+    }
+    let tone = if verdict.in_step() { Tone::Good } else { Tone::Bad };
+    let _ = writeln!(out, "{}", painted(&verdict.summary(), tone, in_colour));
+    out
+}
+
+fn node_row(node: &Node, outcome: &Outcome, is_plain: bool, seconds: f64) -> Row {
+    let (state, tone, text) = match outcome {
+        Outcome::Answered(answer, _) => return answered_row(node, answer),
+        _ if is_plain => ("plain".to_owned(), Tone::Plain, String::new()),
+        Outcome::Down(why) => ("down".to_owned(), Tone::Bad, why.clone()),
+        Outcome::NoHttp => ("no http".to_owned(), Tone::Doubtful, String::new()),
+        Outcome::Timeout => (String::new(), Tone::Bad, format!("no answer in {seconds} s")),
+        Outcome::BadAnswer(what) => (String::new(), Tone::Bad, format!("bad answer: {what}")),
+    };
+    Row { cells: vec![node.id.to_string(), state], tone, text: visible(&text) }
+}
+
+fn answered_row(node: &Node, answer: &Answer) -> Row {
+    let state = visible(answer.state.as_deref().unwrap_or("-"));
+    let tone = if state == "running" { Tone::Good } else { Tone::Doubtful };
+    let uptime = answer.uptime_seconds.map_or_else(dash, uptime);
+    let clients = answer.clients.map_or_else(dash, |count| count.to_string());
+    let sum = answer.sum.as_deref().map_or_else(dash, |sum| visible(sum).chars().take(8).collect());
+    let text = answer.not_ready.as_deref().map(|why| visible(&format!("not ready: {why}")));
+    let cells = vec![node.id.to_string(), state, uptime, clients, sum];
+    Row { cells, tone, text: text.unwrap_or_default() }
+}
+
+fn link_row(node: &Node, link: &Link) -> Row {
+    let (state, tone) = match link.state.as_deref() {
+        _ if link.differs_lastingly() => ("differs".to_owned(), Tone::Bad),
+        Some("up") if link.behind == Some(true) => ("behind".to_owned(), Tone::Doubtful),
+        Some("up") if link.is_plain() => ("up".to_owned(), Tone::Plain),
+        Some("up") if link.in_step != Some(true) => ("up".to_owned(), Tone::Doubtful),
+        Some("up") if link.connected_here == Some(false) => ("one way".to_owned(), Tone::Doubtful),
+        Some("up") => ("in step".to_owned(), Tone::Good),
+        Some("down") => ("down".to_owned(), Tone::Bad),
+        state => (visible(state.unwrap_or("-")), Tone::Doubtful),
+    };
+    let is_up = link.state.as_deref() == Some("up");
+    let lag = link.lag_seconds.filter(|_| is_up).map(lag).unwrap_or_default();
+    let outbox = link.outbox_bytes.filter(|&bytes| bytes > 0).map(size).unwrap_or_default();
+    let text = link.last_error.as_deref().filter(|_| !is_up).map(visible).unwrap_or_default();
+    Row { cells: vec![format!("{} > {}", node.id, visible(&link.peer)), state, lag, outbox], tone, text }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// Writes a heading and rows in columns, the `right` ones to the right. A column that is empty throughout keeps its
+/// heading; text behind a row's last cell begins where that cell's column ends, or, without a state, at the state.
+fn write_table(heading: &[&str], right: &[usize], rows: &[Row], in_colour: bool, out: &mut String) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.chars().count());
+        cells.chain([heading[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..heading.len()).map(width).collect();
+    let pad = |column: usize, cell: &str| {
+        let room = " ".repeat(widths[column].saturating_sub(cell.chars().count()));
+        if right.contains(&column) { format!("{room}{cell}") } else { format!("{cell}{room}") }
+    };
+    let headings: Vec<_> = heading.iter().enumerate().map(|(column, cell)| pad(column, cell)).collect();
+    let _ = writeln!(out, "{}", headings.join("  ").trim_end());
+    for Row { cells, tone, text } in rows {
+        let mut line = String::new();
+        for (column, cell) in cells.iter().enumerate() {
+            let is_state = column == 1;
+            let cell = if is_state && cell.is_empty() { continue } else { pad(column, cell) };
+            line += &match is_state {
+                true => painted(&cell, *tone, in_colour),
+                false => cell,
+            };
+            line += "  ";
+        }
+        let has_state = cells.get(1).is_some_and(|state| !state.is_empty());
+        line += &if has_state { text.clone() } else { painted(text, *tone, in_colour) };
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+fn painted(text: &str, tone: Tone, in_colour: bool) -> String {
+    let code = match tone {
+        Tone::Good => 32,
+        Tone::Doubtful => 33,
+        Tone::Bad => 31,
+        Tone::Plain => return text.to_owned(),
+    };
+    let (word, room) = text.split_at(text.trim_end().len());
+    if in_colour && !word.is_empty() { format!("\x1b[{code}m{word}\x1b[0m{room}") } else { text.to_owned() }
+}
+
+/// The two largest units: `12s`, `3m12s`, `5d3h`.
+fn uptime(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
+        (0, _, _) => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+fn lag(seconds: f64) -> String {
+    let milliseconds = seconds * 1_000.0;
+    match milliseconds {
+        _ if milliseconds <= 0.0 => "0 ms".to_owned(),
+        _ if milliseconds < 9.95 => format!("{milliseconds:.1} ms"),
+        _ if milliseconds < 999.5 => format!("{milliseconds:.0} ms"),
+        _ => format!("{seconds:.1} s"),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
