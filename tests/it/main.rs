@@ -17,6 +17,7 @@ mod iamat;
 mod lines;
 mod links;
 mod log;
+mod operations;
 mod overflow;
 mod plain;
 mod secret;

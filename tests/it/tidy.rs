@@ -192,6 +192,9 @@ fn every_shipped_configuration_parses() {
     let mut count = 0;
     for entry in fs::read_dir(root().join("config")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         assert!(Herd::load(&path).is_ok(), "{}: {:?}", path.display(), Herd::load(&path).err());
         count += 1;
     }

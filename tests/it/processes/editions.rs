@@ -20,8 +20,9 @@ const WITHOUT_PLACES: [&str; 2] = ["2012.toml", "winter-2014.toml"];
 /// The files in config/, so that none is forgotten.
 pub(super) fn all_files() -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let files = std::fs::read_dir(folder).unwrap();
-    let mut files: Vec<_> = files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    let mut files: Vec<_> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
     files.sort();
     files
 }

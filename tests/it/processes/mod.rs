@@ -19,4 +19,5 @@ mod namespace;
 mod outages;
 mod secret;
 mod send;
+mod status;
 mod up;

@@ -1,0 +1,217 @@
+//! What is shipped for those who run a herd: the systemd unit, which systemd itself is asked about and whose command is
+//! run, and the Grafana dashboard, which may only ask for metrics that nodes export.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::{self, ErrorKind, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use proxyherd::config::Herd;
+use serde_json::Value;
+
+fn shipped(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+const UNIT: &str = "systemd/proxyherd@.service";
+const INSTALLED: &str = "/usr/local/bin/herd";
+
+/// The values of a key of the unit.
+fn values<'u>(unit: &'u str, key: &str) -> Vec<&'u str> {
+    unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+}
+
+/// What systemd says against a unit, whose program is where the tests have it; the `Err` says why it cannot be asked.
+fn complaints(unit: &str) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file: PathBuf = folder.path().join("proxyherd@Alford.service");
+    fs::write(&file, unit.replace(INSTALLED, env!("CARGO_BIN_EXE_herd"))).unwrap();
+    match Command::new("systemd-analyze").arg("verify").arg(&file).output() {
+        Ok(output) => {
+            // Of other units of the machine it may complain too.
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let ours: Vec<_> = said.lines().filter(|line| line.contains("proxyherd@")).collect();
+            let failed = if output.status.success() { "" } else { said.as_str() };
+            Ok(format!("{}{failed}", ours.join("\n")))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            assert!(
+                env::var_os("CI").is_none_or(|ci| ci != "true"),
+                "in CI, `systemd-analyze` must be there"
+            );
+            Err("there is no `systemd-analyze` here; install systemd".to_owned())
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn systemd_has_nothing_against_the_unit() {
+    let unit = shipped(UNIT);
+    let said = match complaints(&unit) {
+        Ok(said) => said,
+        Err(why) => {
+            // Past the harness, which keeps back what a test prints that does not fail.
+            io::stderr()
+                .write_all(format!("\nSKIPPED, the systemd unit is not verified: {why}\n").as_bytes())
+                .unwrap();
+            return;
+        }
+    };
+    assert_eq!(said, "");
+    let misspelt = complaints(&unit.replace("ProtectHome", "ProtectHose")).unwrap();
+    assert!(misspelt.contains("ProtectHose"), "it was asked in vain: {misspelt:?}");
+    let missing = complaints(&unit.replace(INSTALLED, "/nowhere/herd")).unwrap();
+    assert!(missing.contains("/nowhere/herd"), "it was asked in vain: {missing:?}");
+}
+
+#[test]
+fn unit_starts_a_node_and_stops_it_in_peace() {
+    let unit = shipped(UNIT);
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[herd]\nname = \"unit\"\n[[node]]\nid = \"Alford\"\nlisten = \"127.0.0.1:0\"\n";
+    fs::write(folder.path().join("herd.toml"), text).unwrap();
+    let credential = values(&unit, "LoadCredential")[0];
+    assert_eq!(credential.split_once(':').unwrap().0, "herd.toml", "it is the file that the command names");
+    let here = folder.path().to_str().unwrap();
+    let command =
+        values(&unit, "ExecStart")[0].replace("%d", here).replace("%L", here).replace("%i", "Alford");
+    let mut words = command.split(' ');
+    assert_eq!(words.next(), Some(INSTALLED));
+    let mut node = Command::new(env!("CARGO_BIN_EXE_herd"));
+    node.args(words).stdout(Stdio::piped()).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut node = node.spawn().unwrap();
+    let mut said = io::BufReader::new(node.stdout.take().unwrap());
+    let mut line = String::new();
+    io::BufRead::read_line(&mut said, &mut line).unwrap();
+    let signal = rustix::process::Signal::TERM;
+    assert_eq!(values(&unit, "KillSignal"), ["SIGTERM"]);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&node), signal).unwrap();
+    let ended = node.wait_with_output().unwrap();
+    assert!(line.starts_with("listening 127.0.0.1:"), "{line:?}, {ended:?}");
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(folder.path().join("proxyherd/Alford/Alford.log").exists());
+    assert_eq!(values(&unit, "LogsDirectory"), ["proxyherd/%i"]);
+}
+
+#[test]
+fn unit_allows_what_a_node_with_default_limits_takes() {
+    let unit = shipped(UNIT);
+    let number = |key| values(&unit, key)[0].parse::<usize>().unwrap();
+    let limits = Herd::embedded().limits;
+    assert!(number("TimeoutStopSec") as f64 > limits.drain_time.as_secs_f64() + 5.0);
+    // What a node keeps away from, as the README says, and neighbours' connections.
+    assert!(number("TasksMax") > limits.connections + 512 + 1_000);
+    assert!(number("LimitNOFILE") > limits.connections + 256 + 1_000);
+}
+
+/// What a node exports at /metrics. In place of this list the names of a real node will do.
+fn exported() -> BTreeSet<String> {
+    EXPORTED.iter().map(|name| (*name).to_owned()).collect()
+}
+
+const EXPORTED: [&str; 34] = [
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "proxyherd_build_info",
+    "proxyherd_clients",
+    "proxyherd_connections",
+    "proxyherd_connections_accepted_total",
+    "proxyherd_connections_max",
+    "proxyherd_connections_refused_total",
+    "proxyherd_link_bad_lines_total",
+    "proxyherd_link_behind",
+    "proxyherd_link_connects_total",
+    "proxyherd_link_differences_total",
+    "proxyherd_link_in_step",
+    "proxyherd_link_in_step_seconds",
+    "proxyherd_link_lag_seconds",
+    "proxyherd_link_lasting_differences",
+    "proxyherd_link_outbox_bytes",
+    "proxyherd_link_received_bytes_total",
+    "proxyherd_link_received_updates_total",
+    "proxyherd_link_rounds_total",
+    "proxyherd_link_sent_bytes_total",
+    "proxyherd_link_sent_updates_total",
+    "proxyherd_link_up",
+    "proxyherd_log_dropped_lines_total",
+    "proxyherd_ready",
+    "proxyherd_request_duration_seconds_bucket",
+    "proxyherd_request_duration_seconds_count",
+    "proxyherd_request_duration_seconds_sum",
+    "proxyherd_requests_total",
+    "proxyherd_uptime_seconds",
+];
+
+/// Every text in a dashboard that is asked of the source of data, wherever it stands.
+fn queries(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if matches!(key.as_str(), "expr" | "definition" | "query") => {
+                        found.push(text.clone());
+                    }
+                    value => queries(value, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| queries(value, found)),
+        _ => {}
+    }
+}
+
+/// The words of a query that are named as metrics of nodes are.
+fn metrics(query: &str) -> impl Iterator<Item = &str> {
+    let words = query.split(|letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '_' | ':'));
+    words.filter(|word| word.starts_with("proxyherd_") || word.starts_with("process_"))
+}
+
+#[test]
+fn dashboard_asks_only_for_metrics_that_nodes_export() {
+    let dashboard: Value = serde_json::from_str(&shipped("grafana/proxyherd.json")).unwrap();
+    let mut asked = Vec::new();
+    queries(&dashboard, &mut asked);
+    let names: BTreeSet<String> = asked.iter().flat_map(|query| metrics(query)).map(str::to_owned).collect();
+    let unknown: Vec<_> = names.difference(&exported()).cloned().collect();
+    assert_eq!(unknown, [""; 0]);
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let targets = panel["targets"].as_array().map_or(&[][..], Vec::as_slice);
+        assert!(panel["type"] == "row" || !targets.is_empty(), "{panel}");
+        for target in targets {
+            let expr = target["expr"].as_str().unwrap();
+            assert!(metrics(expr).next().is_some(), "{expr}");
+            assert_eq!(target["datasource"]["uid"], "${datasource}");
+        }
+    }
+    // What an operator must not look for in vain.
+    let not_shown = ["start_time", "duration_seconds_count", "duration_seconds_sum"];
+    let unseen: Vec<_> = exported()
+        .difference(&names)
+        .filter(|name| !not_shown.iter().any(|part| name.contains(part)))
+        .cloned()
+        .collect();
+    assert_eq!(unseen, [""; 0]);
+}
+
+#[test]
+fn panels_of_the_dashboard_do_not_overlap_and_have_ids_of_their_own() {
+    let dashboard: Value = serde_json::from_str(&shipped("grafana/proxyherd.json")).unwrap();
+    let mut taken = BTreeSet::new();
+    let mut ids = BTreeSet::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let [x, y, w, h] = ["x", "y", "w", "h"].map(|key| panel["gridPos"][key].as_u64().unwrap());
+        assert!(x + w <= 24 && ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        for place in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+            assert!(taken.insert(place), "{}", panel["title"]);
+        }
+    }
+}
