@@ -24,29 +24,36 @@ use crate::{clock, config::Herd};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  herd status                                    the built-in herd
-  herd status --watch                            the same again each second, until Ctrl-C
-  herd status | grep Ball                        one node and its links
+  herd status                     the built-in herd
+  herd status --watch             the same again each second, until Ctrl-C
+  herd status | grep Ball         one node and its links
   until herd status > /dev/null; do sleep 1; done
-  herd status --json | jq -r '.nodes[] | select(.result != \"answered\") | .node'
+  herd status --json | jq -r '.nodes[] | select(.result != \"answered\").node'
 
-Every node is asked at its `http` address, all at the same time. The states of a node:
-  running, draining        as it says itself
-  down                     nothing listens there
-  no http                  the configuration has no `http` for it, so it cannot be judged
-  no answer in 2 s         not reached, or the answer not complete, in --timeout
-  bad answer: ...          something answered, but not as this node of this herd does
-  plain                    another program, as its neighbours say; has no status and is not judged
-A link has a row for each direction, `from > to`: in step; up (not found in step yet); behind (something found
-no room on the way and is to be made good for); greeting; down; one way (the other end has no connection back);
-differs (repair did not remove a difference). Its lag is the age of the oldest ping that is not answered.
+Every node is asked at its `http` address, all at the same time. Its row says:
+  running, draining   as it says itself
+  down                nothing listens there
+  no http             the configuration has no `http` for it: not to be judged
+  no answer in 2 s    not reached, or its answer not complete, in --timeout
+  bad answer: ...     something answered, but not as this node would
+  plain               another program, as its neighbours say: it is not judged
 
-The last line is `in step`, or `not in step: ` and what differs. In step is a herd whose nodes all answered and
-are running, all links up in both directions, in step and not behind, without lasting differences. Digests are
-shown but not compared: under load they differ at any moment.
+A link has a row for each direction, `from > to`, which says:
+  in step             `to` was found to have all that `from` has
+  up                  connected, and not found in step yet
+  behind              something found no room on the way, to be made good for
+  one way             `to` has no connection back
+  greeting, down      not connected yet; not connected, and why
+  differs             repair did not remove a difference
+LAG is the age of the oldest ping that is not answered.
 
-Exit codes: 0 in step, 1 not in step or failed, 2 wrong usage or configuration; with --watch, until Ctrl-C, SIGTERM
-or SIGHUP ends it, that of the last look.")]
+The last line is `in step`, or `not in step: ` and what differs. In step is a
+herd whose nodes all answered and are running, with all links up in both
+directions, in step, not behind, and without lasting differences. Digests are
+shown and not compared: under load they differ at any moment.
+
+Exit codes: 0 in step, 1 not in step or failed, 2 wrong usage or configuration.
+With --watch, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look.")]
 pub(super) struct Args {
     /// Look again and again until Ctrl-C: in place on a terminal, else one block after another.
     #[arg(long)]

@@ -103,8 +103,8 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-/// Writes a heading and rows in columns, the `right` ones to the right. A column that is empty throughout keeps its
-/// heading; text behind a row's last cell begins where that cell's column ends, or, without a state, at the state.
+/// Writes a heading and rows in columns, the `right` ones to the right. Text begins behind the row's last cell that has
+/// something in it, so that it finds room.
 fn write_table(heading: &[&str], right: &[usize], rows: &[Row], in_colour: bool, out: &mut String) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.chars().count());
@@ -119,17 +119,14 @@ fn write_table(heading: &[&str], right: &[usize], rows: &[Row], in_colour: bool,
     let _ = writeln!(out, "{}", headings.join("  ").trim_end());
     for Row { cells, tone, text } in rows {
         let mut line = String::new();
-        for (column, cell) in cells.iter().enumerate() {
-            let is_state = column == 1;
-            let cell = if is_state && cell.is_empty() { continue } else { pad(column, cell) };
-            line += &match is_state {
-                true => painted(&cell, *tone, in_colour),
-                false => cell,
-            };
+        let filled = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
+        for (column, cell) in cells[..filled].iter().enumerate() {
+            let cell = pad(column, cell);
+            line += &if column == 1 { painted(&cell, *tone, in_colour) } else { cell };
             line += "  ";
         }
-        let has_state = cells.get(1).is_some_and(|state| !state.is_empty());
-        line += &if has_state { text.clone() } else { painted(text, *tone, in_colour) };
+        // Where there is no state, the text says it.
+        line += &if filled > 1 { text.clone() } else { painted(text, *tone, in_colour) };
         let _ = writeln!(out, "{}", line.trim_end());
     }
 }

@@ -252,7 +252,7 @@ Alford > Welsh      behind     1.2 s  1.2 MB
 Holiday > Ball      greeting
 Holiday > Hamilton  in step   1.2 ms
 Welsh > Alford      in step   1.2 ms
-Welsh > Ball        down                      Connection refused
+Welsh > Ball        down      Connection refused
 
 not in step: Ball is down; Hamilton does not answer in 2 s; Welsh is behind Alford
 "
