@@ -269,12 +269,13 @@ fn what_a_node_does_not_say_is_a_dash() {
 
 #[test]
 fn colour_is_in_the_state_and_the_verdict_and_leaves_the_columns_as_they_are() {
-    let scene = Scene::new().with("Ball", Outcome::BadAnswer("HTTP 500".to_owned()));
+    let scene = Scene::new().with("Ball", Outcome::BadAnswer("HTTP 500".to_owned())).with("Welsh", down());
     let coloured = table::text(&scene.herd, &scene.outcomes, 2.0, &scene.verdict(), true);
     assert!(coloured.contains("Alford    \x1b[32mrunning\x1b[0m"), "{coloured:?}");
+    assert!(coloured.contains("Welsh     \x1b[31mdown\x1b[0m     Connection"), "{coloured:?}");
     assert!(coloured.contains("Ball      \x1b[31mbad answer: HTTP 500\x1b[0m\n"), "{coloured:?}");
     assert!(
-        coloured.ends_with("\x1b[31mnot in step: Ball's answer is bad: HTTP 500\x1b[0m\n"),
+        coloured.ends_with("\x1b[31mnot in step: Welsh is down; Ball's answer is bad: HTTP 500\x1b[0m\n"),
         "{coloured:?}"
     );
     let codes = ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"];
@@ -295,7 +296,7 @@ fn nothing_a_node_says_moves_the_cursor() {
             answer.links[0].peer = evil.to_owned();
         })
         .link("Welsh", "Alford", |link| {
-            (link.state, link.last_error) = (Some(evil.into()), Some(evil.into()))
+            (link.state, link.last_error) = (Some(evil.into()), Some(evil.into()));
         });
     let table = scene.table();
     assert!(!table.contains(['\x1b', '\r', '\u{202e}']), "{table:?}");
