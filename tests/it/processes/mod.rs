@@ -17,6 +17,7 @@ mod log_lines;
 mod memory;
 mod namespace;
 mod outages;
+mod readme;
 mod secret;
 mod send;
 mod status;

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Write,
     net::TcpStream,
+    path::PathBuf,
     process::{Output, Stdio},
     sync::{
         Arc, Barrier,
@@ -20,10 +21,11 @@ use super::support::{Process, herd_command};
 
 mod stand_in;
 
-use stand_in::{StandIn, refusing_address};
+pub(super) use stand_in::StandIn;
+use stand_in::refusing_address;
 
 /// What `/status` of a node answers in which all is well.
-fn well(node: &str, peers: &[&str]) -> Value {
+pub(super) fn well(node: &str, peers: &[&str]) -> Value {
     let links = peers.iter().map(|peer| {
         json!({ "peer": peer, "dialect": "herd", "state": "up", "connected_here": true, "in_step": true,
             "in_step_seconds": 3.2, "lag_seconds": 0.0012, "behind": false, "outbox_bytes": 0, "rounds": 3,
@@ -41,17 +43,17 @@ fn http(code: &str, body: &str) -> String {
     )
 }
 
-fn ok(status: &Value) -> String {
+pub(super) fn ok(status: &Value) -> String {
     http("200 OK", &status.to_string())
 }
 
 /// A folder with a herd of nodes in a chain, and where each is asked.
-struct Asked {
+pub(super) struct Asked {
     folder: tempfile::TempDir,
 }
 
 impl Asked {
-    fn new(nodes: &[(&str, Option<&str>)]) -> Self {
+    pub(super) fn new(nodes: &[(&str, Option<&str>)]) -> Self {
         let mut text = "[herd]\nname = \"pair\"\n".to_owned();
         for (at, (id, http)) in nodes.iter().enumerate() {
             let http = http.map_or_else(String::new, |http| format!("http = \"{http}\"\n"));
@@ -65,13 +67,17 @@ impl Asked {
     }
 
     /// Alford, in which all is well, and Ball, which answers as the stand-in does.
-    fn pair(alford: &StandIn, ball: &StandIn) -> Self {
+    pub(super) fn pair(alford: &StandIn, ball: &StandIn) -> Self {
         Self::new(&[("Alford", Some(alford.address())), ("Ball", Some(ball.address()))])
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.folder.path().join("herd.toml")
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = herd_command(&["status"]);
-        command.args(arguments).arg("--config").arg(self.folder.path().join("herd.toml"));
+        command.args(arguments).arg("--config").arg(self.config());
         // Nodes are asked directly, whatever the environment says of the way out.
         for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env(name, "http://127.0.0.1:1");
@@ -301,7 +307,7 @@ fn json_of_a_herd_in_step_says_so() {
 }
 
 /// Ball that is draining when it is asked for the first time, and well from then on; or the other way round.
-fn turning(well_at_first: bool) -> StandIn {
+pub(super) fn turning(well_at_first: bool) -> StandIn {
     let asked = AtomicUsize::new(0);
     StandIn::new(move |mut stream| {
         let is_first = asked.fetch_add(1, Ordering::SeqCst) == 0;

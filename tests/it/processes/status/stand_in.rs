@@ -19,7 +19,7 @@ use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 /// How long a slow server waits after each byte.
 const BYTE_TIME: Duration = Duration::from_millis(10);
 
-pub(super) struct StandIn {
+pub(crate) struct StandIn {
     address: String,
     asked: Arc<Mutex<String>>,
     is_over: Arc<AtomicBool>,
@@ -28,7 +28,7 @@ pub(super) struct StandIn {
 
 impl StandIn {
     /// Serves each connection on a thread of its own, then closes it.
-    pub(super) fn new(serve: impl Fn(&TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(serve: impl Fn(&TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (asked, is_over) = (Arc::<Mutex<String>>::default(), Arc::<AtomicBool>::default());
@@ -52,16 +52,16 @@ impl StandIn {
     }
 
     /// Answers every request with the same.
-    pub(super) fn answering(answer: String) -> Self {
+    pub(crate) fn answering(answer: String) -> Self {
         Self::new(move |mut stream| stream.write_all(answer.as_bytes()).unwrap())
     }
 
-    pub(super) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// The head of the last request.
-    pub(super) fn asked(&self) -> String {
+    pub(crate) fn asked(&self) -> String {
         self.asked.lock().clone()
     }
 }
