@@ -21,4 +21,5 @@ mod readme;
 mod secret;
 mod send;
 mod status;
+mod terminal;
 mod up;

@@ -75,7 +75,7 @@ impl Asked {
         self.folder.path().join("herd.toml")
     }
 
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = herd_command(&["status"]);
         command.args(arguments).arg("--config").arg(self.config());
         // Nodes are asked directly, whatever the environment says of the way out.
