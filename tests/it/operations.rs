@@ -12,6 +12,8 @@ use std::{
 use proxyherd::config::Herd;
 use serde_json::Value;
 
+use crate::support::{FakePeer, Setup};
+
 fn shipped(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -109,47 +111,22 @@ fn unit_allows_what_a_node_with_default_limits_takes() {
     assert!(number("LimitNOFILE") > limits.connections + 256 + 1_000);
 }
 
-/// What a node exports at /metrics. In place of this list the names of a real node will do.
+/// What a node exports at /metrics.
 fn exported() -> BTreeSet<String> {
-    EXPORTED.iter().map(|name| (*name).to_owned()).collect()
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().http("").neighbour(&welsh).start();
+    let (_, text) = node.page("/metrics");
+    let mut names = BTreeSet::new();
+    for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        match family.split_once(' ').unwrap() {
+            (name, "histogram") => {
+                names.extend(["_bucket", "_count", "_sum"].map(|end| format!("{name}{end}")))
+            }
+            (name, _) => names.extend([name.to_owned()]),
+        }
+    }
+    names
 }
-
-const EXPORTED: [&str; 34] = [
-    "process_cpu_seconds_total",
-    "process_max_fds",
-    "process_open_fds",
-    "process_resident_memory_bytes",
-    "process_start_time_seconds",
-    "process_threads",
-    "proxyherd_build_info",
-    "proxyherd_clients",
-    "proxyherd_connections",
-    "proxyherd_connections_accepted_total",
-    "proxyherd_connections_max",
-    "proxyherd_connections_refused_total",
-    "proxyherd_link_bad_lines_total",
-    "proxyherd_link_behind",
-    "proxyherd_link_connects_total",
-    "proxyherd_link_differences_total",
-    "proxyherd_link_in_step",
-    "proxyherd_link_in_step_seconds",
-    "proxyherd_link_lag_seconds",
-    "proxyherd_link_lasting_differences",
-    "proxyherd_link_outbox_bytes",
-    "proxyherd_link_received_bytes_total",
-    "proxyherd_link_received_updates_total",
-    "proxyherd_link_rounds_total",
-    "proxyherd_link_sent_bytes_total",
-    "proxyherd_link_sent_updates_total",
-    "proxyherd_link_up",
-    "proxyherd_log_dropped_lines_total",
-    "proxyherd_ready",
-    "proxyherd_request_duration_seconds_bucket",
-    "proxyherd_request_duration_seconds_count",
-    "proxyherd_request_duration_seconds_sum",
-    "proxyherd_requests_total",
-    "proxyherd_uptime_seconds",
-];
 
 /// Every text in a dashboard that is asked of the source of data, wherever it stands.
 fn queries(value: &Value, found: &mut Vec<String>) {

@@ -3,10 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    fetch::Outcome,
-    verdict::{self, Verdict},
-};
+use super::{fetch::Outcome, verdict::Verdict};
 use crate::config::Herd;
 
 #[derive(Serialize)]
@@ -30,11 +27,10 @@ struct NodeReport<'r> {
 
 /// One line.
 pub(super) fn text(herd: &Herd, outcomes: &[Outcome], verdict: &Verdict, time: &str) -> String {
-    let plain = verdict::plain_nodes(outcomes);
     let nodes = herd.nodes.iter().zip(outcomes).map(|(node, outcome)| {
         let (result, error, status) = match outcome {
             Outcome::Answered(_, status) => ("answered", None, Some(status)),
-            _ if plain.contains(node.id.as_str()) => ("plain", None, None),
+            _ if node.plain.is_some() => ("plain", None, None),
             Outcome::Down(why) => ("down", Some(why.as_str()), None),
             Outcome::NoHttp => ("no_http", None, None),
             Outcome::Timeout => ("timeout", None, None),

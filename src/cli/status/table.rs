@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::{
     answer::{Answer, Link, visible},
     fetch::Outcome,
-    verdict::{self, Verdict},
+    verdict::Verdict,
 };
 use crate::config::{Herd, Node};
 
@@ -34,12 +34,8 @@ pub(super) fn text(
     verdict: &Verdict,
     in_colour: bool,
 ) -> String {
-    let plain = verdict::plain_nodes(outcomes);
     let nodes = herd.nodes.iter().zip(outcomes);
-    let rows: Vec<_> = nodes
-        .clone()
-        .map(|(node, outcome)| node_row(node, outcome, plain.contains(node.id.as_str()), seconds))
-        .collect();
+    let rows: Vec<_> = nodes.clone().map(|(node, outcome)| node_row(node, outcome, seconds)).collect();
     let links = nodes.filter_map(|(node, outcome)| match outcome {
         Outcome::Answered(answer, _) => Some((node, answer)),
         _ => None,
@@ -58,10 +54,10 @@ pub(super) fn text(
     out
 }
 
-fn node_row(node: &Node, outcome: &Outcome, is_plain: bool, seconds: f64) -> Row {
+fn node_row(node: &Node, outcome: &Outcome, seconds: f64) -> Row {
     let (state, tone, text) = match outcome {
         Outcome::Answered(answer, _) => return answered_row(node, answer),
-        _ if is_plain => ("plain".to_owned(), Tone::Plain, String::new()),
+        _ if node.plain.is_some() => ("plain".to_owned(), Tone::Plain, String::new()),
         Outcome::Down(why) => ("down".to_owned(), Tone::Bad, why.clone()),
         Outcome::NoHttp => ("no http".to_owned(), Tone::Doubtful, String::new()),
         Outcome::Timeout => (String::new(), Tone::Bad, format!("no answer in {seconds} s")),

@@ -1,8 +1,6 @@
 //! From what came of asking each node to what differs in the herd; nothing differs in a herd that is in step. Sums are
 //! not compared: under load they differ at any moment. Pure.
 
-use std::collections::BTreeSet;
-
 use super::{
     answer::{Answer, Link, visible},
     fetch::Outcome,
@@ -29,12 +27,6 @@ impl Verdict {
     }
 }
 
-/// The nodes that their neighbours know as other programs. They have no status, and are not judged.
-pub(super) fn plain_nodes(outcomes: &[Outcome]) -> BTreeSet<&str> {
-    let links = outcomes.iter().filter_map(answer).flat_map(|answer| &answer.links);
-    links.filter(|link| link.is_plain()).map(|link| link.peer.as_str()).collect()
-}
-
 fn answer(outcome: &Outcome) -> Option<&Answer> {
     match outcome {
         Outcome::Answered(answer, _) => Some(answer),
@@ -44,13 +36,8 @@ fn answer(outcome: &Outcome) -> Option<&Answer> {
 
 /// Judges the herd by what came of asking its nodes, in the order of the configuration; each had `seconds`.
 pub(super) fn judge(herd: &Herd, outcomes: &[Outcome], seconds: f64) -> Verdict {
-    let plain = plain_nodes(outcomes);
-    let asked: Vec<_> = herd
-        .nodes
-        .iter()
-        .zip(outcomes)
-        .filter(|(node, outcome)| answer(outcome).is_some() || !plain.contains(node.id.as_str()))
-        .collect();
+    // Nodes written by others have no status, and are not judged.
+    let asked: Vec<_> = herd.nodes.iter().zip(outcomes).filter(|(node, _)| node.plain.is_none()).collect();
     let mut differences = of_nodes(&asked, seconds);
     differences.extend(of_links(&asked));
     Verdict { differences }
