@@ -1,3 +1,5 @@
+//! The plain link's own rules: what form its lines take, and when everything is told anew.
+
 use std::time::Duration;
 
 use super::*;

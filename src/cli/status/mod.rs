@@ -36,7 +36,7 @@ Every node is asked at its `http` address, all at the same time. Its row says:
   no http             the configuration has no `http` for it: not to be judged
   no answer in 2 s    not reached, or its answer not complete, in --timeout
   bad answer: ...     something answered, but not as this node would
-  plain               a node written by others (dialect "plain"): it is not judged
+  plain               a node written by others, of dialect plain: it is not judged
 
 A link has a row for each direction, `from > to`, which says:
   in step             `to` was found to have all that `from` has

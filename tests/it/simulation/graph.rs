@@ -21,6 +21,7 @@ pub(super) struct Graph {
 static SHIPPED: LazyLock<Vec<Graph>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.is_file());
     files.sort();
     files.iter().map(|file| Graph::of_herd(&Herd::load(file).unwrap())).collect()
 });
