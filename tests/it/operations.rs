@@ -120,7 +120,7 @@ fn exported() -> BTreeSet<String> {
     for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         match family.split_once(' ').unwrap() {
             (name, "histogram") => {
-                names.extend(["_bucket", "_count", "_sum"].map(|end| format!("{name}{end}")))
+                names.extend(["_bucket", "_count", "_sum"].map(|end| format!("{name}{end}")));
             }
             (name, _) => names.extend([name.to_owned()]),
         }

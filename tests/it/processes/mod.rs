@@ -12,6 +12,7 @@ mod drain;
 mod editions;
 mod half_open;
 mod halt;
+mod in_step;
 mod kill;
 mod log_lines;
 mod memory;

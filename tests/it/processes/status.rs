@@ -54,12 +54,18 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn new(nodes: &[(&str, Option<&str>)]) -> Self {
+        Self::with_keys(nodes, "", "")
+    }
+
+    /// The same with more keys for the first node and for the last.
+    fn with_keys(nodes: &[(&str, Option<&str>)], first: &str, last: &str) -> Self {
         let mut text = "[herd]\nname = \"pair\"\n".to_owned();
         for (at, (id, http)) in nodes.iter().enumerate() {
             let http = http.map_or_else(String::new, |http| format!("http = \"{http}\"\n"));
             let links =
                 nodes.get(at + 1).map_or_else(String::new, |(next, _)| format!("links = [\"{next}\"]\n"));
             text += &format!("[[node]]\nid = \"{id}\"\nlisten = \"127.0.0.1:{}\"\n{http}{links}", at + 1);
+            text += if at == 0 { first } else { last };
         }
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("herd.toml"), text).unwrap();
@@ -169,7 +175,9 @@ fn plain_node_is_not_judged() {
     let mut status = well("Alford", &["Ball"]);
     status["links"][0]["dialect"] = json!("plain");
     let alford = StandIn::answering(ok(&status));
-    let output = Asked::new(&[("Alford", Some(alford.address())), ("Ball", None)]).status(&[]);
+    let nodes = [("Alford", Some(alford.address())), ("Ball", None)];
+    let keys = ("plain_listen = \"127.0.0.1:9\"\n", "dialect = \"plain\"\n");
+    let output = Asked::with_keys(&nodes, keys.0, keys.1).status(&[]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("\nBall    plain\n") && text.ends_with("\nin step\n"), "{text}");
     assert_eq!(output.status.code(), Some(0));
