@@ -36,6 +36,9 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
     if herd.places != PlacesSource::None {
         out.push_str(&send(last.as_str(), "WHATSAT kiwi.cs.ucla.edu 10 5"));
     }
+    if herd.nodes.iter().any(|node| node.http.is_some()) {
+        let _ = writeln!(out, "  {}", typed(plan, &["status"], false));
+    }
     out
 }
 

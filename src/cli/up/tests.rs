@@ -269,6 +269,7 @@ Ctrl-C ends the herd. To try it, in another terminal:
 
   herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'
   herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
+  herd status
 ";
     assert_eq!(table::up_text(&plan, &addresses), wanted);
     let elsewhere = Plan {
