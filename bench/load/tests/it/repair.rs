@@ -42,8 +42,9 @@ fn every_part_of_repair_is_measured_and_written_down() {
         "2",
         "--seconds",
         "0.3",
+        // Longer than a neighbour may be silent, so that the link is lost and its first round told of.
         "--stopped",
-        "1",
+        "7",
         "--hops",
         "40",
         "--runs",
