@@ -30,6 +30,9 @@ const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
+/// How many reads of 16 KiB are thrown away at a time: more than a socket holds.
+const THROWN_READS_MAX: usize = 1024;
+
 /// What a flooder needs of its node. Everything is shared; nothing is waited for.
 pub struct Wiring<'a> {
     /// What it knows.
@@ -388,7 +391,14 @@ impl<'a> Flooder<'a> {
         let begun = clock::tick();
         // A neighbour that takes nothing says nothing either, and is not waited for longer than one that is only silent.
         let deadline = self.link.silent_at().map_or(begun + limit, |silent_at| silent_at.min(begun + limit));
-        let is_over = || clock::tick() >= self.flush_by().unwrap_or(deadline).min(deadline);
+        let is_plain = matches!(self.link, Conversation::Plain(_));
+        let is_over = || {
+            // A node written by others may answer everything, and read no more until its answers are taken.
+            if is_plain {
+                throw_away(stream);
+            }
+            clock::tick() >= self.flush_by().unwrap_or(deadline).min(deadline)
+        };
         socket::write_all(stream, bytes, is_over).map_err(|error| match error.kind() {
             ErrorKind::TimedOut if self.is_stopped() => Lost::Stopped,
             ErrorKind::TimedOut => Lost::Slow(limit),
@@ -405,6 +415,16 @@ impl<'a> Flooder<'a> {
             self.traffic.line_out(line.trim_ascii_end());
         }
         self.traffic.finish(self.wiring.log);
+    }
+}
+
+/// Reads what has come, up to a bound, for nobody. How the connection ends is seen elsewhere.
+fn throw_away(stream: &TcpStream) {
+    let mut bytes = [0; 16 * 1024];
+    for _ in 0..THROWN_READS_MAX {
+        if !matches!(socket::receive_now(stream, &mut bytes), Ok(count) if count > 0) {
+            return;
+        }
     }
 }
 

@@ -107,6 +107,17 @@ fn neighbour_that_answers_everything_with_a_question_mark_does_no_harm() {
 }
 
 #[test]
+fn neighbour_that_echoes_more_than_the_sockets_hold_is_not_waited_for() {
+    let (node, plain) = pair("", Manners { echoes: true, ..Manners::default() });
+    let (mut client, wide) = (node.client(), "1".repeat(8000));
+    for number in 0..5000 {
+        client.ask(&format!("IAMAT c{number} +1.{wide}+1 1"));
+    }
+    wait_until("it knows all", || plain.known() == 5000);
+    assert_eq!(plain.accepted(), 1, "{}", node.log());
+}
+
+#[test]
 fn neighbour_that_passes_on_with_a_skew_of_its_own_changes_nothing() {
     let (node, plain) = pair("", Manners { own_skew: true, ..Manners::default() });
     let at = node.client().ask("IAMAT ours +34-118 5.25");
