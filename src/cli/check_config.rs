@@ -26,7 +26,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     for node in herd.nodes.iter().filter(|node| node.plain_listen.is_some()) {
         complain(&format!("{}: {OPEN_TO_PLAIN}", node.id));
     }
-    if herd.places == PlacesSource::None {
+    if herd.places.source == PlacesSource::None {
         complain(&format!("{}: {NO_PLACES}", herd.name));
     }
     Ok(())

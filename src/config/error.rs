@@ -44,8 +44,16 @@ pub enum Fault {
     OutOfRange { key: &'static str, value: String, min: f64, max: f64 },
     #[error("`backoff_ms_min` is above `backoff_ms_max`; make it the smaller one")]
     BackoffReversed,
-    #[error("{source_name:?} is no source of places; write \"embedded\" or \"none\"")]
-    UnknownPlaces { source_name: String },
+    #[error("{source_name:?} is no source of places; the sources are {known}")]
+    UnknownPlaces { source_name: String, known: String },
+    #[error("{why}; leave it out of `then`")]
+    Then { why: String },
+    #[error("`{key}` is empty; write {wanted}, or leave it out")]
+    EmptyText { key: &'static str, wanted: &'static str },
+    #[error("`{key}` = {url:?} is no place of a service; write \"https://HOST\", without a query")]
+    BaseUrl { key: &'static str, url: String },
+    #[error("source {source_name:?} needs a file; name one as `{key}` in [places]")]
+    NoPlacesFile { source_name: &'static str, key: &'static str },
     #[error("{name:?} cannot name a herd; use 1 to 64 visible ASCII characters")]
     HerdName { name: String },
     #[error(

@@ -7,6 +7,7 @@ mod error;
 mod http;
 mod limits;
 mod log;
+mod places;
 mod plain;
 mod read;
 mod settings;
@@ -24,6 +25,7 @@ pub use error::{ConfigError, Fault};
 pub use http::HttpConfig;
 pub use limits::Limits;
 pub use log::LogConfig;
+pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 pub use plain::Plain;
 
 use crate::model::NodeId;
@@ -42,8 +44,8 @@ pub struct Herd {
     pub http: HttpConfig,
     /// The table `[limits]`.
     pub limits: Limits,
-    /// Where answers to WHATSAT come from.
-    pub places: PlacesSource,
+    /// The table `[places]`.
+    pub places: PlacesConfig,
     /// In the file's order; never empty.
     pub nodes: Vec<Node>,
 }
@@ -67,27 +69,6 @@ pub struct Node {
     pub links: Vec<NodeId>,
 }
 
-/// `[places] source`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PlacesSource {
-    /// The open data built into the program. The default.
-    Embedded,
-    /// No places: every WHATSAT is invalid.
-    None,
-}
-
-impl PlacesSource {
-    const ALL: [Self; 2] = [Self::Embedded, Self::None];
-
-    /// As it stands in TOML.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::None => "none",
-        }
-    }
-}
-
 impl Herd {
     /// Where [`Herd::embedded`] comes from, for messages.
     pub const EMBEDDED_FILE: &str = "config/herd.toml";
@@ -101,7 +82,7 @@ impl Herd {
         })
     }
 
-    /// Reads a file. The secret file's path in it begins at its folder.
+    /// Reads a file. The paths in it begin at its folder.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         match fs::read_to_string(path) {
@@ -113,8 +94,10 @@ impl Herd {
     fn with_files_beside(mut self, path: &Path) -> Self {
         let folder = path.parent().unwrap_or(Path::new(""));
         // So that the effective configuration means the same wherever it is put.
-        let whole = |file| std::path::absolute(folder.join(&file)).unwrap_or(file);
-        self.secret_file = self.secret_file.map(whole);
+        for file in self.secret_file.iter_mut().chain(self.places.files_mut()) {
+            let beside = folder.join(&*file);
+            *file = std::path::absolute(&beside).unwrap_or(beside);
+        }
         self
     }
 
@@ -154,7 +137,7 @@ impl Herd {
         if let Some(file) = &self.secret_file {
             let _ = writeln!(out, "secret_file = {}", quoted(&file.to_string_lossy()));
         }
-        let _ = write!(out, "\n[places]\nsource = {}\n", quoted(self.places.as_str()));
+        out.push_str(&self.places.to_toml());
         out.push_str("\n[log]\n");
         settings::write(&log::SETTINGS, self.log.clone(), &mut out);
         out.push_str("\n[limits]\n");

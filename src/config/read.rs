@@ -9,9 +9,9 @@ use toml::{
 };
 
 use super::{
-    Address, HttpConfig, Limits, LogConfig, PlacesSource, Plain,
+    Address, HttpConfig, Limits, LogConfig, PlacesConfig, PlacesSource, Plain, UpstreamLimits,
     error::Fault,
-    http, limits, log,
+    http, limits, log, places,
     settings::{Setting, wrong_type},
 };
 use crate::model::NodeId;
@@ -33,7 +33,7 @@ pub(super) struct Stated {
     pub(super) log: LogConfig,
     pub(super) http: HttpConfig,
     pub(super) limits: Limits,
-    pub(super) places: PlacesSource,
+    pub(super) places: PlacesConfig,
     pub(super) nodes: Vec<StatedNode>,
 }
 
@@ -128,13 +128,88 @@ impl<'t> Text<'t> {
         if path.is_empty() { Err(At { line, value: Fault::NoSecretFile }) } else { Ok(Some(path.into())) }
     }
 
-    fn places(&self, root: &DeTable<'t>) -> Found<PlacesSource> {
-        let Some((table, _)) = self.table(root, "places")? else { return Ok(PlacesSource::Embedded) };
-        self.no_other_keys(table, "[places]", &["source"])?;
-        let Some(value) = table.get("source") else { return Ok(PlacesSource::Embedded) };
-        let At { line, value: name } = self.string("source", value, "\"embedded\" or \"none\"")?;
+    fn places(&self, root: &DeTable<'t>) -> Found<PlacesConfig> {
+        let upstream: UpstreamLimits =
+            self.settings(root, "places", "[places]", &places::SETTINGS, &places::TEXT_KEYS)?;
+        let mut config = PlacesConfig { upstream, ..PlacesConfig::default() };
+        let Some((table, span)) = self.table(root, "places")? else { return Ok(config) };
+        if let Some(value) = table.get("source") {
+            config.source = self.places_source("source", value)?;
+        }
+        if let Some(value) = table.get("then") {
+            config.then = self.then(config.source, value)?;
+        }
+        let text = |key: &'static str, wanted| match table.get(key) {
+            None => Ok(None),
+            Some(value) => match self.string(key, value, wanted)? {
+                At { line, value } if value.is_empty() => {
+                    Err(At { line, value: Fault::EmptyText { key, wanted } })
+                }
+                At { value, .. } => Ok(Some(value)),
+            },
+        };
+        let path = |key| Ok(text(key, "a path in quotes")?.map(PathBuf::from));
+        config.key_file = path("key_file")?;
+        config.ca_file = path("ca_file")?;
+        config.file = path("file")?;
+        config.tweets_file = path("tweets_file")?;
+        config.language = text("language", "a language's code, such as \"en\"")?;
+        config.kind = text("type", "a type of places, such as \"restaurant\"")?;
+        if let Some(array) = text("array", "a key in quotes, such as \"statuses\"")? {
+            config.array = array;
+        }
+        for (key, into) in [("base_url", &mut config.base_url), ("new_base_url", &mut config.new_base_url)] {
+            let Some(url) = text(key, "\"https://HOST\"")? else { continue };
+            if !places::is_base_url(&url) {
+                let span = table.get(key).map(Spanned::span).unwrap_or_default();
+                return Err(self.fault(span, Fault::BaseUrl { key, url }));
+            }
+            url.trim_end_matches('/').clone_into(into);
+        }
+        for (source, key, is_given) in [
+            (PlacesSource::File, "file", config.file.is_some()),
+            (PlacesSource::Tweets, "tweets_file", config.tweets_file.is_some()),
+        ] {
+            if !is_given && config.chain().any(|each| each == source) {
+                let fault = Fault::NoPlacesFile { source_name: source.as_str(), key };
+                return Err(self.fault(span, fault));
+            }
+        }
+        Ok(config)
+    }
+
+    fn places_source(&self, key: &str, value: &Value<'t>) -> Found<PlacesSource> {
+        let At { line, value: name } = self.string(key, value, "a source's name in quotes")?;
         let source = PlacesSource::ALL.into_iter().find(|source| source.as_str() == name);
-        source.ok_or(At { line, value: Fault::UnknownPlaces { source_name: name } })
+        source.ok_or_else(|| {
+            let known = PlacesSource::ALL.map(PlacesSource::as_str).join(", ");
+            At { line, value: Fault::UnknownPlaces { source_name: name, known } }
+        })
+    }
+
+    /// Who is asked after `first`, one name or a list: each must be one that can take over from the one before.
+    fn then(&self, first: PlacesSource, value: &Value<'t>) -> Found<Vec<PlacesSource>> {
+        let (single, list) = match value.get_ref().as_array() {
+            Some(list) => (None, Some(list)),
+            None => (Some(value), None),
+        };
+        let mut chain = vec![first];
+        for value in list.into_iter().flatten().chain(single) {
+            let next = self.places_source("then", value)?;
+            let before = chain[chain.len() - 1];
+            let why = if !before.is_upstream() {
+                format!("{:?} does not fail, so nobody is asked after it", before.as_str())
+            } else if chain.contains(&next) {
+                format!("{:?} has been asked by then", next.as_str())
+            } else if matches!(next, PlacesSource::Tweets | PlacesSource::None) {
+                format!("{:?} has no places to answer with", next.as_str())
+            } else {
+                chain.push(next);
+                continue;
+            };
+            return Err(self.fault(value.span(), Fault::Then { why }));
+        }
+        Ok(chain.split_off(1))
     }
 
     fn limits(&self, root: &DeTable<'t>) -> Found<Limits> {

@@ -13,7 +13,7 @@ use crate::{
     config::Plain,
     flood::{Encoded, Health, Offer, Outbox},
     model::{Coordinates, Location, NodeId, Skew},
-    places::{self, Query, Source},
+    places::{self, Form, Query, Source},
     protocol::{
         Ending, Fields, Invalid, Line, PeerLine, PlainLine, QueryLimits, Report, Request, Whatsat,
         write_done, write_flooded, write_pong,
@@ -23,9 +23,6 @@ use crate::{
 };
 
 pub use self::welcome::{Challenge, Greeting, Welcome};
-
-/// How far a WHATSAT may reach: what Google's Nearby Search supports conveniently.
-const QUERY_LIMITS: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
 
 /// Which field of an AT line is the position.
 const POSITION_FIELD: usize = 4;
@@ -45,6 +42,7 @@ pub struct Node<M = TotalOrder> {
     store: Store<M>,
     neighbours: Vec<Neighbour>,
     places: Option<Box<dyn Source>>,
+    form: Form,
     max_ahead: Option<Duration>,
 }
 
@@ -166,7 +164,8 @@ impl<M: Merge> Node<M> {
             options;
         let store = Store::new(placement, max_clients);
         let check = placement.check();
-        Self { herd, id, incarnation, check, secret, store, neighbours, places, max_ahead }
+        let form = places.as_ref().map_or(Form::PLACES, |places| places.form());
+        Self { herd, id, incarnation, check, secret, store, neighbours, places, form, max_ahead }
     }
 
     /// Whom this node talks with, in the order [`Origin::Peer`] counts them.
@@ -183,7 +182,7 @@ impl<M: Merge> Node<M> {
     pub fn prepare<'a>(&self, line: Line<'a>, origin: Origin) -> Prepared<'a> {
         let command = match (line, origin) {
             (Line::Whole(text, _), Origin::Client) => {
-                Request::parse(text, &QUERY_LIMITS).map(Command::Request)
+                Request::parse(text, &self.query_limits()).map(Command::Request)
             }
             (Line::Whole(text, _), Origin::Peer(_)) => {
                 PeerLine::parse(text).map(Command::Peer).ok_or(Invalid::NotFromPeer)
@@ -201,6 +200,18 @@ impl<M: Merge> Node<M> {
             Ok(Command::Peer(PeerLine::Ask(_) | PeerLine::Ping(_) | PeerLine::Done(_))) | Err(_) => None,
         };
         Prepared { line, command, origin, place: client.map(|client| self.store.key_hash(client)) }
+    }
+
+    fn query_limits(&self) -> QueryLimits {
+        let Form { radius_km_max, bound_max, .. } = self.form;
+        QueryLimits { radius_km_max, bound_max }
+    }
+
+    /// From now on no lookup of places waits.
+    pub fn stop_lookups(&self) {
+        if let Some(places) = &self.places {
+            places.stop();
+        }
     }
 
     /// Has the processor fetch what executing the line will read. Worth it where several lines are executed after it.
@@ -363,8 +374,9 @@ impl<M: Merge> Node<M> {
             replies.truncate(json);
             places::write_failure(failure, replies);
         }
-        replies.extend_from_slice(ending.as_bytes());
-        replies.extend_from_slice(ending.as_bytes());
+        for _ in 0..self.form.newlines {
+            replies.extend_from_slice(ending.as_bytes());
+        }
         let is_failed = found.is_err();
         Ok(Said::Places { results: found.unwrap_or_default(), json, is_failed })
     }

@@ -158,8 +158,18 @@ impl Circle {
         if !self.latitudes.contains(&record.latitude) {
             return None;
         }
-        let latitude = f64::from(record.latitude) / UNITS_PER_DEGREE;
-        let longitude = f64::from(record.longitude) / UNITS_PER_DEGREE;
+        self.km_to_point(Coordinates {
+            latitude: f64::from(record.latitude) / UNITS_PER_DEGREE,
+            longitude: f64::from(record.longitude) / UNITS_PER_DEGREE,
+        })
+    }
+
+    /// Whether the point is within the circle.
+    pub(super) fn holds(&self, point: Coordinates) -> bool {
+        self.km_to_point(point).is_some()
+    }
+
+    fn km_to_point(&self, Coordinates { latitude, longitude }: Coordinates) -> Option<f64> {
         let half_sin2 = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
         let haversine = half_sin2(latitude - self.latitude)
             + self.latitude_cos * latitude.to_radians().cos() * half_sin2(longitude - self.longitude);

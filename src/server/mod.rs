@@ -32,7 +32,7 @@ pub use self::process::run_node;
 use self::{connections::Connections, plain::PlainDoor, threads::Threads, web::Web};
 use crate::{
     clock::{self, Tick},
-    config::{self, Address, Limits, PlacesSource},
+    config::{self, Address, Limits},
     flood::{self, Flooder, Health, Peers, Queue, Resolve, Wiring},
     log::{self, Log, LogError, RateLimit},
     metrics::Requests,
@@ -85,6 +85,9 @@ pub enum StartError {
     /// The log file cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A source of places lacks its file, or its key.
+    #[error(transparent)]
+    Places(#[from] places::OpenError),
     /// Signals, standard input or threads are not to be had.
     #[error("the system refuses what a node needs: {0}; raise its limits and start again")]
     System(#[from] io::Error),
@@ -225,10 +228,10 @@ impl Server {
             }
             None => None,
         };
-        let places = surroundings.places.take().or_else(|| match herd.places {
-            PlacesSource::Embedded => Some(Box::new(places::Embedded) as _),
-            PlacesSource::None => None,
-        });
+        let places = match surroundings.places.take() {
+            None => places::open(&herd.places)?,
+            given => given,
+        };
         let Limits { max_clients, max_ahead, .. } = herd.limits;
         let node = Node::new(node::Options {
             herd: herd.name.clone(),
@@ -402,6 +405,7 @@ impl Shared<'_> {
     fn stop<'l>(&self, listeners: impl IntoIterator<Item = &'l TcpListener>, now: Tick) {
         self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
         self.is_stopping.store(true, Ordering::Release);
+        self.node.stop_lookups();
         listeners.into_iter().for_each(socket::wake_accept);
         self.connections.stop();
         let drain_time = self.limits.drain_time;

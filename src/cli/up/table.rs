@@ -33,7 +33,7 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
     let (first, last) = (&herd.nodes[0].id, &herd.nodes[herd.nodes.len() - 1].id);
     let send = |id: &str, line: &str| format!("  {} {}\n", typed(plan, &["send", id], false), quoted(line));
     out.push_str(&send(first.as_str(), "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450"));
-    if herd.places != PlacesSource::None {
+    if herd.places.source != PlacesSource::None {
         out.push_str(&send(last.as_str(), "WHATSAT kiwi.cs.ucla.edu 10 5"));
     }
     if herd.nodes.iter().any(|node| node.http.is_some()) {

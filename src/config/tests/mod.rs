@@ -37,7 +37,7 @@ fn a_link_named_at_one_end_is_at_both() {
     assert_eq!(herd.node("Cat"), None);
     let (Limits { line_bytes, backoff_max, .. }, LogConfig { traffic, bodies, .. }) = (herd.limits, herd.log);
     assert_eq!((line_bytes, backoff_max), (16_384, Duration::from_secs(5)));
-    assert_eq!((traffic, bodies, herd.places), (true, false, PlacesSource::Embedded));
+    assert_eq!((traffic, bodies, herd.places), (true, false, PlacesConfig::default()));
 }
 
 #[test]
@@ -265,11 +265,45 @@ fn settings_outside_their_bounds_are_refused() {
         ),
         (
             "places",
-            "source = \"google\"",
-            "h.toml:11: \"google\" is no source of places; write \"embedded\" or \"none\"",
+            "source = \"bing\"",
+            "h.toml:11: \"bing\" is no source of places; the sources are embedded, file, google, google-new, tweets, none",
         ),
-        ("places", "source = 1", "h.toml:11: `source` is a whole number; write \"embedded\" or \"none\""),
-        ("places", "key = 1", "h.toml:11: unknown key `key` in [places]; the keys known there are source"),
+        ("places", "source = 1", "h.toml:11: `source` is a whole number; write a source's name in quotes"),
+        (
+            "places",
+            "key = 1",
+            "h.toml:11: unknown key `key` in [places]; the keys known there are ratings, connect_seconds, response_seconds, total_seconds, body_bytes, lookups, calls_per_second, calls_per_day, cache_seconds, cache_bytes, breaker_failures, breaker_seconds, source, then, key_file, ca_file, file, tweets_file, array, base_url, new_base_url, language, type",
+        ),
+        (
+            "places",
+            "source = \"file\"",
+            "h.toml:10: source \"file\" needs a file; name one as `file` in [places]",
+        ),
+        (
+            "places",
+            "source = \"google\"\nthen = [\"google-new\",\n\"tweets\"]\ntweets_file = \"t\"",
+            "h.toml:13: \"tweets\" has no places to answer with; leave it out of `then`",
+        ),
+        (
+            "places",
+            "then = \"google\"",
+            "h.toml:11: \"embedded\" does not fail, so nobody is asked after it; leave it out of `then`",
+        ),
+        (
+            "places",
+            "source = \"google\"\nthen = [\"google\"]",
+            "h.toml:12: \"google\" has been asked by then; leave it out of `then`",
+        ),
+        (
+            "places",
+            "key_file = \"\"",
+            "h.toml:11: `key_file` is empty; write a path in quotes, or leave it out",
+        ),
+        (
+            "places",
+            "base_url = \"maps\"",
+            "h.toml:11: `base_url` = \"maps\" is no place of a service; write \"https://HOST\", without a query",
+        ),
     ] {
         assert_eq!(fault_of(&format!("{TWO_NODES}[{table}]\n{setting}\n")), line, "{setting}");
     }

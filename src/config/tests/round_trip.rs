@@ -11,6 +11,40 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn any_upstream()(
+        ratings in any::<bool>(),
+        times in (any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(10_000_000, 120), any_time(0, 86_400), any_time(10_000_000, 3_600)),
+        counts in (1_024_usize..=64 << 20, 1_usize..=100_000, 1_usize..=1_000_000, 1_usize..=1_000_000_000, 1_024_usize..=1 << 34, 1_usize..=1_000),
+    ) -> UpstreamLimits {
+        UpstreamLimits {
+            ratings, connect_time: times.0, response_time: times.1, total_time: times.2, cache_time: times.3, breaker_time: times.4,
+            body_bytes: counts.0, lookups: counts.1, calls_per_second: counts.2, calls_per_day: counts.3, cache_bytes: counts.4, breaker_failures: counts.5,
+        }
+    }
+}
+
+prop_compose! {
+    fn any_places()(
+        upstream in any_upstream(),
+        chain in prop_oneof![
+            Just(vec![PlacesSource::None]), Just(vec![PlacesSource::Tweets]), Just(vec![PlacesSource::Embedded]), Just(vec![PlacesSource::Google]),
+            Just(vec![PlacesSource::Google, PlacesSource::GoogleNew, PlacesSource::File]), Just(vec![PlacesSource::GoogleNew, PlacesSource::Embedded]),
+        ],
+        paths in (proptest::option::of(".{1,20}"), proptest::option::of(".{1,20}"), ".{1,20}"),
+        texts in (".{1,9}", "https?://[a-z0-9.:/]{0,20}[a-z]", "https://[a-z]{1,9}", proptest::option::of(".{1,9}"), proptest::option::of(".{1,9}")),
+    ) -> PlacesConfig {
+        let mut chain = chain.into_iter();
+        let path = |path: String| Some(PathBuf::from(path));
+        let base_url = if places::is_base_url(&texts.1) { texts.1 } else { "http://x".to_owned() };
+        PlacesConfig {
+            source: chain.next().unwrap(), then: chain.collect(), upstream,
+            key_file: paths.0.and_then(path), ca_file: paths.1.and_then(path), file: path(paths.2.clone()), tweets_file: path(paths.2),
+            array: texts.0, base_url, new_base_url: texts.2, language: texts.3, kind: texts.4,
+        }
+    }
+}
+
+prop_compose! {
     fn any_limits()(
         counts in (1_usize..=1_000_000, 512_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
         times in (any_time(10_000_000, 86_400), any_time(10_000_000, 2_592_000), any_time(10_000_000, 3_600)),
@@ -38,6 +72,7 @@ proptest! {
         web in (1_usize..=1_000, 256_usize..=65_536, any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
         hosts in proptest::collection::vec(".{0,9}", 0..3),
         secret_file in proptest::option::of("[ -~]{1,20}"),
+        places in any_places(),
     ) {
         let ids: Vec<_> = ids.into_iter().map(|id| NodeId::new(&format!("n{id}")).unwrap()).collect();
         let address = |port: usize| Address { host: "127.0.0.1".to_owned(), port: port as u16 };
@@ -52,7 +87,7 @@ proptest! {
         let log = LogConfig { traffic: log.0, bodies: log.1, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
-        let herd = Herd { name, secret_file, log, http, limits, places: PlacesSource::None, nodes: nodes.collect() };
+        let herd = Herd { name, secret_file, log, http, limits, places, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

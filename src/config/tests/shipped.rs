@@ -84,7 +84,7 @@ fn shipped_files_are_the_editions() {
         found.sort_unstable();
         assert_eq!(found, wanted, "{file}");
         let tweets = ["2012", "winter-2014"].contains(&file);
-        assert_eq!(herd.places == PlacesSource::None, tweets, "{file}");
+        assert_eq!(herd.places.source == PlacesSource::Tweets, tweets, "{file}");
         assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd, "{file}");
     }
     let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config")).unwrap();

@@ -15,7 +15,7 @@ const WITH_PLACES: [&str; 8] = [
     "2022.toml",
     "2023.toml",
 ];
-const WITHOUT_PLACES: [&str; 2] = ["2012.toml", "winter-2014.toml"];
+const WITH_TWEETS: [&str; 2] = ["2012.toml", "winter-2014.toml"];
 
 /// The files in config/, so that none is forgotten.
 pub(super) fn all_files() -> Vec<String> {
@@ -29,7 +29,7 @@ pub(super) fn all_files() -> Vec<String> {
 
 #[test]
 fn every_shipped_file_is_tested() {
-    let mut tested: Vec<_> = WITH_PLACES.iter().chain(&WITHOUT_PLACES).map(|&file| file.to_owned()).collect();
+    let mut tested: Vec<_> = WITH_PLACES.iter().chain(&WITH_TWEETS).map(|&file| file.to_owned()).collect();
     tested.sort();
     assert_eq!(tested, all_files());
 }
@@ -52,9 +52,9 @@ fn report_is_known_everywhere_in_each_edition_with_places() {
 }
 
 #[test]
-fn report_reaches_everyone_in_each_edition_without_places_and_whatsat_says_why_not() {
+fn report_reaches_everyone_in_each_edition_with_tweets_and_whatsat_gives_them_on_one_line() {
     let _turn = heavy();
-    for file in WITHOUT_PLACES {
+    for file in WITH_TWEETS {
         let (herd, order) = started_in_any_order(file);
         println!("{file}, started in the order {order}");
         let ids = herd.ids();
@@ -65,12 +65,16 @@ fn report_reaches_everyone_in_each_edition_without_places_and_whatsat_says_why_n
         }
         assert_flooded_once_a_link(&herd, reporter, &at);
         for id in &ids {
-            let (reply, json) = herd.client(id).whatsat("kiwi.cs.ucla.edu");
-            assert_eq!((reply.as_str(), json.len()), ("? WHATSAT kiwi.cs.ucla.edu 10 5", 0));
-            herd.wait_for_log(
-                id,
-                &["WARN  bad line", "no source of places", "WHATSAT kiwi.cs.ucla.edu 10 5"],
-            );
+            let mut client = herd.client(id);
+            client.send(b"WHATSAT kiwi.cs.ucla.edu 60 100\nWHATSAT kiwi.cs.ucla.edu 20000 3\nWHATSAT kiwi.cs.ucla.edu 1 101\n");
+            for (count, all_from) in [(6, Some("Los Angeles, CA")), (3, None)] {
+                assert_eq!(client.line(), at);
+                let tweets: serde_json::Value = serde_json::from_str(&client.line()).unwrap();
+                let results = tweets["results"].as_array().unwrap();
+                assert_eq!(results.len(), count, "{file} {id}");
+                assert!(all_from.is_none_or(|place| results.iter().all(|tweet| tweet["location"] == place)));
+            }
+            assert_eq!(client.line(), "? WHATSAT kiwi.cs.ucla.edu 1 101");
         }
     }
 }
