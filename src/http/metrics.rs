@@ -10,6 +10,7 @@ use prometheus_client::{
 };
 
 use super::report::{LinkReport, Report};
+use crate::metrics::UpstreamReport;
 
 /// The format's name.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -87,12 +88,41 @@ const LINK_METRICS: [LinkMetric; 15] = {
     ]
 };
 
+/// A count by what it was, of an upstream: its name, its meaning, the label, and where it comes from.
+type UpstreamCount =
+    (&'static str, &'static str, &'static str, fn(&UpstreamReport) -> &[(&'static str, u64)]);
+
+const UPSTREAM_COUNTS: [UpstreamCount; 3] = [
+    ("lookups", "Lookups by how they ended", "outcome", |upstream| &upstream.lookups),
+    ("calls", "Calls to an upstream by what became of them", "outcome", |upstream| &upstream.calls),
+    ("refused", "Lookups for which the upstream was not asked", "why", |upstream| &upstream.refused),
+];
+
+type UpstreamMetric = (&'static str, &'static str, MetricType, fn(&UpstreamReport) -> u64);
+
+const UPSTREAM_METRICS: [UpstreamMetric; 6] = {
+    use MetricType::{Counter, Gauge};
+    [
+        ("shared", "Lookups that waited for the call of another", Counter, |upstream| upstream.shared),
+        ("cached", "Lookups answered from what was kept", Counter, |upstream| upstream.cached),
+        ("retries", "Calls made again", Counter, |upstream| upstream.retries),
+        ("lookups_in_flight", "Lookups that wait for the upstream", Gauge, |upstream| {
+            upstream.in_flight as u64
+        }),
+        ("breaker_open", "Whether the upstream is left alone", Gauge, |upstream| {
+            u64::from(upstream.is_breaker_open)
+        }),
+        ("cache_bytes", "What the answers kept take", Gauge, |upstream| upstream.cache_bytes as u64),
+    ]
+};
+
 impl Collector for Page {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut writer = Writer(encoder);
         self.of_the_node(&mut writer)?;
         self.of_requests(&mut writer)?;
         self.of_links(&mut writer)?;
+        self.of_upstreams(&mut writer)?;
         self.of_the_process(&mut writer)
     }
 }
@@ -170,6 +200,32 @@ impl Page {
                 match metric_type {
                     MetricType::Counter => ConstCounter::new(value as u64).encode(metric)?,
                     _ => ConstGauge::new(value).encode(metric)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn of_upstreams(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        for (name, help, label, counts) in UPSTREAM_COUNTS {
+            let name = format!("proxyherd_places_{name}");
+            let mut family = writer.family(&name, help, MetricType::Counter)?;
+            for upstream in &self.0.upstreams {
+                for &(value, count) in counts(upstream) {
+                    let labels = [("source", upstream.source), (label, value)];
+                    ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+                }
+            }
+        }
+        for (name, help, metric_type, value) in UPSTREAM_METRICS {
+            let name = format!("proxyherd_places_{name}");
+            let mut family = writer.family(&name, help, metric_type)?;
+            for upstream in &self.0.upstreams {
+                let labels = [("source", upstream.source)];
+                let metric = family.encode_family(&labels)?;
+                match metric_type {
+                    MetricType::Counter => ConstCounter::new(value(upstream)).encode(metric)?,
+                    _ => ConstGauge::new(value(upstream)).encode(metric)?,
                 }
             }
         }

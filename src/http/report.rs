@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     flood::Condition,
-    metrics::{Kind, Outcome, Spread},
+    metrics::{Kind, Outcome, Spread, UpstreamReport},
 };
 
 /// A node at one moment.
@@ -34,6 +34,8 @@ pub struct Report {
     pub spreads: Vec<(Kind, Spread)>,
     /// Its links, in the order of its neighbours.
     pub links: Vec<LinkReport>,
+    /// The upstreams it asks for places.
+    pub upstreams: Vec<UpstreamReport>,
     /// Traffic lines for which the log had no room.
     pub lines_dropped: u64,
     /// What the system says of the process.
@@ -139,6 +141,7 @@ pub(super) mod tests {
                 outbox_bytes: 0,
                 condition,
             }],
+            upstreams: vec![crate::metrics::Lookups::default().report("google")],
             lines_dropped: 0,
             process: Process::default(),
         }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::report::{LinkReport, Report};
+use crate::metrics::UpstreamReport;
 
 /// The page, with its newline.
 pub(super) fn json(report: &Report) -> String {
@@ -21,6 +22,7 @@ pub(super) fn json(report: &Report) -> String {
         "sum": format!("{:016x}", report.sum),
         "connections": { "clients": connections.clients, "peers": connections.peers, "max": connections.max },
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
+        "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "log": { "dropped_lines": report.lines_dropped },
     });
     format!("{value}\n")
@@ -50,6 +52,23 @@ fn link(link: &LinkReport) -> Value {
     })
 }
 
+fn upstream(upstream: &UpstreamReport) -> Value {
+    let counts =
+        |counts: &[(&str, u64)]| -> Value { counts.iter().map(|&(name, count)| (name, count)).collect() };
+    json!({
+        "source": upstream.source,
+        "lookups": counts(&upstream.lookups),
+        "calls": counts(&upstream.calls),
+        "refused": counts(&upstream.refused),
+        "shared": upstream.shared,
+        "cached": upstream.cached,
+        "retries": upstream.retries,
+        "lookups_in_flight": upstream.in_flight,
+        "breaker_open": upstream.is_breaker_open,
+        "cache_bytes": upstream.cache_bytes,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +84,10 @@ mod tests {
         assert_eq!(value["uptime_seconds"], 1.5);
         let link = &value["links"][0];
         assert_eq!((&link["state"], &link["lag_seconds"]), (&json!("down"), &Value::Null));
+        assert_eq!(
+            (&value["upstreams"][0]["source"], &value["upstreams"][0]["calls"]["timeout"]),
+            (&json!("google"), &json!(0))
+        );
         assert_eq!((&link["in_step"], &link["peer"]), (&json!(false), &json!("Ball")));
     }
 }

@@ -1,6 +1,7 @@
 //! What a node counts of its clients' requests: plain atomics, added to once a batch, read when somebody asks.
 
 mod histogram;
+mod lookups;
 mod outcome;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 pub use self::{
     histogram::{BOUNDS, Histogram, Spread},
+    lookups::{CallOutcome, LookupOutcome, Lookups, Refusal, UpstreamReport},
     outcome::{Kind, Outcome},
 };
 

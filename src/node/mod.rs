@@ -12,6 +12,7 @@ use crate::{
     clock::Now,
     config::Plain,
     flood::{Encoded, Health, Offer, Outbox},
+    metrics::UpstreamReport,
     model::{Coordinates, Location, NodeId, Skew},
     places::{self, Form, Query, Source},
     protocol::{
@@ -200,6 +201,16 @@ impl<M: Merge> Node<M> {
             Ok(Command::Peer(PeerLine::Ask(_) | PeerLine::Ping(_) | PeerLine::Done(_))) | Err(_) => None,
         };
         Prepared { line, command, origin, place: client.map(|client| self.store.key_hash(client)) }
+    }
+
+    /// How the upstreams are that places come from.
+    pub fn upstreams(&self) -> Vec<UpstreamReport> {
+        self.places.as_ref().map(|places| places.upstreams()).unwrap_or_default()
+    }
+
+    /// What an operator should hear of the source of places since the last time.
+    pub fn lookup_news(&self) -> Vec<String> {
+        self.places.as_ref().map(|places| places.take_news()).unwrap_or_default()
     }
 
     fn query_limits(&self) -> QueryLimits {

@@ -3,18 +3,24 @@
 mod chain;
 pub mod cut;
 pub mod embedded;
+mod google;
+mod google_new;
 mod index;
+pub mod key;
 pub mod legacy;
 mod open;
 pub mod record;
 pub mod tweets;
+mod upstream;
 
 pub use chain::Chain;
 pub use embedded::{ATTRIBUTION, Embedded};
 pub use legacy::write_failure;
 pub use open::{OpenError, open};
 
-use crate::model::Coordinates;
+pub use upstream::HttpError;
+
+use crate::{clock::Tick, metrics::UpstreamReport, model::Coordinates};
 
 /// One lookup: what is within `radius_m` of `center`, at most `bound` of it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -59,8 +65,23 @@ pub trait Source: Send + Sync {
     /// long, without trailing newlines and without two newlines in a row. Returns the number of results in it.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure>;
 
+    /// The same, for who has waited already: waits no longer than until `deadline`.
+    fn nearby_until(&self, query: &Query, _deadline: Tick, out: &mut Vec<u8>) -> Result<usize, Failure> {
+        self.nearby(query, out)
+    }
+
     /// From now on no lookup shall wait: the node stops.
     fn stop(&self) {}
+
+    /// How the upstreams are that it asks.
+    fn upstreams(&self) -> Vec<UpstreamReport> {
+        Vec::new()
+    }
+
+    /// What an operator should hear of it since the last time; each a sentence for the log.
+    fn take_news(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Why a source gave no answer; said to the client in the format of an answer.

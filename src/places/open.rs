@@ -1,8 +1,14 @@
 //! From `[places]` to what answers: each source of the chain opened, in order.
 
+use std::path::Path;
+
 use super::{
-    Chain, Embedded, Source,
+    Chain, Embedded, HttpError, Source,
+    google::Google,
+    google_new::GoogleNew,
+    key::{ApiKey, KeyError},
     tweets::{Tweets, TweetsError},
+    upstream::{Service, Upstream},
 };
 use crate::config::{PlacesConfig, PlacesSource};
 
@@ -12,23 +18,35 @@ pub enum OpenError {
     /// The tweets cannot be read.
     #[error(transparent)]
     Tweets(#[from] TweetsError),
+    /// There is no key for Google.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// There can be no connections.
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
-/// The configured sources, ready to be asked; `None` where there are none.
+/// The configured sources, ready to be asked; `None` where there are none. Reads files, and connects to nothing.
 pub fn open(config: &PlacesConfig) -> Result<Option<Box<dyn Source>>, OpenError> {
-    let mut chain = Vec::<Box<dyn Source>>::new();
+    let mut sources = Vec::<Box<dyn Source>>::new();
+    let upstream =
+        |service: Box<dyn Service>| Upstream::new(service, &config.upstream, config.ca_file.as_deref());
+    let key = || ApiKey::find(config.key_file.as_deref());
     for source in config.chain() {
-        chain.push(match source {
+        sources.push(match source {
             PlacesSource::None => return Ok(None),
-            PlacesSource::Embedded | PlacesSource::File | PlacesSource::Google | PlacesSource::GoogleNew => {
-                Box::new(Embedded)
-            }
+            PlacesSource::Embedded | PlacesSource::File => Box::new(Embedded),
+            PlacesSource::Google => Box::new(upstream(Box::new(Google::new(config, key()?)))?),
+            PlacesSource::GoogleNew => Box::new(upstream(Box::new(GoogleNew::new(config, key()?)))?),
             PlacesSource::Tweets => {
-                // The configuration is not valid without the file.
-                let path = config.tweets_file.as_deref().unwrap_or(std::path::Path::new(""));
+                // Without the file, the configuration is not valid.
+                let path = config.tweets_file.as_deref().unwrap_or(Path::new(""));
                 Box::new(Tweets::open(path, &config.array)?)
             }
         });
     }
-    Ok(Some(Box::new(Chain(chain))))
+    Ok(Some(match sources.len() {
+        1 => sources.remove(0),
+        _ => Box::new(Chain { sources, total_time: config.upstream.total_time }),
+    }))
 }

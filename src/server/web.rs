@@ -137,6 +137,7 @@ impl Web {
             outcomes: Outcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
+            upstreams: node.upstreams(),
             lines_dropped: shared.log.lines_dropped(),
             process: usage::read(clock::wall().as_nanoseconds() as f64 / 1e9 - uptime.as_secs_f64()),
         }

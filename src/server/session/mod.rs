@@ -278,6 +278,9 @@ impl<'a> Session<'a> {
         }
         let replied_before = self.batch.replies.len();
         let said = node.execute(prepared, now, &mut self.batch);
+        if matches!(said, Said::Places { .. }) {
+            node.lookup_news().iter().for_each(|news| self.shared.log.warn(format_args!("{news}")));
+        }
         match self.origin {
             Origin::Client => outcome(said).into_iter().for_each(|outcome| self.counts.add(outcome)),
             Origin::Peer(_) | Origin::Plain(_) => {

@@ -29,7 +29,10 @@ pub(crate) struct Herd {
 
 /// The text of a configuration that is shipped.
 pub(crate) fn shipped(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file)).unwrap()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("config").join(file)).unwrap();
+    // The herd's file will lie elsewhere.
+    text.replace("\"../data/", &format!("\"{}/", root.join("data").display()))
 }
 
 /// A herd of one node, Solo, with more of a configuration.

@@ -1,0 +1,210 @@
+//! What a node counts of the upstreams it asks for places.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of one call to an upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallOutcome {
+    /// It answered, perhaps that there is nothing.
+    Ok,
+    /// It refused the key, or has not been switched on for it.
+    Denied,
+    /// It was asked too often.
+    Limited,
+    /// It did not understand the question.
+    Invalid,
+    /// It was not there, or said that it cannot.
+    Unavailable,
+    /// It took too long.
+    Timeout,
+    /// It said something that is no answer.
+    Malformed,
+}
+
+impl CallOutcome {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Denied,
+        Self::Limited,
+        Self::Invalid,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Malformed,
+    ];
+
+    /// The label `outcome`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Limited => "limited",
+            Self::Invalid => "invalid",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// How a lookup ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LookupOutcome {
+    /// With places.
+    Ok,
+    /// With the word that there are none.
+    ZeroResults,
+    /// With an error.
+    Failed,
+}
+
+impl LookupOutcome {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::ZeroResults, Self::Failed];
+
+    /// The label `outcome`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ZeroResults => "zero_results",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Why an upstream was not asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// It has failed too often just now.
+    Breaker,
+    /// It was called as often as allowed this second.
+    Rate,
+    /// It was called as often as allowed this day.
+    Day,
+    /// As many lookups wait for it as may.
+    Lookups,
+}
+
+impl Refusal {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Breaker, Self::Rate, Self::Day, Self::Lookups];
+
+    /// The label `why`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Rate => "rate",
+            Self::Day => "day",
+            Self::Lookups => "lookups",
+        }
+    }
+}
+
+/// The counters of one upstream.
+#[derive(Default, Debug)]
+pub struct Lookups {
+    lookups: [AtomicU64; LookupOutcome::ALL.len()],
+    calls: [AtomicU64; CallOutcome::ALL.len()],
+    refused: [AtomicU64; Refusal::ALL.len()],
+    shared: AtomicU64,
+    cached: AtomicU64,
+    retries: AtomicU64,
+}
+
+impl Lookups {
+    /// A lookup has ended.
+    pub fn ended(&self, outcome: LookupOutcome) {
+        self.lookups[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call has ended.
+    pub fn called(&self, outcome: CallOutcome) {
+        self.calls[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The upstream was not asked.
+    pub fn refused(&self, why: Refusal) {
+        self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A lookup waits for the call of another.
+    pub fn shared(&self) {
+        self.shared.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A lookup was answered from what was kept.
+    pub fn cached(&self) {
+        self.cached.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call is made again.
+    pub fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of it at this moment, of the upstream of that name.
+    pub fn report(&self, source: &'static str) -> UpstreamReport {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        UpstreamReport {
+            source,
+            lookups: LookupOutcome::ALL.map(|outcome| (outcome.label(), of(&self.lookups[outcome as usize]))),
+            calls: CallOutcome::ALL.map(|outcome| (outcome.label(), of(&self.calls[outcome as usize]))),
+            refused: Refusal::ALL.map(|why| (why.label(), of(&self.refused[why as usize]))),
+            shared: of(&self.shared),
+            cached: of(&self.cached),
+            retries: of(&self.retries),
+            in_flight: 0,
+            is_breaker_open: false,
+            cache_bytes: 0,
+        }
+    }
+}
+
+/// One upstream at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpstreamReport {
+    /// Its name in the configuration.
+    pub source: &'static str,
+    /// How many lookups ended how.
+    pub lookups: [(&'static str, u64); LookupOutcome::ALL.len()],
+    /// How many calls ended how.
+    pub calls: [(&'static str, u64); CallOutcome::ALL.len()],
+    /// How often it was not asked, and why.
+    pub refused: [(&'static str, u64); Refusal::ALL.len()],
+    /// Lookups that waited for another's call.
+    pub shared: u64,
+    /// Lookups answered from what was kept.
+    pub cached: u64,
+    /// Calls made again.
+    pub retries: u64,
+    /// Lookups that wait now.
+    pub in_flight: usize,
+    /// Whether it is left alone now.
+    pub is_breaker_open: bool,
+    /// What the answers kept take.
+    pub cache_bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_count_lands_under_its_own_label() {
+        let lookups = Lookups::default();
+        lookups.ended(LookupOutcome::ZeroResults);
+        lookups.called(CallOutcome::Timeout);
+        lookups.refused(Refusal::Day);
+        lookups.shared();
+        lookups.cached();
+        lookups.cached();
+        lookups.retried();
+        let report = lookups.report("google");
+        assert_eq!(report.lookups, [("ok", 0), ("zero_results", 1), ("failed", 0)]);
+        assert_eq!(report.calls.iter().find(|(_, count)| *count > 0), Some(&("timeout", 1)));
+        assert_eq!(report.refused.iter().find(|(_, count)| *count > 0), Some(&("day", 1)));
+        assert_eq!((report.shared, report.cached, report.retries), (1, 2, 1));
+        assert!(CallOutcome::ALL.iter().enumerate().all(|(place, &outcome)| outcome as usize == place));
+        assert!(Refusal::ALL.iter().enumerate().all(|(place, &why)| why as usize == place));
+    }
+}

@@ -1,0 +1,477 @@
+//! Google's Nearby Search, the new one, its answers put into the format of the legacy one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
+
+use super::{
+    Query,
+    cut::{Document, Unfit},
+    google::{RADIUS_M_MIN, unreadable},
+    key::ApiKey,
+    legacy,
+    upstream::{Fault, Request, Service},
+};
+use crate::{config::PlacesConfig, metrics::CallOutcome};
+
+/// As many as Google gives; the bound is cut afterwards, so that lookups with different bounds are one call.
+const RESULTS_MAX: usize = 20;
+
+/// What the cheaper tier has. A call is billed by the dearest field it names.
+const FIELDS: [&str; 11] = [
+    "id",
+    "displayName",
+    "location",
+    "viewport",
+    "types",
+    "shortFormattedAddress",
+    "businessStatus",
+    "iconMaskBaseUri",
+    "iconBackgroundColor",
+    "photos",
+    "plusCode",
+];
+const DEARER_FIELDS: [&str; 4] = ["rating", "userRatingCount", "priceLevel", "currentOpeningHours.openNow"];
+
+/// The new service.
+pub(super) struct GoogleNew {
+    key: ApiKey,
+    url: String,
+    fields: String,
+    language: Option<String>,
+    kind: Option<String>,
+}
+
+impl GoogleNew {
+    pub(super) fn new(config: &PlacesConfig, key: ApiKey) -> Self {
+        let dearer: &[&str] = if config.upstream.ratings { &DEARER_FIELDS } else { &[] };
+        let fields = FIELDS.iter().chain(dearer).map(|field| format!("places.{field}"));
+        Self {
+            key,
+            url: format!("{}/v1/places:searchNearby", config.new_base_url),
+            fields: fields.collect::<Vec<_>>().join(","),
+            language: config.language.clone(),
+            kind: config.kind.clone(),
+        }
+    }
+}
+
+impl Service for GoogleNew {
+    fn name(&self) -> &'static str {
+        "google-new"
+    }
+
+    fn request(&self, query: &Query) -> Request {
+        let Query { center, radius_m, .. } = query;
+        let mut body = json!({
+            "locationRestriction": { "circle": {
+                "center": { "latitude": center.latitude, "longitude": center.longitude },
+                "radius": radius_m.max(RADIUS_M_MIN),
+            } },
+            "maxResultCount": RESULTS_MAX,
+            "rankPreference": "POPULARITY",
+        });
+        if let Some(language) = &self.language {
+            body["languageCode"] = json!(language);
+        }
+        if let Some(kind) = &self.kind {
+            body["includedTypes"] = json!([kind]);
+        }
+        let headers = vec![
+            ("Content-Type", "application/json".to_owned()),
+            ("X-Goog-Api-Key", self.key.expose().to_owned()),
+            ("X-Goog-FieldMask", self.fields.clone()),
+        ];
+        Request { url: self.url.clone(), headers, body: Some(body.to_string().into_bytes()) }
+    }
+
+    fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, Fault> {
+        let reply: Reply<'_> = match serde_json::from_slice(&body) {
+            Ok(reply) => reply,
+            Err(error) => return Err(unreadable(self.name(), status, &Unfit::NotJson(error))),
+        };
+        match reply.error {
+            None if status == 200 => {}
+            None => return Err(Fault::of_http(status, self.name())),
+            Some(error) => {
+                let code = error.code.unwrap_or(status);
+                let fault = Fault::of_http(code, self.name());
+                let message =
+                    error.message.map_or(fault.failure.message.clone(), |text| self.key.scrub(&text));
+                // A key that is not valid is told as an invalid argument.
+                let is_key = code == 400 && message.contains("API key");
+                let outcome = if is_key { CallOutcome::Denied } else { fault.outcome };
+                return Err(Fault::new(outcome, message));
+            }
+        }
+        let results: Vec<_> = reply.places.iter().map(Place::of).collect();
+        let answer = Answer {
+            html_attributions: [],
+            status: if results.is_empty() { "ZERO_RESULTS" } else { "OK" },
+            results,
+        };
+        let mut text = Vec::new();
+        legacy::write(&answer, &mut text);
+        Document::parse(text, "results").map_err(|unfit| unreadable(self.name(), status, &unfit))
+    }
+}
+
+// What Google sends. All of it may be missing.
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow, default)]
+    places: Vec<NewPlace<'a>>,
+    error: Option<ErrorReply>,
+}
+
+#[derive(Deserialize)]
+struct ErrorReply {
+    code: Option<u16>,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewPlace<'a> {
+    id: Option<String>,
+    display_name: Option<Text>,
+    #[serde(borrow)]
+    location: Option<LatLng<'a>>,
+    #[serde(borrow)]
+    viewport: Option<NewViewport<'a>>,
+    types: Option<Vec<String>>,
+    short_formatted_address: Option<String>,
+    business_status: Option<String>,
+    icon_mask_base_uri: Option<String>,
+    icon_background_color: Option<String>,
+    photos: Option<Vec<NewPhoto>>,
+    plus_code: Option<NewPlusCode>,
+    #[serde(borrow)]
+    rating: Option<&'a RawValue>,
+    user_rating_count: Option<u64>,
+    price_level: Option<String>,
+    current_opening_hours: Option<NewHours>,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: Option<String>,
+}
+
+/// The numbers as their digits came: a float read and written may change its last one.
+#[derive(Deserialize)]
+struct LatLng<'a> {
+    #[serde(borrow)]
+    latitude: Option<&'a RawValue>,
+    #[serde(borrow)]
+    longitude: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct NewViewport<'a> {
+    #[serde(borrow)]
+    low: Option<LatLng<'a>>,
+    #[serde(borrow)]
+    high: Option<LatLng<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewPhoto {
+    name: Option<String>,
+    width_px: Option<u64>,
+    height_px: Option<u64>,
+    #[serde(default)]
+    author_attributions: Vec<Author>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Author {
+    display_name: Option<String>,
+    uri: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewPlusCode {
+    global_code: Option<String>,
+    compound_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewHours {
+    open_now: Option<bool>,
+}
+
+// What the client gets: keys in alphabetical order, and what Google did not say left out.
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    html_attributions: [&'a str; 0],
+    results: Vec<Place<'a>>,
+    status: &'a str,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    business_status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    geometry: Option<Geometry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon_background_color: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon_mask_base_uri: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opening_hours: Option<Hours>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    photos: Option<Vec<Photo<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plus_code: Option<PlusCode<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_level: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    scope: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    types: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_ratings_total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vicinity: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Geometry<'a> {
+    location: Point<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    viewport: Option<Viewport<'a>>,
+}
+
+#[derive(Serialize)]
+struct Viewport<'a> {
+    northeast: Point<'a>,
+    southwest: Point<'a>,
+}
+
+#[derive(Serialize)]
+struct Point<'a> {
+    lat: &'a RawValue,
+    lng: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct Hours {
+    open_now: bool,
+}
+
+#[derive(Serialize)]
+struct Photo<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u64>,
+    html_attributions: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    photo_reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct PlusCode<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compound_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    global_code: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    fn of(place: &'a NewPlace<'_>) -> Self {
+        let id = place.id.as_deref();
+        let mask = place.icon_mask_base_uri.as_deref();
+        Self {
+            business_status: place.business_status.as_deref(),
+            geometry: place.location.as_ref().and_then(Point::of).map(|location| Geometry {
+                location,
+                viewport: place.viewport.as_ref().and_then(Viewport::of),
+            }),
+            // Google serves a mask as a picture where its ending is added.
+            icon: mask.map(|mask| format!("{mask}.png")),
+            icon_background_color: place.icon_background_color.as_deref(),
+            icon_mask_base_uri: mask,
+            name: place.display_name.as_ref().and_then(|name| name.text.as_deref()),
+            opening_hours: place
+                .current_opening_hours
+                .as_ref()
+                .and_then(|hours| hours.open_now)
+                .map(|open_now| Hours { open_now }),
+            photos: place.photos.as_deref().map(|photos| photos.iter().map(Photo::of).collect()),
+            place_id: id,
+            plus_code: place.plus_code.as_ref().map(|code| PlusCode {
+                compound_code: code.compound_code.as_deref(),
+                global_code: code.global_code.as_deref(),
+            }),
+            price_level: place.price_level.as_deref().and_then(price_level),
+            rating: place.rating,
+            reference: id,
+            scope: "GOOGLE",
+            types: place.types.as_deref(),
+            user_ratings_total: place.user_rating_count,
+            vicinity: place.short_formatted_address.as_deref(),
+        }
+    }
+}
+
+impl<'a> Point<'a> {
+    fn of(point: &LatLng<'a>) -> Option<Self> {
+        Some(Self { lat: point.latitude?, lng: point.longitude? })
+    }
+}
+
+impl<'a> Viewport<'a> {
+    fn of(viewport: &NewViewport<'a>) -> Option<Self> {
+        let corner = |corner: &Option<LatLng<'a>>| corner.as_ref().and_then(Point::of);
+        Some(Self { northeast: corner(&viewport.high)?, southwest: corner(&viewport.low)? })
+    }
+}
+
+impl<'a> Photo<'a> {
+    fn of(photo: &'a NewPhoto) -> Self {
+        let author = |author: &Author| {
+            let name = author.display_name.as_deref().unwrap_or_default();
+            match &author.uri {
+                Some(uri) => format!("<a href=\"{uri}\">{name}</a>"),
+                None => name.to_owned(),
+            }
+        };
+        Self {
+            height: photo.height_px,
+            html_attributions: photo.author_attributions.iter().map(author).collect(),
+            photo_reference: photo.name.as_deref().and_then(|name| name.rsplit('/').next()),
+            width: photo.width_px,
+        }
+    }
+}
+
+fn price_level(name: &str) -> Option<u8> {
+    Some(match name.strip_prefix("PRICE_LEVEL_")? {
+        "FREE" => 0,
+        "INEXPENSIVE" => 1,
+        "MODERATE" => 2,
+        "EXPENSIVE" => 3,
+        "VERY_EXPENSIVE" => 4,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{config::UpstreamLimits, model::Coordinates, places::key::tests::key};
+
+    fn google(config: &PlacesConfig) -> GoogleNew {
+        GoogleNew::new(config, key("AIzaSecret"))
+    }
+
+    fn request(config: &PlacesConfig) -> (Request, Value) {
+        let center = Coordinates { latitude: 34.06893, longitude: -118.445127 };
+        let request = google(config).request(&Query { center, radius_m: 10_000.0, bound: 3 });
+        let body = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
+        (request, body)
+    }
+
+    #[test]
+    fn a_question_is_a_circle_with_the_key_and_the_mask_in_headers() {
+        let (request, body) = request(&PlacesConfig::default());
+        assert_eq!(request.url, "https://places.googleapis.com/v1/places:searchNearby");
+        assert_eq!(
+            body,
+            json!({
+                "locationRestriction": {"circle": {"center": {"latitude": 34.06893, "longitude": -118.445127}, "radius": 10000.0}},
+                "maxResultCount": 20,
+                "rankPreference": "POPULARITY"
+            })
+        );
+        let header =
+            |name| request.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str());
+        assert_eq!(header("X-Goog-Api-Key"), Some("AIzaSecret"));
+        let mask = header("X-Goog-FieldMask").unwrap();
+        assert!(mask.starts_with("places.id,places.displayName,") && !mask.contains("rating"), "{mask}");
+    }
+
+    #[test]
+    fn ratings_language_and_type_are_asked_for_where_configured() {
+        let config = PlacesConfig {
+            language: Some("fr".into()),
+            kind: Some("cafe".into()),
+            upstream: UpstreamLimits { ratings: true, ..UpstreamLimits::default() },
+            ..PlacesConfig::default()
+        };
+        let (request, body) = request(&config);
+        assert_eq!((&body["languageCode"], &body["includedTypes"]), (&json!("fr"), &json!(["cafe"])));
+        let mask = &request.headers.iter().find(|header| header.0 == "X-Goog-FieldMask").unwrap().1;
+        assert!(mask.ends_with(
+            "places.rating,places.userRatingCount,places.priceLevel,places.currentOpeningHours.openNow"
+        ));
+    }
+
+    fn read(status: u16, body: &str) -> Result<String, (CallOutcome, &'static str, String)> {
+        let read = google(&PlacesConfig::default()).read(status, body.into());
+        read.map(|document| {
+            let mut out = Vec::new();
+            document.write(20, &mut out);
+            String::from_utf8(out).unwrap()
+        })
+        .map_err(|fault| (fault.outcome, fault.failure.status, fault.failure.message))
+    }
+
+    #[test]
+    fn a_place_is_put_into_the_legacy_format() {
+        let text = read(200, include_str!("testdata/new.json")).unwrap();
+        assert_eq!(text, include_str!("testdata/new-as-legacy.json").trim_end());
+    }
+
+    #[test]
+    fn nothing_found_and_nothing_known_are_answers() {
+        let nothing =
+            "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}";
+        assert_eq!(read(200, "{}").unwrap(), nothing);
+        let bare: Value = serde_json::from_str(&read(200, "{\"places\":[{}]}").unwrap()).unwrap();
+        assert_eq!(bare["results"], json!([{"scope": "GOOGLE"}]));
+    }
+
+    #[test]
+    fn an_error_has_the_legacy_status_for_its_code() {
+        for (code, outcome, status) in [
+            (400, CallOutcome::Invalid, "INVALID_REQUEST"),
+            (401, CallOutcome::Denied, "REQUEST_DENIED"),
+            (403, CallOutcome::Denied, "REQUEST_DENIED"),
+            (429, CallOutcome::Limited, "OVER_QUERY_LIMIT"),
+            (500, CallOutcome::Unavailable, "UNKNOWN_ERROR"),
+            (503, CallOutcome::Unavailable, "UNKNOWN_ERROR"),
+        ] {
+            let body =
+                format!("{{\"error\":{{\"code\":{code},\"message\":\"no AIzaSecret\",\"status\":\"X\"}}}}");
+            assert_eq!(read(code, &body).unwrap_err(), (outcome, status, "no [key]".to_owned()));
+        }
+        let invalid_key = r#"{"error":{"code":400,"message":"API key not valid."}}"#;
+        assert_eq!(read(400, invalid_key).unwrap_err().0, CallOutcome::Denied);
+        assert_eq!(read(200, "<html>").unwrap_err().0, CallOutcome::Malformed);
+        assert_eq!(read(502, "<html>").unwrap_err().0, CallOutcome::Unavailable);
+        assert_eq!(
+            read(200, "{\"places\":[{\"location\":{\"latitude\":\"x\"}").unwrap_err().0,
+            CallOutcome::Malformed
+        );
+    }
+}

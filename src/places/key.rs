@@ -1,0 +1,130 @@
+//! Google's key: from the environment or a file, into requests, and nowhere else.
+
+use std::{env, fmt, fs::File, io, io::Read, path::Path};
+
+/// The environment's name for it.
+pub const VARIABLE: &str = "HERD_PLACES_KEY";
+
+const LENGTH_MAX: usize = 512;
+
+/// A key. Whatever shows it shows only that there is one.
+#[derive(Clone)]
+pub struct ApiKey(String);
+
+/// Why there is no key; displays as one line, which never holds a key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Neither place has one.
+    #[error(
+        "Google asks for a key: set {VARIABLE}, or write it into a file and name that as key_file in [places]"
+    )]
+    Missing,
+    /// The file is not there, or may not be read.
+    #[error(
+        "{file}: Google's key cannot be read: {error}; give key_file in [places] the path of a file with it, or set {VARIABLE}"
+    )]
+    Unreadable {
+        /// Its path.
+        file: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Something else than a key.
+    #[error(
+        "{place} holds no key of Google's: that is one word of at most {LENGTH_MAX} letters, digits and signs; copy it anew"
+    )]
+    Invalid {
+        /// Where it should be.
+        place: String,
+    },
+}
+
+impl ApiKey {
+    /// The key of the environment, or that of the file.
+    pub fn find(file: Option<&Path>) -> Result<Self, KeyError> {
+        match (env::var_os(VARIABLE).filter(|value| !value.is_empty()), file) {
+            (Some(value), _) => {
+                let text = value.into_string().unwrap_or_default();
+                Self::parse(&text).ok_or_else(|| KeyError::Invalid { place: VARIABLE.to_owned() })
+            }
+            (None, Some(path)) => Self::load(path),
+            (None, None) => Err(KeyError::Missing),
+        }
+    }
+
+    fn load(path: &Path) -> Result<Self, KeyError> {
+        let file = || path.display().to_string();
+        let mut text = String::new();
+        let opened =
+            File::open(path).and_then(|file| file.take(2 * LENGTH_MAX as u64).read_to_string(&mut text));
+        match opened {
+            Ok(_) => Self::parse(&text).ok_or_else(|| KeyError::Invalid { place: file() }),
+            // The error of a text that is not UTF-8 shows none of it.
+            Err(error) => Err(KeyError::Unreadable { file: file(), error }),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let word = text.trim();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+        let is_key = !word.is_empty() && word.len() <= LENGTH_MAX && word.bytes().all(is_plain);
+        is_key.then(|| Self(word.to_owned()))
+    }
+
+    /// The key itself, for a request. Needs no escape in a URL.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// A text of the upstream's without the key, should it hold it.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        text.replace(&self.0, "[key]")
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A key for the tests of others.
+    pub(in crate::places) fn key(text: &str) -> ApiKey {
+        ApiKey::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_one_plain_word() {
+        assert_eq!(ApiKey::parse("AIza-x_9.~\n").unwrap().expose(), "AIza-x_9.~");
+        for text in ["", " \n", "two words", "a&b", "a\u{e9}", "a\nb"] {
+            assert!(ApiKey::parse(text).is_none(), "{text:?}");
+        }
+        assert!(ApiKey::parse(&"x".repeat(LENGTH_MAX)).is_some());
+        assert!(ApiKey::parse(&"x".repeat(LENGTH_MAX + 1)).is_none());
+    }
+
+    #[test]
+    fn what_shows_a_key_does_not_show_it() {
+        let key = ApiKey::parse("distinctive").unwrap();
+        assert_eq!(format!("{key:?}"), "ApiKey");
+        assert_eq!(key.scrub("The key distinctive is invalid"), "The key [key] is invalid");
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_told_in_one_line_that_does_not_show_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("places.key");
+        std::fs::write(&path, "not one word").unwrap();
+        let error = ApiKey::load(&path).unwrap_err().to_string();
+        assert!(error.contains("places.key") && !error.contains("not one"), "{error}");
+        std::fs::write(&path, "  AIzaX\r\n").unwrap();
+        assert_eq!(ApiKey::load(&path).unwrap().expose(), "AIzaX");
+        assert!(
+            ApiKey::load(&folder.path().join("none")).unwrap_err().to_string().contains("cannot be read")
+        );
+    }
+}
