@@ -8,6 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use proxyherd::{
     clock::{Now, Tick},
+    config::Limits,
     flood::{Broken, Ends, Heard, Link, LinkTimes, Next, Sound, outbox},
     node::{Batch, Node, Origin, Said},
     protocol::{Ending, Hello, Line, PeerLine, READ_BYTES_MAX},
@@ -15,17 +16,6 @@ use proxyherd::{
 };
 
 use super::scene;
-
-const TIMES: LinkTimes = LinkTimes {
-    backoff_min: Duration::from_millis(100),
-    backoff_max: Duration::from_secs(5),
-    backoff_reset: Duration::from_secs(10),
-    greeting: Duration::from_secs(2),
-    ping: Duration::from_secs(1),
-    liveness: Duration::from_secs(5),
-    round: Duration::from_secs(30),
-    round_gap: Duration::from_secs(1),
-};
 
 /// What one write may hold: a piece of news and a piece of repair, each of which may go over its bound by one record of
 /// an input's length, and some questions.
@@ -78,9 +68,10 @@ impl Play {
             check: scene::placement().check(),
             secret: None,
         };
-        let link = Link::new(ends.clone(), TIMES, queues.remove(0));
+        let times = LinkTimes::of(&Limits::default());
+        let link = Link::new(ends.clone(), times, queues.remove(0));
         let ends = Ends { secret: Some(scene::secret()), ..ends };
-        let wary = Link::new(ends, TIMES, outbox(1).1);
+        let wary = Link::new(ends, times, outbox(1).1);
         let (now, answers, out) = (Duration::ZERO, VecDeque::new(), Vec::new());
         Self { node, link, wary, now, neighbour, answers, is_true: true, out }
     }

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 /// Waits that double from a smallest to a largest, each drawn evenly from nothing up to that bound, so that nodes which
-/// lost each other together do not dial together.
+/// lost each other together do not dial together. A link that was up for long enough starts again from the smallest.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     min: Duration,
     max: Duration,
     bound: Duration,
+    reset_after: Duration,
 }
 
 impl Backoff {
-    /// Waits bounded by `min` at first and by `max` at last.
-    pub fn new(min: Duration, max: Duration) -> Self {
-        Self { min, max, bound: min }
+    /// Waits bounded by `min` at first and by `max` at last, and by `min` again for a link that was up for `reset_after`.
+    pub fn new(min: Duration, max: Duration, reset_after: Duration) -> Self {
+        Self { min, max, bound: min, reset_after }
     }
 
     /// The next wait; `random` is any 64 random bits.
@@ -26,9 +27,11 @@ impl Backoff {
         Duration::from_nanos(nanoseconds as u64)
     }
 
-    /// Starts again from the smallest bound.
-    pub fn reset(&mut self) {
-        self.bound = self.min;
+    /// The link was up for so long, and is lost.
+    pub fn was_up(&mut self, time: Duration) {
+        if time >= self.reset_after {
+            self.bound = self.min;
+        }
     }
 }
 
@@ -37,18 +40,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_double_to_the_largest_and_start_again_after_a_reset() {
+    fn bounds_double_to_the_largest_and_start_again_once_a_link_was_up_for_long_enough() {
         let ms = Duration::from_millis;
-        let mut backoff = Backoff::new(ms(100), ms(5000));
+        let mut backoff = Backoff::new(ms(100), ms(5000), ms(10_000));
         let bounds: Vec<u128> = (0..8).map(|_| backoff.next_wait(u64::MAX).as_millis() + 1).collect();
         assert_eq!(bounds, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        backoff.reset();
+        backoff.was_up(ms(9999));
+        assert_eq!(backoff.next_wait(u64::MAX).as_millis() + 1, 5000);
+        backoff.was_up(ms(10_000));
         assert_eq!(backoff.next_wait(u64::MAX).as_millis() + 1, 100);
     }
 
     #[test]
     fn jitter_is_full() {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1), Duration::ZERO);
         assert_eq!(backoff.next_wait(0), Duration::ZERO);
         assert_eq!(backoff.next_wait(1 << 63), Duration::from_millis(500));
     }

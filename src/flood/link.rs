@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fmt, marker::PhantomData, time::Duration};
 
 use super::{
-    Backoff, Queue,
+    Backoff, LinkTimes, Queue,
     handshake::Ends,
     round::{Found, Need, Part, Round},
 };
@@ -13,27 +13,6 @@ use crate::{
     protocol::{Answer, Nonce, Proof, READ_BYTES_MAX, write_ping, write_proof},
     store::{Merge, Store},
 };
-
-/// The times a link lives by.
-#[derive(Clone, Copy, Debug)]
-pub struct LinkTimes {
-    /// The first bound of the wait before dialling again.
-    pub backoff_min: Duration,
-    /// Its last bound.
-    pub backoff_max: Duration,
-    /// How long a connection must have been good for the bound to start again.
-    pub backoff_reset: Duration,
-    /// How long the neighbour may take for its part of the handshake.
-    pub greeting: Duration,
-    /// From one ping to the next.
-    pub ping: Duration,
-    /// A neighbour that owes an answer and says nothing for this long is gone.
-    pub liveness: Duration,
-    /// From one round's end to the next one's begin, on average, where nothing is known to be missing.
-    pub round: Duration,
-    /// Rounds begin at least this far apart, and at least twice as far as the last one took.
-    pub round_gap: Duration,
-}
 
 /// What makes rounds make good for every loss. [`Sound`] is right; the simulation is shown wrong ones too.
 pub trait Rules: 'static {
@@ -200,7 +179,7 @@ impl<R: Rules> Link<R> {
             ends,
             times,
             queue,
-            backoff: Backoff::new(times.backoff_min, times.backoff_max),
+            backoff: Backoff::new(times.backoff_min, times.backoff_max, times.backoff_reset),
             state: State::Down { dial_at: Tick::ZERO },
             is_stopping: false,
             differed: HashMap::new(),
@@ -253,10 +232,8 @@ impl<R: Rules> Link<R> {
     /// The connection broke, or dialling failed. `random` is any 64 random bits.
     pub fn lost(&mut self, now: Tick, random: u64) {
         self.queue.close();
-        if let State::Up(up) = &self.state
-            && now.saturating_sub(up.since) >= self.times.backoff_reset
-        {
-            self.backoff.reset();
+        if let State::Up(up) = &self.state {
+            self.backoff.was_up(now.saturating_sub(up.since));
         }
         self.state = State::Down { dial_at: now + self.backoff.next_wait(random) };
     }

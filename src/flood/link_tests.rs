@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
+    config::Limits,
     flood::{Outbox, outbox},
     model::NodeId,
     protocol::{End, Role, Transcript},
@@ -11,16 +12,10 @@ use crate::{
     store::{Placement, TotalOrder},
 };
 
-const TIMES: LinkTimes = LinkTimes {
-    backoff_min: Duration::from_millis(100),
-    backoff_max: Duration::from_secs(5),
-    backoff_reset: Duration::from_secs(10),
-    greeting: Duration::from_secs(2),
-    ping: Duration::from_secs(1),
-    liveness: Duration::from_secs(5),
-    round: Duration::from_secs(30),
-    round_gap: Duration::from_secs(1),
-};
+/// What a node is configured with unless it is told otherwise.
+fn times() -> LinkTimes {
+    LinkTimes::of(&Limits::default())
+}
 
 fn ms(ms: u64) -> Tick {
     Tick::from_millis(ms)
@@ -47,7 +42,7 @@ impl Bench {
         let ends = Ends { herd: "test".into(), id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
         let (outbox, queue) = outbox(1000);
         let store = Store::new(Placement::of_herd("test"), 10);
-        Self { link: Link::new(ends, TIMES, queue), outbox, store }
+        Self { link: Link::new(ends, times(), queue), outbox, store }
     }
 
     fn next(&mut self, now: u64) -> (Result<Next, Broken>, String) {
@@ -130,7 +125,7 @@ fn handshake_that_is_not_answered_in_time_is_given_up() {
     let mut bench = Bench::new();
     bench.greet(0);
     assert_eq!(bench.next(0).0, Ok(Next::Listen(ms(2000))));
-    assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(TIMES.greeting)));
+    assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(times().greeting)));
     assert!(!bench.link.is_up());
 }
 
@@ -192,7 +187,7 @@ fn a_neighbour_that_owes_an_answer_is_gone_after_the_liveness_time() {
     assert_eq!(bench.next(1000).1, "PING 1\n");
     assert_eq!(bench.link.pinged_at(), Some(ms(1000)));
     assert!(matches!(bench.next(4950).0, Ok(Next::Rest(until)) if until == ms(5000)));
-    assert_eq!(bench.next(5000).0, Err(Broken::Silent(TIMES.liveness)));
+    assert_eq!(bench.next(5000).0, Err(Broken::Silent(times().liveness)));
     // One that owes nothing may be silent: this node was away itself.
     bench.link.lost(ms(5000), 0);
     bench.link_up(5000);
@@ -333,6 +328,6 @@ fn nothing_but_a_welcome_makes_up_for_a_proof() {
         bench.next(0).0.unwrap();
         let broken = if refused { Broken::Refused("why".into()) } else { Broken::Nonsense };
         assert_eq!(bench.hear(0, line), Err(broken), "{line}");
-        assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(TIMES.greeting)));
+        assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(times().greeting)));
     }
 }

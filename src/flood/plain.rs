@@ -55,7 +55,7 @@ impl PlainLink {
             form,
             times,
             queue,
-            backoff: Backoff::new(times.backoff_min, times.backoff_max),
+            backoff: Backoff::new(times.backoff_min, times.backoff_max, times.backoff_reset),
             state: State::Down { dial_at: Tick::ZERO },
             is_stopping: false,
         }
@@ -86,10 +86,8 @@ impl PlainLink {
     /// The connection broke, or dialling failed. `random` is any 64 random bits.
     pub fn lost(&mut self, now: Tick, random: u64) {
         self.queue.close();
-        if let State::Up(up) = &self.state
-            && now.saturating_sub(up.since) >= self.times.backoff_reset
-        {
-            self.backoff.reset();
+        if let State::Up(up) = &self.state {
+            self.backoff.was_up(now.saturating_sub(up.since));
         }
         self.state = State::Down { dial_at: now + self.backoff.next_wait(random) };
     }

@@ -1,24 +1,17 @@
 //! The plain link's own rules: what form its lines take, and when everything is told anew.
 
-use std::time::Duration;
-
 use super::*;
 use crate::{
+    config::Limits,
     flood::{Offer, Outbox, outbox},
     model::{ClientId, Location, Timestamp},
     store::{Placement, Shape},
 };
 
-const TIMES: LinkTimes = LinkTimes {
-    backoff_min: Duration::from_millis(100),
-    backoff_max: Duration::from_secs(5),
-    backoff_reset: Duration::from_secs(10),
-    greeting: Duration::from_secs(2),
-    ping: Duration::from_secs(1),
-    liveness: Duration::from_secs(5),
-    round: Duration::from_secs(30),
-    round_gap: Duration::from_secs(1),
-};
+/// What a node is configured with unless it is told otherwise.
+fn times() -> LinkTimes {
+    LinkTimes::of(&Limits::default())
+}
 
 fn ms(ms: u64) -> Tick {
     Tick::from_millis(ms)
@@ -34,7 +27,7 @@ impl Bench {
     fn new() -> Self {
         let (outbox, queue) = outbox(1000);
         let placement = Placement::of_herd("test").shaped(Shape::new(1, 2));
-        let link = PlainLink::new(NodeId::new("A").unwrap(), Plain::default(), TIMES, queue);
+        let link = PlainLink::new(NodeId::new("A").unwrap(), Plain::default(), times(), queue);
         Self { link, outbox, store: Store::new(placement, 1_000_000) }
     }
 
