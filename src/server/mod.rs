@@ -14,7 +14,7 @@ mod usage;
 mod web;
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -170,6 +170,7 @@ struct Shared<'a> {
     overflows: RateLimit,
     bad_lines: RateLimit,
     handshakes: RateLimit,
+    panics: RateLimit,
 }
 
 /// What can be asked of a running node by the thread that runs it.
@@ -303,6 +304,7 @@ impl Server {
             overflows: RateLimit::default(),
             bad_lines: RateLimit::default(),
             handshakes: RateLimit::default(),
+            panics: RateLimit::default(),
         };
         let (stop_flooders, flooders_stop) = bounded(0);
         let (stop_log, log_stop) = bounded(0);
@@ -399,6 +401,18 @@ impl Shared<'_> {
 
     fn next_connection(&self) -> u64 {
         self.connection_count.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Runs what serves one connection. If that panics, the connection ends and nothing else: the scope of its thread would
+    /// hand the panic to main.
+    fn contain(&self, connection: fmt::Arguments<'_>, serve: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(serve)).is_err()
+            && let Some(untold) = self.panics.allow(clock::tick())
+        {
+            self.log.error(format_args!(
+                "{connection} is closed: its thread panicked; this is a fault of the program{untold}"
+            ));
+        }
     }
 
     /// Stops the listener and the sessions, and sees to it that they end.

@@ -95,7 +95,9 @@ impl Web {
         // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
         let _ = spawn(scope, &name, move || {
             let (_alive, _slot) = (alive, slot);
-            http::serve(&stream, &self.config, &self.hosts, || self.report(shared, clock::tick()));
+            shared.contain(format_args!("the web face's connection {number}"), || {
+                http::serve(&stream, &self.config, &self.hosts, || self.report(shared, clock::tick()));
+            });
         });
     }
 

@@ -9,7 +9,9 @@ use std::{
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
-use crate::support::{Client, FakePeer, KnownPlaces, LargePlaces, PATIENCE, Setup, TestNode, wait_until};
+use crate::support::{
+    Client, FakePeer, FaultyPlaces, KnownPlaces, LargePlaces, PATIENCE, Setup, TestNode, wait_until,
+};
 
 /// Whether the node takes a new client now.
 fn takes_a_client(node: &TestNode) -> bool {
@@ -185,4 +187,20 @@ fn megabytes_of_pipelined_answers_reach_a_slow_reader_whole_and_in_order() {
         expected += &format!("{at}\n{}\n\n? between {number}\n", LargePlaces::document(radius_m));
     }
     assert!(text == expected.as_bytes(), "{} bytes, not {}", text.len(), expected.len());
+}
+
+#[test]
+fn panic_ends_its_own_connection_and_is_told_once_a_second() {
+    let mut node = Setup::new().places(FaultyPlaces).limit("connections", 1).start();
+    for _ in 0..20 {
+        let mut client = client_once_taken(&node);
+        assert!(client.ask("IAMAT a +1+1 1").starts_with("AT "));
+        client.send("WHATSAT a 1 1\n");
+        client.expect_closed();
+    }
+    wait_until("its place is free again", || takes_a_client(&node));
+    node.stop();
+    let log = node.log();
+    let told = log.matches(" is closed: its thread panicked").count();
+    assert!((1..20).contains(&told), "{log}");
 }

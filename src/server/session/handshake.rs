@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use super::{Ended, PlainDoor, Session, Shared, Stage};
+use super::{Ended, PlainDoor, Presence, Session, Shared, Stage};
 use crate::{
     clock::Now,
     node::{Challenge, Greeting, Origin, Welcome},
@@ -62,15 +62,15 @@ impl Session<'_> {
     }
 
     fn become_peer(&mut self, welcome: Welcome) -> Result<(), Ended> {
-        let Shared { node, connections, .. } = self.shared;
+        let Shared { node, connections, peers, .. } = self.shared;
         let Welcome { link, replaces } = welcome;
+        let neighbour = &node.neighbours()[link];
+        self.presence = Some(Presence::admitted(&neighbour.health, peers, link, self.number));
         if let Some(connection) = replaces {
             connections.close(connection);
         }
-        let neighbour = &node.neighbours()[link];
         self.origin = Origin::Peer(link);
         self.slot.become_peer();
-        neighbour.health.connected_here();
         self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
         self.finish_batch()?;
         // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
@@ -94,7 +94,7 @@ impl Session<'_> {
     pub(super) fn is_plain(&mut self, link: usize) {
         let neighbour = &self.shared.node.neighbours()[link];
         self.origin = Origin::Plain(Some(link));
-        neighbour.health.connected_here();
+        self.presence = Some(Presence::plain(&neighbour.health));
         self.shared.log.info(format_args!("{} tells its news as #{}", neighbour.id, self.number));
         // It lives, as after a handshake.
         let _ = neighbour.called.try_send(());

@@ -2,12 +2,12 @@
 //! of them. A connection whose first line is a peer's handshake becomes that neighbour's.
 
 mod handshake;
+mod presence;
 
 use std::{
     io::{ErrorKind, Read},
     mem,
     net::TcpStream,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
     time::Duration,
@@ -15,13 +15,14 @@ use std::{
 
 use arrayvec::ArrayVec;
 
+use self::presence::Presence;
 use super::{Shared, connections::Slot, ended::Ended, plain::PlainDoor};
 use crate::{
     clock::{self, Now, Tick},
     flood::Vigil,
     log::{RateLimit, Traffic},
     metrics::{Counts, Outcome},
-    node::{Batch, Challenge, Neighbour, Origin, Prepared, Said},
+    node::{Batch, Challenge, Origin, Prepared, Said},
     protocol::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
     socket,
 };
@@ -29,8 +30,8 @@ use crate::{
 /// How long a connection that has used large buffers keeps them after its last line.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
-/// Serves one connection until it ends, whatever its lines do to the code. `plain` is the door it came in by, where that
-/// is the one for neighbours written by others.
+/// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for neighbours written by
+/// others.
 pub(super) fn run(
     shared: &Shared<'_>,
     stream: &Arc<TcpStream>,
@@ -38,7 +39,7 @@ pub(super) fn run(
     slot: Slot<'_>,
     plain: Option<&PlainDoor>,
 ) {
-    let served = catch_unwind(AssertUnwindSafe(|| {
+    shared.contain(format_args!("#{number}"), || {
         let mut session = Session::new(shared, stream, number, slot);
         let ended = match plain {
             None => session.serve(LineBuffer::new(shared.limits.line_bytes)),
@@ -48,12 +49,7 @@ pub(super) fn run(
             },
         };
         session.close(&ended);
-    }));
-    if served.is_err() {
-        shared
-            .log
-            .error(format_args!("#{number} is closed: its thread panicked; this is a fault of the program"));
-    }
+    });
 }
 
 struct Session<'a> {
@@ -62,6 +58,8 @@ struct Session<'a> {
     number: u64,
     slot: Slot<'a>,
     origin: Origin,
+    /// Where the connection is a neighbour's.
+    presence: Option<Presence<'a>>,
     batch: Batch,
     traffic: Traffic,
     counts: Counts,
@@ -99,6 +97,7 @@ impl<'a> Session<'a> {
             number,
             slot,
             origin: Origin::Client,
+            presence: None,
             batch: Batch::default(),
             traffic: Traffic::default(),
             counts: Counts::default(),
@@ -378,12 +377,10 @@ impl<'a> Session<'a> {
 
     /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
     fn close(&mut self, ended: &Ended) {
+        // Before the log says so.
+        self.presence = None;
         if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
-            if self.origin == Origin::Peer(link) {
-                self.shared.peers.lock().left(link, self.number);
-            }
-            let Neighbour { id, health, .. } = &self.shared.node.neighbours()[link];
-            health.left();
+            let id = &self.shared.node.neighbours()[link].id;
             self.shared.log.info(format_args!("{id} is no longer connected as #{}: {ended}", self.number));
         } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
             && let Some(untold) = self.told_by(ended).allow(clock::tick())

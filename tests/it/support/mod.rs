@@ -21,7 +21,7 @@ pub(crate) use self::{
     forwarder::{Fault, Forwarder},
     neighbour::{FakePeer, HERD, check, expect_hello},
     node::{Setup, TestNode},
-    places::{BlockedPlaces, FailingPlaces, KnownPlaces, LargePlaces},
+    places::{BlockedPlaces, FailingPlaces, FaultyPlaces, KnownPlaces, LargePlaces},
     plain::{Manners, PlainNode, connect_from},
     secret_peer::{SecretPeer, secret_of},
 };

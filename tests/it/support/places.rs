@@ -66,6 +66,19 @@ impl Source for FailingPlaces {
     }
 }
 
+/// Panics each time.
+pub(crate) struct FaultyPlaces;
+
+impl Source for FaultyPlaces {
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    fn nearby(&self, _: &Query, _: &mut Vec<u8>) -> Result<usize, Failure> {
+        panic!("a fault of the program")
+    }
+}
+
 /// Answers with a large document, another one for each radius.
 pub(crate) struct LargePlaces;
 
