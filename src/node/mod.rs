@@ -232,14 +232,13 @@ impl<M: Merge> Node<M> {
         }
     }
 
-    /// The position of the neighbour written by others that a line of such a node names as its sender.
-    pub fn plain_sender(&self, prepared: &Prepared<'_>) -> Option<usize> {
+    /// The position of the neighbour that a line of a node written by others names as its sender, if it is one of the
+    /// `candidates`: those who may be at the other end.
+    pub fn plain_sender(&self, prepared: &Prepared<'_>, candidates: &[usize]) -> Option<usize> {
         let Ok(Command::Plain(PlainLine { sender: Some(sender), .. })) = prepared.command else {
             return None;
         };
-        let is_sender =
-            |neighbour: &Neighbour| neighbour.plain.is_some() && neighbour.id.as_bytes() == sender;
-        self.neighbours.iter().position(is_sender)
+        candidates.iter().copied().find(|&link| self.neighbours[link].id.as_bytes() == sender)
     }
 
     /// Whether executing the line may wait for something outside the process, so that what is owed should leave first.

@@ -204,6 +204,31 @@ fn neighbours_at_one_address_are_told_apart_by_the_senders_they_name() {
 }
 
 #[test]
+fn sender_that_is_elsewhere_is_not_believed() {
+    let listeners = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.2:0"].map(|at| TcpListener::bind(at).unwrap());
+    let [one, two, three] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let node = Setup::new().http("").plain("One", one, "").plain("Two", two, "").plain("Three", three, "");
+    let (node, mut ids) = (node.start(), ["One", "Two", "Three"].into_iter());
+    let nodes = listeners.map(|listener| PlainNode::start(ids.next().unwrap(), listener, Manners::default()));
+    wait_until("all were told all there is", || {
+        (0..3).all(|at| node.status()["links"][at]["in_step"] == true)
+    });
+    let mut stream = connect_from("127.0.0.1".parse().unwrap(), node.plain_address());
+    stream.write_all(b"AT Three +1.000000000 k +1+1 5 Three\n").unwrap();
+    wait_until("all know, the one it names too", || nodes.iter().all(|node| node.knows("k").is_some()));
+    let here = || {
+        let status = node.status();
+        let links = status["links"].as_array().unwrap().iter();
+        let here = links.filter(|link| link["connected_here"] == true);
+        here.map(|link| link["peer"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(here().is_empty(), "{:?}", here());
+    // It is still to be found out whose connection it is.
+    stream.write_all(b"AT Two +1.000000000 k +1+1 6 Two\n").unwrap();
+    wait_until("it is found out", || here() == ["Two"]);
+}
+
+#[test]
 fn neighbour_that_never_reads_costs_its_outbox_and_is_told_the_newest_when_it_does() {
     let listener = listener();
     let address: SocketAddr = listener.local_addr().unwrap();

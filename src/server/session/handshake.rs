@@ -81,10 +81,10 @@ impl Session<'_> {
     /// Lets a neighbour written by others in, by its address.
     pub(super) fn become_plain(&mut self, door: &PlainDoor) -> Result<(), Ended> {
         self.stage = Stage::Lines;
-        let links = door.links_at(self.stream, self.shared)?;
+        self.candidates = door.links_at(self.stream, self.shared)?;
         self.origin = Origin::Plain(None);
         self.slot.become_peer();
-        if let [link] = links[..] {
+        if let [link] = self.candidates[..] {
             self.is_plain(link);
         }
         Ok(())

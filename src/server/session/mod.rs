@@ -60,6 +60,8 @@ struct Session<'a> {
     origin: Origin,
     /// Where the connection is a neighbour's.
     presence: Option<Presence<'a>>,
+    /// The neighbours written by others whose it may be, by its address.
+    candidates: Vec<usize>,
     batch: Batch,
     traffic: Traffic,
     counts: Counts,
@@ -98,6 +100,7 @@ impl<'a> Session<'a> {
             slot,
             origin: Origin::Client,
             presence: None,
+            candidates: Vec::new(),
             batch: Batch::default(),
             traffic: Traffic::default(),
             counts: Counts::default(),
@@ -268,7 +271,7 @@ impl<'a> Session<'a> {
     fn execute_line(&mut self, prepared: &Prepared<'_>, now: Now) -> Result<(), Ended> {
         let node = self.shared.node;
         if self.origin == Origin::Plain(None)
-            && let Some(link) = node.plain_sender(prepared)
+            && let Some(link) = node.plain_sender(prepared, &self.candidates)
         {
             self.is_plain(link);
         }
