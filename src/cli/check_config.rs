@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Common, Failure, check_secret, complain};
+use super::{Common, Failure, check_files, complain};
 use crate::config::{Herd, PlacesSource};
 
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(super) struct Args {}
 
 pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     let herd = common.herd()?;
-    check_secret(&herd)?;
+    check_files(&herd)?;
     let origin = match &common.config {
         Some(file) => file.display().to_string(),
         None => format!("{}, built in", Herd::EMBEDDED_FILE),

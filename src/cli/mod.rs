@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     config::{ConfigError, Herd},
+    places,
     secret::{Secret, SecretError},
 };
 
@@ -61,9 +62,12 @@ impl Common {
     }
 }
 
-/// Reads the herd's secret, if it has one, for those who only want to know that it can be read.
-fn check_secret(herd: &Herd) -> Result<(), SecretError> {
-    herd.secret_file.as_deref().map_or(Ok(()), |file| Secret::load(file).map(drop))
+/// Reads what a node of the herd reads at its start, for those who only want to know that it can: its secret, the files of
+/// its places, Google's key.
+fn check_files(herd: &Herd) -> Result<(), Failure> {
+    herd.secret_file.as_deref().map_or(Ok(()), |file| Secret::load(file).map(drop))?;
+    places::open(&herd.places)?;
+    Ok(())
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +93,8 @@ enum Failure {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Places(#[from] places::OpenError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -100,7 +106,7 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Secret(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }

@@ -34,6 +34,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let id = node.id.clone();
     server::run_node(&herd, &id, &common.log_dir, args.lifeline).map_err(|error| match error {
         StartError::Secret(error) => error.into(),
+        StartError::Places(error) => error.into(),
         error => Failure::Failed(error.to_string()),
     })
 }

@@ -190,7 +190,8 @@ fn the_rules_bite() {
 #[test]
 fn every_shipped_configuration_parses() {
     let mut count = 0;
-    for entry in fs::read_dir(root().join("config")).unwrap() {
+    let files = ["config", "config/places"].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    for entry in files.into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             continue;
@@ -198,7 +199,7 @@ fn every_shipped_configuration_parses() {
         assert!(Herd::load(&path).is_ok(), "{}: {:?}", path.display(), Herd::load(&path).err());
         count += 1;
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 14);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::process::Signal;
 
 use self::child::{Child, End, Event};
-use super::{Common, Failure, check_secret, complain, signals::Signals};
+use super::{Common, Failure, check_files, complain, signals::Signals};
 use crate::{clock, config::Herd};
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
         let names: Vec<_> = plain.into_iter().map(crate::model::NodeId::as_str).collect();
         complain(&format!("left to their own programs (dialect \"plain\"): {}", names.join(", ")));
     }
-    check_secret(&herd)?;
+    check_files(&herd)?;
     refuse_taken_addresses(&herd)?;
     let program = env::current_exe().map_err(|error| {
         Failure::Failed(format!("cannot find this program's own file: {error}; call it by its full path"))
