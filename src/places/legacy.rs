@@ -93,7 +93,9 @@ pub fn write_failure(failure: &Failure, out: &mut Vec<u8>) {
 pub struct LegacyFormatter {
     depth: usize,
     object_is_empty: bool,
-    held: Option<HeldList>,
+    is_holding: bool,
+    /// Of the list that is held; its memory serves the next one too.
+    held: HeldList,
 }
 
 /// The elements of a list whose layout is still open, one after the other, and where each ends.
@@ -106,7 +108,16 @@ struct HeldList {
 /// A list with its brackets, commas and spaces stays on one line if it is shorter than this, in bytes.
 const LINE_LIMIT: usize = 74;
 
+/// A newline and the indentation of the deepest level that is written in one piece.
+const INDENTATION: &[u8] = b"\n                                                ";
+const INDENT: usize = 3;
+
 impl HeldList {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
     fn elements(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
@@ -119,24 +130,30 @@ impl HeldList {
 
 impl LegacyFormatter {
     fn new_line<W: Write + ?Sized>(&self, writer: &mut W) -> io::Result<()> {
+        let width = "\n".len() + INDENT * self.depth;
+        if let Some(in_one_piece) = INDENTATION.get(..width) {
+            return writer.write_all(in_one_piece);
+        }
         writer.write_all(b"\n")?;
         (0..self.depth).try_for_each(|_| writer.write_all(b"   "))
     }
 
     /// Opens the held list over several lines; what begins next is its next element.
     fn release<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        let Some(list) = self.held.take() else { return Ok(()) };
-        self.open_list(&list, writer)?;
-        if !list.ends.is_empty() {
+        if !std::mem::take(&mut self.is_holding) {
+            return Ok(());
+        }
+        self.open_list(writer)?;
+        if !self.held.ends.is_empty() {
             writer.write_all(b",")?;
         }
         self.new_line(writer)
     }
 
-    fn open_list<W: Write + ?Sized>(&mut self, list: &HeldList, writer: &mut W) -> io::Result<()> {
+    fn open_list<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(b"[")?;
         self.depth += 1;
-        for (at, element) in list.elements().enumerate() {
+        for (at, element) in self.held.elements().enumerate() {
             if at > 0 {
                 writer.write_all(b",")?;
             }
@@ -154,9 +171,9 @@ impl LegacyFormatter {
 
     /// Where a plain value goes: into the held list if there is one.
     fn sink<'a, W: Write + ?Sized>(&'a mut self, writer: &'a mut W) -> Sink<'a, W> {
-        match &mut self.held {
-            Some(list) => Sink::Held(&mut list.bytes),
-            None => Sink::Through(writer),
+        match self.is_holding {
+            true => Sink::Held(&mut self.held.bytes),
+            false => Sink::Through(writer),
         }
     }
 }
@@ -171,6 +188,13 @@ impl<W: Write + ?Sized> Write for Sink<'_, W> {
         match self {
             Self::Held(held) => held.write(bytes),
             Self::Through(writer) => writer.write(bytes),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Held(held) => held.write_all(bytes),
+            Self::Through(writer) => writer.write_all(bytes),
         }
     }
 
@@ -200,6 +224,9 @@ impl Formatter for LegacyFormatter {
     /// As Google does, escapes what HTML gives a meaning to.
     fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut sink = self.sink(writer);
+        if memchr::memchr3(b'<', b'>', b'&', fragment.as_bytes()).is_none() {
+            return sink.write_all(fragment.as_bytes());
+        }
         for piece in fragment.split_inclusive(['<', '>', '&']) {
             let (plain, escape) = match piece.as_bytes() {
                 [plain @ .., b'<'] => (plain, "\\u003c"),
@@ -215,13 +242,14 @@ impl Formatter for LegacyFormatter {
 
     fn begin_array<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
         self.release(writer)?;
-        self.held = Some(HeldList::default());
+        self.held.clear();
+        self.is_holding = true;
         Ok(())
     }
 
     fn begin_array_value<W: Write + ?Sized>(&mut self, writer: &mut W, _first: bool) -> io::Result<()> {
         // The first value never gets here with the list let go: it is held until a value begins.
-        if self.held.is_some() {
+        if self.is_holding {
             return Ok(());
         }
         writer.write_all(b",")?;
@@ -229,28 +257,28 @@ impl Formatter for LegacyFormatter {
     }
 
     fn end_array_value<W: Write + ?Sized>(&mut self, _writer: &mut W) -> io::Result<()> {
-        if let Some(list) = &mut self.held {
-            list.ends.push(list.bytes.len());
+        if self.is_holding {
+            self.held.ends.push(self.held.bytes.len());
         }
         Ok(())
     }
 
     fn end_array<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        match self.held.take() {
-            None => self.close_list(writer),
-            Some(list) if list.ends.is_empty() => writer.write_all(b"[]"),
-            Some(list) if list.fits_a_line() => {
-                for (at, element) in list.elements().enumerate() {
-                    writer.write_all(if at == 0 { b"[ " } else { b", " })?;
-                    writer.write_all(element)?;
-                }
-                writer.write_all(b" ]")
-            }
-            Some(list) => {
-                self.open_list(&list, writer)?;
-                self.close_list(writer)
-            }
+        if !std::mem::take(&mut self.is_holding) {
+            return self.close_list(writer);
         }
+        if self.held.ends.is_empty() {
+            return writer.write_all(b"[]");
+        }
+        if !self.held.fits_a_line() {
+            self.open_list(writer)?;
+            return self.close_list(writer);
+        }
+        for (at, element) in self.held.elements().enumerate() {
+            writer.write_all(if at == 0 { b"[ " } else { b", " })?;
+            writer.write_all(element)?;
+        }
+        writer.write_all(b" ]")
     }
 
     fn begin_object<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
