@@ -47,9 +47,9 @@ fn lay_out(out: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(out.join("places.txt"), text.all)?;
     let bands = record::band_starts(&records);
     let mut code = format!("static BAND_STARTS: [u32; {}] = {bands:?};\n", bands.len());
-    writeln!(code, "static KINDS: [Kind; {}] = [", columns.kinds.len())?;
+    writeln!(code, "static KINDS: [Kind<&str>; {}] = [", columns.kinds.len())?;
     for (source, types) in &columns.kinds {
-        writeln!(code, "    Kind {{ source: {source:?}, types: &{types:?} }},")?;
+        writeln!(code, "    Kind {{ source: {source:?}, types: {types:?} }},")?;
     }
     code.push_str("];\n");
     fs::write(out.join("places.rs"), code)?;
@@ -59,7 +59,7 @@ fn lay_out(out: &Path) -> Result<(), Box<dyn Error>> {
 /// The columns, still in the order of the file.
 struct Columns<'a> {
     count: usize,
-    kinds: Vec<(&'a str, Vec<&'a str>)>,
+    kinds: Vec<(&'a str, &'a str)>,
     kind: &'a [u8],
     rank: &'a [u8],
     number: Vec<u32>,
@@ -81,7 +81,7 @@ impl<'a> Columns<'a> {
         for line in header {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["places", number] => count = number.parse()?,
-                ["kind", source, types] => kinds.push((source, types.split(',').collect())),
+                ["kind", source, types] => kinds.push((source, types)),
                 ["package", ..] => {}
                 _ => return Err(format!("unknown header line {line:?}").into()),
             }
@@ -113,18 +113,20 @@ impl<'a> Columns<'a> {
 
     fn record(&self, at: usize, text: &mut Text<'a>) -> Result<Record, Box<dyn Error>> {
         let (name, vicinity) = (self.names[at], self.vicinities[at]);
+        let source = self.kinds.get(usize::from(self.kind[at])).map(|(source, _)| *source);
+        let id = if source == Some("landmark") { slug(name) } else { String::new() };
         let record = Record {
             latitude: self.latitude[at].cast_signed(),
             longitude: self.longitude[at].cast_signed(),
-            number: self.number[at],
-            text_start: u32::try_from(text.start_of(name, vicinity))?,
+            number: self.number[at].into(),
+            text_start: u32::try_from(text.start_of(name, vicinity, &id))?,
             name_len: u8::try_from(name.len())?,
             vicinity_len: u8::try_from(vicinity.len())?,
+            id_len: u8::try_from(id.len())?,
             rank: self.rank[at],
-            kind: self.kind[at],
+            kind: self.kind[at].into(),
         };
-        let on_earth = record.latitude.abs() <= 9_000_000 && record.longitude.abs() <= 18_000_000;
-        if name.is_empty() || !on_earth || usize::from(record.kind) >= self.kinds.len() {
+        if name.is_empty() || source.is_none() || !record.is_on_earth() {
             return Err(format!("place {at} is invalid").into());
         }
         Ok(record)
@@ -143,19 +145,26 @@ fn sums(planes: &[u8], count: usize) -> Vec<u32> {
         .collect()
 }
 
-/// The names and vicinities, each pair once.
+/// The words of a name, in small letters, joined by hyphens: the id of a landmark.
+fn slug(name: &str) -> String {
+    let words = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+}
+
+/// The names, vicinities and ids, each three of them once.
 #[derive(Default)]
 struct Text<'a> {
     all: String,
-    starts: HashMap<(&'a str, &'a str), usize>,
+    starts: HashMap<(&'a str, &'a str, String), usize>,
 }
 
 impl<'a> Text<'a> {
-    fn start_of(&mut self, name: &'a str, vicinity: &'a str) -> usize {
-        *self.starts.entry((name, vicinity)).or_insert_with(|| {
+    fn start_of(&mut self, name: &'a str, vicinity: &'a str, id: &str) -> usize {
+        *self.starts.entry((name, vicinity, id.to_owned())).or_insert_with(|| {
             let start = self.all.len();
             self.all.push_str(name);
             self.all.push_str(vicinity);
+            self.all.push_str(id);
             start
         })
     }

@@ -18,6 +18,7 @@ pub mod flood;
 pub mod places;
 pub mod store;
 
+pub mod import;
 pub mod node;
 
 pub mod http;

@@ -3,6 +3,7 @@
 
 mod check_config;
 mod node;
+mod places;
 mod secret;
 mod send;
 mod signals;
@@ -82,6 +83,9 @@ enum Command {
     Status(status::Args),
     /// Validate the configuration and print all of it, defaults too, as TOML.
     CheckConfig(check_config::Args),
+    /// Make a file of places out of your own data, or look places up.
+    #[command(subcommand)]
+    Places(places::Command),
     /// Make a herd's secret file, or change its secret.
     Secret(secret::Args),
 }
@@ -125,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Send(send) => send::run(send, &args.common).map(done),
         Command::Status(status) => status::run(status, &args.common),
         Command::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
+        Command::Places(places) => places::run(places, &args.common).map(done),
         Command::Secret(secret) => secret::run(secret).map(done),
     };
     match ended {

@@ -2,9 +2,9 @@
 //!
 //! Never waits, never fails, and never says what it does not know. data/README.md tells where the places come from.
 
-use super::index::{Circle, Index};
-use super::legacy::{self, Answer, Geometry, Place, Point, Viewport};
-use super::record::{Record, STRIDE, UNITS_PER_DEGREE};
+use super::index::Index;
+use super::local::{Kind, Local};
+use super::record::STRIDE;
 use super::{Failure, Query, Source};
 
 /// Who must be named wherever the embedded places are shown.
@@ -18,12 +18,6 @@ const HTML_ATTRIBUTIONS: [&str; 2] = [
     "Airports: <a href=\"https://ourairports.com/\">OurAirports</a>, public domain",
 ];
 
-/// What a record's `kind` stands for.
-struct Kind {
-    source: &'static str,
-    types: &'static [&'static str],
-}
-
 // BAND_STARTS and KINDS.
 include!(concat!(env!("OUT_DIR"), "/places.rs"));
 
@@ -31,6 +25,9 @@ static RECORDS: &[[u8; STRIDE]] = include_bytes!(concat!(env!("OUT_DIR"), "/plac
 static TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/places.txt"));
 
 pub(super) static INDEX: Index<'static> = Index { records: RECORDS, band_starts: &BAND_STARTS };
+
+static LOCAL: Local<'static, &'static str> =
+    Local { index: INDEX, text: TEXT, kinds: &KINDS, html_attributions: &HTML_ATTRIBUTIONS };
 
 /// The places compiled into the program.
 #[derive(Clone, Copy, Default, Debug)]
@@ -50,105 +47,8 @@ impl Source for Embedded {
 
     /// Answers with the best known places within the radius; 10 km of distance weigh as much as one of the five ranks.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
-        let hits = INDEX.best(query.center, query.radius_m, query.bound);
-        let is_any = !hits.is_empty()
-            || query.bound == 0 && INDEX.within(&Circle::new(query.center, query.radius_m)).next().is_some();
-        let answer = Answer {
-            error_message: None,
-            html_attributions: &HTML_ATTRIBUTIONS,
-            results: hits.iter().map(|hit| place(&INDEX.record(hit.at))).collect(),
-            status: if is_any { "OK" } else { "ZERO_RESULTS" },
-        };
-        legacy::write(&answer, out);
-        Ok(hits.len())
+        Ok(LOCAL.answer(query, out))
     }
-}
-
-fn place(record: &Record) -> Place<'static> {
-    let kind = &KINDS[usize::from(record.kind)];
-    let (name, vicinity) = texts(record);
-    let place_id = match kind.source {
-        "landmark" => format!("landmark:{}", slug(name)),
-        source => format!("{source}:{}", record.number),
-    };
-    Place {
-        geometry: geometry(record),
-        icon: icon(kind.types),
-        name,
-        reference: place_id.clone(),
-        place_id,
-        types: kind.types,
-        vicinity: if vicinity.is_empty() { name } else { vicinity },
-    }
-}
-
-fn texts(record: &Record) -> (&'static str, &'static str) {
-    let text = &TEXT[record.text_start as usize..];
-    let (name, rest) = text.split_at(usize::from(record.name_len));
-    (name, &rest[..usize::from(record.vicinity_len)])
-}
-
-/// The words of a name, in small letters, joined by hyphens.
-fn slug(name: &str) -> String {
-    let words = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
-}
-
-fn geometry(record: &Record) -> Geometry {
-    /// Half of what Google shows of a point on a map, in degrees.
-    const MARGIN: f64 = 0.001_348_980_291_5;
-    let lat = f64::from(record.latitude) / UNITS_PER_DEGREE;
-    let lng = f64::from(record.longitude) / UNITS_PER_DEGREE;
-    let corner = |margin: f64| Point { lat: (lat + margin).clamp(-90.0, 90.0), lng: wrapped(lng + margin) };
-    let viewport = Viewport { northeast: corner(MARGIN), southwest: corner(-MARGIN) };
-    Geometry { location: Point { lat, lng }, viewport }
-}
-
-/// A longitude brought back to -180 to 180.
-fn wrapped(longitude: f64) -> f64 {
-    match longitude {
-        far_east if far_east > 180.0 => far_east - 360.0,
-        far_west if far_west < -180.0 => far_west + 360.0,
-        within => within,
-    }
-}
-
-macro_rules! icon_url {
-    ($name:literal) => {
-        concat!("https://maps.gstatic.com/mapfiles/place_api/icons/", $name, "-71.png")
-    };
-}
-
-/// Google's picture for the first type that has one.
-fn icon(types: &[&str]) -> &'static str {
-    types.iter().find_map(|&kind| icon_of_type(kind)).unwrap_or(icon_url!("generic_business"))
-}
-
-fn icon_of_type(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "locality" | "neighborhood" | "natural_feature" | "route" => icon_url!("geocode"),
-        "airport" => icon_url!("airport"),
-        "amusement_park" => icon_url!("amusement"),
-        "aquarium" => icon_url!("aquarium"),
-        "art_gallery" => icon_url!("art_gallery"),
-        "church" => icon_url!("worship_christian"),
-        "city_hall" | "local_government_office" => icon_url!("civic_building"),
-        "food" => icon_url!("restaurant"),
-        "hospital" => icon_url!("doctor"),
-        "library" => icon_url!("library"),
-        "lodging" => icon_url!("lodging"),
-        "mosque" => icon_url!("worship_islam"),
-        "movie_theater" => icon_url!("movies"),
-        "museum" => icon_url!("museum"),
-        "night_club" => icon_url!("bar"),
-        "place_of_worship" => icon_url!("worship_general"),
-        "shopping_mall" => icon_url!("shopping"),
-        "stadium" => icon_url!("stadium"),
-        "train_station" => icon_url!("train"),
-        "university" => icon_url!("university"),
-        "zoo" => icon_url!("zoo"),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -158,6 +58,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
+    use super::super::legacy::{self, Viewport};
     use super::*;
     use crate::model::Coordinates;
 
@@ -237,7 +138,9 @@ mod tests {
         assert!(Embedded.count() >= 234_000);
         let mut ids = HashSet::new();
         for at in 0..Embedded.count() {
-            let place = place(&INDEX.record(at));
+            let record = INDEX.record(at);
+            let types = LOCAL.types(&record);
+            let place = LOCAL.place(&record, &types);
             let is_plain = |text: &str| !text.is_empty() && !text.contains(char::is_control);
             assert!(is_plain(place.name) && is_plain(place.vicinity), "{place:?}");
             assert!(!place.types.is_empty() && !place.place_id.starts_with("ChIJ"), "{place:?}");
@@ -247,18 +150,6 @@ mod tests {
             }
             assert!(ids.insert(place.place_id), "{}", place.reference);
         }
-    }
-
-    #[test]
-    fn a_viewport_at_the_edge_of_the_map_stays_on_the_earth() {
-        let viewport = |latitude, longitude| {
-            let Viewport { northeast, southwest } =
-                geometry(&Record { latitude, longitude, ..INDEX.record(0) }).viewport;
-            [northeast.lat, northeast.lng, southwest.lat, southwest.lng]
-                .map(|degrees| (degrees * 1e4).round() / 1e4)
-        };
-        assert_eq!(viewport(9_000_000, 18_000_000), [90.0, -179.9987, 89.9987, 179.9987]);
-        assert_eq!(viewport(-9_000_000, -18_000_000), [-89.9987, -179.9987, -90.0, 179.9987]);
     }
 
     #[test]

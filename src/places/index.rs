@@ -170,10 +170,8 @@ impl Circle {
     }
 
     fn km_to_point(&self, Coordinates { latitude, longitude }: Coordinates) -> Option<f64> {
-        let half_sin2 = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
-        let haversine = half_sin2(latitude - self.latitude)
-            + self.latitude_cos * latitude.to_radians().cos() * half_sin2(longitude - self.longitude);
-        let haversine = haversine.min(1.0);
+        let cosines = self.latitude_cos * latitude.to_radians().cos();
+        let haversine = haversine(latitude - self.latitude, longitude - self.longitude, cosines);
         (haversine <= self.haversine_max).then(|| 2.0 * EARTH_RADIUS_KM * haversine.sqrt().asin())
     }
 }
@@ -204,6 +202,19 @@ fn units(from: f64, to: f64) -> RangeInclusive<i32> {
     from - 1..=to + 1
 }
 
+/// How far two points are apart, in kilometres.
+pub fn km_between(a: Coordinates, b: Coordinates) -> f64 {
+    let cosines = a.latitude.to_radians().cos() * b.latitude.to_radians().cos();
+    2.0 * EARTH_RADIUS_KM
+        * haversine(a.latitude - b.latitude, a.longitude - b.longitude, cosines).sqrt().asin()
+}
+
+/// The haversine of the angle between two points that are so many degrees apart, at most 1.
+fn haversine(latitudes: f64, longitudes: f64, cosines: f64) -> f64 {
+    let half_sin2 = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
+    (half_sin2(latitudes) + cosines * half_sin2(longitudes)).min(1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -226,6 +237,7 @@ mod tests {
                 text_start: 0,
                 name_len: 0,
                 vicinity_len: 0,
+                id_len: 0,
                 kind: 0,
             };
             let mut records: Vec<Record> = points.iter().map(place).collect();

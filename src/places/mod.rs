@@ -3,11 +3,13 @@
 mod chain;
 pub mod cut;
 pub mod embedded;
+pub mod file;
 mod google;
 mod google_new;
 mod index;
 pub mod key;
 pub mod legacy;
+mod local;
 mod open;
 pub mod record;
 pub mod tweets;
@@ -15,6 +17,8 @@ mod upstream;
 
 pub use chain::Chain;
 pub use embedded::{ATTRIBUTION, Embedded};
+pub use file::PlacesFile;
+pub use index::km_between;
 pub use legacy::write_failure;
 pub use open::{OpenError, open};
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Chain, Embedded, HttpError, Source,
+    Chain, Embedded, HttpError, PlacesFile, Source,
+    file::FileError,
     google::Google,
     google_new::GoogleNew,
     key::{ApiKey, KeyError},
@@ -24,6 +25,9 @@ pub enum OpenError {
     /// There can be no connections.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The file of places is not there, or not whole.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// The configured sources, ready to be asked; `None` where there are none. Reads files, and connects to nothing.
@@ -35,7 +39,12 @@ pub fn open(config: &PlacesConfig) -> Result<Option<Box<dyn Source>>, OpenError>
     for source in config.chain() {
         sources.push(match source {
             PlacesSource::None => return Ok(None),
-            PlacesSource::Embedded | PlacesSource::File => Box::new(Embedded),
+            PlacesSource::Embedded => Box::new(Embedded),
+            PlacesSource::File => {
+                // Without the file, the configuration is not valid.
+                let path = config.file.as_deref().unwrap_or(Path::new(""));
+                Box::new(PlacesFile::open(path)?)
+            }
             PlacesSource::Google => Box::new(upstream(Box::new(Google::new(config, key()?)))?),
             PlacesSource::GoogleNew => Box::new(upstream(Box::new(GoogleNew::new(config, key()?)))?),
             PlacesSource::Tweets => {

@@ -1,9 +1,9 @@
-//! The flat form of the embedded places: records of one length in bands of latitude, each band in order of longitude.
+//! The flat form of local places: records of one length in bands of latitude, each band in order of longitude.
 //!
 //! build.rs compiles this file too, to write what the binary reads; so it uses nothing of the crate, and no I/O.
 
 /// The length of a record in bytes.
-pub const STRIDE: usize = 20;
+pub const STRIDE: usize = 26;
 
 /// Coordinates are whole numbers of hundred-thousandths of a degree, about 1.1 m.
 pub const UNITS_PER_DEGREE: f64 = 100_000.0;
@@ -21,48 +21,60 @@ pub struct Record {
     pub latitude: i32,
     /// -18,000,000 to 18,000,000, east positive.
     pub longitude: i32,
-    /// The place's number in its source; 0 for landmarks.
-    pub number: u32,
-    /// Where in the text the name begins; the vicinity follows it at once.
+    /// The place's number in its source; 0 where the source has texts for that.
+    pub number: u64,
+    /// Where in the text the name begins; the vicinity follows it at once, then the id.
     pub text_start: u32,
     /// The length of the name in bytes.
     pub name_len: u8,
     /// The length of the vicinity in bytes; 0 where it is the name.
     pub vicinity_len: u8,
+    /// The length of the id in bytes; 0 where the number is the id.
+    pub id_len: u8,
     /// How well known the place is, in fiftieths: 0 to 250.
     pub rank: u8,
     /// Which of the kinds the place is.
-    pub kind: u8,
+    pub kind: u16,
 }
 
 impl Record {
     /// The record in its flat form.
     pub fn to_bytes(self) -> [u8; STRIDE] {
-        let [a, b, c, d] = self.latitude.to_le_bytes();
-        let [e, f, g, h] = self.longitude.to_le_bytes();
-        let [i, j, k, l] = self.number.to_le_bytes();
-        let [m, n, o, p] = self.text_start.to_le_bytes();
-        let Self { name_len, vicinity_len, rank, kind, .. } = self;
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, name_len, vicinity_len, rank, kind]
+        let mut bytes = [0; STRIDE];
+        bytes[..4].copy_from_slice(&self.latitude.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.longitude.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.number.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.text_start.to_le_bytes());
+        bytes[20..24].copy_from_slice(&[self.name_len, self.vicinity_len, self.id_len, self.rank]);
+        bytes[24..].copy_from_slice(&self.kind.to_le_bytes());
+        bytes
     }
 
-    /// The record of a flat form; every 20 bytes are one.
+    /// The record of a flat form; every 26 bytes are one.
     pub fn from_bytes(bytes: &[u8; STRIDE]) -> Self {
-        let [a, b, c, d, _, _, _, _, i, j, k, l, m, n, o, p, name_len, vicinity_len, rank, kind] = *bytes;
+        let [a, b, c, d, _, _, _, _, rest @ ..] = *bytes;
+        let [i, j, k, l, m, n, o, p, rest @ ..] = rest;
+        let [s, t, u, v, name_len, vicinity_len, id_len, rank, y, z] = rest;
         Self {
             latitude: i32::from_le_bytes([a, b, c, d]),
             longitude: longitude(bytes),
-            number: u32::from_le_bytes([i, j, k, l]),
-            text_start: u32::from_le_bytes([m, n, o, p]),
+            number: u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+            text_start: u32::from_le_bytes([s, t, u, v]),
             name_len,
             vicinity_len,
+            id_len,
             rank,
-            kind,
+            kind: u16::from_le_bytes([y, z]),
         }
     }
 
+    /// Whether the coordinates are some place's on the Earth.
+    pub fn is_on_earth(&self) -> bool {
+        self.latitude.unsigned_abs() <= 9_000_000 && self.longitude.unsigned_abs() <= 18_000_000
+    }
+
     /// Where the record stands in the flat form. The fields after the longitude make the order total, and so the build repeatable.
-    pub fn sort_key(&self) -> (usize, i32, i32, u8, u32, u32) {
+    pub fn sort_key(&self) -> (usize, i32, i32, u16, u64, u32) {
         (band(self.latitude), self.longitude, self.latitude, self.kind, self.number, self.text_start)
     }
 }

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 10] = [
     &["clock", "config", "random", "secret", "socket"],
     &["log", "metrics", "protocol"],
     &["store", "places"],
-    &["flood"],
+    &["flood", "import"],
     &["node"],
     &["http"],
     &["server"],

@@ -64,7 +64,7 @@ pub(super) fn read(body: &[u8]) -> Result<(Answer, Value), String> {
 }
 
 /// Text from elsewhere, cut short, with nothing in it that could move the cursor or hide.
-pub(super) fn visible(text: &str) -> String {
+pub(in crate::cli) fn visible(text: &str) -> String {
     let is_hidden = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

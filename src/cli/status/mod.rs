@@ -17,6 +17,8 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::answer::visible;
+
 use self::{fetch::Outcome, screen::Screen, verdict::Verdict};
 use super::{Common, Failure, signals::Signals};
 use crate::{clock, config::Herd};

@@ -1,0 +1,23 @@
+//! `herd places`: makes a file of places out of somebody's own data, and shows what a node would find in one.
+
+mod import;
+mod near;
+
+use clap::Subcommand;
+
+use super::{Common, Failure};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a file of places out of OpenStreetMap, GeoJSON, CSV or GeoNames files.
+    Import(import::Args),
+    /// Print the best known places around a point.
+    Near(near::Args),
+}
+
+pub(super) fn run(command: &Command, common: &Common) -> Result<(), Failure> {
+    match command {
+        Command::Import(args) => import::run(args),
+        Command::Near(args) => near::run(args, common),
+    }
+}

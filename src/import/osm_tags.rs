@@ -1,0 +1,175 @@
+//! What the tags of an OpenStreetMap element say of a place: its types and rank by the table in data/osm_types.tsv, its
+//! name, and where it is in words.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use super::rank_of_population;
+
+/// A row of the table: Google's types, divided by commas, and a rank.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Row {
+    types: &'static str,
+    rank: f64,
+}
+
+/// Which row a key with a value has; `*` stands for any value.
+type Table = HashMap<&'static str, HashMap<&'static str, Row>>;
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    rows(include_str!("../../data/osm_types.tsv")).fold(Table::new(), |mut table, (key, value, row)| {
+        table.entry(key).or_default().entry(value).or_insert(row);
+        table
+    })
+});
+
+fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str, Row)> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
+        let mut cells = line.split('\t');
+        let (key, value, types, rank) = (cells.next()?, cells.next()?, cells.next()?, cells.next()?);
+        Some((key, value, Row { types, rank: rank.parse().ok()? }))
+    })
+}
+
+/// How much better known a place is for being in Wikipedia or Wikidata.
+const KNOWN_RANK: f64 = 0.5;
+
+/// What the tags so far have said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tags<'a> {
+    best: Option<Row>,
+    name: &'a str,
+    name_in_language: &'a str,
+    street: &'a str,
+    number: &'a str,
+    city: &'a str,
+    population: f64,
+    is_settlement: bool,
+    is_known: bool,
+}
+
+impl<'a> Tags<'a> {
+    /// Takes a tag. `name_key` is the key of names in the language that is wanted, such as `name:en`.
+    pub(super) fn add(&mut self, key: &str, value: &'a str, name_key: Option<&str>) {
+        match key {
+            "name" => self.name = value,
+            "addr:street" | "addr:place" => self.street = value,
+            "addr:housenumber" => self.number = value,
+            "addr:city" => self.city = value,
+            "wikidata" | "wikipedia" => self.is_known = true,
+            "population" => self.population = value.parse().unwrap_or(0.0),
+            _ if Some(key) == name_key => self.name_in_language = value,
+            _ => {
+                let Some(values) = TABLE.get(key) else { return };
+                for value in value.split(';').map(str::trim).filter(|value| !matches!(*value, "" | "no")) {
+                    let row = values.get(value).or_else(|| values.get("*")).copied();
+                    if row.is_some_and(|row| self.best.is_none_or(|best| row.rank > best.rank)) {
+                        self.best = row;
+                        self.is_settlement = key == "place";
+                    }
+                }
+            }
+        }
+    }
+
+    /// The types and the rank, if the tags are some place's.
+    pub(super) fn kind(&self) -> Option<(&'static str, f64)> {
+        let Row { types, rank } = self.best?;
+        let rank = if self.is_settlement && self.population > 0.0 {
+            rank_of_population(self.population)
+        } else {
+            rank + if self.is_known { KNOWN_RANK } else { 0.0 }
+        };
+        Some((types, rank))
+    }
+
+    /// The name, in the language that is wanted if there is one.
+    pub(super) fn name(&self) -> &'a str {
+        if self.name_in_language.is_empty() { self.name } else { self.name_in_language }
+    }
+
+    /// Street, number and town, as far as they are known.
+    pub(super) fn vicinity(&self) -> String {
+        let house = [self.street, self.number].into_iter().filter(|part| !part.is_empty());
+        let house = if self.street.is_empty() { String::new() } else { house.collect::<Vec<_>>().join(" ") };
+        let parts = [house.as_str(), self.city].into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn tags<'a>(pairs: &[(&str, &'a str)]) -> Tags<'a> {
+        let mut tags = Tags::default();
+        for (key, value) in pairs {
+            tags.add(key, value, Some("name:en"));
+        }
+        tags
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_sound_and_there_once() {
+        let text = include_str!("../../data/osm_types.tsv");
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let mut seen = HashSet::new();
+        let mut count = 0;
+        for line in lines {
+            let cells: Vec<_> = line.split('\t').collect();
+            let [key, value, types, rank] = cells[..] else { panic!("{line}") };
+            assert!(seen.insert((key, value)), "{line}");
+            let is_type = |kind: &str| {
+                !kind.is_empty()
+                    && kind
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+            };
+            assert!(types.split(',').all(is_type), "{line}");
+            let rank: f64 = rank.parse().unwrap();
+            assert!((0.1..=4.0).contains(&rank), "{line}");
+            count += 1;
+        }
+        assert!(count >= 150, "{count}");
+        assert_eq!(rows(text).count(), count);
+    }
+
+    #[test]
+    fn the_best_known_of_several_kinds_wins() {
+        let (types, rank) =
+            tags(&[("shop", "books"), ("tourism", "museum"), ("building", "yes")]).kind().unwrap();
+        assert!(types.starts_with("museum,"), "{types}");
+        let (_, known) =
+            tags(&[("tourism", "museum"), ("wikidata", "Q1"), ("wikipedia", "en:X")]).kind().unwrap();
+        assert_eq!(known, rank + KNOWN_RANK);
+        assert_eq!(tags(&[("building", "yes"), ("highway", "residential")]).kind(), None);
+        assert_eq!(tags(&[("shop", "no")]).kind(), None);
+        assert!(tags(&[("shop", "something_new")]).kind().unwrap().0.starts_with("store,"));
+        assert!(tags(&[("amenity", "unheard_of; cafe")]).kind().unwrap().0.starts_with("cafe,"));
+    }
+
+    #[test]
+    fn a_town_is_as_well_known_as_it_has_people() {
+        assert_eq!(tags(&[("place", "town"), ("population", "9999")]).kind().unwrap().1, 2.0);
+        assert_eq!(
+            tags(&[("amenity", "prison"), ("population", "9999")]).kind(),
+            tags(&[("amenity", "prison")]).kind()
+        );
+    }
+
+    #[test]
+    fn words_come_from_the_name_and_address_tags() {
+        let all = [
+            ("name", "Wien"),
+            ("name:en", "Vienna"),
+            ("addr:street", "Ring"),
+            ("addr:housenumber", "1"),
+            ("addr:city", "Wien"),
+        ];
+        assert_eq!((tags(&all).name(), tags(&all).vicinity().as_str()), ("Vienna", "Ring 1, Wien"));
+        assert_eq!(tags(&all[..1]).name(), "Wien");
+        assert_eq!(tags(&[("addr:housenumber", "1"), ("addr:city", "Wien")]).vicinity(), "Wien");
+        assert_eq!(tags(&[("addr:street", "Ring")]).vicinity(), "Ring");
+    }
+}

@@ -1,0 +1,220 @@
+//! Makes a file of places out of one place after the other. Holds in memory what the file will hold, and nothing more: 32
+//! bytes a place, and its texts.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    io::{self, Write},
+};
+
+use super::layout::{Header, Made, Prelude};
+use crate::places::local::{Kind, texts};
+use crate::places::record::{Record, UNITS_PER_DEGREE};
+
+/// A text is no longer than this, in bytes; what is beyond it is cut off.
+const TEXT_BYTES_MAX: usize = 255;
+const RANK_STEPS: f64 = 50.0;
+const RANK_MAX: f64 = 5.0;
+
+/// What tells a place from others of its source.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Id<'a> {
+    /// As its place_id ends with.
+    Number(u64),
+    /// As its place_id ends with; not empty.
+    Text(&'a str),
+}
+
+/// One place, as readers of foreign files hand it over.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Entry<'a> {
+    /// A number that [`Builder::kind`] has given.
+    pub kind: u16,
+    /// What tells it from others of the kind's source.
+    pub id: Id<'a>,
+    /// As people know it.
+    pub name: &'a str,
+    /// The town or the street; empty if unknown.
+    pub vicinity: &'a str,
+    /// In degrees, north positive.
+    pub latitude: f64,
+    /// In degrees, east positive.
+    pub longitude: f64,
+    /// How well known it is: 0 to 5.
+    pub rank: f64,
+}
+
+/// Why a place is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Its name is empty.
+    NoName,
+    /// Its coordinates are no point on the Earth.
+    NotOnEarth,
+    /// Its id is empty, or longer than 255 bytes.
+    BadId,
+    /// The file would have more than 4 GiB of text, or more than 65,536 kinds.
+    Full,
+}
+
+/// What has become of the places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Finished {
+    /// How many are in the file.
+    pub places: usize,
+    /// How many are not, as one with the same place_id came before.
+    pub duplicates: usize,
+    /// The length of the file in bytes.
+    pub bytes: u64,
+}
+
+/// The places taken so far.
+#[derive(Debug, Default)]
+pub struct Builder {
+    records: Vec<Record>,
+    text: String,
+    kinds: Vec<Kind<String>>,
+    numbers: HashMap<Kind<String>, u16>,
+    html_attributions: Vec<String>,
+    shortened: u64,
+}
+
+impl Builder {
+    /// The number of a kind: the first part of its place_ids, and Google's types, separated by commas; neither is empty.
+    pub fn kind(&mut self, source: &str, types: &str) -> Result<u16, Refusal> {
+        let kind = Kind { source: source.to_owned(), types: types.to_owned() };
+        if let Some(&number) = self.numbers.get(&kind) {
+            return Ok(number);
+        }
+        let number = u16::try_from(self.kinds.len()).map_err(|_| Refusal::Full)?;
+        self.kinds.push(kind.clone());
+        self.numbers.insert(kind, number);
+        Ok(number)
+    }
+
+    /// Has somebody named wherever the places are shown, as HTML.
+    pub fn attribute(&mut self, html: &str) {
+        if !self.html_attributions.iter().any(|known| known == html) {
+            self.html_attributions.push(html.to_owned());
+        }
+    }
+
+    /// Takes a place, or says why not.
+    pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), Refusal> {
+        let latitude = units(entry.latitude, 90.0).ok_or(Refusal::NotOnEarth)?;
+        let longitude = units(entry.longitude, 180.0).ok_or(Refusal::NotOnEarth)?;
+        let (number, id) = match entry.id {
+            Id::Number(number) => (number, ""),
+            Id::Text(id) if id.is_empty() || id.len() > TEXT_BYTES_MAX || id.contains(char::is_control) => {
+                return Err(Refusal::BadId);
+            }
+            Id::Text(id) => match plain_number(id) {
+                Some(number) => (number, ""),
+                None => (0, id),
+            },
+        };
+        let (name, vicinity) = (clean(entry.name), clean(entry.vicinity));
+        if name.is_empty() {
+            return Err(Refusal::NoName);
+        }
+        let (name, vicinity) = (self.cut(&name), self.cut(&vicinity));
+        let vicinity = if vicinity == name { "" } else { vicinity };
+        let text_start = u32::try_from(self.text.len()).map_err(|_| Refusal::Full)?;
+        for text in [name, vicinity, id] {
+            self.text.push_str(text);
+        }
+        let length = |text: &str| text.len() as u8;
+        self.records.push(Record {
+            latitude,
+            longitude,
+            number,
+            text_start,
+            name_len: length(name),
+            vicinity_len: length(vicinity),
+            id_len: length(id),
+            rank: (entry.rank.clamp(0.0, RANK_MAX) * RANK_STEPS).round() as u8,
+            kind: entry.kind,
+        });
+        Ok(())
+    }
+
+    /// The beginning of a text that fits; counts what does not.
+    fn cut<'a>(&mut self, text: &'a str) -> &'a str {
+        let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+        self.shortened += u64::from(end < text.len());
+        text[..end].trim_end()
+    }
+
+    /// How many places have been taken, those that are there twice included.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// How many names and vicinities were cut to 255 bytes.
+    pub fn shortened(&self) -> u64 {
+        self.shortened
+    }
+
+    /// Writes the file. Of places with the same place_id the one that was added first is kept.
+    pub fn finish(mut self, made: Made, out: &mut impl Write) -> io::Result<Finished> {
+        let taken = self.records.len();
+        self.drop_duplicates();
+        self.records.sort_unstable_by_key(Record::sort_key);
+        let header = Header { kinds: self.kinds, html_attributions: self.html_attributions, made }.to_json();
+        let prelude = Prelude::new(header.len(), self.records.len(), self.text.len());
+        out.write_all(prelude.bytes())?;
+        out.write_all(&header)?;
+        let mut sum = prelude.summed();
+        sum.add(&header);
+        for record in &self.records {
+            let bytes = record.to_bytes();
+            out.write_all(&bytes)?;
+            sum.add(&bytes);
+        }
+        out.write_all(self.text.as_bytes())?;
+        sum.add(self.text.as_bytes());
+        out.write_all(&sum.end().to_le_bytes())?;
+        let places = self.records.len();
+        Ok(Finished { places, duplicates: taken - places, bytes: prelude.file_length() })
+    }
+
+    fn drop_duplicates(&mut self) {
+        let mut sources = HashMap::new();
+        let of_kind: Vec<usize> = self
+            .kinds
+            .iter()
+            .map(|kind| {
+                let next = sources.len();
+                *sources.entry(kind.source.as_str()).or_insert(next)
+            })
+            .collect();
+        let id = |record: &Record| {
+            let id = texts(&self.text, record).map(|[_, _, id]| id);
+            (of_kind[usize::from(record.kind)], record.number, id)
+        };
+        // Texts lie in the order in which their places came.
+        self.records.sort_unstable_by(|a, b| id(a).cmp(&id(b)).then(a.text_start.cmp(&b.text_start)));
+        self.records.dedup_by(|later, first| id(later) == id(first));
+    }
+}
+
+/// Degrees in a record's units, if they are within the bound.
+fn units(degrees: f64, bound: f64) -> Option<i32> {
+    (degrees.abs() <= bound).then(|| (degrees * UNITS_PER_DEGREE).round() as i32)
+}
+
+/// The number that is written like this and no other way.
+fn plain_number(id: &str) -> Option<u64> {
+    let number: u64 = id.parse().ok()?;
+    (number.to_string() == id).then_some(number)
+}
+
+/// A text without control characters, and without white space around it.
+fn clean(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    if text.contains(char::is_control) {
+        Cow::Owned(text.replace(char::is_control, " "))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
