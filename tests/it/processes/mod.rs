@@ -18,6 +18,7 @@ mod log_lines;
 mod memory;
 mod namespace;
 mod outages;
+mod places;
 mod plain;
 mod readme;
 mod secret;

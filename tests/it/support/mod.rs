@@ -5,6 +5,7 @@ mod client;
 mod forwarder;
 mod neighbour;
 mod node;
+pub(crate) mod pbf;
 mod places;
 mod plain;
 mod secret_peer;
