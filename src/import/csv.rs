@@ -1,12 +1,15 @@
 //! CSV and its kin: a line of column names, then a place a line. Which column says what is the user's to say, or guessed by
 //! usual names.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use csv::{ByteRecord, ErrorKind, Position, ReaderBuilder};
 
 use super::{ANY_RANK, ColumnMap, Field, ImportError, Options, Sink, Skip, types_of};
 use crate::places::file::{Entry, Id};
+
+/// The longest row that is read, in bytes, more or less: beyond it, the quote that should end a value is missing.
+const ROW_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Where in a row each field is.
 struct Columns {
@@ -50,7 +53,10 @@ pub fn read(
     options: &Options<'_>,
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(from);
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(Rows { inner: from, left: ROW_BYTES_MAX });
     let header = reader.byte_headers().map_err(fault)?.clone();
     let header = header.iter().enumerate().map(|(at, name)| {
         let name = if at == 0 { name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name) } else { name };
@@ -58,11 +64,39 @@ pub fn read(
     });
     let columns = Columns::find(options.columns, &header.collect::<Result<Vec<_>, _>>()?)?;
     let mut row = ByteRecord::new();
-    while reader.read_byte_record(&mut row).map_err(fault)? {
+    loop {
+        reader.get_mut().left = ROW_BYTES_MAX;
+        let line = reader.position().line();
+        match reader.read_byte_record(&mut row) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(_) if reader.get_ref().left == 0 => {
+                let fault =
+                    "this row has no end; is a quote missing, or another --delimiter needed?".to_owned();
+                return Err(ImportError::Line { line, fault });
+            }
+            Err(error) => return Err(fault(error)),
+        }
         let number = sink.number(options.label);
         add(&row, number, &columns, options.label, sink)?;
     }
-    Ok(())
+}
+
+/// Ends with an error where a row does not end.
+struct Rows<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Rows<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::other("a row has no end"));
+        }
+        let count = self.inner.read(into)?;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
 }
 
 fn add(

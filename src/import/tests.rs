@@ -131,6 +131,14 @@ fn csv_that_is_not_utf8_is_told_by_its_line() {
 }
 
 #[test]
+fn csv_row_without_an_end_is_told_by_its_line() {
+    let text = format!("name,lat,lng\nx,1,2\n\"y,1,2\n{}", "z,1,2\n".repeat(1_000_000));
+    assert!(csv(text, "", b',').unwrap_err().starts_with("line 3: this row has no end"));
+    let long = "z,1,2\n".repeat(1_000_000);
+    assert_eq!(csv(format!("name,lat,lng\n{long}"), "", b',').unwrap().builder.count(), 1_000_000);
+}
+
+#[test]
 fn rows_without_ids_differ_from_those_of_another_file() {
     let columns = ColumnMap::default();
     let mut sink = Sink::default();

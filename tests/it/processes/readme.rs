@@ -120,3 +120,12 @@ fn node_is_installed_where_its_unit_looks() {
     assert!(unit.contains("\nLogsDirectory=proxyherd/%i\n") && unit.contains(" --log-dir %L/proxyherd/%i\n"));
     assert!(section("Run it under systemd").contains("`/var/log/proxyherd/Alford/Alford.log`"));
 }
+
+#[test]
+fn own_places_are_imported_and_shown() {
+    let block = block("Your own places", "herd places import");
+    let folder = tempfile::tempdir().unwrap();
+    let output = Shell::new().run(&format!("cd '{}'\n{block}", folder.path().display()), None);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains("My café  cafe, food  Los Angeles  sights:1"), "{said}");
+}
