@@ -81,7 +81,7 @@ fn files_of_several_kinds_become_one_that_answers() {
         "herd: places.bin: 6 places in 0.0 MB; skipped 2 without a name, 2 of no kind that is a place, 1 without \
          coordinates on the Earth, 1 whose points are not in the file"
     );
-    let table = near(&files, &["10", "20", "5", "3", "--file", "places.bin"]);
+    let table = near(&files, &["10", "20", "5", "--file", "places.bin"]);
     let rows: Vec<_> = table.lines().collect();
     assert!(rows[0].trim_start().starts_with("KM  NAME") && rows[0].ends_with("PLACE_ID"), "{table}");
     assert!(rows[1].contains("Kleinstadt  locality, political"), "{table}");
