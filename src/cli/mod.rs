@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     config::{ConfigError, Herd},
-    places,
+    places::OpenError,
     secret::{Secret, SecretError},
 };
 
@@ -67,7 +67,7 @@ impl Common {
 /// its places, Google's key.
 fn check_files(herd: &Herd) -> Result<(), Failure> {
     herd.secret_file.as_deref().map_or(Ok(()), |file| Secret::load(file).map(drop))?;
-    places::open(&herd.places)?;
+    crate::places::open(&herd.places)?;
     Ok(())
 }
 
@@ -98,7 +98,7 @@ enum Failure {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
-    Places(#[from] places::OpenError),
+    Places(#[from] OpenError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]

@@ -79,11 +79,11 @@ fn geonames(text: impl AsRef<[u8]>) -> Result<Sink, String> {
     Ok(sink)
 }
 
-fn osm(bytes: impl AsRef<[u8]> + Send, lang: Option<&str>) -> Result<Sink, String> {
+fn osm(bytes: &[u8], lang: Option<&str>) -> Result<Sink, String> {
     let columns = ColumnMap::default();
     let mut sink = Sink::default();
     let options = Options { lang, ..options(&columns) };
-    read_osm(Cursor::new(bytes.as_ref()), &options, &mut sink).map_err(|error| error.to_string())?;
+    read_osm(Cursor::new(bytes), &options, &mut sink).map_err(|error| error.to_string())?;
     Ok(sink)
 }
 
@@ -244,7 +244,7 @@ fn geonames_of_another_form_are_told_by_their_line() {
 
 #[test]
 fn osm_extract_becomes_places() {
-    let (places, skipped) = found(osm(pbf::town(), None).unwrap());
+    let (places, skipped) = found(osm(&pbf::town(), None).unwrap());
     let cafe = "cafe,food,point_of_interest,establishment";
     assert_eq!(
         places,
@@ -264,7 +264,7 @@ fn osm_extract_becomes_places() {
     );
     assert_eq!(skipped, [(Skip::NoName, 1), (Skip::NoKind, 2), (Skip::NoPoints, 1)]);
     let names: Vec<_> =
-        found(osm(pbf::town(), Some("en")).unwrap()).0.into_iter().map(|place| place.name).collect();
+        found(osm(&pbf::town(), Some("en")).unwrap()).0.into_iter().map(|place| place.name).collect();
     assert_eq!(names[..2], ["North Café", "Kleinstadt"]);
 }
 
@@ -277,7 +277,7 @@ fn osm_elements_may_come_in_any_order() {
     let mut bytes = pbf::header(&[]);
     let blocks = [pbf::relations(&[relation]), pbf::ways(&[way]), pbf::nodes(&[node])];
     blocks.iter().for_each(|block| bytes.extend(pbf::blob("OSMData", block, true)));
-    let (places, _) = found(osm(bytes, None).unwrap());
+    let (places, _) = found(osm(&bytes, None).unwrap());
     assert_eq!((places[0].id.as_str(), places[0].at), ("osm:relation:-7", (1.0, 2.0)));
 }
 
@@ -310,7 +310,7 @@ fn osm_file_that_is_broken_is_told_by_its_byte() {
     let header = pbf::header(&["OsmSchema-V0.6"]);
     let with = |block: &[u8]| {
         let bytes = [header.clone(), pbf::blob("OSMData", block, true)].concat();
-        osm(bytes, None).map(|_| ()).unwrap_err()
+        osm(&bytes, None).map(|_| ()).unwrap_err()
     };
     let at = format!("byte {}: the blob there is broken: ", header.len());
     assert!(with(b"\xff\xff\xff").starts_with(&at), "{}", with(b"\xff\xff\xff"));
@@ -321,10 +321,10 @@ fn osm_file_that_is_broken_is_told_by_its_byte() {
     assert!(osm(b"no pbf at all", None).map(|_| ()).unwrap_err().starts_with("byte 0: "));
     assert!(osm(b"", None).map(|_| ()).unwrap_err().contains("this is no .osm.pbf"));
     let no_header = pbf::blob("OSMData", &pbf::nodes(&[]), true);
-    assert!(osm(no_header, None).map(|_| ()).unwrap_err().contains("this is no .osm.pbf"));
+    assert!(osm(&no_header, None).map(|_| ()).unwrap_err().contains("this is no .osm.pbf"));
     let history = pbf::header(&["OsmSchema-V0.6", "HistoricalInformation"]);
-    assert!(osm(history, None).map(|_| ()).unwrap_err().contains("this is a history"));
-    assert!(osm(pbf::header(&["Zstd"]), None).map(|_| ()).unwrap_err().contains("asks for \"Zstd\""));
+    assert!(osm(&history, None).map(|_| ()).unwrap_err().contains("this is a history"));
+    assert!(osm(&pbf::header(&["Zstd"]), None).map(|_| ()).unwrap_err().contains("asks for \"Zstd\""));
 }
 
 #[test]
@@ -335,7 +335,7 @@ fn osm_nodes_off_the_earth_are_skipped() {
     let mut bytes = pbf::header(&[]);
     let nodes = [node(1, 91.0, 0.0), node(2, 0.0, 180.1), node(3, -90.0, -180.0)];
     bytes.extend(pbf::blob("OSMData", &pbf::nodes(&nodes), true));
-    let (places, skipped) = found(osm(bytes, None).unwrap());
+    let (places, skipped) = found(osm(&bytes, None).unwrap());
     assert_eq!((places.len(), skipped), (1, vec![(Skip::BadCoordinates, 2)]));
 }
 
