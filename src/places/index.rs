@@ -53,7 +53,17 @@ impl PartialOrd for Hit {
     }
 }
 
-impl<'a> Index<'a> {
+fn rank_of(record: &Record) -> f64 {
+    f64::from(record.rank) / RANK_STEPS
+}
+
+/// The place as a hit, if it is within the circle.
+fn hit(circle: &Circle, at: usize, record: &Record) -> Option<Hit> {
+    let km = circle.km_to(record)?;
+    Some(Hit { at, km, score: rank_of(record) - km / KM_PER_RANK })
+}
+
+impl Index<'_> {
     /// The best places within `radius_m` metres of `center`, the best first, at most `bound` of them.
     ///
     /// Looks through growing circles, and stops as soon as nothing outside can be better: so the whole Earth costs
@@ -72,31 +82,35 @@ impl<'a> Index<'a> {
     }
 
     fn best_within(self, circle: &Circle, bound: usize) -> Vec<Hit> {
+        let mut best = BinaryHeap::new();
         if bound == 0 {
             return Vec::new();
         }
-        let mut best = BinaryHeap::new();
-        for hit in self.within(circle) {
-            if best.len() < bound {
+        self.each_near(circle, |at, record| {
+            let worst = if best.len() < bound { None } else { best.peek().copied() };
+            // Distance only takes from the rank: most of a city's places need not be measured.
+            if worst.is_some_and(|worst: Hit| worst.score > rank_of(record)) {
+                return;
+            }
+            let Some(hit) = hit(circle, at, record) else { return };
+            if worst.is_none() {
                 best.push(hit);
             } else if let Some(mut worst) = best.peek_mut()
                 && hit < *worst
             {
                 *worst = hit;
             }
-        }
+        });
         best.into_sorted_vec()
     }
 
-    /// Every place within the circle, in no useful order.
-    pub(super) fn within(self, circle: &Circle) -> impl Iterator<Item = Hit> {
-        let runs =
-            circle.bands().flat_map(move |band| circle.longitudes.iter().map(move |part| (band, part)));
-        runs.flat_map(move |(band, part)| self.run(band, part)).filter_map(move |at| {
-            let record = self.record(at);
-            let km = circle.km_to(&record)?;
-            Some(Hit { at, km, score: f64::from(record.rank) / RANK_STEPS - km / KM_PER_RANK })
-        })
+    /// Calls `take` with every place in the circle's box, and some outside, in no useful order.
+    fn each_near(self, circle: &Circle, mut take: impl FnMut(usize, &Record)) {
+        for band in circle.bands() {
+            for part in &circle.longitudes {
+                self.run(band, part).for_each(|at| take(at, &self.record(at)));
+            }
+        }
     }
 
     pub(super) fn record(self, at: usize) -> Record {
@@ -251,6 +265,13 @@ mod tests {
         }
     }
 
+    /// Every place within the circle, in no useful order.
+    fn within(index: Index<'_>, circle: &Circle) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        index.each_near(circle, |at, record| hits.extend(hit(circle, at, record)));
+        hits
+    }
+
     /// The distance by another formula, from vectors.
     fn km_apart(a: Coordinates, b: Coordinates) -> f64 {
         let vector = |point: Coordinates| {
@@ -274,7 +295,7 @@ mod tests {
     fn check(index: Index<'_>, center: Coordinates, radius_m: f64, bound: usize) {
         const ROUNDING_KM: f64 = 1e-4;
         let circle = Circle::new(center, radius_m);
-        let mut found: Vec<Hit> = index.within(&circle).collect();
+        let mut found = within(index, &circle);
         found.sort();
         let mut is_found = vec![false; index.records.len()];
         for hit in &found {
@@ -313,7 +334,7 @@ mod tests {
         ]);
         for longitude in [180.0, -180.0, 179.995, -179.995] {
             assert_eq!(
-                places.index().within(&Circle::new(at(0.0, longitude), 3000.0)).count(),
+                within(places.index(), &Circle::new(at(0.0, longitude), 3000.0)).len(),
                 4,
                 "{longitude}"
             );
@@ -324,17 +345,17 @@ mod tests {
     fn a_circle_around_a_pole_holds_every_longitude() {
         let ring = [-18_000_000, -9_000_000, 0, 9_000_000, 18_000_000];
         let north = Places::new(&ring.map(|longitude| (8_990_000, longitude, 0)));
-        assert_eq!(north.index().within(&Circle::new(at(90.0, 12.3), 11_200.0)).count(), 5);
-        assert_eq!(north.index().within(&Circle::new(at(89.95, 180.0), 17_000.0)).count(), 5);
+        assert_eq!(within(north.index(), &Circle::new(at(90.0, 12.3), 11_200.0)).len(), 5);
+        assert_eq!(within(north.index(), &Circle::new(at(89.95, 180.0), 17_000.0)).len(), 5);
         let south = Places::new(&ring.map(|longitude| (-8_990_000, longitude, 0)));
-        assert_eq!(south.index().within(&Circle::new(at(-90.0, -77.0), 11_200.0)).count(), 5);
-        assert_eq!(south.index().within(&Circle::new(at(-90.0, -77.0), 11_100.0)).count(), 0);
+        assert_eq!(within(south.index(), &Circle::new(at(-90.0, -77.0), 11_200.0)).len(), 5);
+        assert_eq!(within(south.index(), &Circle::new(at(-90.0, -77.0), 11_100.0)).len(), 0);
     }
 
     #[test]
     fn a_radius_of_nothing_holds_the_centre_itself() {
         let places = Places::new(&[(3_406_892, -11_844_518, 0), (3_406_893, -11_844_518, 0)]);
-        assert_eq!(places.index().within(&Circle::new(at(34.06892, -118.44518), 0.0)).count(), 1);
+        assert_eq!(within(places.index(), &Circle::new(at(34.06892, -118.44518), 0.0)).len(), 1);
     }
 
     #[test]
@@ -345,7 +366,7 @@ mod tests {
             (0, 18_000_000, 0),
             (3_406_892, -11_844_518, 0),
         ]);
-        let count = |radius_m| places.index().within(&Circle::new(at(0.0, 0.0), radius_m)).count();
+        let count = |radius_m| within(places.index(), &Circle::new(at(0.0, 0.0), radius_m)).len();
         for radius_m in [20_015_115.0, 1e9, f64::MAX, f64::INFINITY] {
             assert_eq!(count(radius_m), 4, "{radius_m}");
         }

@@ -4,9 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::Query;
-use super::index::{Circle, Index};
+use super::index::Index;
 use super::legacy::{self, Answer, Geometry, Place, Point, Viewport};
 use super::record::{Record, UNITS_PER_DEGREE};
+
+/// What an answer and each of its results take, mostly.
+const ANSWER_BYTES: usize = 512;
+const RESULT_BYTES: usize = 1024;
 
 /// What a record's `kind` stands for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -30,11 +34,12 @@ impl<'a, S: AsRef<str>> Local<'a, S> {
     /// Writes the best known places within the radius; 10 km of distance weigh as much as one of the five ranks.
     /// Returns how many there are.
     pub(super) fn answer(&self, query: &Query, out: &mut Vec<u8>) -> usize {
-        let hits = self.index.best(query.center, query.radius_m, query.bound);
-        let is_any = !hits.is_empty()
-            || query.bound == 0
-                && self.index.within(&Circle::new(query.center, query.radius_m)).next().is_some();
+        // With a bound of nothing, the question is whether there is anything.
+        let mut hits = self.index.best(query.center, query.radius_m, query.bound.max(1));
+        let is_any = !hits.is_empty();
+        hits.truncate(query.bound);
         let records: Vec<_> = hits.iter().map(|hit| self.index.record(hit.at)).collect();
+        out.reserve(ANSWER_BYTES + RESULT_BYTES * records.len());
         let types: Vec<Vec<&str>> = records.iter().map(|record| self.types(record)).collect();
         let attributions: Vec<&str> = self.html_attributions.iter().map(AsRef::as_ref).collect();
         let answer = Answer {
