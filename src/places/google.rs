@@ -73,6 +73,10 @@ impl Service for Google {
         };
         Err(Fault::new(outcome, message))
     }
+
+    fn scrub(&self, text: &str) -> String {
+        self.key.scrub(text)
+    }
 }
 
 /// The fault of a body that is no JSON: what the HTTP status says, if that says something.

@@ -113,6 +113,10 @@ impl Service for GoogleNew {
         legacy::write(&answer, &mut text);
         Document::parse(text, "results").map_err(|unfit| unreadable(self.name(), status, &unfit))
     }
+
+    fn scrub(&self, text: &str) -> String {
+        self.key.scrub(text)
+    }
 }
 
 // What Google sends. All of it may be missing.

@@ -47,6 +47,9 @@ pub(super) trait Service: Send + Sync {
 
     /// What a response means: a document in the format of Google's legacy Nearby Search, with all its results.
     fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, Fault>;
+
+    /// A text without the key, should it hold it.
+    fn scrub(&self, text: &str) -> String;
 }
 
 /// Which question: two with the same key have the same answer, whatever their bounds. The bits of latitude, longitude and
@@ -239,12 +242,14 @@ impl Drop for Lead<'_> {
             (Some(Change::Opened(wait)), Err(fault)) => {
                 let Fault { failure, cause, .. } = fault;
                 let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
-                self.upstream.news.tell(format!(
-                    "{name} is left alone for {} s, after {}: {}{cause}",
-                    wait.as_secs_f64(),
-                    failure.status,
-                    failure.message
-                ));
+                let (status, message) = (failure.status, &failure.message);
+                let line = format!(
+                    "{name} is left alone for {} s, after {status}: {message}{cause}",
+                    wait.as_secs_f64()
+                );
+                // The cause may quote what the upstream said, which may be long and may hold the key.
+                let line = self.upstream.service.scrub(&line);
+                self.upstream.news.tell(line.chars().take(NEWS_CHARS_MAX).collect());
             }
             (Some(Change::Closed), _) => self.upstream.news.tell(format!("{name} answers again")),
             (Some(Change::Opened(_)), Ok(_)) | (None, _) => {}
@@ -262,6 +267,8 @@ struct News {
 
 /// More than a breaker can say between two lookups.
 const NEWS_MAX: usize = 16;
+/// What an upstream says of itself fits.
+const NEWS_CHARS_MAX: usize = 1000;
 
 impl News {
     fn tell(&self, line: String) {
