@@ -22,6 +22,7 @@ mod overflow;
 mod plain;
 mod secret;
 mod transcripts;
+mod upstream;
 mod whatsat;
 
 mod processes;

@@ -26,3 +26,4 @@ mod send;
 mod status;
 mod terminal;
 mod up;
+mod upstream;

@@ -1,6 +1,8 @@
 //! What hides the plumbing: a node that runs in this process until its guard is dropped, a client, a neighbour made of
-//! test code, a forwarder that fails as it is told, and sources of places. Everything that waits has a deadline, so that what hangs fails.
+//! test code, a forwarder that fails as it is told, sources of places, and a service in Google's stead. Everything that waits
+//! has a deadline, so that what hangs fails.
 
+mod authority;
 mod client;
 mod forwarder;
 mod neighbour;
@@ -9,6 +11,7 @@ pub(crate) mod pbf;
 mod places;
 mod plain;
 mod secret_peer;
+mod upstream;
 
 use std::{
     thread,
@@ -18,6 +21,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use self::{
+    authority::Authority,
     client::Client,
     forwarder::{Fault, Forwarder},
     neighbour::{FakePeer, HERD, check, expect_hello},
@@ -25,6 +29,7 @@ pub(crate) use self::{
     places::{BlockedPlaces, FailingPlaces, FaultyPlaces, KnownPlaces, LargePlaces},
     plain::{Manners, PlainNode, connect_from},
     secret_peer::{SecretPeer, secret_of},
+    upstream::{Answer, Held, Upstream, gate},
 };
 
 /// How long anything may take before it counts as not happening. Generous: it is only ever used up by a failure.

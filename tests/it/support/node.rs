@@ -1,6 +1,6 @@
 //! A node in this process: configured as text, run by a thread, stopped and joined when its guard is dropped.
 
-use std::{io, net::SocketAddr, thread, time::Duration};
+use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt, thread, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use proxyherd::{
@@ -19,7 +19,8 @@ pub(crate) struct Setup {
     limits: String,
     http: Option<String>,
     has_plain: bool,
-    places: &'static str,
+    places: String,
+    key: Option<String>,
     secret: Option<Secret>,
     nodes: String,
     links: Vec<String>,
@@ -48,7 +49,8 @@ impl Setup {
             limits: String::new(),
             http: None,
             has_plain: false,
-            places: "embedded",
+            places: "source = \"embedded\"".to_owned(),
+            key: None,
             secret: None,
             nodes: String::new(),
             links: Vec::new(),
@@ -99,9 +101,20 @@ impl Setup {
         self
     }
 
-    pub(crate) fn without_places(mut self) -> Self {
+    pub(crate) fn without_places(self) -> Self {
+        self.source("source = \"none\"")
+    }
+
+    /// The sources of this table `[places]`.
+    pub(crate) fn source(mut self, table: &str) -> Self {
         self.surroundings.places = None;
-        self.places = "none";
+        self.places = table.to_owned();
+        self
+    }
+
+    /// The key to upstreams, in a file of its own.
+    pub(crate) fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
         self
     }
 
@@ -127,7 +140,7 @@ impl Setup {
         }
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n[places]\nsource = \"{places}\"\n[limits]\n{limits}\n{table}\
+            "[herd]\nname = \"{HERD}\"\n[places]\n{places}\n[limits]\n{limits}\n{table}\
              [[node]]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
@@ -142,6 +155,12 @@ impl Setup {
             let file = log_dir.path().join("herd.secret");
             secret.create(&file).unwrap();
             herd.secret_file = Some(file);
+        }
+        if let Some(key) = &self.key {
+            let file = log_dir.path().join("places.key");
+            fs::write(&file, key).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            herd.places.key_file = Some(file);
         }
         let (announce, announced) = unbounded();
         self.surroundings.announce = Box::new(move |announcement| {
@@ -248,7 +267,7 @@ impl TestNode {
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         let path = self.log_dir.path().join(format!("{}.log", Setup::ID));
-        std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
+        fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
     }
 }
 

@@ -7,6 +7,7 @@ mod herd;
 mod load;
 mod logs;
 mod process;
+mod proxy;
 
 use std::{
     thread,
@@ -22,6 +23,7 @@ pub(super) use self::{
     load::{Floors, Load, wait_until_agreed},
     logs::{is_well_formed, traffic, unescaped},
     process::{Process, Watched, children_of, herd_command},
+    proxy::Proxy,
 };
 
 /// How long anything here may take before the test has failed.
