@@ -217,9 +217,10 @@ fn node_without_a_key_that_can_be_one_does_not_start_and_says_why_in_one_line() 
     let upstream = Upstream::answering(Answer::ok(recorded!("compact")));
     let refused = |herd: &Herd, variables: &[(&str, &str)], word: &str| {
         for arguments in [&["node", "Solo"][..], &["up"], &["check-config"]] {
-            let done = command(herd, arguments, variables).output().unwrap();
-            let said = String::from_utf8(done.stderr).unwrap();
-            assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
+            let mut done = Process::start(command(herd, arguments, variables));
+            let status = done.end();
+            let said = done.all_complaints().join("\n");
+            assert_eq!(status.code(), Some(2), "{arguments:?}: {said}");
             assert!(said.lines().count() == 1 && said.contains(word), "{said}");
             assert!(!said.contains("Distinctive"), "{said}");
         }
