@@ -199,7 +199,7 @@ fn every_shipped_configuration_parses() {
         assert!(Herd::load(&path).is_ok(), "{}: {:?}", path.display(), Herd::load(&path).err());
         count += 1;
     }
-    assert_eq!(count, 14);
+    assert_eq!(count, 15);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod cuts;
 mod descriptors;
 mod drain;
 mod editions;
+mod examples;
 mod half_open;
 mod halt;
 mod in_step;
