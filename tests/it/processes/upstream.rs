@@ -102,7 +102,7 @@ fn faults() -> Vec<Answer> {
         Answer::raw(format!("HTTP/1.1 {KEY} OK\r\n\r\n")),
         Answer::raw(format!("GET /?key={KEY} HTTP/1.1\r\n\r\n")),
         Answer::raw(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", KEY.repeat(10_000))),
-        Answer::ok("").length(KEY),
+        Answer::ok("").length(&KEY),
         Answer::ok(page.as_str()).header("Content-Encoding: gzip"),
         Answer::ok(recorded!("spaced")).cut_at(10),
         Answer::raw(""),

@@ -23,7 +23,7 @@ impl Authority {
 
     /// What a service shows that has this name or address.
     pub(crate) fn vouch_for(&self, host: &str) -> Arc<ServerConfig> {
-        self.sign(CertificateParams::new(vec![host.to_owned()]).unwrap())
+        self.sign(&CertificateParams::new(vec![host.to_owned()]).unwrap())
     }
 
     /// The same, but its time is over.
@@ -31,10 +31,10 @@ impl Authority {
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2010, 1, 1);
         params.not_after = date_time_ymd(2011, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Arc<ServerConfig> {
+    fn sign(&self, params: &CertificateParams) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();

@@ -136,7 +136,7 @@ impl Answer {
     }
 
     /// What is said of its length, whatever it is.
-    pub(crate) fn length(mut self, said: impl ToString) -> Self {
+    pub(crate) fn length(mut self, said: &impl ToString) -> Self {
         self.length = Some(said.to_string());
         self
     }

@@ -106,7 +106,7 @@ fn what_is_no_answer_of_googles_is_malformed() {
         ("half of a document", Answer::ok(&recorded!("spaced")[..500])),
         ("two documents", Answer::ok("{\"results\":[],\"status\":\"OK\"} {}")),
         ("no UTF-8", Answer::ok(b"{\"results\":[],\"status\":\"OK\",\"a\":\"\xff\"}".to_vec())),
-        ("a length too short", Answer::ok(recorded!("spaced")).length(100)),
+        ("a length too short", Answer::ok(recorded!("spaced")).length(&100)),
         ("no gzip", Answer::ok(recorded!("spaced")).header(gzip)),
     ] {
         check(fault(name, answer, "UNKNOWN_ERROR", "malformed", 1), "");
@@ -122,7 +122,7 @@ fn body_that_ends_early_is_no_answer() {
         ("half of its pieces", whole().chunked().cut_at(1500)),
         ("half a gzip", whole().gzipped().cut_at(300)),
         ("half a gzip, whole by its length", whole().gzipped().truncated(300)),
-        ("a length too long", whole().length(1_000_000).closed()),
+        ("a length too long", whole().length(&1_000_000).closed()),
     ] {
         let upstream = Upstream::answering(answer);
         let node = google(&upstream, "").start();
@@ -154,7 +154,7 @@ fn what_is_no_http_is_no_answer() {
 fn bytes_beyond_a_length_do_not_answer_the_next_request() {
     let poison = format!("{}{}", recorded!("compact"), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
     let upstream = Upstream::in_turn(vec![
-        Answer::ok(poison).length(recorded!("compact").len()),
+        Answer::ok(poison).length(&recorded!("compact").len()),
         Answer::ok(recorded!("brackets")),
     ]);
     let node = google(&upstream, "").start();
@@ -203,14 +203,14 @@ fn stuck(how: impl Fn(Answer, &Held) -> Answer) -> (Sender<()>, Answer) {
 
 #[test]
 fn slow_head_and_slow_body_are_given_up_in_time_and_not_asked_again() {
-    let (_shut, slow_head) = stuck(|answer, gate| answer.held(gate));
+    let (_shut, slow_head) = stuck(Answer::held);
     check(fault("no head", slow_head.clone(), "UNKNOWN_ERROR", "timeout", 1), "response_seconds = 0.1");
     check(fault("no head", slow_head, "UNKNOWN_ERROR", "timeout", 1), "total_seconds = 0.1");
     let (_shut, slow_body) = stuck(|answer, gate| answer.held_at(700, gate));
     check(fault("half a body", slow_body, "UNKNOWN_ERROR", "timeout", 1), "total_seconds = 0.1");
     let dribble = Answer::ok(recorded!("spaced")).slow();
     check(fault("byte by byte", dribble, "UNKNOWN_ERROR", "timeout", 1), "total_seconds = 0.2");
-    let endless = Answer::ok(recorded!("spaced")).length(1_000_000);
+    let endless = Answer::ok(recorded!("spaced")).length(&1_000_000);
     check(fault("a length too long", endless, "UNKNOWN_ERROR", "timeout", 1), "total_seconds = 0.2");
 }
 
