@@ -142,8 +142,8 @@ mod tests {
 
     const NOW: Tick = Duration::from_secs(100);
 
-    fn desk(limits: UpstreamLimits) -> Desk {
-        Desk::new("google", &limits, NOW)
+    fn desk(limits: &UpstreamLimits) -> Desk {
+        Desk::new("google", limits, NOW)
     }
 
     fn key(number: u64) -> Key {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn one_leads_and_the_others_follow_until_it_lands() {
-        let mut desk = desk(UpstreamLimits::default());
+        let mut desk = desk(&UpstreamLimits::default());
         let Turn::Lead(first) = desk.ask(key(1), NOW) else { panic!("the first leads") };
         for _ in 0..3 {
             let Turn::Follow(flight) = desk.ask(key(1), NOW) else { panic!("others follow") };
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_given_and_a_failure_is_not_kept() {
         let mut desk =
-            desk(UpstreamLimits { cache_time: Duration::from_secs(9), ..UpstreamLimits::default() });
+            desk(&UpstreamLimits { cache_time: Duration::from_secs(9), ..UpstreamLimits::default() });
         assert!(leads(&desk.ask(key(1), NOW)));
         desk.land(key(1), &Err(Fault::new(CallOutcome::Timeout, String::new())), NOW);
         assert!(leads(&desk.ask(key(1), NOW)));
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn no_more_lookups_wait_than_may_and_each_that_leaves_makes_room() {
-        let mut desk = desk(UpstreamLimits { lookups: 2, ..UpstreamLimits::default() });
+        let mut desk = desk(&UpstreamLimits { lookups: 2, ..UpstreamLimits::default() });
         assert!(leads(&desk.ask(key(1), NOW)));
         assert!(matches!(desk.ask(key(1), NOW), Turn::Follow(_)));
         for number in [1, 2] {
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn calls_beyond_our_own_limit_are_refused_and_calls_again_count() {
-        let mut desk = desk(UpstreamLimits { calls_per_second: 2, ..UpstreamLimits::default() });
+        let mut desk = desk(&UpstreamLimits { calls_per_second: 2, ..UpstreamLimits::default() });
         assert!(leads(&desk.ask(key(1), NOW)));
         assert!(desk.may_retry(NOW));
         assert!(!desk.may_retry(NOW));
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn while_the_breaker_is_open_nobody_calls_and_one_tries_again() {
         let mut desk =
-            desk(UpstreamLimits { breaker_failures: 1, calls_per_second: 2, ..UpstreamLimits::default() });
+            desk(&UpstreamLimits { breaker_failures: 1, calls_per_second: 2, ..UpstreamLimits::default() });
         assert!(leads(&desk.ask(key(1), NOW)));
         let fault = Fault::new(CallOutcome::Denied, "no".to_owned());
         assert_eq!(desk.land(key(1), &Err(fault), NOW), Some(Change::Opened(Duration::from_secs(5))));
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_try_that_our_own_limit_stops_does_not_keep_the_breaker_open() {
         let limits = UpstreamLimits { breaker_failures: 1, calls_per_day: 1, ..UpstreamLimits::default() };
-        let mut desk = desk(limits);
+        let mut desk = desk(&limits);
         assert!(leads(&desk.ask(key(1), NOW)));
         desk.land(key(1), &Err(Fault::new(CallOutcome::Timeout, String::new())), NOW);
         let later = NOW + Duration::from_secs(5);

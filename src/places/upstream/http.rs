@@ -46,6 +46,7 @@ pub(in crate::places) type Response = (u16, Vec<u8>);
 pub(super) struct Http {
     source: &'static str,
     agent: Agent,
+    addresses: KnownAddresses,
     body_max: usize,
 }
 
@@ -101,8 +102,9 @@ impl Http {
             .max_idle_connections_per_host(limits.lookups)
             .max_idle_age(IDLE_TIME)
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::new(), KnownAddresses::default());
-        Ok(Self { source, agent, body_max: limits.body_bytes })
+        let addresses = KnownAddresses::default();
+        let agent = Agent::with_parts(config, DefaultConnector::new(), addresses.clone());
+        Ok(Self { source, agent, addresses, body_max: limits.body_bytes })
     }
 
     /// Sends a request and reads the response, all within `patience`.
@@ -143,6 +145,8 @@ impl Http {
                 (CallOutcome::Timeout, format!("{source} did not answer in time."))
             }
             Error::Io(_) | Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => {
+                // It may have moved.
+                self.addresses.known.lock().clear();
                 (CallOutcome::Unavailable, format!("{source} cannot be reached."))
             }
             Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
@@ -175,10 +179,9 @@ fn certificates(path: &Path) -> Result<RootCerts, HttpError> {
 
 /// Remembers for a while where a host is. ureq asks for every request, and with a time limit the standard library's lookup
 /// takes a thread each time.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 struct KnownAddresses {
-    system: DefaultResolver,
-    known: Mutex<HashMap<String, (Tick, ResolvedSocketAddrs)>>,
+    known: Arc<Mutex<HashMap<String, (Tick, ResolvedSocketAddrs)>>>,
 }
 
 /// So long an address is taken to hold.
@@ -199,7 +202,7 @@ impl Resolver for KnownAddresses {
         {
             return Ok(addresses.clone());
         }
-        let addresses = self.system.resolve(uri, config, timeout)?;
+        let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
         self.known.lock().insert(key, (now + ADDRESS_TIME, addresses.clone()));
         Ok(addresses)
     }
