@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Figures(Figures),
     /// What repair costs and how soon it is done, between nodes that lost or missed something
     Repair(Repair),
+    /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
+    Upstream(Upstream),
 }
 
 #[derive(Debug, Args)]
@@ -254,6 +256,25 @@ pub(crate) struct Repair {
     /// Reports through the chain, and bare round trips, each following the one before at once
     #[arg(long, value_name = "N", default_value_t = 5_000)]
     pub(crate) hops: u32,
+}
+
+/// Answers every GET of a path that ends in `/nearbysearch/json` with the same document of invented places, after a delay,
+/// and GET `/count` with how often it did. HTTP/1.1 without TLS, connections kept alive, a thread for each. Prints
+/// `listening ADDRESS`; give a node `source = "google"` and `base_url = "http://ADDRESS"` in `[places]`, and any word as key.
+#[derive(Debug, Args)]
+pub(crate) struct Upstream {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Milliseconds until each answer
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) delay: u64,
+    /// Bytes of each answer's body; more where the results need more
+    #[arg(long, value_name = "N", default_value_t = 2_048)]
+    pub(crate) body_bytes: usize,
+    /// Results in each answer
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) results: usize,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,7 +1,7 @@
 //! herd-load: puts a herd under load and says what came back, and how soon.
 //!
 //! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `connection`, `drive`, `echo`,
-//! `hop` and `skeleton`; processes are started by `server` only.
+//! `hop`, `skeleton` and `upstream`; processes are started by `server` only.
 
 pub mod clock;
 pub mod iamat;
@@ -18,6 +18,7 @@ pub mod hop;
 pub mod listener;
 pub mod server;
 pub mod skeleton;
+pub mod upstream;
 
 pub mod compare;
 pub mod figures;

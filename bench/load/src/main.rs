@@ -16,6 +16,7 @@ use herd_load::{
     repair::{self, Repair},
     server::Server,
     skeleton::{self, Ends},
+    upstream::{self, Upstream},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Done {
         Command::Compare(args) => compare(args),
         Command::Figures(args) => figures(args),
         Command::Repair(args) => repair(args),
+        Command::Upstream(args) => upstream(&args),
     }
 }
 
@@ -165,6 +167,14 @@ fn repair(args: cli::Repair) -> Done {
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn upstream(args: &cli::Upstream) -> Done {
+    let listener = listener::bind(args.listen)?;
+    println!("listening {}", listener.local_addr()?);
+    let cli::Upstream { delay, body_bytes, results, .. } = *args;
+    let upstream = Upstream { delay: Duration::from_millis(delay), body_bytes, results };
+    Err(upstream::serve(&listener, &upstream).into())
 }
 
 fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {

@@ -8,3 +8,4 @@ mod compare;
 mod hop;
 mod repair;
 mod support;
+mod upstream;
