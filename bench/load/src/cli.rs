@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use herd_load::{drive::Length, hop::HopPlan, repair::Part};
+use herd_load::{drive::Length, hop::HopPlan, places, repair};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Figures(Figures),
     /// What repair costs and how soon it is done, between nodes that lost or missed something
     Repair(Repair),
+    /// What lookups cost, from the places built in and through an upstream that is slow or silent
+    Places(Places),
     /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
     Upstream(Upstream),
 }
@@ -234,7 +236,7 @@ pub(crate) struct Repair {
     pub(crate) runs: PathBuf,
     /// Only these parts; all of them otherwise
     #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
-    pub(crate) only: Vec<Part>,
+    pub(crate) only: Vec<repair::Part>,
     /// Rounds; each measures everything once
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: u32,
@@ -256,6 +258,28 @@ pub(crate) struct Repair {
     /// Reports through the chain, and bare round trips, each following the one before at once
     #[arg(long, value_name = "N", default_value_t = 5_000)]
     pub(crate) hops: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Places {
+    /// The `herd` program to measure
+    #[arg(value_name = "HERD")]
+    pub(crate) herd: PathBuf,
+    /// What is measured, in a word or two: the end of the run folder's name
+    #[arg(long, default_value = "places")]
+    pub(crate) what: String,
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
+    pub(crate) runs: PathBuf,
+    /// Only these parts; all of them otherwise
+    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
+    pub(crate) only: Vec<places::Part>,
+    /// Rounds; each measures everything once
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: u32,
+    /// Seconds each rate and each latency is measured
+    #[arg(long, value_parser = seconds, default_value = "5")]
+    pub(crate) seconds: Duration,
 }
 
 /// Answers every GET of a path that ends in `/nearbysearch/json` with the same document of invented places, after a delay,

@@ -1,11 +1,12 @@
 //! herd-load: puts a herd under load and says what came back, and how soon.
 //!
 //! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `connection`, `drive`, `echo`,
-//! `hop`, `skeleton` and `upstream`; processes are started by `server` only.
+//! `hop`, `skeleton` and `upstream`, and some parts of `repair` and `places` have their own; processes are started by `server` only.
 
 pub mod clock;
 pub mod iamat;
 pub mod keys;
+mod processors;
 pub mod reply;
 
 pub mod outcome;
@@ -22,4 +23,6 @@ pub mod upstream;
 
 pub mod compare;
 pub mod figures;
+pub mod places;
 pub mod repair;
+pub mod rounds;

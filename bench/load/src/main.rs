@@ -13,6 +13,7 @@ use herd_load::{
     figures::{self, Figures},
     hop::{self, HopOutcome, HopPlan, Neighbour},
     listener,
+    places::{self, Places},
     repair::{self, Repair},
     server::Server,
     skeleton::{self, Ends},
@@ -48,6 +49,7 @@ fn run(command: Command) -> Done {
         Command::Compare(args) => compare(args),
         Command::Figures(args) => figures(args),
         Command::Repair(args) => repair(args),
+        Command::Places(args) => places(args),
         Command::Upstream(args) => upstream(&args),
     }
 }
@@ -164,6 +166,22 @@ fn repair(args: cli::Repair) -> Done {
         hops: args.hops,
     };
     let finished = repair::run(&plan, |sample| eprintln!("{sample}"))?;
+    println!("{}", finished.summary);
+    println!("written to {}", finished.folder.display());
+    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn places(args: cli::Places) -> Done {
+    let plan = Places {
+        tester: std::env::current_exe()?,
+        herd: args.herd,
+        what: args.what,
+        runs: args.runs,
+        only: args.only,
+        rounds: args.rounds,
+        seconds: args.seconds,
+    };
+    let finished = places::run(&plan, |sample| eprintln!("{sample}"))?;
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -14,13 +14,13 @@ use serde_json::json;
 use super::{
     Repair,
     bed::{Bed, HERD, Plan, failed},
-    sample::Figure,
 };
 use crate::{
     clock::nanoseconds,
     compare::CompareError,
     hop::{HopPlan, Neighbour, Timer},
     outcome::{Latency, histogram},
+    rounds::Figure,
     server::Server,
 };
 

@@ -11,10 +11,9 @@ use super::{
     Repair,
     bed::{Bed, Plan, Running, failed, now, seconds_between},
     forwarder::{Forwarder, Passed},
-    sample::Figure,
     updates::{Keyword, Updates},
 };
-use crate::compare::CompareError;
+use crate::{compare::CompareError, rounds::Figure};
 
 /// Clients that one of the nodes knows newer locations of.
 const DIFFERING: u32 = 10;

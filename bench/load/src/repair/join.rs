@@ -10,13 +10,12 @@ use serde_json::json;
 use super::{
     Repair,
     bed::{Bed, Plan, Running, seconds_between},
-    log::Micros,
-    sample::Figure,
 };
 use crate::{
     compare::CompareError,
     drive::{Drive, Length, Load, drive},
     outcome::Outcome,
+    rounds::{Figure, log::Micros},
 };
 
 /// Reports in flight on each connection, each a measurement of its own.

@@ -5,10 +5,9 @@ use serde_json::json;
 use super::{
     Repair,
     bed::{Bed, Plan},
-    sample::Figure,
     updates::{Keyword, Updates},
 };
-use crate::compare::CompareError;
+use crate::{compare::CompareError, rounds::Figure};
 
 pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
     let mut updates = Updates::new(Keyword::At);

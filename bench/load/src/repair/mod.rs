@@ -7,21 +7,21 @@ mod differ;
 mod forwarder;
 mod join;
 mod link;
-mod log;
+mod part;
 mod peer;
-mod sample;
 mod stopped;
-mod summary;
 mod sums;
 mod updates;
 
-pub use sample::{Part, Sample};
+pub use part::Part;
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::compare::{CompareError, Finished, folder::Folder};
+use crate::{
+    compare::{CompareError, Finished},
+    rounds::{Figure, Rounds, Sample},
+};
 use bed::Bed;
-use sample::Figure;
 
 /// What to measure, and how much of it.
 #[derive(Clone, Debug)]
@@ -63,35 +63,20 @@ impl Repair {
 }
 
 /// Measures all of it; `tell` hears of every sample as it comes.
-pub fn run(repair: &Repair, tell: impl Fn(&Sample)) -> Result<Finished, CompareError> {
-    if repair.rounds == 0 {
-        return Err(CompareError::NoRounds);
-    }
+pub fn run(repair: &Repair, tell: impl Fn(&Sample<Part>)) -> Result<Finished, CompareError> {
+    let Repair { herd, what, runs, rounds, clients, .. } = repair;
     // Before anything is written, so that a program that cannot run leaves no folder.
-    let bed = Bed::new(&repair.herd)?;
-    let mut folder = Folder::create(&repair.runs, &repair.what, &repair.herd, &command(repair))?;
-    let mut samples = Vec::new();
-    for round in 1..=repair.rounds {
-        for part in repair.parts() {
-            let figures = match measure(part, &bed, repair) {
-                // The other parts may well come about, and what did not is a finding.
-                Err(late @ CompareError::Late { .. }) => {
-                    vec![Figure::new("finished", "", 0.0).invalid_if(Some(late.to_string()))]
-                }
-                figures => figures?,
-            };
-            for figure in figures {
-                let sample = Sample::new(round, part, figure);
-                folder.append(&sample)?;
-                tell(&sample);
-                samples.push(sample);
-            }
-        }
-    }
-    let summary = summary::render(repair, &samples);
-    folder.finish(&summary)?;
-    let valid = samples.iter().all(|sample| sample.invalid.is_none());
-    Ok(Finished { folder: folder.path().to_owned(), summary, valid })
+    let bed = Bed::new(herd)?;
+    let rounds = Rounds {
+        herd,
+        what,
+        runs,
+        rounds: *rounds,
+        command: command(repair),
+        sizes: format!("{rounds} rounds, {clients} clients"),
+        parts: repair.parts().collect(),
+    };
+    rounds.run(|part| measure(part, &bed, repair), tell)
 }
 
 fn measure(part: Part, bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {

@@ -9,12 +9,12 @@ use super::{
     Repair,
     bed::{Bed, Plan, Running, now, seconds_between},
     join::{load, turns, until},
-    sample::Figure,
 };
 use crate::{
     compare::CompareError,
     drive::{Load, drive},
     outcome::Outcome,
+    rounds::Figure,
 };
 
 /// How long the neighbour may take until it is in step.

@@ -9,11 +9,11 @@ use super::{
     Repair,
     bed::{Bed, Plan},
     join::load,
-    sample::Figure,
 };
 use crate::{
     compare::CompareError,
     drive::{Drive, Length, Load, drive},
+    rounds::Figure,
 };
 
 /// Reports in flight on each connection.
@@ -58,7 +58,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Com
 type Driven = (u16, super::bed::Running, Drive);
 
 fn start(bed: &Bed<'_>, repair: &Repair, number: u16, program: &Path) -> Result<Driven, CompareError> {
-    let node = bed.start_program(program, &Plan::new("Solo", bed.address(number), &[]))?;
+    let node = Plan::new("Solo", bed.address(number), &[]).start(program)?;
     let load = load(repair, &node, WINDOW);
     let length = Length::Time(repair.seconds / TURNS);
     let load = Load { length, warmup: Duration::from_millis(50), ..load };

@@ -6,6 +6,7 @@
 mod closed_loop;
 mod compare;
 mod hop;
+mod places;
 mod repair;
 mod support;
 mod upstream;

@@ -1,34 +1,10 @@
 //! `repair` with the real node and tiny sizes: every part runs, the run folder is whole, and the figures are possible.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::fs;
 
 use serde_json::Value;
 
-use crate::support::tester;
-
-/// The node beside this tester, built as it was.
-fn herd() -> PathBuf {
-    let tester = PathBuf::from(env!("CARGO_BIN_EXE_herd-load"));
-    let folder = tester.parent().unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--offline",
-        "--locked",
-        "-p",
-        "proxyherd",
-        "--bin",
-        "herd",
-        "--target-dir",
-    ]);
-    build.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-    if folder.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().unwrap().success());
-    folder.join("herd")
-}
+use crate::support::{herd, tester};
 
 #[test]
 fn every_part_of_repair_is_measured_and_written_down() {

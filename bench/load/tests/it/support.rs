@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
     process::{Command, Output},
     sync::{
         Arc,
@@ -30,6 +31,30 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("no JSON; standard error: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// The node beside this tester, built as it was.
+pub(crate) fn herd() -> PathBuf {
+    let tester = PathBuf::from(env!("CARGO_BIN_EXE_herd-load"));
+    let folder = tester.parent().unwrap();
+    let mut build = Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--offline",
+        "--locked",
+        "-p",
+        "proxyherd",
+        "--bin",
+        "herd",
+        "--target-dir",
+    ]);
+    build.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success());
+    folder.join("herd")
 }
 
 /// An echo server on a port of its own.

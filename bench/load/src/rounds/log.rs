@@ -4,15 +4,27 @@ use std::{fs, path::Path};
 
 use chrono::DateTime;
 
+use crate::clock::Clock;
+
 /// POSIX time in microseconds, as exact as a log's.
-pub(super) type Micros = i64;
+pub(crate) type Micros = i64;
+
+/// The present, as the logs tell it.
+pub(crate) fn now() -> Micros {
+    (Clock::start().posix_ns(0) / 1_000).cast_signed()
+}
+
+/// From one moment of the logs to a later one.
+pub(crate) fn seconds_between(from: Micros, to: Micros) -> f64 {
+    (to - from) as f64 / 1e6
+}
 
 /// A line of a log that tells of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Event {
-    pub(super) at: Micros,
+pub(crate) struct Event {
+    pub(crate) at: Micros,
     /// What follows the level.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Event {
@@ -25,7 +37,7 @@ impl Event {
 }
 
 /// The whole lines so far; none where there is no log yet.
-pub(super) fn events(path: &Path) -> Vec<Event> {
+pub(crate) fn events(path: &Path) -> Vec<Event> {
     let bytes = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

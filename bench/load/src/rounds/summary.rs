@@ -1,25 +1,24 @@
 //! The summary of a run, as Markdown: pure text from samples, so that a test can read it.
 
 use super::{
-    Part, Repair, Sample,
+    Part, Sample,
     sample::{number, target_text},
 };
 use crate::compare::statistics::Spread;
 
-/// The whole document.
-pub(super) fn render(repair: &Repair, samples: &[Sample]) -> String {
-    let Repair { what, rounds, clients, .. } = repair;
+/// The whole document, a section for each of the parts; `sizes` says how much of everything there was.
+pub(super) fn render<P: Part>(what: &str, sizes: &str, parts: &[P], samples: &[Sample<P>]) -> String {
     let mut text = format!(
-        "# {what}\n\n{rounds} rounds, {clients} clients. Nodes and tester share the machine (machine.txt). Figures are \
-         medians over the rounds (least to greatest); the median is judged.\n"
+        "# {what}\n\n{sizes}. Nodes and tester share the machine (machine.txt). Figures are medians over the rounds \
+         (least to greatest); the median is judged.\n"
     );
-    for part in repair.parts() {
-        text.push_str(&section(part, samples));
+    for part in parts {
+        text.push_str(&section(*part, samples));
     }
     text
 }
 
-fn section(part: Part, samples: &[Sample]) -> String {
+fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
     let of_part: Vec<_> = samples.iter().filter(|sample| sample.part == part).collect();
     let mut text = format!("\n## {part}\n\n{}\n", part.promise());
     if of_part.is_empty() {
@@ -44,7 +43,7 @@ fn section(part: Part, samples: &[Sample]) -> String {
 }
 
 /// A table's row for a figure in all its rounds.
-fn row(sample: &Sample, same: &[&Sample]) -> String {
+fn row<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> String {
     let Some(spread) = Spread::of(same.iter().map(|sample| sample.value).collect()) else {
         return String::new();
     };
@@ -63,9 +62,9 @@ fn row(sample: &Sample, same: &[&Sample]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repair::sample::Figure;
+    use crate::{repair::Part, rounds::Figure};
 
-    fn sample(round: u32, value: f64, invalid: Option<&str>) -> Sample {
+    fn sample(round: u32, value: f64, invalid: Option<&str>) -> Sample<Part> {
         let figure = Figure::new("updates", "k/s", value).at_least(1_200.0);
         Sample::new(round, Part::Link, figure.invalid_if(invalid.map(str::to_owned)))
     }

@@ -1,0 +1,84 @@
+//! Lookups in the places built in, from a node that has one processor: how many, and how soon a wide one.
+
+use serde_json::json;
+
+use super::{
+    Places,
+    clients::Clients,
+    lookups::{Lookups, Questions},
+    plan,
+    replies::Expected,
+    with_cpu,
+};
+use crate::{
+    compare::CompareError,
+    processors,
+    rounds::{
+        Figure,
+        node::{Plan, Running},
+    },
+};
+
+/// Clients around each of the places.
+const CLIENTS: u32 = 1_000;
+const BOUND: u32 = 20;
+const EXPECTED: Expected = Expected { status: "OK", results: BOUND as usize };
+
+pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
+    let refused = || CompareError::file("cannot choose the processors");
+    let processor = processors::allowed().map_err(refused())?.last().copied().unwrap_or(0);
+    let plan = Plan { processor: Some(processor), ..plan("source = \"embedded\"\n".to_owned()) };
+    let node = plan.start(&places.herd)?;
+    let figures = processors::not_on(processor, || {
+        Ok([rate(&node, places)?, latency(&node, places)?].into_iter().flatten().collect())
+    });
+    let figures = figures.map_err(refused())?;
+    node.stop()?;
+    figures
+}
+
+fn rate(node: &Running, places: &Places) -> Result<Vec<Figure>, CompareError> {
+    Clients::at_ucla(CLIENTS).report_to(node.address())?;
+    let questions = Questions {
+        node: node.address(),
+        connections: 4,
+        window: 16,
+        clients: CLIENTS,
+        radius_km: 10,
+        bound: BOUND,
+        expected: EXPECTED,
+    };
+    let mut lookups = Lookups::open(questions)?;
+    let (outcome, cpu) = with_cpu(&node.server, || lookups.measure(places.seconds))?;
+    let figures = [
+        Figure::new("UCLA, lookups", "/s", outcome.rate)
+            .at_least(20_000.0)
+            .with(json!({ "node_cpu": cpu, "outcome": outcome })),
+        Figure::new("UCLA, the node's share of its processor", "", cpu),
+        Figure::new("UCLA, lookups, of a whole processor", "/s", outcome.rate / cpu.max(0.01)),
+        Figure::new("UCLA, the tester's share of one", "", outcome.client_cpu),
+    ];
+    Ok(figures.map(|figure| figure.invalid_if(lookups.objection())).into())
+}
+
+fn latency(node: &Running, places: &Places) -> Result<Vec<Figure>, CompareError> {
+    Clients::in_tokyo(CLIENTS).report_to(node.address())?;
+    let questions = Questions {
+        node: node.address(),
+        connections: 1,
+        window: 1,
+        clients: CLIENTS,
+        radius_km: 50,
+        bound: BOUND,
+        expected: EXPECTED,
+    };
+    let mut lookups = Lookups::open(questions)?;
+    let (outcome, cpu) = with_cpu(&node.server, || lookups.measure(places.seconds))?;
+    let figures = [
+        Figure::new("Tokyo, one lookup, p99", "ms", outcome.latency.p99_us / 1e3)
+            .at_most(1.0)
+            .with(json!({ "node_cpu": cpu, "outcome": outcome })),
+        Figure::new("Tokyo, one lookup, median", "ms", outcome.latency.p50_us / 1e3),
+    ];
+    Ok(figures.map(|figure| figure.invalid_if(lookups.objection())).into())
+}

@@ -1,0 +1,105 @@
+//! Reports while many lookups wait for an upstream that does not answer in time.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use super::{
+    Pair, Places,
+    clients::Clients,
+    lookups::{Lookups, Questions},
+    replies::Expected,
+};
+use crate::{
+    compare::CompareError,
+    drive::{Drive, Length, Load},
+    rounds::Figure,
+};
+
+/// Longer than any lookup may take.
+const DELAY: Duration = Duration::from_secs(30);
+const CONNECTIONS: u32 = 250;
+/// Enough for all to call at once, and not to be left alone for having failed.
+const LIMITS: &str = "calls_per_second = 1000000\nbreaker_failures = 1000\n";
+/// With and without, so often; the order turns each time.
+const TURNS: u32 = 2;
+/// A turn with lookups must be over before these are given up, which is after 5 s.
+const TURN_MAX: Duration = Duration::from_secs(3);
+/// How long the calls may take to arrive upstream.
+const PATIENCE: Duration = Duration::from_secs(4);
+const LOOK: Duration = Duration::from_millis(5);
+
+pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
+    let pair = Pair::start(places, DELAY, LIMITS)?;
+    let node = pair.node.address();
+    Clients::at_ucla(CONNECTIONS).report_to(node)?;
+    let mut lookups = Lookups::open(Questions {
+        node,
+        connections: CONNECTIONS,
+        window: 1,
+        clients: CONNECTIONS,
+        radius_km: 10,
+        bound: 20,
+        expected: Expected { status: "UNKNOWN_ERROR", results: 0 },
+    })?;
+    let load = Load {
+        address: node,
+        connections: 1,
+        window: 1,
+        // One of those asked about; no other client is where it reports to be.
+        clients: 1,
+        length: Length::Time((places.seconds / TURNS).min(TURN_MAX)),
+        warmup: Duration::ZERO,
+        verify: false,
+    };
+    let (mut without, mut with) = (Drive::open(load)?, Drive::open(load)?);
+    let mut objection = None;
+    for turn in 0..TURNS {
+        if turn % 2 == 0 {
+            without.turn()?;
+        }
+        objection = objection.or(hang(&pair, &mut lookups, &mut with)?);
+        if turn % 2 == 1 {
+            without.turn()?;
+        }
+    }
+    let objection = objection.or(lookups.objection());
+    drop(lookups);
+    let (without, with) = (without.outcome(), with.outcome());
+    pair.stop()?;
+    let wrong = without.wrong + with.wrong;
+    let objection = objection.or_else(|| (wrong > 0).then(|| format!("{wrong} wrong replies")));
+    let [p99_without, p99_with] = [&without, &with].map(|outcome| outcome.latency.p99_us);
+    let figures = [
+        Figure::new("reports' p99 beside 250 lookups, of that without", "", p99_with / p99_without)
+            .at_most(1.5)
+            .with(json!({ "with": with, "without": without })),
+        Figure::new("reports' p99 beside 250 lookups", "µs", p99_with),
+        Figure::new("reports' p99 without", "µs", p99_without),
+        Figure::new("reports' median beside 250 lookups", "µs", with.latency.p50_us),
+        Figure::new("reports' median without", "µs", without.latency.p50_us),
+    ];
+    Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
+}
+
+/// A turn of the reports with all lookups waiting; then waits until these are given up. Why it does not count, if not all
+/// waited all the time.
+fn hang(pair: &Pair, lookups: &mut Lookups, reports: &mut Drive) -> Result<Option<String>, CompareError> {
+    let before = pair.calls()?;
+    lookups.ask(1)?;
+    let deadline = Instant::now() + PATIENCE;
+    while pair.calls()? < before + u64::from(CONNECTIONS) {
+        if Instant::now() >= deadline {
+            return Err(CompareError::Late { what: "the upstream's last call".to_owned(), within: PATIENCE });
+        }
+        thread::sleep(LOOK);
+    }
+    reports.turn()?;
+    let waiting = lookups.unanswered()?;
+    lookups.await_all()?;
+    let left = waiting < u64::from(CONNECTIONS);
+    Ok(left.then(|| format!("only {waiting} of {CONNECTIONS} lookups waited until the end")))
+}

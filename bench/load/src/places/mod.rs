@@ -1,0 +1,154 @@
+//! What answering WHATSAT takes: from the places built in, and through an upstream that the tester plays. Each part runs a
+//! real node in a process of its own; all of it goes to one run folder.
+
+mod clients;
+mod embedded;
+mod hanging;
+mod lookups;
+mod part;
+mod replies;
+mod single_flight;
+mod upstream;
+
+pub use part::Part;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{
+    compare::{CompareError, Finished},
+    rounds::{
+        Rounds, Sample,
+        node::{KEY_FILE, Plan, Running},
+    },
+    server::Server,
+};
+
+/// What to measure, and how much of it.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// This tester, for the upstream.
+    pub tester: PathBuf,
+    /// The `herd` program.
+    pub herd: PathBuf,
+    /// The end of the run folder's name.
+    pub what: String,
+    /// Where the run folder goes.
+    pub runs: PathBuf,
+    /// These parts; none is all.
+    pub only: Vec<Part>,
+    /// How often each is measured.
+    pub rounds: u32,
+    /// How long each rate and each latency is measured.
+    pub seconds: Duration,
+}
+
+impl Places {
+    /// The parts that were asked for, in their order.
+    fn parts(&self) -> impl Iterator<Item = Part> {
+        let is_asked = |part: &Part| self.only.is_empty() || self.only.contains(part);
+        Part::ALL.into_iter().filter(is_asked)
+    }
+}
+
+/// Measures all of it; `tell` hears of every sample as it comes.
+pub fn run(places: &Places, tell: impl Fn(&Sample<Part>)) -> Result<Finished, CompareError> {
+    let Places { herd, what, runs, rounds, seconds, .. } = places;
+    // Before anything is written, so that a program that cannot run leaves no folder.
+    plan(String::new()).start(herd)?.stop()?;
+    let rounds = Rounds {
+        herd,
+        what,
+        runs,
+        rounds: *rounds,
+        command: command(places),
+        sizes: format!("{rounds} rounds, {} s a measurement", seconds.as_secs_f64()),
+        parts: places.parts().collect(),
+    };
+    let measure = |part| match part {
+        Part::Embedded => embedded::measure(places),
+        Part::SingleFlight => single_flight::measure(places),
+        Part::Upstream => upstream::measure(places),
+        Part::Hanging => hanging::measure(places),
+    };
+    rounds.run(measure, tell)
+}
+
+/// The command as it would be typed, programs by their names alone.
+fn command(places: &Places) -> String {
+    let Places { herd, what, rounds, seconds, .. } = places;
+    let herd = herd.file_name().unwrap_or_default().to_string_lossy();
+    let parts: Vec<_> = places.parts().map(|part| part.to_string()).collect();
+    format!(
+        "herd-load places {herd} --what {what} --only {} --rounds {rounds} --seconds {}\n\n\
+         Every part of a round has a node of its own (`herd node ID --config FILE --log-dir DIR`), its traffic log off, \
+         and where it has an upstream one of these (`herd-load upstream`).\n",
+        parts.join(","),
+        seconds.as_secs_f64()
+    )
+}
+
+/// A node without neighbours, and with these lines in its table `[places]`.
+fn plan(places: String) -> Plan<'static> {
+    Plan { places, ..Plan::new("Solo", SocketAddr::from(([127, 0, 0, 1], 0)), &[]) }
+}
+
+/// An upstream, in a process of its own, and a node that asks it.
+#[derive(Debug)]
+struct Pair {
+    upstream: Server,
+    node: Running,
+}
+
+impl Pair {
+    /// `limits` are lines for the node's table `[places]`.
+    fn start(places: &Places, delay: Duration, limits: &str) -> Result<Self, CompareError> {
+        let upstream = start_upstream(&places.tester, delay)?;
+        let address = upstream.address();
+        let table = format!(
+            "source = \"google\"\nkey_file = {KEY_FILE:?}\nbase_url = \"http://{address}\"\n{limits}"
+        );
+        Ok(Self { node: plan(table).start(&places.herd)?, upstream })
+    }
+
+    /// How often the upstream was called.
+    fn calls(&self) -> Result<u64, CompareError> {
+        crate::upstream::count(self.upstream.address())
+            .map_err(CompareError::file("the upstream does not tell its count"))
+    }
+
+    /// The node first: it ends what it waits for.
+    fn stop(self) -> Result<(), CompareError> {
+        self.node.stop()?;
+        self.upstream.stop()?;
+        Ok(())
+    }
+}
+
+/// The results of each of the upstream's documents.
+const RESULTS: usize = 5;
+/// Their size.
+const BODY_BYTES: usize = 2_048;
+
+fn start_upstream(tester: &Path, delay: Duration) -> Result<Server, CompareError> {
+    let mut command = Command::new(tester);
+    command.arg("upstream").arg(format!("--delay={}", delay.as_millis()));
+    command.arg(format!("--body-bytes={BODY_BYTES}")).arg(format!("--results={RESULTS}"));
+    Ok(Server::start(command)?)
+}
+
+/// Does something; also the share of one processor that a process used meanwhile.
+fn with_cpu<T>(
+    server: &Server,
+    action: impl FnOnce() -> Result<T, CompareError>,
+) -> Result<(T, f64), CompareError> {
+    let cpu = || server.cpu().map_err(CompareError::file("cannot read a process' CPU time"));
+    let (began, before) = (std::time::Instant::now(), cpu()?);
+    let done = action()?;
+    let used = cpu()?.saturating_sub(before);
+    Ok((done, used.as_secs_f64() / began.elapsed().as_secs_f64()))
+}

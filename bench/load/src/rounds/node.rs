@@ -1,0 +1,160 @@
+//! A node that is measured: a process with a configuration, a log and a scratch directory of its own.
+
+use std::{
+    fmt::Write,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::log::{self, Event, Micros, now};
+use crate::{
+    compare::{CompareError, traffic_log::Findings},
+    processors,
+    server::Server,
+};
+
+/// The herd all nodes are of.
+pub(crate) const HERD: &str = "bench";
+/// Where the key is that a node has for its upstreams.
+pub(crate) const KEY_FILE: &str = "key";
+
+/// How often a log is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// On a disk by convention, where `/tmp` may be memory.
+const SCRATCH: &str = "/var/tmp";
+/// What a node would heed of the tester's environment.
+const NOT_INHERITED: [&str; 7] =
+    ["HERD_PLACES_KEY", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+
+/// A node to be started.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) listen: SocketAddr,
+    /// Its neighbours, and where it is to dial them.
+    pub(crate) links: Vec<(&'a str, SocketAddr)>,
+    pub(crate) traffic: bool,
+    /// Lines for the table `[limits]`.
+    pub(crate) limits: &'a str,
+    /// Lines for the table `[places]`; beside the configuration lies a file [`KEY_FILE`] that holds some key.
+    pub(crate) places: String,
+    /// The only processor it may run on.
+    pub(crate) processor: Option<usize>,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(id: &'a str, listen: SocketAddr, links: &[(&'a str, SocketAddr)]) -> Self {
+        Self {
+            id,
+            listen,
+            links: links.to_vec(),
+            traffic: false,
+            limits: "",
+            places: String::new(),
+            processor: None,
+        }
+    }
+
+    /// Starts it, with files of its own.
+    pub(crate) fn start(&self, program: &Path) -> Result<Running, CompareError> {
+        let root = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from(SCRATCH), PathBuf::from);
+        let scratch = TempDir::with_prefix_in("herd-load-", root)
+            .map_err(CompareError::file("cannot make a scratch directory; set TMPDIR to one on a disk"))?;
+        let (config, logs) = (scratch.path().join("herd.toml"), scratch.path().join("log"));
+        fs::create_dir(&logs).map_err(CompareError::file("cannot make the log's directory"))?;
+        fs::write(&config, self.configuration())
+            .and_then(|()| fs::write(scratch.path().join(KEY_FILE), "herd-load-has-no-key\n"))
+            .map_err(CompareError::file("cannot write the node's configuration"))?;
+        let mut command = Command::new(program);
+        command.args(["node", self.id]).arg("--config").arg(config).arg("--log-dir").arg(&logs);
+        // No key of the tester's user leaves this machine, and no proxy stands before an upstream on it.
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        let started = now();
+        let server = match self.processor {
+            Some(processor) => processors::only_on(processor, || Server::start(command))
+                .map_err(CompareError::file("cannot choose the node's processor"))?,
+            None => Server::start(command),
+        }?;
+        Ok(Running { server, id: self.id.to_owned(), logs, started, _scratch: scratch })
+    }
+
+    fn configuration(&self) -> String {
+        let Self { id, listen, links, traffic, limits, places, .. } = self;
+        let names: Vec<_> = links.iter().map(|(name, _)| format!("{name:?}")).collect();
+        let mut text = format!(
+            "[herd]\nname = {HERD:?}\n\n[log]\ntraffic = {traffic}\n\n[limits]\n{limits}\n[places]\n{places}\n\
+             [[node]]\nid = {id:?}\nlisten = \"{listen}\"\nlinks = [{}]\n",
+            names.join(", ")
+        );
+        for (name, address) in links {
+            // Writing to a string cannot fail.
+            let _infallible = write!(text, "\n[[node]]\nid = {name:?}\nlisten = \"{address}\"\n");
+        }
+        text
+    }
+}
+
+/// A node at work. Its files are removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    /// When its process was made.
+    pub(crate) started: Micros,
+    id: String,
+    logs: PathBuf,
+    _scratch: TempDir,
+}
+
+impl Running {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Waits until an event that begins like one of these is told of which came at `since` or later; the moment of the first.
+    pub(crate) fn await_event(
+        &self,
+        beginnings: &[&str],
+        since: Micros,
+        within: Duration,
+    ) -> Result<Micros, CompareError> {
+        let deadline = Instant::now() + within;
+        let path = self.logs.join(format!("{}.log", self.id));
+        let is_it = |event: &&Event| {
+            event.at >= since && beginnings.iter().any(|beginning| event.text.starts_with(beginning))
+        };
+        loop {
+            if let Some(event) = log::events(&path).iter().find(is_it) {
+                return Ok(event.at);
+            }
+            if Instant::now() >= deadline {
+                return Err(CompareError::Late { what: format!("{}'s {beginnings:?}", self.id), within });
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Ends the node; why its log is not whole, if it is not.
+    pub(crate) fn stop(self) -> Result<Option<String>, CompareError> {
+        let Self { server, logs, .. } = self;
+        server.stop()?;
+        let findings = Findings::read(&logs).map_err(CompareError::file("cannot read the node's log"))?;
+        Ok(findings.objection(0))
+    }
+}
+
+/// Names what was being done when a socket failed.
+pub(crate) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> CompareError {
+    CompareError::file(what)
+}
