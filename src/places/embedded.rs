@@ -2,8 +2,10 @@
 //!
 //! Never waits, never fails, and never says what it does not know. data/README.md tells where the places come from.
 
+use std::sync::LazyLock;
+
 use super::index::Index;
-use super::local::{Kind, Local};
+use super::local::{Kind, Local, Shown};
 use super::record::STRIDE;
 use super::{Failure, Query, Source};
 
@@ -26,8 +28,11 @@ static TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/places.txt"));
 
 pub(super) static INDEX: Index<'static> = Index { records: RECORDS, band_starts: &BAND_STARTS };
 
-static LOCAL: Local<'static, &'static str> =
-    Local { index: INDEX, text: TEXT, kinds: &KINDS, html_attributions: &HTML_ATTRIBUTIONS };
+static SHOWN: LazyLock<Shown> = LazyLock::new(|| Shown::new(&KINDS, &HTML_ATTRIBUTIONS));
+
+fn local() -> Local<'static> {
+    Local { index: INDEX, text: TEXT, shown: &SHOWN }
+}
 
 /// The places compiled into the program.
 #[derive(Clone, Copy, Default, Debug)]
@@ -47,7 +52,7 @@ impl Source for Embedded {
 
     /// Answers with the best known places within the radius; 10 km of distance weigh as much as one of the five ranks.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
-        Ok(LOCAL.answer(query, out))
+        Ok(local().answer(query, out))
     }
 }
 
@@ -58,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::super::legacy::{self, Viewport};
+    use super::super::legacy;
     use super::*;
     use crate::model::Coordinates;
 
@@ -137,18 +142,24 @@ mod tests {
     fn every_embedded_place_can_be_shown_and_has_its_own_id() {
         assert!(Embedded.count() >= 234_000);
         let mut ids = HashSet::new();
+        let mut out = Vec::new();
         for at in 0..Embedded.count() {
-            let record = INDEX.record(at);
-            let types = LOCAL.types(&record);
-            let place = LOCAL.place(&record, &types);
+            out.clear();
+            local().write_place(&INDEX.record(at), &mut out);
+            let place: Value = serde_json::from_slice(&out).unwrap();
+            let text = |key| place[key].as_str().unwrap();
             let is_plain = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-            assert!(is_plain(place.name) && is_plain(place.vicinity), "{place:?}");
-            assert!(!place.types.is_empty() && !place.place_id.starts_with("ChIJ"), "{place:?}");
-            let Viewport { northeast, southwest } = place.geometry.viewport;
-            for corner in [northeast, southwest] {
-                assert!(corner.lat.abs() <= 90.0 && corner.lng.abs() <= 180.0, "{place:?}");
+            assert!(is_plain(text("name")) && is_plain(text("vicinity")), "{place}");
+            assert!(
+                !place["types"].as_array().unwrap().is_empty() && !text("place_id").starts_with("ChIJ"),
+                "{place}"
+            );
+            assert_eq!(text("place_id"), text("reference"));
+            for corner in ["northeast", "southwest"] {
+                let degrees = |key| place["geometry"]["viewport"][corner][key].as_f64().unwrap().abs();
+                assert!(degrees("lat") <= 90.0 && degrees("lng") <= 180.0, "{place}");
             }
-            assert!(ids.insert(place.place_id), "{}", place.reference);
+            assert!(ids.insert(text("place_id").to_owned()), "{place}");
         }
     }
 

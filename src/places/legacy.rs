@@ -1,6 +1,6 @@
 //! The format of an answer: Google's Nearby Search (legacy), keys in alphabetical order, in its own white space.
 //!
-//! What is said lives here; where it comes from never does. serde writes every document, so none can be malformed.
+//! What is said lives here; where it comes from never does.
 
 use std::io::{self, Write};
 
@@ -9,80 +9,41 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
 use super::Failure;
 
-/// A whole answer.
-#[derive(Serialize, Debug)]
-pub struct Answer<'a> {
-    /// What went wrong, in one sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_message: Option<&'a str>,
-    /// Who must be named beside the results, as HTML.
-    pub html_attributions: &'a [&'a str],
-    /// The best place first.
-    pub results: Vec<Place<'a>>,
-    /// `OK`, `ZERO_RESULTS`, or another of Google's.
-    pub status: &'a str,
-}
-
-/// One result. What a source does not know is absent from the format: hours, ratings, photos.
-#[derive(Serialize, Debug)]
-pub struct Place<'a> {
-    /// Where it is.
-    pub geometry: Geometry,
-    /// The URL of a picture of its type.
-    pub icon: &'a str,
-    /// As people know it.
-    pub name: &'a str,
-    /// Stable, and unique among all sources.
-    pub place_id: String,
-    /// The same; kept for the clients that read it.
-    pub reference: String,
-    /// Google's types, the most telling first.
-    pub types: &'a [&'a str],
-    /// The town, or for a town its own name.
-    pub vicinity: &'a str,
-}
-
-/// Where a place is, and what a map of it should show.
-#[derive(Serialize, Debug)]
-pub struct Geometry {
-    /// The place itself.
-    pub location: Point,
-    /// The corners of the map.
-    pub viewport: Viewport,
-}
-
-/// Two corners.
-#[derive(Serialize, Debug)]
-pub struct Viewport {
-    /// The upper right one.
-    pub northeast: Point,
-    /// The lower left one; its `lng` is the greater where the antimeridian lies between.
-    pub southwest: Point,
-}
-
-/// A point in degrees, north and east positive.
-#[derive(Serialize, Clone, Copy, PartialEq, Debug)]
-pub struct Point {
-    /// -90 to 90
-    pub lat: f64,
-    /// -180 to 180
-    pub lng: f64,
-}
-
 /// Appends `document` as JSON in Google's white space, without a newline at its end.
-pub fn write<T: Serialize>(document: &T, out: &mut Vec<u8>) {
-    let mut serializer = Serializer::with_formatter(out, LegacyFormatter::default());
+pub fn write<T: Serialize + ?Sized>(document: &T, out: &mut Vec<u8>) {
+    write_at(0, document, out);
+}
+
+/// The same for a part of a document, so many levels within it.
+pub(super) fn write_at<T: Serialize + ?Sized>(depth: usize, document: &T, out: &mut Vec<u8>) {
+    let formatter = LegacyFormatter { depth, ..LegacyFormatter::default() };
+    let mut serializer = Serializer::with_formatter(out, formatter);
     // Only a writer, a map with keys that are no strings, or a type's own code can fail: there is none of them here.
     document.serialize(&mut serializer).expect("a Vec takes every byte");
 }
 
+/// Appends a string. Most have nothing to escape, and are copied.
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
+    let is_plain = |byte: u8| byte >= 0x20 && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&' | 0x7f);
+    if !text.bytes().all(is_plain) {
+        return write(text, out);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
 /// Appends the answer of a source that has none.
 pub fn write_failure(failure: &Failure, out: &mut Vec<u8>) {
-    let error_message = Some(failure.message.as_str());
-    write(
-        &Answer { error_message, html_attributions: &[], results: Vec::new(), status: failure.status },
-        out,
-    );
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        error_message: &'a str,
+        html_attributions: [&'a str; 0],
+        results: [&'a str; 0],
+        status: &'a str,
+    }
+    let Failure { status, message } = failure;
+    write(&Answer { error_message: message, html_attributions: [], results: [], status }, out);
 }
 
 /// Google's white space: three spaces a level, a space on both sides of a colon, short lists of plain values on one line.
@@ -328,24 +289,25 @@ mod tests {
 
     #[test]
     fn an_answer_looks_like_googles() {
-        let location = Point { lat: 34.06892, lng: -118.44518 };
-        let northeast = Point { lat: 34.07, lng: -118.44 };
-        let southwest = Point { lat: 34.06, lng: -118.45 };
-        let place = |name| Place {
-            geometry: Geometry { location, viewport: Viewport { northeast, southwest } },
-            icon: "https://maps.gstatic.com/mapfiles/place_api/icons/university-71.png",
-            name,
-            place_id: "landmark:ucla".into(),
-            reference: "landmark:ucla".into(),
-            types: &["university", "establishment"],
-            vicinity: "Los Angeles",
+        let place = |name| {
+            json!({
+                "geometry": {
+                    "location": {"lat": 34.06892, "lng": -118.44518},
+                    "viewport": {"northeast": {"lat": 34.07, "lng": -118.44}, "southwest": {"lat": 34.06, "lng": -118.45}},
+                },
+                "icon": "https://maps.gstatic.com/mapfiles/place_api/icons/university-71.png",
+                "name": name,
+                "place_id": "landmark:ucla",
+                "reference": "landmark:ucla",
+                "types": ["university", "establishment"],
+                "vicinity": "Los Angeles",
+            })
         };
-        let answer = Answer {
-            error_message: None,
-            html_attributions: &["From a <b>user</b> & \"friends\""],
-            results: vec![place("University of California, Los Angeles"), place("Zürich\n\u{1}\\")],
-            status: "OK",
-        };
+        let answer = json!({
+            "html_attributions": ["From a <b>user</b> & \"friends\""],
+            "results": [place("University of California, Los Angeles"), place("Zürich\n\u{1}\\")],
+            "status": "OK",
+        });
         assert_eq!(text(&answer), include_str!("testdata/answer.json").trim_end());
     }
 

@@ -17,7 +17,7 @@ pub use layout::{Fault, Made, VERSION};
 use layout::{Header, Prelude};
 
 use super::index::Index;
-use super::local::{Kind, Local};
+use super::local::{Local, Shown};
 use super::record::{self, Record, STRIDE};
 use super::{Failure, Query, Source};
 
@@ -56,7 +56,7 @@ pub struct PlacesFile {
     records: Vec<[u8; STRIDE]>,
     band_starts: Vec<u32>,
     text: String,
-    kinds: Vec<Kind<String>>,
+    shown: Shown,
     html_attributions: Vec<String>,
     made: Made,
 }
@@ -122,7 +122,8 @@ impl PlacesFile {
         }
         let count = u32::try_from(records.len()).map_err(|_| Fault::Contradicts("it has too many places"))?;
         band_starts.resize(record::BANDS + 1, count);
-        Ok(Self { records, band_starts, text, kinds, html_attributions, made })
+        let shown = Shown::new(&kinds, &html_attributions);
+        Ok(Self { records, band_starts, text, shown, html_attributions, made })
     }
 
     /// How many places there are.
@@ -140,12 +141,11 @@ impl PlacesFile {
         &self.html_attributions
     }
 
-    fn local(&self) -> Local<'_, String> {
+    fn local(&self) -> Local<'_> {
         Local {
             index: Index { records: &self.records, band_starts: &self.band_starts },
             text: &self.text,
-            kinds: &self.kinds,
-            html_attributions: &self.html_attributions,
+            shown: &self.shown,
         }
     }
 }
