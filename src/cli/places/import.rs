@@ -110,14 +110,22 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         skipped.insert(Skip::Duplicate, finished.duplicates as u64);
     }
     let Finished { places, bytes, .. } = finished;
-    let size = bytes as f64 / 1e6;
     complain(&format!(
-        "{}: {} in {size:.1} MB{}",
+        "{}: {} in {}{}",
         args.output.display(),
         counted(places as u64, "place"),
+        size(bytes),
         told(&skipped, shortened)
     ));
     Ok(())
+}
+
+/// A file's size with a unit that suits it.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..100_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }
 
 fn format(args: &Args, file: &Path) -> Result<Format, Failure> {

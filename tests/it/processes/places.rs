@@ -78,7 +78,7 @@ fn files_of_several_kinds_become_one_that_answers() {
     ]);
     assert_eq!(
         said,
-        "herd: places.bin: 6 places in 0.0 MB; skipped 2 without a name, 2 of no kind that is a place, 1 without \
+        "herd: places.bin: 6 places in 0.9 kB; skipped 2 without a name, 2 of no kind that is a place, 1 without \
          coordinates on the Earth, 1 whose points are not in the file"
     );
     let table = near(&files, &["10", "20", "5", "--file", "places.bin"]);
