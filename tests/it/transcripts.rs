@@ -11,14 +11,14 @@ use proxyherd::model::Skew;
 use crate::support::{Client, FakePeer, Setup, check};
 
 /// One line of a transcript, without its mark.
-enum Step {
+pub(crate) enum Step {
     Send(Vec<u8>),
     Expect(Vec<u8>),
     Direct(String),
 }
 
 /// What of a file is played, consecutive sends joined; with the numbers of their lines.
-fn steps(text: &str) -> Vec<(usize, Step)> {
+pub(crate) fn steps(text: &str) -> Vec<(usize, Step)> {
     let mut steps: Vec<(usize, Step)> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let (mark, rest) = line.split_at(line.len().min(2));
@@ -67,7 +67,7 @@ fn unescaped(text: &str) -> Vec<u8> {
 }
 
 /// What placeholders stand for.
-type Known = HashMap<String, Vec<u8>>;
+pub(crate) type Known = HashMap<String, Vec<u8>>;
 
 /// The first placeholder of `text`: where it begins and ends, and its name.
 fn placeholder(text: &[u8]) -> Option<(usize, usize, String)> {
@@ -81,7 +81,7 @@ fn placeholder(text: &[u8]) -> Option<(usize, usize, String)> {
 }
 
 /// Whether `got` is what `expected` says; learns what its placeholders stand for.
-fn fits(mut expected: &[u8], mut got: &[u8], known: &mut Known) -> bool {
+pub(crate) fn fits(mut expected: &[u8], mut got: &[u8], known: &mut Known) -> bool {
     while let Some((start, end, name)) = placeholder(expected) {
         if expected[..start] != got[..start.min(got.len())] {
             return false;
