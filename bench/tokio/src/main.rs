@@ -9,7 +9,7 @@ use proxyherd::{
     clock::{self, Now},
     log::{Log, Options, Traffic},
     model::{Coordinates, Location, NodeId, Skew},
-    places::cut::Document,
+    places::{Failure, cut::Document, write_failure},
     protocol::{Ending, Fields, Line, LineBuffer, PlainLine, QueryLimits, Request, write_flooded},
     store::{Outcome, Placement, Store},
 };
@@ -115,7 +115,8 @@ impl Herd {
             Left::Nothing
         });
         if self.log.is_some() && batch.replies.len() > replied {
-            batch.traffic.line_out(batch.replies[replied..].trim_ascii_end());
+            let reply = &batch.replies[replied..];
+            batch.traffic.line_out(reply.strip_suffix(ending.as_bytes()).unwrap_or(reply));
         }
         (left, ending)
     }
@@ -192,8 +193,19 @@ impl Herd {
     ) -> io::Result<()> {
         let (left, ending) = self.execute(line, now, batch);
         if let (Left::Lookup { center, radius_m, bound }, Some(upstream)) = (left, &self.upstream) {
-            let document = upstream.nearby(center, radius_m).await?;
-            document.write(bound, &mut batch.replies);
+            let before = batch.replies.len();
+            let count = match upstream.nearby(center, radius_m).await {
+                Ok(document) => document.write(bound, &mut batch.replies),
+                Err(error) => {
+                    let failure = Failure { status: "UNKNOWN_ERROR", message: error.to_string() };
+                    write_failure(&failure, &mut batch.replies);
+                    0
+                }
+            };
+            if self.log.is_some() {
+                let length = batch.replies.len() - before;
+                batch.traffic.line_out(format!("[{count} results, {length} bytes]").as_bytes());
+            }
             batch.replies.extend_from_slice(ending.as_bytes());
             batch.replies.extend_from_slice(ending.as_bytes());
         }
@@ -205,7 +217,14 @@ impl Herd {
 }
 
 /// Writes to one peer whatever is queued for it, and dials it again when it is gone.
-async fn flooder(id: String, address: String, mut queue: mpsc::Receiver<Arc<[u8]>>) {
+async fn flooder(
+    log: Option<&'static Log>,
+    number: u64,
+    id: NodeId,
+    address: String,
+    mut queue: mpsc::Receiver<Arc<[u8]>>,
+) {
+    let mut traffic = Traffic::default();
     loop {
         if let Ok(mut stream) = TcpStream::connect(&address).await
             && stream.set_nodelay(true).is_ok()
@@ -215,7 +234,16 @@ async fn flooder(id: String, address: String, mut queue: mpsc::Receiver<Arc<[u8]
             loop {
                 // A peer answers nothing; what can be read is the end.
                 tokio::select! {
-                    Some(batch) = queue.recv() => if stream.write_all(&batch).await.is_err() { break },
+                    Some(batch) = queue.recv() => {
+                        if stream.write_all(&batch).await.is_err() {
+                            break;
+                        }
+                        if let Some(log) = log {
+                            traffic.begin(clock::wall(), number);
+                            batch.trim_ascii_end().split(|byte| *byte == b'\n').for_each(|line| traffic.line_out(line));
+                            traffic.finish(log);
+                        }
+                    }
                     read = stream.read(&mut said) => if !matches!(read, Ok(1..)) { break },
                 }
             }
@@ -234,10 +262,17 @@ struct Upstream {
 impl Upstream {
     async fn nearby(&self, center: Coordinates, radius_m: f64) -> io::Result<Document> {
         let kept = self.idle.lock().await.pop();
-        let mut stream = match kept {
-            Some(stream) => stream,
-            None => TcpStream::connect(&self.authority).await?,
-        };
+        if let Some(stream) = kept
+            && let Ok(document) = self.ask(stream, center, radius_m).await
+        {
+            return Ok(document);
+        }
+        let stream = TcpStream::connect(&self.authority).await?;
+        stream.set_nodelay(true)?;
+        self.ask(stream, center, radius_m).await
+    }
+
+    async fn ask(&self, mut stream: TcpStream, center: Coordinates, radius_m: f64) -> io::Result<Document> {
         let request = format!(
             "GET /maps/api/place/nearbysearch/json?location={},{}&radius={radius_m}&key=bench HTTP/1.1\r\nHost: {}\r\n\r\n",
             center.latitude, center.longitude, self.authority
@@ -272,12 +307,13 @@ impl Upstream {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let id = NodeId::new(&args.id).ok_or("--id is no name")?;
-    let mut peers = Vec::new();
+    let (mut peers, mut queues) = (Vec::new(), Vec::new());
     for peer in &args.peers {
         let (id, address) = peer.split_once('=').ok_or("--peer is ID=HOST:PORT")?;
+        let id = NodeId::new(id).ok_or("--peer has no name")?;
         let (sender, queue) = mpsc::channel(QUEUE);
-        peers.push((NodeId::new(id).ok_or("--peer has no name")?, sender));
-        tokio::spawn(flooder(id.to_owned(), address.to_owned(), queue));
+        peers.push((id.clone(), sender));
+        queues.push((id, address.to_owned(), queue));
     }
     let log = args.log.map(|path| {
         let options = Options {
@@ -298,13 +334,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let herd: &'static Herd = Box::leak(Box::new(Herd { id, store, peers, upstream, log: log.transpose()? }));
     let (stop, stopped) = crossbeam_channel::bounded(0);
     let writer = herd.log.as_ref().map(|log| std::thread::spawn(move || log.write_until(&stopped)));
+    let links = queues.len() as u64;
+    for (number, (id, address, queue)) in (1..).zip(queues) {
+        tokio::spawn(flooder(herd.log.as_ref(), number, id, address, queue));
+    }
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(args.listen)?;
     let listener: TcpListener = socket.listen(4096)?;
     println!("listening {}", listener.local_addr()?);
     let mut terminated = signal(SignalKind::terminate())?;
-    for number in 1.. {
+    for number in links + 1.. {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };

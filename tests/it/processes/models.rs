@@ -21,8 +21,9 @@ use crate::{
 };
 
 /// Each with what finds its program, or says what to install.
-const SERVERS: [(&str, fn() -> Result<Program, String>); 5] = [
+const SERVERS: [(&str, fn() -> Result<Program, String>); 6] = [
     ("proxyherd", || Ok(Program::Product)),
+    ("tokio", || Ok(tokio())),
     ("asyncio", || python("bench/asyncio/herd.py", "import sys; assert sys.version_info >= (3, 11)")),
     ("twisted", || python("bench/twisted/herd.py", "import twisted.web.client")),
     ("nodejs", || Ok(model(tool("node", "--version")?, ["bench/nodejs/herd.js"]))),
@@ -65,6 +66,25 @@ fn python(file: &str, needed: &str) -> Result<Program, String> {
     let found = [own, "python3".into()].into_iter().find(|python| succeeds(python, &["-c", needed]));
     let missing = || format!("no Python here that can do `{needed}`; bench/README.md says how to install it");
     Ok(model(found.ok_or_else(missing)?, [file]))
+}
+
+/// Another package of this workspace, compiled once, as the tests are: most of it is there already.
+fn tokio() -> Program {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| {
+        let build = ["build", "--quiet", "--locked", "--profile", "test", "--package", "herd-tokio"];
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let output = Command::new(env!("CARGO"))
+            .args(build)
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        target.join("debug/herd-tokio")
+    });
+    Program::Model(vec![program.into()])
 }
 
 /// Compiled once.
