@@ -334,15 +334,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let herd: &'static Herd = Box::leak(Box::new(Herd { id, store, peers, upstream, log: log.transpose()? }));
     let (stop, stopped) = crossbeam_channel::bounded(0);
     let writer = herd.log.as_ref().map(|log| std::thread::spawn(move || log.write_until(&stopped)));
-    let links = queues.len() as u64;
-    for (number, (id, address, queue)) in (1..).zip(queues) {
-        tokio::spawn(flooder(herd.log.as_ref(), number, id, address, queue));
-    }
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(args.listen)?;
     let listener: TcpListener = socket.listen(4096)?;
     println!("listening {}", listener.local_addr()?);
+    let links = queues.len() as u64;
+    for (number, (id, address, queue)) in (1..).zip(queues) {
+        tokio::spawn(flooder(herd.log.as_ref(), number, id, address, queue));
+    }
     let mut terminated = signal(SignalKind::terminate())?;
     for number in links + 1.. {
         tokio::select! {

@@ -23,7 +23,7 @@ use crate::{
 /// Each with what finds its program, or says what to install.
 const SERVERS: [(&str, fn() -> Result<Program, String>); 6] = [
     ("proxyherd", || Ok(Program::Product)),
-    ("tokio", || Ok(tokio())),
+    ("tokio", tokio),
     ("asyncio", || python("bench/asyncio/herd.py", "import sys; assert sys.version_info >= (3, 11)")),
     ("twisted", || python("bench/twisted/herd.py", "import twisted.web.client")),
     ("nodejs", || Ok(model(tool("node", "--version")?, ["bench/nodejs/herd.js"]))),
@@ -68,23 +68,11 @@ fn python(file: &str, needed: &str) -> Result<Program, String> {
     Ok(model(found.ok_or_else(missing)?, [file]))
 }
 
-/// Another package of this workspace, compiled once, as the tests are: most of it is there already.
-fn tokio() -> Program {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| {
-        let build = ["build", "--quiet", "--locked", "--profile", "test", "--package", "herd-tokio"];
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let output = Command::new(env!("CARGO"))
-            .args(build)
-            .arg("--target-dir")
-            .arg(target)
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        target.join("debug/herd-tokio")
-    });
-    Program::Model(vec![program.into()])
+/// Another package of this workspace, whose own test has its program built beside the product's.
+fn tokio() -> Result<Program, String> {
+    let program = Path::new(env!("CARGO_BIN_EXE_herd")).with_file_name("herd-tokio");
+    let missing = || "it is not built yet; `cargo test --workspace` builds it".to_owned();
+    program.is_file().then(|| Program::Model(vec![program.into()])).ok_or_else(missing)
 }
 
 /// Compiled once.

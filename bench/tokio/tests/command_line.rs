@@ -1,0 +1,13 @@
+//! What the program says of its command line. What it does is tested with the other models, in the product's tests
+//! (`tests/it/processes/models.rs`), which need this one built: a test in this package sees to that.
+
+use std::process::Command;
+
+#[test]
+fn usage_names_the_flags_all_models_have() {
+    let output = Command::new(env!("CARGO_BIN_EXE_herd-tokio")).arg("--help").output().unwrap();
+    let usage = String::from_utf8(output.stdout).unwrap();
+    for flag in ["--id", "--listen", "--peer", "--upstream", "--log"] {
+        assert!(usage.contains(flag), "{flag}: {usage}");
+    }
+}
