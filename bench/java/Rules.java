@@ -89,7 +89,7 @@ final class Rules {
             if (letter == '}' || letter == ']') depth--;
             end = at + 1;
         }
-        if (bound == 0) return new Cut(text.substring(0, start) + text.substring(at), 0);
+        if (bound == 0 && count > 0) end = at;
         return new Cut(text.substring(0, head) + text.substring(end), Math.min(count, bound));
     }
 

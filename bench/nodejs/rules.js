@@ -74,7 +74,7 @@ function cut(body, bound) {
     if (letter === '}' || letter === ']') depth -= 1;
     end = at + 1;
   }
-  if (bound === 0) [head, end] = [start, at];
+  if (bound === 0 && count > 0) [head, end] = [start, at];
   return [text.slice(0, head) + text.slice(end), Math.min(count, bound)];
 }
 

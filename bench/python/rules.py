@@ -54,7 +54,7 @@ def target(location, radius):
 def cut(body, bound):
     """The document with its first results, every byte of them as it came; and how many those are."""
     text = EMPTY_LINES.sub("\n", body.decode("latin-1").strip("\r\n"))
-    start = end = head = RESULTS.search(text).end()
+    end = head = RESULTS.search(text).end()
     count = 0
     while text[(at := SPACE.match(text, end).end())] != "]":
         at = SPACE.match(text, at + 1).end() if count else at
@@ -62,7 +62,9 @@ def cut(body, bound):
         count += 1
         if count <= bound:
             head = end
-    return text[:head] + text[at if head == start else end:], min(count, bound)
+    if count and not bound:
+        end = at
+    return text[:head] + text[end:], min(count, bound)
 
 
 class Log:
