@@ -1,4 +1,4 @@
-"""What both Python models share: the fields of a line, the skew, the cut, the log and the command line. No sockets here."""
+"""What both Python models share: the fields of a line, the skew, the cut, the log and the command line."""
 
 import argparse
 import json

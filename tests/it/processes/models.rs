@@ -1,6 +1,6 @@
-//! The node and the same herd in other languages (`bench/README.md`) by one measure: the transcripts of `tests/data` that need
-//! no handshake, byte for byte, and a herd of five that floods, loses a server and gets it back. To add a server, add a
-//! line to `SERVERS`.
+//! The node and the same herd in other languages (`bench/README.md`) by one measure: the transcripts of `tests/data`
+//! that need no handshake, byte for byte, and a herd of five that floods, loses a server and gets it back. To add a
+//! server, add a line to `SERVERS`.
 
 use std::{
     collections::{BTreeMap, HashMap},
