@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use herd_load::{drive::Length, hop::HopPlan, places, repair};
+use herd_load::{hop::HopPlan, load::Length, places, repair};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -26,8 +26,6 @@ pub(crate) enum Command {
     /// The process that `skeleton-hop` measures
     #[command(hide = true)]
     Skeleton(Skeleton),
-    /// A node against echo and skeleton in alternating rounds, written to a run folder
-    Compare(Compare),
     /// One node by itself: its start, its lookups, its memory a client, to a run folder
     Figures(Figures),
     /// What repair costs and how soon it is done, between nodes that lost or missed something
@@ -91,7 +89,7 @@ pub(crate) struct RunLength {
 impl RunLength {
     pub(crate) fn length(&self) -> Length {
         let timed = Length::Time(self.duration.unwrap_or_default());
-        self.reports.map_or(timed, Length::Reports)
+        self.reports.map_or(timed, Length::Requests)
     }
 }
 
@@ -168,43 +166,6 @@ pub(crate) struct Skeleton {
     /// The neighbour's id
     #[arg(long, default_value = "Bench")]
     pub(crate) peer: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Compare {
-    /// The `herd` program to measure
-    #[arg(value_name = "HERD")]
-    pub(crate) herd: PathBuf,
-    /// What is measured, in a word or two: the end of the run folder's name
-    #[arg(long, default_value = "threads-against-echo")]
-    pub(crate) what: String,
-    /// Where the run folder goes
-    #[arg(long, default_value = "bench/runs")]
-    pub(crate) runs: PathBuf,
-    /// Rounds; each measures everything once
-    #[arg(long, default_value_t = 7)]
-    pub(crate) rounds: u32,
-    /// Seconds each throughput is measured
-    #[arg(long, value_parser = seconds, default_value = "3")]
-    pub(crate) seconds: Duration,
-    /// Seconds of load before each of those
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0.5")]
-    pub(crate) warmup: Duration,
-    /// Connections at once
-    #[arg(short, long, default_value_t = 50)]
-    pub(crate) connections: u32,
-    /// Distinct clients reporting, all of them known before measuring
-    #[arg(long, default_value_t = 100_000)]
-    pub(crate) clients: u32,
-    /// Check only how the node's replies begin, also while its clients are first reported
-    #[arg(long)]
-    pub(crate) no_verify: bool,
-    /// Hops each of which follows the one before at once
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
-    pub(crate) back_to_back: u32,
-    /// Hops each of which follows a pause of 2 ms
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    pub(crate) idle: u32,
 }
 
 #[derive(Debug, Args)]

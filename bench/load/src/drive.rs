@@ -1,114 +1,35 @@
 //! The closed loop: one thread, every connection, a fixed number of reports in flight on each. A reply is what
 //! makes room for the next report.
 
-use std::{io, net::SocketAddr, time::Duration};
-
-use hdrhistogram::Histogram;
-use mio::{Events, Interest, Poll, Token};
-use thiserror::Error;
+use std::{io, time::Duration};
 
 use crate::{
     clock::{Clock, nanoseconds, thread_cpu},
     connection::{Connection, Wrong},
     iamat::Composer,
     keys::{Order, Walk, slices},
+    load::{Length, Load, LoadError},
     outcome::{Latency, Outcome, histogram},
 };
+use hdrhistogram::Histogram;
+use mio::{Events, Interest, Poll, Token};
 
 /// The most that is read from a socket at once.
 const READ_BYTES: usize = 256 * 1024;
 /// Sockets handled between two waits.
 const EVENTS: usize = 1024;
-/// With no reply at all for this long, the run is given up.
-const STALL: Duration = Duration::from_secs(10);
-/// Reports in flight on each connection while every client is reported once.
-const PREFILL_WINDOW: u32 = 64;
-
-/// How much to measure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Length {
-    /// This many reports, after the warm-up.
-    Reports(u64),
-    /// For this long, after the warm-up.
-    Time(Duration),
-    /// Each client once.
-    EveryClient,
-}
-
-/// A closed-loop run.
-#[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// The server.
-    pub address: SocketAddr,
-    /// Connections at once.
-    pub connections: u32,
-    /// Reports in flight on each connection.
-    pub window: u32,
-    /// Distinct clients reporting.
-    pub clients: u32,
-    /// How much to measure.
-    pub length: Length,
-    /// How long to run before measuring.
-    pub warmup: Duration,
-    /// Whether every field of every reply is checked.
-    pub verify: bool,
-}
-
-impl Load {
-    /// The run that reports each of this run's clients once.
-    pub fn prefill(&self) -> Self {
-        Self { window: PREFILL_WINDOW, length: Length::EveryClient, warmup: Duration::ZERO, ..*self }
-    }
-
-    fn order(&self) -> Order {
-        if self.length == Length::EveryClient { Order::Sequential } else { Order::Scattered }
-    }
-}
-
-/// Why a run could not be made.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// Connections and windows of none do nothing.
-    #[error("connections and reports in flight must be at least 1: raise -c or -P")]
-    Nothing,
-    /// Each connection needs clients of its own.
-    #[error("{clients} clients are too few for {connections} connections: raise --clients or lower -c")]
-    TooFewClients {
-        /// As asked for.
-        clients: u32,
-        /// As asked for.
-        connections: u32,
-    },
-    /// No connection.
-    #[error(
-        "cannot connect to {address}: {source}; check that the server runs and takes this many connections"
-    )]
-    Connect {
-        /// The server.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// A connection broke, or the readiness queue did.
-    #[error("connection lost: {0}; the server's log should say why")]
-    Lost(#[from] io::Error),
-    /// Silence.
-    #[error("no reply for {} s with {outstanding} reports unanswered; the server's log should say why", STALL.as_secs())]
-    Stalled {
-        /// Reports not answered.
-        outstanding: u64,
-    },
-}
-
 /// Makes the run.
 pub fn drive(load: &Load) -> Result<Outcome, LoadError> {
-    if load.connections == 0 || load.window == 0 {
-        return Err(LoadError::Nothing);
+    if load.connections == 0 {
+        return Err(LoadError::Nothing("-c"));
+    }
+    if load.pipeline == 0 {
+        return Err(LoadError::Nothing("-P"));
     }
     if load.clients < load.connections {
         return Err(LoadError::TooFewClients { clients: load.clients, connections: load.connections });
     }
-    let mut drive = Drive::open(*load)?;
+    let mut drive = Drive::open(load.clone())?;
     drive.turn()?;
     Ok(drive.outcome())
 }
@@ -153,11 +74,13 @@ impl Drive {
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(load.connections as usize);
         let mut shares = Vec::with_capacity(load.connections as usize);
+        let order = order(load.length);
         for (index, slice) in slices(load.clients, load.connections).enumerate() {
-            let walk = Walk::new(&slice, load.order());
+            let address = load.targets[index % load.targets.len()];
+            let walk = Walk::new(&slice, order);
             shares.push(share(&load, index as u64, walk.length()));
-            let mut connection = Connection::open(load.address, walk, load.verify)
-                .map_err(|source| LoadError::Connect { address: load.address, source })?;
+            let mut connection = Connection::open(address, walk, load.verify)
+                .map_err(|source| LoadError::Connect { address, source })?;
             // Edge-triggered: an event for writing comes only after a write that did not fit.
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut connection.stream, Token(index), interest)?;
@@ -195,7 +118,7 @@ impl Drive {
         let began = self.begin_measuring()?;
         let end = match self.load.length {
             Length::Time(time) => Some(began.at_ns + nanoseconds(time)),
-            Length::Reports(_) | Length::EveryClient => None,
+            Length::Requests(_) | Length::EveryClient => None,
         };
         self.turn_until(end)?;
         self.end_measuring(began);
@@ -248,7 +171,7 @@ impl Drive {
         for connection in &mut self.connections {
             let now_ns = self.clock.elapsed_ns();
             self.composer.set_time(self.clock.posix_ns(now_ns));
-            let room = self.load.window - connection.outstanding();
+            let room = self.load.pipeline - connection.outstanding();
             self.sent += u64::from(connection.send(room, now_ns, &mut self.composer)?);
         }
         Ok(())
@@ -260,7 +183,8 @@ impl Drive {
         let mut last_reply_ns = self.clock.elapsed_ns();
         let mut now_ns = last_reply_ns;
         while self.sent > self.replies && end_ns.is_none_or(|end| now_ns < end) {
-            let wait = Duration::from_nanos(end_ns.map_or(u64::MAX, |end| end - now_ns)).min(STALL);
+            let wait =
+                Duration::from_nanos(end_ns.map_or(u64::MAX, |end| end - now_ns)).min(self.load.patience);
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error.into()),
                 _ => {}
@@ -274,8 +198,11 @@ impl Drive {
             now_ns = self.clock.elapsed_ns();
             if self.replies > before {
                 last_reply_ns = now_ns;
-            } else if now_ns - last_reply_ns >= nanoseconds(STALL) {
-                return Err(LoadError::Stalled { outstanding: self.sent - self.replies });
+            } else if now_ns - last_reply_ns >= nanoseconds(self.load.patience) {
+                return Err(LoadError::Stalled {
+                    outstanding: self.sent - self.replies,
+                    patience: self.load.patience,
+                });
             }
         }
         Ok(())
@@ -295,13 +222,17 @@ impl Drive {
     }
 }
 
+fn order(length: Length) -> Order {
+    if length == Length::EveryClient { Order::Sequential } else { Order::Scattered }
+}
+
 /// How many reports the connection at `index`, which owns `clients` clients, sends in all.
 fn share(load: &Load, index: u64, clients: u32) -> u64 {
     let connections = u64::from(load.connections);
     match load.length {
         Length::Time(_) => u64::MAX,
         Length::EveryClient => u64::from(clients),
-        Length::Reports(all) => all / connections + u64::from(index < all % connections),
+        Length::Requests(all) => all / connections + u64::from(index < all % connections),
     }
 }
 
@@ -310,22 +241,15 @@ mod tests {
     use super::*;
 
     fn load(length: Length) -> Load {
-        Load {
-            address: SocketAddr::from(([127, 0, 0, 1], 1)),
-            connections: 3,
-            window: 2,
-            clients: 10,
-            length,
-            warmup: Duration::ZERO,
-            verify: false,
-        }
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        Load { connections: 3, pipeline: 2, clients: 10, length, ..Load::on(address) }
     }
 
     #[test]
     fn the_shares_of_the_connections_add_up() {
         let total = |length| (0..3).map(|index| share(&load(length), index, 4)).sum::<u64>();
-        assert_eq!(total(Length::Reports(100)), 100);
-        assert_eq!(total(Length::Reports(2)), 2);
+        assert_eq!(total(Length::Requests(100)), 100);
+        assert_eq!(total(Length::Requests(2)), 2);
         assert_eq!(total(Length::EveryClient), 12);
     }
 

@@ -14,8 +14,9 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::{
-    compare::{CompareError, folder::Folder, statistics::Spread},
-    drive::{Length, Load, drive},
+    drive::drive,
+    load::Load,
+    rounds::{BenchError, Spread, folder::Folder},
     server::Server,
 };
 
@@ -56,7 +57,7 @@ struct Figure {
 }
 
 /// Measures all of it; gives the run folder and its summary.
-pub fn run(figures: &Figures) -> Result<(PathBuf, String), CompareError> {
+pub fn run(figures: &Figures) -> Result<(PathBuf, String), BenchError> {
     let Figures { herd, what, runs } = figures;
     let name = herd.file_name().unwrap_or_default().to_string_lossy();
     let command = format!(
@@ -89,18 +90,18 @@ fn row(figures: &[Figure]) -> Option<String> {
     Some(format!("| {what} | {unit} | {median:.1} | {min:.1} | {max:.1} |\n"))
 }
 
-fn start(herd: &Path) -> Result<(Server, TempDir), CompareError> {
+fn start(herd: &Path) -> Result<(Server, TempDir), BenchError> {
     let directory =
-        TempDir::with_prefix("herd-load-").map_err(CompareError::file("cannot make a scratch directory"))?;
+        TempDir::with_prefix("herd-load-").map_err(BenchError::file("cannot make a scratch directory"))?;
     let config = directory.path().join("herd.toml");
     let text = "[herd]\nname = \"bench\"\n\n[log]\ntraffic = false\n\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\n";
-    fs::write(&config, text).map_err(CompareError::file("cannot write the node's configuration"))?;
+    fs::write(&config, text).map_err(BenchError::file("cannot write the node's configuration"))?;
     let mut command = Command::new(herd);
     command.args(["node", "Solo"]).arg("--config").arg(config).arg("--log-dir").arg(directory.path());
     Ok((Server::start(command)?, directory))
 }
 
-fn starts(herd: &Path) -> Result<Vec<Vec<Figure>>, CompareError> {
+fn starts(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
     let mut figures = Vec::new();
     for _ in 0..STARTS {
         let began = Instant::now();
@@ -112,7 +113,7 @@ fn starts(herd: &Path) -> Result<Vec<Vec<Figure>>, CompareError> {
     Ok(vec![figures])
 }
 
-fn lookups(herd: &Path) -> Result<Vec<Vec<Figure>>, CompareError> {
+fn lookups(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
     let (server, _directory) = start(herd)?;
     let measured = QUERIES.map(|(what, position, radius, bound)| {
         let query = format!("WHATSAT client {radius} {bound}\n");
@@ -123,7 +124,7 @@ fn lookups(herd: &Path) -> Result<Vec<Vec<Figure>>, CompareError> {
         })
     });
     server.stop()?;
-    measured.into_iter().map(|lookup| lookup.map_err(CompareError::file("a lookup failed"))).collect()
+    measured.into_iter().map(|lookup| lookup.map_err(BenchError::file("a lookup failed"))).collect()
 }
 
 fn lookup(server: &Server, position: &str, query: &str) -> io::Result<Vec<f64>> {
@@ -155,25 +156,16 @@ fn lookup(server: &Server, position: &str, query: &str) -> io::Result<Vec<f64>> 
     Ok(values)
 }
 
-fn fills(herd: &Path) -> Result<Vec<Vec<Figure>>, CompareError> {
+fn fills(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
     let mut figures = Vec::new();
     for _ in 0..FILLS {
         let (server, _directory) = start(herd)?;
-        let resident =
-            || server.resident_bytes().map_err(CompareError::file("cannot read the node's memory"));
+        let resident = || server.resident_bytes().map_err(BenchError::file("cannot read the node's memory"));
         let before = resident()?;
-        let load = Load {
-            address: server.address(),
-            connections: 4,
-            window: 64,
-            clients: CLIENTS,
-            length: Length::Time(Duration::ZERO),
-            warmup: Duration::ZERO,
-            verify: true,
-        };
+        let load = Load { connections: 4, clients: CLIENTS, verify: true, ..Load::on(server.address()) };
         let filled = drive(&load.prefill())?;
         if filled.wrong > 0 {
-            return Err(CompareError::Wrong(format!("{} wrong replies", filled.wrong)));
+            return Err(BenchError::Wrong(format!("{} wrong replies", filled.wrong)));
         }
         let value = resident()?.saturating_sub(before) as f64 / f64::from(CLIENTS);
         figures.push(Figure { what: format!("memory a client, {CLIENTS} clients"), unit: "bytes", value });

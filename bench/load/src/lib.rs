@@ -13,6 +13,7 @@ pub mod outcome;
 
 mod connection;
 pub mod drive;
+pub mod load;
 
 pub mod echo;
 pub mod hop;
@@ -21,7 +22,6 @@ pub mod server;
 pub mod skeleton;
 pub mod upstream;
 
-pub mod compare;
 pub mod figures;
 pub mod places;
 pub mod repair;

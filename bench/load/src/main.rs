@@ -7,12 +7,12 @@ use std::{error::Error, fmt::Display, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use herd_load::{
-    compare::{self, Comparison},
-    drive::{Load, drive},
+    drive::drive,
     echo,
     figures::{self, Figures},
     hop::{self, HopOutcome, HopPlan, Neighbour},
     listener,
+    load::Load,
     places::{self, Places},
     repair::{self, Repair},
     server::Server,
@@ -46,7 +46,6 @@ fn run(command: Command) -> Done {
         Command::Hop(args) => hop(&args),
         Command::SkeletonHop(args) => skeleton_hop(&args),
         Command::Skeleton(args) => skeleton(args),
-        Command::Compare(args) => compare(args),
         Command::Figures(args) => figures(args),
         Command::Repair(args) => repair(args),
         Command::Places(args) => places(args),
@@ -62,13 +61,13 @@ fn echo(args: &cli::Echo) -> Done {
 
 fn closed_loop(args: &cli::Run) -> Done {
     let load = Load {
-        address: args.address,
         connections: args.connections,
-        window: args.in_flight,
+        pipeline: args.in_flight,
         clients: args.clients,
         length: args.length.length(),
         warmup: args.warmup,
         verify: args.verify,
+        ..Load::on(args.address)
     };
     if args.prefill {
         let prefilled = drive(&load.prefill())?;
@@ -120,26 +119,6 @@ fn skeleton(args: cli::Skeleton) -> Done {
     let ends = Ends { neighbour: args.neighbour, herd: args.herd, id: args.id, peer: args.peer };
     skeleton::serve(&listener, &ends)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn compare(args: cli::Compare) -> Done {
-    let comparison = Comparison {
-        tester: std::env::current_exe()?,
-        herd: args.herd,
-        what: args.what,
-        runs: args.runs,
-        rounds: args.rounds,
-        seconds: args.seconds,
-        warmup: args.warmup,
-        connections: args.connections,
-        clients: args.clients,
-        verify: !args.no_verify,
-        hops: HopPlan { warmup: 500, back_to_back: args.back_to_back, idle: args.idle, pause_ms: 2 },
-    };
-    let finished = compare::run(&comparison, |sample| eprintln!("{sample}"))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn figures(args: cli::Figures) -> Done {

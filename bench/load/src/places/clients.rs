@@ -9,9 +9,9 @@ use std::{
 
 use crate::{
     clock::Clock,
-    compare::CompareError,
     iamat::{Stamp, client_id},
     reply,
+    rounds::BenchError,
 };
 
 /// How far from the point the farthest is.
@@ -51,9 +51,9 @@ impl Clients {
     }
 
     /// Reports all of them to a node.
-    pub(super) fn report_to(&self, node: SocketAddr) -> Result<(), CompareError> {
-        let wrong = self.told(node).map_err(CompareError::file("cannot report the clients"))?;
-        wrong.map_or(Ok(()), |line| Err(CompareError::Wrong(line)))
+    pub(super) fn report_to(&self, node: SocketAddr) -> Result<(), BenchError> {
+        let wrong = self.told(node).map_err(BenchError::file("cannot report the clients"))?;
+        wrong.map_or(Ok(()), |line| Err(BenchError::Wrong(line)))
     }
 
     /// The first answer that is none.

@@ -11,8 +11,8 @@ use super::{
     with_cpu,
 };
 use crate::{
-    compare::CompareError,
     processors,
+    rounds::BenchError,
     rounds::{
         Figure,
         node::{Plan, Running},
@@ -24,8 +24,8 @@ const CLIENTS: u32 = 1_000;
 const BOUND: u32 = 20;
 const EXPECTED: Expected = Expected { status: "OK", results: BOUND as usize };
 
-pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
-    let refused = || CompareError::file("cannot choose the processors");
+pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
+    let refused = || BenchError::file("cannot choose the processors");
     let processor = processors::allowed().map_err(refused())?.last().copied().unwrap_or(0);
     let plan = Plan { processor: Some(processor), ..plan("source = \"embedded\"\n".to_owned()) };
     let node = plan.start(&places.herd)?;
@@ -37,7 +37,7 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
     figures
 }
 
-fn rate(node: &Running, places: &Places) -> Result<Vec<Figure>, CompareError> {
+fn rate(node: &Running, places: &Places) -> Result<Vec<Figure>, BenchError> {
     Clients::at_ucla(CLIENTS).report_to(node.address())?;
     let questions = Questions {
         node: node.address(),
@@ -61,7 +61,7 @@ fn rate(node: &Running, places: &Places) -> Result<Vec<Figure>, CompareError> {
     Ok(figures.map(|figure| figure.invalid_if(lookups.objection())).into())
 }
 
-fn latency(node: &Running, places: &Places) -> Result<Vec<Figure>, CompareError> {
+fn latency(node: &Running, places: &Places) -> Result<Vec<Figure>, BenchError> {
     Clients::in_tokyo(CLIENTS).report_to(node.address())?;
     let questions = Questions {
         node: node.address(),

@@ -14,8 +14,9 @@ use super::{
     replies::Expected,
 };
 use crate::{
-    compare::CompareError,
-    drive::{Drive, Length, Load},
+    drive::Drive,
+    load::{Length, Load},
+    rounds::BenchError,
     rounds::Figure,
 };
 
@@ -32,7 +33,7 @@ const TURN_MAX: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(5);
 
-pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let pair = Pair::start(places, DELAY, LIMITS)?;
     let node = pair.node.address();
     Clients::at_ucla(CONNECTIONS).report_to(node)?;
@@ -45,17 +46,10 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
         bound: 20,
         expected: Expected { status: "UNKNOWN_ERROR", results: 0 },
     })?;
-    let load = Load {
-        address: node,
-        connections: 1,
-        window: 1,
-        // One of those asked about; no other client is where it reports to be.
-        clients: 1,
-        length: Length::Time((places.seconds / TURNS).min(TURN_MAX)),
-        warmup: Duration::ZERO,
-        verify: false,
-    };
-    let (mut without, mut with) = (Drive::open(load)?, Drive::open(load)?);
+    let length = Length::Time((places.seconds / TURNS).min(TURN_MAX));
+    // One of those asked about; no other client is where it reports to be.
+    let load = Load { connections: 1, clients: 1, length, ..Load::on(node) };
+    let (mut without, mut with) = (Drive::open(load.clone())?, Drive::open(load)?);
     let mut objection = None;
     for turn in 0..TURNS {
         if turn % 2 == 0 {
@@ -87,13 +81,13 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
 
 /// A turn of the reports with all lookups waiting; then waits until these are given up. Why it does not count, if not all
 /// waited all the time.
-fn hang(pair: &Pair, lookups: &mut Lookups, reports: &mut Drive) -> Result<Option<String>, CompareError> {
+fn hang(pair: &Pair, lookups: &mut Lookups, reports: &mut Drive) -> Result<Option<String>, BenchError> {
     let before = pair.calls()?;
     lookups.ask(1)?;
     let deadline = Instant::now() + PATIENCE;
     while pair.calls()? < before + u64::from(CONNECTIONS) {
         if Instant::now() >= deadline {
-            return Err(CompareError::Late { what: "the upstream's last call".to_owned(), within: PATIENCE });
+            return Err(BenchError::Late { what: "the upstream's last call".to_owned(), within: PATIENCE });
         }
         thread::sleep(LOOK);
     }

@@ -14,11 +14,11 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use super::replies::{Expected, Replies};
 use crate::{
     clock::{Clock, nanoseconds, thread_cpu},
-    compare::CompareError,
-    drive::LoadError,
     iamat::client_id,
     keys::{Order, Walk, slices},
+    load::LoadError,
     outcome::{Latency, Outcome, histogram},
+    rounds::BenchError,
 };
 
 /// The most that is read from a socket at once.
@@ -85,7 +85,7 @@ struct Asker {
 
 impl Lookups {
     /// Connects.
-    pub(super) fn open(questions: Questions) -> Result<Self, CompareError> {
+    pub(super) fn open(questions: Questions) -> Result<Self, BenchError> {
         let Questions { node, connections, clients, .. } = questions;
         let connect = |source| LoadError::Connect { address: node, source };
         let poll = Poll::new().map_err(LoadError::from)?;
@@ -108,7 +108,7 @@ impl Lookups {
     }
 
     /// Has every connection ask so often, and waits for nothing.
-    pub(super) fn ask(&mut self, times: u64) -> Result<(), CompareError> {
+    pub(super) fn ask(&mut self, times: u64) -> Result<(), BenchError> {
         for asker in &mut self.askers {
             asker.quota = times;
             let room = self.questions.window.saturating_sub(asker.asked_ns.len() as u32);
@@ -119,12 +119,12 @@ impl Lookups {
     }
 
     /// Waits until all is answered; as long as something keeps coming.
-    pub(super) fn await_all(&mut self) -> Result<(), CompareError> {
+    pub(super) fn await_all(&mut self) -> Result<(), BenchError> {
         self.turn_until(None)
     }
 
     /// Takes in what has come; how many questions are not answered yet.
-    pub(super) fn unanswered(&mut self) -> Result<u64, CompareError> {
+    pub(super) fn unanswered(&mut self) -> Result<u64, BenchError> {
         for index in 0..self.askers.len() {
             self.serve(index)?;
         }
@@ -132,7 +132,7 @@ impl Lookups {
     }
 
     /// Asks for so long, after a first answer on each connection; what was found meanwhile.
-    pub(super) fn measure(&mut self, time: Duration) -> Result<Outcome, CompareError> {
+    pub(super) fn measure(&mut self, time: Duration) -> Result<Outcome, BenchError> {
         self.ask(1)?;
         self.await_all()?;
         self.tally.latency.reset();
@@ -161,7 +161,7 @@ impl Lookups {
     }
 
     /// Turns the loop until this moment, or until nothing is outstanding.
-    fn turn_until(&mut self, end_ns: Option<u64>) -> Result<(), CompareError> {
+    fn turn_until(&mut self, end_ns: Option<u64>) -> Result<(), BenchError> {
         let mut events = Events::with_capacity(EVENTS);
         let mut now_ns = self.clock.elapsed_ns();
         let mut last_reply_ns = now_ns;
@@ -190,7 +190,7 @@ impl Lookups {
     }
 
     /// One connection's turn: take the replies in, ask as often again.
-    fn serve(&mut self, index: usize) -> Result<(), CompareError> {
+    fn serve(&mut self, index: usize) -> Result<(), BenchError> {
         let asker = &mut self.askers[index];
         let replies =
             asker.receive(&mut self.buffer, &self.clock, &self.questions.expected, &mut self.tally)?;
@@ -200,12 +200,13 @@ impl Lookups {
     }
 
     /// A refusal is one line and no document, so that its end is awaited in vain.
-    fn stalled(&self) -> CompareError {
+    fn stalled(&self) -> BenchError {
         let refusal =
             self.askers.iter().map(|asker| asker.replies.partial()).find(|text| text.starts_with(b"?"));
         match refusal {
-            Some(text) => CompareError::WrongToLookup(shown(text)),
-            None => LoadError::Stalled { outstanding: self.tally.sent - self.tally.replies }.into(),
+            Some(text) => BenchError::WrongToLookup(shown(text)),
+            None => LoadError::Stalled { outstanding: self.tally.sent - self.tally.replies, patience: STALL }
+                .into(),
         }
     }
 }

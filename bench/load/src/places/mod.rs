@@ -20,7 +20,7 @@ use std::{
 };
 
 use crate::{
-    compare::{CompareError, Finished},
+    rounds::{BenchError, Finished},
     rounds::{
         Rounds, Sample,
         node::{KEY_FILE, Plan, Running},
@@ -56,7 +56,7 @@ impl Places {
 }
 
 /// Measures all of it; `tell` hears of every sample as it comes.
-pub fn run(places: &Places, tell: impl Fn(&Sample<Part>)) -> Result<Finished, CompareError> {
+pub fn run(places: &Places, tell: impl Fn(&Sample<Part>)) -> Result<Finished, BenchError> {
     let Places { herd, what, runs, rounds, seconds, .. } = places;
     // Before anything is written, so that a program that cannot run leaves no folder.
     plan(String::new()).start(herd)?.stop()?;
@@ -106,7 +106,7 @@ struct Pair {
 
 impl Pair {
     /// `limits` are lines for the node's table `[places]`.
-    fn start(places: &Places, delay: Duration, limits: &str) -> Result<Self, CompareError> {
+    fn start(places: &Places, delay: Duration, limits: &str) -> Result<Self, BenchError> {
         let upstream = start_upstream(&places.tester, delay)?;
         let address = upstream.address();
         let table = format!(
@@ -116,13 +116,13 @@ impl Pair {
     }
 
     /// How often the upstream was called.
-    fn calls(&self) -> Result<u64, CompareError> {
+    fn calls(&self) -> Result<u64, BenchError> {
         crate::upstream::count(self.upstream.address())
-            .map_err(CompareError::file("the upstream does not tell its count"))
+            .map_err(BenchError::file("the upstream does not tell its count"))
     }
 
     /// The node first: it ends what it waits for.
-    fn stop(self) -> Result<(), CompareError> {
+    fn stop(self) -> Result<(), BenchError> {
         self.node.stop()?;
         self.upstream.stop()?;
         Ok(())
@@ -134,7 +134,7 @@ const RESULTS: usize = 5;
 /// Their size.
 const BODY_BYTES: usize = 2_048;
 
-fn start_upstream(tester: &Path, delay: Duration) -> Result<Server, CompareError> {
+fn start_upstream(tester: &Path, delay: Duration) -> Result<Server, BenchError> {
     let mut command = Command::new(tester);
     command.arg("upstream").arg(format!("--delay={}", delay.as_millis()));
     command.arg(format!("--body-bytes={BODY_BYTES}")).arg(format!("--results={RESULTS}"));
@@ -144,9 +144,9 @@ fn start_upstream(tester: &Path, delay: Duration) -> Result<Server, CompareError
 /// Does something; also the share of one processor that a process used meanwhile.
 fn with_cpu<T>(
     server: &Server,
-    action: impl FnOnce() -> Result<T, CompareError>,
-) -> Result<(T, f64), CompareError> {
-    let cpu = || server.cpu().map_err(CompareError::file("cannot read a process' CPU time"));
+    action: impl FnOnce() -> Result<T, BenchError>,
+) -> Result<(T, f64), BenchError> {
+    let cpu = || server.cpu().map_err(BenchError::file("cannot read a process' CPU time"));
     let (began, before) = (std::time::Instant::now(), cpu()?);
     let done = action()?;
     let used = cpu()?.saturating_sub(before);

@@ -8,13 +8,13 @@ use super::{
     lookups::{Lookups, Questions},
     replies::Expected,
 };
-use crate::{compare::CompareError, rounds::Figure};
+use crate::{rounds::BenchError, rounds::Figure};
 
 /// Long enough for all to have asked before the answer is there.
 const DELAY: Duration = Duration::from_millis(300);
 const CONNECTIONS: u32 = 200;
 
-pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let pair = Pair::start(places, DELAY, "")?;
     Clients::at_ucla(1).report_to(pair.node.address())?;
     let mut lookups = Lookups::open(Questions {

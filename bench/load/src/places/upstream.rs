@@ -11,7 +11,7 @@ use super::{
     replies::Expected,
     with_cpu,
 };
-use crate::{compare::CompareError, rounds::Figure};
+use crate::{rounds::BenchError, rounds::Figure};
 
 const DELAY: Duration = Duration::from_millis(50);
 const CONNECTIONS: u32 = 250;
@@ -20,7 +20,7 @@ const CLIENTS: u32 = 40 * CONNECTIONS;
 /// As many as there may be.
 const LIMITS: &str = "calls_per_second = 1000000\ncalls_per_day = 1000000000\n";
 
-pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let pair = Pair::start(places, DELAY, LIMITS)?;
     Clients::at_ucla(CLIENTS).report_to(pair.node.address())?;
     let mut lookups = Lookups::open(Questions {

@@ -13,7 +13,7 @@ pub(super) use crate::rounds::{
     log::{now, seconds_between},
     node::{HERD, Plan, Running, failed},
 };
-use crate::{compare::CompareError, hop::Neighbour};
+use crate::{hop::Neighbour, rounds::BenchError};
 
 /// The neighbour that the tester plays.
 pub(super) const TESTER: &str = "Bench";
@@ -38,7 +38,7 @@ pub(super) struct Bed<'a> {
 
 impl<'a> Bed<'a> {
     /// Starts a node once, to see that it can be and to hear the herd's check value.
-    pub(super) fn new(herd: &'a Path) -> Result<Self, CompareError> {
+    pub(super) fn new(herd: &'a Path) -> Result<Self, BenchError> {
         let [.., high, low] = std::process::id().to_be_bytes();
         let mut bed = Self { herd, ip: Ipv4Addr::new(127, 78, high, low.clamp(1, 254)), check: 0 };
         let neighbour = Neighbour::listen(bed.address(TESTER_PORT), HERD, TESTER)?;
@@ -58,12 +58,12 @@ impl<'a> Bed<'a> {
         (TESTER, self.address(TESTER_PORT))
     }
 
-    pub(super) fn start(&self, plan: &Plan<'_>) -> Result<Running, CompareError> {
+    pub(super) fn start(&self, plan: &Plan<'_>) -> Result<Running, BenchError> {
         plan.start(self.herd)
     }
 
     /// A link to the node, as its neighbour's.
-    pub(super) fn dial(&self, node: &Running) -> Result<Peer, CompareError> {
+    pub(super) fn dial(&self, node: &Running) -> Result<Peer, BenchError> {
         Peer::dial(node.address(), node.id(), self.check)
     }
 
@@ -72,7 +72,7 @@ impl<'a> Bed<'a> {
         &self,
         nodes: [&Running; 2],
         within: Duration,
-    ) -> Result<Option<String>, CompareError> {
+    ) -> Result<Option<String>, BenchError> {
         let deadline = Instant::now() + within;
         let mut peers = [self.dial(nodes[0])?, self.dial(nodes[1])?];
         loop {

@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     clock::nanoseconds,
-    compare::CompareError,
     hop::{HopPlan, Neighbour, Timer},
     outcome::{Latency, histogram},
+    rounds::BenchError,
     rounds::Figure,
     server::Server,
 };
@@ -33,7 +33,7 @@ const CALL: Duration = Duration::from_secs(30);
 /// Bytes of a bare line, its newline not counted: about what a report and an AT line have.
 const LINE_BYTES: usize = 90;
 
-pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     let [alford, bolden, hamilton, parker, powell] =
         [("Alford", 0), ("Bolden", 1), ("Hamilton", 2), ("Parker", 3), ("Powell", 4)]
             .map(|(id, number)| (id, bed.address(number)));
@@ -84,7 +84,7 @@ struct Trips {
 }
 
 impl Trips {
-    fn start(echo: SocketAddr, warmup: u32) -> Result<Self, CompareError> {
+    fn start(echo: SocketAddr, warmup: u32) -> Result<Self, BenchError> {
         let stream = TcpStream::connect(echo).map_err(failed("cannot connect to echo"))?;
         stream.set_nodelay(true).map_err(failed("cannot set up the socket to echo"))?;
         let mut trips = Self { stream: BufReader::new(stream), taken: histogram() };
@@ -93,7 +93,7 @@ impl Trips {
         Ok(trips)
     }
 
-    fn time(&mut self, count: u32) -> Result<(), CompareError> {
+    fn time(&mut self, count: u32) -> Result<(), BenchError> {
         let mut line = vec![b'x'; LINE_BYTES];
         line.push(b'\n');
         let mut answer = Vec::new();

@@ -13,7 +13,7 @@ use super::{
     forwarder::{Forwarder, Passed},
     updates::{Keyword, Updates},
 };
-use crate::{compare::CompareError, rounds::Figure};
+use crate::{rounds::BenchError, rounds::Figure};
 
 /// Clients that one of the nodes knows newer locations of.
 const DIFFERING: u32 = 10;
@@ -26,7 +26,7 @@ const LIMITS: &str = "round_seconds = 1\nbackoff_ms_min = 10\nbackoff_ms_max = 5
 /// How often the bytes are looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     let [left, right, to_left, to_right] = [0, 1, 2, 3].map(|number| bed.address(number));
     let start = |id, listen, peer, through| {
         bed.start(&Plan { limits: LIMITS, ..Plan::new(id, listen, &[(peer, through), bed.tester()]) })
@@ -46,7 +46,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Com
 }
 
 /// Pushes the same to both, then some newer locations to the first.
-fn fill(bed: &Bed<'_>, nodes: &[Running; 2], clients: u32) -> Result<(), CompareError> {
+fn fill(bed: &Bed<'_>, nodes: &[Running; 2], clients: u32) -> Result<(), BenchError> {
     let mut updates = Updates::new(Keyword::Push);
     let same = updates.of_all(clients);
     for node in nodes {
@@ -57,7 +57,7 @@ fn fill(bed: &Bed<'_>, nodes: &[Running; 2], clients: u32) -> Result<(), Compare
 }
 
 /// The first rounds, after which the nodes are alike.
-fn few(bed: &Bed<'_>, nodes: &[Running; 2], links: &[Forwarder; 2]) -> Result<Vec<Figure>, CompareError> {
+fn few(bed: &Bed<'_>, nodes: &[Running; 2], links: &[Forwarder; 2]) -> Result<Vec<Figure>, BenchError> {
     let since = now() - 1_000_000;
     let mut linked = Vec::new();
     let mut in_step = Vec::new();
@@ -81,14 +81,14 @@ fn few(bed: &Bed<'_>, nodes: &[Running; 2], links: &[Forwarder; 2]) -> Result<Ve
 }
 
 /// Later rounds, which find nothing.
-fn none(links: &[Forwarder; 2]) -> Result<Figure, CompareError> {
+fn none(links: &[Forwarder; 2]) -> Result<Figure, BenchError> {
     let before = links.each_ref().map(Forwarder::passed);
     let passed = || [0, 1].map(|link: usize| links[link].passed().since(before[link]));
     let deadline = Instant::now() + PATIENCE;
     while passed().iter().any(|link| link.rounds < IDLE_ROUNDS) {
         if Instant::now() >= deadline {
             let what = "a round that finds nothing".to_owned();
-            return Err(CompareError::Late { what, within: PATIENCE });
+            return Err(BenchError::Late { what, within: PATIENCE });
         }
         thread::sleep(LOOK);
     }

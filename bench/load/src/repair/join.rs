@@ -12,9 +12,10 @@ use super::{
     bed::{Bed, Plan, Running, seconds_between},
 };
 use crate::{
-    compare::CompareError,
-    drive::{Drive, Length, Load, drive},
+    drive::{Drive, drive},
+    load::{Length, Load},
     outcome::Outcome,
+    rounds::BenchError,
     rounds::{Figure, log::Micros},
 };
 
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long both may take to hold the same once nobody reports any more.
 const CALM: Duration = Duration::from_secs(60);
 
-pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     let figures = WINDOWS.map(|window| beside(bed, repair, window));
     Ok(figures.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
@@ -45,13 +46,13 @@ fn end(window: u32) -> (&'static str, &'static [&'static str]) {
     }
 }
 
-fn beside(bed: &Bed<'_>, repair: &Repair, window: u32) -> Result<Vec<Figure>, CompareError> {
+fn beside(bed: &Bed<'_>, repair: &Repair, window: u32) -> Result<Vec<Figure>, BenchError> {
     let (old, new) = (("Old", bed.address(0)), ("New", bed.address(1)));
     let node = bed.start(&Plan::new(old.0, old.1, &[new, bed.tester()]))?;
     let load = load(repair, &node, window);
     let (what_ends, ends) = end(window);
     let filled = drive(&load.prefill())?;
-    let usual = turns(load, repair.seconds)?;
+    let usual = turns(load.clone(), repair.seconds)?;
     let plan = Plan::new(new.0, new.1, &[old, bed.tester()]);
     let (outcome, joined) = thread::scope(|scope| {
         let joining = scope.spawn(|| join(bed, &plan, &node, ends));
@@ -88,7 +89,7 @@ fn join(
     plan: &Plan<'_>,
     node: &Running,
     ends: &[&str],
-) -> Result<(Running, Micros), CompareError> {
+) -> Result<(Running, Micros), BenchError> {
     let newcomer = bed.start(plan)?;
     let in_step = node.await_event(ends, newcomer.started, PATIENCE)?;
     Ok((newcomer, in_step))
@@ -96,19 +97,13 @@ fn join(
 
 /// The load of a herd's clients on one node.
 pub(super) fn load(repair: &Repair, node: &Running, window: u32) -> Load {
-    Load {
-        address: node.address(),
-        connections: repair.connections,
-        window,
-        clients: repair.clients,
-        length: Length::Time(SLICE),
-        warmup: Duration::ZERO,
-        verify: false,
-    }
+    let Repair { connections, clients, .. } = *repair;
+    let length = Length::Time(SLICE);
+    Load { connections, pipeline: window, clients, length, ..Load::on(node.address()) }
 }
 
 /// The load for a time, in slices.
-pub(super) fn turns(load: Load, time: Duration) -> Result<Outcome, CompareError> {
+pub(super) fn turns(load: Load, time: Duration) -> Result<Outcome, BenchError> {
     let mut left = time.div_duration_f64(SLICE).ceil() as u64;
     until(load, || {
         left = left.saturating_sub(1);
@@ -117,7 +112,7 @@ pub(super) fn turns(load: Load, time: Duration) -> Result<Outcome, CompareError>
 }
 
 /// The load until something is so, looked at after each slice.
-pub(super) fn until(load: Load, mut is_over: impl FnMut() -> bool) -> Result<Outcome, CompareError> {
+pub(super) fn until(load: Load, mut is_over: impl FnMut() -> bool) -> Result<Outcome, BenchError> {
     let mut drive = Drive::open(load)?;
     loop {
         drive.turn()?;

@@ -7,9 +7,9 @@ use super::{
     bed::{Bed, Plan},
     updates::{Keyword, Updates},
 };
-use crate::{compare::CompareError, rounds::Figure};
+use crate::{rounds::BenchError, rounds::Figure};
 
-pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     let mut updates = Updates::new(Keyword::At);
     let first = updates.of_all(repair.clients);
     let newer = updates.of_some(repair.clients, repair.updates.saturating_sub(repair.clients).max(1));
@@ -20,7 +20,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Com
 }
 
 /// Tells a fresh node of all these lines, so many each, and waits for it after each.
-fn told(bed: &Bed<'_>, lines: &[(Vec<u8>, u32); 2], traffic: bool) -> Result<Vec<Figure>, CompareError> {
+fn told(bed: &Bed<'_>, lines: &[(Vec<u8>, u32); 2], traffic: bool) -> Result<Vec<Figure>, BenchError> {
     let plan = Plan::new("Solo", bed.address(0), &[bed.tester()]);
     let node = bed.start(&Plan { traffic, ..plan })?;
     let mut peer = bed.dial(&node)?;

@@ -18,7 +18,7 @@ pub use part::Part;
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    compare::{CompareError, Finished},
+    rounds::{BenchError, Finished},
     rounds::{Figure, Rounds, Sample},
 };
 use bed::Bed;
@@ -63,7 +63,7 @@ impl Repair {
 }
 
 /// Measures all of it; `tell` hears of every sample as it comes.
-pub fn run(repair: &Repair, tell: impl Fn(&Sample<Part>)) -> Result<Finished, CompareError> {
+pub fn run(repair: &Repair, tell: impl Fn(&Sample<Part>)) -> Result<Finished, BenchError> {
     let Repair { herd, what, runs, rounds, clients, .. } = repair;
     // Before anything is written, so that a program that cannot run leaves no folder.
     let bed = Bed::new(herd)?;
@@ -79,7 +79,7 @@ pub fn run(repair: &Repair, tell: impl Fn(&Sample<Part>)) -> Result<Finished, Co
     rounds.run(|part| measure(part, &bed, repair), tell)
 }
 
-fn measure(part: Part, bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+fn measure(part: Part, bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     match part {
         Part::Link => link::measure(bed, repair),
         Part::Join => join::measure(bed, repair),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::bed::{HERD, TESTER, failed};
-use crate::{clock::Clock, compare::CompareError, hop::Hello, listener::READ_BYTES};
+use crate::{clock::Clock, hop::Hello, listener::READ_BYTES, rounds::BenchError};
 
 /// How long an answer may take, with all that was written before it still to be done.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn dial(node: SocketAddr, id: &str, check: u64) -> Result<Self, CompareError> {
+    pub(super) fn dial(node: SocketAddr, id: &str, check: u64) -> Result<Self, BenchError> {
         let stream = TcpStream::connect(node).map_err(failed("cannot connect to the node"))?;
         stream
             .set_nodelay(true)
@@ -34,12 +34,12 @@ impl Peer {
             check,
         };
         let answer = peer.ask(&hello.to_string())?;
-        let _theirs: Hello = answer.parse().map_err(|_| CompareError::WrongToNeighbour(answer))?;
+        let _theirs: Hello = answer.parse().map_err(|_| BenchError::WrongToNeighbour(answer))?;
         Ok(peer)
     }
 
     /// Writes a line and reads the answer to it.
-    pub(super) fn ask(&mut self, question: &str) -> Result<String, CompareError> {
+    pub(super) fn ask(&mut self, question: &str) -> Result<String, BenchError> {
         self.write(format!("{question}\n").as_bytes())?;
         let mut answer = String::new();
         self.stream.read_line(&mut answer).map_err(failed("no answer from the node"))?;
@@ -47,18 +47,18 @@ impl Peer {
         Ok(answer)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), CompareError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
         self.stream.get_mut().write_all(bytes).map_err(failed("cannot write to the node"))
     }
 
     /// Writes whole lines, in writes as a flooder's; how long until the node has done all they say.
-    pub(super) fn tell(&mut self, lines: &[u8]) -> Result<Duration, CompareError> {
+    pub(super) fn tell(&mut self, lines: &[u8]) -> Result<Duration, BenchError> {
         let began = Instant::now();
         for piece in lines.chunks(READ_BYTES) {
             self.write(piece)?;
         }
         let answer = self.ask("PING 1")?;
         let took = began.elapsed();
-        if answer == "PONG 1" { Ok(took) } else { Err(CompareError::WrongToNeighbour(answer)) }
+        if answer == "PONG 1" { Ok(took) } else { Err(BenchError::WrongToNeighbour(answer)) }
     }
 }

@@ -10,12 +10,7 @@ use super::{
     bed::{Bed, Plan, Running, now, seconds_between},
     join::{load, turns, until},
 };
-use crate::{
-    compare::CompareError,
-    drive::{Load, drive},
-    outcome::Outcome,
-    rounds::Figure,
-};
+use crate::{drive::drive, load::Load, outcome::Outcome, rounds::BenchError, rounds::Figure};
 
 /// How long the neighbour may take until it is in step.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,20 +19,20 @@ const CALM: Duration = Duration::from_secs(60);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     let (here, there) = (("Here", bed.address(0)), ("There", bed.address(1)));
     let node = bed.start(&Plan::new(here.0, here.1, &[there, bed.tester()]))?;
     let peer = bed.start(&Plan::new(there.0, there.1, &[here, bed.tester()]))?;
     node.await_event(&["in step with There: "], peer.started, PATIENCE)?;
     let load = load(repair, &node, 1);
     let filled = drive(&load.prefill())?;
-    let before = turns(load, repair.seconds)?;
+    let before = turns(load.clone(), repair.seconds)?;
 
-    peer.server.pause().map_err(CompareError::file("cannot stop the neighbour"))?;
-    let stopped = sampled(load, &node, repair.stopped);
+    peer.server.pause().map_err(BenchError::file("cannot stop the neighbour"))?;
+    let stopped = sampled(load.clone(), &node, repair.stopped);
     let resumed = now();
     // Also where measuring failed, so that the neighbour can end.
-    peer.server.resume().map_err(CompareError::file("cannot let the neighbour go on"))?;
+    peer.server.resume().map_err(BenchError::file("cannot let the neighbour go on"))?;
     let (meanwhile, memory) = stopped?;
     let (outcome, in_step) = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| node.await_event(&["in step with There: "], resumed, PATIENCE));
@@ -66,7 +61,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Com
 }
 
 /// Load for a time, and the node's memory each second, in MiB, first and last included.
-fn sampled(load: Load, node: &Running, time: Duration) -> Result<(Outcome, Vec<f64>), CompareError> {
+fn sampled(load: Load, node: &Running, time: Duration) -> Result<(Outcome, Vec<f64>), BenchError> {
     let mebibytes = || node.server.resident_bytes().map(|bytes| bytes as f64 / f64::from(1 << 20));
     let mut memory = vec![mebibytes()];
     let began = Instant::now();
@@ -78,5 +73,5 @@ fn sampled(load: Load, node: &Running, time: Duration) -> Result<(Outcome, Vec<f
         is_over
     })?;
     let memory: Result<Vec<_>, _> = memory.into_iter().collect();
-    Ok((outcome, memory.map_err(CompareError::file("cannot read the node's memory"))?))
+    Ok((outcome, memory.map_err(BenchError::file("cannot read the node's memory"))?))
 }

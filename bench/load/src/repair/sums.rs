@@ -11,8 +11,9 @@ use super::{
     join::load,
 };
 use crate::{
-    compare::CompareError,
-    drive::{Drive, Length, Load, drive},
+    drive::{Drive, drive},
+    load::{Length, Load},
+    rounds::BenchError,
     rounds::Figure,
 };
 
@@ -22,7 +23,7 @@ const WINDOW: u32 = 64;
 const TURNS: u32 = 10;
 
 /// Nothing without a node that keeps none.
-pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, CompareError> {
+pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     let Some(without) = &repair.without_sums else { return Ok(Vec::new()) };
     let mut driven = Vec::new();
     for (number, program) in [&repair.herd, without].into_iter().enumerate() {
@@ -57,7 +58,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Com
 
 type Driven = (u16, super::bed::Running, Drive);
 
-fn start(bed: &Bed<'_>, repair: &Repair, number: u16, program: &Path) -> Result<Driven, CompareError> {
+fn start(bed: &Bed<'_>, repair: &Repair, number: u16, program: &Path) -> Result<Driven, BenchError> {
     let node = Plan::new("Solo", bed.address(number), &[]).start(program)?;
     let load = load(repair, &node, WINDOW);
     let length = Length::Time(repair.seconds / TURNS);

@@ -1,10 +1,14 @@
 //! What several commands share that measure nodes in rounds, part by part: figures with what they aim at, the run folder
 //! they go to, the nodes they are of.
 
+mod error;
+pub(crate) mod folder;
 pub(crate) mod log;
 pub(crate) mod node;
 mod sample;
+mod statistics;
 mod summary;
+pub(crate) mod traffic_log;
 
 use std::{
     fmt::{Debug, Display},
@@ -13,10 +17,12 @@ use std::{
 
 use serde::Serialize;
 
+pub use error::{BenchError, Finished};
 pub(crate) use sample::Figure;
 pub use sample::Sample;
+pub(crate) use statistics::Spread;
 
-use crate::compare::{CompareError, Finished, folder::Folder};
+use folder::Folder;
 
 /// What is measured by itself.
 pub trait Part: Copy + PartialEq + Debug + Display + Serialize {
@@ -45,11 +51,11 @@ impl<P: Part> Rounds<'_, P> {
     /// Measures all parts in every round; `tell` hears of every sample as it comes.
     pub(crate) fn run(
         &self,
-        measure: impl Fn(P) -> Result<Vec<Figure>, CompareError>,
+        measure: impl Fn(P) -> Result<Vec<Figure>, BenchError>,
         tell: impl Fn(&Sample<P>),
-    ) -> Result<Finished, CompareError> {
+    ) -> Result<Finished, BenchError> {
         if self.rounds == 0 {
-            return Err(CompareError::NoRounds);
+            return Err(BenchError::NoRounds);
         }
         let mut folder = Folder::create(self.runs, self.what, self.herd, &self.command)?;
         let mut samples = Vec::new();
@@ -57,7 +63,7 @@ impl<P: Part> Rounds<'_, P> {
             for part in &self.parts {
                 let figures = match measure(*part) {
                     // The other parts may well come about, and what did not is a finding.
-                    Err(late @ CompareError::Late { .. }) => {
+                    Err(late @ BenchError::Late { .. }) => {
                         vec![Figure::new("finished", "", 0.0).invalid_if(Some(late.to_string()))]
                     }
                     figures => figures?,

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use super::log::{self, Event, Micros, now};
 use crate::{
-    compare::{CompareError, traffic_log::Findings},
     processors,
+    rounds::{BenchError, traffic_log::Findings},
     server::Server,
 };
 
@@ -62,15 +62,15 @@ impl<'a> Plan<'a> {
     }
 
     /// Starts it, with files of its own.
-    pub(crate) fn start(&self, program: &Path) -> Result<Running, CompareError> {
+    pub(crate) fn start(&self, program: &Path) -> Result<Running, BenchError> {
         let root = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from(SCRATCH), PathBuf::from);
         let scratch = TempDir::with_prefix_in("herd-load-", root)
-            .map_err(CompareError::file("cannot make a scratch directory; set TMPDIR to one on a disk"))?;
+            .map_err(BenchError::file("cannot make a scratch directory; set TMPDIR to one on a disk"))?;
         let (config, logs) = (scratch.path().join("herd.toml"), scratch.path().join("log"));
-        fs::create_dir(&logs).map_err(CompareError::file("cannot make the log's directory"))?;
+        fs::create_dir(&logs).map_err(BenchError::file("cannot make the log's directory"))?;
         fs::write(&config, self.configuration())
             .and_then(|()| fs::write(scratch.path().join(KEY_FILE), "herd-load-has-no-key\n"))
-            .map_err(CompareError::file("cannot write the node's configuration"))?;
+            .map_err(BenchError::file("cannot write the node's configuration"))?;
         let mut command = Command::new(program);
         command.args(["node", self.id]).arg("--config").arg(config).arg("--log-dir").arg(&logs);
         // No key of the tester's user leaves this machine, and no proxy stands before an upstream on it.
@@ -80,7 +80,7 @@ impl<'a> Plan<'a> {
         let started = now();
         let server = match self.processor {
             Some(processor) => processors::only_on(processor, || Server::start(command))
-                .map_err(CompareError::file("cannot choose the node's processor"))?,
+                .map_err(BenchError::file("cannot choose the node's processor"))?,
             None => Server::start(command),
         }?;
         Ok(Running { server, id: self.id.to_owned(), logs, started, _scratch: scratch })
@@ -128,7 +128,7 @@ impl Running {
         beginnings: &[&str],
         since: Micros,
         within: Duration,
-    ) -> Result<Micros, CompareError> {
+    ) -> Result<Micros, BenchError> {
         let deadline = Instant::now() + within;
         let path = self.logs.join(format!("{}.log", self.id));
         let is_it = |event: &&Event| {
@@ -139,22 +139,22 @@ impl Running {
                 return Ok(event.at);
             }
             if Instant::now() >= deadline {
-                return Err(CompareError::Late { what: format!("{}'s {beginnings:?}", self.id), within });
+                return Err(BenchError::Late { what: format!("{}'s {beginnings:?}", self.id), within });
             }
             thread::sleep(LOOK);
         }
     }
 
     /// Ends the node; why its log is not whole, if it is not.
-    pub(crate) fn stop(self) -> Result<Option<String>, CompareError> {
+    pub(crate) fn stop(self) -> Result<Option<String>, BenchError> {
         let Self { server, logs, .. } = self;
         server.stop()?;
-        let findings = Findings::read(&logs).map_err(CompareError::file("cannot read the node's log"))?;
+        let findings = Findings::read(&logs).map_err(BenchError::file("cannot read the node's log"))?;
         Ok(findings.objection(0))
     }
 }
 
 /// Names what was being done when a socket failed.
-pub(crate) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> CompareError {
-    CompareError::file(what)
+pub(crate) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> BenchError {
+    BenchError::file(what)
 }

@@ -6,7 +6,34 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::Part;
-use crate::compare::Target;
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Target {
+    /// This or more.
+    AtLeast(f64),
+    /// This or less.
+    AtMost(f64),
+}
+
+impl Target {
+    pub(crate) fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    /// `≥ 1200`, `≤ 0.1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(bound) => write!(f, "≥ {bound}"),
+            Self::AtMost(bound) => write!(f, "≤ {bound}"),
+        }
+    }
+}
 
 /// What a part has found of one thing.
 #[derive(Debug)]
@@ -89,14 +116,6 @@ pub(super) fn number(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// `≥ 1200`, `≤ 0.1`.
-pub(super) fn target_text(target: Target) -> String {
-    match target {
-        Target::AtLeast(bound) => format!("≥ {bound}"),
-        Target::AtMost(bound) => format!("≤ {bound}"),
-    }
-}
-
 fn bound<S: Serializer>(target: &Option<Target>, serializer: S) -> Result<S::Ok, S::Error> {
-    target.map(target_text).serialize(serializer)
+    target.map(|target| target.to_string()).serialize(serializer)
 }

@@ -1,10 +1,6 @@
 //! The summary of a run, as Markdown: pure text from samples, so that a test can read it.
 
-use super::{
-    Part, Sample,
-    sample::{number, target_text},
-};
-use crate::compare::statistics::Spread;
+use super::{Part, Sample, Spread, sample::number};
 
 /// The whole document, a section for each of the parts; `sizes` says how much of everything there was.
 pub(super) fn render<P: Part>(what: &str, sizes: &str, parts: &[P], samples: &[Sample<P>]) -> String {
@@ -49,7 +45,7 @@ fn row<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> String {
     };
     let (what, unit) = (&sample.what, sample.unit);
     let [median, min, max] = [spread.median, spread.min, spread.max].map(number);
-    let target = sample.target.map_or_else(|| "–".to_owned(), target_text);
+    let target = sample.target.map_or_else(|| "–".to_owned(), |target| target.to_string());
     let verdict = match sample.target {
         _ if same.iter().any(|sample| sample.invalid.is_some()) => "**invalid**",
         None => "–",

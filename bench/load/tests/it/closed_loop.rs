@@ -1,22 +1,15 @@
 //! `run` against echo and against a small node: every report sent is counted, answered and judged.
 
 use herd_load::{
-    drive::{Length, Load, LoadError, drive},
+    drive::drive,
     iamat::LOCATION,
+    load::{Length, Load, LoadError},
 };
 
 use crate::support::{FakeNode, echo, json, run};
 
 fn load(address: std::net::SocketAddr, length: Length) -> Load {
-    Load {
-        address,
-        connections: 3,
-        window: 4,
-        clients: 100,
-        length,
-        warmup: std::time::Duration::ZERO,
-        verify: true,
-    }
+    Load { connections: 3, pipeline: 4, clients: 100, length, verify: true, ..Load::on(address) }
 }
 
 #[test]
@@ -70,14 +63,14 @@ fn the_text_says_how_the_tester_itself_fared() {
 #[test]
 fn every_field_of_an_honest_nodes_replies_is_right() {
     let node = FakeNode::honest();
-    let outcome = drive(&load(node.address(), Length::Reports(500))).unwrap();
+    let outcome = drive(&load(node.address(), Length::Requests(500))).unwrap();
     assert_eq!((outcome.replies, outcome.wrong), (500, 0), "{:?}", outcome.first_wrong);
 }
 
 #[test]
 fn prefilling_reports_each_client_once() {
     let node = FakeNode::honest();
-    let outcome = drive(&load(node.address(), Length::Reports(1)).prefill()).unwrap();
+    let outcome = drive(&load(node.address(), Length::Requests(1)).prefill()).unwrap();
     assert_eq!((outcome.replies, outcome.wrong), (100, 0));
 }
 
@@ -97,16 +90,16 @@ fn only_verifying_tells_another_clients_answer() {
     let node = FakeNode::answering(|_| {
         format!("AT Solo +0.000012345 kiwi1000.cs.ucla.edu {LOCATION} 1479413884.392014450\n")
     });
-    let verifying = load(node.address(), Length::Reports(20));
+    let verifying = load(node.address(), Length::Requests(20));
     assert_eq!(drive(&verifying).unwrap().wrong, 20);
-    assert_eq!(drive(&Load { verify: false, ..verifying }).unwrap().wrong, 0);
+    assert_eq!(drive(&Load { verify: false, ..verifying.clone() }).unwrap().wrong, 0);
 }
 
 #[test]
 fn a_server_that_says_too_much_ends_the_run() {
     let node = FakeNode::answering(|_| "AT a\nAT b\n".to_owned());
-    let chatty = Load { window: 1, verify: false, ..load(node.address(), Length::Reports(20)) };
-    assert!(matches!(drive(&chatty), Err(LoadError::Lost(_))));
+    let chatty = Load { pipeline: 1, verify: false, ..load(node.address(), Length::Requests(20)) };
+    assert!(matches!(drive(&chatty), Err(LoadError::Poll(_))));
 }
 
 #[test]

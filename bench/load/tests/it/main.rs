@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod closed_loop;
-mod compare;
 mod hop;
 mod places;
 mod repair;

@@ -13,7 +13,7 @@ use chrono::Local;
 
 use serde::Serialize;
 
-use super::CompareError;
+use super::BenchError;
 
 /// A run folder that is being filled.
 #[derive(Debug)]
@@ -24,17 +24,16 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Makes the folder `<runs>/<date>-<what>` with everything that is known beforehand.
-    pub(crate) fn create(runs: &Path, what: &str, herd: &Path, command: &str) -> Result<Self, CompareError> {
+    pub(crate) fn create(runs: &Path, what: &str, herd: &Path, command: &str) -> Result<Self, BenchError> {
         let path = runs.join(format!("{}-{what}", Local::now().format("%Y-%m-%d")));
         if path.exists() {
-            return Err(CompareError::FolderExists(path));
+            return Err(BenchError::FolderExists(path));
         }
-        fs::create_dir_all(&path).map_err(CompareError::file("cannot make the run folder"))?;
+        fs::create_dir_all(&path).map_err(BenchError::file("cannot make the run folder"))?;
         write(&path, "command.txt", command)?;
         write(&path, "versions.txt", &versions(herd))?;
         write(&path, "machine.txt", &machine())?;
-        let raw =
-            File::create(path.join("raw.jsonl")).map_err(CompareError::file("cannot make raw.jsonl"))?;
+        let raw = File::create(path.join("raw.jsonl")).map_err(BenchError::file("cannot make raw.jsonl"))?;
         Ok(Self { path, raw })
     }
 
@@ -43,19 +42,18 @@ impl Folder {
     }
 
     /// At once, so that a run that breaks off leaves what it had.
-    pub(crate) fn append(&mut self, sample: &impl Serialize) -> Result<(), CompareError> {
+    pub(crate) fn append(&mut self, sample: &impl Serialize) -> Result<(), BenchError> {
         let line = serde_json::to_string(sample).map_err(std::io::Error::from);
-        line.and_then(|line| writeln!(self.raw, "{line}"))
-            .map_err(CompareError::file("cannot write raw.jsonl"))
+        line.and_then(|line| writeln!(self.raw, "{line}")).map_err(BenchError::file("cannot write raw.jsonl"))
     }
 
-    pub(crate) fn finish(&self, summary: &str) -> Result<(), CompareError> {
+    pub(crate) fn finish(&self, summary: &str) -> Result<(), BenchError> {
         write(&self.path, "summary.md", summary)
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> Result<(), CompareError> {
-    fs::write(folder.join(name), text).map_err(CompareError::file("cannot write to the run folder"))
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), BenchError> {
+    fs::write(folder.join(name), text).map_err(BenchError::file("cannot write to the run folder"))
 }
 
 fn versions(herd: &Path) -> String {

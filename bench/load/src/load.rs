@@ -1,0 +1,180 @@
+//! A load: who is asked what, how often, by how many. Plain data; `drive` makes it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use thiserror::Error;
+
+/// A run against one server or several.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The servers; connections go to them in turn.
+    pub targets: Vec<SocketAddr>,
+    /// Connections that ask.
+    pub connections: u32,
+    /// Connections that only sit there.
+    pub idle: u32,
+    /// Requests in flight on each connection, at most.
+    pub pipeline: u32,
+    /// Requests a second over all connections, sent at planned times; none is a closed loop.
+    pub rate: Option<f64>,
+    /// How much to measure.
+    pub length: Length,
+    /// How long to run before measuring.
+    pub warmup: Duration,
+    /// What is asked.
+    pub mix: Mix,
+    /// In which words.
+    pub dialect: Dialect,
+    /// Distinct clients.
+    pub clients: u32,
+    /// Which of them comes next.
+    pub choice: Choice,
+    /// Whether clients walk; otherwise all stay at one place.
+    pub moving: bool,
+    /// How far lookups reach, in kilometres.
+    pub radius_km: u32,
+    /// How many places they ask for.
+    pub bound: u32,
+    /// Whether lines end in CR LF.
+    pub crlf: bool,
+    /// Whether each request has a connection of its own.
+    pub reconnect: bool,
+    /// Whether every field of every reply is checked.
+    pub verify: bool,
+    /// Where all that is drawn by chance begins.
+    pub seed: u64,
+    /// With no reply at all for this long, the run is given up.
+    pub patience: Duration,
+}
+
+impl Load {
+    /// A closed loop of reports, with one in flight on each of 50 connections, until more is said.
+    pub fn on(target: SocketAddr) -> Self {
+        Self {
+            targets: vec![target],
+            connections: 50,
+            idle: 0,
+            pipeline: 1,
+            rate: None,
+            length: Length::Time(Duration::from_secs(10)),
+            warmup: Duration::ZERO,
+            mix: Mix::REPORTS,
+            dialect: Dialect::Herd,
+            clients: 100_000,
+            choice: Choice::Uniform,
+            moving: false,
+            radius_km: 10,
+            bound: 5,
+            crlf: false,
+            reconnect: false,
+            verify: false,
+            seed: 1,
+            patience: Duration::from_secs(10),
+        }
+    }
+
+    /// The run that reports each of this run's clients once.
+    pub fn prefill(&self) -> Self {
+        Self {
+            idle: 0,
+            connections: self.connections.min(PREFILL_CONNECTIONS).min(self.clients),
+            pipeline: if self.reconnect { 1 } else { PREFILL_PIPELINE },
+            rate: None,
+            length: Length::EveryClient,
+            warmup: Duration::ZERO,
+            mix: Mix::REPORTS,
+            ..self.clone()
+        }
+    }
+}
+
+/// How each client is reported once.
+const PREFILL_CONNECTIONS: u32 = 50;
+const PREFILL_PIPELINE: u32 = 64;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    /// This many requests, after the warm-up.
+    Requests(u64),
+    /// For this long, after the warm-up.
+    Time(Duration),
+    /// Each client reported once.
+    EveryClient,
+}
+
+/// Shares of the kinds of requests, by weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// Of reports.
+    pub iamat: u32,
+    /// Of lookups.
+    pub whatsat: u32,
+}
+
+impl Mix {
+    /// Nothing but reports.
+    pub const REPORTS: Self = Self { iamat: 100, whatsat: 0 };
+}
+
+/// The words in which a server is asked to keep a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Dialect {
+    /// IAMAT and WHATSAT.
+    Herd,
+    /// Redis' GEOADD: a member's coordinates in one sorted set.
+    RedisGeoadd,
+    /// Redis' SET: a key of its own for each client, the location and its time as the value.
+    RedisSet,
+}
+
+/// Which client comes next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Choice {
+    /// Any of the connection's own; each connection owns a slice of them, so that no two reports of a client overtake
+    /// each other.
+    Uniform,
+    /// By Zipf's law with this exponent, over all clients, on whatever connection; then a client's reports may overtake
+    /// each other.
+    Zipf(f64),
+}
+
+/// Why a load could not be made.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Connections and pipelines of none do nothing.
+    #[error("{0} must be at least 1")]
+    Nothing(&'static str),
+    /// A rate, an exponent or a mix that says nothing.
+    #[error("{0}")]
+    Senseless(&'static str),
+    /// Each connection needs clients of its own.
+    #[error("{clients} clients are too few for {connections} connections: raise --clients or lower -c")]
+    TooFewClients {
+        /// As asked for.
+        clients: u32,
+        /// As asked for.
+        connections: u32,
+    },
+    /// No connection.
+    #[error(
+        "cannot connect to {address}: {source}; check that the server runs and takes this many connections"
+    )]
+    Connect {
+        /// The server.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The readiness queue broke.
+    #[error("cannot wait for sockets: {0}")]
+    Poll(#[from] std::io::Error),
+    /// Silence.
+    #[error("no reply for {} s with {outstanding} requests unanswered; the server's log should say why", .patience.as_secs_f64())]
+    Stalled {
+        /// Requests not answered.
+        outstanding: u64,
+        /// For how long.
+        patience: Duration,
+    },
+}

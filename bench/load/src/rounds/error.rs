@@ -1,0 +1,70 @@
+//! How a run that is written to a folder ends: with a summary, or with what went wrong.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use thiserror::Error;
+
+use crate::{hop::HopError, load::LoadError, server::ServerError};
+
+/// A run that was made.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run folder.
+    pub folder: PathBuf,
+    /// Its summary.
+    pub summary: String,
+    /// Whether every sample counts.
+    pub valid: bool,
+}
+
+/// Why a run was not made.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// No rounds.
+    #[error("a run needs at least one round: raise --rounds")]
+    NoRounds,
+    /// The run folder is there already.
+    #[error("{0} exists; give another --what, or move it away")]
+    FolderExists(PathBuf),
+    /// A file could not be written or read.
+    #[error("{what}: {source}")]
+    File {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A server was not there.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The loop broke.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The hops broke.
+    #[error(transparent)]
+    Hop(#[from] HopError),
+    /// The node's reply to a single report was not one.
+    #[error("the node answered {0:?} to a report")]
+    Wrong(String),
+    /// The node's reply to a lookup was not one.
+    #[error("the node answered {0:?} to a lookup")]
+    WrongToLookup(String),
+    /// The node's answer to its neighbour was not the one.
+    #[error("the node answered {0:?} to its neighbour")]
+    WrongToNeighbour(String),
+    /// Something did not come about.
+    #[error("{what} did not come within {} s; the nodes' logs should say why", .within.as_secs())]
+    Late {
+        /// What was awaited.
+        what: String,
+        /// For how long.
+        within: Duration,
+    },
+}
+
+impl BenchError {
+    /// Names what was being done when the system refused.
+    pub(crate) fn file(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { what, source }
+    }
+}
