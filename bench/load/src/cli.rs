@@ -1,9 +1,13 @@
 //! The arguments, as clap reads them. No work is done here.
 
+mod run;
+
+pub(crate) use run::Run;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use herd_load::{hop::HopPlan, load::Length, places, repair};
+use herd_load::{hop::HopPlan, places, repair};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -17,7 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// An echo server of a node's shape: a thread per connection, one fixed line for each line
     Echo(Echo),
-    /// A closed loop: so many connections, so many reports in flight on each
+    /// Load on a server or several: how many requests a second it takes, and how soon it answers
+    #[command(after_long_help = run::EXAMPLES)]
     Run(Run),
     /// The time from a client's write to a node until its AT line reaches the node's neighbour
     Hop(Hop),
@@ -44,53 +49,6 @@ pub(crate) struct Echo {
     /// Bytes of the line that answers each line, its newline not counted
     #[arg(long, default_value_t = 90)]
     pub(crate) line_length: usize,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// The server to put under load
-    pub(crate) address: SocketAddr,
-    /// Connections at once
-    #[arg(short, long, default_value_t = 50)]
-    pub(crate) connections: u32,
-    /// Reports in flight on each connection
-    #[arg(short = 'P', long, default_value_t = 1)]
-    pub(crate) in_flight: u32,
-    #[command(flatten)]
-    pub(crate) length: RunLength,
-    /// Distinct clients reporting
-    #[arg(long, default_value_t = 100_000)]
-    pub(crate) clients: u32,
-    /// Seconds to run before measuring
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0")]
-    pub(crate) warmup: Duration,
-    /// Report every client once before measuring
-    #[arg(long)]
-    pub(crate) prefill: bool,
-    /// Check every field of every reply, not only how it begins
-    #[arg(long)]
-    pub(crate) verify: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct RunLength {
-    /// Reports to measure
-    #[arg(short = 'n', long, value_name = "N")]
-    reports: Option<u64>,
-    /// Seconds to measure
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
-    duration: Option<Duration>,
-}
-
-impl RunLength {
-    pub(crate) fn length(&self) -> Length {
-        let timed = Length::Time(self.duration.unwrap_or_default());
-        self.reports.map_or(timed, Length::Requests)
-    }
 }
 
 #[derive(Debug, Args)]

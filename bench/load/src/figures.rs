@@ -164,8 +164,8 @@ fn fills(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
         let before = resident()?;
         let load = Load { connections: 4, clients: CLIENTS, verify: true, ..Load::on(server.address()) };
         let filled = drive(&load.prefill())?;
-        if filled.wrong > 0 {
-            return Err(BenchError::Wrong(format!("{} wrong replies", filled.wrong)));
+        if let Some(objection) = filled.objection() {
+            return Err(BenchError::Wrong(objection));
         }
         let value = resident()?.saturating_sub(before) as f64 / f64::from(CLIENTS);
         figures.push(Figure { what: format!("memory a client, {CLIENTS} clients"), unit: "bytes", value });

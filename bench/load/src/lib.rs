@@ -4,14 +4,17 @@
 //! `hop`, `skeleton` and `upstream`, and some parts of `repair` and `places` have their own; processes are started by `server` only.
 
 pub mod clock;
-pub mod iamat;
+mod digits;
 pub mod keys;
+mod moving;
+pub mod place;
 mod processors;
 pub mod reply;
+pub mod requests;
+pub mod stamp;
 
 pub mod outcome;
 
-mod connection;
 pub mod drive;
 pub mod load;
 
@@ -26,3 +29,4 @@ pub mod figures;
 pub mod places;
 pub mod repair;
 pub mod rounds;
+pub mod run;

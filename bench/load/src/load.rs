@@ -41,6 +41,8 @@ pub struct Load {
     pub reconnect: bool,
     /// Whether every field of every reply is checked.
     pub verify: bool,
+    /// What every document must say, where that is known; its status is then checked without `verify`, too.
+    pub document: Option<Document>,
     /// Where all that is drawn by chance begins.
     pub seed: u64,
     /// With no reply at all for this long, the run is given up.
@@ -68,6 +70,7 @@ impl Load {
             crlf: false,
             reconnect: false,
             verify: false,
+            document: None,
             seed: 1,
             patience: Duration::from_secs(10),
         }
@@ -126,6 +129,15 @@ pub enum Dialect {
     RedisGeoadd,
     /// Redis' SET: a key of its own for each client, the location and its time as the value.
     RedisSet,
+}
+
+/// What a lookup's document must say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its status.
+    pub status: &'static str,
+    /// How many results it must have.
+    pub results: usize,
 }
 
 /// Which client comes next.

@@ -7,14 +7,13 @@ use std::{error::Error, fmt::Display, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use herd_load::{
-    drive::drive,
     echo,
     figures::{self, Figures},
     hop::{self, HopOutcome, HopPlan, Neighbour},
     listener,
-    load::Load,
     places::{self, Places},
     repair::{self, Repair},
+    run,
     server::Server,
     skeleton::{self, Ends},
     upstream::{self, Upstream},
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Done {
     match command {
         Command::Echo(args) => echo(&args),
-        Command::Run(args) => closed_loop(&args),
+        Command::Run(args) => run_load(&args),
         Command::Hop(args) => hop(&args),
         Command::SkeletonHop(args) => skeleton_hop(&args),
         Command::Skeleton(args) => skeleton(args),
@@ -59,26 +58,10 @@ fn echo(args: &cli::Echo) -> Done {
     Err(echo::serve(&listener, args.line_length).into())
 }
 
-fn closed_loop(args: &cli::Run) -> Done {
-    let load = Load {
-        connections: args.connections,
-        pipeline: args.in_flight,
-        clients: args.clients,
-        length: args.length.length(),
-        warmup: args.warmup,
-        verify: args.verify,
-        ..Load::on(args.address)
-    };
-    if args.prefill {
-        let prefilled = drive(&load.prefill())?;
-        if prefilled.wrong > 0 {
-            print(&prefilled, args.json)?;
-            return Err("the replies to the prefill were wrong; nothing was measured".into());
-        }
-    }
-    let outcome = drive(&load)?;
-    print(&outcome, args.json)?;
-    Ok(if outcome.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+fn run_load(args: &cli::Run) -> Done {
+    let run = args.plan()?;
+    let finished = run::run(&run)?;
+    Ok(if finished.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn hop(args: &cli::Hop) -> Done {

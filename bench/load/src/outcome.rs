@@ -60,72 +60,219 @@ impl fmt::Display for Latency {
     }
 }
 
-/// One closed-loop run.
+/// Failures by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Errors {
+    /// Connections that could not be made after the first were.
+    pub connect: u64,
+    /// Connections that the server closed.
+    pub closed: u64,
+    /// Requests that were never answered: their connection ended, or the run was given up.
+    pub unanswered: u64,
+    /// Replies that refuse: `? …`, or an error of Redis.
+    pub refused: u64,
+    /// Replies that are not what they have to be.
+    pub wrong: u64,
+    /// Lines that answer no request.
+    pub surplus: u64,
+}
+
+impl Errors {
+    /// Each with its name.
+    pub fn by_kind(&self) -> [(&'static str, u64); 6] {
+        let Self { connect, closed, unanswered, refused, wrong, surplus } = *self;
+        [
+            ("connect", connect),
+            ("closed", closed),
+            ("unanswered", unanswered),
+            ("refused", refused),
+            ("wrong", wrong),
+            ("surplus", surplus),
+        ]
+    }
+
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.by_kind().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: &Self) {
+        self.connect += other.connect;
+        self.closed += other.closed;
+        self.unanswered += other.unanswered;
+        self.refused += other.refused;
+        self.wrong += other.wrong;
+        self.surplus += other.surplus;
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (name, count) in self.by_kind().into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{separator}{name} {count}")?;
+            separator = ", ";
+        }
+        if separator.is_empty() { f.write_str("none") } else { Ok(()) }
+    }
+}
+
+/// A reply that was not what it had to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// What was asked.
+    pub sent: String,
+    /// What came.
+    pub got: String,
+}
+
+/// One kind of requests among others.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfKind {
+    /// `IAMAT` or `WHATSAT`.
+    pub kind: &'static str,
+    /// Replies that count.
+    pub replies: u64,
+    /// From the write to the reply.
+    pub service: Latency,
+    /// From the planned moment to the reply.
+    pub response: Option<Latency>,
+}
+
+/// One of several servers.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfTarget {
+    /// Its address.
+    pub address: String,
+    /// Replies that count.
+    pub replies: u64,
+}
+
+/// The tester's own share.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Client {
+    /// Share of one core that its thread used.
+    pub cpu: f64,
+    /// Share of the time that its thread was not waiting. Far above `cpu`, it says that tester and server compete for the
+    /// same cores: then the machine is the limit.
+    pub busy: f64,
+    /// Whether its thread used up its core; then the rate is a lower bound.
+    pub saturated: bool,
+    /// How much later than planned it sent, where nothing but itself was in the way.
+    pub late: Option<Latency>,
+}
+
+impl Client {
+    /// Of a thread that used so much time and waited for so much of what elapsed.
+    pub fn measured(elapsed: Duration, cpu: Duration, waited: Duration, late: Option<Latency>) -> Self {
+        let seconds = elapsed.as_secs_f64().max(1e-9);
+        let cpu = cpu.as_secs_f64() / seconds;
+        let busy = (1.0 - waited.as_secs_f64() / seconds).max(0.0);
+        Self { cpu, busy, saturated: cpu >= SATURATED_CPU, late }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, busy, saturated, late } = self;
+        let verdict = if *saturated {
+            "saturated: the rate is a lower bound"
+        } else if *busy >= NEVER_IDLE {
+            "not saturated, but never idle: it shares its cores with others"
+        } else {
+            "not saturated"
+        };
+        write!(f, "{cpu:.2} of a core, busy {busy:.2} of the time, {verdict}")?;
+        late.map_or(Ok(()), |late| {
+            write!(f, "; sent late by p50 {:.0} µs, p99 {:.0} µs", late.p50_us, late.p99_us)
+        })
+    }
+}
+
+/// One run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// Replies that arrived while measuring.
+    /// Replies that count: in a closed loop those that came while measuring, in an open loop the answers to what was planned
+    /// for that time, whenever they came.
     pub replies: u64,
     /// How long was measured.
     pub seconds: f64,
-    /// Replies a second.
+    /// Replies a second, those that came after that time not counted.
     pub rate: f64,
-    /// From just before the write that held a report to just after the read that held its reply. In a closed
+    /// Requests a second that an open loop planned.
+    pub target_rate: Option<f64>,
+    /// From just before the write that held a request to just after the read that held its reply. In a closed
     /// loop a slow server is asked less often, so these are service times under this load, not what clients
     /// arriving on their own clock would see.
-    pub latency: Latency,
-    /// Share of one core that the tester's thread used.
-    pub client_cpu: f64,
-    /// Share of the time that the tester's thread was not waiting for replies. Far above `client_cpu`, it says
-    /// that tester and server compete for the same cores: then the machine is the limit.
-    pub client_busy: f64,
-    /// Whether the tester's thread used up its core; then the rate is a lower bound.
-    pub client_saturated: bool,
-    /// Reports sent in all, warming up included.
+    pub service: Latency,
+    /// From the moment a request was planned for to its reply: what a client waits that comes on its own clock. Only an open
+    /// loop plans.
+    pub response: Option<Latency>,
+    /// By kind, where there is more than one.
+    pub kinds: Vec<OfKind>,
+    /// By server, where there is more than one.
+    pub targets: Vec<OfTarget>,
+    /// The tester's own share.
+    pub client: Client,
+    /// What an echo on this machine let the tester do at most, in requests a second, if it was measured.
+    pub ceiling: Option<f64>,
+    /// How long all connections took to be made.
+    pub connecting_seconds: f64,
+    /// Requests sent in all, warming up included.
     pub sent: u64,
-    /// Replies that were not what they had to be.
-    pub wrong: u64,
-    /// The first of those.
-    pub first_wrong: Option<String>,
+    /// Failures by kind, warming up included.
+    pub errors: Errors,
+    /// The first of the replies that were refused, wrong or surplus.
+    pub mismatches: Vec<Mismatch>,
+    /// Why the run was broken off, if it was.
+    pub gave_up: Option<String>,
 }
 
 impl Outcome {
-    /// Fills in the shares and the rate from what was measured.
-    pub fn measured(elapsed: Duration, replies: u64, cpu: Duration, waited: Duration) -> Self {
-        let seconds = elapsed.as_secs_f64().max(1e-9);
-        let client_cpu = cpu.as_secs_f64() / seconds;
-        Self {
-            replies,
-            seconds,
-            rate: replies as f64 / seconds,
-            latency: Latency::default(),
-            client_cpu,
-            client_busy: (1.0 - waited.as_secs_f64() / seconds).max(0.0),
-            client_saturated: client_cpu >= SATURATED_CPU,
-            sent: 0,
-            wrong: 0,
-            first_wrong: None,
+    /// The latencies a client would meet: response times where there are any.
+    pub fn met(&self) -> Latency {
+        self.response.unwrap_or(self.service)
+    }
+
+    /// Why the run does not count, if it does not.
+    pub fn objection(&self) -> Option<String> {
+        if let Some(reason) = &self.gave_up {
+            return Some(reason.clone());
         }
+        let first =
+            self.mismatches.first().map(|shown| format!("; to {:?} came {:?}", shown.sent, shown.got));
+        (self.errors.total() > 0).then(|| format!("errors: {}{}", self.errors, first.unwrap_or_default()))
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "replies   {} in {:.3} s", self.replies, self.seconds)?;
-        writeln!(f, "rate      {:.0} /s", self.rate)?;
-        writeln!(f, "latency   {}", self.latency)?;
-        let verdict = if self.client_saturated {
-            "saturated: the rate is a lower bound"
-        } else if self.client_busy >= NEVER_IDLE {
-            "not saturated, but never idle: it shares its cores with others"
-        } else {
-            "not saturated"
-        };
-        let (cpu, busy) = (self.client_cpu, self.client_busy);
-        write!(f, "client    {cpu:.2} of a core, busy {busy:.2} of the time, {verdict}")?;
-        if let Some(line) = &self.first_wrong {
-            write!(f, "\nWRONG     {} replies, the first: {line:?}", self.wrong)?;
+        write!(f, "rate      {:.0} /s", self.rate)?;
+        if let Some(target) = self.target_rate {
+            write!(f, " of {target:.0} /s asked for")?;
         }
-        Ok(())
+        writeln!(f, "\nservice   {}", self.service)?;
+        let unknown = "not known: a closed loop asks a slow server less often; see --rate";
+        let response = self.response.map_or_else(|| unknown.to_owned(), |response| response.to_string());
+        writeln!(f, "response  {response}")?;
+        for OfKind { kind, replies, service, response } in &self.kinds {
+            let latency = response.unwrap_or(*service);
+            writeln!(f, "  {kind:<8}{replies} replies, {latency}")?;
+        }
+        for OfTarget { address, replies } in &self.targets {
+            writeln!(f, "  {address}  {replies} replies")?;
+        }
+        writeln!(f, "errors    {}", self.errors)?;
+        for Mismatch { sent, got } in &self.mismatches {
+            writeln!(f, "  to {sent:?}\n  came {got:?}")?;
+        }
+        write!(f, "client    {}", self.client)?;
+        if let Some(ceiling) = self.ceiling {
+            write!(f, "\nceiling   {ceiling:.0} /s: all this tester gets out of an echo on this machine")?;
+        }
+        self.gave_up.as_ref().map_or(Ok(()), |reason| write!(f, "\nGAVE UP   {reason}"))
     }
 }
 
@@ -151,12 +298,19 @@ mod tests {
     fn a_tester_that_used_up_its_core_is_saturated() {
         let second = Duration::from_secs(1);
         let hardly = Duration::from_millis(10);
-        let full = Outcome::measured(second, 10, second, hardly);
-        assert!(full.client_saturated && full.to_string().contains("lower bound"));
-        let crowded = Outcome::measured(second, 10, second / 2, hardly);
-        assert!(!crowded.client_saturated && crowded.to_string().contains("never idle"));
-        let calm = Outcome::measured(second, 10, second / 2, second / 2);
-        assert!(!calm.client_saturated && calm.to_string().ends_with("not saturated"));
-        assert!((calm.rate - 10.0).abs() < 1e-9);
+        let full = Client::measured(second, second, hardly, None);
+        assert!(full.saturated && full.to_string().contains("lower bound"));
+        let crowded = Client::measured(second, second / 2, hardly, None);
+        assert!(!crowded.saturated && crowded.to_string().contains("never idle"));
+        let calm = Client::measured(second, second / 2, second / 2, None);
+        assert!(!calm.saturated && calm.to_string().ends_with("not saturated"));
+    }
+
+    #[test]
+    fn errors_are_told_by_their_kind() {
+        let mut errors = Errors { closed: 2, ..Errors::default() };
+        errors.add(&Errors { wrong: 5, ..Errors::default() });
+        assert_eq!((errors.to_string(), errors.total()), ("closed 2, wrong 5".to_owned(), 7));
+        assert_eq!(Errors::default().to_string(), "none");
     }
 }

@@ -3,7 +3,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use crate::iamat::{LOCATION, Stamp, client_id};
+use crate::{load::Document, place::Place, requests::client_id, stamp::Stamp};
 
 /// Cuts a stream into lines; holds the one that is not whole yet.
 #[derive(Debug, Default)]
@@ -36,33 +36,70 @@ impl Lines {
         self.partial.extend_from_slice(&rest[start..]);
         count
     }
+
+    /// The bytes of the line that has no end yet.
+    pub fn unfinished(&self) -> usize {
+        self.partial.len()
+    }
 }
 
-/// What the answer to one report must carry.
+/// What the head of a reply must carry: `AT server skew client location timestamp`.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// The client that reported.
+    /// Whom it is about.
     pub number: u32,
-    /// When it says it did.
-    pub stamp: Stamp,
+    /// Where that client is, and when it said so; `None` where only the client itself knows.
+    pub report: Option<(Place, Stamp)>,
+}
+
+/// The fields of a reply's head.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The server that had the report from the client.
+    pub server: &'a [u8],
+    client: &'a [u8],
+    location: &'a [u8],
+    stamp: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// `None` for a line that has not these fields, or whose skew is not written as one.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let mut next = || fields.next();
+        let [keyword, server, skew, client, location, stamp] =
+            [next()?, next()?, next()?, next()?, next()?, next()?];
+        let is_head = keyword == b"AT" && !server.is_empty() && is_skew(skew) && fields.next().is_none();
+        is_head.then_some(Self { server, client, location, stamp })
+    }
+
+    /// Whether it says what was expected, field by field as it was sent.
+    pub fn says(&self, expected: &Expected) -> bool {
+        self.client == client_id(expected.number).as_bytes()
+            && expected
+                .report
+                .is_none_or(|(place, stamp)| self.location == place.text() && self.stamp == stamp.text())
+    }
+}
+
+/// Whether a document is JSON with at most `bound` results, or what is known of it.
+pub fn is_document(text: &[u8], bound: u32, known: Option<Document>) -> bool {
+    let Ok(document) = serde_json::from_slice::<serde_json::Value>(text) else { return false };
+    let results = ["results", "statuses"].into_iter().find_map(|name| document[name].as_array());
+    let Some(count) = results.map(Vec::len) else { return false };
+    known.map_or(count <= bound as usize, |Document { status, results }| {
+        count == results && document["status"] == status
+    })
+}
+
+/// What a line of a document says its status is, if it does: little enough to look at that each line can be.
+pub fn status(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(b"   \"status\" : \"")?.split(|byte| *byte == b'"').next()
 }
 
 /// Whether a line can be the answer to a report at all.
 pub fn is_at_line(line: &[u8]) -> bool {
     line.starts_with(b"AT ")
-}
-
-/// Whether a line is the whole and right answer: `AT server skew client location timestamp`, the last three
-/// as they were sent.
-pub fn answers(line: &[u8], expected: &Expected) -> bool {
-    let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    let [keyword, server, skew, client, location, stamp] = fields[..] else { return false };
-    keyword == b"AT"
-        && !server.is_empty()
-        && is_skew(skew)
-        && client == client_id(expected.number).as_bytes()
-        && location == LOCATION.as_bytes()
-        && stamp == expected.stamp.text()
 }
 
 /// A sign, seconds, a point, nine decimals.
@@ -78,7 +115,11 @@ mod tests {
     use super::*;
 
     fn expected() -> Expected {
-        Expected { number: 5, stamp: Stamp::new(1_479_413_884_392_014_450) }
+        Expected { number: 5, report: Some((Place::UCLA, Stamp::new(1_479_413_884_392_014_450))) }
+    }
+
+    fn answers(line: &str) -> bool {
+        Head::parse(line.as_bytes()).is_some_and(|head| head.says(&expected()))
     }
 
     #[test]
@@ -99,9 +140,9 @@ mod tests {
 
     #[test]
     fn the_right_answer_is_right() {
-        let line = b"AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450";
-        assert!(is_at_line(line));
-        assert!(answers(line, &expected()));
+        let line = "AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450";
+        assert!(is_at_line(line.as_bytes()));
+        assert!(answers(line));
     }
 
     #[test]
@@ -115,10 +156,40 @@ mod tests {
             "AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.06893-118.445127 1479413884.392014450",
             "AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014451",
             "AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450 Solo",
+            "AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127",
             "AT  +0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450",
             "",
         ] {
-            assert!(!answers(line.as_bytes(), &expected()), "{line}");
+            assert!(!answers(line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_client_whose_report_is_not_known_is_judged_by_its_name() {
+        let line = b"AT Solo +0.263873386 kiwi6.cs.ucla.edu +34.06893-118.445127 1479413884";
+        let head = Head::parse(line).unwrap();
+        assert_eq!(head.server, b"Solo");
+        assert!(head.says(&Expected { number: 6, report: None }));
+        assert!(!head.says(&Expected { number: 5, report: None }));
+    }
+
+    #[test]
+    fn a_document_is_json_with_few_enough_results() {
+        assert!(is_document(br#"{"results": [1, 2], "status": "OK"}"#, 2, None));
+        assert!(is_document(br#"{"statuses": []}"#, 2, None));
+        for text in [&br#"{"results": [1, 2, 3]}"#[..], br#"{"results": 5}"#, b"{}", b"{\"results\": [", b""]
+        {
+            assert!(!is_document(text, 2, None));
+        }
+        let text = br#"{"results": [1, 2], "status": "OK"}"#;
+        assert!(is_document(text, 0, Some(Document { status: "OK", results: 2 })));
+        assert!(!is_document(text, 9, Some(Document { status: "OK", results: 3 })));
+        assert!(!is_document(text, 9, Some(Document { status: "ZERO_RESULTS", results: 2 })));
+    }
+
+    #[test]
+    fn a_documents_status_is_found_in_its_line() {
+        assert_eq!(status(b"   \"status\" : \"OK\""), Some(&b"OK"[..]));
+        assert_eq!(status(b"         \"status\" : \"OK\""), None);
     }
 }

@@ -22,9 +22,11 @@ use thiserror::Error;
 
 use crate::{
     clock::{Clock, nanoseconds},
-    iamat::{Composer, Stamp},
+    load::Load,
     outcome::{Latency, histogram},
     reply,
+    requests::Composer,
+    stamp::Stamp,
 };
 
 /// The client whose reports are timed.
@@ -204,14 +206,14 @@ impl Reporter {
             .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
             .map_err(HopError::socket("cannot set up the client's socket"))?;
         let clock = Clock::start();
-        let composer = Composer::new(clock.posix_ns(0));
+        let composer = Composer::new(&Load::on(node), clock.posix_ns(0));
         Ok(Self { stream: BufReader::new(stream), clock, composer, line: Vec::new(), sent: 0 })
     }
 
     fn report(&mut self) -> Result<Stamp, HopError> {
         self.line.clear();
         self.composer.set_time(self.clock.posix_ns(self.clock.elapsed_ns()));
-        let stamp = self.composer.append(&mut self.line, CLIENT);
+        let stamp = self.composer.report(&mut self.line, CLIENT, None);
         self.sent += 1;
         self.stream
             .get_mut()

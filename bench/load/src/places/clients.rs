@@ -7,12 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    clock::Clock,
-    iamat::{Stamp, client_id},
-    reply,
-    rounds::BenchError,
-};
+use crate::{clock::Clock, reply, requests::client_id, rounds::BenchError, stamp::Stamp};
 
 /// How far from the point the farthest is.
 const RADIUS_KM: f64 = 1.0;

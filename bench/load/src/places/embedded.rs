@@ -2,15 +2,9 @@
 
 use serde_json::json;
 
-use super::{
-    Places,
-    clients::Clients,
-    lookups::{Lookups, Questions},
-    plan,
-    replies::Expected,
-    with_cpu,
-};
+use super::{Places, clients::Clients, lookups, plan, with_cpu};
 use crate::{
+    load::{Document, Load},
     processors,
     rounds::BenchError,
     rounds::{
@@ -22,7 +16,7 @@ use crate::{
 /// Clients around each of the places.
 const CLIENTS: u32 = 1_000;
 const BOUND: u32 = 20;
-const EXPECTED: Expected = Expected { status: "OK", results: BOUND as usize };
+const EXPECTED: Document = Document { status: "OK", results: BOUND as usize };
 
 pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let refused = || BenchError::file("cannot choose the processors");
@@ -39,46 +33,28 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
 
 fn rate(node: &Running, places: &Places) -> Result<Vec<Figure>, BenchError> {
     Clients::at_ucla(CLIENTS).report_to(node.address())?;
-    let questions = Questions {
-        node: node.address(),
-        connections: 4,
-        window: 16,
-        clients: CLIENTS,
-        radius_km: 10,
-        bound: BOUND,
-        expected: EXPECTED,
-    };
-    let mut lookups = Lookups::open(questions)?;
-    let (outcome, cpu) = with_cpu(&node.server, || lookups.measure(places.seconds))?;
+    let load = Load { pipeline: 16, radius_km: 10, ..lookups::on(node.address(), 4, CLIENTS, EXPECTED) };
+    let ((outcome, objection), cpu) = with_cpu(&node.server, || lookups::measure(&load, places.seconds))?;
     let figures = [
         Figure::new("UCLA, lookups", "/s", outcome.rate)
             .at_least(20_000.0)
             .with(json!({ "node_cpu": cpu, "outcome": outcome })),
         Figure::new("UCLA, the node's share of its processor", "", cpu),
         Figure::new("UCLA, lookups, of a whole processor", "/s", outcome.rate / cpu.max(0.01)),
-        Figure::new("UCLA, the tester's share of one", "", outcome.client_cpu),
+        Figure::new("UCLA, the tester's share of one", "", outcome.client.cpu),
     ];
-    Ok(figures.map(|figure| figure.invalid_if(lookups.objection())).into())
+    Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
 }
 
 fn latency(node: &Running, places: &Places) -> Result<Vec<Figure>, BenchError> {
     Clients::in_tokyo(CLIENTS).report_to(node.address())?;
-    let questions = Questions {
-        node: node.address(),
-        connections: 1,
-        window: 1,
-        clients: CLIENTS,
-        radius_km: 50,
-        bound: BOUND,
-        expected: EXPECTED,
-    };
-    let mut lookups = Lookups::open(questions)?;
-    let (outcome, cpu) = with_cpu(&node.server, || lookups.measure(places.seconds))?;
+    let load = Load { radius_km: 50, ..lookups::on(node.address(), 1, CLIENTS, EXPECTED) };
+    let ((outcome, objection), cpu) = with_cpu(&node.server, || lookups::measure(&load, places.seconds))?;
     let figures = [
-        Figure::new("Tokyo, one lookup, p99", "ms", outcome.latency.p99_us / 1e3)
+        Figure::new("Tokyo, one lookup, p99", "ms", outcome.service.p99_us / 1e3)
             .at_most(1.0)
             .with(json!({ "node_cpu": cpu, "outcome": outcome })),
-        Figure::new("Tokyo, one lookup, median", "ms", outcome.latency.p50_us / 1e3),
+        Figure::new("Tokyo, one lookup, median", "ms", outcome.service.p50_us / 1e3),
     ];
-    Ok(figures.map(|figure| figure.invalid_if(lookups.objection())).into())
+    Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
 }

@@ -7,15 +7,10 @@ use std::{
 
 use serde_json::json;
 
-use super::{
-    Pair, Places,
-    clients::Clients,
-    lookups::{Lookups, Questions},
-    replies::Expected,
-};
+use super::{Pair, Places, clients::Clients, lookups};
 use crate::{
     drive::Drive,
-    load::{Length, Load},
+    load::{Document, Length, Load},
     rounds::BenchError,
     rounds::Figure,
 };
@@ -37,15 +32,8 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let pair = Pair::start(places, DELAY, LIMITS)?;
     let node = pair.node.address();
     Clients::at_ucla(CONNECTIONS).report_to(node)?;
-    let mut lookups = Lookups::open(Questions {
-        node,
-        connections: CONNECTIONS,
-        window: 1,
-        clients: CONNECTIONS,
-        radius_km: 10,
-        bound: 20,
-        expected: Expected { status: "UNKNOWN_ERROR", results: 0 },
-    })?;
+    let document = Document { status: "UNKNOWN_ERROR", results: 0 };
+    let mut lookups = Drive::open(lookups::on(node, CONNECTIONS, CONNECTIONS, document))?;
     let length = Length::Time((places.seconds / TURNS).min(TURN_MAX));
     // One of those asked about; no other client is where it reports to be.
     let load = Load { connections: 1, clients: 1, length, ..Load::on(node) };
@@ -60,30 +48,29 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
             without.turn()?;
         }
     }
-    let objection = objection.or(lookups.objection());
+    let objection = objection.or(lookups.outcome().objection());
     drop(lookups);
     let (without, with) = (without.outcome(), with.outcome());
     pair.stop()?;
-    let wrong = without.wrong + with.wrong;
-    let objection = objection.or_else(|| (wrong > 0).then(|| format!("{wrong} wrong replies")));
-    let [p99_without, p99_with] = [&without, &with].map(|outcome| outcome.latency.p99_us);
+    let objection = objection.or(without.objection()).or(with.objection());
+    let [p99_without, p99_with] = [&without, &with].map(|outcome| outcome.service.p99_us);
     let figures = [
         Figure::new("reports' p99 beside 250 lookups, of that without", "", p99_with / p99_without)
             .at_most(1.5)
             .with(json!({ "with": with, "without": without })),
         Figure::new("reports' p99 beside 250 lookups", "µs", p99_with),
         Figure::new("reports' p99 without", "µs", p99_without),
-        Figure::new("reports' median beside 250 lookups", "µs", with.latency.p50_us),
-        Figure::new("reports' median without", "µs", without.latency.p50_us),
+        Figure::new("reports' median beside 250 lookups", "µs", with.service.p50_us),
+        Figure::new("reports' median without", "µs", without.service.p50_us),
     ];
     Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
 }
 
 /// A turn of the reports with all lookups waiting; then waits until these are given up. Why it does not count, if not all
 /// waited all the time.
-fn hang(pair: &Pair, lookups: &mut Lookups, reports: &mut Drive) -> Result<Option<String>, BenchError> {
+fn hang(pair: &Pair, lookups: &mut Drive, reports: &mut Drive) -> Result<Option<String>, BenchError> {
     let before = pair.calls()?;
-    lookups.ask(1)?;
+    lookups.ask(1);
     let deadline = Instant::now() + PATIENCE;
     while pair.calls()? < before + u64::from(CONNECTIONS) {
         if Instant::now() >= deadline {
@@ -92,7 +79,7 @@ fn hang(pair: &Pair, lookups: &mut Lookups, reports: &mut Drive) -> Result<Optio
         thread::sleep(LOOK);
     }
     reports.turn()?;
-    let waiting = lookups.unanswered()?;
+    let waiting = lookups.unanswered();
     lookups.await_all()?;
     let left = waiting < u64::from(CONNECTIONS);
     Ok(left.then(|| format!("only {waiting} of {CONNECTIONS} lookups waited until the end")))

@@ -6,7 +6,6 @@ mod embedded;
 mod hanging;
 mod lookups;
 mod part;
-mod replies;
 mod single_flight;
 mod upstream;
 

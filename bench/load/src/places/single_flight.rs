@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    Pair, Places, RESULTS,
-    clients::Clients,
-    lookups::{Lookups, Questions},
-    replies::Expected,
+use super::{Pair, Places, RESULTS, clients::Clients, lookups};
+use crate::{
+    drive::Drive,
+    load::{Document, Load},
+    rounds::BenchError,
+    rounds::Figure,
 };
-use crate::{rounds::BenchError, rounds::Figure};
 
 /// Long enough for all to have asked before the answer is there.
 const DELAY: Duration = Duration::from_millis(300);
@@ -17,20 +17,14 @@ const CONNECTIONS: u32 = 200;
 pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let pair = Pair::start(places, DELAY, "")?;
     Clients::at_ucla(1).report_to(pair.node.address())?;
-    let mut lookups = Lookups::open(Questions {
-        node: pair.node.address(),
-        connections: CONNECTIONS,
-        window: 1,
-        clients: 1,
-        radius_km: 10,
-        bound: 20,
-        expected: Expected { status: "OK", results: RESULTS },
-    })?;
+    let document = Document { status: "OK", results: RESULTS };
+    let load = Load { verify: true, ..lookups::on(pair.node.address(), CONNECTIONS, 1, document) };
+    let mut lookups = Drive::open(load)?;
     let began = Instant::now();
-    lookups.ask(1)?;
+    lookups.ask(1);
     lookups.await_all()?;
     let took = began.elapsed();
-    let objection = lookups.objection();
+    let objection = lookups.outcome().objection();
     let calls = pair.calls()?;
     drop(lookups);
     pair.stop()?;

@@ -61,8 +61,7 @@ fn beside(bed: &Bed<'_>, repair: &Repair, window: u32) -> Result<Vec<Figure>, Be
     });
     let meanwhile = outcome?;
     let (newcomer, in_step) = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let wrong = filled.wrong + usual.wrong + meanwhile.wrong;
-    let objection = (wrong > 0).then(|| format!("{wrong} wrong replies"));
+    let objection = [&filled, &usual, &meanwhile].into_iter().find_map(Outcome::objection);
     let calm = Instant::now();
     let objection = objection.or(bed.await_alike([&node, &newcomer], CALM)?);
     let alike = calm.elapsed().as_secs_f64();

@@ -41,13 +41,12 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
     let after = outcome?;
     let in_step = in_step.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
 
-    let wrong = filled.wrong + before.wrong + meanwhile.wrong + after.wrong;
-    let objection = (wrong > 0).then(|| format!("{wrong} wrong replies"));
+    let objection = [&filled, &before, &meanwhile, &after].into_iter().find_map(Outcome::objection);
     let objection = objection.or(bed.await_alike([&node, &peer], CALM)?);
     peer.stop()?;
     node.stop()?;
     let growth = memory.iter().copied().fold(0.0, f64::max) - memory.first().copied().unwrap_or(0.0);
-    let p99 = meanwhile.latency.p99_us / before.latency.p99_us;
+    let p99 = meanwhile.service.p99_us / before.service.p99_us;
     let detail = json!({ "before": before, "meanwhile": meanwhile, "after": after });
     let figures = [
         Figure::new("clients' p99 during the stop, of that before", "", p99).at_most(1.5).with(detail),
@@ -55,7 +54,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         Figure::new("memory grown by during the stop, at most", "MiB", growth)
             .with(json!({ "mib_each_second": memory })),
         Figure::new("rate before", "k/s", before.rate / 1e3),
-        Figure::new("clients' p99 before", "µs", before.latency.p99_us),
+        Figure::new("clients' p99 before", "µs", before.service.p99_us),
     ];
     Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
 }

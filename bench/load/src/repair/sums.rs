@@ -13,6 +13,7 @@ use super::{
 use crate::{
     drive::{Drive, drive},
     load::{Length, Load},
+    outcome::Outcome,
     rounds::BenchError,
     rounds::Figure,
 };
@@ -39,12 +40,11 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
     }
     driven.sort_by_key(|(number, ..)| *number);
     let mut outcomes = Vec::new();
-    for (_, node, drive) in driven {
+    for (_, node, mut drive) in driven {
         outcomes.push(drive.outcome());
         node.stop()?;
     }
-    let wrong: u64 = outcomes.iter().map(|outcome| outcome.wrong).sum();
-    let objection = (wrong > 0).then(|| format!("{wrong} wrong replies"));
+    let objection = outcomes.iter().find_map(Outcome::objection);
     let rate = |index: usize| outcomes[index].rate / 1e3;
     let figures = [
         Figure::new("rate with sums, of that without", "", rate(0) / rate(1))

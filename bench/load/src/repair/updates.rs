@@ -3,11 +3,7 @@
 use std::io::Write;
 
 use super::bed::TESTER;
-use crate::{
-    clock::Clock,
-    iamat::{LOCATION, Stamp, client_id},
-    keys::{Order, Walk},
-};
+use crate::{clock::Clock, keys::scattered, place::LOCATION, requests::client_id, stamp::Stamp};
 
 /// How a neighbour tells of a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +28,19 @@ impl Updates {
 
     /// One location for each of `clients`, in their order.
     pub(super) fn of_all(&mut self, clients: u32) -> Vec<u8> {
-        self.lines(clients, Order::Sequential, clients)
+        self.lines(0..clients)
     }
 
     /// So many locations of clients here and there.
     pub(super) fn of_some(&mut self, clients: u32, count: u32) -> Vec<u8> {
-        self.lines(clients, Order::Scattered, count)
+        self.lines(scattered(clients).take(count as usize))
     }
 
-    fn lines(&mut self, clients: u32, order: Order, count: u32) -> Vec<u8> {
-        let mut walk = Walk::new(&(0..clients), order);
-        let mut out = Vec::with_capacity(count as usize * 112);
-        for _ in 0..count {
+    fn lines(&mut self, numbers: impl Iterator<Item = u32>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for number in numbers {
             self.stamp.advance();
-            self.append(&mut out, walk.step());
+            self.append(&mut out, number);
         }
         out
     }

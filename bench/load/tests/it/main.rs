@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod closed_loop;
 mod hop;
+mod open_loop;
 mod places;
 mod repair;
+mod run;
+mod run_failures;
 mod support;
 mod upstream;

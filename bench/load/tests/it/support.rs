@@ -7,13 +7,14 @@ use std::{
     process::{Command, Output},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
 };
 
 use herd_load::server::Server;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The tester, with these arguments.
 pub(crate) fn tester(arguments: &[&str]) -> Command {
@@ -62,42 +63,60 @@ pub(crate) fn echo() -> Server {
     Server::start(tester(&["echo", "--line-length", "86"])).unwrap()
 }
 
+/// The answer to a report, as the protocol has it.
+pub(crate) fn honest(report: &str) -> String {
+    let fields = report.strip_prefix("IAMAT").unwrap_or_default();
+    format!("AT Solo +0.000012345{fields}\n")
+}
+
 /// A node that answers reports as the protocol says, or as `answer` does.
 #[derive(Debug)]
 pub(crate) struct FakeNode {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
+    connections: Arc<AtomicU32>,
     accept: Option<JoinHandle<()>>,
 }
 
 impl FakeNode {
     pub(crate) fn honest() -> Self {
-        Self::answering(|report| {
-            let fields = report.strip_prefix("IAMAT").unwrap_or_default();
-            format!("AT Solo +0.000012345{fields}\n")
-        })
+        Self::answering(honest)
     }
 
-    pub(crate) fn answering(answer: fn(&str) -> String) -> Self {
+    /// What it answers each line with; after an empty answer it closes the connection.
+    pub(crate) fn answering(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::once(false, answer)
+    }
+
+    /// The same; it may close each connection after one answer.
+    pub(crate) fn once(hangs_up: bool, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let connections = Arc::new(AtomicU32::new(0));
+        let (stopped, accepted) = (Arc::clone(&stop), Arc::clone(&connections));
         let accept = thread::spawn(move || {
+            let answer = &answer;
             thread::scope(|scope| {
                 for stream in listener.incoming().map_while(Result::ok) {
                     if stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    scope.spawn(move || session(&stream, answer));
+                    accepted.fetch_add(1, Ordering::Relaxed);
+                    scope.spawn(move || session(&stream, hangs_up, answer));
                 }
             });
         });
-        Self { address, stop, accept: Some(accept) }
+        Self { address, stop, connections, accept: Some(accept) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many it has accepted.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
     }
 }
 
@@ -111,10 +130,34 @@ impl Drop for FakeNode {
     }
 }
 
-fn session(mut stream: &TcpStream, answer: fn(&str) -> String) {
+fn session(mut stream: &TcpStream, hangs_up: bool, answer: &(impl Fn(&str) -> String + Sync)) {
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
-        if stream.write_all(answer(&line).as_bytes()).is_err() {
+        let text = answer(&line);
+        if text.is_empty() || stream.write_all(text.as_bytes()).is_err() || hangs_up {
             return;
         }
+    }
+}
+
+/// A real node without neighbours, its files gone with it.
+#[derive(Debug)]
+pub(crate) struct RealNode {
+    pub(crate) server: Server,
+    _directory: TempDir,
+}
+
+impl RealNode {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("herd.toml");
+        let text = "[herd]\nname = \"bench\"\n[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\n";
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(herd());
+        command.args(["node", "Solo", "--config"]).arg(config).arg("--log-dir").arg(directory.path());
+        Self { server: Server::start(command).unwrap(), _directory: directory }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.server.address().to_string()
     }
 }

@@ -1,0 +1,273 @@
+//! The arguments of `run`.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::Args;
+use herd_load::{
+    load::{Choice, Dialect, Length, Load, Mix},
+    run::{Format, Run as Plan, Thresholds},
+};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  herd-load run localhost:11600
+      50 connections, one report in flight on each, for 10 seconds
+  herd-load run localhost:11600 -c 50 -P 64 -n 1000000 --verify
+      a million reports, 64 in flight on each connection, every reply checked
+  herd-load run localhost:11600 -R 20000 -d 60 --mix iamat=90,whatsat=10 --max-p99 5ms
+      20,000 requests a second at planned times; exit status 1 where p99 of what clients wait is above 5 ms
+  herd-load run [::1]:11600 [::1]:11601 -c 100 --idle 10000 --moving --clients 1000000
+      two nodes of a herd, with 10,000 connections that only sit there, clients that walk
+  herd-load run old-herd:12000 --reconnect --crlf -c 8
+      a herd that closes after each reply and wants CR LF
+
+A closed loop (without -R) asks a slow server less often, and so cannot see how long clients would wait that come on
+their own clock. With -R requests are planned for even times; response times count from there, service times from the
+write.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The servers to put under load, HOST:PORT; connections go to them in turn
+    #[arg(required = true, value_name = "ADDR")]
+    addresses: Vec<String>,
+    /// Connections at once
+    #[arg(short, long, default_value_t = 50)]
+    connections: u32,
+    #[command(flatten)]
+    length: RunLength,
+    /// Requests in flight on each connection, at most [default: 1, with -R 64]
+    #[arg(short = 'P', long)]
+    pipeline: Option<u32>,
+    /// Requests a second in all, planned for even times whatever the server does
+    #[arg(short = 'R', long, value_name = "PER-SECOND")]
+    rate: Option<f64>,
+    /// What is asked, by weight
+    #[arg(long, value_parser = mix, default_value = "iamat=100", value_name = "iamat=N,whatsat=N")]
+    mix: Mix,
+    /// Distinct clients
+    #[arg(long, default_value_t = 100_000)]
+    clients: u32,
+    /// Which client is next: `uniform`, each connection among its own; `zipf` or `zipf:EXPONENT`, all among all
+    #[arg(long, value_parser = choice, default_value = "uniform")]
+    choice: Choice,
+    /// Clients walk, cycle and drive from real places, instead of staying at one
+    #[arg(long)]
+    moving: bool,
+    /// Kilometres that lookups reach
+    #[arg(long, default_value_t = 10, value_name = "KM")]
+    radius: u32,
+    /// Places that lookups ask for
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    bound: u32,
+    /// Seconds of load before measuring
+    #[arg(long, value_name = "SECONDS", value_parser = super::seconds, default_value = "0")]
+    warmup: Duration,
+    /// Report every client once before [default where lookups are asked]
+    #[arg(long)]
+    prefill: bool,
+    /// Report no client before
+    #[arg(long, conflicts_with = "prefill")]
+    no_prefill: bool,
+    /// More connections, which only sit there
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    idle: u32,
+    /// A connection for each request
+    #[arg(long)]
+    reconnect: bool,
+    /// Check every field of every reply
+    #[arg(long)]
+    verify: bool,
+    /// End lines with CR LF
+    #[arg(long)]
+    crlf: bool,
+    /// The words in which locations are reported
+    #[arg(long, value_enum, default_value_t = Dialect::Herd)]
+    dialect: Dialect,
+    /// Where chance begins: the same seed draws the same clients
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Seconds without any reply after which the run is given up
+    #[arg(long, value_name = "SECONDS", value_parser = super::seconds, default_value = "10")]
+    timeout: Duration,
+    /// Also measure what this tester gets out of an echo with as many connections
+    #[arg(long)]
+    ceiling: bool,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output_format: Format,
+    /// Where to, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// An HdrHistogram log of each second's latencies
+    #[arg(long, value_name = "FILE")]
+    hdr: Option<PathBuf>,
+    /// Fail where the median is above; 250us, 5ms, 1s. Of response times with -R, else of service times
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    max_p50: Option<Duration>,
+    /// Fail where 99 of 100 are not within this
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    max_p99: Option<Duration>,
+    /// Fail where 999 of 1,000 are not within this
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    max_p999: Option<Duration>,
+    /// Fail where fewer replies come in a second
+    #[arg(long, value_name = "PER-SECOND")]
+    min_rate: Option<f64>,
+    /// Fail only where there are more errors
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_errors: u64,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct RunLength {
+    /// Requests to measure
+    #[arg(short = 'n', long, value_name = "N")]
+    requests: Option<u64>,
+    /// Seconds to measure [default: 10]
+    #[arg(short, long, value_name = "SECONDS", value_parser = super::seconds)]
+    duration: Option<Duration>,
+}
+
+/// In flight on each connection of an open loop, where nothing is said: clients do not wait for each other.
+const OPEN_PIPELINE: u32 = 64;
+
+impl Run {
+    /// What is to be done, its servers' names resolved.
+    pub(crate) fn plan(&self) -> Result<Plan, String> {
+        let targets = self.addresses.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
+        let first = targets.first().copied().ok_or("name a server")?;
+        let timed = Length::Time(self.length.duration.unwrap_or(Duration::from_secs(10)));
+        let load = Load {
+            targets,
+            connections: self.connections,
+            idle: self.idle,
+            pipeline: self.pipeline.unwrap_or(if self.rate.is_some() && !self.reconnect {
+                OPEN_PIPELINE
+            } else {
+                1
+            }),
+            rate: self.rate,
+            length: self.length.requests.map_or(timed, Length::Requests),
+            warmup: self.warmup,
+            mix: self.mix,
+            dialect: self.dialect,
+            clients: self.clients,
+            choice: self.choice,
+            moving: self.moving,
+            radius_km: self.radius,
+            bound: self.bound,
+            crlf: self.crlf,
+            reconnect: self.reconnect,
+            verify: self.verify,
+            seed: self.seed,
+            patience: self.timeout,
+            ..Load::on(first)
+        };
+        let prefill = self.prefill || (self.mix.whatsat > 0 && !self.no_prefill);
+        let Self { max_p50, max_p99, max_p999, min_rate, max_errors, .. } = *self;
+        Ok(Plan {
+            load,
+            prefill,
+            ceiling: self.ceiling,
+            format: self.output_format,
+            output: self.output.clone(),
+            hdr: self.hdr.clone(),
+            thresholds: Thresholds { max_p50, max_p99, max_p999, min_rate, max_errors },
+        })
+    }
+}
+
+fn resolve(name: &str) -> Result<SocketAddr, String> {
+    let mut addresses = name.to_socket_addrs().map_err(|error| {
+        format!(
+            "cannot find {name:?}: {error}; give HOST:PORT, an IPv6 address in brackets as in [::1]:11600"
+        )
+    })?;
+    addresses.next().ok_or_else(|| format!("{name:?} has no address"))
+}
+
+fn mix(text: &str) -> Result<Mix, String> {
+    let mut mix = Mix { iamat: 0, whatsat: 0 };
+    for part in text.split(',') {
+        let wrong = || format!("{part:?} is not iamat=N or whatsat=N");
+        let (name, weight) = part.split_once('=').ok_or_else(wrong)?;
+        let weight = weight.trim().parse().map_err(|_| wrong())?;
+        match name.trim() {
+            "iamat" => mix.iamat = weight,
+            "whatsat" => mix.whatsat = weight,
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(mix)
+}
+
+fn choice(text: &str) -> Result<Choice, String> {
+    match text.split_once(':').unwrap_or((text, "")) {
+        ("uniform", "") => Ok(Choice::Uniform),
+        ("zipf", "") => Ok(Choice::Zipf(1.0)),
+        ("zipf", exponent) => {
+            exponent.parse().map(Choice::Zipf).map_err(|_| format!("{exponent:?} is no exponent"))
+        }
+        _ => Err("give uniform, zipf or zipf:EXPONENT".to_owned()),
+    }
+}
+
+/// `250us`, `5ms`, `1s`, `1.5s`.
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; give one as 250us, 5ms or 1s");
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic() || c == 'µ').ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit_at);
+    let seconds = match unit {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(time("250us"), Ok(Duration::from_micros(250)));
+        assert_eq!(time("1.5ms"), Ok(Duration::from_micros(1_500)));
+        assert_eq!(time("2 s"), Ok(Duration::from_secs(2)));
+        for wrong in ["5", "ms", "-1s", "5m", "1e400s"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn mixes_name_their_kinds() {
+        assert_eq!(mix("iamat=90,whatsat=10"), Ok(Mix { iamat: 90, whatsat: 10 }));
+        assert_eq!(mix("whatsat=1"), Ok(Mix { iamat: 0, whatsat: 1 }));
+        for wrong in ["", "iamat", "iamat=x", "at=5", "iamat=1;whatsat=2"] {
+            assert!(mix(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn choices_may_have_an_exponent() {
+        assert_eq!(choice("uniform"), Ok(Choice::Uniform));
+        assert_eq!(choice("zipf"), Ok(Choice::Zipf(1.0)));
+        assert_eq!(choice("zipf:0.8"), Ok(Choice::Zipf(0.8)));
+        assert!(choice("zipf:x").is_err() && choice("pareto").is_err());
+    }
+
+    #[test]
+    fn servers_may_be_names_and_ipv6() {
+        assert_eq!(resolve("127.0.0.1:5").unwrap().to_string(), "127.0.0.1:5");
+        assert_eq!(resolve("[::1]:5").unwrap().to_string(), "[::1]:5");
+        assert!(resolve("localhost:5").unwrap().ip().is_loopback());
+        assert!(resolve("localhost").unwrap_err().contains("HOST:PORT"));
+    }
+}

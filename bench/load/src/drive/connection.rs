@@ -1,0 +1,190 @@
+//! One connection: its socket, what it may still send and what it is owed. It never waits; the loop in `drive` tells it when
+//! its socket may have become ready.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use mio::{Interest, Registry, Token, net::TcpStream};
+
+use super::{
+    inbox::{Inbox, Judge},
+    owed::Owed,
+    tally::Tally,
+};
+use crate::keys::Keys;
+
+/// How long a connection that could not be made, or was closed at once, is left alone.
+pub(crate) const RETRY: Duration = Duration::from_millis(100);
+/// The longest line or document that is read.
+const REPLY_BYTES_MAX: usize = 64 << 20;
+
+/// Where a connection stands.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// There is none, and none is to be made before this moment.
+    Closed { until_ns: u64 },
+    /// Asked for, not there yet.
+    Connecting(TcpStream),
+    /// There.
+    Open(TcpStream),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was never made.
+    Unmade,
+    /// The server closed it, or the network did.
+    Closed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Which of the servers.
+    pub(crate) target: usize,
+    pub(crate) socket: Socket,
+    pub(crate) keys: Keys,
+    /// Requests it may still send.
+    pub(crate) quota: u64,
+    /// Of an open loop: requests whose time has come, and how many of them left.
+    pub(crate) due: u64,
+    pub(crate) left: u64,
+    pub(crate) owed: Owed,
+    pub(crate) inbox: Inbox,
+    pub(crate) out: Vec<u8>,
+    /// How much of `out` the socket has taken.
+    taken: usize,
+    /// Whether anything came on this socket.
+    has_answered: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(target: usize, keys: Keys) -> Self {
+        Self {
+            target,
+            socket: Socket::Closed { until_ns: 0 },
+            keys,
+            quota: 0,
+            due: 0,
+            left: 0,
+            owed: Owed::default(),
+            inbox: Inbox::default(),
+            out: Vec::new(),
+            taken: 0,
+            has_answered: false,
+        }
+    }
+
+    /// Connects, and waits for it.
+    pub(crate) fn open(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> io::Result<()> {
+        let stream = std::net::TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        register(&mut stream, registry, token)?;
+        self.socket = Socket::Open(stream);
+        Ok(())
+    }
+
+    /// Begins to connect.
+    pub(crate) fn begin(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> io::Result<()> {
+        let mut stream = TcpStream::connect(address)?;
+        register(&mut stream, registry, token)?;
+        self.socket = Socket::Connecting(stream);
+        Ok(())
+    }
+
+    /// Looks whether a connection that was asked for is there by now.
+    pub(crate) fn finish_connecting(&mut self) -> Result<(), Ended> {
+        let Socket::Connecting(stream) = &self.socket else { return Ok(()) };
+        if let Ok(Some(_)) | Err(_) = stream.take_error() {
+            return Err(Ended::Unmade);
+        }
+        match stream.peer_addr() {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(()),
+            Err(_) => return Err(Ended::Unmade),
+        }
+        // Only delays are lost where it is refused.
+        let _refused = stream.set_nodelay(true);
+        if let Socket::Connecting(stream) =
+            std::mem::replace(&mut self.socket, Socket::Closed { until_ns: 0 })
+        {
+            self.socket = Socket::Open(stream);
+        }
+        Ok(())
+    }
+
+    /// Reads until the socket is empty; everything that came is judged and counted.
+    pub(crate) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        judge: &mut Judge,
+        tally: &mut Tally,
+        now_ns: impl Fn() -> u64,
+    ) -> Result<(), Ended> {
+        let Self { socket, owed, inbox, target, has_answered, .. } = self;
+        let Socket::Open(stream) = socket else { return Ok(()) };
+        loop {
+            let count = match stream.read(buffer) {
+                Ok(0) => return Err(Ended::Closed),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return Err(Ended::Closed),
+            };
+            *has_answered = true;
+            inbox.feed(&buffer[..count], owed, judge, tally, (*target, now_ns()));
+            if inbox.unfinished() > REPLY_BYTES_MAX {
+                return Err(Ended::Closed);
+            }
+            // A short read has emptied the socket; the next arrival is a new event.
+            if count < buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what the socket takes; the rest waits for the next event.
+    pub(crate) fn flush(&mut self) -> Result<(), Ended> {
+        let Socket::Open(stream) = &mut self.socket else { return Ok(()) };
+        while self.taken < self.out.len() {
+            match stream.write(&self.out[self.taken..]) {
+                Ok(count) => self.taken += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(Ended::Closed),
+            }
+        }
+        self.out.clear();
+        self.taken = 0;
+        Ok(())
+    }
+
+    /// Lets go of the socket and of all that was on its way. A socket that never brought anything is not replaced at once.
+    pub(crate) fn close(&mut self, now_ns: u64) {
+        let pause = if self.has_answered { Duration::ZERO } else { RETRY };
+        self.socket = Socket::Closed { until_ns: now_ns + crate::clock::nanoseconds(pause) };
+        self.inbox = Inbox::default();
+        self.out.clear();
+        self.taken = 0;
+        self.has_answered = false;
+    }
+
+    /// Closes a connection whose one request is answered, with a reset: of many a second, none may linger on its port.
+    pub(crate) fn hang_up(&mut self) {
+        if let Socket::Open(stream) = &self.socket {
+            let _refused = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+        }
+        self.close(0);
+        self.socket = Socket::Closed { until_ns: 0 };
+    }
+}
+
+/// Edge-triggered: an event for writing comes only after a write that did not fit.
+fn register(stream: &mut TcpStream, registry: &Registry, token: Token) -> io::Result<()> {
+    registry.register(stream, token, Interest::READABLE | Interest::WRITABLE)
+}

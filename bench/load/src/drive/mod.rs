@@ -1,0 +1,481 @@
+//! The loop that makes a load: one thread, every connection. In a closed loop a reply makes room for the next request; in
+//! an open loop requests leave at planned times, and what is late is late by the server's fault.
+
+mod connection;
+mod inbox;
+mod owed;
+mod pace;
+mod questioner;
+mod tally;
+mod turning;
+
+use std::{
+    io,
+    os::fd::AsRawFd,
+    time::{Duration, Instant},
+};
+
+use mio::{Interest, Poll, Token, unix::SourceFd};
+use rustix::{
+    fd::OwnedFd,
+    time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    },
+};
+
+use crate::{
+    clock::{Clock, nanoseconds, thread_cpu},
+    keys::{ByRank, Keys, slices},
+    load::{Choice, Dialect, Length, Load, LoadError},
+    outcome::{Client, Errors, Latency, OfKind, OfTarget, Outcome},
+};
+use connection::Connection;
+use inbox::Judge;
+use owed::Kind;
+use pace::Schedule;
+use questioner::Questioner;
+pub use tally::Latencies;
+use tally::{KINDS, Tally, Window};
+
+/// The most that is read from a socket at once.
+const READ_BYTES: usize = 256 * 1024;
+/// The token of the timer that planned times wait for.
+const TIMER: Token = Token(usize::MAX - 1);
+/// How often an observer hears of a run.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Makes the run.
+pub fn drive(load: &Load) -> Result<Outcome, LoadError> {
+    let mut drive = Drive::open(load.clone())?;
+    drive.turn()?;
+    Ok(drive.outcome())
+}
+
+/// What an observer hears each second.
+#[derive(Debug)]
+pub struct Tick<'a> {
+    /// How long the run has been measuring; `None` while it warms up, or waits for the last replies.
+    pub measuring: Option<Duration>,
+    /// When these latencies began to be noted.
+    pub since: Duration,
+    /// How long ago that was.
+    pub lasted: Duration,
+    /// Replies that count, meanwhile.
+    pub replies: u64,
+    /// Their latencies by kind, in nanoseconds.
+    pub latencies: &'a [Latencies; 2],
+    /// Failures since the start.
+    pub errors: Errors,
+}
+
+type Observer = Box<dyn FnMut(&Tick<'_>)>;
+
+/// What was counted, and when.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at_ns: u64,
+    cpu: Duration,
+    waited_ns: u64,
+}
+
+/// How far a part of a run goes.
+#[derive(Clone, Copy, Debug)]
+struct Until {
+    /// At the latest until here.
+    end_ns: u64,
+    /// Whether nothing more is sent, and the answers are all that is waited for.
+    drains: bool,
+}
+
+/// A load with its connections open, that can be let loose turn by turn while other servers have theirs.
+pub struct Drive {
+    load: Load,
+    clock: Clock,
+    poll: Poll,
+    timer: OwnedFd,
+    connections: Vec<Connection>,
+    questioner: Questioner,
+    judge: Judge,
+    tally: Tally,
+    buffer: Vec<u8>,
+    sent: u64,
+    /// Requests not answered.
+    outstanding: u64,
+    /// Connections without a socket that have something to send.
+    closed: Vec<usize>,
+    /// Of an open loop in this turn, and how many of its requests were dealt to connections.
+    schedule: Option<Schedule>,
+    dealt: u64,
+    planned_end_ns: u64,
+    observer: Option<Observer>,
+    ticked_ns: u64,
+    measuring_since_ns: Option<u64>,
+    last_reply_ns: u64,
+    waited_ns: u64,
+    connecting: Duration,
+    // Over all turns.
+    elapsed: Duration,
+    cpu: Duration,
+    waited: Duration,
+    gave_up: Option<String>,
+}
+
+impl Drive {
+    /// Connects, the idle connections first.
+    pub fn open(load: Load) -> Result<Self, LoadError> {
+        check(&load)?;
+        let clock = Clock::start();
+        let poll = Poll::new()?;
+        let timer = timer(&poll, load.rate.is_some())?;
+        let began = Instant::now();
+        let mut connections = Vec::with_capacity((load.connections + load.idle) as usize);
+        for (index, keys) in keys(&load)?.into_iter().enumerate() {
+            connections.push(Connection::new(index % load.targets.len(), keys));
+        }
+        for index in 0..load.idle as usize {
+            // It never asks.
+            connections.push(Connection::new(index % load.targets.len(), Keys::in_turn(0..1)));
+        }
+        if !load.reconnect {
+            let asking = load.connections as usize;
+            for index in (asking..connections.len()).chain(0..asking) {
+                let connection = &mut connections[index];
+                let address = load.targets[connection.target];
+                connection
+                    .open(address, poll.registry(), Token(index))
+                    .map_err(|source| LoadError::Connect { address, source })?;
+            }
+        }
+        Ok(Self {
+            clock,
+            poll,
+            timer,
+            connections,
+            questioner: Questioner::new(&load, clock.posix_ns(0)),
+            judge: Judge::new(&load),
+            tally: Tally::new(load.targets.len()),
+            buffer: vec![0; READ_BYTES],
+            sent: 0,
+            outstanding: 0,
+            closed: Vec::new(),
+            schedule: None,
+            dealt: 0,
+            planned_end_ns: 0,
+            observer: None,
+            ticked_ns: 0,
+            measuring_since_ns: None,
+            last_reply_ns: 0,
+            waited_ns: 0,
+            connecting: began.elapsed(),
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            waited: Duration::ZERO,
+            gave_up: None,
+            load,
+        })
+    }
+
+    /// Has an observer hear of the run each second, and at the end of what is measured.
+    pub fn observe(&mut self, observer: impl FnMut(&Tick<'_>) + 'static) {
+        self.observer = Some(Box::new(observer));
+    }
+
+    /// Warms up, then measures once more, as long as the load says, then waits for all answers.
+    pub fn turn(&mut self) -> Result<(), LoadError> {
+        let started_ns = self.clock.elapsed_ns();
+        (self.ticked_ns, self.last_reply_ns) = (started_ns, started_ns);
+        let warm_ns = started_ns + nanoseconds(self.load.warmup);
+        self.plan(started_ns, warm_ns);
+        if warm_ns > started_ns {
+            self.set_quotas(|_| u64::MAX);
+            self.run(Until { end_ns: warm_ns, drains: false })?;
+        }
+        let end_ns = self.begin_measuring(warm_ns);
+        let began = self.mark();
+        self.run(Until { end_ns, drains: false })?;
+        self.end_measuring(began, end_ns);
+        self.drain()
+    }
+
+    /// What all turns together have found.
+    pub fn outcome(&mut self) -> Outcome {
+        self.tally.take_in();
+        let Self { load, tally, .. } = &*self;
+        let is_open = load.rate.is_some();
+        let latencies =
+            |of: &Latencies| (Latency::of(&of.service), is_open.then(|| Latency::of(&of.response)));
+        let mut all = Latencies::new();
+        tally.totals.iter().for_each(|of_kind| all.take_in(&mut of_kind.clone()));
+        let (service, response) = latencies(&all);
+        let mut kinds = Vec::new();
+        if load.mix.iamat > 0 && load.mix.whatsat > 0 {
+            for kind in KINDS {
+                let (service, response) = latencies(&tally.totals[kind as usize]);
+                let name = if kind == Kind::Report { "IAMAT" } else { "WHATSAT" };
+                kinds.push(OfKind { kind: name, replies: tally.counted[kind as usize], service, response });
+            }
+        }
+        let mut targets = Vec::new();
+        if load.targets.len() > 1 {
+            let of = |(address, replies): (&std::net::SocketAddr, &u64)| OfTarget {
+                address: address.to_string(),
+                replies: *replies,
+            };
+            targets = load.targets.iter().zip(&tally.by_target).map(of).collect();
+        }
+        let seconds = self.elapsed.as_secs_f64().max(1e-9);
+        let late = is_open.then(|| Latency::of(&tally.late));
+        Outcome {
+            replies: tally.counted.iter().sum(),
+            seconds,
+            rate: tally.in_time as f64 / seconds,
+            target_rate: load.rate,
+            service,
+            response,
+            kinds,
+            targets,
+            client: Client::measured(self.elapsed, self.cpu, self.waited, late),
+            ceiling: None,
+            connecting_seconds: self.connecting.as_secs_f64(),
+            sent: self.sent,
+            errors: tally.errors,
+            mismatches: tally.mismatches.clone(),
+            gave_up: self.gave_up.clone(),
+        }
+    }
+
+    /// Has every connection ask so often in a closed loop, and waits for nothing.
+    pub fn ask(&mut self, times: u64) {
+        self.set_quotas(|_| times);
+        self.last_reply_ns = self.clock.elapsed_ns();
+        self.ticked_ns = self.last_reply_ns;
+        self.send_all();
+    }
+
+    /// Takes in what has come; how many requests are not answered yet.
+    pub fn unanswered(&mut self) -> u64 {
+        (0..self.load.connections as usize).for_each(|index| self.serve(index));
+        self.outstanding
+    }
+
+    /// Waits until all is answered that was asked, as long as something keeps coming.
+    pub fn await_all(&mut self) -> Result<(), LoadError> {
+        self.run(Until { end_ns: u64::MAX, drains: true })
+    }
+
+    /// Lays out the planned times of a turn that begins here, if it is an open loop's.
+    fn plan(&mut self, started_ns: u64, warm_ns: u64) {
+        let Some(rate) = self.load.rate else { return };
+        let schedule = Schedule::new(started_ns, rate, self.load.connections);
+        self.planned_end_ns = match self.load.length {
+            Length::Time(time) => warm_ns + nanoseconds(time),
+            Length::Requests(requests) => schedule.planned_ns(schedule.due(warm_ns, warm_ns) + requests),
+            Length::EveryClient => {
+                schedule.planned_ns(schedule.due(warm_ns, warm_ns) + u64::from(self.load.clients))
+            }
+        };
+        self.schedule = Some(schedule);
+        self.dealt = 0;
+        for connection in &mut self.connections {
+            (connection.due, connection.left) = (0, 0);
+        }
+    }
+
+    /// Opens the window of what counts; gives when it is to be shut at the latest.
+    fn begin_measuring(&mut self, warm_ns: u64) -> u64 {
+        self.tally.take_in();
+        self.measuring_since_ns = Some(self.clock.elapsed_ns());
+        if self.schedule.is_some() {
+            let until_ns = self.planned_end_ns;
+            self.tally.window = Window::Planned { from_ns: warm_ns, until_ns };
+            self.set_quotas(|_| u64::MAX);
+            return until_ns;
+        }
+        self.tally.window = Window::Arriving;
+        let load = self.load.clone();
+        // Requests of the warm-up still in flight will be counted, so they are part of the share.
+        self.set_quotas(|(index, connection)| {
+            share(&load, index as u64, &connection.keys).saturating_sub(u64::from(connection.owed.requests()))
+        });
+        match load.length {
+            Length::Time(time) => self.clock.elapsed_ns() + nanoseconds(time),
+            Length::Requests(_) | Length::EveryClient => u64::MAX,
+        }
+    }
+
+    fn end_measuring(&mut self, began: Mark, end_ns: u64) {
+        let ended = self.mark();
+        self.measuring_since_ns = None;
+        // An open loop measures what was planned for a time, and so for the whole of it.
+        let until_ns = if self.schedule.is_some() { end_ns.min(ended.at_ns) } else { ended.at_ns };
+        let from_ns = match self.tally.window {
+            Window::Planned { from_ns, .. } => from_ns,
+            _ => began.at_ns,
+        };
+        self.elapsed += Duration::from_nanos(until_ns.saturating_sub(from_ns));
+        self.cpu += ended.cpu.saturating_sub(began.cpu);
+        self.waited += Duration::from_nanos(ended.waited_ns - began.waited_ns);
+        if self.schedule.is_none() {
+            self.tell(ended.at_ns);
+            self.tally.window = Window::Shut;
+        }
+    }
+
+    /// Waits for what is still in flight: in a closed loop it is not counted, but awaited and judged; in an open loop what was
+    /// planned has yet to leave, too.
+    fn drain(&mut self) -> Result<(), LoadError> {
+        if self.schedule.is_none() {
+            self.set_quotas(|_| 0);
+        }
+        self.run(Until { end_ns: u64::MAX, drains: true })?;
+        self.tell(self.clock.elapsed_ns());
+        self.tally.window = Window::Shut;
+        self.schedule = None;
+        Ok(())
+    }
+
+    fn set_quotas(&mut self, quota: impl Fn((usize, &Connection)) -> u64) {
+        for (index, connection) in
+            self.connections.iter_mut().take(self.load.connections as usize).enumerate()
+        {
+            connection.quota = quota((index, connection));
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { at_ns: self.clock.elapsed_ns(), cpu: thread_cpu(), waited_ns: self.waited_ns }
+    }
+}
+
+impl std::fmt::Debug for Drive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Drive").field("load", &self.load).field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+/// Refuses what cannot be made sense of.
+fn check(load: &Load) -> Result<(), LoadError> {
+    let Load { targets, connections, pipeline, clients, mix, dialect, rate, reconnect, .. } = load;
+    if targets.is_empty() {
+        return Err(LoadError::Nothing("the number of servers"));
+    }
+    if *connections == 0 {
+        return Err(LoadError::Nothing("-c"));
+    }
+    if *pipeline == 0 {
+        return Err(LoadError::Nothing("-P"));
+    }
+    let owns_clients = load.length == Length::EveryClient || load.choice == Choice::Uniform;
+    if *clients == 0 || (owns_clients && clients < connections) {
+        return Err(LoadError::TooFewClients { clients: *clients, connections: *connections });
+    }
+    if mix.iamat.checked_add(mix.whatsat).is_none_or(|all| all == 0) {
+        return Err(LoadError::Senseless("the weights of --mix must be above 0 together, and below 2^32"));
+    }
+    if mix.whatsat > 0 && *dialect != Dialect::Herd {
+        return Err(LoadError::Senseless("only a herd is asked WHATSAT; leave it out of --mix"));
+    }
+    if rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+        return Err(LoadError::Senseless("a rate must be above 0"));
+    }
+    if *reconnect && *pipeline > 1 {
+        return Err(LoadError::Senseless("with a connection for each request, -P must be 1"));
+    }
+    Ok(())
+}
+
+/// The clients of each connection that asks.
+fn keys(load: &Load) -> Result<Vec<Keys>, LoadError> {
+    let slices = slices(load.clients, load.connections);
+    if load.length == Length::EveryClient {
+        return Ok(slices.map(Keys::in_turn).collect());
+    }
+    match load.choice {
+        Choice::Uniform => Ok(slices.map(Keys::Uniform).collect()),
+        Choice::Zipf(exponent) => {
+            let refused = LoadError::Senseless("an exponent of Zipf's law must be 0 or above");
+            let by_rank = ByRank::new(load.clients, exponent).ok_or(refused)?;
+            Ok((0..load.connections).map(|_| Keys::Zipf(by_rank.clone())).collect())
+        }
+    }
+}
+
+/// How many requests the connection at `index` sends in all.
+fn share(load: &Load, index: u64, keys: &Keys) -> u64 {
+    let connections = u64::from(load.connections);
+    match (load.length, keys) {
+        (Length::Time(_), _) => u64::MAX,
+        (Length::EveryClient, Keys::InTurn { slice, .. }) => u64::from(slice.end - slice.start),
+        (Length::EveryClient, _) => 0,
+        (Length::Requests(all), _) => all / connections + u64::from(index < all % connections),
+    }
+}
+
+/// A timer that wakes the loop to the nanosecond, where its own waits know only milliseconds.
+fn timer(poll: &Poll, is_used: bool) -> io::Result<OwnedFd> {
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    if is_used {
+        poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
+    }
+    Ok(timer)
+}
+
+/// Has the timer go off after so many nanoseconds.
+fn arm(timer: &OwnedFd, after_ns: u64) -> io::Result<()> {
+    let seconds =
+        |ns: u64| Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
+    let once = Itimerspec { it_interval: seconds(0), it_value: seconds(after_ns.max(1)) };
+    timerfd_settime(timer, TimerfdTimerFlags::empty(), &once)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::load::Mix;
+
+    fn load(length: Length) -> Load {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        Load { connections: 3, pipeline: 2, clients: 10, length, ..Load::on(address) }
+    }
+
+    #[test]
+    fn the_shares_of_the_connections_add_up() {
+        let total = |length| {
+            let load = load(length);
+            let keys = keys(&load).unwrap();
+            keys.iter().enumerate().map(|(index, keys)| share(&load, index as u64, keys)).sum::<u64>()
+        };
+        assert_eq!(total(Length::Requests(100)), 100);
+        assert_eq!(total(Length::Requests(2)), 2);
+        assert_eq!(total(Length::EveryClient), 10);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let load = load(Length::EveryClient);
+        let few = Load { clients: 2, ..load.clone() };
+        assert!(matches!(drive(&few), Err(LoadError::TooFewClients { clients: 2, connections: 3 })));
+        for nothing in [
+            Load { connections: 0, ..load.clone() },
+            Load { pipeline: 0, ..load.clone() },
+            Load { targets: Vec::new(), ..load.clone() },
+        ] {
+            assert!(matches!(drive(&nothing), Err(LoadError::Nothing(_))));
+        }
+        let lookups = Mix { iamat: 0, whatsat: 1 };
+        for senseless in [
+            Load { mix: Mix { iamat: 0, whatsat: 0 }, ..load.clone() },
+            Load { mix: lookups, dialect: Dialect::RedisSet, ..load.clone() },
+            Load { rate: Some(0.0), ..load.clone() },
+            Load { rate: Some(f64::NAN), ..load.clone() },
+            Load { reconnect: true, ..load.clone() },
+            Load { choice: Choice::Zipf(-1.0), length: Length::Requests(1), ..load.clone() },
+        ] {
+            assert!(matches!(drive(&senseless), Err(LoadError::Senseless(_))), "{senseless:?}");
+        }
+    }
+}

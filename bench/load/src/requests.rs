@@ -1,0 +1,223 @@
+//! The requests a tester sends, made by patching digits into ready lines, because at millions a second the tester must not be
+//! the slower side.
+
+use crate::{
+    digits,
+    load::{Dialect, Load},
+    place::{LATITUDE_BYTES, LOCATION, LONGITUDE_BYTES, PLACE_BYTES, Place},
+    stamp::{STAMP_BYTES, Stamp},
+};
+
+const BEFORE_NUMBER: &str = "kiwi";
+const AFTER_NUMBER: &str = ".cs.ucla.edu";
+/// Digits in the largest client number, `u32::MAX`.
+const NUMBER_DIGITS_MAX: usize = 10;
+
+/// The id of client `number`, as its requests spell it.
+pub fn client_id(number: u32) -> String {
+    format!("{BEFORE_NUMBER}{number}{AFTER_NUMBER}")
+}
+
+/// A request with gaps.
+#[derive(Debug)]
+struct Template {
+    bytes: Vec<u8>,
+    number: usize,
+    latitude: usize,
+    longitude: usize,
+    stamp: Option<usize>,
+}
+
+/// Writes requests, with one ready line of each kind for each possible length of a client's number.
+#[derive(Debug)]
+pub struct Composer {
+    reports: Vec<Template>,
+    lookups: Vec<Vec<u8>>,
+    stamp: Stamp,
+}
+
+impl Composer {
+    /// A composer for a load's words, whose first report is later than `posix_ns`.
+    pub fn new(load: &Load, posix_ns: u64) -> Self {
+        let end = if load.crlf { "\r\n" } else { "\n" };
+        let reports = (1..=NUMBER_DIGITS_MAX).map(|digits| report(load.dialect, digits, end)).collect();
+        let lookup = |digits| {
+            let id = id_template(digits);
+            format!("WHATSAT {id} {} {}{end}", load.radius_km, load.bound).into_bytes()
+        };
+        let lookups = (1..=NUMBER_DIGITS_MAX).map(lookup).collect();
+        Self { reports, lookups, stamp: Stamp::new(posix_ns) }
+    }
+
+    /// Tells the time before a batch, so that the skews in the replies stay those of honest clocks.
+    pub fn set_time(&mut self, posix_ns: u64) {
+        self.stamp.advance_to(posix_ns);
+    }
+
+    /// Appends client `number`'s next report, newer than every report before it, and gives its timestamp.
+    pub fn report(&mut self, out: &mut Vec<u8>, number: u32, place: Option<Place>) -> Stamp {
+        self.stamp.advance();
+        let digits = digits::count(number);
+        let template = &self.reports[digits - 1];
+        let start = out.len();
+        out.extend_from_slice(&template.bytes);
+        let line = &mut out[start..];
+        digits::write(&mut line[template.number..template.number + digits], u64::from(number));
+        if let Some(place) = place {
+            let text = place.text();
+            let (latitude, longitude) = text.split_at(LATITUDE_BYTES);
+            line[template.latitude..template.latitude + LATITUDE_BYTES].copy_from_slice(latitude);
+            line[template.longitude..template.longitude + LONGITUDE_BYTES].copy_from_slice(longitude);
+        }
+        if let Some(stamp) = template.stamp {
+            line[stamp..stamp + STAMP_BYTES].copy_from_slice(self.stamp.text());
+        }
+        self.stamp
+    }
+
+    /// Appends a question about client `number`.
+    pub fn lookup(&mut self, out: &mut Vec<u8>, number: u32) {
+        let digits = digits::count(number);
+        let number_at = out.len() + "WHATSAT ".len() + BEFORE_NUMBER.len();
+        out.extend_from_slice(&self.lookups[digits - 1]);
+        digits::write(&mut out[number_at..number_at + digits], u64::from(number));
+    }
+}
+
+fn id_template(number_digits: usize) -> String {
+    format!("{BEFORE_NUMBER}{}{AFTER_NUMBER}", "0".repeat(number_digits))
+}
+
+/// The report of a client whose number has so many digits, at the one place, with a stamp of zeros.
+fn report(dialect: Dialect, number_digits: usize, end: &str) -> Template {
+    let id = id_template(number_digits);
+    let (latitude, longitude) = LOCATION.split_at(LATITUDE_BYTES);
+    let stamp = "0".repeat(STAMP_BYTES);
+    // Where in the text each of its parts stands is counted while it is written.
+    let mut text = String::new();
+    let mut put = |part: &str| {
+        let at = text.len();
+        text.push_str(part);
+        at
+    };
+    let (id_at, latitude_at, longitude_at, stamp_at);
+    match dialect {
+        Dialect::Herd => {
+            put("IAMAT ");
+            id_at = put(&id);
+            put(" ");
+            latitude_at = put(latitude);
+            longitude_at = put(longitude);
+            put(" ");
+            stamp_at = Some(put(&stamp));
+            put(end);
+        }
+        Dialect::RedisGeoadd => {
+            put(&format!("*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n${LONGITUDE_BYTES}\r\n"));
+            longitude_at = put(longitude);
+            put(&format!("\r\n${LATITUDE_BYTES}\r\n"));
+            latitude_at = put(latitude);
+            put(&format!("\r\n${}\r\n", id.len()));
+            id_at = put(&id);
+            put("\r\n");
+            stamp_at = None;
+        }
+        Dialect::RedisSet => {
+            put(&format!("*3\r\n$3\r\nSET\r\n${}\r\n", id.len()));
+            id_at = put(&id);
+            put(&format!("\r\n${}\r\n", PLACE_BYTES + 1 + STAMP_BYTES));
+            latitude_at = put(latitude);
+            longitude_at = put(longitude);
+            put(" ");
+            stamp_at = Some(put(&stamp));
+            put("\r\n");
+        }
+    }
+    Template {
+        bytes: text.into_bytes(),
+        number: id_at + BEFORE_NUMBER.len(),
+        latitude: latitude_at,
+        longitude: longitude_at,
+        stamp: stamp_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    /// The time of the assignment's example, less a nanosecond.
+    const PAPER: u64 = 1_479_413_884_392_014_449;
+
+    fn load() -> Load {
+        Load::on(SocketAddr::from(([127, 0, 0, 1], 1)))
+    }
+
+    fn first_report(load: &Load, number: u32, place: Option<Place>) -> String {
+        let mut out = Vec::new();
+        Composer::new(load, PAPER).report(&mut out, number, place);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn reports_look_like_those_of_the_papers() {
+        for (number, id) in
+            [(0, "kiwi0"), (7, "kiwi7"), (1_234_567, "kiwi1234567"), (u32::MAX, "kiwi4294967295")]
+        {
+            let line = format!("IAMAT {id}.cs.ucla.edu +34.068930-118.445127 1479413884.392014450\n");
+            assert_eq!(first_report(&load(), number, None), line);
+        }
+        let place = Place { latitude_e6: -1_000_000, longitude_e6: 20_500_000 };
+        let crlf = Load { crlf: true, ..load() };
+        assert_eq!(
+            first_report(&crlf, 12, Some(place)),
+            "IAMAT kiwi12.cs.ucla.edu -01.000000+020.500000 1479413884.392014450\r\n"
+        );
+    }
+
+    #[test]
+    fn questions_name_the_client_the_radius_and_the_bound() {
+        let load = Load { radius_km: 50, bound: 20, ..load() };
+        let mut out = Vec::new();
+        let mut composer = Composer::new(&load, PAPER);
+        composer.lookup(&mut out, 90);
+        composer.lookup(&mut out, 123);
+        assert_eq!(out, b"WHATSAT kiwi90.cs.ucla.edu 50 20\nWHATSAT kiwi123.cs.ucla.edu 50 20\n");
+    }
+
+    #[test]
+    fn redis_is_asked_in_its_own_words() {
+        let geoadd = Load { dialect: Dialect::RedisGeoadd, ..load() };
+        let place = Place { latitude_e6: 1_500_000, longitude_e6: -2_250_000 };
+        assert_eq!(
+            first_report(&geoadd, 42, Some(place)),
+            "*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n$11\r\n-002.250000\r\n$10\r\n+01.500000\r\n$18\r\nkiwi42.cs.ucla.edu\r\n"
+        );
+        let set = Load { dialect: Dialect::RedisSet, ..load() };
+        assert_eq!(
+            first_report(&set, 3, None),
+            "*3\r\n$3\r\nSET\r\n$17\r\nkiwi3.cs.ucla.edu\r\n$42\r\n+34.068930-118.445127 1479413884.392014450\r\n"
+        );
+    }
+
+    #[test]
+    fn every_report_is_newer_than_the_one_before() {
+        let mut composer = Composer::new(&load(), 0);
+        let mut before = String::new();
+        for step in 0..1_000_u64 {
+            if step % 7 == 0 {
+                // This clock stands still, then jumps, then goes back.
+                composer.set_time(1_479_413_884_999_999_900 + (step % 3) * 50);
+            }
+            let mut out = Vec::new();
+            composer.report(&mut out, 7, None);
+            let line = String::from_utf8(out).unwrap();
+            let stamp = line.trim_end().rsplit(' ').next().unwrap().to_owned();
+            assert!(stamp > before, "{stamp} after {before}");
+            before = stamp;
+        }
+        assert!(before.starts_with("1479413885.0"));
+    }
+}
