@@ -24,6 +24,7 @@ pub mod listener;
 pub mod server;
 pub mod skeleton;
 pub mod upstream;
+pub mod usage;
 
 pub mod figures;
 pub mod places;

@@ -3,18 +3,17 @@
 
 use std::{
     io::{self, BufRead, BufReader},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, unbounded};
-use rustix::{
-    param::clock_ticks_per_second,
-    process::{Pid, Signal, kill_process},
-};
+use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
+
+use crate::usage::{self, Usage};
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
@@ -40,6 +39,14 @@ pub enum ServerError {
         /// What was run.
         program: String,
     },
+    /// It ended, or took no connection in time.
+    #[error("{program} took no connection at {address} within {} s; run it by hand to see why", START.as_secs())]
+    Unreachable {
+        /// What was run.
+        program: String,
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
     /// It did not end when asked.
     #[error("{program} did not end within {} s of SIGTERM and was killed; see its log", DRAIN.as_secs())]
     Undying {
@@ -62,7 +69,29 @@ pub struct Server {
 
 impl Server {
     /// Starts `command` and waits until it says where it listens.
-    pub fn start(mut command: Command) -> Result<Self, ServerError> {
+    pub fn start(command: Command) -> Result<Self, ServerError> {
+        // Made before the wait, so that a server that stays silent is ended as well.
+        let (mut server, lines) = Self::spawn(command)?;
+        server.address =
+            await_address(&lines).ok_or_else(|| ServerError::Silent { program: server.program.clone() })?;
+        Ok(server)
+    }
+
+    /// Starts `command`, which is to listen at `address`, and waits until it takes a connection there.
+    pub fn start_at(command: Command, address: SocketAddr) -> Result<Self, ServerError> {
+        let (mut server, _lines) = Self::spawn(command)?;
+        server.address = address;
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(address).is_err() {
+            if Instant::now() >= deadline || server.ended()?.is_some() {
+                return Err(ServerError::Unreachable { program: server.program.clone(), address });
+            }
+            thread::sleep(TICK);
+        }
+        Ok(server)
+    }
+
+    fn spawn(mut command: Command) -> Result<(Self, Receiver<String>), ServerError> {
         let program = program_name(&command);
         let mut child = command
             .stdin(Stdio::null())
@@ -74,11 +103,7 @@ impl Server {
             _ => (None, crossbeam_channel::never()),
         };
         let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
-        // Made before the wait, so that a server that stays silent is ended as well.
-        let mut server = Self { program, child, address: unspecified, reader };
-        server.address =
-            await_address(&lines).ok_or_else(|| ServerError::Silent { program: server.program.clone() })?;
-        Ok(server)
+        Ok((Self { program, child, address: unspecified, reader }, lines))
     }
 
     /// Where it listens.
@@ -88,18 +113,27 @@ impl Server {
 
     /// Its resident memory, in bytes.
     pub fn resident_bytes(&self) -> io::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kib = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-        kib.map(|kib: u64| kib * 1024).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        usage::resident_bytes(self.child.id())
     }
 
     /// CPU time all of its threads have used, user and kernel together, to a hundredth of a second or so.
     pub fn cpu(&self) -> io::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let ticks = cpu_ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64))
+        usage::cpu(self.child.id()).map(|(user, system)| user + system)
+    }
+
+    /// What it has used since it began.
+    pub fn usage(&self) -> io::Result<Usage> {
+        Usage::of(self.child.id())
+    }
+
+    /// How many files and sockets it has open.
+    pub fn descriptors(&self) -> io::Result<usize> {
+        usage::descriptors(self.child.id())
+    }
+
+    /// How it ended, if it has ended by itself.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 
     /// Halts it, as a machine that is suspended does.
@@ -156,13 +190,6 @@ impl Drop for Server {
     }
 }
 
-/// The fields 14 and 15 of a process' `stat`, added; the second is the program's name, in which anything may stand.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_ascii_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
-    Some(times.next()? + times.next()?)
-}
-
 fn program_name(command: &Command) -> String {
     let path = std::path::Path::new(command.get_program());
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
@@ -207,10 +234,21 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_is_found_whatever_the_program_is_called() {
-        let stat = "7 (a) b 1) S 1 2 3 4 5 6 7 8 9 10 40 2 0 0 20 0";
-        assert_eq!(cpu_ticks(stat), Some(42));
-        assert_eq!(cpu_ticks("7 (a) S 1"), None);
+    fn a_server_that_says_nothing_is_awaited_where_it_is_to_listen() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let sleep = || {
+            let mut command = Command::new("sleep");
+            command.arg("60");
+            command
+        };
+        assert_eq!(Server::start_at(sleep(), address).unwrap().address(), address);
+        drop(listener);
+        // One that ends is not waited for any longer.
+        assert!(matches!(
+            Server::start_at(Command::new("true"), address),
+            Err(ServerError::Unreachable { .. })
+        ));
     }
 
     #[test]

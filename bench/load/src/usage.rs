@@ -1,0 +1,121 @@
+//! What a process has used so far, as Linux tells it in `/proc`: processor time, context switches, resident memory.
+
+use std::{fs, io, time::Duration};
+
+use rustix::param::clock_ticks_per_second;
+
+/// Processor time and context switches of a process, since it began. The time is exact to a hundredth of a second or so.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// In its own code, all threads together, those that have ended too.
+    pub user: Duration,
+    /// In the kernel on its behalf.
+    pub system: Duration,
+    /// Voluntary and involuntary, of the threads that it has now.
+    pub switches: u64,
+}
+
+impl Usage {
+    /// Of the process with this id.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let (user, system) = cpu(pid)?;
+        let mut switches = 0;
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            // A thread may end before it is asked; what it did is then not counted.
+            let status = fs::read_to_string(thread?.path().join("status")).unwrap_or_default();
+            switches += number(&status, "voluntary_ctxt_switches:").unwrap_or(0);
+            switches += number(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0);
+        }
+        Ok(Self { user, system, switches })
+    }
+
+    /// From an earlier moment to this one.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+            switches: self.switches.saturating_sub(earlier.switches),
+        }
+    }
+
+    /// Both together.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            user: self.user + other.user,
+            system: self.system + other.system,
+            switches: self.switches + other.switches,
+        }
+    }
+}
+
+/// The processor time of a process, in its own code and in the kernel.
+pub(crate) fn cpu(pid: u32) -> io::Result<(Duration, Duration)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (user, system) = ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
+    let time = |ticks: u64| Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64);
+    Ok((time(user), time(system)))
+}
+
+/// A process' resident memory, in bytes.
+pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    // A process that has ended has no memory, and no such line.
+    number(&status, "VmRSS:").map(|kib| kib * 1024).ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// How many files and sockets a process has open.
+pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
+    fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count)
+}
+
+/// The fields 14 and 15 of a process' `stat`; the second is the program's name, in which anything may stand.
+fn ticks(stat: &str) -> Option<(u64, u64)> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_ascii_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
+    Some((times.next()?, times.next()?))
+}
+
+/// The number behind a name that begins a line.
+fn number(status: &str, name: &str) -> Option<u64> {
+    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_whatever_the_program_is_called() {
+        let stat = "7 (a) b 1) S 1 2 3 4 5 6 7 8 9 10 40 2 0 0 20 0";
+        assert_eq!(ticks(stat), Some((40, 2)));
+        assert_eq!(ticks("7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn a_number_is_found_by_the_whole_name() {
+        let status = "VmRSS:\t    1024 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t3\n";
+        assert_eq!(number(status, "VmRSS:"), Some(1_024));
+        assert_eq!(number(status, "voluntary_ctxt_switches:"), Some(7));
+        assert_eq!(number(status, "nonvoluntary_ctxt_switches:"), Some(3));
+        assert_eq!(number(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn the_tests_own_process_has_used_something_and_uses_more() {
+        let own = std::process::id();
+        let before = Usage::of(own).unwrap();
+        // A sleep is a voluntary switch.
+        std::thread::sleep(Duration::from_millis(2));
+        let used = Usage::of(own).unwrap().since(&before);
+        assert!(used.switches >= 1, "{used:?}");
+        assert!(resident_bytes(own).unwrap() > 1 << 20);
+    }
+
+    #[test]
+    fn usages_add_up() {
+        let one = Usage { user: Duration::from_secs(3), system: Duration::from_secs(1), switches: 5 };
+        assert_eq!(one.and(&one).since(&one), one);
+        assert_eq!(one.since(&one.and(&one)), Usage::default());
+    }
+}
