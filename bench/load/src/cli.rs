@@ -7,7 +7,7 @@ pub(crate) use run::Run;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use herd_load::{hop::HopPlan, places, repair};
+use herd_load::{echo::Shape, hop::HopPlan, places, repair};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// An echo server of a node's shape: a thread per connection, one fixed line for each line
+    /// An echo server: a thread per connection as a node has, or an event loop; one fixed line for each line
     Echo(Echo),
     /// Load on a server or several: how many requests a second it takes, and how soon it answers
     #[command(after_long_help = run::EXAMPLES)]
@@ -49,6 +49,9 @@ pub(crate) struct Echo {
     /// Bytes of the line that answers each line, its newline not counted
     #[arg(long, default_value_t = 90)]
     pub(crate) line_length: usize,
+    /// How connections are served
+    #[arg(long, value_enum, default_value = "threads")]
+    pub(crate) shape: Shape,
 }
 
 #[derive(Debug, Args)]

@@ -55,7 +55,7 @@ fn run(command: Command) -> Done {
 fn echo(args: &cli::Echo) -> Done {
     let listener = listener::bind(args.listen)?;
     println!("listening {}", listener.local_addr()?);
-    Err(echo::serve(&listener, args.line_length).into())
+    Err(echo::serve(listener, args.shape, args.line_length).into())
 }
 
 fn run_load(args: &cli::Run) -> Done {

@@ -1,17 +1,30 @@
-//! The ceiling a node is compared with: the same threads and system calls, and no work. Every line that comes
+//! The ceilings a node is compared with: the least that a server of some shape can do, and no work. Every line that comes
 //! in is answered with one fixed line; nothing is parsed, stored or logged.
 
-use std::{
-    io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
-};
+mod events;
+mod threads;
 
-use crate::listener::{self, READ_BYTES};
+use std::{io, net::TcpListener};
+
+/// How connections are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shape {
+    /// A thread for each, with a node's system calls.
+    Threads,
+    /// One thread for all, which waits for events.
+    Events,
+}
 
 /// Answers until accepting fails, with lines of `line_length` bytes, the newline not counted.
-pub fn serve(listener: &TcpListener, line_length: usize) -> io::Error {
+pub fn serve(listener: TcpListener, shape: Shape, line_length: usize) -> io::Error {
     let line = line(line_length);
-    listener::serve(listener, |stream| session(stream, &line))
+    match shape {
+        Shape::Threads => threads::serve(&listener, &line),
+        Shape::Events => match events::serve(listener, &line) {
+            Ok(never) => match never {},
+            Err(error) => error,
+        },
+    }
 }
 
 /// A line that begins as a node's answer does, so that one check fits both.
@@ -22,21 +35,10 @@ fn line(length: usize) -> Vec<u8> {
     line
 }
 
-fn session(mut stream: &TcpStream, line: &[u8]) -> io::Result<()> {
-    let mut arrived = vec![0; READ_BYTES];
-    let mut owed = Vec::with_capacity(READ_BYTES);
-    loop {
-        let count = stream.read(&mut arrived)?;
-        if count == 0 {
-            return Ok(());
-        }
-        owed.clear();
-        for _newline in memchr::memchr_iter(b'\n', &arrived[..count]) {
-            owed.extend_from_slice(line);
-        }
-        if !owed.is_empty() {
-            stream.write_all(&owed)?;
-        }
+/// Adds a line for each that has arrived.
+fn answer(arrived: &[u8], line: &[u8], owed: &mut Vec<u8>) {
+    for _newline in memchr::memchr_iter(b'\n', arrived) {
+        owed.extend_from_slice(line);
     }
 }
 
@@ -51,5 +53,12 @@ mod tests {
             assert_eq!(line.len(), length + 1);
             assert!(crate::reply::is_at_line(&line) && line.ends_with(b"\n"));
         }
+    }
+
+    #[test]
+    fn only_whole_lines_are_answered() {
+        let mut owed = Vec::new();
+        answer(b"a\nb\nc", b"AT\n", &mut owed);
+        assert_eq!(owed, b"AT\nAT\n");
     }
 }

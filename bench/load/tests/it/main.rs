@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod echo;
 mod hop;
 mod open_loop;
 mod places;
