@@ -25,13 +25,24 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes the folder `<runs>/<date>-<what>` with everything that is known beforehand.
     pub(crate) fn create(runs: &Path, what: &str, herd: &Path, command: &str) -> Result<Self, BenchError> {
+        let herd = ("herd".to_owned(), output(Command::new(herd).arg("--version")));
+        Self::create_with(runs, what, &[herd], command)
+    }
+
+    /// The same, where other programs are measured; each with what it says its version is.
+    pub(crate) fn create_with(
+        runs: &Path,
+        what: &str,
+        programs: &[(String, Option<String>)],
+        command: &str,
+    ) -> Result<Self, BenchError> {
         let path = runs.join(format!("{}-{what}", Local::now().format("%Y-%m-%d")));
         if path.exists() {
             return Err(BenchError::FolderExists(path));
         }
         fs::create_dir_all(&path).map_err(BenchError::file("cannot make the run folder"))?;
         write(&path, "command.txt", command)?;
-        write(&path, "versions.txt", &versions(herd))?;
+        write(&path, "versions.txt", &versions(programs))?;
         write(&path, "machine.txt", &machine())?;
         let raw = File::create(path.join("raw.jsonl")).map_err(BenchError::file("cannot make raw.jsonl"))?;
         Ok(Self { path, raw })
@@ -47,6 +58,11 @@ impl Folder {
         line.and_then(|line| writeln!(self.raw, "{line}")).map_err(BenchError::file("cannot write raw.jsonl"))
     }
 
+    /// Another file.
+    pub(crate) fn add(&self, name: &str, text: &str) -> Result<(), BenchError> {
+        write(&self.path, name, text)
+    }
+
     pub(crate) fn finish(&self, summary: &str) -> Result<(), BenchError> {
         write(&self.path, "summary.md", summary)
     }
@@ -56,16 +72,18 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<(), BenchError> {
     fs::write(folder.join(name), text).map_err(BenchError::file("cannot write to the run folder"))
 }
 
-fn versions(herd: &Path) -> String {
+fn versions(programs: &[(String, Option<String>)]) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let lines = [
-        ("herd", output(Command::new(herd).arg("--version"))),
+    let own = [
         ("herd-load", Some(env!("CARGO_PKG_VERSION").to_owned())),
         ("revision", revision()),
         ("rustc", output(Command::new("rustc").arg("-V"))),
         ("kernel", Some(format!("Linux {}", upstream_release(kernel.trim())))),
     ];
-    lines.iter().map(|(name, text)| format!("{name}: {}\n", text.as_deref().unwrap_or("unknown"))).collect()
+    let programs = programs.iter().map(|(name, text)| (name.as_str(), text.clone()));
+    let line =
+        |(name, text): (&str, Option<String>)| format!("{name}: {}\n", text.as_deref().unwrap_or("unknown"));
+    programs.chain(own).map(line).collect()
 }
 
 /// The tree that the tester was started in, and whether it had changes that are not committed.
@@ -75,7 +93,8 @@ fn revision() -> Option<String> {
     Some(if changed.is_empty() { commit } else { format!("{commit}, with changes") })
 }
 
-fn output(command: &mut Command) -> Option<String> {
+/// What a command prints, if it succeeds.
+pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

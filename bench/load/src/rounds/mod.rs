@@ -18,8 +18,8 @@ use std::{
 use serde::Serialize;
 
 pub use error::{BenchError, Finished};
-pub(crate) use sample::Figure;
-pub use sample::Sample;
+pub use sample::{Better, Sample};
+pub(crate) use sample::{Figure, Target, number};
 pub(crate) use statistics::Spread;
 
 use folder::Folder;

@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// On a disk by convention, where `/tmp` may be memory.
 const SCRATCH: &str = "/var/tmp";
 /// What a node would heed of the tester's environment.
-const NOT_INHERITED: [&str; 7] =
+pub(crate) const NOT_INHERITED: [&str; 7] =
     ["HERD_PLACES_KEY", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
 
 /// A node to be started.
@@ -63,9 +63,7 @@ impl<'a> Plan<'a> {
 
     /// Starts it, with files of its own.
     pub(crate) fn start(&self, program: &Path) -> Result<Running, BenchError> {
-        let root = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from(SCRATCH), PathBuf::from);
-        let scratch = TempDir::with_prefix_in("herd-load-", root)
-            .map_err(BenchError::file("cannot make a scratch directory; set TMPDIR to one on a disk"))?;
+        let scratch = scratch()?;
         let (config, logs) = (scratch.path().join("herd.toml"), scratch.path().join("log"));
         fs::create_dir(&logs).map_err(BenchError::file("cannot make the log's directory"))?;
         fs::write(&config, self.configuration())
@@ -152,6 +150,13 @@ impl Running {
         let findings = Findings::read(&logs).map_err(BenchError::file("cannot read the node's log"))?;
         Ok(findings.objection(0))
     }
+}
+
+/// A directory for one server's files, removed when dropped: a log's pages are not to be written back during the next run.
+pub(crate) fn scratch() -> Result<TempDir, BenchError> {
+    let root = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from(SCRATCH), PathBuf::from);
+    TempDir::with_prefix_in("herd-load-", root)
+        .map_err(BenchError::file("cannot make a scratch directory; set TMPDIR to one on a disk"))
 }
 
 /// Names what was being done when a socket failed.

@@ -5,8 +5,6 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::Part;
-
 /// What a figure should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Target {
@@ -35,12 +33,27 @@ impl fmt::Display for Target {
     }
 }
 
+/// Which way a figure is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// The more of it.
+    More,
+    /// The less of it.
+    Less,
+}
+
 /// What a part has found of one thing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    pub(super) what: String,
+    /// Of which of several servers.
+    pub(crate) server: Option<String>,
+    pub(crate) what: String,
     pub(super) unit: &'static str,
     pub(super) value: f64,
+    pub(super) better: Option<Better>,
+    /// Under which load, as numbers by name.
+    pub(super) at: Value,
     pub(super) target: Option<Target>,
     /// Why it does not count, if it does not.
     pub(super) invalid: Option<String>,
@@ -50,7 +63,30 @@ pub(crate) struct Figure {
 
 impl Figure {
     pub(crate) fn new(what: impl Into<String>, unit: &'static str, value: f64) -> Self {
-        Self { what: what.into(), unit, value, target: None, invalid: None, detail: Value::Null }
+        Self {
+            server: None,
+            what: what.into(),
+            unit,
+            value,
+            better: None,
+            at: Value::Null,
+            target: None,
+            invalid: None,
+            detail: Value::Null,
+        }
+    }
+
+    /// One of several servers under the same load.
+    pub(crate) fn of(self, server: &str, at: Value) -> Self {
+        Self { server: Some(server.to_owned()), at, ..self }
+    }
+
+    pub(crate) fn better(self, better: Better) -> Self {
+        Self { better: Some(better), ..self }
+    }
+
+    pub(crate) fn aims_at(self, target: Option<Target>) -> Self {
+        Self { target, ..self }
     }
 
     pub(crate) fn at_least(self, bound: f64) -> Self {
@@ -71,20 +107,29 @@ impl Figure {
 }
 
 /// A figure, with its place in the run.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Sample<P> {
     /// From 1.
     pub round: u32,
     /// Of what.
     pub part: P,
+    /// Of which of several servers, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// Which figure.
     pub what: String,
     /// Its unit.
     pub unit: &'static str,
     /// The figure.
     pub value: f64,
+    /// Which way it is better, where that is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub better: Option<Better>,
+    /// Under which load, as numbers by name, where that is said.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub at: Value,
     #[serde(serialize_with = "bound")]
-    pub(super) target: Option<Target>,
+    pub(crate) target: Option<Target>,
     /// Why it does not count, if it does not.
     pub invalid: Option<String>,
     /// Whatever else explains it.
@@ -93,16 +138,20 @@ pub struct Sample<P> {
 }
 
 impl<P> Sample<P> {
-    pub(super) fn new(round: u32, part: P, figure: Figure) -> Self {
-        let Figure { what, unit, value, target, invalid, detail } = figure;
-        Self { round, part, what, unit, value, target, invalid, detail }
+    pub(crate) fn new(round: u32, part: P, figure: Figure) -> Self {
+        let Figure { server, what, unit, value, better, at, target, invalid, detail } = figure;
+        Self { round, part, server, what, unit, value, better, at, target, invalid, detail }
     }
 }
 
-impl<P: Part> fmt::Display for Sample<P> {
+impl<P: fmt::Display> fmt::Display for Sample<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { round, part, what, unit, value, .. } = self;
-        write!(f, "round {round}  {part:<13} {what:<44} {} {unit}", number(*value))?;
+        write!(f, "round {round}  {part:<13} ")?;
+        if let Some(server) = &self.server {
+            write!(f, "{server:<14} ")?;
+        }
+        write!(f, "{what:<44} {} {unit}", number(*value))?;
         match &self.invalid {
             Some(reason) => write!(f, "  INVALID: {reason}"),
             None => Ok(()),
@@ -111,11 +160,31 @@ impl<P: Part> fmt::Display for Sample<P> {
 }
 
 /// Three digits at least, and no fraction where it says nothing.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let decimals = if value >= 100.0 { 0 } else { 2 };
     format!("{value:.decimals$}")
 }
 
 fn bound<S: Serializer>(target: &Option<Target>, serializer: S) -> Result<S::Ok, S::Error> {
     target.map(|target| target.to_string()).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_figure_is_one_flat_line_that_names_what_is_known() {
+        let figure = Figure::new("cpu", "µs", 1.5).of("node", json!({ "connections": 50 }));
+        let sample = Sample::new(2, "C=50", figure.better(Better::Less).at_most(2.0));
+        let expected = json!({
+            "round": 2, "part": "C=50", "server": "node", "what": "cpu", "unit": "µs", "value": 1.5,
+            "better": "less", "at": { "connections": 50 }, "target": "≤ 2", "invalid": null,
+        });
+        assert_eq!(serde_json::to_value(&sample).unwrap(), expected);
+        let bare = serde_json::to_value(Sample::new(1, "link", Figure::new("updates", "k/s", 7.0))).unwrap();
+        assert!(bare.get("server").is_none() && bare.get("better").is_none() && bare.get("at").is_none());
+    }
 }

@@ -12,6 +12,8 @@ use memchr::memmem;
 const DROPPED: &[u8] = b"traffic lines dropped";
 /// What every report's line contains.
 const REPORT: &[u8] = b"IAMAT ";
+/// What every lookup's line contains.
+const LOOKUP: &[u8] = b"WHATSAT ";
 /// A node keeps this many files; with fewer, none has been rotated away.
 const FILES_KEPT: usize = 4;
 
@@ -19,7 +21,7 @@ const FILES_KEPT: usize = 4;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Findings {
     files: usize,
-    reports: u64,
+    requests: u64,
     dropped: bool,
 }
 
@@ -38,11 +40,11 @@ impl Findings {
     }
 
     fn read_file(&mut self, mut file: impl BufRead) -> io::Result<()> {
-        let (dropped, report) = (memmem::Finder::new(DROPPED), memmem::Finder::new(REPORT));
+        let [dropped, report, lookup] = [DROPPED, REPORT, LOOKUP].map(memmem::Finder::new);
         let mut line = Vec::new();
         while file.read_until(b'\n', &mut line)? > 0 {
-            if report.find(&line).is_some() {
-                self.reports += 1;
+            if report.find(&line).is_some() || lookup.find(&line).is_some() {
+                self.requests += 1;
             } else if dropped.find(&line).is_some() {
                 self.dropped = true;
             }
@@ -51,14 +53,14 @@ impl Findings {
         Ok(())
     }
 
-    /// Why a run of `sent` reports does not count, if it does not. Where old files were rotated away, what is
+    /// Why a run of `sent` requests does not count, if it does not. Where old files were rotated away, what is
     /// left cannot show that all was there, and then only the node's own word counts.
     pub(crate) fn objection(&self, sent: u64) -> Option<String> {
         if self.dropped {
             return Some("the node's log dropped traffic lines".to_owned());
         }
-        let short = self.reports < sent && self.files < FILES_KEPT;
-        short.then(|| format!("the node's log holds {} of {sent} reports", self.reports))
+        let short = self.requests < sent && self.files < FILES_KEPT;
+        short.then(|| format!("the node's log holds {} of {sent} requests", self.requests))
     }
 }
 
@@ -74,8 +76,11 @@ mod tests {
 
     #[test]
     fn a_whole_log_is_not_objected_to() {
-        let whole = findings("start\n7 > IAMAT kiwi0 +1+1 5\n7 < AT Solo +0.1 kiwi0 +1+1 5\n");
-        assert_eq!(whole.objection(1), None);
+        let whole = findings(
+            "start\n7 > IAMAT kiwi0 +1+1 5\n7 < AT Solo +0.1 kiwi0 +1+1 5\n7 > WHATSAT kiwi0 10 5\n7 < AT Solo\n",
+        );
+        assert_eq!(whole.objection(2), None);
+        assert!(whole.objection(3).is_some());
     }
 
     #[test]
