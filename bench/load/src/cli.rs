@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Repair(Repair),
     /// What lookups cost, from the places built in and through an upstream that is slow or silent
     Places(Places),
+    /// Servers from a plan, under the same loads in turn: rates, latencies, CPU, memory, and their ratios
+    Sweep(Sweep),
     /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
     Upstream(Upstream),
 }
@@ -202,6 +204,34 @@ pub(crate) struct Places {
     /// Seconds each rate and each latency is measured
     #[arg(long, value_parser = seconds, default_value = "5")]
     pub(crate) seconds: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    /// The plan, such as bench/plans/full.toml
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// The `herd` program to measure; the one beside this tester otherwise
+    #[arg(long, value_name = "HERD")]
+    pub(crate) herd: Option<PathBuf>,
+    /// What is measured, in a word or two, in place of the plan's: the end of the run folder's name
+    #[arg(long)]
+    pub(crate) what: Option<String>,
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
+    pub(crate) runs: PathBuf,
+    /// Rounds, in place of the plan's
+    #[arg(long)]
+    pub(crate) rounds: Option<u32>,
+    /// Seconds each server is measured at a point, in place of the plan's
+    #[arg(long)]
+    pub(crate) seconds: Option<f64>,
+    /// Only these servers of the plan
+    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
+    pub(crate) only_server: Vec<String>,
+    /// Only these points of the plan
+    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
+    pub(crate) only_point: Vec<String>,
 }
 
 /// Answers every GET of a path that ends in `/nearbysearch/json` with the same document of invented places, after a delay,

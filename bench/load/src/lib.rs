@@ -1,7 +1,7 @@
 //! herd-load: puts a herd under load and says what came back, and how soon.
 //!
 //! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `connection`, `drive`, `echo`,
-//! `hop`, `skeleton` and `upstream`, and some parts of `repair` and `places` have their own; processes are started by `server` only.
+//! `hop`, `skeleton` and `upstream`, and some parts of `repair`, `places` and `sweep` have their own; processes are started by `server` only.
 
 pub mod clock;
 mod digits;
@@ -31,3 +31,4 @@ pub mod places;
 pub mod repair;
 pub mod rounds;
 pub mod run;
+pub mod sweep;

@@ -16,6 +16,7 @@ use herd_load::{
     run,
     server::Server,
     skeleton::{self, Ends},
+    sweep::{self, Choice, Sweep},
     upstream::{self, Upstream},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -48,6 +49,7 @@ fn run(command: Command) -> Done {
         Command::Figures(args) => figures(args),
         Command::Repair(args) => repair(args),
         Command::Places(args) => places(args),
+        Command::Sweep(args) => sweep(args),
         Command::Upstream(args) => upstream(&args),
     }
 }
@@ -144,6 +146,17 @@ fn places(args: cli::Places) -> Done {
         seconds: args.seconds,
     };
     let finished = places::run(&plan, |sample| eprintln!("{sample}"))?;
+    println!("{}", finished.summary);
+    println!("written to {}", finished.folder.display());
+    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn sweep(args: cli::Sweep) -> Done {
+    let tester = std::env::current_exe()?;
+    let cli::Sweep { plan, herd, what, runs, rounds, seconds, only_server, only_point } = args;
+    let herd = herd.map_or_else(|| Ok(tester.with_file_name("herd")), std::path::absolute)?;
+    let choice = Choice { what, rounds, seconds, only_servers: only_server, only_points: only_point };
+    let finished = sweep::run(&Sweep { tester, herd, plan, runs, choice }, |said| eprintln!("{said}"))?;
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -11,4 +11,5 @@ mod repair;
 mod run;
 mod run_failures;
 mod support;
+mod sweep;
 mod upstream;

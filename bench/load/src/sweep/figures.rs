@@ -1,0 +1,115 @@
+//! The figures of one server at one point, made of what was measured. Their names are what plans' targets and readers of
+//! the raw data go by.
+
+use serde_json::json;
+
+use super::{herd, measure::Measured, point::Point};
+use crate::{
+    outcome::{Latency, Outcome},
+    rounds::{Better, Figure},
+    usage::Usage,
+};
+
+/// All that a target may name.
+pub(super) const NAMES: [&str; 19] = [
+    "rate",
+    "service p50",
+    "service p90",
+    "service p99",
+    "service p99.9",
+    "service max",
+    "response p50",
+    "response p90",
+    "response p99",
+    "response p99.9",
+    "response max",
+    "cpu",
+    "switches",
+    "rss at rest",
+    "rss under load",
+    "rss a connection",
+    "rss a client",
+    "accept all",
+    IN_STEP,
+];
+
+/// Of a herd only.
+pub(super) const IN_STEP: &str = "in step";
+/// With fewer connections, what each of them takes is lost in what a process does anyway.
+const CONNECTIONS_MIN: u32 = 100;
+/// With fewer clients for each connection, what the connections leave behind would count as theirs.
+const CLIENTS_A_CONNECTION_MIN: u32 = 100;
+
+/// Of a server that was measured.
+pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
+    let Measured { memory, accept_all, prefill, usage, outcome, .. } = measured;
+    let mut figures = under_load(point, outcome, prefill, usage, memory.loaded);
+    figures.push(less("rss at rest", "bytes", memory.rest as f64));
+    let connections = point.connections();
+    if connections >= CONNECTIONS_MIN {
+        figures.push(less("accept all", "s", accept_all.as_secs_f64()));
+        let grown = memory.connected.saturating_sub(memory.rest) as f64;
+        figures.push(less("rss a connection", "bytes", grown / f64::from(connections)));
+    }
+    if point.clients() / connections >= CLIENTS_A_CONNECTION_MIN {
+        let grown = memory.filled.saturating_sub(memory.rest) as f64;
+        figures.push(less("rss a client", "bytes", grown / f64::from(point.clients())));
+    }
+    figures
+}
+
+/// Of a herd.
+pub(super) fn of_herd(point: &Point, measured: &herd::Measured) -> Vec<Figure> {
+    let herd::Measured { prefill, outcome, usage, loaded, in_step, .. } = measured;
+    let mut figures = under_load(point, outcome, prefill, usage, *loaded);
+    figures.push(less(IN_STEP, "s", in_step.as_secs_f64()));
+    figures
+}
+
+fn under_load(
+    point: &Point,
+    outcome: &Outcome,
+    prefill: &Outcome,
+    usage: &Usage,
+    loaded: u64,
+) -> Vec<Figure> {
+    let requests = outcome.sent.max(1) as f64;
+    let [user, system] = [usage.user, usage.system].map(|time| time.as_secs_f64() * 1e6 / requests);
+    let detail = json!({ "outcome": outcome, "prefill": prefill });
+    let mut figures = vec![Figure::new("rate", "/s", outcome.rate).better(Better::More).with(detail)];
+    figures.extend(latencies(point, outcome));
+    figures.extend([
+        less("cpu", "µs", user + system).with(json!({ "user": user, "system": system })),
+        less("switches", "", usage.switches as f64 / requests),
+        less("rss under load", "bytes", loaded as f64),
+    ]);
+    figures
+}
+
+/// Percentiles, of service times and, where requests were sent at planned times, of what clients saw.
+fn latencies(point: &Point, outcome: &Outcome) -> Vec<Figure> {
+    let response = response(outcome).filter(|_| point.is_open_loop());
+    let kinds = [("service", Some(&outcome.latency)), ("response", response)];
+    let percentiles = |(kind, latency): (&str, Option<&Latency>)| {
+        latency.map(|latency| {
+            let Latency { p50_us, p90_us, p99_us, p999_us, max_us } = *latency;
+            [("p50", p50_us), ("p90", p90_us), ("p99", p99_us), ("p99.9", p999_us), ("max", max_us)]
+                .map(|(percentile, us)| less(format!("{kind} {percentile}"), "µs", us))
+        })
+    };
+    kinds.into_iter().filter_map(percentiles).flatten().collect()
+}
+
+/// The latencies from the moments that requests were planned for. The load as it is made now plans none.
+fn response(_outcome: &Outcome) -> Option<&Latency> {
+    None
+}
+
+fn less(what: impl Into<String>, unit: &'static str, value: f64) -> Figure {
+    Figure::new(what, unit, value).better(Better::Less)
+}
+
+/// Of a server that was not: the reason, as a figure that does not count.
+pub(super) fn none(reason: String) -> Vec<Figure> {
+    vec![Figure::new("rate", "/s", 0.0).better(Better::More).invalid_if(Some(reason))]
+}

@@ -1,0 +1,233 @@
+//! A whole herd under load: linked nodes of one kind, reports at all of them at once, and the time until every node knows
+//! what each was told last. Floods are in order on a link, so a node that knows another's last report has heard what was
+//! flooded before it; what overflowed an outbox, and is repaired later, that does not show.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    bed::{Bed, Place, Running},
+    measure::{reason, wrong_replies},
+    plan::{Plan, Server as Kind},
+    point::Point,
+};
+use crate::{
+    clock::Clock,
+    drive::{Drive, drive},
+    iamat::{LOCATION, Stamp},
+    load::Load,
+    outcome::Outcome,
+    rounds::BenchError,
+    server::Server,
+    usage::Usage,
+};
+
+/// How long nodes may take to link up, and to be in step.
+const WITHIN: Duration = Duration::from_secs(60);
+/// A node that was not linked yet when a marker was flooded may never hear of it, so another is reported.
+const MARKER: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(1);
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was found of a herd.
+#[derive(Clone, Debug)]
+pub(super) struct Measured {
+    pub(super) prefill: Outcome,
+    pub(super) outcome: Outcome,
+    /// Of all nodes together.
+    pub(super) usage: Usage,
+    /// Of all nodes together, after the last turn, in bytes.
+    pub(super) loaded: u64,
+    /// From the last reply until all nodes knew the last marker of each.
+    pub(super) in_step: Duration,
+    pub(super) objection: Option<String>,
+}
+
+/// Measures a point's kinds of servers, one herd after another, another first each round.
+pub(super) fn measure(
+    bed: &Bed,
+    plan: &Plan,
+    point: &Point,
+    round: u32,
+) -> Vec<(String, Result<Measured, String>)> {
+    let mut kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
+    let by = (round as usize).checked_rem(kinds.len()).unwrap_or(0);
+    kinds.rotate_left(by);
+    let measured = |kind: &Kind| (kind.name.clone(), measure_one(bed, point, kind).map_err(reason));
+    kinds.into_iter().map(measured).collect()
+}
+
+fn measure_one(bed: &Bed, point: &Point, kind: &Kind) -> Result<Measured, BenchError> {
+    let places = places(bed, point);
+    let nodes =
+        places.iter().map(|place| bed.start(kind, place)).collect::<Result<Vec<Running>, BenchError>>()?;
+    let addresses: Vec<SocketAddr> = nodes.iter().map(Running::address).collect();
+    Markers::new(&addresses).await_links()?;
+    let load = point.load(addresses.clone(), kind);
+    // The replies name several nodes, and each is checked as it is for one.
+    let prefill = drive(&Load { verify: kind.verify, ..load.prefill() })?;
+    Markers::new(&addresses).await_step(WITHIN)?;
+    let mut drive = Drive::open(load)?;
+    let before = usage(&nodes)?;
+    for _turn in 0..point.turns {
+        drive.turn()?;
+    }
+    let ended = Instant::now();
+    Markers::new(&addresses).await_step(WITHIN)?;
+    let in_step = ended.elapsed();
+    let usage = usage(&nodes)?.since(&before);
+    let loaded = nodes.iter().map(|node| node.server.resident_bytes()).sum::<io::Result<u64>>();
+    let loaded = loaded.map_err(BenchError::file("cannot read a node's memory"))?;
+    let outcome = drive.outcome();
+    let mut objection = wrong_replies(&prefill).or_else(|| wrong_replies(&outcome));
+    for node in nodes {
+        // How many requests came to which node is not known, but a log that dropped some says so.
+        let dropped = node.stop(0)?;
+        objection = objection.or(dropped);
+    }
+    Ok(Measured { prefill, outcome, usage, loaded, in_step, objection })
+}
+
+fn usage(nodes: &[Running]) -> Result<Usage, BenchError> {
+    let each = nodes.iter().map(|node| Server::usage(&node.server)).collect::<io::Result<Vec<_>>>();
+    let each = each.map_err(BenchError::file("cannot read a node's usage"))?;
+    Ok(each.iter().fold(Usage::default(), |all, usage| all.and(usage)))
+}
+
+/// A place for each node, with its neighbours for those who are told of them, and the herd's tables for those who read it.
+fn places(bed: &Bed, point: &Point) -> Vec<Place> {
+    let count = point.nodes as usize;
+    let ids: Vec<_> = (1..=count).map(|number| format!("N{number}")).collect();
+    let addresses: Vec<_> = (0..count).map(|_| bed.next_address()).collect();
+    let links = point.shape.links(count);
+    let nodes = tables(&ids, &addresses, &links);
+    let neighbours = |own: usize| {
+        let other = move |(one, two): &(usize, usize)| match (*one == own, *two == own) {
+            (true, _) => Some(*two),
+            (_, true) => Some(*one),
+            _ => None,
+        };
+        links.iter().filter_map(other).map(|other| (ids[other].clone(), addresses[other])).collect()
+    };
+    let place = |own: usize| Place {
+        id: ids[own].clone(),
+        address: addresses[own],
+        neighbours: neighbours(own),
+        nodes: nodes.clone(),
+    };
+    (0..count).map(place).collect()
+}
+
+/// The herd as a node's configuration has it: a link is named once, at either end.
+fn tables(ids: &[String], addresses: &[SocketAddr], links: &[(usize, usize)]) -> String {
+    let table = |(own, (id, address)): (usize, (&String, &SocketAddr))| {
+        let linked = links.iter().filter(|(one, _)| *one == own).map(|(_, two)| format!("{:?}", ids[*two]));
+        let linked: Vec<_> = linked.collect();
+        format!("[[node]]\nid = {id:?}\nlisten = \"{address}\"\nlinks = [{}]\n\n", linked.join(", "))
+    };
+    ids.iter().zip(addresses).enumerate().map(table).collect()
+}
+
+/// A client for each node that is reported there and asked for everywhere.
+#[derive(Debug)]
+struct Markers<'a> {
+    nodes: &'a [SocketAddr],
+}
+
+impl<'a> Markers<'a> {
+    fn new(nodes: &'a [SocketAddr]) -> Self {
+        Self { nodes }
+    }
+
+    /// Waits until what is reported at any node comes to all.
+    fn await_links(&self) -> Result<(), BenchError> {
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            match self.await_step(MARKER) {
+                Err(BenchError::Late { .. }) if Instant::now() < deadline => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Reports each marker at its node and waits until every node knows all of them.
+    fn await_step(&self, within: Duration) -> Result<(), BenchError> {
+        let deadline = Instant::now() + within;
+        let failed = || BenchError::file("a node did not answer to a marker");
+        let stamps = self.report().map_err(failed())?;
+        for address in self.nodes {
+            let mut asker = Asker::connect(*address).map_err(failed())?;
+            for (number, stamp) in stamps.iter().enumerate() {
+                while !asker.knows(number, stamp).map_err(failed())? {
+                    if Instant::now() >= deadline {
+                        return Err(BenchError::Late { what: "all nodes' knowing of all".into(), within });
+                    }
+                    thread::sleep(LOOK);
+                    asker = Asker::connect(*address).map_err(failed())?;
+                }
+                asker = Asker::connect(*address).map_err(failed())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> io::Result<Vec<String>> {
+        let now = Stamp::new(Clock::start().posix_ns(0));
+        let stamp = String::from_utf8_lossy(now.text()).into_owned();
+        for (number, address) in self.nodes.iter().enumerate() {
+            let mut asker = Asker::connect(*address)?;
+            let answer = asker.ask(&format!("IAMAT {} {LOCATION} {stamp}\n", client(number)))?;
+            if !answer.starts_with("AT ") {
+                return Err(io::Error::other(format!("the answer was {answer:?}")));
+            }
+        }
+        Ok(vec![stamp; self.nodes.len()])
+    }
+}
+
+fn client(number: usize) -> String {
+    format!("marker{number}.herd-load")
+}
+
+/// A connection for one question: what follows the first line of an answer is not read.
+#[derive(Debug)]
+struct Asker(TcpStream);
+
+impl Asker {
+    fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self(stream))
+    }
+
+    fn ask(&mut self, line: &str) -> io::Result<String> {
+        (&self.0).write_all(line.as_bytes())?;
+        let mut answer = String::new();
+        BufReader::new(&self.0).read_line(&mut answer)?;
+        Ok(answer)
+    }
+
+    fn knows(&mut self, number: usize, stamp: &str) -> io::Result<bool> {
+        let answer = self.ask(&format!("WHATSAT {} 1 1\n", client(number)))?;
+        Ok(answer.starts_with("AT ") && answer.split_ascii_whitespace().any(|field| field == stamp))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_named_at_its_first_end() {
+        let ids = ["N1", "N2", "N3"].map(str::to_owned);
+        let addresses = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let text = tables(&ids, &addresses, &[(0, 1), (1, 2)]);
+        assert!(text.contains("id = \"N1\"\nlisten = \"127.0.0.1:1\"\nlinks = [\"N2\"]\n"), "{text}");
+        assert!(text.contains("id = \"N3\"\nlisten = \"127.0.0.1:3\"\nlinks = []\n"), "{text}");
+    }
+}

@@ -1,0 +1,205 @@
+//! One point in one round: each server starts afresh, is seen at rest, with connections and with clients, and is then put
+//! under the load, turn by turn. What fails at one server is a finding about that server; the others go on.
+
+use std::{
+    io,
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    bed::{Bed, Running},
+    plan::{Plan, Server as Kind},
+    point::Point,
+};
+use crate::{
+    drive::{Drive, drive},
+    load::{Length, Load},
+    outcome::Outcome,
+    rounds::BenchError,
+    server::Server,
+    usage::Usage,
+};
+
+/// How long a server's memory may take to stay as it is, and its connections to close.
+const SETTLE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What was found of a server at a point.
+#[derive(Clone, Debug)]
+pub(super) struct Measured {
+    pub(super) memory: Memory,
+    /// From the first connect until a request on one more connection, behind all others, is answered.
+    pub(super) accept_all: Duration,
+    pub(super) prefill: Outcome,
+    /// Of the server's process, during the turns, warming up included.
+    pub(super) usage: Usage,
+    pub(super) outcome: Outcome,
+    /// Why it does not count, if it does not.
+    pub(super) objection: Option<String>,
+}
+
+/// A server's resident memory, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Memory {
+    /// After its start.
+    pub(super) rest: u64,
+    /// With all of the point's connections open, and nothing said on them.
+    pub(super) connected: u64,
+    /// After the prefill, its connections closed.
+    pub(super) filled: u64,
+    /// After the last turn, the connections still open.
+    pub(super) loaded: u64,
+}
+
+/// What was found, or why nothing was.
+pub(super) type Found = Result<Measured, String>;
+
+/// Measures a point's servers, in the plan's order or with another first each round.
+pub(super) fn measure(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<(String, Found)> {
+    let mut kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
+    let by = (round as usize).checked_rem(kinds.len()).unwrap_or(0);
+    kinds.rotate_left(by);
+    let groups =
+        if point.together { vec![kinds] } else { kinds.into_iter().map(|kind| vec![kind]).collect() };
+    let mut found: Vec<_> = groups.iter().flat_map(|group| take_turns(bed, point, group)).collect();
+    found.sort_by_key(|(name, _)| point.servers.iter().position(|other| other == name));
+    found
+}
+
+/// A server under way, or why it no longer is.
+type Subject = (String, Result<Driven, String>);
+
+/// All servers side by side, in an order that changes, so that what the machine does for a while, it does to all of them.
+fn take_turns(bed: &Bed, point: &Point, group: &[&Kind]) -> Vec<(String, Found)> {
+    let start = |kind: &&Kind| (kind.name.clone(), Driven::start(bed, point, kind).map_err(reason));
+    let mut subjects: Vec<Subject> = group.iter().map(start).collect();
+    for turn in 0..point.turns {
+        for (_, subject) in &mut subjects {
+            let failed = subject.as_mut().ok().and_then(|driven| driven.turn().err());
+            if let Some(error) = failed {
+                // Dropped, and so ended, at once: nobody takes turns with what is left of it.
+                *subject = Err(reason(error));
+            }
+        }
+        // Forwards and backwards after it, and another first each time.
+        subjects.reverse();
+        subjects.rotate_left(turn as usize % 2);
+    }
+    let end = |(name, subject): Subject| {
+        let found = subject.and_then(|driven| driven.finish().map_err(reason));
+        (name, found)
+    };
+    subjects.into_iter().map(end).collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+pub(super) fn reason(error: BenchError) -> String {
+    error.to_string()
+}
+
+#[derive(Debug)]
+struct Driven {
+    // First, so that the connections close before the server is ended.
+    drive: Drive,
+    running: Running,
+    memory: Memory,
+    accept_all: Duration,
+    /// Requests sent beside the drive's own.
+    sent_before: u64,
+    prefill: Outcome,
+    usage: Usage,
+}
+
+impl Driven {
+    fn start(bed: &Bed, point: &Point, kind: &Kind) -> Result<Self, BenchError> {
+        let running = bed.start(kind, &bed.alone())?;
+        let load = point.load(vec![running.address()], kind);
+        let mut memory = Memory { rest: resident(&running.server)?, ..Memory::default() };
+        let descriptors = descriptors(&running.server)?;
+        let (accept_all, connected, asked) = crowd(&running, &load)?;
+        memory.connected = connected;
+        await_closed(&running.server, descriptors)?;
+        let prefill = drive(&Load { verify: kind.verify, ..load.prefill() })?;
+        await_closed(&running.server, descriptors)?;
+        memory.filled = settled(&running.server)?;
+        let drive = Drive::open(load)?;
+        let sent_before = asked + prefill.sent;
+        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, usage: Usage::default() })
+    }
+
+    fn turn(&mut self) -> Result<(), BenchError> {
+        let before = usage(&self.running.server)?;
+        self.drive.turn()?;
+        self.usage = self.usage.and(&usage(&self.running.server)?.since(&before));
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Measured, BenchError> {
+        let Self { drive, running, mut memory, accept_all, sent_before, prefill, usage } = self;
+        memory.loaded = resident(&running.server)?;
+        let outcome = drive.outcome();
+        let unlogged = running.stop(sent_before + outcome.sent)?;
+        let objection = wrong_replies(&prefill).or_else(|| wrong_replies(&outcome)).or(unlogged);
+        Ok(Measured { memory, accept_all, prefill, usage, outcome, objection })
+    }
+}
+
+/// Why a run does not count, if it had wrong replies.
+pub(super) fn wrong_replies(outcome: &Outcome) -> Option<String> {
+    let first = outcome.first_wrong.as_deref().unwrap_or_default();
+    (outcome.wrong > 0).then(|| format!("{} wrong replies, the first {first:?}", outcome.wrong))
+}
+
+/// Opens all connections of a load and says nothing on them: how long that took, the server's memory then, and how many
+/// requests were made. Servers accept in order, so one more connection that is answered stands behind all.
+fn crowd(running: &Running, load: &Load) -> Result<(Duration, u64, u64), BenchError> {
+    let began = Instant::now();
+    let count = load.connections + load.idle;
+    let silent = (0..count).map(|_| TcpStream::connect(running.address())).collect::<io::Result<Vec<_>>>();
+    let silent = silent.map_err(BenchError::file("cannot open a point's connections"))?;
+    let one = Load { connections: 1, idle: 0, pipeline: 1, length: Length::Requests(1), ..load.prefill() };
+    let asked = drive(&one)?;
+    let accept_all = began.elapsed();
+    let connected = settled(&running.server)?;
+    drop(silent);
+    Ok((accept_all, connected, asked.sent))
+}
+
+fn resident(server: &Server) -> Result<u64, BenchError> {
+    server.resident_bytes().map_err(BenchError::file(GONE))
+}
+
+fn usage(server: &Server) -> Result<Usage, BenchError> {
+    server.usage().map_err(BenchError::file(GONE))
+}
+
+fn descriptors(server: &Server) -> Result<usize, BenchError> {
+    server.descriptors().map_err(BenchError::file(GONE))
+}
+
+const GONE: &str = "cannot read the server's /proc, it has probably ended";
+
+/// A server's memory once it no longer changes.
+fn settled(server: &Server) -> Result<u64, BenchError> {
+    let deadline = Instant::now() + SETTLE;
+    let mut before = resident(server)?;
+    loop {
+        thread::sleep(LOOK);
+        let now = resident(server)?;
+        if now == before || Instant::now() >= deadline {
+            return Ok(now);
+        }
+        before = now;
+    }
+}
+
+/// Waits until a server has closed what was opened since it had so many descriptors; one that is slow at it goes on.
+fn await_closed(server: &Server, at_rest: usize) -> Result<(), BenchError> {
+    let deadline = Instant::now() + SETTLE;
+    while descriptors(server)? > at_rest && Instant::now() < deadline {
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}

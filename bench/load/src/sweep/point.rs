@@ -1,0 +1,289 @@
+//! A point of a sweep: one load, and the servers that are put under it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::plan::{Dialect, Fault, Server, known};
+use crate::load::{self, Choice, Length, Load, Mix};
+
+/// As it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenPoint {
+    name: Option<String>,
+    connections: u32,
+    pipeline: u32,
+    #[serde(default)]
+    idle: u32,
+    /// Such as `iamat=90,whatsat=10`.
+    mix: Option<String>,
+    rate: Option<f64>,
+    clients: Option<u32>,
+    zipf: Option<f64>,
+    #[serde(default)]
+    moving: bool,
+    #[serde(default)]
+    crlf: bool,
+    #[serde(default)]
+    reconnect: bool,
+    seconds: Option<f64>,
+    warmup: Option<f64>,
+    turns: Option<u32>,
+    patience: Option<f64>,
+    rounds: Option<u32>,
+    servers: Option<Vec<String>>,
+    baseline: Option<String>,
+    together: Option<bool>,
+    nodes: Option<u32>,
+    shape: Option<Shape>,
+}
+
+/// What a point has where it says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Defaults<'a> {
+    pub(super) servers: &'a [String],
+    pub(super) baseline: Option<&'a str>,
+    pub(super) clients: u32,
+    pub(super) seconds: f64,
+    /// Goes before what the points say.
+    pub(super) seconds_chosen: Option<f64>,
+    pub(super) warmup: f64,
+    pub(super) turns: u32,
+    pub(super) patience: f64,
+}
+
+/// A load and its servers.
+#[derive(Clone, Debug)]
+pub(super) struct Point {
+    pub(super) name: String,
+    pub(super) servers: Vec<String>,
+    /// The server that the others' rates are divided by.
+    pub(super) baseline: Option<String>,
+    /// Whether the servers run side by side and take turns; otherwise each runs alone.
+    pub(super) together: bool,
+    /// It is measured in so many rounds, the first ones.
+    pub(super) rounds: u32,
+    pub(super) turns: u32,
+    /// How long each server is measured, all turns together.
+    pub(super) seconds: Duration,
+    /// Linked nodes of each server; a herd if more than one.
+    pub(super) nodes: u32,
+    pub(super) shape: Shape,
+    load: Load,
+}
+
+/// Who is linked with whom in a herd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Shape {
+    /// Each with the next.
+    #[default]
+    Line,
+    /// All with the first.
+    Star,
+    /// Each with the next, and the last with the first.
+    Ring,
+}
+
+impl Shape {
+    /// The links of a herd of so many, each named once.
+    pub(super) fn links(self, nodes: usize) -> Vec<(usize, usize)> {
+        let next = || (1..nodes).map(|number| (number - 1, number));
+        match self {
+            Self::Line => next().collect(),
+            Self::Star => (1..nodes).map(|number| (0, number)).collect(),
+            Self::Ring if nodes > 2 => next().chain([(nodes - 1, 0)]).collect(),
+            Self::Ring => next().collect(),
+        }
+    }
+}
+
+impl WrittenPoint {
+    pub(super) fn checked(&self, defaults: &Defaults<'_>) -> Result<Point, Fault> {
+        let clients = self.clients.unwrap_or(defaults.clients);
+        let turns = self.turns.unwrap_or(defaults.turns);
+        let mix = self.mix.as_deref().map_or(Ok(Mix::REPORTS), mix);
+        let name = self.name.clone().unwrap_or_else(|| self.derived_name(defaults));
+        let key = |key: &str| format!("point {name:?}: {key}");
+        let mix = mix.map_err(|message| Fault::new(key("mix"), message))?;
+        let counts = [("connections", self.connections), ("pipeline", self.pipeline), ("turns", turns)];
+        if let Some((count, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(Fault::new(key(count), "must be at least 1"));
+        }
+        if clients < self.connections {
+            return Err(Fault::new(key("clients"), "there must be one for each of the connections"));
+        }
+        let nodes = self.nodes.unwrap_or(1);
+        if !(1..=NODES_MAX).contains(&nodes) {
+            return Err(Fault::new(key("nodes"), format!("must be from 1 to {NODES_MAX}")));
+        }
+        let time = |key_of: &str, seconds: f64| {
+            Duration::try_from_secs_f64(seconds).map_err(|error| Fault::new(key(key_of), error.to_string()))
+        };
+        let seconds = defaults.seconds_chosen.or(self.seconds).unwrap_or(defaults.seconds);
+        if seconds <= 0.0 {
+            return Err(Fault::new(key("seconds"), "must be more than 0"));
+        }
+        for (figure, name) in [(self.rate, "rate"), (self.zipf, "zipf")] {
+            if figure.is_some_and(|figure| !(figure > 0.0 && figure.is_finite())) {
+                return Err(Fault::new(key(name), "must be more than 0"));
+            }
+        }
+        let seconds = time("seconds", seconds)?;
+        let servers = self.servers.clone().unwrap_or_else(|| defaults.servers.to_vec());
+        known(&key("servers"), &servers, defaults.servers.iter())?;
+        let baseline = self.baseline.clone().or_else(|| defaults.baseline.map(str::to_owned));
+        known(&key("baseline"), baseline.as_slice(), defaults.servers.iter())?;
+        let load = Load {
+            idle: self.idle,
+            connections: self.connections,
+            pipeline: self.pipeline,
+            rate: self.rate,
+            length: Length::Time(seconds / turns),
+            warmup: time("warmup", self.warmup.unwrap_or(defaults.warmup))? / turns,
+            mix,
+            clients,
+            choice: self.zipf.map_or(Choice::Uniform, Choice::Zipf),
+            moving: self.moving,
+            crlf: self.crlf,
+            reconnect: self.reconnect,
+            patience: time("patience", self.patience.unwrap_or(defaults.patience))?,
+            ..Load::on(SocketAddr::from(([0, 0, 0, 0], 0)))
+        };
+        Ok(Point {
+            name,
+            servers,
+            baseline,
+            together: self.together.unwrap_or(true),
+            rounds: self.rounds.unwrap_or(u32::MAX),
+            turns,
+            seconds,
+            nodes,
+            shape: self.shape.unwrap_or_default(),
+            load,
+        })
+    }
+
+    /// What tells a point from others, in the order of a shell's habit: `C=50 P=16 idle=9900`.
+    fn derived_name(&self, defaults: &Defaults<'_>) -> String {
+        let mut name = format!("C={} P={}", self.connections, self.pipeline);
+        let mut say = |word: &str| {
+            name.push(' ');
+            name.push_str(word);
+        };
+        if self.idle > 0 {
+            say(&format!("idle={}", self.idle));
+        }
+        if let Some(mix) = self.mix.as_deref().and_then(|text| mix(text).ok()).filter(|mix| mix.whatsat > 0) {
+            say(&format!("whatsat={}/{}", mix.whatsat, mix.iamat + mix.whatsat));
+        }
+        let numbers = [("rate", self.rate), ("zipf", self.zipf)];
+        for (word, number) in numbers {
+            if let Some(number) = number {
+                say(&format!("{word}={number}"));
+            }
+        }
+        if let Some(clients) = self.clients.filter(|clients| *clients != defaults.clients) {
+            say(&format!("clients={clients}"));
+        }
+        if let Some(nodes) = self.nodes.filter(|nodes| *nodes > 1) {
+            say(&format!("nodes={nodes}"));
+        }
+        for (word, is_so) in [("moving", self.moving), ("crlf", self.crlf), ("reconnect", self.reconnect)] {
+            if is_so {
+                say(word);
+            }
+        }
+        name
+    }
+}
+
+/// A herd may have so many nodes: ports are set aside for them.
+const NODES_MAX: u32 = 64;
+
+impl Point {
+    /// The load on these servers of one kind.
+    pub(super) fn load(&self, targets: Vec<SocketAddr>, server: &Server) -> Load {
+        let dialect = match server.dialect {
+            Dialect::Herd => load::Dialect::Herd,
+            Dialect::RedisGeoadd => load::Dialect::RedisGeoadd,
+            Dialect::RedisSet => load::Dialect::RedisSet,
+        };
+        Load { targets, dialect, ..self.load.clone() }
+    }
+
+    pub(super) fn connections(&self) -> u32 {
+        self.load.connections + self.load.idle
+    }
+
+    pub(super) fn clients(&self) -> u32 {
+        self.load.clients
+    }
+
+    /// Whether requests are sent at planned times.
+    pub(super) fn is_open_loop(&self) -> bool {
+        self.load.rate.is_some()
+    }
+
+    pub(super) fn warmup(&self) -> Duration {
+        self.load.warmup * self.turns
+    }
+
+    /// The load as numbers by name, for the raw data.
+    pub(super) fn at(&self) -> Value {
+        let Load { connections, idle, pipeline, mix, clients, rate, .. } = self.load;
+        let mut at = json!({
+            "connections": connections,
+            "idle": idle,
+            "pipeline": pipeline,
+            "iamat": mix.iamat,
+            "whatsat": mix.whatsat,
+            "clients": clients,
+            "rate": rate,
+        });
+        if self.nodes > 1 {
+            at["nodes"] = self.nodes.into();
+        }
+        at
+    }
+}
+
+/// Reads `iamat=90,whatsat=10`.
+fn mix(text: &str) -> Result<Mix, String> {
+    let mut mix = Mix { iamat: 0, whatsat: 0 };
+    for part in text.split(',') {
+        let (kind, weight) = part.split_once('=').unwrap_or((part, ""));
+        let weight = weight.trim().parse().map_err(|_| format!("{part:?}: write iamat=90,whatsat=10"))?;
+        match kind.trim() {
+            "iamat" => mix.iamat = weight,
+            "whatsat" => mix.whatsat = weight,
+            other => return Err(format!("{other:?} is neither iamat nor whatsat")),
+        }
+    }
+    let is_something = mix.iamat > 0 || mix.whatsat > 0;
+    is_something.then_some(mix).ok_or_else(|| "all weights are 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_is_read_by_its_weights() {
+        assert_eq!(mix("iamat=100"), Ok(Mix::REPORTS));
+        assert_eq!(mix("iamat=90, whatsat=10"), Ok(Mix { iamat: 90, whatsat: 10 }));
+        for wrong in ["", "iamat", "iamat=x", "put=1", "iamat=0,whatsat=0"] {
+            assert!(mix(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_herd_has_the_links_of_its_shape() {
+        assert_eq!(Shape::Line.links(3), [(0, 1), (1, 2)]);
+        assert_eq!(Shape::Star.links(3), [(0, 1), (0, 2)]);
+        assert_eq!(Shape::Ring.links(3), [(0, 1), (1, 2), (2, 0)]);
+        assert_eq!(Shape::Ring.links(2), [(0, 1)]);
+    }
+}

@@ -1,0 +1,374 @@
+//! The summary of a sweep, as Markdown: pure text from the plan and the samples, so that a test can read it.
+
+use super::{bed::Missing, plan::Plan, point::Point, target::Wanted};
+use crate::rounds::{Sample, Spread, number};
+
+type Samples<'a> = &'a [Sample<String>];
+
+/// A column: its head, its figure, how its value is told.
+type Column = (&'static str, &'static str, fn(Spread) -> String);
+
+const AFTER_RATIO: [Column; 5] = [
+    ("p50 µs", "service p50", |spread| format!("{:.0}", spread.median)),
+    ("p99 µs", "service p99", |spread| format!("{:.0}", spread.median)),
+    ("CPU µs/req", "cpu", |spread| format!("{:.2}", spread.median)),
+    ("switches/req", "switches", |spread| format!("{:.2}", spread.median)),
+    ("RSS under load MiB", "rss under load", |spread| mebibytes(spread.median)),
+];
+/// Only those of which there is anything at a point.
+const BESIDE: [Column; 7] = [
+    ("response p50 µs", "response p50", |spread| format!("{:.0}", spread.median)),
+    ("response p99 µs", "response p99", |spread| format!("{:.0}", spread.median)),
+    ("RSS at rest MiB", "rss at rest", |spread| mebibytes(spread.median)),
+    ("bytes a connection at rest", "rss a connection", |spread| reach(spread, 0)),
+    ("bytes a client", "rss a client", |spread| reach(spread, 0)),
+    ("all accepted, s", "accept all", |spread| reach(spread, 3)),
+    ("in step after, s", "in step", |spread| reach(spread, 3)),
+];
+
+/// The whole document.
+pub(super) fn render(plan: &Plan, missing: &[Missing], samples: Samples<'_>) -> String {
+    let mut text = format!("# {}\n\n{} rounds at most.\n", plan.what, plan.rounds);
+    for Missing { server, reason } in missing {
+        text.push_str(&format!("\n**SKIPPED: {server}: {reason}.**\n"));
+    }
+    for point in &plan.points {
+        text.push_str(&section(point, samples));
+    }
+    text.push_str(&targets(plan, samples));
+    text.push_str(HOW_TO_READ);
+    text
+}
+
+const HOW_TO_READ: &str = "
+## How to read this
+
+- Figures are medians over the rounds, with (least to greatest); what does not count is left out of them. Client and
+  servers share the machine (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken
+  within each round.
+- Each round starts each server afresh in a process of its own and reports every client once before measuring. The servers
+  of a point run side by side and take turns, forwards and backwards, unless it says that each runs alone.
+- Service times are those of the requests that were made: in a closed loop a slow server is asked less often. Response
+  times count from the moment a request was planned for.
+- Where the client was saturated, its one thread was the limit and the rate is a lower bound: so is a ratio to another
+  server, and a ratio of another server to this one is an upper bound.
+- CPU and context switches are those of the server's own process over the measured turns with their warm-up, for each
+  request. CPU time is told in hundredths of a second.
+- A connection's bytes are what the resident memory grew by while all of them were open and silent; a client's what it
+  had grown by after the prefill, whose connections were closed. All are accepted once a request on one more connection
+  behind them is answered.
+- A herd is in step once every node knows of a last report at each node. What a full outbox dropped, and a node repairs
+  later, this does not show.
+";
+
+fn section(point: &Point, samples: Samples<'_>) -> String {
+    let of_point: Vec<_> = samples.iter().filter(|sample| sample.part == point.name).collect();
+    let mut text = format!("\n## {}\n\n{}\n", point.name, told(point));
+    if of_point.is_empty() {
+        text.push_str("\nNot measured in this run.\n");
+        return text;
+    }
+    text.push_str(&rates(point, &of_point));
+    text.push_str(&beside(point, &of_point));
+    for server in &point.servers {
+        text.push_str(&objections(server, &of_point));
+    }
+    text
+}
+
+/// The load, in words.
+fn told(point: &Point) -> String {
+    let herd = match point.nodes {
+        1 if point.together => "The servers take turns, side by side".to_owned(),
+        1 => "Each server runs alone".to_owned(),
+        nodes => format!("Each herd of {nodes} linked nodes runs alone, with reports at all nodes at once"),
+    };
+    let (seconds, warmup) = (point.seconds.as_secs_f64(), point.warmup().as_secs_f64());
+    format!(
+        "{herd}: {} clients, {seconds} s in {} turns, {warmup} s of warm-up.",
+        point.clients(),
+        point.turns
+    )
+}
+
+fn rates(point: &Point, samples: &[&Sample<String>]) -> String {
+    let baseline = point.baseline.as_ref().filter(|baseline| point.servers.contains(baseline));
+    let of = baseline.map_or_else(String::new, |baseline| format!(" of {baseline} |"));
+    let heads: String = AFTER_RATIO.iter().map(|(head, ..)| format!(" {head} |")).collect();
+    let rules = "---|".repeat(AFTER_RATIO.len() + 3 + usize::from(baseline.is_some()));
+    let mut text = format!("\n| server | k/s |{of}{heads} client saturated |\n|{rules}\n");
+    for server in &point.servers {
+        let rate = spread(samples, server, "rate").map_or_else(none, |rate| reach(thousands(rate), 1));
+        let ratio = match baseline {
+            None => String::new(),
+            Some(baseline) if baseline == server => " 1 |".to_owned(),
+            Some(_) => {
+                let ratio = spread(samples, server, "ratio").map_or_else(none, |ratio| reach(ratio, 2));
+                format!(" {ratio} |")
+            }
+        };
+        let cells: String = AFTER_RATIO.iter().map(|column| cell(samples, server, column)).collect();
+        text.push_str(&format!("| {server} | {rate} |{ratio}{cells} {} |\n", saturated(samples, server)));
+    }
+    text
+}
+
+fn beside(point: &Point, samples: &[&Sample<String>]) -> String {
+    let is_there =
+        |(_, what, _): &&Column| point.servers.iter().any(|server| spread(samples, server, what).is_some());
+    let columns: Vec<_> = BESIDE.iter().filter(is_there).collect();
+    if columns.is_empty() {
+        return String::new();
+    }
+    let heads: String = columns.iter().map(|(head, ..)| format!(" {head} |")).collect();
+    let mut text = format!("\n| server |{heads}\n|{}\n", "---|".repeat(columns.len() + 1));
+    for server in &point.servers {
+        let cells: String = columns.iter().map(|column| cell(samples, server, column)).collect();
+        text.push_str(&format!("| {server} |{cells}\n"));
+    }
+    text
+}
+
+fn cell(samples: &[&Sample<String>], server: &str, (_, what, tell): &Column) -> String {
+    format!(" {} |", spread(samples, server, what).map_or_else(none, tell))
+}
+
+/// In how many rounds the client was the limit.
+fn saturated(samples: &[&Sample<String>], server: &str) -> String {
+    let rates: Vec<_> = counted(samples, server, "rate").collect();
+    let is_saturated = |sample: &&&Sample<String>| sample.detail["outcome"]["client_saturated"] == true;
+    match (rates.iter().filter(is_saturated).count(), rates.len()) {
+        (0, _) => "no".to_owned(),
+        (some, all) => format!("in {some} of {all} rounds: a lower bound"),
+    }
+}
+
+/// Says which rounds of a server do not count, and why the first of them does not.
+fn objections(server: &str, samples: &[&Sample<String>]) -> String {
+    let invalid: Vec<_> = samples
+        .iter()
+        .filter(|sample| sample.server.as_deref() == Some(server) && sample.what == "rate")
+        .filter_map(|sample| sample.invalid.as_ref().map(|reason| (sample.round, reason)))
+        .collect();
+    let [(_, reason), ..] = invalid[..] else { return String::new() };
+    let rounds: Vec<_> = invalid.iter().map(|(round, _)| round.to_string()).collect();
+    format!("\n**INVALID: {server}, in round {}: {reason}.**\n", rounds.join(", "))
+}
+
+fn targets(plan: &Plan, samples: Samples<'_>) -> String {
+    let mut text = "\n## Targets\n".to_owned();
+    if plan.targets.is_empty() {
+        text.push_str("\nNone that this run could meet.\n");
+        return text;
+    }
+    text.push_str(
+        "\n| point | server | figure | target | median (min to max) | verdict |\n|---|---|---|---|---|---|\n",
+    );
+    for wanted in &plan.targets {
+        text.push_str(&row(wanted, samples, &plan.what_of(wanted)));
+    }
+    text
+}
+
+fn row(wanted: &Wanted, samples: Samples<'_>, what: &str) -> String {
+    let Wanted { point, server, figure, of, target } = wanted;
+    let of_point: Vec<_> = samples.iter().filter(|sample| sample.part == *point).collect();
+    let found = spread(&of_point, server, what);
+    let is_invalid = wanted.places().any(|(point, server)| {
+        let mut of_place =
+            samples.iter().filter(|sample| sample.part == point && sample.server.as_deref() == Some(server));
+        of_place.any(|sample| sample.invalid.is_some())
+    });
+    let verdict = match (found, target) {
+        _ if is_invalid => "**invalid**",
+        (None, _) => "not measured",
+        (_, None) => "stated",
+        (Some(found), Some(target)) if target.is_met_by(found.median) => "met",
+        (Some(_), Some(_)) => "**missed**",
+    };
+    let of = of.as_ref().map_or_else(String::new, |base| {
+        let at = if base.point == *point { String::new() } else { format!(" at {}", base.point) };
+        format!(" of {}{at}", base.server)
+    });
+    let target = target.map_or_else(none, |target| target.to_string());
+    let found = found.map_or_else(none, |found| {
+        let [median, min, max] = [found.median, found.min, found.max].map(number);
+        format!("{median} ({min} to {max})")
+    });
+    format!("| {point} | {server} | {figure}{of} | {target} | {found} | {verdict} |\n")
+}
+
+/// The samples of a server's figure that count.
+fn counted<'a>(
+    samples: &'a [&'a Sample<String>],
+    server: &'a str,
+    what: &'a str,
+) -> impl Iterator<Item = &'a Sample<String>> {
+    let is_it = move |sample: &&Sample<String>| {
+        sample.server.as_deref() == Some(server) && sample.what == what && sample.invalid.is_none()
+    };
+    samples.iter().copied().filter(is_it)
+}
+
+fn spread(samples: &[&Sample<String>], server: &str, what: &str) -> Option<Spread> {
+    Spread::of(counted(samples, server, what).map(|sample| sample.value).collect())
+}
+
+fn thousands(Spread { median, min, max }: Spread) -> Spread {
+    Spread { median: median / 1e3, min: min / 1e3, max: max / 1e3 }
+}
+
+fn reach(Spread { median, min, max }: Spread, decimals: usize) -> String {
+    format!("{median:.decimals$} ({min:.decimals$} to {max:.decimals$})")
+}
+
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.1}", bytes / f64::from(1 << 20))
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        rounds::Figure,
+        sweep::{plan::Choice, ratios},
+    };
+
+    const PLAN: &str = r#"
+        what = "trial"
+        rounds = 3
+        seconds = 2
+        clients = 1000
+        baseline = "echo"
+        target = [
+            { point = "C=50 P=1", server = "node", figure = "rate", of = "echo", at_least = 0.9 },
+            { point = "C=50 P=1", server = "node", figure = "cpu", of = "echo", at_most = 1.5 },
+            { point = "C=50 P=1", server = "node", figure = "rss a client", at_most = 110 },
+            { point = "C=50 P=1", server = "java", figure = "rate", of = "echo", at_least = 0.1 },
+            { point = "C=9 P=1", server = "node", figure = "rate", of_point = "C=50 P=1" },
+        ]
+        [[server]]
+        name = "echo"
+        command = ["x"]
+        [[server]]
+        name = "node"
+        command = ["y"]
+        [[server]]
+        name = "java"
+        command = ["z"]
+        [[point]]
+        connections = 50
+        pipeline = 1
+        [[point]]
+        connections = 9
+        pipeline = 1
+        servers = ["node"]
+    "#;
+
+    fn plan() -> Plan {
+        Plan::parse("p.toml", PLAN, &Choice::default()).unwrap()
+    }
+
+    fn sample(round: u32, server: &str, what: &str, value: f64) -> Sample<String> {
+        let figure = Figure::new(what, "", value).of(server, json!({}));
+        Sample::new(round, "C=50 P=1".to_owned(), figure)
+    }
+
+    fn with_ratios(plan: &Plan, mut samples: Vec<Sample<String>>) -> Vec<Sample<String>> {
+        for round in 1..=plan.rounds {
+            let ratios = ratios::of_round(plan, round, &samples);
+            samples.extend(ratios.into_iter().map(|(part, figure)| Sample::new(round, part, figure)));
+        }
+        samples
+    }
+
+    fn row<'a>(text: &'a str, start: &str) -> &'a str {
+        text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start} in {text}"))
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round_and_judged_by_their_median() {
+        let plan = plan();
+        let samples = vec![
+            sample(1, "echo", "rate", 100_000.0),
+            sample(1, "node", "rate", 95_000.0),
+            // A slow round, for both.
+            sample(2, "node", "rate", 46_000.0),
+            sample(2, "echo", "rate", 50_000.0),
+            // A round without its base says nothing of it.
+            sample(3, "node", "rate", 99_000.0),
+            sample(1, "echo", "cpu", 5.0),
+            sample(1, "node", "cpu", 8.0),
+            sample(1, "node", "rss a client", 110.0),
+        ];
+        let samples = with_ratios(&plan, samples);
+        assert_eq!(samples.iter().filter(|sample| sample.what == "ratio").count(), 2);
+        let text = render(&plan, &[], &samples);
+        assert!(
+            row(&text, "| node |").starts_with("| node | 95.0 (46.0 to 99.0) | 0.94 (0.92 to 0.95) |"),
+            "{text}"
+        );
+        assert!(row(&text, "| echo |").contains("| 1 |"), "{text}");
+        let judged = |figure: &str| row(&text, &format!("| C=50 P=1 | node | {figure} |"));
+        assert_eq!(
+            judged("rate of echo"),
+            "| C=50 P=1 | node | rate of echo | ≥ 0.9 | 0.94 (0.92 to 0.95) | met |"
+        );
+        assert!(judged("cpu of echo").ends_with("| ≤ 1.5 | 1.60 (1.60 to 1.60) | **missed** |"), "{text}");
+        assert!(judged("rss a client").ends_with("| met |"), "{text}");
+        assert!(row(&text, "| C=50 P=1 | java |").ends_with("| – | not measured |"), "{text}");
+        assert!(text.contains("| C=9 P=1 | node | rate of node at C=50 P=1 |"), "{text}");
+        assert!(text.contains("## C=9 P=1\n") && text.contains("Not measured in this run."), "{text}");
+        assert!(!text.contains("INVALID"));
+    }
+
+    #[test]
+    fn a_ratio_across_points_is_of_the_same_round() {
+        let plan = plan();
+        let other = Sample { part: "C=9 P=1".to_owned(), ..sample(1, "node", "rate", 20_000.0) };
+        let samples = with_ratios(&plan, vec![sample(1, "node", "rate", 40_000.0), other]);
+        let ratio = samples.iter().find(|sample| sample.what == "rate of node at C=50 P=1").unwrap();
+        assert!((ratio.value - 0.5).abs() < 1e-9 && ratio.part == "C=9 P=1", "{ratio:?}");
+    }
+
+    #[test]
+    fn what_does_not_count_is_said_left_out_and_not_judged() {
+        let plan = plan();
+        let invalid =
+            Sample { invalid: Some("3 wrong replies".to_owned()), ..sample(2, "node", "rate", 1.0) };
+        let samples = vec![
+            sample(1, "echo", "rate", 1e5),
+            sample(1, "node", "rate", 99_000.0),
+            sample(2, "echo", "rate", 1e5),
+            invalid,
+        ];
+        let samples = with_ratios(&plan, samples);
+        let text = render(&plan, &[], &samples);
+        assert!(row(&text, "| node |").starts_with("| node | 99.0 (99.0 to 99.0) | 0.99 (0.99 to 0.99) |"));
+        assert!(text.contains("**INVALID: node, in round 2: 3 wrong replies.**"), "{text}");
+        assert!(row(&text, "| C=50 P=1 | node | rate of echo |").ends_with("| **invalid** |"), "{text}");
+    }
+
+    #[test]
+    fn where_the_client_was_the_limit_the_rate_is_a_lower_bound() {
+        let plan = plan();
+        let mut busy = sample(1, "echo", "rate", 1e5);
+        busy.detail = json!({ "outcome": { "client_saturated": true } });
+        let text = render(&plan, &[], &[busy, sample(2, "echo", "rate", 1e5)]);
+        assert!(row(&text, "| echo |").ends_with("| in 1 of 2 rounds: a lower bound |"), "{text}");
+    }
+
+    #[test]
+    fn what_was_left_out_is_told() {
+        let missing =
+            Missing { server: "java".to_owned(), reason: "the program java is not there".to_owned() };
+        let text = render(&plan(), &[missing], &[]);
+        assert!(text.contains("**SKIPPED: java: the program java is not there.**"), "{text}");
+    }
+}
