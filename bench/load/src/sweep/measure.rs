@@ -25,6 +25,8 @@ use crate::{
 /// How long a server's memory may take to stay as it is, and its connections to close.
 const SETTLE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
+/// So much of a wrong reply is shown.
+const SHOWN: usize = 60;
 
 /// What was found of a server at a point.
 #[derive(Clone, Debug)]
@@ -148,7 +150,7 @@ impl Driven {
 
 /// Why a run does not count, if it had wrong replies.
 pub(super) fn wrong_replies(outcome: &Outcome) -> Option<String> {
-    let first = outcome.first_wrong.as_deref().unwrap_or_default();
+    let first: String = outcome.first_wrong.iter().flat_map(|line| line.chars()).take(SHOWN).collect();
     (outcome.wrong > 0).then(|| format!("{} wrong replies, the first {first:?}", outcome.wrong))
 }
 

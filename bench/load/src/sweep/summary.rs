@@ -28,12 +28,12 @@ const BESIDE: [Column; 7] = [
 
 /// The whole document.
 pub(super) fn render(plan: &Plan, missing: &[Missing], samples: Samples<'_>) -> String {
-    let mut text = format!("# {}\n\n{} rounds at most.\n", plan.what, plan.rounds);
+    let mut text = format!("# {}\n\nRounds: {}.\n", plan.what, plan.rounds);
     for Missing { server, reason } in missing {
         text.push_str(&format!("\n**SKIPPED: {server}: {reason}.**\n"));
     }
     for point in &plan.points {
-        text.push_str(&section(point, samples));
+        text.push_str(&section(point, plan.rounds, samples));
     }
     text.push_str(&targets(plan, samples));
     text.push_str(HOW_TO_READ);
@@ -61,9 +61,9 @@ const HOW_TO_READ: &str = "
   later, this does not show.
 ";
 
-fn section(point: &Point, samples: Samples<'_>) -> String {
+fn section(point: &Point, rounds: u32, samples: Samples<'_>) -> String {
     let of_point: Vec<_> = samples.iter().filter(|sample| sample.part == point.name).collect();
-    let mut text = format!("\n## {}\n\n{}\n", point.name, told(point));
+    let mut text = format!("\n## {}\n\n{}\n", point.name, told(point, rounds));
     if of_point.is_empty() {
         text.push_str("\nNot measured in this run.\n");
         return text;
@@ -77,17 +77,19 @@ fn section(point: &Point, samples: Samples<'_>) -> String {
 }
 
 /// The load, in words.
-fn told(point: &Point) -> String {
+fn told(point: &Point, rounds: u32) -> String {
     let herd = match point.nodes {
         1 if point.together => "The servers take turns, side by side".to_owned(),
         1 => "Each server runs alone".to_owned(),
         nodes => format!("Each herd of {nodes} linked nodes runs alone, with reports at all nodes at once"),
     };
     let (seconds, warmup) = (point.seconds.as_secs_f64(), point.warmup().as_secs_f64());
+    let few = (point.rounds < rounds).then(|| format!(" Only in the first {} rounds.", point.rounds));
     format!(
-        "{herd}: {} clients, {seconds} s in {} turns, {warmup} s of warm-up.",
+        "{herd}: {} clients, {seconds} s in {} turns, {warmup} s of warm-up.{}",
         point.clients(),
-        point.turns
+        point.turns,
+        few.unwrap_or_default()
     )
 }
 
@@ -138,6 +140,7 @@ fn saturated(samples: &[&Sample<String>], server: &str) -> String {
     let rates: Vec<_> = counted(samples, server, "rate").collect();
     let is_saturated = |sample: &&&Sample<String>| sample.detail["outcome"]["client_saturated"] == true;
     match (rates.iter().filter(is_saturated).count(), rates.len()) {
+        (_, 0) => none(),
         (0, _) => "no".to_owned(),
         (some, all) => format!("in {some} of {all} rounds: a lower bound"),
     }
