@@ -6,8 +6,8 @@ pub(crate) use run::Run;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
 use herd_load::{echo::Shape, hop::HopPlan, places, repair};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Sweep(Sweep),
     /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
     Upstream(Upstream),
+    /// Two run folders side by side: what changed, and whether by more than the noise
+    Compare(Compare),
 }
 
 #[derive(Debug, Args)]
@@ -251,6 +253,51 @@ pub(crate) struct Upstream {
     /// Results in each answer
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) results: usize,
+}
+
+/// Two run folders side by side: what changed, and whether by more than the noise
+///
+/// For every figure that both runs have: the median of each run's rounds, their least and greatest, and the change of the
+/// median. What is invalid is left out, and told; so is what only one run has, and what was measured under another load.
+///
+/// A change is beyond the noise where the two ranges do not overlap: every round of one run lies above every round of the
+/// other. Were both runs alike, that would come about by chance in one of (n+m)!/(n! m!) figures in each direction: one of
+/// 20 for three rounds each, one of 252 for five. Where it is more than one of 20, the rounds are too few to tell. With
+/// many figures some lie apart by chance; how many to expect is told at the end. Rounds show only the noise within a run:
+/// a machine that is busier today than yesterday shifts all rounds of a run alike, so measure both in one session.
+///
+/// Better or worse is what the figure says (`better`), or else its target (≥, ≤), or else its unit: more of what is a
+/// second, less of times and bytes. Where none of these tells, a figure only differs.
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The run folder to compare with
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The run folder that may have changed
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// Exit with 1 where a figure got worse by more than this, beyond the noise; folders that cannot be read exit with 2
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) fail_above: Option<f64>,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub(crate) output_format: OutputFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Tables for a terminal
+    Text,
+    /// One document
+    Json,
+    /// A row a figure
+    Csv,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').parse().ok();
+    let is_share = |number: &f64| number.is_finite() && *number >= 0.0;
+    number.filter(is_share).ok_or_else(|| "give a percentage, such as 5 or 2.5".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

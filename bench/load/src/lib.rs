@@ -26,6 +26,7 @@ pub mod skeleton;
 pub mod upstream;
 pub mod usage;
 
+pub mod compare;
 pub mod figures;
 pub mod places;
 pub mod repair;

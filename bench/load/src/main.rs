@@ -7,6 +7,7 @@ use std::{error::Error, fmt::Display, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use herd_load::{
+    compare::Comparison,
     echo,
     figures::{self, Figures},
     hop::{self, HopOutcome, HopPlan, Neighbour},
@@ -51,6 +52,7 @@ fn run(command: Command) -> Done {
         Command::Places(args) => places(args),
         Command::Sweep(args) => sweep(args),
         Command::Upstream(args) => upstream(&args),
+        Command::Compare(args) => compare(&args),
     }
 }
 
@@ -168,6 +170,23 @@ fn upstream(args: &cli::Upstream) -> Done {
     let cli::Upstream { delay, body_bytes, results, .. } = *args;
     let upstream = Upstream { delay: Duration::from_millis(delay), body_bytes, results };
     Err(upstream::serve(&listener, &upstream).into())
+}
+
+fn compare(args: &cli::Compare) -> Done {
+    let comparison = match Comparison::read(&args.a, &args.b, args.fail_above) {
+        Ok(comparison) => comparison,
+        // Not the status of a figure that got worse.
+        Err(error) => {
+            eprintln!("herd-load: {error}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    match args.output_format {
+        cli::OutputFormat::Text => print!("{comparison}"),
+        cli::OutputFormat::Json => print!("{}", comparison.json()?),
+        cli::OutputFormat::Csv => print!("{}", comparison.csv()?),
+    }
+    Ok(if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {

@@ -5,6 +5,7 @@ mod error;
 pub(crate) mod folder;
 pub(crate) mod log;
 pub(crate) mod node;
+pub(crate) mod read;
 mod sample;
 mod statistics;
 mod summary;
@@ -20,6 +21,7 @@ use serde::Serialize;
 pub use error::{BenchError, Finished};
 pub use sample::{Better, Sample};
 pub(crate) use sample::{Figure, Target, number};
+pub use read::ReadError;
 pub(crate) use statistics::Spread;
 
 use folder::Folder;

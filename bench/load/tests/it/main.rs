@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod echo;
+mod compare;
 mod hop;
 mod open_loop;
 mod places;
+mod recorded;
 mod repair;
 mod run;
 mod run_failures;

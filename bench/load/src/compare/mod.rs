@@ -1,0 +1,179 @@
+//! Two run folders side by side: what changed from the one to the other, and whether by more than the noise. Pure: it
+//! takes two runs and gives a comparison, which `text` and `formats` print.
+
+mod formats;
+mod text;
+mod verdict;
+
+use std::{collections::HashMap, path::Path};
+
+use serde::Serialize;
+use thiserror::Error;
+
+pub use verdict::Verdict;
+
+use crate::rounds::read::{Better, Key, LeftOut, ReadError, Recorded, Series};
+
+/// Why two runs were not compared, or not told of.
+#[derive(Debug, Error)]
+pub enum CompareError {
+    /// One of them is not there.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The comparison cannot be written down.
+    #[error("cannot write the comparison as CSV: {0}")]
+    Csv(#[from] csv::Error),
+    /// The comparison cannot be written down.
+    #[error("cannot write the comparison as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A figure in one of the runs.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Side {
+    /// The middle of the rounds.
+    pub median: f64,
+    /// The least of them.
+    pub min: f64,
+    /// The greatest of them.
+    pub max: f64,
+    /// How many there are.
+    pub samples: usize,
+}
+
+impl Side {
+    fn of(series: &Series) -> Self {
+        let spread = series.spread();
+        Self { median: spread.median, min: spread.min, max: spread.max, samples: series.values.len() }
+    }
+}
+
+/// A figure in both runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Compared {
+    /// Which figure.
+    #[serde(flatten)]
+    pub key: Key,
+    /// In the first run.
+    pub a: Side,
+    /// In the second.
+    pub b: Side,
+    /// From the first median to the second; none from zero.
+    pub change_percent: Option<f64>,
+    /// Which direction is the better one, if that is known.
+    pub better: Option<Better>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Whether it got worse by more than is allowed.
+    pub fails: bool,
+}
+
+/// A figure that is in both runs, but under loads that differ.
+#[derive(Clone, Debug, Serialize)]
+pub struct OtherLoad {
+    /// Which figure.
+    #[serde(flatten)]
+    pub key: Key,
+    /// What the loads differ in.
+    pub difference: String,
+}
+
+/// Which run, and what of it does not count.
+#[derive(Debug, Serialize)]
+pub struct Run {
+    /// The folder's name.
+    pub name: String,
+    /// How many rounds.
+    pub rounds: usize,
+    /// Figures that the other run has not.
+    pub only_here: Vec<Key>,
+    /// Samples that are invalid.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Two runs side by side.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// The first run.
+    pub a: Run,
+    /// The second.
+    pub b: Run,
+    /// More percent of worsening than this fail.
+    pub fail_above: Option<f64>,
+    /// Every figure that both have.
+    pub compared: Vec<Compared>,
+    /// Those that cannot be compared.
+    pub other_load: Vec<OtherLoad>,
+    /// How many figures one may expect to be better, worse or different though nothing changed.
+    pub expected_by_chance: f64,
+}
+
+impl Comparison {
+    /// Reads two run folders and compares them.
+    ///
+    /// # Errors
+    ///
+    /// Where a folder cannot be read.
+    pub fn read(a: &Path, b: &Path, fail_above: Option<f64>) -> Result<Self, CompareError> {
+        Ok(Self::of(Recorded::read(a)?, Recorded::read(b)?, fail_above))
+    }
+
+    /// Compares two runs, in the order of the first.
+    pub(crate) fn of(a: Recorded, b: Recorded, fail_above: Option<f64>) -> Self {
+        let of_b: HashMap<&Key, &Series> = b.series.iter().map(|series| (&series.key, series)).collect();
+        let (mut compared, mut other_load) = (Vec::new(), Vec::new());
+        for one in &a.series {
+            let Some(other) = of_b.get(&one.key) else { continue };
+            match one.at.difference(&other.at) {
+                Some(difference) => other_load.push(OtherLoad { key: one.key.clone(), difference }),
+                None => compared.push(Compared::of(one, other, fail_above)),
+            }
+        }
+        let expected_by_chance = compared.iter().map(Compared::chance).sum();
+        let (only_a, only_b) = (missing(&a, &b), missing(&b, &a));
+        Self {
+            a: Run { name: a.name, rounds: a.rounds, only_here: only_a, left_out: a.left_out },
+            b: Run { name: b.name, rounds: b.rounds, only_here: only_b, left_out: b.left_out },
+            fail_above,
+            compared,
+            other_load,
+            expected_by_chance,
+        }
+    }
+
+    /// Whether any figure got worse by more than is allowed.
+    pub fn fails(&self) -> bool {
+        self.compared.iter().any(|figure| figure.fails)
+    }
+}
+
+impl Compared {
+    fn of(one: &Series, other: &Series, fail_above: Option<f64>) -> Self {
+        let (a, b) = (one.spread(), other.spread());
+        let better = one.better.or(other.better);
+        let verdict = Verdict::of((a, one.values.len()), (b, other.values.len()), better);
+        let change_percent = verdict::change(a.median, b.median);
+        // From nothing to something is more than any percentage.
+        let is_above = |limit: f64| change_percent.is_none_or(|change| change.abs() > limit);
+        let fails = verdict == Verdict::Worse && fail_above.is_some_and(is_above);
+        let (a, b) = (Side::of(one), Side::of(other));
+        Self { key: one.key.clone(), a, b, change_percent, better, verdict, fails }
+    }
+
+    /// How likely it is to be told to differ where it does not: either run may come out above the other.
+    fn chance(&self) -> f64 {
+        if matches!(self.verdict, Verdict::TooFewRounds | Verdict::Same) {
+            return 0.0;
+        }
+        2.0 / verdict::orders(self.a.samples, self.b.samples)
+    }
+}
+
+/// What the one run has and the other has not, nor any invalid samples of.
+fn missing(one: &Recorded, other: &Recorded) -> Vec<Key> {
+    let is_there = |key: &Key| {
+        other.series.iter().any(|series| series.key == *key)
+            || other.left_out.iter().any(|out| out.key == *key)
+    };
+    one.series.iter().map(|series| &series.key).filter(|key| !is_there(key)).cloned().collect()
+}
