@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Sweep(Sweep),
     /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
     Upstream(Upstream),
+    /// Charts of a run folder, as SVG at the width of a paper's column
+    Plot(Plot),
     /// Two run folders side by side: what changed, and whether by more than the noise
     Compare(Compare),
 }
@@ -253,6 +255,22 @@ pub(crate) struct Upstream {
     /// Results in each answer
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) results: usize,
+}
+
+/// Charts of a run folder, as SVG at the width of a paper's column
+///
+/// Throughput against connections and against requests in flight, where a run varies them; throughput, processor time and
+/// memory of each point as bars from zero; percentiles of each point, and of hops, on a logarithmic axis. All show medians
+/// over the rounds with the least and the greatest, and leave out what is invalid. The same run gives the same bytes.
+/// Prints each chart's file; a chart that is there already is written over, others stay.
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Where the charts go; `plots` in the run folder otherwise
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Two run folders side by side: what changed, and whether by more than the noise

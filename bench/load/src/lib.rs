@@ -29,6 +29,7 @@ pub mod usage;
 pub mod compare;
 pub mod figures;
 pub mod places;
+pub mod plot;
 pub mod repair;
 pub mod rounds;
 pub mod run;

@@ -13,6 +13,7 @@ use herd_load::{
     hop::{self, HopOutcome, HopPlan, Neighbour},
     listener,
     places::{self, Places},
+    plot,
     repair::{self, Repair},
     run,
     server::Server,
@@ -52,6 +53,7 @@ fn run(command: Command) -> Done {
         Command::Places(args) => places(args),
         Command::Sweep(args) => sweep(args),
         Command::Upstream(args) => upstream(&args),
+        Command::Plot(args) => plot(&args),
         Command::Compare(args) => compare(&args),
     }
 }
@@ -170,6 +172,13 @@ fn upstream(args: &cli::Upstream) -> Done {
     let cli::Upstream { delay, body_bytes, results, .. } = *args;
     let upstream = Upstream { delay: Duration::from_millis(delay), body_bytes, results };
     Err(upstream::serve(&listener, &upstream).into())
+}
+
+fn plot(args: &cli::Plot) -> Done {
+    for chart in plot::run(&args.run, args.out.as_deref())? {
+        println!("{}", chart.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn compare(args: &cli::Compare) -> Done {

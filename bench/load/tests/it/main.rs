@@ -8,6 +8,7 @@ mod compare;
 mod hop;
 mod open_loop;
 mod places;
+mod plot;
 mod recorded;
 mod repair;
 mod run;
