@@ -26,7 +26,8 @@ impl fmt::Display for Comparison {
         for (figure, row) in self.compared.iter().zip(&rows) {
             if part != Some(&figure.key.part) {
                 part = Some(&figure.key.part);
-                writeln!(f, "\n{}", figure.key.part)?;
+                let heading = if figure.key.part.is_empty() { "all figures" } else { &figure.key.part };
+                writeln!(f, "\n{heading}")?;
                 writeln!(f, "  {}", line(&HEADINGS.map(str::to_owned), &widths))?;
             }
             writeln!(f, "  {}", line(row, &widths))?;

@@ -61,7 +61,7 @@ impl Style {
         format!("fill=\"url(#hatching{})\" stroke=\"{}\" stroke-width=\"0.8\"", self.0, self.colour())
     }
 
-    /// A marker around a place; every other round of shapes is filled.
+    /// A marker around a place: of eight shapes every other is filled, and in the next eight the others are.
     pub(super) fn marker(self, svg: &mut Svg, (x, y): (f64, f64)) {
         let at = |dx: f64, dy: f64| format!("{},{}", number(x + dx * MARKER), number(y + dy * MARKER));
         let path = match self.0 % 8 {
@@ -74,7 +74,8 @@ impl Style {
             6 => format!("M{} L{} M{} L{}", at(-1.2, 0.0), at(1.2, 0.0), at(0.0, -1.2), at(0.0, 1.2)),
             _ => format!("M{} L{} L{} L{} z", at(-1.2, -0.6), at(1.2, -0.6), at(1.2, 0.6), at(-1.2, 0.6)),
         };
-        let fill = if self.0.is_multiple_of(2) { "#ffffff" } else { self.colour() };
+        let is_open = (self.0 + self.0 / 8).is_multiple_of(2);
+        let fill = if is_open { "#ffffff" } else { self.colour() };
         let fill = if matches!(self.0 % 8, 5 | 6) { "none" } else { fill };
         svg.raw(&format!(
             "<path class=\"marker\" d=\"{path}\" fill=\"{fill}\" stroke=\"{}\" stroke-width=\"1\"/>",
