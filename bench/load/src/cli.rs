@@ -6,8 +6,8 @@ pub(crate) use run::Run;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use herd_load::{echo::Shape, hop::HopPlan, places, repair};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use herd_load::{echo::Shape, hop::HopPlan, places, repair};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]

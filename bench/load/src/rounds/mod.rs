@@ -19,9 +19,9 @@ use std::{
 use serde::Serialize;
 
 pub use error::{BenchError, Finished};
+pub use read::ReadError;
 pub use sample::{Better, Sample};
 pub(crate) use sample::{Figure, Target, number};
-pub use read::ReadError;
 pub(crate) use statistics::Spread;
 
 use folder::Folder;

@@ -43,7 +43,7 @@ const CLIENTS_A_CONNECTION_MIN: u32 = 100;
 /// Of a server that was measured.
 pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
     let Measured { memory, accept_all, prefill, usage, outcome, .. } = measured;
-    let mut figures = under_load(point, outcome, prefill, usage, memory.loaded);
+    let mut figures = under_load(outcome, prefill, usage, memory.loaded);
     figures.push(less("rss at rest", "bytes", memory.rest as f64));
     let connections = point.connections();
     if connections >= CONNECTIONS_MIN {
@@ -59,25 +59,19 @@ pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
 }
 
 /// Of a herd.
-pub(super) fn of_herd(point: &Point, measured: &herd::Measured) -> Vec<Figure> {
+pub(super) fn of_herd(measured: &herd::Measured) -> Vec<Figure> {
     let herd::Measured { prefill, outcome, usage, loaded, in_step, .. } = measured;
-    let mut figures = under_load(point, outcome, prefill, usage, *loaded);
+    let mut figures = under_load(outcome, prefill, usage, *loaded);
     figures.push(less(IN_STEP, "s", in_step.as_secs_f64()));
     figures
 }
 
-fn under_load(
-    point: &Point,
-    outcome: &Outcome,
-    prefill: &Outcome,
-    usage: &Usage,
-    loaded: u64,
-) -> Vec<Figure> {
+fn under_load(outcome: &Outcome, prefill: &Outcome, usage: &Usage, loaded: u64) -> Vec<Figure> {
     let requests = outcome.sent.max(1) as f64;
     let [user, system] = [usage.user, usage.system].map(|time| time.as_secs_f64() * 1e6 / requests);
     let detail = json!({ "outcome": outcome, "prefill": prefill });
     let mut figures = vec![Figure::new("rate", "/s", outcome.rate).better(Better::More).with(detail)];
-    figures.extend(latencies(point, outcome));
+    figures.extend(latencies(outcome));
     figures.extend([
         less("cpu", "µs", user + system).with(json!({ "user": user, "system": system })),
         less("switches", "", usage.switches as f64 / requests),
@@ -87,22 +81,16 @@ fn under_load(
 }
 
 /// Percentiles, of service times and, where requests were sent at planned times, of what clients saw.
-fn latencies(point: &Point, outcome: &Outcome) -> Vec<Figure> {
-    let response = response(outcome).filter(|_| point.is_open_loop());
-    let kinds = [("service", Some(&outcome.latency)), ("response", response)];
-    let percentiles = |(kind, latency): (&str, Option<&Latency>)| {
+fn latencies(outcome: &Outcome) -> Vec<Figure> {
+    let kinds = [("service", Some(outcome.service)), ("response", outcome.response)];
+    let percentiles = |(kind, latency): (&str, Option<Latency>)| {
         latency.map(|latency| {
-            let Latency { p50_us, p90_us, p99_us, p999_us, max_us } = *latency;
+            let Latency { p50_us, p90_us, p99_us, p999_us, max_us } = latency;
             [("p50", p50_us), ("p90", p90_us), ("p99", p99_us), ("p99.9", p999_us), ("max", max_us)]
                 .map(|(percentile, us)| less(format!("{kind} {percentile}"), "µs", us))
         })
     };
     kinds.into_iter().filter_map(percentiles).flatten().collect()
-}
-
-/// The latencies from the moments that requests were planned for. The load as it is made now plans none.
-fn response(_outcome: &Outcome) -> Option<&Latency> {
-    None
 }
 
 fn less(what: impl Into<String>, unit: &'static str, value: f64) -> Figure {

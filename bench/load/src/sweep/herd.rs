@@ -11,18 +11,19 @@ use std::{
 
 use super::{
     bed::{Bed, Place, Running},
-    measure::{reason, wrong_replies},
+    measure::reason,
     plan::{Plan, Server as Kind},
     point::Point,
 };
 use crate::{
     clock::Clock,
     drive::{Drive, drive},
-    iamat::{LOCATION, Stamp},
     load::Load,
     outcome::Outcome,
+    place::LOCATION,
     rounds::BenchError,
     server::Server,
+    stamp::Stamp,
     usage::Usage,
 };
 
@@ -84,7 +85,7 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind) -> Result<Measured, BenchE
     let loaded = nodes.iter().map(|node| node.server.resident_bytes()).sum::<io::Result<u64>>();
     let loaded = loaded.map_err(BenchError::file("cannot read a node's memory"))?;
     let outcome = drive.outcome();
-    let mut objection = wrong_replies(&prefill).or_else(|| wrong_replies(&outcome));
+    let mut objection = prefill.objection().or_else(|| outcome.objection());
     for node in nodes {
         // How many requests came to which node is not known, but a log that dropped some says so.
         let dropped = node.stop(0)?;

@@ -25,8 +25,6 @@ use crate::{
 /// How long a server's memory may take to stay as it is, and its connections to close.
 const SETTLE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
-/// So much of a wrong reply is shown.
-const SHOWN: usize = 60;
 
 /// What was found of a server at a point.
 #[derive(Clone, Debug)]
@@ -139,19 +137,13 @@ impl Driven {
     }
 
     fn finish(self) -> Result<Measured, BenchError> {
-        let Self { drive, running, mut memory, accept_all, sent_before, prefill, usage } = self;
+        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, usage } = self;
         memory.loaded = resident(&running.server)?;
         let outcome = drive.outcome();
         let unlogged = running.stop(sent_before + outcome.sent)?;
-        let objection = wrong_replies(&prefill).or_else(|| wrong_replies(&outcome)).or(unlogged);
+        let objection = prefill.objection().or_else(|| outcome.objection()).or(unlogged);
         Ok(Measured { memory, accept_all, prefill, usage, outcome, objection })
     }
-}
-
-/// Why a run does not count, if it had wrong replies.
-pub(super) fn wrong_replies(outcome: &Outcome) -> Option<String> {
-    let first: String = outcome.first_wrong.iter().flat_map(|line| line.chars()).take(SHOWN).collect();
-    (outcome.wrong > 0).then(|| format!("{} wrong replies, the first {first:?}", outcome.wrong))
 }
 
 /// Opens all connections of a load and says nothing on them: how long that took, the server's memory then, and how many

@@ -155,7 +155,7 @@ fn figures_of(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<Figure> 
     if point.nodes > 1 {
         let found = herd::measure(bed, plan, point, round);
         let each = found.into_iter().map(|(server, found)| match found {
-            Ok(measured) => of(&server, figures::of_herd(point, &measured), measured.objection),
+            Ok(measured) => of(&server, figures::of_herd(&measured), measured.objection),
             Err(reason) => of(&server, figures::none(reason), None),
         });
         return each.flatten().collect();

@@ -222,11 +222,6 @@ impl Point {
         self.load.clients
     }
 
-    /// Whether requests are sent at planned times.
-    pub(super) fn is_open_loop(&self) -> bool {
-        self.load.rate.is_some()
-    }
-
     pub(super) fn warmup(&self) -> Duration {
         self.load.warmup * self.turns
     }

@@ -47,7 +47,7 @@ fn a_load_is_answered_line_by_line() {
             ..Load::on(server.address())
         };
         let outcome = drive(&load).unwrap();
-        assert_eq!((outcome.replies, outcome.wrong), (20_000, 0), "{shape}");
+        assert_eq!((outcome.replies, outcome.errors.total()), (20_000, 0), "{shape}");
     }
 }
 

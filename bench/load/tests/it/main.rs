@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod echo;
 mod compare;
+mod echo;
 mod hop;
 mod open_loop;
 mod places;
