@@ -7,7 +7,7 @@ pub(crate) use run::Run;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use herd_load::{echo::Shape, hop::HopPlan, places, repair};
+use herd_load::{echo::Shape, flood, hop::HopPlan, places, repair};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ pub(crate) enum Command {
     Hop(Hop),
     /// The same time through bare threads and a channel: the least a hop can cost
     SkeletonHop(SkeletonHop),
+    /// Until a report made at one server of a herd, any herd, is known at the others; what rate it sustains
+    #[command(long_about = flood::ABOUT)]
+    Flood(Box<flood::Args>),
     /// The process that `skeleton-hop` measures
     #[command(hide = true)]
     Skeleton(Skeleton),

@@ -1,7 +1,7 @@
 //! herd-load: puts a herd under load and says what came back, and how soon.
 //!
-//! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `connection`, `drive`, `echo`,
-//! `hop`, `skeleton` and `upstream`, and some parts of `repair`, `places` and `sweep` have their own; processes are started by `server` only.
+//! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `drive`, `echo`, `flood`, `hop`, `skeleton` and
+//! `upstream`, and some parts of `repair`, `places` and `sweep` have their own; processes are started by `server` only.
 
 pub mod clock;
 mod digits;
@@ -28,6 +28,7 @@ pub mod usage;
 
 pub mod compare;
 pub mod figures;
+pub mod flood;
 pub mod places;
 pub mod plot;
 pub mod repair;

@@ -10,6 +10,7 @@ use herd_load::{
     compare::Comparison,
     echo,
     figures::{self, Figures},
+    flood,
     hop::{self, HopOutcome, HopPlan, Neighbour},
     listener,
     places::{self, Places},
@@ -46,6 +47,7 @@ fn run(command: Command) -> Done {
         Command::Echo(args) => echo(&args),
         Command::Run(args) => run_load(&args),
         Command::Hop(args) => hop(&args),
+        Command::Flood(args) => flood(&args),
         Command::SkeletonHop(args) => skeleton_hop(&args),
         Command::Skeleton(args) => skeleton(args),
         Command::Figures(args) => figures(args),
@@ -82,6 +84,12 @@ fn hop(args: &cli::Hop) -> Done {
         (None, []) => return Err("give --node ADDRESS or the command that starts the node".into()),
     };
     print(&outcome, args.json)
+}
+
+fn flood(args: &flood::Args) -> Done {
+    let run = args.run(|trial| eprintln!("{trial}"))?;
+    print!("{}", run.text);
+    Ok(if run.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn skeleton_hop(args: &cli::SkeletonHop) -> Done {

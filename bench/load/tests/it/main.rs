@@ -5,6 +5,7 @@
 
 mod compare;
 mod echo;
+mod flood;
 mod hop;
 mod open_loop;
 mod places;

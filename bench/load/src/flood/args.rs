@@ -1,0 +1,226 @@
+//! The command line of `herd-load flood`, and what it comes to.
+
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use thiserror::Error;
+
+use super::{
+    Endpoint, FAR_FROM_LAND, Figure, FloodError, FloodPlan, Format, SustainedPlan, Trial, figure, measure,
+    sustain,
+};
+
+/// The arguments of `flood`, as clap reads them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Where reports are made: HOST:PORT, or NAME=HOST:PORT to have it told by a name
+    #[arg(value_name = "FROM")]
+    pub from: Endpoint,
+    /// Who is to learn of them
+    #[arg(value_name = "TO", required = true)]
+    pub to: Vec<Endpoint>,
+    /// Reports to measure
+    #[arg(short = 'n', long, value_name = "REPORTS", default_value_t = 200)]
+    pub reports: u32,
+    /// Reports before any is counted
+    #[arg(long, value_name = "REPORTS", default_value_t = 20)]
+    pub warmup: u32,
+    /// Pause between two reports, in which nothing is asked
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "0")]
+    pub interval: Duration,
+    /// From one question at a server to the next, at least; with 0 the next follows the answer at once
+    #[arg(long, value_name = "US", value_parser = microseconds, default_value = "0")]
+    pub spacing: Duration,
+    /// Never sleep while waiting: exact to the last microsecond, if the tester has a processor to itself
+    #[arg(long)]
+    pub spin: bool,
+    /// After so long a report counts as lost
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    pub timeout: Duration,
+    /// Where the clients are; lookups there should cost little
+    #[arg(long, value_name = "LOCATION", default_value = FAR_FROM_LAND, allow_hyphen_values = true)]
+    pub location: String,
+    /// Bare round trips of each server before that
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub round_trips: u32,
+    /// How figures are written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub output_format: Format,
+    /// Where they are written; standard output otherwise
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Search the rate of reports that the herd sustains
+    #[arg(long, visible_alias = "rate-search")]
+    pub sustained: bool,
+    /// Seconds of each trial
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5", requires = "sustained")]
+    pub seconds: Duration,
+    /// A server is behind if a report takes it longer than this at the end of a trial
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "100", requires = "sustained")]
+    pub behind: Duration,
+    /// Report to all servers named here, not only to FROM, each with clients of its own
+    #[arg(long, requires = "sustained")]
+    pub at_all: bool,
+    /// Reports a second in the first trial
+    #[arg(long, value_name = "RATE", default_value_t = 1_000.0, requires = "sustained")]
+    pub rate_first: f64,
+    /// Reports a second that no trial exceeds
+    #[arg(long, value_name = "RATE", default_value_t = 10_000_000.0, requires = "sustained")]
+    pub rate_max: f64,
+    /// Connections of the load, to each server it goes to
+    #[arg(short, long, default_value_t = 8, requires = "sustained")]
+    pub connections: u32,
+    /// Reports of it in flight on each, at most
+    #[arg(short = 'P', long, default_value_t = 64, requires = "sustained")]
+    pub in_flight: u32,
+    /// Distinct clients of it
+    #[arg(long, default_value_t = 10_000, requires = "sustained")]
+    pub clients: u32,
+    /// How long the servers may take to catch up between trials
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", requires = "sustained")]
+    pub catch_up: Duration,
+}
+
+/// What it does and how, for `--help`.
+pub const ABOUT: &str = "\
+Makes reports at one server of a herd and measures until the others know of them, by nothing but IAMAT and \
+WHATSAT, so any herd that speaks this protocol can be measured. Reports are of clients that report only once, \
+one after the other. The others are asked all the while; a server that knew of a report at one answer and not at \
+the one before learned of it in between, and both bounds are told. Asking costs the servers something, and more \
+where there are few processors: --spacing makes it less, and what is told coarser.
+
+The figures hold the answers' own way, half a lookup or so. Where a server asks an upstream for places, as the \
+models of bench/README.md do, that upstream must be running, and its time is in every figure; without one such a \
+server answers no lookup and all reports count as lost.
+
+With --sustained it is searched how many reports a second the herd takes with no server falling behind.
+
+The exit status is 0 if every server knew of every report, or a rate was found, and 1 otherwise.";
+
+const EXAMPLES: &str = "\
+Examples:
+  herd-load flood localhost:11600 localhost:11601 localhost:11602
+  herd-load flood A=[::1]:11600 B=[::1]:11601 -n 1000 --output-format json -o hops.jsonl
+  herd-load flood localhost:11600 localhost:11601 --sustained --behind 50ms";
+
+/// Why nothing, or nothing whole, was written.
+#[derive(Debug, Error)]
+pub enum FloodRunError {
+    /// It was not measured.
+    #[error(transparent)]
+    Flood(#[from] FloodError),
+    /// The file could not be written.
+    #[error("cannot write {}: {source}; give another -o", .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What is to be printed, and whether all went well.
+#[derive(Debug)]
+pub struct FloodRun {
+    /// For standard output: the figures, or where they were written.
+    pub text: String,
+    /// Whether every report was known everywhere, or a rate was found.
+    pub is_whole: bool,
+}
+
+impl Args {
+    /// What they ask for, without the search.
+    pub fn plan(&self) -> FloodPlan {
+        FloodPlan {
+            reports: self.reports,
+            warmup: self.warmup,
+            interval: self.interval,
+            spacing: self.spacing,
+            spins: self.spin,
+            timeout: self.timeout,
+            location: self.location.clone(),
+            round_trips: self.round_trips,
+            ..FloodPlan::new(self.from.clone(), self.to.clone())
+        }
+    }
+
+    /// The search they ask for.
+    pub fn sustained_plan(&self) -> SustainedPlan {
+        SustainedPlan {
+            is_at_all: self.at_all,
+            connections: self.connections,
+            pipeline: self.in_flight,
+            clients: self.clients,
+            length: self.seconds,
+            behind: self.behind,
+            first: self.rate_first,
+            most: self.rate_max,
+            catch_up: self.catch_up,
+            ..SustainedPlan::new(self.plan())
+        }
+    }
+
+    /// Measures or searches, and writes the file that was asked for; `tell` hears of every trial as it is over.
+    pub fn run(&self, tell: impl FnMut(&Trial)) -> Result<FloodRun, FloodRunError> {
+        let (text, figures, is_whole) = if self.sustained {
+            let outcome = sustain(&self.sustained_plan(), tell)?;
+            (outcome.to_string(), outcome.figures(), outcome.rate.is_some())
+        } else {
+            let outcome = measure(&self.plan())?;
+            (outcome.to_string(), outcome.figures(), outcome.is_whole())
+        };
+        let text = self.formatted(text, &figures);
+        let Some(path) = &self.output else { return Ok(FloodRun { text, is_whole }) };
+        fs::write(path, text).map_err(|source| FloodRunError::Write { path: path.clone(), source })?;
+        Ok(FloodRun { text: format!("written to {}\n", path.display()), is_whole })
+    }
+
+    fn formatted(&self, text: String, figures: &[Figure]) -> String {
+        match self.output_format {
+            Format::Text => text + "\n",
+            Format::Json => figure::json(figures),
+            Format::Csv => figure::csv(figures),
+        }
+    }
+}
+
+fn microseconds(text: &str) -> Result<Duration, String> {
+    duration(text, "us")
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    duration(text, "ms")
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    duration(text, "s")
+}
+
+/// A number, and perhaps the unit that it has without one, or another.
+fn duration(text: &str, unit: &str) -> Result<Duration, String> {
+    let end = text.find(|letter: char| letter.is_alphabetic()).unwrap_or(text.len());
+    let (number, given) = text.split_at(end);
+    let second = match if given.is_empty() { unit } else { given } {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        _ => return Err("give us, ms or s as the unit, or none".to_owned()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| format!("give a number, such as 5 or 5{unit}"))?;
+    Duration::try_from_secs_f64(number * second).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_the_unit_of_its_flag_or_its_own() {
+        assert_eq!(milliseconds("100"), Ok(Duration::from_millis(100)));
+        assert_eq!(milliseconds("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(milliseconds("2 s"), Ok(Duration::from_secs(2)));
+        assert_eq!(microseconds("50"), Ok(Duration::from_micros(50)));
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(seconds("5m").is_err() && seconds("").is_err() && seconds("-1").is_err());
+    }
+}

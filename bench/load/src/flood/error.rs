@@ -1,0 +1,81 @@
+//! Why a flood was not measured.
+
+use std::{io, time::Duration};
+
+use thiserror::Error;
+
+use crate::load::LoadError;
+
+/// What went wrong, and what to do about it.
+#[derive(Debug, Error)]
+pub enum FloodError {
+    /// A plan that says nothing.
+    #[error("{0}")]
+    Senseless(&'static str),
+    /// No connection.
+    #[error("cannot connect to {server}: {source}; check the address and that the server runs")]
+    Connect {
+        /// As it was named.
+        server: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server has ended the connection.
+    #[error("{server} closed the connection: {source}; its log should say why")]
+    Closed {
+        /// As it was named.
+        server: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Sockets could not be waited for.
+    #[error("cannot wait for sockets: {0}")]
+    Poll(io::Error),
+    /// Nothing came back.
+    #[error("{server} did not answer within {} s; see its log, or raise --timeout", .within.as_secs_f64())]
+    Silent {
+        /// As it was named.
+        server: String,
+        /// For how long it was waited.
+        within: Duration,
+    },
+    /// A report was not taken.
+    #[error("{server} answered {line:?} to a report; check that it is a server of this protocol")]
+    Refused {
+        /// As it was named.
+        server: String,
+        /// What it said.
+        line: String,
+    },
+    /// A lookup was answered with what is no answer.
+    #[error("{server} answered {line:?} to a lookup; check that it is a server of this protocol")]
+    Wrong {
+        /// As it was named.
+        server: String,
+        /// What it said.
+        line: String,
+    },
+    /// An answer does not end.
+    #[error("an answer has not ended after {0} bytes; check that this is a server of this protocol")]
+    Endless(usize),
+    /// The load of a trial was not made.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The load came at another rate.
+    #[error(
+        "{achieved:.0} reports a second were sent where {asked:.0} were asked for; the load does not keep to its \
+         rate, so no rate can be searched"
+    )]
+    Unpaced {
+        /// Reports a second.
+        asked: f64,
+        /// Reports a second.
+        achieved: f64,
+    },
+    /// No thread for the load.
+    #[error("cannot start a thread for the load: {0}")]
+    Thread(io::Error),
+    /// The thread of the load died.
+    #[error("the load ended by a panic, which standard error should tell; please report it")]
+    Panicked,
+}

@@ -1,0 +1,131 @@
+//! How long a report takes from the server where it is made to the others, in any herd that speaks this protocol, by
+//! nothing but IAMAT and WHATSAT; and what rate of reports a herd sustains with no server falling behind.
+//!
+//! A server cannot be told to say when it learns of something. So it is asked again and again, and what is known is a
+//! question it answered with `?`, and a later one it answered with the report: it learned of it between the sending of
+//! the first and the answer to the second.
+
+mod answer;
+mod args;
+mod endpoint;
+mod error;
+mod figure;
+mod marker;
+mod probe;
+mod search;
+mod sustained;
+mod tally;
+mod times;
+mod trial;
+
+pub use self::{
+    args::{ABOUT, Args, FloodRun, FloodRunError},
+    endpoint::Endpoint,
+    error::FloodError,
+    figure::{Better, Figure, Format},
+    marker::FAR_FROM_LAND,
+    sustained::{SustainedOutcome, SustainedPlan, sustain, sustain_with},
+    tally::{FloodOutcome, NodeOutcome},
+    times::Times,
+    trial::{NodeLag, Pushed, Trial},
+};
+
+use std::{thread, time::Duration};
+
+use self::{probe::Prober, tally::Tally};
+use crate::clock::{Clock, thread_cpu};
+
+/// A node that did not learn of so many reports in a row is not waited for any longer.
+pub const GIVEN_UP_AFTER: u32 = 3;
+
+/// What is measured, and how.
+#[derive(Clone, Debug)]
+pub struct FloodPlan {
+    /// Where reports are made.
+    pub from: Endpoint,
+    /// Who is to learn of them.
+    pub to: Vec<Endpoint>,
+    /// Reports that count, one after the other.
+    pub reports: u32,
+    /// Reports before those.
+    pub warmup: u32,
+    /// Pause between two reports, in which nothing is asked.
+    pub interval: Duration,
+    /// From one question at a node to the next, at least; with zero the next follows the answer at once.
+    pub spacing: Duration,
+    /// Whether the tester looks at its sockets without ever sleeping, which takes a processor of its own.
+    pub spins: bool,
+    /// How long a node may take to learn of a report.
+    pub timeout: Duration,
+    /// Where the clients are that report, as a report tells it.
+    pub location: String,
+    /// Bare round trips, of each node.
+    pub round_trips: u32,
+}
+
+impl FloodPlan {
+    /// Two hundred reports after twenty, one as soon as all know of the last, until more is said.
+    pub fn new(from: Endpoint, to: Vec<Endpoint>) -> Self {
+        Self {
+            from,
+            to,
+            reports: 200,
+            warmup: 20,
+            interval: Duration::ZERO,
+            spacing: Duration::ZERO,
+            spins: false,
+            timeout: Duration::from_secs(10),
+            location: FAR_FROM_LAND.to_owned(),
+            round_trips: 500,
+        }
+    }
+
+    fn check(&self) -> Result<(), FloodError> {
+        if self.to.is_empty() {
+            return Err(FloodError::Senseless("give at least one server that is to learn of reports"));
+        }
+        if self.reports == 0 {
+            return Err(FloodError::Senseless("without reports there is nothing to measure: raise -n"));
+        }
+        if self.timeout.is_zero() {
+            return Err(FloodError::Senseless("no server learns of a report in no time: raise --timeout"));
+        }
+        if self.location.is_empty() || self.location.contains(char::is_whitespace) {
+            return Err(FloodError::Senseless("--location is one word, such as +34.068930-118.445127"));
+        }
+        Ok(())
+    }
+}
+
+/// Makes reports one by one and measures until each server knows of them.
+pub fn measure(plan: &FloodPlan) -> Result<FloodOutcome, FloodError> {
+    plan.check()?;
+    let mut prober = Prober::open(plan)?;
+    let mut tally = Tally::new(plan.to.len());
+    for node in 0..plan.to.len() {
+        tally.bare(node, prober.round_trips(node, plan.round_trips)?);
+    }
+    let (mut clock, mut cpu) = (Clock::start(), thread_cpu());
+    for number in 0..plan.warmup.saturating_add(plan.reports) {
+        if number == plan.warmup {
+            prober.forget_spacing();
+            (clock, cpu) = (Clock::start(), thread_cpu());
+        }
+        if number > 0 && !plan.interval.is_zero() {
+            thread::sleep(plan.interval);
+        }
+        let marked = prober.mark()?;
+        if marked.replied_ns.is_none() {
+            return Err(FloodError::Silent { server: plan.from.to_string(), within: plan.timeout });
+        }
+        for node in tally.add(&marked, number >= plan.warmup) {
+            prober.give_up(node);
+        }
+        if tally.all_are_given_up() {
+            break;
+        }
+    }
+    let seconds = Duration::from_nanos(clock.elapsed_ns()).as_secs_f64().max(1e-9);
+    let client_cpu = (thread_cpu() - cpu).as_secs_f64() / seconds;
+    Ok(tally.outcome(plan, &prober, client_cpu))
+}
