@@ -181,12 +181,4 @@ pub enum LoadError {
     /// The readiness queue broke.
     #[error("cannot wait for sockets: {0}")]
     Poll(#[from] std::io::Error),
-    /// Silence.
-    #[error("no reply for {} s with {outstanding} requests unanswered; the server's log should say why", .patience.as_secs_f64())]
-    Stalled {
-        /// Requests not answered.
-        outstanding: u64,
-        /// For how long.
-        patience: Duration,
-    },
 }

@@ -244,15 +244,10 @@ fn load(plan: &SustainedPlan, prober: &Prober, rate: f64) -> Result<Load, FloodE
 
 /// The load tester's own loop.
 fn push(load: &Load) -> Result<Pushed, LoadError> {
-    match drive(load) {
-        Ok(outcome) => Ok(Pushed {
-            rate: outcome.rate,
-            wrong: outcome.wrong,
-            first_wrong: outcome.first_wrong,
-            is_saturated: outcome.client_saturated,
-        }),
-        // A herd that says nothing any more under such a load has not kept up with it.
-        Err(LoadError::Stalled { .. }) => Ok(Pushed::default()),
-        Err(error) => Err(error),
-    }
+    let outcome = drive(load)?;
+    // A herd that says nothing any more under such a load has not kept up with it.
+    let rate = if outcome.gave_up.is_some() { 0.0 } else { outcome.rate };
+    let first_wrong = outcome.mismatches.first().map(|mismatch| mismatch.got.clone());
+    let wrong = outcome.errors.total();
+    Ok(Pushed { rate, wrong, first_wrong, is_saturated: outcome.client.saturated })
 }
