@@ -61,23 +61,29 @@ impl FloodOutcome {
     pub fn figures(&self) -> Vec<Figure> {
         let mut figures = Vec::new();
         for node in &self.nodes {
-            let told = |what: &str, value| Figure::new(&node.server, what, "µs", value, Better::Less);
             figures.extend(Figure::percentiles(&node.server, "hop", &node.hop));
-            figures.extend([
-                told("not before p50", node.not_before.p50_us),
-                told("asked p50", node.asked.p50_us),
-                told("lookup p50", node.lookup.p50_us),
-                told("poll p50", node.spacing.p50_us),
-                told("poll p99", node.spacing.p99_us),
-                told("bare p50", node.bare.p50_us),
-            ]);
+            let medians = [
+                ("not before p50", &node.not_before),
+                ("asked p50", &node.asked),
+                ("lookup p50", &node.lookup),
+                ("poll p50", &node.spacing),
+                ("bare p50", &node.bare),
+            ];
+            // Nothing is told of what was not timed: a 0 would be the best there is.
+            let timed = medians.into_iter().filter(|(_, times)| times.count > 0);
+            let median = |(what, times): (&str, &Times)| {
+                Figure::new(&node.server, what, "µs", times.p50_us, Better::Less)
+            };
+            figures.extend(timed.map(median));
             let count = |what: &str, value, better| Figure::new(&node.server, what, "reports", value, better);
             figures.push(count("known", node.hop.count as f64, Better::More));
             figures.push(count("lost", f64::from(node.lost), Better::Less));
         }
         figures.extend(Figure::percentiles("every node", "hop", &self.every));
         figures.push(Figure::new("every node", "known", "reports", self.every.count as f64, Better::More));
-        figures.push(Figure::new(&self.from, "reply p50", "µs", self.reply.p50_us, Better::Less));
+        if self.reply.count > 0 {
+            figures.push(Figure::new(&self.from, "reply p50", "µs", self.reply.p50_us, Better::Less));
+        }
         figures.push(Figure::new("herd-load", "cpu", "cores", self.client_cpu, Better::Less));
         figures
     }
@@ -88,35 +94,25 @@ impl fmt::Display for FloodOutcome {
         let servers = self.nodes.iter().map(|node| node.server.chars().count());
         let width = servers.max().unwrap_or(0).max(EVERY.len());
         writeln!(f, "{} reports at {}, one by one; times in µs\n", self.reports, self.from)?;
-        writeln!(
-            f,
-            "{:width$} {:>6} {:>5} {:>9} {:>9} {:>9} {:>9}   {:>10} {:>9} {:>9} {:>9}",
-            "known at", "of", "lost", "p50", "p90", "p99", "max", "not before", "½ lookup", "poll", "bare"
-        )?;
+        let heads = ["reports", "lost", "p50", "p90", "p99", "max", "not before", "½ lookup", "poll", "bare"];
+        row(f, width, "known at", heads.map(str::to_owned))?;
         for node in &self.nodes {
-            let Times { count, p50_us, p90_us, p99_us, max_us } = node.hop;
-            writeln!(
-                f,
-                "{:width$} {count:>6} {:>5} {p50_us:>9.1} {p90_us:>9.1} {p99_us:>9.1} {max_us:>9.1}   {:>10.1} {:>9.1} {:>9.1} {:>9.1}",
-                node.server,
-                node.lost,
-                node.not_before.p50_us,
-                node.lookup.p50_us / 2.0,
-                node.spacing.p50_us,
-                node.bare.p50_us
-            )?;
+            let [p50, p90, p99, max] = cells(&node.hop);
+            let [not_before, lookup, poll, bare] =
+                [(&node.not_before, 1.0), (&node.lookup, 0.5), (&node.spacing, 1.0), (&node.bare, 1.0)]
+                    .map(|(times, share)| cell(times, times.p50_us * share));
+            let (known, lost) = (node.hop.count.to_string(), node.lost.to_string());
+            row(f, width, &node.server, [known, lost, p50, p90, p99, max, not_before, lookup, poll, bare])?;
         }
-        let Times { count, p50_us, p90_us, p99_us, max_us } = self.every;
-        writeln!(
-            f,
-            "{EVERY:width$} {count:>6}     - {p50_us:>9.1} {p90_us:>9.1} {p99_us:>9.1} {max_us:>9.1}\n"
-        )?;
-        write!(f, "{LEGEND}")?;
-        write!(
-            f,
-            "\nclient      {:.2} of a core; a report was answered after {:.1} µs (p50)",
-            self.client_cpu, self.reply.p50_us
-        )?;
+        let [p50, p90, p99, max] = cells(&self.every);
+        let none = String::new;
+        let every =
+            [self.every.count.to_string(), none(), p50, p90, p99, max, none(), none(), none(), none()];
+        row(f, width, EVERY, every)?;
+        write!(f, "\n{LEGEND}\nclient      {:.2} of a core", self.client_cpu)?;
+        if self.reply.count > 0 {
+            write!(f, "; a report was answered after {:.1} µs (p50)", self.reply.p50_us)?;
+        }
         for node in self.nodes.iter().filter(|node| node.lost > 0) {
             let NodeOutcome { server, lost, is_given_up, .. } = node;
             let then = if *is_given_up { ", and was no longer asked" } else { "" };
@@ -124,6 +120,24 @@ impl fmt::Display for FloodOutcome {
         }
         Ok(())
     }
+}
+
+/// A line of the table.
+fn row(f: &mut fmt::Formatter<'_>, width: usize, name: &str, cells: [String; 10]) -> fmt::Result {
+    let [known, lost, p50, p90, p99, max, not_before, lookup, poll, bare] = cells;
+    let line = format!(
+        "{name:width$} {known:>7} {lost:>5} {p50:>9} {p90:>9} {p99:>9} {max:>9}   {not_before:>10} {lookup:>9} {poll:>9} {bare:>9}"
+    );
+    writeln!(f, "{}", line.trim_end())
+}
+
+fn cells(times: &Times) -> [String; 4] {
+    [times.p50_us, times.p90_us, times.p99_us, times.max_us].map(|us| cell(times, us))
+}
+
+/// A time, or a dash where nothing was timed.
+fn cell(times: &Times, us: f64) -> String {
+    if times.count == 0 { "-".to_owned() } else { format!("{us:.1}") }
 }
 
 const EVERY: &str = "every one of these";

@@ -217,11 +217,14 @@ fn a_server_that_never_learns_has_lost_the_reports() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("LOST") && text.contains("Welsh did not know of 3 reports"), "{text}");
+    let row = text.lines().find(|line| line.starts_with("Welsh")).unwrap();
+    assert!(row.contains(" - "), "what was not timed has no time: {row}");
     let output = flood(&[&from, &known, &lost, "-n", "6", "--timeout=0.1", "--output-format=json"]);
     assert_eq!(output.status.code(), Some(1));
     let figures = figures(&output);
     assert_eq!((figure(&figures, "Welsh", "known"), figure(&figures, "Welsh", "lost")), (0.0, 3.0));
     assert_eq!(figure(&figures, "every node", "known"), 0.0);
+    assert!(!figures.iter().any(|figure| figure["server"] == "Welsh" && figure["what"] == "hop p50"));
 }
 
 #[test]
@@ -266,9 +269,7 @@ fn search(
         let asked = load.rate.unwrap();
         rate.store(asked as u64, Ordering::Relaxed);
         thread::sleep(length);
-        let pushed = push(asked);
-        // The last marker of a trial is made as its load has ended, and shall find the herd as that left it.
-        Ok(pushed)
+        Ok(push(asked))
     };
     sustain_with(&change(plan), &push, |_| {}).unwrap()
 }
