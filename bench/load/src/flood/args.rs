@@ -87,7 +87,8 @@ Makes reports at one server of a herd and measures until the others know of them
 WHATSAT, so any herd that speaks this protocol can be measured. Reports are of clients that report only once, \
 one after the other. The others are asked all the while; a server that knew of a report at one answer and not at \
 the one before learned of it in between, and both bounds are told. Asking costs the servers something, and more \
-where there are few processors: --spacing makes it less, and what is told coarser.
+where there are few processors: --spacing makes it less, and what is told coarser; fewer servers at a time are \
+watched more finely.
 
 The figures hold the answers' own way, half a lookup or so. Where a server asks an upstream for places, as the \
 models of bench/README.md do, that upstream must be running, and its time is in every figure; without one such a \
