@@ -327,7 +327,6 @@ fn a_load_that_does_not_keep_to_its_rate_is_told() {
 }
 
 #[test]
-#[ignore = "the load tester's loop does not keep to a rate yet"]
 fn the_rate_of_real_nodes_is_searched() {
     let nodes = row(&["Alford", "Ball"]);
     let [from, to] = [0, 1].map(|index: usize| nodes[index].address().to_string());

@@ -150,7 +150,7 @@ fn a_server_that_fails_is_a_finding_and_the_others_go_on() {
     };
     assert_eq!(invalid("echo"), None);
     assert!(invalid("unlogged").unwrap().contains("log holds 0 of"));
-    assert!(invalid("wrong").unwrap().starts_with("100 wrong replies, the first \"AT Echo"));
+    assert!(invalid("wrong").unwrap().starts_with("errors: wrong 100; to \"IAMAT kiwi"));
     assert!(invalid("dead").unwrap().contains("did not print `listening ADDRESS`"));
     assert!(written(&runs, "summary.md").contains("**INVALID: unlogged, in round 1: "));
 }
