@@ -44,7 +44,7 @@ pub fn client_lines(data: &[u8]) {
             if group.is_empty() {
                 break;
             }
-            group.iter().for_each(|prepared| node.prefetch(prepared));
+            node.prefetch(&group);
             group.iter().for_each(|prepared| execute(prepared, &mut batch));
         }
         node.flood(&mut batch, Origin::Client, |_| panic!("the outbox is large enough"));

@@ -36,7 +36,7 @@ pub fn peer_session(data: &[u8]) {
                 continue;
             }
             let prepared = node.prepare(line, Origin::Peer(link));
-            node.prefetch(&prepared);
+            node.prefetch(std::slice::from_ref(&prepared));
             let said = node.execute(&prepared, now(), &mut batch);
             check_answer(line, said, &batch.replies, &node);
             batch.replies.clear();

@@ -225,11 +225,9 @@ impl<M: Merge> Node<M> {
         }
     }
 
-    /// Has the processor fetch what executing the line will read. Worth it where several lines are executed after it.
-    pub fn prefetch(&self, prepared: &Prepared<'_>) {
-        if let Some(place) = prepared.place {
-            self.store.prefetch(place);
-        }
+    /// Has the processor fetch what executing the lines will read. Worth it where there are several.
+    pub fn prefetch(&self, prepared: &[Prepared<'_>]) {
+        self.store.prefetch(prepared.iter().filter_map(|line| line.place));
     }
 
     /// The position of the neighbour that a line of a node written by others names as its sender, if it is one of the

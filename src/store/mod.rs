@@ -58,10 +58,11 @@ impl<M: Merge> Store<M> {
         self.placement.key_hash(client)
     }
 
-    /// Has the processor fetch what the next call about the client will read, and does not wait for it. Asked for several
-    /// clients before the first is looked at, it lets their cache misses pass side by side.
-    pub fn prefetch(&self, hash: KeyHash) {
-        self.shard_of(hash).lock().prefetch(&self.placement, hash);
+    /// Has the processor fetch what the next calls about these clients will read, and does not wait for it, so that their
+    /// cache misses pass side by side: first the slots, then the records they point at.
+    pub fn prefetch(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
+        hashes.clone().for_each(|hash| self.shard_of(hash).lock().prefetch_slot(hash));
+        hashes.for_each(|hash| self.shard_of(hash).lock().prefetch_record(&self.placement, hash));
     }
 
     /// Takes a client's own report: stored if it is strictly newer than what is known, or the first.

@@ -1,10 +1,9 @@
 //! A hint to the processor that memory will be read soon. The one place with unsafe code, since the standard library has
 //! no safe form of it yet; it reads and writes nothing.
 
-/// Begins to fetch the first bytes of a record, as many as two cache lines hold.
+/// Begins to fetch a record of usual length, about 100 bytes: they lie on three cache lines as often as on two.
 pub(super) fn prefetch_record(record: &[u8]) {
-    const CACHE_LINE: usize = 64;
-    record.chunks(CACHE_LINE).take(2).filter_map(<[u8]>::first).for_each(prefetch);
+    [0, 64, 95].into_iter().filter_map(|at| record.get(at)).for_each(prefetch);
 }
 
 /// Begins to fetch the cache line the value begins on. Nothing where the processor has no such instruction that is stable

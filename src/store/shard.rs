@@ -51,8 +51,13 @@ pub struct Entry {
 }
 
 impl Shard {
+    /// Has the slot fetched where the client is looked for first.
+    pub(super) fn prefetch_slot(&self, hash: KeyHash) {
+        self.slots.first(hash.in_shard()).into_iter().for_each(prefetch);
+    }
+
     /// Has the client's record and its leaf's sum fetched, if it has them.
-    pub(super) fn prefetch(&self, placement: &Placement, hash: KeyHash) {
+    pub(super) fn prefetch_record(&self, placement: &Placement, hash: KeyHash) {
         if let Some(sum) = self.leaf_sums.get(placement.leaf(hash)) {
             prefetch(sum);
         }

@@ -32,6 +32,11 @@ impl Slots {
         Some(self.slots[at].address).filter(|&address| address != Address::NOWHERE)
     }
 
+    /// Where the search for a slot of that hash begins.
+    pub(super) fn first(&self, hash: u32) -> Option<&Slot> {
+        self.slots.get(self.home(hash))
+    }
+
     /// Takes a slot for a client that has none.
     pub(super) fn insert(&mut self, slot: Slot) {
         if self.taken >= self.slots.len() / 4 * 3 {
@@ -83,7 +88,7 @@ impl Slots {
         }
     }
 
-    /// Where a slot of that hash would like to be. The table is not empty.
+    /// Where a slot of that hash would like to be.
     fn home(&self, hash: u32) -> usize {
         ((u64::from(hash) * self.slots.len() as u64) >> 32) as usize
     }

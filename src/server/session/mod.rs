@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
             let group: ArrayVec<_, GROUP_LINES> =
                 lines.by_ref().take(GROUP_LINES).map(|line| node.prepare(line, self.origin)).collect();
             if group.len() > 1 {
-                group.iter().for_each(|prepared| node.prefetch(prepared));
+                node.prefetch(&group);
             }
             for prepared in &group {
                 self.execute_line(prepared, now)?;
