@@ -5,12 +5,12 @@
 
 use super::record::{self, UNIT};
 
-/// A page's length, once a shard is large. With [`UNIT`] it fixes the 13 bits of an address's offset.
+/// A page's length, once a shard is large. With [`UNIT`] it fixes the 14 bits of an address's offset.
 const PAGE_BYTES_MAX: usize = 64 * 1024;
 const PAGE_BYTES_MIN: usize = 1024;
 const OFFSET_BITS: u32 = (PAGE_BYTES_MAX / UNIT).trailing_zeros();
 
-/// Where a record begins: the page's number, and its offset in units of 8 bytes.
+/// Where a record begins: the page's number, and its offset in units of 4 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Address(u32);
 
@@ -20,7 +20,7 @@ impl Address {
 
     fn new(page: usize, offset: usize) -> Self {
         let page = u32::try_from(page).ok().filter(|&page| page < (1 << (32 - OFFSET_BITS)) - 1);
-        let page = page.expect("a shard's 2^19 pages hold 32 GiB, more than its share of any machine");
+        let page = page.expect("a shard's 2^18 pages hold 16 GiB, more than its share of any machine");
         Self(page << OFFSET_BITS | (offset / UNIT) as u32)
     }
 

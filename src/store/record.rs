@@ -3,21 +3,28 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..8 | the entry's hash |
-//! | 8..10 | the record's room, in units of 8 bytes |
-//! | 10..12, 12..14 | lengths of client and position; a client of length 0 marks a dead record |
-//! | 14, 15, 16 | lengths of server, skew and timestamp |
-//! | 17.. | client, position, server, skew, timestamp |
+//! | 8 | how much more room the record has than it needs, in units of 4 bytes; 255 marks a dead record |
+//! | 9..11, 11..13 | lengths of client and position; in a dead record the first is its room, in units of 4 bytes |
+//! | 13, 14, 15 | lengths of server, skew and timestamp |
+//! | 16.. | client, position, server, skew, timestamp |
 
 use super::placement::Placement;
 use crate::model::{ClientId, Location, Timestamp};
 
 const HASH: usize = 0;
-const ROOM: usize = 8;
-const LENGTHS: usize = 10;
-const TEXT: usize = 17;
+const SPARE: usize = 8;
+const LENGTHS: usize = 9;
+const TEXT: usize = 16;
 
-/// Records begin at multiples of this, and their room is one.
-pub(super) const UNIT: usize = 8;
+/// In the place of the spare room, what marks a dead record.
+const DEAD: u8 = u8::MAX;
+
+/// Records begin at multiples of this, and their room is one. Less would save a byte or so a record, and have more of them
+/// move for a report that is a digit longer.
+pub(super) const UNIT: usize = 4;
+
+/// The most room a record may have beyond what it needs, in bytes.
+pub(super) const SPARE_BYTES_MAX: usize = 64;
 
 /// The room a location needs, in bytes.
 pub(super) fn room_for(location: &Location<'_>) -> usize {
@@ -29,11 +36,11 @@ fn fields<'a>(location: &Location<'a>) -> [&'a [u8]; 5] {
     [location.client.as_bytes(), location.position, location.server, location.skew, location.timestamp]
 }
 
-/// Writes a location into `record`, which is as long as its room. Returns the entry's hash.
+/// Writes a location into `record`, which is as long as its room: at least [`room_for`] it, and at most
+/// [`SPARE_BYTES_MAX`] more. Returns the entry's hash.
 pub(super) fn write(record: &mut [u8], location: &Location<'_>, placement: &Placement) -> u64 {
     let [client, position, server, skew, timestamp] = fields(location);
-    let room = (record.len() / UNIT) as u16;
-    record[ROOM..][..2].copy_from_slice(&room.to_le_bytes());
+    record[SPARE] = ((record.len() - room_for(location)) / UNIT) as u8;
     record[LENGTHS..][..2].copy_from_slice(&(client.len() as u16).to_le_bytes());
     record[LENGTHS + 2..][..2].copy_from_slice(&(position.len() as u16).to_le_bytes());
     record[LENGTHS + 4] = server.len() as u8;
@@ -56,7 +63,11 @@ pub(super) fn hash(record: &[u8]) -> u64 {
 
 /// The record's room in bytes; `record` may reach beyond it.
 pub(super) fn room(record: &[u8]) -> usize {
-    usize::from(u16_at(record, ROOM)) * UNIT
+    if is_dead(record) {
+        return usize::from(u16_at(record, LENGTHS)) * UNIT;
+    }
+    let [.., (_, end)] = spans(record);
+    end.next_multiple_of(UNIT) + usize::from(record[SPARE]) * UNIT
 }
 
 /// The client whose record this is.
@@ -79,12 +90,14 @@ pub(super) fn location(record: &[u8]) -> Option<Location<'_>> {
 
 /// Marks the record as dead, so that a walk over its page passes over it.
 pub(super) fn bury(record: &mut [u8]) {
-    record[LENGTHS..][..2].fill(0);
+    let room = (room(record) / UNIT) as u16;
+    record[LENGTHS..][..2].copy_from_slice(&room.to_le_bytes());
+    record[SPARE] = DEAD;
 }
 
 /// Whether the record is dead.
 pub(super) fn is_dead(record: &[u8]) -> bool {
-    u16_at(record, LENGTHS) == 0
+    record[SPARE] == DEAD
 }
 
 /// Where the fields begin and end, in the order of the text.

@@ -164,7 +164,7 @@ impl Shard {
         let needed = record::room_for(location);
         let leaf = placement.leaf(hash);
         // A record much smaller than its room moves too, or one large report would hold its room for ever.
-        if needed <= room && room <= needed + 64 {
+        if needed <= room && room <= needed + record::SPARE_BYTES_MAX {
             let new_hash = record::write(self.pages.get_mut(address, room), location, placement);
             self.resum(placement, leaf, |sum| M::resum(sum, old_hash, new_hash));
             return Outcome::Replaced;

@@ -16,9 +16,14 @@ pub(super) struct Slot {
 
 const VACANT: Slot = Slot { hash: 0, address: Address::NOWHERE };
 
+/// The capacity a table begins with, and the least it grows by.
 const CAPACITY_MIN: usize = 8;
 
-/// The table. Its capacity is a power of two or 0, and at most three quarters of it are taken.
+/// From this capacity on a table grows by a quarter and not by half. The place it leaves is then as large as a page of
+/// records, so that what smaller steps leave behind is used again.
+const LARGE: usize = 8192;
+
+/// The table. At most four fifths of it are taken.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
@@ -39,7 +44,7 @@ impl Slots {
 
     /// Takes a slot for a client that has none.
     pub(super) fn insert(&mut self, slot: Slot) {
-        if self.taken >= self.slots.len() / 4 * 3 {
+        if self.taken >= self.slots.len() * 4 / 5 {
             self.grow();
         }
         self.taken += 1;
@@ -57,20 +62,24 @@ impl Slots {
 
     /// Where the first slot is, from the hash's own place on, that is vacant or for which `is_it` holds.
     fn probe(&self, hash: u32, mut is_it: impl FnMut(Slot) -> bool) -> Option<usize> {
-        let mask = self.slots.len().checked_sub(1)?;
+        if self.slots.is_empty() {
+            return None;
+        }
         let mut at = self.home(hash);
         loop {
             let slot = self.slots[at];
             if slot.address == Address::NOWHERE || is_it(slot) {
                 return Some(at);
             }
-            at = (at + 1) & mask;
+            at = self.after(at);
         }
     }
 
     /// Hands over every slot whose hash is in the range, both ends included, in no order.
     pub(super) fn in_range(&self, (first, last): (u32, u32), mut visit: impl FnMut(Slot)) {
-        let Some(mask) = self.slots.len().checked_sub(1) else { return };
+        if self.slots.is_empty() {
+            return;
+        }
         let (mut at, end) = (self.home(first), self.home(last));
         let mut is_beyond = false;
         // What found its own place taken lies further on, but never behind a vacant one.
@@ -84,8 +93,13 @@ impl Slots {
             if is_vacant && is_beyond {
                 return;
             }
-            at = (at + 1) & mask;
+            at = self.after(at);
         }
+    }
+
+    /// The place after that one; the last is followed by the first.
+    fn after(&self, at: usize) -> usize {
+        if at + 1 < self.slots.len() { at + 1 } else { 0 }
     }
 
     /// Where a slot of that hash would like to be.
@@ -100,7 +114,8 @@ impl Slots {
     }
 
     fn grow(&mut self) {
-        let capacity = (self.slots.len() * 2).max(CAPACITY_MIN);
+        let part = if self.slots.len() < LARGE { 2 } else { 4 };
+        let capacity = self.slots.len() + (self.slots.len() / part).max(CAPACITY_MIN);
         for slot in std::mem::replace(&mut self.slots, vec![VACANT; capacity]) {
             if slot.address != Address::NOWHERE {
                 self.place(slot);
