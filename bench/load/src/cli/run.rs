@@ -19,15 +19,15 @@ Examples:
   herd-load run localhost:11600 -c 50 -P 64 -n 1000000 --verify
       a million reports, 64 in flight on each connection, every reply checked
   herd-load run localhost:11600 -R 20000 -d 60 --mix iamat=90,whatsat=10 --max-p99 5ms
-      20,000 requests a second at planned times; exit status 1 where p99 of what clients wait is above 5 ms
+      20,000 requests a second at planned times; fails where p99 of what clients wait is above 5 ms
   herd-load run [::1]:11600 [::1]:11601 -c 100 --idle 10000 --moving --clients 1000000
       two nodes of a herd, with 10,000 connections that only sit there, clients that walk
   herd-load run old-herd:12000 --reconnect --crlf -c 8
       a herd that closes after each reply and wants CR LF
 
-A closed loop (without -R) asks a slow server less often, and so cannot see how long clients would wait that come on
-their own clock. With -R requests are planned for even times; response times count from there, service times from the
-write.";
+A closed loop (without -R) asks a slow server less often, and so cannot see how long clients
+would wait that come on their own clock. With -R requests are planned for even times: response
+times count from there, service times from the write.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
