@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use allocation_counter::measure;
 use proxyherd::{
     clock::Now,
-    flood::{Health, outbox},
+    flood::{Health, Queue, outbox},
     log::{Log, Options as LogOptions, Traffic},
     model::{NodeId, Timestamp},
     node::{Batch, Neighbour, Node, Options, Origin, Prepared},
@@ -91,7 +91,7 @@ fn a_batch_of_reports_allocates_nothing() {
 #[test]
 fn a_batch_for_all_neighbours_allocates_once() {
     let (outboxes, queues): (Vec<_>, Vec<_>) = [outbox(1 << 20), outbox(1 << 20)].into_iter().unzip();
-    queues.iter().for_each(|queue| queue.open());
+    queues.iter().for_each(Queue::open);
     let neighbour = |outbox| Neighbour {
         id: NodeId::new("Welsh").unwrap(),
         outbox,

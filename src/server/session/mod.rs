@@ -209,6 +209,9 @@ impl<'a> Session<'a> {
 
     /// Executes every complete line of what has just been read, a few at a time, so that what the store must fetch from
     /// memory for one is under way while another is executed.
+    ///
+    /// Not inlined: what it needs of the stack, a connection that says nothing must not hold.
+    #[inline(never)]
     fn execute(&mut self, buffer: &mut LineBuffer, count: usize) -> Result<(), Ended> {
         let now = clock::now();
         self.vigil.ended(self.heard, now.tick);
@@ -225,8 +228,9 @@ impl<'a> Session<'a> {
         }
         let node = self.shared.node;
         while lines.peek().is_some() {
-            let group: ArrayVec<_, GROUP_LINES> =
-                lines.by_ref().take(GROUP_LINES).map(|line| node.prepare(line, self.origin)).collect();
+            // Filled in its place: collected, it would be on the stack twice, and each connection's memory a page more.
+            let mut group: ArrayVec<_, GROUP_LINES> = ArrayVec::new();
+            group.extend(lines.by_ref().take(GROUP_LINES).map(|line| node.prepare(line, self.origin)));
             if group.len() > 1 {
                 node.prefetch(&group);
             }
@@ -247,6 +251,7 @@ impl<'a> Session<'a> {
 
     /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line can
     /// be a valid, wrong one.
+    #[inline(never)]
     fn execute_last(&mut self, buffer: &mut LineBuffer) -> Result<(), Ended> {
         if self.origin != Origin::Client || matches!(self.stage, Stage::Proof(..)) {
             return Ok(());
