@@ -9,6 +9,11 @@ pub mod config;
 pub mod log;
 pub mod metrics;
 pub mod random;
+#[expect(
+    unsafe_code,
+    reason = "a policy for the scheduler, which no safe library sets alone; its run folder shows what it saves"
+)]
+pub mod scheduling;
 pub mod secret;
 mod socket;
 

@@ -46,6 +46,8 @@ pub struct Limits {
     pub handshake_time: Duration,
     /// For a drain, before the node ends with what is left undone. `drain_seconds`: 10 s; 0 s to 1 hour.
     pub drain_time: Duration,
+    /// Whether threads that are woken wait for their turn, rather than interrupt others. `batch_scheduling`: true.
+    pub batch_scheduling: bool,
 }
 
 impl Default for Limits {
@@ -67,6 +69,7 @@ impl Default for Limits {
             connect_time: Duration::from_secs(2),
             handshake_time: Duration::from_secs(1),
             drain_time: Duration::from_secs(10),
+            batch_scheduling: true,
         }
     }
 }
@@ -76,8 +79,8 @@ const DAY: f64 = 86_400.0;
 
 /// The keys of `[limits]`.
 #[rustfmt::skip]
-pub(super) const SETTINGS: [Setting<Limits>; 16] = {
-    use Slot::{Count, Milliseconds, OptionalSeconds, Seconds};
+pub(super) const SETTINGS: [Setting<Limits>; 17] = {
+    use Slot::{Count, Flag, Milliseconds, OptionalSeconds, Seconds};
     [
         Setting { key: "connections", min: 1.0, max: 1e6, slot: Count(|limits| &mut limits.connections), about: "at once, clients and peers" },
         Setting { key: "line_bytes", min: 512.0, max: 32_768.0, slot: Count(|limits| &mut limits.line_bytes), about: "the longest line of a client" },
@@ -95,6 +98,7 @@ pub(super) const SETTINGS: [Setting<Limits>; 16] = {
         Setting { key: "connect_seconds", min: 0.01, max: 60.0, slot: Seconds(|limits| &mut limits.connect_time), about: "for a connection to a peer" },
         Setting { key: "handshake_seconds", min: 0.01, max: 60.0, slot: Seconds(|limits| &mut limits.handshake_time), about: "for a peer's handshake" },
         Setting { key: "drain_seconds", min: 0.0, max: 3_600.0, slot: Seconds(|limits| &mut limits.drain_time), about: "for a drain before the node ends regardless" },
+        Setting { key: "batch_scheduling", min: 0.0, max: 1.0, slot: Flag(|limits| &mut limits.batch_scheduling), about: "threads that are woken wait for their turn" },
     ]
 };
 

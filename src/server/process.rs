@@ -15,7 +15,7 @@ use signal_hook::{
 };
 
 use super::{Announcement, Controls, Server, StartError, Surroundings};
-use crate::{config::Herd, model::NodeId};
+use crate::{config::Herd, model::NodeId, scheduling};
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends where it is the `lifeline`. SIGHUP reopens the log;
 /// a second signal to stop ends the process at once, with status 1.
@@ -23,7 +23,16 @@ pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Res
     let mut signals = Signals::catch()?;
     let surroundings = Surroundings { announce: Box::new(print), ..Surroundings::default() };
     let server = Server::bind(herd, id, log_dir, surroundings)?;
-    server.run(|controls| signals.wait_for_stop(controls, lifeline))
+    // Before there are others: threads inherit it.
+    let taking_turns = if herd.limits.batch_scheduling { scheduling::take_turns() } else { Ok(()) };
+    server.run(|controls| {
+        if let Err(error) = taking_turns {
+            controls.log.warn(format_args!(
+                "the system refuses SCHED_BATCH ({error}); set batch_scheduling to false to ask no more"
+            ));
+        }
+        signals.wait_for_stop(controls, lifeline);
+    })
 }
 
 /// One line for whoever started the node and reads its standard output.
