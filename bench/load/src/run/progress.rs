@@ -57,14 +57,14 @@ impl Progress {
         let met = if all.response.is_empty() { all.service } else { all.response };
         let Latency { p50_us, p99_us, max_us, .. } = Latency::of(&met);
         let (phase, seconds) = match tick.measuring {
-            Some(measuring) => (phase, measuring.as_secs()),
-            None => ("warming up, or waiting for the last replies", tick.since.as_secs()),
+            Some(measuring) => (phase, measuring.as_secs_f64()),
+            None => ("warming up, or waiting for the last replies", tick.since.as_secs_f64()),
         };
         let rate = tick.replies as f64 / tick.lasted.as_secs_f64().max(1e-9);
         let errors = tick.errors.total();
         let (red, plain) = if errors > 0 && self.has_colour { (RED, PLAIN) } else { ("", "") };
         format!(
-            "{phase} {seconds} s  {rate:.0} /s  p50 {p50_us:.0} µs  p99 {p99_us:.0} µs  max {max_us:.0} µs  \
+            "{phase} {seconds:.0} s  {rate:.0} /s  p50 {p50_us:.0} µs  p99 {p99_us:.0} µs  max {max_us:.0} µs  \
              {red}errors {errors}{plain}"
         )
     }
