@@ -83,6 +83,11 @@ fn number(status: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        process::{Command, Stdio},
+    };
+
     use super::*;
 
     #[test]
@@ -102,16 +107,25 @@ mod tests {
     }
 
     #[test]
-    fn the_tests_own_process_has_used_something_and_uses_more() {
-        let own = std::process::id();
-        let before = Usage::of(own).unwrap();
-        // Each sleep is a voluntary switch; so many involuntary ones do not come by in that time.
-        for _ in 0..1_000 {
-            std::thread::sleep(Duration::from_micros(1));
-        }
-        let used = Usage::of(own).unwrap().since(&before);
-        assert!(used.switches >= 1_000, "{used:?}");
-        assert!(resident_bytes(own).unwrap() > 1 << 20);
+    fn a_process_has_used_something_and_uses_more() {
+        // A process of one thread: those of the tests come and go, and take with them what they have used.
+        let script = "read _; for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 0.01; done; echo; read _";
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let before = Usage::of(child.id()).unwrap();
+        input.write_all(b"\n").unwrap();
+        assert_eq!(output.read(&mut [0]).unwrap(), 1);
+        let used = Usage::of(child.id()).unwrap().since(&before);
+        // Waiting for each of the twenty is a voluntary switch; so many involuntary ones do not come by in that time.
+        assert!(used.switches >= 20, "{used:?}");
+        assert!(resident_bytes(child.id()).unwrap() > 1 << 18);
+        input.write_all(b"\n").unwrap();
+        assert!(child.wait().unwrap().success());
     }
 
     #[test]
