@@ -104,13 +104,16 @@ pub(super) const SETTINGS: [Setting<Limits>; 17] = {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Slot::Flag, *};
 
     #[test]
     fn every_default_is_within_its_own_bounds() {
         for setting in SETTINGS {
             let text = setting.assignment(&mut Limits::default());
             let Some((_, value)) = text.split_once(" = ") else { continue };
+            if let Flag(_) = setting.slot {
+                continue;
+            }
             let value: f64 = value.parse().unwrap();
             assert!((setting.min..=setting.max).contains(&value), "{text}");
         }
