@@ -30,8 +30,8 @@ const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
-/// How many reads of 16 KiB are thrown away at a time: more than a socket holds.
-const THROWN_READS_MAX: usize = 1024;
+/// How often a plain neighbour's answers are read at a time, 16 KiB or more each: more than a socket holds.
+const READS_MAX: usize = 1024;
 
 /// What a flooder needs of its node. Everything is shared; nothing is waited for.
 pub struct Wiring<'a> {
@@ -239,14 +239,23 @@ impl<'a> Flooder<'a> {
         }
         self.write(stream, &out)?;
         let mut has_written = true;
+        let is_plain = matches!(self.link, Conversation::Plain(_));
         loop {
             // News need not wait until the neighbour has been heard, but nobody is given up unheard, nor goes unheard for
             // two pieces of news.
             let is_urgent = !has_written
                 && !self.link.queue().receiver().is_empty()
                 && self.link.silent_at().is_none_or(|silent_at| clock::tick() < silent_at);
+            let mut has_heard = false;
             if !is_urgent {
-                self.listen(stream, &mut answers, None, connection)?;
+                // A node written by others may answer everything, and while it cannot it does not read: all of its answers
+                // are taken.
+                for _ in 0..if is_plain { READS_MAX } else { 1 } {
+                    if !self.listen(stream, &mut answers, None, connection)? {
+                        break;
+                    }
+                    has_heard = true;
+                }
             }
             has_written = false;
             if self.is_stopped() {
@@ -266,7 +275,13 @@ impl<'a> Flooder<'a> {
                     self.log_sent(connection, &out[..news]);
                     has_written = true;
                 }
-                Next::Listen(until) => self.listen(stream, &mut answers, Some(until), connection)?,
+                Next::Listen(until) => {
+                    self.listen(stream, &mut answers, Some(until), connection)?;
+                }
+                // More answers may be on their way.
+                Next::Rest(until) if has_heard && is_plain => {
+                    self.rest(until.min(clock::tick() + LISTEN_SLICE));
+                }
                 Next::Rest(until) => self.rest(until),
                 Next::Flushed | Next::Dial => return Err(Lost::Stopped),
             }
@@ -298,20 +313,21 @@ impl<'a> Flooder<'a> {
         self.vigil.ended(began, clock::tick());
     }
 
-    /// Hands over what the neighbour has said: what is there already, or what comes until that moment.
+    /// Hands over what the neighbour has said: what is there already, or what comes until that moment. Whether there was
+    /// anything.
     fn listen(
         &mut self,
         mut stream: &TcpStream,
         answers: &mut LineBuffer,
         until: Option<Tick>,
         connection: u64,
-    ) -> Result<(), Lost> {
+    ) -> Result<bool, Lost> {
         let received = match until {
             None => socket::receive_now(stream, answers.space()),
             Some(until) => {
                 let wait = until.saturating_sub(clock::tick()).min(LISTEN_SLICE);
                 if wait.is_zero() {
-                    return Ok(());
+                    return Ok(false);
                 }
                 stream.set_read_timeout(Some(wait)).map_err(Lost::Reading)?;
                 stream.read(answers.space())
@@ -326,7 +342,7 @@ impl<'a> Flooder<'a> {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
                 ) =>
             {
-                return Ok(());
+                return Ok(false);
             }
             Err(error) => return Err(Lost::Reading(error)),
         }
@@ -343,7 +359,7 @@ impl<'a> Flooder<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The link is made, on the connection of that number.
@@ -421,7 +437,7 @@ impl<'a> Flooder<'a> {
 /// Reads what has come, up to a bound, for nobody. How the connection ends is seen elsewhere.
 fn throw_away(stream: &TcpStream) {
     let mut bytes = [0; 16 * 1024];
-    for _ in 0..THROWN_READS_MAX {
+    for _ in 0..READS_MAX {
         if !matches!(socket::receive_now(stream, &mut bytes), Ok(count) if count > 0) {
             return;
         }
