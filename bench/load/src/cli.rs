@@ -6,8 +6,14 @@ pub(crate) use run::Run;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use herd_load::{echo::Shape, flood, hop::HopPlan, places, repair};
+use clap::{Args, Parser, Subcommand};
+use herd_load::{
+    echo::Shape,
+    flood,
+    hop::HopPlan,
+    places, repair,
+    words::{Format, seconds},
+};
 
 /// Puts a herd under load and says what came back, and how soon.
 #[derive(Debug, Parser)]
@@ -302,28 +308,13 @@ pub(crate) struct Compare {
     pub(crate) fail_above: Option<f64>,
     /// How to print it
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub(crate) output_format: OutputFormat,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// Tables for a terminal
-    Text,
-    /// One document
-    Json,
-    /// A row a figure
-    Csv,
+    pub(crate) output_format: Format,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches('%').parse().ok();
     let is_share = |number: &f64| number.is_finite() && *number >= 0.0;
     number.filter(is_share).ok_or_else(|| "give a percentage, such as 5 or 2.5".to_owned())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number: f64 = text.parse().map_err(|_| "give seconds, such as 3 or 0.5".to_owned())?;
-    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

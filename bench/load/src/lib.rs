@@ -25,6 +25,7 @@ pub mod server;
 pub mod skeleton;
 pub mod upstream;
 pub mod usage;
+pub mod words;
 
 pub mod compare;
 pub mod figures;

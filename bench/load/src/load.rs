@@ -1,7 +1,8 @@
 //! A load: who is asked what, how often, by how many. Plain data; `drive` makes it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, str::FromStr, time::Duration};
 
+use serde::Deserialize;
 use thiserror::Error;
 
 /// A run against one server or several.
@@ -120,10 +121,34 @@ impl Mix {
     pub const REPORTS: Self = Self { iamat: 100, whatsat: 0 };
 }
 
+impl FromStr for Mix {
+    type Err = String;
+
+    /// Reads `iamat=90,whatsat=10`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut mix = Self { iamat: 0, whatsat: 0 };
+        for part in text.split(',') {
+            let wrong =
+                || format!("{part:?} is not iamat=N or whatsat=N; give both as in iamat=90,whatsat=10");
+            let (kind, weight) = part.split_once('=').ok_or_else(wrong)?;
+            let weight = weight.trim().parse().map_err(|_| wrong())?;
+            match kind.trim() {
+                "iamat" => mix.iamat = weight,
+                "whatsat" => mix.whatsat = weight,
+                _ => return Err(wrong()),
+            }
+        }
+        let is_something = mix.iamat > 0 || mix.whatsat > 0;
+        is_something.then_some(mix).ok_or_else(|| "all weights are 0".to_owned())
+    }
+}
+
 /// The words in which a server is asked to keep a location.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// IAMAT and WHATSAT.
+    #[default]
     Herd,
     /// Redis' GEOADD: a member's coordinates in one sorted set.
     RedisGeoadd,
@@ -181,4 +206,19 @@ pub enum LoadError {
     /// The readiness queue broke.
     #[error("cannot wait for sockets: {0}")]
     Poll(#[from] std::io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_is_read_by_its_weights() {
+        assert_eq!("iamat=100".parse(), Ok(Mix::REPORTS));
+        assert_eq!("iamat=90, whatsat=10".parse(), Ok(Mix { iamat: 90, whatsat: 10 }));
+        assert_eq!("whatsat=1".parse(), Ok(Mix { iamat: 0, whatsat: 1 }));
+        for wrong in ["", "iamat", "iamat=x", "put=1", "iamat=1;whatsat=2", "iamat=0,whatsat=0"] {
+            assert!(wrong.parse::<Mix>().is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -21,6 +21,7 @@ use herd_load::{
     skeleton::{self, Ends},
     sweep::{self, Choice, Sweep},
     upstream::{self, Upstream},
+    words::Format,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -199,9 +200,9 @@ fn compare(args: &cli::Compare) -> Done {
         }
     };
     match args.output_format {
-        cli::OutputFormat::Text => print!("{comparison}"),
-        cli::OutputFormat::Json => print!("{}", comparison.json()?),
-        cli::OutputFormat::Csv => print!("{}", comparison.csv()?),
+        Format::Text => print!("{comparison}"),
+        Format::Json => print!("{}", comparison.json()?),
+        Format::Csv => print!("{}", comparison.csv()?),
     }
     Ok(if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -191,7 +191,7 @@ impl fmt::Display for Client {
 }
 
 /// One run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
     /// Replies that count: in a closed loop those that came while measuring, in an open loop the answers to what was planned
     /// for that time, whenever they came.
@@ -276,7 +276,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-fn microseconds(nanoseconds: u64) -> f64 {
+/// Nanoseconds as microseconds.
+pub(crate) fn microseconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1_000.0
 }
 

@@ -9,7 +9,8 @@ use std::{
 use clap::Args;
 use herd_load::{
     load::{Choice, Dialect, Length, Load, Mix},
-    run::{Format, Run as Plan, Thresholds},
+    run::{Run as Plan, Thresholds},
+    words::{Format, seconds, time},
 };
 
 pub(crate) const EXAMPLES: &str = "\
@@ -46,7 +47,7 @@ pub(crate) struct Run {
     #[arg(short = 'R', long, value_name = "PER-SECOND")]
     rate: Option<f64>,
     /// What is asked, by weight
-    #[arg(long, value_parser = mix, default_value = "iamat=100", value_name = "iamat=N,whatsat=N")]
+    #[arg(long, default_value = "iamat=100", value_name = "iamat=N,whatsat=N")]
     mix: Mix,
     /// Distinct clients
     #[arg(long, default_value_t = 100_000)]
@@ -64,7 +65,7 @@ pub(crate) struct Run {
     #[arg(long, default_value_t = 5, value_name = "N")]
     bound: u32,
     /// Seconds of load before measuring
-    #[arg(long, value_name = "SECONDS", value_parser = super::seconds, default_value = "0")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0")]
     warmup: Duration,
     /// Report every client once before [default where lookups are asked]
     #[arg(long)]
@@ -91,7 +92,7 @@ pub(crate) struct Run {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Seconds without any reply after which the run is given up
-    #[arg(long, value_name = "SECONDS", value_parser = super::seconds, default_value = "10")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     timeout: Duration,
     /// Also measure what this tester gets out of an echo with as many connections
     #[arg(long)]
@@ -129,7 +130,7 @@ struct RunLength {
     #[arg(short = 'n', long, value_name = "N")]
     requests: Option<u64>,
     /// Seconds to measure [default: 10]
-    #[arg(short, long, value_name = "SECONDS", value_parser = super::seconds)]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
 }
 
@@ -191,21 +192,6 @@ fn resolve(name: &str) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(|| format!("{name:?} has no address"))
 }
 
-fn mix(text: &str) -> Result<Mix, String> {
-    let mut mix = Mix { iamat: 0, whatsat: 0 };
-    for part in text.split(',') {
-        let wrong = || format!("{part:?} is not iamat=N or whatsat=N");
-        let (name, weight) = part.split_once('=').ok_or_else(wrong)?;
-        let weight = weight.trim().parse().map_err(|_| wrong())?;
-        match name.trim() {
-            "iamat" => mix.iamat = weight,
-            "whatsat" => mix.whatsat = weight,
-            _ => return Err(wrong()),
-        }
-    }
-    Ok(mix)
-}
-
 fn choice(text: &str) -> Result<Choice, String> {
     match text.split_once(':').unwrap_or((text, "")) {
         ("uniform", "") => Ok(Choice::Uniform),
@@ -217,43 +203,9 @@ fn choice(text: &str) -> Result<Choice, String> {
     }
 }
 
-/// `250us`, `5ms`, `1s`, `1.5s`.
-fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time; give one as 250us, 5ms or 1s");
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic() || c == 'µ').ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(unit_at);
-    let seconds = match unit {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        _ => return Err(wrong()),
-    };
-    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(time("250us"), Ok(Duration::from_micros(250)));
-        assert_eq!(time("1.5ms"), Ok(Duration::from_micros(1_500)));
-        assert_eq!(time("2 s"), Ok(Duration::from_secs(2)));
-        for wrong in ["5", "ms", "-1s", "5m", "1e400s"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn mixes_name_their_kinds() {
-        assert_eq!(mix("iamat=90,whatsat=10"), Ok(Mix { iamat: 90, whatsat: 10 }));
-        assert_eq!(mix("whatsat=1"), Ok(Mix { iamat: 0, whatsat: 1 }));
-        for wrong in ["", "iamat", "iamat=x", "at=5", "iamat=1;whatsat=2"] {
-            assert!(mix(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn choices_may_have_an_exponent() {

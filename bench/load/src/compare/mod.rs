@@ -12,7 +12,8 @@ use thiserror::Error;
 
 pub use verdict::Verdict;
 
-use crate::rounds::read::{Better, Key, LeftOut, ReadError, Recorded, Series};
+use crate::rounds::Better;
+use crate::rounds::read::{Key, LeftOut, ReadError, Recorded, Series};
 
 /// Why two runs were not compared, or not told of.
 #[derive(Debug, Error)]

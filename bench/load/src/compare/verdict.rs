@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::rounds::{Spread, read::Better};
+use crate::rounds::{Better, Spread};
 
 /// One order of rounds in so many is what chance may have.
 const CHANCE: f64 = 20.0;

@@ -5,9 +5,10 @@ use std::{fs, io, path::PathBuf, time::Duration};
 use thiserror::Error;
 
 use super::{
-    Endpoint, FAR_FROM_LAND, Figure, FloodError, FloodPlan, Format, SustainedPlan, Trial, figure, measure,
-    sustain,
+    Endpoint, FAR_FROM_LAND, Figure, FloodError, FloodPlan, SustainedPlan, Trial, figure, measure, sustain,
 };
+
+use crate::words::{Format, microseconds, milliseconds, seconds};
 
 /// The arguments of `flood`, as clap reads them.
 #[derive(Debug, clap::Args)]
@@ -182,46 +183,5 @@ impl Args {
             Format::Json => figure::json(figures),
             Format::Csv => figure::csv(figures),
         }
-    }
-}
-
-fn microseconds(text: &str) -> Result<Duration, String> {
-    duration(text, "us")
-}
-
-fn milliseconds(text: &str) -> Result<Duration, String> {
-    duration(text, "ms")
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    duration(text, "s")
-}
-
-/// A number, and perhaps the unit that it has without one, or another.
-fn duration(text: &str, unit: &str) -> Result<Duration, String> {
-    let end = text.find(|letter: char| letter.is_alphabetic()).unwrap_or(text.len());
-    let (number, given) = text.split_at(end);
-    let second = match if given.is_empty() { unit } else { given } {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        _ => return Err("give us, ms or s as the unit, or none".to_owned()),
-    };
-    let number: f64 = number.trim().parse().map_err(|_| format!("give a number, such as 5 or 5{unit}"))?;
-    Duration::try_from_secs_f64(number * second).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_has_the_unit_of_its_flag_or_its_own() {
-        assert_eq!(milliseconds("100"), Ok(Duration::from_millis(100)));
-        assert_eq!(milliseconds("100ms"), Ok(Duration::from_millis(100)));
-        assert_eq!(milliseconds("2 s"), Ok(Duration::from_secs(2)));
-        assert_eq!(microseconds("50"), Ok(Duration::from_micros(50)));
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        assert!(seconds("5m").is_err() && seconds("").is_err() && seconds("-1").is_err());
     }
 }

@@ -5,27 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::times::Times;
-
-/// In what form figures are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// A table to read.
-    Text,
-    /// A JSON object a line.
-    Json,
-    /// Comma-separated values under one line of headings.
-    Csv,
-}
-
-/// Which way a figure gets better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Better {
-    /// Downwards.
-    Less,
-    /// Upwards.
-    More,
-}
+use crate::rounds::Better;
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]

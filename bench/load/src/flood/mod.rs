@@ -22,7 +22,7 @@ pub use self::{
     args::{ABOUT, Args, FloodRun, FloodRunError},
     endpoint::Endpoint,
     error::FloodError,
-    figure::{Better, Figure, Format},
+    figure::Figure,
     marker::FAR_FROM_LAND,
     sustained::{SustainedOutcome, SustainedPlan, sustain, sustain_with},
     tally::{FloodOutcome, NodeOutcome},

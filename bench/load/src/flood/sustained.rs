@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     FloodError, FloodPlan,
-    figure::{Better, Figure},
+    figure::Figure,
     probe::Prober,
     search::search,
     trial::{Pushed, Sample, Trial},
@@ -17,6 +17,7 @@ use crate::{
     clock::nanoseconds,
     drive::drive,
     load::{Length, Load, LoadError},
+    rounds::Better,
 };
 
 /// The kept rate and the next that was not are this close.

@@ -6,10 +6,11 @@ use hdrhistogram::Histogram;
 
 use super::{
     FloodPlan, GIVEN_UP_AFTER,
-    figure::{Better, Figure},
+    figure::Figure,
     probe::{Marked, Prober},
     times::{Times, histogram},
 };
+use crate::rounds::Better;
 
 /// How soon reports were known.
 #[derive(Clone, Debug)]

@@ -2,6 +2,8 @@
 
 use hdrhistogram::Histogram;
 
+use crate::outcome::microseconds;
+
 /// The longest time that is told apart from longer ones: ten minutes, in nanoseconds.
 const TIME_NS_MAX: u64 = 600_000_000_000;
 
@@ -40,10 +42,6 @@ impl Times {
             max_us: microseconds(histogram.max()),
         }
     }
-}
-
-pub(super) fn microseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1_000.0
 }
 
 #[cfg(test)]

@@ -2,12 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use super::{
-    figure::{Better, Figure},
-    probe::Seen,
-    times::microseconds,
-};
+use super::{figure::Figure, probe::Seen};
 use crate::clock::nanoseconds;
+use crate::{outcome::microseconds, rounds::Better};
 
 /// Into how many parts a trial is cut to see whether a node's lag grows.
 const PARTS: u32 = 4;

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
-use crate::{hop::HopError, load::LoadError, server::ServerError};
+use crate::{flood::FloodError, hop::HopError, load::LoadError, server::ServerError};
 
 /// A run that was made.
 #[derive(Debug)]
@@ -43,6 +43,9 @@ pub enum BenchError {
     /// The hops broke.
     #[error(transparent)]
     Hop(#[from] HopError),
+    /// The spreading of a report could not be timed.
+    #[error(transparent)]
+    Flood(#[from] FloodError),
     /// The node's reply to a single report was not one.
     #[error("the node answered {0:?} to a report")]
     Wrong(String),

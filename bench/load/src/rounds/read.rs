@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-use super::Spread;
+use super::{Better, Spread};
 
 /// The file of a run folder that holds its figures.
 const RAW: &str = "raw.jsonl";
@@ -50,16 +50,6 @@ pub enum ReadError {
     /// There are no lines.
     #[error("{} holds no figures: the run broke off before its first", .0.display())]
     Empty(PathBuf),
-}
-
-/// Which direction of a figure is the better one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Better {
-    /// As of requests a second.
-    More,
-    /// As of microseconds.
-    Less,
 }
 
 /// The load a figure was measured under, as far as it is told.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
 
 /// What a figure should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl fmt::Display for Target {
 }
 
 /// Which way a figure is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
     /// The more of it.
@@ -77,8 +77,16 @@ impl Figure {
     }
 
     /// One of several servers under the same load.
-    pub(crate) fn of(self, server: &str, at: Value) -> Self {
+    pub(crate) fn of(self, server: &str, mut at: Value) -> Self {
+        if let (Value::Object(all), Value::Object(own)) = (&mut at, self.at) {
+            all.extend(own);
+        }
         Self { server: Some(server.to_owned()), at, ..self }
+    }
+
+    /// Measured so many links away.
+    pub(crate) fn after_hops(self, hops: usize) -> Self {
+        Self { at: json!({ "hops": hops }), ..self }
     }
 
     pub(crate) fn better(self, better: Better) -> Self {

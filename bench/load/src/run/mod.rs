@@ -19,10 +19,11 @@ use crate::{
     load::{Length, Load, LoadError, Mix},
     outcome::Outcome,
     server::{Server, ServerError},
+    words::Format,
 };
 use hdr_log::HdrLog;
 use progress::Progress;
-pub use report::{Format, Thresholds};
+pub use report::Thresholds;
 
 /// How long the ceiling is measured, at most.
 const CEILING: Duration = Duration::from_secs(2);

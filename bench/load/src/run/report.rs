@@ -7,18 +7,10 @@ use std::{
 
 use serde_json::json;
 
-use crate::outcome::{Latency, Outcome};
-
-/// How a result is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One object.
-    Json,
-    /// Names, then values.
-    Csv,
-}
+use crate::{
+    outcome::{Latency, Outcome},
+    words::Format,
+};
 
 /// What a result is held to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

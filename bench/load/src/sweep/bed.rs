@@ -224,7 +224,7 @@ impl Running {
 }
 
 /// The repository that a plan is in; the current directory for a plan that is in none.
-fn root(plan: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn root(plan: &Path) -> std::io::Result<PathBuf> {
     let plan = plan.canonicalize()?;
     let is_root = |folder: &&Path| folder.join("Cargo.lock").is_file();
     plan.ancestors().find(is_root).map_or_else(env::current_dir, |root| Ok(root.to_owned()))

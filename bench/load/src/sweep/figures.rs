@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{herd, measure::Measured, point::Point};
 use crate::{
+    flood::Times,
     outcome::{Latency, Outcome},
     rounds::{Better, Figure},
     usage::Usage,
@@ -60,9 +61,14 @@ pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
 
 /// Of a herd.
 pub(super) fn of_herd(measured: &herd::Measured) -> Vec<Figure> {
-    let herd::Measured { prefill, outcome, usage, loaded, in_step, .. } = measured;
+    let herd::Measured { prefill, outcome, usage, loaded, in_step, hops, .. } = measured;
     let mut figures = under_load(outcome, prefill, usage, *loaded);
     figures.push(less(IN_STEP, "s", in_step.as_secs_f64()));
+    for (times, hops) in hops.iter().zip(1..) {
+        let Times { p50_us, p90_us, p99_us, max_us, .. } = *times;
+        let ranks = [("hop p50", p50_us), ("hop p90", p90_us), ("hop p99", p99_us), ("hop max", max_us)];
+        figures.extend(ranks.map(|(what, us)| less(what, "µs", us).after_hops(hops)));
+    }
     figures
 }
 

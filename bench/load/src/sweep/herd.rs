@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     bed::{Bed, Place, Running},
+    graph::Graph,
     measure::reason,
     plan::{Plan, Server as Kind},
     point::Point,
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     clock::Clock,
     drive::{Drive, drive},
+    flood::{self, Endpoint, FloodPlan, Times},
     load::Load,
     outcome::Outcome,
     place::LOCATION,
@@ -32,6 +34,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// A node that was not linked yet when a marker was flooded may never hear of it, so another is reported.
 const MARKER: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(1);
+/// Reports that are timed for each distance.
+const HOPS: u32 = 200;
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,6 +50,8 @@ pub(super) struct Measured {
     pub(super) loaded: u64,
     /// From the last reply until all nodes knew the last marker of each.
     pub(super) in_step: Duration,
+    /// How long a report takes from a node at the edge to one so many links away, after the load; from one link on.
+    pub(super) hops: Vec<Times>,
     pub(super) objection: Option<String>,
 }
 
@@ -85,13 +91,34 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind) -> Result<Measured, BenchE
     let loaded = nodes.iter().map(|node| node.server.resident_bytes()).sum::<io::Result<u64>>();
     let loaded = loaded.map_err(BenchError::file("cannot read a node's memory"))?;
     let outcome = drive.outcome();
+    drop(drive);
+    let hops = hops(&addresses, &point.graph)?;
     let mut objection = prefill.objection().or_else(|| outcome.objection());
     for node in nodes {
         // How many requests came to which node is not known, but a log that dropped some says so.
         let dropped = node.stop(0)?;
         objection = objection.or(dropped);
     }
-    Ok(Measured { prefill, outcome, usage, loaded, in_step, objection })
+    Ok(Measured { prefill, outcome, usage, loaded, in_step, hops, objection })
+}
+
+/// Times of reports from a node at the edge to one at each distance, one at a time: watched by itself, a node is watched
+/// finely.
+fn hops(nodes: &[SocketAddr], graph: &Graph) -> Result<Vec<Times>, BenchError> {
+    let edge = graph.edge();
+    let distances = graph.distances(edge);
+    let first_at = |distance| distances.iter().position(|own| *own == Some(distance));
+    let time = |node: usize| {
+        let [from, to] = [nodes[edge], nodes[node]].map(Endpoint::from);
+        let plan = FloodPlan { reports: HOPS, ..FloodPlan::new(from, vec![to]) };
+        let outcome = flood::measure(&plan)?;
+        let hop = outcome.nodes.first().filter(|node| node.lost == 0).map(|node| node.hop);
+        hop.ok_or_else(|| BenchError::Late {
+            what: "a report at another node".to_owned(),
+            within: plan.timeout,
+        })
+    };
+    (1..nodes.len()).map_while(first_at).map(time).collect()
 }
 
 fn usage(nodes: &[Running]) -> Result<Usage, BenchError> {
@@ -102,19 +129,12 @@ fn usage(nodes: &[Running]) -> Result<Usage, BenchError> {
 
 /// A place for each node, with its neighbours for those who are told of them, and the herd's tables for those who read it.
 fn places(bed: &Bed, point: &Point) -> Vec<Place> {
-    let count = point.nodes as usize;
+    let count = point.graph.nodes;
     let ids: Vec<_> = (1..=count).map(|number| format!("N{number}")).collect();
     let addresses: Vec<_> = (0..count).map(|_| bed.next_address()).collect();
-    let links = point.shape.links(count);
-    let nodes = tables(&ids, &addresses, &links);
-    let neighbours = |own: usize| {
-        let other = move |(one, two): &(usize, usize)| match (*one == own, *two == own) {
-            (true, _) => Some(*two),
-            (_, true) => Some(*one),
-            _ => None,
-        };
-        links.iter().filter_map(other).map(|other| (ids[other].clone(), addresses[other])).collect()
-    };
+    let nodes = tables(&ids, &addresses, &point.graph.links);
+    let named = |other: usize| (ids[other].clone(), addresses[other]);
+    let neighbours = |own: usize| point.graph.neighbours(own).map(named).collect();
     let place = |own: usize| Place {
         id: ids[own].clone(),
         address: addresses[own],

@@ -3,6 +3,7 @@
 
 mod bed;
 mod figures;
+mod graph;
 mod herd;
 mod measure;
 mod plan;
@@ -152,7 +153,7 @@ fn figures_of(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<Figure> 
         let of_server = |figure: Figure| figure.of(server, at.clone()).invalid_if(objection.clone());
         figures.into_iter().map(of_server).collect::<Vec<_>>()
     };
-    if point.nodes > 1 {
+    if point.graph.nodes > 1 {
         let found = herd::measure(bed, plan, point, round);
         let each = found.into_iter().map(|(server, found)| match found {
             Ok(measured) => of(&server, figures::of_herd(&measured), measured.objection),

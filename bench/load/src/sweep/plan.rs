@@ -7,12 +7,12 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{
-    bed::Missing,
+    bed::{Missing, root},
     point::{Defaults, Point, WrittenPoint},
     target::{Wanted, WrittenTarget},
     template::Template,
 };
-use crate::rounds::Target;
+use crate::{load::Dialect, rounds::Target};
 
 /// Why a plan says nothing that can be run.
 #[derive(Debug, Error)]
@@ -128,16 +128,6 @@ pub(super) enum Ready {
     Connect,
 }
 
-/// The dialects of a load, by the names they have on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Dialect {
-    #[default]
-    Herd,
-    RedisGeoadd,
-    RedisSet,
-}
-
 /// The file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,19 +161,21 @@ impl Plan {
     /// Reads a plan and keeps of it what was chosen.
     pub(super) fn read(path: &Path, choice: &Choice) -> Result<Self, PlanError> {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path)
-            .map_err(|source| PlanError::Unreadable { file: file.clone(), source })?;
-        Self::parse(&file, &text, choice)
+        let unreadable = |source| PlanError::Unreadable { file: file.clone(), source };
+        let root = root(path).map_err(unreadable)?;
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&file, &text, &root, choice)
     }
 
-    pub(super) fn parse(file: &str, text: &str, choice: &Choice) -> Result<Self, PlanError> {
+    /// The files that it names are looked for from the root.
+    pub(super) fn parse(file: &str, text: &str, root: &Path, choice: &Choice) -> Result<Self, PlanError> {
         let written: Written = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let place = line.map_or_else(String::new, |line| format!("line {line}: "));
             PlanError::Syntax { file: file.to_owned(), message: format!("{place}{}", error.message()) }
         })?;
         written
-            .checked(choice)
+            .checked(root, choice)
             .and_then(|plan| plan.chosen(choice))
             .map_err(|fault| PlanError::Value { file: file.to_owned(), fault })
     }
@@ -247,7 +239,7 @@ impl Plan {
 }
 
 impl Written {
-    fn checked(self, choice: &Choice) -> Result<Plan, Fault> {
+    fn checked(self, root: &Path, choice: &Choice) -> Result<Plan, Fault> {
         let rounds = choice.rounds.unwrap_or(self.rounds);
         if rounds == 0 {
             return Err(Fault::new("rounds", "must be at least 1"));
@@ -261,6 +253,7 @@ impl Written {
             known("baseline", std::slice::from_ref(baseline), names.iter())?;
         }
         let defaults = Defaults {
+            root,
             servers: &names,
             baseline: self.baseline.as_deref(),
             clients: self.clients,
@@ -349,7 +342,7 @@ mod tests {
     const POINT: &str = "[[point]]\nconnections = 50\npipeline = 16\n";
 
     fn parse(text: &str, choice: &Choice) -> Result<Plan, String> {
-        Plan::parse("p.toml", text, choice).map_err(|error| error.to_string())
+        Plan::parse("p.toml", text, Path::new("/nowhere"), choice).map_err(|error| error.to_string())
     }
 
     /// The plan of all parts, with this one changed.
@@ -387,9 +380,15 @@ mod tests {
             ("pipeline = 16", "pipeline = 0", "p.toml: point \"C=50 P=0\": pipeline: must be at least 1"),
             ("connections = 50", "connections = 5000", "clients: there must be one for each"),
             ("pipeline = 16", "pipeline = 16\nservers = [\"z\"]", "servers: \"z\" is none of"),
-            ("pipeline = 16", "pipeline = 16\nmix = \"put=1\"", "mix: \"put\" is neither iamat nor whatsat"),
+            ("pipeline = 16", "pipeline = 16\nmix = \"put=1\"", "mix: \"put=1\" is not iamat=N or whatsat=N"),
             ("pipeline = 16", "pipeline = 16\nrate = -1", "rate: must be more than 0"),
             ("pipeline = 16", "pipeline = 16\nnodes = 99", "nodes: must be from 1 to 64"),
+            (
+                "pipeline = 16",
+                "pipeline = 16\nherd = \"x.toml\"",
+                "herd=x\": herd: /nowhere/x.toml: No such file",
+            ),
+            ("pipeline = 16", "pipeline = 16\nherd = \"x\"\nnodes = 2", "herd: says itself how many nodes"),
         ];
         for (from, to, expected) in cases {
             let said = refused(from, to);

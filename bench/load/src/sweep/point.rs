@@ -1,12 +1,15 @@
 //! A point of a sweep: one load, and the servers that are put under it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::plan::{Dialect, Fault, Server, known};
-use crate::load::{self, Choice, Length, Load, Mix};
+use super::{
+    graph::{Graph, Shape},
+    plan::{Fault, Server, known},
+};
+use crate::load::{Choice, Length, Load, Mix};
 
 /// As it is written.
 #[derive(Debug, Deserialize)]
@@ -38,11 +41,15 @@ pub(super) struct WrittenPoint {
     together: Option<bool>,
     nodes: Option<u32>,
     shape: Option<Shape>,
+    /// The file of a herd that has these links.
+    herd: Option<String>,
 }
 
 /// What a point has where it says nothing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Defaults<'a> {
+    /// Where files are looked for.
+    pub(super) root: &'a Path,
     pub(super) servers: &'a [String],
     pub(super) baseline: Option<&'a str>,
     pub(super) clients: u32,
@@ -68,43 +75,16 @@ pub(super) struct Point {
     pub(super) turns: u32,
     /// How long each server is measured, all turns together.
     pub(super) seconds: Duration,
-    /// Linked nodes of each server; a herd if more than one.
-    pub(super) nodes: u32,
-    pub(super) shape: Shape,
+    /// Nodes of each server and their links; a herd if more than one.
+    pub(super) graph: Graph,
     load: Load,
-}
-
-/// Who is linked with whom in a herd.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Shape {
-    /// Each with the next.
-    #[default]
-    Line,
-    /// All with the first.
-    Star,
-    /// Each with the next, and the last with the first.
-    Ring,
-}
-
-impl Shape {
-    /// The links of a herd of so many, each named once.
-    pub(super) fn links(self, nodes: usize) -> Vec<(usize, usize)> {
-        let next = || (1..nodes).map(|number| (number - 1, number));
-        match self {
-            Self::Line => next().collect(),
-            Self::Star => (1..nodes).map(|number| (0, number)).collect(),
-            Self::Ring if nodes > 2 => next().chain([(nodes - 1, 0)]).collect(),
-            Self::Ring => next().collect(),
-        }
-    }
 }
 
 impl WrittenPoint {
     pub(super) fn checked(&self, defaults: &Defaults<'_>) -> Result<Point, Fault> {
         let clients = self.clients.unwrap_or(defaults.clients);
         let turns = self.turns.unwrap_or(defaults.turns);
-        let mix = self.mix.as_deref().map_or(Ok(Mix::REPORTS), mix);
+        let mix = self.mix.as_deref().map_or(Ok(Mix::REPORTS), str::parse);
         let name = self.name.clone().unwrap_or_else(|| self.derived_name(defaults));
         let key = |key: &str| format!("point {name:?}: {key}");
         let mix = mix.map_err(|message| Fault::new(key("mix"), message))?;
@@ -115,8 +95,17 @@ impl WrittenPoint {
         if clients < self.connections {
             return Err(Fault::new(key("clients"), "there must be one for each of the connections"));
         }
-        let nodes = self.nodes.unwrap_or(1);
-        if !(1..=NODES_MAX).contains(&nodes) {
+        let graph = match &self.herd {
+            Some(_) if self.nodes.is_some() || self.shape.is_some() => {
+                return Err(Fault::new(key("herd"), "says itself how many nodes there are, and their links"));
+            }
+            Some(herd) => {
+                let read = Graph::read(&defaults.root.join(herd));
+                read.map_err(|message| Fault::new(key("herd"), message))?
+            }
+            None => Graph::of_shape(self.shape.unwrap_or_default(), self.nodes.unwrap_or(1) as usize),
+        };
+        if !(1..=NODES_MAX).contains(&graph.nodes) {
             return Err(Fault::new(key("nodes"), format!("must be from 1 to {NODES_MAX}")));
         }
         let time = |key_of: &str, seconds: f64| {
@@ -160,8 +149,7 @@ impl WrittenPoint {
             rounds: self.rounds.unwrap_or(u32::MAX),
             turns,
             seconds,
-            nodes,
-            shape: self.shape.unwrap_or_default(),
+            graph,
             load,
         })
     }
@@ -176,7 +164,9 @@ impl WrittenPoint {
         if self.idle > 0 {
             say(&format!("idle={}", self.idle));
         }
-        if let Some(mix) = self.mix.as_deref().and_then(|text| mix(text).ok()).filter(|mix| mix.whatsat > 0) {
+        if let Some(mix) =
+            self.mix.as_deref().and_then(|text| text.parse::<Mix>().ok()).filter(|mix| mix.whatsat > 0)
+        {
             say(&format!("whatsat={}/{}", mix.whatsat, mix.iamat + mix.whatsat));
         }
         let numbers = [("rate", self.rate), ("zipf", self.zipf)];
@@ -191,6 +181,9 @@ impl WrittenPoint {
         if let Some(nodes) = self.nodes.filter(|nodes| *nodes > 1) {
             say(&format!("nodes={nodes}"));
         }
+        if let Some(herd) = &self.herd {
+            say(&format!("herd={}", Path::new(herd).file_stem().unwrap_or_default().display()));
+        }
         for (word, is_so) in [("moving", self.moving), ("crlf", self.crlf), ("reconnect", self.reconnect)] {
             if is_so {
                 say(word);
@@ -201,17 +194,12 @@ impl WrittenPoint {
 }
 
 /// A herd may have so many nodes: ports are set aside for them.
-const NODES_MAX: u32 = 64;
+const NODES_MAX: usize = 64;
 
 impl Point {
     /// The load on these servers of one kind.
     pub(super) fn load(&self, targets: Vec<SocketAddr>, server: &Server) -> Load {
-        let dialect = match server.dialect {
-            Dialect::Herd => load::Dialect::Herd,
-            Dialect::RedisGeoadd => load::Dialect::RedisGeoadd,
-            Dialect::RedisSet => load::Dialect::RedisSet,
-        };
-        Load { targets, dialect, ..self.load.clone() }
+        Load { targets, dialect: server.dialect, ..self.load.clone() }
     }
 
     pub(super) fn connections(&self) -> u32 {
@@ -238,47 +226,9 @@ impl Point {
             "clients": clients,
             "rate": rate,
         });
-        if self.nodes > 1 {
-            at["nodes"] = self.nodes.into();
+        if self.graph.nodes > 1 {
+            at["nodes"] = self.graph.nodes.into();
         }
         at
-    }
-}
-
-/// Reads `iamat=90,whatsat=10`.
-fn mix(text: &str) -> Result<Mix, String> {
-    let mut mix = Mix { iamat: 0, whatsat: 0 };
-    for part in text.split(',') {
-        let (kind, weight) = part.split_once('=').unwrap_or((part, ""));
-        let weight = weight.trim().parse().map_err(|_| format!("{part:?}: write iamat=90,whatsat=10"))?;
-        match kind.trim() {
-            "iamat" => mix.iamat = weight,
-            "whatsat" => mix.whatsat = weight,
-            other => return Err(format!("{other:?} is neither iamat nor whatsat")),
-        }
-    }
-    let is_something = mix.iamat > 0 || mix.whatsat > 0;
-    is_something.then_some(mix).ok_or_else(|| "all weights are 0".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mix_is_read_by_its_weights() {
-        assert_eq!(mix("iamat=100"), Ok(Mix::REPORTS));
-        assert_eq!(mix("iamat=90, whatsat=10"), Ok(Mix { iamat: 90, whatsat: 10 }));
-        for wrong in ["", "iamat", "iamat=x", "put=1", "iamat=0,whatsat=0"] {
-            assert!(mix(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_herd_has_the_links_of_its_shape() {
-        assert_eq!(Shape::Line.links(3), [(0, 1), (1, 2)]);
-        assert_eq!(Shape::Star.links(3), [(0, 1), (0, 2)]);
-        assert_eq!(Shape::Ring.links(3), [(0, 1), (1, 2), (2, 0)]);
-        assert_eq!(Shape::Ring.links(2), [(0, 1)]);
     }
 }

@@ -70,6 +70,7 @@ fn section(point: &Point, rounds: u32, samples: Samples<'_>) -> String {
     }
     text.push_str(&rates(point, &of_point));
     text.push_str(&beside(point, &of_point));
+    text.push_str(&hops(point, &of_point));
     for server in &point.servers {
         text.push_str(&objections(server, &of_point));
     }
@@ -78,7 +79,7 @@ fn section(point: &Point, rounds: u32, samples: Samples<'_>) -> String {
 
 /// The load, in words.
 fn told(point: &Point, rounds: u32) -> String {
-    let herd = match point.nodes {
+    let herd = match point.graph.nodes {
         1 if point.together => "The servers take turns, side by side".to_owned(),
         1 => "Each server runs alone".to_owned(),
         nodes => format!("Each herd of {nodes} linked nodes runs alone, with reports at all nodes at once"),
@@ -131,6 +132,25 @@ fn beside(point: &Point, samples: &[&Sample<String>]) -> String {
     text
 }
 
+/// How long a report takes to a node so many links away, where that was timed.
+fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
+    let hop = |sample: &&Sample<String>| sample.at["hops"].as_u64().filter(|_| sample.what == "hop p50");
+    let Some(farthest) = samples.iter().filter_map(hop).max() else { return String::new() };
+    let heads: String = (1..=farthest).map(|hops| format!(" {hops} |")).collect();
+    let rules = "---|".repeat(farthest as usize + 1);
+    let mut text = format!("\n| links to the node: µs until it knows, p50 |{heads}\n|{rules}\n");
+    for server in &point.servers {
+        let at = |distance: u64| {
+            let values = counted(samples, server, "hop p50").filter(|sample| hop(sample) == Some(distance));
+            let spread = Spread::of(values.map(|sample| sample.value).collect());
+            format!(" {} |", spread.map_or_else(none, |spread| reach(spread, 0)))
+        };
+        let cells: String = (1..=farthest).map(at).collect();
+        text.push_str(&format!("| {server} |{cells}\n"));
+    }
+    text
+}
+
 fn cell(samples: &[&Sample<String>], server: &str, (_, what, tell): &Column) -> String {
     format!(" {} |", spread(samples, server, what).map_or_else(none, tell))
 }
@@ -138,7 +158,7 @@ fn cell(samples: &[&Sample<String>], server: &str, (_, what, tell): &Column) -> 
 /// In how many rounds the client was the limit.
 fn saturated(samples: &[&Sample<String>], server: &str) -> String {
     let rates: Vec<_> = counted(samples, server, "rate").collect();
-    let is_saturated = |sample: &&&Sample<String>| sample.detail["outcome"]["client_saturated"] == true;
+    let is_saturated = |sample: &&&Sample<String>| sample.detail["outcome"]["client"]["saturated"] == true;
     match (rates.iter().filter(is_saturated).count(), rates.len()) {
         (_, 0) => none(),
         (0, _) => "no".to_owned(),
@@ -239,6 +259,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        outcome::{Client, Outcome},
         rounds::Figure,
         sweep::{plan::Choice, ratios},
     };
@@ -275,7 +296,7 @@ mod tests {
     "#;
 
     fn plan() -> Plan {
-        Plan::parse("p.toml", PLAN, &Choice::default()).unwrap()
+        Plan::parse("p.toml", PLAN, ".".as_ref(), &Choice::default()).unwrap()
     }
 
     fn sample(round: u32, server: &str, what: &str, value: f64) -> Sample<String> {
@@ -359,10 +380,30 @@ mod tests {
     }
 
     #[test]
+    fn each_distance_has_a_column_of_hops() {
+        let plan = plan();
+        let rate = sample(1, "echo", "rate", 1e5);
+        assert!(!render(&plan, &[], std::slice::from_ref(&rate)).contains("links to the node"));
+        let hop = |round, hops, value| {
+            let figure = Figure::new("hop p50", "µs", value).after_hops(hops).of("echo", json!({}));
+            Sample::new(round, "C=50 P=1".to_owned(), figure)
+        };
+        let samples = [rate, hop(1, 1, 50.0), hop(2, 1, 70.0), hop(3, 1, 60.0), hop(1, 3, 150.0)];
+        let text = render(&plan, &[], &samples);
+        assert!(
+            text.contains("| links to the node: µs until it knows, p50 | 1 | 2 | 3 |\n|---|---|---|---|\n"),
+            "{text}"
+        );
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| echo |")).collect();
+        assert_eq!(rows[1], "| echo | 60 (50 to 70) | – | 150 (150 to 150) |", "{text}");
+    }
+
+    #[test]
     fn where_the_client_was_the_limit_the_rate_is_a_lower_bound() {
         let plan = plan();
         let mut busy = sample(1, "echo", "rate", 1e5);
-        busy.detail = json!({ "outcome": { "client_saturated": true } });
+        let client = Client { saturated: true, ..Client::default() };
+        busy.detail = json!({ "outcome": Outcome { client, ..Outcome::default() } });
         let text = render(&plan, &[], &[busy, sample(2, "echo", "rate", 1e5)]);
         assert!(row(&text, "| echo |").ends_with("| in 1 of 2 rounds: a lower bound |"), "{text}");
     }
