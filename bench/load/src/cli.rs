@@ -180,6 +180,9 @@ pub(crate) struct Repair {
     /// Clients that the nodes hold
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) clients: u32,
+    /// Clients whose locations are newer at one of two nodes, for `differ`; each number is measured by itself
+    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., default_value = "10")]
+    pub(crate) differing: Vec<u32>,
     /// Updates over one link, each client's first among them
     #[arg(long, value_name = "N", default_value_t = 2_000_000)]
     pub(crate) updates: u32,

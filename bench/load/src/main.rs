@@ -127,6 +127,9 @@ fn figures(args: cli::Figures) -> Done {
 }
 
 fn repair(args: cli::Repair) -> Done {
+    if let Some(more) = args.differing.iter().find(|differing| **differing > args.clients) {
+        return Err(format!("--differing {more}: there are only {} clients", args.clients).into());
+    }
     let plan = Repair {
         tester: std::env::current_exe()?,
         herd: args.herd,
@@ -136,6 +139,7 @@ fn repair(args: cli::Repair) -> Done {
         only: args.only,
         rounds: args.rounds,
         clients: args.clients,
+        differing: args.differing,
         updates: args.updates,
         connections: args.connections,
         seconds: args.seconds,

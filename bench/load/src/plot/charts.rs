@@ -48,7 +48,7 @@ const PERCENTILES: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
 pub(super) fn of(run: &Recorded) -> Vec<Chart> {
     let drawing = Drawing { run, servers: distinct(run.series.iter().map(label)) };
     let mut charts = Charts::default();
-    for varied in [Varied::CONNECTIONS, Varied::PIPELINE, Varied::MEMORY] {
+    for varied in [Varied::CONNECTIONS, Varied::PIPELINE, Varied::MEMORY, Varied::RATE, Varied::RATE_MEDIAN] {
         drawing.against(&mut charts, &varied);
     }
     for part in distinct(run.series.iter().map(|series| &*series.key.part)) {
@@ -92,7 +92,7 @@ impl Varied {
         title: "Throughput against connections",
         axis: "connections, logarithmic",
         // Connections that only sit there would be another axis.
-        of: |at| at.connections.filter(|_| at.idle.unwrap_or(0) == 0),
+        of: |at| at.connections.filter(|_| at.idle.unwrap_or(0) == 0 && at.rate.is_none()),
         rest: |at| At { connections: None, idle: None, ..at },
     };
     const PIPELINE: Self = Self {
@@ -101,7 +101,7 @@ impl Varied {
         name: "throughput-by-pipeline",
         title: "Throughput against requests in flight on each connection",
         axis: "requests in flight, logarithmic",
-        of: |at| at.pipeline,
+        of: |at| at.pipeline.filter(|_| at.rate.is_none()),
         rest: |at| At { pipeline: None, ..at },
     };
     const MEMORY: Self = Self {
@@ -110,6 +110,22 @@ impl Varied {
         name: "memory-by-connections",
         title: "Memory under load against connections",
         ..Self::CONNECTIONS
+    };
+    /// An open loop's.
+    const RATE: Self = Self {
+        what: "response p99",
+        unit: Unit::Time,
+        name: "response-p99-by-rate",
+        title: "Response time, 99th percentile, against the rate of requests",
+        axis: "requests a second, logarithmic",
+        of: |at| at.rate.map(|rate| rate as u64),
+        rest: |at| At { rate: None, ..at },
+    };
+    const RATE_MEDIAN: Self = Self {
+        what: "response p50",
+        name: "response-p50-by-rate",
+        title: "Response time, median, against the rate of requests",
+        ..Self::RATE
     };
 }
 
@@ -127,7 +143,7 @@ impl<'a> Drawing<'a> {
         let is_drawn = |series: &&Series| {
             let Series { key, at, .. } = series;
             let is_it = key.what == varied.what && key.unit == varied.unit.written();
-            is_it && at.rate.is_none() && (varied.of)(at).is_some()
+            is_it && (varied.of)(at).is_some()
         };
         let all: Vec<&Series> = self.run.series.iter().filter(is_drawn).collect();
         for rest in distinct(all.iter().map(|series| (varied.rest)(series.at))) {

@@ -42,6 +42,8 @@ pub struct Repair {
     pub rounds: u32,
     /// Clients the nodes hold.
     pub clients: u32,
+    /// In so many clients two nodes differ, each number by itself.
+    pub differing: Vec<u32>,
     /// Updates over one link.
     pub updates: u32,
     /// Connections of clients at once.
@@ -94,16 +96,18 @@ fn measure(part: Part, bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Be
 fn command(repair: &Repair) -> String {
     let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Repair { what, rounds, clients, updates, connections, hops, .. } = repair;
+    let differing: Vec<_> = repair.differing.iter().map(u32::to_string).collect();
     let (seconds, stopped) = (repair.seconds.as_secs_f64(), repair.stopped.as_secs_f64());
     let parts: Vec<_> = repair.parts().map(|part| part.to_string()).collect();
     let without = repair.without_sums.as_ref().map(|path| format!(" --without-sums {}", name(path)));
     format!(
-        "herd-load repair {} --what {what} --only {} --rounds {rounds} --clients {clients} --updates {updates} \
-         -c {connections} --seconds {seconds} --stopped {stopped} --hops {hops}{}\n\n\
+        "herd-load repair {} --what {what} --only {} --rounds {rounds} --clients {clients} \
+         --differing {} --updates {updates} -c {connections} --seconds {seconds} --stopped {stopped} --hops {hops}{}\n\n\
          Every node is a process of its own (`herd node ID --config FILE --log-dir DIR`), its traffic log off but \
          where a line says otherwise.\n",
         name(&repair.herd),
         parts.join(","),
+        differing.join(","),
         without.unwrap_or_default()
     )
 }

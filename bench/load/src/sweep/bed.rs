@@ -95,6 +95,7 @@ impl Bed {
         if plan.servers.iter().any(|server| server.names("upstream")) {
             let mut command = Command::new(&self.words["herd-load"]);
             command.arg("upstream").arg(format!("--listen={}", self.next_address()));
+            command.arg(format!("--delay={}", plan.upstream_delay_ms));
             let upstream = Server::start(command)?;
             self.words.insert("upstream", format!("http://{}", upstream.address()));
             self.upstream = Some(upstream);

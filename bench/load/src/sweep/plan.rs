@@ -79,6 +79,8 @@ pub struct Choice {
 pub(super) struct Plan {
     pub(super) what: String,
     pub(super) rounds: u32,
+    /// Milliseconds until what servers ask for places answers.
+    pub(super) upstream_delay_ms: u32,
     pub(super) servers: Vec<Server>,
     pub(super) points: Vec<Point>,
     pub(super) targets: Vec<Wanted>,
@@ -143,6 +145,8 @@ struct Written {
     patience: f64,
     clients: u32,
     baseline: Option<String>,
+    #[serde(default)]
+    upstream_delay_ms: u32,
     server: Vec<Server>,
     point: Vec<WrittenPoint>,
     #[serde(default)]
@@ -267,7 +271,9 @@ impl Written {
             self.point.iter().map(|point| point.checked(&defaults)).collect::<Result<Vec<_>, Fault>>()?;
         distinct("point", &points.iter().map(|point| point.name.clone()).collect::<Vec<_>>())?;
         let what = choice.what.clone().unwrap_or(self.what);
-        let mut plan = Plan { what, rounds, servers: self.server, points, targets: Vec::new() };
+        let upstream_delay_ms = self.upstream_delay_ms;
+        let mut plan =
+            Plan { what, rounds, upstream_delay_ms, servers: self.server, points, targets: Vec::new() };
         for target in &self.target {
             let wanted = target.checked()?;
             if let Some((point, server)) =
