@@ -20,6 +20,7 @@ mod log;
 mod operations;
 mod overflow;
 mod plain;
+mod refused;
 mod secret;
 mod transcripts;
 mod upstream;
