@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Repair(Repair),
     /// What lookups cost, from the places built in and through an upstream that is slow or silent
     Places(Places),
+    /// What the number of a store's locks is worth: threads at 1 to 256 of them, to a run folder
+    Locks(herd_load::locks::Args),
     /// Servers from a plan, under the same loads in turn: rates, latencies, CPU, memory, and their ratios
     Sweep(Sweep),
     /// An upstream to look places up at: answers every legacy Nearby Search with one invented document

@@ -2,6 +2,7 @@
 //!
 //! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `drive`, `echo`, `flood`, `hop`, `skeleton` and
 //! `upstream`, and some parts of `repair`, `places` and `sweep` have their own; processes are started by `server` only.
+//! What servers do is measured from outside; only `locks` runs the node's own code.
 
 pub mod clock;
 mod digits;
@@ -30,6 +31,7 @@ pub mod words;
 pub mod compare;
 pub mod figures;
 pub mod flood;
+pub mod locks;
 pub mod places;
 pub mod plot;
 pub mod repair;

@@ -12,7 +12,7 @@ use herd_load::{
     figures::{self, Figures},
     flood,
     hop::{self, HopOutcome, HopPlan, Neighbour},
-    listener,
+    listener, locks,
     places::{self, Places},
     plot,
     repair::{self, Repair},
@@ -54,6 +54,7 @@ fn run(command: Command) -> Done {
         Command::Figures(args) => figures(args),
         Command::Repair(args) => repair(args),
         Command::Places(args) => places(args),
+        Command::Locks(args) => locks(&args),
         Command::Sweep(args) => sweep(args),
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
@@ -163,6 +164,13 @@ fn places(args: cli::Places) -> Done {
         seconds: args.seconds,
     };
     let finished = places::run(&plan, |sample| eprintln!("{sample}"))?;
+    println!("{}", finished.summary);
+    println!("written to {}", finished.folder.display());
+    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn locks(args: &locks::Args) -> Done {
+    let finished = locks::run(&args.plan(), |sample| eprintln!("{sample}"))?;
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -3,6 +3,7 @@
 use std::{fs, io, time::Duration};
 
 use rustix::param::clock_ticks_per_second;
+use serde::Serialize;
 
 /// Processor time and context switches of a process, since it began. The time is exact to a hundredth of a second or so.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -46,6 +47,41 @@ impl Usage {
             switches: self.switches + other.switches,
         }
     }
+}
+
+/// The context switches of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Switches {
+    /// It waited for something.
+    pub(crate) voluntary: u64,
+    /// Its turn was over, or it gave it up.
+    pub(crate) involuntary: u64,
+}
+
+impl Switches {
+    /// From an earlier moment to this one.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            voluntary: self.voluntary.saturating_sub(earlier.voluntary),
+            involuntary: self.involuntary.saturating_sub(earlier.involuntary),
+        }
+    }
+
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let (voluntary, involuntary) =
+            (self.voluntary + other.voluntary, self.involuntary + other.involuntary);
+        Self { voluntary, involuntary }
+    }
+}
+
+/// Those of the calling thread, since it began.
+pub(crate) fn own_switches() -> io::Result<Switches> {
+    let status = fs::read_to_string("/proc/thread-self/status")?;
+    let count = |name| number(&status, name).ok_or(io::ErrorKind::InvalidData);
+    let (voluntary, involuntary) =
+        (count("voluntary_ctxt_switches:")?, count("nonvoluntary_ctxt_switches:")?);
+    Ok(Switches { voluntary, involuntary })
 }
 
 /// The processor time of a process, in its own code and in the kernel.
@@ -126,6 +162,15 @@ mod tests {
         assert!(resident_bytes(child.id()).unwrap() > 1 << 18);
         input.write_all(b"\n").unwrap();
         assert!(child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_switches_by_its_own_will() {
+        let before = own_switches().unwrap();
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(own_switches().unwrap().since(before).voluntary >= 20);
     }
 
     #[test]
