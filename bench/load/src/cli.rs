@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Places(Places),
     /// What the number of a store's locks is worth: threads at 1 to 256 of them, to a run folder
     Locks(herd_load::locks::Args),
+    /// How many lines of code each of the compared servers has, and which defects were found in them
+    Lines(Lines),
     /// Servers from a plan, under the same loads in turn: rates, latencies, CPU, memory, and their ratios
     Sweep(Sweep),
     /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
@@ -222,6 +224,20 @@ pub(crate) struct Places {
     /// Seconds each rate and each latency is measured
     #[arg(long, value_parser = seconds, default_value = "5")]
     pub(crate) seconds: Duration,
+}
+
+/// How many lines of code each of the compared servers consists of
+///
+/// A line counts as code unless it is blank or only a comment; doc comments and Python's docstrings are comments, and what is
+/// compiled for tests only is left out. Prints tables in Markdown: the lines, and the defects found in each, as FILE has them.
+#[derive(Debug, Args)]
+pub(crate) struct Lines {
+    /// Which files they consist of, such as bench/report/models.toml
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,7 @@ pub mod words;
 pub mod compare;
 pub mod figures;
 pub mod flood;
+pub mod lines;
 pub mod locks;
 pub mod places;
 pub mod plot;

@@ -7,6 +7,7 @@ mod compare;
 mod echo;
 mod flood;
 mod hop;
+mod lines;
 mod locks;
 mod open_loop;
 mod places;
