@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Locks(herd_load::locks::Args),
     /// How many lines of code each of the compared servers has, and which defects were found in them
     Lines(Lines),
+    /// The report, every figure of it read from the run folders
+    Report(Report),
     /// Servers from a plan, under the same loads in turn: rates, latencies, CPU, memory, and their ratios
     Sweep(Sweep),
     /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
@@ -238,6 +240,29 @@ pub(crate) struct Lines {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The report, every figure of it read from the run folders
+///
+/// Fills the placeholders of a template, such as {{full; C=50 P=1; node; rate; k1}}, and writes the text. Ends with 1, and
+/// writes nothing, where a figure is not there or a claim of the template does not hold.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The template
+    #[arg(value_name = "TEMPLATE", default_value = "bench/report/template.md")]
+    pub(crate) template: PathBuf,
+    /// Where the text goes
+    #[arg(long, value_name = "FILE", default_value = "REPORT.md")]
+    pub(crate) out: PathBuf,
+    /// The run folders
+    #[arg(long, default_value = "bench/runs")]
+    pub(crate) runs: PathBuf,
+    /// Which files the compared servers consist of, and their defects
+    #[arg(long, value_name = "FILE", default_value = "bench/report/models.toml")]
+    pub(crate) models: PathBuf,
+    /// Write nothing; end with 1 where the file is not what it would be
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

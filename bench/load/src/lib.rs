@@ -36,6 +36,7 @@ pub mod locks;
 pub mod places;
 pub mod plot;
 pub mod repair;
+pub mod report;
 pub mod rounds;
 pub mod run;
 pub mod sweep;

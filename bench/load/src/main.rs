@@ -3,7 +3,7 @@
 
 mod cli;
 
-use std::{error::Error, fmt::Display, process::ExitCode, time::Duration};
+use std::{error::Error, fmt::Display, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use herd_load::{
@@ -17,6 +17,7 @@ use herd_load::{
     places::{self, Places},
     plot,
     repair::{self, Repair},
+    report::{Report, first_difference},
     run,
     server::Server,
     skeleton::{self, Ends},
@@ -57,6 +58,7 @@ fn run(command: Command) -> Done {
         Command::Places(args) => places(args),
         Command::Locks(args) => locks(&args),
         Command::Lines(args) => print(&Models::read(&args.file)?, args.json),
+        Command::Report(args) => report(args),
         Command::Sweep(args) => sweep(args),
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
@@ -176,6 +178,21 @@ fn locks(args: &locks::Args) -> Done {
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(args: cli::Report) -> Done {
+    let cli::Report { template, out, runs, models, check } = args;
+    let text = Report { template, runs, models, root: PathBuf::from(".") }.render()?;
+    if !check {
+        return Ok(std::fs::write(&out, text).map(|()| ExitCode::SUCCESS)?);
+    }
+    let written = std::fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    if let Some((line, is, should_be)) = first_difference(&written, &text) {
+        eprintln!("herd-load: {}:{line} is not what the runs say", out.display());
+        eprintln!("  is:        {is}\n  should be: {should_be}");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn sweep(args: cli::Sweep) -> Done {

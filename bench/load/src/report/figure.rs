@@ -1,0 +1,127 @@
+//! Looks a figure up in a run that was read.
+
+use crate::rounds::{
+    Spread,
+    read::{Recorded, Series},
+};
+
+/// Which figure of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) part: &'a str,
+    /// Empty where the run has none; `A/B` for a ratio.
+    pub(super) server: &'a str,
+    /// With ` @3` behind, three hops away.
+    pub(super) what: &'a str,
+}
+
+impl Wanted<'_> {
+    /// Its median and how far it reaches.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, with what there is instead.
+    pub(super) fn in_run(self, run: &Recorded) -> Result<Spread, String> {
+        let values = match self.server.split_once('/') {
+            None => self.series(run, self.server)?.values.clone(),
+            Some((one, other)) => {
+                let (one, other) = (self.series(run, one)?, self.series(run, other)?);
+                // Values are in the order of rounds; where one is left out, the rounds cannot be paired.
+                if one.values.len() != other.values.len() {
+                    return Err("the rounds that count are not the same for both".to_owned());
+                }
+                one.values.iter().zip(&other.values).map(|(one, other)| one / other).collect()
+            }
+        };
+        Spread::of(values).ok_or_else(|| "no round of it counts".to_owned())
+    }
+
+    fn series<'a>(&self, run: &'a Recorded, server: &str) -> Result<&'a Series, String> {
+        let (what, hops) = match self.what.rsplit_once(" @") {
+            Some((what, hops)) => (what, Some(hops.parse().map_err(|_| format!("{hops:?} is no number"))?)),
+            None => (self.what, None),
+        };
+        let is_part = |series: &&Series| series.key.part == self.part;
+        let is_server = |series: &&Series| series.key.server.as_deref().unwrap_or("") == server;
+        let is_what =
+            |series: &&Series| series.key.what == what && (hops.is_none() || series.key.hops == hops);
+        let mut found = run.series.iter().filter(is_part).filter(is_server).filter(is_what);
+        match (found.next(), found.next()) {
+            (Some(series), None) => return Ok(series),
+            (Some(_), Some(_)) => return Err("there are several; say @HOPS".to_owned()),
+            (None, _) => {}
+        }
+        let all = || run.series.iter();
+        let instead = if !all().any(|series| is_part(&series)) {
+            list("parts", all().map(|series| &*series.key.part))
+        } else if !all().filter(is_part).any(|series| is_server(&series)) {
+            let of = all().filter(is_part);
+            list("servers", of.map(|series| series.key.server.as_deref().unwrap_or("")))
+        } else {
+            list("figures", all().filter(is_part).filter(is_server).map(|series| &*series.key.what))
+        };
+        Err(format!("{} has none for {server:?}; {instead}", run.name))
+    }
+}
+
+fn list<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    format!("{what}: {}", all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn run() -> Recorded {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |round, server: &str, what: &str, value: f64, hops: &str| {
+            format!(
+                "{{\"round\":{round},\"part\":\"C=50\",\"server\":\"{server}\",\"what\":\"{what}\",\"unit\":\"/s\",\
+                 \"value\":{value},\"at\":{{{hops}}}}}\n"
+            )
+        };
+        let lines = [
+            line(1, "a", "rate", 10.0, ""),
+            line(1, "b", "rate", 20.0, ""),
+            line(2, "a", "rate", 30.0, ""),
+            line(2, "b", "rate", 20.0, ""),
+            line(1, "a", "hop", 5.0, "\"hops\":1"),
+            line(1, "a", "hop", 9.0, "\"hops\":2"),
+            line(1, "c", "rate", 1.0, ""),
+        ];
+        fs::write(folder.path().join("raw.jsonl"), lines.concat()).unwrap();
+        Recorded::read(folder.path()).unwrap()
+    }
+
+    fn of(part: &str, server: &str, what: &str) -> Result<f64, String> {
+        Wanted { part, server, what }.in_run(&run()).map(|spread| spread.median)
+    }
+
+    #[test]
+    fn a_figure_is_found_by_its_names() {
+        assert_eq!(of("C=50", "a", "rate"), Ok(20.0));
+        assert_eq!(of("C=50", "a", "hop @2"), Ok(9.0));
+        assert_eq!(of("C=50", "a", "hop"), Err("there are several; say @HOPS".to_owned()));
+    }
+
+    #[test]
+    fn a_ratio_is_taken_within_rounds() {
+        assert_eq!(of("C=50", "a/b", "rate"), Ok(1.0));
+        assert!(of("C=50", "a/c", "rate").unwrap_err().contains("not the same for both"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_what_is() {
+        assert!(of("C=5", "a", "rate").unwrap_err().ends_with("parts: C=50"));
+        assert!(of("C=50", "z", "rate").unwrap_err().ends_with("servers: a, b, c"));
+        assert!(of("C=50", "a", "cpu").unwrap_err().ends_with("figures: rate, hop"));
+    }
+}

@@ -1,0 +1,189 @@
+//! Fills the placeholders of a template.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use super::{
+    ReportError,
+    figure::Wanted,
+    folder,
+    form::{Form, grouped},
+};
+use crate::{
+    lines::{Model, Models},
+    rounds::read::Recorded,
+};
+
+/// What placeholders are filled from.
+#[derive(Debug)]
+pub(super) struct Sources {
+    runs: PathBuf,
+    root: PathBuf,
+    models: Models,
+    /// Those that were asked for.
+    read: RefCell<HashMap<String, Rc<Recorded>>>,
+}
+
+/// A placeholder that cannot be filled.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) line: usize,
+    pub(super) text: String,
+    pub(super) reason: String,
+}
+
+impl Sources {
+    pub(super) fn read(runs: &Path, models: &Path, root: &Path) -> Result<Self, ReportError> {
+        let models = Models::read(models)?;
+        Ok(Self { runs: runs.to_owned(), root: root.to_owned(), models, read: RefCell::default() })
+    }
+
+    /// The text with all placeholders filled. A line that holds claims only is gone.
+    pub(super) fn fill(&self, template: &str) -> Result<String, Fault> {
+        let mut filled = String::new();
+        for (line, number) in template.split_inclusive('\n').zip(1..) {
+            let (mut rest, mut out, mut is_filled) = (line, String::new(), false);
+            while let Some(start) = rest.find("{{") {
+                let fault = |text: &str, reason| Fault { line: number, text: text.to_owned(), reason };
+                let after = &rest[start + 2..];
+                let Some(end) = after.find("}}") else {
+                    return Err(fault(after.trim_end(), "there is no }} behind it on its line".to_owned()));
+                };
+                out.push_str(&rest[..start]);
+                let text = &after[..end];
+                out.push_str(&self.value(text).map_err(|reason| fault(text, reason))?);
+                rest = &after[end + 2..];
+                is_filled = true;
+            }
+            out.push_str(rest);
+            if !is_filled || !out.trim().is_empty() {
+                filled.push_str(&out);
+            }
+        }
+        Ok(filled)
+    }
+
+    fn value(&self, text: &str) -> Result<String, String> {
+        let fields: Vec<&str> = text.split(';').map(str::trim).collect();
+        match fields[..] {
+            ["text", path, key] => self.text(path, key),
+            ["lines", model, which] => {
+                let model = self.model(model)?;
+                let count = match which {
+                    "own" => model.own.code,
+                    "all" => model.own.code + model.shared.code,
+                    _ => return Err(format!("{which:?} is neither own nor all")),
+                };
+                Ok(grouped(&count.to_string()))
+            }
+            ["defects", model, which] => {
+                let model = self.model(model)?;
+                match which {
+                    "all" => Ok(model.defects.to_string()),
+                    "comparable" => Ok((model.defects - model.beyond).to_string()),
+                    _ => Err(format!("{which:?} is neither all nor comparable")),
+                }
+            }
+            ["code", path, lines] => self.code(path, lines),
+            [run, part, server, what, form] => {
+                let form = Form::parse(form)?;
+                form.of(Wanted { part, server, what }.in_run(&*self.run(run)?)?)
+            }
+            _ => Err("these are not the fields of anything; give RUN; PART; SERVER; WHAT; FORM".to_owned()),
+        }
+    }
+
+    fn run(&self, name: &str) -> Result<Rc<Recorded>, String> {
+        if let Some(run) = self.read.borrow().get(name) {
+            return Ok(Rc::clone(run));
+        }
+        let run = Recorded::read(&folder(&self.runs, name)?).map_err(|error| error.to_string())?;
+        let run = Rc::new(run);
+        self.read.borrow_mut().insert(name.to_owned(), Rc::clone(&run));
+        Ok(run)
+    }
+
+    fn model(&self, name: &str) -> Result<&Model, String> {
+        let found = self.models.models.iter().find(|model| model.name == name);
+        found.ok_or_else(|| format!("there is no model {name:?}"))
+    }
+
+    fn text(&self, path: &str, key: &str) -> Result<String, String> {
+        let (run, file) = path.split_once('/').ok_or("give RUN/FILE")?;
+        let text = read(&folder(&self.runs, run)?.join(file))?;
+        let start = format!("{key}: ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&start));
+        line.map(str::to_owned).ok_or_else(|| format!("no line of it begins with {start:?}"))
+    }
+
+    fn code(&self, path: &str, lines: &str) -> Result<String, String> {
+        let text = read(&self.root.join(path))?;
+        let wrong = || format!("{lines:?} is no FROM-TO of its {} lines", text.lines().count());
+        let (from, to) = lines.split_once('-').ok_or_else(wrong)?;
+        let (from, to) = (from.parse().map_err(|_| wrong())?, to.parse().map_err(|_| wrong())?);
+        if !(1..=to).contains(&from) || to > text.lines().count() {
+            return Err(wrong());
+        }
+        let lines: Vec<&str> = text.lines().skip(from - 1).take(to + 1 - from).collect();
+        Ok(lines.join("\n"))
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RAW: &str =
+        "{\"part\":\"p\",\"server\":\"a\",\"what\":\"rate\",\"unit\":\"/s\",\"value\":1234.5}\n";
+
+    fn fill(template: &str) -> Result<String, Fault> {
+        let root = tempfile::tempdir().unwrap();
+        let run = root.path().join("runs/2026-01-01-r");
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("raw.jsonl"), RAW).unwrap();
+        fs::write(run.join("machine.txt"), "cpu: fast\ncores: 2\n").unwrap();
+        fs::write(root.path().join("a.rs"), "//! A.\nfn one() {}\nfn two() {}\n").unwrap();
+        let models = "root = \".\"\n[[model]]\nname = \"m\"\nown = [\"a.rs\"]\n\
+                      [[defect]]\nmodel = \"m\"\nwhat = \"x\"\nfound_by = \"y\"\nbeyond = true\n";
+        fs::write(root.path().join("models.toml"), models).unwrap();
+        let models = root.path().join("models.toml");
+        Sources::read(&root.path().join("runs"), &models, root.path()).unwrap().fill(template)
+    }
+
+    #[test]
+    fn placeholders_are_filled_from_runs_and_sources() {
+        let filled = fill(
+            "# T\n{{r; p; a; rate; > 1000}}\n{{r; p; a; rate; k1}} k/s on {{text; r/machine.txt; cpu}}\n\n\
+             {{lines; m; own}} {{defects; m; all}}-{{defects; m; comparable}}\n{{code; a.rs; 2-3}}\n",
+        );
+        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n2 1-0\nfn one() {}\nfn two() {}\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_filled_is_told_with_its_line() {
+        let cases = [
+            ("\n{{r; p; a; rate}}", 2, "not the fields of anything"),
+            ("{{q; p; a; rate; 0}}", 1, "no run \"q\""),
+            ("{{r; p; a; rate; < 1000}}", 1, "not below 1000"),
+            ("{{text; r/machine.txt; ram}}", 1, "begins with \"ram: \""),
+            ("{{lines; n; own}}", 1, "no model \"n\""),
+            ("{{defects; m; some}}", 1, "neither all nor comparable"),
+            ("{{code; a.rs; 2-9}}", 1, "no FROM-TO of its 3 lines"),
+            ("{{code; a.rs; 0-1}}", 1, "no FROM-TO"),
+            ("x {{r; p; a", 1, "no }} behind it"),
+        ];
+        for (template, line, reason) in cases {
+            let fault = fill(template).unwrap_err();
+            assert!(fault.line == line && fault.reason.contains(reason), "{template:?}: {fault:?}");
+        }
+    }
+}
