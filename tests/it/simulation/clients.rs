@@ -75,7 +75,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     /// The lines come to one node, which executes them now and floods them now or later.
-    fn report(&mut self, node: usize, text: &[u8]) {
+    pub(super) fn report(&mut self, node: usize, text: &[u8]) {
         let mut buffer = LineBuffer::new(self.plan.nodes[node].line_bytes);
         let mut batch = Batch::default();
         let served = Arc::clone(&self.servers[node].node);
@@ -91,7 +91,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
                 self.tally.reports += 1;
                 served.execute(&served.prepare(line, Origin::Client), now, &mut batch);
                 if let Line::Whole(text, _) = line {
-                    self.watch.executed(node, text, Origin::Client, served.store());
+                    self.executed(node, text, Origin::Client);
                 }
             }
         }

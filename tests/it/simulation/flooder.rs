@@ -182,6 +182,9 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         let flooder = &mut self.servers[node].flooders[link];
         flooder.written = 0;
         flooder.doing = Doing::Writing { until };
+        if let Some(meter) = &mut self.meter {
+            meter.said(node, &flooder.out);
+        }
     }
 
     /// The connection is gone, or has not come about.

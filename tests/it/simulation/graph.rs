@@ -68,18 +68,42 @@ impl Graph {
         (0..self.ids.len()).map(|node| self.reach(node)).max().unwrap_or(0)
     }
 
+    /// How many links lie between this node and the one furthest from it.
     fn reach(&self, from: usize) -> usize {
+        self.distances(from).into_iter().max().unwrap_or(0)
+    }
+
+    /// How many links lie between this node and each.
+    pub(super) fn distances(&self, from: usize) -> Vec<usize> {
         let mut distances = vec![None; self.ids.len()];
+        self.spread(from, |_, _| true, &mut distances);
+        distances.into_iter().map(|distance| distance.unwrap()).collect()
+    }
+
+    /// Into how many parts it falls where only some links are there.
+    pub(super) fn parts(&self, is_there: impl Fn(usize, usize) -> bool) -> usize {
+        let mut distances = vec![None; self.ids.len()];
+        let mut count = 0;
+        for node in 0..self.ids.len() {
+            if distances[node].is_none() {
+                self.spread(node, &is_there, &mut distances);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Notes the distances of all that can be reached over these links.
+    fn spread(&self, from: usize, is_there: impl Fn(usize, usize) -> bool, distances: &mut [Option<usize>]) {
         distances[from] = Some(0);
         let mut open = VecDeque::from([from]);
         while let Some(node) = open.pop_front() {
             for &next in &self.links[node] {
-                if distances[next].is_none() {
+                if distances[next].is_none() && is_there(node, next) {
                     distances[next] = distances[node].map(|distance: usize| distance + 1);
                     open.push_back(next);
                 }
             }
         }
-        distances.into_iter().map(|distance| distance.unwrap()).max().unwrap_or(0)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BinaryHeap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -18,14 +18,12 @@ use proxyherd::{
 
 use super::{
     flooder::Flooder,
+    meter::Meter,
     plan::{Plan, Timer},
     random::Random,
     session::Connection,
     watch::{Kind, Violation, Watch},
 };
-
-/// Ten times what the busiest of thousands of stories takes, and two hundred times the mean.
-const EVENTS_MAX: usize = 2_000_000;
 
 /// All there is.
 pub(super) struct Simulation<M, R> {
@@ -38,9 +36,11 @@ pub(super) struct Simulation<M, R> {
     sequence: u64,
     pub(super) servers: Vec<Server<M, R>>,
     pub(super) connections: Vec<Option<Box<Connection>>>,
-    /// Whether nothing gets from the one to the other.
-    cut: Vec<bool>,
+    /// Nothing gets from the first to the second of each of these.
+    cut: HashSet<(usize, usize)>,
     pub(super) watch: Watch,
+    /// Where what is said is to be counted.
+    pub(super) meter: Option<Meter>,
     pub(super) tally: Tally,
 }
 
@@ -118,6 +118,15 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     pub(super) fn new(seed: u64, timer: Timer) -> Self {
         let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let plan = Plan::of_seed(seed, timer, &mut random);
+        let mut simulation = Self::of_plan(plan, random);
+        simulation.push(simulation.plan.heal_at, Event::Heal);
+        simulation.push(Duration::ZERO, Event::Call);
+        simulation.push(simulation.plan.fault_gap, Event::Fault);
+        simulation
+    }
+
+    /// A herd that starts, and to which nothing happens but what it does itself.
+    pub(super) fn of_plan(plan: Plan, random: Random) -> Self {
         let count = plan.graph.ids.len();
         let watch = Watch::new(&plan);
         let mut simulation = Self {
@@ -129,8 +138,9 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             sequence: 0,
             servers: Vec::new(),
             connections: Vec::new(),
-            cut: vec![false; count * count],
+            cut: HashSet::new(),
             watch,
+            meter: None,
             tally: Tally::default(),
         };
         for node in 0..count {
@@ -138,9 +148,6 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             simulation.servers.push(server);
             simulation.wake_flooders(node);
         }
-        simulation.push(simulation.plan.heal_at, Event::Heal);
-        simulation.push(Duration::ZERO, Event::Call);
-        simulation.push(simulation.plan.fault_gap, Event::Fault);
         simulation
     }
 
@@ -215,8 +222,8 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             self.now = at;
             self.watch.now = at;
             self.tally.events += 1;
-            if self.tally.events > EVENTS_MAX {
-                self.watch.fail(Kind::Endless, format!("{EVENTS_MAX} events"));
+            if self.tally.events > self.plan.events_max {
+                self.watch.fail(Kind::Endless, format!("{} events", self.plan.events_max));
             }
             if let Some(event) = self.due.remove(&sequence) {
                 self.happen(event);
@@ -269,6 +276,14 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         }
     }
 
+    /// A node has executed a line; has it learned anything by it?
+    pub(super) fn executed(&mut self, node: usize, line: &[u8], origin: Origin) {
+        let has_learned = self.watch.executed(node, line, origin, self.servers[node].node.store());
+        if let Some(meter) = self.meter.as_mut().filter(|_| has_learned) {
+            meter.learned(node, self.now);
+        }
+    }
+
     pub(super) fn is_living(&self, node: usize, life: u32) -> bool {
         self.servers[node].is_alive && self.servers[node].life == life
     }
@@ -281,13 +296,13 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
 
     /// How late a thread runs that has been waked: mostly at once, now and then not so soon.
     pub(super) fn lateness(&mut self) -> Duration {
-        let most = if self.random.one_in(16) { self.plan.lag } else { Duration::from_micros(40) };
+        let most = if self.random.one_in(16) { self.plan.lag } else { self.plan.wake };
         self.random.time(most)
     }
 
     /// When what is sent now arrives.
     pub(super) fn arrival(&mut self) -> Duration {
-        self.now + self.plan.delay / 2 + self.random.time(self.plan.delay / 2)
+        self.now + self.plan.delay - self.plan.jitter + self.random.time(self.plan.jitter)
     }
 
     /// The clocks as the node reads them.
@@ -306,12 +321,15 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     pub(super) fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cut[from * self.servers.len() + to]
+        !self.cut.is_empty() && self.cut.contains(&(from, to))
     }
 
     pub(super) fn set_cut(&mut self, from: usize, to: usize, is_cut: bool) {
-        let count = self.servers.len();
-        self.cut[from * count + to] = is_cut;
+        if is_cut {
+            self.cut.insert((from, to));
+        } else {
+            self.cut.remove(&(from, to));
+        }
     }
 
     pub(super) fn fail(&mut self, kind: Kind, text: String) {

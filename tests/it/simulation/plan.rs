@@ -23,11 +23,13 @@ pub(super) struct Plan {
     pub(super) times: LinkTimes,
     /// For a connection to come about.
     pub(super) connect: Duration,
-    /// The longest way of a byte.
+    /// The longest way of a byte, and by how much it may be shorter.
     pub(super) delay: Duration,
+    pub(super) jitter: Duration,
     /// How many bytes are under way in one direction of a connection.
     pub(super) room: usize,
-    /// A thread that is waked runs this late at times.
+    /// A thread that is waked runs this late at most times, and that late now and then.
+    pub(super) wake: Duration,
     pub(super) lag: Duration,
     pub(super) clients: Vec<Vec<u8>>,
     /// The mean time from one client's call to the next, and the most reports it brings.
@@ -43,6 +45,8 @@ pub(super) struct Plan {
     pub(super) heal_at: Duration,
     /// When the last report is; not before the last heal, so that links come up under reports.
     pub(super) quiet_at: Duration,
+    /// More events than this are a story without an end.
+    pub(super) events_max: usize,
 }
 
 /// What differs from node to node.
@@ -70,6 +74,9 @@ pub(super) enum Timer {
 
 /// The day the simulated clients live in, in seconds since 1970.
 pub(super) const EPOCH: u64 = 1_400_000_000;
+
+/// Ten times what the busiest of thousands of stories takes, and two hundred times the mean.
+const EVENTS_MAX: usize = 2_000_000;
 
 const NEVER: Duration = Duration::from_secs(86_400);
 
@@ -102,7 +109,9 @@ impl Plan {
             times,
             connect: liveness / 5 * 2,
             delay,
+            jitter: delay / 2,
             room: room(delay, lag, liveness, random),
+            wake: Duration::from_micros(40),
             lag,
             clients: (0..clients).map(|number| client_id(number, is_crowd, random)).collect(),
             report_gap: liveness / *random.of(&[1, 4, 16, 50]) as u32,
@@ -114,6 +123,7 @@ impl Plan {
             forgets: random.one_in(2),
             heal_at: liveness * 2 + random.time(liveness * 3),
             quiet_at: Duration::ZERO,
+            events_max: EVENTS_MAX,
         };
         plan.quiet_at = plan.heal_at + random.time(liveness * 2);
         plan

@@ -248,7 +248,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
                 self.fail(Kind::Confused, format!("a neighbour said what is invalid: {why}, {line:?}"));
             }
             if let Line::Whole(text, _) = line {
-                self.watch.executed(server, text, *origin, node.store());
+                self.executed(server, text, *origin);
             }
         }
         if let Origin::Peer(_) = *origin {
@@ -320,6 +320,9 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         }
         let arrives = self.arrival();
         let sent = connection.pipes[ANSWERS].send(replies, arrives);
+        if let Some(meter) = &mut self.meter {
+            meter.answered(&replies[..sent]);
+        }
         replies.drain(..sent);
         self.expect_arrival(at, ANSWERS, &connection.pipes[ANSWERS]);
     }

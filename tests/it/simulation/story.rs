@@ -63,14 +63,14 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         self.watch.violation.take().map_or(Ok(()), Err)
     }
 
-    fn check_stores(&mut self) {
+    pub(super) fn check_stores(&mut self) {
         for node in 0..self.servers.len() {
             self.watch.check_store(node, self.servers[node].node.store());
         }
     }
 
     /// Lets time pass until it is so, at most until then.
-    fn go_on_until(
+    pub(super) fn go_on_until(
         &mut self,
         end: Duration,
         kind: Kind,
@@ -88,15 +88,15 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         Ok(())
     }
 
-    fn is_linked(&self) -> bool {
+    pub(super) fn is_linked(&self) -> bool {
         self.servers.iter().flat_map(|server| &server.flooders).all(|flooder| flooder.link.is_up())
     }
 
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.servers.iter().flat_map(|server| &server.flooders).all(|flooder| flooder.link.is_quiet())
     }
 
-    fn is_together(&self) -> bool {
+    pub(super) fn is_together(&self) -> bool {
         let sum = |server: &Server<M, R>| server.node.store().sum();
         self.servers.windows(2).all(|pair| sum(&pair[0]) == sum(&pair[1])) && self.watch.is_agreed()
     }

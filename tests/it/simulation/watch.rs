@@ -143,11 +143,17 @@ impl Watch {
         }
     }
 
-    /// A node has executed a line.
-    pub(super) fn executed<M: Merge>(&mut self, node: usize, line: &[u8], origin: Origin, store: &Store<M>) {
-        let Some((id, how)) = subject(line, origin) else { return };
-        let Some(&number) = self.clients.get(id) else { return };
-        let Some(client) = ClientId::new(id) else { return };
+    /// A node has executed a line. Gives whether it has learned anything by it.
+    pub(super) fn executed<M: Merge>(
+        &mut self,
+        node: usize,
+        line: &[u8],
+        origin: Origin,
+        store: &Store<M>,
+    ) -> bool {
+        let Some((id, how)) = subject(line, origin) else { return false };
+        let Some(&number) = self.clients.get(id) else { return false };
+        let Some(client) = ClientId::new(id) else { return false };
         let known = &mut self.known[node][number];
         let mut learned = None;
         let found = store.get(store.key_hash(client), client, |location| {
@@ -159,7 +165,7 @@ impl Watch {
             if found.is_none() && known.is_some() {
                 self.fail(Kind::WentBack, format!("node {node} has lost client {number}"));
             }
-            return;
+            return false;
         };
         let before = known.replace(version.clone());
         if how == How::Reported {
@@ -170,6 +176,7 @@ impl Watch {
         if before.as_ref() > Some(&version) {
             self.fail(Kind::WentBack, format!("node {node}, client {number}: {before:?} became {version:?}"));
         }
+        true
     }
 
     /// A link is about to write; so many bytes of it are news. `bounds` are those of news and of the rest.
