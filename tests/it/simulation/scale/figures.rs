@@ -95,12 +95,12 @@ fn healed(of: &str, healed: &Healed, add: &mut dyn FnMut(&str, &'static str, f64
 }
 
 fn repair(of: &str, time: Duration, said: &Said, add: &mut dyn FnMut(&str, &'static str, f64)) {
-    let megabytes = |amount: Amount| amount.bytes as f64 / 1e6;
+    let kilobytes = |amount: Amount| amount.bytes as f64 / 1e3;
     add(&format!("{of}: time"), "s", time.as_secs_f64());
-    add(&format!("{of}: sums and lists"), "MB", megabytes(said.sums));
-    add(&format!("{of}: pushes"), "MB", megabytes(said.pushes));
+    add(&format!("{of}: sums and lists"), "kB", kilobytes(said.sums));
+    add(&format!("{of}: pushes"), "kB", kilobytes(said.pushes));
     add(&format!("{of}: pushed"), "lines", said.pushes.lines as f64);
-    add(&format!("{of}: all but pings"), "MB", megabytes(said.repair() + said.news));
+    add(&format!("{of}: all but pings"), "kB", kilobytes(said.repair() + said.news));
 }
 
 /// The document of a run: for each graph a table with a column for each size.

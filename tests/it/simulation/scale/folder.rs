@@ -32,7 +32,6 @@ impl Folder {
         Self { path, raw }
     }
 
-    /// At once, so that a run that breaks off leaves what it had.
     pub(super) fn append(&mut self, sample: &Sample) {
         writeln!(self.raw, "{}", sample.as_json()).unwrap();
     }

@@ -1,15 +1,21 @@
 //! What flooding to everyone costs as a herd grows: the simulation once more, with a hundred nodes in every run, and with
 //! thousands where it is asked for:
 //!
-//! `PROXYHERD_SCALE=1000,10000 cargo test --release --test it simulation::scale -- --ignored --nocapture` writes the run
-//! folder `bench/runs/DATE-scale`. It wants 8 GB of memory for 10,000 nodes.
+//! `PROXYHERD_SCALE=1000,10000 cargo test --test it simulation::scale -- --ignored --nocapture` writes the run folder
+//! `bench/runs/DATE-scale`. The test profile is optimised; the figures are the same in any.
 
 mod figures;
 mod folder;
 mod graphs;
 mod trial;
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    panic::resume_unwind,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
 
 use self::{
     figures::{Sample, figures, summary},
@@ -17,6 +23,7 @@ use self::{
     graphs::Kind,
     trial::{APART, FOLLOWED, Healed, Trial},
 };
+use super::THREADS;
 
 /// In every run; enough for the tree to have regions of regions.
 const NODES: usize = 120;
@@ -94,27 +101,43 @@ fn report_passes_each_link_of_a_tree_once_and_a_partition_is_repaired() {
     assert!(trial.reports.iter().all(|report| report.lines == 10), "{trial:?}");
 }
 
+/// Runs all trials, a round after the other, and gives their samples in that order.
+fn run_all(sizes: &[usize]) -> Vec<Sample> {
+    let of_round =
+        |round| Kind::ALL.into_iter().flat_map(move |kind| sizes.iter().map(move |&n| (round, kind, n)));
+    let trials: Vec<(u64, Kind, usize)> = (1..=ROUNDS).flat_map(of_round).collect();
+    let next = AtomicUsize::new(0);
+    let run_some = || {
+        let mut samples = Vec::new();
+        while let at = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(&(round, kind, nodes)) = trials.get(at)
+        {
+            let trial = run(kind, nodes, round);
+            println!("round {round}  {kind}, {nodes} nodes: {} events", trial.events);
+            let of_trial = figures(&trial).into_iter();
+            samples.extend(of_trial.map(|figure| (at, Sample { round, kind, nodes, figure })));
+        }
+        samples
+    };
+    let mut samples = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(run_some)).collect();
+        let samples =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        samples.flatten().collect::<Vec<_>>()
+    });
+    samples.sort_by_key(|&(at, _)| at);
+    samples.into_iter().map(|(_, sample)| sample).collect()
+}
+
 #[test]
 #[ignore = "takes minutes and gigabytes, and writes a run folder"]
 fn herds_of_thousands_are_measured() {
-    let sizes = env::var("PROXYHERD_SCALE").unwrap_or_else(|_| "1000,10000".into());
-    let mut folder = Folder::create(&format!(
-        "PROXYHERD_SCALE={sizes} cargo test --release --test it simulation::scale -- --ignored --nocapture"
-    ));
-    let sizes: Vec<usize> = sizes.split(',').map(|size| size.parse().unwrap()).collect();
-    let mut samples = Vec::new();
-    for round in 1..=ROUNDS {
-        for kind in Kind::ALL {
-            for &nodes in &sizes {
-                let trial = run(kind, nodes, round);
-                println!("round {round}  {kind}, {nodes} nodes: {} events", trial.events);
-                for figure in figures(&trial) {
-                    let sample = Sample { round, kind, nodes, figure };
-                    folder.append(&sample);
-                    samples.push(sample);
-                }
-            }
-        }
-    }
+    let text = env::var("PROXYHERD_SCALE").unwrap_or_else(|_| "1000,10000".into());
+    let sizes: Vec<usize> = text.split(',').map(|size| size.parse().unwrap()).collect();
+    let command =
+        format!("PROXYHERD_SCALE={text} cargo test --test it simulation::scale -- --ignored --nocapture");
+    let mut folder = Folder::create(&command);
+    let samples = run_all(&sizes);
+    samples.iter().for_each(|sample| folder.append(sample));
     folder.finish(&summary(ROUNDS, &sizes, &samples));
 }

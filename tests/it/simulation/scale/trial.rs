@@ -36,8 +36,8 @@ pub(super) const FOLLOWED: usize = 5;
 /// Reports made on either side of a partition.
 pub(super) const APART: usize = 10;
 
-/// How long a partition lasts: its links are given up after 5 s, and dialled in vain for the rest.
-const APART_TIME: Duration = Duration::from_secs(20);
+/// How long a partition lasts: its links are given up after some 6 s, and dialled in vain for the rest.
+const APART_TIME: Duration = Duration::from_secs(12);
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(600);
