@@ -63,7 +63,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
         self.watch.violation.take().map_or(Ok(()), Err)
     }
 
-    pub(super) fn check_stores(&mut self) {
+    fn check_stores(&mut self) {
         for node in 0..self.servers.len() {
             self.watch.check_store(node, self.servers[node].node.store());
         }
