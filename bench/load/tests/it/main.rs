@@ -14,6 +14,7 @@ mod places;
 mod plot;
 mod recorded;
 mod repair;
+mod report;
 mod run;
 mod run_failures;
 mod support;
