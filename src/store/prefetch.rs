@@ -1,5 +1,5 @@
-//! A hint to the processor that memory will be read soon. The one place with unsafe code, since the standard library has
-//! no safe form of it yet; it reads and writes nothing.
+//! A hint to the processor that memory will be read soon. Its code is unsafe, since the standard library has no safe form of
+//! it yet; it reads and writes nothing.
 
 /// Begins to fetch a record of usual length, about 100 bytes: they lie on three cache lines as often as on two.
 pub(super) fn prefetch_record(record: &[u8]) {
