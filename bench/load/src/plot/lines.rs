@@ -23,6 +23,8 @@ const NAME_MAX: f64 = 84.0;
 const INSET: f64 = 12.0;
 /// From here on figures that differ by more would be lost on a linear axis.
 const LINEAR_RATIO: f64 = 20.0;
+/// On a logarithmic axis, how far below the least median whiskers are followed.
+const WHISKER_RATIO: f64 = 4.0;
 
 /// A server, with its figure at each place of the horizontal axis that it has one at.
 #[derive(Clone, Debug)]
@@ -84,7 +86,8 @@ pub(super) fn draw(captions: Captions, unit: Unit, across: &Across, lines: &[Lin
         let middles: Vec<_> = line.points.iter().map(place).collect();
         svg.polyline(&middles, &line.style.stroke());
         for (middle, (_, series)) in middles.iter().zip(&line.points) {
-            let [low, high] = [series.spread().min, series.spread().max].map(|figure| scale.at(figure));
+            let [low, high] =
+                [series.spread().min, series.spread().max].map(|figure| scale.at(vertical.shown(figure)));
             svg.group("point", &told(&line.label, series), |svg| {
                 let stroke = format!("stroke=\"{}\" stroke-width=\"0.7\"", line.style.colour());
                 svg.line((middle.0, low), (middle.0, high), &stroke);
@@ -133,7 +136,8 @@ impl Vertical {
         let least =
             spreads().map(|spread| spread.min).filter(above_zero).fold(f64::MAX, f64::min).min(greatest);
         let medians = || spreads().map(|spread| spread.median);
-        let ratio = medians().fold(0.0, f64::max) / medians().fold(f64::MAX, f64::min);
+        let least_median = medians().fold(f64::MAX, f64::min);
+        let ratio = medians().fold(0.0, f64::max) / least_median;
         let is_log = greatest > 0.0 && ratio > LINEAR_RATIO;
         let title = match (is_log, unit) {
             (false, unit) => unit.multiple(greatest).name.to_owned(),
@@ -141,7 +145,14 @@ impl Vertical {
             (true, Unit::Time) => "time, logarithmic".to_owned(),
             (true, Unit::Bytes) => "memory, logarithmic".to_owned(),
         };
+        // One round that went wrong should not take most of the paper: its whisker ends at the axis.
+        let least = if is_log { least.max(least_median / WHISKER_RATIO).min(greatest) } else { least };
         Self { unit, is_log, least, greatest, title }
+    }
+
+    /// A figure, or the least that there is room for.
+    fn shown(&self, figure: f64) -> f64 {
+        if self.is_log { figure.max(self.least) } else { figure }
     }
 
     fn scale(&self, paper: (f64, f64)) -> Scale {

@@ -1,5 +1,6 @@
-//! How a figure is written: `[factor][decimals][r]`, such as `k1` for thousands with one decimal, `2r` for two decimals with
-//! the least and the greatest behind.
+//! How a figure is written: `[factor][decimals][r|l|g]`, such as `k1` for thousands with one decimal, `2r` for two decimals with
+//! the least and the greatest behind, `ms1l` for the least of the rounds and `k1g` for the greatest: what disturbs a
+//! measurement can only add to a time and take from a rate.
 
 use crate::rounds::Spread;
 
@@ -11,16 +12,26 @@ const FACTORS: [(&str, f64); 7] =
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Form {
     /// Its text.
-    Written { divisor: f64, decimals: usize, with_range: bool },
+    Written { divisor: f64, decimals: usize, which: Which },
     /// Nothing, if it is greater.
     Above(f64),
     /// Nothing, if it is less.
     Below(f64),
 }
 
+/// Which of the rounds' values are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    Median,
+    MedianAndRange,
+    Least,
+    Greatest,
+}
+
 impl Form {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no form such as 0, k1, MiB1, ms2, pct0, 2r, > 1.5 or < 2");
+        let wrong =
+            || format!("{text:?} is no form such as 0, k1, MiB1, ms2, pct0, 2r, 2l, 2g, > 1.5 or < 2");
         let bound = |text: &str| text.trim().parse().map_err(|_| wrong());
         if let Some(bound_of) = text.strip_prefix('>') {
             return Ok(Self::Above(bound(bound_of)?));
@@ -28,12 +39,14 @@ impl Form {
         if let Some(bound_of) = text.strip_prefix('<') {
             return Ok(Self::Below(bound(bound_of)?));
         }
-        let (rest, with_range) = text.strip_suffix('r').map_or((text, false), |rest| (rest, true));
+        let others = [('r', Which::MedianAndRange), ('l', Which::Least), ('g', Which::Greatest)];
+        let other = others.into_iter().find_map(|(letter, which)| Some((text.strip_suffix(letter)?, which)));
+        let (rest, which) = other.unwrap_or((text, Which::Median));
         let factor = rest.trim_end_matches(|letter: char| letter.is_ascii_digit());
         let (_, divisor) = FACTORS.into_iter().find(|(name, _)| *name == factor).ok_or_else(wrong)?;
         let decimals =
             rest[factor.len()..].parse().ok().filter(|decimals| *decimals <= 9).ok_or_else(wrong)?;
-        Ok(Self::Written { divisor, decimals, with_range })
+        Ok(Self::Written { divisor, decimals, which })
     }
 
     /// # Errors
@@ -42,10 +55,16 @@ impl Form {
     pub(super) fn of(self, spread: Spread) -> Result<String, String> {
         let Spread { median, min, max } = spread;
         match self {
-            Self::Written { divisor, decimals, with_range } => {
+            Self::Written { divisor, decimals, which } => {
                 let written = |figure: f64| grouped(&format!("{:.decimals$}", figure / divisor));
-                let range = || format!(" ({} to {})", written(min), written(max));
-                Ok(written(median) + &if with_range { range() } else { String::new() })
+                Ok(match which {
+                    Which::Median => written(median),
+                    Which::MedianAndRange => {
+                        format!("{} ({} to {})", written(median), written(min), written(max))
+                    }
+                    Which::Least => written(min),
+                    Which::Greatest => written(max),
+                })
             }
             Self::Above(bound) if median > bound => Ok(String::new()),
             Self::Below(bound) if median < bound => Ok(String::new()),
@@ -95,6 +114,8 @@ mod tests {
             assert_eq!(written(form, &[98_812.6]).as_deref(), Ok(expected), "{form}");
         }
         assert_eq!(written("1r", &[1.0, 3.04, 2.0]).as_deref(), Ok("2.0 (1.0 to 3.0)"));
+        assert_eq!(written("1l", &[1.5, 3.04, 2.0]).as_deref(), Ok("1.5"));
+        assert_eq!(written("1g", &[1.5, 3.04, 2.0]).as_deref(), Ok("3.0"));
         for wrong in ["", "k", "q1", "1x", "> x", "-1", "10"] {
             assert!(written(wrong, &[1.0]).unwrap_err().contains("is no form"), "{wrong:?}");
         }

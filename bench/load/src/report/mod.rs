@@ -10,7 +10,7 @@
 //! | `text; RUN/FILE; KEY` | the rest of the first line that begins with `KEY: ` |
 //! | `lines; MODEL; own` or `all` | its lines of code, by bench/report/models.toml |
 //! | `defects; MODEL; comparable` or `all` | the defects told of it, without and with those in parts no other has |
-//! | `code; PATH; FROM-TO` | lines of a file, from 1 |
+//! | `code; PATH; FROM-TO` | lines of a file, from 1, without the indentation they share |
 //!
 //! `RUN` is a folder below the runs, with or without its date; a `WHAT` may end in ` @3`, three hops away. `form` says what a
 //! FORM is.

@@ -130,6 +130,9 @@ impl Sources {
             return Err(wrong());
         }
         let lines: Vec<&str> = text.lines().skip(from - 1).take(to + 1 - from).collect();
+        let indent = |line: &&str| line.len() - line.trim_start().len();
+        let common = lines.iter().filter(|line| !line.trim().is_empty()).map(indent).min().unwrap_or(0);
+        let lines: Vec<&str> = lines.iter().map(|line| line.get(common..).unwrap_or("")).collect();
         Ok(lines.join("\n"))
     }
 }
@@ -151,7 +154,7 @@ mod tests {
         fs::create_dir_all(&run).unwrap();
         fs::write(run.join("raw.jsonl"), RAW).unwrap();
         fs::write(run.join("machine.txt"), "cpu: fast\ncores: 2\n").unwrap();
-        fs::write(root.path().join("a.rs"), "//! A.\nfn one() {}\nfn two() {}\n").unwrap();
+        fs::write(root.path().join("a.rs"), "//! A.\n  fn one() {\n\n    }\n").unwrap();
         let models = "root = \".\"\n[[model]]\nname = \"m\"\nown = [\"a.rs\"]\n\
                       [[defect]]\nmodel = \"m\"\nwhat = \"x\"\nfound_by = \"y\"\nbeyond = true\n";
         fs::write(root.path().join("models.toml"), models).unwrap();
@@ -163,9 +166,9 @@ mod tests {
     fn placeholders_are_filled_from_runs_and_sources() {
         let filled = fill(
             "# T\n{{r; p; a; rate; > 1000}}\n{{r; p; a; rate; k1}} k/s on {{text; r/machine.txt; cpu}}\n\n\
-             {{lines; m; own}} {{defects; m; all}}-{{defects; m; comparable}}\n{{code; a.rs; 2-3}}\n",
+             {{lines; m; own}} {{defects; m; all}}-{{defects; m; comparable}}\n{{code; a.rs; 2-4}}\n",
         );
-        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n2 1-0\nfn one() {}\nfn two() {}\n"));
+        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n2 1-0\nfn one() {\n\n  }\n"));
     }
 
     #[test]
@@ -177,7 +180,7 @@ mod tests {
             ("{{text; r/machine.txt; ram}}", 1, "begins with \"ram: \""),
             ("{{lines; n; own}}", 1, "no model \"n\""),
             ("{{defects; m; some}}", 1, "neither all nor comparable"),
-            ("{{code; a.rs; 2-9}}", 1, "no FROM-TO of its 3 lines"),
+            ("{{code; a.rs; 2-9}}", 1, "no FROM-TO of its 4 lines"),
             ("{{code; a.rs; 0-1}}", 1, "no FROM-TO"),
             ("x {{r; p; a", 1, "no }} behind it"),
         ];
