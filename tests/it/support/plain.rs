@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use rustix::net::{AddressFamily, SocketType};
@@ -31,6 +31,7 @@ pub(crate) struct Manners {
 pub(crate) struct PlainNode {
     shared: Arc<Shared>,
     address: SocketAddr,
+    accepting: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -72,19 +73,19 @@ impl PlainNode {
             accepted: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
+        let its = Arc::clone(&shared);
+        let accepting = thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if accepting.is_over.load(Ordering::Acquire) {
+                if its.is_over.load(Ordering::Acquire) {
                     return;
                 }
-                accepting.accepted.fetch_add(1, Ordering::Release);
-                lock(&accepting.connections).push(stream.try_clone().unwrap());
-                let reading = Arc::clone(&accepting);
+                its.accepted.fetch_add(1, Ordering::Release);
+                lock(&its.connections).push(stream.try_clone().unwrap());
+                let reading = Arc::clone(&its);
                 thread::spawn(move || reading.read(&stream));
             }
         });
-        Self { shared, address }
+        Self { shared, address, accepting: Some(accepting) }
     }
 
     /// Where its neighbour takes its news from now on.
@@ -129,8 +130,11 @@ impl PlainNode {
 impl Drop for PlainNode {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Release);
-        // Wakes the accepting thread, which then gives the address free.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the accepting thread, which then gives the address free: another node may want it at once.
+        let is_woken = TcpStream::connect(self.address).is_ok();
+        if let Some(accepting) = self.accepting.take().filter(|_| is_woken) {
+            let _ = accepting.join();
+        }
         for stream in lock(&self.shared.connections).iter().chain(lock(&self.shared.neighbour).iter()) {
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
