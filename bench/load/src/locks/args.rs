@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{LOCKS_MAX, Locks};
+use crate::words;
 
 /// More threads than a node is ever given connections on the machines this is for.
 const THREADS_MAX: u32 = 1_024;
@@ -68,12 +69,15 @@ fn locks(text: &str) -> Result<u32, String> {
     number.ok_or_else(|| format!("give a power of two, {LOCKS_MAX} at most, so that each has as many shards"))
 }
 
-/// Long enough for every thread to have had its turn, short enough for a run to end.
+/// Long enough for every thread to have had its turn.
+const LENGTH_MIN: Duration = Duration::from_millis(10);
+/// Short enough for a run to end.
+const LENGTH_MAX: Duration = Duration::from_secs(600);
+
 fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text.parse().ok().filter(|number: &f64| (0.01..=600.0).contains(number));
-    number
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "give seconds from 0.01 to 600, such as 1 or 0.5".to_owned())
+    let length = words::seconds(text)?;
+    let is_fit = (LENGTH_MIN..=LENGTH_MAX).contains(&length);
+    is_fit.then_some(length).ok_or_else(|| "give seconds from 0.01 to 600, such as 1 or 0.5".to_owned())
 }
 
 #[cfg(test)]
