@@ -30,4 +30,5 @@ mod processes;
 
 mod simulation;
 
+mod documents;
 mod tidy;

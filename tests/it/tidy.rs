@@ -1,6 +1,6 @@
 //! The house's rules, held by machine: which way imports point, which files may name sockets, clocks, threads or unsafe
-//! code, how files begin and how long they are, what the node's dependency tree may not hold. ARCHITECTURE.md says why.
-//! Each rule is also shown a file that breaks it.
+//! code, how files begin, how long they and their functions are, what the node's dependency tree may not hold.
+//! ARCHITECTURE.md says why. Each rule is also shown a file that breaks it. Rules for documents are in documents.rs.
 
 use std::{
     fs,
@@ -12,6 +12,13 @@ use proxyherd::config::Herd;
 
 /// A file may be this long, tests included.
 const LINES_MAX: usize = 500;
+
+/// A function may be this long, from its first line to its last, in any language.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Tests that are one table, which would be no clearer cut in two.
+const TABLES: [&str; 2] =
+    ["every_fault_is_one_line_with_its_place_and_its_cure", "settings_outside_their_bounds_are_refused"];
 
 /// The modules of src, lowest first; those of one row do not import each other.
 const LAYERS: [&[&str]; 10] = [
@@ -49,6 +56,11 @@ fn root() -> &'static Path {
 
 /// All Rust files below these folders, with their paths from the root.
 fn rust_files(folders: &[&str]) -> Vec<(String, String)> {
+    source_files(folders, &["rs"])
+}
+
+/// All files of these kinds below these folders, with their paths from the root.
+fn source_files(folders: &[&str], extensions: &[&str]) -> Vec<(String, String)> {
     let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     let mut files = Vec::new();
     while let Some(path) = open.pop() {
@@ -57,7 +69,7 @@ fn rust_files(folders: &[&str]) -> Vec<(String, String)> {
             if !is_built {
                 open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|own| extensions.iter().any(|extension| own == *extension)) {
             let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
             files.push((name, fs::read_to_string(&path).unwrap()));
         }
@@ -157,6 +169,74 @@ fn header_and_length(_name: &str, text: &str) -> Vec<String> {
     faults
 }
 
+/// Long functions, by indentation: formatters see to it that a function's last line stands where its first does.
+fn long_functions(name: &str, text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut faults = Vec::new();
+    for (begin, line) in lines.iter().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let Some(function) = function_name(name, line) else { continue };
+        let rest = lines[begin + 1..].iter();
+        let mut outside = rest.take_while(|line| {
+            let is_inside = line.starts_with(&" ".repeat(indent + 1)) || line.trim().is_empty();
+            // The signature's own end, where it takes several lines.
+            is_inside || line.trim_start().starts_with([')', '{']) || line.trim_start().starts_with("where")
+        });
+        let body: Vec<&&str> = outside.by_ref().collect();
+        let blank = body.iter().rev().take_while(|line| line.trim().is_empty()).count();
+        let last = usize::from(!name.ends_with(".py"));
+        let length = 1 + body.len() - blank + last;
+        if length > FUNCTION_LINES_MAX && !TABLES.contains(&function) {
+            faults.push(format!("{function} has {length} lines, more than {FUNCTION_LINES_MAX}"));
+        }
+    }
+    faults
+}
+
+/// The name of the function whose first line this is.
+fn function_name<'a>(file: &str, line: &'a str) -> Option<&'a str> {
+    let line = line.trim_start();
+    let ident = |text: &'a str| text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next();
+    let after = |word: &str| {
+        line.split_once(word).and_then(|(before, rest)| {
+            let modifiers = [
+                "pub",
+                "pub(crate)",
+                "pub(super)",
+                "const",
+                "async",
+                "unsafe",
+                "extern",
+                "\"C\"",
+                "export",
+                "static",
+            ];
+            before.split_whitespace().all(|word| modifiers.contains(&word)).then(|| ident(rest))?
+        })
+    };
+    match file.rsplit('.').next()? {
+        "rs" => after("fn "),
+        "py" => after("def "),
+        "js" => after("function "),
+        // A method or a constructor: what ends in `{`, has parentheses, and is no statement.
+        "java" if line.ends_with('{') && line.contains('(') && !line.contains([';', '=']) => {
+            let (before, _) = line.split_once('(')?;
+            let statements = ["if", "for", "while", "switch", "try", "catch", "synchronized", "else", "}"];
+            let is_statement =
+                before.split_whitespace().next().is_some_and(|word| statements.contains(&word));
+            before.split_whitespace().next_back().filter(|_| !is_statement)
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let files =
+        source_files(&["src", "bench", "tests", "fuzz", "data", "build.rs"], &["rs", "py", "js", "java"]);
+    assert_eq!(broken(&files, long_functions), "");
+}
+
 #[test]
 fn imports_point_one_way() {
     assert_eq!(broken(&rust_files(&["src"]), wrong_imports), "");
@@ -183,6 +263,18 @@ fn the_rules_bite() {
     assert_eq!(reserved_words("src/flood/link.rs", "use std::net::TcpStream;\n// Instant").len(), 1);
     assert_eq!(reserved_words("src/server/mod.rs", "use std::net::TcpStream;").len(), 0);
     assert_eq!(reserved_words("src/node.rs", "fn f() { unsafe { g() } }").len(), 1);
+    for (file, begin, end) in [
+        ("a.rs", "    pub(crate) fn f(\n        a: A,\n    ) -> B\n    where\n        A: C,\n    {", "    }"),
+        ("a.py", "async def f(a):", "x = 1"),
+        ("a.js", "function f(a) {", "}"),
+        ("a.java", "    static int f(int a) throws E {", "    }"),
+    ] {
+        let longest = FUNCTION_LINES_MAX - begin.lines().count() - usize::from(!file.ends_with(".py"));
+        let function = |lines| format!("{begin}\n{}{end}\n", "        x();\n".repeat(lines));
+        assert_eq!(long_functions(file, &function(longest)), Vec::<String>::new(), "{file}");
+        let faults = long_functions(file, &function(longest + 1));
+        assert_eq!(faults, ["f has 71 lines, more than 70"], "{file}");
+    }
     assert_eq!(header_and_length("a", "use a;").len(), 1);
     assert_eq!(header_and_length("a", &format!("//! a\n{}", "x\n".repeat(500))).len(), 1);
 }

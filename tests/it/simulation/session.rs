@@ -1,4 +1,4 @@
-//! A neighbour's session as src/server/session.rs runs it, cut at each place where its thread would wait, and also
+//! A neighbour's session as src/server/session/mod.rs runs it, cut at each place where its thread would wait, and also
 //! between storing and flooding, where other threads may run. With it the connection it serves.
 
 use std::{sync::Arc, time::Duration};

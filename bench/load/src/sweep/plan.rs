@@ -394,7 +394,7 @@ mod tests {
                 "pipeline = 16\nherd = \"x.toml\"",
                 "herd=x\": herd: /nowhere/x.toml: No such file",
             ),
-            ("pipeline = 16", "pipeline = 16\nherd = \"x\"\nnodes = 2", "herd: says itself how many nodes"),
+            ("pipeline = 16", "pipeline = 16\nherd = \"x\"\nnodes = 2", "herd: gives the number of nodes"),
         ];
         for (from, to, expected) in cases {
             let said = refused(from, to);

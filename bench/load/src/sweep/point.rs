@@ -95,19 +95,7 @@ impl WrittenPoint {
         if clients < self.connections {
             return Err(Fault::new(key("clients"), "there must be one for each of the connections"));
         }
-        let graph = match &self.herd {
-            Some(_) if self.nodes.is_some() || self.shape.is_some() => {
-                return Err(Fault::new(key("herd"), "says itself how many nodes there are, and their links"));
-            }
-            Some(herd) => {
-                let read = Graph::read(&defaults.root.join(herd));
-                read.map_err(|message| Fault::new(key("herd"), message))?
-            }
-            None => Graph::of_shape(self.shape.unwrap_or_default(), self.nodes.unwrap_or(1) as usize),
-        };
-        if !(1..=NODES_MAX).contains(&graph.nodes) {
-            return Err(Fault::new(key("nodes"), format!("must be from 1 to {NODES_MAX}")));
-        }
+        let graph = self.graph(defaults.root).map_err(|(of, message)| Fault::new(key(of), message))?;
         let time = |key_of: &str, seconds: f64| {
             Duration::try_from_secs_f64(seconds).map_err(|error| Fault::new(key(key_of), error.to_string()))
         };
@@ -152,6 +140,23 @@ impl WrittenPoint {
             graph,
             load,
         })
+    }
+
+    /// The herd's nodes and links, or the key that is at fault and why.
+    fn graph(&self, root: &Path) -> Result<Graph, (&'static str, String)> {
+        let graph = match &self.herd {
+            Some(_) if self.nodes.is_some() || self.shape.is_some() => {
+                let message = "gives the number of nodes and their links itself; leave out nodes and shape";
+                return Err(("herd", message.to_owned()));
+            }
+            Some(herd) => Graph::read(&root.join(herd)).map_err(|message| ("herd", message))?,
+            None => Graph::of_shape(self.shape.unwrap_or_default(), self.nodes.unwrap_or(1) as usize),
+        };
+        if (1..=NODES_MAX).contains(&graph.nodes) {
+            Ok(graph)
+        } else {
+            Err(("nodes", format!("must be from 1 to {NODES_MAX}")))
+        }
     }
 
     /// What tells a point from others, in the order of a shell's habit: `C=50 P=16 idle=9900`.
