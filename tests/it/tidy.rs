@@ -87,7 +87,7 @@ fn broken(files: &[(String, String)], rule: impl Fn(&str, &str) -> Vec<String>) 
     faults.join("\n")
 }
 
-/// The module of src a file belongs to: `flood` for `src/flood/link.rs`, `node` for `src/node.rs`.
+/// The module of src a file belongs to: `flood` for `src/flood/link.rs`.
 fn module_of(name: &str) -> &str {
     let inside = name.strip_prefix("src/").unwrap_or(name);
     inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
