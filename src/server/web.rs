@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::{self, Tick},
     config::{self, HttpConfig},
+    flood::LinkState,
     http::{self, LinkReport, Report},
     metrics::{Kind, Outcome},
     node::Neighbour,
@@ -111,12 +112,17 @@ impl Web {
     fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {
         let Shared { node, connections, requests, .. } = shared;
         let uptime = now.saturating_sub(shared.started);
-        let link = |neighbour: &Neighbour| LinkReport {
-            peer: neighbour.id.to_string(),
-            dialect: if neighbour.plain.is_some() { "plain" } else { "herd" },
-            is_behind: neighbour.outbox.is_behind(),
-            outbox_bytes: neighbour.outbox.bytes(),
-            condition: neighbour.health.condition(now),
+        let link = |neighbour: &Neighbour| {
+            let condition = neighbour.health.condition(now);
+            // Nothing waits for a link that is down: what a session just missed its end with is thrown away.
+            let is_up = condition.state == LinkState::Up;
+            LinkReport {
+                peer: neighbour.id.to_string(),
+                dialect: if neighbour.plain.is_some() { "plain" } else { "herd" },
+                is_behind: is_up && neighbour.outbox.is_behind(),
+                outbox_bytes: if is_up { neighbour.outbox.bytes() } else { 0 },
+                condition,
+            }
         };
         let peers_connected = connections.peers();
         Report {

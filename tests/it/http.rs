@@ -132,6 +132,9 @@ fn node_that_differs_lastingly_is_not_ready_until_it_no_longer_does() {
     assert!(!is_ready(&node));
     assert_eq!(metric(&node, "proxyherd_link_lasting_differences{peer=\"Welsh\"}"), Some(1.0));
     drop(flooder);
+    // It differed on that connection, and nothing is known of it now.
+    wait_until("the node is ready without that neighbour", || is_ready(&node));
+    assert_eq!(metric(&node, "proxyherd_link_lasting_differences{peer=\"Welsh\"}"), Some(0.0));
     let (mut flooder, _) = welsh.answer_call();
     flooder.send(welsh.hello());
     // From now on it has the same.
@@ -140,9 +143,10 @@ fn node_that_differs_lastingly_is_not_ready_until_it_no_longer_does() {
         let line = String::from_utf8(flooder.line()).unwrap();
         match line.trim_end() {
             "SUM" => flooder.send(format!("SUM {sum}\n")),
-            ping => flooder.send(format!("{}\n", ping.replace("PING", "PONG"))),
+            other => flooder.send(format!("{}\n", other.replace("PING", "PONG"))),
         }
-        !lasting()
+        let link = &node.status()["links"][0];
+        link["in_step"] == true && !lasting()
     });
     assert!(is_ready(&node));
 }
