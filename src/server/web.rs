@@ -11,7 +11,7 @@ use std::{
 use super::{
     Shared,
     connections::{Connections, Unadmitted},
-    spawn, usage,
+    usage,
 };
 use crate::{
     clock::{self, Tick},
@@ -94,7 +94,7 @@ impl Web {
         let name = format!("http-{number}");
         let alive = shared.threads.enter(&name);
         // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
-        let _ = spawn(scope, &name, move || {
+        let _ = shared.try_spawn(scope, &name, move || {
             let (_alive, _slot) = (alive, slot);
             shared.contain(format_args!("the web face's connection {number}"), || {
                 http::serve(&stream, &self.config, &self.hosts, || self.report(shared, clock::tick()));

@@ -22,6 +22,7 @@ mod overflow;
 mod plain;
 mod refused;
 mod secret;
+mod start;
 mod transcripts;
 mod upstream;
 mod whatsat;

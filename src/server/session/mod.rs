@@ -301,7 +301,7 @@ impl<'a> Session<'a> {
     fn log_line(&mut self, line: Line<'_>, said: Said, replied_before: usize) {
         let log = self.shared.log;
         if let Said::Invalid(why) = said
-            && let Some(untold) = self.shared.bad_lines.allow(clock::tick())
+            && let Some(untold) = self.shared.rate_limits.bad_lines.allow(clock::tick())
         {
             let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
             let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
@@ -339,13 +339,13 @@ impl<'a> Session<'a> {
 
     /// Does the side effects of the lines so far: traffic to the log, news to the outboxes, replies to the client.
     fn finish_batch(&mut self) -> Result<(), Ended> {
-        let Shared { node, log, overflows, limits, requests, .. } = self.shared;
+        let Shared { node, log, limits, requests, rate_limits, .. } = self.shared;
         // Before the news, so that the log tells what came before it tells what went on.
         if log.takes_traffic() {
             self.traffic.finish(log);
         }
         node.flood(&mut self.batch, self.origin, |neighbour| {
-            if let Some(untold) = overflows.allow(clock::tick()) {
+            if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
                 log.warn(format_args!("the outbox of {} is full: it misses a batch{untold}", neighbour.id));
             }
         });
@@ -378,8 +378,8 @@ impl<'a> Session<'a> {
     /// Failed handshakes must not hide why clients are closed.
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
-            Ended::Refused(_) | Ended::NoProof(_) => &self.shared.handshakes,
-            _ => &self.shared.closings,
+            Ended::Refused(_) | Ended::NoProof(_) => &self.shared.rate_limits.handshakes,
+            _ => &self.shared.rate_limits.closings,
         }
     }
 

@@ -27,5 +27,6 @@ mod secret;
 mod send;
 mod status;
 mod terminal;
+mod threads;
 mod up;
 mod upstream;

@@ -123,8 +123,11 @@ impl Setup {
         self
     }
 
-    /// What is asked before each connection's thread is made.
-    pub(crate) fn before_spawn(mut self, ask: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+    /// What is asked before a thread of that name is made.
+    pub(crate) fn before_spawn(
+        mut self,
+        ask: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         self.surroundings.before_spawn = Box::new(ask);
         self
     }
@@ -148,7 +151,15 @@ impl Setup {
         Herd::parse(&text, "test").unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
-    pub(crate) fn start(mut self) -> TestNode {
+    pub(crate) fn start(self) -> TestNode {
+        let node = self.launch();
+        // A neighbour written by others may be linked before.
+        while node.announcement() != Announcement::Listening(node.address) {}
+        node
+    }
+
+    /// Has it start, and does not wait until it has.
+    pub(crate) fn launch(mut self) -> TestNode {
         let log_dir = tempfile::tempdir().unwrap();
         let mut herd = self.herd();
         if let Some(secret) = &self.secret {
@@ -179,19 +190,7 @@ impl Setup {
             });
             let _ = end.send(result);
         });
-        let node = TestNode {
-            address,
-            http,
-            plain,
-            announced,
-            stop: Some(stop),
-            ended,
-            thread: Some(thread),
-            log_dir,
-        };
-        // A neighbour written by others may be linked before.
-        while node.announcement() != Announcement::Listening(address) {}
-        node
+        TestNode { address, http, plain, announced, stop: Some(stop), ended, thread: Some(thread), log_dir }
     }
 }
 
@@ -255,6 +254,19 @@ impl TestNode {
     pub(crate) fn expect_ended(&mut self, within: Duration) {
         let ended = self.ended.recv_timeout(within).expect("run returns");
         ended.expect("run returns without an error");
+    }
+
+    /// Waits until the node has given up to start, and says why.
+    #[track_caller]
+    pub(crate) fn expect_not_started(&mut self) -> StartError {
+        let ended = self.ended.recv_timeout(PATIENCE).expect("run returns");
+        assert!(self.announced.try_iter().all(|said| matches!(said, Announcement::Linked(_))));
+        ended.expect_err("run returns with an error")
+    }
+
+    /// Where it listens, for whomever.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        [Some(self.address), self.http, self.plain].into_iter().flatten().collect()
     }
 
     /// Stops the node and waits for its end.
