@@ -138,6 +138,7 @@ struct RateLimits {
     overflows: RateLimit,
     bad_lines: RateLimit,
     handshakes: RateLimit,
+    other_protocols: RateLimit,
     panics: RateLimit,
 }
 

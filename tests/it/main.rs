@@ -18,6 +18,7 @@ mod lines;
 mod links;
 mod log;
 mod operations;
+mod other_protocols;
 mod overflow;
 mod plain;
 mod refused;

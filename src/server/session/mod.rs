@@ -86,6 +86,8 @@ enum Stage {
     First,
     /// The proof of the herd's secret and nothing else, until then.
     Proof(Challenge, Tick),
+    /// No part of a handshake; but only empty lines have come, so the next may still be another protocol's first.
+    Empty,
     /// No part of a handshake.
     Lines,
 }
@@ -241,6 +243,7 @@ impl<'a> Session<'a> {
         if let Origin::Peer(_) = self.origin {
             buffer.set_limit(PEER_LINE_BYTES_MAX);
         }
+        self.look_at_beginning(buffer)?;
         self.line_began = match self.line_began {
             _ if !buffer.is_mid_line() => None,
             Some(began) if !had_line => Some(began),
@@ -258,8 +261,14 @@ impl<'a> Session<'a> {
         }
         let now = clock::now();
         self.begin(now);
-        if let Some(line) = buffer.last_line() {
-            self.execute_line(&self.shared.node.prepare(line, self.origin), now)?;
+        match buffer.last_line() {
+            // Half a handshake is none, and so a client's line.
+            Some(line) if matches!(self.stage, Stage::First | Stage::Empty) => {
+                self.stage = Stage::Empty;
+                self.execute_early(line, now)?;
+            }
+            Some(line) => self.execute_line(&self.shared.node.prepare(line, self.origin), now)?,
+            None => {}
         }
         self.finish_batch()
     }
@@ -375,10 +384,11 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Failed handshakes must not hide why clients are closed.
+    /// Failed handshakes and browsers must not hide why clients are closed.
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
             Ended::Refused(_) | Ended::NoProof(_) => &self.shared.rate_limits.handshakes,
+            Ended::OtherProtocol(..) => &self.shared.rate_limits.other_protocols,
             _ => &self.shared.rate_limits.closings,
         }
     }
