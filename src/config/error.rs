@@ -40,8 +40,8 @@ pub enum Fault {
     MissingKey { table: &'static str, key: &'static str, example: &'static str },
     #[error("`{key}` is {found}; write {wanted}")]
     WrongType { key: String, found: &'static str, wanted: &'static str },
-    #[error("`{key}` = {value} is out of range; give {min} to {max}")]
-    OutOfRange { key: &'static str, value: String, min: f64, max: f64 },
+    #[error("`{key}` = {value} is out of range; give {min} to {max}{or}")]
+    OutOfRange { key: &'static str, value: String, min: f64, max: f64, or: &'static str },
     #[error("`backoff_ms_min` is above `backoff_ms_max`; make it the smaller one")]
     BackoffReversed,
     #[error("{source_name:?} is no source of places; the sources are {known}")]

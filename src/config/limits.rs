@@ -23,8 +23,8 @@ pub struct Limits {
     pub write_time: Duration,
     /// Clients remembered; beyond it new ids are invalid. `max_clients`: 20,000,000; 0 to 1,000,000,000.
     pub max_clients: usize,
-    /// How far a report's timestamp may be ahead of the server's clock. `max_ahead_seconds`: unset, which is no
-    /// bound; 0 s to 30 days.
+    /// How far a client's report may be ahead of the server's clock. `max_ahead_seconds`: 86,400 s; 0 s to 30 days, or
+    /// `"off"`, which is no bound.
     pub max_ahead: Option<Duration>,
     /// What may wait for one neighbour, in bytes. `outbox_bytes`: 8,388,608; 1,024 to 1 GiB.
     pub outbox_bytes: usize,
@@ -59,7 +59,7 @@ impl Default for Limits {
             idle_time: Duration::from_secs(3_600),
             write_time: Duration::from_secs(10),
             max_clients: 20_000_000,
-            max_ahead: None,
+            max_ahead: Some(Duration::from_secs(86_400)),
             outbox_bytes: 8 * MIB,
             liveness_time: Duration::from_secs(5),
             round_time: Duration::from_secs(30),
@@ -88,7 +88,7 @@ pub(super) const SETTINGS: [Setting<Limits>; 17] = {
         Setting { key: "idle_seconds", min: 0.01, max: 30.0 * DAY, slot: Seconds(|limits| &mut limits.idle_time), about: "a connection that says nothing is closed" },
         Setting { key: "write_seconds", min: 0.01, max: 3_600.0, slot: Seconds(|limits| &mut limits.write_time), about: "for replies to be taken" },
         Setting { key: "max_clients", min: 0.0, max: 1e9, slot: Count(|limits| &mut limits.max_clients), about: "remembered; new ones beyond it are refused" },
-        Setting { key: "max_ahead_seconds", min: 0.0, max: 30.0 * DAY, slot: OptionalSeconds(|limits| &mut limits.max_ahead), about: "a report's time ahead of the server's clock" },
+        Setting { key: "max_ahead_seconds", min: 0.0, max: 30.0 * DAY, slot: OptionalSeconds(|limits| &mut limits.max_ahead), about: "a report's time ahead of the server's clock, or \"off\"" },
         Setting { key: "outbox_bytes", min: 1_024.0, max: 1_073_741_824.0, slot: Count(|limits| &mut limits.outbox_bytes), about: "waiting for one neighbour" },
         Setting { key: "liveness_seconds", min: 0.01, max: 3_600.0, slot: Seconds(|limits| &mut limits.liveness_time), about: "a peer silent for longer is gone" },
         Setting { key: "round_seconds", min: 0.01, max: DAY, slot: Seconds(|limits| &mut limits.round_time), about: "from one search for differences with a neighbour to the next" },

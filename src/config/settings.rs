@@ -7,6 +7,9 @@ use toml::de::DeValue;
 
 use super::error::Fault;
 
+/// What stands for no bound where a bound may be left out.
+const OFF: &str = "off";
+
 /// One key of a table that fills a `T`.
 pub(super) struct Setting<T: 'static> {
     /// The TOML key, with its unit last.
@@ -29,7 +32,7 @@ pub(super) enum Slot<T: 'static> {
     Count(fn(&mut T) -> &mut usize),
     /// A number of seconds, with or without a fraction.
     Seconds(fn(&mut T) -> &mut Duration),
-    /// The same, and no bound when the key is left out.
+    /// The same, or [`OFF`] for no bound.
     OptionalSeconds(fn(&mut T) -> &mut Option<Duration>),
     /// A whole number of milliseconds.
     Milliseconds(fn(&mut T) -> &mut Duration),
@@ -45,13 +48,13 @@ impl<T> Setting<T> {
             }
             Slot::Count(field) => *field(into) = self.whole(value)?,
             Slot::Seconds(field) => *field(into) = self.seconds(value)?,
-            Slot::OptionalSeconds(field) => *field(into) = Some(self.seconds(value)?),
+            Slot::OptionalSeconds(field) => *field(into) = self.optional_seconds(value)?,
             Slot::Milliseconds(field) => *field(into) = Duration::from_millis(self.whole(value)? as u64),
         }
         Ok(())
     }
 
-    /// The `KEY = VALUE` that [`Setting::set`] reads back to the same; a comment when there is no bound.
+    /// The `KEY = VALUE` that [`Setting::set`] reads back to the same.
     pub(super) fn assignment(&self, from: &mut T) -> String {
         let key = self.key;
         match self.slot {
@@ -60,7 +63,7 @@ impl<T> Setting<T> {
             Slot::Seconds(field) => format!("{key} = {}", seconds_text(*field(from))),
             Slot::OptionalSeconds(field) => match *field(from) {
                 Some(time) => format!("{key} = {}", seconds_text(time)),
-                None => format!("# {key} is not set"),
+                None => format!("{key} = \"{OFF}\""),
             },
             Slot::Milliseconds(field) => format!("{key} = {}", field(from).as_millis()),
         }
@@ -73,10 +76,18 @@ impl<T> Setting<T> {
         count.ok_or_else(|| self.out_of_range(number.to_string()))
     }
 
+    fn optional_seconds(&self, value: &DeValue<'_>) -> Result<Option<Duration>, Fault> {
+        if value.as_str() == Some(OFF) { Ok(None) } else { self.seconds(value).map(Some) }
+    }
+
     fn seconds(&self, value: &DeValue<'_>) -> Result<Duration, Fault> {
         let float = || value.as_float().and_then(|float| float.as_str().parse::<f64>().ok());
         let number = integer(value).map(|whole| whole as f64).or_else(float);
-        let number = number.ok_or_else(|| wrong_type(self.key, value, "a number of seconds"))?;
+        let wanted = match self.slot {
+            Slot::OptionalSeconds(_) => "a number of seconds, or \"off\"",
+            _ => "a number of seconds",
+        };
+        let number = number.ok_or_else(|| wrong_type(self.key, value, wanted))?;
         // Not-a-number is in no range.
         let in_range = (self.min..=self.max).contains(&number);
         let time = in_range.then(|| Duration::try_from_secs_f64(number).ok()).flatten();
@@ -84,7 +95,8 @@ impl<T> Setting<T> {
     }
 
     fn out_of_range(&self, value: String) -> Fault {
-        Fault::OutOfRange { key: self.key, value, min: self.min, max: self.max }
+        let or = if let Slot::OptionalSeconds(_) = self.slot { ", or \"off\"" } else { "" };
+        Fault::OutOfRange { key: self.key, value, min: self.min, max: self.max, or }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a link is, for those who ask: written by its flooder and by the neighbour's session, read by anyone.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -11,9 +11,10 @@ use super::RoundOver;
 use crate::clock::Tick;
 
 /// Where the connection this node dials stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum LinkState {
     /// There is none.
+    #[default]
     Down,
     /// There is one; the handshake is not done.
     Greeting,
@@ -22,8 +23,6 @@ pub enum LinkState {
 }
 
 impl LinkState {
-    const ALL: [Self; 3] = [Self::Down, Self::Greeting, Self::Up];
-
     /// As status shows it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,10 +33,11 @@ impl LinkState {
     }
 }
 
-/// A link's counters and marks. Each is written by one thread at a time, and read without order among them.
+/// How a link is now, and what has been counted since the node's start. Each is written by one thread at a time, and read
+/// without order among them.
 #[derive(Default, Debug)]
 pub struct Health {
-    state: AtomicU8,
+    now: Mutex<Current>,
     connects: AtomicU64,
     sent_bytes: AtomicU64,
     sent_updates: AtomicU64,
@@ -49,12 +49,20 @@ pub struct Health {
     rounds: AtomicU64,
     rounds_received: AtomicU64,
     differences: AtomicU64,
-    lasting: AtomicU64,
-    is_in_step: AtomicBool,
-    /// Ticks in nanoseconds, and one more, so that 0 is never.
+    /// When a round last found the neighbour in step, on whichever connection; in nanoseconds and one more, so that 0 is
+    /// never.
     in_step_at: AtomicU64,
-    pinged_at: AtomicU64,
-    failure: Mutex<Option<String>>,
+}
+
+/// What is so of the present connection, or of there being none: replaced as a whole when that changes, so that nothing
+/// of one connection is told of the next.
+#[derive(Clone, Default, Debug)]
+struct Current {
+    state: LinkState,
+    is_in_step: bool,
+    lasting: u64,
+    pinged_at: Option<Tick>,
+    failure: Option<String>,
 }
 
 /// What [`Health`] was when it was asked.
@@ -82,9 +90,9 @@ pub struct Condition {
     pub rounds_received: u64,
     /// Differences found by all rounds.
     pub differences: u64,
-    /// Differences the last round found just as the one before it.
+    /// Differences the last round on this connection found just as the one before it.
     pub lasting: u64,
-    /// Whether the last round left the neighbour in step, and the link has not been lost since.
+    /// Whether the last round on this connection left the neighbour in step.
     pub is_in_step: bool,
     /// How long ago a round last ended so.
     pub since_in_step: Option<Duration>,
@@ -106,22 +114,21 @@ fn age(stamp: u64, now: Tick) -> Option<Duration> {
 impl Health {
     /// The neighbour is being greeted.
     pub fn greeting(&self) {
-        self.state.store(LinkState::Greeting as u8, Ordering::Relaxed);
+        let mut now = self.now.lock();
+        // Why there was no link before is worth knowing until there is one.
+        let failure = now.failure.take();
+        *now = Current { state: LinkState::Greeting, failure, ..Current::default() };
     }
 
     /// The handshake is done.
     pub fn up(&self) {
         self.connects.fetch_add(1, Ordering::Relaxed);
-        *self.failure.lock() = None;
-        self.state.store(LinkState::Up as u8, Ordering::Relaxed);
+        *self.now.lock() = Current { state: LinkState::Up, ..Current::default() };
     }
 
     /// The link is lost, or was not to be had.
     pub fn down(&self, why: &str) {
-        self.state.store(LinkState::Down as u8, Ordering::Relaxed);
-        self.is_in_step.store(false, Ordering::Relaxed);
-        self.pinged_at.store(0, Ordering::Relaxed);
-        *self.failure.lock() = Some(why.to_owned());
+        *self.now.lock() = Current { failure: Some(why.to_owned()), ..Current::default() };
     }
 
     /// So much was written, with so much news in it; what a round pushes is counted at its end.
@@ -132,7 +139,7 @@ impl Health {
 
     /// When the oldest ping was sent that is not answered.
     pub fn pinged(&self, at: Option<Tick>) {
-        self.pinged_at.store(at.map_or(0, stamp), Ordering::Relaxed);
+        self.now.lock().pinged_at = at;
     }
 
     /// A round has ended.
@@ -140,11 +147,11 @@ impl Health {
         self.rounds.fetch_add(1, Ordering::Relaxed);
         self.sent_updates.fetch_add(over.pushed as u64, Ordering::Relaxed);
         self.differences.fetch_add(over.differing as u64, Ordering::Relaxed);
-        self.lasting.store(over.lasting as u64, Ordering::Relaxed);
-        self.is_in_step.store(over.in_step, Ordering::Relaxed);
         if over.in_step {
             self.in_step_at.store(stamp(now), Ordering::Relaxed);
         }
+        let mut current = self.now.lock();
+        (current.lasting, current.is_in_step) = (over.lasting as u64, over.in_step);
     }
 
     /// The neighbour has connected to this node.
@@ -168,8 +175,8 @@ impl Health {
     /// How it is.
     pub fn condition(&self, now: Tick) -> Condition {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let state = LinkState::ALL[usize::from(self.state.load(Ordering::Relaxed)) % LinkState::ALL.len()];
-        let lag = || age(read(&self.pinged_at), now).unwrap_or_default();
+        let Current { state, is_in_step, lasting, pinged_at, failure } = self.now.lock().clone();
+        let lag = || pinged_at.map(|at| now.saturating_sub(at)).unwrap_or_default();
         Condition {
             state,
             connects: read(&self.connects),
@@ -182,11 +189,11 @@ impl Health {
             rounds: read(&self.rounds),
             rounds_received: read(&self.rounds_received),
             differences: read(&self.differences),
-            lasting: read(&self.lasting),
-            is_in_step: self.is_in_step.load(Ordering::Relaxed),
+            lasting,
+            is_in_step,
             since_in_step: age(read(&self.in_step_at), now),
             lag: (state == LinkState::Up).then(lag),
-            failure: self.failure.lock().clone(),
+            failure,
         }
     }
 }
@@ -220,6 +227,31 @@ mod tests {
             (LinkState::Down, false, Some(at(1000)))
         );
         assert_eq!(lost.failure.as_deref(), Some("it closed the connection"));
+    }
+
+    #[test]
+    fn nothing_of_a_connection_outlives_it_but_what_is_counted() {
+        let health = Health::default();
+        let over = RoundOver { number: 2, took: at(2), differing: 3, lasting: 3, pushed: 9, in_step: true };
+        let of_the_connection =
+            |now: Condition| (now.state, now.is_in_step, now.lasting, now.lag, now.failure.is_some());
+        for counted in 1..=2 {
+            health.up();
+            health.round(&over, at(10));
+            health.pinged(Some(at(20)));
+            let up = health.condition(at(25));
+            assert_eq!(of_the_connection(up), (LinkState::Up, true, 3, Some(at(5)), false));
+            health.down("gone");
+            let down = health.condition(at(30));
+            assert_eq!((down.rounds, down.differences, down.connects), (counted, 3 * counted, counted));
+            assert_eq!(of_the_connection(down), (LinkState::Down, false, 0, None, true));
+            health.greeting();
+            let greeting = health.condition(at(30));
+            assert_eq!(of_the_connection(greeting), (LinkState::Greeting, false, 0, None, true));
+        }
+        health.up();
+        let again = health.condition(at(40));
+        assert_eq!(of_the_connection(again), (LinkState::Up, false, 0, Some(at(0)), false));
     }
 
     #[test]

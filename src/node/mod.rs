@@ -61,7 +61,7 @@ pub struct Options {
     pub incarnation: u64,
     /// Beyond so many, new clients' own reports are refused.
     pub max_clients: usize,
-    /// How far a report may be ahead of the clock; `None` for no limit.
+    /// How far a report of a client, or of a node written by others, may be ahead of the clock; `None` for no limit.
     pub max_ahead: Option<Duration>,
     /// Whom it talks with.
     pub neighbours: Vec<Neighbour>,
@@ -256,11 +256,7 @@ impl<M: Merge> Node<M> {
                 self.whatsat(query, place, ending, batch)
             }
             (Ok(Command::Peer(line)), place) => self.peer_line(line, place, batch),
-            (Ok(Command::Plain(line)), Some(place)) => {
-                batch.updates += 1;
-                self.learn(self.store.learn(place, &line.location), &line.location, batch);
-                Ok(Said::Nothing)
-            }
+            (Ok(Command::Plain(line)), Some(place)) => self.plain_line(line, place, now, batch),
             (Ok(Command::Plain(_)), None) => Ok(Said::Nothing),
             (Ok(Command::Request(_)), None) => Ok(Said::Nothing),
             (Err(why), _) => Err(*why),
@@ -326,6 +322,25 @@ impl<M: Merge> Node<M> {
         Ok(Said::Nothing)
     }
 
+    /// Takes the news of a node written by others, which is held to this node's clock as its own clients are.
+    fn plain_line(
+        &self,
+        line: &PlainLine<'_>,
+        place: KeyHash,
+        now: Now,
+        batch: &mut Batch,
+    ) -> Result<Said, Invalid> {
+        self.check_not_ahead(Skew::between(now.wall, line.location.time))?;
+        batch.updates += 1;
+        self.learn(self.store.learn(place, &line.location), &line.location, batch);
+        Ok(Said::Nothing)
+    }
+
+    fn check_not_ahead(&self, skew: Skew) -> Result<(), Invalid> {
+        let ahead = |limit: Duration| skew.as_nanoseconds() < -(limit.as_nanos() as i128);
+        if self.max_ahead.is_some_and(ahead) { Err(Invalid::TooFarAhead) } else { Ok(()) }
+    }
+
     fn iamat(
         &self,
         report: &Report<'_>,
@@ -335,11 +350,7 @@ impl<M: Merge> Node<M> {
         batch: &mut Batch,
     ) -> Result<Said, Invalid> {
         let skew = Skew::between(now.wall, report.time);
-        if let Some(max_ahead) = self.max_ahead
-            && skew.as_nanoseconds() < -(max_ahead.as_nanos() as i128)
-        {
-            return Err(Invalid::TooFarAhead);
-        }
+        self.check_not_ahead(skew)?;
         let mut skew_text = [0; Skew::TEXT_BYTES_MAX];
         let location = Location {
             server: self.id.as_bytes(),

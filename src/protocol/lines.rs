@@ -130,6 +130,22 @@ impl LineBuffer {
         (!text.is_empty()).then_some(Line::Whole(text, Ending::Lf))
     }
 
+    /// What has come of the line that has not ended, after all complete ones; `None` where none has begun.
+    pub fn beginning(&self) -> Option<Line<'_>> {
+        if self.skipping.is_some() {
+            return Some(Line::TooLong(&self.head, Ending::Lf));
+        }
+        let text = &self.bytes[self.start..self.end];
+        // A CR at the end may belong to the terminator.
+        let length = text.len() - usize::from(text.last() == Some(&b'\r'));
+        let line = if length > self.limit {
+            Line::TooLong(&text[..HEAD_BYTES], Ending::Lf)
+        } else {
+            Line::Whole(text, Ending::Lf)
+        };
+        (!text.is_empty()).then_some(line)
+    }
+
     /// Whether a line has begun and not ended.
     pub fn is_mid_line(&self) -> bool {
         self.start < self.end || self.skipping.is_some()

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, connections::Unadmitted, plain::PlainDoor, session, spawn};
+use super::{Shared, connections::Unadmitted, plain::PlainDoor, session};
 use crate::{clock, socket};
 
 /// How long accept waits when the system can do nothing for it.
@@ -100,15 +100,12 @@ fn start_session<'scope>(
         }
         Err(Unadmitted::Stopped) => return,
     };
-    shared.accepted.fetch_add(1, Ordering::Relaxed);
     let name = format!("session-{number}");
     let alive = shared.threads.enter(&name);
     // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
-    let spawned = (shared.surroundings.before_spawn)().and_then(|()| {
-        spawn(scope, &name, move || {
-            let _alive = alive;
-            session::run(shared, &stream, number, slot, plain);
-        })
+    let spawned = shared.try_spawn(scope, &name, move || {
+        let _alive = alive;
+        session::run(shared, &stream, number, slot, plain);
     });
     if let Err(error) = spawned {
         refused(shared, format_args!("no thread is left ({error})"));
@@ -118,7 +115,7 @@ fn start_session<'scope>(
 /// Says that a connection was refused: a line a second at most, with how many went untold.
 fn refused(shared: &Shared<'_>, why: std::fmt::Arguments<'_>) {
     shared.refused.fetch_add(1, Ordering::Relaxed);
-    if let Some(untold) = shared.refusals.allow(clock::tick()) {
+    if let Some(untold) = shared.rate_limits.refusals.allow(clock::tick()) {
         let connections = shared.connections.count();
         shared.log.warn(format_args!("a connection is refused: {why}; {connections} connections{untold}"));
     }

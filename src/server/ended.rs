@@ -1,6 +1,12 @@
 //! Why a connection ended, in the words of the log.
 
-use std::{fmt, io, net::IpAddr, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use crate::protocol::OtherProtocol;
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -16,7 +22,16 @@ pub(super) enum Ended {
     Refused(String),
     NoPlainNeighbour(IpAddr),
     NoAddress(io::Error),
+    /// And where this node serves HTTP, if it does.
+    OtherProtocol(OtherProtocol, Option<SocketAddr>),
     Draining,
+}
+
+impl Ended {
+    /// Whether the node had no place for the connection, or only for a neighbour.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::NoHandshake | Self::NoPlainNeighbour(_) | Self::NoAddress(_))
+    }
 }
 
 impl fmt::Display for Ended {
@@ -36,6 +51,18 @@ impl fmt::Display for Ended {
             Self::NoPlainNeighbour(ip) => write!(f, "{ip} is not the address of a plain neighbour"),
             Self::NoAddress(error) => {
                 write!(f, "whether it is a plain neighbour cannot be found out: {error}")
+            }
+            Self::OtherProtocol(OtherProtocol::Http, Some(http)) => {
+                write!(f, "it speaks HTTP, which this node serves at http://{http} only")
+            }
+            Self::OtherProtocol(OtherProtocol::Http, None) => {
+                write!(f, "it speaks HTTP; give this node an `http` address for its status and metrics")
+            }
+            Self::OtherProtocol(OtherProtocol::Tls, Some(http)) => {
+                write!(f, "it speaks TLS, which this node serves nowhere; it serves HTTP at http://{http}")
+            }
+            Self::OtherProtocol(OtherProtocol::Tls, None) => {
+                write!(f, "it speaks TLS, which this node serves nowhere, nor HTTP without an `http` address")
             }
             Self::Draining => write!(f, "this node stops"),
         }

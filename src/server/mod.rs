@@ -8,7 +8,9 @@ mod ended;
 mod links;
 mod plain;
 mod process;
+mod seats;
 mod session;
+mod start;
 mod threads;
 mod usage;
 mod web;
@@ -28,78 +30,35 @@ use std::{
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 
-pub use self::process::run_node;
-use self::{connections::Connections, plain::PlainDoor, threads::Threads, web::Web};
+use self::{
+    connections::Connections,
+    plain::PlainDoor,
+    start::{Doors, listen},
+    threads::Threads,
+    web::Web,
+};
+pub use self::{process::run_node, start::StartError};
 use crate::{
     clock::{self, Tick},
     config::{self, Address, Limits},
-    flood::{self, Flooder, Health, Peers, Queue, Resolve, Wiring},
-    log::{self, Log, LogError, RateLimit},
+    flood::{self, Health, Peers, Queue, Resolve, Wiring},
+    log::{self, Log, RateLimit},
     metrics::Requests,
     model::NodeId,
     node::{self, Neighbour, Node},
     places,
     protocol::Nonce,
     random,
-    secret::{Secret, SecretError},
+    secret::Secret,
     socket,
     store::Placement,
 };
 
-/// A session's stack. Its deepest call is a places lookup; threads are many, and only touched pages count.
-const STACK_BYTES: usize = 256 * 1024;
-
 /// The thread that takes neighbours written by others in.
 const PLAIN_ACCEPT: &str = "accept-plain";
 
-/// Why a node did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No node of that name is configured.
-    #[error("there is no node {0} in the herd {1}; see `herd check-config`")]
-    NoSuchNode(NodeId, String),
-    /// The address is taken, is not this machine's, or is not allowed.
-    #[error("{id} cannot listen on {address}: {error}; {}", bind_cure(error))]
-    Listen {
-        /// Who.
-        id: NodeId,
-        /// Where.
-        address: Address,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The name means an address beyond loopback.
-    #[error(
-        "{id} would listen on {address}, which others can reach, and a herd without a secret is open to all; \
-         make one with `herd secret FILE` and name it as secret_file in [herd], or use a loopback address"
-    )]
-    BeyondLoopback {
-        /// Who.
-        id: NodeId,
-        /// Where.
-        address: SocketAddr,
-    },
-    /// The secret file is not there, or not as it must be.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The log file cannot be written.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// A source of places lacks its file, or its key.
-    #[error(transparent)]
-    Places(#[from] places::OpenError),
-    /// Signals, standard input or threads are not to be had.
-    #[error("the system refuses what a node needs: {0}; raise its limits and start again")]
-    System(#[from] io::Error),
-}
-
-fn bind_cure(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "end what runs there (another herd?) or configure another port",
-        io::ErrorKind::AddrNotAvailable => "configure one of this machine's addresses",
-        _ => "configure another address",
-    }
-}
+/// A session's stack. Its deepest call is a places lookup; threads are many, and only touched pages count.
+const STACK_BYTES: usize = 256 * 1024;
 
 /// What a node tells whoever started it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -110,14 +69,17 @@ pub enum Announcement {
     Linked(NodeId),
 }
 
+/// Whether a thread of that name may be made.
+pub type BeforeSpawn = Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
 /// What a node takes from its surroundings, and tests may put something else in the place of.
 pub struct Surroundings {
     /// Told what those who start nodes wait for.
     pub announce: Box<dyn Fn(Announcement) + Send + Sync>,
     /// How neighbours' names are resolved.
     pub resolve: Resolve,
-    /// Asked before a session's thread is made; an error stands for a system that has none left.
-    pub before_spawn: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
+    /// Asked before a thread of that name is made; an error stands for a system that has none left.
+    pub before_spawn: BeforeSpawn,
     /// Where WHATSAT looks places up, instead of the configured source.
     pub places: Option<Box<dyn places::Source>>,
 }
@@ -128,7 +90,7 @@ impl Default for Surroundings {
         Self {
             announce: Box::new(|_| {}),
             resolve: flood::system_resolve(),
-            before_spawn: Box::new(|| Ok(())),
+            before_spawn: Box::new(|_| Ok(())),
             places: None,
         }
     }
@@ -139,7 +101,7 @@ pub struct Server {
     node: Node,
     limits: Limits,
     addresses: Vec<Address>,
-    mailboxes: Vec<(Queue, Receiver<()>)>,
+    mailboxes: Vec<Mailbox>,
     listener: TcpListener,
     plain: Option<PlainDoor>,
     web: Option<Web>,
@@ -157,7 +119,10 @@ struct Shared<'a> {
     peers: Mutex<Peers>,
     threads: Threads,
     capacity: usize,
+    http_address: Option<SocketAddr>,
     started: Tick,
+    /// In POSIX seconds.
+    process_started: f64,
     /// Set at stop; its channel's other end is dropped then, for those who wait.
     is_stopping: AtomicBool,
     stop: Receiver<()>,
@@ -165,11 +130,18 @@ struct Shared<'a> {
     accepted: AtomicU64,
     refused: AtomicU64,
     requests: Requests,
+    rate_limits: RateLimits,
+}
+
+/// Events of each kind are told once a second at most.
+#[derive(Default)]
+struct RateLimits {
     refusals: RateLimit,
     closings: RateLimit,
     overflows: RateLimit,
     bad_lines: RateLimit,
     handshakes: RateLimit,
+    other_protocols: RateLimit,
     panics: RateLimit,
 }
 
@@ -211,15 +183,7 @@ impl Server {
             file_bytes: herd.log.file_bytes,
             files_kept: herd.log.files_kept,
         })?;
-        let (mut neighbours, mut mailboxes, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
-        for peer in configured.links.iter().filter_map(|peer| herd.node(peer.as_str())) {
-            let (outbox, queue) = flood::outbox(herd.limits.outbox_bytes);
-            let (called, calls) = bounded(1);
-            let (id, plain, health) = (peer.id.clone(), peer.plain, Health::default());
-            neighbours.push(Neighbour { id, outbox, called, plain, health });
-            mailboxes.push((queue, calls));
-            addresses.push(peer.address.clone());
-        }
+        let (neighbours, mailboxes, addresses) = neighbours(herd, configured);
         let plain = match &configured.plain_listen {
             Some(address) => {
                 let plain = neighbours.iter().zip(&addresses).enumerate();
@@ -278,6 +242,8 @@ impl Server {
 
     /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, flushes the outboxes.
     /// Ends the process with status 1 where that takes longer than the configured time.
+    ///
+    /// Where a thread cannot be made that the node needs, what has begun is ended in the same way, and `until` is not called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
         let Self { node, limits, addresses, mailboxes, listener, plain, web, log, surroundings } = self;
         let (stop_accept, accept_stop) = bounded(0);
@@ -292,109 +258,105 @@ impl Server {
             peers: Mutex::new(Peers::new(node.neighbours().len(), limits.liveness_time)),
             threads: Threads::default(),
             capacity,
+            http_address: web.as_ref().map(Web::address).transpose()?,
             started: clock::tick(),
+            process_started: usage::process_started(clock::wall()),
             is_stopping: AtomicBool::new(false),
             stop: accept_stop,
             connection_count: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             requests: Requests::default(),
-            refusals: RateLimit::default(),
-            closings: RateLimit::default(),
-            overflows: RateLimit::default(),
-            bad_lines: RateLimit::default(),
-            handshakes: RateLimit::default(),
-            panics: RateLimit::default(),
+            rate_limits: RateLimits::default(),
         };
+        let address = listener.local_addr()?;
+        let doors = Doors::new(&listener, plain.as_ref())?;
         let (stop_flooders, flooders_stop) = bounded(0);
         let (stop_log, log_stop) = bounded(0);
-        let spare = accept::Spare::new()?;
         thread::scope(|outer| {
-            spawn(outer, "log", || log.write_until(&log_stop))?;
-            log.info(format_args!(
-                "{} of the herd {} starts at {}",
-                node.id,
-                node.herd,
-                listener.local_addr()?
-            ));
-            for ((neighbour, address), (queue, called)) in
-                node.neighbours().iter().zip(&addresses).zip(mailboxes)
-            {
-                let wiring = shared.wiring(flooders_stop.clone());
-                let link = links::link(&node, neighbour, &limits, queue);
-                let flooder = Flooder::new(wiring, &neighbour.id, address, link, &neighbour.health, called);
-                let name = format!("flood-{}", neighbour.id);
-                let alive = shared.threads.enter(&name);
-                let log = &log;
-                spawn(outer, &name, move || {
-                    let _alive = alive;
-                    // The others go on, and the node with them; its scope would hand the panic to main.
-                    if catch_unwind(AssertUnwindSafe(|| flooder.run())).is_err() {
-                        let peer = &neighbour.id;
-                        log.error(format_args!("no link to {peer} until this node restarts: its flooder panicked, a fault of the program"));
-                    }
-                })?;
-            }
+            shared.spawn(outer, "log", || log.write_until(&log_stop))?;
+            log.info(format_args!("{} of the herd {} starts at {address}", node.id, node.herd));
+            let started = shared
+                .start_flooders(outer, &addresses, mailboxes, &flooders_stop)
+                .and_then(|()| web.as_ref().map_or(Ok(()), |web| shared.start_web(outer, web)));
             drop(flooders_stop);
-            if let Some(web) = &web {
-                let alive = shared.threads.enter("accept-http");
-                let (shared, address) = (&shared, web.address()?);
-                spawn(outer, "accept-http", move || {
-                    let _alive = alive;
-                    web.run(outer, shared);
-                })?;
-                log.info(format_args!("status and metrics are at http://{address}"));
-            }
-            let stopped_at = thread::scope(|inner| {
-                let (shared, listener) = (&shared, &listener);
-                let accept = |name, listener, plain, spare| {
-                    let alive = shared.threads.enter(name);
-                    spawn(inner, name, move || {
-                        let _alive = alive;
-                        accept::run(inner, shared, listener, plain, spare);
-                    })
-                };
-                accept("accept", listener, None, spare)?;
-                if let Some(door) = &plain {
-                    log.warn(format_args!(
-                        "whoever connects to {} from a plain neighbour's address can write to this herd; nothing proves who it is",
-                        door.listener().local_addr()?
-                    ));
-                    accept(PLAIN_ACCEPT, door.listener(), Some(door), accept::Spare::new()?)?;
+            let (served, stopped_at) = thread::scope(|inner| {
+                let served = started.and_then(|()| shared.start_accepting(inner, doors));
+                match &served {
+                    Ok(()) => {
+                        (surroundings.announce)(Announcement::Listening(address));
+                        until(&Controls { log: &log });
+                    }
+                    Err(error) => log.error(format_args!("{} does not start: {error}", node.id)),
                 }
-                (surroundings.announce)(Announcement::Listening(listener.local_addr()?));
-                until(&Controls { log: &log });
                 let stopped_at = clock::tick();
                 drop(stop_accept);
                 shared
-                    .stop([listener].into_iter().chain(plain.as_ref().map(PlainDoor::listener)), stopped_at);
-                Ok::<_, StartError>(stopped_at)
-            })?;
+                    .stop([&listener].into_iter().chain(plain.as_ref().map(PlainDoor::listener)), stopped_at);
+                (served, stopped_at)
+            });
             drop(stop_flooders);
             // It told of the drain as long as there was one to tell of.
             if let Some(web) = &web {
                 web.stop();
             }
             shared.wait_for_threads(stopped_at + limits.drain_time);
-            log.info(format_args!("{} stops, drained", node.id));
+            if served.is_ok() {
+                log.info(format_args!("{} stops, drained", node.id));
+            }
             drop(stop_log);
-            Ok(())
+            served
         })
     }
 }
 
-/// Binds, within what a herd without a secret may.
-fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListener, StartError> {
-    let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
-    let listener = socket::listen(&address.host, address.port).map_err(refused)?;
-    let bound = listener.local_addr()?;
-    if !has_secret && !bound.ip().is_loopback() {
-        return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
+/// What waits for a neighbour, and what wakes whoever dials it.
+type Mailbox = (Queue, Receiver<()>);
+
+/// A node's neighbours, their mailboxes, and where they are dialled.
+fn neighbours(herd: &config::Herd, node: &config::Node) -> (Vec<Neighbour>, Vec<Mailbox>, Vec<Address>) {
+    let (mut neighbours, mut mailboxes, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    for peer in node.links.iter().filter_map(|peer| herd.node(peer.as_str())) {
+        let (outbox, queue) = flood::outbox(herd.limits.outbox_bytes);
+        let (called, calls) = bounded(1);
+        let (id, plain, health) = (peer.id.clone(), peer.plain, Health::default());
+        neighbours.push(Neighbour { id, outbox, called, plain, health });
+        mailboxes.push((queue, calls));
+        addresses.push(peer.address.clone());
     }
-    Ok(listener)
+    (neighbours, mailboxes, addresses)
 }
 
-impl Shared<'_> {
+impl<'a> Shared<'a> {
+    /// Makes a named thread of a scope, where the system has one left.
+    fn spawn<'scope, F>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        name: &str,
+        body: F,
+    ) -> Result<(), StartError>
+    where
+        F: FnOnce() + Send + 'scope,
+    {
+        let spawned = self.try_spawn(scope, name, body);
+        spawned.map_err(|error| StartError::Thread { name: name.to_owned(), error })
+    }
+
+    /// The same, for those who go on without it.
+    fn try_spawn<'scope, F>(
+        &self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        name: &str,
+        body: F,
+    ) -> io::Result<()>
+    where
+        F: FnOnce() + Send + 'scope,
+    {
+        (self.surroundings.before_spawn)(name)?;
+        thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn_scoped(scope, body)?;
+        Ok(())
+    }
+
     fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Acquire)
     }
@@ -407,7 +369,7 @@ impl Shared<'_> {
     /// hand the panic to main.
     fn contain(&self, connection: fmt::Arguments<'_>, serve: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(serve)).is_err()
-            && let Some(untold) = self.panics.allow(clock::tick())
+            && let Some(untold) = self.rate_limits.panics.allow(clock::tick())
         {
             self.log.error(format_args!(
                 "{connection} is closed: its thread panicked; this is a fault of the program{untold}"
@@ -476,13 +438,4 @@ impl flood::Host for Shared<'_> {
     fn nonce(&self) -> io::Result<Nonce> {
         random::bytes().map(Nonce::of_bytes)
     }
-}
-
-/// A named thread of a scope. The system may have none left.
-fn spawn<'scope, F>(scope: &'scope thread::Scope<'scope, '_>, name: &str, body: F) -> io::Result<()>
-where
-    F: FnOnce() + Send + 'scope,
-{
-    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn_scoped(scope, body)?;
-    Ok(())
 }

@@ -10,12 +10,14 @@ use std::{
 
 use super::{
     Shared,
-    connections::{Connections, Unadmitted},
-    spawn, usage,
+    connections::{Tally, Unadmitted},
+    seats::Seats,
+    usage,
 };
 use crate::{
     clock::{self, Tick},
     config::{self, HttpConfig},
+    flood::LinkState,
     http::{self, LinkReport, Report},
     metrics::{Kind, Outcome},
     node::Neighbour,
@@ -25,13 +27,16 @@ use crate::{
 /// How long accept waits when the system can do nothing for it.
 const RETRY_TIME: Duration = Duration::from_millis(50);
 
+/// How long one that gives its seat up has for it. Its thread needs no more than to be woken.
+const SEAT_TIME: Duration = Duration::from_secs(1);
+
 /// The web face of one node.
 pub(super) struct Web {
     listener: TcpListener,
     config: HttpConfig,
     /// The names it answers to.
     hosts: Vec<String>,
-    connections: Connections,
+    seats: Seats,
 }
 
 impl Web {
@@ -43,7 +48,7 @@ impl Web {
             listener,
             config: config.clone(),
             hosts: own.chain(config.hosts.iter().cloned()).collect(),
-            connections: Connections::new(config.connections, 0),
+            seats: Seats::new(config.connections),
         }
     }
 
@@ -65,7 +70,7 @@ impl Web {
     ) {
         for number in 0.. {
             let accepted = self.listener.accept();
-            if self.connections.is_stopped() {
+            if self.seats.is_stopped() {
                 return;
             }
             let Ok((stream, _)) = accepted else {
@@ -85,40 +90,51 @@ impl Web {
         number: u64,
     ) {
         let stream = Arc::new(stream);
-        let slot = match self.connections.admit(number, &stream) {
-            Ok(slot) => slot,
+        let seat = match self.seats.take(number, &stream, clock::tick() + SEAT_TIME) {
+            Ok(seat) => seat,
             Err(Unadmitted::Full) => return http::refuse(&stream, &self.config),
             Err(Unadmitted::Stopped) => return,
         };
         let name = format!("http-{number}");
         let alive = shared.threads.enter(&name);
-        // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
-        let _ = spawn(scope, &name, move || {
-            let (_alive, _slot) = (alive, slot);
+        // Where no thread is to be had, the closure is dropped, and the connection and its seat with it.
+        let _ = shared.try_spawn(scope, &name, move || {
+            let (_alive, seat) = (alive, seat);
             shared.contain(format_args!("the web face's connection {number}"), || {
-                http::serve(&stream, &self.config, &self.hosts, || self.report(shared, clock::tick()));
+                let report = || {
+                    seat.has_asked();
+                    self.report(shared, clock::tick())
+                };
+                let is_served = http::serve(&stream, &self.config, &self.hosts, report);
+                if !is_served && seat.is_evicted() {
+                    http::refuse(&stream, &self.config);
+                }
             });
         });
     }
 
     /// Ends it, and all its connections.
     pub(super) fn stop(&self) {
-        self.connections.stop();
+        self.seats.stop();
         socket::wake_accept(&self.listener);
-        self.connections.abort();
     }
 
     fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {
         let Shared { node, connections, requests, .. } = shared;
         let uptime = now.saturating_sub(shared.started);
-        let link = |neighbour: &Neighbour| LinkReport {
-            peer: neighbour.id.to_string(),
-            dialect: if neighbour.plain.is_some() { "plain" } else { "herd" },
-            is_behind: neighbour.outbox.is_behind(),
-            outbox_bytes: neighbour.outbox.bytes(),
-            condition: neighbour.health.condition(now),
+        let link = |neighbour: &Neighbour| {
+            let condition = neighbour.health.condition(now);
+            // Nothing waits for a link that is down: what a session just missed its end with is thrown away.
+            let is_up = condition.state == LinkState::Up;
+            LinkReport {
+                peer: neighbour.id.to_string(),
+                dialect: if neighbour.plain.is_some() { "plain" } else { "herd" },
+                is_behind: is_up && neighbour.outbox.is_behind(),
+                outbox_bytes: if is_up { neighbour.outbox.bytes() } else { 0 },
+                condition,
+            }
         };
-        let peers_connected = connections.peers();
+        let Tally { clients, peers, waiting } = connections.tally();
         Report {
             herd: node.herd.clone(),
             node: node.id.to_string(),
@@ -129,9 +145,10 @@ impl Web {
             clients: node.store().len(),
             sum: node.store().sum(),
             connections: http::Connections {
-                clients: connections.count().saturating_sub(peers_connected),
-                peers: peers_connected,
-                http: self.connections.count(),
+                clients,
+                peers,
+                waiting,
+                http: self.seats.count(),
                 max: shared.capacity,
                 accepted: shared.accepted.load(Ordering::Relaxed),
                 refused: shared.refused.load(Ordering::Relaxed),
@@ -141,7 +158,7 @@ impl Web {
             links: node.neighbours().iter().map(link).collect(),
             upstreams: node.upstreams(),
             lines_dropped: shared.log.lines_dropped(),
-            process: usage::read(clock::wall().as_nanoseconds() as f64 / 1e9 - uptime.as_secs_f64()),
+            process: usage::read(shared.process_started),
         }
     }
 }

@@ -21,7 +21,7 @@ fn stored(node: &TestNode, id: &str) -> Option<String> {
 
 #[test]
 fn skew_is_the_servers_clock_minus_the_timestamp_to_the_nanosecond() {
-    let node = Setup::new().start();
+    let node = Setup::new().limit("max_ahead_seconds", "\"off\"").start();
     let mut client = node.client();
     for (timestamp, nanoseconds) in [
         ("1479413884.392014450", 1_479_413_884_392_014_450),
@@ -48,7 +48,7 @@ fn skew_is_the_servers_clock_minus_the_timestamp_to_the_nanosecond() {
 
 #[test]
 fn reply_holds_the_requests_own_text() {
-    let node = Setup::new().start();
+    let node = Setup::new().limit("max_ahead_seconds", "\"off\"").start();
     let mut client = node.client();
     for location in [
         "+34-118",
@@ -134,15 +134,31 @@ fn only_a_strictly_newer_report_is_stored_and_any_is_answered() {
 }
 
 #[test]
-fn far_future_is_accepted_unless_configured_otherwise() {
+fn report_of_more_than_a_day_ahead_is_invalid_and_does_not_freeze_its_client() {
     let node = Setup::new().start();
+    let mut client = node.client();
+    let (near, far) =
+        (seconds_from_now(Duration::from_secs(86_000)), seconds_from_now(Duration::from_secs(86_500)));
+    for timestamp in [far.as_str(), "999999999999.999999999"] {
+        let line = format!("IAMAT c +0+0 {timestamp}");
+        assert_eq!(client.ask(&line), format!("? {line}"));
+    }
+    let reply = client.ask(&format!("IAMAT c +1+1 {}", seconds_from_now(Duration::ZERO)));
+    assert_eq!(stored(&node, "c"), Some(reply));
+    let reply = client.ask(&format!("IAMAT c +2+2 {near}"));
+    assert_eq!(stored(&node, "c"), Some(reply));
+}
+
+#[test]
+fn any_future_is_taken_where_the_limit_is_off() {
+    let node = Setup::new().limit("max_ahead_seconds", "\"off\"").start();
     let reply = node.client().ask("IAMAT c +1+1 999999999999.999999999");
     assert!(reply.starts_with("AT Alford -"), "{reply}");
     assert_eq!(stored(&node, "c"), Some(reply));
 }
 
 #[test]
-fn report_too_far_ahead_of_the_clock_is_invalid_where_that_is_configured() {
+fn a_limit_on_future_reports_may_be_set_and_is_not_for_neighbours() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().limit("max_ahead_seconds", 3600).neighbour(&welsh).start();
     let mut client = node.client();

@@ -63,6 +63,21 @@ fn news_goes_both_ways_in_the_form_the_neighbour_wants() {
 }
 
 #[test]
+fn its_news_is_held_to_this_nodes_clock() {
+    let ahead = "AT Plain +1.000000000 theirs +1+1 999999999999 Plain";
+    let (node, plain) = pair("", Manners::default());
+    plain.say(ahead);
+    settle(&node, &plain, "marker");
+    assert_eq!(stored(&node, "theirs"), None);
+    wait_until("it is counted", || node.status()["links"][0]["bad_lines"] == 1);
+    plain.report("theirs", "6.5");
+    wait_until("we know its client", || stored(&node, "theirs").is_some());
+    let (node, plain) = pair_of(Setup::new().limit("max_ahead_seconds", "\"off\""), "", Manners::default());
+    plain.say(ahead);
+    wait_until("we know its client", || stored(&node, "theirs").is_some());
+}
+
+#[test]
 fn its_news_goes_on_to_the_herd_and_the_herds_to_it() {
     let (welsh, listener) = (FakePeer::new("Welsh"), listener());
     let node = Setup::new().neighbour(&welsh).plain("Plain", listener.local_addr().unwrap(), "").start();

@@ -170,6 +170,11 @@ fn session_of_invalid_lines() {
 }
 
 #[test]
+fn sessions_told_apart_by_their_first_lines() {
+    play("first.txt");
+}
+
+#[test]
 fn session_of_a_neighbour() {
     play("neighbour.txt");
 }

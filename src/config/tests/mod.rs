@@ -249,6 +249,21 @@ fn settings_outside_their_bounds_are_refused() {
         ),
         (
             "limits",
+            "max_ahead_seconds = \"none\"",
+            "h.toml:11: `max_ahead_seconds` is a string; write a number of seconds, or \"off\"",
+        ),
+        (
+            "limits",
+            "max_ahead_seconds = false",
+            "h.toml:11: `max_ahead_seconds` is true or false; write a number of seconds, or \"off\"",
+        ),
+        (
+            "limits",
+            "max_ahead_seconds = 2592001",
+            "h.toml:11: `max_ahead_seconds` = 2592001 is out of range; give 0 to 2592000, or \"off\"",
+        ),
+        (
+            "limits",
             "backoff_ms_min = 6000",
             "h.toml:11: `backoff_ms_min` is above `backoff_ms_max`; make it the smaller one",
         ),
@@ -330,6 +345,16 @@ fn settings_land_in_their_fields() {
             ..Limits::default()
         }
     );
+}
+
+#[test]
+fn future_reports_are_limited_to_a_day_unless_that_is_off() {
+    let limits = |table: &str| Herd::parse(&format!("{TWO_NODES}{table}"), "h.toml").unwrap().limits;
+    assert_eq!(limits("").max_ahead, Some(Duration::from_secs(86_400)));
+    assert_eq!(limits("[limits]\nmax_ahead_seconds = 0\n").max_ahead, Some(Duration::ZERO));
+    assert_eq!(limits("[limits]\nmax_ahead_seconds = \"off\"\n").max_ahead, None);
+    let herd = Herd::parse(&format!("{TWO_NODES}[limits]\nmax_ahead_seconds = \"off\"\n"), "h.toml").unwrap();
+    assert!(herd.to_toml().contains("\nmax_ahead_seconds = \"off\" "), "{}", herd.to_toml());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{Ended, PlainDoor, Presence, Session, Shared, Stage};
 use crate::{
     clock::Now,
     node::{Challenge, Greeting, Origin, Welcome},
-    protocol::{Line, Nonce, is_hello, write_refusal},
+    protocol::{Fields, Line, LineBuffer, Nonce, OtherProtocol, is_hello, write_refusal},
     random,
 };
 
@@ -16,16 +16,43 @@ impl Session<'_> {
     pub(super) fn execute_early(&mut self, line: Line<'_>, now: Now) -> Result<(), Ended> {
         let stage = mem::replace(&mut self.stage, Stage::Lines);
         let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
-        if let Stage::Proof(challenge, _) = stage {
-            return self.check_proof(&challenge, text, now);
+        match stage {
+            Stage::Proof(challenge, _) => return self.check_proof(&challenge, text, now),
+            Stage::First if matches!(line, Line::Whole(..)) && is_hello(text) => {
+                return self.shake_hands(text, now);
+            }
+            Stage::First | Stage::Empty | Stage::Lines => {}
         }
-        if matches!(line, Line::Whole(..)) && is_hello(text) {
-            return self.shake_hands(text, now);
+        if let Some(other) = OtherProtocol::of_line(line) {
+            return self.end_other(other);
         }
-        if self.slot.is_reserved() {
-            return Err(Ended::NoHandshake);
+        self.check_place()?;
+        if matches!(line, Line::Whole(..)) && Fields::of(text).next().is_none() {
+            self.stage = Stage::Empty;
         }
         self.execute_line(&self.shared.node.prepare(line, self.origin), now)
+    }
+
+    /// Looks at the beginning of a first line that is not whole yet: another protocol may never end it.
+    pub(super) fn look_at_beginning(&mut self, buffer: &LineBuffer) -> Result<(), Ended> {
+        let is_first = matches!(self.stage, Stage::First | Stage::Empty);
+        let beginning = if is_first { buffer.beginning() } else { None };
+        match beginning.and_then(OtherProtocol::of_beginning) {
+            Some(other) => self.end_other(other),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the connection, once the empty lines before are answered: that must not depend on how the bytes arrive.
+    fn end_other(&mut self, other: OtherProtocol) -> Result<(), Ended> {
+        self.finish_batch()?;
+        Err(Ended::OtherProtocol(other, self.shared.http_address))
+    }
+
+    /// A place that is kept for neighbours is not for clients' lines.
+    pub(super) fn check_place(&self) -> Result<(), Ended> {
+        let is_kept = self.slot.is_reserved() && self.origin == Origin::Client;
+        if is_kept { Err(Ended::NoHandshake) } else { Ok(()) }
     }
 
     /// Admits a neighbour or asks it for its proof, or refuses with a line that says why and what to do.
@@ -70,6 +97,9 @@ impl Session<'_> {
             connections.close(connection);
         }
         self.origin = Origin::Peer(link);
+        if self.slot.is_reserved() {
+            self.count_taken();
+        }
         self.slot.become_peer();
         self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
         self.finish_batch()?;
@@ -80,9 +110,10 @@ impl Session<'_> {
 
     /// Lets a neighbour written by others in, by its address.
     pub(super) fn become_plain(&mut self, door: &PlainDoor) -> Result<(), Ended> {
-        self.stage = Stage::Lines;
+        self.stage = Stage::Empty;
         self.candidates = door.links_at(self.stream, self.shared)?;
         self.origin = Origin::Plain(None);
+        self.count_taken();
         self.slot.become_peer();
         if let [link] = self.candidates[..] {
             self.is_plain(link);

@@ -8,7 +8,7 @@ use std::{
     io::{ErrorKind, Read},
     mem,
     net::TcpStream,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -42,7 +42,10 @@ pub(super) fn run(
     shared.contain(format_args!("#{number}"), || {
         let mut session = Session::new(shared, stream, number, slot);
         let ended = match plain {
-            None => session.serve(LineBuffer::new(shared.limits.line_bytes)),
+            None => {
+                session.count_taken_unless_kept();
+                session.serve(LineBuffer::new(shared.limits.line_bytes))
+            }
             Some(door) => match session.become_plain(door) {
                 Ok(()) => session.serve(LineBuffer::new(PEER_LINE_BYTES_MAX)),
                 Err(ended) => ended,
@@ -86,6 +89,8 @@ enum Stage {
     First,
     /// The proof of the herd's secret and nothing else, until then.
     Proof(Challenge, Tick),
+    /// No part of a handshake; but only empty lines have come, so the next may still be another protocol's first.
+    Empty,
     /// No part of a handshake.
     Lines,
 }
@@ -113,6 +118,17 @@ impl<'a> Session<'a> {
             line_began: None,
             timeout: None,
         }
+    }
+
+    /// A connection is taken once it has a place of its own; one that is kept for neighbours must be earned first.
+    fn count_taken_unless_kept(&self) {
+        if !self.slot.is_reserved() {
+            self.count_taken();
+        }
+    }
+
+    fn count_taken(&self) {
+        self.shared.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
     fn serve(&mut self, mut buffer: LineBuffer) -> Ended {
@@ -241,6 +257,7 @@ impl<'a> Session<'a> {
         if let Origin::Peer(_) = self.origin {
             buffer.set_limit(PEER_LINE_BYTES_MAX);
         }
+        self.look_at_beginning(buffer)?;
         self.line_began = match self.line_began {
             _ if !buffer.is_mid_line() => None,
             Some(began) if !had_line => Some(began),
@@ -258,8 +275,14 @@ impl<'a> Session<'a> {
         }
         let now = clock::now();
         self.begin(now);
-        if let Some(line) = buffer.last_line() {
-            self.execute_line(&self.shared.node.prepare(line, self.origin), now)?;
+        match buffer.last_line() {
+            // Half a handshake is none, and so a client's line.
+            Some(line) if matches!(self.stage, Stage::First | Stage::Empty) => {
+                self.stage = Stage::Empty;
+                self.execute_early(line, now)?;
+            }
+            Some(line) => self.execute_line(&self.shared.node.prepare(line, self.origin), now)?,
+            None => {}
         }
         self.finish_batch()
     }
@@ -301,7 +324,7 @@ impl<'a> Session<'a> {
     fn log_line(&mut self, line: Line<'_>, said: Said, replied_before: usize) {
         let log = self.shared.log;
         if let Said::Invalid(why) = said
-            && let Some(untold) = self.shared.bad_lines.allow(clock::tick())
+            && let Some(untold) = self.shared.rate_limits.bad_lines.allow(clock::tick())
         {
             let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
             let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
@@ -339,13 +362,13 @@ impl<'a> Session<'a> {
 
     /// Does the side effects of the lines so far: traffic to the log, news to the outboxes, replies to the client.
     fn finish_batch(&mut self) -> Result<(), Ended> {
-        let Shared { node, log, overflows, limits, requests, .. } = self.shared;
+        let Shared { node, log, limits, requests, rate_limits, .. } = self.shared;
         // Before the news, so that the log tells what came before it tells what went on.
         if log.takes_traffic() {
             self.traffic.finish(log);
         }
         node.flood(&mut self.batch, self.origin, |neighbour| {
-            if let Some(untold) = overflows.allow(clock::tick()) {
+            if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
                 log.warn(format_args!("the outbox of {} is full: it misses a batch{untold}", neighbour.id));
             }
         });
@@ -375,11 +398,12 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Failed handshakes must not hide why clients are closed.
+    /// Failed handshakes and browsers must not hide why clients are closed.
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
-            Ended::Refused(_) | Ended::NoProof(_) => &self.shared.handshakes,
-            _ => &self.shared.closings,
+            Ended::Refused(_) | Ended::NoProof(_) => &self.shared.rate_limits.handshakes,
+            Ended::OtherProtocol(..) => &self.shared.rate_limits.other_protocols,
+            _ => &self.shared.rate_limits.closings,
         }
     }
 
@@ -387,6 +411,9 @@ impl<'a> Session<'a> {
     fn close(&mut self, ended: &Ended) {
         // Before the log says so.
         self.presence = None;
+        if ended.is_refusal() {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
         if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
             let id = &self.shared.node.neighbours()[link].id;
             self.shared.log.info(format_args!("{id} is no longer connected as #{}: {ended}", self.number));

@@ -17,6 +17,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 /// A node to be: `Alford` of the herd `test`, alone and with default limits, unless told otherwise.
 pub(crate) struct Setup {
     limits: String,
+    log: String,
     http: Option<String>,
     has_plain: bool,
     places: String,
@@ -47,6 +48,7 @@ impl Setup {
         let places = Some(Box::new(KnownPlaces) as _);
         Self {
             limits: String::new(),
+            log: String::new(),
             http: None,
             has_plain: false,
             places: "source = \"embedded\"".to_owned(),
@@ -67,6 +69,12 @@ impl Setup {
     /// A line of the table `[limits]`.
     pub(crate) fn limit(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.limits += &format!("{key} = {value}\n");
+        self
+    }
+
+    /// A line of the table `[log]`.
+    pub(crate) fn log(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.log += &format!("{key} = {value}\n");
         self
     }
 
@@ -123,14 +131,17 @@ impl Setup {
         self
     }
 
-    /// What is asked before each connection's thread is made.
-    pub(crate) fn before_spawn(mut self, ask: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+    /// What is asked before a thread of that name is made.
+    pub(crate) fn before_spawn(
+        mut self,
+        ask: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         self.surroundings.before_spawn = Box::new(ask);
         self
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, http, has_plain, places, nodes, links, .. } = self;
+        let Self { limits, log, http, has_plain, places, nodes, links, .. } = self;
         let (table, mut listen) = match http {
             Some(table) => (format!("[http]\n{table}\n"), "http = \"127.0.0.1:0\"\n".to_owned()),
             None => (String::new(), String::new()),
@@ -140,7 +151,7 @@ impl Setup {
         }
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n[places]\n{places}\n[limits]\n{limits}\n{table}\
+            "[herd]\nname = \"{HERD}\"\n[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
              [[node]]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
@@ -148,7 +159,15 @@ impl Setup {
         Herd::parse(&text, "test").unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
-    pub(crate) fn start(mut self) -> TestNode {
+    pub(crate) fn start(self) -> TestNode {
+        let node = self.launch();
+        // A neighbour written by others may be linked before.
+        while node.announcement() != Announcement::Listening(node.address) {}
+        node
+    }
+
+    /// Has it start, and does not wait until it has.
+    pub(crate) fn launch(mut self) -> TestNode {
         let log_dir = tempfile::tempdir().unwrap();
         let mut herd = self.herd();
         if let Some(secret) = &self.secret {
@@ -179,19 +198,7 @@ impl Setup {
             });
             let _ = end.send(result);
         });
-        let node = TestNode {
-            address,
-            http,
-            plain,
-            announced,
-            stop: Some(stop),
-            ended,
-            thread: Some(thread),
-            log_dir,
-        };
-        // A neighbour written by others may be linked before.
-        while node.announcement() != Announcement::Listening(address) {}
-        node
+        TestNode { address, http, plain, announced, stop: Some(stop), ended, thread: Some(thread), log_dir }
     }
 }
 
@@ -226,6 +233,14 @@ impl TestNode {
         (head.lines().next().unwrap().to_owned(), body.to_owned())
     }
 
+    /// The value of a metric, by its name and labels; `None` where there is no such line.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.page("/metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+
     /// `/status`.
     #[track_caller]
     pub(crate) fn status(&self) -> serde_json::Value {
@@ -255,6 +270,19 @@ impl TestNode {
     pub(crate) fn expect_ended(&mut self, within: Duration) {
         let ended = self.ended.recv_timeout(within).expect("run returns");
         ended.expect("run returns without an error");
+    }
+
+    /// Waits until the node has given up to start, and says why.
+    #[track_caller]
+    pub(crate) fn expect_not_started(&mut self) -> StartError {
+        let ended = self.ended.recv_timeout(PATIENCE).expect("run returns");
+        assert!(self.announced.try_iter().all(|said| matches!(said, Announcement::Linked(_))));
+        ended.expect_err("run returns with an error")
+    }
+
+    /// Where it listens, for whomever.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        [Some(self.address), self.http, self.plain].into_iter().flatten().collect()
     }
 
     /// Stops the node and waits for its end.
