@@ -140,7 +140,7 @@ impl Web {
             spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
             upstreams: node.upstreams(),
-            lines_dropped: shared.log.lines_dropped(),
+            log: shared.log.condition(now),
             process: usage::read(clock::wall().as_nanoseconds() as f64 / 1e9 - uptime.as_secs_f64()),
         }
     }
