@@ -29,6 +29,9 @@ pub(super) struct LogFile {
     file: Option<File>,
     /// Pipes and devices have no size, and are not rotated.
     has_size: bool,
+    /// Whether the file ends with half a line of a process that was killed. It is ended with the first that follows, so
+    /// that a node starts on a full disk.
+    ends_mid_line: bool,
     size: u64,
     /// Up to where the system has been told to let go of the file's pages.
     advised: u64,
@@ -49,6 +52,7 @@ impl LogFile {
             path,
             file: None,
             has_size: true,
+            ends_mid_line: false,
             size: 0,
             advised: 0,
             size_max,
@@ -72,6 +76,7 @@ impl LogFile {
         let opened = open::open(&self.path, &mut self.remarks)?;
         (self.file, self.has_size) = (Some(opened.file), opened.is_file);
         (self.size, self.advised) = (opened.size, opened.size);
+        self.ends_mid_line = opened.is_mid_line;
         Ok(())
     }
 
@@ -196,6 +201,11 @@ impl LogFile {
 
     fn write_through(&mut self, end: usize) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
+        if self.ends_mid_line {
+            file.write_all(b"\n")?;
+            self.ends_mid_line = false;
+            self.size += 1;
+        }
         while self.written < end {
             match file.write(&self.pending[self.written..end]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

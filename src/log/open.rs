@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom},
     os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -45,13 +45,15 @@ impl Fault {
     }
 }
 
-/// The file, open for appending behind its last whole line.
+/// The file, open for appending.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) file: File,
     pub(super) size: u64,
     /// Whether it is a file: no pipe, no device, which have no size and are not rotated.
     pub(super) is_file: bool,
+    /// Whether it ends with a line that a killed process left half written.
+    pub(super) is_mid_line: bool,
 }
 
 /// Opens the file, and makes it and its folder where they are not there. What an operator should know is added to
@@ -70,19 +72,17 @@ pub(super) fn open(path: &Path, remarks: &mut Vec<String>) -> Result<Opened, Fau
     if kind.is_block_device() {
         return Err(Fault::Disk);
     }
-    if kind.is_file() || kind.is_fifo() {
-        let mode = about.mode() & 0o777;
-        if close_to_others(&file, mode).map_err(|error| Fault::Open { mode, error })? {
-            remarks.push(format!(
-                "the log was open to others (mode {mode:03o}); now only its owner may open it"
-            ));
-        }
-        if about.uid() != rustix::process::geteuid().as_raw() {
-            remarks.push(format!("the log belongs to another user ({}), who can read it", about.uid()));
-        }
+    let mode = about.mode() & 0o777;
+    let is_private = kind.is_file() || kind.is_fifo();
+    let was_open = is_private && close_to_others(&file, mode).map_err(|error| Fault::Open { mode, error })?;
+    let (size, is_mid_line) = if kind.is_file() { end_of(&mut file)? } else { (0, false) };
+    if was_open {
+        remarks.push(format!("the log was open to others (mode {mode:03o}); now only its owner may open it"));
     }
-    let size = if kind.is_file() { end_last_line(&mut file)? } else { 0 };
-    Ok(Opened { file, size, is_file: kind.is_file() })
+    if is_private && about.uid() != rustix::process::geteuid().as_raw() {
+        remarks.push(format!("the log belongs to another user ({}), who can read it", about.uid()));
+    }
+    Ok(Opened { file, size, is_file: kind.is_file(), is_mid_line })
 }
 
 /// Makes the folder of a log, for its owner only, where it is not there.
@@ -139,17 +139,13 @@ fn is_link(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink())
 }
 
-/// Ends a line that a killed process left half written. Returns the file's size.
-fn end_last_line(file: &mut File) -> io::Result<u64> {
+/// A file's size, and whether its last line has no end.
+fn end_of(file: &mut File) -> io::Result<(u64, bool)> {
     let size = file.seek(SeekFrom::End(0))?;
+    let mut last = *b"\n";
     if size > 0 {
-        let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-            return Ok(size + 1);
-        }
     }
-    Ok(size)
+    Ok((size, last != *b"\n"))
 }

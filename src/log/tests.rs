@@ -190,6 +190,7 @@ fn half_a_line_of_a_killed_process_is_ended() {
     std::fs::create_dir_all(options.path.parent().unwrap()).unwrap();
     std::fs::write(&options.path, "half").unwrap();
     let log = Log::open(options.clone()).unwrap();
+    assert_eq!(read(&options.path), "half", "a node must start on a disk that takes nothing");
     traffic(&log, b"x");
     write_out(&log);
     assert!(read(&options.path).starts_with("half\n2016-"));

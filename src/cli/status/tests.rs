@@ -138,7 +138,11 @@ fn node_that_is_degraded_says_so_and_is_in_step_all_the_same() {
     let row = "Ball      running   3h12m   123457  01234567  degraded: the log cannot be written: full";
     assert_eq!(scene.row("Ball "), row);
     let scene = scene.answer("Ball", |answer| answer.not_ready = Some("this node stops".to_owned()));
-    assert!(scene.row("Ball ").ends_with("  not ready: this node stops; degraded: the log cannot be written: full"));
+    assert!(
+        scene
+            .row("Ball ")
+            .ends_with("  not ready: this node stops; degraded: the log cannot be written: full")
+    );
 }
 
 #[test]

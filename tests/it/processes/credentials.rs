@@ -31,7 +31,9 @@ impl Credentials {
         let text = text.replace("[[node]]", "secret_file = \"herd.secret\"\n[[node]]");
         fs::write(folder.path().join("herd.toml"), text).unwrap();
         let credentials = Self { folder };
-        assert!(herd_command(&["secret"]).arg(credentials.file("herd.secret")).output().unwrap().status.success());
+        assert!(
+            herd_command(&["secret"]).arg(credentials.file("herd.secret")).output().unwrap().status.success()
+        );
         fs::write(credentials.file("google.key"), "AIzaNobodys\n").unwrap();
         for name in ["herd.secret", "google.key", "herd.toml"] {
             credentials.lay(name, 0o440);
@@ -65,9 +67,17 @@ impl Credentials {
 
 /// Lets one more user read a file, by its access list; where the file system has none, the mode stands alone.
 fn give_to(file: &Path, user: u32) {
-    const [OWNER, USER, GROUP, MASK, OTHERS]: [u16; 5] = [0x01, 0x02, 0x04, 0x10, 0x20];
+    let [owner, named, group, mask, others] = [0x01_u16, 0x02, 0x04, 0x10, 0x20];
+    let (read, nothing, nobody) = (4_u16, 0, u32::MAX);
     let mut list = 2_u32.to_le_bytes().to_vec();
-    for (tag, may, id) in [(OWNER, 4_u16, u32::MAX), (USER, 4, user), (GROUP, 0, u32::MAX), (MASK, 4, u32::MAX), (OTHERS, 0, u32::MAX)] {
+    let entries = [
+        (owner, read, nobody),
+        (named, read, user),
+        (group, nothing, nobody),
+        (mask, read, nobody),
+        (others, nothing, nobody),
+    ];
+    for (tag, may, id) in entries {
         list.extend(tag.to_le_bytes());
         list.extend(may.to_le_bytes());
         list.extend(id.to_le_bytes());

@@ -55,7 +55,10 @@ fn full_disk_degrades_the_node_and_is_told_wherever_it_is_asked() {
     let mut herd = solo_with_http("[log]\nbuffer_bytes = 65536\n");
     herd.start("Solo");
     herd.wait_for_log("Solo", &["status and metrics are at"]);
-    assert_eq!((log_status(&herd)["state"].as_str(), page(&herd, "/readyz").as_str()), (Some("ok"), "ready\n"));
+    assert_eq!(
+        (log_status(&herd)["state"].as_str(), page(&herd, "/readyz").as_str()),
+        (Some("ok"), "ready\n")
+    );
     fill_disk(&mut herd, true);
     write_until_it_fails(&herd);
     herd.process("Solo").complaint("the log fails", |line| {
@@ -100,7 +103,10 @@ fn what_a_full_disk_loses_at_the_end_is_counted_on_standard_error() {
     assert_eq!(herd.process("Solo").end().code(), Some(0));
     let complaints = herd.process("Solo").all_complaints();
     let [_, lacks] = &complaints[..] else { panic!("{complaints:?}") };
-    assert!(lacks.starts_with("herd: the log ") && lacks.contains("which are lost: File too large"), "{lacks}");
+    assert!(
+        lacks.starts_with("herd: the log ") && lacks.contains("which are lost: File too large"),
+        "{lacks}"
+    );
     let (_, rest) = lacks.split_once(" lacks ").unwrap();
     let lost: u64 = rest.split(' ').next().unwrap().parse().unwrap();
     // Each line is bad, and told as an event a second; the stop is two events more.
