@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 
-use super::support::{Client, Herd, eventually, solo};
+use super::support::{Client, Herd, Process, eventually, solo};
 
 /// A herd of one node with a web face.
 fn solo_with_http(more: &str) -> Herd {
@@ -135,10 +135,12 @@ fn log_that_is_a_link_is_refused_at_start_with_the_cure() {
     let others = herd.logs.join("others");
     fs::write(&others, "theirs").unwrap();
     std::os::unix::fs::symlink(&others, herd.log_path("Solo")).unwrap();
-    let done = herd.command(&["node", "Solo"]).output().unwrap();
-    let said = String::from_utf8(done.stderr).unwrap();
-    assert_eq!(done.status.code(), Some(1), "{said}");
-    assert!(said.lines().count() == 1 && said.contains("cannot be opened: it is a symbolic link"), "{said}");
+    let mut node = Process::start(herd.command(&["node", "Solo", "--lifeline"]));
+    node.end_input();
+    assert_eq!(node.end().code(), Some(1));
+    let complaints = node.all_complaints();
+    let [said] = &complaints[..] else { panic!("{complaints:?}") };
+    assert!(said.contains("cannot be opened: it is a symbolic link"), "{said}");
     assert!(said.contains("; remove it, or have --log-dir name the folder"), "{said}");
     assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
 }
