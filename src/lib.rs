@@ -3,6 +3,7 @@
 //! The map, from the nouns up; imports point from later modules to earlier ones only (ARCHITECTURE.md has the rest).
 
 pub mod model;
+mod private_file;
 
 pub mod clock;
 pub mod config;

@@ -167,10 +167,19 @@ impl Page {
             "Connections closed for want of a place, a thread or a descriptor, or as no neighbour's",
             connections.refused,
         )?;
+        self.of_the_log(writer)
+    }
+
+    fn of_the_log(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let log = &self.0.log;
+        let is_failing = log.failing.is_some();
+        writer.gauge("proxyherd_log_failing", "Whether the log cannot be written", f64::from(is_failing))?;
+        let lines = "Traffic lines for which the log had no room";
+        writer.counter("proxyherd_log_dropped_lines", lines, log.dropped_lines)?;
         writer.counter(
-            "proxyherd_log_dropped_lines",
-            "Traffic lines for which the log had no room",
-            report.lines_dropped,
+            "proxyherd_log_dropped_events",
+            "Events for which the log had no room",
+            log.dropped_events,
         )
     }
 
@@ -283,7 +292,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::report::tests::fresh;
+    use crate::http::report::tests::{degraded, fresh};
 
     #[test]
     fn every_family_has_its_help_and_type_under_the_name_of_its_samples() {
@@ -311,5 +320,14 @@ mod tests {
         assert!(text.contains("\nproxyherd_link_up{peer=\"Ball\"} 0.0\n"), "{text}");
         assert!(!text.contains("proxyherd_link_lag_seconds{"), "{text}");
         assert!(text.contains("_bucket{le=\"+Inf\",kind=\"whatsat\"} 0\n"), "{text}");
+        assert!(text.contains("\nproxyherd_log_failing 0.0\n"), "{text}");
+    }
+
+    #[test]
+    fn log_that_cannot_be_written_shows() {
+        let text = text(&degraded());
+        for sample in ["failing 1.0", "dropped_lines_total 7", "dropped_events_total 2"] {
+            assert!(text.contains(&format!("\nproxyherd_log_{sample}\n")), "{text}");
+        }
     }
 }

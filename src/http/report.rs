@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     flood::Condition,
+    log,
     metrics::{Kind, Outcome, Spread, UpstreamReport},
 };
 
@@ -36,8 +37,8 @@ pub struct Report {
     pub links: Vec<LinkReport>,
     /// The upstreams it asks for places.
     pub upstreams: Vec<UpstreamReport>,
-    /// Traffic lines for which the log had no room.
-    pub lines_dropped: u64,
+    /// How its log is.
+    pub log: log::Condition,
     /// What the system says of the process.
     pub process: Process,
 }
@@ -114,6 +115,11 @@ impl Report {
         let is_waiting = !self.links.is_empty() && !has_heard && self.uptime < self.ready_grace;
         is_waiting.then(|| "no neighbour has ended a round with this node yet".into())
     }
+
+    /// What is wrong with a node that serves all the same. One full disk must not take every node away from its clients.
+    pub fn degraded(&self) -> Option<String> {
+        self.log.failing.as_ref().map(|failing| format!("the log cannot be written: {}", failing.error))
+    }
 }
 
 #[cfg(test)]
@@ -152,9 +158,16 @@ pub(super) mod tests {
                 condition,
             }],
             upstreams: vec![crate::metrics::Lookups::default().report("google")],
-            lines_dropped: 0,
+            log: log::Condition::default(),
             process: Process::default(),
         }
+    }
+
+    /// The same, on a full disk.
+    pub(crate) fn degraded() -> Report {
+        let failing = log::Failing { duration: Duration::from_millis(2500), error: "full".into() };
+        let log = log::Condition { failing: Some(failing), dropped_lines: 7, dropped_events: 2 };
+        Report { log, ..fresh() }
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Response {
         let (status, content_type, body) = match (asked.page, report.not_ready()) {
             (Page::Index, _) => ("200 OK", TEXT, Page::index()),
             (Page::Live, _) => ("200 OK", TEXT, "live\n".into()),
-            (Page::Ready, None) => ("200 OK", TEXT, "ready\n".into()),
+            (Page::Ready, None) => ("200 OK", TEXT, ready(report)),
             (Page::Ready, Some(why)) => ("503 Service Unavailable", TEXT, format!("not ready: {why}\n")),
             (Page::Status, _) => ("200 OK", "application/json", status::json(report)),
             (Page::Metrics, _) => ("200 OK", metrics::CONTENT_TYPE, metrics::text(report)),
@@ -73,10 +73,17 @@ impl Response {
     }
 }
 
+fn ready(report: &Report) -> String {
+    match report.degraded() {
+        None => "ready\n".into(),
+        Some(why) => format!("ready, degraded: {why}\n"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::report::tests::fresh;
+    use crate::http::report::tests::{degraded, fresh};
 
     #[test]
     fn readiness_is_told_by_the_status_and_in_words() {
@@ -87,6 +94,12 @@ mod tests {
         assert!(waiting.ends_with("\r\n\r\nnot ready: no neighbour has ended a round with this node yet\n"));
         let ready = text(&Report { uptime: fresh().ready_grace, ..fresh() });
         assert!(ready.starts_with("HTTP/1.1 200 OK\r\n") && ready.ends_with("\r\n\r\nready\n"), "{ready}");
+        let degraded = text(&Report { uptime: fresh().ready_grace, ..degraded() });
+        assert!(degraded.starts_with("HTTP/1.1 200 OK\r\n"), "{degraded}");
+        assert!(
+            degraded.ends_with("\r\n\r\nready, degraded: the log cannot be written: full\n"),
+            "{degraded}"
+        );
     }
 
     #[test]

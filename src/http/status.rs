@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::report::{LinkReport, Report};
-use crate::metrics::UpstreamReport;
+use crate::{log::Condition, metrics::UpstreamReport};
 
 /// The page, with its newline.
 pub(super) fn json(report: &Report) -> String {
@@ -23,7 +23,8 @@ pub(super) fn json(report: &Report) -> String {
         "connections": { "clients": connections.clients, "peers": connections.peers, "waiting": connections.waiting, "max": connections.max },
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
         "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
-        "log": { "dropped_lines": report.lines_dropped },
+        "degraded": report.degraded(),
+        "log": log(&report.log),
     });
     format!("{value}\n")
 }
@@ -52,6 +53,17 @@ fn link(link: &LinkReport) -> Value {
     })
 }
 
+fn log(log: &Condition) -> Value {
+    let failing = log.failing.as_ref();
+    json!({
+        "state": if failing.is_some() { "failing" } else { "ok" },
+        "failing_seconds": failing.map(|failing| failing.duration.as_secs_f64()),
+        "error": failing.map(|failing| &failing.error),
+        "dropped_lines": log.dropped_lines,
+        "dropped_events": log.dropped_events,
+    })
+}
+
 fn upstream(upstream: &UpstreamReport) -> Value {
     let counts =
         |counts: &[(&str, u64)]| -> Value { counts.iter().map(|&(name, count)| (name, count)).collect() };
@@ -72,7 +84,7 @@ fn upstream(upstream: &UpstreamReport) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::report::tests::fresh;
+    use crate::http::report::tests::{degraded, fresh};
 
     #[test]
     fn json_says_what_the_report_says() {
@@ -89,5 +101,16 @@ mod tests {
             (&json!("google"), &json!(0))
         );
         assert_eq!((&link["in_step"], &link["peer"]), (&json!(false), &json!("Ball")));
+        assert_eq!((&value["degraded"], &value["log"]["state"]), (&Value::Null, &json!("ok")));
+    }
+
+    #[test]
+    fn log_that_cannot_be_written_degrades_the_node_and_says_since_when_and_why() {
+        let value: Value = serde_json::from_str(&json(&degraded())).unwrap();
+        assert_eq!(value["degraded"], "the log cannot be written: full");
+        let log = json!({
+            "state": "failing", "failing_seconds": 2.5, "error": "full", "dropped_lines": 7, "dropped_events": 2
+        });
+        assert_eq!(value["log"], log);
     }
 }

@@ -3,6 +3,8 @@
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
+use super::file;
+
 /// The buffer. Traffic may fill seven eighths of it; the rest is kept for events.
 #[derive(Debug)]
 pub(super) struct Buffer {
@@ -15,9 +17,10 @@ pub(super) struct Buffer {
 #[derive(Debug, Default)]
 struct State {
     bytes: Vec<u8>,
-    dropped: Dropped,
     /// Since the node's start.
-    lines_dropped: u64,
+    dropped: Dropped,
+    /// How much of that was taken by [`Buffer::take_dropped`].
+    taken: Dropped,
 }
 
 /// What there was no room for.
@@ -34,23 +37,20 @@ impl Buffer {
 
     pub(super) fn append_traffic(&self, block: &[u8], lines: u64) {
         let bound = self.bytes_max - self.bytes_max / 8;
-        self.append(block, bound, |state| {
-            state.dropped.lines += lines;
-            state.lines_dropped += lines;
-        });
+        self.append(block, bound, |dropped| dropped.lines += lines);
     }
 
     pub(super) fn append_event(&self, line: &[u8]) {
-        self.append(line, self.bytes_max, |state| state.dropped.events += 1);
+        self.append(line, self.bytes_max, |dropped| dropped.events += 1);
     }
 
-    fn append(&self, block: &[u8], bound: usize, drop: impl FnOnce(&mut State)) {
+    fn append(&self, block: &[u8], bound: usize, drop: impl FnOnce(&mut Dropped)) {
         let half = self.bytes_max / 2;
         let mut state = self.state.lock();
         let before = state.bytes.len();
         let after = before + block.len();
         if after > bound {
-            drop(&mut state);
+            drop(&mut state.dropped);
             return;
         }
         state.bytes.extend_from_slice(block);
@@ -66,14 +66,22 @@ impl Buffer {
         std::mem::swap(&mut self.state.lock().bytes, spare);
     }
 
-    /// Traffic lines dropped since the node's start.
-    pub(super) fn lines_dropped(&self) -> u64 {
-        self.state.lock().lines_dropped
+    /// What was dropped since the node's start.
+    pub(super) fn dropped(&self) -> Dropped {
+        self.state.lock().dropped
     }
 
     /// What was dropped since this was last asked.
     pub(super) fn take_dropped(&self) -> Dropped {
-        std::mem::take(&mut self.state.lock().dropped)
+        let mut state = self.state.lock();
+        let (all, before) = (state.dropped, state.taken);
+        state.taken = all;
+        Dropped { lines: all.lines - before.lines, events: all.events - before.events }
+    }
+
+    /// How many lines wait.
+    pub(super) fn lines(&self) -> u64 {
+        file::lines(&self.state.lock().bytes)
     }
 
     /// How many bytes wait.

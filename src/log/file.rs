@@ -1,13 +1,17 @@
-//! The log's file: appended to, rotated by size between two lines, opened anew when it was moved. A disk that is full is
-//! tried again at every tick, and continued where it stopped.
+//! The log's file: appended to, rotated by size between two lines, opened anew when it was moved, made anew when it was
+//! removed. A disk that is full is tried again at every tick, and continued where it stopped.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    fs::{self, File},
+    io::{self, Write},
     num::NonZeroU64,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use super::open::{self, Fault, LogError};
+use crate::clock::Tick;
 
 /// A buffer larger than this is given back once the log is quiet.
 const QUIET_BYTES: usize = 64 * 1024;
@@ -15,19 +19,19 @@ const QUIET_BYTES: usize = 64 * 1024;
 /// How much is written before the system is told that it will not be read again soon.
 const ADVICE_BYTES: u64 = 8 << 20;
 
-/// Why there is no log.
-#[derive(Debug, thiserror::Error)]
-#[error("the log {} cannot be opened: {error}; choose a folder this user may write to with --log-dir", path.display())]
-pub struct LogError {
-    path: PathBuf,
-    error: io::Error,
-}
+/// How often it is looked whether the file was removed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The file, and what is on its way into it.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     file: Option<File>,
+    /// Pipes and devices have no size, and are not rotated.
+    has_size: bool,
+    /// Whether the file ends with half a line of a process that was killed. It is ended with the first that follows, so
+    /// that a node starts on a full disk.
+    ends_mid_line: bool,
     size: u64,
     /// Up to where the system has been told to let go of the file's pages.
     advised: u64,
@@ -37,71 +41,135 @@ pub(super) struct LogFile {
     pending: Vec<u8>,
     written: usize,
     failure: Option<String>,
+    looked_at: Tick,
+    /// What an operator should know, and the log does not say yet.
+    remarks: Vec<String>,
 }
 
 impl LogFile {
     pub(super) fn open(path: PathBuf, size_max: u64, kept: usize) -> Result<Self, LogError> {
-        let open = || {
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            }
-            open_at_line_start(&path)
+        let mut log = Self {
+            path,
+            file: None,
+            has_size: true,
+            ends_mid_line: false,
+            size: 0,
+            advised: 0,
+            size_max,
+            kept,
+            pending: Vec::new(),
+            written: 0,
+            failure: None,
+            looked_at: Tick::ZERO,
+            remarks: Vec::new(),
         };
-        let (file, size) = open().map_err(|error| LogError { path: path.clone(), error })?;
-        let (pending, written, failure) = (Vec::new(), 0, None);
-        Ok(Self { path, file: Some(file), size, advised: size, size_max, kept, pending, written, failure })
+        match log.open_by_name() {
+            Ok(()) => {
+                log.look_around();
+                Ok(log)
+            }
+            Err(fault) => Err(LogError { path: log.path, fault }),
+        }
+    }
+
+    fn open_by_name(&mut self) -> Result<(), Fault> {
+        let opened = open::open(&self.path, &mut self.remarks)?;
+        (self.file, self.has_size) = (Some(opened.file), opened.is_file);
+        (self.size, self.advised) = (opened.size, opened.size);
+        self.ends_mid_line = opened.is_mid_line;
+        Ok(())
+    }
+
+    /// What is beside the file that an operator should know of: its folder, and older files.
+    fn look_around(&mut self) {
+        open::look_at_folder(&self.path, &mut self.remarks);
+        for number in 1..=self.kept {
+            let older = numbered(&self.path, number);
+            if open::close_older(&older, &mut self.remarks).is_err() {
+                break;
+            }
+        }
     }
 
     /// Why the last attempt to write failed, if it did.
-    pub(super) fn failures(&self) -> Option<String> {
-        self.failure.clone()
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
-    /// Says it where it can be seen, since the log cannot.
-    pub(super) fn tell_standard_error(&self, failure: &str) {
-        let path = self.path.display();
-        let _ = writeln!(
-            io::stderr(),
-            "herd: the log {path} cannot be written: {failure}; the node goes on without"
-        );
+    /// What an operator should know since this was last asked.
+    pub(super) fn take_remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.remarks)
     }
 
-    /// Forgets the open file; the next write opens the name anew.
+    /// Has it be another file from the next time on that it is opened by its name.
+    #[cfg(test)]
+    pub(super) fn rename(&mut self, path: &Path) {
+        self.path = path.to_owned();
+    }
+
+    /// How many lines are still to be written, one that is half written too.
+    pub(super) fn unwritten_lines(&self) -> u64 {
+        lines(&self.pending[self.written..])
+    }
+
+    /// Closes the file, and opens the name anew as the start does, with all that it makes and checks.
     pub(super) fn reopen(&mut self) {
-        // A line that is half written is ended in the file it began in, or it would be split.
-        if self.written > 0 {
-            let _ = self.write_through(self.line_end(self.written));
+        self.close();
+        match self.open_by_name() {
+            Ok(()) => self.look_around(),
+            Err(fault) => self.failure = Some(fault.to_string()),
+        }
+    }
+
+    /// Closes the file. A line that is half written is ended in the file it began in, or else written again as a whole in
+    /// the next.
+    fn close(&mut self) {
+        let end = self.line_end(self.written);
+        if self.is_mid_line() && self.write_through(end).is_err() {
+            self.written =
+                memchr::memrchr(b'\n', &self.pending[..self.written]).map_or(0, |newline| newline + 1);
         }
         self.file = None;
     }
 
     /// Writes what is still pending, then what `swap` puts in the place of an empty buffer.
-    pub(super) fn write(&mut self, swap: impl FnOnce(&mut Vec<u8>)) {
-        self.failure = None;
-        if let Err(error) = self.write_pending() {
-            self.failure = Some(error.to_string());
-            return;
+    pub(super) fn write(&mut self, now: Tick, swap: impl FnOnce(&mut Vec<u8>)) {
+        if now.saturating_sub(self.looked_at) >= LOOK_INTERVAL {
+            self.looked_at = now;
+            self.look_for_removal();
         }
+        self.failure = self.try_write(swap).err().map(|fault| fault.to_string());
+    }
+
+    fn try_write(&mut self, swap: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
+        self.write_pending()?;
         if self.pending.capacity() > QUIET_BYTES && self.pending.len() < self.pending.capacity() / 64 {
             self.pending = Vec::new();
         }
         self.pending.clear();
         self.written = 0;
         swap(&mut self.pending);
-        if let Err(error) = self.write_pending() {
-            self.failure = Some(error.to_string());
+        self.write_pending()
+    }
+
+    /// A file that has no name any more is seen by nobody, and keeps its room on the disk.
+    fn look_for_removal(&mut self) {
+        let about = self.file.as_ref().and_then(|file| file.metadata().ok());
+        if about.is_some_and(|about| about.is_file() && about.nlink() == 0) {
+            self.close();
+            self.remarks.push("the log was removed, and is made anew; what was in it is gone".to_owned());
         }
     }
 
-    fn write_pending(&mut self) -> io::Result<()> {
+    fn write_pending(&mut self) -> Result<(), Fault> {
+        if self.file.is_none() {
+            self.open_by_name()?;
+        }
         while self.written < self.pending.len() {
-            if self.file.is_none() {
-                let (file, size) = open_at_line_start(&self.path)?;
-                (self.file, self.size, self.advised) = (Some(file), size, size);
-            }
             let end = self.end_within_room();
             if end == self.written {
                 self.rotate()?;
+                self.open_by_name()?;
             } else {
                 self.write_through(end)?;
             }
@@ -113,15 +181,18 @@ impl LogFile {
     fn end_within_room(&self) -> usize {
         let rest = &self.pending[self.written..];
         let room = usize::try_from(self.size_max.saturating_sub(self.size)).unwrap_or(usize::MAX);
-        if rest.len() <= room {
+        if rest.len() <= room || !self.has_size {
             return self.pending.len();
         }
-        let is_mid_line = self.written > 0 && self.pending[self.written - 1] != b'\n';
         match memchr::memrchr(b'\n', &rest[..room]) {
             Some(last) => self.written + last + 1,
-            None if self.size == 0 || is_mid_line => self.line_end(self.written),
+            None if self.size == 0 || self.is_mid_line() => self.line_end(self.written),
             None => self.written,
         }
+    }
+
+    fn is_mid_line(&self) -> bool {
+        self.written > 0 && self.pending[self.written - 1] != b'\n'
     }
 
     fn line_end(&self, from: usize) -> usize {
@@ -130,6 +201,11 @@ impl LogFile {
 
     fn write_through(&mut self, end: usize) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
+        if self.ends_mid_line {
+            file.write_all(b"\n")?;
+            self.ends_mid_line = false;
+            self.size += 1;
+        }
         while self.written < end {
             match file.write(&self.pending[self.written..end]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -151,21 +227,32 @@ impl LogFile {
     /// `node.log` becomes `node.log.1`, that `node.log.2`, and so on; the oldest goes.
     fn rotate(&mut self) -> io::Result<()> {
         self.file = None;
-        let name = |number: usize| match number {
-            0 => self.path.clone(),
-            _ => PathBuf::from(format!("{}.{number}", self.path.display())),
-        };
         if self.kept == 0 {
             return remove(&self.path);
         }
         for number in (0..self.kept).rev() {
-            match fs::rename(name(number), name(number + 1)) {
+            match fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         Ok(())
     }
+}
+
+/// The name of a log that was rotated so many times.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    if number > 0 {
+        name.push(format!(".{number}"));
+    }
+    name.into()
+}
+
+/// Lines, and what has no newline behind it as one.
+pub(super) fn lines(bytes: &[u8]) -> u64 {
+    let whole = memchr::memchr_iter(b'\n', bytes).count();
+    whole as u64 + u64::from(bytes.last().is_some_and(|&last| last != b'\n'))
 }
 
 /// Has the system begin to write out what was written since the last time, and free the pages from before, which are
@@ -181,21 +268,4 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Opens for appending; ends a line that a killed process left half written. Returns the file and its size.
-fn open_at_line_start(path: &Path) -> io::Result<(File, u64)> {
-    let mut file = OpenOptions::new().append(true).read(true).create(true).mode(0o600).open(path)?;
-    let is_file = file.metadata()?.is_file();
-    let size = if is_file { file.seek(SeekFrom::End(0))? } else { 0 };
-    if size > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-            return Ok((file, size + 1));
-        }
-    }
-    Ok((file, size))
 }

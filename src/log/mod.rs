@@ -3,13 +3,16 @@
 //! library's records go nowhere.
 
 mod buffer;
+mod condition;
 mod escape;
 mod file;
+mod open;
 mod rate_limit;
 mod traffic;
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Write as _},
     path::PathBuf,
     sync::{
         Arc,
@@ -22,9 +25,15 @@ use ::log::{Level, LevelFilter, Log as _, Record};
 use crossbeam_channel::{Receiver, bounded, select};
 use parking_lot::Mutex;
 
-use self::{buffer::Buffer, escape::Escaped, file::LogFile};
-pub use self::{escape::escape_into, file::LogError, rate_limit::RateLimit, traffic::Traffic};
-use crate::clock;
+use self::{buffer::Buffer, condition::Watch, escape::Escaped, file::LogFile};
+pub use self::{
+    condition::{Condition, Failing},
+    escape::escape_into,
+    open::LogError,
+    rate_limit::RateLimit,
+    traffic::Traffic,
+};
+use crate::clock::{self, Tick};
 
 /// How often the buffer is written out, if it does not fill before.
 const TICK: Duration = Duration::from_millis(20);
@@ -53,7 +62,9 @@ pub struct Options {
 pub struct Log {
     events: Box<dyn ::log::Log>,
     buffer: Arc<Buffer>,
+    path: PathBuf,
     file: Mutex<LogFile>,
+    watch: Watch,
     is_moved: AtomicBool,
     half_full: Receiver<()>,
     takes_traffic: bool,
@@ -61,10 +72,10 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens or makes the file, readable by its owner only.
+    /// Opens or makes the file, for its owner only, as it is from then on.
     pub fn open(options: Options) -> Result<Self, LogError> {
         let Options { path, traffic, bodies, buffer_bytes, file_bytes, files_kept } = options;
-        let file = LogFile::open(path, file_bytes as u64, files_kept)?;
+        let file = LogFile::open(path.clone(), file_bytes as u64, files_kept)?;
         let (wake, half_full) = bounded(1);
         let buffer = Arc::new(Buffer::new(buffer_bytes, wake));
         let (_, events) = fern::Dispatch::new()
@@ -81,7 +92,9 @@ impl Log {
         Ok(Self {
             events,
             buffer,
+            path,
             file: Mutex::new(file),
+            watch: Watch::default(),
             is_moved: AtomicBool::new(false),
             half_full,
             takes_traffic: traffic,
@@ -136,19 +149,46 @@ impl Log {
                 recv(self.half_full) -> _ => false,
                 default(tick) => false,
             };
-            self.write_out(&mut self.file.lock());
+            let mut file = self.file.lock();
+            self.write_out(&mut file, clock::tick());
             if is_last {
                 // What the first write said of itself, such as lines dropped.
-                self.write_out(&mut self.file.lock());
+                self.write_out(&mut file, clock::tick());
+                self.tell_losses(&file);
                 return;
             }
         }
     }
 
-    fn write_out(&self, file: &mut LogFile) {
+    fn write_out(&self, file: &mut LogFile, now: Tick) {
+        let failed_before = file.failure().map(str::to_owned);
+        self.watch.begin(now);
         if self.is_moved.swap(false, Ordering::Relaxed) {
             file.reopen();
         }
+        for remark in file.take_remarks() {
+            self.warn(format_args!("{remark}"));
+        }
+        // Where nothing can be written, they are told once it can be.
+        if failed_before.is_none() {
+            self.warn_of_dropped();
+        }
+        file.write(now, |spare| self.buffer.swap(spare));
+        self.watch.end(now, file.failure());
+        match (failed_before, file.failure()) {
+            (None, Some(failure)) => {
+                self.tell_standard_error(format_args!(
+                    "cannot be written: {failure}; the node goes on without"
+                ));
+            }
+            (Some(failure), None) => {
+                self.warn(format_args!("the log could not be written for a while: {failure}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn warn_of_dropped(&self) {
         let dropped = self.buffer.take_dropped();
         if dropped.lines > 0 {
             self.warn(format_args!(
@@ -162,31 +202,49 @@ impl Log {
                 dropped.events
             ));
         }
-        let failures_before = file.failures();
-        file.write(|spare| self.buffer.swap(spare));
-        match (failures_before, file.failures()) {
-            (None, Some(failure)) => file.tell_standard_error(&failure),
-            (Some(failure), None) => {
-                self.warn(format_args!("the log could not be written for a while: {failure}"));
-            }
-            _ => {}
+    }
+
+    /// What will never be in the log, once nobody writes to it any more.
+    fn tell_losses(&self, file: &LogFile) {
+        let dropped = self.buffer.take_dropped();
+        let lost = file.unwritten_lines() + self.buffer.lines() + dropped.lines + dropped.events;
+        if lost > 0 {
+            let why = file.failure().unwrap_or("the disk is slower than they came");
+            self.tell_standard_error(format_args!("lacks {lost} lines, which are lost: {why}"));
         }
     }
 
-    /// Traffic lines for which there was no room since the node's start.
-    pub fn lines_dropped(&self) -> u64 {
-        self.buffer.lines_dropped()
+    /// Says it where it can be seen, since the log cannot.
+    fn tell_standard_error(&self, what: fmt::Arguments<'_>) {
+        let _ = writeln!(io::stderr(), "herd: the log {} {what}", self.path.display());
     }
 
-    /// Has the writer close the file and open it by its name, for those who moved it.
+    /// How the log is. Waits for no disk.
+    pub fn condition(&self, now: Tick) -> Condition {
+        let dropped = self.buffer.dropped();
+        Condition {
+            failing: self.watch.failing(now),
+            dropped_lines: dropped.lines,
+            dropped_events: dropped.events,
+        }
+    }
+
+    /// Has the writer close the file and open it by its name as the start does, for those who moved it.
     pub fn reopen(&self) {
         self.is_moved.store(true, Ordering::Relaxed);
     }
 
     /// The last words of a process that ends without its log thread.
     pub fn flush(&self) {
-        if let Some(mut file) = self.file.try_lock_for(LAST_WORDS_TIME) {
-            self.write_out(&mut file);
+        match self.file.try_lock_for(LAST_WORDS_TIME) {
+            Some(mut file) => {
+                self.write_out(&mut file, clock::tick());
+                self.tell_losses(&file);
+            }
+            None => self.tell_standard_error(format_args!(
+                "lacks {} lines at least, which are lost: the disk does not end a write",
+                self.buffer.lines()
+            )),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The log as a whole: order, bounds, rotation, moved files, full disks.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::{
+    ffi::OsStrExt,
+    fs::{PermissionsExt, symlink},
+};
 
 use super::*;
 use crate::model::Timestamp;
@@ -18,7 +21,26 @@ fn options(folder: &tempfile::TempDir) -> Options {
 
 /// One tick of the writer.
 fn write_out(log: &Log) {
-    log.write_out(&mut log.file.lock());
+    write_out_at(log, Duration::ZERO);
+}
+
+fn write_out_at(log: &Log, now: Tick) {
+    log.write_out(&mut log.file.lock(), now);
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The older log of that number.
+fn older(options: &Options, number: usize) -> PathBuf {
+    let mut name = options.path.clone().into_os_string();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 fn traffic(log: &Log, line: &[u8]) {
@@ -47,8 +69,7 @@ fn events_and_traffic_stand_in_the_order_they_came() {
     assert!(lines[0].ends_with("Z INFO  one\\x0aforged"), "{text}");
     assert_eq!(lines[1], "2016-11-17T20:18:04.392014Z #17 < IAMAT a\\x1b[2J +1+1 1");
     assert!(lines[2].ends_with("Z WARN  three"), "{text}");
-    let mode = std::fs::metadata(&options.path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!((mode(&options.path), mode(options.path.parent().unwrap())), (0o600, 0o700));
 }
 
 #[test]
@@ -110,7 +131,9 @@ fn half_full_buffer_wakes_the_writer() {
 #[test]
 fn files_are_rotated_between_lines_and_the_oldest_goes() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { file_bytes: 1000, ..options(&folder) };
+    // A name that is no text is rotated as well.
+    let path = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff")).join("Alford.log");
+    let options = Options { path, file_bytes: 1000, ..options(&folder) };
     let log = Log::open(options.clone()).unwrap();
     for number in 0..60 {
         traffic(&log, format!("{number:065}").as_bytes());
@@ -119,8 +142,7 @@ fn files_are_rotated_between_lines_and_the_oldest_goes() {
         }
     }
     write_out(&log);
-    let name = |suffix: &str| PathBuf::from(format!("{}{suffix}", options.path.display()));
-    let files = [name(".2"), name(".1"), name("")];
+    let files = [older(&options, 2), older(&options, 1), options.path.clone()];
     let mut numbers = Vec::new();
     for file in &files {
         let text = read(file);
@@ -129,7 +151,7 @@ fn files_are_rotated_between_lines_and_the_oldest_goes() {
     }
     // Ten lines of 100 bytes a file.
     assert_eq!(numbers, (30..60).collect::<Vec<_>>());
-    assert!(!name(".3").exists());
+    assert!(!older(&options, 3).exists());
 }
 
 #[test]
@@ -141,7 +163,7 @@ fn a_line_longer_than_a_file_gets_one_of_its_own() {
     traffic(&log, &[b'x'; 500]);
     traffic(&log, b"short");
     write_out(&log);
-    assert_eq!(read(&PathBuf::from(format!("{}.1", options.path.display()))).lines().count(), 1);
+    assert_eq!(read(&older(&options, 1)).lines().count(), 1);
     assert!(read(&options.path).ends_with("< short\n"));
 }
 
@@ -168,28 +190,209 @@ fn half_a_line_of_a_killed_process_is_ended() {
     std::fs::create_dir_all(options.path.parent().unwrap()).unwrap();
     std::fs::write(&options.path, "half").unwrap();
     let log = Log::open(options.clone()).unwrap();
+    assert_eq!(read(&options.path), "half", "a node must start on a disk that takes nothing");
     traffic(&log, b"x");
     write_out(&log);
     assert!(read(&options.path).starts_with("half\n2016-"));
 }
 
+/// A log on a full disk, and where it is once [`heal`] has given it another.
+fn on_a_full_disk(folder: &tempfile::TempDir) -> (Log, Options) {
+    let path = PathBuf::from("/dev/full");
+    let options = Options { buffer_bytes: 8000, ..options(folder) };
+    (Log::open(Options { path, ..options.clone() }).unwrap(), options)
+}
+
+fn heal(log: &Log, options: &Options) {
+    log.file.lock().rename(&options.path);
+    log.reopen();
+}
+
 #[test]
 fn full_disk_is_survived_and_lines_are_kept_for_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let options = options(&folder);
-    std::fs::create_dir_all(options.path.parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink("/dev/full", &options.path).unwrap();
-    let log = Log::open(options.clone()).unwrap();
+    let (log, options) = on_a_full_disk(&folder);
     traffic(&log, b"kept");
     write_out(&log);
-    assert!(log.file.lock().failures().is_some());
-    std::fs::remove_file(&options.path).unwrap();
-    log.reopen();
+    heal(&log, &options);
     write_out(&log);
     write_out(&log);
     let text = read(&options.path);
     assert!(text.contains("< kept\n"), "{text}");
     assert!(text.contains("the log could not be written for a while: No space left"), "{text}");
+}
+
+#[test]
+fn full_disk_is_told_for_as_long_as_it_lasts_with_what_it_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, options) = on_a_full_disk(&folder);
+    let at = Duration::from_secs;
+    assert_eq!(log.condition(at(1)), Condition::default());
+    traffic(&log, b"kept");
+    write_out_at(&log, at(2));
+    write_out_at(&log, at(3));
+    let failing = log.condition(at(5)).failing.unwrap();
+    assert_eq!(failing.duration, at(3));
+    assert!(failing.error.starts_with("No space left on device"), "{failing:?}");
+    for _ in 0..100 {
+        traffic(&log, &[b'x'; 66]);
+    }
+    for _ in 0..100 {
+        log.info(format_args!("{}", "event ".repeat(10)));
+    }
+    write_out_at(&log, at(6));
+    let full = log.condition(at(6));
+    assert_eq!(full.dropped_lines, 31);
+    assert!(full.dropped_events > 50, "{full:?}");
+    heal(&log, &options);
+    write_out_at(&log, at(7));
+    let healed = log.condition(at(8));
+    assert_eq!(healed, Condition { failing: None, ..full.clone() });
+    write_out_at(&log, at(8));
+    write_out_at(&log, at(9));
+    let text = read(&options.path);
+    assert_eq!(text.matches("WARN  31 traffic lines dropped: ").count(), 1, "{text}");
+    assert_eq!(text.matches(&format!("WARN  {} events dropped: ", full.dropped_events)).count(), 1, "{text}");
+}
+
+#[test]
+fn logs_that_others_may_open_are_closed_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    std::fs::create_dir_all(options.path.parent().unwrap()).unwrap();
+    let [first, second] = [1, 2].map(|number| older(&options, number));
+    for (path, open) in [(&options.path, 0o644), (&first, 0o666), (&second, 0o640)] {
+        std::fs::write(path, "before\n").unwrap();
+        set_mode(path, open);
+    }
+    let log = Log::open(options.clone()).unwrap();
+    let modes = || [&options.path, &first, &second].map(|path| mode(path));
+    assert_eq!(modes(), [0o600; 3]);
+    write_out(&log);
+    let text = read(&options.path);
+    assert!(text.starts_with("before\n"), "{text}");
+    assert!(
+        text.contains("WARN  the log was open to others (mode 644); now only its owner may open it"),
+        "{text}"
+    );
+    assert_eq!(text.matches("WARN  the older log ").count(), 2, "{text}");
+    // Those who rotate it may make the next, and open it to all.
+    std::fs::rename(&options.path, &first).unwrap();
+    std::fs::write(&options.path, "").unwrap();
+    set_mode(&options.path, 0o664);
+    set_mode(&first, 0o644);
+    log.reopen();
+    write_out(&log);
+    assert_eq!(modes(), [0o600; 3]);
+}
+
+#[test]
+fn log_is_not_written_through_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let log = Log::open(options.clone()).unwrap();
+    let others = folder.path().join("others");
+    for there in [true, false] {
+        let _ = std::fs::remove_file(&others);
+        if there {
+            std::fs::write(&others, "theirs").unwrap();
+            set_mode(&others, 0o644);
+        }
+        std::fs::remove_file(&options.path).unwrap();
+        symlink(&others, &options.path).unwrap();
+        let error = Log::open(options.clone()).err().unwrap().to_string();
+        let wanted = format!("the log {} cannot be opened: it is a symbolic link", options.path.display());
+        assert!(error.starts_with(&wanted) && error.contains("; remove it, or "), "{error}");
+        // Nor is it when the name has become one in the meantime.
+        log.reopen();
+        traffic(&log, b"kept");
+        write_out(&log);
+        let failing = log.condition(Tick::ZERO).failing.unwrap();
+        assert!(failing.error.contains("symbolic link"), "{failing:?}");
+        assert_eq!(others.exists(), there);
+        if there {
+            assert_eq!((read(&others).as_str(), mode(&others)), ("theirs", 0o644));
+        }
+        std::fs::remove_file(&options.path).unwrap();
+        write_out(&log);
+        assert!(read(&options.path).ends_with("< kept\n"), "it goes on once the link is gone");
+    }
+}
+
+#[test]
+fn folder_that_is_open_to_all_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let logs = options.path.parent().unwrap();
+    std::fs::create_dir(logs).unwrap();
+    for (mode, is_told) in [(0o777, true), (0o1777, false), (0o755, false), (0o702, true)] {
+        set_mode(logs, mode);
+        let _ = std::fs::remove_file(&options.path);
+        write_out(&Log::open(options.clone()).unwrap());
+        let text = read(&options.path);
+        let line = format!(
+            "anyone may replace or remove the log: its folder {} is open to all (mode {mode:o})",
+            logs.display()
+        );
+        assert_eq!(text.contains(&line), is_told, "{mode:o}: {text}");
+    }
+}
+
+#[test]
+fn removed_folder_is_made_again_where_the_log_is_opened_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let log = Log::open(options.clone()).unwrap();
+    let logs = options.path.parent().unwrap();
+    std::fs::remove_dir_all(logs).unwrap();
+    log.reopen();
+    // Even with nothing to write.
+    write_out(&log);
+    assert_eq!((mode(logs), mode(&options.path)), (0o700, 0o600));
+    traffic(&log, b"after");
+    write_out(&log);
+    assert!(read(&options.path).ends_with("< after\n"));
+}
+
+#[test]
+fn removed_log_is_made_again_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(&folder);
+    let log = Log::open(options.clone()).unwrap();
+    let at = Duration::from_millis;
+    write_out_at(&log, at(1000));
+    std::fs::remove_dir_all(options.path.parent().unwrap()).unwrap();
+    write_out_at(&log, at(1999));
+    assert!(!options.path.exists());
+    write_out_at(&log, at(2000));
+    write_out_at(&log, at(2020));
+    assert!(read(&options.path).contains("WARN  the log was removed"));
+    // One that was only moved is continued until its mover says so.
+    let moved = folder.path().join("moved.log");
+    std::fs::rename(&options.path, &moved).unwrap();
+    traffic(&log, b"moved");
+    write_out_at(&log, at(9000));
+    assert!(read(&moved).ends_with("< moved\n") && !options.path.exists());
+}
+
+#[test]
+fn pipe_takes_the_log_and_is_not_rotated() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { file_bytes: 200, ..options(&folder) };
+    std::fs::create_dir_all(options.path.parent().unwrap()).unwrap();
+    let mode_of_all = rustix::fs::Mode::from_raw_mode(0o644);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &options.path, mode_of_all).unwrap();
+    let log = Log::open(options.clone()).unwrap();
+    for _ in 0..10 {
+        traffic(&log, &[b'x'; 66]);
+    }
+    write_out(&log);
+    assert!(!older(&options, 1).exists() && mode(&options.path) == 0o600);
+    let mut pipe = std::fs::File::open(&options.path).unwrap();
+    drop(log);
+    let mut text = String::new();
+    io::Read::read_to_string(&mut pipe, &mut text).unwrap();
+    assert_eq!(text.matches(" < xx").count(), 10, "{text}");
 }
 
 #[test]

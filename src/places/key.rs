@@ -1,11 +1,16 @@
 //! Google's key: from the environment or a file, into requests, and nowhere else.
 
-use std::{env, fmt, fs::File, io, io::Read, path::Path};
+use std::{env, fmt, io, path::Path};
+
+use crate::private_file::{self, Fault};
 
 /// The environment's name for it.
 pub const VARIABLE: &str = "HERD_PLACES_KEY";
 
 const LENGTH_MAX: usize = 512;
+
+/// A file of one key and some white space is far shorter.
+const FILE_BYTES_MAX: usize = 2 * LENGTH_MAX;
 
 /// A key. Whatever shows it shows only that there is one.
 #[derive(Clone)]
@@ -28,6 +33,24 @@ pub enum KeyError {
         file: String,
         /// What the system said.
         error: io::Error,
+    },
+    /// A folder, a pipe or the like.
+    #[error(
+        "{file} is no regular file; give key_file in [places] the path of a file with Google's key, or set {VARIABLE}"
+    )]
+    NotAFile {
+        /// Its path.
+        file: String,
+    },
+    /// Others than its owner may read or write it.
+    #[error(
+        "{file} is open to others than its owner (mode {mode:03o}); say `chmod 600 {file}`, and if others may have read it, have Google make you another key"
+    )]
+    Open {
+        /// Its path.
+        file: String,
+        /// Its permissions.
+        mode: u32,
     },
     /// Something else than a key.
     #[error(
@@ -52,16 +75,17 @@ impl ApiKey {
         }
     }
 
+    /// Reads a file that nobody but its owner may open.
     fn load(path: &Path) -> Result<Self, KeyError> {
         let file = || path.display().to_string();
-        let mut text = String::new();
-        let opened =
-            File::open(path).and_then(|file| file.take(2 * LENGTH_MAX as u64).read_to_string(&mut text));
-        match opened {
-            Ok(_) => Self::parse(&text).ok_or_else(|| KeyError::Invalid { place: file() }),
-            // The error of a text that is not UTF-8 shows none of it.
-            Err(error) => Err(KeyError::Unreadable { file: file(), error }),
-        }
+        let invalid = || KeyError::Invalid { place: file() };
+        let bytes = private_file::read(path, FILE_BYTES_MAX).map_err(|fault| match fault {
+            Fault::Unreadable(error) => KeyError::Unreadable { file: file(), error },
+            Fault::NotAFile => KeyError::NotAFile { file: file() },
+            Fault::Open(mode) => KeyError::Open { file: file(), mode },
+            Fault::TooLong => invalid(),
+        })?;
+        str::from_utf8(&bytes).ok().and_then(Self::parse).ok_or_else(invalid)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -90,6 +114,11 @@ impl fmt::Debug for ApiKey {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::{
+        fs::{self, OpenOptions, Permissions},
+        os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    };
+
     use super::*;
 
     /// A key for the tests of others.
@@ -118,13 +147,47 @@ pub(super) mod tests {
     fn a_file_without_a_key_is_told_in_one_line_that_does_not_show_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("places.key");
-        std::fs::write(&path, "not one word").unwrap();
-        let error = ApiKey::load(&path).unwrap_err().to_string();
-        assert!(error.contains("places.key") && !error.contains("not one"), "{error}");
-        std::fs::write(&path, "  AIzaX\r\n").unwrap();
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+        for text in [&b"not one word"[..], b"not\xff", &[b'x'; 10_000]] {
+            fs::write(&path, text).unwrap();
+            let error = ApiKey::load(&path).unwrap_err().to_string();
+            assert!(error.contains("places.key holds no key") && !error.contains("not one"), "{error}");
+        }
+        fs::write(&path, "  AIzaX\r\n").unwrap();
         assert_eq!(ApiKey::load(&path).unwrap().expose(), "AIzaX");
         assert!(
             ApiKey::load(&folder.path().join("none")).unwrap_err().to_string().contains("cannot be read")
         );
+    }
+
+    #[test]
+    fn a_key_that_others_may_open_is_refused_with_the_cure() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("places.key");
+        fs::write(&path, "AIzaX").unwrap();
+        for open in [0o666, 0o644, 0o640, 0o620, 0o602, 0o601] {
+            fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
+            let error = ApiKey::load(&path).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("(mode {open:o}); say `chmod 600 {}`", path.display())),
+                "{error}"
+            );
+            assert!(!error.contains("AIza") && !error.contains('\n'), "{error}");
+        }
+        for own in [0o600, 0o400] {
+            fs::set_permissions(&path, Permissions::from_mode(own)).unwrap();
+            assert_eq!(ApiKey::load(&path).unwrap().expose(), "AIzaX");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        for path in [folder.path(), &pipe] {
+            let error = ApiKey::load(path).unwrap_err().to_string();
+            assert!(error.contains("is no regular file"), "{error}");
+        }
     }
 }

@@ -3,17 +3,16 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
-
 use super::{RotationFault, Secret, SecretFault};
+use crate::private_file::{self, Fault};
 
 /// A file of two secrets and many comments is far shorter.
-const FILE_BYTES_MAX: u64 = 16 * 1024;
+const FILE_BYTES_MAX: usize = 16 * 1024;
 
 /// The owner may read and write; nobody else may do anything.
 const MODE: u32 = 0o600;
@@ -99,22 +98,13 @@ impl Secret {
     /// Reads a file that nobody but its owner may open.
     pub fn load(path: &Path) -> Result<Self, SecretError> {
         let file = || path.display().to_string();
-        let unreadable = |error| SecretError::Unreadable { file: file(), error };
-        // A pipe that nobody writes to would hold up the start.
-        let no_wait = OFlags::NONBLOCK.bits() as i32;
-        let opened = OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(unreadable)?;
-        let about = opened.metadata().map_err(unreadable)?;
-        if !about.is_file() {
-            return Err(SecretError::NotAFile { file: file() });
-        }
-        let mode = about.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(SecretError::Open { file: file(), mode });
-        }
-        let mut bytes = Vec::new();
-        opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= FILE_BYTES_MAX);
-        let text = text.ok_or_else(|| SecretError::NotText { file: file() })?;
+        let bytes = private_file::read(path, FILE_BYTES_MAX).map_err(|fault| match fault {
+            Fault::Unreadable(error) => SecretError::Unreadable { file: file(), error },
+            Fault::NotAFile => SecretError::NotAFile { file: file() },
+            Fault::Open(mode) => SecretError::Open { file: file(), mode },
+            Fault::TooLong => SecretError::NotText { file: file() },
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText { file: file() })?;
         Self::parse(&text).map_err(|fault| SecretError::Invalid { file: file(), fault })
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
     low_level::pipe,
 };
@@ -64,6 +64,8 @@ impl Signals {
             pipe::register(signal, stopper.try_clone()?)?;
         }
         pipe::register(SIGHUP, hanger_up)?;
+        // A log that may not grow any more is a log that cannot be written, and no reason to die.
+        flag::register(SIGXFSZ, Arc::default())?;
         Ok(Self { stop, hang_up })
     }
 

@@ -157,7 +157,7 @@ impl Web {
             spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
             upstreams: node.upstreams(),
-            lines_dropped: shared.log.lines_dropped(),
+            log: shared.log.condition(now),
             process: usage::read(shared.process_started),
         }
     }

@@ -72,6 +72,20 @@ fn systemd_has_nothing_against_the_unit() {
 }
 
 #[test]
+fn unit_needs_no_file_but_the_configuration() {
+    let unit = shipped(UNIT);
+    let names = |key| values(&unit, key).into_iter().map(|value| value.split_once(':').unwrap());
+    let laid: Vec<_> = names("LoadCredential").map(|(name, _)| name).collect();
+    let stood_in_for: Vec<_> = names("SetCredential").map(|(name, _)| name).collect();
+    assert_eq!((laid[0], &laid[1..]), ("herd.toml", &stood_in_for[..]));
+    for (name, file) in names("LoadCredential") {
+        // A path in the configuration is taken from its folder, which is that of the credentials.
+        assert_eq!(file, format!("/etc/proxyherd/{name}"));
+    }
+    assert!(names("SetCredential").all(|(_, text)| !text.is_empty()), "systemd takes no empty one");
+}
+
+#[test]
 fn unit_starts_a_node_and_stops_it_in_peace() {
     let unit = shipped(UNIT);
     let folder = tempfile::tempdir().unwrap();

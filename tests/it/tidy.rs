@@ -22,7 +22,7 @@ const TABLES: [&str; 2] =
 
 /// The modules of src, lowest first; those of one row do not import each other.
 const LAYERS: [&[&str]; 10] = [
-    &["model"],
+    &["model", "private_file"],
     &["clock", "config", "random", "scheduling", "secret", "socket"],
     &["log", "metrics", "protocol"],
     &["store", "places"],

@@ -17,6 +17,8 @@ pub(super) struct Answer {
     pub(super) state: Option<String>,
     /// Why it would rather not be asked yet.
     pub(super) not_ready: Option<String>,
+    /// What is wrong with it though it serves.
+    pub(super) degraded: Option<String>,
     pub(super) clients: Option<u64>,
     /// The sum of all it holds, 16 hexadecimal digits.
     pub(super) sum: Option<String>,

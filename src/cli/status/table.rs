@@ -68,13 +68,17 @@ fn node_row(node: &Node, outcome: &Outcome, seconds: f64) -> Row {
 
 fn answered_row(node: &Node, answer: &Answer) -> Row {
     let state = visible(answer.state.as_deref().unwrap_or("-"));
-    let tone = if state == "running" { Tone::Good } else { Tone::Doubtful };
+    let is_well = state == "running" && answer.degraded.is_none();
+    let tone = if is_well { Tone::Good } else { Tone::Doubtful };
     let uptime = answer.uptime_seconds.map_or_else(dash, uptime);
     let clients = answer.clients.map_or_else(dash, |count| count.to_string());
     let sum = answer.sum.as_deref().map_or_else(dash, |sum| visible(sum).chars().take(8).collect());
-    let text = answer.not_ready.as_deref().map(|why| visible(&format!("not ready: {why}")));
+    let told =
+        |what: &str, why: &Option<String>| why.as_deref().map(|why| visible(&format!("{what}: {why}")));
+    let text = [told("not ready", &answer.not_ready), told("degraded", &answer.degraded)];
+    let text = text.into_iter().flatten().collect::<Vec<_>>().join("; ");
     let cells = vec![node.id.to_string(), state, uptime, clients, sum];
-    Row { cells, tone, text: text.unwrap_or_default() }
+    Row { cells, tone, text }
 }
 
 fn link_row(node: &Node, link: &Link) -> Row {

@@ -41,6 +41,7 @@ impl Scene {
                 uptime_seconds: Some(11_523.4),
                 state: Some("running".to_owned()),
                 not_ready: None,
+                degraded: None,
                 clients: Some(123_456 + number as u64),
                 sum: Some(format!("0123456789abcde{number}")),
                 links: node.links.iter().map(|peer| link(peer.as_str())).collect(),
@@ -127,6 +128,21 @@ fn whatever_cannot_be_judged_is_not_in_step() {
         assert_eq!(scene.summary(), format!("not in step: {summary}"));
         assert!(!scene.verdict().in_step());
     }
+}
+
+#[test]
+fn node_that_is_degraded_says_so_and_is_in_step_all_the_same() {
+    let degrade = |answer: &mut Answer| answer.degraded = Some("the log cannot be written: full".to_owned());
+    let scene = Scene::new().answer("Ball", degrade);
+    assert_eq!(scene.summary(), "in step");
+    let row = "Ball      running   3h12m   123457  01234567  degraded: the log cannot be written: full";
+    assert_eq!(scene.row("Ball "), row);
+    let scene = scene.answer("Ball", |answer| answer.not_ready = Some("this node stops".to_owned()));
+    assert!(
+        scene
+            .row("Ball ")
+            .ends_with("  not ready: this node stops; degraded: the log cannot be written: full")
+    );
 }
 
 #[test]

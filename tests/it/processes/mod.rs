@@ -6,6 +6,7 @@
 mod support;
 
 mod check_config;
+mod credentials;
 mod cuts;
 mod descriptors;
 mod drain;
@@ -15,6 +16,7 @@ mod half_open;
 mod halt;
 mod in_step;
 mod kill;
+mod log_file;
 mod log_lines;
 mod memory;
 mod metrics;

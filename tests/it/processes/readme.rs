@@ -8,6 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
+use proxyherd::config::Herd;
 use tempfile::TempDir;
 
 use super::status::{Asked, StandIn, ok, turning, well};
@@ -24,7 +25,9 @@ fn section(heading: &str) -> String {
 /// The fenced block of a section that holds this.
 fn block(heading: &str, part: &str) -> String {
     let section = section(heading);
-    let mut blocks = section.split("```\n").skip(1).step_by(2);
+    // Behind the fence that opens one may stand its language.
+    let fenced = section.split("\n```").skip(1).step_by(2);
+    let mut blocks = fenced.map(|block| block.split_once('\n').unwrap().1);
     blocks.find(|block| block.contains(part)).unwrap_or_else(|| panic!("{part}: {section}")).to_owned()
 }
 
@@ -119,6 +122,20 @@ fn node_is_installed_where_its_unit_looks() {
     // Where the README says that the log is.
     assert!(unit.contains("\nLogsDirectory=proxyherd/%i\n") && unit.contains(" --log-dir %L/proxyherd/%i\n"));
     assert!(section("Run it under systemd").contains("`/var/log/proxyherd/Alford/Alford.log`"));
+}
+
+#[test]
+fn configuration_of_two_machines_is_one_and_names_the_secret_as_their_unit_lays_it() {
+    let herd = Herd::parse(&block("Run it under systemd", "secret_file"), "my.toml").unwrap();
+    let ids: Vec<_> = herd.nodes.iter().map(|node| node.id.as_str()).collect();
+    assert_eq!(ids, ["Alford", "Welsh"]);
+    assert!(herd.nodes.iter().all(|node| !node.listen.host.starts_with("127.") && node.http.is_some()));
+    let made = block("Run it under systemd", "herd secret");
+    let secret = herd.secret_file.unwrap();
+    let original = format!("/etc/proxyherd/{}", secret.display());
+    assert!(made.contains(&format!("herd secret {original}\n")), "{made}");
+    let unit = include_str!("../../../config/systemd/proxyherd@.service");
+    assert!(unit.contains(&format!("\nLoadCredential={}:{original}\n", secret.display())));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::{
     fmt::Write,
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
     net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -31,6 +33,12 @@ const SCRATCH: &str = "/var/tmp";
 /// What a node would heed of the tester's environment.
 pub(crate) const NOT_INHERITED: [&str; 7] =
     ["HERD_PLACES_KEY", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+
+/// Writes a key that is none to [`KEY_FILE`] in a folder; a node takes one only from a file that others may not open.
+pub(crate) fn write_key(folder: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(KEY_FILE))?;
+    file.write_all(b"herd-load-has-no-key\n")
+}
 
 /// A node to be started.
 #[derive(Clone, Debug)]
@@ -67,7 +75,7 @@ impl<'a> Plan<'a> {
         let (config, logs) = (scratch.path().join("herd.toml"), scratch.path().join("log"));
         fs::create_dir(&logs).map_err(BenchError::file("cannot make the log's directory"))?;
         fs::write(&config, self.configuration())
-            .and_then(|()| fs::write(scratch.path().join(KEY_FILE), "herd-load-has-no-key\n"))
+            .and_then(|()| write_key(scratch.path()))
             .map_err(BenchError::file("cannot write the node's configuration"))?;
         let mut command = Command::new(program);
         command.args(["node", self.id]).arg("--config").arg(config).arg("--log-dir").arg(&logs);

@@ -19,7 +19,7 @@ use crate::{
     rounds::{
         BenchError,
         folder::output,
-        node::{KEY_FILE, NOT_INHERITED, scratch},
+        node::{NOT_INHERITED, scratch, write_key},
         traffic_log::Findings,
     },
     server::{Server, ServerError},
@@ -178,7 +178,7 @@ impl Bed {
         let write = |path: &Path, text: &str| {
             fs::write(path, text).map_err(BenchError::file("cannot write a server's configuration"))
         };
-        write(&scratch.path().join(KEY_FILE), "herd-load-has-no-key\n")?;
+        write_key(scratch.path()).map_err(BenchError::file("cannot write a server's key"))?;
         if let Some(template) = &kind.config {
             write(&config, &template.fill(&words))?;
         }

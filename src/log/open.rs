@@ -1,0 +1,151 @@
+//! How the log's file is opened: made with its folder where it is not there, for its owner only, and never through a link.
+//! A file that others may open is closed to them, for it holds everyone's locations.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+
+/// What groups and others may do.
+const NOT_OWNERS: u32 = 0o077;
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+#[error("the log {} cannot be opened: {fault}; {}", path.display(), fault.cure())]
+pub struct LogError {
+    pub(super) path: PathBuf,
+    pub(super) fault: Fault,
+}
+
+/// What is in the way of a log. Displays as the reason, without a path or a cure.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("{0}")]
+    System(#[from] io::Error),
+    #[error("it is a symbolic link, and what that leads to may be anybody's")]
+    Link,
+    #[error("it is a disk")]
+    Disk,
+    #[error("others may open it (mode {mode:03o}), and this user cannot change that: {error}")]
+    Open { mode: u32, error: io::Error },
+}
+
+impl Fault {
+    fn cure(&self) -> &'static str {
+        match self {
+            Self::System(_) => "choose a folder this user may write to with --log-dir",
+            Self::Link => "remove it, or have --log-dir name the folder that the log is to be in",
+            Self::Disk => "choose another folder with --log-dir",
+            Self::Open { .. } => "move it away, or choose another folder with --log-dir",
+        }
+    }
+}
+
+/// The file, open for appending.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) size: u64,
+    /// Whether it is a file: no pipe, no device, which have no size and are not rotated.
+    pub(super) is_file: bool,
+    /// Whether it ends with a line that a killed process left half written.
+    pub(super) is_mid_line: bool,
+}
+
+/// Opens the file, and makes it and its folder where they are not there. What an operator should know is added to
+/// `remarks`.
+pub(super) fn open(path: &Path, remarks: &mut Vec<String>) -> Result<Opened, Fault> {
+    make_folder(path)?;
+    let no_link = OFlags::NOFOLLOW.bits() as i32;
+    let mut options = OpenOptions::new();
+    options.append(true).read(true).create(true).mode(0o600).custom_flags(no_link);
+    let mut file = options.open(path).map_err(|error| match is_link(path) {
+        true => Fault::Link,
+        false => Fault::System(error),
+    })?;
+    let about = file.metadata()?;
+    let kind = about.file_type();
+    if kind.is_block_device() {
+        return Err(Fault::Disk);
+    }
+    let mode = about.mode() & 0o777;
+    let is_private = kind.is_file() || kind.is_fifo();
+    let was_open = is_private && close_to_others(&file, mode).map_err(|error| Fault::Open { mode, error })?;
+    let (size, is_mid_line) = if kind.is_file() { end_of(&mut file)? } else { (0, false) };
+    if was_open {
+        remarks.push(format!("the log was open to others (mode {mode:03o}); now only its owner may open it"));
+    }
+    if is_private && about.uid() != rustix::process::geteuid().as_raw() {
+        remarks.push(format!("the log belongs to another user ({}), who can read it", about.uid()));
+    }
+    Ok(Opened { file, size, is_file: kind.is_file(), is_mid_line })
+}
+
+/// Makes the folder of a log, for its owner only, where it is not there.
+fn make_folder(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        None => Ok(()),
+    }
+}
+
+/// What an operator should know of the log's folder.
+pub(super) fn look_at_folder(path: &Path, remarks: &mut Vec<String>) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(about) = fs::metadata(folder) else { return };
+    let mode = about.mode() & 0o7777;
+    // In a folder with the sticky bit, such as /tmp, each may remove only what is his.
+    if mode & 0o1002 == 0o002 {
+        remarks.push(format!(
+            "anyone may replace or remove the log: its folder {} is open to all (mode {mode:03o})",
+            folder.display()
+        ));
+    }
+}
+
+/// Closes an older log, which was rotated, to others.
+pub(super) fn close_older(path: &Path, remarks: &mut Vec<String>) -> io::Result<()> {
+    let about = fs::symlink_metadata(path)?;
+    let mode = about.mode() & 0o777;
+    if !about.is_file() || mode & NOT_OWNERS == 0 {
+        return Ok(());
+    }
+    let no_link = OFlags::NOFOLLOW.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(no_link).open(path);
+    let name = path.display();
+    remarks.push(match file.and_then(|file| close_to_others(&file, mode)) {
+        Ok(_) => format!("the older log {name} was open to others (mode {mode:03o}); now only its owner may open it"),
+        Err(error) => {
+            format!("others may open the older log {name} (mode {mode:03o}), and this user cannot change that: {error}")
+        }
+    });
+    Ok(())
+}
+
+/// Takes from groups and others what they may do with a file; whether there was something to take.
+fn close_to_others(file: &File, mode: u32) -> io::Result<bool> {
+    let is_open = mode & NOT_OWNERS != 0;
+    if is_open {
+        file.set_permissions(Permissions::from_mode(mode & !NOT_OWNERS))?;
+    }
+    Ok(is_open)
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink())
+}
+
+/// A file's size, and whether its last line has no end.
+fn end_of(file: &mut File) -> io::Result<(u64, bool)> {
+    let size = file.seek(SeekFrom::End(0))?;
+    let mut last = *b"\n";
+    if size > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    Ok((size, last != *b"\n"))
+}

@@ -1,0 +1,106 @@
+//! Files that are for one user only, secrets and keys: opened without waiting, checked on the open descriptor, read whole
+//! within a bound. What the bytes mean is their readers' affair.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
+};
+
+use rustix::fs::OFlags;
+
+/// Where systemd lays the credentials of a unit, by the environment of its processes.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
+/// What the owner may do with a private file.
+const OWNERS: u32 = 0o700;
+
+/// What a group may do with a credential besides. systemd lays credentials with mode 0440 and an access list that names
+/// the unit's user; the list's mask then stands where a group's permissions would.
+const READERS: u32 = 0o040;
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It is not there, or may not be read.
+    Unreadable(io::Error),
+    /// A folder, a pipe or the like.
+    NotAFile,
+    /// Others than its owner may open it. These are its permissions.
+    Open(u32),
+    /// It is longer than such a file can be.
+    TooLong,
+}
+
+/// Reads a file that nobody but its owner may open, or one of the credentials that systemd has laid for this process,
+/// which a group may read.
+pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fault> {
+    // A pipe that nobody writes to would hold up the start.
+    let no_wait = OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(Fault::Unreadable)?;
+    let about = file.metadata().map_err(Fault::Unreadable)?;
+    if !about.is_file() {
+        return Err(Fault::NotAFile);
+    }
+    let mode = about.mode() & 0o777;
+    let allowed = match env::var_os(CREDENTIALS_VARIABLE) {
+        Some(folder) if lies_in(path, &folder) => OWNERS | READERS,
+        _ => OWNERS,
+    };
+    if mode & !allowed != 0 {
+        return Err(Fault::Open(mode));
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
+    if bytes.len() > bytes_max { Err(Fault::TooLong) } else { Ok(bytes) }
+}
+
+/// Whether a file lies directly in a folder, wherever links on the way to either lead.
+fn lies_in(path: &Path, folder: &OsStr) -> bool {
+    match (fs::canonicalize(path), fs::canonicalize(folder)) {
+        (Ok(file), Ok(folder)) => file.parent() == Some(&folder),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_file_lies_in_its_own_folder_only_and_by_where_links_lead() {
+        let root = tempfile::tempdir().unwrap();
+        let [credentials, other] = ["credentials", "other"].map(|name| root.path().join(name));
+        for folder in [&credentials, &other, &credentials.join("below")] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("key"), "x").unwrap();
+        }
+        symlink(&credentials, root.path().join("way")).unwrap();
+        symlink(credentials.join("key"), other.join("into")).unwrap();
+        symlink(other.join("key"), credentials.join("out")).unwrap();
+        let lies_in =
+            |path: &str, folder: &str| lies_in(&root.path().join(path), root.path().join(folder).as_ref());
+        for path in ["credentials/key", "way/key", "other/into", "other/../credentials/key"] {
+            assert!(lies_in(path, "credentials") && lies_in(path, "way"), "{path}");
+        }
+        for path in ["other/key", "credentials/out", "credentials/below/key", "credentials/none"] {
+            assert!(!lies_in(path, "credentials"), "{path}");
+        }
+        assert!(!lies_in("other/key", "") && !lies_in("other/key", "none"));
+    }
+
+    #[test]
+    fn what_is_read_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert!(matches!(read(&path, 4), Err(Fault::TooLong)));
+    }
+}

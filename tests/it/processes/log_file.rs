@@ -1,0 +1,146 @@
+//! The log's file as operators meet it: a disk that takes no more, a folder that was removed under the node, a file that is
+//! not the node's to write.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
+use serde_json::Value;
+
+use super::support::{Client, Herd, Process, eventually, solo};
+
+/// A herd of one node with a web face.
+fn solo_with_http(more: &str) -> Herd {
+    solo(&format!("http = \"127.0.0.1:11680\"\n{more}"))
+}
+
+fn page(herd: &Herd, path: &str) -> String {
+    let address = herd.listens_at("Solo").replace(":11600", ":11680");
+    let mut client = Client::connect(&address);
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    let answer = String::from_utf8(client.rest()).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn log_status(herd: &Herd) -> Value {
+    let status: Value = serde_json::from_str(&page(herd, "/status")).unwrap();
+    status["log"].clone()
+}
+
+fn metric(herd: &Herd, name: &str) -> f64 {
+    let page = page(herd, "/metrics");
+    let line = page.lines().find_map(|line| line.strip_prefix(&format!("proxyherd_log_{name} ")));
+    line.unwrap_or_else(|| panic!("{page}")).parse().unwrap()
+}
+
+/// Lets no file of the node's grow, as a full disk would not, or lets them grow again.
+fn fill_disk(herd: &mut Herd, is_full: bool) {
+    let bytes = is_full.then(|| fs::metadata(herd.log_path("Solo")).unwrap().len());
+    let pid = herd.process("Solo").pid();
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+/// Asks until the log fails; how many lines that took, in and out.
+fn write_until_it_fails(herd: &Herd) -> u64 {
+    let (mut client, mut lines) = (herd.client("Solo"), 0);
+    eventually("the log fails", || {
+        client.ask("a line of the log");
+        lines += 2;
+        log_status(herd)["state"] == "failing"
+    });
+    lines
+}
+
+#[test]
+fn full_disk_degrades_the_node_and_is_told_wherever_it_is_asked() {
+    let mut herd = solo_with_http("[log]\nbuffer_bytes = 65536\n");
+    herd.start("Solo");
+    herd.wait_for_log("Solo", &["status and metrics are at"]);
+    assert_eq!(
+        (log_status(&herd)["state"].as_str(), page(&herd, "/readyz").as_str()),
+        (Some("ok"), "ready\n")
+    );
+    fill_disk(&mut herd, true);
+    write_until_it_fails(&herd);
+    herd.process("Solo").complaint("the log fails", |line| {
+        line.starts_with("herd: the log ") && line.contains(" cannot be written: File too large")
+    });
+    let log = log_status(&herd);
+    assert!(log["error"].as_str().unwrap().starts_with("File too large"), "{log}");
+    assert!(log["failing_seconds"].as_f64().is_some(), "{log}");
+    let ready = page(&herd, "/readyz");
+    assert!(ready.starts_with("ready, degraded: the log cannot be written: File too large"), "{ready}");
+    let status = herd.command(&["status"]).output().unwrap();
+    let shown = String::from_utf8(status.stdout).unwrap();
+    assert!(shown.contains("  degraded: the log cannot be written: File too large"), "{shown}");
+    assert!(status.status.success() && shown.ends_with("\nin step\n"), "{shown}");
+    assert_eq!((metric(&herd, "failing"), metric(&herd, "dropped_lines_total")), (1.0, 0.0));
+    // What finds no room in the buffer either is counted while the disk is still full.
+    let mut client = herd.client("Solo");
+    eventually("lines are dropped", || {
+        client.ask(&"x".repeat(10_000));
+        metric(&herd, "dropped_lines_total") > 0.0
+    });
+    assert!(log_status(&herd)["dropped_lines"].as_u64().unwrap() > 0);
+    assert_eq!(page(&herd, "/livez"), "live\n");
+    fill_disk(&mut herd, false);
+    eventually("the log is well", || log_status(&herd)["state"] == "ok");
+    assert_eq!((metric(&herd, "failing"), page(&herd, "/readyz").as_str()), (0.0, "ready\n"));
+    let dropped = log_status(&herd)["dropped_lines"].as_u64().unwrap();
+    herd.wait_for_log("Solo", &["the log could not be written for a while: File too large"]);
+    herd.wait_for_log("Solo", &[&format!("WARN  {dropped} traffic lines dropped: ")]);
+    herd.stop("Solo");
+    assert!(herd.log("Solo").last().unwrap().ends_with("Solo stops, drained"));
+}
+
+#[test]
+fn what_a_full_disk_loses_at_the_end_is_counted_on_standard_error() {
+    let mut herd = solo_with_http("");
+    herd.start("Solo");
+    herd.wait_for_log("Solo", &["status and metrics are at"]);
+    fill_disk(&mut herd, true);
+    let asked = write_until_it_fails(&herd);
+    herd.process("Solo").signal(Signal::TERM);
+    assert_eq!(herd.process("Solo").end().code(), Some(0));
+    let complaints = herd.process("Solo").all_complaints();
+    let [_, lacks] = &complaints[..] else { panic!("{complaints:?}") };
+    assert!(
+        lacks.starts_with("herd: the log ") && lacks.contains("which are lost: File too large"),
+        "{lacks}"
+    );
+    let (_, rest) = lacks.split_once(" lacks ").unwrap();
+    let lost: u64 = rest.split(' ').next().unwrap().parse().unwrap();
+    // Each line is bad, and told as an event a second; the stop is two events more.
+    assert!((asked..asked + 40).contains(&lost), "{asked} lines, {complaints:?}");
+}
+
+#[test]
+fn log_folder_removed_under_a_node_is_made_again_at_sighup() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    herd.wait_for_log("Solo", &["Solo of the herd solo starts at"]);
+    fs::remove_dir_all(&herd.logs).unwrap();
+    herd.process("Solo").signal(Signal::HUP);
+    eventually("there is a log again", || herd.log_path("Solo").exists());
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(herd.logs.clone()), mode(herd.log_path("Solo"))), (0o700, 0o600));
+    herd.client("Solo").ask("after");
+    herd.wait_for_log("Solo", &["< after"]);
+    herd.stop("Solo");
+}
+
+#[test]
+fn log_that_is_a_link_is_refused_at_start_with_the_cure() {
+    let herd = solo("");
+    fs::create_dir(&herd.logs).unwrap();
+    let others = herd.logs.join("others");
+    fs::write(&others, "theirs").unwrap();
+    std::os::unix::fs::symlink(&others, herd.log_path("Solo")).unwrap();
+    let mut node = Process::start(herd.command(&["node", "Solo", "--lifeline"]));
+    node.end_input();
+    assert_eq!(node.end().code(), Some(1));
+    let complaints = node.all_complaints();
+    let [said] = &complaints[..] else { panic!("{complaints:?}") };
+    assert!(said.contains("cannot be opened: it is a symbolic link"), "{said}");
+    assert!(said.contains("; remove it, or have --log-dir name the folder"), "{said}");
+    assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
+}
