@@ -3,6 +3,7 @@
 //! The map, from the nouns up; imports point from later modules to earlier ones only (ARCHITECTURE.md has the rest).
 
 pub mod model;
+pub mod text;
 
 pub mod clock;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod random;
 )]
 pub mod scheduling;
 pub mod secret;
+pub mod signals;
 mod socket;
 
 pub mod protocol;

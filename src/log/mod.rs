@@ -22,9 +22,9 @@ use ::log::{Level, LevelFilter, Log as _, Record};
 use crossbeam_channel::{Receiver, bounded, select};
 use parking_lot::Mutex;
 
-use self::{buffer::Buffer, escape::Escaped, file::LogFile};
+use self::{buffer::Buffer, file::LogFile};
 pub use self::{escape::escape_into, file::LogError, rate_limit::RateLimit, traffic::Traffic};
-use crate::clock;
+use crate::{clock, text::Escaped};
 
 /// How often the buffer is written out, if it does not fill before.
 const TICK: Duration = Duration::from_millis(20);
