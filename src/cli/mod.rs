@@ -10,6 +10,7 @@ mod send;
 mod signals;
 mod status;
 mod up;
+mod usage;
 
 use std::{
     env,
@@ -20,6 +21,7 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable, error::ErrorKind};
 
+pub use self::usage::wrong_usage;
 use crate::{
     config::{ConfigError, Herd},
     places::OpenError,
@@ -168,25 +170,7 @@ fn refuse(error: &clap::Error) -> Result<ExitCode, Failure> {
         let _ = error.print();
         return Ok(ExitCode::from(2));
     }
-    Err(Failure::Usage(one_line(&error.to_string())))
-}
-
-/// The first paragraphs of clap's message, up to its usage, as one line that names the help to read.
-fn one_line(message: &str) -> String {
-    let (said, usage) = message.rsplit_once("\n\nUsage:").unwrap_or((message, "herd"));
-    // `herd places near [OPTIONS] <LAT>`
-    let command: Vec<_> = usage
-        .split_whitespace()
-        .take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
-        .collect();
-    let said = said.split("\n\nFor more information").next().unwrap_or_default();
-    let said = said.strip_prefix("error: ").unwrap_or(said);
-    let paragraphs = said.split("\n\n").map(|paragraph| {
-        let paragraph: Vec<_> = paragraph.split_whitespace().collect();
-        paragraph.join(" ").trim_start_matches("tip: ").to_owned()
-    });
-    let paragraphs: Vec<_> = paragraphs.chain([format!("try {} --help", command.join(" "))]).collect();
-    paragraphs.join("; ")
+    Err(Failure::Usage(wrong_usage(error, &Args::command(), env::args_os().skip(1))))
 }
 
 /// The one place through which errors and advice leave: one line on standard error, in one piece, whatever bytes of a file,
@@ -201,13 +185,13 @@ fn complaint(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::ffi::OsString;
 
     use super::*;
 
     fn refused(words: &[&str]) -> String {
-        let words = std::iter::once("herd").chain(words.iter().copied());
-        one_line(&Args::try_parse_from(words).unwrap_err().to_string())
+        let error = arguments().try_get_matches_from(std::iter::once(&"herd").chain(words)).unwrap_err();
+        wrong_usage(&error, &Args::command(), words.iter().map(OsString::from))
     }
 
     #[test]
@@ -235,10 +219,11 @@ mod tests {
         );
         for (words, help) in [
             (&["up", "--speed"][..], "up "),
-            (&["up", "--config"], ""),
+            (&["--config", "x", "up", "--config"], "up "),
             (&["node", "A", "B"], "node "),
             (&["check-config", "x"], "check-config "),
-            (&["places", "near", "1", "2", "x"], ""),
+            (&["status", "--interval", "1"], "status "),
+            (&["places", "near", "1", "2", "x"], "places near "),
             (&["places", "near", "1", "2", "3", "--\n\nUsage: rm x"], "places near "),
         ] {
             let line = refused(words);

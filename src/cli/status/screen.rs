@@ -96,39 +96,64 @@ fn wait_for_foreground() -> io::Result<()> {
     Ok(())
 }
 
-/// The lines for a screen of so many rows and columns. The last line of the text is its verdict, and stays.
+/// The lines for a screen of so many rows and columns. The last line of the text is its verdict, which stays, on several
+/// rows where it needs them.
 fn fitted(text: &str, rows: usize, columns: usize) -> Vec<String> {
-    let lines: Vec<_> = text.trim_end().lines().map(|line| cut(line, columns)).collect();
-    let [first @ .., verdict] = &lines[..] else { return lines };
-    if lines.len() <= rows {
-        return lines;
-    }
-    // The last two rows say how many are left out, and the verdict.
-    let (shown, left_out) = first.split_at(rows.saturating_sub(2).min(first.len()));
-    let note = cut(&format!("... {} more rows: make the terminal higher", left_out.len()), columns);
-    let note = (rows > 1).then_some(note);
-    shown.iter().cloned().chain(note).chain([verdict.clone()]).collect()
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let [first @ .., verdict] = &lines[..] else { return Vec::new() };
+    let verdict = wrapped(verdict, rows.div_ceil(2), columns);
+    let room = rows.saturating_sub(verdict.len());
+    let (shown, left_out) = match first.len() <= room {
+        true => (first, &[][..]),
+        // One row says what is not there.
+        false => first.split_at(room.saturating_sub(1)),
+    };
+    let note = format!("... {} more rows: make the terminal higher", left_out.len());
+    let note = (!left_out.is_empty() && room > 0).then_some(note.as_str());
+    let above = shown.iter().copied().chain(note).map(|line| cut(line, columns));
+    above.chain(verdict).collect()
 }
 
-/// The beginning of a line that fits into so many columns, with a mark where it was cut. Colours take no room.
+/// A line on at most so many rows, divided at spaces.
+fn wrapped(line: &str, rows: usize, columns: usize) -> Vec<String> {
+    let (mut pieces, mut rest) = (Vec::new(), line);
+    while pieces.len() + 1 < rows
+        && let Some(end) = fitting(rest, columns).filter(|&end| end > 0)
+    {
+        let end = rest[..end].rfind(' ').map_or(end, |space| space + 1);
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece.to_owned());
+        rest = after;
+    }
+    pieces.push(cut(rest, columns));
+    pieces
+}
+
+/// The beginning of a line that fits into so many columns, with a mark where it was cut.
 fn cut(line: &str, columns: usize) -> String {
-    let (mut used, mut end, mut is_colour) = (0, 0, false);
+    if fitting(line, columns).is_none() {
+        return line.to_owned();
+    }
+    let end = fitting(line, columns.saturating_sub(1)).unwrap_or(0);
+    let no_colour = if line.contains('\x1b') { "\x1b[0m" } else { "" };
+    format!("{}…{no_colour}", &line[..end])
+}
+
+/// Where the letters that fit into so many columns end, if not all do. Colours take no room.
+fn fitting(line: &str, columns: usize) -> Option<usize> {
+    let (mut used, mut is_colour) = (0, false);
     for (at, letter) in line.char_indices() {
         is_colour |= letter == '\x1b';
         if is_colour {
             is_colour = letter != 'm';
             continue;
         }
-        if used < columns {
-            end = at;
-        }
         used += width(letter);
+        if used > columns {
+            return Some(at);
+        }
     }
-    if used <= columns {
-        return line.to_owned();
-    }
-    let no_colour = if line.contains('\x1b') { "\x1b[0m" } else { "" };
-    format!("{}…{no_colour}", &line[..end])
+    None
 }
 
 /// In columns, rather too many than too few.
@@ -155,6 +180,17 @@ mod tests {
         assert_eq!(fitted(TEXT, 1, 80), ["in step"]);
         assert!((1..9).all(|rows| fitted(TEXT, rows, 80).len() <= rows));
         assert_eq!(fitted("", 1, 80), [""; 0]);
+    }
+
+    #[test]
+    fn long_verdict_takes_several_rows_and_no_more_than_half() {
+        let text = "NODE\nAlford\nBall\n\x1b[31mnot in step: Ball is down\x1b[0m\n";
+        let pieces = ["\x1b[31mnot in ", "step: Ball ", "is down\x1b[0m"];
+        let note = "... 2 more…";
+        assert_eq!(fitted(text, 6, 11), [&["NODE", "Alford", "Ball"][..], &pieces].concat());
+        assert_eq!(fitted(text, 5, 11), [&["NODE", note][..], &pieces].concat());
+        assert_eq!(fitted(text, 4, 11), ["NODE", note, pieces[0], "step: Ball…\x1b[0m"]);
+        assert_eq!(fitted(text, 1, 11), ["\x1b[31mnot in ste…\x1b[0m"]);
     }
 
     #[test]

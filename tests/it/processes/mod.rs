@@ -29,3 +29,4 @@ mod status;
 mod terminal;
 mod up;
 mod upstream;
+mod usage;
