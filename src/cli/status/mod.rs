@@ -58,7 +58,8 @@ directions, in step, not behind, and without lasting differences. Digests are
 shown and not compared: under load they differ at any moment.
 
 Exit codes: 0 in step, 1 not in step or failed, 2 wrong usage or configuration.
-With --watch, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look.")]
+With --watch, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look;
+Ctrl-Z gives the terminal back until fg.")]
 pub(super) struct Args {
     /// Look again and again until Ctrl-C: in place on a terminal, else one block after another.
     #[arg(long)]

@@ -277,7 +277,7 @@ Ctrl-C ends the herd. To try it, in another terminal in this folder:
 
 #[test]
 fn lines_to_type_are_quoted_and_the_cure_holds_in_any_folder() {
-    let here = std::env::current_dir().unwrap();
+    let here = env::current_dir().unwrap();
     let plan = Plan {
         config: Some(Path::new("/a/it's/my herd.toml")),
         typed_config: Some(Path::new("it's/my herd.toml")),

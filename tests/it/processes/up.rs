@@ -184,7 +184,7 @@ fn signals_ignored_at_the_start_stay_ignored_and_a_node_still_reopens_its_log() 
     let _turn = heavy();
     let herd = Herd::new(&shipped("2014-2015.toml"));
     // As `nohup` does, and a shell's `&` for SIGINT.
-    let mut up = Up::start(ignoring("HUP INT", herd.command(&["up"])), 5);
+    let mut up = Up::start(ignoring("HUP INT", &herd.command(&["up"])), 5);
     let nodes = up.nodes.iter().map(|node| node.pid);
     for pid in nodes.chain([up.process.pid()]) {
         assert!(ignores(pid, Signal::INT), "{pid:?}");
@@ -211,7 +211,7 @@ fn signals_ignored_at_the_start_stay_ignored_and_a_node_still_reopens_its_log() 
 fn nodes_drain_though_sigterm_was_ignored_at_the_start() {
     let _turn = heavy();
     let herd = Herd::new(&shipped("2014-2015.toml"));
-    let mut up = Up::start(ignoring("TERM", herd.command(&["up"])), 5);
+    let mut up = Up::start(ignoring("TERM", &herd.command(&["up"])), 5);
     up.process.signal(Signal::INT);
     assert_eq!(up.process.end().code(), Some(0), "{:?}", up.process.complained);
     assert!(herd.ids().iter().all(|id| herd.log(id).last().unwrap().ends_with("stops, drained")));
@@ -220,7 +220,7 @@ fn nodes_drain_though_sigterm_was_ignored_at_the_start() {
 #[test]
 fn watch_of_the_status_ignores_what_it_was_started_to_ignore() {
     let herd = Herd::new(&shipped("2014-2015.toml"));
-    let mut watch = Process::start(ignoring("HUP", herd.command(&["status", "--watch"])));
+    let mut watch = Process::start(ignoring("HUP", &herd.command(&["status", "--watch"])));
     watch.hear("a look", |said| said.iter().any(|line| line.starts_with("not in step")));
     assert!(ignores(watch.pid(), Signal::HUP) && !ignores(watch.pid(), Signal::INT));
     watch.signal(Signal::INT);
@@ -250,6 +250,10 @@ fn configuration_from_a_pipe_reaches_every_node_and_the_one_brought_back() {
         let mut process = Process::start(command);
         process.take_input().write_all(&std::fs::read(&herd.config).unwrap()).unwrap();
         let mut up = Up::when_up(process, 2);
+        let log = folder.join("the logs/B.log");
+        let starts =
+            || std::fs::read_to_string(&log).unwrap().matches("B of the herd piped starts at ").count();
+        eventually("its log has the start", || starts() == 1);
         up.node("B").kill();
         let report = up.process.complaint("B has ended", |line| line.starts_with("herd: B has ended"));
         let (_, command) = report.split_once("in another terminal: ").unwrap();
@@ -260,10 +264,7 @@ fn configuration_from_a_pipe_reaches_every_node_and_the_one_brought_back() {
             shell
         });
         b.hear("linked A", |said| said.contains(&"linked A".to_owned()));
-        let log = || std::fs::read_to_string(folder.join("the logs/B.log")).unwrap();
-        eventually("the log has both starts", || {
-            log().matches("B of the herd piped starts at ").count() == 2
-        });
+        eventually("the same log has the other start", || starts() == 2);
         let status = up.process.said.iter().find(|line| line.contains(" send A ")).unwrap();
         assert!(status.contains(" --config /proc/"), "{status}");
         b.signal(Signal::TERM);
@@ -274,7 +275,7 @@ fn configuration_from_a_pipe_reaches_every_node_and_the_one_brought_back() {
 }
 
 /// The same command, started with these signals ignored.
-fn ignoring(signals: &str, command: Command) -> Command {
+fn ignoring(signals: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("trap '' {signals}; exec \"$@\""), "sh"]);
     shell.arg(command.get_program()).args(command.get_args());
