@@ -4,6 +4,7 @@
 
 pub mod model;
 mod private_file;
+pub mod text;
 
 pub mod clock;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod random;
 )]
 pub mod scheduling;
 pub mod secret;
+pub mod signals;
 mod socket;
 
 pub mod protocol;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Common, Failure, check_files, complain};
+use super::{Common, Failure, check_files, complain, printable};
 use crate::config::{Herd, PlacesSource};
 
 #[derive(Debug, clap::Args)]
@@ -37,8 +37,8 @@ const OPEN_TO_PLAIN: &str = "whoever connects to its plain_listen from a plain n
 const NO_PLACES: &str = "WHATSAT is refused, with `? ` and its copy, as [places] source is \"none\"; write \"embedded\" for places";
 
 fn effective(herd: &Herd, origin: &str) -> String {
-    // A control character in a file's name must not end the comment.
-    let origin = origin.replace(char::is_control, "?");
+    // A newline in a file's name must not end the comment.
+    let origin = printable::one_line(origin);
     format!("# The effective configuration, from {origin}\n\n{}", herd.to_toml())
 }
 
@@ -50,7 +50,10 @@ mod tests {
     fn what_is_printed_is_the_same_herd() {
         let herd = Herd::embedded();
         let text = effective(&herd, "odd\nname.toml");
-        assert!(text.starts_with("# The effective configuration, from odd?name.toml\n\n[herd]\n"), "{text}");
+        assert!(
+            text.starts_with("# The effective configuration, from odd\\x0aname.toml\n\n[herd]\n"),
+            "{text}"
+        );
         assert_eq!(Herd::parse(&text, "again").unwrap(), herd);
     }
 }

@@ -4,20 +4,24 @@
 mod check_config;
 mod node;
 mod places;
+mod printable;
 mod secret;
 mod send;
 mod signals;
 mod status;
 mod up;
+mod usage;
 
 use std::{
+    env,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable, error::ErrorKind};
 
+pub use self::usage::wrong_usage;
 use crate::{
     config::{ConfigError, Herd},
     places::OpenError,
@@ -26,7 +30,7 @@ use crate::{
 
 /// A herd of servers that keeps everyone's last known location.
 #[derive(Debug, Parser)]
-#[command(name = "herd", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "herd", bin_name = "herd", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Args {
     #[command(flatten)]
     common: Common,
@@ -48,10 +52,10 @@ Exit codes: 0 done, 1 failed (status: not in step), 2 wrong usage or configurati
 #[derive(Debug, clap::Args)]
 struct Common {
     /// The herd's configuration; without it, the built-in herd of the fall of 2016.
-    #[arg(long, global = true, env = "HERD_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "HERD_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where each node writes its log, as NODE.log.
-    #[arg(long, global = true, env = "HERD_LOG_DIR", value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
+    #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
     log_dir: PathBuf,
 }
 
@@ -118,12 +122,12 @@ impl Failure {
 
 /// Runs the program on its arguments.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match arguments().try_get_matches().and_then(|found| Args::from_arg_matches(&found)) {
         Ok(args) => args,
-        Err(error) => return refuse(&error),
+        Err(error) => return ended(refuse(&error)),
     };
     let done = |()| ExitCode::SUCCESS;
-    let ended = match &args.command {
+    ended(match &args.command {
         Command::Up(up) => up::run(up, &args.common).map(done),
         Command::Node(node) => node::run(node, &args.common).map(done),
         Command::Send(send) => send::run(send, &args.common).map(done),
@@ -131,8 +135,20 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
         Command::Places(places) => places::run(places, &args.common).map(done),
         Command::Secret(secret) => secret::run(secret).map(done),
-    };
-    match ended {
+    })
+}
+
+/// What is understood. An environment variable that is empty counts as one that is not set.
+fn arguments() -> clap::Command {
+    let is_empty = |name: &std::ffi::OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    Args::command().mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    })
+}
+
+fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
+    match result {
         Ok(code) => code,
         // Whoever reads our output has seen enough; that is no failure of ours.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -143,45 +159,39 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Help and version as they are; anything else as one line.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let asks_for_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-    if asks_for_help || !error.use_stderr() {
+/// Help and version as they are; anything else is wrong usage.
+fn refuse(error: &clap::Error) -> Result<ExitCode, Failure> {
+    if !error.use_stderr() {
+        error.print()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // Nobody is left to tell if this fails.
         let _ = error.print();
-    } else {
-        complain(&one_line(&error.to_string()));
+        return Ok(ExitCode::from(2));
     }
-    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+    Err(Failure::Usage(wrong_usage(error, &Args::command(), env::args_os().skip(1))))
 }
 
-/// The first paragraphs of clap's message, up to its usage, as one line.
-fn one_line(message: &str) -> String {
-    let said = message.split("\n\nUsage:").next().unwrap_or_default();
-    let said = said.split("\n\nFor more information").next().unwrap_or_default();
-    let said = said.strip_prefix("error: ").unwrap_or(said);
-    let paragraphs = said.split("\n\n").map(|paragraph| {
-        let paragraph: Vec<_> = paragraph.split_whitespace().collect();
-        paragraph.join(" ").trim_start_matches("tip: ").to_owned()
-    });
-    let paragraphs: Vec<_> = paragraphs.chain(["try herd --help".to_owned()]).collect();
-    paragraphs.join("; ")
-}
-
-/// One line on standard error, whose own failure there is nobody left to tell.
+/// The one place through which errors and advice leave: one line on standard error, in one piece, whatever bytes of a file,
+/// a peer or the arguments it tells. If that fails, there is nobody left to tell.
 fn complain(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "herd: {line}");
+    let _ = io::stderr().lock().write_all(complaint(line).as_bytes());
+}
+
+fn complaint(line: &str) -> String {
+    format!("herd: {}\n", printable::one_line(line))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::ffi::OsString;
 
     use super::*;
 
     fn refused(words: &[&str]) -> String {
-        let words = std::iter::once("herd").chain(words.iter().copied());
-        one_line(&Args::try_parse_from(words).unwrap_err().to_string())
+        let error = arguments().try_get_matches_from(std::iter::once(&"herd").chain(words)).unwrap_err();
+        wrong_usage(&error, &Args::command(), words.iter().map(OsString::from))
     }
 
     #[test]
@@ -205,13 +215,19 @@ mod tests {
         );
         assert_eq!(
             refused(&["node"]),
-            "the following required arguments were not provided: <NAME>; try herd --help"
+            "the following required arguments were not provided: <NAME>; try herd node --help"
         );
-        for words in
-            [&["up", "--speed"][..], &["up", "--config"], &["node", "A", "B"], &["check-config", "x"]]
-        {
+        for (words, help) in [
+            (&["up", "--speed"][..], "up "),
+            (&["--config", "x", "up", "--config"], "up "),
+            (&["node", "A", "B"], "node "),
+            (&["check-config", "x"], "check-config "),
+            (&["status", "--interval", "1"], "status "),
+            (&["places", "near", "1", "2", "x"], "places near "),
+            (&["places", "near", "1", "2", "3", "--\n\nUsage: rm x"], "places near "),
+        ] {
             let line = refused(words);
-            assert!(!line.contains('\n') && line.ends_with("; try herd --help"), "{line}");
+            assert!(!line.contains('\n') && line.ends_with(&format!("; try herd {help}--help")), "{line}");
         }
     }
 }

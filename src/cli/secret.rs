@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Failure;
+use super::{Failure, printable};
 use crate::{
     random,
     secret::{Key, RotationFault, Secret, SecretError},
@@ -45,7 +45,7 @@ struct Step {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let told = carry_out(args)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}: {told}", args.file.display())?;
+    writeln!(out, "{}: {told}", printable::one_line(&args.file.display().to_string()))?;
     out.flush()?;
     Ok(())
 }

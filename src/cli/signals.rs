@@ -1,4 +1,5 @@
-//! The signals that end what runs until it is told to, as something a thread can wait for.
+//! Signals as something a thread can wait for. One that was ignored at the start stays ignored, so that `nohup herd up`
+//! outlives its terminal.
 
 use std::{
     io::{self, Read},
@@ -7,47 +8,44 @@ use std::{
     time::Duration,
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 use signal_hook::{
     SigId,
     consts::{SIGHUP, SIGINT, SIGTERM},
     low_level,
 };
 
-/// SIGINT, SIGTERM and SIGHUP come here instead of ending the process, until this is dropped.
+use crate::{clock, signals::is_ignored};
+
+/// The signals that end what runs until it is told to end.
+pub(super) const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+/// Some signals, which come here instead of doing what they do by default, until this is dropped.
 pub(super) struct Signals {
     arrivals: UnixStream,
+    /// Kept open: where every signal is ignored, no handler has a copy of it.
+    _handler: UnixStream,
     registered: Vec<SigId>,
 }
 
 impl Signals {
-    /// From here on, no such signal is lost.
-    pub(super) fn listen() -> io::Result<Self> {
+    /// From here on, none of these signals is lost.
+    pub(super) fn listen(wanted: &[i32]) -> io::Result<Self> {
         let (arrivals, handler) = UnixStream::pair()?;
-        let mut signals = Self { arrivals, registered: Vec::new() };
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            let id = low_level::pipe::register(signal, handler.try_clone()?)?;
-            signals.registered.push(id);
+        let mut registered = Vec::new();
+        for &signal in wanted.iter().filter(|&&signal| !is_ignored(signal)) {
+            registered.push(low_level::pipe::register(signal, handler.try_clone()?)?);
         }
-        Ok(signals)
+        Ok(Self { arrivals, _handler: handler, registered })
     }
 
     /// Waits for a signal; false after [`Signals::stop`].
     pub(super) fn wait(&self) -> bool {
         let mut byte = [0];
         (&self.arrivals).read_exact(&mut byte).is_ok()
-    }
-
-    /// Whether a signal comes within this time.
-    pub(super) fn wait_at_most(&self, time: Duration) -> io::Result<bool> {
-        // No time at all would mean no bound.
-        self.arrivals.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
-        match (&self.arrivals).read_exact(&mut [0]) {
-            Ok(()) => Ok(true),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// Ends the wait of the thread that is in it.
@@ -62,4 +60,27 @@ impl Drop for Signals {
             low_level::unregister(id);
         }
     }
+}
+
+/// Waits for a signal of any of these at most for this time; the number of the first that has one. Several signals that
+/// came together are one.
+pub(super) fn wait_any<const N: usize>(all: [&Signals; N], time: Duration) -> io::Result<Option<usize>> {
+    let mut waits = all.map(|signals| PollFd::new(&signals.arrivals, PollFlags::IN));
+    let deadline = clock::tick() + time;
+    loop {
+        let left = deadline.saturating_sub(clock::tick());
+        // Durations here are at most a day.
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        match poll(&mut waits, Some(&timeout)) {
+            Ok(0) => return Ok(None),
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let first = waits.iter().position(|wait| !wait.revents().is_empty());
+    if let Some(first) = first {
+        let _ = (&all[first].arrivals).read(&mut [0; 64])?;
+    }
+    Ok(first)
 }

@@ -8,7 +8,7 @@ use std::io;
 pub enum ConfigError {
     /// The file could not be read at all.
     #[error(
-        "{file}: cannot be read: {error}; give an existing file with --config, or none for the built-in herd"
+        "{file}: cannot be read: {error}; give another with --config or HERD_CONFIG, or none for the built-in herd"
     )]
     Unreadable {
         /// The path as the user gave it.

@@ -16,7 +16,8 @@ mod tests;
 
 use std::{
     fmt::Write,
-    fs,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -28,7 +29,7 @@ pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 pub use plain::Plain;
 
-use crate::model::NodeId;
+use crate::{model::NodeId, text::is_deceptive};
 
 /// A whole herd: at least one node, ids and addresses all different, every link at both ends, all in one piece.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,6 +70,45 @@ pub struct Node {
     pub links: Vec<NodeId>,
 }
 
+/// A thousand times what a herd of a hundred nodes takes.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+/// Whether the path leads to what a process has open, such as `/dev/stdin` or a shell's `<(…)`, or to a pipe: it lies in no
+/// folder, may be read only once, and another process finds something else there.
+pub fn is_open_file(path: &Path) -> bool {
+    let is_descriptor = ["/dev/stdin", "/dev/fd", "/proc"].iter().any(|place| path.starts_with(place));
+    is_descriptor || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// Text as TOML has it, on one line; what would deceive whoever reads it on a terminal is escaped.
+fn quoted(text: &str) -> String {
+    if !text.contains(is_deceptive) {
+        return toml::Value::from(text).to_string();
+    }
+    let mut out = "\"".to_owned();
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            _ if is_deceptive(letter) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\U{:08X}", u32::from(letter));
+            }
+            _ => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
 impl Herd {
     /// Where [`Herd::embedded`] comes from, for messages.
     pub const EMBEDDED_FILE: &str = "config/herd.toml";
@@ -82,17 +122,18 @@ impl Herd {
         })
     }
 
-    /// Reads a file. The paths in it begin at its folder.
+    /// Reads a file. The paths in it begin at its folder, or at the current one where it lies in none.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        match fs::read_to_string(path) {
+        match read_text(path) {
             Ok(text) => Self::parse(&text, &file).map(|herd| herd.with_files_beside(path)),
             Err(error) => Err(ConfigError::Unreadable { file, error }),
         }
     }
 
     fn with_files_beside(mut self, path: &Path) -> Self {
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let no_folder = Path::new("");
+        let folder = if is_open_file(path) { no_folder } else { path.parent().unwrap_or(no_folder) };
         // So that the effective configuration means the same wherever it is put.
         for file in self.secret_file.iter_mut().chain(self.places.files_mut()) {
             let beside = folder.join(&*file);
@@ -130,7 +171,6 @@ impl Herd {
 
     /// All of the configuration, defaults too, as TOML that parses back to an equal herd.
     pub fn to_toml(&self) -> String {
-        let quoted = |text: &str| toml::Value::from(text).to_string();
         let mut out = String::new();
         // Writing to a string cannot fail.
         let _ = write!(out, "[herd]\nname = {}\n", quoted(&self.name));

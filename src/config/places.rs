@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, path::PathBuf, time::Duration};
 
-use super::settings::{self, Setting, Slot};
+use super::{
+    quoted,
+    settings::{self, Setting, Slot},
+};
 
 /// The table `[places]`.
 #[derive(Clone, PartialEq, Debug)]
@@ -114,7 +117,6 @@ impl PlacesConfig {
     }
 
     pub(super) fn to_toml(&self) -> String {
-        let quoted = |text: &str| toml::Value::from(text).to_string();
         let mut out = format!("\n[places]\nsource = {}\n", quoted(self.source.as_str()));
         let then: Vec<_> = self.then.iter().map(|source| quoted(source.as_str())).collect();
         // Writing to a string cannot fail.

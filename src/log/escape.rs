@@ -1,7 +1,5 @@
 //! Bytes as one line of printable ASCII, so that no input can forge or break a line of the log.
 
-use std::fmt::{self, Write};
-
 /// Appends `bytes`; those outside space to `~` become `\xNN`, and a backslash two.
 pub fn escape_into(bytes: &[u8], out: &mut Vec<u8>) {
     // Looks at all bytes without a branch, which the compiler turns into a few wide instructions.
@@ -33,38 +31,6 @@ fn is_plain(byte: u8) -> bool {
     is_plain_byte(byte) & (byte != b'\\')
 }
 
-/// Text, escaped as it is displayed. A backslash stays as it is: events are not meant to be read back.
-pub(super) struct Escaped<'a>(pub(super) &'a fmt::Arguments<'a>);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaping(f), "{}", self.0)
-    }
-}
-
-struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
-
-impl Write for Escaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for piece in text.split_inclusive(is_deceptive) {
-            match piece.char_indices().next_back() {
-                Some((at, control)) if is_deceptive(control) => {
-                    self.0.write_str(&piece[..at])?;
-                    write!(self.0, "\\x{:02x}", u32::from(control))?;
-                }
-                _ => self.0.write_str(piece)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Control characters, and those that end a line or turn the direction of text where it is shown.
-fn is_deceptive(letter: char) -> bool {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
-    letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -81,9 +47,6 @@ mod tests {
     fn control_bytes_cannot_end_a_line_or_hide_in_one() {
         assert_eq!(escaped(b"plain ~text!"), "plain ~text!");
         assert_eq!(escaped(b"a\nb\r\x1b[2J\x7f\xc2\x9b\\x"), "a\\x0ab\\x0d\\x1b[2J\\x7f\\xc2\\x9b\\\\x");
-        let event = Escaped(&format_args!("a\nb\u{9b}c\u{7f}{}", "é")).to_string();
-        assert_eq!(event, "a\\x0ab\\x9bc\\x7fé");
-        assert_eq!(Escaped(&format_args!("a\u{202e}b\u{2028}")).to_string(), "a\\x202eb\\x2028");
     }
 
     proptest! {

@@ -25,7 +25,7 @@ use ::log::{Level, LevelFilter, Log as _, Record};
 use crossbeam_channel::{Receiver, bounded, select};
 use parking_lot::Mutex;
 
-use self::{buffer::Buffer, condition::Watch, escape::Escaped, file::LogFile};
+use self::{buffer::Buffer, condition::Watch, file::LogFile};
 pub use self::{
     condition::{Condition, Failing},
     escape::escape_into,
@@ -33,7 +33,10 @@ pub use self::{
     rate_limit::RateLimit,
     traffic::Traffic,
 };
-use crate::clock::{self, Tick};
+use crate::{
+    clock::{self, Tick},
+    text::Escaped,
+};
 
 /// How often the buffer is written out, if it does not fill before.
 const TICK: Duration = Duration::from_millis(20);

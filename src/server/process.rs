@@ -15,10 +15,11 @@ use signal_hook::{
 };
 
 use super::{Announcement, Controls, Server, StartError, Surroundings};
-use crate::{config::Herd, model::NodeId, scheduling};
+use crate::{config::Herd, model::NodeId, scheduling, signals::is_ignored};
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends where it is the `lifeline`. SIGHUP reopens the log;
-/// a second signal to stop ends the process at once, with status 1.
+/// a second signal to stop ends the process at once, with status 1. SIGTERM or SIGINT that was ignored at the start stays
+/// ignored. SIGHUP does not, as it never ends a node: a log must be reopened under `nohup`, too.
 pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Result<(), StartError> {
     let mut signals = Signals::catch()?;
     let surroundings = Surroundings { announce: Box::new(print), ..Surroundings::default() };
@@ -49,6 +50,8 @@ fn print(announcement: Announcement) {
 /// Signals, as bytes in pipes that can be waited for.
 struct Signals {
     stop: UnixStream,
+    /// Kept open: where both signals are ignored, no handler has a copy of it.
+    _stopper: UnixStream,
     hang_up: UnixStream,
 }
 
@@ -57,7 +60,7 @@ impl Signals {
         let (stop, stopper) = UnixStream::pair()?;
         let (hang_up, hanger_up) = UnixStream::pair()?;
         let is_second = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
+        for signal in [SIGTERM, SIGINT].into_iter().filter(|&signal| !is_ignored(signal)) {
             // In this order: the first signal finds the flag unset and sets it, the second finds it set.
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&is_second))?;
             flag::register(signal, Arc::clone(&is_second))?;
@@ -66,7 +69,7 @@ impl Signals {
         pipe::register(SIGHUP, hanger_up)?;
         // A log that may not grow any more is a log that cannot be written, and no reason to die.
         flag::register(SIGXFSZ, Arc::default())?;
-        Ok(Self { stop, hang_up })
+        Ok(Self { stop, _stopper: stopper, hang_up })
     }
 
     fn wait_for_stop(&mut self, controls: &Controls<'_>, lifeline: bool) {

@@ -5,7 +5,9 @@ mod cli;
 
 use std::{error::Error, fmt::Display, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{
+    CommandFactory, Parser, error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MissingSubcommand,
+};
 use herd_load::{
     compare::Comparison,
     echo,
@@ -25,6 +27,7 @@ use herd_load::{
     upstream::{self, Upstream},
     words::Format,
 };
+use proxyherd::{cli::wrong_usage, text::Escaped};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
@@ -39,10 +42,24 @@ type Done = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     raise_descriptor_limit();
-    run(Cli::parse().command).unwrap_or_else(|error| {
-        eprintln!("herd-load: {error}");
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        // Help, also where a subcommand is missing, and the version.
+        Err(error) if !error.use_stderr() || error.kind() == MissingSubcommand => error.exit(),
+        Err(error) => {
+            complain(&wrong_usage(&error, &Cli::command(), std::env::args_os().skip(1)));
+            return ExitCode::from(2);
+        }
+    };
+    run(command).unwrap_or_else(|error| {
+        complain(&error.to_string());
         ExitCode::FAILURE
     })
+}
+
+/// The one place through which errors leave: one line, whatever bytes of a file, a server or the arguments it tells.
+fn complain(line: &str) {
+    eprintln!("herd-load: {}", Escaped(&format_args!("{line}")));
 }
 
 fn run(command: Command) -> Done {
@@ -188,8 +205,10 @@ fn report(args: cli::Report) -> Done {
     }
     let written = std::fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     if let Some((line, is, should_be)) = first_difference(&written, &text) {
-        eprintln!("herd-load: {}:{line} is not what the runs say", out.display());
-        eprintln!("  is:        {is}\n  should be: {should_be}");
+        let place = format!("{}:{line}", out.display());
+        complain(&format!(
+            "{place} is not what the runs say, is: {is}, should be: {should_be}; write it anew without --check"
+        ));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -226,7 +245,7 @@ fn compare(args: &cli::Compare) -> Done {
         Ok(comparison) => comparison,
         // Not the status of a figure that got worse.
         Err(error) => {
-            eprintln!("herd-load: {error}");
+            complain(&error.to_string());
             return Ok(ExitCode::from(2));
         }
     };

@@ -11,7 +11,7 @@ use std::{
 use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::super::{Failure, complain};
+use super::super::{Failure, complain, printable};
 use crate::{
     clock,
     import::{self, ColumnMap, Format, ImportError, Options, Sink, Skip},
@@ -198,7 +198,7 @@ fn progress(path: &Path, length: u64) -> ProgressBar {
     }
     let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes} of {total_bytes}, {eta} left");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-    ProgressBar::new(length).with_style(style).with_message(file_name(path))
+    ProgressBar::new(length).with_style(style).with_message(printable::one_line(&file_name(path)))
 }
 
 /// Writes beside the file, and puts that in its place once all of it is on the disk.

@@ -9,7 +9,7 @@ use std::{
 use clap::ValueHint;
 use serde_json::Value;
 
-use super::super::{Common, Failure, complain, status::visible};
+use super::super::{Common, Failure, complain, printable, status::visible};
 use crate::{
     config::PlacesSource,
     model::Coordinates,
@@ -63,20 +63,22 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     source(args, common)?
         .nearby(&query, &mut document)
         .map_err(|failure| Failure::Failed(format!("{}: {}", failure.status, failure.message)))?;
-    let mut out = io::stdout().lock();
     if args.json {
         document.push(b'\n');
+        let mut out = printable::documents();
         out.write_all(&document)?;
+        out.finish()?;
     } else {
+        let mut out = io::stdout().lock();
         let answer = serde_json::from_slice(&document).map_err(|error| {
             Failure::Failed(format!("the answer is no JSON: {error}; look at it with --json"))
         })?;
-        out.write_all(table(&answer, center).as_bytes())?;
+        out.write_all(table(&answer, center).as_bytes()).and_then(|()| out.flush())?;
         if answer["results"].as_array().is_none_or(Vec::is_empty) {
             complain(&format!("no place is within {} km; ask for a greater radius", args.radius_km));
         }
     }
-    Ok(out.flush()?)
+    Ok(())
 }
 
 /// The file that is named, or else the first of the configured sources that needs no network.

@@ -4,6 +4,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::text::is_deceptive;
+
 /// The longest text of a node's that is shown.
 const TEXT_CHARS_MAX: usize = 100;
 
@@ -67,11 +69,7 @@ pub(super) fn read(body: &[u8]) -> Result<(Answer, Value), String> {
 
 /// Text from elsewhere, cut short, with nothing in it that could move the cursor or hide.
 pub(in crate::cli) fn visible(text: &str) -> String {
-    let is_hidden = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let clean = |letter| if is_hidden(letter) { '?' } else { letter };
+    let clean = |letter| if is_deceptive(letter) { '?' } else { letter };
     let mut short: String = text.chars().take(TEXT_CHARS_MAX).map(clean).collect();
     if text.chars().nth(TEXT_CHARS_MAX).is_some() {
         short.push('…');

@@ -20,7 +20,10 @@ use std::{
 pub(super) use self::answer::visible;
 
 use self::{fetch::Outcome, screen::Screen, verdict::Verdict};
-use super::{Common, Failure, signals::Signals};
+use super::{
+    Common, Failure, printable,
+    signals::{ENDING, Signals, wait_any},
+};
 use crate::{clock, config::Herd};
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +58,8 @@ directions, in step, not behind, and without lasting differences. Digests are
 shown and not compared: under load they differ at any moment.
 
 Exit codes: 0 in step, 1 not in step or failed, 2 wrong usage or configuration.
-With --watch, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look.")]
+With --watch, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look;
+Ctrl-Z gives the terminal back until fg.")]
 pub(super) struct Args {
     /// Look again and again until Ctrl-C: in place on a terminal, else one block after another.
     #[arg(long)]
@@ -80,18 +84,29 @@ fn seconds(text: &str, max: f64) -> Result<f64, String> {
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     let herd = common.herd()?;
-    let is_terminal = io::stdout().is_terminal() && env::var_os("TERM").is_some_and(|term| term != "dumb");
+    let is_terminal = io::stdout().is_terminal()
+        && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     let wants_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let status = Status { args, herd: &herd, in_colour: is_terminal && wants_colour };
     let in_step = match args.watch {
         true => status.watch(is_terminal && !args.json)?,
         false => {
             let look = status.look()?;
-            finished(io::stdout().write_all(look.text.as_bytes()))?;
+            finished(print(&look.text, args.json))?;
             look.in_step
         }
     };
     Ok(if in_step { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// As it is; on a terminal without what an answer may hold against its reader. A table has colours, and holds none of that.
+fn print(text: &str, is_json: bool) -> io::Result<()> {
+    if !is_json {
+        return io::stdout().write_all(text.as_bytes());
+    }
+    let mut out = printable::documents();
+    out.write_all(text.as_bytes())?;
+    out.finish()
 }
 
 /// Whether somebody is still there to read more.
@@ -136,19 +151,24 @@ impl Status<'_> {
     /// Whether the herd was in step when it was last looked at.
     fn watch(&self, in_place: bool) -> Result<bool, Failure> {
         let cannot_watch = |error| Failure::Failed(format!("cannot watch for signals: {error}; try again"));
-        let signals = Signals::listen().map_err(cannot_watch)?;
+        let signals = Signals::listen(&ENDING).map_err(cannot_watch)?;
         let interval = Duration::from_secs_f64(self.args.interval);
         let screen = if in_place { Some(Screen::enter()?) } else { None };
         let look = loop {
             let began = clock::tick();
             let look = self.look()?;
+            let block = self.block(&look);
             let written = match &screen {
-                Some(screen) => screen.draw(&self.block(&look)),
-                None => io::stdout().write_all(self.block(&look).as_bytes()),
+                Some(screen) => screen.draw(&block),
+                None => print(&block, self.args.json),
             };
             let has_reader = finished(written)?;
             let left = interval.saturating_sub(clock::tick() - began);
-            if !has_reader || signals.wait_at_most(left).map_err(cannot_watch)? {
+            let is_over = || match &screen {
+                Some(screen) => screen.wait(&signals, left, &block),
+                None => Ok(wait_any([&signals], left)?.is_some()),
+            };
+            if !has_reader || is_over().map_err(cannot_watch)? {
                 break look;
             }
         };

@@ -1,38 +1,207 @@
-//! The terminal's other screen, for a table that is drawn again and again: what was on the first comes back untouched.
+//! The terminal's other screen, for a table that is drawn again and again: what was on the first comes back untouched, also
+//! while Ctrl-Z has the table wait. What finds no room is left out at the bottom and on the right, so that nothing scrolls.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use rustix::{
+    process::getpgrp,
+    termios::{tcgetpgrp, tcgetwinsize},
+};
+use signal_hook::{
+    consts::{SIGTSTP, SIGWINCH},
+    low_level::emulate_default_handler,
+};
+
+use super::super::signals::{Signals, wait_any};
+use crate::clock;
 
 /// The other screen, until this is dropped.
-pub(super) struct Screen;
+pub(super) struct Screen {
+    stops: Signals,
+    resizes: Signals,
+}
 
 impl Screen {
     pub(super) fn enter() -> io::Result<Self> {
-        let mut out = io::stdout().lock();
-        // The screen, and no cursor on it.
-        out.write_all(b"\x1b[?1049h\x1b[?25l")?;
-        out.flush()?;
-        Ok(Self)
+        let screen = Self { stops: Signals::listen(&[SIGTSTP])?, resizes: Signals::listen(&[SIGWINCH])? };
+        wait_for_foreground()?;
+        show()?;
+        Ok(screen)
     }
 
     /// Draws from the top left, over what is there, so that nothing flickers.
     pub(super) fn draw(&self, text: &str) -> io::Result<()> {
-        let mut frame = "\x1b[H".to_owned();
-        for line in text.lines() {
-            frame += line;
-            // What the last frame had to the right of it goes.
-            frame += "\x1b[K\r\n";
-        }
-        frame += "\x1b[J";
         let mut out = io::stdout().lock();
+        // A terminal that does not tell its size has none to keep to.
+        let size = tcgetwinsize(&out).ok().map(|size| (usize::from(size.ws_row), usize::from(size.ws_col)));
+        let (rows, columns) =
+            size.filter(|&(rows, columns)| rows > 0 && columns > 0).unwrap_or((usize::MAX, usize::MAX));
+        // What the last frame had to the right of a line goes, and what it had below the last.
+        let frame = format!("\x1b[H{}\x1b[K\x1b[J", fitted(text, rows, columns).join("\x1b[K\r\n"));
         out.write_all(frame.as_bytes())?;
         out.flush()
+    }
+
+    /// Shows this text for so long; true where one of `ends` came sooner.
+    pub(super) fn wait(&self, ends: &Signals, time: Duration, text: &str) -> io::Result<bool> {
+        let deadline = clock::tick() + time;
+        loop {
+            match wait_any([ends, &self.stops, &self.resizes], deadline.saturating_sub(clock::tick()))? {
+                None => return Ok(false),
+                Some(0) => return Ok(true),
+                Some(1) => {
+                    hide()?;
+                    emulate_default_handler(SIGTSTP)?;
+                    wait_for_foreground()?;
+                    show()?;
+                }
+                Some(_) => {}
+            }
+            self.draw(text)?;
+        }
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        let mut out = io::stdout().lock();
         // Where this fails, there is no terminal any more.
-        let _ = out.write_all(b"\x1b[?25h\x1b[?1049l").and_then(|()| out.flush());
+        let _ = hide();
+    }
+}
+
+/// The other screen, no cursor on it, and lines that do not go on in the next row.
+fn show() -> io::Result<()> {
+    write(b"\x1b[?1049h\x1b[?25l\x1b[?7l")
+}
+
+fn hide() -> io::Result<()> {
+    write(b"\x1b[?7h\x1b[?25h\x1b[?1049l")
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// In the background, where `&` and `bg` put it, it stops as Ctrl-Z would have it: the terminal is somebody else's.
+fn wait_for_foreground() -> io::Result<()> {
+    // A terminal that is not this process's own has no foreground to be in.
+    while tcgetpgrp(io::stdout()).is_ok_and(|foreground| foreground != getpgrp()) {
+        emulate_default_handler(SIGTSTP)?;
+    }
+    Ok(())
+}
+
+/// The lines for a screen of so many rows and columns. The last line of the text is its verdict, which stays, on several
+/// rows where it needs them.
+fn fitted(text: &str, rows: usize, columns: usize) -> Vec<String> {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let [first @ .., verdict] = &lines[..] else { return Vec::new() };
+    let verdict = wrapped(verdict, rows.div_ceil(2), columns);
+    let room = rows.saturating_sub(verdict.len());
+    let (shown, left_out) = match first.len() <= room {
+        true => (first, &[][..]),
+        // One row says what is not there.
+        false => first.split_at(room.saturating_sub(1)),
+    };
+    let note = format!("... {} more rows: make the terminal higher", left_out.len());
+    let note = (!left_out.is_empty() && room > 0).then_some(note.as_str());
+    let above = shown.iter().copied().chain(note).map(|line| cut(line, columns));
+    above.chain(verdict).collect()
+}
+
+/// A line on at most so many rows, divided at spaces.
+fn wrapped(line: &str, rows: usize, columns: usize) -> Vec<String> {
+    let (mut pieces, mut rest) = (Vec::new(), line);
+    while pieces.len() + 1 < rows
+        && let Some(end) = fitting(rest, columns).filter(|&end| end > 0)
+    {
+        let end = rest[..end].rfind(' ').map_or(end, |space| space + 1);
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece.to_owned());
+        rest = after;
+    }
+    pieces.push(cut(rest, columns));
+    pieces
+}
+
+/// The beginning of a line that fits into so many columns, with a mark where it was cut.
+fn cut(line: &str, columns: usize) -> String {
+    if fitting(line, columns).is_none() {
+        return line.to_owned();
+    }
+    let end = fitting(line, columns.saturating_sub(1)).unwrap_or(0);
+    let no_colour = if line.contains('\x1b') { "\x1b[0m" } else { "" };
+    format!("{}…{no_colour}", &line[..end])
+}
+
+/// Where the letters that fit into so many columns end, if not all do. Colours take no room.
+fn fitting(line: &str, columns: usize) -> Option<usize> {
+    let (mut used, mut is_colour) = (0, false);
+    for (at, letter) in line.char_indices() {
+        is_colour |= letter == '\x1b';
+        if is_colour {
+            is_colour = letter != 'm';
+            continue;
+        }
+        used += width(letter);
+        if used > columns {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// In columns, rather too many than too few.
+fn width(letter: char) -> usize {
+    let is_wide = matches!(letter, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}');
+    if is_wide { 2 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "pair at 12:00\n\nNODE\nAlford\nBall\n\nin step\n\n";
+
+    #[test]
+    fn rows_that_find_no_room_are_counted_and_the_verdict_stays() {
+        assert_eq!(fitted(TEXT, 7, 80).join("\n"), TEXT.trim_end());
+        let note = |count| format!("... {count} more rows: make the terminal higher");
+        assert_eq!(fitted(TEXT, 6, 80), ["pair at 12:00", "", "NODE", "Alford", &note(2), "in step"]);
+        assert_eq!(fitted(TEXT, 3, 80), ["pair at 12:00", &note(5), "in step"]);
+        assert_eq!(fitted(TEXT, 2, 80), [&note(6), "in step"]);
+        assert_eq!(fitted(TEXT, 1, 80), ["in step"]);
+        assert!((1..9).all(|rows| fitted(TEXT, rows, 80).len() <= rows));
+        assert_eq!(fitted("", 1, 80), [""; 0]);
+    }
+
+    #[test]
+    fn long_verdict_takes_several_rows_and_no_more_than_half() {
+        let text = "NODE\nAlford\nBall\n\x1b[31mnot in step: Ball is down\x1b[0m\n";
+        let pieces = ["\x1b[31mnot in ", "step: Ball ", "is down\x1b[0m"];
+        let note = "... 2 more…";
+        assert_eq!(fitted(text, 6, 11), [&["NODE", "Alford", "Ball"][..], &pieces].concat());
+        assert_eq!(fitted(text, 5, 11), [&["NODE", note][..], &pieces].concat());
+        assert_eq!(fitted(text, 4, 11), ["NODE", note, pieces[0], "step: Ball…\x1b[0m"]);
+        assert_eq!(fitted(text, 1, 11), ["\x1b[31mnot in ste…\x1b[0m"]);
+    }
+
+    #[test]
+    fn lines_that_find_no_room_are_cut_and_colours_end() {
+        assert_eq!(cut("Ball  down", 10), "Ball  down");
+        assert_eq!(cut("Ball  down", 9), "Ball  do…");
+        assert_eq!(cut("Ball", 1), "…");
+        let coloured = "Ball  \x1b[31mdown\x1b[0m  why";
+        assert_eq!(cut(coloured, 15), coloured);
+        assert_eq!(cut(coloured, 9), "Ball  \x1b[31mdo…\x1b[0m");
+        // A wide letter may leave a column free.
+        assert_eq!(["京都府", "a京都府"].map(|name| cut(name, 5)), ["京都…", "a京…"]);
     }
 }

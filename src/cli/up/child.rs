@@ -99,6 +99,11 @@ impl Child {
         }
     }
 
+    /// Ends its standard input, at which it drains.
+    pub(super) fn end_lifeline(&mut self) {
+        self.process.stdin = None;
+    }
+
     /// After its [`Event::Gone`]: how it ended.
     pub(super) fn reap(&mut self) -> End {
         self.gone = true;

@@ -2,6 +2,7 @@
 //! and what they say goes through `child`; nothing here serves anybody.
 
 mod child;
+mod handover;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,14 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::process::Signal;
 
-use self::child::{Child, End, Event};
-use super::{Common, Failure, check_files, complain, signals::Signals};
+use self::{
+    child::{Child, End, Event},
+    handover::Handover,
+};
+use super::{
+    Common, Failure, check_files, complain, printable,
+    signals::{ENDING, Signals},
+};
 use crate::{clock, config::Herd};
 
 #[derive(Debug, clap::Args)]
@@ -30,6 +37,7 @@ Examples:
   herd up --config config/2020.toml --log-dir /var/log/herd
 
 Ctrl-C, SIGTERM or SIGHUP lets every node finish what it has in hand; a second one kills.
+Under nohup it goes on when its terminal closes.
 A node that ends by itself is reported, and the others go on.")]
 pub(super) struct Args {}
 
@@ -47,7 +55,10 @@ struct Plan<'p> {
     program: (&'p OsStr, &'p [OsString]),
     /// How the user calls this program.
     typed: &'p OsStr,
+    /// Where the nodes' processes read the configuration; absolute.
     config: Option<&'p Path>,
+    /// The same as the user may type it in the folder where this runs.
+    typed_config: Option<&'p Path>,
     log_dir: &'p Path,
     ready_time: Duration,
 }
@@ -71,16 +82,21 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     let program = env::current_exe().map_err(|error| {
         Failure::Failed(format!("cannot find this program's own file: {error}; call it by its full path"))
     })?;
+    let given = common.config.as_deref();
+    let handover = Handover::new(given, &whole).map_err(|error| {
+        Failure::Failed(format!("cannot hand the configuration on: {error}; give it as a file"))
+    })?;
     let plan = Plan {
         herd: &herd,
         program: (program.as_os_str(), &[]),
         typed: &env::args_os().next().unwrap_or_else(|| "herd".into()),
-        config: common.config.as_deref(),
+        config: handover.path.as_deref(),
+        typed_config: handover.typed(given),
         log_dir: &common.log_dir,
         ready_time: READY_TIME,
     };
     let cannot_watch = |error| Failure::Failed(format!("cannot watch for signals: {error}; try again"));
-    let signals = Signals::listen().map_err(cannot_watch)?;
+    let signals = Signals::listen(&ENDING).map_err(cannot_watch)?;
     let (sender, events) = bounded(64);
     thread::scope(|scope| {
         let watched = sender.clone();
@@ -146,6 +162,11 @@ fn supervise<'scope>(
     let asked_to_end = matches!(wish, Ok(Wish::End));
     let ended = up.end(asked_to_end);
     wish.and(ended)
+}
+
+/// One line for the user. A terminal that is gone must not stop the watch.
+fn say(err: &mut impl Write, line: &str) {
+    let _ = err.write_all(format!("{}\n", printable::one_line(line)).as_bytes());
 }
 
 /// What is to become of the herd.
@@ -236,7 +257,7 @@ impl<E: Write> Up<'_, '_, E> {
     fn report_early_complaints(&mut self) {
         for child in &mut self.children {
             for line in child.complaints.drain(..) {
-                let _ = writeln!(self.err, "{}: {line}", child.id);
+                say(self.err, &format!("{}: {line}", child.id));
             }
         }
     }
@@ -255,19 +276,17 @@ impl<E: Write> Up<'_, '_, E> {
     }
 
     fn pass_on(&mut self, number: usize, line: &str) {
-        // A terminal that is gone must not stop the watch.
-        let _ = writeln!(self.err, "{}: {line}", self.children[number].id);
+        say(self.err, &format!("{}: {line}", self.children[number].id));
     }
 
     fn report_end(&mut self, number: usize) {
         let End { how, .. } = self.children[number].reap();
         let left = self.children.iter().filter(|child| !child.gone).count();
         let id = &self.children[number].id;
-        let command = table::typed(self.plan, &["node", id.as_str()], true);
-        let _ = writeln!(
-            self.err,
-            "herd: {id} has ended ({how}), {left} go on; to bring it back, in another terminal: {command}"
-        );
+        let command = table::cure(self.plan, &["node", id.as_str()]);
+        let end =
+            format!("herd: {id} has ended ({how}), {left} go on; to bring it back, in another terminal: ");
+        say(self.err, &(end + &command));
     }
 
     /// Asks every node to drain and waits; kills what is left after a second signal or too long a time. Where the
@@ -275,8 +294,10 @@ impl<E: Write> Up<'_, '_, E> {
     fn end(&mut self, asked: bool) -> Result<(), Failure> {
         let signal_all = |children: &[Child], signal| children.iter().for_each(|child| child.signal(signal));
         signal_all(&self.children, Signal::TERM);
+        // Where SIGTERM was ignored at the start, the nodes ignore it, too.
+        self.children.iter_mut().for_each(Child::end_lifeline);
         if asked {
-            let _ = writeln!(self.err, "herd: ending every node; a second signal kills those that are left");
+            say(self.err, "herd: ending every node; a second signal kills those that are left");
         }
         let deadline = clock::tick() + self.plan.herd.limits.drain_time + GRACE_TIME;
         let (mut killed, mut ill) = (false, Vec::new());

@@ -1,11 +1,17 @@
 //! What `herd up` prints once the herd is up: the nodes, and what to type next.
 
-use std::{ffi::OsStr, fmt::Write, path::Path};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Write,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+};
 
 use super::Plan;
 use crate::{
-    cli::DEFAULT_LOG_DIR,
+    cli::printable,
     config::{Herd, PlacesSource},
+    text::is_deceptive,
 };
 
 /// Nodes with `addresses` in the order of the configuration, links, logs and lines to try.
@@ -28,32 +34,42 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
         let row = format!("  {id:id_width$}  {address:address_width$}  {links}");
         let _ = writeln!(out, "{}", row.trim_end());
     }
-    let _ = writeln!(out, "\nLogs: {}", plan.log_dir.display());
-    let _ = writeln!(out, "Ctrl-C ends the herd. To try it, in another terminal:\n");
+    let _ = writeln!(out, "\nLogs: {}", printable::one_line(&plan.log_dir.display().to_string()));
+    let _ = writeln!(out, "Ctrl-C ends the herd. To try it, in another terminal in this folder:\n");
     let (first, last) = (&herd.nodes[0].id, &herd.nodes[herd.nodes.len() - 1].id);
-    let send = |id: &str, line: &str| format!("  {} {}\n", typed(plan, &["send", id], false), quoted(line));
+    let send = |id: &str, line: &str| format!("  {} {}\n", typed(plan, &["send", id]), quoted(line));
     out.push_str(&send(first.as_str(), "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450"));
     if herd.places.source != PlacesSource::None {
         out.push_str(&send(last.as_str(), "WHATSAT kiwi.cs.ucla.edu 10 5"));
     }
     if herd.nodes.iter().any(|node| node.http.is_some()) {
-        let _ = writeln!(out, "  {}", typed(plan, &["status"], false));
+        let _ = writeln!(out, "  {}", typed(plan, &["status"]));
     }
     out
 }
 
-/// A subcommand of this herd as the user would type it, with the flags that it takes to mean the same herd and, where
-/// `with_logs`, the same log directory.
-pub(super) fn typed(plan: &Plan<'_>, words: &[&str], with_logs: bool) -> String {
-    let mut typed: Vec<_> =
-        std::iter::once(plan.typed).chain(words.iter().map(OsStr::new)).map(shell_word).collect();
-    if let Some(config) = plan.config {
-        typed.extend(["--config".to_owned(), shell_word(config.as_os_str())]);
+/// A subcommand of this herd as the user would type it where this runs.
+fn typed(plan: &Plan<'_>, words: &[&str]) -> String {
+    command(plan.typed, words, plan.typed_config, None)
+}
+
+/// The same so that it does the same in any folder, with the same log directory.
+pub(super) fn cure(plan: &Plan<'_>, words: &[&str]) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // Without a slash, the shell finds it by its PATH.
+    let is_path = plan.typed.as_bytes().contains(&b'/');
+    let program =
+        if is_path { absolute(Path::new(plan.typed)).into_os_string() } else { plan.typed.to_owned() };
+    command(&program, words, plan.config, Some(&absolute(plan.log_dir)))
+}
+
+fn command(program: &OsStr, words: &[&str], config: Option<&Path>, log_dir: Option<&Path>) -> String {
+    let mut typed: Vec<OsString> = vec![program.to_owned()];
+    typed.extend(words.iter().map(OsString::from));
+    for (flag, path) in [("--config", config), ("--log-dir", log_dir)] {
+        typed.extend(path.into_iter().flat_map(|path| [flag.into(), path.as_os_str().to_owned()]));
     }
-    if with_logs && plan.log_dir != Path::new(DEFAULT_LOG_DIR) {
-        typed.extend(["--log-dir".to_owned(), shell_word(plan.log_dir.as_os_str())]);
-    }
-    typed.join(" ")
+    typed.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn counts(herd: &Herd) -> String {
@@ -63,11 +79,25 @@ fn counts(herd: &Herd) -> String {
 }
 
 fn shell_word(word: &OsStr) -> String {
-    let word = word.to_string_lossy();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) { word.into_owned() } else { quoted(&word) }
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.bytes().all(plain) => text.to_owned(),
+        Some(text) if !text.contains(is_deceptive) => quoted(text),
+        _ => quoted_bytes(word.as_bytes()),
+    }
 }
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// For what no line can show: bash, zsh and ksh understand it.
+fn quoted_bytes(bytes: &[u8]) -> String {
+    let shown = bytes.iter().map(|&byte| match byte {
+        b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        // Three digits at most, so that none of the next letter's is taken for one.
+        _ => format!("\\{byte:03o}"),
+    });
+    format!("$'{}'", shown.collect::<String>())
 }

@@ -1,6 +1,6 @@
 //! `up` over stand-ins for nodes: shell scripts that say what nodes say and end as nodes end.
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::{os::unix::ffi::OsStrExt, path::PathBuf, sync::LazyLock};
 
 use rustix::process::{Pid, kill_process, test_kill_process};
 
@@ -73,6 +73,7 @@ fn plan<'p>(first: &'p [OsString], ready_time: Duration) -> Plan<'p> {
         program: (OsStr::new("/bin/sh"), first),
         typed: OsStr::new("herd"),
         config: None,
+        typed_config: None,
         log_dir: Path::new("./herd-logs"),
         ready_time,
     }
@@ -184,8 +185,8 @@ fn a_signal_ends_a_herd_that_is_not_up_yet() {
 fn a_node_that_dies_is_reported_and_the_others_go_on() {
     let Outcome { err, done, .. } = supervised(NODE, LONG, &Then::Kill(&[1]), "has ended");
     assert_eq!(done, Ok(()));
-    let line = "herd: Ball has ended (signal: 9 (SIGKILL)), 1 go on; to bring it back, in another terminal: herd node Ball\n";
-    assert!(err.starts_with(line), "{err}");
+    let line = "herd: Ball has ended (signal: 9 (SIGKILL)), 1 go on; to bring it back, in another terminal: herd node Ball --log-dir ";
+    assert!(err.starts_with(line) && err.lines().next().unwrap().ends_with("/herd-logs"), "{err}");
 }
 
 #[test]
@@ -265,22 +266,42 @@ fall-2016 is up: 5 nodes, 5 links
   Welsh     127.0.0.1:11604  Alford, Ball
 
 Logs: ./herd-logs
-Ctrl-C ends the herd. To try it, in another terminal:
+Ctrl-C ends the herd. To try it, in another terminal in this folder:
 
   herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'
   herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
   herd status
 ";
     assert_eq!(table::up_text(&plan, &addresses), wanted);
-    let elsewhere = Plan {
-        config: Some(Path::new("it's/my herd.toml")),
-        log_dir: Path::new("/var/log/herd"),
-        typed: OsStr::new("./target/release/herd"),
-        ..plan
+}
+
+#[test]
+fn lines_to_type_are_quoted_and_the_cure_holds_in_any_folder() {
+    let here = env::current_dir().unwrap();
+    let plan = Plan {
+        config: Some(Path::new("/a/it's/my herd.toml")),
+        typed_config: Some(Path::new("it's/my herd.toml")),
+        log_dir: Path::new("logs"),
+        typed: OsStr::new("target/release/herd"),
+        ..plan(&[], LONG)
     };
+    assert!(
+        table::up_text(&plan, &["x".into(), "y".into()])
+            .contains(r"  target/release/herd send Alford --config 'it'\''s/my herd.toml' 'IAMAT kiwi")
+    );
+    let here = here.display();
     assert_eq!(
-        table::typed(&elsewhere, &["node", "Ball"], true),
-        r"./target/release/herd node Ball --config 'it'\''s/my herd.toml' --log-dir /var/log/herd"
+        table::cure(&plan, &["node", "Ball"]),
+        format!(
+            r"{here}/target/release/herd node Ball --config '/a/it'\''s/my herd.toml' --log-dir {here}/logs"
+        )
+    );
+    let odd = OsStr::from_bytes(b"/x/a\n\x1b'\\\xff1 \xe2\x80\xae.toml");
+    let plan = Plan { config: Some(Path::new(odd)), typed: OsStr::new("herd"), ..plan };
+    let cure = table::cure(&plan, &["node", "Ball"]);
+    assert!(
+        cure.contains(r"herd node Ball --config $'/x/a\012\033\'\\\3771 \342\200\256.toml' --log-dir "),
+        "{cure}"
     );
 }
 

@@ -33,3 +33,4 @@ mod terminal;
 mod threads;
 mod up;
 mod upstream;
+mod usage;

@@ -3,15 +3,19 @@
 
 use std::{
     env, fs,
+    io::Write,
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
 };
 
-use proxyherd::config::Herd;
+use proxyherd::config;
 use tempfile::TempDir;
 
-use super::status::{Asked, StandIn, ok, turning, well};
+use super::{
+    status::{Asked, StandIn, ok, turning, well},
+    support::{Herd, shipped},
+};
 
 const FIVE: [&str; 5] = ["Alford", "Ball", "Hamilton", "Holiday", "Welsh"];
 
@@ -126,7 +130,7 @@ fn node_is_installed_where_its_unit_looks() {
 
 #[test]
 fn configuration_of_two_machines_is_one_and_names_the_secret_as_their_unit_lays_it() {
-    let herd = Herd::parse(&block("Run it under systemd", "secret_file"), "my.toml").unwrap();
+    let herd = config::Herd::parse(&block("Run it under systemd", "secret_file"), "my.toml").unwrap();
     let ids: Vec<_> = herd.nodes.iter().map(|node| node.id.as_str()).collect();
     assert_eq!(ids, ["Alford", "Welsh"]);
     assert!(herd.nodes.iter().all(|node| !node.listen.host.starts_with("127.") && node.http.is_some()));
@@ -136,6 +140,35 @@ fn configuration_of_two_machines_is_one_and_names_the_secret_as_their_unit_lays_
     assert!(made.contains(&format!("herd secret {original}\n")), "{made}");
     let unit = include_str!("../../../config/systemd/proxyherd@.service");
     assert!(unit.contains(&format!("\nLoadCredential={}:{original}\n", secret.display())));
+}
+
+#[test]
+fn node_is_found_by_its_port_and_its_neighbours_are_not() {
+    let block = block("Commands", "lsof -t");
+    let lsof = block.trim().strip_prefix("kill $(").unwrap().strip_suffix(')').unwrap();
+    if let Err(missing) = Command::new("lsof").arg("-v").output() {
+        assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "in CI, `lsof` must be there");
+        // Past the harness, which keeps back what a test prints that does not fail.
+        let skipped = format!("\nSKIPPED, nodes are not looked for by their ports: no `lsof`: {missing}\n");
+        std::io::stderr().write_all(skipped.as_bytes()).unwrap();
+        return;
+    }
+    let mut herd = Herd::new(&shipped("herd.toml"));
+    herd.start_all();
+    let mut pids: Vec<_> = herd.ids().iter().map(|id| herd.process(id).pid().to_string()).collect();
+    let asked = lsof.replace(":11600", &format!("@{}", herd.address("Alford")));
+    let found = |command: &str| {
+        let output = Command::new("sh").args(["-c", command]).output().unwrap();
+        let mut found: Vec<_> =
+            String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found(&asked), [pids[0].clone()]);
+    // As the README says: others than the node have it open, too.
+    let all = found(&asked.replace(" -sTCP:LISTEN", ""));
+    pids.sort();
+    assert!(all.len() > 1 && all.iter().all(|pid| pids.contains(pid)), "{all:?} of {pids:?}");
 }
 
 #[test]

@@ -2,22 +2,29 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
-    io::Read,
+    fs::{self, File},
+    io::{Read, Write},
+    net::TcpListener,
     os::{fd::OwnedFd, unix::ffi::OsStringExt},
     process::{Child, Command},
+    thread::{self, JoinHandle},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
 };
 
 use super::{
     status::{Asked, StandIn, ok, turning, well},
-    support::PATIENCE,
+    support::{PATIENCE, eventually, herd_command},
 };
+
+/// The other screen, without a cursor and without lines that go on in the next row; and back.
+const SHOWN: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+const HIDDEN: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /// A process whose standard output is a terminal, and what it has drawn there.
 struct OnTerminal {
@@ -105,12 +112,110 @@ fn watch_draws_in_place_and_leaves_the_terminal_as_it_was() {
     kill_process(Pid::from_child(&watch.child), Signal::INT).unwrap();
     let (drawn, code) = watch.end();
     assert_eq!(code, Some(0), "{drawn:?}");
-    let (before, last) = drawn.split_once("\x1b[?25h\x1b[?1049l").unwrap();
+    let (before, last) = drawn.split_once(HIDDEN).unwrap();
     let frames: Vec<_> = before.split("\x1b[H").collect();
-    assert_eq!(frames[0], "\x1b[?1049h\x1b[?25l");
+    assert_eq!(frames[0], SHOWN);
     assert!(frames[1].contains("Ball is draining") && frames[2].contains("\n\x1b[32min step"), "{drawn:?}");
     assert!(frames[1..].iter().all(|frame| frame.ends_with("\x1b[J")), "{drawn:?}");
     // What was seen last stays, without anything that moves the cursor.
     assert!(last.starts_with("pair at 2") && last.ends_with("\x1b[32min step\x1b[0m\r\n\r\n"), "{last:?}");
     assert!(!last.contains("\x1b[H") && !last.contains("\x1b[K"), "{last:?}");
+}
+
+/// The letter that `/proc` has for what the process does.
+fn state(child: &Child) -> String {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    stat.rsplit_once(") ").unwrap().1[..1].to_owned()
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_until_the_table_goes_on() {
+    let (alford, ball) = (
+        StandIn::answering(ok(&well("Alford", &["Ball"]))),
+        StandIn::answering(ok(&well("Ball", &["Alford"]))),
+    );
+    let asked = Asked::pair(&alford, &ball);
+    // The next look is far away: what is drawn after the pause is drawn because of it.
+    let mut watch = OnTerminal::start(command(&asked, &["--watch", "--interval", "600"], &[]));
+    let pid = Pid::from_child(&watch.child);
+    let verdict = "in step\x1b[0m\x1b[K\x1b[J";
+    for _ in 0..2 {
+        watch.drawn.clear();
+        // A terminal that was just opened has no size, so nothing is cut.
+        kill_process(pid, Signal::WINCH).unwrap();
+        watch.read_until(|drawn| drawn.ends_with(verdict));
+        kill_process(pid, Signal::TSTP).unwrap();
+        watch.read_until(|drawn| drawn.ends_with(HIDDEN));
+        eventually("it stops", || state(&watch.child) == "T");
+        watch.drawn.clear();
+        kill_process(pid, Signal::CONT).unwrap();
+        watch.read_until(|drawn| drawn.ends_with(verdict));
+        assert!(watch.drawn.starts_with(SHOWN), "{:?}", watch.drawn);
+    }
+    kill_process(pid, Signal::INT).unwrap();
+    assert_eq!(watch.end().1, Some(0));
+}
+
+#[test]
+fn what_finds_no_room_is_counted_and_nothing_scrolls() {
+    let alford = StandIn::answering(ok(&well("Alford", &["Ball"])));
+    let ball = StandIn::answering(ok(&well("Ball", &["Alford"])));
+    let asked = Asked::pair(&alford, &ball);
+    let mut watch =
+        OnTerminal::start(command(&asked, &["--watch", "--interval", "600"], &[("NO_COLOR", "1")]));
+    for (rows, columns, shown) in [
+        (24, 80, "Ball > Alford  in step  1.2 ms"),
+        (
+            7,
+            80,
+            "Ball    running     12s      123  01234567\n... 5 more rows: make the terminal higher\nin step",
+        ),
+        (6, 12, "Alford  run…\n... 6 more …\nin step"),
+        (1, 4, "in …"),
+    ] {
+        watch.drawn.clear();
+        tcsetwinsize(&watch.terminal, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })
+            .unwrap();
+        kill_process(Pid::from_child(&watch.child), Signal::WINCH).unwrap();
+        watch.read_until(|drawn| {
+            drawn.ends_with("\x1b[K\x1b[J")
+                && drawn.replace('\r', "").replace("\x1b[K\n", "\n").contains(shown)
+        });
+        let last = watch.drawn.rsplit("\x1b[H").next().unwrap().replace("\x1b[K", "").replace("\x1b[J", "");
+        // The terminal puts a CR of its own before each newline.
+        let last = last.replace('\r', "");
+        let lines: Vec<_> = last.split('\n').collect();
+        assert!(lines.len() <= usize::from(rows), "{rows}: {lines:?}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= usize::from(columns)),
+            "{columns}: {lines:?}"
+        );
+    }
+    kill_process(Pid::from_child(&watch.child), Signal::INT).unwrap();
+    assert_eq!(watch.end().1, Some(0));
+}
+
+/// `herd send` to a server that answers with this.
+fn send_to(reply: &'static [u8]) -> (Command, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let served = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        stream.write_all(reply).unwrap();
+    });
+    (herd_command(&["send", &address, "WHATSAT x 10 1"]), served)
+}
+
+#[test]
+fn replies_move_no_cursor_on_a_terminal_and_stay_as_they_are_in_a_pipe() {
+    const REPLY: &[u8] = b"AT A +1 \x1b]0;x\x07\xc2\x9b\xff +1+1 1\r\n{\"name\" : \"caf\xc3\xa9\"}\r\n\r\n";
+    let (command, served) = send_to(REPLY);
+    let (drawn, code) = OnTerminal::start(command).end();
+    served.join().unwrap();
+    assert_eq!(code, Some(0));
+    assert_eq!(drawn, "AT A +1 \\x1b]0;x\\x07\\x9b\\xff +1+1 1\r\n{\"name\" : \"café\"}\r\n\r\n");
+    let (mut command, served) = send_to(REPLY);
+    assert_eq!(command.output().unwrap().stdout, REPLY);
+    served.join().unwrap();
 }

@@ -2,11 +2,12 @@
 //! nodes that die under it.
 
 use std::{
+    io::Write,
     net::TcpListener,
     process::{Command, Output},
 };
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{Client, Herd, Process, Watched, children_of, eventually, heavy, herd_command, shipped};
 
@@ -19,7 +20,10 @@ struct Up {
 impl Up {
     /// Runs it until it has said all it says once it is up.
     fn start(command: Command, nodes: usize) -> Self {
-        let mut process = Process::start(command);
+        Self::when_up(Process::start(command), nodes)
+    }
+
+    fn when_up(mut process: Process, nodes: usize) -> Self {
         process.hear("the line to try", |said| {
             said.iter().any(|line| line.contains(" send ") && line.contains("'IAMAT "))
         });
@@ -173,6 +177,117 @@ fn herd_comes_up_without_any_configuration_and_the_lines_to_try_work() {
     up.process.signal(Signal::TERM);
     assert_eq!(up.process.end().code(), Some(0));
     up.wait_until_nothing_is_left();
+}
+
+#[test]
+fn signals_ignored_at_the_start_stay_ignored_and_a_node_still_reopens_its_log() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    // As `nohup` does, and a shell's `&` for SIGINT.
+    let mut up = Up::start(ignoring("HUP INT", &herd.command(&["up"])), 5);
+    let nodes = up.nodes.iter().map(|node| node.pid);
+    for pid in nodes.chain([up.process.pid()]) {
+        assert!(ignores(pid, Signal::INT), "{pid:?}");
+        kill_process(pid, Signal::INT).unwrap();
+    }
+    assert!(ignores(up.process.pid(), Signal::HUP));
+    up.process.signal(Signal::HUP);
+    let log = herd.log_path("Parker");
+    std::fs::rename(&log, log.with_extension("moved")).unwrap();
+    kill_process(up.node("Parker").pid, Signal::HUP).unwrap();
+    eventually("the log is there again", || log.exists());
+    // Had any of the others counted, this would be the second, which kills.
+    up.process.signal(Signal::TERM);
+    assert_eq!(up.process.end().code(), Some(0), "{:?}", up.process.complained);
+    let complaints = up.process.all_complaints();
+    assert_eq!(
+        complaints.iter().filter(|line| line.contains("ending every node")).count(),
+        1,
+        "{complaints:?}"
+    );
+}
+
+#[test]
+fn nodes_drain_though_sigterm_was_ignored_at_the_start() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    let mut up = Up::start(ignoring("TERM", &herd.command(&["up"])), 5);
+    up.process.signal(Signal::INT);
+    assert_eq!(up.process.end().code(), Some(0), "{:?}", up.process.complained);
+    assert!(herd.ids().iter().all(|id| herd.log(id).last().unwrap().ends_with("stops, drained")));
+}
+
+#[test]
+fn watch_of_the_status_ignores_what_it_was_started_to_ignore() {
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    let mut watch = Process::start(ignoring("HUP", &herd.command(&["status", "--watch"])));
+    watch.hear("a look", |said| said.iter().any(|line| line.starts_with("not in step")));
+    assert!(ignores(watch.pid(), Signal::HUP) && !ignores(watch.pid(), Signal::INT));
+    watch.signal(Signal::INT);
+    assert_eq!(watch.end().code(), Some(1));
+}
+
+#[test]
+fn configuration_from_a_pipe_reaches_every_node_and_the_one_brought_back() {
+    let _turn = heavy();
+    let text = "[herd]\nname = \"piped\"\nsecret_file = \"of the herd\"\n\
+        [[node]]\nid = \"A\"\nlisten = \"127.0.0.1:11600\"\nlinks = [\"B\"]\n\
+        [[node]]\nid = \"B\"\nlisten = \"127.0.0.1:11601\"\n";
+    for config in ["/dev/stdin", "/dev/fd/3"] {
+        let herd = Herd::new(text);
+        let folder = herd.config.parent().unwrap();
+        assert!(
+            herd_command(&["secret", "of the herd"]).current_dir(folder).output().unwrap().status.success()
+        );
+        let mut command = Command::new("sh");
+        let script =
+            format!("exec '{}' up --config {config} --log-dir 'the logs' 3<&0", env!("CARGO_BIN_EXE_herd"));
+        command
+            .args(["-c", &script])
+            .current_dir(folder)
+            .env_remove("HERD_CONFIG")
+            .env_remove("HERD_LOG_DIR");
+        let mut process = Process::start(command);
+        process.take_input().write_all(&std::fs::read(&herd.config).unwrap()).unwrap();
+        let mut up = Up::when_up(process, 2);
+        let log = folder.join("the logs/B.log");
+        let starts =
+            || std::fs::read_to_string(&log).unwrap().matches("B of the herd piped starts at ").count();
+        eventually("its log has the start", || starts() == 1);
+        up.node("B").kill();
+        let report = up.process.complaint("B has ended", |line| line.starts_with("herd: B has ended"));
+        let (_, command) = report.split_once("in another terminal: ").unwrap();
+        // From any folder, with the same secret and the same logs.
+        let mut b = Process::start({
+            let mut shell = shell(command);
+            shell.current_dir("/");
+            shell
+        });
+        b.hear("linked A", |said| said.contains(&"linked A".to_owned()));
+        eventually("the same log has the other start", || starts() == 2);
+        let status = up.process.said.iter().find(|line| line.contains(" send A ")).unwrap();
+        assert!(status.contains(" --config /proc/"), "{status}");
+        b.signal(Signal::TERM);
+        assert_eq!(b.end().code(), Some(0));
+        up.process.signal(Signal::TERM);
+        assert_eq!(up.process.end().code(), Some(0), "{:?}", up.process.complained);
+    }
+}
+
+/// The same command, started with these signals ignored.
+fn ignoring(signals: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("trap '' {signals}; exec \"$@\""), "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR");
+    shell
+}
+
+/// Whether a process ignores a signal, by its own word.
+fn ignores(pid: Pid, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
 /// A line as a user would paste it.

@@ -162,7 +162,9 @@ impl Running {
 
 /// A directory for one server's files, removed when dropped: a log's pages are not to be written back during the next run.
 pub(crate) fn scratch() -> Result<TempDir, BenchError> {
-    let root = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from(SCRATCH), PathBuf::from);
+    let root = std::env::var_os("TMPDIR")
+        .filter(|root| !root.is_empty())
+        .map_or_else(|| PathBuf::from(SCRATCH), PathBuf::from);
     TempDir::with_prefix_in("herd-load-", root)
         .map_err(BenchError::file("cannot make a scratch directory; set TMPDIR to one on a disk"))
 }

@@ -20,3 +20,4 @@ mod run_failures;
 mod support;
 mod sweep;
 mod upstream;
+mod usage;

@@ -1,5 +1,8 @@
-//! `herd send`: lines to a node, its replies back, bytes untouched both ways. It reads while it writes, so that any
-//! number of lines fits through; it knows no protocol.
+//! `herd send`: lines to a node, its replies back, bytes untouched both ways but for a terminal's sake. It reads while it
+//! writes, so that any number of lines fits through. Why a line was refused, `replies` and `reason` find.
+
+mod reason;
+mod replies;
 
 use std::{
     ffi::OsString,
@@ -13,8 +16,12 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::{Common, Failure, node};
-use crate::config::Address;
+use self::{
+    reason::Rules,
+    replies::{Refusal, Replies, Sent},
+};
+use super::{Common, Failure, complain, node, printable};
+use crate::config::{Address, Herd};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -22,7 +29,10 @@ Examples:
   herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'
   herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
   herd send 127.0.0.1:11600 < lines.txt > replies.txt
-  herd send Ball                                 then type lines; Ctrl-D ends")]
+  herd send Ball                                 then type lines; Ctrl-D ends
+
+A line that comes back behind a `?` was refused; standard error says which one and why.
+On a terminal, control characters in replies are shown as \\x1b and the like.")]
 pub(super) struct Args {
     /// A node's id in the configuration, or HOST:PORT.
     node: String,
@@ -36,10 +46,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let node = &args.node;
-    let address = match Address::parse(node) {
-        Some(address) => address,
-        None => node::known(&common.herd()?, node)?.address.clone(),
-    };
+    let (address, herd) = find(node, common)?;
     let input = if args.lines.is_empty() {
         let stdin = io::stdin().as_fd().try_clone_to_owned();
         Input::File(stdin.map(File::from).map_err(|error| Failure::from(Fault::Input(error)))?)
@@ -50,10 +57,26 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
         let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
         Failure::Failed(format!("cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"))
     })?;
-    exchange(&stream, input, &mut io::stdout().lock()).map_err(|fault| match fault {
+    let rules = Rules::of(herd.as_ref());
+    let mut out = printable::documents();
+    let mut tell = |refusal: Refusal<'_>| complain(&rules.text(&refusal));
+    let done = exchange(&stream, input, &mut out, &mut tell);
+    let finished = out.finish().map_err(Fault::Output);
+    done.and(finished).map_err(|fault| match fault {
         Fault::Output(error) => Failure::Output(error),
         fault => Failure::Failed(format!("{node} {fault}")),
     })
+}
+
+/// Where the node is, and its herd, where the configuration has a node there.
+fn find(node: &str, common: &Common) -> Result<(Address, Option<Herd>), Failure> {
+    let Some(address) = Address::parse(node) else {
+        let herd = common.herd()?;
+        return Ok((node::known(&herd, node)?.address.clone(), Some(herd)));
+    };
+    let is_of = |herd: &Herd| herd.nodes.iter().any(|node| [&node.address, &node.listen].contains(&&address));
+    let herd = common.herd().ok().filter(is_of);
+    Ok((address, herd))
 }
 
 fn joined(lines: &[OsString]) -> Vec<u8> {
@@ -111,53 +134,70 @@ impl From<Fault> for Failure {
 }
 
 /// How far the sending half came.
-struct Sent {
+struct Progress {
     any: bool,
     all: bool,
 }
 
-/// Sends all of `input`, then half-closes; meanwhile copies what comes back to `out` until the node closes.
-fn exchange(stream: &TcpStream, input: Input, out: &mut impl Write) -> Result<(), Fault> {
+/// Sends all of `input`, then half-closes; meanwhile copies what comes back to `out` until the node closes, and calls `tell`
+/// for each line that was refused.
+fn exchange(
+    stream: &TcpStream,
+    input: Input,
+    out: &mut impl Write,
+    tell: &mut impl FnMut(Refusal<'_>),
+) -> Result<(), Fault> {
+    let (sent, mut replies) = replies::lines();
     thread::scope(|scope| {
         let sender = thread::Builder::new().name("send".into());
-        let sender = sender.spawn_scoped(scope, || send(stream, input)).map_err(Fault::Thread)?;
-        let received = receive(stream, out);
+        let sender = sender.spawn_scoped(scope, || send(stream, input, sent)).map_err(Fault::Thread)?;
+        let received = receive(stream, out, &mut replies, tell);
         // Whatever the sender waits for, there is no use in it any more; this ends its poll and its write.
         let _ = stream.shutdown(Shutdown::Both);
         let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let received = received?;
         let sent = sent?;
         match sent {
-            Sent { all: false, .. } => Err(Fault::ClosedEarly),
-            Sent { any: true, .. } if received == 0 => Err(Fault::NoReply),
-            Sent { .. } => Ok(()),
+            Progress { all: false, .. } => Err(Fault::ClosedEarly),
+            Progress { any: true, .. } if received == 0 => Err(Fault::NoReply),
+            Progress { .. } => Ok(()),
         }
     })
 }
 
 /// The number of bytes that came.
-fn receive(mut stream: &TcpStream, out: &mut impl Write) -> Result<u64, Fault> {
+fn receive(
+    mut stream: &TcpStream,
+    out: &mut impl Write,
+    replies: &mut Replies,
+    tell: &mut impl FnMut(Refusal<'_>),
+) -> Result<u64, Fault> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut received = 0;
     loop {
         let count = match stream.read(&mut buffer) {
-            Ok(0) => return Ok(received),
+            Ok(0) => {
+                replies.end(tell);
+                return Ok(received);
+            }
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Fault::Cut(error)),
         };
         received += count as u64;
         out.write_all(&buffer[..count]).and_then(|()| out.flush()).map_err(Fault::Output)?;
+        replies.take(&buffer[..count], tell);
     }
 }
 
 /// A node that stops taking is not this half's to report: the receiving half sees why.
-fn send(mut stream: &TcpStream, input: Input) -> Result<Sent, Fault> {
-    let mut sent = Sent { any: false, all: false };
+fn send(mut stream: &TcpStream, input: Input, mut sent: Sent) -> Result<Progress, Fault> {
+    let mut progress = Progress { any: false, all: false };
     match input {
         Input::Lines(lines) => {
-            sent.any = true;
-            sent.all = stream.write_all(&lines).is_ok();
+            progress.any = true;
+            sent.take(&lines);
+            progress.all = stream.write_all(&lines).is_ok();
         }
         Input::File(mut file) => {
             let mut buffer = vec![0; BUFFER_BYTES];
@@ -167,16 +207,20 @@ fn send(mut stream: &TcpStream, input: Input) -> Result<Sent, Fault> {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(error) => return Err(Fault::Input(error)),
                 };
-                sent.any |= count > 0;
-                sent.all = count == 0;
-                if sent.all || stream.write_all(&buffer[..count]).is_err() {
+                progress.any |= count > 0;
+                progress.all = count == 0;
+                sent.take(&buffer[..count]);
+                if progress.all {
+                    sent.end();
+                }
+                if progress.all || stream.write_all(&buffer[..count]).is_err() {
                     break;
                 }
             }
         }
     }
     let _ = stream.shutdown(Shutdown::Write);
-    Ok(sent)
+    Ok(progress)
 }
 
 /// Waits for input; false once the connection is gone, since a user at a terminal may never end the input.
@@ -208,7 +252,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || serve(listener.accept().unwrap().0));
             let mut out = Vec::new();
-            let done = exchange(&dial(&address).unwrap(), input, &mut out);
+            let done = exchange(&dial(&address).unwrap(), input, &mut out, &mut |_| ());
             (out, done)
         })
     }
@@ -284,7 +328,8 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         thread::scope(|scope| {
             scope.spawn(|| listener.accept().unwrap().0.write_all(b"reply\n").unwrap());
-            let done = exchange(&stream, Input::File(File::from(OwnedFd::from(reader))), &mut Closed);
+            let input = Input::File(File::from(OwnedFd::from(reader)));
+            let done = exchange(&stream, input, &mut Closed, &mut |_| ());
             assert!(matches!(done, Err(Fault::Output(_))), "{done:?}");
         });
         drop(writer);

@@ -1,0 +1,61 @@
+//! Every subcommand of `herd-load` where its arguments are wrong: exit code 2, and one line that names the help to read.
+
+use crate::support::run;
+
+const SUBCOMMANDS: [&str; 16] = [
+    "echo",
+    "run",
+    "hop",
+    "skeleton-hop",
+    "flood",
+    "skeleton",
+    "figures",
+    "repair",
+    "places",
+    "locks",
+    "lines",
+    "report",
+    "sweep",
+    "upstream",
+    "plot",
+    "compare",
+];
+
+#[test]
+fn wrong_arguments_are_one_line_that_names_the_help() {
+    for subcommand in SUBCOMMANDS {
+        let wrong = run(&[subcommand, "--\x1b[2J\u{9b}\u{202e}"]);
+        let said = String::from_utf8(wrong.stderr).unwrap();
+        assert_eq!((wrong.status.code(), wrong.stdout.len()), (Some(2), 0), "{said}");
+        let line = said.strip_suffix('\n').unwrap();
+        assert!(
+            line.starts_with("herd-load: ")
+                && line.ends_with(&format!("; try herd-load {subcommand} --help")),
+            "{line}"
+        );
+        assert!(!line.contains(|letter: char| letter.is_control() || letter == '\u{202e}'), "{line:?}");
+        let help = run(&[subcommand, "--help"]);
+        assert!(help.status.success() && help.stderr.is_empty(), "{help:?}");
+        let told = String::from_utf8(help.stdout).unwrap();
+        assert!(told.contains(&format!("Usage: herd-load {subcommand}")), "{told}");
+    }
+    for words in [
+        &["run"][..],
+        &["flood", "localhost:1"],
+        &["sweep"],
+        &["compare", "a"],
+        &["nonsense"],
+        &["plot"],
+        &[],
+    ] {
+        assert_eq!(run(words).status.code(), Some(2), "{words:?}");
+    }
+}
+
+#[test]
+fn file_in_an_error_moves_no_cursor() {
+    let output = run(&["lines", "no\x1b[2J\nfile"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said:?}");
+    assert!(said.contains(r"no\x1b[2J\x0afile"), "{said:?}");
+}

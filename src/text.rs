@@ -1,0 +1,51 @@
+//! Text from outside, on its way to people's eyes: what of it would deceive them, and how that is shown instead. For events,
+//! errors and the configuration; traffic is bytes, which `log` escapes so that they can be read back.
+
+use std::fmt::{self, Write};
+
+/// Text, escaped as it is displayed, so that it stays on one line and moves no cursor. A backslash stays as it is: neither
+/// events nor errors are meant to be read back.
+pub struct Escaped<'a>(pub &'a fmt::Arguments<'a>);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for piece in text.split_inclusive(is_deceptive) {
+            match piece.char_indices().next_back() {
+                Some((at, control)) if is_deceptive(control) => {
+                    self.0.write_str(&piece[..at])?;
+                    write!(self.0, "\\x{:02x}", u32::from(control))?;
+                }
+                _ => self.0.write_str(piece)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters, and those that end a line, turn the direction of text or hide where it is shown.
+pub fn is_deceptive(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
+    let hides = matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    letter.is_control() || turns || hides || matches!(letter, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_ends_the_line_or_hides_in_it() {
+        let evil = "a\r\nb\x1b[2J\u{7f}\u{9b}\u{202e}\u{2028}\u{200b}é\u{e0041}";
+        let shown = Escaped(&format_args!("{evil}")).to_string();
+        assert_eq!(shown, r"a\x0d\x0ab\x1b[2J\x7f\x9b\x202e\x2028\x200bé\xe0041");
+        assert_eq!(Escaped(&format_args!("plain \\ {}", 1)).to_string(), "plain \\ 1");
+    }
+}
