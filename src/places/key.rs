@@ -1,6 +1,8 @@
 //! Google's key: from the environment or a file, into requests, and nowhere else.
 
-use std::{env, fmt, fs::File, io, io::Read, path::Path};
+use std::{env, fmt, io, io::Read, path::Path};
+
+use super::input;
 
 /// The environment's name for it.
 pub const VARIABLE: &str = "HERD_PLACES_KEY";
@@ -56,7 +58,7 @@ impl ApiKey {
         let file = || path.display().to_string();
         let mut text = String::new();
         let opened =
-            File::open(path).and_then(|file| file.take(2 * LENGTH_MAX as u64).read_to_string(&mut text));
+            input::open(path).and_then(|file| file.take(2 * LENGTH_MAX as u64).read_to_string(&mut text));
         match opened {
             Ok(_) => Self::parse(&text).ok_or_else(|| KeyError::Invalid { place: file() }),
             // The error of a text that is not UTF-8 shows none of it.

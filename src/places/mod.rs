@@ -22,7 +22,7 @@ pub use embedded::{ATTRIBUTION, Embedded};
 pub use file::PlacesFile;
 pub use index::km_between;
 pub use legacy::write_failure;
-pub use open::{OpenError, open};
+pub use open::{OpenError, Opened, Stock, open};
 
 pub use upstream::HttpError;
 

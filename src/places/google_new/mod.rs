@@ -91,7 +91,7 @@ impl Service for GoogleNew {
     fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, Fault> {
         let reply: Reply<'_> = match serde_json::from_slice(&body) {
             Ok(reply) => reply,
-            Err(error) => return Err(unreadable(self.name(), status, &Unfit::NotJson(error))),
+            Err(error) => return Err(unreadable(self.name(), status, &Unfit::not_json(&error, &body))),
         };
         match reply.error {
             None if status == 200 => {}
@@ -406,7 +406,10 @@ mod tests {
         let author = results[0]["photos"][0]["html_attributions"][0].as_str().unwrap();
         assert!(author.starts_with("\u{1f600}\u{fffd}"), "{author}");
         assert_eq!(results[1]["name"], "\u{1f600}\0");
-        assert!(text.contains("\"lat\" : -1,") && text.contains("\"lng\" : 2.50") && !text.contains("\n\n"), "{text}");
+        assert!(
+            text.contains("\"lat\" : -1,") && text.contains("\"lng\" : 2.50") && !text.contains("\n\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -27,5 +27,6 @@ mod secret;
 mod send;
 mod status;
 mod terminal;
+mod tweets;
 mod up;
 mod upstream;
