@@ -36,9 +36,7 @@ pub enum TweetsError {
         file: String,
     },
     /// Not a document.
-    #[error(
-        "{file} holds no tweets: {fault}; give a whole answer of the service, one JSON object with the tweets in an array"
-    )]
+    #[error("{file} holds no tweets: {fault}; {}", cure(fault))]
     Unfit {
         /// Its path.
         file: String,
@@ -55,6 +53,15 @@ pub enum TweetsError {
         /// The names of those that are there.
         there: Vec<String>,
     },
+}
+
+fn cure(fault: &Unfit) -> &'static str {
+    match fault {
+        Unfit::NotUtf8 { .. } => "save it as UTF-8",
+        Unfit::Empty | Unfit::NotJson { .. } => {
+            "give a whole answer of the service, one JSON object with the tweets in an array"
+        }
+    }
 }
 
 /// An error names no more arrays than these.
@@ -136,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn tweets(text: &str, array: &str) -> Result<Tweets, TweetsError> {
+    fn tweets(text: impl AsRef<[u8]>, array: &str) -> Result<Tweets, TweetsError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tweets.json");
         fs::write(&path, text).unwrap();
@@ -193,5 +200,7 @@ mod tests {
             broken.contains("holds no tweets: it is no JSON object: ") && !broken.contains('\n'),
             "{broken}"
         );
+        let wide = tweets(b"\xff\xfe{\0", "results").unwrap_err().to_string();
+        assert!(wide.ends_with("it is not UTF-8 text: see line 1, column 1; save it as UTF-8"), "{wide}");
     }
 }

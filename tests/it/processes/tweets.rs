@@ -43,9 +43,10 @@ impl Files {
         let mut command = herd_command(&["check-config", "--config", "herd.toml"]);
         command.current_dir(self.0.path());
         let mut check = Process::start(command);
-        let code = check.end().code();
-        let [said] = check.complained.as_slice() else { panic!("{:?}", check.complained) };
-        assert_eq!((code, check.said.len()), (Some(2), 0), "{said}");
+        assert_eq!(check.end().code(), Some(2));
+        check.each_line(|line| panic!("{line}"));
+        let complaints = check.all_complaints();
+        let [said] = complaints.as_slice() else { panic!("{complaints:?}") };
         let path = format!("herd: {}", self.path("tweets.json").display());
         said.strip_prefix(&path).unwrap_or_else(|| panic!("{said}")).to_owned()
     }
