@@ -37,18 +37,24 @@ impl Files {
         herd_command(words).args(["--config", "herd.toml"]).current_dir(self.0.path()).output().unwrap()
     }
 
-    /// The one line `herd check-config` complains with, after the file's path.
+    /// The one line `herd check-config` complains with, after the path of the tweets.
     #[track_caller]
     fn fault(&self) -> String {
+        let (said, path) = (self.complaint(), self.path("tweets.json"));
+        said.strip_prefix(&format!("herd: {}", path.display())).unwrap_or_else(|| panic!("{said}")).to_owned()
+    }
+
+    /// The one line `herd check-config` complains with. It must end.
+    #[track_caller]
+    fn complaint(&self) -> String {
         let mut command = herd_command(&["check-config", "--config", "herd.toml"]);
-        command.current_dir(self.0.path());
+        command.current_dir(self.0.path()).env_remove("HERD_PLACES_KEY");
         let mut check = Process::start(command);
         assert_eq!(check.end().code(), Some(2));
         check.each_line(|line| panic!("{line}"));
         let complaints = check.all_complaints();
         let [said] = complaints.as_slice() else { panic!("{complaints:?}") };
-        let path = format!("herd: {}", self.path("tweets.json").display());
-        said.strip_prefix(&path).unwrap_or_else(|| panic!("{said}")).to_owned()
+        said.clone()
     }
 }
 
@@ -87,6 +93,23 @@ fn what_is_no_regular_file_is_refused_at_once() {
     fs::remove_dir(&path).unwrap();
     File::create(&path).unwrap().set_len((64 << 20) + 1).unwrap();
     assert!(files.fault().contains(" is over 64 MiB; give a part of it"));
+}
+
+#[test]
+fn pipe_is_refused_wherever_a_source_names_a_file() {
+    let files = Files::new("");
+    fs::write(files.path("key"), "AIzaSecret").unwrap();
+    let pipe = files.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    for places in [
+        "source = \"file\"\nfile = \"pipe\"",
+        "source = \"google\"\nkey_file = \"pipe\"",
+        "source = \"google-new\"\nkey_file = \"key\"\nca_file = \"pipe\"",
+    ] {
+        files.configure(places);
+        let said = files.complaint();
+        assert!(said.contains(" cannot be read: it is no regular file; ") && said.contains("pipe"), "{said}");
+    }
 }
 
 #[test]
