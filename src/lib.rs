@@ -3,8 +3,10 @@
 //! The map, from the nouns up; imports point from later modules to earlier ones only (ARCHITECTURE.md has the rest).
 
 pub mod model;
-mod private_file;
+mod regular_file;
 pub mod text;
+
+mod private_file;
 
 pub mod clock;
 pub mod config;

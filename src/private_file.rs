@@ -1,16 +1,16 @@
-//! Files that are for one user only, secrets and keys: opened without waiting, checked on the open descriptor, read whole
-//! within a bound. What the bytes mean is their readers' affair.
+//! Files that are for one user only, secrets and keys: checked on the open descriptor, read whole within a bound. What the
+//! bytes mean is their readers' affair.
 
 use std::{
     env,
     ffi::OsStr,
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Read},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use crate::regular_file;
 
 /// Where systemd lays the credentials of a unit, by the environment of its processes.
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
@@ -35,17 +35,20 @@ pub(crate) enum Fault {
     TooLong,
 }
 
+impl From<regular_file::Fault> for Fault {
+    fn from(fault: regular_file::Fault) -> Self {
+        match fault {
+            regular_file::Fault::Unreadable(error) => Self::Unreadable(error),
+            regular_file::Fault::NotAFile => Self::NotAFile,
+        }
+    }
+}
+
 /// Reads a file that nobody but its owner may open, or one of the credentials that systemd has laid for this process,
 /// which a group may read.
 pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fault> {
-    // A pipe that nobody writes to would hold up the start.
-    let no_wait = OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(Fault::Unreadable)?;
-    let about = file.metadata().map_err(Fault::Unreadable)?;
-    if !about.is_file() {
-        return Err(Fault::NotAFile);
-    }
-    let mode = about.mode() & 0o777;
+    let file = regular_file::open(path)?;
+    let mode = file.metadata().map_err(Fault::Unreadable)?.mode() & 0o777;
     let allowed = match env::var_os(CREDENTIALS_VARIABLE) {
         Some(folder) if lies_in(path, &folder) => OWNERS | READERS,
         _ => OWNERS,
@@ -68,7 +71,10 @@ fn lies_in(path: &Path, folder: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{
+        fs::OpenOptions,
+        os::unix::fs::{OpenOptionsExt, symlink},
+    };
 
     use super::*;
 

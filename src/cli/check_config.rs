@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 
 use super::{Common, Failure, check_files, complain, printable};
-use crate::config::{Herd, PlacesSource};
+use crate::{
+    config::{Herd, PlacesSource},
+    places::Stock,
+};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -15,13 +18,13 @@ pub(super) struct Args {}
 
 pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     let herd = common.herd()?;
-    check_files(&herd)?;
+    let stock = check_files(&herd)?;
     let origin = match &common.config {
         Some(file) => file.display().to_string(),
         None => format!("{}, built in", Herd::EMBEDDED_FILE),
     };
     let mut out = io::stdout().lock();
-    write!(out, "{}", effective(&herd, &origin))?;
+    write!(out, "{}", effective(&herd, &origin, &stock))?;
     out.flush()?;
     for node in herd.nodes.iter().filter(|node| node.plain_listen.is_some()) {
         complain(&format!("{}: {OPEN_TO_PLAIN}", node.id));
@@ -36,10 +39,13 @@ const OPEN_TO_PLAIN: &str = "whoever connects to its plain_listen from a plain n
 
 const NO_PLACES: &str = "WHATSAT is refused, with `? ` and its copy, as [places] source is \"none\"; write \"embedded\" for places";
 
-fn effective(herd: &Herd, origin: &str) -> String {
+fn effective(herd: &Herd, origin: &str, stock: &[Stock]) -> String {
+    let about = format!("The effective configuration, from {origin}");
+    let places = stock.iter().map(|source| format!("Places: {}", source.line));
     // A newline in a file's name must not end the comment.
-    let origin = printable::one_line(origin);
-    format!("# The effective configuration, from {origin}\n\n{}", herd.to_toml())
+    let comment = |line: String| format!("# {}\n", printable::one_line(&line));
+    let comments: String = std::iter::once(about).chain(places).map(comment).collect();
+    format!("{comments}\n{}", herd.to_toml())
 }
 
 #[cfg(test)]
@@ -49,11 +55,10 @@ mod tests {
     #[test]
     fn what_is_printed_is_the_same_herd() {
         let herd = Herd::embedded();
-        let text = effective(&herd, "odd\nname.toml");
-        assert!(
-            text.starts_with("# The effective configuration, from odd\\x0aname.toml\n\n[herd]\n"),
-            "{text}"
-        );
+        let stock = [Stock { line: "5 in odd\nname.bin".to_owned(), is_empty: false }];
+        let text = effective(&herd, "odd\nname.toml", &stock);
+        let comments = "# The effective configuration, from odd\\x0aname.toml\n# Places: 5 in odd\\x0aname.bin\n\n[herd]\n";
+        assert!(text.starts_with(comments), "{text}");
         assert_eq!(Herd::parse(&text, "again").unwrap(), herd);
     }
 }

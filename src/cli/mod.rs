@@ -24,7 +24,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettab
 pub use self::usage::wrong_usage;
 use crate::{
     config::{ConfigError, Herd},
-    places::OpenError,
+    places::{OpenError, Stock},
     secret::{Secret, SecretError},
 };
 
@@ -67,12 +67,15 @@ impl Common {
     }
 }
 
-/// Reads what a node of the herd reads at its start, for those who only want to know that it can: its secret, the files of
-/// its places, Google's key.
-fn check_files(herd: &Herd) -> Result<(), Failure> {
+/// Reads what a node of the herd reads at its start: its secret, the files of its places, Google's key. Complains of sources
+/// that have nothing to answer from, and returns what each has.
+fn check_files(herd: &Herd) -> Result<Vec<Stock>, Failure> {
     herd.secret_file.as_deref().map_or(Ok(()), |file| Secret::load(file).map(drop))?;
-    crate::places::open(&herd.places)?;
-    Ok(())
+    let stock = crate::places::open(&herd.places)?.stock;
+    for source in stock.iter().filter(|source| source.is_empty) {
+        complain(&format!("{}: places: {}", herd.name, source.line));
+    }
+    Ok(stock)
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,7 @@
 //!
 //! Nothing is written anew. serde_json finds where the elements lie; every byte that leaves is a byte that came.
 
-use std::{fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range, string::FromUtf8Error};
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -22,38 +22,106 @@ pub struct Document {
     pub error_message: Option<String>,
 }
 
-/// Why a text is no document to cut.
+/// Why a text is no document to cut. Lines and columns are those of the text as it came, in characters from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
+    /// Nothing but white space.
+    #[error("it is empty")]
+    Empty,
     /// Not UTF-8.
-    #[error("it is not UTF-8 text")]
-    NotUtf8,
+    #[error("it is not UTF-8 text: see line {line}, column {column}")]
+    NotUtf8 {
+        /// Where the first byte is that does not belong.
+        line: usize,
+        /// The character it stands for.
+        column: usize,
+    },
     /// Not a JSON object.
-    #[error("it is no JSON object: {0}")]
-    NotJson(#[from] serde_json::Error),
+    #[error("it is no JSON object: {what} at line {line} column {column}")]
+    NotJson {
+        /// What was found or missed.
+        what: String,
+        /// Where that is.
+        line: usize,
+        /// Where in that line.
+        column: usize,
+    },
+}
+
+impl Unfit {
+    /// What serde_json says of a text, with its columns, which are bytes, made characters.
+    pub(super) fn not_json(error: &serde_json::Error, text: &[u8]) -> Self {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return Self::Empty;
+        }
+        let (line, bytes) = (error.line(), error.column());
+        let said = error.to_string();
+        let what = said.strip_suffix(&format!(" at line {line} column {bytes}")).unwrap_or(&said);
+        let broken = text.split(|&byte| byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+        let column = characters(&broken[..bytes.min(broken.len())]).max(1);
+        Self::NotJson { what: what.to_owned(), line, column }
+    }
+
+    fn not_utf8(error: &FromUtf8Error) -> Self {
+        let (before, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
+        Self::NotUtf8 { line, column: 1 + characters(&before[line_start..]) }
+    }
+}
+
+fn characters(text: &[u8]) -> usize {
+    String::from_utf8_lossy(text).chars().count()
 }
 
 impl Document {
     /// Finds the array called `array` at the top level of a JSON object. Where a key comes twice, the last one counts, as
     /// for most readers of JSON.
     pub fn parse(body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
-        let text = String::from_utf8(body).map_err(|_| Unfit::NotUtf8)?;
-        let text = squeeze(text);
-        let mut reader = serde_json::Deserializer::from_str(&text);
-        let outline = reader.deserialize_map(OutlineVisitor { array })?;
-        reader.end()?;
+        Self::parse_as(squeeze, body, array)
+    }
+
+    /// The same, and takes the white space out between the parts of the JSON.
+    pub fn parse_on_one_line(body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
+        Self::parse_as(on_one_line, body, array)
+    }
+
+    fn parse_as(reshape: fn(String) -> String, body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
+        let came = String::from_utf8(body).map_err(|error| Unfit::not_utf8(&error))?;
+        // What came is judged, not what becomes of it: there faults have another place, or none (`1 2` would be `12`).
+        Outline::of(&came, array).map_err(|error| Unfit::not_json(&error, came.as_bytes()))?;
+        let text = reshape(came);
+        let not_json = |error| Unfit::not_json(&error, text.as_bytes());
+        let outline = Outline::of(&text, array).map_err(not_json)?;
         let place = |raw: &RawValue| {
             let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
             start..start + raw.get().len()
         };
         let (mut inside, mut elements) = (None, Vec::new());
-        if let Some(raw) = outline.array.filter(|raw| raw.get().starts_with('[')) {
+        if let Some(raw) = outline.array.filter(|raw| is_array(raw)) {
             let Range { start, end } = place(raw);
             inside = Some(start + 1..end - 1);
-            elements = serde_json::from_str::<Vec<&RawValue>>(raw.get())?.into_iter().map(place).collect();
+            let raws: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(not_json)?;
+            elements = raws.into_iter().map(place).collect();
         }
         let (status, error_message) = (string(outline.status), string(outline.error_message));
         Ok(Self { inside, elements, status, error_message, text })
+    }
+
+    /// The text of what stands under a key of the top level.
+    pub fn part(&self, key: &str) -> Option<&str> {
+        self.top_level().get(key).map(|raw| raw.get())
+    }
+
+    /// The names of all arrays at the top level, sorted.
+    pub fn arrays(&self) -> Vec<String> {
+        let arrays = self.top_level().into_iter().filter(|(_, raw)| is_array(raw));
+        arrays.map(|(name, _)| name).collect()
+    }
+
+    fn top_level(&self) -> BTreeMap<String, &RawValue> {
+        // The text is an object: it was read before.
+        serde_json::from_str(&self.text).unwrap_or_default()
     }
 
     /// Whether the array is there at all.
@@ -68,7 +136,12 @@ impl Document {
 
     /// The elements' own texts.
     pub fn elements(&self) -> impl Iterator<Item = &str> {
-        self.elements.iter().map(|range| &self.text[range.clone()])
+        (0..self.count()).map(|at| self.element(at))
+    }
+
+    /// The text of one of its elements.
+    pub fn element(&self, at: usize) -> &str {
+        &self.text[self.elements[at].clone()]
     }
 
     /// How much memory it takes, nearly.
@@ -119,6 +192,15 @@ struct Outline<'de> {
     error_message: Option<&'de RawValue>,
 }
 
+impl<'de> Outline<'de> {
+    fn of(text: &'de str, array: &str) -> serde_json::Result<Self> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let outline = reader.deserialize_map(OutlineVisitor { array })?;
+        reader.end()?;
+        Ok(outline)
+    }
+}
+
 struct OutlineVisitor<'a> {
     array: &'a str,
 }
@@ -146,6 +228,10 @@ impl<'de> Visitor<'de> for OutlineVisitor<'_> {
     }
 }
 
+fn is_array(raw: &RawValue) -> bool {
+    raw.get().starts_with('[')
+}
+
 fn string(raw: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(raw?.get()).ok()
 }
@@ -168,6 +254,20 @@ fn squeeze(text: String) -> String {
         }
     }
     out
+}
+
+/// Takes the white space out between the parts of a JSON text.
+fn on_one_line(text: String) -> String {
+    let (mut out, mut is_string, mut is_escaped) = (Vec::with_capacity(text.len()), false, false);
+    for &byte in text.as_bytes() {
+        if is_string || !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            out.push(byte);
+        }
+        is_string ^= byte == b'"' && !is_escaped;
+        is_escaped = is_string && byte == b'\\' && !is_escaped;
+    }
+    // Whole ASCII characters are gone, and nothing else.
+    String::from_utf8(out).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -253,7 +353,6 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused() {
         for text in [
-            "",
             "[]",
             "{",
             "<html></html>",
@@ -262,9 +361,43 @@ mod tests {
             "{} {}",
             "{\"results\":[1",
         ] {
-            assert!(matches!(Document::parse(text.into(), "results"), Err(Unfit::NotJson(_))), "{text}");
+            assert!(matches!(Document::parse(text.into(), "results"), Err(Unfit::NotJson { .. })), "{text}");
         }
-        assert!(matches!(Document::parse(vec![b'{', 0xff, b'}'], "results"), Err(Unfit::NotUtf8)));
+        assert!(matches!(Document::parse(b" \n".to_vec(), "results"), Err(Unfit::Empty)));
+    }
+
+    #[test]
+    fn fault_has_the_place_it_has_in_the_text_that_came() {
+        let place = |text: &[u8]| Document::parse(text.to_vec(), "results").unwrap_err().to_string();
+        for (text, expected) in [
+            ("\n\n{\n\n\n \"results\": [1,\n\n\n  x]}", "line 9 column 3"),
+            ("{\"a\": \"\u{6771}\u{4eac}\", x}", "line 1 column 13"),
+            ("{\"results\":[1]}\n\n{}\n", "trailing characters at line 3 column 1"),
+            ("{\"results\":[\n", "line 2 column 1"),
+        ] {
+            let said = place(text.as_bytes());
+            assert!(said.starts_with("it is no JSON object: ") && said.ends_with(expected), "{text}: {said}");
+        }
+        assert_eq!(place(b"{\n\n \"\xc3\xab\xff\""), "it is not UTF-8 text: see line 3, column 4");
+    }
+
+    #[test]
+    fn one_line_makes_no_document_of_a_broken_text() {
+        for text in
+            ["{\"results\":[1 2]}", "{\"results\":[nu ll]}", "{\"a\":- 1}", "{\"results\":[\"a\nb\"]}"]
+        {
+            let parsed = Document::parse_on_one_line(text.into(), "results");
+            assert!(matches!(parsed, Err(Unfit::NotJson { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_and_arrays_of_the_top_level_are_known_by_name() {
+        let text = "{ \"b\" : [ ] , \"c\" : { \"d\" : [ 1 ] } , \"a\" : [ 1 , \" x \" ] }";
+        let document = Document::parse_on_one_line(text.into(), "results").unwrap();
+        assert_eq!(document.arrays(), ["a", "b"]);
+        assert_eq!(document.part("a"), Some("[1,\" x \"]"));
+        assert_eq!(document.part("results"), None);
     }
 
     #[test]

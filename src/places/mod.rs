@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod file;
 mod google;
 mod google_new;
+mod html;
 mod index;
 pub mod key;
 pub mod legacy;
@@ -20,7 +21,7 @@ pub use embedded::{ATTRIBUTION, Embedded};
 pub use file::PlacesFile;
 pub use index::km_between;
 pub use legacy::write_failure;
-pub use open::{OpenError, open};
+pub use open::{OpenError, Opened, Stock, open};
 
 pub use upstream::HttpError;
 

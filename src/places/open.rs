@@ -11,7 +11,10 @@ use super::{
     tweets::{Tweets, TweetsError},
     upstream::{Service, Upstream},
 };
-use crate::config::{PlacesConfig, PlacesSource};
+use crate::{
+    config::{PlacesConfig, PlacesSource, UpstreamLimits},
+    log::Log,
+};
 
 /// Why a source of places is not there; displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -30,32 +33,108 @@ pub enum OpenError {
     File(#[from] FileError),
 }
 
-/// The configured sources, ready to be asked; `None` where there are none. Reads files, and connects to nothing.
-pub fn open(config: &PlacesConfig) -> Result<Option<Box<dyn Source>>, OpenError> {
-    let mut sources = Vec::<Box<dyn Source>>::new();
-    let upstream =
-        |service: Box<dyn Service>| Upstream::new(service, &config.upstream, config.ca_file.as_deref());
-    let key = || ApiKey::find(config.key_file.as_deref());
-    for source in config.chain() {
-        sources.push(match source {
-            PlacesSource::None => return Ok(None),
-            PlacesSource::Embedded => Box::new(Embedded),
-            PlacesSource::File => {
-                // Without the file, the configuration is not valid.
-                let path = config.file.as_deref().unwrap_or(Path::new(""));
-                Box::new(PlacesFile::open(path)?)
-            }
-            PlacesSource::Google => Box::new(upstream(Box::new(Google::new(config, key()?)))?),
-            PlacesSource::GoogleNew => Box::new(upstream(Box::new(GoogleNew::new(config, key()?)))?),
-            PlacesSource::Tweets => {
-                // Without the file, the configuration is not valid.
-                let path = config.tweets_file.as_deref().unwrap_or(Path::new(""));
-                Box::new(Tweets::open(path, &config.array)?)
-            }
-        });
+/// The configured sources, ready to be asked.
+pub struct Opened {
+    /// Who answers; `None` where nobody does.
+    pub source: Option<Box<dyn Source>>,
+    /// What each source has to answer from, in the order they are asked.
+    pub stock: Vec<Stock>,
+}
+
+/// What a source has to answer from, for whoever starts a node or checks a configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stock {
+    /// One line.
+    pub line: String,
+    /// Whether every answer will be empty, which nobody can want.
+    pub is_empty: bool,
+}
+
+impl Stock {
+    fn new(line: String) -> Self {
+        Self { line, is_empty: false }
     }
-    Ok(Some(match sources.len() {
+
+    fn of_file(count: usize, path: &Path) -> Self {
+        Self { line: format!("{count} in {}", path.display()), is_empty: count == 0 }
+    }
+
+    fn of_tweets(tweets: &Tweets, path: &Path) -> Self {
+        let (count, located) = tweets.counts();
+        let noun = if count == 1 { "tweet" } else { "tweets" };
+        let line = format!("{count} {noun}, {located} located, in {}", path.display());
+        let cure = "; no answer can hold any: give tweets with `geo`, `coordinates` or `place`";
+        Self { line: if located == 0 { line + cure } else { line }, is_empty: located == 0 }
+    }
+
+    fn of_upstream(source: PlacesSource, url: &str, config: &PlacesConfig) -> Self {
+        let UpstreamLimits { calls_per_second, calls_per_day, .. } = config.upstream;
+        Self::new(format!(
+            "{} at {url}, at most {calls_per_second} calls a second and {calls_per_day} a day",
+            source.as_str()
+        ))
+    }
+
+    /// An event of a node's log.
+    pub fn log(&self, log: &Log) {
+        let Self { line, is_empty } = self;
+        match is_empty {
+            true => log.warn(format_args!("places: {line}")),
+            false => log.info(format_args!("places: {line}")),
+        }
+    }
+}
+
+/// Opens the configured sources. Reads files, and connects to nothing.
+pub fn open(config: &PlacesConfig) -> Result<Opened, OpenError> {
+    let (mut sources, mut stock) = (Vec::new(), Vec::new());
+    for source in config.chain() {
+        let Some((source, has)) = open_one(source, config)? else {
+            let stock = vec![Stock::new("none; every WHATSAT is refused".to_owned())];
+            return Ok(Opened { source: None, stock });
+        };
+        sources.push(source);
+        stock.push(has);
+    }
+    let source = match sources.len() {
         1 => sources.remove(0),
         _ => Box::new(Chain { sources, total_time: config.upstream.total_time }),
+    };
+    Ok(Opened { source: Some(source), stock })
+}
+
+type WithStock = (Box<dyn Source>, Stock);
+
+fn open_one(source: PlacesSource, config: &PlacesConfig) -> Result<Option<WithStock>, OpenError> {
+    let upstream = |service: Box<dyn Service>, url: &str| {
+        let upstream = Upstream::new(service, &config.upstream, config.ca_file.as_deref())?;
+        let upstream: Box<dyn Source> = Box::new(upstream);
+        Ok::<_, OpenError>((upstream, Stock::of_upstream(source, url, config)))
+    };
+    let key = || ApiKey::find(config.key_file.as_deref());
+    Ok(Some(match source {
+        PlacesSource::None => return Ok(None),
+        PlacesSource::Embedded => {
+            (Box::new(Embedded), Stock::new(format!("{} built into the program", Embedded.count())))
+        }
+        PlacesSource::File => {
+            let path = stated(config.file.as_deref());
+            let places = PlacesFile::open(path)?;
+            let stock = Stock::of_file(places.count(), path);
+            (Box::new(places), stock)
+        }
+        PlacesSource::Google => upstream(Box::new(Google::new(config, key()?)), &config.base_url)?,
+        PlacesSource::GoogleNew => upstream(Box::new(GoogleNew::new(config, key()?)), &config.new_base_url)?,
+        PlacesSource::Tweets => {
+            let path = stated(config.tweets_file.as_deref());
+            let tweets = Tweets::open(path, &config.array)?;
+            let stock = Stock::of_tweets(&tweets, path);
+            (Box::new(tweets), stock)
+        }
     }))
+}
+
+/// The path of a source's file. Without it, the configuration is not valid.
+fn stated(path: Option<&Path>) -> &Path {
+    path.unwrap_or(Path::new(""))
 }

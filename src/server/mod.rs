@@ -194,7 +194,11 @@ impl Server {
             None => None,
         };
         let places = match surroundings.places.take() {
-            None => places::open(&herd.places)?,
+            None => {
+                let opened = places::open(&herd.places)?;
+                opened.stock.iter().for_each(|stock| stock.log(&log));
+                opened.source
+            }
             given => given,
         };
         let Limits { max_clients, max_ahead, .. } = herd.limits;

@@ -28,6 +28,29 @@ fn start_links_and_stop_are_logged() {
 }
 
 #[test]
+fn what_there_is_to_answer_from_is_logged_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let tweets = folder.path().join("tweets.json");
+    let source = format!("source = \"tweets\"\ntweets_file = {tweets:?}");
+    for (text, level, counts) in [
+        ("{\"results\":[{\"geo\":{\"coordinates\":[1,2]}},{}]}", "INFO", "places: 2 tweets, 1 located, in "),
+        ("{\"results\":[{}]}", "WARN", "places: 1 tweet, 0 located, in "),
+    ] {
+        std::fs::write(&tweets, text).unwrap();
+        expect_logged(&Setup::new().source(&source).start(), &[level, counts, "tweets.json"]);
+    }
+    let embedded = Setup::new().source("source = \"embedded\"").start();
+    expect_logged(&embedded, &["INFO", "places: 234", " built into the program"]);
+    let none = Setup::new().source("source = \"none\"").start();
+    expect_logged(&none, &["INFO", "places: none; every WHATSAT is refused"]);
+    let table = "source = \"google\"\nbase_url = \"http://127.0.0.1:1\"\nthen = \"embedded\"";
+    let google = Setup::new().source(table).key("AIzaSecret").start();
+    expect_logged(&google, &["INFO", "places: google at http://127.0.0.1:1, at most 100 calls a second"]);
+    expect_logged(&google, &["INFO", "places: 234"]);
+    assert!(!google.log().contains("AIzaSecret"));
+}
+
+#[test]
 fn refused_handshake_is_logged_with_its_cure() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();

@@ -21,8 +21,9 @@ const TABLES: [&str; 2] =
     ["every_fault_is_one_line_with_its_place_and_its_cure", "settings_outside_their_bounds_are_refused"];
 
 /// The modules of src, lowest first; those of one row do not import each other.
-const LAYERS: [&[&str]; 10] = [
-    &["model", "private_file", "text"],
+const LAYERS: [&[&str]; 11] = [
+    &["model", "regular_file", "text"],
+    &["private_file"],
     &["clock", "config", "random", "scheduling", "secret", "signals", "socket"],
     &["log", "metrics", "protocol"],
     &["store", "places"],

@@ -2,6 +2,7 @@
 
 mod import;
 mod near;
+mod table;
 
 use clap::Subcommand;
 

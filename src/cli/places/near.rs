@@ -1,19 +1,21 @@
-//! `herd places near`: what a node would answer around a point, as a table for people or as the very document.
+//! `herd places near`: what a node would answer around a point, as a table for people or as the very document. Asks no
+//! upstream: that is billed, and counted where nodes do it.
 
 use std::{
-    fmt::Write as _,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use clap::ValueHint;
-use serde_json::Value;
 
-use super::super::{Common, Failure, complain, printable, status::visible};
+use super::{
+    super::{Common, Failure, complain, printable},
+    table,
+};
 use crate::{
-    config::PlacesSource,
+    config::{Herd, PlacesSource},
     model::Coordinates,
-    places::{self, Embedded, PlacesFile, Query, Source},
+    places::{Embedded, OpenError, PlacesFile, Query, Source, tweets::Tweets},
 };
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +23,11 @@ use crate::{
 Examples:
   herd places near 34.0689 -118.4451 10          the 20 best known within 10 km
   herd places near 34.0689 -118.4451 10 5 --file places.bin
-  herd places near 34.0689 -118.4451 10 --json   the document a WHATSAT is answered with")]
+  herd places near 34.0689 -118.4451 10 --config my.toml
+  herd places near 34.0689 -118.4451 10 --json   the document a WHATSAT is answered with
+
+Without --file, the source that [places] in the configuration names answers, as it does in a node.
+Google is not asked: that is a call somebody pays for. Ask a node instead, with herd send.")]
 pub(in crate::cli) struct Args {
     /// Degrees north.
     #[arg(value_name = "LAT", allow_negative_numbers = true, value_parser = |word: &str| degrees(word, 90.0))]
@@ -32,10 +38,10 @@ pub(in crate::cli) struct Args {
     /// How far around, in kilometres.
     #[arg(value_name = "RADIUS", value_parser = |word: &str| kilometres(word))]
     radius_km: f64,
-    /// The most places to print.
+    /// The most places or tweets to print.
     #[arg(value_name = "LIMIT", default_value_t = 20)]
     limit: u32,
-    /// A file made by herd places import; without it, the places of the configuration that need no network.
+    /// A file made by herd places import, to look in instead; the configuration is not read then.
     #[arg(long, value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// Print the JSON document of a reply.
@@ -59,8 +65,10 @@ fn kilometres(word: &str) -> Result<f64, String> {
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let center = Coordinates { latitude: args.latitude, longitude: args.longitude };
     let query = Query { center, radius_m: args.radius_km * 1000.0, bound: args.limit as usize };
+    let holder = Holder::open(args, common)?;
     let mut document = Vec::new();
-    source(args, common)?
+    let count = holder
+        .source()
         .nearby(&query, &mut document)
         .map_err(|failure| Failure::Failed(format!("{}: {}", failure.status, failure.message)))?;
     if args.json {
@@ -70,92 +78,96 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
         out.finish()?;
     } else {
         let mut out = io::stdout().lock();
-        let answer = serde_json::from_slice(&document).map_err(|error| {
-            Failure::Failed(format!("the answer is no JSON: {error}; look at it with --json"))
-        })?;
-        out.write_all(table(&answer, center).as_bytes()).and_then(|()| out.flush())?;
-        if answer["results"].as_array().is_none_or(Vec::is_empty) {
-            complain(&format!("no place is within {} km; ask for a greater radius", args.radius_km));
+        out.write_all(holder.table(&query, &document)?.as_bytes()).and_then(|()| out.flush())?;
+        if count == 0 {
+            let radius_km = args.radius_km;
+            complain(&format!("no {} is within {radius_km} km; ask for a greater radius", holder.noun()));
         }
     }
     Ok(())
 }
 
-/// The file that is named, or else the first of the configured sources that needs no network.
-fn source(args: &Args, common: &Common) -> Result<Box<dyn Source>, Failure> {
-    let open = |file: &Path| match PlacesFile::open(file) {
-        Ok(places) => Ok(Box::new(places) as Box<dyn Source>),
-        Err(error) => Err(Failure::Usage(error.to_string())),
-    };
-    if let Some(file) = &args.file {
-        return open(file);
-    }
-    let config = common.herd()?.places;
-    let is_local = |source: &PlacesSource| matches!(source, PlacesSource::File | PlacesSource::Embedded);
-    match (config.chain().find(is_local), &config.file) {
-        (Some(PlacesSource::File), Some(file)) => open(file),
-        _ => Ok(Box::new(Embedded)),
-    }
+/// Who answers.
+enum Holder {
+    Places(Box<dyn Source>),
+    Tweets(Tweets),
 }
 
-const HEADING: [&str; 5] = ["KM", "NAME", "TYPES", "VICINITY", "PLACE_ID"];
-
-/// A row a place, and below them who must be named; nothing where there is no place. Of what a file says, nothing reaches
-/// the terminal but visible text.
-fn table(answer: &Value, center: Coordinates) -> String {
-    let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let rows: Vec<_> = results.iter().map(|result| row(result, center)).collect();
-    let mut out = String::new();
-    if rows.is_empty() {
-        return out;
-    }
-    let heading = HEADING.map(str::to_owned);
-    let length = |row: &[String; 5], column: usize| row[column].chars().count();
-    let widths: Vec<_> = (0..HEADING.len())
-        .map(|column| rows.iter().chain([&heading]).map(|row| length(row, column)).max().unwrap_or(0))
-        .collect();
-    for row in std::iter::once(&heading).chain(&rows) {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let room = " ".repeat(widths[column] - length(row, column));
-            let _ = if column == 0 { write!(line, "{room}{cell}  ") } else { write!(line, "{cell}{room}  ") };
+impl Holder {
+    /// The file that is named, or else what the configuration has nodes ask first. That is enough: only an upstream can fail
+    /// and leave the answer to the next.
+    fn open(args: &Args, common: &Common) -> Result<Self, Failure> {
+        if let Some(file) = &args.file {
+            return Self::of_file(file);
         }
-        let _ = writeln!(out, "{}", line.trim_end());
+        let herd = common.herd()?;
+        let places = &herd.places;
+        match places.source {
+            PlacesSource::Embedded => Ok(Self::Places(Box::new(Embedded))),
+            // Without their file, the configuration is not valid.
+            PlacesSource::File => Self::of_file(places.file.as_deref().unwrap_or(Path::new(""))),
+            PlacesSource::Tweets => {
+                let path = places.tweets_file.as_deref().unwrap_or(Path::new(""));
+                let tweets = Tweets::open(path, &places.array).map_err(OpenError::Tweets)?;
+                Ok(Self::Tweets(tweets))
+            }
+            source @ (PlacesSource::Google | PlacesSource::GoogleNew) => {
+                Err(Failure::Failed(not_asked(source, args, &herd)))
+            }
+            PlacesSource::None => Err(Failure::Failed(format!(
+                "the nodes of {} refuse every WHATSAT, as [places] source is \"none\"; look into a file with --file",
+                herd.name
+            ))),
+        }
     }
-    out.push('\n');
-    for html in answer["html_attributions"].as_array().into_iter().flatten() {
-        let _ = writeln!(out, "{}", visible(&without_marks(html.as_str().unwrap_or_default())));
+
+    fn of_file(path: &Path) -> Result<Self, Failure> {
+        let places = PlacesFile::open(path).map_err(OpenError::File)?;
+        Ok(Self::Places(Box::new(places)))
     }
-    out
+
+    fn source(&self) -> &dyn Source {
+        match self {
+            Self::Places(places) => places.as_ref(),
+            Self::Tweets(tweets) => tweets,
+        }
+    }
+
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Places(_) => "place",
+            Self::Tweets(_) => "tweet",
+        }
+    }
+
+    fn table(&self, query: &Query, document: &[u8]) -> Result<String, Failure> {
+        match self {
+            Self::Tweets(tweets) => Ok(table::of_tweets(tweets.near(query), query.center)),
+            Self::Places(_) => {
+                let answer = serde_json::from_slice(document).map_err(|error| {
+                    Failure::Failed(format!("the answer is no JSON: {error}; look at it with --json"))
+                })?;
+                Ok(table::of_places(&answer, query.center))
+            }
+        }
+    }
 }
 
-fn row(result: &Value, center: Coordinates) -> [String; 5] {
-    let text = |key: &str| visible(result[key].as_str().unwrap_or_default());
-    let location = &result["geometry"]["location"];
-    let (latitude, longitude) = (location["lat"].as_f64(), location["lng"].as_f64());
-    let km = latitude.zip(longitude).map(|(latitude, longitude)| {
-        format!("{:.2}", places::km_between(center, Coordinates { latitude, longitude }))
-    });
-    let types: Vec<_> = result["types"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    [km.unwrap_or_default(), text("name"), visible(&types.join(", ")), text("vicinity"), text("place_id")]
-}
-
-/// HTML's text alone.
-fn without_marks(html: &str) -> String {
-    let mut pieces = html.split('<');
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        text.push_str(piece.split_once('>').map_or(piece, |(_, after)| after));
-    }
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+/// Why there is no answer where nodes ask Google, and how to have one of a node.
+fn not_asked(source: PlacesSource, args: &Args, herd: &Herd) -> String {
+    let node =
+        herd.own().nodes.into_iter().next().map_or_else(|| "NODE".to_owned(), |node| node.id.to_string());
+    let Args { radius_km, limit, .. } = args;
+    format!(
+        "nodes ask {} first, which bills each call, so this does not; ask a node about a client that has reported: \
+         herd send {node} 'WHATSAT CLIENT {radius_km} {limit}', or look into a file with --file",
+        source.as_str()
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use serde_json::json;
-
-    use super::*;
 
     #[test]
     fn southern_and_western_points_are_no_flags() {
@@ -169,29 +181,5 @@ mod tests {
             let words = ["herd", "places", "near"].into_iter().chain(wrong);
             assert!(crate::cli::Args::try_parse_from(words).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_table_has_a_row_a_place_and_names_who_must_be_named() {
-        let answer = json!({
-            "html_attributions": ["© <a href=\"https://x\">Us</a> &amp; them"],
-            "results": [
-                {"geometry": {"location": {"lat": 0.0, "lng": 0.1}}, "name": "Café\u{1b}[31m",
-                 "types": ["cafe", "food"], "vicinity": "Main Street 1", "place_id": "osm:node:1"},
-                {"geometry": {"location": {"lat": 1.0, "lng": 0.0}}, "name": "A longer name",
-                 "types": ["locality"], "vicinity": "", "place_id": "x:2"},
-            ],
-        });
-        let expected = [
-            "    KM  NAME           TYPES       VICINITY       PLACE_ID",
-            " 11.12  Café?[31m      cafe, food  Main Street 1  osm:node:1",
-            "111.20  A longer name  locality                   x:2",
-            "",
-            "© Us & them",
-            "",
-        ]
-        .join("\n");
-        assert_eq!(table(&answer, Coordinates { latitude: 0.0, longitude: 0.0 }), expected);
-        assert_eq!(table(&json!({"results": []}), Coordinates { latitude: 0.0, longitude: 0.0 }), "");
     }
 }

@@ -6,7 +6,6 @@ mod builder;
 mod layout;
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -20,11 +19,12 @@ use super::index::Index;
 use super::local::{Local, Shown};
 use super::record::{self, Record, STRIDE};
 use super::{Failure, Query, Source};
+use crate::regular_file;
 
 /// Why a file of places does not open; displays as one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It is not there, or may not be read.
+    /// It is not there, may not be read, or is no regular file.
     #[error(
         "{file}: the places cannot be read: {error}; make the file with `herd places import`, or name another"
     )]
@@ -33,12 +33,6 @@ pub enum FileError {
         file: String,
         /// What the system said.
         error: io::Error,
-    },
-    /// A folder, a pipe or the like.
-    #[error("{file} is no regular file; name one that `herd places import` has made")]
-    NotAFile {
-        /// Its path.
-        file: String,
     },
     /// It is not what an import has written.
     #[error("{file} {fault}")]
@@ -66,11 +60,7 @@ impl PlacesFile {
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let name = || path.display().to_string();
         let unreadable = |error| FileError::Unreadable { file: name(), error };
-        let is_file = path.metadata().map_err(unreadable)?.is_file();
-        if !is_file {
-            return Err(FileError::NotAFile { file: name() });
-        }
-        let mut file = File::open(path).map_err(unreadable)?;
+        let mut file = regular_file::open(path).map_err(io::Error::from).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         match Self::read(&mut file, length) {
             Ok(Ok(places)) => Ok(places),

@@ -82,6 +82,11 @@ impl Desk {
         Turn::Lead(Arc::clone(vacant.insert(Arc::default())))
     }
 
+    /// After a refusal for the day: whether it is the first of that day, which is worth a line of the log.
+    pub(super) fn take_end_of_day(&mut self) -> bool {
+        self.rate.take_end_of_day()
+    }
+
     fn refused(&self, why: Refusal) -> Turn {
         let message = match why {
             Refusal::Lookups => format!("Too many lookups wait for {}; ask again later.", self.source),

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     io::{self, Read},
     path::Path,
     sync::Arc,
@@ -26,6 +25,7 @@ use crate::{
     clock::{self, Tick},
     config::UpstreamLimits,
     metrics::CallOutcome,
+    regular_file,
 };
 
 /// Where what is asked stands. Holds the key: it has no `Debug`.
@@ -54,6 +54,8 @@ pub(super) struct Http {
 const INPUT_BYTES: usize = 32 * 1024;
 const OUTPUT_BYTES: usize = 8 * 1024;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Mozilla's whole list is a quarter of a MiB.
+const CERTIFICATES_BYTES_MAX: u64 = 16 << 20;
 /// Google closes after four minutes.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
@@ -69,6 +71,15 @@ pub enum HttpError {
         file: String,
         /// What the system said.
         error: io::Error,
+    },
+    /// Over the limit.
+    #[error(
+        "{file} is over {} MiB; give ca_file in [places] the path of a PEM file with the certificates alone",
+        CERTIFICATES_BYTES_MAX >> 20
+    )]
+    TooLarge {
+        /// The file's path.
+        file: String,
     },
     /// None in the file.
     #[error("{file} holds no certificate; give ca_file in [places] the path of a PEM file")]
@@ -165,7 +176,9 @@ fn prepared<B>(builder: RequestBuilder<B>, request: &Request, patience: Duration
 
 fn certificates(path: &Path) -> Result<RootCerts, HttpError> {
     let file = || path.display().to_string();
-    let text = fs::read(path).map_err(|error| HttpError::Unreadable { file: file(), error })?;
+    let unreadable = |error| HttpError::Unreadable { file: file(), error };
+    let text = regular_file::read(path, CERTIFICATES_BYTES_MAX).map_err(unreadable)?;
+    let text = text.ok_or_else(|| HttpError::TooLarge { file: file() })?;
     let certificates = parse_pem(&text).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,
@@ -210,6 +223,8 @@ impl Resolver for KnownAddresses {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -113,7 +113,8 @@ impl Upstream {
             }
             Turn::Refused(why, failure) => {
                 self.counts.refused(why);
-                if why == Refusal::Day {
+                // Lookups go on; one line for each of them would fill the log.
+                if why == Refusal::Day && self.desk.lock().take_end_of_day() {
                     self.news.tell(format!("{}: {}", self.service.name(), failure.message));
                 }
                 Err(failure)

@@ -17,6 +17,8 @@ pub(super) struct Rate {
     started: Tick,
     day: u64,
     today: usize,
+    /// Whether the end of today's calls has been told.
+    is_end_told: bool,
 }
 
 const CALL: u64 = 1_000_000_000;
@@ -24,14 +26,23 @@ const CALL: u64 = 1_000_000_000;
 impl Rate {
     pub(super) fn new(per_second: usize, per_day: usize, now: Tick) -> Self {
         let per_second = per_second as u64;
-        Self { per_second, per_day, saved: per_second * CALL, filled: now, started: now, day: 0, today: 0 }
+        Self {
+            per_second,
+            per_day,
+            saved: per_second * CALL,
+            filled: now,
+            started: now,
+            day: 0,
+            today: 0,
+            is_end_told: false,
+        }
     }
 
     /// Takes one call, if there is one.
     pub(super) fn take(&mut self, now: Tick) -> Result<(), Refusal> {
         let day = now.saturating_sub(self.started).as_secs() / DAY.as_secs();
         if day != self.day {
-            (self.day, self.today) = (day, 0);
+            (self.day, self.today, self.is_end_told) = (day, 0, false);
         }
         if self.today >= self.per_day {
             return Err(Refusal::Day);
@@ -45,6 +56,11 @@ impl Rate {
         self.saved -= CALL;
         self.today += 1;
         Ok(())
+    }
+
+    /// Whether somebody should hear that today's calls are used up; true once a day.
+    pub(super) fn take_end_of_day(&mut self) -> bool {
+        self.today >= self.per_day && !std::mem::replace(&mut self.is_end_told, true)
     }
 }
 
@@ -87,6 +103,17 @@ mod tests {
         assert_eq!(taken(&mut rate, start, 9), 3);
         assert_eq!(rate.take(start + DAY - Duration::from_nanos(1)), Err(Refusal::Day));
         assert_eq!(taken(&mut rate, start + DAY, 9), 3);
+    }
+
+    #[test]
+    fn end_of_a_days_calls_is_told_once_a_day() {
+        let mut rate = Rate::new(10, 1, Duration::ZERO);
+        assert!(!rate.take_end_of_day(), "none is used up yet");
+        for day in 0..2 {
+            let now = DAY * day + Duration::from_secs(1);
+            assert_eq!(taken(&mut rate, now, 3), 1);
+            assert_eq!([rate.take_end_of_day(), rate.take_end_of_day()], [true, false]);
+        }
     }
 
     #[test]

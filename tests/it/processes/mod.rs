@@ -31,6 +31,7 @@ mod send;
 mod status;
 mod terminal;
 mod threads;
+mod tweets;
 mod up;
 mod upstream;
 mod usage;

@@ -88,6 +88,21 @@ fn lookups_beyond_their_number_are_refused_at_once() {
 }
 
 #[test]
+fn days_last_call_is_logged_once_however_many_lookups_are_refused() {
+    let upstream = Upstream::answering(Answer::ok(recorded!("compact")));
+    let mut node = google(&upstream, "calls_per_day = 1").start();
+    let (mut client, at) = located(&node);
+    lookup(&mut client, &at, "1", 1);
+    for radius in ["2", "3", "4", "5"] {
+        assert_eq!(failed(&lookup(&mut client, &at, radius, 1)), "OVER_QUERY_LIMIT");
+    }
+    assert_eq!((metric(&node, "refused_total/google/day"), upstream.count()), (4.0, 1));
+    node.stop();
+    let log = node.log();
+    assert_eq!(log.matches("has asked google as often as it may today").count(), 1, "{log}");
+}
+
+#[test]
 fn what_may_pass_is_tried_once_more() {
     let unknown = "{\"html_attributions\":[],\"results\":[],\"status\":\"UNKNOWN_ERROR\"}";
     for (name, first) in [

@@ -3,24 +3,23 @@
 //!
 //! Its elements that say where they were written are given as they stand in the file, in its order, on one line.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+mod position;
 
-use serde_json::Value;
+use std::{io, path::Path};
 
 use super::{Failure, Form, Query, Source, cut::Document, cut::Unfit, index::Circle};
-use crate::model::Coordinates;
+use crate::{model::Coordinates, regular_file};
 
 /// A file of tweets is at most so large.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
+/// What some programs write before a text to say that it is UTF-8; no part of the JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Why there are no tweets; displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum TweetsError {
-    /// It is not there, or may not be read.
+    /// It is not there, may not be read, or is no regular file.
     #[error(
         "{file}: the tweets cannot be read: {error}; give tweets_file in [places] the path of a JSON document"
     )]
@@ -37,7 +36,7 @@ pub enum TweetsError {
         file: String,
     },
     /// Not a document.
-    #[error("{file} holds no tweets: {fault}; give a whole answer of the service")]
+    #[error("{file} holds no tweets: {fault}; {}", cure(fault))]
     Unfit {
         /// Its path.
         file: String,
@@ -45,13 +44,37 @@ pub enum TweetsError {
         fault: Unfit,
     },
     /// No such array in it.
-    #[error("{file} has no array {array:?} at its top level; name the one it has as `array` in [places]")]
+    #[error("{file} has no array {array:?} at its top level{}", instead(there))]
     NoArray {
         /// Its path.
         file: String,
         /// Its name.
         array: String,
+        /// The names of those that are there.
+        there: Vec<String>,
     },
+}
+
+fn cure(fault: &Unfit) -> &'static str {
+    match fault {
+        Unfit::NotUtf8 { .. } => "save it as UTF-8",
+        Unfit::Empty | Unfit::NotJson { .. } => {
+            "give a whole answer of the service, one JSON object with the tweets in an array"
+        }
+    }
+}
+
+/// An error names no more arrays than these.
+const ARRAYS_SHOWN_MAX: usize = 8;
+
+/// What to write instead of an array that is not there.
+fn instead(there: &[String]) -> String {
+    if there.is_empty() {
+        return ", nor any other; give a whole answer of the service".to_owned();
+    }
+    let names: Vec<_> = there.iter().take(ARRAYS_SHOWN_MAX).map(|name| format!("{name:?}")).collect();
+    let more = if there.len() > ARRAYS_SHOWN_MAX { "…" } else { "" };
+    format!(", but {}{more}; name the one with the tweets as `array` in [places]", names.join(", "))
 }
 
 /// The tweets of one file.
@@ -67,25 +90,36 @@ impl Tweets {
     pub fn open(path: &Path, array: &str) -> Result<Self, TweetsError> {
         let file = || path.display().to_string();
         let unreadable = |error| TweetsError::Unreadable { file: file(), error };
-        let mut text = Vec::new();
-        let opened = File::open(path).map_err(unreadable)?;
-        opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > FILE_BYTES_MAX {
-            return Err(TweetsError::TooLarge { file: file() });
+        let text = regular_file::read(path, FILE_BYTES_MAX).map_err(unreadable)?;
+        let mut text = text.ok_or_else(|| TweetsError::TooLarge { file: file() })?;
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
         }
-        let document = Document::parse(on_one_line(&text), array);
+        let document = Document::parse_on_one_line(text, array);
         let document = document.map_err(|fault| TweetsError::Unfit { file: file(), fault })?;
         if !document.has_array() {
-            return Err(TweetsError::NoArray { file: file(), array: array.to_owned() });
+            let there = document.arrays();
+            return Err(TweetsError::NoArray { file: file(), array: array.to_owned(), there });
         }
-        let located =
-            document.elements().enumerate().filter_map(|(at, element)| Some((at, whereabouts(element)?)));
-        Ok(Self { located: located.collect(), document })
+        let known = document.part("includes").map(position::known_places).unwrap_or_default();
+        let tweets = document.elements().enumerate();
+        let located = tweets.filter_map(|(at, tweet)| Some((at, position::of(tweet, &known)?))).collect();
+        Ok(Self { located, document })
     }
 
     /// How many there are, and how many of them say where they were written.
     pub fn counts(&self) -> (usize, usize) {
         (self.document.count(), self.located.len())
+    }
+
+    /// The tweets an answer has, each with where it was written.
+    pub fn near(&self, query: &Query) -> impl Iterator<Item = (&str, Coordinates)> {
+        self.within(query).map(|(at, point)| (self.document.element(at), point))
+    }
+
+    fn within(&self, query: &Query) -> impl Iterator<Item = (usize, Coordinates)> {
+        let circle = Circle::new(query.center, query.radius_m);
+        self.located.iter().copied().filter(move |&(_, point)| circle.holds(point)).take(query.bound)
     }
 }
 
@@ -99,43 +133,8 @@ impl Source for Tweets {
     }
 
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
-        let circle = Circle::new(query.center, query.radius_m);
-        let near = self.located.iter().filter(|(_, point)| circle.holds(*point)).map(|&(at, _)| at);
-        Ok(self.document.write_chosen(near.take(query.bound), out))
+        Ok(self.document.write_chosen(self.within(query).map(|(at, _)| at), out))
     }
-}
-
-/// Takes the white space out between the parts of a JSON text.
-fn on_one_line(text: &[u8]) -> Vec<u8> {
-    let (mut out, mut is_string, mut is_escaped) = (Vec::with_capacity(text.len()), false, false);
-    for &byte in text {
-        if is_string || !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-            out.push(byte);
-        }
-        is_string ^= byte == b'"' && !is_escaped;
-        is_escaped = is_string && byte == b'\\' && !is_escaped;
-    }
-    out
-}
-
-/// Where a tweet was written, in any of the forms services have: `geo` with latitude first (search, and version 1.1),
-/// `coordinates` with longitude first (1.1), both in one another (2), or a place's `geometry`.
-fn whereabouts(element: &str) -> Option<Coordinates> {
-    let value: Value = serde_json::from_str(element).ok()?;
-    let pair = |pointer: &str, first: usize| {
-        let pair = value.pointer(pointer)?.as_array().filter(|pair| pair.len() == 2)?;
-        Some((pair[first].as_f64()?, pair[1 - first].as_f64()?))
-    };
-    let geometry = || {
-        let location = value.pointer("/geometry/location")?;
-        Some((location.get("lat")?.as_f64()?, location.get("lng")?.as_f64()?))
-    };
-    let (latitude, longitude) = pair("/geo/coordinates", 0)
-        .or_else(|| pair("/geo/coordinates/coordinates", 1))
-        .or_else(|| pair("/coordinates/coordinates", 1))
-        .or_else(geometry)?;
-    let is_on_earth = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
-    is_on_earth.then_some(Coordinates { latitude, longitude })
 }
 
 #[cfg(test)]
@@ -144,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn tweets(text: &str, array: &str) -> Result<Tweets, TweetsError> {
+    fn tweets(text: impl AsRef<[u8]>, array: &str) -> Result<Tweets, TweetsError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tweets.json");
         fs::write(&path, text).unwrap();
@@ -186,7 +185,7 @@ mod tests {
         let error = tweets(&text, "results").unwrap_err().to_string();
         assert!(
             error.ends_with(
-                "has no array \"results\" at its top level; name the one it has as `array` in [places]"
+                "has no array \"results\" at its top level, but \"statuses\"; name the one with the tweets as `array` in [places]"
             ),
             "{error}"
         );
@@ -201,5 +200,7 @@ mod tests {
             broken.contains("holds no tweets: it is no JSON object: ") && !broken.contains('\n'),
             "{broken}"
         );
+        let wide = tweets(b"\xff\xfe{\0", "results").unwrap_err().to_string();
+        assert!(wide.ends_with("it is not UTF-8 text: see line 1, column 1; save it as UTF-8"), "{wide}");
     }
 }

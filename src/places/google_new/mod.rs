@@ -1,12 +1,16 @@
 //! Google's Nearby Search, the new one, its answers put into the format of the legacy one.
 
-use serde::{Deserialize, Serialize};
+mod reply;
+
+use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
+use self::reply::{Author, LatLng, NewPhoto, NewPlace, NewViewport, Reply, Text, number};
 use super::{
     Query,
     cut::{Document, Unfit},
     google::{RADIUS_M_MIN, unreadable},
+    html,
     key::ApiKey,
     legacy,
     upstream::{Fault, Request, Service},
@@ -87,7 +91,7 @@ impl Service for GoogleNew {
     fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, Fault> {
         let reply: Reply<'_> = match serde_json::from_slice(&body) {
             Ok(reply) => reply,
-            Err(error) => return Err(unreadable(self.name(), status, &Unfit::NotJson(error))),
+            Err(error) => return Err(unreadable(self.name(), status, &Unfit::not_json(&error, &body))),
         };
         match reply.error {
             None if status == 200 => {}
@@ -96,14 +100,14 @@ impl Service for GoogleNew {
                 let code = error.code.unwrap_or(status);
                 let fault = Fault::of_http(code, self.name());
                 let message =
-                    error.message.map_or(fault.failure.message.clone(), |text| self.key.scrub(&text));
+                    error.message.map_or(fault.failure.message.clone(), |text| self.key.scrub(&text.0));
                 // A key that is not valid is told as an invalid argument.
                 let is_key = code == 400 && message.contains("API key");
                 let outcome = if is_key { CallOutcome::Denied } else { fault.outcome };
                 return Err(Fault::new(outcome, message));
             }
         }
-        let results: Vec<_> = reply.places.iter().map(Place::of).collect();
+        let results: Vec<_> = reply.places.iter().flatten().map(Place::of).collect();
         let answer = Answer {
             html_attributions: [],
             status: if results.is_empty() { "ZERO_RESULTS" } else { "OK" },
@@ -117,96 +121,6 @@ impl Service for GoogleNew {
     fn scrub(&self, text: &str) -> String {
         self.key.scrub(text)
     }
-}
-
-// What Google sends. All of it may be missing.
-
-#[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(borrow, default)]
-    places: Vec<NewPlace<'a>>,
-    error: Option<ErrorReply>,
-}
-
-#[derive(Deserialize)]
-struct ErrorReply {
-    code: Option<u16>,
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewPlace<'a> {
-    id: Option<String>,
-    display_name: Option<Text>,
-    #[serde(borrow)]
-    location: Option<LatLng<'a>>,
-    #[serde(borrow)]
-    viewport: Option<NewViewport<'a>>,
-    types: Option<Vec<String>>,
-    short_formatted_address: Option<String>,
-    business_status: Option<String>,
-    icon_mask_base_uri: Option<String>,
-    icon_background_color: Option<String>,
-    photos: Option<Vec<NewPhoto>>,
-    plus_code: Option<NewPlusCode>,
-    #[serde(borrow)]
-    rating: Option<&'a RawValue>,
-    user_rating_count: Option<u64>,
-    price_level: Option<String>,
-    current_opening_hours: Option<NewHours>,
-}
-
-#[derive(Deserialize)]
-struct Text {
-    text: Option<String>,
-}
-
-/// The numbers as their digits came: a float read and written may change its last one.
-#[derive(Deserialize)]
-struct LatLng<'a> {
-    #[serde(borrow)]
-    latitude: Option<&'a RawValue>,
-    #[serde(borrow)]
-    longitude: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct NewViewport<'a> {
-    #[serde(borrow)]
-    low: Option<LatLng<'a>>,
-    #[serde(borrow)]
-    high: Option<LatLng<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewPhoto {
-    name: Option<String>,
-    width_px: Option<u64>,
-    height_px: Option<u64>,
-    #[serde(default)]
-    author_attributions: Vec<Author>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Author {
-    display_name: Option<String>,
-    uri: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewPlusCode {
-    global_code: Option<String>,
-    compound_code: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewHours {
-    open_now: Option<bool>,
 }
 
 // What the client gets: keys in alphabetical order, and what Google did not say left out.
@@ -248,7 +162,7 @@ struct Place<'a> {
     reference: Option<&'a str>,
     scope: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    types: Option<&'a [String]>,
+    types: Option<&'a [Text]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_ratings_total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -325,7 +239,7 @@ impl<'a> Place<'a> {
                 global_code: code.global_code.as_deref(),
             }),
             price_level: place.price_level.as_deref().and_then(price_level),
-            rating: place.rating,
+            rating: place.rating.and_then(number),
             reference: id,
             scope: "GOOGLE",
             types: place.types.as_deref(),
@@ -337,7 +251,7 @@ impl<'a> Place<'a> {
 
 impl<'a> Point<'a> {
     fn of(point: &LatLng<'a>) -> Option<Self> {
-        Some(Self { lat: point.latitude?, lng: point.longitude? })
+        Some(Self { lat: number(point.latitude?)?, lng: number(point.longitude?)? })
     }
 }
 
@@ -351,15 +265,11 @@ impl<'a> Viewport<'a> {
 impl<'a> Photo<'a> {
     fn of(photo: &'a NewPhoto) -> Self {
         let author = |author: &Author| {
-            let name = author.display_name.as_deref().unwrap_or_default();
-            match &author.uri {
-                Some(uri) => format!("<a href=\"{uri}\">{name}</a>"),
-                None => name.to_owned(),
-            }
+            html::attribution(author.display_name.as_deref().unwrap_or_default(), author.uri.as_deref())
         };
         Self {
             height: photo.height_px,
-            html_attributions: photo.author_attributions.iter().map(author).collect(),
+            html_attributions: photo.author_attributions.iter().flatten().map(author).collect(),
             photo_reference: photo.name.as_deref().and_then(|name| name.rsplit('/').next()),
             width: photo.width_px,
         }
@@ -442,8 +352,8 @@ mod tests {
 
     #[test]
     fn a_place_is_put_into_the_legacy_format() {
-        let text = read(200, include_str!("testdata/new.json")).unwrap();
-        assert_eq!(text, include_str!("testdata/new-as-legacy.json").trim_end());
+        let text = read(200, include_str!("../testdata/new.json")).unwrap();
+        assert_eq!(text, include_str!("../testdata/new-as-legacy.json").trim_end());
     }
 
     #[test]
@@ -453,6 +363,53 @@ mod tests {
         assert_eq!(read(200, "{}").unwrap(), nothing);
         let bare: Value = serde_json::from_str(&read(200, "{\"places\":[{}]}").unwrap()).unwrap();
         assert_eq!(bare["results"], json!([{"scope": "GOOGLE"}]));
+    }
+
+    #[test]
+    fn names_and_addresses_of_contributors_are_text_in_html() {
+        let body = json!({"places": [{"photos": [{"name": "places/x/photos/y", "authorAttributions": [
+            {"displayName": "Eve <img src=x onerror='alert(1)'> & \"Co\"\n\n", "uri": "https://example.org/\" onclick=\"x"},
+            {"displayName": "Mallory", "uri": "javascript:alert(1)"},
+            {"displayName": "Nana", "uri": "//maps.google.com/maps/contrib/1"},
+            {"uri": "https://example.org"},
+            {"displayName": null},
+        ]}, {"authorAttributions": null}]}]});
+        let text = read(200, &body.to_string()).unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            answer["results"][0]["photos"][0]["html_attributions"],
+            json!([
+                "<a href=\"https://example.org/&quot; onclick=&quot;x\">Eve &lt;img src=x onerror=&#39;alert(1)&#39;&gt; &amp; &quot;Co&quot;  </a>",
+                "Mallory",
+                "<a href=\"https://maps.google.com/maps/contrib/1\">Nana</a>",
+                "<a href=\"https://example.org\"></a>",
+                "",
+            ])
+        );
+        assert_eq!(answer["results"][0]["photos"][1]["html_attributions"], json!([]));
+        assert!(!text.contains("\n\n") && !text.contains('<'), "{text}");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_or_a_word_for_a_number_costs_no_other_place() {
+        let body = r#"{"places": [
+            {"displayName": {"text": "cut \ud83d"}, "rating": "4", "location": {"latitude": {"a":
+
+                1}, "longitude": 2},
+             "photos": [{"authorAttributions": [{"displayName": "\ud83d\ude00\udc00"}]}]},
+            {"displayName": {"text": "\ud83d\ude00\u0000"}, "location": {"latitude": -1, "longitude": 2.50}}
+        ]}"#;
+        let text = read(200, body).unwrap();
+        let results = &serde_json::from_str::<Value>(&text).unwrap()["results"];
+        assert!(results[0]["name"].as_str().unwrap().starts_with("cut \u{fffd}"), "{text}");
+        assert_eq!((&results[0]["rating"], &results[0]["geometry"]), (&Value::Null, &Value::Null));
+        let author = results[0]["photos"][0]["html_attributions"][0].as_str().unwrap();
+        assert!(author.starts_with("\u{1f600}\u{fffd}"), "{author}");
+        assert_eq!(results[1]["name"], "\u{1f600}\0");
+        assert!(
+            text.contains("\"lat\" : -1,") && text.contains("\"lng\" : 2.50") && !text.contains("\n\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! What Google's new Nearby Search sends, as far as it is of use here. All of it may be missing.
+
+use std::{fmt, ops::Deref};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, Visitor},
+};
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+pub(super) struct Reply<'a> {
+    #[serde(borrow)]
+    pub(super) places: Option<Vec<NewPlace<'a>>>,
+    pub(super) error: Option<ErrorReply>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ErrorReply {
+    pub(super) code: Option<u16>,
+    pub(super) message: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewPlace<'a> {
+    pub(super) id: Option<Text>,
+    pub(super) display_name: Option<DisplayName>,
+    #[serde(borrow)]
+    pub(super) location: Option<LatLng<'a>>,
+    #[serde(borrow)]
+    pub(super) viewport: Option<NewViewport<'a>>,
+    pub(super) types: Option<Vec<Text>>,
+    pub(super) short_formatted_address: Option<Text>,
+    pub(super) business_status: Option<Text>,
+    pub(super) icon_mask_base_uri: Option<Text>,
+    pub(super) icon_background_color: Option<Text>,
+    pub(super) photos: Option<Vec<NewPhoto>>,
+    pub(super) plus_code: Option<NewPlusCode>,
+    #[serde(borrow)]
+    pub(super) rating: Option<&'a RawValue>,
+    pub(super) user_rating_count: Option<u64>,
+    pub(super) price_level: Option<Text>,
+    pub(super) current_opening_hours: Option<NewHours>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DisplayName {
+    pub(super) text: Option<Text>,
+}
+
+/// The numbers as their digits came: a float read and written may change its last one.
+#[derive(Deserialize)]
+pub(super) struct LatLng<'a> {
+    #[serde(borrow)]
+    pub(super) latitude: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) longitude: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewViewport<'a> {
+    #[serde(borrow)]
+    pub(super) low: Option<LatLng<'a>>,
+    #[serde(borrow)]
+    pub(super) high: Option<LatLng<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewPhoto {
+    pub(super) name: Option<Text>,
+    pub(super) width_px: Option<u64>,
+    pub(super) height_px: Option<u64>,
+    pub(super) author_attributions: Option<Vec<Author>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Author {
+    pub(super) display_name: Option<Text>,
+    pub(super) uri: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewPlusCode {
+    pub(super) global_code: Option<Text>,
+    pub(super) compound_code: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewHours {
+    pub(super) open_now: Option<bool>,
+}
+
+/// A number as it came, or nothing where something else stands in its place.
+pub(super) fn number(raw: &RawValue) -> Option<&RawValue> {
+    let is_number = raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    is_number.then_some(raw)
+}
+
+/// A string. Half of a surrogate pair, which is no text, becomes U+FFFD rather than the end of the whole answer: whoever
+/// cuts a name in the middle of an emoji leaves one.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Text(pub(super) String);
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl Visitor<'_> for TextVisitor {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+
+        deserializer.deserialize_bytes(TextVisitor)
+    }
+}
