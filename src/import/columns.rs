@@ -37,13 +37,25 @@ impl Field {
     }
 
     /// Names of columns that say the field where the user names none, the likeliest first; case does not count. Those of
-    /// GTFS (`stop_…`), OurAirports (`…_deg`, `ident`, `municipality`) and simplemaps (`city_ascii`, `admin_name`) are
-    /// among them.
+    /// GTFS (`stop_…`), OurAirports (`…_deg`, `ident`, `municipality`), simplemaps (`city_ascii`, `admin_name`), Overpass
+    /// (`@…`) and Darwin Core (`decimal…`) are among them.
     fn usual(self) -> &'static [&'static str] {
         match self {
             Self::Name => &["name", "title", "label", "stop_name", "city", "city_ascii"],
-            Self::Latitude => &["lat", "latitude", "y", "latitude_deg", "stop_lat"],
-            Self::Longitude => &["lng", "lon", "long", "longitude", "x", "longitude_deg", "stop_lon"],
+            Self::Latitude => {
+                &["lat", "latitude", "y", "latitude_deg", "stop_lat", "@lat", "decimallatitude"]
+            }
+            Self::Longitude => &[
+                "lng",
+                "lon",
+                "long",
+                "longitude",
+                "x",
+                "longitude_deg",
+                "stop_lon",
+                "@lon",
+                "decimallongitude",
+            ],
             Self::Types => &["types", "type", "kind", "category"],
             Self::Vicinity => &["vicinity", "address", "city", "town", "municipality", "admin_name"],
             Self::Rank => &["rank"],
@@ -289,6 +301,7 @@ mod tests {
             find("city,city_ascii,lat,lng,country,iso2,admin_name,capital,population,id"),
             ["city", "lat", "lng", "admin_name", "id"]
         );
+        assert_eq!(find("@id,@lat,@lon,name"), ["name", "@lat", "@lon", "", "@id"]);
         assert_eq!(find("name,city,lat,lng"), ["name", "lat", "lng", "city", ""]);
     }
 

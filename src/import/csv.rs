@@ -56,10 +56,9 @@ fn first_line(from: &mut impl BufRead) -> Result<Vec<u8>, ImportError> {
         if line.starts_with(BYTE_ORDER_MARK) {
             line.clear();
         }
-        if line.ends_with(b"\r") || line.ends_with(b"\n") {
-            if !line.trim_ascii().is_empty() {
-                break;
-            }
+        let is_ended = line.ends_with(b"\r") || line.ends_with(b"\n");
+        if is_ended && !line.trim_ascii().is_empty() {
+            break;
         }
     }
     Ok(line)

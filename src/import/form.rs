@@ -27,7 +27,7 @@ const UTF16: &str = "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
 const UTF32: &str = "is UTF-32; convert it: iconv -f UTF-32 -t UTF-8 FILE > NEW";
 const WEB_PAGE: &str =
     "is a web page, perhaps in place of the file that was wanted; look at it, and fetch the file again";
-const JSON_LIST: &str = "is a list in JSON, where GeoJSON has a FeatureCollection; make one of it, or a CSV";
+const JSON_LIST: &str = "is a list in JSON, where GeoJSON has a FeatureCollection; if it is one of Features, wrap it: jq '{type: \"FeatureCollection\", features: .}' FILE > NEW.geojson";
 const BINARY: &str = "holds binary data of no form that herd reads, which are osm-pbf, geojson, csv and geonames; convert it to one of them";
 
 /// How files begin that are something else.

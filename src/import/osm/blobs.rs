@@ -143,7 +143,9 @@ fn data_field(from: &mut (impl Read + Seek), offset: u64) -> Option<u8> {
     from.seek(SeekFrom::Start(offset)).ok()?;
     from.read_exact(&mut length).ok()?;
     from.seek_relative(u32::from_be_bytes(length).into()).ok()?;
-    let mut bytes = from.take(64).bytes().map_while(Result::ok);
+    let mut blob = Vec::new();
+    from.take(64).read_to_end(&mut blob).ok()?;
+    let mut bytes = blob.into_iter();
     loop {
         let key = bytes.next()?;
         match key & 7 {
