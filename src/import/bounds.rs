@@ -44,6 +44,15 @@ impl Bounds {
         self.latitudes.0 > self.latitudes.1
     }
 
+    /// Half the height and the width of the box, in hundred-thousandths of a degree, rounded up.
+    pub(super) fn half(&self) -> (u32, u32) {
+        const UNITS: i64 = 200;
+        let half = |(from, to): (i64, i64)| u32::try_from((to.saturating_sub(from) + UNITS - 1) / UNITS);
+        let [western, eastern] = self.longitudes.map(half);
+        let longitude = western.unwrap_or(0).min(eastern.unwrap_or(0));
+        (half(self.latitudes).unwrap_or(0), longitude)
+    }
+
     /// The latitude and longitude of the middle, in degrees, unless the box is empty.
     pub(super) fn middle(&self) -> Option<(f64, f64)> {
         if self.is_empty() {
@@ -86,6 +95,11 @@ mod tests {
     fn a_box_on_the_antimeridian_is_narrow() {
         assert_eq!(middle(&[(0.0, 179.0), (0.0, -178.0)]), Some((0.0, -179.5)));
         assert_eq!(middle(&[(0.0, 178.0), (0.0, -179.0)]), Some((0.0, 179.5)));
+        let mut bounds = Bounds::NONE;
+        assert_eq!(bounds.half(), (0, 0));
+        bounds.add_degrees(0.0, 178.0);
+        bounds.add_degrees(1.00001, -179.0);
+        assert_eq!(bounds.half(), (50_001, 150_000));
     }
 
     #[test]

@@ -36,16 +36,30 @@ impl Field {
         }
     }
 
-    /// Names of columns that say the field where the user names none; case does not count.
+    /// Names of columns that say the field where the user names none, the likeliest first; case does not count. Those of
+    /// GTFS (`stop_…`), OurAirports (`…_deg`, `ident`, `municipality`), simplemaps (`city_ascii`, `admin_name`), Overpass
+    /// (`@…`) and Darwin Core (`decimal…`) are among them.
     fn usual(self) -> &'static [&'static str] {
         match self {
-            Self::Name => &["name", "title", "label"],
-            Self::Latitude => &["lat", "latitude", "y"],
-            Self::Longitude => &["lng", "lon", "long", "longitude", "x"],
+            Self::Name => &["name", "title", "label", "stop_name", "city", "city_ascii"],
+            Self::Latitude => {
+                &["lat", "latitude", "y", "latitude_deg", "stop_lat", "@lat", "decimallatitude"]
+            }
+            Self::Longitude => &[
+                "lng",
+                "lon",
+                "long",
+                "longitude",
+                "x",
+                "longitude_deg",
+                "stop_lon",
+                "@lon",
+                "decimallongitude",
+            ],
             Self::Types => &["types", "type", "kind", "category"],
-            Self::Vicinity => &["vicinity", "address", "city", "town"],
+            Self::Vicinity => &["vicinity", "address", "city", "town", "municipality", "admin_name"],
             Self::Rank => &["rank"],
-            Self::Id => &["id", "place_id", "osm_id", "@id"],
+            Self::Id => &["id", "place_id", "osm_id", "@id", "stop_id", "ident"],
         }
     }
 }
@@ -97,19 +111,126 @@ impl ColumnMap {
         self.named(field).map_or_else(|| field.usual().to_vec(), |column| vec![column])
     }
 
-    /// Which of the columns says the field. A named column that is not there is an error that lists those that are.
-    pub(super) fn position(&self, field: Field, columns: &[&str]) -> Result<Option<usize>, String> {
-        let find = |name: &str| {
-            let exact = columns.iter().position(|column| column.trim() == name);
-            exact.or_else(|| columns.iter().position(|column| column.trim().eq_ignore_ascii_case(name)))
-        };
-        match self.named(field) {
-            None => Ok(field.usual().iter().find_map(|name| find(name))),
-            Some(name) => match find(name) {
-                None => Err(format!("has no column {name:?}; there are {}", columns.join(", "))),
-                found => Ok(found),
-            },
+    /// Which of the columns says the field, `taken` aside; an error where two of the same name might.
+    fn position(&self, field: Field, header: &[&str], taken: Option<usize>) -> Result<Option<usize>, String> {
+        for name in self.names(field) {
+            let found = |is_it: &dyn Fn(&str) -> bool| {
+                let columns = header.iter().enumerate().filter(|(_, column)| is_it(column.trim()));
+                columns.map(|(at, _)| at).collect::<Vec<_>>()
+            };
+            let mut at = found(&|column| column == name);
+            if at.is_empty() {
+                at = found(&|column| column.eq_ignore_ascii_case(name));
+            }
+            match at[..] {
+                [] => {}
+                [at] if Some(at) == taken => {}
+                [at] => return Ok(Some(at)),
+                [..] => {
+                    let names = at.iter().map(|&at| shown(header[at])).collect::<Vec<_>>().join(" and ");
+                    return Err(format!(
+                        "has columns {names}, each of which may be the {}; rename all but one",
+                        field.key()
+                    ));
+                }
+            }
         }
+        Ok(None)
+    }
+}
+
+/// Where in a row each field is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Columns {
+    pub(super) name: usize,
+    pub(super) latitude: usize,
+    pub(super) longitude: usize,
+    pub(super) types: Option<usize>,
+    pub(super) vicinity: Option<usize>,
+    pub(super) rank: Option<usize>,
+    pub(super) id: Option<usize>,
+}
+
+impl Columns {
+    /// Finds the fields in a header; an error tells all that are missing, and what there is.
+    pub(super) fn find(map: &ColumnMap, header: &[&str]) -> Result<Self, String> {
+        let unknown: Vec<_> = map
+            .0
+            .iter()
+            .filter(|(_, name)| !header.iter().any(|column| column.trim().eq_ignore_ascii_case(name)))
+            .map(|(_, name)| format!("{name:?}"))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(format!("has no column {}; there are {}", unknown.join(", "), listed(header)));
+        }
+        let find = |field| map.position(field, header, None);
+        let needed = [Field::Name, Field::Latitude, Field::Longitude];
+        let [name, latitude, longitude] = needed.map(find);
+        let (Some(name), Some(latitude), Some(longitude)) = (name?, latitude?, longitude?) else {
+            return Err(missing(&needed.map(|field| (field, find(field))), header));
+        };
+        // A city's row has its name in the column that is the vicinity of anything else.
+        let is_named = map.named(Field::Vicinity).is_some();
+        let vicinity = map.position(Field::Vicinity, header, (!is_named).then_some(name))?;
+        Ok(Self {
+            name,
+            latitude,
+            longitude,
+            types: find(Field::Types)?,
+            vicinity,
+            rank: find(Field::Rank)?,
+            id: find(Field::Id)?,
+        })
+    }
+
+    /// How many of the columns that must be there are in the header.
+    pub(super) fn count_needed(map: &ColumnMap, header: &[&str]) -> usize {
+        let is_there = |field: &Field| !matches!(map.position(*field, header, None), Ok(None));
+        [Field::Name, Field::Latitude, Field::Longitude].iter().filter(|field| is_there(field)).count()
+    }
+}
+
+fn missing(found: &[(Field, Result<Option<usize>, String>)], header: &[&str]) -> String {
+    if let [only] = header {
+        return format!(
+            "has one column, {}, in its first line; if something divides it, say what with --delimiter",
+            shown(only)
+        );
+    }
+    let keys: Vec<_> = found.iter().filter(|(_, at)| *at == Ok(None)).map(|(field, _)| field.key()).collect();
+    let pairs: Vec<_> = keys.iter().map(|key| format!("{key}=COLUMN")).collect();
+    format!(
+        "has no column for {}; name {} with --columns {}, of {}",
+        keys.join(", "),
+        if keys.len() == 1 { "it" } else { "them" },
+        pairs.join(","),
+        listed(header)
+    )
+}
+
+/// So many columns are listed, and so much of each is shown, in characters: a file that is no table may have anything in
+/// its first line.
+const LISTED_MAX: usize = 30;
+const SHOWN_CHARS_MAX: usize = 40;
+
+fn listed(header: &[&str]) -> String {
+    let mut text = header.iter().take(LISTED_MAX).map(|name| plain(name)).collect::<Vec<_>>().join(", ");
+    if header.len() > LISTED_MAX {
+        text.push_str(&format!("… ({} in all)", header.len()));
+    }
+    text
+}
+
+fn shown(name: &str) -> String {
+    format!("{:?}", plain(name))
+}
+
+/// The beginning of a name, on one line.
+fn plain(name: &str) -> String {
+    let name = name.trim().replace(char::is_control, " ");
+    match name.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
     }
 }
 
@@ -123,11 +244,65 @@ mod tests {
         assert_eq!((map.named(Field::Name), map.named(Field::Latitude)), (Some("Full Name"), Some("Y")));
         assert_eq!(map.named(Field::Id), None);
         let columns = ["y", "Y", "full name", "LON"];
-        assert_eq!(map.position(Field::Name, &columns), Ok(Some(2)));
-        assert_eq!(map.position(Field::Latitude, &columns), Ok(Some(1)));
-        assert_eq!(map.position(Field::Longitude, &columns), Ok(Some(3)));
-        assert_eq!(map.position(Field::Rank, &columns), Ok(None));
-        assert!(map.position(Field::Name, &["a", "b"]).unwrap_err().ends_with("there are a, b"));
+        let found = Columns::find(&map, &columns).unwrap();
+        assert_eq!((found.name, found.latitude, found.longitude, found.rank), (2, 1, 3, None));
+        let fault = Columns::find(&map, &["a", "b"]).unwrap_err();
+        assert_eq!(fault, "has no column \"Full Name\", \"Y\"; there are a, b");
+    }
+
+    #[test]
+    fn all_columns_that_are_missing_are_told_at_once() {
+        let find = |header: &[&str]| Columns::find(&ColumnMap::default(), header).unwrap_err();
+        assert_eq!(
+            find(&["lat", "b"]),
+            "has no column for name, lng; name them with --columns name=COLUMN,lng=COLUMN, of lat, b"
+        );
+        assert!(find(&["name:lat:lng"]).ends_with("say what with --delimiter"));
+        assert!(find(&["a\nb", &"c".repeat(99)]).ends_with(&format!("of a b, {}…", "c".repeat(40))));
+        assert!(find(&["c"; 99]).ends_with("(99 in all)"));
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_an_error_where_it_matters() {
+        let find = |header: &[&str]| Columns::find(&ColumnMap::default(), header);
+        let fault = find(&["name", "lat", "lng", "name"]).unwrap_err();
+        assert!(
+            fault.starts_with("has columns \"name\" and \"name\", each of which may be the name"),
+            "{fault}"
+        );
+        assert!(find(&["NAME", "Name", "lat", "lng"]).is_err());
+        assert_eq!(find(&["NAME", "name", "lat", "lng"]).unwrap().name, 1);
+        assert!(find(&["name", "lat", "lng", "note", "note"]).is_ok());
+    }
+
+    #[test]
+    fn columns_of_well_known_files_are_understood() {
+        let find = |header: &str| {
+            let header: Vec<_> = header.split(',').collect();
+            let columns = Columns::find(&ColumnMap::default(), &header).unwrap();
+            let name = |at: Option<usize>| at.map_or("", |at| header[at]).to_owned();
+            [
+                name(Some(columns.name)),
+                name(Some(columns.latitude)),
+                name(Some(columns.longitude)),
+                name(columns.vicinity),
+                name(columns.id),
+            ]
+        };
+        assert_eq!(
+            find("stop_id,stop_code,stop_name,stop_desc,stop_lat,stop_lon,zone_id,location_type"),
+            ["stop_name", "stop_lat", "stop_lon", "", "stop_id"]
+        );
+        assert_eq!(
+            find("id,ident,type,name,latitude_deg,longitude_deg,elevation_ft,municipality"),
+            ["name", "latitude_deg", "longitude_deg", "municipality", "id"]
+        );
+        assert_eq!(
+            find("city,city_ascii,lat,lng,country,iso2,admin_name,capital,population,id"),
+            ["city", "lat", "lng", "admin_name", "id"]
+        );
+        assert_eq!(find("@id,@lat,@lon,name"), ["name", "@lat", "@lon", "", "@id"]);
+        assert_eq!(find("name,city,lat,lng"), ["name", "lat", "lng", "city", ""]);
     }
 
     #[test]

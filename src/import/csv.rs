@@ -1,146 +1,175 @@
 //! CSV and its kin: a line of column names, then a place a line. Which column says what is the user's to say, or guessed by
 //! usual names.
 
-use std::io::{self, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 
-use csv::{ByteRecord, ErrorKind, Position, ReaderBuilder};
-
-use super::{ANY_RANK, ColumnMap, Field, ImportError, Options, Sink, Skip, types_of};
+use super::{
+    ANY_RANK, BYTE_ORDER_MARK, ColumnMap, Field, ImportError, NOT_UTF8, Options, Sink, Skip,
+    columns::Columns,
+    number,
+    publishers::Publisher,
+    rows::{Row, Rows},
+    types_of, unnumbered,
+};
 use crate::places::file::{Entry, Id};
 
-/// The longest row that is read, in bytes, more or less: beyond it, the quote that should end a value is missing.
-const ROW_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// What may divide columns where the user does not say it, the likeliest first.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// Where in a row each field is.
-struct Columns {
-    name: usize,
-    latitude: usize,
-    longitude: usize,
-    types: Option<usize>,
-    vicinity: Option<usize>,
-    rank: Option<usize>,
-    id: Option<usize>,
-}
+/// So much of the first line is looked at for what divides it, in bytes.
+const FIRST_LINE_BYTES_MAX: u64 = 64 * 1024;
 
-impl Columns {
-    fn find(map: &ColumnMap, header: &[&str]) -> Result<Self, ImportError> {
-        let find = |field| map.position(field, header).map_err(ImportError::Columns);
-        let need = |field: Field| {
-            find(field)?.ok_or_else(|| {
-                let key = field.key();
-                let columns = header.join(", ");
-                let fault =
-                    format!("has no column for {key}; name one with --columns {key}=COLUMN, of {columns}");
-                ImportError::Columns(fault)
-            })
-        };
-        Ok(Self {
-            name: need(Field::Name)?,
-            latitude: need(Field::Latitude)?,
-            longitude: need(Field::Longitude)?,
-            types: find(Field::Types)?,
-            vicinity: find(Field::Vicinity)?,
-            rank: find(Field::Rank)?,
-            id: find(Field::Id)?,
-        })
-    }
-}
-
-/// Reads rows until the end. Ids begin with the label; where there is no column for them, they are the rows' numbers.
+/// Reads rows until the end. Without a delimiter, the header shows which it is. Ids begin with the label; rows without one
+/// are numbered, in a name space of their own.
 pub fn read(
     from: impl Read,
-    delimiter: u8,
+    delimiter: Option<u8>,
     options: &Options<'_>,
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
-    let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .flexible(true)
-        .from_reader(Rows { inner: from, left: ROW_BYTES_MAX });
-    let header = reader.byte_headers().map_err(fault)?.clone();
-    let header = header.iter().enumerate().map(|(at, name)| {
-        let name = if at == 0 { name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name) } else { name };
-        std::str::from_utf8(name).map_err(|_| not_utf8(1))
-    });
-    let columns = Columns::find(options.columns, &header.collect::<Result<Vec<_>, _>>()?)?;
-    let mut row = ByteRecord::new();
-    loop {
-        reader.get_mut().left = ROW_BYTES_MAX;
-        let line = reader.position().line();
-        match reader.read_byte_record(&mut row) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
-            Err(_) if reader.get_ref().left == 0 => {
-                let fault =
-                    "this row has no end; is a quote missing, or another --delimiter needed?".to_owned();
-                return Err(ImportError::Line { line, fault });
-            }
-            Err(error) => return Err(fault(error)),
+    let mut from = BufReader::new(from);
+    let first = first_line(&mut from)?;
+    let hint = spreadsheet_hint(&first);
+    let delimiter = delimiter.or(hint).unwrap_or_else(|| guess(&first, options.columns));
+    let mut rows = Rows::new(Cursor::new(first).chain(from), delimiter);
+    if hint.is_some() {
+        rows.read(&mut Row::default())?;
+    }
+    let table = Table::read_header(&mut rows, options)?;
+    let mut row = Row::default();
+    while rows.read(&mut row)? {
+        if !row.is_blank_from(0) {
+            table.add(&row, sink)?;
         }
-        let number = sink.number(options.label);
-        add(&row, number, &columns, options.label, sink)?;
     }
+    if !rows.is_ended() {
+        sink.note_unended();
+    }
+    Ok(())
 }
 
-/// Ends with an error where a row does not end.
-struct Rows<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Rows<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            return Err(io::Error::other("a row has no end"));
+/// The first line, its end included, as far as it is looked at; without a byte order mark.
+fn first_line(from: &mut impl BufRead) -> Result<Vec<u8>, ImportError> {
+    let mut line = Vec::new();
+    for byte in from.take(FIRST_LINE_BYTES_MAX).bytes() {
+        line.push(byte?);
+        if line.starts_with(BYTE_ORDER_MARK) {
+            line.clear();
         }
-        let count = self.inner.read(into)?;
-        self.left = self.left.saturating_sub(count as u64);
-        Ok(count)
+        let is_ended = line.ends_with(b"\r") || line.ends_with(b"\n");
+        if is_ended && !line.trim_ascii().is_empty() {
+            break;
+        }
+    }
+    Ok(line)
+}
+
+/// `sep=;`, with which some spreadsheets begin a file.
+fn spreadsheet_hint(line: &[u8]) -> Option<u8> {
+    match line.trim_ascii_end() {
+        [s, e, p, b'=', delimiter] if [s, e, p].map(u8::to_ascii_lowercase) == *b"sep" => Some(*delimiter),
+        _ => None,
     }
 }
 
-fn add(
-    row: &ByteRecord,
-    number: u64,
-    columns: &Columns,
-    label: &str,
-    sink: &mut Sink,
-) -> Result<(), ImportError> {
-    let line = row.position().map_or(0, Position::line);
-    let cell = |at: usize| {
-        let cell = std::str::from_utf8(row.get(at).unwrap_or_default()).map_err(|_| not_utf8(line))?;
-        Ok::<_, ImportError>(cell.trim())
-    };
-    let maybe = |at: Option<usize>| at.map_or(Ok(""), cell);
-    let degrees = |at: usize| Ok::<_, ImportError>(cell(at)?.parse::<f64>().ok());
-    let (Some(latitude), Some(longitude)) = (degrees(columns.latitude)?, degrees(columns.longitude)?) else {
-        sink.skip(Skip::BadCoordinates);
-        return Ok(());
-    };
-    let id = maybe(columns.id)?;
-    let kind = sink.kind(label, &types_of(maybe(columns.types)?))?;
-    sink.add(&Entry {
-        kind,
-        id: if id.is_empty() { Id::Number(number) } else { Id::Text(id) },
-        name: cell(columns.name)?,
-        vicinity: maybe(columns.vicinity)?,
-        latitude,
-        longitude,
-        rank: maybe(columns.rank)?.parse().ok().filter(|rank: &f64| rank.is_finite()).unwrap_or(ANY_RANK),
-    })
+/// The delimiter that makes the most of a header: the most columns that must be there, then the most columns.
+fn guess(line: &[u8], map: &ColumnMap) -> u8 {
+    let score = |delimiter| score(line, delimiter, map);
+    let first = |best: u8, other: u8| if score(other) > score(best) { other } else { best };
+    DELIMITERS.into_iter().reduce(first).unwrap_or(b',')
 }
 
-fn not_utf8(line: u64) -> ImportError {
-    ImportError::Line {
-        line,
-        fault: "this is not UTF-8; convert the file, for example with iconv".to_owned(),
+/// How many columns that must be there a header has, and how many columns.
+fn score(line: &[u8], delimiter: u8, map: &ColumnMap) -> (usize, usize) {
+    let mut row = Row::default();
+    // A name with a line break in it may open a quote that this line does not close.
+    let _ = Rows::new(line, delimiter).read(&mut row);
+    let names: Vec<_> = (0..row.len()).map(|at| String::from_utf8_lossy(row.value(at))).collect();
+    let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
+    (Columns::count_needed(map, &names), names.len())
+}
+
+/// Whether a file may be a table, as far as its beginning tells: its first line has a name and a point.
+pub(super) fn is_header(head: &[u8], map: &ColumnMap) -> bool {
+    let end = head.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(head.len());
+    let line = &head[..end];
+    spreadsheet_hint(line).is_some() || score(line, guess(line, map), map).0 == 3
+}
+
+/// How a file's rows become places.
+struct Table<'a> {
+    columns: Columns,
+    width: usize,
+    publisher: Option<Publisher>,
+    options: &'a Options<'a>,
+    unnumbered: String,
+}
+
+impl<'a> Table<'a> {
+    fn read_header(rows: &mut Rows<impl Read>, options: &'a Options<'a>) -> Result<Self, ImportError> {
+        let mut header = Row::default();
+        if !rows.read(&mut header)? {
+            return Err(ImportError::Form(
+                "is empty; it needs a first line that names its columns".to_owned(),
+            ));
+        }
+        let names = (0..header.len()).map(|at| text(&header, at)).collect::<Result<Vec<_>, _>>()?;
+        let columns = Columns::find(options.columns, &names).map_err(ImportError::Form)?;
+        let is_told = [Field::Types, Field::Rank].iter().any(|field| options.columns.named(*field).is_some());
+        Ok(Self {
+            columns,
+            width: header.len(),
+            publisher: if is_told { None } else { Publisher::of_header(&names) },
+            options,
+            unnumbered: unnumbered(options.label, "row"),
+        })
+    }
+
+    fn add(&self, row: &Row, sink: &mut Sink) -> Result<(), ImportError> {
+        let number_of_row = sink.number(self.options.label);
+        let line = Some(row.line);
+        // Where a value is missing or one too many, there is no telling which value is which.
+        if row.len() < self.width {
+            sink.skip(Skip::ShortRow, line);
+            return Ok(());
+        }
+        if !row.is_blank_from(self.width) {
+            sink.skip(Skip::LongRow, line);
+            return Ok(());
+        }
+        let Columns { name, latitude, longitude, types, vicinity, rank, id } = self.columns;
+        let maybe = |at: Option<usize>| at.map_or(Ok(""), |at| text(row, at));
+        let (Some(latitude), Some(longitude)) = (number(text(row, latitude)?), number(text(row, longitude)?))
+        else {
+            sink.skip(Skip::BadCoordinates, line);
+            return Ok(());
+        };
+        let (types, rank) = match self.publisher {
+            None => (types_of(maybe(types)?), number(maybe(rank)?).unwrap_or(ANY_RANK)),
+            Some(publisher) => match publisher.kind(|at| text(row, at).unwrap_or_default()) {
+                Some((types, rank)) => (types.to_owned(), rank),
+                None => {
+                    sink.skip(Skip::NoKind, line);
+                    return Ok(());
+                }
+            },
+        };
+        let id = maybe(id)?;
+        let source = if id.is_empty() { self.unnumbered.as_str() } else { self.options.label };
+        let kind = sink.kind(source, &types)?;
+        let id = if id.is_empty() { Id::Number(number_of_row) } else { Id::Text(id) };
+        let (name, vicinity) = (text(row, name)?, maybe(vicinity)?);
+        sink.add(&Entry { kind, id, name, vicinity, latitude, longitude, rank }, line)?;
+        Ok(())
     }
 }
 
-fn fault(error: csv::Error) -> ImportError {
-    let line = error.position().map_or(0, Position::line);
-    match error.into_kind() {
-        ErrorKind::Io(error) => ImportError::Io(error),
-        kind => ImportError::Line { line, fault: format!("{kind:?}") },
+/// A value as a text, without white space around it.
+fn text(row: &Row, at: usize) -> Result<&str, ImportError> {
+    match std::str::from_utf8(row.value(at)) {
+        Ok(text) => Ok(text.trim()),
+        Err(error) => {
+            Err(ImportError::Line { line: row.line_of(at, error.valid_up_to()), fault: NOT_UTF8.to_owned() })
+        }
     }
 }

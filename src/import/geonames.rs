@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use super::{ImportError, Sink, Skip, rank_of_population};
+use super::{ImportError, NOT_UTF8, Sink, Skip, rank_of_population};
 use crate::places::file::{Entry, Id};
 
 /// Who must be named, as HTML.
@@ -14,6 +14,13 @@ const LINE_BYTES_MAX: u64 = 256 * 1024;
 
 const COLUMNS: usize = 19;
 
+/// Whether a line may be of a dump: it has a number, a name, and where a place is.
+pub(super) fn is_line(line: &[u8]) -> bool {
+    let cells: Vec<_> = line.split(|&byte| byte == b'\t').collect();
+    let is_number = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|cell| cell.parse::<f64>().is_ok());
+    cells.len() == COLUMNS && [0, 4, 5].iter().all(|&at| is_number(cells[at]))
+}
+
 /// Reads lines until the end.
 pub fn read(from: impl Read, sink: &mut Sink) -> Result<(), ImportError> {
     let mut reader = BufReader::with_capacity(64 * 1024, from);
@@ -21,15 +28,17 @@ pub fn read(from: impl Read, sink: &mut Sink) -> Result<(), ImportError> {
     for number in 1.. {
         line.clear();
         if reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
-            break;
+            return Ok(());
         }
         let fault = |fault: &str| ImportError::Line { line: number, fault: fault.to_owned() };
         if line.len() as u64 == LINE_BYTES_MAX {
             return Err(fault("this is too long for a line of GeoNames; name the format with --format"));
         }
-        let text =
-            std::str::from_utf8(&line).map_err(|_| fault("this is not UTF-8; fetch the file again"))?;
-        let text = text.trim_end_matches(['\n', '\r']);
+        if !line.ends_with(b"\n") {
+            sink.note_unended();
+        }
+        let text = std::str::from_utf8(&line).map_err(|_| fault(NOT_UTF8))?;
+        let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
@@ -40,28 +49,31 @@ pub fn read(from: impl Read, sink: &mut Sink) -> Result<(), ImportError> {
                 cells.len()
             )));
         }
-        add(&cells, sink)?;
+        add(&cells, number, sink)?;
     }
     Ok(())
 }
 
-fn add(cells: &[&str], sink: &mut Sink) -> Result<(), ImportError> {
+fn add(cells: &[&str], line: u64, sink: &mut Sink) -> Result<(), ImportError> {
     let Some((types, rank)) = kind(cells[6], cells[7]) else {
-        sink.skip(Skip::NoKind);
+        sink.skip(Skip::NoKind, Some(line));
         return Ok(());
     };
     let (Ok(latitude), Ok(longitude)) = (cells[4].parse(), cells[5].parse()) else {
-        sink.skip(Skip::BadCoordinates);
+        sink.skip(Skip::BadCoordinates, Some(line));
         return Ok(());
     };
     let Ok(number) = cells[0].parse() else {
-        sink.skip(Skip::BadId);
+        sink.skip(Skip::BadId, Some(line));
         return Ok(());
     };
     let population: f64 = cells[14].parse().unwrap_or(0.0);
     let rank = rank.unwrap_or_else(|| rank_of_population(population));
     let kind = sink.kind("geonames", types)?;
-    sink.add(&Entry { kind, id: Id::Number(number), name: cells[1], vicinity: "", latitude, longitude, rank })
+    let id = Id::Number(number);
+    let entry = Entry { kind, id, name: cells[1], vicinity: "", latitude, longitude, rank };
+    sink.add(&entry, Some(line))?;
+    Ok(())
 }
 
 /// Types by feature class and code, and a rank; none where the population says it. Streets and regions are no places here.

@@ -6,20 +6,23 @@
 mod bounds;
 mod columns;
 mod csv;
+mod form;
 mod geojson;
 mod geonames;
 mod osm;
-mod osm_tags;
+mod publishers;
+mod rows;
+mod sink;
 
-use std::{collections::BTreeMap, fmt, io};
+use std::{fmt, io};
 
 pub use columns::{ColumnMap, ColumnMapError, Field};
 pub use csv::read as read_csv;
+pub use form::{HEAD_BYTES, recognise};
 pub use geojson::read as read_geojson;
 pub use geonames::{ATTRIBUTION as GEONAMES_ATTRIBUTION, read as read_geonames};
 pub use osm::{ATTRIBUTION as OSM_ATTRIBUTION, read as read_osm};
-
-use crate::places::file::{Builder, Entry, Refusal};
+pub use sink::{Sink, Skipped};
 
 /// The forms of files that can be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,19 +45,6 @@ impl Format {
         ("csv", Self::Csv),
         ("geonames", Self::GeoNames),
     ];
-
-    /// The form of a file by the end of its name.
-    pub fn of_name(name: &str) -> Option<Self> {
-        let name = name.to_ascii_lowercase();
-        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-        match () {
-            () if ends(&[".pbf"]) => Some(Self::OsmPbf),
-            () if ends(&[".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson"]) => Some(Self::GeoJson),
-            () if ends(&[".csv", ".tsv"]) => Some(Self::Csv),
-            () if ends(&[".txt"]) => Some(Self::GeoNames),
-            () => None,
-        }
-    }
 }
 
 /// Why something in a file has not become a place.
@@ -70,6 +60,12 @@ pub enum Skip {
     NoPoints,
     /// An id that is too long or has control characters in it.
     BadId,
+    /// A row with more values than the header has columns: which value is which cannot be told.
+    LongRow,
+    /// A row with fewer values than the header has columns.
+    ShortRow,
+    /// A way or relation that is in the data as a node, or a way that is there as a relation.
+    Twin,
     /// A place_id that came before.
     Duplicate,
 }
@@ -82,6 +78,9 @@ impl fmt::Display for Skip {
             Self::BadCoordinates => "without coordinates on the Earth",
             Self::NoPoints => "whose points are not in the file",
             Self::BadId => "with an id that is too long or has control characters in it",
+            Self::LongRow => "with more values than the header has columns",
+            Self::ShortRow => "with fewer values than the header has columns",
+            Self::Twin => "that are another element's place",
             Self::Duplicate => "that came before",
         })
     }
@@ -101,6 +100,16 @@ pub enum ImportError {
         /// What is wrong, and what to do.
         fault: String,
     },
+    /// A place in a line is not of the format.
+    #[error("line {line}, column {column}: {fault}")]
+    Character {
+        /// The line, counted from 1.
+        line: u64,
+        /// The character of the line, counted from 1.
+        column: u64,
+        /// What is wrong, and what to do.
+        fault: String,
+    },
     /// A file without lines is not of the format.
     #[error("byte {offset}: {fault}")]
     Offset {
@@ -109,9 +118,9 @@ pub enum ImportError {
         /// What is wrong, and what to do.
         fault: String,
     },
-    /// The header, or the column map, does not fit.
+    /// The file as a whole is something else, or lacks what it must have.
     #[error("{0}")]
-    Columns(String),
+    Form(String),
     /// More than one file of places can hold.
     #[error("has more text or more kinds of places than one file can hold; import it in parts")]
     Full,
@@ -126,51 +135,6 @@ pub struct Options<'a> {
     pub columns: &'a ColumnMap,
     /// The language of names, where there are several: `en`.
     pub lang: Option<&'a str>,
-}
-
-/// Where readers put places: the file in the making, and the counts of what did not get into it.
-#[derive(Debug, Default)]
-pub struct Sink {
-    /// The file in the making.
-    pub builder: Builder,
-    /// How many things were skipped for each reason.
-    pub skipped: BTreeMap<Skip, u64>,
-    /// How many rows or features have been numbered for each label.
-    numbered: BTreeMap<String, u64>,
-}
-
-impl Sink {
-    /// Counts something that is no place.
-    pub fn skip(&mut self, why: Skip) {
-        *self.skipped.entry(why).or_default() += 1;
-    }
-
-    /// Takes a place, or counts why not.
-    fn add(&mut self, entry: &Entry<'_>) -> Result<(), ImportError> {
-        match self.builder.add(entry) {
-            Ok(()) => {}
-            Err(Refusal::NoName) => self.skip(Skip::NoName),
-            Err(Refusal::NotOnEarth) => self.skip(Skip::BadCoordinates),
-            Err(Refusal::BadId) => self.skip(Skip::BadId),
-            Err(Refusal::Full) => return Err(ImportError::Full),
-        }
-        Ok(())
-    }
-
-    /// The next number of the label, so that those of several files differ.
-    fn number(&mut self, label: &str) -> u64 {
-        if !self.numbered.contains_key(label) {
-            self.numbered.insert(label.to_owned(), 0);
-        }
-        self.numbered.get_mut(label).map_or(0, |number| {
-            *number += 1;
-            *number
-        })
-    }
-
-    fn kind(&mut self, source: &str, types: &str) -> Result<u16, ImportError> {
-        self.builder.kind(source, types).map_err(|_| ImportError::Full)
-    }
 }
 
 /// The types of a place of which nothing else is known.
@@ -190,6 +154,30 @@ fn types_of(list: &str) -> String {
     let types: Vec<_> = types.filter(|kind| !kind.is_empty()).collect();
     if types.is_empty() { ANY_TYPES.to_owned() } else { types.join(",") }
 }
+
+/// What place_ids of rows and features without an id begin with. No label has a `/` in it, so none of them is ever the
+/// place_id of one with an id.
+fn unnumbered(label: &str, what: &str) -> String {
+    format!("{label}/{what}")
+}
+
+/// A number of a table; one comma without a point is a decimal comma.
+fn number(cell: &str) -> Option<f64> {
+    let cell = cell.trim();
+    let number: Option<f64> = match cell.parse() {
+        Ok(number) => Some(number),
+        Err(_) if cell.matches(',').count() == 1 && !cell.contains('.') => {
+            cell.replace(',', ".").parse().ok()
+        }
+        Err(_) => None,
+    };
+    number.filter(|number| number.is_finite())
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What is wrong with a text, and what mostly cures it.
+const NOT_UTF8: &str = "this is not UTF-8; if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW";
 
 /// A town's rank by the number of people in it; an unknown number counts as 100.
 fn rank_of_population(population: f64) -> f64 {

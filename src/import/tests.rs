@@ -1,7 +1,5 @@
 //! Tests of the readers, each with what it takes, what it skips and why, and what it cannot read.
 
-use std::io::Cursor;
-
 use serde_json::Value;
 
 use super::*;
@@ -9,24 +7,22 @@ use crate::model::Coordinates;
 use crate::places::file::{Made, PlacesFile};
 use crate::places::{Query, Source};
 
-#[path = "../../tests/it/support/pbf.rs"]
-#[allow(dead_code, reason = "the process tests use the rest")]
-mod pbf;
-
 /// A place as an answer has it.
 #[derive(Debug, PartialEq)]
-struct Found {
-    id: String,
-    name: String,
-    vicinity: String,
-    types: String,
-    at: (f64, f64),
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) vicinity: String,
+    pub(super) types: String,
+    pub(super) at: (f64, f64),
 }
 
 /// What came out of the sink, by id, and what was skipped.
-fn found(sink: Sink) -> (Vec<Found>, Vec<(Skip, u64)>) {
+pub(super) fn found(mut sink: Sink) -> (Vec<Found>, Vec<(Skip, u64)>) {
+    sink.end();
+    let skipped = sink.skipped().iter().map(|(why, skipped)| (*why, skipped.count)).collect();
     let mut bytes = Vec::new();
-    sink.builder.finish(Made::default(), &mut bytes).unwrap();
+    sink.builder.finish(Made::default()).write(&mut bytes).unwrap();
     let places = PlacesFile::read(&mut &*bytes, bytes.len() as u64).unwrap().unwrap();
     let center = Coordinates { latitude: 0.0, longitude: 0.0 };
     let mut out = Vec::new();
@@ -45,24 +41,25 @@ fn found(sink: Sink) -> (Vec<Found>, Vec<(Skip, u64)>) {
     };
     let mut all: Vec<_> = document["results"].as_array().unwrap().iter().map(place).collect();
     all.sort_by(|a, b| a.id.cmp(&b.id));
-    (all, sink.skipped.into_iter().collect())
+    (all, skipped)
 }
 
-fn place(id: &str, name: &str, vicinity: &str, types: &str, at: (f64, f64)) -> Found {
+pub(super) fn place(id: &str, name: &str, vicinity: &str, types: &str, at: (f64, f64)) -> Found {
     let own = |text: &str| text.to_owned();
     Found { id: own(id), name: own(name), vicinity: own(vicinity), types: own(types), at }
 }
 
 const GENERAL: &str = "point_of_interest,establishment";
 
-fn options(columns: &ColumnMap) -> Options<'_> {
+pub(super) fn options(columns: &ColumnMap) -> Options<'_> {
     Options { label: "own", columns, lang: None }
 }
 
-fn csv(text: impl AsRef<[u8]>, map: &str, delimiter: u8) -> Result<Sink, String> {
+fn csv(text: impl AsRef<[u8]>, map: &str, delimiter: impl Into<Option<u8>>) -> Result<Sink, String> {
     let columns = ColumnMap::parse(map).unwrap();
     let mut sink = Sink::default();
-    read_csv(text.as_ref(), delimiter, &options(&columns), &mut sink).map_err(|error| error.to_string())?;
+    read_csv(text.as_ref(), delimiter.into(), &options(&columns), &mut sink)
+        .map_err(|error| error.to_string())?;
     Ok(sink)
 }
 
@@ -79,32 +76,95 @@ fn geonames(text: impl AsRef<[u8]>) -> Result<Sink, String> {
     Ok(sink)
 }
 
-fn osm(bytes: &[u8], lang: Option<&str>) -> Result<Sink, String> {
-    let columns = ColumnMap::default();
-    let mut sink = Sink::default();
-    let options = Options { lang, ..options(&columns) };
-    read_osm(Cursor::new(bytes), &options, &mut sink).map_err(|error| error.to_string())?;
-    Ok(sink)
-}
-
 #[test]
 fn csv_columns_are_found_by_their_usual_names() {
     let text = "\u{feff}Name,LAT,lon,type,City,id\n\
         \"Café, old\",1.5,2.5,Coffee Shop;food,Town,7\n\
         Plain,-1,-2,,,\n\
         ,1,2,x,,\n\
-        No where,91,0,x,,\nNo number,x,0,x,,\n\
+        No where,91,0,x,,\nNo number,x,0,x,,\nNone,nan,inf,x,,\n\
         Short,1\n\
         Café again,1,2,x,,7\n";
-    let (places, skipped) = found(csv(text, "", b',').unwrap());
+    let sink = csv(text, "", None).unwrap();
+    assert_eq!(sink.skipped()[&Skip::BadCoordinates].first, Some((String::new(), 5)));
+    assert!(sink.unended().is_empty());
+    let (places, skipped) = found(sink);
     assert_eq!(
         places,
         [
-            place("own:2", "Plain", "Plain", GENERAL, (-1.0, -2.0)),
+            place("own/row:2", "Plain", "Plain", GENERAL, (-1.0, -2.0)),
             place("own:7", "Café, old", "Town", "coffee_shop,food", (1.5, 2.5)),
         ]
     );
-    assert_eq!(skipped, [(Skip::NoName, 1), (Skip::BadCoordinates, 3)]);
+    assert_eq!(skipped, [(Skip::NoName, 1), (Skip::BadCoordinates, 3), (Skip::ShortRow, 1)]);
+}
+
+#[test]
+fn csv_rows_of_another_length_than_the_header_are_skipped() {
+    // Where a comma is one too many, or missing, there is no telling which value is which.
+    let text = "name,lat,lng,rank\nInn, Old,10,20,30\nHouse,10,20,3\nAlpha 10,20,30\nTail,1,2,3,, \n,,,\n";
+    let sink = csv(text, "", None).unwrap();
+    assert_eq!(sink.skipped()[&Skip::LongRow], Skipped { count: 1, first: Some((String::new(), 2)) });
+    assert_eq!(sink.skipped()[&Skip::ShortRow], Skipped { count: 1, first: Some((String::new(), 4)) });
+    let names: Vec<_> = found(sink).0.into_iter().map(|place| place.name).collect();
+    assert_eq!(names, ["House", "Tail"]);
+}
+
+#[test]
+fn csv_without_a_last_newline_is_taken_and_told() {
+    let whole = "name,lat,lng\nA,1.5,2.5\n";
+    for (end, is_told) in [(whole.len(), false), (whole.len() - 1, true), (whole.len() - 3, true)] {
+        let sink = csv(&whole[..end], "", None).unwrap();
+        assert_eq!((sink.builder.count(), !sink.unended().is_empty()), (1, is_told), "{end}");
+    }
+    let carriage_returns = csv("name,lat,lng\rA,1,2\rB,3,4\r", "", None).unwrap();
+    assert_eq!((carriage_returns.builder.count(), carriage_returns.unended().len()), (2, 0));
+    let dump = dump("1", "a", ("1", "2"), "P", "PPL", "0");
+    assert_eq!([&dump[..], dump.trim_end()].map(|dump| geonames(dump).unwrap().unended().len()), [0, 1]);
+}
+
+#[test]
+fn csv_delimiters_and_decimal_commas_need_no_flag() {
+    for text in [
+        "name;lat;lng\nA;1,5;-2,25\n",
+        "name\tlat\tlng\nA\t1.5\t-2,25\n",
+        "name|lat|lng\nA|1.5|-2.25\n",
+        "sep=;\r\nname;lat;lng\r\nA;1.5;-2.25\r\n",
+        "\u{feff}\"name\",\"lat\",\"lng\"\n\"A\",\"1,5\",\"-2,25\"\n",
+        "lng;\"name, as people know it\";name;lat\n-2,25;;A;1,5\n",
+    ] {
+        let (places, skipped) = found(csv(text, "", None).unwrap());
+        assert_eq!(places, [place("own/row:1", "A", "A", GENERAL, (1.5, -2.25))], "{text}");
+        assert!(skipped.is_empty(), "{text}");
+    }
+    let map = "name=a b,lat=c,lng=d";
+    assert_eq!(csv("a b;c;d\nA;1;2\n", map, None).unwrap().builder.count(), 1);
+    assert!(csv("a;b;c\n", "", b',').unwrap_err().contains("--delimiter"));
+}
+
+#[test]
+fn tables_of_well_known_publishers_get_their_types() {
+    let airports = "id,ident,type,name,latitude_deg,longitude_deg,municipality\n\
+        1,KLAX,large_airport,Los Angeles,1,2,LA\n2,X,heliport,Pad,1,2,LA\n3,Y,closed,Gone,1,2,LA\n";
+    let (places, skipped) = found(csv(airports, "", None).unwrap());
+    assert_eq!(
+        places[0],
+        place("own:1", "Los Angeles", "LA", "airport,point_of_interest,establishment", (1.0, 2.0))
+    );
+    assert_eq!((places[1].types.as_str(), skipped), (GENERAL, vec![(Skip::NoKind, 1)]));
+    let stops = "stop_id,stop_name,stop_lat,stop_lon\nS1,Main,1,2\n";
+    let transit = "transit_station,point_of_interest,establishment";
+    assert_eq!(
+        found(csv(stops, "", None).unwrap()).0,
+        [place("own:S1", "Main", "Main", transit, (1.0, 2.0))]
+    );
+    let cities = "\"city\",\"city_ascii\",\"lat\",\"lng\",\"admin_name\",\"population\",\"id\"\n\
+        \"Zürich\",\"Zurich\",\"1\",\"2\",\"ZH\",\"400000\",\"9\"\n";
+    assert_eq!(
+        found(csv(cities, "", None).unwrap()).0,
+        [place("own:9", "Zürich", "ZH", "locality,political", (1.0, 2.0))]
+    );
+    assert_eq!(found(csv(airports, "types=type", None).unwrap()).0[0].types, "large_airport");
 }
 
 #[test]
@@ -117,25 +177,46 @@ fn csv_columns_are_named_by_a_map() {
 
 #[test]
 fn csv_without_its_columns_says_which_are_there() {
-    let fault = csv("a,b\n", "", b',').unwrap_err();
-    assert_eq!(fault, "has no column for name; name one with --columns name=COLUMN, of a, b");
-    assert!(csv("name,lat,lng\n", "types=x", b',').unwrap_err().starts_with("has no column \"x\""));
-    assert!(csv("", "", b',').unwrap_err().contains("no column for name"));
+    let fault = csv("a,b\n", "", None).unwrap_err();
+    assert_eq!(
+        fault,
+        "has no column for name, lat, lng; name them with --columns name=COLUMN,lat=COLUMN,lng=COLUMN, of a, b"
+    );
+    assert!(csv("name,lat,lng\n", "types=x", None).unwrap_err().starts_with("has no column \"x\""));
+    assert!(csv("", "", None).unwrap_err().contains("is empty"));
 }
 
 #[test]
 fn csv_that_is_not_utf8_is_told_by_its_line() {
-    let fault = csv(b"name,lat,lng\nx,1,2\nCaf\xe9,1,2\n", "", b',').unwrap_err();
-    assert!(fault.starts_with("line 3: this is not UTF-8"), "{fault}");
-    assert!(csv(b"nam\xe9,lat,lng\n", "", b',').unwrap_err().starts_with("line 1: this is not UTF-8"));
+    let fault = csv(b"name,lat,lng\n\"x\ny\",1,2\n\"z\nCaf\xe9\",1,2\n", "", None).unwrap_err();
+    assert!(fault.starts_with("line 5: this is not UTF-8") && fault.contains("iconv -f LATIN1"), "{fault}");
+    assert!(csv(b"nam\xe9,lat,lng\n", "", None).unwrap_err().starts_with("line 1: this is not UTF-8"));
 }
 
 #[test]
 fn csv_row_without_an_end_is_told_by_its_line() {
-    let text = format!("name,lat,lng\nx,1,2\n\"y,1,2\n{}", "z,1,2\n".repeat(1_000_000));
-    assert!(csv(text, "", b',').unwrap_err().starts_with("line 3: this row has no end"));
+    for rows in [1, 1_000_000] {
+        let text = format!("name,lat,lng\nx,1,2\n\"y,1,2\n{}", "z,1,2\n".repeat(rows));
+        let fault = csv(text, "", None).unwrap_err();
+        assert!(fault.starts_with("line 3: the quote that opens here"), "{fault}");
+    }
     let long = "z,1,2\n".repeat(1_000_000);
-    assert_eq!(csv(format!("name,lat,lng\n{long}"), "", b',').unwrap().builder.count(), 1_000_000);
+    assert_eq!(csv(format!("name,lat,lng\n{long}"), "", None).unwrap().builder.count(), 1_000_000);
+}
+
+#[test]
+fn ids_that_are_made_up_are_nobodys() {
+    let text = "id,name,lat,lng\n2,Alpha,1,1\n,Beta,2,2\nrow:2,Gamma,3,3\n/row:2,Delta,4,4\n";
+    let ids = |sink| found(sink).0.into_iter().map(|place| place.id).collect::<Vec<_>>();
+    assert_eq!(ids(csv(text, "", None).unwrap()), ["own/row:2", "own:/row:2", "own:2", "own:row:2"]);
+    let feature = |id: &str| {
+        format!(
+            r#"{{"type":"Feature",{id}"properties":{{"name":"A"}},"geometry":{{"type":"Point","coordinates":[1,2]}}}}"#
+        )
+    };
+    let text = [feature(r#""id":2,"#), feature(""), feature(r#""id":"feature:2","#), feature(r#""id":"","#)]
+        .concat();
+    assert_eq!(ids(geojson(text, "").unwrap()), ["own/feature:2", "own/feature:4", "own:2", "own:feature:2"]);
 }
 
 #[test]
@@ -144,10 +225,10 @@ fn rows_without_ids_differ_from_those_of_another_file() {
     let mut sink = Sink::default();
     for name in ["a", "b"] {
         let text = format!("name,lat,lng\n{name},0,0\n");
-        read_csv(text.as_bytes(), b',', &options(&columns), &mut sink).unwrap();
+        read_csv(text.as_bytes(), None, &options(&columns), &mut sink).unwrap();
     }
     let ids: Vec<_> = found(sink).0.into_iter().map(|place| place.id).collect();
-    assert_eq!(ids, ["own:1", "own:2"]);
+    assert_eq!(ids, ["own/row:1", "own/row:2"]);
 }
 
 const COLLECTION: &str = r#"{"type": "FeatureCollection", "crs": {"x": [1]}, "features": [
@@ -171,7 +252,7 @@ fn geojson_is_read_feature_by_feature() {
     assert_eq!(
         places,
         [
-            place("own:2", "Lake", "Lake", "natural_feature,political", (1.0, 2.0)),
+            place("own/feature:2", "Lake", "Lake", "natural_feature,political", (1.0, 2.0)),
             place("own:9", "Both", "Both", "zoo", (2.0, 180.0)),
             place("own:node/1", "Café", "Town", "cafe,food,point_of_interest,establishment", (10.25, 20.5)),
         ]
@@ -193,17 +274,64 @@ fn geojson_may_be_a_feature_a_line() {
 }
 
 #[test]
-fn geojson_that_is_broken_is_told_by_its_line() {
+fn geojson_names_of_properties_are_not_case_sensitive() {
+    let feature = |properties: &str| {
+        format!(
+            r#"{{"type":"Feature","id":1,"properties":{{{properties}}},"geometry":{{"type":"Point","coordinates":[1,2]}}}}"#
+        )
+    };
+    let one = |properties: &str| found(geojson(feature(properties), "").unwrap()).0.remove(0);
+    assert_eq!(one(r#""NAME":"A","Type":"zoo","CITY":"B""#), place("own:1", "A", "B", "zoo", (2.0, 1.0)));
+    assert_eq!(one(r#""Name":"no","name":"A""#).name, "A");
+    assert_eq!(one(r#""City":"A","admin_name":"B""#), place("own:1", "A", "B", GENERAL, (2.0, 1.0)));
+    assert_eq!(one(r#""Stop_Name":"A","name":null"#).name, "A");
+}
+
+#[test]
+fn geojson_that_is_broken_is_told_by_its_line_and_column() {
     for end in 1..COLLECTION.len() {
         let fault = geojson(&COLLECTION.as_bytes()[..end], "").map(|_| ()).unwrap_err();
         assert!(fault.starts_with("line ") && fault.contains("ends too early"), "{end}: {fault}");
     }
-    for other in ["{\"type\": \"Topology\"}", "[1, 2]", "7", "<xml/>", "{\"features\": 7}", "{}"] {
+    for other in ["[1, 2]", "7", "<xml/>", "{\"features\": 7}", "{}", "{\"type\": \"Point\"}"] {
         let fault = geojson(other, "").map(|_| ()).unwrap_err();
-        assert!(fault.starts_with("line 1: this is no GeoJSON"), "{other}: {fault}");
+        assert!(fault.starts_with("line 1, column ") && fault.contains("this is no "), "{other}: {fault}");
         assert!(!fault.contains('\n'), "{fault}");
     }
     assert_eq!(geojson("{\"type\":\"FeatureCollection\",\"features\":[]}", "").unwrap().builder.count(), 0);
+    for (other, expected) in [
+        ("{\"type\": \"Topology\", \"arcs\": []}", "is TopoJSON"),
+        ("{\"version\": 0.6, \"elements\": []}", "is Overpass JSON"),
+        ("{\"geometryType\": \"esriGeometryPoint\"}", "is JSON of ArcGIS"),
+        (" \n", "is empty"),
+    ] {
+        let fault = geojson(other, "").map(|_| ()).unwrap_err();
+        assert!(fault.starts_with(expected), "{other}: {fault}");
+    }
+}
+
+#[test]
+fn geojson_errors_are_where_the_file_has_them() {
+    let in_line = |value: &str| {
+        format!(
+            "{{\"type\":\"FeatureCollection\",\"features\":[\n{{\"type\":\"Feature\",\"properties\":{{\"é\":{value}}}}}]}}"
+        )
+    };
+    for (value, at, expected) in [
+        ("NaN", 37, "NaN is no number in JSON"),
+        ("nan", 37, "nan is no number in JSON"),
+        ("-Infinity", 37, "-Infinity is no number in JSON"),
+        ("Infinity", 37, "Infinity is no number in JSON"),
+        ("None", 37, "this is no JSON: expected value"),
+        ("1}}}", 40, "this is no JSON"),
+    ] {
+        let fault = geojson(in_line(value), "").map(|_| ()).unwrap_err();
+        assert!(fault.starts_with(&format!("line 2, column {at}: {expected}")), "{value}: {fault}");
+    }
+    let latin1 = in_line("\"Caf?\"").replace('?', "\u{1}").into_bytes();
+    let latin1: Vec<_> = latin1.into_iter().map(|byte| if byte == 1 { 0xe9 } else { byte }).collect();
+    let fault = geojson(latin1, "").map(|_| ()).unwrap_err();
+    assert!(fault.starts_with("line 2, column 4") && fault.contains("iconv -f LATIN1"), "{fault}");
 }
 
 fn dump(id: &str, name: &str, at: (&str, &str), class: &str, code: &str, population: &str) -> String {
@@ -240,110 +368,4 @@ fn geonames_of_another_form_are_told_by_their_line() {
     let fault = geonames([good.as_bytes(), b"\xff\n"].concat()).unwrap_err();
     assert!(fault.starts_with("line 2: this is not UTF-8"), "{fault}");
     assert!(geonames("x".repeat(1 << 20)).unwrap_err().starts_with("line 1: this is too long"));
-}
-
-#[test]
-fn osm_extract_becomes_places() {
-    let (places, skipped) = found(osm(&pbf::town(), None).unwrap());
-    let cafe = "cafe,food,point_of_interest,establishment";
-    assert_eq!(
-        places,
-        [
-            place("osm:node:5000000001", "Café Nord", "Ring 1, Kleinstadt", cafe, (10.0, 20.0)),
-            place("osm:node:5000000004", "Kleinstadt", "Kleinstadt", "locality,political", (10.003, 20.003)),
-            place("osm:relation:1", "Park", "Park", "park,point_of_interest,establishment", (10.07, 20.02)),
-            place("osm:relation:2", "Nordend", "Nordend", "neighborhood,political", (10.03, 20.03)),
-            place(
-                "osm:way:1",
-                "Museum",
-                "Museum",
-                "museum,tourist_attraction,point_of_interest,establishment",
-                (10.02, 20.02)
-            ),
-        ]
-    );
-    assert_eq!(skipped, [(Skip::NoName, 1), (Skip::NoKind, 2), (Skip::NoPoints, 1)]);
-    let names: Vec<_> =
-        found(osm(&pbf::town(), Some("en")).unwrap()).0.into_iter().map(|place| place.name).collect();
-    assert_eq!(names[..2], ["North Café", "Kleinstadt"]);
-}
-
-#[test]
-fn osm_elements_may_come_in_any_order() {
-    let node = pbf::Node::new(1, 1.0, 2.0, &[]);
-    let way = pbf::Way { id: 1, nodes: vec![1], tags: vec![] };
-    let tags = pbf::tags(&[("leisure", "park"), ("name", "Park")]);
-    let relation = pbf::Relation { id: -7, members: vec![(1, 1, "outer")], tags };
-    let mut bytes = pbf::header(&[]);
-    let blocks = [pbf::relations(&[relation]), pbf::ways(&[way]), pbf::nodes(&[node])];
-    blocks.iter().for_each(|block| bytes.extend(pbf::blob("OSMData", block, true)));
-    let (places, _) = found(osm(&bytes, None).unwrap());
-    assert_eq!((places[0].id.as_str(), places[0].at), ("osm:relation:-7", (1.0, 2.0)));
-}
-
-#[test]
-fn osm_file_that_is_cut_is_never_taken_for_whole() {
-    let whole = pbf::town();
-    let ends: Vec<usize> = {
-        let mut ends = vec![];
-        let mut at = 0;
-        while at < whole.len() {
-            let header = u32::from_be_bytes([0, 1, 2, 3].map(|byte| whole[at + byte])) as usize;
-            let text = &whole[at + 4..at + 4 + header];
-            // The header's last field is the length of the blob.
-            let field = text.iter().rposition(|&byte| byte == 3 << 3).unwrap();
-            let length =
-                text[field + 1..].iter().rev().fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f));
-            at += 4 + header + length;
-            ends.push(at);
-        }
-        ends
-    };
-    for end in (0..whole.len()).filter(|end| !ends.contains(end)) {
-        let fault = osm(&whole[..end], None).map(|_| ()).unwrap_err();
-        assert!(fault.starts_with("byte ") && !fault.contains('\n'), "{end}: {fault}");
-    }
-}
-
-#[test]
-fn osm_file_that_is_broken_is_told_by_its_byte() {
-    let header = pbf::header(&["OsmSchema-V0.6"]);
-    let with = |block: &[u8]| {
-        let bytes = [header.clone(), pbf::blob("OSMData", block, true)].concat();
-        osm(&bytes, None).map(|_| ()).unwrap_err()
-    };
-    let at = format!("byte {}: the blob there is broken: ", header.len());
-    assert!(with(b"\xff\xff\xff").starts_with(&at), "{}", with(b"\xff\xff\xff"));
-    let mut bad = pbf::nodes(&[pbf::Node::new(1, 1.0, 2.0, &[("name", "Cafe"), ("amenity", "cafe")])]);
-    let name = bad.windows(4).position(|four| four == b"Cafe").unwrap();
-    bad[name] = 0xff;
-    assert!(with(&bad).contains("a tag's text is missing or not UTF-8"), "{}", with(&bad));
-    assert!(osm(b"no pbf at all", None).map(|_| ()).unwrap_err().starts_with("byte 0: "));
-    assert!(osm(b"", None).map(|_| ()).unwrap_err().contains("this is no .osm.pbf"));
-    let no_header = pbf::blob("OSMData", &pbf::nodes(&[]), true);
-    assert!(osm(&no_header, None).map(|_| ()).unwrap_err().contains("this is no .osm.pbf"));
-    let history = pbf::header(&["OsmSchema-V0.6", "HistoricalInformation"]);
-    assert!(osm(&history, None).map(|_| ()).unwrap_err().contains("this is a history"));
-    assert!(osm(&pbf::header(&["Zstd"]), None).map(|_| ()).unwrap_err().contains("asks for \"Zstd\""));
-}
-
-#[test]
-fn osm_nodes_off_the_earth_are_skipped() {
-    let node = |id, latitude, longitude| {
-        pbf::Node::new(id, latitude, longitude, &[("amenity", "cafe"), ("name", "x")])
-    };
-    let mut bytes = pbf::header(&[]);
-    let nodes = [node(1, 91.0, 0.0), node(2, 0.0, 180.1), node(3, -90.0, -180.0)];
-    bytes.extend(pbf::blob("OSMData", &pbf::nodes(&nodes), true));
-    let (places, skipped) = found(osm(&bytes, None).unwrap());
-    assert_eq!((places.len(), skipped), (1, vec![(Skip::BadCoordinates, 2)]));
-}
-
-#[test]
-fn format_is_told_by_the_end_of_a_name() {
-    let format = Format::of_name;
-    assert_eq!(format("monaco-latest.osm.PBF"), Some(Format::OsmPbf));
-    assert_eq!([format("a.json"), format("a.geojsonl")], [Some(Format::GeoJson); 2]);
-    assert_eq!([format("a.csv"), format("a.tsv")], [Some(Format::Csv); 2]);
-    assert_eq!([format("US.txt"), format("US.zip"), format("x")], [Some(Format::GeoNames), None, None]);
 }

@@ -1,7 +1,10 @@
 //! `herd places`: makes a file of places out of somebody's own data, and shows what a node would find in one.
 
 mod import;
+mod input;
+mod interrupts;
 mod near;
+mod output;
 mod table;
 
 use clap::Subcommand;

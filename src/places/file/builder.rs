@@ -13,6 +13,8 @@ use crate::places::record::{Record, UNITS_PER_DEGREE};
 
 /// A text is no longer than this, in bytes; what is beyond it is cut off.
 const TEXT_BYTES_MAX: usize = 255;
+/// Text is written in pieces of so many bytes, so that whoever wants to end the writing need not wait for all of it.
+const PIECE_BYTES: usize = 1 << 20;
 const RANK_STEPS: f64 = 50.0;
 const RANK_MAX: f64 = 5.0;
 
@@ -55,6 +57,23 @@ pub enum Refusal {
     BadId,
     /// The file would have more than 4 GiB of text, or more than 65,536 kinds.
     Full,
+}
+
+/// A place that has been taken, as it will be in the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken<'a> {
+    /// The first part of its place_id.
+    pub source: &'a str,
+    /// Google's types, separated by commas.
+    pub types: &'a str,
+    /// What its place_id ends with, where that is a number; else 0.
+    pub number: u64,
+    /// As people know it.
+    pub name: &'a str,
+    /// In hundred-thousandths of a degree, north positive.
+    pub latitude: i32,
+    /// In hundred-thousandths of a degree, east positive.
+    pub longitude: i32,
 }
 
 /// What has become of the places.
@@ -150,32 +169,63 @@ impl Builder {
         self.records.len()
     }
 
+    /// The place that was taken as this one, counted from 0.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn taken(&self, at: usize) -> Taken<'_> {
+        let record = &self.records[at];
+        let Kind { source, types } = &self.kinds[usize::from(record.kind)];
+        let [name, ..] = self.texts(record);
+        let Record { number, latitude, longitude, .. } = *record;
+        Taken { source, types, number, name, latitude, longitude }
+    }
+
+    /// Makes a place as well known as another that is the same, and gives it that one's vicinity if it has none.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn absorb(&mut self, at: usize, other: usize) {
+        let (mut record, other) = (self.records[at], self.records[other]);
+        record.rank = record.rank.max(other.rank);
+        if record.vicinity_len == 0 && other.vicinity_len > 0 {
+            let ([name, _, id], [_, vicinity, _]) = (self.texts(&record), self.texts(&other));
+            let text = [name, vicinity, id].concat();
+            // Where there is no room for one more text, the vicinity stays unknown.
+            if let Ok(text_start) = u32::try_from(self.text.len()) {
+                record = Record { text_start, vicinity_len: other.vicinity_len, ..record };
+                self.text.push_str(&text);
+            }
+        }
+        self.records[at] = record;
+    }
+
+    /// Takes back the places of these numbers, which are in order.
+    pub fn remove(&mut self, sorted: &[usize]) {
+        let mut at = 0;
+        self.records.retain(|_| {
+            at += 1;
+            sorted.binary_search(&(at - 1)).is_err()
+        });
+    }
+
+    fn texts(&self, record: &Record) -> [&str; 3] {
+        texts(&self.text, record).expect("the texts of every record are there")
+    }
+
     /// How many names and vicinities were cut to 255 bytes.
     pub fn shortened(&self) -> u64 {
         self.shortened
     }
 
-    /// Writes the file. Of places with the same place_id the one that was added first is kept.
-    pub fn finish(mut self, made: Made, out: &mut impl Write) -> io::Result<Finished> {
+    /// Puts the places in order. Of those with the same place_id the one that was added first is kept.
+    pub fn finish(mut self, made: Made) -> Ready {
         let taken = self.records.len();
         self.drop_duplicates();
         self.records.sort_unstable_by_key(Record::sort_key);
+        let duplicates = taken - self.records.len();
         let header = Header { kinds: self.kinds, html_attributions: self.html_attributions, made }.to_json();
-        let prelude = Prelude::new(header.len(), self.records.len(), self.text.len());
-        out.write_all(prelude.bytes())?;
-        out.write_all(&header)?;
-        let mut sum = prelude.summed();
-        sum.add(&header);
-        for record in &self.records {
-            let bytes = record.to_bytes();
-            out.write_all(&bytes)?;
-            sum.add(&bytes);
-        }
-        out.write_all(self.text.as_bytes())?;
-        sum.add(self.text.as_bytes());
-        out.write_all(&sum.end().to_le_bytes())?;
-        let places = self.records.len();
-        Ok(Finished { places, duplicates: taken - places, bytes: prelude.file_length() })
+        Ready { header, records: self.records, text: self.text, duplicates }
     }
 
     fn drop_duplicates(&mut self) {
@@ -195,6 +245,38 @@ impl Builder {
         // Texts lie in the order in which their places came.
         self.records.sort_unstable_by(|a, b| id(a).cmp(&id(b)).then(a.text_start.cmp(&b.text_start)));
         self.records.dedup_by(|later, first| id(later) == id(first));
+    }
+}
+
+/// A file that is ready to be written.
+#[derive(Debug)]
+pub struct Ready {
+    header: Vec<u8>,
+    records: Vec<Record>,
+    text: String,
+    duplicates: usize,
+}
+
+impl Ready {
+    /// Writes the file.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<Finished> {
+        let prelude = Prelude::new(self.header.len(), self.records.len(), self.text.len());
+        let mut sum = prelude.summed();
+        out.write_all(prelude.bytes())?;
+        out.write_all(&self.header)?;
+        sum.add(&self.header);
+        for record in &self.records {
+            let bytes = record.to_bytes();
+            out.write_all(&bytes)?;
+            sum.add(&bytes);
+        }
+        for piece in self.text.as_bytes().chunks(PIECE_BYTES) {
+            out.write_all(piece)?;
+            sum.add(piece);
+        }
+        out.write_all(&sum.end().to_le_bytes())?;
+        let places = self.records.len();
+        Ok(Finished { places, duplicates: self.duplicates, bytes: prelude.file_length() })
     }
 }
 

@@ -33,7 +33,7 @@ fn built() -> Vec<u8> {
     }
     let mut bytes = Vec::new();
     let made = Made { at: "2026-11-21T00:00:00Z".into(), by: "herd".into(), from: vec!["x".into()] };
-    let finished = builder.finish(made, &mut bytes).unwrap();
+    let finished = builder.finish(made).write(&mut bytes).unwrap();
     assert_eq!(finished, Finished { places: 3, duplicates: 1, bytes: bytes.len() as u64 });
     bytes
 }
@@ -80,7 +80,7 @@ fn what_goes_in_comes_out() {
 #[test]
 fn file_of_no_places_answers_too() {
     let mut bytes = Vec::new();
-    Builder::default().finish(Made::default(), &mut bytes).unwrap();
+    Builder::default().finish(Made::default()).write(&mut bytes).unwrap();
     let places = read(&bytes).unwrap();
     assert_eq!(answer(&places, 0.0, 0.0, 20)["status"], "ZERO_RESULTS");
 }
@@ -104,7 +104,7 @@ fn builder_refuses_what_no_answer_could_show() {
     builder.add(&Entry { name: &"\u{e9}".repeat(128), rank: f64::NAN, ..good }).unwrap();
     assert_eq!((builder.count(), builder.shortened()), (1, 1));
     let mut bytes = Vec::new();
-    builder.finish(Made::default(), &mut bytes).unwrap();
+    builder.finish(Made::default()).write(&mut bytes).unwrap();
     let name = answer(&read(&bytes).unwrap(), 0.0, 0.0, 1)["results"][0]["name"].clone();
     assert_eq!(name, "\u{e9}".repeat(127));
 }

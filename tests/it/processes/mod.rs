@@ -14,6 +14,7 @@ mod editions;
 mod examples;
 mod half_open;
 mod halt;
+mod imports;
 mod in_step;
 mod kill;
 mod log_file;

@@ -17,27 +17,27 @@ const PARKS: &str =
     "name,lat,lng,types,city\nNorth Park,10.02,20.0,park,Town\n,1,2,park,\nLost,100,2,park,\n";
 
 /// A folder with files to import.
-struct Files(TempDir);
+pub(super) struct Files(TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("town.osm.pbf"), pbf::town()).unwrap();
         fs::write(folder.path().join("parks.csv"), PARKS).unwrap();
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn herd(&self, words: &[&str]) -> Output {
+    pub(super) fn herd(&self, words: &[&str]) -> Output {
         herd_command(&["places"]).args(words).current_dir(self.0.path()).output().unwrap()
     }
 
     /// Runs it, and gives the one line it complains with.
     #[track_caller]
-    fn refused(&self, words: &[&str], code: i32) -> String {
+    pub(super) fn refused(&self, words: &[&str], code: i32) -> String {
         let output = self.herd(words);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{said}");
@@ -49,7 +49,7 @@ impl Files {
     }
 
     #[track_caller]
-    fn import(&self, words: &[&str]) -> String {
+    pub(super) fn import(&self, words: &[&str]) -> String {
         let output = self.herd(&[&["import"], words].concat());
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{said}");
@@ -57,7 +57,7 @@ impl Files {
     }
 }
 
-fn near(files: &Files, words: &[&str]) -> String {
+pub(super) fn near(files: &Files, words: &[&str]) -> String {
     let output = files.herd(&[&["near"], words].concat());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
@@ -78,14 +78,14 @@ fn files_of_several_kinds_become_one_that_answers() {
     ]);
     assert_eq!(
         said,
-        "herd: places.bin: 6 places in 0.9 kB; skipped 2 without a name, 2 of no kind that is a place, 1 without \
-         coordinates on the Earth, 1 whose points are not in the file"
+        "herd: places.bin: 6 places in 0.9 kB; skipped 2 without a name (see parks.csv, line 3), 2 of no kind \
+         that is a place, 1 without coordinates on the Earth (see parks.csv, line 4), 1 whose points are not in the file"
     );
     let table = near(&files, &["10", "20", "5", "--file", "places.bin"]);
     let rows: Vec<_> = table.lines().collect();
     assert!(rows[0].trim_start().starts_with("KM  NAME") && rows[0].ends_with("PLACE_ID"), "{table}");
     assert!(rows[1].contains("Kleinstadt  locality, political"), "{table}");
-    assert!(rows.iter().any(|row| row.contains("parks:1") && row.contains("Town")), "{table}");
+    assert!(rows.iter().any(|row| row.contains("parks/row:1") && row.contains("Town")), "{table}");
     assert_eq!(rows[rows.len() - 2..], ["© OpenStreetMap contributors, ODbL", "Parks: us"]);
 
     let json = near(&files, &["10", "20", "5", "20", "--file", "places.bin", "--json"]);
@@ -109,7 +109,7 @@ fn configured_file_is_what_near_looks_in() {
     let words = ["near", "10", "20", "5", "--config", "herd.toml"];
     let output = files.herd(&words);
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("city:1") && said.lines().count() == 3, "{said} {:?}", output.stderr);
+    assert!(said.contains("city/row:1") && said.lines().count() == 3, "{said} {:?}", output.stderr);
 }
 
 #[test]
@@ -137,11 +137,11 @@ fn what_cannot_be_imported_is_one_line_and_writes_nothing() {
         (&["bad.csv"], 1, "bad.csv: line 3: this is not UTF-8"),
         (&["empty.csv"], 1, "no place is in empty.csv; nothing is written"),
         (&["none.csv"], 1, "none.csv: cannot be read: No such file"),
-        (&["."], 2, "tells no format"),
-        (&["x.zip"], 2, "unpack it if it is packed"),
+        (&["."], 2, ". is a folder"),
+        (&["x.zip"], 2, "neither its content nor the end of its name tells the format; say --format"),
         (&["x.zip", "--format", "zip"], 2, "it is one of osm-pbf, geojson, csv, geonames"),
         (&["cut.osm.pbf"], 1, "cut.osm.pbf: byte "),
-        (&["cut.geojson"], 1, "cut.geojson: line 2: the file ends too early"),
+        (&["cut.geojson"], 1, "cut.geojson: line 2, column 13: the file ends too early"),
         (&["parks.csv", "--columns", "nam=x"], 2, "is no field; there are name, lat"),
         (&["parks.csv", "--columns", "name=x"], 1, "has no column \"x\"; there are name, lat"),
         (&["parks.csv", "--delimiter", "||"], 2, "one character"),

@@ -100,6 +100,18 @@ pub(crate) fn blob(kind: &str, data: &[u8], is_raw: bool) -> Vec<u8> {
         number(2, data.len() as u64, &mut body);
         bytes(3, &zlib(data), &mut body);
     }
+    framed(kind, &body)
+}
+
+/// A blob whose data is in the field of another compression: 4 lzma, 5 bzip2, 6 lz4, 7 zstd.
+pub(crate) fn blob_of_field(kind: &str, field: u64, data: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    number(2, 300, &mut body);
+    bytes(field, data, &mut body);
+    framed(kind, &body)
+}
+
+fn framed(kind: &str, body: &[u8]) -> Vec<u8> {
     let mut header = Vec::new();
     bytes(1, kind.as_bytes(), &mut header);
     number(3, body.len() as u64, &mut header);

@@ -3,30 +3,39 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use super::rank_of_population;
+use crate::import::rank_of_population;
 
-/// A row of the table: Google's types, divided by commas, and a rank.
+/// A row of the table: Google's types, divided by commas, a rank, and how many rows are above it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Row {
     types: &'static str,
     rank: f64,
+    above: usize,
+}
+
+impl Row {
+    /// Whether this row counts where another one fits, too; the order of an element's tags has no say in it.
+    fn counts_before(&self, other: &Self) -> bool {
+        self.rank > other.rank || self.rank == other.rank && self.above < other.above
+    }
 }
 
 /// Which row a key with a value has; `*` stands for any value.
 type Table = HashMap<&'static str, HashMap<&'static str, Row>>;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    rows(include_str!("../../data/osm_types.tsv")).fold(Table::new(), |mut table, (key, value, row)| {
+    rows(include_str!("../../../data/osm_types.tsv")).fold(Table::new(), |mut table, (key, value, row)| {
         table.entry(key).or_default().entry(value).or_insert(row);
         table
     })
 });
 
 fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str, Row)> {
-    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.enumerate().filter_map(|(above, line)| {
         let mut cells = line.split('\t');
         let (key, value, types, rank) = (cells.next()?, cells.next()?, cells.next()?, cells.next()?);
-        Some((key, value, Row { types, rank: rank.parse().ok()? }))
+        Some((key, value, Row { types, rank: rank.parse().ok()?, above }))
     })
 }
 
@@ -35,34 +44,39 @@ const KNOWN_RANK: f64 = 0.5;
 
 /// What the tags so far have said.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tags<'a> {
+pub(in crate::import) struct Tags<'a> {
     best: Option<Row>,
     name: &'a str,
     name_in_language: &'a str,
     street: &'a str,
+    /// What stands in place of a street where there is none.
+    locality: &'a str,
     number: &'a str,
     city: &'a str,
     population: f64,
     is_settlement: bool,
     is_known: bool,
+    wikidata: &'a str,
 }
 
 impl<'a> Tags<'a> {
     /// Takes a tag. `name_key` is the key of names in the language that is wanted, such as `name:en`.
-    pub(super) fn add(&mut self, key: &str, value: &'a str, name_key: Option<&str>) {
+    pub(in crate::import) fn add(&mut self, key: &str, value: &'a str, name_key: Option<&str>) {
         match key {
             "name" => self.name = value,
-            "addr:street" | "addr:place" => self.street = value,
+            "addr:street" => self.street = value,
+            "addr:place" => self.locality = value,
             "addr:housenumber" => self.number = value,
             "addr:city" => self.city = value,
-            "wikidata" | "wikipedia" => self.is_known = true,
+            "wikidata" => (self.wikidata, self.is_known) = (value, true),
+            "wikipedia" => self.is_known = true,
             "population" => self.population = value.parse().unwrap_or(0.0),
             _ if Some(key) == name_key => self.name_in_language = value,
             _ => {
                 let Some(values) = TABLE.get(key) else { return };
                 for value in value.split(';').map(str::trim).filter(|value| !matches!(*value, "" | "no")) {
                     let row = values.get(value).or_else(|| values.get("*")).copied();
-                    if row.is_some_and(|row| self.best.is_none_or(|best| row.rank > best.rank)) {
+                    if row.is_some_and(|row| self.best.is_none_or(|best| row.counts_before(&best))) {
                         self.best = row;
                         self.is_settlement = key == "place";
                     }
@@ -72,8 +86,8 @@ impl<'a> Tags<'a> {
     }
 
     /// The types and the rank, if the tags are some place's.
-    pub(super) fn kind(&self) -> Option<(&'static str, f64)> {
-        let Row { types, rank } = self.best?;
+    pub(in crate::import) fn kind(&self) -> Option<(&'static str, f64)> {
+        let Row { types, rank, .. } = self.best?;
         let rank = if self.is_settlement && self.population > 0.0 {
             rank_of_population(self.population)
         } else {
@@ -83,14 +97,20 @@ impl<'a> Tags<'a> {
     }
 
     /// The name, in the language that is wanted if there is one.
-    pub(super) fn name(&self) -> &'a str {
+    pub(in crate::import) fn name(&self) -> &'a str {
         if self.name_in_language.is_empty() { self.name } else { self.name_in_language }
     }
 
+    /// The item of Wikidata, such as `Q42`; empty if there is none.
+    pub(super) fn wikidata(&self) -> &'a str {
+        self.wikidata
+    }
+
     /// Street, number and town, as far as they are known.
-    pub(super) fn vicinity(&self) -> String {
-        let house = [self.street, self.number].into_iter().filter(|part| !part.is_empty());
-        let house = if self.street.is_empty() { String::new() } else { house.collect::<Vec<_>>().join(" ") };
+    pub(in crate::import) fn vicinity(&self) -> String {
+        let street = if self.street.is_empty() { self.locality } else { self.street };
+        let house = [street, self.number].into_iter().filter(|part| !part.is_empty());
+        let house = if street.is_empty() { String::new() } else { house.collect::<Vec<_>>().join(" ") };
         let parts = [house.as_str(), self.city].into_iter().filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join(", ")
     }
@@ -112,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table_is_sound_and_there_once() {
-        let text = include_str!("../../data/osm_types.tsv");
+        let text = include_str!("../../../data/osm_types.tsv");
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let mut seen = HashSet::new();
         let mut count = 0;
@@ -147,6 +167,29 @@ mod tests {
         assert_eq!(tags(&[("shop", "no")]).kind(), None);
         assert!(tags(&[("shop", "something_new")]).kind().unwrap().0.starts_with("store,"));
         assert!(tags(&[("amenity", "unheard_of; cafe")]).kind().unwrap().0.starts_with("cafe,"));
+    }
+
+    #[test]
+    fn the_order_of_tags_has_no_say() {
+        let mut first_in_table = 0;
+        let all: Vec<_> = rows(include_str!("../../../data/osm_types.tsv")).collect();
+        for (at, (key, value, row)) in all.iter().enumerate() {
+            for (other_key, other_value, other) in &all[at + 1..] {
+                if key == other_key || [*value, *other_value].contains(&"*") {
+                    continue;
+                }
+                let pairs = [(*key, *value), (*other_key, *other_value)];
+                let kind = tags(&pairs).kind();
+                assert_eq!(kind, tags(&[pairs[1], pairs[0]]).kind(), "{pairs:?}");
+                if row.rank == other.rank {
+                    assert_eq!(kind.unwrap().0, row.types, "{pairs:?}");
+                    first_in_table += 1;
+                }
+            }
+        }
+        assert!(first_in_table > 1000, "{first_in_table}");
+        let (street, place) = (("addr:street", "Ring"), ("addr:place", "Hof"));
+        assert_eq!([tags(&[street, place]).vicinity(), tags(&[place, street]).vicinity()], ["Ring"; 2]);
     }
 
     #[test]

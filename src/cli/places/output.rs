@@ -1,0 +1,245 @@
+//! The file that `herd places import` makes: written beside its place and put there whole, or not at all, whatever ends the
+//! work.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Access, access};
+
+use super::super::Failure;
+use super::interrupts::Interrupts;
+
+/// A file's place, its links followed. What would fail at the end of a long import should fail at its beginning.
+pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<PathBuf, Failure> {
+    let shown = output.display();
+    let usage = |text: &str| Err(Failure::Usage(format!("{shown} {text}")));
+    if output.is_dir() || output.file_name().is_none() {
+        return usage("is a folder; name a file with -o");
+    }
+    if !folder_of(output).is_dir() {
+        return Err(Failure::Usage(format!("{shown}: its folder is not there; make it first")));
+    }
+    if fs::symlink_metadata(output).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return in_writable_folder(output.to_owned());
+    }
+    // Where the path is a link, what it leads to is replaced.
+    let Ok(there) = output.canonicalize() else {
+        return usage("is a link that leads nowhere; remove it, or name another with -o");
+    };
+    if !there.is_file() {
+        return usage("is no regular file, and only such are replaced; name another with -o");
+    }
+    if files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there)) {
+        return usage("would replace what it is made of; name another with -o");
+    }
+    if !force {
+        return usage("is there already; replace it with --force, or name another");
+    }
+    in_writable_folder(there)
+}
+
+fn in_writable_folder(path: PathBuf) -> Result<PathBuf, Failure> {
+    match access(folder_of(&path), Access::WRITE_OK) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(Failure::Usage(format!(
+            "{}: its folder cannot be written to: {error}; name another with -o",
+            path.display()
+        ))),
+    }
+}
+
+/// Writes beside the file, and puts that in its place once all of it is on the disk. Where a signal that ends a process comes
+/// meanwhile, what there is is removed, and the process ends as the signal would have ended it.
+pub(super) fn write_whole<T>(
+    path: &Path,
+    force: bool,
+    write: impl FnOnce(&mut Interruptible<'_>) -> io::Result<T>,
+) -> io::Result<T> {
+    let interrupts = Interrupts::watch()?;
+    let written = write_watched(path, force, &interrupts, write);
+    if written.is_err() {
+        interrupts.end_if_any();
+    }
+    written
+}
+
+fn write_watched<T>(
+    path: &Path,
+    force: bool,
+    interrupts: &Interrupts,
+    write: impl FnOnce(&mut Interruptible<'_>) -> io::Result<T>,
+) -> io::Result<T> {
+    let folder = folder_of(path);
+    let (beside, file) = new_beside(path)?;
+    let put_in_place = || {
+        let mut out = Interruptible { inner: BufWriter::with_capacity(1 << 20, file), interrupts };
+        let told = write(&mut out)?;
+        out.flush()?;
+        out.inner.get_ref().sync_all()?;
+        interrupts.check()?;
+        if !force && fs::symlink_metadata(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it has come up meanwhile"));
+        }
+        fs::rename(&beside, path)?;
+        // The new name shall outlive a power cut, too.
+        File::open(folder)?.sync_all()?;
+        Ok(told)
+    };
+    // What there is of it after an error is of no use to anybody.
+    put_in_place().inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
+}
+
+/// A new file beside this one. One of the same name may be left from a process that was killed.
+fn new_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    const TRIES: u32 = 100;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let process = std::process::id();
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for number in 0..TRIES {
+        let beside = folder_of(path).join(format!(".{name}.{process}.{number}.part"));
+        match File::create_new(&beside) {
+            Ok(file) => return Ok((beside, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Fails once a signal has come.
+pub(super) struct Interruptible<'a> {
+    inner: BufWriter<File>,
+    interrupts: &'a Interrupts,
+}
+
+impl Write for Interruptible<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.interrupts.check()?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::fs::symlink,
+        sync::{Mutex, MutexGuard, PoisonError},
+    };
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use signal_hook::{consts::SIGTERM, low_level::raise};
+
+    use super::*;
+
+    /// A signal comes to all of the process: those who raise one and those who watch take turns.
+    static SIGNALS: Mutex<()> = Mutex::new(());
+
+    fn alone() -> MutexGuard<'static, ()> {
+        SIGNALS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn failed_write_leaves_what_was_there() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("places.bin");
+        fs::write(&path, "old").unwrap();
+        let failed = write_whole(&path, true, |out| {
+            out.write_all(b"new")?;
+            Err::<(), _>(io::Error::other("no"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["places.bin"]);
+        assert!(write_whole(&path, false, |out| out.write_all(b"new")).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        write_whole(&path, true, |out| out.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["places.bin"]);
+    }
+
+    #[test]
+    fn a_signal_while_it_is_written_leaves_nothing_behind() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("places.bin");
+        let interrupts = Interrupts::watch().unwrap();
+        let failed = write_watched(&path, false, &interrupts, |out| {
+            out.write_all(b"some")?;
+            assert_eq!(names(folder.path()).len(), 1);
+            raise(SIGTERM)?;
+            out.write_all(b"more")
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "a signal came");
+        assert!(names(folder.path()).is_empty());
+        // One that comes with the last byte counts, too.
+        let failed = write_watched(&path, false, &Interrupts::watch().unwrap(), |_| raise(SIGTERM));
+        assert!(failed.is_err() && names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_is_in_nobodys_way() {
+        let _alone = alone();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("places.bin");
+        let (left, _) = new_beside(&path).unwrap();
+        write_whole(&path, false, |out| out.write_all(b"new")).unwrap();
+        assert!(left.exists() && path.exists());
+    }
+
+    #[test]
+    fn only_regular_files_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "").unwrap();
+        symlink("file", at("link")).unwrap();
+        symlink("nothing", at("dangling")).unwrap();
+        symlink("/dev/null", at("device")).unwrap();
+        mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let check = |name: &str, force| {
+            let checked = check(&at(name), force, &[at("input")]);
+            checked.map_err(|failure| failure.to_string())
+        };
+        let real = |name: &str| at(name).canonicalize().unwrap();
+        assert_eq!(check("new", false).unwrap(), at("new"));
+        assert_eq!(
+            [check("file", true).unwrap(), check("link", true).unwrap()],
+            [real("file"), real("file")]
+        );
+        for name in ["file", "link"] {
+            assert!(check(name, false).unwrap_err().contains("--force"), "{name}");
+        }
+        for (name, expected) in [
+            ("dangling", "a link that leads nowhere"),
+            ("device", "no regular file"),
+            ("fifo", "no regular file"),
+            ("", "is a folder"),
+            ("none/file", "its folder is not there"),
+        ] {
+            for force in [false, true] {
+                let said = check(name, force).unwrap_err();
+                assert!(said.contains(expected), "{name} {force}: {said}");
+            }
+        }
+        symlink("file", at("input")).unwrap();
+        assert!(check("link", true).unwrap_err().contains("what it is made of"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Geometries of GeoJSON: the box around their points is kept, and no point.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::import::bounds::Bounds;
+
+/// Widens the box by a geometry, without keeping its points; false if there is a point off the Earth.
+pub(super) struct Geometry<'a>(pub(super) &'a mut Bounds);
+
+impl<'de> DeserializeSeed<'de> for Geometry<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Geometry<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a geometry")
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    /// The geometries of a collection.
+    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<bool, S::Error> {
+        let mut is_sound = true;
+        while let Some(sound) = list.next_element_seed(Geometry(self.0))? {
+            is_sound &= sound;
+        }
+        Ok(is_sound)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<bool, M::Error> {
+        let mut is_sound = true;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "coordinates" => {
+                    is_sound &= !matches!(map.next_value_seed(Positions(self.0))?, Part::Wrong);
+                }
+                "geometries" => is_sound &= map.next_value_seed(Geometry(self.0))?,
+                _ => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(is_sound)
+    }
+}
+
+/// What is found in a list of coordinates.
+enum Part {
+    Number(f64),
+    List,
+    Wrong,
+}
+
+/// A position, or lists of positions, as deep as they may be.
+struct Positions<'a>(&'a mut Bounds);
+
+impl<'de> DeserializeSeed<'de> for Positions<'_> {
+    type Value = Part;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Part, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Positions<'_> {
+    type Value = Part;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("coordinates")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Part, E> {
+        Ok(Part::Number(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Part, E> {
+        Ok(Part::Number(number as f64))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Part, E> {
+        Ok(Part::Number(number as f64))
+    }
+
+    fn visit_unit<E>(self) -> Result<Part, E> {
+        Ok(Part::Wrong)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Part, E> {
+        Ok(Part::Wrong)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Part, S::Error> {
+        let mut position = [None; 2];
+        let mut is_wrong = false;
+        let mut at = 0;
+        while let Some(part) = list.next_element_seed(Positions(self.0))? {
+            match part {
+                Part::Number(number) if at < 2 => position[at] = Some(number),
+                Part::Number(_) | Part::List => {}
+                Part::Wrong => is_wrong = true,
+            }
+            at += 1;
+        }
+        is_wrong |= match position {
+            [Some(longitude), Some(latitude)] => !self.0.add_degrees(latitude, longitude),
+            [None, None] => false,
+            _ => true,
+        };
+        Ok(if is_wrong { Part::Wrong } else { Part::List })
+    }
+}

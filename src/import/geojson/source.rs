@@ -1,0 +1,114 @@
+//! The bytes of a GeoJSON file as serde gets them, one by one, so that an error has its line and column in the file; without
+//! the byte order mark, and without the record separators of RFC 8142.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use serde_json::error::Category;
+
+use crate::import::{BYTE_ORDER_MARK, ImportError, NOT_UTF8};
+
+const RECORD_SEPARATOR: u8 = 0x1e;
+
+/// A word of so many bytes is told from others by its first ones.
+const WORD_BYTES_MAX: usize = 9;
+
+pub(super) struct Source<R> {
+    inner: BufReader<R>,
+    /// How many bytes have been read of the byte order mark, as long as nothing else came before.
+    marked: Option<usize>,
+    /// Where the last byte is: the line, and the character of it, both counted from 1.
+    line: u64,
+    column: u64,
+    last: u8,
+    /// The letters up to the last byte, and the sign before them.
+    word: ([u8; WORD_BYTES_MAX], usize),
+}
+
+impl<R: Read> Source<R> {
+    pub(super) fn new(from: R) -> Self {
+        let inner = BufReader::with_capacity(256 * 1024, from);
+        Self { inner, marked: Some(0), line: 1, column: 0, last: 0, word: ([0; WORD_BYTES_MAX], 0) }
+    }
+
+    fn next(&mut self) -> io::Result<Option<u8>> {
+        let Some(&byte) = self.inner.fill_buf()?.first() else { return Ok(None) };
+        self.inner.consume(1);
+        self.marked = self.marked.filter(|&at| BYTE_ORDER_MARK.get(at) == Some(&byte)).map(|at| at + 1);
+        if self.marked.is_some() {
+            return Ok(Some(b' '));
+        }
+        if self.last == b'\n' || self.last == b'\r' && byte != b'\n' {
+            self.line += 1;
+            self.column = 0;
+        }
+        // Bytes that go on with a character of UTF-8 are of the same column.
+        self.column += u64::from(byte & 0xc0 != 0x80);
+        self.last = byte;
+        let (word, length) = &mut self.word;
+        if !byte.is_ascii_alphabetic() {
+            *length = 0;
+        }
+        if (byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'+')) && *length < WORD_BYTES_MAX {
+            word[*length] = byte;
+            *length += 1;
+        }
+        Ok(Some(if byte == RECORD_SEPARATOR { b' ' } else { byte }))
+    }
+
+    /// The word that the last byte is in, whole.
+    fn whole_word(&mut self) -> String {
+        while self.inner.fill_buf().ok().and_then(<[u8]>::first).is_some_and(u8::is_ascii_alphabetic) {
+            let length = self.word.1;
+            if length == WORD_BYTES_MAX || !matches!(self.next(), Ok(Some(_))) {
+                break;
+            }
+        }
+        let (word, length) = self.word;
+        String::from_utf8_lossy(&word[..length]).into_owned()
+    }
+
+    /// An error of serde's, at the place where the last byte is.
+    pub(super) fn fault(&mut self, error: serde_json::Error) -> ImportError {
+        // A word is told where it begins.
+        let letters_before = self.word.1.saturating_sub(1) as u64;
+        let (line, column) = (self.line, self.column.saturating_sub(letters_before).max(1));
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        let fault = match error.classify() {
+            Category::Io => return ImportError::Io(error.into()),
+            Category::Eof => "the file ends too early; fetch it again".to_owned(),
+            Category::Data => {
+                format!(
+                    "this is no GeoJSON: {message}; export the file as GeoJSON, or say what it is with --format"
+                )
+            }
+            Category::Syntax if message.starts_with("invalid unicode code point") => NOT_UTF8.to_owned(),
+            Category::Syntax => {
+                let word = self.whole_word();
+                let unsigned = word.trim_start_matches(['-', '+']).to_ascii_lowercase();
+                match unsigned.as_str() {
+                    "nan" | "inf" | "infinity" => {
+                        format!(
+                            "{word} is no number in JSON; write null in its place, or leave the property out"
+                        )
+                    }
+                    _ => format!("this is no JSON: {message}; export the file again"),
+                }
+            }
+        };
+        ImportError::Character { line, column, fault }
+    }
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(place) = into.first_mut() else { return Ok(0) };
+        Ok(match self.next()? {
+            None => 0,
+            Some(byte) => {
+                *place = byte;
+                1
+            }
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! What OpenStreetMap has as more than one element: a town as a node and as its boundary, a museum as a node, as a way and as
+//! a relation. It becomes one place, whatever the order of elements, blobs and files.
+//!
+//! A way or relation is left out where an element of the same name is the same place: the node that labels it; or a node
+//! (for a way, a relation too) in the box around it or 100 m beyond, whose first type or item of Wikidata is the same. Two
+//! elements with different items of Wikidata are never one place, nor are two nodes, two ways or two relations. What stays
+//! has the higher of the ranks, and the vicinity of what is left out if it has none.
+
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use crate::{
+    import::bounds::Bounds,
+    places::file::{Builder, Taken},
+};
+
+/// How far from an area's box a node may be, in hundred-thousandths of a degree of latitude.
+const MARGIN: i64 = 90;
+
+/// All the way around the Earth, in hundred-thousandths of a degree.
+const TURN: i64 = 36_000_000;
+
+/// What is known of the elements in a [`Builder`], by their numbers there, beyond what they are as places.
+#[derive(Debug, Default)]
+pub(crate) struct Twins {
+    /// In order of their numbers.
+    areas: Vec<Area>,
+    wikidata: HashMap<u32, u64>,
+    /// A relation, and the node that labels it.
+    labels: HashSet<(u32, i64)>,
+}
+
+/// A way or relation, and half its box's height and width in hundred-thousandths of a degree.
+#[derive(Clone, Copy, Debug)]
+struct Area {
+    number: u32,
+    half: (u32, u32),
+}
+
+impl Twins {
+    /// Notes a node that has become a place.
+    pub(super) fn note_node(&mut self, number: usize, wikidata: &str) {
+        let number = number as u32;
+        if let Some(item) = item(wikidata) {
+            self.wikidata.insert(number, item);
+        }
+    }
+
+    /// Notes a way or relation that has become a place.
+    pub(super) fn note_area(&mut self, number: usize, wikidata: &str, bounds: &Bounds, labels: &[i64]) {
+        self.note_node(number, wikidata);
+        let number = number as u32;
+        self.areas.push(Area { number, half: bounds.half() });
+        self.labels.extend(labels.iter().map(|&node| (number, node)));
+    }
+
+    /// Leaves out what is another element's place, and says how much that is.
+    pub(crate) fn merge(self, builder: &mut Builder) -> u64 {
+        if self.areas.is_empty() {
+            return 0;
+        }
+        let mut gone = vec![];
+        let named = names(builder);
+        for group in named.chunk_by(|a, b| a.0 == b.0) {
+            let elements: Vec<_> =
+                group.iter().filter_map(|&(_, number)| self.element(builder, number)).collect();
+            self.merge_group(elements, builder, &mut gone);
+        }
+        gone.sort_unstable();
+        builder.remove(&gone);
+        gone.len() as u64
+    }
+
+    fn element(&self, builder: &Builder, number: u32) -> Option<Element> {
+        let Taken { source, number: id, latitude, longitude, .. } = builder.taken(number as usize);
+        let area = self.areas.binary_search_by_key(&number, |area| area.number);
+        let half = area.map_or((0, 0), |at| self.areas[at].half);
+        Some(Element {
+            number,
+            class: Class::of_source(source)?,
+            id,
+            latitude: latitude.into(),
+            longitude: longitude.into(),
+            half: (half.0.into(), half.1.into()),
+        })
+    }
+
+    /// Elements of one name.
+    fn merge_group(&self, mut elements: Vec<Element>, builder: &mut Builder, gone: &mut Vec<usize>) {
+        if elements.len() < 2 || elements.iter().all(|element| element.class == Class::Node) {
+            return;
+        }
+        elements.sort_unstable_by_key(|element| element.latitude);
+        let reach = MARGIN + elements.iter().map(|element| element.half.0).max().unwrap_or(0);
+        let mut areas: Vec<_> = elements.iter().filter(|element| element.class != Class::Node).collect();
+        // What a way hands to a relation, that may hand on to a node.
+        areas.sort_unstable_by_key(|area| (Reverse(area.class), area.id, area.number));
+        for area in areas {
+            let from = elements.partition_point(|other| other.latitude < area.latitude - reach);
+            let near = elements[from..].iter().take_while(|other| other.latitude <= area.latitude + reach);
+            let twins = near.filter(|other| other.class < area.class && self.are_one(area, other, builder));
+            let best = twins.min_by_key(|other| {
+                let is_label = self.labels.contains(&(area.number, other.id.cast_signed()));
+                (other.class, !is_label, area.distance(other), other.id, other.number)
+            });
+            if let Some(twin) = best {
+                builder.absorb(twin.number as usize, area.number as usize);
+                gone.push(area.number as usize);
+            }
+        }
+    }
+
+    fn are_one(&self, area: &Element, other: &Element, builder: &Builder) -> bool {
+        let taken = |element: &Element| builder.taken(element.number as usize);
+        let (first, second) = (taken(area), taken(other));
+        let items = [area, other].map(|element| self.wikidata.get(&element.number));
+        let is_same_item = match items {
+            [Some(one), Some(another)] if one != another => return false,
+            [one, another] => one.is_some() && another.is_some(),
+        };
+        let is_label =
+            other.class == Class::Node && self.labels.contains(&(area.number, other.id.cast_signed()));
+        let is_same_kind = is_same_item || main_type(first.types) == main_type(second.types);
+        first.name == second.name
+            && (is_label || is_same_kind && (area.is_around(other) || other.is_around(area)))
+    }
+}
+
+/// The first of some types, which says the most.
+fn main_type(types: &str) -> Option<&str> {
+    types.split(',').next()
+}
+
+/// The item of a tag such as `Q42`; the first of several.
+fn item(wikidata: &str) -> Option<u64> {
+    wikidata.split(';').next()?.trim().strip_prefix('Q')?.parse().ok()
+}
+
+/// The elements by a hash of their names, so that those of a name are side by side.
+fn names(builder: &Builder) -> Vec<(u64, u32)> {
+    let numbers = (0..builder.count() as u32).filter(|&number| {
+        let source = builder.taken(number as usize).source;
+        Class::of_source(source).is_some()
+    });
+    let hash = |number: u32| {
+        let mut hasher = DefaultHasher::new();
+        builder.taken(number as usize).name.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut named: Vec<_> = numbers.map(|number| (hash(number), number)).collect();
+    named.sort_unstable();
+    named
+}
+
+/// In the order in which elements stay.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Class {
+    Node,
+    Relation,
+    Way,
+}
+
+impl Class {
+    fn of_source(source: &str) -> Option<Self> {
+        match source {
+            super::NODE => Some(Self::Node),
+            super::RELATION => Some(Self::Relation),
+            super::WAY => Some(Self::Way),
+            _ => None,
+        }
+    }
+}
+
+/// An element where it is, in hundred-thousandths of a degree.
+struct Element {
+    number: u32,
+    class: Class,
+    /// 0 for one that nobody has uploaded yet.
+    id: u64,
+    latitude: i64,
+    longitude: i64,
+    half: (i64, i64),
+}
+
+impl Element {
+    fn offset(&self, other: &Self) -> (i64, i64) {
+        let east = (self.longitude - other.longitude).rem_euclid(TURN);
+        ((self.latitude - other.latitude).abs(), east.min(TURN - east))
+    }
+
+    /// Whether the other's point is in this one's box, or hardly outside of it.
+    fn is_around(&self, other: &Self) -> bool {
+        let (north, east) = self.offset(other);
+        self.class != Class::Node && north <= self.half.0 + MARGIN && east <= self.half.1 + self.margin_east()
+    }
+
+    /// The margin in degrees of longitude, which are shorter far from the equator.
+    fn margin_east(&self) -> i64 {
+        let narrowing = (self.latitude as f64 / 1e5).to_radians().cos().max(0.01);
+        (MARGIN as f64 / narrowing) as i64
+    }
+
+    /// Grows with the distance.
+    fn distance(&self, other: &Self) -> i64 {
+        let (north, east) = self.offset(other);
+        let east = (east as f64 * (self.latitude as f64 / 1e5).to_radians().cos()) as i64;
+        north * north + east * east
+    }
+}

@@ -1,0 +1,97 @@
+//! Where readers put places: the file in the making, and the counts of what did not get into it.
+
+use std::{collections::BTreeMap, mem};
+
+use super::{ImportError, Skip, osm::Twins};
+use crate::places::file::{Builder, Entry, Refusal};
+
+/// What was skipped for one reason.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Skipped {
+    /// How many rows, features or elements.
+    pub count: u64,
+    /// Where the first of them is whose file has lines: the file's name and the line.
+    pub first: Option<(String, u64)>,
+}
+
+/// The file in the making, and the counts of what did not get into it.
+#[derive(Debug, Default)]
+pub struct Sink {
+    /// The file in the making.
+    pub builder: Builder,
+    skipped: BTreeMap<Skip, Skipped>,
+    /// The name of the file that is being read.
+    file: String,
+    /// The files whose last line has no newline.
+    unended: Vec<String>,
+    /// How many rows or features have been numbered for each label.
+    numbered: BTreeMap<String, u64>,
+    pub(super) twins: Twins,
+}
+
+impl Sink {
+    /// What follows is of the file of this name.
+    pub fn begin(&mut self, file: &str) {
+        file.clone_into(&mut self.file);
+    }
+
+    /// Puts together what is there as more than one element. To be called once, after the last file.
+    pub fn end(&mut self) {
+        let count = mem::take(&mut self.twins).merge(&mut self.builder);
+        if count > 0 {
+            self.skipped.entry(Skip::Twin).or_default().count = count;
+        }
+    }
+
+    /// What was skipped, by its reason.
+    pub fn skipped(&self) -> &BTreeMap<Skip, Skipped> {
+        &self.skipped
+    }
+
+    /// The files that may have been cut off in their last line, which has no newline.
+    pub fn unended(&self) -> &[String] {
+        &self.unended
+    }
+
+    /// Notes that the last line of the file has no newline.
+    pub(super) fn note_unended(&mut self) {
+        self.unended.push(self.file.clone());
+    }
+
+    /// Counts something that is no place; `line` is where it is, if its file has lines.
+    pub(super) fn skip(&mut self, why: Skip, line: Option<u64>) {
+        let skipped = self.skipped.entry(why).or_default();
+        skipped.count += 1;
+        if skipped.first.is_none() {
+            skipped.first = line.map(|line| (self.file.clone(), line));
+        }
+    }
+
+    /// Takes a place, or counts why not. True if it is taken.
+    pub(super) fn add(&mut self, entry: &Entry<'_>, line: Option<u64>) -> Result<bool, ImportError> {
+        let why = match self.builder.add(entry) {
+            Ok(()) => return Ok(true),
+            Err(Refusal::NoName) => Skip::NoName,
+            Err(Refusal::NotOnEarth) => Skip::BadCoordinates,
+            Err(Refusal::BadId) => Skip::BadId,
+            Err(Refusal::Full) => return Err(ImportError::Full),
+        };
+        self.skip(why, line);
+        Ok(false)
+    }
+
+    /// The next number of the label, so that those of several files differ.
+    pub(super) fn number(&mut self, label: &str) -> u64 {
+        if !self.numbered.contains_key(label) {
+            self.numbered.insert(label.to_owned(), 0);
+        }
+        self.numbered.get_mut(label).map_or(0, |number| {
+            *number += 1;
+            *number
+        })
+    }
+
+    pub(super) fn kind(&mut self, source: &str, types: &str) -> Result<u16, ImportError> {
+        self.builder.kind(source, types).map_err(|_| ImportError::Full)
+    }
+}
