@@ -97,7 +97,7 @@ fn colour_is_for_terminals_that_want_it() {
         assert!(drawn.contains("Ball    \x1b[32mrunning\x1b[0m "), "{drawn:?}");
         assert!(drawn.ends_with("\x1b[32min step\x1b[0m\r\n"), "{drawn:?}");
     }
-    for environment in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+    for environment in [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "")] {
         assert!(!shown(&[], &[environment]).contains('\x1b'), "{environment:?}");
     }
     assert!(!shown(&["--json"], &[]).contains('\x1b'));
