@@ -43,6 +43,8 @@ fn requests_are_counted_by_what_became_of_them() {
     let count = |kind: &str, outcome: &str| {
         node.metric(&format!("proxyherd_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}}")).unwrap()
     };
+    // What is answered is counted right after.
+    wait_until("the last one is counted", || count("whatsat", "answered") == 1.0);
     let iamat = ["stored", "stale", "full", "ahead"].map(|outcome| count("iamat", outcome));
     let whatsat =
         ["answered", "unknown_client", "source_failed", "no_places"].map(|outcome| count("whatsat", outcome));

@@ -52,17 +52,22 @@ fn process_is_told_of_as_the_system_tells_of_it() {
         assert_eq!(get(&herd, "process_start_time_seconds"), started, "it is the same each time");
     }
 
-    let threads = get(&herd, "process_threads");
-    let descriptors = get(&herd, "process_open_fds");
+    // A page is made by a thread of its own, over a connection of its own, and those of the one before may still be there.
+    let least = |count: &dyn Fn() -> f64| (0..50).map(|_| count()).fold(f64::MAX, f64::min);
+    let threads = least(&|| status(pid, "Threads:"));
+    let descriptors = least(&|| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as f64);
+    let eventually_are = |more: f64| {
+        eventually(&format!("{more} more threads are told of"), || {
+            get(&herd, "process_threads") == threads + more + 1.0
+        });
+        eventually(&format!("{more} more descriptors are told of"), || {
+            get(&herd, "process_open_fds") == descriptors + more + 1.0
+        });
+    };
+    eventually_are(0.0);
     let mut clients: Vec<_> = (0..10).map(|_| herd.client("Solo")).collect();
     clients.iter_mut().for_each(|client| drop(client.ask("hello")));
-    // A page is made by a thread of its own, over a connection of its own, and the one before may not be gone yet.
-    let eventually_is = |name: &str, expected: f64| {
-        eventually(&format!("{name} is {expected}"), || get(&herd, name) == expected);
-    };
-    eventually_is("process_threads", threads + 10.0);
-    eventually_is("process_open_fds", descriptors + 10.0);
-    eventually("the system says so", || status(pid, "Threads:") == threads + 9.0);
+    eventually_are(10.0);
 
     let limit = Rlimit { current: Some(333), maximum: rustix::process::getrlimit(Resource::Nofile).maximum };
     prlimit(Some(pid), Resource::Nofile, limit).unwrap();
