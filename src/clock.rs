@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::Timestamp;
 
@@ -36,6 +37,12 @@ pub fn wall() -> Timestamp {
 pub fn tick() -> Tick {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed()
+}
+
+/// How long the machine has been up, sleep included: what /proc counts a process's start by.
+pub fn since_boot() -> Duration {
+    let up = clock_gettime(ClockId::Boottime);
+    Duration::new(up.tv_sec.unsigned_abs(), u32::try_from(up.tv_nsec).unwrap_or_default())
 }
 
 /// `2026-11-21T04:09:12.123456Z`, for the log.

@@ -238,6 +238,7 @@ impl<'a> Flooder<'a> {
             self.health.greeting();
         }
         self.write(stream, &out)?;
+        self.health.sent(out.len(), 0);
         let mut has_written = true;
         let is_plain = matches!(self.link, Conversation::Plain(_));
         loop {

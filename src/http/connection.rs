@@ -16,17 +16,25 @@ use crate::{clock, config::HttpConfig, socket};
 /// What one read takes at most.
 const READ_BYTES: usize = 2048;
 
-/// Serves one connection: one request, and no more. `hosts` are the names the node answers to, beside addresses.
-pub fn serve(stream: &TcpStream, config: &HttpConfig, hosts: &[String], report: impl FnOnce() -> Report) {
-    let answer = |response| send(stream, config, &response);
-    match ask(stream, config, hosts) {
-        Some(Ok(asked)) => answer(Response::to(asked, &report())),
-        Some(Err(why)) => answer(Response::refusing(why)),
-        None => {}
-    }
+/// Serves one connection: one request, and no more. `hosts` are the names the node answers to, beside addresses. `false`
+/// where there was nothing to answer: the input ended before the request did.
+pub fn serve(
+    stream: &TcpStream,
+    config: &HttpConfig,
+    hosts: &[String],
+    report: impl FnOnce() -> Report,
+) -> bool {
+    let answer = match ask(stream, config, hosts) {
+        Some(Ok(asked)) => Response::to(asked, &report()),
+        Some(Err(why)) => Response::refusing(why),
+        None => return false,
+    };
+    send(stream, config, &answer);
+    true
 }
 
-/// Answers a connection beyond the limit. The socket's buffer takes it, so that nothing is waited for.
+/// Answers a connection for which there is no place, or none any longer. The socket's buffer takes it, so that nothing is
+/// waited for.
 pub fn refuse(stream: &TcpStream, config: &HttpConfig) {
     if stream.set_nonblocking(true).is_ok() {
         send(stream, config, &Response::full());

@@ -144,18 +144,29 @@ impl Page {
         let connections = &report.connections;
         let mut now =
             writer.family("proxyherd_connections", "Connections that are open", MetricType::Gauge)?;
-        for (kind, count) in
-            [("client", connections.clients), ("peer", connections.peers), ("http", connections.http)]
-        {
+        for (kind, count) in [
+            ("client", connections.clients),
+            ("peer", connections.peers),
+            ("waiting", connections.waiting),
+            ("http", connections.http),
+        ] {
             ConstGauge::new(count as u64).encode(now.encode_family(&[("kind", kind)])?)?;
         }
         writer.gauge(
             "proxyherd_connections_max",
-            "Connections of clients and neighbours there may be",
+            "Connections of clients there may be",
             connections.max as f64,
         )?;
-        writer.counter("proxyherd_connections_accepted", "Connections taken", connections.accepted)?;
-        writer.counter("proxyherd_connections_refused", "Connections refused", connections.refused)?;
+        writer.counter(
+            "proxyherd_connections_accepted",
+            "Connections of clients and neighbours that got a place",
+            connections.accepted,
+        )?;
+        writer.counter(
+            "proxyherd_connections_refused",
+            "Connections closed for want of a place, a thread or a descriptor, or as no neighbour's",
+            connections.refused,
+        )?;
         writer.counter(
             "proxyherd_log_dropped_lines",
             "Traffic lines for which the log had no room",

@@ -49,13 +49,15 @@ pub struct Connections {
     pub clients: usize,
     /// Neighbours' now.
     pub peers: usize,
+    /// Now in places kept for neighbours, without having shown to be one.
+    pub waiting: usize,
     /// Those of the web face now.
     pub http: usize,
-    /// As many as clients and neighbours may have.
+    /// As many as clients may have.
     pub max: usize,
-    /// Taken since the start.
+    /// Taken since the start: each got a place of its own.
     pub accepted: u64,
-    /// Refused since the start.
+    /// Refused since the start: there was no place, thread or descriptor for them, or a place for neighbours only.
     pub refused: u64,
 }
 
@@ -131,7 +133,15 @@ pub(super) mod tests {
             is_draining: false,
             clients: 3,
             sum: 0x64cd_decd_e2d1_d05b,
-            connections: Connections { clients: 2, peers: 1, http: 1, max: 12_000, accepted: 9, refused: 1 },
+            connections: Connections {
+                clients: 2,
+                peers: 1,
+                waiting: 0,
+                http: 1,
+                max: 12_000,
+                accepted: 9,
+                refused: 1,
+            },
             outcomes: Outcome::ALL.into_iter().zip(1..).collect(),
             spreads: Kind::ALL.into_iter().map(|kind| (kind, Spread::default())).collect(),
             links: vec![LinkReport {

@@ -20,7 +20,7 @@ pub(super) fn json(report: &Report) -> String {
         "not_ready": not_ready,
         "clients": report.clients,
         "sum": format!("{:016x}", report.sum),
-        "connections": { "clients": connections.clients, "peers": connections.peers, "max": connections.max },
+        "connections": { "clients": connections.clients, "peers": connections.peers, "waiting": connections.waiting, "max": connections.max },
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
         "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "log": { "dropped_lines": report.lines_dropped },

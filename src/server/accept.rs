@@ -100,7 +100,6 @@ fn start_session<'scope>(
         }
         Err(Unadmitted::Stopped) => return,
     };
-    shared.accepted.fetch_add(1, Ordering::Relaxed);
     let name = format!("session-{number}");
     let alive = shared.threads.enter(&name);
     // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.

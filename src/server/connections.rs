@@ -24,6 +24,8 @@ struct State {
     reserved: usize,
     /// How many are peers'.
     peers: usize,
+    /// How many hold a reserved place that they have not earned yet.
+    waiting: usize,
     sockets: HashMap<u64, Arc<TcpStream>>,
 }
 
@@ -34,6 +36,17 @@ pub(super) struct Slot<'a> {
     number: u64,
     is_reserved: bool,
     is_peer: bool,
+}
+
+/// How many connections there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Tally {
+    /// Of clients, or of those who have not said yet what they are.
+    pub(super) clients: usize,
+    /// Of neighbours.
+    pub(super) peers: usize,
+    /// In a place that is kept for neighbours, without having shown to be one.
+    pub(super) waiting: usize,
 }
 
 /// Why a connection gets no place.
@@ -54,6 +67,7 @@ impl Connections {
                 common,
                 reserved,
                 peers: 0,
+                waiting: 0,
                 sockets: HashMap::new(),
             }),
         }
@@ -69,6 +83,7 @@ impl Connections {
         let is_reserved = state.common == 0;
         let free = if is_reserved { &mut state.reserved } else { &mut state.common };
         *free = free.checked_sub(1).ok_or(Unadmitted::Full)?;
+        state.waiting += usize::from(is_reserved);
         state.sockets.insert(number, Arc::clone(socket));
         Ok(Slot { connections: self, number, is_reserved, is_peer: false })
     }
@@ -78,14 +93,11 @@ impl Connections {
         self.state.lock().sockets.len()
     }
 
-    /// How many are neighbours'.
-    pub(super) fn peers(&self) -> usize {
-        self.state.lock().peers
-    }
-
-    /// Whether [`Connections::stop`] was called.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.state.lock().is_stopped
+    /// How many there are of each kind.
+    pub(super) fn tally(&self) -> Tally {
+        let state = self.state.lock();
+        let State { peers, waiting, .. } = *state;
+        Tally { clients: state.sockets.len() - peers - waiting, peers, waiting }
     }
 
     /// Ends one connection, if it is still there.
@@ -118,6 +130,7 @@ impl Slot<'_> {
     pub(super) fn become_peer(&mut self) {
         let mut state = self.connections.state.lock();
         state.peers += usize::from(!self.is_peer);
+        state.waiting -= usize::from(self.is_reserved && !self.is_peer);
         self.is_peer = true;
         if !self.is_reserved && state.reserved > 0 {
             state.reserved -= 1;
@@ -132,6 +145,7 @@ impl Drop for Slot<'_> {
         let mut state = self.connections.state.lock();
         state.sockets.remove(&self.number);
         state.peers -= usize::from(self.is_peer);
+        state.waiting -= usize::from(self.is_reserved && !self.is_peer);
         *if self.is_reserved { &mut state.reserved } else { &mut state.common } += 1;
     }
 }
@@ -154,6 +168,7 @@ mod tests {
         assert!(!first.is_reserved());
         let second = connections.admit(2, &socket()).unwrap();
         assert!(second.is_reserved());
+        assert_eq!(connections.tally(), Tally { clients: 1, peers: 0, waiting: 1 });
         assert_eq!(connections.admit(3, &socket()).unwrap_err(), Unadmitted::Full);
         drop(first);
         assert!(!connections.admit(4, &socket()).unwrap().is_reserved());
@@ -165,13 +180,25 @@ mod tests {
         let connections = Connections::new(1, 1);
         let mut peer = connections.admit(1, &socket()).unwrap();
         peer.become_peer();
-        assert_eq!((connections.count(), connections.peers()), (1, 1));
+        assert_eq!(connections.tally(), Tally { clients: 0, peers: 1, waiting: 0 });
         let client = connections.admit(2, &socket()).unwrap();
         assert!(!client.is_reserved());
         assert_eq!(connections.admit(3, &socket()).unwrap_err(), Unadmitted::Full);
         drop((peer, client));
-        assert_eq!((connections.count(), connections.peers()), (0, 0));
+        assert_eq!(connections.tally(), Tally { clients: 0, peers: 0, waiting: 0 });
         assert!(!connections.admit(4, &socket()).unwrap().is_reserved());
+    }
+
+    #[test]
+    fn peer_in_a_reserved_place_has_earned_it() {
+        let connections = Connections::new(0, 1);
+        let mut peer = connections.admit(1, &socket()).unwrap();
+        assert_eq!(connections.tally(), Tally { clients: 0, peers: 0, waiting: 1 });
+        peer.become_peer();
+        peer.become_peer();
+        assert_eq!(connections.tally(), Tally { clients: 0, peers: 1, waiting: 0 });
+        drop(peer);
+        assert_eq!(connections.tally(), Tally { clients: 0, peers: 0, waiting: 0 });
     }
 
     #[test]

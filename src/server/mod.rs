@@ -8,6 +8,7 @@ mod ended;
 mod links;
 mod plain;
 mod process;
+mod seats;
 mod session;
 mod start;
 mod threads;
@@ -120,6 +121,8 @@ struct Shared<'a> {
     capacity: usize,
     http_address: Option<SocketAddr>,
     started: Tick,
+    /// In POSIX seconds.
+    process_started: f64,
     /// Set at stop; its channel's other end is dropped then, for those who wait.
     is_stopping: AtomicBool,
     stop: Receiver<()>,
@@ -257,6 +260,7 @@ impl Server {
             capacity,
             http_address: web.as_ref().map(Web::address).transpose()?,
             started: clock::tick(),
+            process_started: usage::process_started(clock::wall()),
             is_stopping: AtomicBool::new(false),
             stop: accept_stop,
             connection_count: AtomicU64::new(0),

@@ -1,12 +1,24 @@
 //! What the system says of this process: memory, descriptors, threads, processor time. 0 for what it does not say.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::http::Process;
+use crate::{clock, http::Process, model::Timestamp};
 
-/// Reads it, from /proc. `started_seconds` is told by the caller.
+/// When this process started, in POSIX seconds: its age taken off the time that it is now.
+pub(super) fn process_started(now: Timestamp) -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    now.as_nanoseconds() as f64 / 1e9 - age_seconds(clock::since_boot(), &stat)
+}
+
+fn age_seconds(since_boot: Duration, stat: &str) -> f64 {
+    let started = behind_name(stat).nth(19).and_then(|ticks| ticks.parse::<u64>().ok());
+    let started = started.map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
+    started.map_or(0.0, |started| since_boot.as_secs_f64() - started).max(0.0)
+}
+
+/// Reads it, from /proc. `started_seconds` is told by the caller, so that it is the same each time.
 pub(super) fn read(started_seconds: f64) -> Process {
     let text = |path| fs::read_to_string(path).unwrap_or_default();
     Process {
@@ -30,10 +42,14 @@ fn threads(status: &str) -> u64 {
     line.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
 }
 
-/// In user and kernel mode. The name in parentheses may hold anything, so fields are counted from its end.
+/// In user and kernel mode.
 fn cpu_ticks(stat: &str) -> u64 {
-    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    behind_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    behind_name(stat).skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+/// The fields from the third on. The name in parentheses may hold anything, so they are counted from its end.
+fn behind_name(stat: &str) -> impl Iterator<Item = &str> {
+    stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
 }
 
 #[cfg(test)]
@@ -46,6 +62,9 @@ mod tests {
         assert_eq!(threads("Name:\therd\nThreads:\t17\nSigQ:\t0/1\n"), 17);
         let stat = "7 (odd ) name) S 1 7 7 0 -1 4194560 130 0 0 0 21 13 0 0 20 0 1 0 100 1 1";
         assert_eq!(cpu_ticks(stat), 34);
+        let age = age_seconds(Duration::from_millis(350_250), stat);
+        assert_eq!(age, 350.25 - 100.0 / rustix::param::clock_ticks_per_second() as f64);
+        assert_eq!(age_seconds(Duration::from_secs(5), ""), 0.0);
         assert_eq!((resident_pages(""), threads(""), cpu_ticks("")), (0, 0, 0));
     }
 

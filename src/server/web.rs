@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     Shared,
-    connections::{Connections, Unadmitted},
+    connections::{Tally, Unadmitted},
+    seats::Seats,
     usage,
 };
 use crate::{
@@ -26,13 +27,16 @@ use crate::{
 /// How long accept waits when the system can do nothing for it.
 const RETRY_TIME: Duration = Duration::from_millis(50);
 
+/// How long one that gives its seat up has for it. Its thread needs no more than to be woken.
+const SEAT_TIME: Duration = Duration::from_secs(1);
+
 /// The web face of one node.
 pub(super) struct Web {
     listener: TcpListener,
     config: HttpConfig,
     /// The names it answers to.
     hosts: Vec<String>,
-    connections: Connections,
+    seats: Seats,
 }
 
 impl Web {
@@ -44,7 +48,7 @@ impl Web {
             listener,
             config: config.clone(),
             hosts: own.chain(config.hosts.iter().cloned()).collect(),
-            connections: Connections::new(config.connections, 0),
+            seats: Seats::new(config.connections),
         }
     }
 
@@ -66,7 +70,7 @@ impl Web {
     ) {
         for number in 0.. {
             let accepted = self.listener.accept();
-            if self.connections.is_stopped() {
+            if self.seats.is_stopped() {
                 return;
             }
             let Ok((stream, _)) = accepted else {
@@ -86,27 +90,33 @@ impl Web {
         number: u64,
     ) {
         let stream = Arc::new(stream);
-        let slot = match self.connections.admit(number, &stream) {
-            Ok(slot) => slot,
+        let seat = match self.seats.take(number, &stream, clock::tick() + SEAT_TIME) {
+            Ok(seat) => seat,
             Err(Unadmitted::Full) => return http::refuse(&stream, &self.config),
             Err(Unadmitted::Stopped) => return,
         };
         let name = format!("http-{number}");
         let alive = shared.threads.enter(&name);
-        // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
+        // Where no thread is to be had, the closure is dropped, and the connection and its seat with it.
         let _ = shared.try_spawn(scope, &name, move || {
-            let (_alive, _slot) = (alive, slot);
+            let (_alive, seat) = (alive, seat);
             shared.contain(format_args!("the web face's connection {number}"), || {
-                http::serve(&stream, &self.config, &self.hosts, || self.report(shared, clock::tick()));
+                let report = || {
+                    seat.has_asked();
+                    self.report(shared, clock::tick())
+                };
+                let is_served = http::serve(&stream, &self.config, &self.hosts, report);
+                if !is_served && seat.is_evicted() {
+                    http::refuse(&stream, &self.config);
+                }
             });
         });
     }
 
     /// Ends it, and all its connections.
     pub(super) fn stop(&self) {
-        self.connections.stop();
+        self.seats.stop();
         socket::wake_accept(&self.listener);
-        self.connections.abort();
     }
 
     fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {
@@ -124,7 +134,7 @@ impl Web {
                 condition,
             }
         };
-        let peers_connected = connections.peers();
+        let Tally { clients, peers, waiting } = connections.tally();
         Report {
             herd: node.herd.clone(),
             node: node.id.to_string(),
@@ -135,9 +145,10 @@ impl Web {
             clients: node.store().len(),
             sum: node.store().sum(),
             connections: http::Connections {
-                clients: connections.count().saturating_sub(peers_connected),
-                peers: peers_connected,
-                http: self.connections.count(),
+                clients,
+                peers,
+                waiting,
+                http: self.seats.count(),
                 max: shared.capacity,
                 accepted: shared.accepted.load(Ordering::Relaxed),
                 refused: shared.refused.load(Ordering::Relaxed),
@@ -147,7 +158,7 @@ impl Web {
             links: node.neighbours().iter().map(link).collect(),
             upstreams: node.upstreams(),
             lines_dropped: shared.log.lines_dropped(),
-            process: usage::read(clock::wall().as_nanoseconds() as f64 / 1e9 - uptime.as_secs_f64()),
+            process: usage::read(shared.process_started),
         }
     }
 }

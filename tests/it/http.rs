@@ -8,13 +8,6 @@ use std::{
 
 use crate::support::{BlockedPlaces, Client, FakePeer, PATIENCE, Setup, TestNode, wait_until};
 
-/// The value of a metric, by its name and labels.
-fn metric(node: &TestNode, name: &str) -> Option<f64> {
-    let (_, text) = node.page("/metrics");
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.map(|value| value.parse().unwrap())
-}
-
 fn is_ready(node: &TestNode) -> bool {
     let (status, body) = node.page("/readyz");
     assert_eq!(status == "HTTP/1.1 200 OK", body == "ready\n", "{status} {body}");
@@ -48,22 +41,24 @@ fn requests_are_counted_by_what_became_of_them() {
     client.send("WHATSAT secret.name 10 1\n");
     while client.line() != b"\n" {}
     let count = |kind: &str, outcome: &str| {
-        metric(&node, &format!("proxyherd_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}}")).unwrap()
+        node.metric(&format!("proxyherd_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}}")).unwrap()
     };
+    // What is answered is counted right after.
+    wait_until("the last one is counted", || count("whatsat", "answered") == 1.0);
     let iamat = ["stored", "stale", "full", "ahead"].map(|outcome| count("iamat", outcome));
     let whatsat =
         ["answered", "unknown_client", "source_failed", "no_places"].map(|outcome| count("whatsat", outcome));
     assert_eq!((iamat, whatsat), ([2.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]));
     assert_eq!(count("invalid", "invalid"), 2.0);
     for (kind, all) in [("iamat", 5.0), ("whatsat", 2.0), ("invalid", 2.0)] {
-        let count = metric(&node, &format!("proxyherd_request_duration_seconds_count{{kind=\"{kind}\"}}"));
+        let count = node.metric(&format!("proxyherd_request_duration_seconds_count{{kind=\"{kind}\"}}"));
         assert_eq!(count, Some(all));
         let beyond = format!("proxyherd_request_duration_seconds_bucket{{le=\"+Inf\",kind=\"{kind}\"}}");
-        assert_eq!(metric(&node, &beyond), Some(all));
+        assert_eq!(node.metric(&beyond), Some(all));
     }
-    assert_eq!(metric(&node, "proxyherd_clients"), Some(1.0));
-    assert_eq!(metric(&node, "proxyherd_connections{kind=\"client\"}"), Some(1.0));
-    assert!(metric(&node, "process_resident_memory_bytes").unwrap() > 1e6);
+    assert_eq!(node.metric("proxyherd_clients"), Some(1.0));
+    assert_eq!(node.metric("proxyherd_connections{kind=\"client\"}"), Some(1.0));
+    assert!(node.metric("process_resident_memory_bytes").unwrap() > 1e6);
     assert!(!node.page("/metrics").1.contains("secret.name"), "no metric tells a client");
     assert!(!node.page("/status").1.contains("secret.name"));
 }
@@ -104,7 +99,7 @@ fn node_is_ready_once_a_neighbour_has_ended_a_round_with_it() {
     assert!(!is_ready(&node));
     session.exchange("DONE 1\n", "DONE 1\n");
     wait_until("the node is ready", || is_ready(&node));
-    assert_eq!(metric(&node, "proxyherd_ready"), Some(1.0));
+    assert_eq!(node.metric("proxyherd_ready"), Some(1.0));
 }
 
 #[test]
@@ -130,11 +125,11 @@ fn node_that_differs_lastingly_is_not_ready_until_it_no_longer_does() {
         lasting()
     });
     assert!(!is_ready(&node));
-    assert_eq!(metric(&node, "proxyherd_link_lasting_differences{peer=\"Welsh\"}"), Some(1.0));
+    assert_eq!(node.metric("proxyherd_link_lasting_differences{peer=\"Welsh\"}"), Some(1.0));
     drop(flooder);
     // It differed on that connection, and nothing is known of it now.
     wait_until("the node is ready without that neighbour", || is_ready(&node));
-    assert_eq!(metric(&node, "proxyherd_link_lasting_differences{peer=\"Welsh\"}"), Some(0.0));
+    assert_eq!(node.metric("proxyherd_link_lasting_differences{peer=\"Welsh\"}"), Some(0.0));
     let (mut flooder, _) = welsh.answer_call();
     flooder.send(welsh.hello());
     // From now on it has the same.
@@ -249,21 +244,42 @@ fn slow_request_is_ended_by_its_deadline_however_it_drips() {
 }
 
 #[test]
-fn connections_beyond_the_limit_are_answered_503_and_the_limit_is_its_own() {
+fn liveness_is_told_whatever_sits_on_the_web_face() {
+    let node = Setup::new().http("request_seconds = 60\nwrite_seconds = 60").start();
+    let mut client = node.client();
+    // As many as there may be: some say nothing, some drip, some do not read. The oldest of them is let go for each probe.
+    let mut held: Vec<Client> = (0..64).map(|_| node.web()).collect();
+    for (at, client) in held.iter_mut().enumerate() {
+        match at % 3 {
+            0 => {}
+            1 => client.send("GET /livez HTTP/1.1\r\nX: "),
+            _ => client.send("GET /metrics HTTP/1.0\r\n\r\n"),
+        }
+    }
+    for _ in 0..200 {
+        // Those that drip go on.
+        for client in held.iter().skip(1).step_by(3) {
+            let _ = client.stream().write_all(b"x");
+        }
+        let (status, body) = node.page("/livez");
+        assert_eq!((&*status, &*body), ("HTTP/1.1 200 OK", "live\n"));
+    }
+    assert_eq!(client.ask("hello"), "? hello");
+}
+
+#[test]
+fn oldest_that_has_not_asked_makes_room_and_the_limit_is_its_own() {
     let node = Setup::new().http("connections = 2\nrequest_seconds = 60").limit("connections", 1).start();
     let mut client = node.client();
     assert_eq!(client.ask("hello"), "? hello");
-    let mut held: Vec<Client> = (0..2).map(|_| node.web()).collect();
-    // They count once they are accepted, in their order.
-    let mut third = node.web();
-    assert!(third.rest().starts_with(b"HTTP/1.1 503 "));
-    held[0].send("GET /livez HTTP/1.0\r\n\r\n");
-    assert!(held[0].rest().starts_with(b"HTTP/1.1 200 "));
-    wait_until("a place is free", || {
-        let mut next = node.web();
-        next.send("GET /livez HTTP/1.0\r\n\r\n");
-        next.rest().starts_with(b"HTTP/1.1 200 ")
+    let (mut oldest, mut younger) = (node.web(), node.web());
+    wait_until("both are there", || {
+        // One that asks is a third one, and has the oldest go.
+        node.metric("proxyherd_connections{kind=\"http\"}") == Some(2.0)
     });
+    assert!(oldest.rest().starts_with(b"HTTP/1.1 503 "), "it is told why");
+    younger.send("GET /livez HTTP/1.0\r\n\r\n");
+    assert!(younger.rest().starts_with(b"HTTP/1.1 200 "), "the younger one was left alone");
     assert_eq!(client.ask("hello"), "? hello");
 }
 

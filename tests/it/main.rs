@@ -17,6 +17,7 @@ mod iamat;
 mod lines;
 mod links;
 mod log;
+mod metrics;
 mod operations;
 mod other_protocols;
 mod overflow;

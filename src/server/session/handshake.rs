@@ -97,6 +97,9 @@ impl Session<'_> {
             connections.close(connection);
         }
         self.origin = Origin::Peer(link);
+        if self.slot.is_reserved() {
+            self.count_taken();
+        }
         self.slot.become_peer();
         self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
         self.finish_batch()?;
@@ -110,6 +113,7 @@ impl Session<'_> {
         self.stage = Stage::Empty;
         self.candidates = door.links_at(self.stream, self.shared)?;
         self.origin = Origin::Plain(None);
+        self.count_taken();
         self.slot.become_peer();
         if let [link] = self.candidates[..] {
             self.is_plain(link);

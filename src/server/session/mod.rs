@@ -8,7 +8,7 @@ use std::{
     io::{ErrorKind, Read},
     mem,
     net::TcpStream,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -42,7 +42,10 @@ pub(super) fn run(
     shared.contain(format_args!("#{number}"), || {
         let mut session = Session::new(shared, stream, number, slot);
         let ended = match plain {
-            None => session.serve(LineBuffer::new(shared.limits.line_bytes)),
+            None => {
+                session.count_taken_unless_kept();
+                session.serve(LineBuffer::new(shared.limits.line_bytes))
+            }
             Some(door) => match session.become_plain(door) {
                 Ok(()) => session.serve(LineBuffer::new(PEER_LINE_BYTES_MAX)),
                 Err(ended) => ended,
@@ -115,6 +118,17 @@ impl<'a> Session<'a> {
             line_began: None,
             timeout: None,
         }
+    }
+
+    /// A connection is taken once it has a place of its own; one that is kept for neighbours must be earned first.
+    fn count_taken_unless_kept(&self) {
+        if !self.slot.is_reserved() {
+            self.count_taken();
+        }
+    }
+
+    fn count_taken(&self) {
+        self.shared.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
     fn serve(&mut self, mut buffer: LineBuffer) -> Ended {
@@ -397,6 +411,9 @@ impl<'a> Session<'a> {
     fn close(&mut self, ended: &Ended) {
         // Before the log says so.
         self.presence = None;
+        if ended.is_refusal() {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
         if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
             let id = &self.shared.node.neighbours()[link].id;
             self.shared.log.info(format_args!("{id} is no longer connected as #{}: {ended}", self.number));

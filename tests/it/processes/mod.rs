@@ -17,6 +17,7 @@ mod in_step;
 mod kill;
 mod log_lines;
 mod memory;
+mod metrics;
 mod models;
 mod namespace;
 mod outages;

@@ -17,6 +17,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 /// A node to be: `Alford` of the herd `test`, alone and with default limits, unless told otherwise.
 pub(crate) struct Setup {
     limits: String,
+    log: String,
     http: Option<String>,
     has_plain: bool,
     places: String,
@@ -47,6 +48,7 @@ impl Setup {
         let places = Some(Box::new(KnownPlaces) as _);
         Self {
             limits: String::new(),
+            log: String::new(),
             http: None,
             has_plain: false,
             places: "source = \"embedded\"".to_owned(),
@@ -67,6 +69,12 @@ impl Setup {
     /// A line of the table `[limits]`.
     pub(crate) fn limit(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.limits += &format!("{key} = {value}\n");
+        self
+    }
+
+    /// A line of the table `[log]`.
+    pub(crate) fn log(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.log += &format!("{key} = {value}\n");
         self
     }
 
@@ -133,7 +141,7 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, http, has_plain, places, nodes, links, .. } = self;
+        let Self { limits, log, http, has_plain, places, nodes, links, .. } = self;
         let (table, mut listen) = match http {
             Some(table) => (format!("[http]\n{table}\n"), "http = \"127.0.0.1:0\"\n".to_owned()),
             None => (String::new(), String::new()),
@@ -143,7 +151,7 @@ impl Setup {
         }
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n[places]\n{places}\n[limits]\n{limits}\n{table}\
+            "[herd]\nname = \"{HERD}\"\n[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
              [[node]]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
@@ -223,6 +231,14 @@ impl TestNode {
         let answer = String::from_utf8(client.rest()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    /// The value of a metric, by its name and labels; `None` where there is no such line.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.page("/metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
     }
 
     /// `/status`.

@@ -1,0 +1,242 @@
+//! The web face's seats. When all are taken, whoever has sat longest without having asked for anything gives its seat up,
+//! so that connections that say nothing, or drip, or do not take their answers, never keep a probe out.
+
+use std::{
+    collections::BTreeMap,
+    net::{Shutdown, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::connections::Unadmitted;
+use crate::{
+    clock::{self, Tick},
+    socket,
+};
+
+/// How long one that has asked may keep its seat while others want it: far longer than an answer takes that is read.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
+
+/// So many connections and no more, in the order in which they came.
+#[derive(Debug)]
+pub(super) struct Seats {
+    most: usize,
+    state: Mutex<State>,
+    /// Told when one is left, and at stop.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_stopped: bool,
+    taken: BTreeMap<u64, Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    socket: Arc<TcpStream>,
+    /// When its request was there.
+    asked_at: Option<Tick>,
+    is_evicted: bool,
+}
+
+/// A connection's seat; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Seat<'a> {
+    seats: &'a Seats,
+    number: u64,
+}
+
+impl Seats {
+    /// So many at most.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Gives a connection a seat. Where none is free, one is made free, which is waited for until the deadline.
+    pub(super) fn take(
+        &self,
+        number: u64,
+        socket: &Arc<TcpStream>,
+        deadline: Tick,
+    ) -> Result<Seat<'_>, Unadmitted> {
+        let mut state = self.state.lock();
+        let mut look_at = Some(Tick::ZERO);
+        while !state.is_stopped && state.taken.len() >= self.most {
+            let now = clock::tick();
+            if look_at.is_some_and(|at| at <= now) {
+                look_at = state.evict(now);
+            }
+            if now >= deadline {
+                return Err(Unadmitted::Full);
+            }
+            self.changed.wait_for(&mut state, look_at.unwrap_or(deadline).min(deadline).saturating_sub(now));
+        }
+        if state.is_stopped {
+            return Err(Unadmitted::Stopped);
+        }
+        state.taken.insert(number, Taken { socket: Arc::clone(socket), asked_at: None, is_evicted: false });
+        Ok(Seat { seats: self, number })
+    }
+
+    /// How many are taken.
+    pub(super) fn count(&self) -> usize {
+        self.state.lock().taken.len()
+    }
+
+    /// Whether [`Seats::stop`] was called.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.lock().is_stopped
+    }
+
+    /// Gives no more, and ends every connection there is.
+    pub(super) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.is_stopped = true;
+        state.taken.values().for_each(|taken| socket::close(&taken.socket, Shutdown::Both));
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    /// Has the oldest connection end that has not asked for anything. Where all have, it is the one that asked first, once it
+    /// has had its time; until then nothing is done, and this says when to look again.
+    ///
+    /// One whose request has come but was not read yet is answered all the same: what has come can still be read.
+    fn evict(&mut self, now: Tick) -> Option<Tick> {
+        let staying = self.taken.values_mut().filter(|taken| !taken.is_evicted);
+        // The silent ones first, each kind in the order in which they came or asked.
+        let chosen = staying.min_by_key(|taken| taken.asked_at)?;
+        let (how, not_before) = match chosen.asked_at {
+            None => (Shutdown::Read, Tick::ZERO),
+            Some(asked_at) => (Shutdown::Both, asked_at + ANSWER_TIME),
+        };
+        if now < not_before {
+            return Some(not_before);
+        }
+        chosen.is_evicted = true;
+        socket::close(&chosen.socket, how);
+        None
+    }
+}
+
+impl Seat<'_> {
+    /// Its request is there.
+    pub(super) fn has_asked(&self) {
+        if let Some(taken) = self.seats.state.lock().taken.get_mut(&self.number) {
+            taken.asked_at = Some(clock::tick());
+        }
+    }
+
+    /// Whether it was to give its seat up.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.seats.state.lock().taken.get(&self.number).is_some_and(|taken| taken.is_evicted)
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.seats.state.lock().taken.remove(&self.number);
+        self.seats.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A connection's two ends.
+    fn pair() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Arc::new(listener.accept().unwrap().0), client)
+    }
+
+    fn is_told_to_end(socket: &TcpStream) -> bool {
+        socket.set_nonblocking(true).unwrap();
+        matches!((&*socket).read(&mut [0]), Ok(0))
+    }
+
+    #[test]
+    fn oldest_that_has_not_asked_gives_its_seat_up_then_the_one_that_asked_first() {
+        let seats = Seats::new(3);
+        let (sockets, _clients): (Vec<_>, Vec<_>) = (0..3).map(|_| pair()).unzip();
+        let take = |(at, socket)| seats.take(at, socket, Tick::ZERO).unwrap();
+        let taken: Vec<_> = (0..).zip(&sockets).map(take).collect();
+        taken[0].has_asked();
+        let (newcomer, _client) = pair();
+        let evicted = || taken.iter().map(Seat::is_evicted).collect::<Vec<_>>();
+        for expected in [[false, true, false], [false, true, true]] {
+            assert_eq!(seats.take(9, &newcomer, Tick::ZERO).unwrap_err(), Unadmitted::Full);
+            assert_eq!(evicted(), expected);
+        }
+        // One that has asked has its time.
+        for _ in 0..2 {
+            assert!(seats.take(9, &newcomer, clock::tick() + 2 * ANSWER_TIME).is_err());
+            assert_eq!(evicted(), [true, true, true]);
+        }
+        assert!(sockets.iter().all(|socket| is_told_to_end(socket)));
+        assert_eq!(seats.count(), 3);
+        drop(taken);
+        assert!(!seats.take(9, &newcomer, Tick::ZERO).unwrap().is_evicted());
+        assert_eq!(seats.count(), 0);
+    }
+
+    #[test]
+    fn one_that_asked_just_now_is_left_alone() {
+        let seats = Seats::new(1);
+        let ((first, _client), (second, _other)) = (pair(), pair());
+        let seat = seats.take(1, &first, Tick::ZERO).unwrap();
+        seat.has_asked();
+        let asked = clock::tick();
+        let is_full = seats.take(2, &second, Tick::ZERO).is_err();
+        assert!(is_full && (!seat.is_evicted() || clock::tick() - asked >= ANSWER_TIME));
+    }
+
+    #[test]
+    fn reader_who_takes_nothing_gives_its_seat_up_in_the_middle_of_its_answer() {
+        let seats = Seats::new(1);
+        let ((first, _client), (second, _other)) = (pair(), pair());
+        let seat = seats.take(1, &first, Tick::ZERO).unwrap();
+        seat.has_asked();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // It blocks once the sockets hold no more, and fails once it is told to end.
+                while (&*first).write(&[0; 64 * 1024]).is_ok() {}
+                drop(seat);
+            });
+            assert!(seats.take(2, &second, clock::tick() + Duration::from_secs(60)).is_ok());
+        });
+    }
+
+    #[test]
+    fn newcomer_waits_for_the_seat_that_is_given_up() {
+        let seats = Seats::new(1);
+        let ((first, _client), (second, _other)) = (pair(), pair());
+        let seat = seats.take(1, &first, Tick::ZERO).unwrap();
+        std::thread::scope(|scope| {
+            // As the thread of the first would: its read ends, and so does it.
+            scope.spawn(|| {
+                assert!(matches!((&*first).read(&mut [0]), Ok(0)));
+                drop(seat);
+            });
+            let deadline = clock::tick() + Duration::from_secs(60);
+            assert!(seats.take(2, &second, deadline).is_ok());
+        });
+    }
+
+    #[test]
+    fn none_is_given_after_stop() {
+        let seats = Seats::new(1);
+        let (socket, _client) = pair();
+        seats.stop();
+        assert_eq!(seats.take(1, &socket, Tick::ZERO).unwrap_err(), Unadmitted::Stopped);
+    }
+}
