@@ -219,7 +219,8 @@ impl Log {
 
     /// Says it where it can be seen, since the log cannot.
     fn tell_standard_error(&self, what: fmt::Arguments<'_>) {
-        let _ = writeln!(io::stderr(), "herd: the log {} {what}", self.path.display());
+        let said = format_args!("herd: the log {} {what}", self.path.display());
+        let _ = writeln!(io::stderr(), "{}", Escaped(&said));
     }
 
     /// How the log is. Waits for no disk.

@@ -1,7 +1,7 @@
 //! Signals that end a process, while it has something to clean up before it ends.
 
 use std::{
-    fs, io,
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,6 +14,8 @@ use signal_hook::{
     flag, low_level,
 };
 
+use crate::signals;
+
 /// While this is there, SIGINT, SIGTERM and SIGHUP are noted and end nothing. One that was ignored when the process started
 /// stays ignored.
 pub(super) struct Interrupts {
@@ -24,13 +26,10 @@ pub(super) struct Interrupts {
 
 impl Interrupts {
     pub(super) fn watch() -> io::Result<Self> {
-        let ignored = ignored();
         let mut interrupts = Self { came: Arc::default(), registered: Vec::new() };
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            if ignored & 1 << (signal - 1) == 0 {
-                let came = Arc::clone(&interrupts.came);
-                interrupts.registered.push(flag::register_usize(signal, came, signal as usize)?);
-            }
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !signals::is_ignored(signal)) {
+            let came = Arc::clone(&interrupts.came);
+            interrupts.registered.push(flag::register_usize(signal, came, signal as usize)?);
         }
         Ok(interrupts)
     }
@@ -59,11 +58,4 @@ impl Drop for Interrupts {
             low_level::unregister(id);
         }
     }
-}
-
-/// The signals that the process ignores, the first as the lowest bit; none where the system does not tell.
-fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
