@@ -170,17 +170,24 @@ def read_airports(path, kinds):
         countries = {row["code"]: row["name"] for row in table(wheel, "countries")}
         return [
             place(
-                kinds[row["type"]][0],
+                kinds[airport_type(row)][0],
                 int(row["id"]),
                 row["name"] or row["ident"],
                 row["municipality"] or countries.get(row["iso_country"], ""),
                 float(row["latitude_deg"]),
                 float(row["longitude_deg"]),
-                kinds[row["type"]][1],
+                kinds[airport_type(row)][1],
             )
             for row in table(wheel, "airports")
-            if row["type"] in kinds
+            if airport_type(row) in kinds
         ]
+
+
+def airport_type(row):
+    """OurAirports' type, but that of a heliport where the name says so: some are entered as small airports."""
+    is_heliport = "heliport" in row["name"].lower() or "helipad" in row["name"].lower()
+    is_more = "air" in row["name"].lower() or "seaplane" in row["name"].lower()
+    return "heliport" if is_heliport and not is_more and row["type"] != "closed" else row["type"]
 
 
 def merge_airports(landmarks, airports):

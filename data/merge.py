@@ -17,7 +17,7 @@ OTHER_NAME_KM = 0.5
 TOWN_KM_MAX = 8.0
 # A landmark is good to 1 km, and GeoNames may put the middle of a neighborhood elsewhere.
 LANDMARK_KM = 1.5
-AIRPORT_KM = 3.0
+AIRPORT_KM = 2.0
 
 ARRONDISSEMENT = re.compile(r"(Paris|Lyon|Marseille) 0*(\d+)")
 BRACKETED = re.compile(r"\s*\([^()]*\)$")
