@@ -70,7 +70,10 @@ def area(heading, by_name):
 
 
 def landmark(line, is_inside):
-    name, latitude, longitude, types, vicinity, rank = line.split("\t")
+    fields = line.split("\t")
+    if len(fields) != 6:
+        raise Wrong(f"{len(fields)} fields: write name, latitude, longitude, types, vicinity, rank, with tabs between")
+    name, latitude, longitude, types, vicinity, rank = fields
     # The number is unused: a landmark's id is made from its name.
     one = place(("landmark", all_types(types)), 0, name, vicinity, float(latitude), float(longitude), float(rank))
     if not slug(name) or not vicinity:
