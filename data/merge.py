@@ -15,8 +15,11 @@ SAME_NAME_KM = 1.0
 OTHER_NAME_KM = 0.5
 # No town reaches farther from its middle than this, for merging.
 TOWN_KM_MAX = 8.0
-# A landmark is good to 1 km, and GeoNames may put the middle of a neighborhood elsewhere.
+# A landmark is good to 1 km, and GeoNames may put the middle of a neighborhood elsewhere. Where GeoNames does not say that
+# an entry is a neighborhood, it must be nearer, and have fewer people than a town of its own may have.
 LANDMARK_KM = 1.5
+QUARTER_KM = 0.5
+QUARTER_POPULATION_MAX = 25_000
 AIRPORT_KM = 2.0
 
 ARRONDISSEMENT = re.compile(r"(Paris|Lyon|Marseille) 0*(\d+)")
@@ -77,13 +80,17 @@ def reach_km(population):
 def beside_landmarks(places, landmarks):
     """The places without those that are a landmark's quarter by name and position: the landmark says more."""
     grid = Grid(places)
-    twins = {
-        id(other)
+    quarters = {
+        other["number"]
         for one in landmarks
         for other in grid.near(one, LANDMARK_KM)
-        if plain(other["name"]) == plain(one["name"]) and other["rank"] <= one["rank"]
+        if plain(other["name"]) == plain(one["name"]) and is_quarter(other, apart_km(one, other))
     }
-    return [one for one in places if id(one) not in twins]
+    return [one for one in places if one["number"] not in quarters]
+
+
+def is_quarter(town, km):
+    return town["is_section"] or km <= QUARTER_KM and town["population"] <= QUARTER_POPULATION_MAX
 
 
 def airports(places):
