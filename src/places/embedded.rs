@@ -213,14 +213,13 @@ mod tests {
 
     #[test]
     fn the_documents_say_what_there_is() {
-        let count = format!("{},{:03}", Embedded.count() / 1000, Embedded.count() % 1000);
-        for document in [
-            include_str!("../../README.md"),
-            include_str!("../../data/README.md"),
-            include_str!("embedded.rs"),
-        ] {
-            assert!(document.contains(&count), "{count}");
-        }
+        let grouped = |count: usize| format!("{},{:03}", count / 1000, count % 1000);
+        let is_landmark = |&at: &usize| KINDS[usize::from(INDEX.record(at).kind)].source == "landmark";
+        let (count, landmarks) = (Embedded.count(), (0..Embedded.count()).filter(is_landmark).count());
+        let readmes = [include_str!("../../README.md"), include_str!("../../data/README.md")];
+        assert!(readmes.iter().all(|readme| readme.contains(&grouped(count))), "{count} places");
+        assert!(readmes.iter().all(|readme| readme.contains(&grouped(landmarks))), "{landmarks} landmarks");
+        assert!(include_str!("embedded.rs").contains(&grouped(count)), "{count} places");
         let four_more = names(UCLA, 10_000.0, 5)[1..].join(", ");
         assert!(include_str!("../../README.md").contains(&four_more), "{four_more}");
     }
