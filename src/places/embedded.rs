@@ -1,4 +1,4 @@
-//! The source inside the binary: 234,655 towns, airports and landmarks, searched where they lie in the program's pages.
+//! The source inside the binary: 281,874 towns, airports and landmarks, searched where they lie in the program's pages.
 //!
 //! Never waits, never fails, and never says what it does not know. data/README.md tells where the places come from.
 
@@ -50,7 +50,7 @@ impl Source for Embedded {
         false
     }
 
-    /// Answers with the best known places within the radius; 10 km of distance weigh as much as one of the five ranks.
+    /// Answers with the best places within the radius, by how well known and how near they are.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
         Ok(local().answer(query, out))
     }
@@ -70,6 +70,19 @@ mod tests {
     const UCLA: (f64, f64) = (34.068930, -118.445127);
     const TOKYO: (f64, f64) = (35.6812, 139.7671);
     const MID_PACIFIC: (f64, f64) = (-48.87, -123.39);
+    /// Where answers were once poor, and what must be among the first three within 1 km.
+    const SPOTS: [((f64, f64), &str); 10] = [
+        ((48.8606, 2.3376), "Louvre Museum"),
+        ((40.7580, -73.9855), "Times Square"),
+        ((35.6595, 139.7005), "Shibuya Crossing"),
+        ((-33.8568, 151.2153), "Sydney Opera House"),
+        ((-1.2864, 36.8172), "Nairobi"),
+        ((64.1466, -21.9426), "Reykjavík City Hall"),
+        ((-18.1416, 178.4419), "University of the South Pacific"),
+        ((78.2232, 15.6267), "Svalbard Museum"),
+        ((-77.8419, 166.6863), "McMurdo Station"),
+        ((41.9414, -93.1033), "Melbourne"), // a village of Iowa
+    ];
 
     fn answer((latitude, longitude): (f64, f64), radius_m: f64, bound: usize) -> (usize, String) {
         let mut out = Vec::new();
@@ -96,10 +109,45 @@ mod tests {
     }
 
     #[test]
-    fn a_city_full_of_heliports_shows_its_landmarks() {
-        let names = names(TOKYO, 10_000.0, 20);
-        assert_eq!(names[0], "Tokyo Station");
-        assert!(!names.iter().any(|name| name.contains("Heliport") || name.contains("Helipad")), "{names:?}");
+    fn a_spot_is_told_by_what_is_there() {
+        for (center, name) in SPOTS {
+            let names = names(center, 1000.0, 3);
+            assert!(names.iter().any(|near| near == name), "{name} is not among {names:?}");
+        }
+    }
+
+    #[test]
+    fn within_a_kilometre_near_places_come_before_far_ones() {
+        for ((latitude, longitude), name) in SPOTS {
+            let hits = INDEX.best(Coordinates { latitude, longitude }, 1000.0, 20);
+            let Some(last) = hits.last().filter(|_| hits.len() > 2) else { continue };
+            assert!(hits.iter().any(|hit| hit.km < last.km), "{name}: the nearest is last");
+            let pairs = (0..hits.len()).flat_map(|at| hits[at + 1..].iter().map(move |far| (at, far)));
+            let in_order: Vec<bool> = pairs.map(|(near, far)| hits[near].km <= far.km).collect();
+            assert!(2 * in_order.iter().filter(|&&is| is).count() > in_order.len(), "{name}: {hits:?}");
+        }
+    }
+
+    #[test]
+    fn a_city_full_of_heliports_shows_none() {
+        assert_eq!(names(TOKYO, 10_000.0, 1), ["Tokyo Station"]);
+        let names = names(TOKYO, 50_000.0, usize::MAX);
+        let is_heliport = |name: &&String| name.contains("Heliport") || name.contains("Helipad");
+        // An airfield may have one, too.
+        let heliports: Vec<_> =
+            names.iter().filter(is_heliport).filter(|name| !name.contains("Airfield")).collect();
+        assert!(names.len() > 300 && heliports.is_empty(), "{} heliports", heliports.len());
+    }
+
+    #[test]
+    fn each_arrondissement_is_there_once() {
+        let (paris, _) = SPOTS[0];
+        let mut numbers: Vec<u32> = names(paris, 15_000.0, usize::MAX)
+            .iter()
+            .filter_map(|name| name.strip_prefix("Paris ")?.get(..2)?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
     }
 
     #[test]
@@ -140,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_embedded_place_can_be_shown_and_has_its_own_id() {
-        assert!(Embedded.count() >= 234_000);
+        assert_eq!(Embedded.count(), 281_874);
         let mut ids = HashSet::new();
         let mut out = Vec::new();
         for at in 0..Embedded.count() {
@@ -161,6 +209,19 @@ mod tests {
             }
             assert!(ids.insert(text("place_id").to_owned()), "{place}");
         }
+    }
+
+    #[test]
+    fn the_documents_say_what_there_is() {
+        let grouped = |count: usize| format!("{},{:03}", count / 1000, count % 1000);
+        let is_landmark = |&at: &usize| KINDS[usize::from(INDEX.record(at).kind)].source == "landmark";
+        let (count, landmarks) = (Embedded.count(), (0..Embedded.count()).filter(is_landmark).count());
+        let readmes = [include_str!("../../README.md"), include_str!("../../data/README.md")];
+        assert!(readmes.iter().all(|readme| readme.contains(&grouped(count))), "{count} places");
+        assert!(readmes.iter().all(|readme| readme.contains(&grouped(landmarks))), "{landmarks} landmarks");
+        assert!(include_str!("embedded.rs").contains(&grouped(count)), "{count} places");
+        let four_more = names(UCLA, 10_000.0, 5)[1..].join(", ");
+        assert!(include_str!("../../README.md").contains(&four_more), "{four_more}");
     }
 
     #[test]

@@ -14,8 +14,10 @@ use crate::model::Coordinates;
 const EARTH_RADIUS_KM: f64 = 6371.0088;
 
 const RANK_STEPS: f64 = 50.0;
-/// So far away a place counts one rank less.
+/// A place counts one rank less for so many kilometres…
 const KM_PER_RANK: f64 = 10.0;
+/// …and at the circle's edge at least so many ranks less: the smaller the circle, the more a near place is worth.
+const RANKS_AT_EDGE: f64 = 3.0;
 /// Most lookups ask for less than this, and are done in one go.
 const FIRST_CIRCLE_M: f64 = 50_000.0;
 /// A little more than half the Earth's circumference: no place is farther away.
@@ -57,10 +59,17 @@ fn rank_of(record: &Record) -> f64 {
     f64::from(record.rank) / RANK_STEPS
 }
 
+/// How many ranks a kilometre takes from a place, when all within `radius_m` metres is asked for.
+fn ranks_per_km(radius_m: f64) -> f64 {
+    /// Smaller circles than this count as one of a metre, so that distance never counts without end.
+    const RADIUS_KM_MIN: f64 = 0.001;
+    (1.0 / KM_PER_RANK).max(RANKS_AT_EDGE / (radius_m / 1000.0).max(RADIUS_KM_MIN))
+}
+
 /// The place as a hit, if it is within the circle.
-fn hit(circle: &Circle, at: usize, record: &Record) -> Option<Hit> {
+fn hit(circle: &Circle, ranks_per_km: f64, at: usize, record: &Record) -> Option<Hit> {
     let km = circle.km_to(record)?;
-    Some(Hit { at, km, score: rank_of(record) - km / KM_PER_RANK })
+    Some(Hit { at, km, score: rank_of(record) - km * ranks_per_km })
 }
 
 impl Index<'_> {
@@ -69,19 +78,20 @@ impl Index<'_> {
     /// Looks through growing circles, and stops as soon as nothing outside can be better: so the whole Earth costs
     /// little more than a city.
     pub(super) fn best(self, center: Coordinates, radius_m: f64, bound: usize) -> Vec<Hit> {
+        let ranks_per_km = ranks_per_km(radius_m);
         let mut tried_m = FIRST_CIRCLE_M;
         while tried_m < radius_m && tried_m < EARTH_M {
-            let best = self.best_within(&Circle::new(center, tried_m), bound);
-            let outside_max = f64::from(u8::MAX) / RANK_STEPS - tried_m / 1000.0 / KM_PER_RANK;
+            let best = self.best_within(&Circle::new(center, tried_m), ranks_per_km, bound);
+            let outside_max = f64::from(u8::MAX) / RANK_STEPS - tried_m / 1000.0 * ranks_per_km;
             if best.len() == bound && best.last().is_none_or(|worst| worst.score > outside_max + ROUNDING) {
                 return best;
             }
             tried_m *= 4.0;
         }
-        self.best_within(&Circle::new(center, radius_m), bound)
+        self.best_within(&Circle::new(center, radius_m), ranks_per_km, bound)
     }
 
-    fn best_within(self, circle: &Circle, bound: usize) -> Vec<Hit> {
+    fn best_within(self, circle: &Circle, ranks_per_km: f64, bound: usize) -> Vec<Hit> {
         let mut best = BinaryHeap::new();
         if bound == 0 {
             return Vec::new();
@@ -92,7 +102,7 @@ impl Index<'_> {
             if worst.is_some_and(|worst: Hit| worst.score > rank_of(record)) {
                 return;
             }
-            let Some(hit) = hit(circle, at, record) else { return };
+            let Some(hit) = hit(circle, ranks_per_km, at, record) else { return };
             if worst.is_none() {
                 best.push(hit);
             } else if let Some(mut worst) = best.peek_mut()
@@ -266,9 +276,10 @@ mod tests {
     }
 
     /// Every place within the circle, in no useful order.
-    fn within(index: Index<'_>, circle: &Circle) -> Vec<Hit> {
+    fn within(index: Index<'_>, center: Coordinates, radius_m: f64) -> Vec<Hit> {
+        let circle = Circle::new(center, radius_m);
         let mut hits = Vec::new();
-        index.each_near(circle, |at, record| hits.extend(hit(circle, at, record)));
+        index.each_near(&circle, |at, record| hits.extend(hit(&circle, ranks_per_km(radius_m), at, record)));
         hits
     }
 
@@ -294,8 +305,7 @@ mod tests {
     /// Compares a search with a look at every place.
     fn check(index: Index<'_>, center: Coordinates, radius_m: f64, bound: usize) {
         const ROUNDING_KM: f64 = 1e-4;
-        let circle = Circle::new(center, radius_m);
-        let mut found = within(index, &circle);
+        let mut found = within(index, center, radius_m);
         found.sort();
         let mut is_found = vec![false; index.records.len()];
         for hit in &found {
@@ -308,13 +318,14 @@ mod tests {
                 assert_eq!(is_found, km < radius_m / 1000.0, "{center:?} {radius_m} {:?}", index.record(at));
             }
         }
+        let weight = (3000.0 / radius_m.max(1.0)).max(0.1);
         let scores = |hits: &[Hit]| -> Vec<f64> {
             let rank = |hit: &Hit| f64::from(index.record(hit.at).rank) / 50.0;
             hits.iter()
-                .map(|hit| rank(hit) - km_apart(center, coordinates(&index.record(hit.at))) / 10.0)
+                .map(|hit| rank(hit) - km_apart(center, coordinates(&index.record(hit.at))) * weight)
                 .collect()
         };
-        assert!(scores(&found).windows(2).all(|pair| pair[0] > pair[1] - ROUNDING_KM));
+        assert!(scores(&found).windows(2).all(|pair| pair[0] > pair[1] - ROUNDING_KM * weight));
         found.truncate(bound);
         assert_eq!(index.best(center, radius_m, bound), found);
     }
@@ -333,11 +344,7 @@ mod tests {
             (0, 0, 0),
         ]);
         for longitude in [180.0, -180.0, 179.995, -179.995] {
-            assert_eq!(
-                within(places.index(), &Circle::new(at(0.0, longitude), 3000.0)).len(),
-                4,
-                "{longitude}"
-            );
+            assert_eq!(within(places.index(), at(0.0, longitude), 3000.0).len(), 4, "{longitude}");
         }
     }
 
@@ -345,17 +352,17 @@ mod tests {
     fn a_circle_around_a_pole_holds_every_longitude() {
         let ring = [-18_000_000, -9_000_000, 0, 9_000_000, 18_000_000];
         let north = Places::new(&ring.map(|longitude| (8_990_000, longitude, 0)));
-        assert_eq!(within(north.index(), &Circle::new(at(90.0, 12.3), 11_200.0)).len(), 5);
-        assert_eq!(within(north.index(), &Circle::new(at(89.95, 180.0), 17_000.0)).len(), 5);
+        assert_eq!(within(north.index(), at(90.0, 12.3), 11_200.0).len(), 5);
+        assert_eq!(within(north.index(), at(89.95, 180.0), 17_000.0).len(), 5);
         let south = Places::new(&ring.map(|longitude| (-8_990_000, longitude, 0)));
-        assert_eq!(within(south.index(), &Circle::new(at(-90.0, -77.0), 11_200.0)).len(), 5);
-        assert_eq!(within(south.index(), &Circle::new(at(-90.0, -77.0), 11_100.0)).len(), 0);
+        assert_eq!(within(south.index(), at(-90.0, -77.0), 11_200.0).len(), 5);
+        assert_eq!(within(south.index(), at(-90.0, -77.0), 11_100.0).len(), 0);
     }
 
     #[test]
     fn a_radius_of_nothing_holds_the_centre_itself() {
         let places = Places::new(&[(3_406_892, -11_844_518, 0), (3_406_893, -11_844_518, 0)]);
-        assert_eq!(within(places.index(), &Circle::new(at(34.06892, -118.44518), 0.0)).len(), 1);
+        assert_eq!(within(places.index(), at(34.06892, -118.44518), 0.0).len(), 1);
     }
 
     #[test]
@@ -366,13 +373,26 @@ mod tests {
             (0, 18_000_000, 0),
             (3_406_892, -11_844_518, 0),
         ]);
-        let count = |radius_m| within(places.index(), &Circle::new(at(0.0, 0.0), radius_m)).len();
+        let count = |radius_m| within(places.index(), at(0.0, 0.0), radius_m).len();
         for radius_m in [20_015_115.0, 1e9, f64::MAX, f64::INFINITY] {
             assert_eq!(count(radius_m), 4, "{radius_m}");
         }
         for radius_m in [-1.0, f64::NAN, f64::NEG_INFINITY] {
             assert_eq!(count(radius_m), 0, "{radius_m}");
         }
+    }
+
+    #[test]
+    fn the_smaller_the_circle_the_more_distance_counts() {
+        // Known to its street and 50 m away; known to the world and 900 m away.
+        let places = Places::new(&[(45, 0, 150), (809, 0, 250)]);
+        let order = |radius_m| -> Vec<u8> {
+            let best = places.index().best(at(0.0, 0.0), radius_m, 2);
+            best.iter().map(|hit| places.index().record(hit.at).rank).collect()
+        };
+        assert_eq!(order(1000.0), [150, 250]);
+        assert_eq!(order(5000.0), [250, 150]);
+        assert_eq!(order(50_000.0), [250, 150]);
     }
 
     #[test]
@@ -392,6 +412,21 @@ mod tests {
         })
     }
 
+    /// Places so near to where a search may stop, by distance and by rank, that stopping a little early is wrong.
+    /// Each is so many kilometres north and east of the centre.
+    fn narrow() -> impl Strategy<Value = Vec<(f64, f64, u8)>> {
+        let edge_km = prop_oneof![Just(0.0), Just(FIRST_CIRCLE_M / 1000.0), Just(FIRST_CIRCLE_M / 250.0)];
+        edge_km.prop_flat_map(|edge_km| {
+            let place = (-3.0..3.0, 0.0..std::f64::consts::TAU, 235_u8..=250).prop_map(
+                move |(beyond_km, bearing, rank): (f64, f64, u8)| {
+                    let (east, north) = bearing.sin_cos();
+                    ((edge_km + beyond_km) * north, (edge_km + beyond_km) * east, rank)
+                },
+            );
+            prop::collection::vec(place, 1..12)
+        })
+    }
+
     fn radius_m() -> impl Strategy<Value = f64> {
         prop_oneof![0.0..5e4, 0.0..5e5, 0.0..20_015_115.0]
     }
@@ -405,6 +440,23 @@ mod tests {
             bound in 0_usize..30,
         ) {
             check(Places::new(&points).index(), center, radius_m, bound);
+        }
+
+        #[test]
+        fn a_search_stops_no_earlier_than_it_may(
+            places in narrow(),
+            latitude in -80.0..80.0_f64,
+            radius_m in 5e3..1e6,
+            bound in 1_usize..5,
+        ) {
+            let degrees = EARTH_RADIUS_KM.to_radians();
+            let point = |&(north_km, east_km, rank): &(f64, f64, u8)| {
+                let north = latitude + north_km / degrees;
+                let east = east_km / degrees / latitude.to_radians().cos();
+                ((north * UNITS_PER_DEGREE) as i32, (east * UNITS_PER_DEGREE) as i32, rank)
+            };
+            let points: Vec<_> = places.iter().map(point).collect();
+            check(Places::new(&points).index(), at(latitude, 0.0), radius_m, bound);
         }
     }
 

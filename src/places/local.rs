@@ -58,8 +58,7 @@ pub(super) struct Local<'a> {
 }
 
 impl Local<'_> {
-    /// Writes the best known places within the radius; 10 km of distance weigh as much as one of the five ranks.
-    /// Returns how many there are.
+    /// Writes the best places within the radius, by how well known and how near they are. Returns how many there are.
     ///
     /// The format is that of `legacy`, whose writer is too slow for as many answers as a node can give: here the text is
     /// put together from pieces. A test compares the two.
