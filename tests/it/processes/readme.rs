@@ -127,5 +127,8 @@ fn own_places_are_imported_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let output = Shell::new().run(&format!("cd '{}'\n{block}", folder.path().display()), None);
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && said.contains("My café  cafe, food  Los Angeles  sights/row:1"), "{said}");
+    assert!(
+        output.status.success() && said.contains("My café  cafe, food  Los Angeles  sights/row:1"),
+        "{said}"
+    );
 }
