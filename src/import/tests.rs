@@ -311,6 +311,22 @@ fn geojson_that_is_broken_is_told_by_its_line_and_column() {
 }
 
 #[test]
+fn geojson_of_another_projection_is_named_with_its_cure() {
+    let collection = |crs: &str, at: &str| {
+        format!(
+            r#"{{"type":"FeatureCollection","crs":{{"type":"name","properties":{{"name":"{crs}"}}}},"features":[{{"type":"Feature","properties":{{"name":"A"}},"geometry":{{"type":"Point","coordinates":[{at}]}}}}]}}"#
+        )
+    };
+    let web = "urn:ogc:def:crs:EPSG::3857";
+    let fault = geojson(collection(web, "222638.98,6106854.83"), "").map(|_| ()).unwrap_err();
+    assert!(fault.contains(web) && fault.contains("ogr2ogr -f GeoJSON -t_srs EPSG:4326"), "{fault}");
+    // Where the points are on the Earth, the system may be one of degrees, such as NAD83.
+    for (crs, at, count) in [("EPSG:4269", "2,48", 1), ("urn:ogc:def:crs:OGC:1.3:CRS84", "200,48", 0)] {
+        assert_eq!(geojson(collection(crs, at), "").unwrap().builder.count(), count, "{crs}");
+    }
+}
+
+#[test]
 fn geojson_errors_are_where_the_file_has_them() {
     let in_line = |value: &str| {
         format!(

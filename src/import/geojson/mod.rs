@@ -15,6 +15,9 @@ use super::{
 };
 use crate::places::file::{Entry, Id};
 
+/// So much is shown of the name of a coordinate reference system, in characters.
+const CRS_CHARS_MAX: usize = 60;
+
 /// Reads documents until the end.
 pub fn read(from: impl Read, options: &Options<'_>, sink: &mut Sink) -> Result<(), ImportError> {
     let mut source = Source::new(from);
@@ -23,6 +26,7 @@ pub fn read(from: impl Read, options: &Options<'_>, sink: &mut Sink) -> Result<(
         name_key: options.lang.map(|lang| format!("name:{lang}")),
         unnumbered: unnumbered(options.label, "feature"),
         sink,
+        other_crs: None,
         fault: None,
     };
     let read = read_documents(&mut source, &mut import);
@@ -51,6 +55,8 @@ struct Import<'a> {
     /// What place_ids of features without an id begin with.
     unnumbered: String,
     sink: &'a mut Sink,
+    /// What the file says that its coordinates are, where that is not longitude and latitude as GeoJSON has them.
+    other_crs: Option<String>,
     /// What serde's errors have no room for.
     fault: Option<ImportError>,
 }
@@ -61,6 +67,8 @@ struct Feature {
     id: Option<Value>,
     properties: Map<String, Value>,
     bounds: Option<Bounds>,
+    /// Whether some point of it is none on the Earth.
+    is_off: bool,
 }
 
 impl Import<'_> {
@@ -72,6 +80,11 @@ impl Import<'_> {
 
     fn take(&mut self, feature: &Feature) -> Result<(), ImportError> {
         let number = self.sink.number(self.options.label);
+        if let Some(crs) = self.other_crs.as_ref().filter(|_| feature.is_off) {
+            return Err(ImportError::Form(format!(
+                "has coordinates of {crs:?}, which are no degrees; convert it: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
+            )));
+        }
         let Some((latitude, longitude)) = feature.bounds.and_then(|bounds| bounds.middle()) else {
             self.sink.skip(Skip::BadCoordinates, None);
             return Ok(());
@@ -183,7 +196,9 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
                     let mut bounds = Bounds::NONE;
                     let is_sound = map.next_value_seed(Geometry(&mut bounds))?;
                     feature.bounds = is_sound.then_some(bounds);
+                    feature.is_off = !is_sound;
                 }
+                "crs" => import.other_crs = other_crs(&map.next_value()?),
                 _ => _ = map.next_value::<IgnoredAny>()?,
             }
             if let Some(form) = foreign(&key, kind.as_deref()) {
@@ -210,6 +225,13 @@ fn foreign(key: &str, kind: Option<&str>) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// What coordinates are by the member that earlier versions of GeoJSON had for that, unless it is what they always are now.
+fn other_crs(crs: &Value) -> Option<String> {
+    let name = crs.pointer("/properties/name")?.as_str()?;
+    let is_usual = ["CRS84", "4326"].iter().any(|usual| name.ends_with(usual));
+    (!is_usual).then(|| name.chars().take(CRS_CHARS_MAX).collect())
 }
 
 /// The list of a collection: each feature is taken before the next is read.
