@@ -225,12 +225,12 @@ fn shown(name: &str) -> String {
     format!("{:?}", plain(name))
 }
 
-/// The beginning of a name, on one line.
+/// The beginning of a name. What would move a cursor is escaped where errors are shown.
 fn plain(name: &str) -> String {
-    let name = name.trim().replace(char::is_control, " ");
+    let name = name.trim();
     match name.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &name[..end]),
-        None => name,
+        None => name.to_owned(),
     }
 }
 

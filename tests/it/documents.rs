@@ -17,11 +17,12 @@ const EXTENSIONS: [&str; 15] = [
 ];
 
 /// Names that stand for a user's own files, or for what a build or a run makes.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "./herd-logs",
     "NODE.log",
     "RUN/plots",
     "google.key",
+    "herd.secret",
     "my.toml",
     "node-log/twisted",
     "places.bin",
@@ -117,7 +118,7 @@ fn bare(word: &str) -> &str {
 
 fn is_path(word: &str) -> bool {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-@/".contains(letter);
-    !word.starts_with('/') && word.chars().all(is_plain)
+    !word.starts_with('/') && !word.starts_with("HTTP/") && word.chars().all(is_plain)
 }
 
 /// Paths from the root that stand anywhere in a line: words that begin with a top-level folder.

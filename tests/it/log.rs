@@ -40,13 +40,13 @@ fn what_there_is_to_answer_from_is_logged_at_start() {
         expect_logged(&Setup::new().source(&source).start(), &[level, counts, "tweets.json"]);
     }
     let embedded = Setup::new().source("source = \"embedded\"").start();
-    expect_logged(&embedded, &["INFO", "places: 234", " built into the program"]);
+    expect_logged(&embedded, &["INFO", "places: 281", " built into the program"]);
     let none = Setup::new().source("source = \"none\"").start();
     expect_logged(&none, &["INFO", "places: none; every WHATSAT is refused"]);
     let table = "source = \"google\"\nbase_url = \"http://127.0.0.1:1\"\nthen = \"embedded\"";
     let google = Setup::new().source(table).key("AIzaSecret").start();
     expect_logged(&google, &["INFO", "places: google at http://127.0.0.1:1, at most 100 calls a second"]);
-    expect_logged(&google, &["INFO", "places: 234"]);
+    expect_logged(&google, &["INFO", "places: 281"]);
     assert!(!google.log().contains("AIzaSecret"));
 }
 

@@ -74,7 +74,18 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ("proxyherd_link_sent_bytes_total", "metrics.rs", "links_bytes_and_lines_are_those_that_went_over_it"),
     ("proxyherd_link_sent_updates_total", "metrics.rs", "links_bytes_and_lines_are_those_that_went_over_it"),
     ("proxyherd_link_up", "metrics.rs", "link_is_told_of_while_it_is_there_and_counted_for_good"),
+    // The page's own test shows that what the log counts is what stands there.
+    (
+        "proxyherd_log_dropped_events_total",
+        "../../src/log/tests.rs",
+        "full_disk_is_told_for_as_long_as_it_lasts_with_what_it_cost",
+    ),
     ("proxyherd_log_dropped_lines_total", "metrics.rs", "lines_the_log_has_no_room_for_are_counted"),
+    (
+        "proxyherd_log_failing",
+        "processes/log_file.rs",
+        "full_disk_degrades_the_node_and_is_told_wherever_it_is_asked",
+    ),
     (
         "proxyherd_places_breaker_open",
         "upstream/breaker.rs",
@@ -131,10 +142,11 @@ fn every_metric_has_a_test_that_shows_what_it_counts() {
         let text =
             fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(file)).unwrap();
         assert!(text.contains(&format!("\nfn {test}() {{\n")), "{file} has no test {test}");
-        // Upstreams' and links' are asked for by the end of their names.
-        let short =
-            ["proxyherd_places_", "proxyherd_link_"].iter().find_map(|start| family.strip_prefix(start));
-        assert!(text.contains(short.unwrap_or(family)), "{file} does not look at {family}");
+        // Some are asked for by the end of their names, and the log's counts by their fields.
+        let starts = ["proxyherd_places_", "proxyherd_link_", "proxyherd_log_"];
+        let short = starts.iter().find_map(|start| family.strip_prefix(start)).unwrap_or(family);
+        let field = short.strip_suffix("_total").unwrap_or(short);
+        assert!(text.contains(field), "{file} does not look at {family}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::Output,
 };
@@ -99,6 +100,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
 fn pipe_is_refused_wherever_a_source_names_a_file() {
     let files = Files::new("");
     fs::write(files.path("key"), "AIzaSecret").unwrap();
+    fs::set_permissions(files.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
     let pipe = files.path("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
     for places in [
@@ -108,7 +110,7 @@ fn pipe_is_refused_wherever_a_source_names_a_file() {
     ] {
         files.configure(places);
         let said = files.complaint();
-        assert!(said.contains(" cannot be read: it is no regular file; ") && said.contains("pipe"), "{said}");
+        assert!(said.contains(" no regular file; ") && said.contains("pipe"), "{said}");
     }
 }
 

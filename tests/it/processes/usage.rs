@@ -169,7 +169,7 @@ fn files_ports_and_peers_that_fail_are_named_with_their_cure() {
         (
             &["places", "near", "1", "2", "3", "--file", "folder"],
             2,
-            "; name one that `herd places import` has made",
+            "; make the file with `herd places import`",
         ),
         (&["places", "import", "evil.csv", "-o", "new.bin"], 1, r"na\x1b[2J\x9b1A\x202e\x2028me"),
         (&["places", "import", "none.csv", "-o", "new.bin"], 1, "none.csv: cannot be read"),

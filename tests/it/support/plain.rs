@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -31,6 +31,7 @@ pub(crate) struct Manners {
 pub(crate) struct PlainNode {
     shared: Arc<Shared>,
     address: SocketAddr,
+    listener: TcpListener,
     accepting: Option<JoinHandle<()>>,
 }
 
@@ -45,7 +46,6 @@ struct Shared {
     heard: Mutex<Vec<String>>,
     connections: Mutex<Vec<TcpStream>>,
     accepted: AtomicUsize,
-    is_over: AtomicBool,
 }
 
 /// A connection from that address of this machine.
@@ -71,21 +71,17 @@ impl PlainNode {
             heard: Mutex::default(),
             connections: Mutex::default(),
             accepted: AtomicUsize::new(0),
-            is_over: AtomicBool::new(false),
         });
-        let its = Arc::clone(&shared);
+        let (its, incoming) = (Arc::clone(&shared), listener.try_clone().unwrap());
         let accepting = thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if its.is_over.load(Ordering::Acquire) {
-                    return;
-                }
+            for stream in incoming.incoming().map_while(Result::ok) {
                 its.accepted.fetch_add(1, Ordering::Release);
                 lock(&its.connections).push(stream.try_clone().unwrap());
                 let reading = Arc::clone(&its);
                 thread::spawn(move || reading.read(&stream));
             }
         });
-        Self { shared, address, accepting: Some(accepting) }
+        Self { shared, address, listener, accepting: Some(accepting) }
     }
 
     /// Where its neighbour takes its news from now on.
@@ -129,10 +125,10 @@ impl PlainNode {
 
 impl Drop for PlainNode {
     fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Release);
-        // Wakes the accepting thread, which then gives the address free: another node may want it at once.
-        let is_woken = TcpStream::connect(self.address).is_ok();
-        if let Some(accepting) = self.accepting.take().filter(|_| is_woken) {
+        // Another node may want the address at once. To close the socket would not be enough: a process that another test is
+        // starting has a copy of it for a moment.
+        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).unwrap();
+        if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
         for stream in lock(&self.shared.connections).iter().chain(lock(&self.shared.neighbour).iter()) {
