@@ -258,7 +258,7 @@ mod tests {
             "has no column for name, lng; name them with --columns name=COLUMN,lng=COLUMN, of lat, b"
         );
         assert!(find(&["name:lat:lng"]).ends_with("say what with --delimiter"));
-        assert!(find(&["a\nb", &"c".repeat(99)]).ends_with(&format!("of a b, {}…", "c".repeat(40))));
+        assert!(find(&["a\nb", &"c".repeat(99)]).ends_with(&format!("of a\nb, {}…", "c".repeat(40))));
         assert!(find(&["c"; 99]).ends_with("(99 in all)"));
     }
 

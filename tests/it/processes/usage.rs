@@ -173,7 +173,7 @@ fn files_ports_and_peers_that_fail_are_named_with_their_cure() {
         ),
         (&["places", "import", "evil.csv", "-o", "new.bin"], 1, r"na\x1b[2J\x9b1A\x202e\x2028me"),
         (&["places", "import", "none.csv", "-o", "new.bin"], 1, "none.csv: cannot be read"),
-        (&["places", "import", "folder", "-o", "new.bin"], 2, "--format"),
+        (&["places", "import", "folder", "-o", "new.bin"], 2, "; name the files in it"),
         (&["places", "import", "sights.csv", "-o", "folder"], 2, "; name a file with -o"),
         (&["places", "import", "sights.csv", "-o", "none/new.bin"], 2, "; make it first"),
         (&["secret", "there.secret"], 2, "is there already"),
