@@ -34,7 +34,7 @@ const EXAMPLES: [&str; 10] = [
 const TEMPLATES: [(&str, &str); 1] = [("bench/report/template.md", "REPORT.md")];
 
 /// Top-level folders: what begins with one of these names a path of the repository, wherever it stands.
-const FOLDERS: [&str; 8] = [".ci/", "bench/", "config/", "data/", "fuzz/", "packaging/", "src/", "tests/"];
+const FOLDERS: [&str; 7] = [".ci/", "bench/", "config/", "data/", "fuzz/", "src/", "tests/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -220,6 +220,30 @@ fn code_fences_close() {
     assert_eq!(all(&tree.read(".md"), |_, text| fences(text).err().into_iter().collect()), "");
 }
 
+/// What was to be filled in, such as `@TIMES@`, and was not.
+fn placeholders(text: &str) -> Vec<String> {
+    let is_name = |word: &str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let words = text.split_whitespace().filter_map(|word| word.strip_prefix('@')?.strip_suffix('@'));
+    words.filter(|word| is_name(word)).map(|word| format!("still has @{word}@")).collect()
+}
+
+#[test]
+fn nothing_is_left_to_be_filled_in() {
+    assert_eq!(all(&Tree::of_repository().read(".md"), |_, text| placeholders(text)), "");
+}
+
+#[test]
+fn exceptions_are_needed() {
+    let tree = Tree::of_repository();
+    let documents = tree.read(".md");
+    for example in EXAMPLES {
+        assert!(documents.iter().any(|(_, text)| text.contains(example)), "no document names {example}");
+        assert!(!tree.holds(example), "{example} is there");
+    }
+    assert!(FOLDERS.iter().all(|folder| tree.holds(folder.trim_end_matches('/'))));
+    assert!(TEMPLATES.iter().all(|(template, document)| tree.holds(template) && tree.holds(document)));
+}
+
 #[test]
 fn every_path_that_a_document_or_a_comment_names_exists() {
     let tree = Tree::of_repository();
@@ -256,6 +280,8 @@ fn the_rules_for_documents_bite() {
         comment_paths(&tree, "    // As src/flood/lost.rs does.\nlet path = \"src/new.rs\";").len(),
         1
     );
+
+    assert_eq!(placeholders("It takes\n\n@TIMES@\n\nfor @you and mail@example.org").len(), 1);
 
     let read = |_: &str| "# One thing, and `another`\n".to_owned();
     let links =
