@@ -5,6 +5,7 @@
 pub mod model;
 mod regular_file;
 pub mod text;
+mod whole_file;
 
 mod private_file;
 

@@ -8,6 +8,9 @@ use super::ImportError;
 /// The longest row that is read, in bytes.
 const ROW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The most values that a row may have.
+const VALUES_MAX: usize = 64 * 1024;
+
 /// So many line breaks a quoted value may hold. Beyond them a quote is missing, and what follows would be swallowed.
 const VALUE_BREAKS_MAX: u64 = 100;
 
@@ -112,10 +115,12 @@ impl<R: Read> Rows<R> {
             if at == At::RowStart && !row.ends.is_empty() {
                 return Ok(true);
             }
-            if row.bytes.len() > ROW_BYTES_MAX {
-                let fault = "this row is longer than 4 MiB; is it a table at all, or is a quote missing?";
-                return Err(ImportError::Line { line: row.line, fault: fault.to_owned() });
-            }
+            let fault = match (row.bytes.len() > ROW_BYTES_MAX, row.ends.len() >= VALUES_MAX) {
+                (true, _) => "this row is longer than 4 MiB; is it a table at all, or is a quote missing?",
+                (_, true) => "this row has more than 65,536 values; is it a table with this delimiter?",
+                (false, false) => continue,
+            };
+            return Err(ImportError::Line { line: row.line, fault: fault.to_owned() });
         }
     }
 
@@ -246,6 +251,17 @@ mod tests {
         assert_eq!(read(&format!("\"a{}\"", "\n".repeat(100))).unwrap().len(), 1);
         let wide = read(&"x".repeat(ROW_BYTES_MAX + 1)).unwrap_err();
         assert!(wide.starts_with("line 1: this row is longer than 4 MiB"), "{wide}");
+    }
+
+    #[test]
+    fn empty_values_are_bounded_too() {
+        let commas = ",".repeat(VALUES_MAX - 1);
+        assert_eq!(read(&format!("{commas}\n{commas}")).unwrap().len(), 2);
+        for (empty, first) in [(",", "a\n"), ("\"\",", "a\n"), (",", "a\n\"\"")] {
+            let many = read(&format!("{first}{}", empty.repeat(2 * VALUES_MAX)));
+            let many = many.map(|rows| rows.len()).unwrap_err();
+            assert!(many.starts_with("line 2: this row has more than 65,536 values"), "{many}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::{
 
 use rustix::fs::OFlags;
 
+use crate::whole_file::folder_of;
+
 /// What groups and others may do.
 const NOT_OWNERS: u32 = 0o077;
 
@@ -87,15 +89,12 @@ pub(super) fn open(path: &Path, remarks: &mut Vec<String>) -> Result<Opened, Fau
 
 /// Makes the folder of a log, for its owner only, where it is not there.
 fn make_folder(path: &Path) -> io::Result<()> {
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
-        None => Ok(()),
-    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))
 }
 
 /// What an operator should know of the log's folder.
 pub(super) fn look_at_folder(path: &Path, remarks: &mut Vec<String>) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let Ok(about) = fs::metadata(folder) else { return };
     let mode = about.mode() & 0o7777;
     // In a folder with the sticky bit, such as /tmp, each may remove only what is his.

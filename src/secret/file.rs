@@ -2,14 +2,17 @@
 //! What its text means is in the parent module.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
+    os::unix::fs::{MetadataExt, fchown},
     path::{Path, PathBuf},
 };
 
 use super::{RotationFault, Secret, SecretFault};
-use crate::private_file::{self, Fault};
+use crate::{
+    private_file::{self, Fault},
+    whole_file::{Existing, NewFile},
+};
 
 /// A file of two secrets and many comments is far shorter.
 const FILE_BYTES_MAX: usize = 16 * 1024;
@@ -111,7 +114,12 @@ impl Secret {
     /// Writes a file that must not be there yet.
     pub fn create(&self, path: &Path) -> Result<(), SecretError> {
         let file = path.display().to_string();
-        match self.write_new(path, None) {
+        let create = || {
+            let new = NewFile::create(path, MODE)?;
+            new.file().write_all(self.to_text().as_bytes())?;
+            new.keep()
+        };
+        match create() {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SecretError::Exists { file }),
             Err(error) => Err(SecretError::Unwritable { file, error }),
@@ -130,36 +138,22 @@ impl Secret {
         let path = fs::canonicalize(path).map_err(unwritable)?;
         let owner = fs::metadata(&path).map_err(unwritable)?;
         let beside = beside(&path);
-        changed.write_new(&beside, Some((owner.uid(), owner.gid()))).map_err(|error| match error.kind() {
+        let new = NewFile::create(&beside, MODE).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => SecretError::Unfinished { file: beside.display().to_string() },
             _ => unwritable(error),
         })?;
-        fs::rename(&beside, &path).map_err(|error| {
-            let _ = fs::remove_file(&beside);
-            unwritable(error)
-        })?;
-        // The change is made; at worst a loss of power unmakes it, whole again.
-        let _ = sync_folder(&path);
-        Ok(())
-    }
-
-    /// A new file, on the disk when this returns; nothing is left of it after an error.
-    fn write_new(&self, path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
-        let written = (|| {
-            if let Some((user, group)) = owner {
-                let about = file.metadata()?;
-                if (about.uid(), about.gid()) != (user, group) {
-                    fchown(&file, Some(user), Some(group))?;
-                }
+        let put = || {
+            let about = new.file().metadata()?;
+            if (about.uid(), about.gid()) != (owner.uid(), owner.gid()) {
+                fchown(new.file(), Some(owner.uid()), Some(owner.gid()))?;
             }
-            file.write_all(self.to_text().as_bytes())?;
-            file.sync_all()?;
-            sync_folder(path)
-        })();
-        written.inspect_err(|_| {
-            let _ = fs::remove_file(path);
-        })
+            new.file().write_all(changed.to_text().as_bytes())?;
+            new.file().sync_all()?;
+            new.put(&path, Existing::Replaced)
+        };
+        // At worst a loss of power undoes the change, and the file before it is whole again.
+        let _ = put().map_err(unwritable)?;
+        Ok(())
     }
 }
 
@@ -170,15 +164,12 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// So that the name is on the disk, too.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::{
+        fs::OpenOptions,
+        os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
+    };
 
     use super::{super::Key, *};
 

@@ -22,7 +22,7 @@ const TABLES: [&str; 2] =
 
 /// The modules of src, lowest first; those of one row do not import each other.
 const LAYERS: [&[&str]; 11] = [
-    &["model", "regular_file", "text"],
+    &["model", "regular_file", "text", "whole_file"],
     &["private_file"],
     &["clock", "config", "random", "scheduling", "secret", "signals", "socket"],
     &["log", "metrics", "protocol"],

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -112,10 +113,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let ready = sink.builder.finish(made);
     let written = output::write_whole(&output, args.force, |out| ready.write(out));
-    let Finished { places, duplicates, bytes } = written.map_err(|error| {
+    let written = written.map_err(|error| {
         let out = args.output.display();
-        Failure::Failed(format!("{out} cannot be written: {error}; make room there, or name another with -o"))
+        Failure::Failed(match error.kind() {
+            ErrorKind::AlreadyExists => {
+                format!("{out}: {error}; replace it with --force, or name another with -o")
+            }
+            _ => format!("{out} cannot be written: {error}; make room there, or name another with -o"),
+        })
     })?;
+    let Finished { places, duplicates, bytes } = written.value;
     if duplicates > 0 {
         skipped.entry(Skip::Duplicate).or_default().count = duplicates as u64;
     }
@@ -126,6 +133,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         size(bytes),
         told(&skipped, shortened)
     ));
+    if let Some(error) = written.unsynced {
+        let out = args.output.display();
+        complain(&format!(
+            "{out} is whole, but a power cut may still lose it: its folder cannot be synced: {error}"
+        ));
+    }
     Ok(())
 }
 

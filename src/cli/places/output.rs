@@ -11,6 +11,7 @@ use rustix::fs::{Access, access};
 
 use super::super::Failure;
 use super::interrupts::Interrupts;
+use crate::whole_file::{Existing, NewFile, folder_of};
 
 /// A file's place, its links followed. What would fail at the end of a long import should fail at its beginning.
 pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<PathBuf, Failure> {
@@ -51,13 +52,22 @@ fn in_writable_folder(path: PathBuf) -> Result<PathBuf, Failure> {
     }
 }
 
+/// What a file that is in its place has come to.
+#[derive(Debug)]
+pub(super) struct Written<T> {
+    /// What its writer returned.
+    pub(super) value: T,
+    /// Why a power cut may still undo it, where the folder could not be synced.
+    pub(super) unsynced: Option<io::Error>,
+}
+
 /// Writes beside the file, and puts that in its place once all of it is on the disk. Where a signal that ends a process comes
 /// meanwhile, what there is is removed, and the process ends as the signal would have ended it.
 pub(super) fn write_whole<T>(
     path: &Path,
     force: bool,
     write: impl FnOnce(&mut Interruptible<'_>) -> io::Result<T>,
-) -> io::Result<T> {
+) -> io::Result<Written<T>> {
     let interrupts = Interrupts::watch()?;
     let written = write_watched(path, force, &interrupts, write);
     if written.is_err() {
@@ -71,39 +81,30 @@ fn write_watched<T>(
     force: bool,
     interrupts: &Interrupts,
     write: impl FnOnce(&mut Interruptible<'_>) -> io::Result<T>,
-) -> io::Result<T> {
-    let folder = folder_of(path);
-    let (beside, file) = new_beside(path)?;
-    let put_in_place = || {
-        let mut out = Interruptible { inner: BufWriter::with_capacity(1 << 20, file), interrupts };
-        let told = write(&mut out)?;
-        out.flush()?;
-        out.inner.get_ref().sync_all()?;
-        interrupts.check()?;
-        if !force && fs::symlink_metadata(path).is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it has come up meanwhile"));
-        }
-        fs::rename(&beside, path)?;
-        // The new name shall outlive a power cut, too.
-        File::open(folder)?.sync_all()?;
-        Ok(told)
-    };
-    // What there is of it after an error is of no use to anybody.
-    put_in_place().inspect_err(|_| {
-        let _ = fs::remove_file(&beside);
-    })
+) -> io::Result<Written<T>> {
+    let beside = new_beside(path)?;
+    let mut out = Interruptible { inner: BufWriter::with_capacity(1 << 20, beside.file()), interrupts };
+    let value = write(&mut out)?;
+    out.flush()?;
+    drop(out);
+    beside.file().sync_all()?;
+    interrupts.check()?;
+    let existing = if force { Existing::Replaced } else { Existing::Kept };
+    Ok(Written { value, unsynced: beside.put(path, existing)? })
 }
 
 /// A new file beside this one. One of the same name may be left from a process that was killed.
-fn new_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+fn new_beside(path: &Path) -> io::Result<NewFile> {
     const TRIES: u32 = 100;
+    /// What the umask leaves of it.
+    const MODE: u32 = 0o666;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let process = std::process::id();
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for number in 0..TRIES {
         let beside = folder_of(path).join(format!(".{name}.{process}.{number}.part"));
-        match File::create_new(&beside) {
-            Ok(file) => return Ok((beside, file)),
+        match NewFile::create(&beside, MODE) {
+            Ok(file) => return Ok(file),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),
         }
@@ -111,13 +112,9 @@ fn new_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     Err(last)
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Fails once a signal has come.
 pub(super) struct Interruptible<'a> {
-    inner: BufWriter<File>,
+    inner: BufWriter<&'a File>,
     interrupts: &'a Interrupts,
 }
 
@@ -200,9 +197,9 @@ mod tests {
         let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("places.bin");
-        let (left, _) = new_beside(&path).unwrap();
+        let _left = new_beside(&path).unwrap();
         write_whole(&path, false, |out| out.write_all(b"new")).unwrap();
-        assert!(left.exists() && path.exists());
+        assert!(names(folder.path()).len() == 2 && path.exists());
     }
 
     #[test]
