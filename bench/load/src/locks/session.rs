@@ -10,7 +10,7 @@ use proxyherd::{
     protocol::{QueryLimits, Report, Request, Whatsat},
     store::{KeyHash, Outcome, Store},
 };
-use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use rand::{SeedableRng, rngs::SmallRng};
 
 use super::gates::Gates;
 use crate::{clock::Clock, keys::Keys, load::Load, requests::Composer};
@@ -43,6 +43,8 @@ pub(super) struct Session<'a> {
     random: SmallRng,
     /// Of 100 lines so many are questions.
     reads: u32,
+    /// Hundredths of a question that are due by now. The first line is one, so that the shortest trial asks, too.
+    due: u32,
     clock: Clock,
     composer: Composer,
     line: Vec<u8>,
@@ -62,7 +64,8 @@ impl<'a> Session<'a> {
         let load = Load { radius_km: 10, bound: 5, ..Load::on(SocketAddr::from(([127, 0, 0, 1], 0))) };
         let composer = Composer::new(&load, clock.posix_ns(0));
         let (line, replies) = (Vec::new(), Vec::new());
-        Self { store, gates, keys, random, reads, clock, composer, line, replies, done: Done::default() }
+        let (due, done) = ((100 - reads) % 100, Done::default());
+        Self { store, gates, keys, random, reads, due, clock, composer, line, replies, done }
     }
 
     /// Takes some lines, as after one read.
@@ -88,7 +91,9 @@ impl<'a> Session<'a> {
     fn compose(&mut self) {
         self.line.clear();
         let client = self.keys.next(&mut self.random);
-        if self.reads > 0 && self.random.random_range(0..100) < self.reads {
+        self.due += self.reads;
+        if self.due >= 100 {
+            self.due -= 100;
             self.composer.lookup(&mut self.line, client);
         } else {
             self.composer.report(&mut self.line, client, None);
@@ -168,11 +173,25 @@ mod tests {
         let mut session = Session::new(&store, &gates, 0..500, 25);
         (0..500).for_each(|_| session.batch());
         let Done { updates, answers, failures, met_locked } = session.done();
-        assert_eq!((updates + answers, failures, met_locked), (8_000, 0, 0));
-        // A quarter of 8,000, give or take five standard deviations.
-        assert!((1_800..2_200).contains(&answers), "{answers}");
+        assert_eq!((updates, answers, failures, met_locked), (6_000, 2_000, 0, 0));
         assert_ne!(store.sum(), sum);
         assert_eq!(store.len(), 1_000);
+    }
+
+    #[test]
+    fn first_line_is_a_question_and_so_many_of_each_100_are() {
+        let placement = Placement::of_herd("bench");
+        let store = Store::new(placement, 1_000);
+        let gates = Gates::new(&placement, Behind::Own);
+        fill(&store, &gates, 1_000);
+        for (reads, first) in [(0, 0), (1, 1), (10, 2), (99, 15), (100, 16)] {
+            let mut session = Session::new(&store, &gates, 0..500, reads);
+            session.batch();
+            assert_eq!(session.done().answers, first, "{reads}");
+            (1..100).for_each(|_| session.batch());
+            let Done { updates, answers, .. } = session.done();
+            assert_eq!((updates + answers, answers), (1_600, u64::from(reads) * 16), "{reads}");
+        }
     }
 
     #[test]
