@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -14,6 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{Client, Process, eventually, herd_command, traffic};
+use crate::support::own_ip;
 
 /// The herd, some of its nodes running.
 #[derive(Debug)]
@@ -45,11 +45,7 @@ pub(crate) fn solo(more: &str) -> Herd {
 impl Herd {
     /// Writes the configuration, each 127.0.0.1 in it replaced by an address that no other test has. Starts nothing.
     pub(crate) fn new(text: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(1);
-        let process = std::process::id();
-        let (high, low) = (64 + (process >> 8) % 128, process % 256);
-        let ip = format!("127.{high}.{low}.{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let text = text.replace("127.0.0.1", &ip);
+        let text = text.replace("127.0.0.1", &own_ip().to_string());
         let folder = tempfile::tempdir().unwrap();
         let (config, logs) = (folder.path().join("herd.toml"), folder.path().join("logs"));
         fs::write(&config, &text).unwrap();
