@@ -143,6 +143,30 @@ impl Herd {
         Client::connect(&self.listens_at(id))
     }
 
+    /// What a node's web face answers, head and all.
+    #[track_caller]
+    pub(crate) fn answer(&self, id: &str, path: &str) -> String {
+        let address = self.parsed.node(id).unwrap().http.as_ref().expect("it has a web face").to_string();
+        let mut client = Client::connect(&address);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes());
+        String::from_utf8(client.rest()).unwrap()
+    }
+
+    /// A page of a node's web face.
+    #[track_caller]
+    pub(crate) fn page(&self, id: &str, path: &str) -> String {
+        let answer = self.answer(id, path);
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// The value of a metric, by its name and labels.
+    #[track_caller]
+    pub(crate) fn metric(&self, id: &str, name: &str) -> f64 {
+        let page = self.page(id, "/metrics");
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} in {page}")).parse().unwrap()
+    }
+
     /// Reports a client's location at a node; the AT line it answers.
     pub(crate) fn report(&self, id: &str, client: &str, time: &str) -> String {
         let text = format!("{client} +34.068930-118.445127 {time}");
