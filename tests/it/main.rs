@@ -24,6 +24,7 @@ mod overflow;
 mod plain;
 mod refused;
 mod secret;
+mod skipped;
 mod start;
 mod transcripts;
 mod upstream;

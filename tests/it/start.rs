@@ -11,7 +11,7 @@ use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 use proxyherd::server::StartError;
 
-use crate::support::{Client, FakePeer, Setup};
+use crate::support::{Client, FakePeer, Setup, own_ip};
 
 /// A node that has everything a node may have.
 fn setup(welsh: &FakePeer, plain: SocketAddr) -> Setup {
@@ -39,8 +39,10 @@ fn node_begins_with_the_threads_that_are_tried_below() {
 #[test]
 fn node_without_one_of_its_threads_does_not_start_says_which_and_leaves_nothing() {
     let (welsh, plain) = (FakePeer::new("Welsh"), TcpListener::bind("127.0.0.1:0").unwrap());
+    let ip = own_ip();
     for missing in THREADS {
         let mut node = setup(&welsh, plain.local_addr().unwrap())
+            .ip(ip)
             .before_spawn(move |name| match name == missing {
                 true => Err(ErrorKind::WouldBlock.into()),
                 false => Ok(()),
@@ -53,6 +55,7 @@ fn node_without_one_of_its_threads_does_not_start_says_which_and_leaves_nothing(
         assert!(said.contains(&format!("the thread {missing} cannot be made: ")), "{said}");
         assert!(said.contains("ulimit -u") && !said.contains('\n'), "{said}");
         for address in node.addresses() {
+            // Nobody else listens at this address, whatever ports the system gives out.
             let refused = TcpStream::connect(address).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{missing}");
         }

@@ -1,13 +1,7 @@
 //! A node that asks a service for places, as whoever runs it sees that: where the key comes from, that it goes nowhere but
 //! into requests, and the way out through a proxy.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpStream,
-    os::unix::fs::PermissionsExt,
-    process::Command,
-};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use rustix::process::Signal;
 
@@ -51,16 +45,6 @@ fn lookup(herd: &Herd, radius: &str) -> String {
     client.send(format!("WHATSAT kiwi {radius} 1\n").as_bytes());
     client.end_input();
     String::from_utf8(client.rest()).unwrap()
-}
-
-/// A page of Solo's web face, head and all.
-fn page(herd: &Herd, path: &str) -> String {
-    let address = herd.listens_at("Solo").replace(":11600", ":11680");
-    let mut stream = TcpStream::connect(&address).unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }
 
 /// Looks for the key, and for a part of it, plain or in base 64.
@@ -143,9 +127,9 @@ fn expect_key_in_requests_only(source: &str, key_is_in_file: bool) {
     let asked = upstream.asked();
     assert!(asked.iter().all(|asked| asked.head.matches(KEY).count() == 1 && asked.body.is_empty() | (source != "google")));
     for path in ["/status", "/metrics", "/readyz", "/nowhere"] {
-        expect_no_key(path, &page(&herd, path));
+        expect_no_key(path, &herd.answer("Solo", path));
     }
-    let metrics = page(&herd, "/metrics");
+    let metrics = herd.answer("Solo", "/metrics");
     assert!(
         metrics
             .contains(&format!("proxyherd_places_lookups_total{{source=\"{source}\",outcome=\"failed\"}}"))

@@ -1,10 +1,11 @@
 //! What hides the plumbing: a node that runs in this process until its guard is dropped, a client, a neighbour made of
-//! test code, a forwarder that fails as it is told, sources of places, and a service in Google's stead. Everything that waits
-//! has a deadline, so that what hangs fails.
+//! test code, a forwarder that fails as it is told, sources of places, a service in Google's stead, and what the machine has
+//! for tests. Everything that waits has a deadline, so that what hangs fails.
 
 mod authority;
 mod client;
 mod forwarder;
+mod machine;
 mod neighbour;
 mod node;
 pub(crate) mod pbf;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     authority::Authority,
     client::Client,
     forwarder::{Fault, Forwarder},
+    machine::{own_ip, skipped, skipped_in_ci_too},
     neighbour::{FakePeer, HERD, check, expect_hello},
     node::{Setup, TestNode},
     places::{BlockedPlaces, FailingPlaces, FaultyPlaces, KnownPlaces, LargePlaces},

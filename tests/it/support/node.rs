@@ -1,6 +1,12 @@
 //! A node in this process: configured as text, run by a thread, stopped and joined when its guard is dropped.
 
-use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt, thread, time::Duration};
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
+    thread,
+    time::Duration,
+};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use proxyherd::{
@@ -18,6 +24,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 pub(crate) struct Setup {
     limits: String,
     log: String,
+    ip: Ipv4Addr,
     http: Option<String>,
     has_plain: bool,
     places: String,
@@ -49,6 +56,7 @@ impl Setup {
         Self {
             limits: String::new(),
             log: String::new(),
+            ip: Ipv4Addr::LOCALHOST,
             http: None,
             has_plain: false,
             places: "source = \"embedded\"".to_owned(),
@@ -75,6 +83,12 @@ impl Setup {
     /// A line of the table `[log]`.
     pub(crate) fn log(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.log += &format!("{key} = {value}\n");
+        self
+    }
+
+    /// Where it listens, rather than at 127.0.0.1, whose ports other tests are given as soon as they are free.
+    pub(crate) fn ip(mut self, ip: Ipv4Addr) -> Self {
+        self.ip = ip;
         self
     }
 
@@ -141,18 +155,18 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, log, http, has_plain, places, nodes, links, .. } = self;
+        let Self { limits, log, ip, http, has_plain, places, nodes, links, .. } = self;
         let (table, mut listen) = match http {
-            Some(table) => (format!("[http]\n{table}\n"), "http = \"127.0.0.1:0\"\n".to_owned()),
+            Some(table) => (format!("[http]\n{table}\n"), format!("http = \"{ip}:0\"\n")),
             None => (String::new(), String::new()),
         };
         if *has_plain {
-            listen += "plain_listen = \"127.0.0.1:0\"\n";
+            listen += &format!("plain_listen = \"{ip}:0\"\n");
         }
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
             "[herd]\nname = \"{HERD}\"\n[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
-             [[node]]\nid = \"{}\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
+             [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
         );

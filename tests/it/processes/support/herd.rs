@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -14,6 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{Client, Process, eventually, herd_command, traffic};
+use crate::support::own_ip;
 
 /// The herd, some of its nodes running.
 #[derive(Debug)]
@@ -45,11 +45,7 @@ pub(crate) fn solo(more: &str) -> Herd {
 impl Herd {
     /// Writes the configuration, each 127.0.0.1 in it replaced by an address that no other test has. Starts nothing.
     pub(crate) fn new(text: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(1);
-        let process = std::process::id();
-        let (high, low) = (64 + (process >> 8) % 128, process % 256);
-        let ip = format!("127.{high}.{low}.{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let text = text.replace("127.0.0.1", &ip);
+        let text = text.replace("127.0.0.1", &own_ip().to_string());
         let folder = tempfile::tempdir().unwrap();
         let (config, logs) = (folder.path().join("herd.toml"), folder.path().join("logs"));
         fs::write(&config, &text).unwrap();
@@ -145,6 +141,30 @@ impl Herd {
 
     pub(crate) fn client(&self, id: &str) -> Client {
         Client::connect(&self.listens_at(id))
+    }
+
+    /// What a node's web face answers, head and all.
+    #[track_caller]
+    pub(crate) fn answer(&self, id: &str, path: &str) -> String {
+        let address = self.parsed.node(id).unwrap().http.as_ref().expect("it has a web face").to_string();
+        let mut client = Client::connect(&address);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes());
+        String::from_utf8(client.rest()).unwrap()
+    }
+
+    /// A page of a node's web face.
+    #[track_caller]
+    pub(crate) fn page(&self, id: &str, path: &str) -> String {
+        let answer = self.answer(id, path);
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// The value of a metric, by its name and labels.
+    #[track_caller]
+    pub(crate) fn metric(&self, id: &str, name: &str) -> f64 {
+        let page = self.page(id, "/metrics");
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} in {page}")).parse().unwrap()
     }
 
     /// Reports a client's location at a node; the AT line it answers.
