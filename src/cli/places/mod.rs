@@ -2,7 +2,6 @@
 
 mod import;
 mod input;
-mod interrupts;
 mod near;
 mod output;
 mod table;
