@@ -171,7 +171,7 @@ impl Log {
         for remark in file.take_remarks() {
             self.warn(format_args!("{remark}"));
         }
-        // Where nothing can be written, they are told once it can be.
+        // Where nothing can be written, they are reported once it can be.
         if failed_before.is_none() {
             self.warn_of_dropped();
         }

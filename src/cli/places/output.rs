@@ -30,7 +30,7 @@ pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<Pat
         return usage("is a link that leads nowhere; remove it, or name another with -o");
     };
     if !there.is_file() {
-        return usage("is no regular file, and only such are replaced; name another with -o");
+        return usage("is not a regular file, and only such are replaced; name another with -o");
     }
     if files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there)) {
         return usage("would replace what it is made of; name another with -o");
@@ -227,8 +227,8 @@ mod tests {
         }
         for (name, expected) in [
             ("dangling", "a link that leads nowhere"),
-            ("device", "no regular file"),
-            ("fifo", "no regular file"),
+            ("device", "not a regular file"),
+            ("fifo", "not a regular file"),
             ("", "is a folder"),
             ("none/file", "its folder is not there"),
         ] {
