@@ -106,6 +106,8 @@ enum Failure {
     Usage(String),
     #[error("{0}")]
     Failed(String),
+    #[error("cannot watch for signals: {0}; try again")]
+    Signals(io::Error),
     #[error("cannot write to standard output: {0}; make room there or redirect it elsewhere")]
     Output(#[from] io::Error),
 }
@@ -114,7 +116,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Failed(_) | Self::Signals(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }

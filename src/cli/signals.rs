@@ -22,16 +22,10 @@ use signal_hook::{
     flag, low_level,
 };
 
-use super::Failure;
 use crate::{clock, signals::is_ignored};
 
 /// The signals that end what runs until it is told to end.
 pub(super) const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
-
-/// The error of whoever cannot have signals come here.
-pub(super) fn cannot_watch(error: io::Error) -> Failure {
-    Failure::Failed(format!("cannot watch for signals: {error}; try again"))
-}
 
 /// Some signals, which come here instead of doing what they do by default, until this is dropped.
 pub(super) struct Signals {

@@ -20,7 +20,7 @@ use std::{
 use self::{fetch::Outcome, screen::Screen, verdict::Verdict};
 use super::{
     Common, Failure, printable,
-    signals::{ENDING, Signals, cannot_watch, wait_any},
+    signals::{ENDING, Signals, wait_any},
 };
 use crate::{clock, config::Herd};
 
@@ -148,7 +148,7 @@ impl Status<'_> {
 
     /// Whether the herd was in step when it was last looked at.
     fn watch(&self, in_place: bool) -> Result<bool, Failure> {
-        let signals = Signals::listen(&ENDING).map_err(cannot_watch)?;
+        let signals = Signals::listen(&ENDING).map_err(Failure::Signals)?;
         let interval = Duration::from_secs_f64(self.args.interval);
         let screen = if in_place { Some(Screen::enter()?) } else { None };
         let look = loop {
@@ -163,7 +163,7 @@ impl Status<'_> {
             let left = interval.saturating_sub(clock::tick() - began);
             let is_over = || match &screen {
                 Some(screen) => screen.wait(&signals, left, &block),
-                None => Ok(wait_any([&signals], left).map_err(cannot_watch)?.is_some()),
+                None => Ok(wait_any([&signals], left).map_err(Failure::Signals)?.is_some()),
             };
             if !has_reader || is_over()? {
                 break look;

@@ -17,7 +17,7 @@ use signal_hook::{
 
 use super::super::{
     Failure,
-    signals::{Signals, cannot_watch, wait_any},
+    signals::{Signals, wait_any},
 };
 use crate::clock;
 
@@ -29,7 +29,7 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn enter() -> Result<Self, Failure> {
-        let listen = |signal| Signals::listen(&[signal]).map_err(cannot_watch);
+        let listen = |signal| Signals::listen(&[signal]).map_err(Failure::Signals);
         let screen = Self { stops: listen(SIGTSTP)?, resizes: listen(SIGWINCH)? };
         wait_for_foreground()?;
         show()?;
@@ -54,7 +54,7 @@ impl Screen {
         let deadline = clock::tick() + time;
         loop {
             let left = deadline.saturating_sub(clock::tick());
-            let came = wait_any([ends, &self.stops, &self.resizes], left).map_err(cannot_watch)?;
+            let came = wait_any([ends, &self.stops, &self.resizes], left).map_err(Failure::Signals)?;
             match came {
                 None => return Ok(false),
                 Some(0) => return Ok(true),

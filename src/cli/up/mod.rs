@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     Common, Failure, check_files, complain,
-    signals::{ENDING, Signals, cannot_watch},
+    signals::{ENDING, Signals},
 };
 use crate::{clock, config::Herd, text::say};
 
@@ -95,7 +95,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
         log_dir: &common.log_dir,
         ready_time: READY_TIME,
     };
-    let signals = Signals::listen(&ENDING).map_err(cannot_watch)?;
+    let signals = Signals::listen(&ENDING).map_err(Failure::Signals)?;
     let (sender, events) = bounded(64);
     thread::scope(|scope| {
         let watched = sender.clone();
@@ -104,7 +104,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
             while signals.wait() && watched.send(Event::Signal).is_ok() {}
         };
         let _stop = StopOnDrop(&signals);
-        thread::Builder::new().name("signals".into()).spawn_scoped(scope, watch).map_err(cannot_watch)?;
+        thread::Builder::new().name("signals".into()).spawn_scoped(scope, watch).map_err(Failure::Signals)?;
         supervise(&plan, scope, &sender, events, &mut io::stdout(), &mut io::stderr())
     })
 }
