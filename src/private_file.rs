@@ -4,8 +4,8 @@
 use std::{
     env,
     ffi::OsStr,
-    fs,
-    io::{self, Read},
+    fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt,
     path::Path,
 };
@@ -48,25 +48,24 @@ impl From<regular_file::Fault> for Fault {
 /// which a group may read.
 pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fault> {
     let file = regular_file::open(path)?;
-    let mode = file.metadata().map_err(Fault::Unreadable)?.mode() & 0o777;
+    let about = file.metadata().map_err(Fault::Unreadable)?;
+    let mode = about.mode() & 0o777;
     let allowed = match env::var_os(CREDENTIALS_VARIABLE) {
-        Some(folder) if lies_in(path, &folder) => OWNERS | READERS,
+        Some(folder) if lies_in(&about, path, &folder) => OWNERS | READERS,
         _ => OWNERS,
     };
     if mode & !allowed != 0 {
         return Err(Fault::Open(mode));
     }
-    let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(Fault::Unreadable)?;
-    if bytes.len() > bytes_max { Err(Fault::TooLong) } else { Ok(bytes) }
+    regular_file::read_within(file, bytes_max as u64).map_err(Fault::Unreadable)?.ok_or(Fault::TooLong)
 }
 
-/// Whether a file lies directly in a folder, wherever links on the way to either lead.
-fn lies_in(path: &Path, folder: &OsStr) -> bool {
-    match (fs::canonicalize(path), fs::canonicalize(folder)) {
-        (Ok(file), Ok(folder)) => file.parent() == Some(&folder),
-        _ => false,
-    }
+/// Whether an open file lies directly in a folder, wherever links on the way to either lead. The path says where to look;
+/// what is there must be the very file that is open, or links that were turned meanwhile would decide.
+fn lies_in(open: &Metadata, path: &Path, folder: &OsStr) -> bool {
+    let (Ok(file), Ok(folder)) = (fs::canonicalize(path), fs::canonicalize(folder)) else { return false };
+    let is_same = |there: Metadata| (there.dev(), there.ino()) == (open.dev(), open.ino());
+    file.parent() == Some(&folder) && fs::symlink_metadata(&file).is_ok_and(is_same)
 }
 
 #[cfg(test)]
@@ -89,8 +88,10 @@ mod tests {
         symlink(&credentials, root.path().join("way")).unwrap();
         symlink(credentials.join("key"), other.join("into")).unwrap();
         symlink(other.join("key"), credentials.join("out")).unwrap();
-        let lies_in =
-            |path: &str, folder: &str| lies_in(&root.path().join(path), root.path().join(folder).as_ref());
+        let lies_in = |path: &str, folder: &str| {
+            let (path, folder) = (root.path().join(path), root.path().join(folder));
+            fs::metadata(&path).is_ok_and(|open| lies_in(&open, &path, folder.as_ref()))
+        };
         for path in ["credentials/key", "way/key", "other/into", "other/../credentials/key"] {
             assert!(lies_in(path, "credentials") && lies_in(path, "way"), "{path}");
         }
@@ -98,6 +99,23 @@ mod tests {
             assert!(!lies_in(path, "credentials"), "{path}");
         }
         assert!(!lies_in("other/key", "") && !lies_in("other/key", "none"));
+    }
+
+    #[test]
+    fn a_link_that_is_turned_after_the_opening_moves_no_file_into_the_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let [credentials, other] = ["credentials", "other"].map(|name| root.path().join(name));
+        for folder in [&credentials, &other] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("key"), "x").unwrap();
+        }
+        let path = root.path().join("key");
+        symlink(other.join("key"), &path).unwrap();
+        let open = fs::metadata(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        symlink(credentials.join("key"), &path).unwrap();
+        assert!(!lies_in(&open, &path, credentials.as_ref()));
+        assert!(lies_in(&fs::metadata(&path).unwrap(), &path, credentials.as_ref()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Files that a node reads when it starts: regular ones only, so that a pipe without a writer does not hold up the start and
+//! Files that a node reads when it starts, whole and within a bound: regular ones only, so that a pipe without a writer does not hold up the start and
 //! a device without an end does not fill the memory.
 
 use std::{
@@ -23,7 +23,7 @@ impl From<Fault> for io::Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Unreadable(error) => error,
-            Fault::NotAFile => Self::other("it is no regular file"),
+            Fault::NotAFile => Self::other("it is not a regular file"),
         }
     }
 }
@@ -41,8 +41,13 @@ pub(crate) fn open(path: &Path) -> Result<File, Fault> {
 
 /// Reads a whole file; `None` where it has more than `bytes_max` bytes.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    read_within(open(path)?, bytes_max)
+}
+
+/// Reads to the end; `None` where that is more than `bytes_max` bytes away.
+pub(crate) fn read_within(from: impl Read, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    from.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= bytes_max))
 }
 
@@ -63,7 +68,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         for irregular in [folder.path(), &pipe, Path::new("/dev/zero")] {
             let error = read(irregular, 4).unwrap_err().to_string();
-            assert_eq!(error, "it is no regular file", "{}", irregular.display());
+            assert_eq!(error, "it is not a regular file", "{}", irregular.display());
         }
         assert_eq!(read(&folder.path().join("none"), 4).unwrap_err().kind(), io::ErrorKind::NotFound);
     }

@@ -1,7 +1,10 @@
-//! Text from outside, on its way to people's eyes: what of it would deceive them, and how that is shown instead. For events,
-//! errors and the configuration; traffic is bytes, which `log` escapes so that they can be read back.
+//! Escapes text from outside before people see it. For events, errors and the configuration; traffic is bytes, which `log`
+//! escapes so that they can be read back.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    io,
+};
 
 /// Text, escaped as it is displayed, so that it stays on one line and moves no cursor. A backslash stays as it is: neither
 /// events nor errors are meant to be read back.
@@ -30,6 +33,13 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
+/// Writes one escaped line to people: `who` says it, then what. Every error of the project's programs leaves through here,
+/// in one piece. Where the writer fails, there is nobody left to tell.
+pub fn say(out: &mut impl io::Write, who: impl fmt::Display, what: impl fmt::Display) {
+    let line = format!("{}\n", Escaped(&format_args!("{who}: {what}")));
+    let _ = out.write_all(line.as_bytes());
+}
+
 /// Control characters, and those that end a line, turn the direction of text or hide where it is shown.
 pub fn is_deceptive(letter: char) -> bool {
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
@@ -40,6 +50,27 @@ pub fn is_deceptive(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Pieces(Vec<Vec<u8>>);
+
+    impl io::Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn errors_are_one_line_in_one_piece_and_do_not_fail() {
+        let mut pieces = Pieces(Vec::new());
+        say(&mut pieces, "herd", "no\n\x1b[2J");
+        assert_eq!(pieces.0, [b"herd: no\\x0a\\x1b[2J\n"]);
+        say(&mut &mut [0_u8; 3][..], "herd", "a writer without room");
+    }
 
     #[test]
     fn nothing_ends_the_line_or_hides_in_it() {

@@ -12,12 +12,7 @@ mod status;
 mod up;
 mod usage;
 
-use std::{
-    env,
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{env, io, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable, error::ErrorKind};
 
@@ -26,6 +21,7 @@ use crate::{
     config::{ConfigError, Herd},
     places::{OpenError, Stock},
     secret::{Secret, SecretError},
+    text,
 };
 
 /// A herd of servers that keeps everyone's last known location.
@@ -110,6 +106,8 @@ enum Failure {
     Usage(String),
     #[error("{0}")]
     Failed(String),
+    #[error("cannot watch for signals: {0}; try again")]
+    Signals(io::Error),
     #[error("cannot write to standard output: {0}; make room there or redirect it elsewhere")]
     Output(#[from] io::Error),
 }
@@ -118,7 +116,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Failed(_) | Self::Signals(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -176,14 +174,9 @@ fn refuse(error: &clap::Error) -> Result<ExitCode, Failure> {
     Err(Failure::Usage(wrong_usage(error, &Args::command(), env::args_os().skip(1))))
 }
 
-/// The one place through which errors and advice leave: one line on standard error, in one piece, whatever bytes of a file,
-/// a peer or the arguments it tells. If that fails, there is nobody left to tell.
+/// Every error and all advice of a subcommand: one line on standard error.
 fn complain(line: &str) {
-    let _ = io::stderr().lock().write_all(complaint(line).as_bytes());
-}
-
-fn complaint(line: &str) -> String {
-    format!("herd: {}\n", printable::one_line(line))
+    text::say(&mut io::stderr(), "herd", line);
 }
 
 #[cfg(test)]

@@ -11,6 +11,15 @@ pub(super) fn one_line(text: &str) -> String {
     Escaped(&format_args!("{text}")).to_string()
 }
 
+/// The beginning of a text, on one line, for tables and verdicts.
+pub(super) fn short(text: &str) -> String {
+    const CHARS_MAX: usize = 100;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => one_line(&text[..end]) + "…",
+        None => one_line(text),
+    }
+}
+
 /// Standard output for the bytes of a reply or a document.
 pub(super) fn documents() -> Documents<io::StdoutLock<'static>> {
     let out = io::stdout();
@@ -93,6 +102,15 @@ mod tests {
         pieces.iter().for_each(|piece| documents.write_all(piece).unwrap());
         documents.finish().unwrap();
         documents.out
+    }
+
+    #[test]
+    fn short_texts_are_escaped_as_errors_are_and_cut() {
+        let evil = "\x1b[2J\r\n\u{202e}ok";
+        assert_eq!(short(evil), r"\x1b[2J\x0d\x0a\x202eok");
+        assert_eq!(short(evil), one_line(evil));
+        assert_eq!(short(&"é".repeat(100)), "é".repeat(100));
+        assert_eq!(short(&"é".repeat(101)), "é".repeat(100) + "…");
     }
 
     #[test]

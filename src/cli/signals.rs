@@ -1,10 +1,14 @@
-//! Signals as something a thread can wait for. One that was ignored at the start stays ignored, so that `nohup herd up`
+//! Signals as something a thread can wait for, or ask about while it works. One that was ignored at the start stays ignored, so that `nohup herd up`
 //! outlives its terminal.
 
 use std::{
     io::{self, Read},
     net::Shutdown,
     os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +19,7 @@ use rustix::{
 use signal_hook::{
     SigId,
     consts::{SIGHUP, SIGINT, SIGTERM},
-    low_level,
+    flag, low_level,
 };
 
 use crate::{clock, signals::is_ignored};
@@ -83,4 +87,48 @@ pub(super) fn wait_any<const N: usize>(all: [&Signals; N], time: Duration) -> io
         let _ = (&all[first].arrivals).read(&mut [0; 64])?;
     }
     Ok(first)
+}
+
+/// While this is there, the signals that end a process are noted and end nothing, so that there is time to clean up. One that was ignored when the process started
+/// stays ignored.
+pub(super) struct Interrupts {
+    /// The last signal that has come, or 0.
+    came: Arc<AtomicUsize>,
+    registered: Vec<SigId>,
+}
+
+impl Interrupts {
+    pub(super) fn watch() -> io::Result<Self> {
+        let mut interrupts = Self { came: Arc::default(), registered: Vec::new() };
+        for signal in ENDING.into_iter().filter(|&signal| !is_ignored(signal)) {
+            let came = Arc::clone(&interrupts.came);
+            interrupts.registered.push(flag::register_usize(signal, came, signal as usize)?);
+        }
+        Ok(interrupts)
+    }
+
+    /// An error once a signal has come.
+    pub(super) fn check(&self) -> io::Result<()> {
+        match self.came.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(io::Error::other("a signal came")),
+        }
+    }
+
+    /// Ends the process as the signal that has come would have ended it: a shell sees 130 for SIGINT, 143 for SIGTERM.
+    pub(super) fn end_if_any(&self) {
+        let signal = self.came.load(Ordering::Relaxed);
+        if signal != 0 {
+            // It returns only where the system refuses; then the error that follows is reported.
+            let _ = low_level::emulate_default_handler(signal as i32);
+        }
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        for id in self.registered.drain(..) {
+            low_level::unregister(id);
+        }
+    }
 }

@@ -17,7 +17,7 @@ mod tests;
 use std::{
     fmt::Write,
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -29,7 +29,7 @@ pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 pub use plain::Plain;
 
-use crate::{model::NodeId, text::is_deceptive};
+use crate::{model::NodeId, regular_file::read_within, text::is_deceptive};
 
 /// A whole herd: at least one node, ids and addresses all different, every link at both ends, all in one piece.
 #[derive(Clone, PartialEq, Debug)]
@@ -74,12 +74,12 @@ pub struct Node {
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
-    }
-    Ok(text)
+    let too_long = || io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes"));
+    let bytes = read_within(File::open(path)?, FILE_BYTES_MAX)?.ok_or_else(too_long)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("it is not UTF-8 text: see byte {offset}"))
+    })
 }
 
 /// Whether the path leads to what a process has open, such as `/dev/stdin` or a shell's `<(…)`, or to a pipe: it lies in no

@@ -55,7 +55,7 @@ pub struct Health {
 }
 
 /// What is so of the present connection, or of there being none: replaced as a whole when that changes, so that nothing
-/// of one connection is told of the next.
+/// of one connection is said of the next.
 #[derive(Clone, Default, Debug)]
 struct Current {
     state: LinkState,

@@ -71,9 +71,9 @@ enum At {
     RowStart,
     ValueStart,
     Value,
-    /// Behind a quote that opened at this line.
+    /// After a quote that opened at this line.
     Quoted(u64),
-    /// Behind the quote that may have closed what opened at this line.
+    /// After the quote that may have closed what opened at this line.
     Closed(u64),
 }
 
@@ -124,7 +124,7 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// A byte behind a quote that has opened.
+    /// A byte after a quote that has opened.
     fn read_quoted(&self, byte: u8, at: At, row: &mut Row) -> Result<At, ImportError> {
         match at {
             At::Closed(_) if byte == self.delimiter => {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_told_by_their_lines_whatever_ends_those() {
+    fn rows_know_their_lines_whatever_ends_those() {
         for end in ["\n", "\r\n", "\r"] {
             let text = ["a,b", "", "\"c", "d\",\"\"", ",", "\"e\"\"f\",g"].join(end);
             let multiline = format!("c{end}d");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_that_swallow_lines_are_told_by_the_line_they_open_at() {
+    fn quotes_that_swallow_lines_are_reported_with_the_line_they_open_at() {
         let open = read("a\nb\n\"c,1\nd,2\n").unwrap_err();
         assert!(open.starts_with("line 3: the quote that opens here never closes"), "{open}");
         let shut = read("a\n\"b,1\nc,2\nx,\"d\",3\n").unwrap_err();

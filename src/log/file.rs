@@ -1,5 +1,5 @@
-//! The log's file: appended to, rotated by size between two lines, opened anew when it was moved, made anew when it was
-//! removed. A disk that is full is tried again at every tick, and continued where it stopped.
+//! The log's file: appended to, rotated by size between two lines, opened again when it was moved, created again when it
+//! was removed. A disk that is full is tried again at every tick, and continued where it stopped.
 
 use std::{
     fs::{self, File},
@@ -112,7 +112,7 @@ impl LogFile {
         lines(&self.pending[self.written..])
     }
 
-    /// Closes the file, and opens the name anew as the start does, with all that it makes and checks.
+    /// Closes the file, and opens the name as the start does, with all that this creates and checks.
     pub(super) fn reopen(&mut self) {
         self.close();
         match self.open_by_name() {
@@ -157,7 +157,7 @@ impl LogFile {
         let about = self.file.as_ref().and_then(|file| file.metadata().ok());
         if about.is_some_and(|about| about.is_file() && about.nlink() == 0) {
             self.close();
-            self.remarks.push("the log was removed, and is made anew; what was in it is gone".to_owned());
+            self.remarks.push("the log was removed and is created again; what was in it is gone".to_owned());
         }
     }
 
@@ -249,7 +249,7 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     name.into()
 }
 
-/// Lines, and what has no newline behind it as one.
+/// Counts lines; what has no newline after it is one too.
 pub(super) fn lines(bytes: &[u8]) -> u64 {
     let whole = memchr::memchr_iter(b'\n', bytes).count();
     whole as u64 + u64::from(bytes.last().is_some_and(|&last| last != b'\n'))

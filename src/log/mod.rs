@@ -11,8 +11,7 @@ mod rate_limit;
 mod traffic;
 
 use std::{
-    fmt,
-    io::{self, Write as _},
+    fmt, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -35,7 +34,7 @@ pub use self::{
 };
 use crate::{
     clock::{self, Tick},
-    text::Escaped,
+    text::{self, Escaped},
 };
 
 /// How often the buffer is written out, if it does not fill before.
@@ -172,7 +171,7 @@ impl Log {
         for remark in file.take_remarks() {
             self.warn(format_args!("{remark}"));
         }
-        // Where nothing can be written, they are told once it can be.
+        // Where nothing can be written, they are reported once it can be.
         if failed_before.is_none() {
             self.warn_of_dropped();
         }
@@ -219,8 +218,7 @@ impl Log {
 
     /// Says it where it can be seen, since the log cannot.
     fn tell_standard_error(&self, what: fmt::Arguments<'_>) {
-        let said = format_args!("herd: the log {} {what}", self.path.display());
-        let _ = writeln!(io::stderr(), "{}", Escaped(&said));
+        text::say(&mut io::stderr(), "herd", format_args!("the log {} {what}", self.path.display()));
     }
 
     /// How the log is. Waits for no disk.

@@ -70,6 +70,15 @@ impl Unfit {
     }
 }
 
+fn utf8(body: Vec<u8>) -> Result<String, Unfit> {
+    String::from_utf8(body).map_err(|error| Unfit::not_utf8(&error))
+}
+
+/// What is wrong with a text as it came.
+fn fault_of(came: &str, array: &str) -> Option<Unfit> {
+    Outline::of(came, array).err().map(|error| Unfit::not_json(&error, came.as_bytes()))
+}
+
 fn characters(text: &[u8]) -> usize {
     String::from_utf8_lossy(text).chars().count()
 }
@@ -78,19 +87,23 @@ impl Document {
     /// Finds the array called `array` at the top level of a JSON object. Where a key comes twice, the last one counts, as
     /// for most readers of JSON.
     pub fn parse(body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
-        Self::parse_as(squeeze, body, array)
+        let came = utf8(body)?;
+        match squeeze(&came) {
+            None => Self::of(came, array),
+            // Only newlines are gone, which makes no fault good, but each has another place in the text that came.
+            Some(text) => Self::of(text, array).map_err(|fault| fault_of(&came, array).unwrap_or(fault)),
+        }
     }
 
     /// The same, and takes the white space out between the parts of the JSON.
     pub fn parse_on_one_line(body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
-        Self::parse_as(on_one_line, body, array)
+        let came = utf8(body)?;
+        // What came is judged: without its white space, `1 2` would be `12`.
+        fault_of(&came, array).map_or_else(|| Self::of(on_one_line(came), array), Err)
     }
 
-    fn parse_as(reshape: fn(String) -> String, body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
-        let came = String::from_utf8(body).map_err(|error| Unfit::not_utf8(&error))?;
-        // What came is judged, not what becomes of it: there faults have another place, or none (`1 2` would be `12`).
-        Outline::of(&came, array).map_err(|error| Unfit::not_json(&error, came.as_bytes()))?;
-        let text = reshape(came);
+    /// The text as it is.
+    fn of(text: String, array: &str) -> Result<Self, Unfit> {
         let not_json = |error| Unfit::not_json(&error, text.as_bytes());
         let outline = Outline::of(&text, array).map_err(not_json)?;
         let place = |raw: &RawValue| {
@@ -236,24 +249,17 @@ fn string(raw: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// Takes newlines from both ends, and all but the first of those in a row: an empty line would end the reply.
-///
-/// JSON has no newline within a string, so nothing but its white space changes.
-fn squeeze(text: String) -> String {
+/// Takes newlines from both ends, and all but the first of those in a row: an empty line would end the reply. `None` where
+/// there are none to take. JSON has no newline within a string, so nothing but its white space changes.
+fn squeeze(text: &str) -> Option<String> {
     const NEWLINES: [char; 2] = ['\r', '\n'];
     let inner = text.trim_matches(NEWLINES);
     let has_empty_line = inner.contains("\n\n") || inner.contains("\n\r") || inner.contains("\r\r");
     if inner.len() == text.len() && !has_empty_line {
-        return text;
+        return None;
     }
-    let mut out = String::with_capacity(inner.len());
-    for line in inner.split_inclusive('\n') {
-        let is_empty = line.bytes().all(|byte| matches!(byte, b'\r' | b'\n'));
-        if !is_empty {
-            out.push_str(line);
-        }
-    }
-    out
+    let is_empty = |line: &&str| line.bytes().all(|byte| matches!(byte, b'\r' | b'\n'));
+    Some(inner.split_inclusive('\n').filter(|line| !is_empty(line)).collect())
 }
 
 /// Takes the white space out between the parts of a JSON text.
@@ -477,7 +483,7 @@ mod tests {
             prop_assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), expected);
             prop_assert!(!out.contains("\n\n") && !out.contains("\n\r\n") && !out.starts_with(['\r', '\n']) && !out.ends_with(['\r', '\n']));
             // What is left of the array is a beginning of it, and nothing outside of it differs.
-            let whole_again = squeeze(text);
+            let whole_again = squeeze(&text).unwrap_or(text);
             let document = Document::parse(whole_again.clone().into_bytes(), "results").unwrap();
             let inside = document.inside.clone().unwrap();
             prop_assert_eq!(&out[..inside.start], &whole_again[..inside.start]);

@@ -36,7 +36,7 @@ pub enum KeyError {
     },
     /// A folder, a pipe or the like.
     #[error(
-        "{file} is no regular file; give key_file in [places] the path of a file with Google's key, or set {VARIABLE}"
+        "{file} is not a regular file; give key_file in [places] the path of a file with Google's key, or set {VARIABLE}"
     )]
     NotAFile {
         /// Its path.
@@ -187,7 +187,7 @@ pub(super) mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         for path in [folder.path(), &pipe] {
             let error = ApiKey::load(path).unwrap_err().to_string();
-            assert!(error.contains("is no regular file"), "{error}");
+            assert!(error.contains("is not a regular file"), "{error}");
         }
     }
 }

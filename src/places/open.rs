@@ -11,10 +11,7 @@ use super::{
     tweets::{Tweets, TweetsError},
     upstream::{Service, Upstream},
 };
-use crate::{
-    config::{PlacesConfig, PlacesSource, UpstreamLimits},
-    log::Log,
-};
+use crate::config::{PlacesConfig, PlacesSource, UpstreamLimits};
 
 /// Why a source of places is not there; displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -73,15 +70,6 @@ impl Stock {
             "{} at {url}, at most {calls_per_second} calls a second and {calls_per_day} a day",
             source.as_str()
         ))
-    }
-
-    /// An event of a node's log.
-    pub fn log(&self, log: &Log) {
-        let Self { line, is_empty } = self;
-        match is_empty {
-            true => log.warn(format_args!("places: {line}")),
-            false => log.info(format_args!("places: {line}")),
-        }
     }
 }
 

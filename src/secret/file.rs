@@ -34,7 +34,7 @@ pub enum SecretError {
         error: io::Error,
     },
     /// A folder, a pipe or the like.
-    #[error("{file} is no regular file; give secret_file the path of one that `herd secret` has made")]
+    #[error("{file} is not a regular file; give secret_file the path of one that `herd secret` has made")]
     NotAFile {
         /// Its path.
         file: String,
@@ -50,7 +50,7 @@ pub enum SecretError {
         mode: u32,
     },
     /// The text is not a secret's.
-    #[error("{file} is no whole secret file: {fault}; copy it anew from where it was made")]
+    #[error("{file} is not a whole secret file: {fault}; copy it again from where it was made")]
     Invalid {
         /// Its path.
         file: String,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_file_is_refused_in_one_line() {
+    fn what_is_not_a_secret_file_is_refused_in_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("herd.secret");
         assert!(refusal(&path).contains("make one with `herd secret "), "{}", refusal(&path));
@@ -242,7 +242,7 @@ mod tests {
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         for path in [folder.path(), &pipe] {
-            assert!(refusal(path).contains("no regular file"), "{}", refusal(path));
+            assert!(refusal(path).contains("not a regular file"), "{}", refusal(path));
         }
     }
 

@@ -196,7 +196,7 @@ impl Server {
         let places = match surroundings.places.take() {
             None => {
                 let opened = places::open(&herd.places)?;
-                opened.stock.iter().for_each(|stock| stock.log(&log));
+                opened.stock.iter().for_each(|stock| log_stock(stock, &log));
                 opened.source
             }
             given => given,
@@ -316,6 +316,12 @@ impl Server {
 
 /// What waits for a neighbour, and what wakes whoever dials it.
 type Mailbox = (Queue, Receiver<()>);
+
+/// Logs what a source of places has to answer from.
+fn log_stock(stock: &places::Stock, log: &Log) {
+    let line = format_args!("places: {}", stock.line);
+    if stock.is_empty { log.warn(line) } else { log.info(line) }
+}
 
 /// A node's neighbours, their mailboxes, and where they are dialled.
 fn neighbours(herd: &config::Herd, node: &config::Node) -> (Vec<Neighbour>, Vec<Mailbox>, Vec<Address>) {

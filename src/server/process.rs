@@ -50,7 +50,7 @@ fn print(announcement: Announcement) {
 /// Signals, as bytes in pipes that can be waited for.
 struct Signals {
     stop: UnixStream,
-    /// Kept open: where both signals are ignored, no handler has a copy of it.
+    /// Kept open so that reading `stop` never ends early.
     _stopper: UnixStream,
     hang_up: UnixStream,
 }

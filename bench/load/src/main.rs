@@ -1,9 +1,16 @@
 //! The command line of the load tester. It parses, calls the library, and is the only file that prints.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its standard output")]
+#![allow(clippy::print_stdout, reason = "a command's output is its standard output")]
 
 mod cli;
 
-use std::{error::Error, fmt::Display, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    fmt::Display,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{
     CommandFactory, Parser, error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MissingSubcommand,
@@ -27,7 +34,7 @@ use herd_load::{
     upstream::{self, Upstream},
     words::Format,
 };
-use proxyherd::{cli::wrong_usage, text::Escaped};
+use proxyherd::{cli::wrong_usage, text::say};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
@@ -57,9 +64,13 @@ fn main() -> ExitCode {
     })
 }
 
-/// The one place through which errors leave: one line, whatever bytes of a file, a server or the arguments it tells.
 fn complain(line: &str) {
-    eprintln!("herd-load: {}", Escaped(&format_args!("{line}")));
+    say(&mut io::stderr(), "herd-load", line);
+}
+
+/// How far a run has come. Nobody may be there to read it, and the run goes on.
+fn progress(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn run(command: Command) -> Done {
@@ -110,7 +121,7 @@ fn hop(args: &cli::Hop) -> Done {
 }
 
 fn flood(args: &flood::Args) -> Done {
-    let run = args.run(|trial| eprintln!("{trial}"))?;
+    let run = args.run(|trial| progress(trial))?;
     print!("{}", run.text);
     Ok(if run.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -168,7 +179,7 @@ fn repair(args: cli::Repair) -> Done {
         stopped: args.stopped,
         hops: args.hops,
     };
-    let finished = repair::run(&plan, |sample| eprintln!("{sample}"))?;
+    let finished = repair::run(&plan, |sample| progress(sample))?;
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -184,14 +195,14 @@ fn places(args: cli::Places) -> Done {
         rounds: args.rounds,
         seconds: args.seconds,
     };
-    let finished = places::run(&plan, |sample| eprintln!("{sample}"))?;
+    let finished = places::run(&plan, |sample| progress(sample))?;
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn locks(args: &locks::Args) -> Done {
-    let finished = locks::run(&args.plan(), |sample| eprintln!("{sample}"))?;
+    let finished = locks::run(&args.plan(), |sample| progress(sample))?;
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -207,7 +218,7 @@ fn report(args: cli::Report) -> Done {
     if let Some((line, is, should_be)) = first_difference(&written, &text) {
         let place = format!("{}:{line}", out.display());
         complain(&format!(
-            "{place} is not what the runs say, is: {is}, should be: {should_be}; write it anew without --check"
+            "{place} is not what the runs say, is: {is}, should be: {should_be}; write it again without --check"
         ));
         return Ok(ExitCode::FAILURE);
     }
@@ -219,7 +230,7 @@ fn sweep(args: cli::Sweep) -> Done {
     let cli::Sweep { plan, herd, what, runs, rounds, seconds, only_server, only_point } = args;
     let herd = herd.map_or_else(|| Ok(tester.with_file_name("herd")), std::path::absolute)?;
     let choice = Choice { what, rounds, seconds, only_servers: only_server, only_points: only_point };
-    let finished = sweep::run(&Sweep { tester, herd, plan, runs, choice }, |said| eprintln!("{said}"))?;
+    let finished = sweep::run(&Sweep { tester, herd, plan, runs, choice }, |said| progress(said))?;
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
     Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -9,7 +9,7 @@ use std::{
 
 use clap::ValueHint;
 
-use super::super::{Failure, complain, printable};
+use super::super::{Failure, complain, printable, signals::Interrupts};
 use super::{input::Input, output};
 use crate::{
     clock,
@@ -112,7 +112,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         from: args.files.iter().map(|file| file_name(file)).collect(),
     };
     let ready = sink.builder.finish(made);
-    let written = output::write_whole(&output, args.force, |out| ready.write(out));
+    let interrupts = Interrupts::watch().map_err(Failure::Signals)?;
+    let written = output::write_whole(&output, args.force, &interrupts, |out| ready.write(out));
     let written = written.map_err(|error| {
         let out = args.output.display();
         Failure::Failed(match error.kind() {

@@ -22,18 +22,39 @@ use crate::import::{self, Format, HEAD_BYTES, ImportError, Options, Sink};
 /// A stream that has given nothing for so long is said to be waited for.
 const SILENT_SECONDS: i64 = 1;
 
-/// A file to import, and what it is.
+/// A file to import, open, and what it is.
 pub(super) struct Input {
     path: PathBuf,
-    format: Format,
-    from: From,
+    origin: Origin,
 }
 
-enum From {
-    /// A regular file, of so many bytes.
-    File(u64),
-    /// What can be read only once: its first bytes, and what gives the rest.
-    Stream(Cursor<Vec<u8>>, File),
+enum Origin {
+    /// An .osm.pbf, which is read more than once, and its bytes.
+    Osm(File, u64),
+    /// A regular file that is read once, and its bytes.
+    File(OneRead, File, u64),
+    /// A stream: its first bytes, and what gives the rest.
+    Stream(OneRead, Cursor<Vec<u8>>, File),
+}
+
+/// The formats that are read once, from the beginning to the end.
+#[derive(Clone, Copy)]
+enum OneRead {
+    GeoJson,
+    Csv,
+    GeoNames,
+}
+
+impl OneRead {
+    /// `None` for an .osm.pbf.
+    fn of(format: Format) -> Option<Self> {
+        match format {
+            Format::OsmPbf => None,
+            Format::GeoJson => Some(Self::GeoJson),
+            Format::Csv => Some(Self::Csv),
+            Format::GeoNames => Some(Self::GeoNames),
+        }
+    }
 }
 
 impl Input {
@@ -41,17 +62,26 @@ impl Input {
     pub(super) fn open(path: &Path, args: &Args) -> Result<Self, Failure> {
         let shown = path.display();
         let failed = |error: ImportError| Failure::Failed(format!("{shown}: {error}"));
-        let about = fs::metadata(path).map_err(|error| failed(error.into()))?;
+        let unreadable = |error: io::Error| failed(error.into());
+        // So that a pipe can be waited for with a word to the user. It changes nothing for a regular file.
+        let no_wait = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = OpenOptions::new().read(true).custom_flags(no_wait).open(path);
+        let mut file = opened.map_err(|error| match fs::metadata(path) {
+            // A socket has no open file that could be asked.
+            Ok(about) if about.file_type().is_socket() => {
+                Failure::Usage(format!("{shown} is a socket; name a file or a pipe"))
+            }
+            _ => unreadable(error),
+        })?;
+        let about = file.metadata().map_err(unreadable)?;
         if about.is_dir() {
             return Err(Failure::Usage(format!("{shown} is a folder; name the files in it")));
         }
-        if about.file_type().is_socket() {
-            return Err(Failure::Usage(format!("{shown} is a socket; name a file or a pipe")));
+        if !about.is_file() {
+            wait_for_writer(&file, path).map_err(unreadable)?;
         }
-        let mut file = if about.is_file() { File::open(path) } else { open_stream(path) }
-            .map_err(|error| failed(error.into()))?;
         let mut head = Vec::new();
-        file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|error| failed(error.into()))?;
+        file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(unreadable)?;
         let format =
             import::recognise(&head, &file_name(path), args.format, &args.columns).map_err(failed)?;
         let Some(format) = format else {
@@ -60,35 +90,37 @@ impl Input {
                 "{shown}: neither its content nor the end of its name tells the format; say --format, one of {names}"
             )));
         };
-        let from =
-            if about.is_file() { From::File(about.len()) } else { From::Stream(Cursor::new(head), file) };
-        if matches!((&from, format), (From::Stream(..), Format::OsmPbf)) {
-            return Err(Failure::Failed(format!(
-                "{shown}: an .osm.pbf is gone over more than once, and a stream cannot be; save it to a file, and import that"
-            )));
-        }
-        Ok(Self { path: path.to_owned(), format, from })
+        let origin = match OneRead::of(format) {
+            None if !about.is_file() => {
+                return Err(Failure::Failed(format!(
+                    "{shown}: an .osm.pbf is read more than once, and a stream cannot be; save it to a file, and import that"
+                )));
+            }
+            Some(format) if !about.is_file() => Origin::Stream(format, Cursor::new(head), file),
+            once => {
+                file.rewind().map_err(unreadable)?;
+                match once {
+                    None => Origin::Osm(file, about.len()),
+                    Some(format) => Origin::File(format, file, about.len()),
+                }
+            }
+        };
+        Ok(Self { path: path.to_owned(), origin })
     }
 
     /// Reads all of it.
     pub(super) fn read(self, args: &Args, sink: &mut Sink) -> Result<(), ImportError> {
-        let Self { path, format, from } = self;
+        let Self { path, origin } = self;
         let name = file_name(&path);
         sink.begin(&name);
         let label = args.label.clone().unwrap_or_else(|| super::import::label_of_file(&path));
         let options = Options { label: &label, columns: &args.columns, lang: args.lang.as_deref() };
-        let bar = progress(name, &from);
-        let result = match from {
-            From::File(_) => {
-                let file = File::open(&path)?;
-                if format == Format::OsmPbf {
-                    read_osm(file, &options, &bar, sink)
-                } else {
-                    read_text(bar.wrap_read(file), format, args, &options, sink)
-                }
-            }
-            From::Stream(head, rest) => {
-                read_text(bar.wrap_read(head.chain(rest)), format, args, &options, sink)
+        let bar = progress(name, &origin);
+        let result = match origin {
+            Origin::Osm(file, _) => read_osm(file, &options, &bar, sink),
+            Origin::File(format, file, _) => read_once(bar.wrap_read(file), format, args, &options, sink),
+            Origin::Stream(format, head, rest) => {
+                read_once(bar.wrap_read(head.chain(rest)), format, args, &options, sink)
             }
         };
         bar.finish_and_clear();
@@ -110,31 +142,29 @@ fn read_osm(
     import::read_osm(file, options, &mut tell, sink)
 }
 
-fn read_text(
+fn read_once(
     from: impl Read,
-    format: Format,
+    format: OneRead,
     args: &Args,
     options: &Options<'_>,
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
     match format {
-        Format::GeoJson => import::read_geojson(from, options, sink),
-        Format::Csv => import::read_csv(from, args.delimiter, options, sink),
-        Format::GeoNames | Format::OsmPbf => {
+        OneRead::GeoJson => import::read_geojson(from, options, sink),
+        OneRead::Csv => import::read_csv(from, args.delimiter, options, sink),
+        OneRead::GeoNames => {
             sink.builder.attribute(import::GEONAMES_ATTRIBUTION);
             import::read_geonames(from, sink)
         }
     }
 }
 
-/// Opens what is no regular file. A pipe that nobody writes to yet is waited for, which any signal may end, and the user is
-/// told so.
-fn open_stream(path: &Path) -> io::Result<File> {
-    let file =
-        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+/// Waits for the first bytes of a stream that was opened without waiting, and says so to the user. Any signal may end this.
+/// From then on, reading waits.
+fn wait_for_writer(file: &File, path: &Path) -> io::Result<()> {
     let silence = Timespec { tv_sec: SILENT_SECONDS, tv_nsec: 0 };
     let is_ready = |time: Option<&Timespec>| {
-        let mut polled = [PollFd::new(&file, PollFlags::IN)];
+        let mut polled = [PollFd::new(file, PollFlags::IN)];
         retry_on_intr(|| poll(&mut polled, time)).map(|count| count > 0)
     };
     if !is_ready(Some(&silence))? {
@@ -144,19 +174,47 @@ fn open_stream(path: &Path) -> io::Result<File> {
         ));
         is_ready(None)?;
     }
-    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
-    Ok(file)
+    Ok(fcntl_setfl(file, fcntl_getfl(file)? - OFlags::NONBLOCK)?)
 }
 
 /// A bar on a terminal, without colours; nothing elsewhere.
-fn progress(name: String, from: &From) -> ProgressBar {
+fn progress(name: String, origin: &Origin) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let (bar, template) = match from {
-        From::File(length) => (ProgressBar::new(*length), "{msg} [{bar:30}] {percent} %, {eta} left"),
-        From::Stream(..) => (ProgressBar::no_length(), "{msg}: {bytes}"),
+    let (bar, template) = match origin {
+        Origin::Osm(_, length) | Origin::File(_, _, length) => {
+            (ProgressBar::new(*length), "{msg} [{bar:30}] {percent} %, {eta} left")
+        }
+        Origin::Stream(..) => (ProgressBar::no_length(), "{msg}: {bytes}"),
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(style.progress_chars("=> ")).with_message(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn what_was_looked_at_is_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("parks.csv");
+        fs::write(&path, "name,lat,lng\nA,1,2\n").unwrap();
+        let args = Line::parse_from(["import", "parks.csv", "-o", "out"]).args;
+        let input = Input::open(&path, &args).unwrap();
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        fs::write(&path, "name,lat,lng\nB,1,2\nC,3,4\n").unwrap();
+        let mut sink = Sink::default();
+        input.read(&args, &mut sink).unwrap();
+        assert_eq!((sink.builder.count(), sink.builder.taken(0).name), (1, "A"));
+    }
 }

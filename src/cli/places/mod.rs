@@ -2,7 +2,6 @@
 
 mod import;
 mod input;
-mod interrupts;
 mod near;
 mod output;
 mod table;
@@ -15,7 +14,7 @@ use super::{Common, Failure};
 pub(super) enum Command {
     /// Make a file of places out of OpenStreetMap, GeoJSON, CSV or GeoNames files.
     Import(import::Args),
-    /// Print the best known places around a point.
+    /// Print the places around a point, ranked as in an answer to WHATSAT.
     Near(near::Args),
 }
 

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  herd places near 34.0689 -118.4451 10          the 20 best known within 10 km
+  herd places near 34.0689 -118.4451 10          the first 20 that a WHATSAT gives within 10 km
   herd places near 34.0689 -118.4451 10 5 --file places.bin
   herd places near 34.0689 -118.4451 10 --config my.toml
   herd places near 34.0689 -118.4451 10 --json   the document a WHATSAT is answered with

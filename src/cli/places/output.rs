@@ -9,8 +9,7 @@ use std::{
 
 use rustix::fs::{Access, access};
 
-use super::super::Failure;
-use super::interrupts::Interrupts;
+use super::super::{Failure, signals::Interrupts};
 use crate::whole_file::{Existing, NewFile, folder_of};
 
 /// A file's place, its links followed. What would fail at the end of a long import should fail at its beginning.
@@ -31,7 +30,7 @@ pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<Pat
         return usage("is a link that leads nowhere; remove it, or name another with -o");
     };
     if !there.is_file() {
-        return usage("is no regular file, and only such are replaced; name another with -o");
+        return usage("is not a regular file, and only such are replaced; name another with -o");
     }
     if files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there)) {
         return usage("would replace what it is made of; name another with -o");
@@ -66,10 +65,10 @@ pub(super) struct Written<T> {
 pub(super) fn write_whole<T>(
     path: &Path,
     force: bool,
+    interrupts: &Interrupts,
     write: impl FnOnce(&mut Interruptible<'_>) -> io::Result<T>,
 ) -> io::Result<Written<T>> {
-    let interrupts = Interrupts::watch()?;
-    let written = write_watched(path, force, &interrupts, write);
+    let written = write_watched(path, force, interrupts, write);
     if written.is_err() {
         interrupts.end_if_any();
     }
@@ -159,16 +158,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("places.bin");
         fs::write(&path, "old").unwrap();
-        let failed = write_whole(&path, true, |out| {
+        let failed = write_whole(&path, true, &Interrupts::watch().unwrap(), |out| {
             out.write_all(b"new")?;
             Err::<(), _>(io::Error::other("no"))
         });
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["places.bin"]);
-        assert!(write_whole(&path, false, |out| out.write_all(b"new")).is_err());
+        assert!(
+            write_whole(&path, false, &Interrupts::watch().unwrap(), |out| out.write_all(b"new")).is_err()
+        );
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        write_whole(&path, true, |out| out.write_all(b"new")).unwrap();
+        write_whole(&path, true, &Interrupts::watch().unwrap(), |out| out.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(folder.path()), ["places.bin"]);
     }
@@ -198,7 +199,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("places.bin");
         let _left = new_beside(&path).unwrap();
-        write_whole(&path, false, |out| out.write_all(b"new")).unwrap();
+        write_whole(&path, false, &Interrupts::watch().unwrap(), |out| out.write_all(b"new")).unwrap();
         assert!(names(folder.path()).len() == 2 && path.exists());
     }
 
@@ -226,8 +227,8 @@ mod tests {
         }
         for (name, expected) in [
             ("dangling", "a link that leads nowhere"),
-            ("device", "no regular file"),
-            ("fifo", "no regular file"),
+            ("device", "not a regular file"),
+            ("fifo", "not a regular file"),
             ("", "is a folder"),
             ("none/file", "its folder is not there"),
         ] {

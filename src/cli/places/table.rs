@@ -1,10 +1,10 @@
-//! What is near a point as a table. Of what a file says, nothing reaches the terminal but visible text.
+//! What is near a point as a table. Of what a file says, nothing reaches the terminal unescaped.
 
 use std::{collections::HashMap, fmt::Write};
 
 use serde_json::{Value, value::RawValue};
 
-use super::super::status::visible;
+use super::super::printable::short;
 use crate::{model::Coordinates, places::km_between};
 
 const HEADING: [&str; 5] = ["KM", "NAME", "TYPES", "VICINITY", "PLACE_ID"];
@@ -20,19 +20,19 @@ pub(super) fn of_places(answer: &Value, center: Coordinates) -> String {
     out.push_str(&columns(HEADING, &rows));
     out.push('\n');
     for html in answer["html_attributions"].as_array().into_iter().flatten() {
-        let _ = writeln!(out, "{}", visible(&without_marks(html.as_str().unwrap_or_default())));
+        let _ = writeln!(out, "{}", short(&without_marks(html.as_str().unwrap_or_default())));
     }
     out
 }
 
 fn place(result: &Value, center: Coordinates) -> [String; 5] {
-    let text = |key: &str| visible(result[key].as_str().unwrap_or_default());
+    let text = |key: &str| short(result[key].as_str().unwrap_or_default());
     let location = &result["geometry"]["location"];
     let (latitude, longitude) = (location["lat"].as_f64(), location["lng"].as_f64());
     let point = latitude.zip(longitude).map(|(latitude, longitude)| Coordinates { latitude, longitude });
     let km = point.map(|point| kilometres(center, point));
     let types: Vec<_> = result["types"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    [km.unwrap_or_default(), text("name"), visible(&types.join(", ")), text("vicinity"), text("place_id")]
+    [km.unwrap_or_default(), text("name"), short(&types.join(", ")), text("vicinity"), text("place_id")]
 }
 
 const TWEET_HEADING: [&str; 4] = ["KM", "FROM", "WRITTEN", "TEXT"];
@@ -54,7 +54,7 @@ fn row_of_tweet(tweet: &str, km: String) -> [String; 4] {
     };
     let first = |values: &[Value]| {
         let mut texts = values.iter().filter_map(Value::as_str);
-        visible(texts.next().unwrap_or_default())
+        short(texts.next().unwrap_or_default())
     };
     let from = first(&[part("from_user"), part("user")["screen_name"].clone(), part("author_id")]);
     [km, from, first(&[part("created_at")]), first(&[part("text"), part("full_text")])]
@@ -115,7 +115,7 @@ mod tests {
         });
         let expected = [
             "    KM  NAME           TYPES       VICINITY       PLACE_ID",
-            " 11.12  Café?[31m      cafe, food  Main Street 1  osm:node:1",
+            " 11.12  Café\\x1b[31m   cafe, food  Main Street 1  osm:node:1",
             "111.20  A longer name  locality                   x:2",
             "",
             "© Us & \"them'",
@@ -138,7 +138,7 @@ mod tests {
         ];
         let expected = [
             "   KM  FROM      WRITTEN           TEXT",
-            "11.12  old_pier  Sat, 17 Nov 2012  one?[31m",
+            "11.12  old_pier  Sat, 17 Nov 2012  one\\x1b[31m",
             "11.12  mira                        two",
             "11.12  17                          three",
             "11.12  half",

@@ -31,7 +31,7 @@ Examples:
   herd send 127.0.0.1:11600 < lines.txt > replies.txt
   herd send Ball                                 then type lines; Ctrl-D ends
 
-A line that comes back behind a `?` was refused; standard error says which one and why.
+A line that comes back after a `?` was refused; standard error says which one and why.
 On a terminal, control characters in replies are shown as \\x1b and the like.")]
 pub(super) struct Args {
     /// A node's id in the configuration, or HOST:PORT.

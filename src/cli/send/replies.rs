@@ -13,7 +13,7 @@ const LONG_BYTES: u64 = 512;
 /// How many long lines may be owed an answer while their numbers are still kept.
 const LONG_LINES_MAX: usize = 10_000;
 
-/// A line that came back behind a `?`.
+/// A line that came back after a `?`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Refusal<'r> {
     /// Which of the lines sent, counted from 1.

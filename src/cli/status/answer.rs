@@ -4,11 +4,6 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::text::is_deceptive;
-
-/// The longest text of a node's that is shown.
-const TEXT_CHARS_MAX: usize = 100;
-
 /// A node's own view of itself and its links.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 pub(super) struct Answer {
@@ -65,16 +60,6 @@ pub(super) fn read(body: &[u8]) -> Result<(Answer, Value), String> {
     let json: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON".to_owned())?;
     let answer = Answer::deserialize(&json).map_err(|error| format!("it is no status: {error}"))?;
     Ok((answer, json))
-}
-
-/// Text from elsewhere, cut short, with nothing in it that could move the cursor or hide.
-pub(in crate::cli) fn visible(text: &str) -> String {
-    let clean = |letter| if is_deceptive(letter) { '?' } else { letter };
-    let mut short: String = text.chars().take(TEXT_CHARS_MAX).map(clean).collect();
-    if text.chars().nth(TEXT_CHARS_MAX).is_some() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

@@ -17,8 +17,6 @@ use std::{
     time::Duration,
 };
 
-pub(super) use self::answer::visible;
-
 use self::{fetch::Outcome, screen::Screen, verdict::Verdict};
 use super::{
     Common, Failure, printable,
@@ -150,8 +148,7 @@ impl Status<'_> {
 
     /// Whether the herd was in step when it was last looked at.
     fn watch(&self, in_place: bool) -> Result<bool, Failure> {
-        let cannot_watch = |error| Failure::Failed(format!("cannot watch for signals: {error}; try again"));
-        let signals = Signals::listen(&ENDING).map_err(cannot_watch)?;
+        let signals = Signals::listen(&ENDING).map_err(Failure::Signals)?;
         let interval = Duration::from_secs_f64(self.args.interval);
         let screen = if in_place { Some(Screen::enter()?) } else { None };
         let look = loop {
@@ -166,9 +163,9 @@ impl Status<'_> {
             let left = interval.saturating_sub(clock::tick() - began);
             let is_over = || match &screen {
                 Some(screen) => screen.wait(&signals, left, &block),
-                None => Ok(wait_any([&signals], left)?.is_some()),
+                None => Ok(wait_any([&signals], left).map_err(Failure::Signals)?.is_some()),
             };
-            if !has_reader || is_over().map_err(cannot_watch)? {
+            if !has_reader || is_over()? {
                 break look;
             }
         };

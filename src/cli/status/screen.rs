@@ -15,7 +15,10 @@ use signal_hook::{
     low_level::emulate_default_handler,
 };
 
-use super::super::signals::{Signals, wait_any};
+use super::super::{
+    Failure,
+    signals::{Signals, wait_any},
+};
 use crate::clock;
 
 /// The other screen, until this is dropped.
@@ -25,8 +28,9 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn enter() -> io::Result<Self> {
-        let screen = Self { stops: Signals::listen(&[SIGTSTP])?, resizes: Signals::listen(&[SIGWINCH])? };
+    pub(super) fn enter() -> Result<Self, Failure> {
+        let listen = |signal| Signals::listen(&[signal]).map_err(Failure::Signals);
+        let screen = Self { stops: listen(SIGTSTP)?, resizes: listen(SIGWINCH)? };
         wait_for_foreground()?;
         show()?;
         Ok(screen)
@@ -46,10 +50,12 @@ impl Screen {
     }
 
     /// Shows this text for so long; true where one of `ends` came sooner.
-    pub(super) fn wait(&self, ends: &Signals, time: Duration, text: &str) -> io::Result<bool> {
+    pub(super) fn wait(&self, ends: &Signals, time: Duration, text: &str) -> Result<bool, Failure> {
         let deadline = clock::tick() + time;
         loop {
-            match wait_any([ends, &self.stops, &self.resizes], deadline.saturating_sub(clock::tick()))? {
+            let left = deadline.saturating_sub(clock::tick());
+            let came = wait_any([ends, &self.stops, &self.resizes], left).map_err(Failure::Signals)?;
+            match came {
                 None => return Ok(false),
                 Some(0) => return Ok(true),
                 Some(1) => {

@@ -1,10 +1,11 @@
 //! What `herd status` prints for people: a row a node, a row a direction of each link, and the verdict. Each row names
-//! whom it is about, so that `grep` finds it. Pure; of what nodes say, nothing reaches the terminal but visible text.
+//! whom it is about, so that `grep` finds it. Pure; of what nodes say, nothing reaches the terminal unescaped.
 
 use std::fmt::Write;
 
 use super::{
-    answer::{Answer, Link, visible},
+    super::printable::short,
+    answer::{Answer, Link},
     fetch::Outcome,
     verdict::Verdict,
 };
@@ -63,18 +64,17 @@ fn node_row(node: &Node, outcome: &Outcome, seconds: f64) -> Row {
         Outcome::Timeout => (String::new(), Tone::Bad, format!("no answer in {seconds} s")),
         Outcome::BadAnswer(what) => (String::new(), Tone::Bad, format!("bad answer: {what}")),
     };
-    Row { cells: vec![node.id.to_string(), state], tone, text: visible(&text) }
+    Row { cells: vec![node.id.to_string(), state], tone, text: short(&text) }
 }
 
 fn answered_row(node: &Node, answer: &Answer) -> Row {
-    let state = visible(answer.state.as_deref().unwrap_or("-"));
+    let state = short(answer.state.as_deref().unwrap_or("-"));
     let is_well = state == "running" && answer.degraded.is_none();
     let tone = if is_well { Tone::Good } else { Tone::Doubtful };
     let uptime = answer.uptime_seconds.map_or_else(dash, uptime);
     let clients = answer.clients.map_or_else(dash, |count| count.to_string());
-    let sum = answer.sum.as_deref().map_or_else(dash, |sum| visible(sum).chars().take(8).collect());
-    let told =
-        |what: &str, why: &Option<String>| why.as_deref().map(|why| visible(&format!("{what}: {why}")));
+    let sum = answer.sum.as_deref().map_or_else(dash, |sum| short(sum).chars().take(8).collect());
+    let told = |what: &str, why: &Option<String>| why.as_deref().map(|why| short(&format!("{what}: {why}")));
     let text = [told("not ready", &answer.not_ready), told("degraded", &answer.degraded)];
     let text = text.into_iter().flatten().collect::<Vec<_>>().join("; ");
     let cells = vec![node.id.to_string(), state, uptime, clients, sum];
@@ -90,13 +90,13 @@ fn link_row(node: &Node, link: &Link) -> Row {
         Some("up") if link.connected_here == Some(false) => ("one way".to_owned(), Tone::Doubtful),
         Some("up") => ("in step".to_owned(), Tone::Good),
         Some("down") => ("down".to_owned(), Tone::Bad),
-        state => (visible(state.unwrap_or("-")), Tone::Doubtful),
+        state => (short(state.unwrap_or("-")), Tone::Doubtful),
     };
     let is_up = link.state.as_deref() == Some("up");
     let lag = link.lag_seconds.filter(|_| is_up).map(lag).unwrap_or_default();
     let outbox = link.outbox_bytes.filter(|&bytes| bytes > 0).map(size).unwrap_or_default();
-    let text = link.last_error.as_deref().filter(|_| !is_up).map(visible).unwrap_or_default();
-    Row { cells: vec![format!("{} > {}", node.id, visible(&link.peer)), state, lag, outbox], tone, text }
+    let text = link.last_error.as_deref().filter(|_| !is_up).map(short).unwrap_or_default();
+    Row { cells: vec![format!("{} > {}", node.id, short(&link.peer)), state, lag, outbox], tone, text }
 }
 
 fn dash() -> String {

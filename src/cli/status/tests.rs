@@ -1,7 +1,7 @@
 //! The verdict and the table, from outcomes made up here; how nodes are asked is tested against servers in tests/it.
 
 use super::{
-    answer::{Answer, Link, visible},
+    answer::{Answer, Link},
     fetch::Outcome,
     table,
     verdict::{Verdict, judge},
@@ -303,8 +303,6 @@ fn colour_is_in_the_state_and_the_verdict_and_leaves_the_columns_as_they_are() {
 #[test]
 fn nothing_a_node_says_moves_the_cursor() {
     let evil = "\x1b[2J\r\n\u{202e}ok";
-    assert_eq!(visible(evil), "?[2J???ok");
-    assert_eq!(visible(&"x".repeat(1_000)).chars().count(), 101);
     let scene = Scene::new()
         .with("Ball", Outcome::BadAnswer(evil.to_owned()))
         .answer("Alford", |answer| {

@@ -2,7 +2,8 @@
 //! not compared: under load they differ at any moment. Pure.
 
 use super::{
-    answer::{Answer, Link, visible},
+    super::printable::short,
+    answer::{Answer, Link},
     fetch::Outcome,
 };
 use crate::config::{Herd, Node};
@@ -72,7 +73,7 @@ fn of_nodes(asked: &Asked<'_>, seconds: f64) -> Vec<String> {
     all(named(&state_is(is_odd)), "does not say that it is running", "do not say that they are running");
     for (node, outcome) in asked {
         if let Outcome::BadAnswer(what) = outcome {
-            differences.push(format!("{}'s answer is bad: {}", node.id, visible(what)));
+            differences.push(format!("{}'s answer is bad: {}", node.id, short(what)));
         }
     }
     differences
@@ -108,7 +109,7 @@ impl Fault {
             Self::Lasting => format!("{from} and {to} differ lastingly"),
             Self::Missing => format!("{from} was not told of its link to {to}"),
             Self::Unknown => {
-                format!("{from} has a link to {} that is not in this configuration", visible(to))
+                format!("{from} has a link to {} that is not in this configuration", short(to))
             }
             Self::Unsaid => format!("{from} does not say how its link to {to} is"),
             Self::Down => format!("{from} has no connection to {to}"),

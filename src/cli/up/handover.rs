@@ -1,5 +1,4 @@
-//! The configuration as the nodes' processes get it, and whoever brings one back by hand: a path that means the same from
-//! any folder. `up` itself reads its configuration once, so that it may be a pipe.
+//! Hands the configuration to the nodes' processes, as a path that is valid in any folder. `up` itself reads its configuration once, so that it may be a pipe.
 
 use std::{
     fs::File,

@@ -25,10 +25,10 @@ use self::{
     handover::Handover,
 };
 use super::{
-    Common, Failure, check_files, complain, printable,
+    Common, Failure, check_files, complain,
     signals::{ENDING, Signals},
 };
-use crate::{clock, config::Herd};
+use crate::{clock, config::Herd, text::say};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -95,8 +95,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
         log_dir: &common.log_dir,
         ready_time: READY_TIME,
     };
-    let cannot_watch = |error| Failure::Failed(format!("cannot watch for signals: {error}; try again"));
-    let signals = Signals::listen(&ENDING).map_err(cannot_watch)?;
+    let signals = Signals::listen(&ENDING).map_err(Failure::Signals)?;
     let (sender, events) = bounded(64);
     thread::scope(|scope| {
         let watched = sender.clone();
@@ -105,7 +104,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
             while signals.wait() && watched.send(Event::Signal).is_ok() {}
         };
         let _stop = StopOnDrop(&signals);
-        thread::Builder::new().name("signals".into()).spawn_scoped(scope, watch).map_err(cannot_watch)?;
+        thread::Builder::new().name("signals".into()).spawn_scoped(scope, watch).map_err(Failure::Signals)?;
         supervise(&plan, scope, &sender, events, &mut io::stdout(), &mut io::stderr())
     })
 }
@@ -162,11 +161,6 @@ fn supervise<'scope>(
     let asked_to_end = matches!(wish, Ok(Wish::End));
     let ended = up.end(asked_to_end);
     wish.and(ended)
-}
-
-/// One line for the user. A terminal that is gone must not stop the watch.
-fn say(err: &mut impl Write, line: &str) {
-    let _ = err.write_all(format!("{}\n", printable::one_line(line)).as_bytes());
 }
 
 /// What is to become of the herd.
@@ -257,7 +251,7 @@ impl<E: Write> Up<'_, '_, E> {
     fn report_early_complaints(&mut self) {
         for child in &mut self.children {
             for line in child.complaints.drain(..) {
-                say(self.err, &format!("{}: {line}", child.id));
+                say(self.err, &child.id, line);
             }
         }
     }
@@ -276,7 +270,7 @@ impl<E: Write> Up<'_, '_, E> {
     }
 
     fn pass_on(&mut self, number: usize, line: &str) {
-        say(self.err, &format!("{}: {line}", self.children[number].id));
+        say(self.err, &self.children[number].id, line);
     }
 
     fn report_end(&mut self, number: usize) {
@@ -284,9 +278,13 @@ impl<E: Write> Up<'_, '_, E> {
         let left = self.children.iter().filter(|child| !child.gone).count();
         let id = &self.children[number].id;
         let command = table::cure(self.plan, &["node", id.as_str()]);
-        let end =
-            format!("herd: {id} has ended ({how}), {left} go on; to bring it back, in another terminal: ");
-        say(self.err, &(end + &command));
+        say(
+            self.err,
+            "herd",
+            format_args!(
+                "{id} has ended ({how}), {left} go on; to bring it back, in another terminal: {command}"
+            ),
+        );
     }
 
     /// Asks every node to drain and waits; kills what is left after a second signal or too long a time. Where the
@@ -297,7 +295,7 @@ impl<E: Write> Up<'_, '_, E> {
         // Where SIGTERM was ignored at the start, the nodes ignore it, too.
         self.children.iter_mut().for_each(Child::end_lifeline);
         if asked {
-            say(self.err, "herd: ending every node; a second signal kills those that are left");
+            say(self.err, "herd", "ending every node; a second signal kills those that are left");
         }
         let deadline = clock::tick() + self.plan.herd.limits.drain_time + GRACE_TIME;
         let (mut killed, mut ill) = (false, Vec::new());

@@ -82,7 +82,7 @@ impl Import<'_> {
         let number = self.sink.number(self.options.label);
         if let Some(crs) = self.other_crs.as_ref().filter(|_| feature.is_off) {
             return Err(ImportError::Form(format!(
-                "has coordinates of {crs:?}, which are no degrees; convert it: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
+                "has coordinates of {crs:?}, which are not degrees; convert it: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
             )));
         }
         let Some((latitude, longitude)) = feature.bounds.and_then(|bounds| bounds.middle()) else {
@@ -213,7 +213,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
     }
 }
 
-/// What a document is that is no GeoJSON, as far as a key or its type shows it, and what to do.
+/// What a document is that is not GeoJSON, as far as a key or its type shows it, and what to do.
 fn foreign(key: &str, kind: Option<&str>) -> Option<&'static str> {
     Some(match (key, kind) {
         ("type", Some("Topology")) => {

@@ -7,8 +7,8 @@
 //! has the higher of the ranks, and the vicinity of what is left out if it has none.
 
 use std::{
-    cmp::Reverse,
-    collections::{HashMap, HashSet},
+    cmp::{Ordering, Reverse},
+    collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -30,7 +30,7 @@ pub(crate) struct Twins {
     areas: Vec<Area>,
     wikidata: HashMap<u32, u64>,
     /// A relation, and the node that labels it.
-    labels: HashSet<(u32, i64)>,
+    labels: BTreeSet<(u32, i64)>,
 }
 
 /// A way or relation, and half its box's height and width in hundred-thousandths of a degree.
@@ -88,45 +88,97 @@ impl Twins {
         })
     }
 
-    /// Elements of one name.
+    /// Elements of one name, in any order.
     fn merge_group(&self, mut elements: Vec<Element>, builder: &mut Builder, gone: &mut Vec<usize>) {
         if elements.len() < 2 || elements.iter().all(|element| element.class == Class::Node) {
             return;
         }
         elements.sort_unstable_by_key(|element| element.latitude);
-        let reach = MARGIN + elements.iter().map(|element| element.half.0).max().unwrap_or(0);
-        let mut areas: Vec<_> = elements.iter().filter(|element| element.class != Class::Node).collect();
-        // What a way hands to a relation, that may hand on to a node.
-        areas.sort_unstable_by_key(|area| (Reverse(area.class), area.id, area.number));
-        for area in areas {
-            let from = elements.partition_point(|other| other.latitude < area.latitude - reach);
-            let near = elements[from..].iter().take_while(|other| other.latitude <= area.latitude + reach);
-            let twins = near.filter(|other| other.class < area.class && self.are_one(area, other, builder));
-            let best = twins.min_by_key(|other| {
-                let is_label = self.labels.contains(&(area.number, other.id.cast_signed()));
-                (other.class, !is_label, area.distance(other), other.id, other.number)
-            });
-            if let Some(twin) = best {
-                builder.absorb(twin.number as usize, area.number as usize);
-                gone.push(area.number as usize);
+        let mut best: Vec<Option<Preference>> = vec![None; elements.len()];
+        let mut offer = |area: usize, twin: usize| {
+            let offered = self.preference(&elements[area], &elements[twin]);
+            if best[area].is_none_or(|held| offered < held) {
+                best[area] = Some(offered);
             }
+        };
+        for (around, inside) in pairs(&elements) {
+            let classes = [around, inside].map(|at| elements[at].class);
+            let (twin, area) = match classes[0].cmp(&classes[1]) {
+                Ordering::Less => (around, inside),
+                Ordering::Equal => continue,
+                Ordering::Greater => (inside, around),
+            };
+            if elements[around].is_around(&elements[inside])
+                && self.is_alike(&elements[area], &elements[twin], builder)
+            {
+                offer(area, twin);
+            }
+        }
+        for (area, node) in self.labelled(&elements) {
+            if self.may_be_one(&elements[area], &elements[node], builder) {
+                offer(area, node);
+            }
+        }
+        let areas = elements.iter().zip(best);
+        let mut twins: Vec<_> = areas.filter_map(|(area, best)| Some((area, best?))).collect();
+        // What a way hands to a relation, that may hand on to a node.
+        twins.sort_unstable_by_key(|(area, _)| (Reverse(area.class), area.id, area.number));
+        for (area, (.., twin)) in twins {
+            builder.absorb(twin as usize, area.number as usize);
+            gone.push(area.number as usize);
         }
     }
 
-    fn are_one(&self, area: &Element, other: &Element, builder: &Builder) -> bool {
-        let taken = |element: &Element| builder.taken(element.number as usize);
-        let (first, second) = (taken(area), taken(other));
-        let items = [area, other].map(|element| self.wikidata.get(&element.number));
-        let is_same_item = match items {
-            [Some(one), Some(another)] if one != another => return false,
-            [one, another] => one.is_some() && another.is_some(),
-        };
-        let is_label =
-            other.class == Class::Node && self.labels.contains(&(area.number, other.id.cast_signed()));
-        let is_same_kind = is_same_item || main_type(first.types) == main_type(second.types);
-        first.name == second.name
-            && (is_label || is_same_kind && (area.is_around(other) || other.is_around(area)))
+    /// How well an element suits as the place that an area is; the least is the best.
+    fn preference(&self, area: &Element, twin: &Element) -> Preference {
+        let is_label = self.labels.contains(&(area.number, twin.id.cast_signed()));
+        (twin.class, !is_label, area.distance(twin), twin.id, twin.number)
     }
+
+    /// The areas with the nodes that label them, wherever those are, by their indices in `elements`.
+    fn labelled(&self, elements: &[Element]) -> Vec<(usize, usize)> {
+        let of_class = |is_wanted: fn(Class) -> bool| {
+            elements.iter().enumerate().filter(move |(_, element)| is_wanted(element.class))
+        };
+        let nodes = of_class(|class| class == Class::Node);
+        let nodes: HashMap<i64, usize> = nodes.map(|(at, node)| (node.id.cast_signed(), at)).collect();
+        let areas = of_class(|class| class != Class::Node);
+        let labelled = areas.flat_map(|(at, area)| {
+            let labels = self.labels.range((area.number, i64::MIN)..=(area.number, i64::MAX));
+            labels.filter_map(|(_, id)| nodes.get(id)).map(move |&node| (at, node))
+        });
+        labelled.collect()
+    }
+
+    /// Whether nothing speaks against their being one place: another name, or another item of Wikidata.
+    fn may_be_one(&self, area: &Element, other: &Element, builder: &Builder) -> bool {
+        let [first, second] = [area, other].map(|element| builder.taken(element.number as usize).name);
+        let [one, another] = [area, other].map(|element| self.wikidata.get(&element.number));
+        first == second && (one.is_none() || another.is_none() || one == another)
+    }
+
+    /// Whether they are one place if one is around the other.
+    fn is_alike(&self, area: &Element, other: &Element, builder: &Builder) -> bool {
+        let [first, second] = [area, other].map(|element| builder.taken(element.number as usize).types);
+        let [one, another] = [area, other].map(|element| self.wikidata.get(&element.number));
+        let is_same_item = one.is_some() && one == another;
+        (is_same_item || main_type(first) == main_type(second)) && self.may_be_one(area, other, builder)
+    }
+}
+
+/// The element's class, whether it is not the area's label, its distance, its id and its number.
+type Preference = (Class, bool, i64, u64, u32);
+
+/// Each area with every element that its box reaches in latitude, by their indices in `elements`, which are sorted by
+/// latitude. An area looks only as far as its own box goes, so that a huge one does not make all others look as far.
+fn pairs(elements: &[Element]) -> impl Iterator<Item = (usize, usize)> {
+    let areas = elements.iter().enumerate().filter(|(_, element)| element.class != Class::Node);
+    areas.flat_map(|(at, area)| {
+        let reach = area.half.0 + MARGIN;
+        let from = elements.partition_point(|other| other.latitude < area.latitude - reach);
+        let to = elements.partition_point(|other| other.latitude <= area.latitude + reach);
+        (from..to).map(move |other| (at, other))
+    })
 }
 
 /// The first of some types, which says the most.
@@ -208,5 +260,27 @@ impl Element {
         let (north, east) = self.offset(other);
         let east = (east as f64 * (self.latitude as f64 / 1e5).to_radians().cos()) as i64;
         north * north + east * east
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_huge_area_does_not_make_all_others_look_as_far() {
+        const WAYS: i64 = 10_000;
+        let element = |number: i64, class, half| Element {
+            number: number as u32,
+            class,
+            id: number as u64,
+            latitude: number * 1_000,
+            longitude: 0,
+            half: (half, half),
+        };
+        let mut elements: Vec<_> = (0..WAYS).map(|number| element(number, Class::Way, 50)).collect();
+        elements.push(element(WAYS, Class::Relation, WAYS * 1_000));
+        let compared = pairs(&elements).count() as i64;
+        assert!(compared <= 3 * WAYS, "{compared} comparisons");
     }
 }

@@ -24,7 +24,7 @@ use crate::regular_file;
 /// Why a file of places does not open; displays as one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It is not there, may not be read, or is no regular file.
+    /// It is not there, may not be read, or is not a regular file.
     #[error(
         "{file}: the places cannot be read: {error}; make the file with `herd places import`, or name another"
     )]
@@ -158,7 +158,7 @@ impl Source for PlacesFile {
         false
     }
 
-    /// As from the embedded places: the best known within the radius.
+    /// As from the embedded places: ordered by rank and distance.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure> {
         Ok(self.local().answer(query, out))
     }

@@ -19,7 +19,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Why there are no tweets; displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum TweetsError {
-    /// It is not there, may not be read, or is no regular file.
+    /// It is not there, may not be read, or is not a regular file.
     #[error(
         "{file}: the tweets cannot be read: {error}; give tweets_file in [places] the path of a JSON document"
     )]

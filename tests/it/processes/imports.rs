@@ -155,7 +155,7 @@ fn only_regular_files_are_replaced() {
     fs::write(files.path("real.bin"), "old").unwrap();
     mknodat(CWD, files.path("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     // Nothing outside of the folder is named: whoever runs this as root with a wrong rule would lose it.
-    for (out, expected) in [("fifo", "no regular file"), ("dangling", "leads nowhere")] {
+    for (out, expected) in [("fifo", "not a regular file"), ("dangling", "leads nowhere")] {
         let said = files.refused(&["import", "parks.csv", "-o", out, "--force"], 2);
         assert!(said.contains(expected), "{out}: {said}");
     }

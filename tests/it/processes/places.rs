@@ -183,6 +183,6 @@ fn file_that_is_broken_or_newer_is_one_line_with_its_cure() {
         assert!(said.contains(expected) && said.contains("broken.bin"), "{said}");
     }
     assert!(files.refused(&["near", "0", "0", "1", "--file", "none.bin"], 2).contains("cannot be read"));
-    assert!(files.refused(&["near", "0", "0", "1", "--file", "."], 2).contains("no regular file"));
+    assert!(files.refused(&["near", "0", "0", "1", "--file", "."], 2).contains("not a regular file"));
     assert!(files.refused(&["near", "91", "0", "1"], 2).contains("from -90 to 90"));
 }

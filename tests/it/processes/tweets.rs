@@ -87,10 +87,10 @@ fn what_is_no_regular_file_is_refused_at_once() {
     assert!(files.fault().contains("cannot be read: No such file"));
     // Nobody writes to it: to open it would wait for ever.
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-    assert!(files.fault().contains("it is no regular file; give tweets_file"));
+    assert!(files.fault().contains("it is not a regular file; give tweets_file"));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(files.fault().contains("it is no regular file; give tweets_file"));
+    assert!(files.fault().contains("it is not a regular file; give tweets_file"));
     fs::remove_dir(&path).unwrap();
     File::create(&path).unwrap().set_len((64 << 20) + 1).unwrap();
     assert!(files.fault().contains(" is over 64 MiB; give a part of it"));
@@ -110,7 +110,7 @@ fn pipe_is_refused_wherever_a_source_names_a_file() {
     ] {
         files.configure(places);
         let said = files.complaint();
-        assert!(said.contains(" no regular file; ") && said.contains("pipe"), "{said}");
+        assert!(said.contains(" not a regular file; ") && said.contains("pipe"), "{said}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every subcommand of `herd-load` where its arguments are wrong: exit code 2, and one line that names the help to read.
 
-use crate::support::run;
+use crate::support::{run, tester};
 
 const SUBCOMMANDS: [&str; 16] = [
     "echo",
@@ -58,4 +58,12 @@ fn file_in_an_error_moves_no_cursor() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said:?}");
     assert!(said.contains(r"no\x1b[2J\x0afile"), "{said:?}");
+}
+
+#[test]
+fn an_error_that_nobody_reads_keeps_its_exit_code() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = tester(&["--wrong"]).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(2));
 }
