@@ -27,13 +27,6 @@ pub(super) enum Ended {
     Draining,
 }
 
-impl Ended {
-    /// Whether the node had no place for the connection, or only for a neighbour.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::NoHandshake | Self::NoPlainNeighbour(_) | Self::NoAddress(_))
-    }
-}
-
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

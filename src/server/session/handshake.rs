@@ -98,7 +98,7 @@ impl Session<'_> {
         }
         self.origin = Origin::Peer(link);
         if self.slot.is_reserved() {
-            self.count_taken();
+            self.count_accepted();
         }
         self.slot.become_peer();
         self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
@@ -113,7 +113,7 @@ impl Session<'_> {
         self.stage = Stage::Empty;
         self.candidates = door.links_at(self.stream, self.shared)?;
         self.origin = Origin::Plain(None);
-        self.count_taken();
+        self.count_accepted();
         self.slot.become_peer();
         if let [link] = self.candidates[..] {
             self.is_plain(link);

@@ -43,7 +43,7 @@ pub(super) fn run(
         let mut session = Session::new(shared, stream, number, slot);
         let ended = match plain {
             None => {
-                session.count_taken_unless_kept();
+                session.count_accepted_unless_kept();
                 session.serve(LineBuffer::new(shared.limits.line_bytes))
             }
             Some(door) => match session.become_plain(door) {
@@ -61,6 +61,8 @@ struct Session<'a> {
     number: u64,
     slot: Slot<'a>,
     origin: Origin,
+    /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
+    is_accepted: bool,
     /// Where the connection is a neighbour's.
     presence: Option<Presence<'a>>,
     /// The neighbours written by others whose it may be, by its address.
@@ -104,6 +106,7 @@ impl<'a> Session<'a> {
             number,
             slot,
             origin: Origin::Client,
+            is_accepted: false,
             presence: None,
             candidates: Vec::new(),
             batch: Batch::default(),
@@ -120,14 +123,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A connection is taken once it has a place of its own; one that is kept for neighbours must be earned first.
-    fn count_taken_unless_kept(&self) {
+    /// A client's connection is accepted at once, unless its slot is kept for neighbours: that must be earned first.
+    fn count_accepted_unless_kept(&mut self) {
         if !self.slot.is_reserved() {
-            self.count_taken();
+            self.count_accepted();
         }
     }
 
-    fn count_taken(&self) {
+    fn count_accepted(&mut self) {
+        self.is_accepted = true;
         self.shared.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -411,7 +415,7 @@ impl<'a> Session<'a> {
     fn close(&mut self, ended: &Ended) {
         // Before the log says so.
         self.presence = None;
-        if ended.is_refusal() {
+        if !self.is_accepted {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
         }
         if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
