@@ -30,8 +30,7 @@ use crate::{
 /// How long a connection that has used large buffers keeps them after its last line.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
-/// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for neighbours written by
-/// others.
+/// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for third-party nodes.
 pub(super) fn run(
     shared: &Shared<'_>,
     stream: &Arc<TcpStream>,
@@ -65,7 +64,7 @@ struct Session<'a> {
     is_accepted: bool,
     /// Where the connection is a neighbour's.
     presence: Option<Presence<'a>>,
-    /// The neighbours written by others whose it may be, by its address.
+    /// The third-party nodes whose it may be, by its address.
     candidates: Vec<usize>,
     batch: Batch,
     traffic: Traffic,
@@ -123,7 +122,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A client's connection is accepted at once, unless its slot is kept for neighbours: that must be earned first.
+    /// A client's connection is accepted at once, unless its seat is kept for neighbours: that must be earned first.
     fn count_accepted_unless_kept(&mut self) {
         if !self.slot.is_reserved() {
             self.count_accepted();
@@ -406,8 +405,21 @@ impl<'a> Session<'a> {
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
             Ended::Refused(_) | Ended::NoProof(_) => &self.shared.rate_limits.handshakes,
-            Ended::OtherProtocol(..) => &self.shared.rate_limits.other_protocols,
+            Ended::OtherProtocol(_) => &self.shared.rate_limits.other_protocols,
             _ => &self.shared.rate_limits.closings,
+        }
+    }
+
+    /// What the log adds for whoever uses the wrong port.
+    fn cure(&self, ended: &Ended) -> String {
+        match (ended, self.shared.http_address) {
+            (Ended::OtherProtocol(_), Some(http)) => {
+                format!("; this node serves HTTP, without TLS, at http://{http}")
+            }
+            (Ended::OtherProtocol(_), None) => {
+                "; give this node an `http` address for its status and metrics".to_owned()
+            }
+            _ => String::new(),
         }
     }
 
@@ -424,7 +436,8 @@ impl<'a> Session<'a> {
         } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
             && let Some(untold) = self.told_by(ended).allow(clock::tick())
         {
-            self.shared.log.warn(format_args!("#{} is closed: {ended}{untold}", self.number));
+            let cure = self.cure(ended);
+            self.shared.log.warn(format_args!("#{} is closed: {ended}{cure}{untold}", self.number));
         }
         socket::finish(self.stream);
     }
