@@ -13,12 +13,12 @@ pub(super) fn process_started(now: Timestamp) -> f64 {
 }
 
 fn age_seconds(since_boot: Duration, stat: &str) -> f64 {
-    let started = behind_name(stat).nth(19).and_then(|ticks| ticks.parse::<u64>().ok());
+    let started = after_name(stat).nth(19).and_then(|ticks| ticks.parse::<u64>().ok());
     let started = started.map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
     started.map_or(0.0, |started| since_boot.as_secs_f64() - started).max(0.0)
 }
 
-/// Reads it, from /proc. `started_seconds` is told by the caller, so that it is the same each time.
+/// Reads it, from /proc. `started_seconds` is given by the caller, so that it is the same each time.
 pub(super) fn read(started_seconds: f64) -> Process {
     let text = |path| fs::read_to_string(path).unwrap_or_default();
     Process {
@@ -44,11 +44,11 @@ fn threads(status: &str) -> u64 {
 
 /// In user and kernel mode.
 fn cpu_ticks(stat: &str) -> u64 {
-    behind_name(stat).skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    after_name(stat).skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// The fields from the third on. The name in parentheses may hold anything, so they are counted from its end.
-fn behind_name(stat: &str) -> impl Iterator<Item = &str> {
+fn after_name(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
 }
 
