@@ -1,5 +1,5 @@
 //! The command line of `herd`: flags and subcommands in, an exit code and at most one line of error out.
-//! One file a subcommand; what nodes do is not here.
+//! Each subcommand is a file or a folder; what nodes do is not here.
 
 mod check_config;
 mod node;

@@ -1,5 +1,5 @@
-//! What another protocol's client says first. A web page can have a browser send a request to any port of its machine, with
-//! lines of the page's choice in the body; so a connection that begins as HTTP or TLS does is not listened to further.
+//! Recognises another protocol by its first line. A web page can have a browser send a request to any port of its machine,
+//! with lines of the page's choice in the body. So nothing is executed of a connection that begins as HTTP or TLS does.
 
 use super::{Fields, HEAD_BYTES, Line, is_hello};
 
@@ -13,13 +13,13 @@ pub enum OtherProtocol {
 }
 
 impl OtherProtocol {
-    /// Whose first line this is, if not one of this protocol. The line may be whole, or over the limit, of which the first
+    /// The protocol whose first line this is, if it is another one. The line may be whole, or over the limit: then its first
     /// bytes are enough.
     ///
     /// A request line is a method, a target and a version: the first word is an HTTP token, and a later word than the second
     /// begins with `HTTP/`. Where the line is over the limit its end is not known, and a target that looks like one is
-    /// enough. No valid line of this protocol looks so: its keywords are taken to be no methods, which costs nothing, since
-    /// browsers ask first before they use a method of a page's own.
+    /// enough. A keyword of this protocol is not taken for a method, so none of its valid lines looks like a request. No
+    /// browser gets through by that: it asks the server before it uses a method of a page's choice.
     pub fn of_line(line: Line<'_>) -> Option<Self> {
         match line {
             Line::Whole(text, _) => Self::of_text(text),
@@ -54,7 +54,7 @@ fn has_target(head: &[u8]) -> bool {
     target.starts_with(b"/") || memchr::memmem::find(target, b"://").is_some()
 }
 
-/// The words behind a first one that may be a method.
+/// The words after the first, if that may be a method.
 fn method_and_rest(text: &[u8]) -> Option<Fields<'_>> {
     let mut words = Fields::of(text);
     let method = words.next()?;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_lines_of_this_protocol_are_no_requests() {
+    fn invalid_lines_of_this_protocol_are_not_requests() {
         for line in [
             "",
             "hello",

@@ -1,4 +1,5 @@
-//! The accept thread: takes connections, gives each a thread, and survives a system that has neither left.
+//! The accept thread: takes connections, gives each a thread, and goes on where the system has no descriptor or thread
+//! left. Every listener of the node, the web face's too, is accepted from through an [`Acceptor`].
 
 use std::{
     fs::File,
@@ -9,75 +10,85 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, connections::Unadmitted, plain::PlainDoor, session};
+use super::{Shared, admission::Unadmitted, plain::PlainDoor, session};
 use crate::{clock, socket};
 
-/// How long accept waits when the system can do nothing for it.
-const RETRY_TIME: Duration = Duration::from_millis(50);
+/// How long an accept thread waits before it tries again, where the system can do nothing for it.
+pub(super) const RETRY_TIME: Duration = Duration::from_millis(50);
 
-/// A descriptor kept for the time when there is none left: given up for a moment, it lets a waiting connection be
-/// accepted and closed, which is an answer, rather than left to wait.
-pub(super) struct Spare(Option<File>);
+/// A listener, and what it takes to accept from it when no descriptor is left. Every accept thread has one of its own.
+pub(super) struct Acceptor<'a> {
+    listener: &'a TcpListener,
+    /// A descriptor kept for the time when none is left. Given up for a moment, it lets a waiting connection be accepted and
+    /// closed, which is an answer; in the backlog it would get none.
+    spare: Option<File>,
+}
 
-impl Spare {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(Some(File::open("/dev/null")?)))
+impl<'a> Acceptor<'a> {
+    pub(super) fn new(listener: &'a TcpListener) -> io::Result<Self> {
+        Ok(Self { listener, spare: Some(File::open("/dev/null")?) })
+    }
+
+    /// Accepts a connection. Where no descriptor is left, waits for a connection before it tries again: the system takes
+    /// a descriptor before it looks for one, and when one comes, some may be free again.
+    pub(super) fn accept(&self) -> io::Result<TcpStream> {
+        let mut accepted = self.listener.accept();
+        if accepted.as_ref().is_err_and(is_out_of_descriptors) {
+            socket::wait_for_connection(self.listener);
+            accepted = self.listener.accept();
+        }
+        accepted.map(|(stream, _)| stream)
+    }
+
+    /// Deals with an error of [`Acceptor::accept`]. `false` where that is not possible: then the caller waits for
+    /// [`RETRY_TIME`], or until it stops.
+    pub(super) fn recover(&mut self, error: &io::Error) -> bool {
+        has_client_left(error) || is_out_of_descriptors(error) && self.refuse_one()
     }
 
     /// Accepts one connection with the spare's descriptor and drops it. `false` if even that is not possible.
-    fn refuse_one(&mut self, listener: &TcpListener) -> bool {
-        let Some(spare) = self.0.take() else {
-            self.0 = File::open("/dev/null").ok();
-            return false;
-        };
-        drop(spare);
-        let is_refused = listener.accept().is_ok();
-        self.0 = File::open("/dev/null").ok();
+    fn refuse_one(&mut self) -> bool {
+        let had_spare = self.spare.take().is_some();
+        let is_refused = had_spare && self.listener.accept().is_ok();
+        self.spare = File::open("/dev/null").ok();
         is_refused
     }
 }
 
-/// Takes connections until stop. `plain` is the door they come in by, where that is the one for neighbours written by others.
+/// Takes connections until stop. `plain` is the door they come in by, where that is the one for third-party nodes.
 pub(super) fn run<'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &'scope Shared<'scope>,
-    listener: &TcpListener,
+    mut acceptor: Acceptor<'_>,
     plain: Option<&'scope PlainDoor>,
-    mut spare: Spare,
 ) {
     loop {
-        let mut accepted = listener.accept();
-        if accepted.as_ref().is_err_and(is_out_of_descriptors) {
-            // The system takes a descriptor before it looks for a connection. When one comes, some may be free again.
-            socket::wait_for_connection(listener);
-            accepted = listener.accept();
-        }
+        let accepted = acceptor.accept();
         if shared.is_stopping() {
             return;
         }
-        match accepted {
-            Ok((stream, _)) => start_session(scope, shared, stream, plain),
-            Err(error) if is_out_of_descriptors(&error) => {
-                refused(shared, format_args!("no descriptor is left ({error})"));
-                if !spare.refuse_one(listener) {
-                    wait(shared);
-                }
+        let error = match accepted {
+            Ok(stream) => {
+                start_session(scope, shared, stream, plain);
+                continue;
             }
-            // The client gave up while it waited.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
-            Err(error) => {
-                refused(shared, format_args!("accept failed: {error}"));
-                wait(shared);
-            }
+            Err(error) => error,
+        };
+        if is_out_of_descriptors(&error) {
+            refused(shared, format_args!("no descriptor is left ({error})"));
+        } else if !has_client_left(&error) {
+            refused(shared, format_args!("accept failed: {error}"));
+        }
+        if !acceptor.recover(&error) {
+            // Nothing is ever sent; the wait ends with the time or with the channel, at stop.
+            let _ = shared.stop.recv_timeout(RETRY_TIME);
         }
     }
 }
 
-/// Waits a while, but not beyond stop.
-fn wait(shared: &Shared<'_>) {
-    // Nothing is ever sent; the wait ends with the time or the channel.
-    let _ = shared.stop.recv_timeout(RETRY_TIME);
+/// Whether the client gave up while it waited, or a signal came: then there is nothing to mend.
+fn has_client_left(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
@@ -112,7 +123,7 @@ fn start_session<'scope>(
     }
 }
 
-/// Says that a connection was refused: a line a second at most, with how many went untold.
+/// Counts a refused connection and logs it: a line a second at most, with the number of those not logged.
 fn refused(shared: &Shared<'_>, why: std::fmt::Arguments<'_>) {
     shared.refused.fetch_add(1, Ordering::Relaxed);
     if let Some(untold) = shared.rate_limits.refusals.allow(clock::tick()) {

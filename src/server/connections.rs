@@ -8,6 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::admission::Unadmitted;
 use crate::socket;
 
 /// All connections. One lock, taken when a connection begins, ends or becomes a peer's, never for a line.
@@ -19,17 +20,17 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct State {
     is_stopped: bool,
-    /// Places free for anyone, and for those who complete a peer's handshake.
+    /// Seats free for anyone, and for those who complete a peer's handshake.
     common: usize,
     reserved: usize,
     /// How many are peers'.
     peers: usize,
-    /// How many hold a reserved place that they have not earned yet.
+    /// How many hold a reserved seat that they have not earned yet.
     waiting: usize,
     sockets: HashMap<u64, Arc<TcpStream>>,
 }
 
-/// A connection's place among those a node may have; free again when dropped.
+/// A connection's seat among those a node may have; free again when dropped.
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
     connections: &'a Connections,
@@ -45,21 +46,12 @@ pub(super) struct Tally {
     pub(super) clients: usize,
     /// Of neighbours.
     pub(super) peers: usize,
-    /// In a place that is kept for neighbours, without having shown to be one.
+    /// In a seat that is kept for neighbours, without having shown to be one.
     pub(super) waiting: usize,
 }
 
-/// Why a connection gets no place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unadmitted {
-    /// There are as many connections as the node takes.
-    Full,
-    /// The node stops.
-    Stopped,
-}
-
 impl Connections {
-    /// Places for `common` connections, and `reserved` more for peers.
+    /// Seats for `common` connections, and `reserved` more for peers.
     pub(super) fn new(common: usize, reserved: usize) -> Self {
         Self {
             state: Mutex::new(State {
@@ -73,7 +65,7 @@ impl Connections {
         }
     }
 
-    /// Gives a connection a place: a common one, or when those are taken a reserved one, which it must earn by a peer's
+    /// Gives a connection a seat: a common one, or when those are taken a reserved one, which it must earn by a peer's
     /// handshake. None once stop is set, under the same lock, so that no socket is overlooked.
     pub(super) fn admit(&self, number: u64, socket: &Arc<TcpStream>) -> Result<Slot<'_>, Unadmitted> {
         let mut state = self.state.lock();
@@ -121,12 +113,12 @@ impl Connections {
 }
 
 impl Slot<'_> {
-    /// Whether the place is one of those kept for peers.
+    /// Whether the seat is one of those kept for peers.
     pub(super) fn is_reserved(&self) -> bool {
         self.is_reserved
     }
 
-    /// The connection is a peer's: it moves to a reserved place, if one is free, and leaves its common one to others.
+    /// The connection is a peer's: it moves to a reserved seat, if one is free, and leaves its common one to others.
     pub(super) fn become_peer(&mut self) {
         let mut state = self.connections.state.lock();
         state.peers += usize::from(!self.is_peer);
@@ -162,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_common_first_then_reserved_then_none() {
+    fn seats_are_common_first_then_reserved_then_none() {
         let connections = Connections::new(1, 1);
         let first = connections.admit(1, &socket()).unwrap();
         assert!(!first.is_reserved());
@@ -176,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_leaves_its_common_place_to_others() {
+    fn a_peer_leaves_its_common_seat_to_others() {
         let connections = Connections::new(1, 1);
         let mut peer = connections.admit(1, &socket()).unwrap();
         peer.become_peer();
@@ -190,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn peer_in_a_reserved_place_has_earned_it() {
+    fn peer_in_a_reserved_seat_has_earned_it() {
         let connections = Connections::new(0, 1);
         let mut peer = connections.admit(1, &socket()).unwrap();
         assert_eq!(connections.tally(), Tally { clients: 0, peers: 0, waiting: 1 });

@@ -1,10 +1,6 @@
 //! Why a connection ended, in the words of the log.
 
-use std::{
-    fmt, io,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{fmt, io, net::IpAddr, time::Duration};
 
 use crate::protocol::OtherProtocol;
 
@@ -22,16 +18,8 @@ pub(super) enum Ended {
     Refused(String),
     NoPlainNeighbour(IpAddr),
     NoAddress(io::Error),
-    /// And where this node serves HTTP, if it does.
-    OtherProtocol(OtherProtocol, Option<SocketAddr>),
+    OtherProtocol(OtherProtocol),
     Draining,
-}
-
-impl Ended {
-    /// Whether the node had no place for the connection, or only for a neighbour.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::NoHandshake | Self::NoPlainNeighbour(_) | Self::NoAddress(_))
-    }
 }
 
 impl fmt::Display for Ended {
@@ -44,7 +32,7 @@ impl fmt::Display for Ended {
             Self::SlowReader(limit) => write!(f, "its replies were not taken within {limit:?}"),
             Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
             Self::NoHandshake => {
-                write!(f, "this node has as many clients as it takes, and it is no neighbour")
+                write!(f, "this node has as many clients as it takes, and it is not a neighbour")
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
@@ -52,18 +40,8 @@ impl fmt::Display for Ended {
             Self::NoAddress(error) => {
                 write!(f, "whether it is a plain neighbour cannot be found out: {error}")
             }
-            Self::OtherProtocol(OtherProtocol::Http, Some(http)) => {
-                write!(f, "it speaks HTTP, which this node serves at http://{http} only")
-            }
-            Self::OtherProtocol(OtherProtocol::Http, None) => {
-                write!(f, "it speaks HTTP; give this node an `http` address for its status and metrics")
-            }
-            Self::OtherProtocol(OtherProtocol::Tls, Some(http)) => {
-                write!(f, "it speaks TLS, which this node serves nowhere; it serves HTTP at http://{http}")
-            }
-            Self::OtherProtocol(OtherProtocol::Tls, None) => {
-                write!(f, "it speaks TLS, which this node serves nowhere, nor HTTP without an `http` address")
-            }
+            Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),
+            Self::OtherProtocol(OtherProtocol::Tls) => write!(f, "it speaks TLS"),
             Self::Draining => write!(f, "this node stops"),
         }
     }

@@ -2,6 +2,7 @@
 //! it ends. What a line means is decided in `node`; here it is only carried.
 
 mod accept;
+mod admission;
 mod capacity;
 mod connections;
 mod ended;
@@ -54,7 +55,7 @@ use crate::{
     store::Placement,
 };
 
-/// The thread that takes neighbours written by others in.
+/// The thread that accepts the connections of third-party nodes.
 const PLAIN_ACCEPT: &str = "accept-plain";
 
 /// A session's stack. Its deepest call is a places lookup; threads are many, and only touched pages count.
@@ -133,7 +134,7 @@ struct Shared<'a> {
     rate_limits: RateLimits,
 }
 
-/// Events of each kind are told once a second at most.
+/// Events of each kind are logged once a second at most.
 #[derive(Default)]
 struct RateLimits {
     refusals: RateLimit,
@@ -239,7 +240,7 @@ impl Server {
         self.web.as_ref().map(Web::address).transpose()
     }
 
-    /// Where it takes the news of neighbours written by others, if it has any.
+    /// Where it takes the news of third-party nodes, if it has any as neighbours.
     pub fn plain_address(&self) -> io::Result<Option<SocketAddr>> {
         self.plain.as_ref().map(|door| door.listener().local_addr()).transpose()
     }

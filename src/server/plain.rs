@@ -1,4 +1,4 @@
-//! The door for neighbours written by others, who shake no hands: whoever connects from the address of one is one.
+//! The door for third-party nodes, which do not shake hands: a connection from the address of one is taken for its own.
 
 use std::{
     io,

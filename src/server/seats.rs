@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::connections::Unadmitted;
+use super::admission::Unadmitted;
 use crate::{
     clock::{self, Tick},
     socket,
@@ -24,7 +24,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(100);
 pub(super) struct Seats {
     most: usize,
     state: Mutex<State>,
-    /// Told when one is left, and at stop.
+    /// Notified when a seat is free again, and at stop.
     changed: Condvar,
 }
 
@@ -79,6 +79,14 @@ impl Seats {
         }
         state.taken.insert(number, Taken { socket: Arc::clone(socket), asked_at: None, is_evicted: false });
         Ok(Seat { seats: self, number })
+    }
+
+    /// Waits for `time`, or until a seat is left or [`Seats::stop`] was called, if that is sooner.
+    pub(super) fn wait_for_change(&self, time: Duration) {
+        let mut state = self.state.lock();
+        if !state.is_stopped {
+            self.changed.wait_for(&mut state, time);
+        }
     }
 
     /// How many are taken.
@@ -159,7 +167,7 @@ mod tests {
         (Arc::new(listener.accept().unwrap().0), client)
     }
 
-    fn is_told_to_end(socket: &TcpStream) -> bool {
+    fn is_shut_down(socket: &TcpStream) -> bool {
         socket.set_nonblocking(true).unwrap();
         matches!((&*socket).read(&mut [0]), Ok(0))
     }
@@ -182,7 +190,7 @@ mod tests {
             assert!(seats.take(9, &newcomer, clock::tick() + 2 * ANSWER_TIME).is_err());
             assert_eq!(evicted(), [true, true, true]);
         }
-        assert!(sockets.iter().all(|socket| is_told_to_end(socket)));
+        assert!(sockets.iter().all(|socket| is_shut_down(socket)));
         assert_eq!(seats.count(), 3);
         drop(taken);
         assert!(!seats.take(9, &newcomer, Tick::ZERO).unwrap().is_evicted());
@@ -208,7 +216,7 @@ mod tests {
         seat.has_asked();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                // It blocks once the sockets hold no more, and fails once it is told to end.
+                // It blocks once the sockets hold no more, and fails once the socket is shut down.
                 while (&*first).write(&[0; 64 * 1024]).is_ok() {}
                 drop(seat);
             });
@@ -229,6 +237,16 @@ mod tests {
             });
             let deadline = clock::tick() + Duration::from_secs(60);
             assert!(seats.take(2, &second, deadline).is_ok());
+        });
+    }
+
+    #[test]
+    fn wait_ends_with_stop() {
+        let seats = Seats::new(1);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| seats.wait_for_change(Duration::from_secs(3600)));
+            seats.stop();
+            waiting.join().unwrap();
         });
     }
 

@@ -9,7 +9,13 @@ use std::{
 
 use crossbeam_channel::Receiver;
 
-use super::{Mailbox, PLAIN_ACCEPT, Shared, accept, links, plain::PlainDoor, web::Web};
+use super::{
+    Mailbox, PLAIN_ACCEPT, Shared,
+    accept::{self, Acceptor},
+    links,
+    plain::PlainDoor,
+    web::Web,
+};
 use crate::{
     config::Address, flood::Flooder, log::LogError, model::NodeId, places, secret::SecretError, socket,
 };
@@ -88,10 +94,9 @@ pub(super) fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result
 /// Where connections come in, and what takes them.
 struct Door<'a> {
     name: &'static str,
-    listener: &'a TcpListener,
-    /// Where it is for neighbours written by others.
+    acceptor: Acceptor<'a>,
+    /// Where it is for third-party nodes.
     plain: Option<&'a PlainDoor>,
-    spare: accept::Spare,
 }
 
 /// All of them but the web face's.
@@ -101,8 +106,8 @@ impl<'a> Doors<'a> {
     pub(super) fn new(listener: &'a TcpListener, plain: Option<&'a PlainDoor>) -> io::Result<Self> {
         let own = [("accept", listener, None)].into_iter();
         let all = own.chain(plain.map(|door| (PLAIN_ACCEPT, door.listener(), Some(door))));
-        let all = all
-            .map(|(name, listener, plain)| Ok(Door { name, listener, plain, spare: accept::Spare::new()? }));
+        let all =
+            all.map(|(name, listener, plain)| Ok(Door { name, acceptor: Acceptor::new(listener)?, plain }));
         Ok(Self(all.collect::<io::Result<_>>()?))
     }
 }
@@ -140,10 +145,11 @@ impl<'a> Shared<'a> {
         scope: &'scope Scope<'scope, '_>,
         web: &'scope Web,
     ) -> Result<(), StartError> {
+        let acceptor = web.acceptor()?;
         let alive = self.threads.enter("accept-http");
         self.spawn(scope, "accept-http", move || {
             let _alive = alive;
-            web.run(scope, self);
+            web.run(scope, self, acceptor);
         })?;
         if let Some(address) = self.http_address {
             self.log.info(format_args!("status and metrics are at http://{address}"));
@@ -156,17 +162,17 @@ impl<'a> Shared<'a> {
         scope: &'scope Scope<'scope, '_>,
         doors: Doors<'scope>,
     ) -> Result<(), StartError> {
-        for Door { name, listener, plain, spare } in doors.0 {
-            if plain.is_some() {
+        for Door { name, acceptor, plain } in doors.0 {
+            if let Some(door) = plain {
                 self.log.warn(format_args!(
                     "whoever connects to {} from a plain neighbour's address can write to this herd; nothing proves who it is",
-                    listener.local_addr()?
+                    door.listener().local_addr()?
                 ));
             }
             let alive = self.threads.enter(name);
             self.spawn(scope, name, move || {
                 let _alive = alive;
-                accept::run(scope, self, listener, plain, spare);
+                accept::run(scope, self, acceptor, plain);
             })?;
         }
         Ok(())

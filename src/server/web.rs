@@ -2,15 +2,18 @@
 //! gathered from all over the node.
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, atomic::Ordering},
-    thread::{self, Scope},
+    thread::Scope,
     time::Duration,
 };
 
 use super::{
     Shared,
-    connections::{Tally, Unadmitted},
+    accept::{Acceptor, RETRY_TIME},
+    admission::Unadmitted,
+    connections::Tally,
     seats::Seats,
     usage,
 };
@@ -23,9 +26,6 @@ use crate::{
     node::Neighbour,
     socket,
 };
-
-/// How long accept waits when the system can do nothing for it.
-const RETRY_TIME: Duration = Duration::from_millis(50);
 
 /// How long one that gives its seat up has for it. Its thread needs no more than to be woken.
 const SEAT_TIME: Duration = Duration::from_secs(1);
@@ -58,8 +58,13 @@ impl Web {
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// What [`Web::run`] accepts with.
+    pub(super) fn acceptor(&self) -> io::Result<Acceptor<'_>> {
+        Acceptor::new(&self.listener)
     }
 
     /// Takes connections until [`Web::stop`].
@@ -67,18 +72,21 @@ impl Web {
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         shared: &'scope Shared<'scope>,
+        mut acceptor: Acceptor<'_>,
     ) {
         for number in 0.. {
-            let accepted = self.listener.accept();
+            let accepted = acceptor.accept();
             if self.seats.is_stopped() {
                 return;
             }
-            let Ok((stream, _)) = accepted else {
-                // A client gave up, or no descriptor is left.
-                thread::sleep(RETRY_TIME);
-                continue;
-            };
-            self.start(scope, shared, stream, number);
+            match accepted {
+                Ok(stream) => self.start(scope, shared, stream, number),
+                Err(error) => {
+                    if !acceptor.recover(&error) {
+                        self.seats.wait_for_change(RETRY_TIME);
+                    }
+                }
+            }
         }
     }
 

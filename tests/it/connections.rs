@@ -204,3 +204,28 @@ fn panic_ends_its_own_connection_and_is_told_once_a_second() {
     let told = log.matches(" is closed: its thread panicked").count();
     assert!((1..20).contains(&told), "{log}");
 }
+
+#[test]
+fn stranger_in_a_place_kept_for_neighbours_counts_as_refused_however_it_ends() {
+    let node = Setup::new().limit("connections", 1).limit("handshake_seconds", 60).http("").start();
+    let mut first = node.client();
+    assert_eq!(first.ask("hello"), "? hello");
+    let counts = || {
+        ["accepted", "refused"]
+            .map(|kind| node.metric(&format!("proxyherd_connections_{kind}_total")).unwrap())
+    };
+    assert_eq!(counts(), [1.0, 0.0]);
+    // A node without links keeps four places, so each of these has one.
+    for (refused, says) in
+        (1..).zip(["GET / HTTP/1.1\r\n", "HELLO 1 another-herd Welsh Alford 1 1\n", "", "HEL"])
+    {
+        let mut stranger = node.client();
+        stranger.send(says);
+        match says {
+            "" => drop(stranger),
+            "HEL" => stranger.vanish(),
+            browser_or_peer => assert!(!stranger.rest().starts_with(b"?"), "{browser_or_peer}"),
+        }
+        wait_until("it is counted", || counts() == [1.0, f64::from(refused)]);
+    }
+}

@@ -176,11 +176,11 @@ fn log_says_once_a_second_where_http_is_served() {
     }
     let told = |log: &str, what: &str| log.lines().filter(|line| line.contains(what)).count();
     let (log, bare) = (with_http.log(), without.log());
-    let http = format!("it speaks HTTP, which this node serves at http://{served_at} only");
+    let http = format!("it speaks HTTP; this node serves HTTP, without TLS, at http://{served_at}");
     assert!((1..20).contains(&told(&log, &http)), "{log}");
-    let tls = format!("it speaks TLS, which this node serves nowhere; it serves HTTP at http://{served_at}");
+    let tls = format!("it speaks TLS; this node serves HTTP, without TLS, at http://{served_at}");
     assert!(told(&log, &tls) >= 1, "{log}");
-    assert!((1..20).contains(&told(&bare, "give this node an `http` address")), "{bare}");
+    assert!((1..20).contains(&told(&bare, "it speaks HTTP; give this node an `http` address")), "{bare}");
     assert_eq!(told(&log, " < GET"), 0, "it is no traffic");
 }
 

@@ -1,5 +1,5 @@
 //! How a connection becomes a neighbour's: by a handshake as its first line, and the proof that follows; or, where
-//! neighbours written by others come in, by its address.
+//! third-party nodes come in, by its address.
 
 use std::mem;
 
@@ -46,7 +46,7 @@ impl Session<'_> {
     /// Ends the connection, once the empty lines before are answered: that must not depend on how the bytes arrive.
     fn end_other(&mut self, other: OtherProtocol) -> Result<(), Ended> {
         self.finish_batch()?;
-        Err(Ended::OtherProtocol(other, self.shared.http_address))
+        Err(Ended::OtherProtocol(other))
     }
 
     /// A place that is kept for neighbours is not for clients' lines.
@@ -98,7 +98,7 @@ impl Session<'_> {
         }
         self.origin = Origin::Peer(link);
         if self.slot.is_reserved() {
-            self.count_taken();
+            self.count_accepted();
         }
         self.slot.become_peer();
         self.shared.log.info(format_args!("{} is connected to this node as #{}", neighbour.id, self.number));
@@ -108,12 +108,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lets a neighbour written by others in, by its address.
+    /// Lets a third-party node in, by its address.
     pub(super) fn become_plain(&mut self, door: &PlainDoor) -> Result<(), Ended> {
         self.stage = Stage::Empty;
         self.candidates = door.links_at(self.stream, self.shared)?;
         self.origin = Origin::Plain(None);
-        self.count_taken();
+        self.count_accepted();
         self.slot.become_peer();
         if let [link] = self.candidates[..] {
             self.is_plain(link);

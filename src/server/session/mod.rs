@@ -30,8 +30,7 @@ use crate::{
 /// How long a connection that has used large buffers keeps them after its last line.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
-/// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for neighbours written by
-/// others.
+/// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for third-party nodes.
 pub(super) fn run(
     shared: &Shared<'_>,
     stream: &Arc<TcpStream>,
@@ -43,7 +42,7 @@ pub(super) fn run(
         let mut session = Session::new(shared, stream, number, slot);
         let ended = match plain {
             None => {
-                session.count_taken_unless_kept();
+                session.count_accepted_unless_kept();
                 session.serve(LineBuffer::new(shared.limits.line_bytes))
             }
             Some(door) => match session.become_plain(door) {
@@ -61,9 +60,11 @@ struct Session<'a> {
     number: u64,
     slot: Slot<'a>,
     origin: Origin,
+    /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
+    is_accepted: bool,
     /// Where the connection is a neighbour's.
     presence: Option<Presence<'a>>,
-    /// The neighbours written by others whose it may be, by its address.
+    /// The third-party nodes whose it may be, by its address.
     candidates: Vec<usize>,
     batch: Batch,
     traffic: Traffic,
@@ -104,6 +105,7 @@ impl<'a> Session<'a> {
             number,
             slot,
             origin: Origin::Client,
+            is_accepted: false,
             presence: None,
             candidates: Vec::new(),
             batch: Batch::default(),
@@ -120,14 +122,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A connection is taken once it has a place of its own; one that is kept for neighbours must be earned first.
-    fn count_taken_unless_kept(&self) {
+    /// A client's connection is accepted at once, unless its seat is kept for neighbours: that must be earned first.
+    fn count_accepted_unless_kept(&mut self) {
         if !self.slot.is_reserved() {
-            self.count_taken();
+            self.count_accepted();
         }
     }
 
-    fn count_taken(&self) {
+    fn count_accepted(&mut self) {
+        self.is_accepted = true;
         self.shared.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -402,8 +405,21 @@ impl<'a> Session<'a> {
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
             Ended::Refused(_) | Ended::NoProof(_) => &self.shared.rate_limits.handshakes,
-            Ended::OtherProtocol(..) => &self.shared.rate_limits.other_protocols,
+            Ended::OtherProtocol(_) => &self.shared.rate_limits.other_protocols,
             _ => &self.shared.rate_limits.closings,
+        }
+    }
+
+    /// What the log adds for whoever uses the wrong port.
+    fn cure(&self, ended: &Ended) -> String {
+        match (ended, self.shared.http_address) {
+            (Ended::OtherProtocol(_), Some(http)) => {
+                format!("; this node serves HTTP, without TLS, at http://{http}")
+            }
+            (Ended::OtherProtocol(_), None) => {
+                "; give this node an `http` address for its status and metrics".to_owned()
+            }
+            _ => String::new(),
         }
     }
 
@@ -411,7 +427,7 @@ impl<'a> Session<'a> {
     fn close(&mut self, ended: &Ended) {
         // Before the log says so.
         self.presence = None;
-        if ended.is_refusal() {
+        if !self.is_accepted {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
         }
         if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
@@ -420,7 +436,8 @@ impl<'a> Session<'a> {
         } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
             && let Some(untold) = self.told_by(ended).allow(clock::tick())
         {
-            self.shared.log.warn(format_args!("#{} is closed: {ended}{untold}", self.number));
+            let cure = self.cure(ended);
+            self.shared.log.warn(format_args!("#{} is closed: {ended}{cure}{untold}", self.number));
         }
         socket::finish(self.stream);
     }

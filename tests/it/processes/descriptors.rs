@@ -40,6 +40,29 @@ fn node_without_descriptors_refuses_says_so_and_goes_on() {
     herd.stop("Solo");
 }
 
+#[test]
+fn web_face_without_descriptors_closes_connections_and_does_not_leave_them_waiting() {
+    let mut herd = solo("http = \"127.0.0.1:11700\"\n[http]\nrequest_seconds = 60\n");
+    herd.start("Solo");
+    let web = herd.address("Solo").replace(":11600", ":11700");
+    let pid = herd.process("Solo").pid();
+    let raised = prlimit(Some(pid), Resource::Nofile, limit(three_more(pid))).unwrap();
+    // The web face's `accept` already holds one of the three for its next connection, so clients get two.
+    let mut last: Vec<_> = (0..2).map(|_| herd.client("Solo")).collect();
+    assert!(last.iter_mut().all(serves), "there was room for two clients");
+    let _idle = Client::connect(&web);
+
+    for _ in 0..100 {
+        assert!(is_refused(&web));
+    }
+    assert!(last.iter_mut().all(serves), "those that were there go on");
+    prlimit(Some(pid), Resource::Nofile, raised).unwrap();
+    let mut probe = Client::connect(&web);
+    probe.send(b"GET /livez HTTP/1.0\r\n\r\n");
+    assert!(probe.line().starts_with("HTTP/1.1 200"), "the limit is raised");
+    herd.stop("Solo");
+}
+
 fn limit(descriptors: u64) -> Rlimit {
     Rlimit { current: Some(descriptors), maximum: rustix::process::getrlimit(Resource::Nofile).maximum }
 }
