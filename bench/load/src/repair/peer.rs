@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -11,6 +12,10 @@ use crate::{clock::Clock, hop::Hello, listener::READ_BYTES, rounds::BenchError};
 
 /// How long an answer may take, with all that was written before it still to be done.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All connections are of one start of this neighbour, so that a new one takes the place of the last, whose end the node may
+/// not have seen yet; another start would be refused until then.
+static INCARNATION: LazyLock<u64> = LazyLock::new(|| Clock::start().posix_ns(0));
 
 /// A connection to a node, past the handshake.
 #[derive(Debug)]
@@ -30,7 +35,7 @@ impl Peer {
             herd: HERD.to_owned(),
             from: TESTER.to_owned(),
             to: id.to_owned(),
-            incarnation: Clock::start().posix_ns(0),
+            incarnation: *INCARNATION,
             check,
         };
         let answer = peer.ask(&hello.to_string())?;
