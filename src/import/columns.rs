@@ -191,6 +191,14 @@ impl Columns {
 }
 
 fn missing(found: &[(Field, Result<Option<usize>, String>)], header: &[&str]) -> String {
+    if let Some(comment) = header.first().filter(|first| first.trim_start().starts_with('#'))
+        && found.iter().all(|(_, at)| *at == Ok(None))
+    {
+        return format!(
+            "begins with a comment, {}; remove it: the first line must name the columns",
+            shown(comment)
+        );
+    }
     if let [only] = header {
         return format!(
             "has one column, {}, in its first line; if something divides it, say what with --delimiter",
@@ -258,6 +266,11 @@ mod tests {
             "has no column for name, lng; name them with --columns name=COLUMN,lng=COLUMN, of lat, b"
         );
         assert!(find(&["name:lat:lng"]).ends_with("say what with --delimiter"));
+        assert!(
+            find(&["# made by hand", "z"])
+                .starts_with("begins with a comment, \"# made by hand\"; remove it")
+        );
+        assert!(find(&["#name", "lat"]).starts_with("has no column for name, lng"));
         assert!(find(&["a\nb", &"c".repeat(99)]).ends_with(&format!("of a\nb, {}…", "c".repeat(40))));
         assert!(find(&["c"; 99]).ends_with("(99 in all)"));
     }

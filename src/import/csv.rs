@@ -4,10 +4,11 @@
 use std::io::{BufRead, BufReader, Cursor, Read};
 
 use super::{
-    ANY_RANK, BYTE_ORDER_MARK, ColumnMap, Field, ImportError, NOT_UTF8, Options, Sink, Skip,
+    ANY_RANK, BYTE_ORDER_MARK, ColumnMap, Field, ImportError, NOT_UTF8, Note, Options, Sink, Skip,
     columns::Columns,
     number,
     publishers::Publisher,
+    rank_of,
     rows::{Row, Rows},
     types_of, unnumbered,
 };
@@ -30,12 +31,13 @@ pub fn read(
     let mut from = BufReader::new(from);
     let first = first_line(&mut from)?;
     let hint = spreadsheet_hint(&first);
+    let is_told = delimiter.is_some();
     let delimiter = delimiter.or(hint).unwrap_or_else(|| guess(&first, options.columns));
     let mut rows = Rows::new(Cursor::new(first).chain(from), delimiter);
     if hint.is_some() {
         rows.read(&mut Row::default())?;
     }
-    let table = Table::read_header(&mut rows, options)?;
+    let table = Table::read_header(&mut rows, delimiter, is_told, options)?;
     let mut row = Row::default();
     while rows.read(&mut row)? {
         if !row.is_blank_from(0) {
@@ -100,13 +102,19 @@ pub(super) fn is_header(head: &[u8], map: &ColumnMap) -> bool {
 struct Table<'a> {
     columns: Columns,
     width: usize,
+    delimiter: u8,
     publisher: Option<Publisher>,
     options: &'a Options<'a>,
     unnumbered: String,
 }
 
 impl<'a> Table<'a> {
-    fn read_header(rows: &mut Rows<impl Read>, options: &'a Options<'a>) -> Result<Self, ImportError> {
+    fn read_header(
+        rows: &mut Rows<impl Read>,
+        delimiter: u8,
+        is_told: bool,
+        options: &'a Options<'a>,
+    ) -> Result<Self, ImportError> {
         let mut header = Row::default();
         if !rows.read(&mut header)? {
             return Err(ImportError::Form(
@@ -114,18 +122,51 @@ impl<'a> Table<'a> {
             ));
         }
         let names = (0..header.len()).map(|at| text(&header, at)).collect::<Result<Vec<_>, _>>()?;
-        let columns = Columns::find(options.columns, &names).map_err(ImportError::Form)?;
-        let is_told = [Field::Types, Field::Rank].iter().any(|field| options.columns.named(*field).is_some());
-        Ok(Self {
+        let columns = Columns::find(options.columns, &names);
+        let columns = columns.map_err(|fault| {
+            ImportError::Form(if is_told && names.len() == 1 && !names[0].starts_with('#') {
+                no_such_delimiter(delimiter)
+            } else {
+                fault
+            })
+        })?;
+        let own_columns =
+            [Field::Types, Field::Rank].iter().any(|field| options.columns.named(*field).is_some());
+        let table = Self {
             columns,
             width: header.len(),
-            publisher: if is_told { None } else { Publisher::of_header(&names) },
+            delimiter,
+            publisher: if own_columns { None } else { Publisher::of_header(&names) },
             options,
             unnumbered: unnumbered(options.label, "row"),
-        })
+        };
+        table.check_quotes(&header)?;
+        Ok(table)
+    }
+
+    /// A value of several lines, of which one is a row by itself, has most likely swallowed that row.
+    fn check_quotes(&self, row: &Row) -> Result<(), ImportError> {
+        let Columns { latitude, longitude, .. } = self.columns;
+        let is_row = |line: &[(&[u8], bool)]| {
+            let is_number = |at: usize| std::str::from_utf8(line[at].0).ok().and_then(number).is_some();
+            let is_blank = |(value, _): &(&[u8], bool)| value.trim_ascii().is_empty();
+            line.len() >= self.width
+                && line[self.width..].iter().all(is_blank)
+                && (line[latitude].1 || line[longitude].1)
+                && is_number(latitude)
+                && is_number(longitude)
+        };
+        match row.swallowing_quote(self.delimiter, is_row) {
+            None => Ok(()),
+            Some(line) => Err(ImportError::Line {
+                line,
+                fault: "the quote that opens here closes some lines later, with a whole row in between; close the quote where its value ends, or write it twice if it belongs to the value".to_owned(),
+            }),
+        }
     }
 
     fn add(&self, row: &Row, sink: &mut Sink) -> Result<(), ImportError> {
+        self.check_quotes(row)?;
         let number_of_row = sink.number(self.options.label);
         let line = Some(row.line);
         // Where a value is missing or one too many, there is no telling which value is which.
@@ -144,8 +185,9 @@ impl<'a> Table<'a> {
             sink.skip(Skip::BadCoordinates, line);
             return Ok(());
         };
+        let (own_rank, is_rank) = rank_of(if self.publisher.is_none() { maybe(rank)? } else { "" });
         let (types, rank) = match self.publisher {
-            None => (types_of(maybe(types)?), number(maybe(rank)?).unwrap_or(ANY_RANK)),
+            None => (types_of(maybe(types)?), own_rank.unwrap_or(ANY_RANK)),
             Some(publisher) => match publisher.kind(|at| text(row, at).unwrap_or_default()) {
                 Some((types, rank)) => (types.to_owned(), rank),
                 None => {
@@ -159,9 +201,20 @@ impl<'a> Table<'a> {
         let kind = sink.kind(source, &types)?;
         let id = if id.is_empty() { Id::Number(number_of_row) } else { Id::Text(id) };
         let (name, vicinity) = (text(row, name)?, maybe(vicinity)?);
-        sink.add(&Entry { kind, id, name, vicinity, latitude, longitude, rank }, line)?;
+        if sink.add(&Entry { kind, id, name, vicinity, latitude, longitude, rank }, line)? {
+            let notes = [(Note::BadRank, !is_rank), (Note::TextBehindQuote, row.has_text_behind_quote)];
+            notes.iter().filter(|(_, is_so)| *is_so).for_each(|(note, _)| sink.note(*note, line));
+        }
         Ok(())
     }
+}
+
+/// What is wrong where the delimiter that the user names divides nothing.
+fn no_such_delimiter(delimiter: u8) -> String {
+    format!(
+        "has one column with the delimiter {:?}; its first line must name the columns, divided by it, among them name, lat and lng",
+        char::from(delimiter)
+    )
 }
 
 /// A value as a text, without white space around it.

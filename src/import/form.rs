@@ -28,6 +28,8 @@ const UTF32: &str = "is UTF-32; convert it: iconv -f UTF-32 -t UTF-8 FILE > NEW"
 const WEB_PAGE: &str =
     "is a web page, perhaps in place of the file that was wanted; look at it, and fetch the file again";
 const JSON_LIST: &str = "is a list in JSON, where GeoJSON has a FeatureCollection; if it is one of Features, wrap it: jq '{type: \"FeatureCollection\", features: .}' FILE > NEW.geojson";
+const OTHER_JSON: &str =
+    "is JSON, but not GeoJSON; export it as a FeatureCollection, or as one Feature after the other";
 const BINARY: &str = "holds binary data of no form that herd reads, which are osm-pbf, geojson, csv and geonames; convert it to one of them";
 
 /// How files begin that are something else.
@@ -90,7 +92,11 @@ pub fn recognise(
     if let Some(what) = other(head, &name, told) {
         return Err(ImportError::Form(what.to_owned()));
     }
-    Ok(told.or_else(|| by_content(head, columns)).or_else(|| by_name(&name)))
+    let found = told.or_else(|| by_content(head, columns)).or_else(|| by_name(&name));
+    if found.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(text_of(head)).is_ok() {
+        return Err(ImportError::Form(OTHER_JSON.to_owned()));
+    }
+    Ok(found)
 }
 
 /// What a file is that is not read, and what to do.
@@ -118,7 +124,15 @@ fn other(head: &[u8], name: &str, told: Option<Format>) -> Option<&'static str> 
     }
     if let Some(bytes) = head.first_chunk::<4>() {
         match bytes {
-            [0, letter, 0, _] if *letter != 0 => return Some(UTF16),
+            [0, 0, 0, letter] if *letter != 0 && head.get(4..7) == Some(&[0, 0, 0]) => {
+                return Some("is UTF-32; convert it: iconv -f UTF-32BE -t UTF-8 FILE > NEW");
+            }
+            [letter, 0, 0, 0] if *letter != 0 && head.get(5..8) == Some(&[0, 0, 0]) => {
+                return Some("is UTF-32; convert it: iconv -f UTF-32LE -t UTF-8 FILE > NEW");
+            }
+            [0, letter, 0, _] if *letter != 0 => {
+                return Some("is UTF-16; convert it: iconv -f UTF-16BE -t UTF-8 FILE > NEW");
+            }
             [letter, 0, _, 0] if *letter != 0 => {
                 return Some("is UTF-16; convert it: iconv -f UTF-16LE -t UTF-8 FILE > NEW");
             }
@@ -131,7 +145,7 @@ fn other(head: &[u8], name: &str, told: Option<Format>) -> Option<&'static str> 
     if head.contains(&0) {
         return Some(BINARY);
     }
-    if text_of(head).starts_with(b"[") && told.is_none_or(|told| told == Format::GeoJson) {
+    if is_json_list(head) && told.is_none_or(|told| told == Format::GeoJson) {
         return Some(JSON_LIST);
     }
     ENDS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, what)| *what).filter(|_| told.is_none())
@@ -179,6 +193,14 @@ fn text_of(head: &[u8]) -> &[u8] {
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     let blank = text.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x1e).count();
     &text[blank..]
+}
+
+/// A bracket, then what a value of JSON or the end of the list begins with; not a word, as in `[section]`.
+fn is_json_list(head: &[u8]) -> bool {
+    let inside = text_of(head).strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    inside.is_some_and(|inside| {
+        inside.first().is_none_or(|byte| matches!(byte, b'{' | b'[' | b']' | b'"' | b'-' | b'0'..=b'9'))
+    })
 }
 
 fn by_content(head: &[u8], columns: &ColumnMap) -> Option<Format> {
@@ -244,6 +266,11 @@ mod tests {
     }
 
     #[test]
+    fn sections_of_settings_are_no_list() {
+        assert_eq!(what("[herd]\nname = 1\n", "x.toml"), Ok(None));
+    }
+
+    #[test]
     fn the_user_overrules_content_but_not_what_is_plainly_something_else() {
         let told = |head: &[u8], format| recognise(head, "x", Some(format), &ColumnMap::default());
         assert_eq!(told(b"{a},b\n", Format::Csv).unwrap(), Some(Format::Csv));
@@ -254,7 +281,8 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_named_with_its_cure() {
-        let cases: [(&[u8], &str, &str); 24] = [
+        let cases: [(&[u8], &str, &str); 28] = [
+            (b"null\n", "x", "is JSON, but not GeoJSON"),
             (b"", "x.csv", "is empty"),
             (b"\x1f\x8b\x08\0", "x.osm.gz", "gunzip < FILE"),
             (b"BZh91AY", "x.osm.bz2", "bunzip2 < FILE"),
@@ -277,6 +305,9 @@ mod tests {
             (b"\xff\xfe{\0", "x.geojson", "iconv -f UTF-16 -t UTF-8"),
             (b"\xfe\xff\0n\0a", "x.csv", "iconv -f UTF-16 -t UTF-8"),
             (b"n\0a\0m\0e\0", "x.csv", "iconv -f UTF-16LE -t UTF-8"),
+            (b"\0n\0a\0m\0e", "x.csv", "iconv -f UTF-16BE -t UTF-8"),
+            (b"{\0\0\0\"\0\0\0", "x.json", "iconv -f UTF-32LE -t UTF-8"),
+            (b"\0\0\0{\0\0\0\"", "x.json", "iconv -f UTF-32BE -t UTF-8"),
             (b"[{\"name\": 1}]", "x.json", "is a list in JSON"),
             (b"\x7fELF\0", "x.csv", "holds binary data"),
         ];

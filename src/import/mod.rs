@@ -86,6 +86,35 @@ impl fmt::Display for Skip {
     }
 }
 
+/// What was taken otherwise than it stands in its file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Note {
+    /// A text longer than a file of places can hold.
+    Shortened,
+    /// A rank that is not a number from 0 to 5.
+    BadRank,
+    /// A row with text between the quote that closes a value and the next delimiter.
+    TextBehindQuote,
+}
+
+impl Note {
+    /// What was done how often, as a user is told.
+    pub fn told(self, count: &str, is_one: bool) -> String {
+        let noun = |one: &str, many: &str| format!("{count} {}", if is_one { one } else { many });
+        match self {
+            Self::Shortened => format!("{} cut to 255 bytes", noun("text", "texts")),
+            Self::BadRank => format!(
+                "{} not 0 to 5, taken as the nearest of these, or as unknown",
+                noun("rank is", "ranks are")
+            ),
+            Self::TextBehindQuote => format!(
+                "{} text behind a closing quote, taken as part of the value",
+                noun("row has", "rows have")
+            ),
+        }
+    }
+}
+
 /// Why a file cannot be read to its end; displays as what follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -141,6 +170,13 @@ pub struct Options<'a> {
 const ANY_TYPES: &str = "point_of_interest,establishment";
 /// The rank of a place of which nothing else is known.
 const ANY_RANK: f64 = 1.0;
+
+/// A user's rank, and whether it is one: where it is not a number it is unknown, and beyond 0 to 5 it will be taken as the
+/// nearest of these.
+fn rank_of(text: &str) -> (Option<f64>, bool) {
+    let rank = number(text);
+    (rank, text.trim().is_empty() || rank.is_some_and(|rank| (0.0..=5.0).contains(&rank)))
+}
 
 /// A user's list of types, divided by commas, semicolons or bars, as answers have it; the types of any place if it is empty.
 fn types_of(list: &str) -> String {

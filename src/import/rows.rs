@@ -21,6 +21,10 @@ pub(super) struct Row {
     ends: Vec<usize>,
     /// The line at which it begins, counted from 1.
     pub(super) line: u64,
+    /// Whether a quoted value of it has a line break.
+    is_multiline: bool,
+    /// Whether a value of it goes on behind the quote that closes it.
+    pub(super) has_text_behind_quote: bool,
 }
 
 impl Row {
@@ -40,11 +44,53 @@ impl Row {
         (at..self.len()).all(|at| self.value(at).trim_ascii().is_empty())
     }
 
+    /// The line at which a quote opens that has swallowed a row: a value of several lines, one of which is a row by itself.
+    /// `is_row` is given a line's values, each with whether it is inside such quotes.
+    pub(super) fn swallowing_quote(
+        &self,
+        delimiter: u8,
+        is_row: impl Fn(&[(&[u8], bool)]) -> bool,
+    ) -> Option<u64> {
+        if !self.is_multiline {
+            return None;
+        }
+        let mut line = Vec::new();
+        let mut opened = None;
+        for at in 0..self.len() {
+            let value = self.value(at);
+            if breaks(value) == 0 {
+                line.push((value, false));
+                continue;
+            }
+            for (number, piece) in value.split(|byte| matches!(byte, b'\r' | b'\n')).enumerate() {
+                if number > 0 {
+                    if is_row(&line) {
+                        return opened;
+                    }
+                    line.clear();
+                }
+                opened = Some(self.line_of(at, 0));
+                line.extend(piece.split(|&byte| byte == delimiter).map(|value| (value, true)));
+            }
+        }
+        opened.filter(|_| is_row(&line))
+    }
+
     /// The line of the file that this byte of this value is in.
     pub(super) fn line_of(&self, at: usize, offset: usize) -> u64 {
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.line + breaks(&self.bytes[..start + offset])
     }
+}
+
+/// Takes a byte that follows the quote that closed a value of one line.
+fn after_quote(byte: u8, row: &mut Row) -> At {
+    row.bytes.push(byte);
+    if matches!(byte, b' ' | b'\t') {
+        return At::Blank;
+    }
+    row.has_text_behind_quote = true;
+    At::Value
 }
 
 fn breaks(bytes: &[u8]) -> u64 {
@@ -71,6 +117,8 @@ enum At {
     RowStart,
     ValueStart,
     Value,
+    /// In the blanks after the quote that closed a value.
+    Blank,
     /// After a quote that opened at this line.
     Quoted(u64),
     /// After the quote that may have closed what opened at this line.
@@ -86,6 +134,7 @@ impl<R: Read> Rows<R> {
     pub(super) fn read(&mut self, row: &mut Row) -> Result<bool, ImportError> {
         row.bytes.clear();
         row.ends.clear();
+        (row.is_multiline, row.has_text_behind_quote) = (false, false);
         let mut at = At::RowStart;
         loop {
             let Some(&byte) = self.from.fill_buf()?.first() else { return self.end(at, row) };
@@ -107,6 +156,7 @@ impl<R: Read> Rows<R> {
                     return Ok(true);
                 }
                 At::RowStart | At::ValueStart if byte == b'"' => At::Quoted(line),
+                At::Blank => after_quote(byte, row),
                 At::RowStart | At::ValueStart | At::Value => {
                     row.bytes.push(byte);
                     At::Value
@@ -140,10 +190,7 @@ impl<R: Read> Rows<R> {
                 Ok(At::Quoted(opened))
             }
             // Within a line, a quote that should have been doubled does no harm beyond the line.
-            At::Closed(opened) if opened == self.line => {
-                row.bytes.push(byte);
-                Ok(At::Value)
-            }
+            At::Closed(opened) if opened == self.line => Ok(after_quote(byte, row)),
             At::Closed(_) if matches!(byte, b' ' | b'\t') => Ok(at),
             At::Closed(opened) => Err(ImportError::Line {
                 line: opened,
@@ -161,6 +208,7 @@ impl<R: Read> Rows<R> {
             }),
             _ => {
                 row.bytes.push(byte);
+                row.is_multiline |= matches!(byte, b'\r' | b'\n');
                 Ok(at)
             }
         }
@@ -182,7 +230,7 @@ impl<R: Read> Rows<R> {
                 let fault = "the quote that opens here never closes; close it where its value ends, or fetch the file again if it was cut off";
                 Err(ImportError::Line { line, fault: fault.to_owned() })
             }
-            At::ValueStart | At::Value | At::Closed(_) => {
+            At::ValueStart | At::Value | At::Blank | At::Closed(_) => {
                 row.ends.push(row.bytes.len());
                 Ok(true)
             }

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, mem};
 
-use super::{ImportError, Skip, osm::Twins};
+use super::{ImportError, Note, Skip, osm::Twins};
 use crate::places::file::{Builder, Entry, Refusal};
 
-/// What was skipped for one reason.
+/// What was skipped, or noted, for one reason.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Skipped {
     /// How many rows, features or elements.
@@ -14,12 +14,22 @@ pub struct Skipped {
     pub first: Option<(String, u64)>,
 }
 
+impl Skipped {
+    fn count(&mut self, file: &str, line: Option<u64>) {
+        self.count += 1;
+        if self.first.is_none() {
+            self.first = line.map(|line| (file.to_owned(), line));
+        }
+    }
+}
+
 /// The file in the making, and the counts of what did not get into it.
 #[derive(Debug, Default)]
 pub struct Sink {
     /// The file in the making.
     pub builder: Builder,
     skipped: BTreeMap<Skip, Skipped>,
+    noted: BTreeMap<Note, Skipped>,
     /// The name of the file that is being read.
     file: String,
     /// The files whose last line has no newline.
@@ -48,6 +58,11 @@ impl Sink {
         &self.skipped
     }
 
+    /// What was taken otherwise than it stands in its file, by what was done.
+    pub fn noted(&self) -> &BTreeMap<Note, Skipped> {
+        &self.noted
+    }
+
     /// The files that may have been cut off in their last line, which has no newline.
     pub fn unended(&self) -> &[String] {
         &self.unended
@@ -60,17 +75,22 @@ impl Sink {
 
     /// Counts something that is no place; `line` is where it is, if its file has lines.
     pub(super) fn skip(&mut self, why: Skip, line: Option<u64>) {
-        let skipped = self.skipped.entry(why).or_default();
-        skipped.count += 1;
-        if skipped.first.is_none() {
-            skipped.first = line.map(|line| (self.file.clone(), line));
-        }
+        self.skipped.entry(why).or_default().count(&self.file, line);
+    }
+
+    /// Counts something that is taken otherwise than it stands in its file.
+    pub(super) fn note(&mut self, what: Note, line: Option<u64>) {
+        self.noted.entry(what).or_default().count(&self.file, line);
     }
 
     /// Takes a place, or counts why not. True if it is taken.
     pub(super) fn add(&mut self, entry: &Entry<'_>, line: Option<u64>) -> Result<bool, ImportError> {
+        let shortened = self.builder.shortened();
         let why = match self.builder.add(entry) {
-            Ok(()) => return Ok(true),
+            Ok(()) => {
+                (shortened..self.builder.shortened()).for_each(|_| self.note(Note::Shortened, line));
+                return Ok(true);
+            }
             Err(Refusal::NoName) => Skip::NoName,
             Err(Refusal::NotOnEarth) => Skip::BadCoordinates,
             Err(Refusal::BadId) => Skip::BadId,

@@ -13,7 +13,7 @@ use super::super::{Failure, complain, printable, signals::Interrupts};
 use super::{input::Input, output};
 use crate::{
     clock,
-    import::{ColumnMap, Format, Sink, Skip, Skipped},
+    import::{ColumnMap, Format, Note, Sink, Skip, Skipped},
     places::file::{Finished, Made},
 };
 
@@ -89,9 +89,18 @@ fn label_of(word: &str) -> Result<String, String> {
     Ok(word.to_owned())
 }
 
+/// An input that cannot be used is the file's fault, whatever is wrong with it: the command line is right.
+fn at_fault(failure: Failure) -> Failure {
+    match failure {
+        Failure::Usage(what) => Failure::Failed(what),
+        other => other,
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let output = output::check(&args.output, args.force, &args.files)?;
-    let inputs = args.files.iter().map(|file| Input::open(file, args)).collect::<Result<Vec<_>, _>>()?;
+    let inputs = args.files.iter().map(|file| Input::open(file, args).map_err(at_fault));
+    let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let mut sink = Sink::default();
     for (file, input) in args.files.iter().zip(inputs) {
         input
@@ -100,12 +109,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     args.attribution.iter().for_each(|html| sink.builder.attribute(html));
     sink.end();
-    let (mut skipped, unended) = (sink.skipped().clone(), unended(sink.unended()));
+    let (mut skipped, noted) = (sink.skipped().clone(), sink.noted().clone());
+    let unended = unended(sink.unended());
     if sink.builder.count() == 0 {
-        let found = format!("no place is in {}{}", names(&args.files), told(&skipped, 0));
+        let found = format!("no place is in {}{}", names(&args.files), told(&skipped, &BTreeMap::new()));
         return Err(Failure::Failed(format!("{found}; nothing is written")));
     }
-    let shortened = sink.builder.shortened();
     let made = Made {
         at: clock::utc_text(clock::wall()),
         by: format!("herd {}", env!("CARGO_PKG_VERSION")),
@@ -132,7 +141,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         args.output.display(),
         counted(places as u64, "place"),
         size(bytes),
-        told(&skipped, shortened)
+        told(&skipped, &noted)
     ));
     if let Some(error) = written.unsynced {
         let out = args.output.display();
@@ -173,17 +182,20 @@ fn names(files: &[PathBuf]) -> String {
     files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// What was left out and why, to follow what was done.
-fn told(skipped: &BTreeMap<Skip, Skipped>, shortened: u64) -> String {
+/// What was left out or taken otherwise, and why, to follow what was done.
+fn told(skipped: &BTreeMap<Skip, Skipped>, noted: &BTreeMap<Note, Skipped>) -> String {
+    let first = |first: &Option<(String, u64)>| match first {
+        Some((file, line)) => format!(" (see {file}, line {line})"),
+        None => String::new(),
+    };
     let mut text = String::new();
-    for (at, (why, Skipped { count, first })) in skipped.iter().enumerate() {
-        let _ = write!(text, "{}{} {why}", if at == 0 { "; skipped " } else { ", " }, grouped(*count));
-        if let Some((file, line)) = first {
-            let _ = write!(text, " (see {file}, line {line})");
-        }
+    for (at, (why, skipped)) in skipped.iter().enumerate() {
+        let begin = if at == 0 { "; skipped " } else { ", " };
+        let _ = write!(text, "{begin}{} {why}{}", grouped(skipped.count), first(&skipped.first));
     }
-    if shortened > 0 {
-        let _ = write!(text, "; {} cut to 255 bytes", counted(shortened, "text"));
+    for (what, noted) in noted {
+        let done = what.told(&grouped(noted.count), noted.count == 1);
+        let _ = write!(text, "; {done}{}", first(&noted.first));
     }
     text
 }
@@ -231,12 +243,15 @@ mod tests {
         assert_eq!((counted(1, "place"), counted(2, "place")), ("1 place".to_owned(), "2 places".to_owned()));
         let lines = Skipped { count: 3, first: Some(("parks.csv".to_owned(), 7)) };
         let others = Skipped { count: 1_000, first: None };
+        let cut = Skipped { count: 1, first: Some(("parks.csv".to_owned(), 9)) };
+        let ranks = Skipped { count: 2, first: None };
         let skipped = BTreeMap::from([(Skip::NoName, lines), (Skip::Duplicate, others)]);
         assert_eq!(
-            told(&skipped, 1),
-            "; skipped 3 without a name (see parks.csv, line 7), 1,000 that came before; 1 text cut to 255 bytes"
+            told(&skipped, &BTreeMap::from([(Note::Shortened, cut), (Note::BadRank, ranks)])),
+            "; skipped 3 without a name (see parks.csv, line 7), 1,000 that came before; 1 text cut to 255 bytes \
+             (see parks.csv, line 9); 2 ranks are not 0 to 5, taken as the nearest of these, or as unknown"
         );
-        assert_eq!(told(&BTreeMap::new(), 0), "");
+        assert_eq!(told(&BTreeMap::new(), &BTreeMap::new()), "");
     }
 
     #[test]

@@ -6,8 +6,24 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::import::bounds::Bounds;
 
+/// What a coordinate of a point in degrees never comes near, and one in metres is beyond nearly everywhere.
+const FAR: f64 = 1000.0;
+
+/// What is kept of a geometry.
+pub(super) struct Shape {
+    pub(super) bounds: Bounds,
+    /// Whether it has a position that is not on the Earth.
+    pub(super) is_off: bool,
+    /// Whether it has one so far off that it cannot be in degrees.
+    pub(super) is_far: bool,
+}
+
+impl Shape {
+    pub(super) const NONE: Self = Self { bounds: Bounds::NONE, is_off: false, is_far: false };
+}
+
 /// Widens the box by a geometry, without keeping its points; false if there is a point off the Earth.
-pub(super) struct Geometry<'a>(pub(super) &'a mut Bounds);
+pub(super) struct Geometry<'a>(pub(super) &'a mut Shape);
 
 impl<'de> DeserializeSeed<'de> for Geometry<'_> {
     type Value = bool;
@@ -60,7 +76,7 @@ enum Part {
 }
 
 /// A position, or lists of positions, as deep as they may be.
-struct Positions<'a>(&'a mut Bounds);
+struct Positions<'a>(&'a mut Shape);
 
 impl<'de> DeserializeSeed<'de> for Positions<'_> {
     type Value = Part;
@@ -110,7 +126,12 @@ impl<'de> Visitor<'de> for Positions<'_> {
             at += 1;
         }
         is_wrong |= match position {
-            [Some(longitude), Some(latitude)] => !self.0.add_degrees(latitude, longitude),
+            [Some(longitude), Some(latitude)] => {
+                let is_off = !self.0.bounds.add_degrees(latitude, longitude);
+                self.0.is_off |= is_off;
+                self.0.is_far |= longitude.abs() > FAR || latitude.abs() > FAR;
+                is_off
+            }
             [None, None] => false,
             _ => true,
         };

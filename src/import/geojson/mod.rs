@@ -1,22 +1,27 @@
 //! GeoJSON (RFC 7946): a FeatureCollection, read feature by feature, or one Feature after the other, a line each. A point
 //! is where it is; anything else is at the middle of the box around it.
 
+mod crs;
 mod geometry;
+mod property;
 mod source;
 
-use std::{fmt, io::Read};
+use std::{cell::Cell, collections::BTreeMap, fmt, io::Read, rc::Rc};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Value, value::RawValue};
 
-use self::{geometry::Geometry, source::Source};
+use self::{
+    crs::Whereabouts,
+    geometry::{Geometry, Shape},
+    property::Property,
+    source::Source,
+};
 use super::{
-    ANY_RANK, Field, ImportError, Options, Sink, Skip, bounds::Bounds, osm::Tags, types_of, unnumbered,
+    ANY_RANK, Field, ImportError, Note, Options, Sink, Skip, bounds::Bounds, osm::Tags, rank_of, types_of,
+    unnumbered,
 };
 use crate::places::file::{Entry, Id};
-
-/// So much is shown of the name of a coordinate reference system, in characters.
-const CRS_CHARS_MAX: usize = 60;
 
 /// Reads documents until the end.
 pub fn read(from: impl Read, options: &Options<'_>, sink: &mut Sink) -> Result<(), ImportError> {
@@ -26,7 +31,8 @@ pub fn read(from: impl Read, options: &Options<'_>, sink: &mut Sink) -> Result<(
         name_key: options.lang.map(|lang| format!("name:{lang}")),
         unnumbered: unnumbered(options.label, "feature"),
         sink,
-        other_crs: None,
+        line: source.line(),
+        whereabouts: Whereabouts::default(),
         fault: None,
     };
     let read = read_documents(&mut source, &mut import);
@@ -34,7 +40,7 @@ pub fn read(from: impl Read, options: &Options<'_>, sink: &mut Sink) -> Result<(
         (Some(fault), _) => Err(fault),
         (None, Err(error)) => Err(source.fault(error)),
         (None, Ok(0)) => Err(ImportError::Form("is empty; export it or fetch it again".to_owned())),
-        (None, Ok(_)) => Ok(()),
+        (None, Ok(_)) => import.whereabouts.check(),
     }
 }
 
@@ -55,8 +61,9 @@ struct Import<'a> {
     /// What place_ids of features without an id begin with.
     unnumbered: String,
     sink: &'a mut Sink,
-    /// What the file says that its coordinates are, where that is not longitude and latitude as GeoJSON has them.
-    other_crs: Option<String>,
+    /// The line of the last byte that has been read.
+    line: Rc<Cell<u64>>,
+    whereabouts: Whereabouts,
     /// What serde's errors have no room for.
     fault: Option<ImportError>,
 }
@@ -64,11 +71,11 @@ struct Import<'a> {
 /// What has been read of a feature.
 #[derive(Default)]
 struct Feature {
-    id: Option<Value>,
-    properties: Map<String, Value>,
+    /// The line at which it begins.
+    line: u64,
+    id: Option<Property>,
+    properties: BTreeMap<String, Property>,
     bounds: Option<Bounds>,
-    /// Whether some point of it is none on the Earth.
-    is_off: bool,
 }
 
 impl Import<'_> {
@@ -80,19 +87,15 @@ impl Import<'_> {
 
     fn take(&mut self, feature: &Feature) -> Result<(), ImportError> {
         let number = self.sink.number(self.options.label);
-        if let Some(crs) = self.other_crs.as_ref().filter(|_| feature.is_off) {
-            return Err(ImportError::Form(format!(
-                "has coordinates of {crs:?}, which are not degrees; convert it: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
-            )));
-        }
+        let line = Some(feature.line);
         let Some((latitude, longitude)) = feature.bounds.and_then(|bounds| bounds.middle()) else {
-            self.sink.skip(Skip::BadCoordinates, None);
+            self.sink.skip(Skip::BadCoordinates, line);
             return Ok(());
         };
         let mut tags = Tags::default();
         for (key, value) in &feature.properties {
-            if let Value::String(value) = value {
-                tags.add(key, value, self.name_key.as_deref());
+            if value.is_string {
+                tags.add(key, &value.text, self.name_key.as_deref());
             }
         }
         let is_named = |field| self.options.columns.named(field).is_some();
@@ -109,20 +112,22 @@ impl Import<'_> {
             (None, Some((types, _))) => types.to_owned(),
             (None, None) => types_of(&property(Field::Types).unwrap_or_default()),
         };
-        let rank = property(Field::Rank).and_then(|rank| super::number(&rank));
-        let rank = rank.or_else(|| tags.kind().map(|(_, rank)| rank)).unwrap_or(ANY_RANK);
+        let (own_rank, is_rank) = rank_of(&property(Field::Rank).unwrap_or_default());
+        let rank = own_rank.or_else(|| tags.kind().map(|(_, rank)| rank)).unwrap_or(ANY_RANK);
         let vicinity = match tags.vicinity() {
             address if !address.is_empty() && !is_named(Field::Vicinity) => address,
             // A city's feature has its name in the property that is the vicinity of anything else.
             _ => self.property(feature, Field::Vicinity, name_key).map(|(_, text)| text).unwrap_or_default(),
         };
-        let own_id = feature.id.as_ref().and_then(plain).filter(|_| !is_named(Field::Id));
+        let own_id = feature.id.as_ref().map(|id| id.text.clone()).filter(|_| !is_named(Field::Id));
         let id = own_id.filter(|id| !id.is_empty()).or_else(|| property(Field::Id));
         let source = if id.is_some() { self.options.label } else { self.unnumbered.as_str() };
         let kind = self.sink.kind(source, &types)?;
         let id = id.as_deref().map_or(Id::Number(number), Id::Text);
         let entry = Entry { kind, id, name: &name, vicinity: &vicinity, latitude, longitude, rank };
-        self.sink.add(&entry, None)?;
+        if self.sink.add(&entry, line)? && !is_rank {
+            self.sink.note(Note::BadRank, line);
+        }
         Ok(())
     }
 
@@ -141,22 +146,12 @@ impl Import<'_> {
 impl Feature {
     /// A property's text, unless it is blank; where none has just this name, the case of letters does not count.
     fn text(&self, name: &str) -> Option<String> {
-        let text = |value: &Value| plain(value).filter(|text| !text.trim().is_empty());
+        let text = |value: &Property| Some(value.text.clone()).filter(|text| !text.trim().is_empty());
         let exact = self.properties.get(name).and_then(text);
         exact.or_else(|| {
             let mut all = self.properties.iter();
             all.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| text(value)).flatten())
         })
-    }
-}
-
-/// A value as a text; a list's texts with commas between.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Array(values) => Some(values.iter().filter_map(plain).collect::<Vec<_>>().join(",")),
-        _ => None,
     }
 }
 
@@ -180,25 +175,23 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         let Self(import) = self;
-        let mut feature = Feature::default();
+        let mut feature = Feature { line: import.line.get(), ..Feature::default() };
         let mut kind = None;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "type" => kind = map.next_value::<Value>()?.as_str().map(str::to_owned),
                 "features" => map.next_value_seed(Features(import))?,
-                "id" => feature.id = Some(map.next_value()?),
-                "properties" => {
-                    if let Value::Object(properties) = map.next_value()? {
-                        feature.properties = properties;
-                    }
-                }
+                "id" => feature.id = Property::of(&map.next_value::<Box<RawValue>>()?),
+                "properties" => map.next_value_seed(Properties(&mut feature.properties))?,
                 "geometry" => {
-                    let mut bounds = Bounds::NONE;
-                    let is_sound = map.next_value_seed(Geometry(&mut bounds))?;
-                    feature.bounds = is_sound.then_some(bounds);
-                    feature.is_off = !is_sound;
+                    let mut shape = Shape::NONE;
+                    let is_sound = map.next_value_seed(Geometry(&mut shape))?;
+                    if shape.is_off || is_sound && !shape.bounds.is_empty() {
+                        import.whereabouts.note(shape.is_off, shape.is_far);
+                    }
+                    feature.bounds = is_sound.then_some(shape.bounds);
                 }
-                "crs" => import.other_crs = other_crs(&map.next_value()?),
+                "crs" => import.whereabouts.note_crs(&map.next_value()?),
                 _ => _ = map.next_value::<IgnoredAny>()?,
             }
             if let Some(form) = foreign(&key, kind.as_deref()) {
@@ -208,8 +201,44 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
         match kind.as_deref() {
             Some("FeatureCollection") => Ok(()),
             Some("Feature") => import.take(&feature).map_err(|error| import.refuse(error)),
-            _ => Err(M::Error::custom("it is neither a FeatureCollection nor a Feature")),
+            Some(
+                "Point" | "MultiPoint" | "LineString" | "MultiLineString" | "Polygon" | "MultiPolygon"
+                | "GeometryCollection",
+            ) => Err(M::Error::custom("this is a geometry by itself, which has no name")),
+            _ => Err(M::Error::custom("this is neither a FeatureCollection nor a Feature")),
         }
+    }
+}
+
+/// The properties of a feature, into a map; anything but an object has none.
+struct Properties<'a>(&'a mut BTreeMap<String, Property>);
+
+impl<'de> DeserializeSeed<'de> for Properties<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Properties<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("properties: an object, or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if let Some(property) = Property::of(&map.next_value::<Box<RawValue>>()?) {
+                self.0.insert(key, property);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -225,13 +254,6 @@ fn foreign(key: &str, kind: Option<&str>) -> Option<&'static str> {
         }
         _ => return None,
     })
-}
-
-/// What coordinates are by the member that earlier versions of GeoJSON had for that, unless it is what they always are now.
-fn other_crs(crs: &Value) -> Option<String> {
-    let name = crs.pointer("/properties/name")?.as_str()?;
-    let is_usual = ["CRS84", "4326"].iter().any(|usual| name.ends_with(usual));
-    (!is_usual).then(|| name.chars().take(CRS_CHARS_MAX).collect())
 }
 
 /// The list of a collection: each feature is taken before the next is read.

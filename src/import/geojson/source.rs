@@ -1,7 +1,11 @@
 //! The bytes of a GeoJSON file as serde gets them, one by one, so that an error has its line and column in the file; without
 //! the byte order mark, and without the record separators of RFC 8142.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    cell::Cell,
+    io::{self, BufRead, BufReader, Read},
+    rc::Rc,
+};
 
 use serde_json::error::Category;
 
@@ -17,7 +21,7 @@ pub(super) struct Source<R> {
     /// How many bytes have been read of the byte order mark, as long as nothing else came before.
     marked: Option<usize>,
     /// Where the last byte is: the line, and the character of it, both counted from 1.
-    line: u64,
+    line: Rc<Cell<u64>>,
     column: u64,
     last: u8,
     /// The letters up to the last byte, and the sign before them.
@@ -27,7 +31,19 @@ pub(super) struct Source<R> {
 impl<R: Read> Source<R> {
     pub(super) fn new(from: R) -> Self {
         let inner = BufReader::with_capacity(256 * 1024, from);
-        Self { inner, marked: Some(0), line: 1, column: 0, last: 0, word: ([0; WORD_BYTES_MAX], 0) }
+        Self {
+            inner,
+            marked: Some(0),
+            line: Rc::new(Cell::new(1)),
+            column: 0,
+            last: 0,
+            word: ([0; WORD_BYTES_MAX], 0),
+        }
+    }
+
+    /// The line of the last byte, from now on too.
+    pub(super) fn line(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.line)
     }
 
     fn next(&mut self) -> io::Result<Option<u8>> {
@@ -38,7 +54,7 @@ impl<R: Read> Source<R> {
             return Ok(Some(b' '));
         }
         if self.last == b'\n' || self.last == b'\r' && byte != b'\n' {
-            self.line += 1;
+            self.line.set(self.line.get() + 1);
             self.column = 0;
         }
         // Bytes that go on with a character of UTF-8 are of the same column.
@@ -71,7 +87,7 @@ impl<R: Read> Source<R> {
     pub(super) fn fault(&mut self, error: serde_json::Error) -> ImportError {
         // A word is told where it begins.
         let letters_before = self.word.1.saturating_sub(1) as u64;
-        let (line, column) = (self.line, self.column.saturating_sub(letters_before).max(1));
+        let (line, column) = (self.line.get(), self.column.saturating_sub(letters_before).max(1));
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         let fault = match error.classify() {
@@ -79,8 +95,11 @@ impl<R: Read> Source<R> {
             Category::Eof => "the file ends too early; fetch it again".to_owned(),
             Category::Data => {
                 format!(
-                    "this is no GeoJSON: {message}; export the file as GeoJSON, or say what it is with --format"
+                    "this is not GeoJSON as herd reads it: {message}; export the file as a FeatureCollection, or as one Feature after the other"
                 )
+            }
+            Category::Syntax if ["surrogate", "hex escape"].iter().any(|part| message.contains(part)) => {
+                "this text has half a surrogate pair (such as \\ud800 by itself), which is no character; take it out, or export the file again".to_owned()
             }
             Category::Syntax if message.starts_with("invalid unicode code point") => NOT_UTF8.to_owned(),
             Category::Syntax => {
@@ -92,7 +111,7 @@ impl<R: Read> Source<R> {
                             "{word} is no number in JSON; write null in its place, or leave the property out"
                         )
                     }
-                    _ => format!("this is no JSON: {message}; export the file again"),
+                    _ => format!("this is not JSON: {message}; export the file again"),
                 }
             }
         };

@@ -52,6 +52,139 @@ fn rows_that_a_quote_swallows_are_an_error_at_the_line_it_opens() {
         refusal_of(&files, "a.csv", later)
             .contains("line 22: the quote that opens here closes within a value")
     );
+    for (table, line) in [
+        ("name,lat,lng\n\"Inn,48,2\nA,49,3\nB,50,4\nMonitor 19\",51,5\nC,52,6\n", 2),
+        ("name,lat,lng\nC,52,6\n\"Inn,48,2\nMonitor 19\",51,5\n", 3),
+        ("lat,lng,name\n1,2,A\n48,2,\"Inn\n49,3,Monitor 19\"\n50,4,C\n", 3),
+        ("lat,lng,name,notes\r\n48,2,\"Inn,x\r\n49,3,Monitor 19\",y\r\n", 2),
+        ("id;name;lat;lng\n1;\"Inn;48,5;2,5\n2;A;49;3\n3;Monitor 19\";51;5\n", 2),
+        ("name,lat,lng,rank\n\"Inn,48,2,\nA,49,3,\nMonitor 19\",51,5,1,7\nC,52,6,\n", 2),
+        ("name,lat,lng,\"notes\nA,49,3,x\nB,50,4,y\"\nC,52,6,z\n", 1),
+    ] {
+        let said = refusal_of(&files, "a.csv", table);
+        assert!(said.contains(&format!("a.csv: line {line}: the quote that opens here closes")), "{said}");
+        assert!(said.contains("write it twice"), "{said}");
+    }
+}
+
+#[test]
+fn values_of_several_lines_are_taken() {
+    let files = Files::new();
+    for table in [
+        "name,lat,lng\n\"Inn\nTown\",48,2\nA,48,2\n",
+        "lat,lng,name\n48,2,\"Inn\nTown\"\n48,2,A\n",
+        "id,address,lat,lng,name\n1,\"12 High St, Flat 3\nOld Town, Wales, UK, 4711\n\",48,2,Inn\n2,x,48,2,A\n",
+        "name,lat,lng,notes\nInn,48,2,\"One, two, three, four\r\nfive, 6, 7\n8, x, y, 9\"\nA,48,2,\"a\n\"\n",
+        "name,notes,lat,lng,more\nA,\"1, 2\n3, 4\",48,2,\"5, 6\n7\"\nB,,48,2,\n",
+    ] {
+        let said = import_of(&files, "a.csv", table);
+        assert!(said.contains("2 places in") && !said.contains("skipped"), "{table:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_taken_otherwise_than_it_stands_is_told_with_its_line() {
+    let files = Files::new();
+    let said =
+        import_of(&files, "a.csv", "name,lat,lng,rank\nA,48,2,5\nB,48,2,9\nC,48,2,-1\nD,48,2,x\nE,48,2,\n");
+    assert!(said.contains("; 3 ranks are not 0 to 5") && said.contains("(see a.csv, line 3)"), "{said}");
+    let said = import_of(&files, "a.csv", "name,lat,lng\n\"A\" ,48,2\n\"Big\" Al's,48,2\n\"A\"x,48,2\n");
+    assert!(said.contains("; 2 rows have text behind a closing quote"), "{said}");
+    assert!(said.contains("(see a.csv, line 3)"), "{said}");
+    let said = import_of(&files, "a.csv", format!("name,lat,lng\nA,48,2\n{},48,2\n", "x".repeat(300)));
+    assert!(said.contains("; 1 text cut to 255 bytes (see a.csv, line 3)"), "{said}");
+    let features = [r#""name":"A","rank":7"#, r#""x":1"#, &format!(r#""name":"{}""#, "x".repeat(300))]
+        .map(|properties| feature("", properties, "2,48"));
+    let said = import_of(&files, "a.geojson", collection("", &features.join(",\n")));
+    for part in ["without a name (see a.geojson, line 3)", "255 bytes (see a.geojson, line 4)", "5, taken as"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+fn feature(id: &str, properties: &str, at: &str) -> String {
+    format!(
+        r#"{{"type":"Feature",{id}"properties":{{{properties}}},"geometry":{{"type":"Point","coordinates":[{at}]}}}}"#
+    )
+}
+
+/// A collection whose features begin in line 2.
+fn collection(crs: &str, features: &str) -> String {
+    let named = |crs| format!(r#","crs":{{"type":"name","properties":{{"name":"{crs}"}}}}"#);
+    let crs = if crs.is_empty() { String::new() } else { named(crs) };
+    format!("{{\"type\":\"FeatureCollection\",\"features\":[\n{features}\n]{crs}}}\n")
+}
+
+#[test]
+fn one_bad_point_is_skipped_whatever_the_file_says_of_degrees() {
+    let files = Files::new();
+    let points = ["2,48", "2,300", "3,49"].map(|at| feature("", r#""name":"A""#, at)).join(",\n");
+    for crs in ["", "urn:ogc:def:crs:EPSG::4269", "EPSG:4258", "urn:ogc:def:crs:OGC:1.3:CRS83", "EPSG:3857"] {
+        let said = import_of(&files, "a.geojson", collection(crs, &points));
+        assert!(said.contains("2 places in"), "{crs}: {said}");
+        assert!(said.contains("1 without coordinates on the Earth (see a.geojson, line 3)"), "{crs}: {said}");
+    }
+}
+
+#[test]
+fn coordinates_that_are_not_in_degrees_are_told_with_their_cure() {
+    let files = Files::new();
+    let metres = feature("", r#""name":"A""#, "261848,6250566");
+    let said = refusal_of(&files, "a.geojson", collection("urn:ogc:def:crs:EPSG::2154", &metres));
+    assert!(said.contains("EPSG::2154\", which are not in degrees; convert it: ogr2ogr"), "{said}");
+    for crs in ["", "EPSG:4269"] {
+        let said = refusal_of(&files, "a.geojson", collection(crs, &metres));
+        assert!(said.contains("far beyond 180, which are not in degrees"), "{said}");
+        assert!(said.contains("-s_srs EPSG:3857 -t_srs EPSG:4326"), "{said}");
+    }
+}
+
+#[test]
+fn ids_are_the_numbers_that_stand_in_the_file() {
+    let files = Files::new();
+    let ids = ["123456789012345678901", "123456789012345678902", "1000.0", "1e3", "1000", "-0.0", "-0"];
+    let own = ids.map(|id| feature(&format!("\"id\":{id},"), r#""name":"A""#, "2,48"));
+    let property = ids.map(|id| feature("", &format!(r#""name":"A","id":{id}"#), "2,48"));
+    for features in [own, property] {
+        let said = import_of(&files, "n.geojson", collection("", &features.join(",\n")));
+        assert!(said.contains("7 places in"), "{said}");
+        let table = near(&files, &["48", "2", "1", "--file", "out.bin"]);
+        for id in ids {
+            assert!(table.lines().any(|row| row.ends_with(&format!("n:{id}"))), "{id}: {table}");
+        }
+    }
+}
+
+#[test]
+fn json_that_is_not_geojson_is_told_what_herd_reads() {
+    let files = Files::new();
+    for (content, expected) in [
+        ("{\"type\":\"Point\",\"coordinates\":[2,48]}", "this is a geometry by itself"),
+        ("{\"type\":\"x\"}", "neither a FeatureCollection nor a Feature"),
+        ("{}", "neither a FeatureCollection nor a Feature"),
+        ("42", "as a FeatureCollection"),
+    ] {
+        let said = refusal_of(&files, "a.json", content);
+        assert!(said.contains(expected) && !said.contains("--format"), "{content}: {said}");
+    }
+    let said = refusal_of(&files, "a.json", r#"{"\ud800":1}"#);
+    assert!(said.contains("half a surrogate pair"), "{said}");
+    let said = import_of(&files, "a.json", feature("", r#""name":"A\ud800""#, "2,48"));
+    assert!(said.contains("1 place in"), "{said}");
+    assert!(near(&files, &["48", "2", "1", "--file", "out.bin"]).contains("A\u{fffd}"));
+}
+
+#[test]
+fn a_delimiter_that_divides_nothing_is_not_asked_for_again() {
+    let files = Files::new();
+    let table = "# comment\nname,lat,lng\nA,48,2\n";
+    assert!(refusal_of(&files, "a.csv", table).contains("begins with a comment, \"# comment\"; remove it"));
+    let refused =
+        |delimiter| files.refused(&["import", "a.csv", "-o", "out.bin", "--delimiter", delimiter], 1);
+    assert!(refused(",").contains("begins with a comment"));
+    fs::write(files.path("a.csv"), "My places\nname,lat,lng\nA,48,2\n").unwrap();
+    let said = refused(",");
+    assert!(said.contains("one column with the delimiter ','") && !said.contains("--delimiter"), "{said}");
 }
 
 #[test]
