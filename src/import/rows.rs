@@ -65,15 +65,16 @@ impl Row {
             for (number, piece) in value.split(|byte| matches!(byte, b'\r' | b'\n')).enumerate() {
                 if number > 0 {
                     if is_row(&line) {
-                        return opened;
+                        return opened.map(|at| self.line_of(at, 0));
                     }
                     line.clear();
                 }
-                opened = Some(self.line_of(at, 0));
-                line.extend(piece.split(|&byte| byte == delimiter).map(|value| (value, true)));
+                opened = Some(at);
+                let values = piece.split(|&byte| byte == delimiter).take(VALUES_MAX);
+                line.extend(values.map(|value| (value, true)));
             }
         }
-        opened.filter(|_| is_row(&line))
+        opened.filter(|_| is_row(&line)).map(|at| self.line_of(at, 0))
     }
 
     /// The line of the file that this byte of this value is in.

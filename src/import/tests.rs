@@ -111,6 +111,15 @@ fn csv_rows_of_another_length_than_the_header_are_skipped() {
 }
 
 #[test]
+fn csv_of_many_values_over_lines_is_judged_in_one_pass() {
+    // Were the lines before each value counted again for it, this would take minutes.
+    let (names, values) =
+        (",x".repeat(60_000), ",\"a\nb, and fifty more letters or so to count over again\"".repeat(60_000));
+    let sink = csv(format!("name,lat,lng{names}\nA,48,2{values}\n"), "", None).unwrap();
+    assert_eq!((sink.builder.count(), sink.skipped().len()), (1, 0));
+}
+
+#[test]
 fn csv_without_a_last_newline_is_taken_and_told() {
     let whole = "name,lat,lng\nA,1.5,2.5\n";
     for (end, is_told) in [(whole.len(), false), (whole.len() - 1, true), (whole.len() - 3, true)] {

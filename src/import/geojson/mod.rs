@@ -204,8 +204,8 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
             Some(
                 "Point" | "MultiPoint" | "LineString" | "MultiLineString" | "Polygon" | "MultiPolygon"
                 | "GeometryCollection",
-            ) => Err(M::Error::custom("this is a geometry by itself, which has no name")),
-            _ => Err(M::Error::custom("this is neither a FeatureCollection nor a Feature")),
+            ) => Err(M::Error::custom("a geometry by itself, which has no name")),
+            _ => Err(M::Error::custom("neither a FeatureCollection nor a Feature")),
         }
     }
 }

@@ -159,7 +159,7 @@ fn ids_are_the_numbers_that_stand_in_the_file() {
 fn json_that_is_not_geojson_is_told_what_herd_reads() {
     let files = Files::new();
     for (content, expected) in [
-        ("{\"type\":\"Point\",\"coordinates\":[2,48]}", "this is a geometry by itself"),
+        ("{\"type\":\"Point\",\"coordinates\":[2,48]}", ": a geometry by itself"),
         ("{\"type\":\"x\"}", "neither a FeatureCollection nor a Feature"),
         ("{}", "neither a FeatureCollection nor a Feature"),
         ("42", "as a FeatureCollection"),
