@@ -21,7 +21,11 @@ impl Write for Escaping<'_, '_> {
             match piece.char_indices().next_back() {
                 Some((at, control)) if is_deceptive(control) => {
                     self.0.write_str(&piece[..at])?;
-                    write!(self.0, "\\x{:02x}", u32::from(control))?;
+                    // Two digits are a byte; more need braces, or one could not see where they end.
+                    match u32::from(control) {
+                        byte @ ..=0xff => write!(self.0, "\\x{byte:02x}")?,
+                        letter => write!(self.0, "\\u{{{letter:x}}}")?,
+                    }
                 }
                 _ => self.0.write_str(piece)?,
             }
@@ -45,7 +49,7 @@ mod tests {
     fn nothing_ends_the_line_or_hides_in_it() {
         let evil = "a\r\nb\x1b[2J\u{7f}\u{9b}\u{202e}\u{2028}\u{200b}é\u{e0041}";
         let shown = Escaped(&format_args!("{evil}")).to_string();
-        assert_eq!(shown, r"a\x0d\x0ab\x1b[2J\x7f\x9b\x202e\x2028\x200bé\xe0041");
+        assert_eq!(shown, r"a\x0d\x0ab\x1b[2J\x7f\x9b\u{202e}\u{2028}\u{200b}é\u{e0041}");
         assert_eq!(Escaped(&format_args!("plain \\ {}", 1)).to_string(), "plain \\ 1");
     }
 }
