@@ -175,7 +175,32 @@ fn near_shows_the_tweets_nodes_answer_with() {
     );
     let none = files.herd(&["places", "near", "0", "0", "50"]);
     assert_eq!((none.status.code(), none.stdout.len()), (Some(0), 0));
-    assert!(String::from_utf8(none.stderr).unwrap().contains("no tweet is within 50 km"));
+    assert!(
+        String::from_utf8(none.stderr)
+            .unwrap()
+            .contains("no tweet is within 50 km; ask for a greater radius")
+    );
+    for (words, expected) in [
+        (["20017", "5"], "RADIUS"),
+        (["50", "101"], "LIMIT is over 100, the most that a WHATSAT for tweets takes"),
+    ] {
+        let near = files.herd(&[&["places", "near", "0", "0"][..], &words].concat());
+        let said = String::from_utf8(near.stderr).unwrap();
+        assert!(near.status.code() == Some(2) && said.contains(expected), "{said}");
+    }
+    assert_eq!(files.herd(&["places", "near", "34.0", "-118.3", "20016", "100"]).status.code(), Some(0));
+}
+
+#[test]
+fn near_says_where_no_tweet_can_be_found() {
+    let files = Files::new("{\"data\":[{\"text\":\"a\"},{\"text\":\"b\"}]}");
+    files.configure("source = \"tweets\"\ntweets_file = \"tweets.json\"\narray = \"data\"");
+    let near = files.herd(&["places", "near", "0", "0", "50"]);
+    let said = String::from_utf8(near.stderr).unwrap();
+    assert!(
+        said.contains("none of the 2 tweets says where it was written, so no radius finds one"),
+        "{said}"
+    );
 }
 
 #[test]
