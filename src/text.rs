@@ -34,6 +34,19 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
+/// What makes UTF-8 of bytes that are not.
+pub fn utf8_cure(bytes: &[u8]) -> &'static str {
+    match is_utf16(bytes) {
+        true => "it looks like UTF-16, convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW",
+        false => "if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW",
+    }
+}
+
+/// Whether a text begins as UTF-16 does: with its mark, or with two letters of ASCII, each in two bytes.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, _, ..] | [_, 0, _, 0, ..])
+}
+
 /// Control characters, and those that end a line, turn the direction of text or hide where it is shown.
 pub fn is_deceptive(letter: char) -> bool {
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');

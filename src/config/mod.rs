@@ -29,7 +29,10 @@ pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 pub use plain::Plain;
 
-use crate::{model::NodeId, text::is_deceptive};
+use crate::{
+    model::NodeId,
+    text::{is_deceptive, is_utf16, utf8_cure},
+};
 
 /// A whole herd: at least one node, ids and addresses all different, every link at both ends, all in one piece.
 #[derive(Clone, PartialEq, Debug)]
@@ -73,13 +76,13 @@ pub struct Node {
 /// A thousand times what a herd of a hundred nodes takes.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if read as u64 > FILE_BYTES_MAX {
         return Err(io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes")));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 /// Whether the path leads to what a process has open, such as `/dev/stdin` or a shell's `<(…)`, or to a pipe: it lies in no
@@ -125,10 +128,20 @@ impl Herd {
     /// Reads a file. The paths in it begin at its folder, or at the current one where it lies in none.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        match read_text(path) {
-            Ok(text) => Self::parse(&text, &file).map(|herd| herd.with_files_beside(path)),
-            Err(error) => Err(ConfigError::Unreadable { file, error }),
-        }
+        let bytes = match read_bytes(path) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(ConfigError::Unreadable { file, error }),
+        };
+        // UTF-16 without a mark is valid UTF-8, of which every other letter is a NUL.
+        let first_bad = match std::str::from_utf8(&bytes) {
+            Ok(text) if !is_utf16(&bytes) => {
+                return Self::parse(text, &file).map(|herd| herd.with_files_beside(path));
+            }
+            Ok(_) => 0,
+            Err(error) => error.valid_up_to(),
+        };
+        let line = 1 + memchr::memchr_iter(b'\n', &bytes[..first_bad]).count();
+        Err(ConfigError::Invalid { file, line, fault: Fault::NotUtf8 { cure: utf8_cure(&bytes) } })
     }
 
     fn with_files_beside(mut self, path: &Path) -> Self {

@@ -70,7 +70,10 @@ fn fault_has_its_line_and_column_of_the_file() {
         (b"{\"results\":[1 2]}", " at line 1 column 15;"),
         (b"{\"results\":[{\"geo\":nu ll}]}", " at line 1 column 22;"),
         (b"[{\"text\":\"a\"}]\n", "one JSON object with the tweets in an array"),
-        (b"{\"results\":[\n{\"text\":\"caf\xe9\"}]}", "not UTF-8 text: see line 2, column 13"),
+        (
+            b"{\"results\":[\n{\"text\":\"caf\xe9\"}]}",
+            "see line 2, column 13; if it is Latin-1, convert it: iconv -f LATIN1",
+        ),
         (b" \n", "it is empty;"),
     ];
     for (text, expected) in faults {
