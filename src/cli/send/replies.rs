@@ -112,7 +112,9 @@ impl Sent {
 
     /// The protocol that the first line belongs to, where a node ends the connection because of it.
     pub(super) fn other_protocol(&self) -> Option<OtherProtocol> {
-        self.other
+        // A node does not wait for the end of a line that begins so.
+        let beginning = || OtherProtocol::of_beginning(Line::Whole(self.first.as_ref()?, Ending::Lf));
+        self.other.or_else(beginning)
     }
 
     fn end_line(&mut self) {
@@ -278,7 +280,7 @@ mod tests {
             out.end();
             let mut found = Vec::new();
             let mut tell = |Refusal { number, line, length, .. }: Refusal<'_>| {
-                found.push((number, line.to_vec(), length))
+                found.push((number, line.to_vec(), length));
             };
             pieces.iter().for_each(|piece| replies.take(piece, &mut tell));
             replies.end(&mut tell);
@@ -373,8 +375,8 @@ mod tests {
             (b"x\nGET / HTTP/1.1\n", None),
         ] {
             let (mut out, _replies) = lines();
+            // It is not ended: the connection may be gone before the input is.
             sent.chunks(3).for_each(|piece| out.take(piece));
-            out.end();
             assert_eq!(out.other_protocol(), other);
         }
     }
