@@ -24,7 +24,11 @@ impl Write for Escaping<'_, '_> {
             match piece.char_indices().next_back() {
                 Some((at, control)) if is_deceptive(control) => {
                     self.0.write_str(&piece[..at])?;
-                    write!(self.0, "\\x{:02x}", u32::from(control))?;
+                    // Two digits are a byte; more need braces, or one could not see where they end.
+                    match u32::from(control) {
+                        byte @ ..=0xff => write!(self.0, "\\x{byte:02x}")?,
+                        letter => write!(self.0, "\\u{{{letter:x}}}")?,
+                    }
                 }
                 _ => self.0.write_str(piece)?,
             }
@@ -38,6 +42,23 @@ impl Write for Escaping<'_, '_> {
 pub fn say(out: &mut impl io::Write, who: impl fmt::Display, what: impl fmt::Display) {
     let line = format!("{}\n", Escaped(&format_args!("{who}: {what}")));
     let _ = out.write_all(line.as_bytes());
+}
+
+/// What makes UTF-8 of bytes that are not.
+pub fn utf8_cure(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "it looks like UTF-16, convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
+        }
+        [0, _, 0, _, ..] => "it looks like UTF-16, convert it: iconv -f UTF-16BE -t UTF-8 FILE > NEW",
+        [_, 0, _, 0, ..] => "it looks like UTF-16, convert it: iconv -f UTF-16LE -t UTF-8 FILE > NEW",
+        _ => "if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW",
+    }
+}
+
+/// Whether a text begins as UTF-16 does: with its mark, or with two letters of ASCII, each in two bytes.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, _, ..] | [_, 0, _, 0, ..])
 }
 
 /// Control characters, and those that end a line, turn the direction of text or hide where it is shown.
@@ -76,7 +97,7 @@ mod tests {
     fn nothing_ends_the_line_or_hides_in_it() {
         let evil = "a\r\nb\x1b[2J\u{7f}\u{9b}\u{202e}\u{2028}\u{200b}é\u{e0041}";
         let shown = Escaped(&format_args!("{evil}")).to_string();
-        assert_eq!(shown, r"a\x0d\x0ab\x1b[2J\x7f\x9b\x202e\x2028\x200bé\xe0041");
+        assert_eq!(shown, r"a\x0d\x0ab\x1b[2J\x7f\x9b\u{202e}\u{2028}\u{200b}é\u{e0041}");
         assert_eq!(Escaped(&format_args!("plain \\ {}", 1)).to_string(), "plain \\ 1");
     }
 }

@@ -20,6 +20,20 @@ pub(super) fn short(text: &str) -> String {
     }
 }
 
+/// The text of bytes, and `\xNN` for each that is not text.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text += chunk.valid();
+        push_invalid(&mut text, chunk.invalid());
+    }
+    text
+}
+
+fn push_invalid(text: &mut String, bytes: &[u8]) {
+    bytes.iter().for_each(|byte| *text += &format!("\\x{byte:02x}"));
+}
+
 /// Standard output for the bytes of a reply or a document.
 pub(super) fn documents() -> Documents<io::StdoutLock<'static>> {
     let out = io::stdout();
@@ -88,7 +102,7 @@ fn screened(bytes: &[u8]) -> String {
                 _ => text.push(letter),
             }
         }
-        chunk.invalid().iter().for_each(|byte| text += &format!("\\x{byte:02x}"));
+        push_invalid(&mut text, chunk.invalid());
     }
     text
 }
@@ -123,7 +137,7 @@ mod tests {
     fn documents_on_a_terminal_move_no_cursor_however_they_are_cut() {
         let bytes = "AT \x1b]0;x\x07 caf\u{e9} \u{202e}\u{1f600}\t.\r\n\r\n\rx\n".as_bytes();
         let bytes = [bytes, b"\x9b\xe2\x80 \xe2\x80"].concat();
-        let wanted = "AT \\x1b]0;x\\x07 café \\x202e😀\t.\n\n\\x0dx\n\\x9b\\xe2\\x80 \\xe2\\x80";
+        let wanted = "AT \\x1b]0;x\\x07 café \\u{202e}😀\t.\n\n\\x0dx\n\\x9b\\xe2\\x80 \\xe2\\x80";
         for cut in 0..=bytes.len() {
             let (before, after) = bytes.split_at(cut);
             let text = String::from_utf8(written(&[before, after], true)).unwrap();

@@ -32,6 +32,8 @@ pub enum ConfigError {
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say what each field is")]
 pub enum Fault {
+    #[error("this is not UTF-8; {cure}")]
+    NotUtf8 { cure: &'static str },
     #[error("this is not TOML: {message}; correct it here")]
     Syntax { message: String },
     #[error("unknown key `{key}` in {table}; the keys known there are {known}")]

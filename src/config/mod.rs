@@ -29,7 +29,11 @@ pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 pub use plain::Plain;
 
-use crate::{model::NodeId, regular_file::read_within, text::is_deceptive};
+use crate::{
+    model::NodeId,
+    regular_file::read_within,
+    text::{is_deceptive, is_utf16, utf8_cure},
+};
 
 /// A whole herd: at least one node, ids and addresses all different, every link at both ends, all in one piece.
 #[derive(Clone, PartialEq, Debug)]
@@ -73,13 +77,9 @@ pub struct Node {
 /// A thousand times what a herd of a hundred nodes takes.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-fn read_text(path: &Path) -> io::Result<String> {
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let too_long = || io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes"));
-    let bytes = read_within(File::open(path)?, FILE_BYTES_MAX)?.ok_or_else(too_long)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("it is not UTF-8 text: see byte {offset}"))
-    })
+    read_within(File::open(path)?, FILE_BYTES_MAX)?.ok_or_else(too_long)
 }
 
 /// Whether the path leads to what a process has open, such as `/dev/stdin` or a shell's `<(…)`, or to a pipe: it lies in no
@@ -125,10 +125,20 @@ impl Herd {
     /// Reads a file. The paths in it begin at its folder, or at the current one where it lies in none.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        match read_text(path) {
-            Ok(text) => Self::parse(&text, &file).map(|herd| herd.with_files_beside(path)),
-            Err(error) => Err(ConfigError::Unreadable { file, error }),
-        }
+        let bytes = match read_bytes(path) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(ConfigError::Unreadable { file, error }),
+        };
+        // UTF-16 without a mark is valid UTF-8, of which every other letter is a NUL.
+        let first_bad = match std::str::from_utf8(&bytes) {
+            Ok(text) if !is_utf16(&bytes) => {
+                return Self::parse(text, &file).map(|herd| herd.with_files_beside(path));
+            }
+            Ok(_) => 0,
+            Err(error) => error.valid_up_to(),
+        };
+        let line = 1 + memchr::memchr_iter(b'\n', &bytes[..first_bad]).count();
+        Err(ConfigError::Invalid { file, line, fault: Fault::NotUtf8 { cure: utf8_cure(&bytes) } })
     }
 
     fn with_files_beside(mut self, path: &Path) -> Self {

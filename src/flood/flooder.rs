@@ -149,6 +149,17 @@ impl<'a> Flooder<'a> {
 
     /// Keeps the link until stop.
     pub fn run(mut self) {
+        self.keep_linked();
+        if let Some(count) = self.strangers.take_untold() {
+            let log = self.wiring.log;
+            log.warn(format_args!(
+                "no link to {}: {count} more failures since the last such line",
+                self.peer
+            ));
+        }
+    }
+
+    fn keep_linked(&mut self) {
         loop {
             if self.is_stopped() {
                 return;

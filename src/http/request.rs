@@ -77,43 +77,66 @@ pub(super) fn parse(head: &[u8], hosts: &[String]) -> Option<Result<Asked, Refus
 
 fn judge(request: &httparse::Request<'_, '_>, hosts: &[String]) -> Result<Asked, Refused> {
     let mut named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
-    match (named.next(), named.next(), request.version) {
+    let host = match (named.next(), named.next(), request.version) {
         (Some(host), None, _) => {
-            let host = std::str::from_utf8(host.value).map_err(|_not_text| Refused::Garbage)?;
-            if !is_ours(host.trim(), hosts) {
-                return Err(Refused::Host);
-            }
+            Some(std::str::from_utf8(host.value).map_err(|_not_text| Refused::Garbage)?.trim())
         }
         // Version 1.0 knew no hosts, and no browser speaks it.
-        (None, None, Some(0)) => {}
+        (None, None, Some(0)) => None,
         _ => return Err(Refused::Garbage),
+    };
+    let (authority, path) = target(request.path.unwrap_or_default());
+    // A target that names a host decides in the place of the field (RFC 9112, section 3.2.2).
+    if authority.or(host).is_some_and(|host| !is_ours(host, hosts)) {
+        return Err(Refused::Host);
     }
     let is_head = match request.method {
         Some("GET") => false,
         Some("HEAD") => true,
         _ => return Err(Refused::Method),
     };
-    let target = request.path.unwrap_or_default();
-    let path = target.split(['?', '#']).next().unwrap_or_default();
     let page = Page::ALL.into_iter().find(|&(known, _)| known == path).ok_or(Refused::NoPage)?.1;
     Ok(Asked { page, is_head })
 }
 
-/// Whether a Host field names this node: an address, `localhost`, or a configured name, with or without a port.
+/// The authority of a target in absolute form, and the path of any target, without its query.
+fn target(text: &str) -> (Option<&str>, &str) {
+    const SCHEME: &str = "http://";
+    let is_absolute = text.get(..SCHEME.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SCHEME));
+    let (authority, rest) = if is_absolute {
+        let rest = &text[SCHEME.len()..];
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        (Some(authority), rest)
+    } else {
+        (None, text)
+    };
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    (authority, if is_absolute && path.is_empty() { "/" } else { path })
+}
+
+/// Whether a host names this node: an address, `localhost`, or a configured name, with or without a port. A name may end with
+/// the dot of the root.
 fn is_ours(host: &str, hosts: &[String]) -> bool {
     if let Some((address, port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return address.parse::<Ipv6Addr>().is_ok() && is_port(port);
     }
     let (name, port) = host.find(':').map_or((host, ""), |colon| host.split_at(colon));
+    let name = without_root(name);
     let is_known = name.eq_ignore_ascii_case("localhost")
         || name.parse::<Ipv4Addr>().is_ok()
-        || hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
+        || hosts.iter().any(|known| without_root(known).eq_ignore_ascii_case(name));
     is_known && is_port(port)
 }
 
-/// Nothing, or a colon and a number.
+fn without_root(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// Nothing, or a colon and a number, which may be left out.
 fn is_port(text: &str) -> bool {
-    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+    let Some(port) = text.strip_prefix(':') else { return text.is_empty() };
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    port.is_empty() || is_number && port.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]
@@ -148,7 +171,6 @@ mod tests {
     fn what_is_not_there_or_not_allowed_is_refused() {
         let refused = |head: &str| asked(head).unwrap().unwrap_err();
         assert_eq!(refused("GET /Livez HTTP/1.0\r\n\r\n"), Refused::NoPage);
-        assert_eq!(refused("GET http://127.0.0.1/livez HTTP/1.0\r\n\r\n"), Refused::NoPage);
         for method in ["POST", "PUT", "get", "OPTIONS"] {
             assert_eq!(refused(&format!("{method} /livez HTTP/1.0\r\n\r\n")), Refused::Method);
         }
@@ -165,15 +187,54 @@ mod tests {
     fn host_is_an_address_or_a_configured_name() {
         for host in
             ["127.0.0.1", "10.1.2.3:80", "[::1]", "[::1]:11700", "localhost:1", "ALFORD.example:11700"]
+                .into_iter()
+                .chain(["127.0.0.1:", "[::1]:", "localhost.", "localhost.:11700", "alford.example.:"])
         {
             assert!(with_host(host).unwrap().is_ok(), "{host}");
         }
         for host in ["evil.example", "alford.example.evil", "127.0.0.1.evil", "[::1", "alford.example:x", ""]
+            .into_iter()
+            .chain([
+                ".",
+                ":",
+                "localhost..",
+                "localhost:+1",
+                "localhost:65536",
+                "localhost:1:",
+                "a@localhost",
+            ])
         {
             assert_eq!(with_host(host), Some(Err(Refused::Host)), "{host}");
         }
         let twice = asked("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n");
         assert_eq!(twice, Some(Err(Refused::Garbage)));
         assert_eq!(asked("GET / HTTP/1.1\r\n\r\n"), Some(Err(Refused::Garbage)));
+    }
+
+    #[test]
+    fn absolute_form_names_the_host_in_its_target() {
+        let absolute = |target: &str, host: &str| {
+            asked(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap()
+        };
+        let page = |page| Ok(Asked { page, is_head: false });
+        for (target, expected) in [
+            ("http://localhost:11700/livez", page(Page::Live)),
+            ("HTTP://127.0.0.1/status?a=/b", page(Page::Status)),
+            ("http://[::1]:/metrics", page(Page::Metrics)),
+            ("http://alford.example.", page(Page::Index)),
+            ("http://localhost?x", page(Page::Index)),
+            ("http://localhost/nothing", Err(Refused::NoPage)),
+            ("http://evil.example/livez", Err(Refused::Host)),
+            ("http://localhost@evil.example/livez", Err(Refused::Host)),
+            ("http:///livez", Err(Refused::Host)),
+            ("https://localhost/livez", Err(Refused::NoPage)),
+            ("localhost/livez", Err(Refused::NoPage)),
+        ] {
+            assert_eq!(absolute(target, "localhost"), expected, "{target}");
+        }
+        // The target decides; a Host field must be there all the same.
+        assert_eq!(absolute("http://localhost/livez", "other.example"), page(Page::Live));
+        assert_eq!(asked("GET http://localhost/ HTTP/1.1\r\n\r\n"), Some(Err(Refused::Garbage)));
+        assert_eq!(asked("GET http://evil.example/ HTTP/1.0\r\n\r\n"), Some(Err(Refused::Host)));
     }
 }

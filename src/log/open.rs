@@ -32,6 +32,10 @@ pub(super) enum Fault {
     Link,
     #[error("it is a disk")]
     Disk,
+    #[error("{} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    #[error("{} is a link that leads nowhere", .0.display())]
+    LostLink(PathBuf),
     #[error("others may open it (mode {mode:03o}), and this user cannot change that: {error}")]
     Open { mode: u32, error: io::Error },
 }
@@ -41,7 +45,8 @@ impl Fault {
         match self {
             Self::System(_) => "choose a folder this user may write to with --log-dir",
             Self::Link => "remove it, or have --log-dir name the folder that the log is to be in",
-            Self::Disk => "choose another folder with --log-dir",
+            Self::Disk | Self::NotAFolder(_) => "choose another folder with --log-dir",
+            Self::LostLink(_) => "remove it, or choose another folder with --log-dir",
             Self::Open { .. } => "move it away, or choose another folder with --log-dir",
         }
     }
@@ -88,8 +93,25 @@ pub(super) fn open(path: &Path, remarks: &mut Vec<String>) -> Result<Opened, Fau
 }
 
 /// Makes the folder of a log, for its owner only, where it is not there.
-fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))
+fn make_folder(path: &Path) -> Result<(), Fault> {
+    let folder = folder_of(path);
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| in_the_way(folder, error))
+}
+
+/// Why a folder cannot be made: the system does not say which part of its path is in the way.
+fn in_the_way(folder: &Path, error: io::Error) -> Fault {
+    for part in folder.ancestors() {
+        let Ok(there) = fs::symlink_metadata(part) else { continue };
+        return match fs::metadata(part) {
+            Ok(about) if !about.is_dir() => Fault::NotAFolder(part.to_owned()),
+            Ok(_) => Fault::System(error),
+            Err(error) if there.is_symlink() && error.kind() == io::ErrorKind::NotFound => {
+                Fault::LostLink(part.to_owned())
+            }
+            Err(error) => Fault::System(error),
+        };
+    }
+    Fault::System(error)
 }
 
 /// What an operator should know of the log's folder.

@@ -44,6 +44,12 @@ impl RateLimit {
         self.held.fetch_add(1, Ordering::Relaxed);
         None
     }
+
+    /// How many events have not been told since the last that was; `None` without any. Asked at the end, when no later event
+    /// will tell.
+    pub fn take_untold(&self) -> Option<u64> {
+        Some(self.held.swap(0, Ordering::Relaxed)).filter(|&count| count > 0)
+    }
 }
 
 #[cfg(test)]
@@ -60,5 +66,9 @@ mod tests {
         assert_eq!(limit.allow(at(1000)), Some(Untold(2)));
         assert_eq!(limit.allow(at(1001)), None);
         assert_eq!(limit.allow(at(9000)), Some(Untold(1)));
+        assert_eq!(limit.take_untold(), None);
+        assert_eq!(limit.allow(at(9001)), None);
+        assert_eq!(limit.take_untold(), Some(1));
+        assert_eq!(limit.take_untold(), None);
     }
 }

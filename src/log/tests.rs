@@ -401,7 +401,7 @@ fn folder_that_cannot_be_made_is_an_error_of_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let error = Log::open(Options { path, ..options(&folder) }).err().unwrap().to_string();
     assert!(error.starts_with("the log /dev/null/logs/Alford.log cannot be opened: "), "{error}");
-    assert!(error.ends_with("choose a folder this user may write to with --log-dir"), "{error}");
+    assert!(error.ends_with(": /dev/null is not a folder; choose another folder with --log-dir"), "{error}");
 }
 
 impl Log {

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt, ops::Range, string::FromUtf8Error};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::text::utf8_cure;
+
 /// A JSON object, one array in it, and what Google says beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Document {
@@ -35,6 +37,8 @@ pub enum Unfit {
         line: usize,
         /// The character it stands for.
         column: usize,
+        /// What makes UTF-8 of it.
+        cure: &'static str,
     },
     /// Not a JSON object.
     #[error("it is no JSON object: {what} at line {line} column {column}")]
@@ -66,7 +70,8 @@ impl Unfit {
         let (before, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
-        Self::NotUtf8 { line, column: 1 + characters(&before[line_start..]) }
+        let column = 1 + characters(&before[line_start..]);
+        Self::NotUtf8 { line, column, cure: utf8_cure(error.as_bytes()) }
     }
 }
 

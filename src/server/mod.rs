@@ -146,6 +146,26 @@ struct RateLimits {
     panics: RateLimit,
 }
 
+impl RateLimits {
+    /// Counts what was not told of each kind, which no later event will do.
+    fn log_untold(&self, log: &Log) {
+        let Self { refusals, closings, overflows, bad_lines, handshakes, other_protocols, panics } = self;
+        for (kind, limit) in [
+            ("bad lines", bad_lines),
+            ("connections closed", closings),
+            ("connections refused", refusals),
+            ("handshakes refused", handshakes),
+            ("connections of another protocol", other_protocols),
+            ("batches missed by a full outbox", overflows),
+            ("panics", panics),
+        ] {
+            if let Some(count) = limit.take_untold() {
+                log.warn(format_args!("{kind}: {count} more since the last such line"));
+            }
+        }
+    }
+}
+
 /// What can be asked of a running node by the thread that runs it.
 pub struct Controls<'a> {
     log: &'a Log,
@@ -306,6 +326,7 @@ impl Server {
                 web.stop();
             }
             shared.wait_for_threads(stopped_at + limits.drain_time);
+            shared.rate_limits.log_untold(&log);
             if served.is_ok() {
                 log.info(format_args!("{} stops, drained", node.id));
             }
@@ -416,6 +437,7 @@ impl<'a> Shared<'a> {
     /// A thread that cannot be stopped would keep its scope, and so the process, for ever.
     fn give_up(&self) -> ! {
         let left = self.threads.names().join(", ");
+        self.rate_limits.log_untold(self.log);
         self.log.error(format_args!("{} ends without having drained; threads left: {left}", self.node.id));
         self.log.flush();
         std::process::exit(1);

@@ -144,3 +144,22 @@ fn control_bytes_of_a_client_can_neither_break_nor_forge_log_lines() {
         assert!(!line.starts_with("2026-01-01T00:00:00.000000Z"), "{line:?}");
     }
 }
+
+#[test]
+fn no_bad_line_is_lost_from_the_count_at_stop() {
+    const COUNT: usize = 50;
+    let mut node = Setup::new().start();
+    let mut client = node.client();
+    (0..COUNT).for_each(|number| assert!(client.ask(&format!("bad {number}")).starts_with("? bad ")));
+    drop(client);
+    node.stop();
+    let log = node.log();
+    let bad = log.lines().filter(|line| line.contains("WARN") && line.contains("bad line"));
+    let counts = bad.map(|line| {
+        let more = line.split_once(" more since the last such line").map(|(before, _)| before);
+        let more =
+            more.and_then(|before| before.rsplit(' ').next()).map_or(0, |count| count.parse().unwrap());
+        more + usize::from(line.contains("bad line on #"))
+    });
+    assert_eq!(counts.sum::<usize>(), COUNT, "{log}");
+}

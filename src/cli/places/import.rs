@@ -89,18 +89,9 @@ fn label_of(word: &str) -> Result<String, String> {
     Ok(word.to_owned())
 }
 
-/// An input that cannot be used is the file's fault, whatever is wrong with it: the command line is right.
-fn at_fault(failure: Failure) -> Failure {
-    match failure {
-        Failure::Usage(what) => Failure::Failed(what),
-        other => other,
-    }
-}
-
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let output = output::check(&args.output, args.force, &args.files)?;
-    let inputs = args.files.iter().map(|file| Input::open(file, args).map_err(at_fault));
-    let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+    let inputs = args.files.iter().map(|file| Input::open(file, args)).collect::<Result<Vec<_>, _>>()?;
     let mut sink = Sink::default();
     for (file, input) in args.files.iter().zip(inputs) {
         input

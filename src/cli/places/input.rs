@@ -58,7 +58,7 @@ impl OneRead {
 }
 
 impl Input {
-    /// Looks at the beginning of a file.
+    /// Looks at the beginning of a file. One that cannot be used is at fault itself, not the command line.
     pub(super) fn open(path: &Path, args: &Args) -> Result<Self, Failure> {
         let shown = path.display();
         let failed = |error: ImportError| Failure::Failed(format!("{shown}: {error}"));
@@ -69,13 +69,13 @@ impl Input {
         let mut file = opened.map_err(|error| match fs::metadata(path) {
             // A socket has no open file that could be asked.
             Ok(about) if about.file_type().is_socket() => {
-                Failure::Usage(format!("{shown} is a socket; name a file or a pipe"))
+                Failure::Failed(format!("{shown} is a socket; name a file or a pipe"))
             }
             _ => unreadable(error),
         })?;
         let about = file.metadata().map_err(unreadable)?;
         if about.is_dir() {
-            return Err(Failure::Usage(format!("{shown} is a folder; name the files in it")));
+            return Err(Failure::Failed(format!("{shown} is a folder; name the files in it")));
         }
         if !about.is_file() {
             wait_for_writer(&file, path).map_err(unreadable)?;
@@ -86,7 +86,7 @@ impl Input {
             import::recognise(&head, &file_name(path), args.format, &args.columns).map_err(failed)?;
         let Some(format) = format else {
             let names = Format::ALL.map(|(name, _)| name).join(", ");
-            return Err(Failure::Usage(format!(
+            return Err(Failure::Failed(format!(
                 "{shown}: neither its content nor the end of its name tells the format; say --format, one of {names}"
             )));
         };

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::{Herd, PlacesSource},
     model::Coordinates,
-    places::{Embedded, OpenError, PlacesFile, Query, Source, tweets::Tweets},
+    places::{Embedded, Form, OpenError, PlacesFile, Query, Source, tweets::Tweets},
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,10 +35,10 @@ pub(in crate::cli) struct Args {
     /// Degrees east.
     #[arg(value_name = "LNG", allow_negative_numbers = true, value_parser = |word: &str| degrees(word, 180.0))]
     longitude: f64,
-    /// How far around, in kilometres.
+    /// How far around, in kilometres: at most 50, as in a WHATSAT; for tweets at most 20016.
     #[arg(value_name = "RADIUS", value_parser = |word: &str| kilometres(word))]
     radius_km: f64,
-    /// The most places or tweets to print.
+    /// The most places or tweets to print: at most 20, as in a WHATSAT; for tweets at most 100.
     #[arg(value_name = "LIMIT", default_value_t = 20)]
     limit: u32,
     /// A file made by herd places import, to look in instead; the configuration is not read then.
@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let center = Coordinates { latitude: args.latitude, longitude: args.longitude };
     let query = Query { center, radius_m: args.radius_km * 1000.0, bound: args.limit as usize };
     let holder = Holder::open(args, common)?;
+    holder.check(args)?;
     let mut document = Vec::new();
     let count = holder
         .source()
@@ -80,8 +81,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         out.write_all(holder.table(&query, &document)?.as_bytes()).and_then(|()| out.flush())?;
         if count == 0 {
-            let radius_km = args.radius_km;
-            complain(&format!("no {} is within {radius_km} km; ask for a greater radius", holder.noun()));
+            complain(&holder.nothing(args));
         }
     }
     Ok(())
@@ -124,6 +124,46 @@ impl Holder {
     fn of_file(path: &Path) -> Result<Self, Failure> {
         let places = PlacesFile::open(path).map_err(OpenError::File)?;
         Ok(Self::Places(Box::new(places)))
+    }
+
+    /// Whether a node would answer a WHATSAT with this radius and limit.
+    fn check(&self, args: &Args) -> Result<(), Failure> {
+        let Form { radius_km_max, bound_max, .. } = self.source().form();
+        let over = |what: &str, max: u64, unit: &str| {
+            let noun = self.noun();
+            Failure::Usage(format!(
+                "{what} is over {max}{unit}, the most that a WHATSAT for {noun}s takes; give at most that"
+            ))
+        };
+        if args.radius_km > radius_km_max as f64 {
+            return Err(over("RADIUS", radius_km_max, " km"));
+        }
+        if u64::from(args.limit) > bound_max {
+            return Err(over("LIMIT", bound_max, ""));
+        }
+        Ok(())
+    }
+
+    /// Why the answer is empty, and what may change that.
+    fn nothing(&self, args: &Args) -> String {
+        let (noun, radius_km) = (self.noun(), args.radius_km);
+        if args.limit == 0 {
+            return format!("LIMIT 0 asks for no {noun}; give a greater one");
+        }
+        if let Self::Tweets(tweets) = self
+            && let (count, 0) = tweets.counts()
+        {
+            return format!(
+                "none of the {count} tweets says where it was written, so no radius finds one; give nodes tweets with \
+                 coordinates or a place"
+            );
+        }
+        match radius_km < self.source().form().radius_km_max as f64 {
+            true => format!("no {noun} is within {radius_km} km; ask for a greater radius"),
+            false => format!(
+                "no {noun} is within {radius_km} km, the greatest radius there is; ask around another point"
+            ),
+        }
     }
 
     fn source(&self) -> &dyn Source {

@@ -25,13 +25,23 @@ pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<Pat
     if fs::symlink_metadata(output).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return in_writable_folder(output.to_owned());
     }
-    // Where the path is a link, what it leads to is replaced.
-    let Ok(there) = output.canonicalize() else {
-        return usage("is a link that leads nowhere; remove it, or name another with -o");
-    };
-    if !there.is_file() {
-        return usage("is not a regular file, and only such are replaced; name another with -o");
+    // Where the path is a link, what it leads to is replaced. A link of the system, such as /dev/stdout, may lead to what has no
+    // path.
+    match fs::metadata(output) {
+        Ok(about) if !about.is_file() => {
+            return usage("is not a regular file, and only such are replaced; name another with -o");
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return usage("is a link that leads nowhere; remove it, or name another with -o");
+        }
+        Err(error) => {
+            return usage(&format!("is a link that cannot be followed: {error}; name another with -o"));
+        }
+        Ok(_) => {}
     }
+    let Ok(there) = output.canonicalize() else {
+        return usage("is a file that no longer has a path, so nothing can replace it; name another with -o");
+    };
     if files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == there)) {
         return usage("would replace what it is made of; name another with -o");
     }
@@ -131,7 +141,7 @@ impl Write for Interruptible<'_> {
 #[cfg(test)]
 mod tests {
     use std::{
-        os::unix::fs::symlink,
+        os::{fd::AsRawFd, unix::fs::symlink},
         sync::{Mutex, MutexGuard, PoisonError},
     };
 
@@ -212,6 +222,12 @@ mod tests {
         symlink("nothing", at("dangling")).unwrap();
         symlink("/dev/null", at("device")).unwrap();
         mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let descriptor = |fd: &dyn AsRawFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let (_reader, writer) = io::pipe().unwrap();
+        let gone = tempfile::tempfile().unwrap();
+        symlink(descriptor(&writer), at("pipe")).unwrap();
+        symlink(descriptor(&gone), at("gone")).unwrap();
+        symlink("round", at("round")).unwrap();
         let check = |name: &str, force| {
             let checked = check(&at(name), force, &[at("input")]);
             checked.map_err(|failure| failure.to_string())
@@ -227,8 +243,11 @@ mod tests {
         }
         for (name, expected) in [
             ("dangling", "a link that leads nowhere"),
-            ("device", "not a regular file"),
-            ("fifo", "not a regular file"),
+            ("device", "is not a regular file"),
+            ("fifo", "is not a regular file"),
+            ("pipe", "is not a regular file"),
+            ("round", "is a link that cannot be followed: Too many levels of symbolic links"),
+            ("gone", "is a file that no longer has a path"),
             ("", "is a folder"),
             ("none/file", "its folder is not there"),
         ] {

@@ -21,7 +21,11 @@ use self::{
     replies::{Refusal, Replies, Sent},
 };
 use super::{Common, Failure, complain, node, printable};
-use crate::config::{Address, Herd};
+use crate::{
+    clock,
+    config::{Address, Herd},
+    protocol::OtherProtocol,
+};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -46,7 +50,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let node = &args.node;
-    let (address, herd) = find(node, common)?;
+    let (address, rules) = find(node, common)?;
     let input = if args.lines.is_empty() {
         let stdin = io::stdin().as_fd().try_clone_to_owned();
         Input::File(stdin.map(File::from).map_err(|error| Failure::from(Fault::Input(error)))?)
@@ -57,9 +61,8 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
         let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
         Failure::Failed(format!("cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"))
     })?;
-    let rules = Rules::of(herd.as_ref());
     let mut out = printable::documents();
-    let mut tell = |refusal: Refusal<'_>| complain(&rules.text(&refusal));
+    let mut tell = |refusal: Refusal<'_>| complain(&rules.text(&refusal, clock::wall()));
     let done = exchange(&stream, input, &mut out, &mut tell);
     let finished = out.finish().map_err(Fault::Output);
     done.and(finished).map_err(|fault| match fault {
@@ -68,15 +71,33 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     })
 }
 
-/// Where the node is, and its herd, where the configuration has a node there.
-fn find(node: &str, common: &Common) -> Result<(Address, Option<Herd>), Failure> {
-    let Some(address) = Address::parse(node) else {
-        let herd = common.herd()?;
-        return Ok((node::known(&herd, node)?.address.clone(), Some(herd)));
-    };
-    let is_of = |herd: &Herd| herd.nodes.iter().any(|node| [&node.address, &node.listen].contains(&&address));
-    let herd = common.herd().ok().filter(is_of);
-    Ok((address, herd))
+/// Where the node is, and by which rules it judges lines.
+fn find(node: &str, common: &Common) -> Result<(Address, Rules), Failure> {
+    // No id has a colon.
+    if node.contains(':') {
+        let address = Address::parse(node).ok_or_else(|| not_an_address(node))?;
+        // Which node listens there only a configuration that was named can say: the built-in one stands for no herd.
+        let herd = common.config.as_ref().and_then(|_| common.herd().ok());
+        let rules = herd.as_ref().and_then(|herd| rules_at(herd, &address)).unwrap_or_default();
+        return Ok((address, rules));
+    }
+    let herd = common.herd()?;
+    if herd.node(node).is_none() && node.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(not_an_address(node));
+    }
+    let found = node::known(&herd, node)?;
+    Ok((found.address.clone(), Rules::of(&herd, found)))
+}
+
+fn rules_at(herd: &Herd, address: &Address) -> Option<Rules> {
+    let node = herd.nodes.iter().find(|node| [&node.address, &node.listen].contains(&address))?;
+    Some(Rules::of(herd, node))
+}
+
+fn not_an_address(node: &str) -> Failure {
+    Failure::Usage(format!(
+        "{node:?} is not HOST:PORT, such as 127.0.0.1:11600 or [::1]:11600; give that or a node's id"
+    ))
 }
 
 fn joined(lines: &[OsString]) -> Vec<u8> {
@@ -111,20 +132,33 @@ enum Input {
 /// Why not everything was sent and answered; follows the node's name.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
-    #[error("cut the connection: {0}; its log says why, and what is unanswered may not have been taken")]
+    #[error("cut the connection: {0}; its log may say why, and what is unanswered may not have been taken")]
     Cut(io::Error),
-    #[error("closed the connection before everything was sent; its log says why, send the rest again")]
+    #[error("closed the connection before everything was sent; its log may say why, send the rest again")]
     ClosedEarly,
     #[error(
-        "closed the connection without a reply; its log says why, it may be full: try again or another node"
+        "closed the connection without a reply; its log may say why, it may be full: try again or another node"
     )]
     NoReply,
+    #[error("closed the connection, as a node does when the first line looks like {}; send lines of IAMAT or WHATSAT", name(*.0))]
+    OtherProtocol(OtherProtocol),
+    #[error(
+        "answers as a web server does; where that is a node's `http` address, send to its `listen` address"
+    )]
+    Http,
     #[error("was not sent all: cannot read standard input: {0}; give another")]
     Input(io::Error),
     #[error("was not sent all: no second thread: {0}; try again")]
     Thread(io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+}
+
+fn name(other: OtherProtocol) -> &'static str {
+    match other {
+        OtherProtocol::Http => "HTTP",
+        OtherProtocol::Tls => "TLS",
+    }
 }
 
 impl From<Fault> for Failure {
@@ -137,6 +171,8 @@ impl From<Fault> for Failure {
 struct Progress {
     any: bool,
     all: bool,
+    /// What the first line looks like, if not one of this protocol.
+    other: Option<OtherProtocol>,
 }
 
 /// Sends all of `input`, then half-closes; meanwhile copies what comes back to `out` until the node closes, and calls `tell`
@@ -155,12 +191,17 @@ fn exchange(
         // Whatever the sender waits for, there is no use in it any more; this ends its poll and its write.
         let _ = stream.shutdown(Shutdown::Both);
         let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let received = received?;
-        let sent = sent?;
-        match sent {
-            Progress { all: false, .. } => Err(Fault::ClosedEarly),
-            Progress { any: true, .. } if received == 0 => Err(Fault::NoReply),
-            Progress { .. } => Ok(()),
+        if replies.is_http() && !matches!(received, Err(Fault::Output(_))) {
+            return Err(Fault::Http);
+        }
+        match (sent, received) {
+            (Ok(Progress { other: Some(other), .. }), Ok(0) | Err(Fault::Cut(_))) => {
+                Err(Fault::OtherProtocol(other))
+            }
+            (_, Err(fault)) | (Err(fault), _) => Err(fault),
+            (Ok(Progress { all: false, .. }), _) => Err(Fault::ClosedEarly),
+            (Ok(Progress { any: true, .. }), Ok(0)) => Err(Fault::NoReply),
+            (Ok(Progress { .. }), Ok(_)) => Ok(()),
         }
     })
 }
@@ -192,7 +233,7 @@ fn receive(
 
 /// A node that stops taking is not this half's to report: the receiving half sees why.
 fn send(mut stream: &TcpStream, input: Input, mut sent: Sent) -> Result<Progress, Fault> {
-    let mut progress = Progress { any: false, all: false };
+    let mut progress = Progress { any: false, all: false, other: None };
     match input {
         Input::Lines(lines) => {
             progress.any = true;
@@ -220,6 +261,7 @@ fn send(mut stream: &TcpStream, input: Input, mut sent: Sent) -> Result<Progress
         }
     }
     let _ = stream.shutdown(Shutdown::Write);
+    progress.other = sent.other_protocol();
     Ok(progress)
 }
 

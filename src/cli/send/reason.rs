@@ -1,40 +1,68 @@
-//! Why a node refused a line: it does not say, so its own parser is asked here. Pure.
+//! Why a node refused a line: it does not say, so its own parser is asked here. Where the node's configuration is known, its
+//! rules are; elsewhere only faults that are none of configuration are certain. Pure.
 
-use super::replies::Refusal;
+use std::time::Duration;
+
+use super::{printable, replies::Refusal};
 use crate::{
-    config::{Herd, PlacesSource},
+    config::{Herd, Node, PlacesSource},
+    model::{Skew, Timestamp},
     places::Form,
-    protocol::{Invalid, QueryLimits, Request},
+    protocol::{Invalid, QueryLimits, Report, Request},
 };
 
 /// The most that is shown of a line.
 const SHOWN_CHARS_MAX: usize = 200;
 
+/// A node logs one bad line a second.
+const SEE_LOG: &str = "its log says which, unless it logged another bad line in the second before";
+
+const NANOSECONDS: i128 = 1_000_000_000;
+
 /// By what a node judges lines, as far as that is known here.
+#[derive(Default)]
 pub(super) struct Rules {
+    configured: Option<Configured>,
+}
+
+/// What a node's configuration adds to the rules that every node has.
+struct Configured {
     limits: QueryLimits,
-    /// Whether it answers WHATSAT, where its configuration is known.
-    has_places: Option<bool>,
+    has_places: bool,
+    max_ahead: Option<Duration>,
+    max_clients: u64,
 }
 
 impl Rules {
-    /// Those of a node of this herd; without a configuration the usual ones.
-    pub(super) fn of(herd: Option<&Herd>) -> Self {
-        let source = herd.map(|herd| herd.places.source);
-        let form = if source == Some(PlacesSource::Tweets) { Form::TWEETS } else { Form::PLACES };
+    /// Those of a node of this herd. A third-party node has its own, which no configuration holds.
+    pub(super) fn of(herd: &Herd, node: &Node) -> Self {
+        if node.plain.is_some() {
+            return Self::default();
+        }
+        let source = herd.places.source;
+        let form = if source == PlacesSource::Tweets { Form::TWEETS } else { Form::PLACES };
         let Form { radius_km_max, bound_max, .. } = form;
-        let limits = QueryLimits { radius_km_max, bound_max };
-        Self { limits, has_places: source.map(|source| source != PlacesSource::None) }
+        let configured = Configured {
+            limits: QueryLimits { radius_km_max, bound_max },
+            has_places: source != PlacesSource::None,
+            max_ahead: herd.limits.max_ahead,
+            max_clients: herd.limits.max_clients as u64,
+        };
+        Self { configured: Some(configured) }
     }
 
-    /// `line 3: the radius is over 50 km: WHATSAT x 99 5`
-    pub(super) fn text(&self, refusal: &Refusal<'_>) -> String {
-        let Refusal { number, line, length } = refusal;
+    /// `line 3: the radius is over 50 km: WHATSAT x 99 5`; `now` is this machine's clock.
+    pub(super) fn text(&self, refusal: &Refusal<'_>, now: Timestamp) -> String {
+        let Refusal { number, line, length, is_other } = refusal;
         let reason = match length {
             Some(length) => format!("its {length} bytes are over the node's limit (line_bytes)"),
-            None => self.reason(line),
+            None if *is_other && line.is_empty() => {
+                "the node refuses it, and sends nothing of it back".into()
+            }
+            None if *is_other => "the node refuses it, and answers other than with the line".into(),
+            None => self.reason(line, now),
         };
-        let text = String::from_utf8_lossy(line);
+        let text = printable::text_of(line);
         let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
         if length.is_some() || text.chars().nth(SHOWN_CHARS_MAX).is_some() {
             shown.push('…');
@@ -42,30 +70,74 @@ impl Rules {
         format!("line {number}: {reason}: {shown}")
     }
 
-    fn reason(&self, line: &[u8]) -> String {
+    fn reason(&self, line: &[u8], now: Timestamp) -> String {
         let without_limits = QueryLimits { radius_km_max: u64::MAX, bound_max: u64::MAX };
-        let has_fault = |fault| Request::parse(line, &without_limits) == Err(fault);
-        let QueryLimits { radius_km_max, bound_max } = self.limits;
-        match Request::parse(line, &self.limits) {
-            Err(Invalid::Radius) if has_fault(Invalid::Radius) => {
+        match (Request::parse(line, &without_limits), &self.configured) {
+            (Err(Invalid::Radius), _) => {
                 "the radius is not a plain decimal number, such as 10 or 10.5".to_owned()
             }
-            Err(Invalid::Radius) => format!("the radius is over {radius_km_max} km"),
-            Err(Invalid::Bound) if has_fault(Invalid::Bound) => {
-                "the bound is not a plain whole number, such as 5".to_owned()
+            (Err(Invalid::Bound), _) => "the bound is not a plain whole number, such as 5".to_owned(),
+            (Err(why), _) => why.to_string(),
+            (Ok(Request::Whatsat(_)), Some(configured)) => configured.whatsat(line),
+            (Ok(Request::Whatsat(_)), None) => {
+                // What every source of places takes is over no limit.
+                let Form { radius_km_max, bound_max, .. } = Form::PLACES;
+                let is_usual = Request::parse(line, &QueryLimits { radius_km_max, bound_max }).is_ok();
+                let limit =
+                    if is_usual { "" } else { "the radius or the bound is over a limit of that node, or " };
+                format!("{limit}{}, or the node has no places; {SEE_LOG}", Invalid::UnknownClient)
             }
-            Err(Invalid::Bound) => format!("the bound is over {bound_max}"),
-            Err(why) => why.to_string(),
-            Ok(Request::Whatsat(_)) => match self.has_places {
-                Some(false) => Invalid::NoPlaces.to_string(),
-                Some(true) => format!("{}; report one with IAMAT first", Invalid::UnknownClient),
-                None => format!("{}, or the node has no places; its log says which", Invalid::UnknownClient),
-            },
-            Ok(Request::Iamat(_)) => {
-                "the line is valid, but over a limit of the node's, such as max_ahead_seconds or max_clients; its log says which"
-                    .to_owned()
-            }
+            (Ok(Request::Iamat(report)), Some(configured)) => configured.iamat(&report, now),
+            (Ok(Request::Iamat(report)), None) => format!(
+                "the line is valid, and its timestamp {}, but it is over a limit of that node, such as max_ahead_seconds or \
+                 max_clients; {SEE_LOG}",
+                standing(&report, now)
+            ),
         }
+    }
+}
+
+impl Configured {
+    /// Why a WHATSAT that is well formed is refused.
+    fn whatsat(&self, line: &[u8]) -> String {
+        let QueryLimits { radius_km_max, bound_max } = self.limits;
+        match Request::parse(line, &self.limits) {
+            _ if !self.has_places => Invalid::NoPlaces.to_string(),
+            Err(Invalid::Radius) => format!("the radius is over {radius_km_max} km"),
+            Err(Invalid::Bound) => format!("the bound is over {bound_max}"),
+            _ => format!("{}; report one with IAMAT first", Invalid::UnknownClient),
+        }
+    }
+
+    /// Why an IAMAT that is well formed is refused.
+    fn iamat(&self, report: &Report<'_>, now: Timestamp) -> String {
+        let standing = standing(report, now);
+        match self.max_ahead {
+            Some(limit) if ahead(report, now) > limit.as_nanos() as i128 => {
+                format!(
+                    "the timestamp {standing}, and the node takes {} s (max_ahead_seconds)",
+                    limit.as_secs_f64()
+                )
+            }
+            // The clocks of two machines may differ.
+            Some(_) => format!(
+                "the timestamp {standing}, so the node has {} clients already (max_clients), or its clock is behind",
+                self.max_clients
+            ),
+            None => format!("the node has {} clients already (max_clients)", self.max_clients),
+        }
+    }
+}
+
+/// In nanoseconds; negative where the report is older than this machine's clock.
+fn ahead(report: &Report<'_>, now: Timestamp) -> i128 {
+    -Skew::between(now, report.time).as_nanoseconds()
+}
+
+fn standing(report: &Report<'_>, now: Timestamp) -> String {
+    match ahead(report, now) {
+        ..=0 => "is not ahead of this machine's clock".to_owned(),
+        ahead => format!("is {} s ahead of this machine's clock", (ahead + NANOSECONDS - 1) / NANOSECONDS),
     }
 }
 
@@ -73,18 +145,23 @@ impl Rules {
 mod tests {
     use super::*;
 
+    const NOW: u64 = 1_800_000_000;
+
     fn rules(source: Option<PlacesSource>) -> Rules {
-        let herd = source.map(|source| {
-            let mut herd = Herd::embedded();
-            herd.places.source = source;
-            herd
-        });
-        Rules::of(herd.as_ref())
+        let Some(source) = source else { return Rules::default() };
+        let mut herd = Herd::embedded();
+        herd.places.source = source;
+        herd.limits.max_clients = 7;
+        Rules::of(&herd, &herd.nodes[0])
+    }
+
+    fn shown(rules: &Rules, refusal: &Refusal<'_>) -> String {
+        rules.text(refusal, Timestamp::new(NOW, 0))
     }
 
     fn reason(rules: &Rules, line: &str) -> String {
-        let refusal = Refusal { number: 3, line: line.as_bytes(), length: None };
-        let text = rules.text(&refusal);
+        let refusal = Refusal { number: 3, line: line.as_bytes(), length: None, is_other: false };
+        let text = shown(rules, &refusal);
         let reason = text.strip_prefix("line 3: ").unwrap();
         reason.strip_suffix(&format!(": {line}")).unwrap_or_else(|| panic!("{text}")).to_owned()
     }
@@ -104,7 +181,18 @@ mod tests {
             ("WHATSAT x 10 21", "the bound is over 20"),
             ("WHATSAT x 10 5.0", "the bound is not a plain whole number"),
             ("WHATSAT x 10 5", "no location is known for that client"),
-            ("IAMAT x +1+1 1", "the line is valid, but over a limit"),
+            (
+                "IAMAT x +1+1 1",
+                "the timestamp is not ahead of this machine's clock, so the node has 7 clients already",
+            ),
+            (
+                "IAMAT x +1+1 1800086400",
+                "the timestamp is 86400 s ahead of this machine's clock, so the node has 7",
+            ),
+            (
+                "IAMAT x +1+1 1800086400.000000001",
+                "the timestamp is 86401 s ahead of this machine's clock, and the node takes 86400 s",
+            ),
         ] {
             assert!(reason(&embedded, line).starts_with(begin), "{line}: {}", reason(&embedded, line));
         }
@@ -116,18 +204,60 @@ mod tests {
         assert!(reason(&tweets, "WHATSAT x 99 5").starts_with("no location is known"));
         assert_eq!(reason(&tweets, "WHATSAT x 20017 5"), "the radius is over 20016 km");
         assert!(reason(&rules(Some(PlacesSource::None)), "WHATSAT x 10 5").contains("no source of places"));
-        assert!(reason(&rules(None), "WHATSAT x 10 5").ends_with("its log says which"));
+    }
+
+    #[test]
+    fn of_an_unknown_node_only_what_any_node_refuses_is_certain() {
+        let unknown = rules(None);
+        for (line, begin) in [
+            ("WHATSAT x -1 5", "the radius is not a plain decimal number"),
+            ("WHATSAT x 10 5.0", "the bound is not a plain whole number"),
+            ("iamat x +1+1 1", "the first field is neither"),
+            (
+                "WHATSAT x 99 5",
+                "the radius or the bound is over a limit of that node, or no location is known",
+            ),
+            (
+                "WHATSAT x 10 21",
+                "the radius or the bound is over a limit of that node, or no location is known",
+            ),
+            ("WHATSAT x 50 20", "no location is known for that client, or the node has no places; its log"),
+            (
+                "IAMAT x +1+1 1",
+                "the line is valid, and its timestamp is not ahead of this machine's clock, but",
+            ),
+            (
+                "IAMAT x +1+1 1800000001",
+                "the line is valid, and its timestamp is 1 s ahead of this machine's clock, but",
+            ),
+        ] {
+            assert!(reason(&unknown, line).starts_with(begin), "{line}: {}", reason(&unknown, line));
+        }
+        let mut herd = Herd::embedded();
+        herd.nodes[0].plain = Some(crate::config::Plain { has_sender: true, is_crlf: false });
+        let third_party = Rules::of(&herd, &herd.nodes[0]);
+        assert_eq!(reason(&third_party, "WHATSAT x 99 5"), reason(&unknown, "WHATSAT x 99 5"));
+    }
+
+    #[test]
+    fn other_words_than_the_line_are_the_nodes_own() {
+        let refusal = |line| Refusal { number: 1, line, length: None, is_other: true };
+        assert_eq!(
+            shown(&rules(None), &refusal(b"no\xff")),
+            r"line 1: the node refuses it, and answers other than with the line: no\xff"
+        );
+        assert!(shown(&rules(None), &refusal(b"")).contains("sends nothing of it back"));
     }
 
     #[test]
     fn long_lines_are_shown_in_part() {
-        let long = Refusal { number: 1, line: &[b'x'; 64], length: Some(20_000) };
-        let text = rules(None).text(&long);
+        let long = Refusal { number: 1, line: &[b'x'; 64], length: Some(20_000), is_other: false };
+        let text = shown(&rules(None), &long);
         assert_eq!(
             text,
             format!("line 1: its 20000 bytes are over the node's limit (line_bytes): {}…", "x".repeat(64))
         );
-        let long = Refusal { number: 1, line: &[b'x'; 1_000], length: None };
-        assert!(rules(None).text(&long).ends_with(&format!(": {}…", "x".repeat(200))));
+        let long = Refusal { number: 1, line: &[b'x'; 1_000], length: None, is_other: false };
+        assert!(shown(&rules(None), &long).ends_with(&format!(": {}…", "x".repeat(200))));
     }
 }

@@ -1,8 +1,10 @@
 //! Which of the lines sent were refused, from the bytes that come back: replies come in the order of their requests, and one
 //! that begins with `?` refuses. JSON is passed over by its brackets, so that nothing in it is taken for a reply. What is
-//! kept does not grow with the input. Pure.
+//! kept does not grow with the input: of a line that is sent, its length and a hash. Pure.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::protocol::{Ending, Fields, Line, OtherProtocol};
 
 /// The longest line a node can be configured to take, and what a refusal of it adds.
 const LINE_BYTES_MAX: usize = 32 * 1024 + 2;
@@ -10,8 +12,8 @@ const LINE_BYTES_MAX: usize = 32 * 1024 + 2;
 const HEAD_BYTES: usize = 64;
 /// No node can be configured to take less in a line.
 const LONG_BYTES: u64 = 512;
-/// How many long lines may be owed an answer while their numbers are still kept.
-const LONG_LINES_MAX: usize = 10_000;
+/// How many lines may wait for their replies while what was sent is still known.
+const MARKS_MAX: usize = 32_768;
 
 /// A line that came back after a `?`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,27 +24,61 @@ pub(super) struct Refusal<'r> {
     pub(super) line: &'r [u8],
     /// How long it was, where only its beginning came back.
     pub(super) length: Option<u64>,
+    /// Whether something other than the line came back: then it says nothing about what was sent.
+    pub(super) is_other: bool,
 }
 
-/// A line of which a node may send back only the beginning.
-struct LongLine {
+/// What is kept of a line that was sent.
+struct Mark {
     number: u64,
+    /// In bytes, without its terminator.
     length: u64,
+    hash: u64,
+    /// Of its first [`HEAD_BYTES`].
+    head_hash: u64,
 }
+
+/// FNV-1a, begun with `HASH_BEGIN`. It tells lines apart; nothing depends on it against an adversary.
+fn hash(before: u64, byte: u8) -> u64 {
+    (before ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+}
+
+const HASH_BEGIN: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Both ends of what the sending half tells the receiving one.
 pub(super) fn lines() -> (Sent, Replies) {
-    let (sender, receiver) = bounded(LONG_LINES_MAX);
-    let sent = Sent { number: 0, length: 0, long: sender };
-    let replies = Replies { number: 0, part: Part::Line(Vec::new()), long: receiver, next_long: None };
+    let (sender, receiver) = bounded(MARKS_MAX);
+    let sent =
+        Sent { marks: sender, line: Mark::begin(1), before_cr: None, first: Some(Vec::new()), other: None };
+    let replies =
+        Replies { number: 0, part: Part::Line(Vec::new()), marks: receiver, next_mark: None, is_http: false };
     (sent, replies)
 }
 
-/// Counts lines on their way out.
+impl Mark {
+    fn begin(number: u64) -> Self {
+        Self { number, length: 0, hash: HASH_BEGIN, head_hash: HASH_BEGIN }
+    }
+
+    fn add(&mut self, byte: u8) {
+        self.hash = hash(self.hash, byte);
+        self.length += 1;
+        if self.length == HEAD_BYTES as u64 {
+            self.head_hash = self.hash;
+        }
+    }
+}
+
+/// Follows lines on their way out.
 pub(super) struct Sent {
-    number: u64,
-    length: u64,
-    long: Sender<LongLine>,
+    marks: Sender<Mark>,
+    /// The line that has begun.
+    line: Mark,
+    /// The hash without its last byte, where that is a carriage return, which may belong to the terminator.
+    before_cr: Option<u64>,
+    /// The first line that is not empty, until it is whole.
+    first: Option<Vec<u8>>,
+    other: Option<OtherProtocol>,
 }
 
 impl Sent {
@@ -50,28 +86,53 @@ impl Sent {
     pub(super) fn take(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
-            self.length += end as u64;
+            self.take_part(&rest[..end]);
             self.end_line();
             rest = &rest[end + 1..];
         }
-        self.length += rest.len() as u64;
+        self.take_part(rest);
+    }
+
+    fn take_part(&mut self, part: &[u8]) {
+        for &byte in part {
+            self.before_cr = (byte == b'\r').then_some(self.line.hash);
+            self.line.add(byte);
+        }
+        if let Some(first) = &mut self.first {
+            first.extend_from_slice(&part[..part.len().min(LINE_BYTES_MAX.saturating_sub(first.len()))]);
+        }
     }
 
     /// Nothing more is sent; a last line needs no newline.
     pub(super) fn end(&mut self) {
-        if self.length > 0 {
+        if self.line.length > 0 {
             self.end_line();
         }
     }
 
+    /// The protocol that the first line belongs to, where a node ends the connection because of it.
+    pub(super) fn other_protocol(&self) -> Option<OtherProtocol> {
+        // A node does not wait for the end of a line that begins so.
+        let beginning = || OtherProtocol::of_beginning(Line::Whole(self.first.as_ref()?, Ending::Lf));
+        self.other.or_else(beginning)
+    }
+
     fn end_line(&mut self) {
-        self.number += 1;
-        let line = LongLine { number: self.number, length: self.length };
-        self.length = 0;
-        if line.length > LONG_BYTES {
-            // Beyond that many, the reason for a refusal is found in what came back alone.
-            let (Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) =
-                self.long.try_send(line);
+        let next = Mark::begin(self.line.number + 1);
+        let mut line = std::mem::replace(&mut self.line, next);
+        if let Some(hash) = self.before_cr.take() {
+            line.hash = hash;
+            line.length -= 1;
+        }
+        // Beyond that many, the reason for a refusal is found in what came back alone.
+        let (Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) = self.marks.try_send(line);
+        if let Some(mut first) = self.first.take() {
+            if Fields::of(&first).next().is_some() {
+                self.other = OtherProtocol::of_line(Line::Whole(&first, Ending::Lf));
+            } else {
+                first.clear();
+                self.first = Some(first);
+            }
         }
     }
 }
@@ -81,8 +142,9 @@ pub(super) struct Replies {
     /// How many replies have begun.
     number: u64,
     part: Part,
-    long: Receiver<LongLine>,
-    next_long: Option<LongLine>,
+    marks: Receiver<Mark>,
+    next_mark: Option<Mark>,
+    is_http: bool,
 }
 
 /// What the next byte belongs to.
@@ -137,23 +199,33 @@ impl Replies {
             return;
         }
         self.number += 1;
-        let length = self.long_line();
+        self.is_http |= self.number == 1 && line.starts_with(b"HTTP/");
+        let mark = self.mark();
         if let Some(line) = line.strip_prefix(b"?") {
             let line = line.strip_prefix(b" ").unwrap_or(line);
-            let length = length.filter(|_| line.len() == HEAD_BYTES);
-            tell(Refusal { number: self.number, line, length });
+            let came = line.iter().fold(HASH_BEGIN, |before, &byte| hash(before, byte));
+            let is_head =
+                |mark: &&Mark| mark.length > LONG_BYTES && line.len() == HEAD_BYTES && came == mark.head_hash;
+            let length = mark.as_ref().filter(is_head).map(|mark| mark.length);
+            let is_other = length.is_none() && mark.is_some_and(|mark| came != mark.hash);
+            tell(Refusal { number: self.number, line, length, is_other });
         }
     }
 
-    /// How long the line was that is answered now, if it was long; forgets those before.
-    fn long_line(&mut self) -> Option<u64> {
+    /// Whether it is a web server that answers.
+    pub(super) fn is_http(&self) -> bool {
+        self.is_http
+    }
+
+    /// What is known of the line that is answered now; forgets those before.
+    fn mark(&mut self) -> Option<Mark> {
         loop {
-            let next = self.next_long.take().or_else(|| self.long.try_recv().ok())?;
+            let next = self.next_mark.take().or_else(|| self.marks.try_recv().ok())?;
             if next.number == self.number {
-                return Some(next.length);
+                return Some(next);
             }
             if next.number > self.number {
-                self.next_long = Some(next);
+                self.next_mark = Some(next);
                 return None;
             }
         }
@@ -207,8 +279,9 @@ mod tests {
             out.take(sent);
             out.end();
             let mut found = Vec::new();
-            let mut tell =
-                |Refusal { number, line, length }: Refusal<'_>| found.push((number, line.to_vec(), length));
+            let mut tell = |Refusal { number, line, length, .. }: Refusal<'_>| {
+                found.push((number, line.to_vec(), length));
+            };
             pieces.iter().for_each(|piece| replies.take(piece, &mut tell));
             replies.end(&mut tell);
             found
@@ -266,12 +339,45 @@ mod tests {
     #[test]
     fn what_is_kept_does_not_grow_with_the_input() {
         let (mut out, mut replies) = lines();
-        for _ in 0..2 * LONG_LINES_MAX {
+        for _ in 0..2 * MARKS_MAX {
             out.take(&[b'x'; 600]);
             out.take(b"\n");
         }
-        assert_eq!(replies.long.len(), LONG_LINES_MAX);
+        assert_eq!(replies.marks.len(), MARKS_MAX);
         replies.take(&[b'?'; 100_000], &mut |_| ());
         assert!(matches!(&replies.part, Part::Line(line) if line.len() == LINE_BYTES_MAX));
+    }
+
+    #[test]
+    fn what_is_not_the_line_is_known_for_it() {
+        let long = [vec![b'x'; 600], b"\r\n".to_vec()].concat();
+        let sent = [b"a b\nc\r\nd\n\n\xff\n".to_vec(), long.clone(), long, b"e".to_vec()].concat();
+        let head = |letter: u8| [b"? ".to_vec(), vec![letter; 64], b"\r\n".to_vec()].concat();
+        let came = [b"? a b\n? c\r\n? no\n? \n? \xfe\n".to_vec(), head(b'x'), head(b'y'), b"? e".to_vec()];
+        let (mut out, mut replies) = lines();
+        sent.chunks(5).for_each(|piece| out.take(piece));
+        out.end();
+        let mut found = Vec::new();
+        let mut tell = |refusal: Refusal<'_>| found.push((refusal.is_other, refusal.length));
+        replies.take(&came.concat(), &mut tell);
+        replies.end(&mut tell);
+        let same = (false, None);
+        let other = (true, None);
+        assert_eq!(found, [same, same, other, same, other, (false, Some(600)), other, same]);
+    }
+
+    #[test]
+    fn first_line_that_is_not_empty_shows_another_protocol() {
+        for (sent, other) in [
+            (&b"GET / HTTP/1.1\r\nHost: x\r\n"[..], Some(OtherProtocol::Http)),
+            (b"\r\n \nGET / HTTP/1.1\r\n", Some(OtherProtocol::Http)),
+            (b"\x16\x03\x01", Some(OtherProtocol::Tls)),
+            (b"x\nGET / HTTP/1.1\n", None),
+        ] {
+            let (mut out, _replies) = lines();
+            // It is not ended: the connection may be gone before the input is.
+            sent.chunks(3).for_each(|piece| out.take(piece));
+            assert_eq!(out.other_protocol(), other);
+        }
     }
 }

@@ -57,7 +57,7 @@ pub enum TweetsError {
 
 fn cure(fault: &Unfit) -> &'static str {
     match fault {
-        Unfit::NotUtf8 { .. } => "save it as UTF-8",
+        Unfit::NotUtf8 { cure, .. } => cure,
         Unfit::Empty | Unfit::NotJson { .. } => {
             "give a whole answer of the service, one JSON object with the tweets in an array"
         }
@@ -201,6 +201,6 @@ mod tests {
             "{broken}"
         );
         let wide = tweets(b"\xff\xfe{\0", "results").unwrap_err().to_string();
-        assert!(wide.ends_with("it is not UTF-8 text: see line 1, column 1; save it as UTF-8"), "{wide}");
+        assert!(wide.ends_with("it is not UTF-8 text: see line 1, column 1; it looks like UTF-16, convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"), "{wide}");
     }
 }

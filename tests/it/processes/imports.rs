@@ -284,11 +284,19 @@ fn other_forms_are_named_with_what_makes_them_readable() {
 fn only_regular_files_are_replaced() {
     let files = Files::new();
     symlink("nothing", files.path("dangling")).unwrap();
+    symlink("round", files.path("round")).unwrap();
+    // A pipe of the test's: it leads somewhere, though its name in /proc is no path.
+    symlink("/proc/self/fd/1", files.path("stdout")).unwrap();
     symlink("real.bin", files.path("link")).unwrap();
     fs::write(files.path("real.bin"), "old").unwrap();
     mknodat(CWD, files.path("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     // Nothing outside of the folder is named: whoever runs this as root with a wrong rule would lose it.
-    for (out, expected) in [("fifo", "not a regular file"), ("dangling", "leads nowhere")] {
+    for (out, expected) in [
+        ("fifo", "is not a regular file"),
+        ("stdout", "is not a regular file"),
+        ("dangling", "leads nowhere"),
+        ("round", "is a link that cannot be followed: Too many levels"),
+    ] {
         let said = files.refused(&["import", "parks.csv", "-o", out, "--force"], 2);
         assert!(said.contains(expected), "{out}: {said}");
     }

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 
-use super::support::{Herd, Process, eventually, solo};
+use super::support::{Herd, Process, eventually, herd_command, solo};
 
 /// A herd of one node with a web face.
 fn solo_with_http(more: &str) -> Herd {
@@ -117,6 +117,31 @@ fn log_folder_removed_under_a_node_is_made_again_at_sighup() {
     herd.client("Solo").ask("after");
     herd.wait_for_log("Solo", &["< after"]);
     herd.stop("Solo");
+}
+
+#[test]
+fn folder_that_cannot_be_made_is_named_with_what_is_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("file"), "").unwrap();
+    std::os::unix::fs::symlink("nowhere", path("lost")).unwrap();
+    std::os::unix::fs::symlink("round", path("round")).unwrap();
+    let herd = solo("");
+    for (name, expected) in [
+        ("file", "/file is not a folder; choose another folder with --log-dir"),
+        ("file/deeper/logs", "/file is not a folder; "),
+        ("lost", "/lost is a link that leads nowhere; remove it, or choose another folder"),
+        ("lost/deeper", "/lost is a link that leads nowhere; "),
+        ("round", "Too many levels of symbolic links"),
+    ] {
+        let mut command = herd_command(&["node", "Solo", "--lifeline", "--config"]);
+        command.arg(&herd.config).arg("--log-dir").arg(path(name));
+        let mut node = Process::start(command);
+        node.end_input();
+        assert_eq!(node.end().code(), Some(1), "{name}");
+        let said = node.all_complaints();
+        assert!(said.len() == 1 && said[0].contains(expected), "{name}: {said:?}");
+    }
 }
 
 #[test]

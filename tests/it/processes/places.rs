@@ -119,7 +119,26 @@ fn without_a_file_the_built_in_places_answer() {
     assert!(table.contains("University of California, Los Angeles"), "{table}");
     let empty = files.herd(&["near", "-48.87", "-123.39", "50"]);
     assert_eq!((empty.status.code(), empty.stdout.len()), (Some(0), 0));
-    assert!(String::from_utf8(empty.stderr).unwrap().contains("no place is within 50 km"));
+    assert!(
+        String::from_utf8(empty.stderr).unwrap().contains("no place is within 50 km, the greatest radius")
+    );
+}
+
+#[test]
+fn near_takes_what_a_whatsat_takes() {
+    let files = Files::new();
+    for (words, expected) in [
+        (["50.1", "5"], "RADIUS is over 50 km, the most that a WHATSAT for places takes"),
+        (["20000", "5"], "RADIUS is over 50 km"),
+        (["10", "21"], "LIMIT is over 20, the most that a WHATSAT for places takes"),
+    ] {
+        let said = files.refused(&[&["near", "34.0689", "-118.4451"][..], &words].concat(), 2);
+        assert!(said.contains(expected), "{said}");
+    }
+    let none = files.herd(&["near", "34.0689", "-118.4451", "10", "0"]);
+    let said = String::from_utf8(none.stderr).unwrap();
+    assert_eq!((none.status.code(), none.stdout.len()), (Some(0), 0));
+    assert!(said.contains("LIMIT 0 asks for no place; "), "{said}");
 }
 
 #[test]

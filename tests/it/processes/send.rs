@@ -1,9 +1,14 @@
 //! `herd send` as a user runs it: lines from its arguments or its standard input, and one line of error where the node is
 //! not there.
 
-use std::io::{BufWriter, Write};
+use std::{
+    io::{BufWriter, Read, Write},
+    net::TcpListener,
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use super::support::{Herd, Process, heavy, shipped, solo};
+use super::support::{Herd, Process, heavy, herd_command, shipped, solo};
 
 const LINES: usize = 1_000_000;
 
@@ -29,7 +34,7 @@ fn million_lines_go_through_standard_input() {
     herd.start("Solo");
     let mut send = Process::start(herd.command(&["send", "Solo"]));
     let input = send.take_input();
-    let writer = std::thread::spawn(move || {
+    let writer = thread::spawn(move || {
         let mut input = BufWriter::with_capacity(1 << 16, input);
         for number in 0..LINES {
             writeln!(input, "IAMAT kiwi{} +34.068930-118.445127 1400{number:06}", number % 1000).unwrap();
@@ -132,4 +137,101 @@ fn document_on_one_line_is_no_refusal_and_ends_with_its_line() {
             "herd: line 5: the radius is over 20016 km: WHATSAT kiwi 20017 5"
         ]
     );
+}
+
+/// What `send` does with one server that takes all of a connection and answers so: its exit code and its complaints.
+fn answered(answer: &'static [u8], line: &str) -> (Option<i32>, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        stream.write_all(answer).unwrap();
+    });
+    let sent = herd_command(&["send", &address, line]).output().unwrap();
+    server.join().unwrap();
+    let said = String::from_utf8(sent.stderr).unwrap();
+    (sent.status.code(), said.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn node_whose_configuration_is_not_known_is_held_to_no_rule_of_another() {
+    let herd = shipped("2012.toml");
+    let first = herd.split("id = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let mut herd = Herd::new(&herd);
+    herd.start(&first);
+    let sent =
+        herd_command(&["send", &herd.address(&first), "WHATSAT x 99 5", "WHATSAT x 99 y"]).output().unwrap();
+    let said = String::from_utf8(sent.stderr).unwrap();
+    let said: Vec<_> = said.lines().collect();
+    assert!(
+        said.len() == 2
+            && said[0].starts_with(
+                "herd: line 1: the radius or the bound is over a limit of that node, or no location is known"
+            )
+            && said[1] == "herd: line 2: the bound is not a plain whole number, such as 5: WHATSAT x 99 y",
+        "{said:?}"
+    );
+}
+
+#[test]
+fn report_that_is_too_far_ahead_is_told_from_a_full_store() {
+    let mut herd = solo("[limits]\nmax_ahead_seconds = 60\nmax_clients = 1\n");
+    herd.start("Solo");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let lines = format!("IAMAT a +1+1 {now}\nIAMAT b +1+1 {}\nIAMAT b +1+1 1\n", now + 100_000);
+    let said = reasons(&herd, "Solo", lines.as_bytes());
+    assert!(
+        said.len() == 2
+            && said[0]
+                .contains(" s ahead of this machine's clock, and the node takes 60 s (max_ahead_seconds): ")
+            && said[1].contains("so the node has 1 clients already (max_clients), or its clock is behind: "),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn line_that_looks_like_another_protocol_is_named_as_why_the_node_closes() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    let http = herd.command(&["send", "Solo", "GET / HTTP/1.1", "Host: x", ""]).output().unwrap();
+    let said = String::from_utf8(http.stderr).unwrap();
+    assert_eq!(
+        (http.status.code(), said.contains("the first line looks like HTTP")),
+        (Some(1), true),
+        "{said}"
+    );
+    let mut send = Process::start(herd.command(&["send", "Solo"]));
+    let mut input = send.take_input();
+    input.write_all(b"\x16\x03\x01\x00").unwrap();
+    drop(input);
+    assert_eq!(send.end().code(), Some(1));
+    let said = send.all_complaints();
+    assert!(said.len() == 1 && said[0].contains("the first line looks like TLS"), "{said:?}");
+}
+
+#[test]
+fn web_server_that_answers_is_named() {
+    let (code, said) = answered(b"HTTP/1.1 400 Bad Request\r\n\r\n? x\n", "WHATSAT x 10 5");
+    assert_eq!(code, Some(1));
+    assert!(said.last().unwrap().contains(" answers as a web server does; "), "{said:?}");
+}
+
+#[test]
+fn refusal_in_other_words_is_not_taken_for_the_line() {
+    let (code, said) = answered(b"? no\xff\n", "IAMAT kiwi +34.068930-118.445127 1400000000");
+    assert_eq!(code, Some(0));
+    assert_eq!(said, [r"herd: line 1: the node refuses it, and answers other than with the line: no\xff"]);
+}
+
+#[test]
+fn what_is_no_address_is_not_taken_for_a_nodes_name() {
+    for word in [":11600", "", "11600", "127.0.0.1:99999", "127.0.0.1", "::1:11600", "Alford:"] {
+        let sent = herd_command(&["send", word, "x"]).output().unwrap();
+        let said = String::from_utf8(sent.stderr).unwrap();
+        assert_eq!(sent.status.code(), Some(2), "{word}: {said}");
+        assert!(said.starts_with(&format!("herd: {word:?} is not HOST:PORT, such as ")), "{word}: {said}");
+    }
+    let sent = herd_command(&["send", "Alfrod", "x"]).output().unwrap();
+    assert!(String::from_utf8(sent.stderr).unwrap().contains("has no node \"Alfrod\"; its nodes are "));
 }

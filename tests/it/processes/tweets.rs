@@ -70,7 +70,10 @@ fn fault_has_its_line_and_column_of_the_file() {
         (b"{\"results\":[1 2]}", " at line 1 column 15;"),
         (b"{\"results\":[{\"geo\":nu ll}]}", " at line 1 column 22;"),
         (b"[{\"text\":\"a\"}]\n", "one JSON object with the tweets in an array"),
-        (b"{\"results\":[\n{\"text\":\"caf\xe9\"}]}", "not UTF-8 text: see line 2, column 13"),
+        (
+            b"{\"results\":[\n{\"text\":\"caf\xe9\"}]}",
+            "see line 2, column 13; if it is Latin-1, convert it: iconv -f LATIN1",
+        ),
         (b" \n", "it is empty;"),
     ];
     for (text, expected) in faults {
@@ -175,7 +178,32 @@ fn near_shows_the_tweets_nodes_answer_with() {
     );
     let none = files.herd(&["places", "near", "0", "0", "50"]);
     assert_eq!((none.status.code(), none.stdout.len()), (Some(0), 0));
-    assert!(String::from_utf8(none.stderr).unwrap().contains("no tweet is within 50 km"));
+    assert!(
+        String::from_utf8(none.stderr)
+            .unwrap()
+            .contains("no tweet is within 50 km; ask for a greater radius")
+    );
+    for (words, expected) in [
+        (["20017", "5"], "RADIUS"),
+        (["50", "101"], "LIMIT is over 100, the most that a WHATSAT for tweets takes"),
+    ] {
+        let near = files.herd(&[&["places", "near", "0", "0"][..], &words].concat());
+        let said = String::from_utf8(near.stderr).unwrap();
+        assert!(near.status.code() == Some(2) && said.contains(expected), "{said}");
+    }
+    assert_eq!(files.herd(&["places", "near", "34.0", "-118.3", "20016", "100"]).status.code(), Some(0));
+}
+
+#[test]
+fn near_says_where_no_tweet_can_be_found() {
+    let files = Files::new("{\"data\":[{\"text\":\"a\"},{\"text\":\"b\"}]}");
+    files.configure("source = \"tweets\"\ntweets_file = \"tweets.json\"\narray = \"data\"");
+    let near = files.herd(&["places", "near", "0", "0", "50"]);
+    let said = String::from_utf8(near.stderr).unwrap();
+    assert!(
+        said.contains("none of the 2 tweets says where it was written, so no radius finds one"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -43,6 +43,11 @@ impl Scene {
         write("herd.toml", &herd);
         write("wrong.toml", &format!("{herd}\"{EVIL_KEY}\" = 1\n"));
         write("noise.toml", "\0\x07");
+        let bytes = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+        bytes("latin1.toml", b"[herd]\nname = \"caf\xe9\"\n");
+        let utf16: Vec<_> = herd.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        bytes("utf16.toml", &[b"\xff\xfe", &utf16[..]].concat());
+        bytes("utf16le.toml", &utf16);
         write("sights.csv", "name,lat,lng\nPark,1,2\n");
         write("evil.csv", &format!("na{}me,x\nA,1\n", EVIL.replace(['\r', '\n'], "")));
         write("there.secret", "x");
@@ -130,9 +135,18 @@ fn configuration_that_cannot_be_used_is_named_with_its_cure() {
             ("folder", ["folder: cannot be read: Is a directory", another]),
             ("herd.toml/x", ["herd.toml/x: cannot be read: Not a directory", another]),
             ("/dev/zero", ["/dev/zero: cannot be read: it is longer than 16777216 bytes", another]),
-            (evil.as_str(), [r"\x1b[2J\x0d\x0a\x9b1A\x202e\x2028.toml: cannot be read", another]),
+            (evil.as_str(), [r"\x1b[2J\x0d\x0a\x9b1A\u{202e}\u{2028}.toml: cannot be read", another]),
             ("wrong.toml", ["wrong.toml:6: unknown key `", "; the keys known there are "]),
             ("noise.toml", ["noise.toml:1: this is not TOML", "; correct it here"]),
+            (
+                "latin1.toml",
+                ["latin1.toml:2: this is not UTF-8; ", "convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW"],
+            ),
+            (
+                "utf16.toml",
+                ["utf16.toml:1: this is not UTF-8; ", "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"],
+            ),
+            ("utf16le.toml", ["utf16le.toml:1: this is not UTF-8; ", "convert it: iconv -f UTF-16 -t"]),
         ] {
             let line = scene.refused(&[words, &["--config", file][..]].concat(), 2);
             assert!(parts.iter().all(|part| line.contains(part)), "{line}");
@@ -171,7 +185,7 @@ fn files_ports_and_peers_that_fail_are_named_with_their_cure() {
             2,
             "; make the file with `herd places import`",
         ),
-        (&["places", "import", "evil.csv", "-o", "new.bin"], 1, r"na\x1b[2J\x9b1A\x202e\x2028me"),
+        (&["places", "import", "evil.csv", "-o", "new.bin"], 1, r"na\x1b[2J\x9b1A\u{202e}\u{2028}me"),
         (&["places", "import", "none.csv", "-o", "new.bin"], 1, "none.csv: cannot be read"),
         (&["places", "import", "folder", "-o", "new.bin"], 1, "; name the files in it"),
         (&["places", "import", "herd.toml", "-o", "new.bin"], 1, "; say --format, one of"),
