@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn short_texts_are_escaped_as_errors_are_and_cut() {
         let evil = "\x1b[2J\r\n\u{202e}ok";
-        assert_eq!(short(evil), r"\x1b[2J\x0d\x0a\x202eok");
+        assert_eq!(short(evil), r"\x1b[2J\x0d\x0a\u{202e}ok");
         assert_eq!(short(evil), one_line(evil));
         assert_eq!(short(&"é".repeat(100)), "é".repeat(100));
         assert_eq!(short(&"é".repeat(101)), "é".repeat(100) + "…");

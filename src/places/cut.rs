@@ -2,12 +2,13 @@
 //!
 //! Nothing is written anew. serde_json finds where the elements lie; every byte that leaves is a byte that came.
 
-use std::{collections::BTreeMap, fmt, ops::Range, string::FromUtf8Error};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::text::utf8_cure;
+pub use super::unfit::Unfit;
+use super::unfit::utf8;
 
 /// A JSON object, one array in it, and what Google says beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,68 +25,9 @@ pub struct Document {
     pub error_message: Option<String>,
 }
 
-/// Why a text is no document to cut. Lines and columns are those of the text as it came, in characters from 1.
-#[derive(Debug, thiserror::Error)]
-pub enum Unfit {
-    /// Nothing but white space.
-    #[error("it is empty")]
-    Empty,
-    /// Not UTF-8.
-    #[error("it is not UTF-8 text: see line {line}, column {column}")]
-    NotUtf8 {
-        /// Where the first byte is that does not belong.
-        line: usize,
-        /// The character it stands for.
-        column: usize,
-        /// What makes UTF-8 of it.
-        cure: &'static str,
-    },
-    /// Not a JSON object.
-    #[error("it is no JSON object: {what} at line {line} column {column}")]
-    NotJson {
-        /// What was found or missed.
-        what: String,
-        /// Where that is.
-        line: usize,
-        /// Where in that line.
-        column: usize,
-    },
-}
-
-impl Unfit {
-    /// What serde_json says of a text, with its columns, which are bytes, made characters.
-    pub(super) fn not_json(error: &serde_json::Error, text: &[u8]) -> Self {
-        if text.iter().all(u8::is_ascii_whitespace) {
-            return Self::Empty;
-        }
-        let (line, bytes) = (error.line(), error.column());
-        let said = error.to_string();
-        let what = said.strip_suffix(&format!(" at line {line} column {bytes}")).unwrap_or(&said);
-        let broken = text.split(|&byte| byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
-        let column = characters(&broken[..bytes.min(broken.len())]).max(1);
-        Self::NotJson { what: what.to_owned(), line, column }
-    }
-
-    fn not_utf8(error: &FromUtf8Error) -> Self {
-        let (before, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
-        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
-        let line = 1 + memchr::memchr_iter(b'\n', before).count();
-        let column = 1 + characters(&before[line_start..]);
-        Self::NotUtf8 { line, column, cure: utf8_cure(error.as_bytes()) }
-    }
-}
-
-fn utf8(body: Vec<u8>) -> Result<String, Unfit> {
-    String::from_utf8(body).map_err(|error| Unfit::not_utf8(&error))
-}
-
 /// What is wrong with a text as it came.
 fn fault_of(came: &str, array: &str) -> Option<Unfit> {
     Outline::of(came, array).err().map(|error| Unfit::not_json(&error, came.as_bytes()))
-}
-
-fn characters(text: &[u8]) -> usize {
-    String::from_utf8_lossy(text).chars().count()
 }
 
 impl Document {

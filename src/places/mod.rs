@@ -14,6 +14,7 @@ mod local;
 mod open;
 pub mod record;
 pub mod tweets;
+mod unfit;
 mod upstream;
 
 pub use chain::Chain;
