@@ -146,7 +146,7 @@ fn configuration_that_cannot_be_used_is_named_with_its_cure() {
                 "utf16.toml",
                 ["utf16.toml:1: this is not UTF-8; ", "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"],
             ),
-            ("utf16le.toml", ["utf16le.toml:1: this is not UTF-8; ", "convert it: iconv -f UTF-16 -t"]),
+            ("utf16le.toml", ["utf16le.toml:1: this is not UTF-8; ", "convert it: iconv -f UTF-16LE -t"]),
         ] {
             let line = scene.refused(&[words, &["--config", file][..]].concat(), 2);
             assert!(parts.iter().all(|part| line.contains(part)), "{line}");
