@@ -7,13 +7,14 @@ use std::fmt::Write as _;
 
 use allocation_counter::measure;
 use proxyherd::{
-    clock::Now,
-    flood::{Health, Queue, outbox},
+    core::{
+        links::{Health, Queue, outbox},
+        model::{NodeId, Now, Timestamp},
+        node::{Batch, Neighbour, Node, Options, Origin, Prepared},
+        store::Placement,
+        wire::{Line, LineBuffer},
+    },
     log::{Log, Options as LogOptions, Traffic},
-    model::{NodeId, Timestamp},
-    node::{Batch, Neighbour, Node, Options, Origin, Prepared},
-    protocol::{Line, LineBuffer},
-    store::Placement,
 };
 
 const LINES: usize = 16;

@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 
 use proxyherd::{
-    model::{Coordinates, Skew, Timestamp},
-    node::{Batch, Node, Origin, Prepared, Said},
+    core::{
+        model::{Coordinates, Skew, Timestamp},
+        node::{Batch, Node, Origin, Prepared, Said},
+        wire::{Ending, Fields, HEAD_BYTES, Invalid, Line, LineBuffer},
+    },
     places::{Failure, Query, write_failure},
-    protocol::{Ending, Fields, HEAD_BYTES, Invalid, Line, LineBuffer},
 };
 
 use super::scene::{self, AHEAD_MAX, CLIENTS_MAX, now};

@@ -6,13 +6,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use proxyherd::{
-    clock::{Now, Tick},
-    config::Limits,
-    flood::{Broken, Ends, Heard, Link, LinkTimes, Next, Sound, outbox},
+use proxyherd::core::{
+    links::{Broken, Ends, Heard, Link, LinkTimes, Next, outbox},
+    model::{Now, Tick},
     node::{Batch, Node, Origin, Said},
-    protocol::{Ending, Hello, Line, PeerLine, READ_BYTES_MAX},
     store::KeyHash,
+    wire::{Ending, Hello, Line, PeerLine, READ_BYTES_MAX},
 };
 
 use super::scene;
@@ -41,9 +40,9 @@ pub fn peer_link(data: &[u8]) {
 
 struct Play {
     node: Node,
-    link: Link<Sound>,
+    link: Link,
     /// Hears the same, and has a secret that no input knows.
-    wary: Link<Sound>,
+    wary: Link,
     now: Tick,
     neighbour: Node,
     /// What the neighbour would answer.
@@ -68,7 +67,7 @@ impl Play {
             check: scene::placement().check(),
             secret: None,
         };
-        let times = LinkTimes::of(&Limits::default());
+        let times = LinkTimes::default();
         let link = Link::new(ends.clone(), times, queues.remove(0));
         let ends = Ends { secret: Some(scene::secret()), ..ends };
         let wary = Link::new(ends, times, outbox(1).1);

@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use proxyherd::{
-    flood::{Peers, Queue},
+use proxyherd::core::{
+    access::Peers,
+    links::Queue,
     model::Location,
     node::{Batch, Greeting, Node, Origin, Said},
-    protocol::{
+    store::KeyHash,
+    wire::{
         ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, PeerLine, Question,
         REFUSED, is_hello, write_refusal,
     },
-    store::KeyHash,
 };
 
 use super::scene::{self, now};

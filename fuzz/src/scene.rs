@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use proxyherd::{
-    clock::Now,
-    flood::{Health, Queue, outbox},
-    model::{NodeId, Timestamp},
-    node::{Neighbour, Node, Options},
+    core::{
+        access::{Key, Secret},
+        links::{Health, Queue, outbox},
+        model::{NodeId, Now, Timestamp},
+        node::{Neighbour, Node, Options},
+        store::{KeyHash, Placement, Shape, Store},
+        wire::{Line, LineBuffer, Nonce},
+    },
     places::{Failure, Query, Source},
-    protocol::{Line, LineBuffer, Nonce},
-    secret::{Key, Secret},
-    store::{KeyHash, Placement, Shape, Store, TotalOrder},
 };
 
 /// How many clients a node takes from clients.
@@ -127,7 +128,7 @@ pub(crate) fn feed(
 }
 
 /// Holds that the store's sums are those of its entries, and these in order.
-pub(crate) fn check_sums(store: &Store<TotalOrder>) {
+pub(crate) fn check_sums(store: &Store) {
     let (mut all, mut count) = (0, 0);
     let shard_sums = store.shard_sums();
     for (shard, &shard_sum) in shard_sums.iter().enumerate() {

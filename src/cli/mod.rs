@@ -19,8 +19,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettab
 pub use self::usage::wrong_usage;
 use crate::{
     config::{ConfigError, Herd},
+    core::access::Secret,
+    keys::SecretError,
     places::{OpenError, Stock},
-    secret::{Secret, SecretError},
     text,
 };
 

@@ -7,8 +7,9 @@ use std::{
 
 use super::{Failure, printable};
 use crate::{
-    random,
-    secret::{Key, RotationFault, Secret, SecretError},
+    core::access::{Key, RotationFault, Secret},
+    keys::SecretError,
+    system::random,
 };
 
 #[derive(Debug, clap::Args)]

@@ -22,7 +22,7 @@ use signal_hook::{
     flag, low_level,
 };
 
-use crate::{clock, signals::is_ignored};
+use crate::system::{clock, signals::is_ignored};
 
 /// The signals that end what runs until it is told to end.
 pub(super) const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];

@@ -8,7 +8,7 @@ use super::{
     error::Fault,
     read::{At, Found, Stated, StatedNode},
 };
-use crate::model::NodeId;
+use crate::core::model::NodeId;
 
 /// Checks everything that takes more than one value to check, and closes the links.
 pub(super) fn check(stated: Stated) -> Found<Herd> {

@@ -27,10 +27,9 @@ pub use http::HttpConfig;
 pub use limits::Limits;
 pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
-pub use plain::Plain;
 
 use crate::{
-    model::NodeId,
+    core::{model::NodeId, wire::PlainForm},
     regular_file::read_within,
     text::{is_deceptive, is_utf16, utf8_cure},
 };
@@ -67,7 +66,7 @@ pub struct Node {
     /// Where its web face listens; none without.
     pub http: Option<Address>,
     /// How to speak to it, where it is a node written by others.
-    pub plain: Option<Plain>,
+    pub plain: Option<PlainForm>,
     /// Where neighbours written by others tell it their news; there where it has such neighbours.
     pub plain_listen: Option<Address>,
     /// Its neighbours, sorted, each once; every one of them has this node in its own.
@@ -204,8 +203,8 @@ impl Herd {
             if let Some(http) = http {
                 let _ = writeln!(out, "http = \"{http}\"");
             }
-            if let Some(plain) = plain {
-                out.push_str(&plain.to_toml());
+            if let Some(form) = plain {
+                out.push_str(&plain::to_toml(*form));
             }
             if let Some(plain_listen) = plain_listen {
                 let _ = writeln!(out, "plain_listen = \"{plain_listen}\"");

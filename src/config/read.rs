@@ -9,12 +9,12 @@ use toml::{
 };
 
 use super::{
-    Address, HttpConfig, Limits, LogConfig, PlacesConfig, PlacesSource, Plain, UpstreamLimits,
+    Address, HttpConfig, Limits, LogConfig, PlacesConfig, PlacesSource, UpstreamLimits,
     error::Fault,
-    http, limits, log, places,
+    http, limits, log, places, plain,
     settings::{Setting, wrong_type},
 };
-use crate::model::NodeId;
+use crate::core::{model::NodeId, wire::PlainForm};
 
 /// A value and the line it stands on, counted from 1.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub(super) struct StatedNode {
     pub(super) listen: At<Address>,
     pub(super) address: Option<At<Address>>,
     pub(super) http: Option<At<Address>>,
-    pub(super) plain: Option<Plain>,
+    pub(super) plain: Option<PlainForm>,
     pub(super) plain_listen: Option<At<Address>>,
     pub(super) links: Vec<At<String>>,
 }
@@ -298,13 +298,13 @@ impl<'t> Text<'t> {
     }
 
     /// How to speak to a node written by others; `None` for one of this program's own.
-    fn plain(&self, table: &DeTable<'t>, id: &NodeId) -> Found<Option<Plain>> {
+    fn plain(&self, table: &DeTable<'t>, id: &NodeId) -> Found<Option<PlainForm>> {
         let dialect =
             table.get("dialect").map(|value| self.string("dialect", value, "\"plain\"")).transpose()?;
         let is_plain = match dialect {
             None => false,
-            Some(At { value, .. }) if value == Plain::OWN_DIALECT => false,
-            Some(At { value, .. }) if value == Plain::DIALECT => true,
+            Some(At { value, .. }) if value == plain::OWN_DIALECT => false,
+            Some(At { value, .. }) if value == plain::DIALECT => true,
             Some(At { line, value: text }) => return Err(At { line, value: Fault::UnknownDialect { text } }),
         };
         let (fields, end) = (table.get("at_fields"), table.get("line_end"));
@@ -317,7 +317,7 @@ impl<'t> Text<'t> {
                 None => Ok(None),
             };
         }
-        let mut plain = Plain::default();
+        let mut plain = PlainForm::default();
         if let Some(value) = fields {
             plain.has_sender = match value.get_ref().as_integer().map(toml::de::DeInteger::as_str) {
                 Some("6") => false,

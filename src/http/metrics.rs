@@ -53,7 +53,7 @@ const LINK_METRICS: [LinkMetric; 15] = {
     use MetricType::{Counter, Gauge};
     [
         ("up", "Whether the link this node dials is up", Gauge, |link| {
-            Some(f64::from(link.condition.state == crate::flood::LinkState::Up))
+            Some(f64::from(link.condition.state == crate::core::links::LinkState::Up))
         }),
         ("connected_here", "Whether the neighbour's connection to this node is there", Gauge, |link| {
             Some(f64::from(link.condition.is_connected_here))

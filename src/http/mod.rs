@@ -8,7 +8,5 @@ mod request;
 mod response;
 mod status;
 
-pub use self::{
-    connection::{refuse, serve},
-    report::{Connections, LinkReport, Process, Report},
-};
+pub(crate) use self::connection::{refuse, serve};
+pub use self::report::{Connections, LinkReport, Process, Report};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    flood::Condition,
+    core::links::Condition,
     log,
     metrics::{Kind, Outcome, Spread, UpstreamReport},
 };
@@ -125,7 +125,7 @@ impl Report {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::flood::Health;
+    use crate::core::links::Health;
 
     /// A node with one link that has never been up.
     pub(crate) fn fresh() -> Report {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::model::Coordinates;
+use crate::core::model::Coordinates;
 use crate::places::file::{Made, PlacesFile};
 use crate::places::{Query, Source};
 

@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::clock::Tick;
+use crate::core::model::Tick;
 
 /// A write that takes longer than this is a disk that hangs.
 const STALL_TIME: Duration = Duration::from_secs(5);

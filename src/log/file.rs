@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::open::{self, Fault, LogError};
-use crate::clock::Tick;
+use crate::core::model::Tick;
 
 /// A buffer larger than this is given back once the log is quiet.
 const QUIET_BYTES: usize = 64 * 1024;

@@ -33,7 +33,8 @@ pub use self::{
     traffic::Traffic,
 };
 use crate::{
-    clock::{self, Tick},
+    core::model::Tick,
+    system::clock,
     text::{self, Escaped},
 };
 

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::clock::Tick;
+use crate::core::model::Tick;
 
 const INTERVAL_NANOSECONDS: u64 = 1_000_000_000;
 

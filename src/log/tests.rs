@@ -6,7 +6,7 @@ use std::os::unix::{
 };
 
 use super::*;
-use crate::model::Timestamp;
+use crate::core::model::Timestamp;
 
 fn options(folder: &tempfile::TempDir) -> Options {
     Options {

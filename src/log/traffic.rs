@@ -6,7 +6,7 @@
 use std::io::Write as _;
 
 use super::{Log, escape_into};
-use crate::{clock, model::Timestamp};
+use crate::{core::model::Timestamp, system::clock};
 
 /// How long the text of a time is up to its whole seconds.
 const SECONDS_LENGTH: usize = "2026-11-21T04:09:12".len();

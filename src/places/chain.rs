@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{Failure, Form, Query, Source};
-use crate::{
-    clock::{self, Tick},
-    metrics::UpstreamReport,
-};
+use crate::{core::model::Tick, metrics::UpstreamReport, system::clock};
 
 /// At least one source.
 pub struct Chain {
@@ -64,7 +61,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::model::Coordinates;
+    use crate::core::model::Coordinates;
 
     /// Answers with its name, or fails with it after half an answer; keeps the deadlines it was given.
     struct Named(&'static str, bool, Mutex<Vec<Tick>>);

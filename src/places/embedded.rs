@@ -65,7 +65,7 @@ mod tests {
 
     use super::super::legacy;
     use super::*;
-    use crate::model::Coordinates;
+    use crate::core::model::Coordinates;
 
     const UCLA: (f64, f64) = (34.068930, -118.445127);
     const TOKYO: (f64, f64) = (35.6812, 139.7671);

@@ -102,7 +102,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Coordinates, places::key::tests::key};
+    use crate::{core::model::Coordinates, places::key::tests::key};
 
     fn query(latitude: f64, longitude: f64, radius_m: f64) -> Query {
         Query { center: Coordinates { latitude, longitude }, radius_m, bound: 5 }

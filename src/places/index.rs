@@ -8,7 +8,7 @@ use std::f64::consts::FRAC_PI_2;
 use std::ops::{Range, RangeInclusive};
 
 use super::record::{self, Record, STRIDE, UNITS_PER_DEGREE};
-use crate::model::Coordinates;
+use crate::core::model::Coordinates;
 
 /// The Earth's mean radius (IUGG), in kilometres.
 const EARTH_RADIUS_KM: f64 = 6371.0088;

@@ -2,7 +2,7 @@
 
 use std::{env, fmt, io, path::Path};
 
-use crate::private_file::{self, Fault};
+use crate::keys::private_file::{self, Fault};
 
 /// The environment's name for it.
 pub const VARIABLE: &str = "HERD_PLACES_KEY";

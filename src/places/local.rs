@@ -238,7 +238,7 @@ mod tests {
         let band = super::super::record::band(3_406_892);
         starts[band + 1..].fill(2);
         let local = Local { index: Index { records: &records, band_starts: &starts }, text, shown: &shown };
-        let center = crate::model::Coordinates { latitude: 34.06892, longitude: 20.0 };
+        let center = crate::core::model::Coordinates { latitude: 34.06892, longitude: 20.0 };
         for bound in [0, 1, 2] {
             let mut out = Vec::new();
             assert_eq!(local.answer(&Query { center, radius_m: 10.0, bound }, &mut out), bound);

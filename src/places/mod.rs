@@ -26,7 +26,10 @@ pub use open::{OpenError, Opened, Stock, open};
 
 pub use upstream::HttpError;
 
-use crate::{clock::Tick, metrics::UpstreamReport, model::Coordinates};
+use crate::{
+    core::model::{Coordinates, Tick},
+    metrics::UpstreamReport,
+};
 
 /// One lookup: what is within `radius_m` of `center`, at most `bound` of it.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -4,14 +4,17 @@
 use std::{
     fs::File,
     io,
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Arc, atomic::Ordering},
     thread::Scope,
     time::Duration,
 };
 
 use super::{Shared, admission::Unadmitted, plain::PlainDoor, session};
-use crate::{clock, socket};
+use crate::{
+    system::clock,
+    transport::{self, Stream},
+};
 
 /// How long an accept thread waits before it tries again, where the system can do nothing for it.
 pub(super) const RETRY_TIME: Duration = Duration::from_millis(50);
@@ -31,13 +34,13 @@ impl<'a> Acceptor<'a> {
 
     /// Accepts a connection. Where no descriptor is left, waits for a connection before it tries again: the system takes
     /// a descriptor before it looks for one, and when one comes, some may be free again.
-    pub(super) fn accept(&self) -> io::Result<TcpStream> {
-        let mut accepted = self.listener.accept();
+    pub(super) fn accept(&self) -> io::Result<Stream> {
+        let mut accepted = Stream::accept(self.listener);
         if accepted.as_ref().is_err_and(is_out_of_descriptors) {
-            socket::wait_for_connection(self.listener);
-            accepted = self.listener.accept();
+            transport::wait_for_connection(self.listener);
+            accepted = Stream::accept(self.listener);
         }
-        accepted.map(|(stream, _)| stream)
+        accepted
     }
 
     /// Deals with an error of [`Acceptor::accept`]. `false` where that is not possible: then the caller waits for
@@ -49,7 +52,7 @@ impl<'a> Acceptor<'a> {
     /// Accepts one connection with the spare's descriptor and drops it. `false` if even that is not possible.
     fn refuse_one(&mut self) -> bool {
         let had_spare = self.spare.take().is_some();
-        let is_refused = had_spare && self.listener.accept().is_ok();
+        let is_refused = had_spare && Stream::accept(self.listener).is_ok();
         self.spare = File::open("/dev/null").ok();
         is_refused
     }
@@ -99,7 +102,7 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 fn start_session<'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &'scope Shared<'scope>,
-    stream: TcpStream,
+    stream: Stream,
     plain: Option<&'scope PlainDoor>,
 ) {
     let stream = Arc::new(stream);

@@ -1,15 +1,11 @@
-//! The connections a node has: how many it may have, and how to reach their sockets when one must end.
+//! The connections a node has: how many it may have, and how to reach their streams when one must end.
 
-use std::{
-    collections::HashMap,
-    net::{Shutdown, TcpStream},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::Shutdown, sync::Arc};
 
 use parking_lot::Mutex;
 
 use super::admission::Unadmitted;
-use crate::socket;
+use crate::transport::Stream;
 
 /// All connections. One lock, taken when a connection begins, ends or becomes a peer's, never for a line.
 #[derive(Debug)]
@@ -27,7 +23,7 @@ struct State {
     peers: usize,
     /// How many hold a reserved seat that they have not earned yet.
     waiting: usize,
-    sockets: HashMap<u64, Arc<TcpStream>>,
+    streams: HashMap<u64, Arc<Stream>>,
 }
 
 /// A connection's seat among those a node may have; free again when dropped.
@@ -60,14 +56,14 @@ impl Connections {
                 reserved,
                 peers: 0,
                 waiting: 0,
-                sockets: HashMap::new(),
+                streams: HashMap::new(),
             }),
         }
     }
 
     /// Gives a connection a seat: a common one, or when those are taken a reserved one, which it must earn by a peer's
     /// handshake. None once stop is set, under the same lock, so that no socket is overlooked.
-    pub(super) fn admit(&self, number: u64, socket: &Arc<TcpStream>) -> Result<Slot<'_>, Unadmitted> {
+    pub(super) fn admit(&self, number: u64, stream: &Arc<Stream>) -> Result<Slot<'_>, Unadmitted> {
         let mut state = self.state.lock();
         if state.is_stopped {
             return Err(Unadmitted::Stopped);
@@ -76,26 +72,26 @@ impl Connections {
         let free = if is_reserved { &mut state.reserved } else { &mut state.common };
         *free = free.checked_sub(1).ok_or(Unadmitted::Full)?;
         state.waiting += usize::from(is_reserved);
-        state.sockets.insert(number, Arc::clone(socket));
+        state.streams.insert(number, Arc::clone(stream));
         Ok(Slot { connections: self, number, is_reserved, is_peer: false })
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.state.lock().sockets.len()
+        self.state.lock().streams.len()
     }
 
     /// How many there are of each kind.
     pub(super) fn tally(&self) -> Tally {
         let state = self.state.lock();
         let State { peers, waiting, .. } = *state;
-        Tally { clients: state.sockets.len() - peers - waiting, peers, waiting }
+        Tally { clients: state.streams.len() - peers - waiting, peers, waiting }
     }
 
     /// Ends one connection, if it is still there.
     pub(super) fn close(&self, number: u64) {
-        if let Some(socket) = self.state.lock().sockets.get(&number) {
-            socket::close(socket, Shutdown::Both);
+        if let Some(stream) = self.state.lock().streams.get(&number) {
+            stream.shutdown(Shutdown::Both);
         }
     }
 
@@ -103,12 +99,12 @@ impl Connections {
     pub(super) fn stop(&self) {
         let mut state = self.state.lock();
         state.is_stopped = true;
-        state.sockets.values().for_each(|socket| socket::close(socket, Shutdown::Read));
+        state.streams.values().for_each(|stream| stream.shutdown(Shutdown::Read));
     }
 
     /// Ends every connection there is, whatever is still to be written.
     pub(super) fn abort(&self) {
-        self.state.lock().sockets.values().for_each(|socket| socket::close(socket, Shutdown::Both));
+        self.state.lock().streams.values().for_each(|stream| stream.shutdown(Shutdown::Both));
     }
 }
 
@@ -135,7 +131,7 @@ impl Slot<'_> {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         let mut state = self.connections.state.lock();
-        state.sockets.remove(&self.number);
+        state.streams.remove(&self.number);
         state.peers -= usize::from(self.is_peer);
         state.waiting -= usize::from(self.is_reserved && !self.is_peer);
         *if self.is_reserved { &mut state.reserved } else { &mut state.common } += 1;
@@ -144,47 +140,44 @@ impl Drop for Slot<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
 
-    fn socket() -> Arc<TcpStream> {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+    fn stream() -> Arc<Stream> {
+        Arc::new(Stream::pair().0)
     }
 
     #[test]
     fn seats_are_common_first_then_reserved_then_none() {
         let connections = Connections::new(1, 1);
-        let first = connections.admit(1, &socket()).unwrap();
+        let first = connections.admit(1, &stream()).unwrap();
         assert!(!first.is_reserved());
-        let second = connections.admit(2, &socket()).unwrap();
+        let second = connections.admit(2, &stream()).unwrap();
         assert!(second.is_reserved());
         assert_eq!(connections.tally(), Tally { clients: 1, peers: 0, waiting: 1 });
-        assert_eq!(connections.admit(3, &socket()).unwrap_err(), Unadmitted::Full);
+        assert_eq!(connections.admit(3, &stream()).unwrap_err(), Unadmitted::Full);
         drop(first);
-        assert!(!connections.admit(4, &socket()).unwrap().is_reserved());
+        assert!(!connections.admit(4, &stream()).unwrap().is_reserved());
         assert_eq!(connections.count(), 1);
     }
 
     #[test]
     fn a_peer_leaves_its_common_seat_to_others() {
         let connections = Connections::new(1, 1);
-        let mut peer = connections.admit(1, &socket()).unwrap();
+        let mut peer = connections.admit(1, &stream()).unwrap();
         peer.become_peer();
         assert_eq!(connections.tally(), Tally { clients: 0, peers: 1, waiting: 0 });
-        let client = connections.admit(2, &socket()).unwrap();
+        let client = connections.admit(2, &stream()).unwrap();
         assert!(!client.is_reserved());
-        assert_eq!(connections.admit(3, &socket()).unwrap_err(), Unadmitted::Full);
+        assert_eq!(connections.admit(3, &stream()).unwrap_err(), Unadmitted::Full);
         drop((peer, client));
         assert_eq!(connections.tally(), Tally { clients: 0, peers: 0, waiting: 0 });
-        assert!(!connections.admit(4, &socket()).unwrap().is_reserved());
+        assert!(!connections.admit(4, &stream()).unwrap().is_reserved());
     }
 
     #[test]
     fn peer_in_a_reserved_seat_has_earned_it() {
         let connections = Connections::new(0, 1);
-        let mut peer = connections.admit(1, &socket()).unwrap();
+        let mut peer = connections.admit(1, &stream()).unwrap();
         assert_eq!(connections.tally(), Tally { clients: 0, peers: 0, waiting: 1 });
         peer.become_peer();
         peer.become_peer();
@@ -197,6 +190,6 @@ mod tests {
     fn none_is_admitted_after_stop() {
         let connections = Connections::new(1, 1);
         connections.stop();
-        assert_eq!(connections.admit(1, &socket()).unwrap_err(), Unadmitted::Stopped);
+        assert_eq!(connections.admit(1, &stream()).unwrap_err(), Unadmitted::Stopped);
     }
 }

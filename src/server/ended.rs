@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::IpAddr, time::Duration};
 
-use crate::protocol::OtherProtocol;
+use crate::core::wire::OtherProtocol;
 
 /// Why a connection ended.
 #[derive(Debug)]

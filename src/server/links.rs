@@ -1,15 +1,19 @@
 //! What a node's links are made of: whom they join, in which words, and from which queue.
 
+use std::time::Duration;
+
 use crate::{
     config::Limits,
-    flood::{Conversation, Ends, Link, LinkTimes, PlainLink, Queue},
-    model::NodeId,
-    node::{Neighbour, Node},
+    core::{
+        links::{Conversation, Ends, Link, LinkTimes, PlainLink, Queue},
+        model::NodeId,
+        node::{Neighbour, Node},
+    },
 };
 
 /// A link to that neighbour, which takes what is queued for it from `queue`.
 pub(super) fn link(node: &Node, neighbour: &Neighbour, limits: &Limits, queue: Queue) -> Conversation {
-    let times = LinkTimes::of(limits);
+    let times = times(limits);
     match neighbour.plain {
         None => Conversation::Herd(Link::new(ends(node, &neighbour.id), times, queue)),
         Some(form) => Conversation::Plain(PlainLink::new(node.id.clone(), form, times, queue)),
@@ -24,5 +28,40 @@ fn ends(node: &Node, peer: &NodeId) -> Ends {
         incarnation: node.incarnation,
         check: node.check,
         secret: node.secret.clone(),
+    }
+}
+
+/// From one ping to the next, unless a neighbour's silence is to be noticed sooner.
+const PING_TIME: Duration = Duration::from_secs(1);
+
+/// Rounds of a link begin at least this far apart, unless they are configured to come sooner.
+const ROUND_GAP: Duration = Duration::from_secs(1);
+
+/// The times of the links of a node with those limits.
+fn times(limits: &Limits) -> LinkTimes {
+    LinkTimes {
+        backoff_min: limits.backoff_min,
+        backoff_max: limits.backoff_max,
+        backoff_reset: limits.backoff_reset,
+        greeting: limits.connect_time,
+        ping: PING_TIME.min(limits.liveness_time / 3),
+        liveness: limits.liveness_time,
+        round: limits.round_time,
+        round_gap: ROUND_GAP.min(limits.round_time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_and_rounds_come_each_second_or_sooner_where_the_limits_want_it() {
+        let ms = Duration::from_millis;
+        let of_default = times(&Limits::default());
+        assert_eq!(of_default, LinkTimes::default());
+        let limits = Limits { liveness_time: ms(300), round_time: ms(200), ..Limits::default() };
+        let short = times(&limits);
+        assert_eq!((short.ping, short.round_gap), (ms(100), ms(200)));
     }
 }

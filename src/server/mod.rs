@@ -6,9 +6,11 @@ mod admission;
 mod capacity;
 mod connections;
 mod ended;
+mod flooder;
 mod links;
 mod plain;
 mod process;
+mod resolver;
 mod seats;
 mod session;
 mod start;
@@ -38,21 +40,30 @@ use self::{
     threads::Threads,
     web::Web,
 };
-pub use self::{process::run_node, start::StartError};
+use self::{
+    flooder::{Flooder, Host, Wiring},
+    resolver::Resolver,
+};
+pub use self::{
+    process::run_node,
+    resolver::{Resolve, system_resolve},
+    start::StartError,
+};
 use crate::{
-    clock::{self, Tick},
     config::{self, Address, Limits},
-    flood::{self, Health, Peers, Queue, Resolve, Wiring},
+    core::{
+        access::{Peers, Secret},
+        links::{Health, Queue, outbox},
+        model::{NodeId, Tick},
+        node::{self, Neighbour, Node},
+        store::Placement,
+        wire::Nonce,
+    },
     log::{self, Log, RateLimit},
     metrics::Requests,
-    model::NodeId,
-    node::{self, Neighbour, Node},
     places,
-    protocol::Nonce,
-    random,
-    secret::Secret,
-    socket,
-    store::Placement,
+    system::{clock, random},
+    transport,
 };
 
 /// The thread that accepts the connections of third-party nodes.
@@ -90,7 +101,7 @@ impl Default for Surroundings {
     fn default() -> Self {
         Self {
             announce: Box::new(|_| {}),
-            resolve: flood::system_resolve(),
+            resolve: system_resolve(),
             before_spawn: Box::new(|_| Ok(())),
             places: None,
         }
@@ -349,7 +360,7 @@ fn log_stock(stock: &places::Stock, log: &Log) {
 fn neighbours(herd: &config::Herd, node: &config::Node) -> (Vec<Neighbour>, Vec<Mailbox>, Vec<Address>) {
     let (mut neighbours, mut mailboxes, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for peer in node.links.iter().filter_map(|peer| herd.node(peer.as_str())) {
-        let (outbox, queue) = flood::outbox(herd.limits.outbox_bytes);
+        let (outbox, queue) = outbox(herd.limits.outbox_bytes);
         let (called, calls) = bounded(1);
         let (id, plain, health) = (peer.id.clone(), peer.plain, Health::default());
         neighbours.push(Neighbour { id, outbox, called, plain, health });
@@ -414,7 +425,7 @@ impl<'a> Shared<'a> {
         self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
         self.is_stopping.store(true, Ordering::Release);
         self.node.stop_lookups();
-        listeners.into_iter().for_each(socket::wake_accept);
+        listeners.into_iter().for_each(transport::wake_accept);
         self.connections.stop();
         let drain_time = self.limits.drain_time;
         let is_session =
@@ -455,7 +466,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-impl flood::Host for Shared<'_> {
+impl Host for Shared<'_> {
     fn linked(&self, peer: &NodeId) {
         (self.surroundings.announce)(Announcement::Linked(peer.clone()));
     }

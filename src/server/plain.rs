@@ -2,11 +2,11 @@
 
 use std::{
     io,
-    net::{IpAddr, TcpListener, TcpStream},
+    net::{IpAddr, TcpListener},
 };
 
-use super::{Shared, ended::Ended};
-use crate::{config::Address, flood::Resolver};
+use super::{Resolver, Shared, ended::Ended};
+use crate::{config::Address, transport::Stream};
 
 /// Where such neighbours tell their news.
 pub(super) struct PlainDoor {
@@ -27,8 +27,8 @@ impl PlainDoor {
     }
 
     /// The positions of the neighbours at the address a connection comes from: one or more. Blocks while a name is resolved.
-    pub(super) fn links_at(&self, stream: &TcpStream, shared: &Shared<'_>) -> Result<Vec<usize>, Ended> {
-        let ip = stream.peer_addr().map_err(Ended::Reset)?.ip().to_canonical();
+    pub(super) fn links_at(&self, stream: &Stream, shared: &Shared<'_>) -> Result<Vec<usize>, Ended> {
+        let ip = stream.peer_address().map_err(Ended::Reset)?.ip().to_canonical();
         let mut links = Vec::new();
         let mut failure = None;
         for (link, address) in &self.neighbours {

@@ -15,7 +15,11 @@ use signal_hook::{
 };
 
 use super::{Announcement, Controls, Server, StartError, Surroundings};
-use crate::{config::Herd, model::NodeId, scheduling, signals::is_ignored};
+use crate::{
+    config::Herd,
+    core::model::NodeId,
+    system::{scheduling, signals::is_ignored},
+};
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends where it is the `lifeline`. SIGHUP reopens the log;
 /// a second signal to stop ends the process at once, with status 1. SIGTERM or SIGINT that was ignored at the start stays

@@ -1,20 +1,12 @@
 //! The web face's seats. When all are taken, whoever has sat longest without having asked for anything gives its seat up,
 //! so that connections that say nothing, or drip, or do not take their answers, never keep a probe out.
 
-use std::{
-    collections::BTreeMap,
-    net::{Shutdown, TcpStream},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::Shutdown, sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::admission::Unadmitted;
-use crate::{
-    clock::{self, Tick},
-    socket,
-};
+use crate::{core::model::Tick, system::clock, transport::Stream};
 
 /// How long one that has asked may keep its seat while others want it: far longer than an answer takes that is read.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
@@ -36,7 +28,7 @@ struct State {
 
 #[derive(Debug)]
 struct Taken {
-    socket: Arc<TcpStream>,
+    stream: Arc<Stream>,
     /// When its request was there.
     asked_at: Option<Tick>,
     is_evicted: bool,
@@ -59,7 +51,7 @@ impl Seats {
     pub(super) fn take(
         &self,
         number: u64,
-        socket: &Arc<TcpStream>,
+        stream: &Arc<Stream>,
         deadline: Tick,
     ) -> Result<Seat<'_>, Unadmitted> {
         let mut state = self.state.lock();
@@ -77,7 +69,7 @@ impl Seats {
         if state.is_stopped {
             return Err(Unadmitted::Stopped);
         }
-        state.taken.insert(number, Taken { socket: Arc::clone(socket), asked_at: None, is_evicted: false });
+        state.taken.insert(number, Taken { stream: Arc::clone(stream), asked_at: None, is_evicted: false });
         Ok(Seat { seats: self, number })
     }
 
@@ -103,7 +95,7 @@ impl Seats {
     pub(super) fn stop(&self) {
         let mut state = self.state.lock();
         state.is_stopped = true;
-        state.taken.values().for_each(|taken| socket::close(&taken.socket, Shutdown::Both));
+        state.taken.values().for_each(|taken| taken.stream.shutdown(Shutdown::Both));
         self.changed.notify_all();
     }
 }
@@ -125,7 +117,7 @@ impl State {
             return Some(not_before);
         }
         chosen.is_evicted = true;
-        socket::close(&chosen.socket, how);
+        chosen.stream.shutdown(how);
         None
     }
 }
@@ -153,23 +145,18 @@ impl Drop for Seat<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{Read, Write},
-        net::TcpListener,
-    };
+    use std::net::TcpStream;
 
     use super::*;
 
     /// A connection's two ends.
-    fn pair() -> (Arc<TcpStream>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Arc::new(listener.accept().unwrap().0), client)
+    fn pair() -> (Arc<Stream>, TcpStream) {
+        let (stream, client) = Stream::pair();
+        (Arc::new(stream), client)
     }
 
-    fn is_shut_down(socket: &TcpStream) -> bool {
-        socket.set_nonblocking(true).unwrap();
-        matches!((&*socket).read(&mut [0]), Ok(0))
+    fn is_shut_down(stream: &Stream) -> bool {
+        matches!(stream.receive_now(&mut [0]), Ok(Some(0)))
     }
 
     #[test]
@@ -217,7 +204,8 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 // It blocks once the sockets hold no more, and fails once the socket is shut down.
-                while (&*first).write(&[0; 64 * 1024]).is_ok() {}
+                first.prepare().unwrap();
+                while first.write_all(&[0; 64 * 1024], || false).is_ok() {}
                 drop(seat);
             });
             assert!(seats.take(2, &second, clock::tick() + Duration::from_secs(60)).is_ok());
@@ -232,7 +220,7 @@ mod tests {
         std::thread::scope(|scope| {
             // As the thread of the first would: its read ends, and so does it.
             scope.spawn(|| {
-                assert!(matches!((&*first).read(&mut [0]), Ok(0)));
+                assert!(matches!(first.read(&mut [0]), Ok(Some(0))));
                 drop(seat);
             });
             let deadline = clock::tick() + Duration::from_secs(60);

@@ -10,15 +10,13 @@ use std::{
 use crossbeam_channel::Receiver;
 
 use super::{
-    Mailbox, PLAIN_ACCEPT, Shared,
+    Flooder, Mailbox, PLAIN_ACCEPT, Shared,
     accept::{self, Acceptor},
     links,
     plain::PlainDoor,
     web::Web,
 };
-use crate::{
-    config::Address, flood::Flooder, log::LogError, model::NodeId, places, secret::SecretError, socket,
-};
+use crate::{config::Address, core::model::NodeId, keys::SecretError, log::LogError, places, transport};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +81,7 @@ fn bind_cure(error: &io::Error) -> &'static str {
 /// Binds, within what a herd without a secret may.
 pub(super) fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListener, StartError> {
     let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
-    let listener = socket::listen(&address.host, address.port).map_err(refused)?;
+    let listener = transport::listen(&address.host, address.port).map_err(refused)?;
     let bound = listener.local_addr()?;
     if !has_secret && !bound.ip().is_loopback() {
         return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });

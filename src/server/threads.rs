@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::clock::{self, Tick};
+use crate::{core::model::Tick, system::clock};
 
 /// The living threads.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::{clock, http::Process, model::Timestamp};
+use crate::{core::model::Timestamp, http::Process, system::clock};
 
 /// When this process started, in POSIX seconds: its age taken off the time that it is now.
 pub(super) fn process_started(now: Timestamp) -> f64 {

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::Ordering},
     thread::Scope,
     time::Duration,
@@ -18,13 +18,12 @@ use super::{
     usage,
 };
 use crate::{
-    clock::{self, Tick},
     config::{self, HttpConfig},
-    flood::LinkState,
+    core::{links::LinkState, model::Tick, node::Neighbour},
     http::{self, LinkReport, Report},
     metrics::{Kind, Outcome},
-    node::Neighbour,
-    socket,
+    system::clock,
+    transport::{self, Stream},
 };
 
 /// How long one that gives its seat up has for it. Its thread needs no more than to be woken.
@@ -94,7 +93,7 @@ impl Web {
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         shared: &'scope Shared<'scope>,
-        stream: TcpStream,
+        stream: Stream,
         number: u64,
     ) {
         let stream = Arc::new(stream);
@@ -124,7 +123,7 @@ impl Web {
     /// Ends it, and all its connections.
     pub(super) fn stop(&self) {
         self.seats.stop();
-        socket::wake_accept(&self.listener);
+        transport::wake_accept(&self.listener);
     }
 
     fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {

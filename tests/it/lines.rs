@@ -14,7 +14,7 @@ fn replies(setup: Setup, sent: impl AsRef<[u8]>) -> String {
 
 /// A text in which each skew is replaced by `SKEW`, which no test can know beforehand.
 fn without_skew(text: &str) -> String {
-    let is_skew = |field: &str| proxyherd::model::Skew::is_skew(field.as_bytes());
+    let is_skew = |field: &str| proxyherd::core::model::Skew::is_skew(field.as_bytes());
     let fields = text.split(' ').map(|field| if is_skew(field) { "SKEW" } else { field });
     fields.collect::<Vec<_>>().join(" ")
 }

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use proxyherd::{
-    protocol::{Nonce, Role},
-    secret::{Key, Secret},
+use proxyherd::core::{
+    access::{Key, Secret},
+    wire::{Nonce, Role},
 };
 
 use crate::support::{Client, FakePeer, SecretPeer, Setup, TestNode, secret_of, wait_until};

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use proxyherd::model::Skew;
+use proxyherd::core::model::Skew;
 
 use crate::support::{Client, FakePeer, Setup, check};
 

@@ -6,12 +6,14 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Parser;
 use proxyherd::{
-    clock::{self, Now},
+    core::{
+        model::{Coordinates, Location, NodeId, Now, Skew},
+        store::{Outcome, Placement, Store},
+        wire::{Ending, Fields, Line, LineBuffer, PlainLine, QueryLimits, Request, write_flooded},
+    },
     log::{Log, Options, Traffic},
-    model::{Coordinates, Location, NodeId, Skew},
     places::{Failure, cut::Document, write_failure},
-    protocol::{Ending, Fields, Line, LineBuffer, PlainLine, QueryLimits, Request, write_flooded},
-    store::{Outcome, Placement, Store},
+    system::clock,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

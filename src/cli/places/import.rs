@@ -12,9 +12,9 @@ use clap::ValueHint;
 use super::super::{Failure, complain, printable, signals::Interrupts};
 use super::{input::Input, output};
 use crate::{
-    clock,
     import::{ColumnMap, Format, Note, Sink, Skip, Skipped},
     places::file::{Finished, Made},
+    system::clock,
 };
 
 #[derive(Debug, clap::Args)]

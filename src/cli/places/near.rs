@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{Herd, PlacesSource},
-    model::Coordinates,
+    core::model::Coordinates,
     places::{Embedded, Form, OpenError, PlacesFile, Query, Source, tweets::Tweets},
 };
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write};
 use serde_json::{Value, value::RawValue};
 
 use super::super::printable::short;
-use crate::{model::Coordinates, places::km_between};
+use crate::{core::model::Coordinates, places::km_between};
 
 const HEADING: [&str; 5] = ["KM", "NAME", "TYPES", "VICINITY", "PLACE_ID"];
 

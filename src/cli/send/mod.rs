@@ -22,9 +22,9 @@ use self::{
 };
 use super::{Common, Failure, complain, node, printable};
 use crate::{
-    clock,
     config::{Address, Herd},
-    protocol::OtherProtocol,
+    core::wire::OtherProtocol,
+    system::clock,
 };
 
 #[derive(Debug, clap::Args)]

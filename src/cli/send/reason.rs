@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::{printable, replies::Refusal};
 use crate::{
     config::{Herd, Node, PlacesSource},
-    model::{Skew, Timestamp},
+    core::{
+        model::{Skew, Timestamp},
+        wire::{Invalid, QueryLimits, Report, Request},
+    },
     places::Form,
-    protocol::{Invalid, QueryLimits, Report, Request},
 };
 
 /// The most that is shown of a line.
@@ -234,7 +236,7 @@ mod tests {
             assert!(reason(&unknown, line).starts_with(begin), "{line}: {}", reason(&unknown, line));
         }
         let mut herd = Herd::embedded();
-        herd.nodes[0].plain = Some(crate::config::Plain { has_sender: true, is_crlf: false });
+        herd.nodes[0].plain = Some(crate::core::wire::PlainForm { has_sender: true, is_crlf: false });
         let third_party = Rules::of(&herd, &herd.nodes[0]);
         assert_eq!(reason(&third_party, "WHATSAT x 99 5"), reason(&unknown, "WHATSAT x 99 5"));
     }

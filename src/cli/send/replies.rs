@@ -4,7 +4,7 @@
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use crate::protocol::{Ending, Fields, Line, OtherProtocol};
+use crate::core::wire::{Ending, Fields, Line, OtherProtocol};
 
 /// The longest line a node can be configured to take, and what a refusal of it adds.
 const LINE_BYTES_MAX: usize = 32 * 1024 + 2;

@@ -22,7 +22,7 @@ use super::{
     Common, Failure, printable,
     signals::{ENDING, Signals, wait_any},
 };
-use crate::{clock, config::Herd};
+use crate::{config::Herd, system::clock};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

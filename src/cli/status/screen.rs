@@ -19,7 +19,7 @@ use super::super::{
     Failure,
     signals::{Signals, wait_any},
 };
-use crate::clock;
+use crate::system::clock;
 
 /// The other screen, until this is dropped.
 pub(super) struct Screen {

@@ -231,7 +231,7 @@ fn plain_node_is_not_judged_but_its_links_must_be_up() {
     for outcome in [Outcome::NoHttp, down(), Outcome::Timeout] {
         let mut scene =
             Scene::new().with("Ball", outcome).link("Welsh", "Ball", plain).link("Holiday", "Ball", plain);
-        scene.herd.nodes[Scene::place("Ball")].plain = Some(crate::config::Plain::default());
+        scene.herd.nodes[Scene::place("Ball")].plain = Some(crate::core::wire::PlainForm::default());
         assert_eq!(scene.summary(), "in step");
         assert_eq!(scene.row("Ball "), "Ball      plain");
         assert!(scene.row("Welsh > Ball").contains("  up  "), "{}", scene.table());

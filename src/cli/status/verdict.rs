@@ -166,7 +166,7 @@ fn faults<'a>(asked: &Asked<'a>) -> Vec<(&'a str, &'a str, Fault)> {
     for (node, outcome) in asked {
         let Some(answer) = answer(outcome) else { continue };
         let from = node.id.as_str();
-        let known = node.links.iter().map(crate::model::NodeId::as_str);
+        let known = node.links.iter().map(crate::core::model::NodeId::as_str);
         let told = |peer: &str| answer.links.iter().any(|link| link.peer == peer);
         faults.extend(known.clone().filter(|&peer| !told(peer)).map(|peer| (from, peer, Fault::Missing)));
         for link in &answer.links {

@@ -14,7 +14,7 @@ use crossbeam_channel::Sender;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::Plan;
-use crate::model::NodeId;
+use crate::core::model::NodeId;
 
 /// What happens to a herd. The number is the child's, in the order of the configuration.
 pub(super) enum Event {

@@ -28,7 +28,7 @@ use super::{
     Common, Failure, check_files, complain,
     signals::{ENDING, Signals},
 };
-use crate::{clock, config::Herd, text::say};
+use crate::{config::Herd, system::clock, text::say};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -74,7 +74,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     }
     let plain = whole.plain_nodes();
     if !plain.is_empty() {
-        let names: Vec<_> = plain.into_iter().map(crate::model::NodeId::as_str).collect();
+        let names: Vec<_> = plain.into_iter().map(crate::core::model::NodeId::as_str).collect();
         complain(&format!("left to their own programs (dialect \"plain\"): {}", names.join(", ")));
     }
     check_files(&herd)?;
@@ -220,7 +220,7 @@ impl<E: Write> Up<'_, '_, E> {
                 return Some(format!("{} does not listen", node.id));
             }
             let unlinked = node.links.iter().filter(|link| !child.linked.contains(link.as_str()));
-            let unlinked: Vec<_> = unlinked.map(crate::model::NodeId::as_str).collect();
+            let unlinked: Vec<_> = unlinked.map(crate::core::model::NodeId::as_str).collect();
             let text = || format!("{} has no link to {}", node.id, unlinked.join(", "));
             (!unlinked.is_empty()).then(text)
         });

@@ -22,7 +22,7 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
     let _ = writeln!(out, "{} is up: {}", herd.name, counts(herd));
     out.push('\n');
     let links = |node: &crate::config::Node| {
-        node.links.iter().map(crate::model::NodeId::as_str).collect::<Vec<_>>().join(", ")
+        node.links.iter().map(crate::core::model::NodeId::as_str).collect::<Vec<_>>().join(", ")
     };
     let nodes = herd.nodes.iter().zip(addresses);
     let rows = nodes.map(|(node, address)| [node.id.to_string(), address.clone(), links(node)]);

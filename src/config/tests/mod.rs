@@ -424,7 +424,7 @@ fn a_node_written_by_others_is_described_and_heard() {
         .replace("id = \"Ball\"", plain)
         .replace("links = [\"Ball\"]", "links = [\"Ball\"]\nplain_listen = \"127.0.0.1:11800\"");
     let herd = Herd::parse(&text, "h.toml").unwrap();
-    assert_eq!(herd.node("Ball").unwrap().plain, Some(Plain { has_sender: false, is_crlf: true }));
+    assert_eq!(herd.node("Ball").unwrap().plain, Some(PlainForm { has_sender: false, is_crlf: true }));
     assert_eq!(herd.node("Alford").unwrap().plain_listen.as_ref().unwrap().to_string(), "127.0.0.1:11800");
     assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     assert_eq!(herd.plain_nodes(), [&NodeId::new("Ball").unwrap()]);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::model::Coordinates;
+use crate::core::model::Coordinates;
 
 /// A file of three places, made as an import makes one.
 fn built() -> Vec<u8> {

@@ -292,7 +292,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{config::UpstreamLimits, model::Coordinates, places::key::tests::key};
+    use crate::{config::UpstreamLimits, core::model::Coordinates, places::key::tests::key};
 
     fn google(config: &PlacesConfig) -> GoogleNew {
         GoogleNew::new(config, key("AIzaSecret"))

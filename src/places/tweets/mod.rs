@@ -8,7 +8,7 @@ mod position;
 use std::{io, path::Path};
 
 use super::{Failure, Form, Query, Source, cut::Document, cut::Unfit, index::Circle};
-use crate::{model::Coordinates, regular_file};
+use crate::{core::model::Coordinates, regular_file};
 
 /// A file of tweets is at most so large.
 const FILE_BYTES_MAX: u64 = 64 << 20;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, value::RawValue};
 
-use crate::model::Coordinates;
+use crate::core::model::Coordinates;
 
 /// The places of a document whose tweets only name them, by id.
 pub(super) type KnownPlaces = HashMap<String, Coordinates>;

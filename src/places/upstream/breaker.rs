@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fault::Fault;
-use crate::{clock::Tick, metrics::CallOutcome, places::Failure};
+use crate::{core::model::Tick, metrics::CallOutcome, places::Failure};
 
 /// The wait doubles so often at most.
 const DOUBLINGS_MAX: u32 = 5;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Key;
-use crate::{clock::Tick, places::cut::Document};
+use crate::{core::model::Tick, places::cut::Document};
 
 /// What an entry costs beside its document, nearly: twice its key, a time, a pointer, the room both tables keep free.
 const ENTRY_BYTES: usize = 192;

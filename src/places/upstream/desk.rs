@@ -15,8 +15,8 @@ use super::{
     rate::Rate,
 };
 use crate::{
-    clock::Tick,
     config::UpstreamLimits,
+    core::model::Tick,
     metrics::Refusal,
     places::{Failure, cut::Document},
 };

@@ -21,12 +21,7 @@ use ureq::{
 };
 
 use super::fault::Fault;
-use crate::{
-    clock::{self, Tick},
-    config::UpstreamLimits,
-    metrics::CallOutcome,
-    regular_file,
-};
+use crate::{config::UpstreamLimits, core::model::Tick, metrics::CallOutcome, regular_file, system::clock};
 
 /// Where what is asked stands. Holds the key: it has no `Debug`.
 pub(in crate::places) struct Request {

@@ -31,10 +31,10 @@ use self::{
 pub(super) use self::{fault::Fault, http::Request};
 use super::{Failure, Query, Source, cut::Document};
 use crate::{
-    clock::{self, Tick},
     config::UpstreamLimits,
+    core::model::Tick,
     metrics::{CallOutcome, LookupOutcome, Lookups, Refusal, UpstreamReport},
-    random,
+    system::{clock, random},
 };
 
 /// What is particular to one upstream. Pure.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{clock::Tick, metrics::Refusal};
+use crate::{core::model::Tick, metrics::Refusal};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

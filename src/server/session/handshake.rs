@@ -5,10 +5,12 @@ use std::mem;
 
 use super::{Ended, PlainDoor, Presence, Session, Shared, Stage};
 use crate::{
-    clock::Now,
-    node::{Challenge, Greeting, Origin, Welcome},
-    protocol::{Fields, Line, LineBuffer, Nonce, OtherProtocol, is_hello, write_refusal},
-    random,
+    core::{
+        model::Now,
+        node::{Challenge, Greeting, Origin, Welcome},
+        wire::{Fields, Line, LineBuffer, Nonce, OtherProtocol, is_hello, write_refusal},
+    },
+    system::random,
 };
 
 impl Session<'_> {

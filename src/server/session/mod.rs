@@ -5,9 +5,8 @@ mod handshake;
 mod presence;
 
 use std::{
-    io::{ErrorKind, Read},
+    io::ErrorKind,
     mem,
-    net::TcpStream,
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
@@ -18,13 +17,16 @@ use arrayvec::ArrayVec;
 use self::presence::Presence;
 use super::{Shared, connections::Slot, ended::Ended, plain::PlainDoor};
 use crate::{
-    clock::{self, Now, Tick},
-    flood::Vigil,
+    core::{
+        links::Vigil,
+        model::{Now, Tick},
+        node::{Batch, Challenge, Origin, Prepared, Said},
+        wire::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
+    },
     log::{RateLimit, Traffic},
     metrics::{Counts, Outcome},
-    node::{Batch, Challenge, Origin, Prepared, Said},
-    protocol::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
-    socket,
+    system::clock,
+    transport::Stream,
 };
 
 /// How long a connection that has used large buffers keeps them after its last line.
@@ -33,7 +35,7 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 /// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for third-party nodes.
 pub(super) fn run(
     shared: &Shared<'_>,
-    stream: &Arc<TcpStream>,
+    stream: &Arc<Stream>,
     number: u64,
     slot: Slot<'_>,
     plain: Option<&PlainDoor>,
@@ -56,7 +58,7 @@ pub(super) fn run(
 
 struct Session<'a> {
     shared: &'a Shared<'a>,
-    stream: &'a TcpStream,
+    stream: &'a Stream,
     number: u64,
     slot: Slot<'a>,
     origin: Origin,
@@ -97,7 +99,7 @@ enum Stage {
 }
 
 impl<'a> Session<'a> {
-    fn new(shared: &'a Shared<'a>, stream: &'a TcpStream, number: u64, slot: Slot<'a>) -> Self {
+    fn new(shared: &'a Shared<'a>, stream: &'a Stream, number: u64, slot: Slot<'a>) -> Self {
         let began = clock::tick();
         Self {
             shared,
@@ -135,7 +137,7 @@ impl<'a> Session<'a> {
     }
 
     fn serve(&mut self, mut buffer: LineBuffer) -> Ended {
-        if let Err(error) = socket::prepare(self.stream) {
+        if let Err(error) = self.stream.prepare() {
             return Ended::Reset(error);
         }
         loop {
@@ -162,9 +164,9 @@ impl<'a> Session<'a> {
         let mut now = self.heard;
         if let (Origin::Peer(_), Some(awake_until)) = (self.origin, self.vigil.until(now)) {
             while clock::tick() < awake_until {
-                match socket::receive_now(self.stream, buffer.space()) {
-                    Ok(count) => return Ok(count),
-                    Err(error) if is_retry(error.kind()) => thread::yield_now(),
+                match self.stream.receive_now(buffer.space()) {
+                    Ok(Some(count)) => return Ok(count),
+                    Ok(None) => thread::yield_now(),
                     Err(error) => return Err(Ended::Reset(error)),
                 }
             }
@@ -184,9 +186,9 @@ impl<'a> Session<'a> {
             }
             let wait = if is_lingering { deadline.min(linger_until) } else { deadline } - now;
             self.set_timeout(wait)?;
-            match (&mut &*self.stream).read(buffer.space()) {
-                Ok(count) => return Ok(count),
-                Err(error) if is_retry(error.kind()) => now = clock::tick(),
+            match self.stream.read(buffer.space()) {
+                Ok(Some(count)) => return Ok(count),
+                Ok(None) => now = clock::tick(),
                 Err(error) => return Err(Ended::Reset(error)),
             }
         }
@@ -220,7 +222,7 @@ impl<'a> Session<'a> {
         let late_max = if self.origin == Origin::Client { wait / 8 } else { Duration::ZERO };
         let is_good = self.timeout.is_some_and(|timeout| timeout >= wait && timeout - wait <= late_max);
         if !is_good {
-            self.stream.set_read_timeout(Some(wait)).map_err(Ended::Reset)?;
+            self.stream.set_read_timeout(wait).map_err(Ended::Reset)?;
             self.timeout = Some(wait);
         }
         Ok(())
@@ -389,7 +391,7 @@ impl<'a> Session<'a> {
             let now = clock::tick();
             now >= *deadline.get_or_insert(now + limits.write_time)
         };
-        let written = socket::write_all(self.stream, &self.batch.replies, is_over);
+        let written = self.stream.write_all(&self.batch.replies, is_over);
         self.batch.replies.clear();
         if !self.counts.is_empty() {
             let took = clock::tick().saturating_sub(self.heard);
@@ -439,7 +441,7 @@ impl<'a> Session<'a> {
             let cure = self.cure(ended);
             self.shared.log.warn(format_args!("#{} is closed: {ended}{cure}{untold}", self.number));
         }
-        socket::finish(self.stream);
+        self.stream.finish();
     }
 }
 
@@ -464,10 +466,6 @@ const GROUP_LINES: usize = 16;
 
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;
-
-fn is_retry(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
-}
 
 fn without_terminator(reply: &[u8]) -> &[u8] {
     let reply = reply.strip_suffix(b"\n").unwrap_or(reply);

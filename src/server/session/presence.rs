@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use crate::flood::{Health, Peers};
+use crate::core::{access::Peers, links::Health};
 
 /// A neighbour's presence on one connection. When it is dropped, the neighbour has left.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::{clock::Tick, flood};
+    use crate::core::{access, model::Tick};
 
     #[test]
     fn session_that_panics_leaves_its_link_to_the_next_start_of_the_neighbour() {
@@ -65,6 +65,6 @@ mod tests {
         }));
         assert!(session.is_err());
         assert!(!health.condition(Tick::ZERO).is_connected_here);
-        assert_eq!(peers.lock().admit(0, 8, 101, Tick::ZERO), flood::Admission::Admitted);
+        assert_eq!(peers.lock().admit(0, 8, 101, Tick::ZERO), access::Admission::Admitted);
     }
 }

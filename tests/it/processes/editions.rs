@@ -1,7 +1,7 @@
 //! Every configuration that is shipped, as a herd of real nodes: started in any order, linked, and told of a report that
 //! gets everywhere and does not go round for ever.
 
-use proxyherd::random;
+use proxyherd::system::random;
 
 use super::support::{Herd, eventually, heavy, shipped};
 

@@ -3,11 +3,9 @@
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
-use proxyherd::{
-    flood::Rules,
+use proxyherd::core::{
     node::{Batch, Origin},
-    protocol::{Line, LineBuffer},
-    store::Merge,
+    wire::{Line, LineBuffer},
 };
 
 use super::{
@@ -25,7 +23,7 @@ const FOREIGN: [&[u8]; 6] = [
     b"IAMAT c1 +1+1\r\n? ? ?\n",
 ];
 
-impl<M: Merge, R: Rules> Simulation<M, R> {
+impl Simulation {
     /// A client calls, and the next one is waited for.
     pub(super) fn call(&mut self) {
         if self.now >= self.plan.quiet_at {

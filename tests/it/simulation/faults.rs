@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use proxyherd::{flood::Rules, store::Merge};
-
 use super::{
     herd::{Event, Simulation},
     session::{ANSWERS, Connection, QUESTIONS},
 };
 
-impl<M: Merge, R: Rules> Simulation<M, R> {
+impl Simulation {
     /// One fault, drawn by how often the plan wants each.
     pub(super) fn go_wrong(&mut self) {
         if self.now >= self.plan.heal_at {

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use proxyherd::{
-    flood::{Broken, Heard, Link, Next, Rules},
-    protocol::{ANSWER_BYTES_MAX, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
-    store::Merge,
+use proxyherd::core::{
+    links::{Broken, Heard, Link, Next},
+    wire::{ANSWER_BYTES_MAX, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
 };
 
 use super::{
@@ -20,8 +19,8 @@ use super::{
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
 /// A link, and where its thread is.
-pub(super) struct Flooder<R> {
-    pub(super) link: Link<R>,
+pub(super) struct Flooder {
+    pub(super) link: Link,
     /// The neighbour.
     pub(super) peer: usize,
     calls: Receiver<()>,
@@ -63,8 +62,8 @@ impl Lost {
     }
 }
 
-impl<R: Rules> Flooder<R> {
-    pub(super) fn new(peer: usize, calls: Receiver<()>, link: Link<R>) -> Self {
+impl Flooder {
+    pub(super) fn new(peer: usize, calls: Receiver<()>, link: Link) -> Self {
         Self {
             link,
             peer,
@@ -97,7 +96,7 @@ impl<R: Rules> Flooder<R> {
     }
 }
 
-impl<M: Merge, R: Rules> Simulation<M, R> {
+impl Simulation {
     /// The flooder runs soon, whatever it waits for.
     pub(super) fn wake_flooder(&mut self, node: usize, link: usize) {
         let at = self.now + self.lateness();

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fs, path::Path, sync::LazyLock};
 
-use proxyherd::{config::Herd, model::NodeId};
+use proxyherd::{config::Herd, core::model::NodeId};
 
 use super::random::Random;
 

@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use proxyherd::{
-    clock::{Now, Tick},
-    flood::{Ends, Health, Link, Peers, Rules, outbox},
-    model::Timestamp,
+use proxyherd::core::{
+    Rules,
+    access::Peers,
+    links::{Ends, Health, Link, outbox},
+    model::{Now, Tick, Timestamp},
     node::{Batch, Neighbour, Node, Options, Origin},
-    store::{KeyHash, Merge, Placement, Store},
+    store::{KeyHash, Placement, Store},
 };
 
 use super::{
@@ -26,15 +27,17 @@ use super::{
 };
 
 /// All there is.
-pub(super) struct Simulation<M, R> {
+pub(super) struct Simulation {
     pub(super) plan: Plan,
+    /// What all its nodes live by.
+    rules: Rules,
     pub(super) random: Random,
     pub(super) now: Duration,
     /// When the events are due, and in which order those of one moment come.
     events: BinaryHeap<Reverse<(Duration, u64)>>,
     due: BTreeMap<u64, Event>,
     sequence: u64,
-    pub(super) servers: Vec<Server<M, R>>,
+    pub(super) servers: Vec<Server>,
     pub(super) connections: Vec<Option<Box<Connection>>>,
     /// Nothing gets from the first to the second of each of these.
     cut: HashSet<(usize, usize)>,
@@ -45,10 +48,10 @@ pub(super) struct Simulation<M, R> {
 }
 
 /// One node and what its threads and sockets would hold.
-pub(super) struct Server<M, R> {
-    pub(super) node: Arc<Node<M>>,
+pub(super) struct Server {
+    pub(super) node: Arc<Node>,
     pub(super) peers: Peers,
-    pub(super) flooders: Vec<Flooder<R>>,
+    pub(super) flooders: Vec<Flooder>,
     pub(super) is_alive: bool,
     /// How often it has started.
     pub(super) life: u32,
@@ -114,11 +117,11 @@ pub(super) enum Event {
     Heal,
 }
 
-impl<M: Merge, R: Rules> Simulation<M, R> {
-    pub(super) fn new(seed: u64, timer: Timer) -> Self {
+impl Simulation {
+    pub(super) fn new(seed: u64, timer: Timer, rules: Rules) -> Self {
         let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let plan = Plan::of_seed(seed, timer, &mut random);
-        let mut simulation = Self::of_plan(plan, random);
+        let mut simulation = Self::of_plan(plan, random, rules);
         simulation.push(simulation.plan.heal_at, Event::Heal);
         simulation.push(Duration::ZERO, Event::Call);
         simulation.push(simulation.plan.fault_gap, Event::Fault);
@@ -126,11 +129,12 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     /// A herd that starts, and to which nothing happens but what it does itself.
-    pub(super) fn of_plan(plan: Plan, random: Random) -> Self {
+    pub(super) fn of_plan(plan: Plan, random: Random, rules: Rules) -> Self {
         let count = plan.graph.ids.len();
         let watch = Watch::new(&plan);
         let mut simulation = Self {
             plan,
+            rules,
             random,
             now: Duration::ZERO,
             events: BinaryHeap::new(),
@@ -152,7 +156,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     /// A node at its start, with what it remembers from before.
-    fn server(&mut self, node: usize, life: u32, remembered: Option<&Store<M>>) -> Server<M, R> {
+    fn server(&mut self, node: usize, life: u32, remembered: Option<&Store>) -> Server {
         let incarnation = self.random.bits();
         let Plan { graph, nodes, shape, secret, .. } = &self.plan;
         let (id, limits) = (&graph.ids[node], &nodes[node]);
@@ -169,7 +173,11 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             let (herd, peer_id) = (graph.name.clone(), graph.ids[peer].clone());
             let secret = secret.clone();
             let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check, secret };
-            flooders.push(Flooder::new(peer, calls, Link::new(ends, self.plan.times_of(node), queue)));
+            flooders.push(Flooder::new(
+                peer,
+                calls,
+                Link::with_rules(ends, self.plan.times_of(node), queue, self.rules),
+            ));
             neighbours.push(Neighbour {
                 id: peer_id,
                 outbox,
@@ -189,7 +197,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
             neighbours,
             places: None,
         };
-        let node = Arc::new(Node::new(options));
+        let node = Arc::new(Node::with_rules(options, self.rules));
         if let Some(store) = remembered {
             copy(store, node.store());
         }
@@ -338,7 +346,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
 }
 
 /// What a node that keeps a journal has after a crash.
-fn copy<M: Merge>(from: &Store<M>, to: &Store<M>) {
+fn copy(from: &Store, to: &Store) {
     for (shard, leaf) in leaves(from) {
         from.locations(shard, leaf, KeyHash::of_bits(0), |entry, location| {
             to.merge(entry.key, location);
@@ -348,7 +356,7 @@ fn copy<M: Merge>(from: &Store<M>, to: &Store<M>) {
 }
 
 /// All leaves of a store.
-pub(super) fn leaves<M: Merge>(store: &Store<M>) -> impl Iterator<Item = (usize, usize)> + use<M> {
+pub(super) fn leaves(store: &Store) -> impl Iterator<Item = (usize, usize)> + use<> {
     let shape = store.shape();
     (0..shape.shards()).flat_map(move |shard| (0..shape.leaves()).map(move |leaf| (shard, leaf)))
 }

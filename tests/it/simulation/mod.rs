@@ -28,10 +28,7 @@ use std::{
     thread,
 };
 
-use proxyherd::{
-    flood::{Rules, Sound},
-    store::{Merge, TotalOrder},
-};
+use proxyherd::core::Rules;
 
 use self::{
     herd::{Simulation, Tally},
@@ -50,8 +47,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Tells one seed's story; a panic on the way tells the seed too.
-fn tell<M: Merge, R: Rules>(seed: u64, timer: Timer) -> Result<Tally, Violation> {
-    catch_unwind(AssertUnwindSafe(|| Simulation::<M, R>::run(seed, timer))).unwrap_or_else(|panic| {
+fn tell(seed: u64, timer: Timer, rules: Rules) -> Result<Tally, Violation> {
+    catch_unwind(AssertUnwindSafe(|| Simulation::run(seed, timer, rules))).unwrap_or_else(|panic| {
         println!("a panic; replay it with {}", replay(seed));
         resume_unwind(panic)
     })
@@ -71,7 +68,7 @@ fn tell_all(seeds: u64) -> Tally {
             if seed >= seeds {
                 return sum;
             }
-            match tell::<TotalOrder, Sound>(seed, Timer::Drawn) {
+            match tell(seed, Timer::Drawn, Rules::SOUND) {
                 Ok(tally) => sum.add(&tally),
                 Err(violation) => panic!("{violation}\nreplay it with {}", replay(seed)),
             }
@@ -90,7 +87,7 @@ fn tell_all(seeds: u64) -> Tally {
 #[test]
 fn every_seed_ends_well() {
     if let Some(seed) = number("PROXYHERD_SEED") {
-        let tally = tell::<TotalOrder, Sound>(seed, Timer::Drawn);
+        let tally = tell(seed, Timer::Drawn, Rules::SOUND);
         println!("{}", tally.map_or_else(|violation| panic!("{violation}"), |tally| format!("{tally:?}")));
         return;
     }

@@ -3,11 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proxyherd::{
-    flood::LinkTimes,
-    protocol::READ_BYTES_MAX,
-    secret::{Key, Secret},
+use proxyherd::core::{
+    access::{Key, Secret},
+    links::LinkTimes,
     store::Shape,
+    wire::READ_BYTES_MAX,
 };
 
 use super::{graph::Graph, random::Random};

@@ -3,11 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proxyherd::{
-    flood::Rules,
+use proxyherd::core::{
     node::{Batch, Challenge, Greeting, Origin, Said, Welcome},
-    protocol::{Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
-    store::Merge,
+    wire::{Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
 };
 
 use super::{
@@ -95,7 +93,7 @@ impl Connection {
     }
 }
 
-impl<M: Merge, R: Rules> Simulation<M, R> {
+impl Simulation {
     pub(super) fn session_sleeps(&mut self, at: usize, until: Duration) {
         if let Some(connection) = &mut self.connections[at] {
             connection.wake += 1;

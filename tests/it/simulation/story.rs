@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use proxyherd::{flood::Rules, store::Merge};
+use proxyherd::core::Rules;
 
 use super::{
     herd::{Server, Simulation, Tally},
@@ -11,10 +11,10 @@ use super::{
     watch::{Kind, Violation},
 };
 
-impl<M: Merge, R: Rules> Simulation<M, R> {
+impl Simulation {
     /// Tells a seed's story.
-    pub(super) fn run(seed: u64, timer: Timer) -> Result<Tally, Violation> {
-        let mut herd = Self::new(seed, timer);
+    pub(super) fn run(seed: u64, timer: Timer, rules: Rules) -> Result<Tally, Violation> {
+        let mut herd = Self::new(seed, timer, rules);
         herd.run_until(herd.plan.quiet_at + herd.plan.lag)?;
         let held = herd.watch.held();
         herd.come_up()?;
@@ -97,7 +97,7 @@ impl<M: Merge, R: Rules> Simulation<M, R> {
     }
 
     pub(super) fn is_together(&self) -> bool {
-        let sum = |server: &Server<M, R>| server.node.store().sum();
+        let sum = |server: &Server| server.node.store().sum();
         self.servers.windows(2).all(|pair| sum(&pair[0]) == sum(&pair[1])) && self.watch.is_agreed()
     }
 

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use proxyherd::{
+use proxyherd::core::{
     model::{ClientId, Location, NodeId},
     node::Origin,
-    store::{KeyHash, Merge, Store},
+    store::{KeyHash, Store},
 };
 
 use super::{herd::leaves, plan::Plan};
@@ -144,13 +144,7 @@ impl Watch {
     }
 
     /// A node has executed a line. Gives whether it has learned anything by it.
-    pub(super) fn executed<M: Merge>(
-        &mut self,
-        node: usize,
-        line: &[u8],
-        origin: Origin,
-        store: &Store<M>,
-    ) -> bool {
+    pub(super) fn executed(&mut self, node: usize, line: &[u8], origin: Origin, store: &Store) -> bool {
         let Some((id, how)) = subject(line, origin) else { return false };
         let Some(&number) = self.clients.get(id) else { return false };
         let Some(client) = ClientId::new(id) else { return false };
@@ -261,7 +255,7 @@ impl Watch {
     }
 
     /// A store holds just what the watch believes, and each of it was reported.
-    pub(super) fn check_store<M: Merge>(&mut self, node: usize, store: &Store<M>) {
+    pub(super) fn check_store(&mut self, node: usize, store: &Store) {
         let mut count = 0;
         let mut wrong = None;
         for (shard, leaf) in leaves(store) {

@@ -1,72 +1,21 @@
-//! That the simulation bites: five policies that are wrong, each in one place, and each seen to be wrong within a few
-//! seeds that end well with the right ones. No timer helps: rounds come only where a rule asks for one.
+//! That the simulation bites: rules that are wrong, each in one place, and each seen to be wrong within a few seeds that
+//! end well with the right ones. No timer helps: rounds come only where a rule asks for one.
 
-use proxyherd::{
-    flood::{Rules, Sound},
-    model::Location,
-    store::{Merge, TotalOrder},
-};
+use proxyherd::core::Rules;
 
 use super::{plan::Timer, tell, watch::Kind};
 
-/// No tie-break: of two locations of one time, the first to come stays.
-struct NoTieBreak;
-
-impl Merge for NoTieBreak {
-    fn replaces(new: &Location<'_>, stored: &Location<'_>) -> bool {
-        new.time > stored.time
-    }
-
-    fn resum(sum: u64, old: u64, new: u64) -> u64 {
-        TotalOrder::resum(sum, old, new)
-    }
-}
-
-/// The sum changes where a client is new, and only there.
-struct SumOnlyOnInsert;
-
-impl Merge for SumOnlyOnInsert {
-    fn replaces(new: &Location<'_>, stored: &Location<'_>) -> bool {
-        TotalOrder::replaces(new, stored)
-    }
-
-    fn resum(sum: u64, _old: u64, _new: u64) -> u64 {
-        sum
-    }
-}
-
-/// The mark of what found no room is forgotten.
-struct ForgetsMarks;
-
-impl Rules for ForgetsMarks {
-    const HEEDS_MARKS: bool = false;
-}
-
-/// No round when a link comes up.
-struct NoRoundOnConnect;
-
-impl Rules for NoRoundOnConnect {
-    const ROUND_ON_CONNECT: bool = false;
-}
-
-/// The own sum is read before anything is queued.
-struct SumsBeforeQueueing;
-
-impl Rules for SumsBeforeQueueing {
-    const OPENS_BEFORE_SUMS: bool = false;
-}
-
-/// Tries so many seeds until stores stay apart, then the same seeds with the right policies.
+/// Tries so many seeds until the invariant breaks, then the same seeds with the right rules.
 #[track_caller]
-fn expect_caught<M: Merge, R: Rules>(seeds: u64) {
-    let is_apart =
-        |seed| matches!(tell::<M, R>(seed, Timer::Never), Err(violation) if violation.kind == Kind::Apart);
-    let Some(caught) = (0..seeds).find(|&seed| is_apart(seed)) else {
+fn expect_caught(rules: Rules, kind: Kind, seeds: u64) {
+    let is_caught =
+        |seed| matches!(tell(seed, Timer::Never, rules), Err(violation) if violation.kind == kind);
+    let Some(caught) = (0..seeds).find(|&seed| is_caught(seed)) else {
         panic!("not caught within {seeds} seeds");
     };
     println!("caught by seed {caught}");
     for seed in 0..=caught {
-        if let Err(violation) = tell::<TotalOrder, Sound>(seed, Timer::Never) {
+        if let Err(violation) = tell(seed, Timer::Never, Rules::SOUND) {
             panic!("seed {seed} is not sound either: {violation}");
         }
     }
@@ -74,25 +23,40 @@ fn expect_caught<M: Merge, R: Rules>(seeds: u64) {
 
 #[test]
 fn merging_without_a_tie_break_is_caught() {
-    expect_caught::<NoTieBreak, Sound>(100);
+    expect_caught(Rules { ties_are_broken: false, ..Rules::SOUND }, Kind::Apart, 100);
 }
 
 #[test]
 fn sum_that_changes_only_on_insert_is_caught() {
-    expect_caught::<SumOnlyOnInsert, Sound>(100);
+    expect_caught(Rules { sums_follow: false, ..Rules::SOUND }, Kind::Apart, 100);
 }
 
 #[test]
 fn forgotten_mark_is_caught() {
-    expect_caught::<TotalOrder, ForgetsMarks>(100);
+    expect_caught(Rules { heeds_marks: false, ..Rules::SOUND }, Kind::Apart, 100);
 }
 
 #[test]
 fn connecting_without_a_round_is_caught() {
-    expect_caught::<TotalOrder, NoRoundOnConnect>(100);
+    expect_caught(Rules { round_on_connect: false, ..Rules::SOUND }, Kind::Apart, 100);
 }
 
 #[test]
 fn sums_read_before_queueing_are_caught() {
-    expect_caught::<TotalOrder, SumsBeforeQueueing>(400);
+    expect_caught(Rules { opens_before_sums: false, ..Rules::SOUND }, Kind::Apart, 400);
+}
+
+#[test]
+fn location_that_goes_back_is_caught() {
+    expect_caught(Rules { newest_lives: false, ..Rules::SOUND }, Kind::WentBack, 100);
+}
+
+#[test]
+fn update_that_is_flooded_back_is_caught() {
+    expect_caught(Rules { spares_the_sender: false, ..Rules::SOUND }, Kind::FloodedBack, 100);
+}
+
+#[test]
+fn round_that_looks_further_where_the_sums_are_equal_is_caught() {
+    expect_caught(Rules { rests_when_equal: false, ..Rules::SOUND }, Kind::Noisy, 100);
 }

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use proxyherd::store::Placement;
+use proxyherd::core::store::Placement;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::{Client, PATIENCE, Setup, TestNode};

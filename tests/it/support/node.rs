@@ -11,11 +11,9 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use proxyherd::{
     config::Herd,
-    flood::Resolve,
-    model::NodeId,
+    core::{access::Secret, model::NodeId},
     places::Source,
-    secret::Secret,
-    server::{Announcement, Server, StartError, Surroundings},
+    server::{Announcement, Resolve, Server, StartError, Surroundings},
 };
 
 use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};

@@ -1,10 +1,10 @@
 //! A neighbour made of test code that has a secret, the herd's or another, and goes through the handshake step by step,
 //! so that a test can go wrong at any of them.
 
-use proxyherd::{
-    protocol::{End, Hello, Nonce, Proof, Role, Transcript},
-    secret::{Key, Secret},
+use proxyherd::core::{
+    access::{Key, Secret},
     store::Placement,
+    wire::{End, Hello, Nonce, Proof, Role, Transcript},
 };
 
 use super::{Client, FakePeer, HERD, Setup, TestNode};

@@ -2,7 +2,7 @@
 //! the store, its shards and its leaves stay as they are.
 
 use parking_lot::{Mutex, MutexGuard};
-use proxyherd::store::{KeyHash, Placement};
+use proxyherd::core::store::{KeyHash, Placement};
 
 use super::Behind;
 

@@ -11,7 +11,7 @@ pub use args::Args;
 
 use std::{collections::HashMap, fmt, io, path::PathBuf, time::Duration};
 
-use proxyherd::store::{Placement, Store};
+use proxyherd::core::store::{Placement, Store};
 use serde_json::json;
 use thiserror::Error;
 

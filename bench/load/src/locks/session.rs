@@ -5,10 +5,12 @@ use std::{net::SocketAddr, ops::Range};
 
 use parking_lot::MutexGuard;
 use proxyherd::{
-    clock,
-    model::{Location, Skew, Timestamp},
-    protocol::{QueryLimits, Report, Request, Whatsat},
-    store::{KeyHash, Outcome, Store},
+    core::{
+        model::{Location, Skew, Timestamp},
+        store::{KeyHash, Outcome, Store},
+        wire::{QueryLimits, Report, Request, Whatsat},
+    },
+    system::clock,
 };
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -157,7 +159,7 @@ pub(super) fn fill(store: &Store, gates: &Gates<'_>, clients: u32) -> Done {
 
 #[cfg(test)]
 mod tests {
-    use proxyherd::store::Placement;
+    use proxyherd::core::store::Placement;
 
     use super::*;
     use crate::locks::Behind;

@@ -10,8 +10,8 @@ use std::{
 
 use parking_lot::RwLock;
 use proxyherd::{
-    scheduling,
-    store::{Placement, Store},
+    core::store::{Placement, Store},
+    system::scheduling,
 };
 use serde::Serialize;
 

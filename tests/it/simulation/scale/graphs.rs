@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use proxyherd::model::NodeId;
+use proxyherd::core::model::NodeId;
 
 use super::super::{graph::Graph, random::Random};
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use proxyherd::{
     config::Limits,
-    flood::{LinkTimes, Sound},
-    store::{Shape, TotalOrder},
+    core::{Rules, links::LinkTimes, store::Shape},
 };
 
 use super::{
@@ -25,7 +24,7 @@ use super::{
     graphs::Kind,
 };
 
-type Herd = Simulation<TotalOrder, Sound>;
+type Herd = Simulation;
 
 /// How long every byte is under way.
 pub(super) const DELAY: Duration = Duration::from_millis(1);
@@ -104,7 +103,7 @@ impl Trial {
         let side = kind.side(&graph, &mut random);
         let mut absent = vec![false; nodes];
         absent[random.below(nodes)] = true;
-        let mut herd = Herd::of_plan(plan(graph), random);
+        let mut herd = Herd::of_plan(plan(graph), random, Rules::SOUND);
         herd.meter = Some(Meter::new(nodes));
         herd.go_on_until(PATIENCE, Fault::Unlinked, |herd| herd.is_linked() && herd.is_quiet())?;
         let mut clients = 0..;
@@ -130,7 +129,7 @@ impl Trial {
 /// A herd of default limits, but for what waits for a neighbour, to which nothing happens of itself.
 fn plan(graph: Graph) -> Plan {
     let limits = Limits::default();
-    let times = LinkTimes::of(&limits);
+    let times = LinkTimes::default();
     let node = NodePlan {
         outbox_bytes: OUTBOX_BYTES,
         line_bytes: limits.line_bytes,

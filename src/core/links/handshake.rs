@@ -1,0 +1,101 @@
+//! The handshake, from the side that dials: what a link says first, whether whoever answers is whom it meant, and what
+//! proves this node to it in turn.
+
+use std::sync::Arc;
+
+use super::link::Broken;
+use crate::core::{
+    access::Secret,
+    model::NodeId,
+    wire::{End, Hello, Nonce, Proof, REFUSED, Role, Transcript, is_welcome},
+};
+
+/// The two ends of a link.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// The herd's name.
+    pub herd: String,
+    /// This node.
+    pub id: NodeId,
+    /// The neighbour.
+    pub peer: NodeId,
+    /// This node's start.
+    pub incarnation: u64,
+    /// The placement key's check value.
+    pub check: u64,
+    /// What proves that a node is of the herd; `None` in a herd without one.
+    pub secret: Option<Arc<Secret>>,
+}
+
+impl Ends {
+    /// Appends this node's handshake. The nonce is used where there is a secret.
+    pub(super) fn write_hello(&self, nonce: Nonce, out: &mut Vec<u8>) {
+        let hello = Hello::new(&self.herd, &self.id, &self.peer, self.incarnation, self.check);
+        let hello = if self.secret.is_some() { hello.with_nonce(nonce, None) } else { hello };
+        hello.write(out);
+    }
+
+    /// Looks at the answer. Where there is a secret, gives the proof that this node owes in turn; the other end's has been
+    /// found good before.
+    pub(super) fn check_answer(&self, answer: &[u8], nonce: Nonce) -> Result<Option<Proof>, Broken> {
+        check_not_refused(answer)?;
+        let theirs = Hello::parse(answer).map_err(Broken::Stranger)?;
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let fault = if theirs.incarnation == self.incarnation {
+            "the address leads back to this node; mend it".to_owned()
+        } else if theirs.from != self.peer.as_bytes() || theirs.herd != self.herd.as_bytes() {
+            format!("it is {} of the herd {}; mend the address", text(theirs.from), text(theirs.herd))
+        } else if theirs.to != self.id.as_bytes() {
+            format!("it answers {}", text(theirs.to))
+        } else {
+            return self.check_proof(&theirs, nonce).map_err(|fault| Broken::Stranger(fault.to_owned()));
+        };
+        Err(Broken::Stranger(fault))
+    }
+
+    /// The proof that is owed for a good one, where there is a secret. A neighbour without one is refused before what it
+    /// says is looked at any further, or whoever answers could do without.
+    fn check_proof(&self, theirs: &Hello<'_>, nonce: Nonce) -> Result<Option<Proof>, &'static str> {
+        let proved = match (&self.secret, theirs.nonce, theirs.proof) {
+            (None, None, _) => None,
+            (None, Some(_), _) => {
+                return Err("it has a secret and this node has none; give both the same secret_file");
+            }
+            (Some(secret), Some(their_nonce), Some(proof)) => Some((secret, their_nonce, proof)),
+            (Some(_), ..) => return Err("it proves no secret; give both nodes the same secret_file"),
+        };
+        if theirs.check != self.check {
+            return Err(
+                "its placement key is another; give both nodes the same configuration and secret_file",
+            );
+        }
+        let Some((secret, their_nonce, proof)) = proved else { return Ok(None) };
+        let transcript = self.transcript(nonce, theirs.incarnation, their_nonce);
+        if !transcript.is_proved(Role::Accept, &proof, secret) {
+            return Err("its proof is wrong; give both nodes the same secret_file");
+        }
+        Ok(Some(transcript.prove(Role::Dial, secret)))
+    }
+
+    /// Looks at the answer to this node's proof.
+    pub(super) fn check_welcome(answer: &[u8]) -> Result<(), Broken> {
+        check_not_refused(answer)?;
+        if is_welcome(answer) { Ok(()) } else { Err(Broken::Nonsense) }
+    }
+
+    fn transcript(&self, nonce: Nonce, incarnation: u64, theirs: Nonce) -> Transcript<'_> {
+        Transcript {
+            herd: self.herd.as_bytes(),
+            dialler: End { id: self.id.as_bytes(), incarnation: self.incarnation, nonce },
+            acceptor: End { id: self.peer.as_bytes(), incarnation, nonce: theirs },
+            check: self.check,
+        }
+    }
+}
+
+fn check_not_refused(answer: &[u8]) -> Result<(), Broken> {
+    match answer.strip_prefix(REFUSED) {
+        Some(why) => Err(Broken::Refused(String::from_utf8_lossy(why).into_owned())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,271 @@
+//! How a link is, for those who ask: written by its flooder and by the neighbour's session, read by anyone.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::RoundOver;
+use crate::core::model::Tick;
+
+/// Where the connection this node dials stands.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum LinkState {
+    /// There is none.
+    #[default]
+    Down,
+    /// There is one; the handshake is not done.
+    Greeting,
+    /// The handshake is done.
+    Up,
+}
+
+impl LinkState {
+    /// As status shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Greeting => "greeting",
+            Self::Up => "up",
+        }
+    }
+}
+
+/// How a link is now, and what has been counted since the node's start. Each is written by one thread at a time, and read
+/// without order among them.
+#[derive(Default, Debug)]
+pub struct Health {
+    now: Mutex<Current>,
+    connects: AtomicU64,
+    sent_bytes: AtomicU64,
+    sent_updates: AtomicU64,
+    received_bytes: AtomicU64,
+    received_updates: AtomicU64,
+    bad_lines: AtomicU64,
+    /// The neighbour's own connections to this node.
+    connections: AtomicU64,
+    rounds: AtomicU64,
+    rounds_received: AtomicU64,
+    differences: AtomicU64,
+    /// When a round last found the neighbour in step, on whichever connection; in nanoseconds and one more, so that 0 is
+    /// never.
+    in_step_at: AtomicU64,
+}
+
+/// What is so of the present connection, or of there being none: replaced as a whole when that changes, so that nothing
+/// of one connection is said of the next.
+#[derive(Clone, Default, Debug)]
+struct Current {
+    state: LinkState,
+    is_in_step: bool,
+    lasting: u64,
+    pinged_at: Option<Tick>,
+    failure: Option<String>,
+}
+
+/// What [`Health`] was when it was asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Condition {
+    /// Where the connection this node dials stands.
+    pub state: LinkState,
+    /// How often it came up.
+    pub connects: u64,
+    /// Bytes written to the neighbour.
+    pub sent_bytes: u64,
+    /// Locations written to it, as news or as repair.
+    pub sent_updates: u64,
+    /// Bytes it has written to this node.
+    pub received_bytes: u64,
+    /// Locations it has written to this node.
+    pub received_updates: u64,
+    /// Whether it is connected to this node.
+    pub is_connected_here: bool,
+    /// Lines of it that were skipped.
+    pub bad_lines: u64,
+    /// Rounds that have ended.
+    pub rounds: u64,
+    /// Rounds of the neighbour's that have ended here.
+    pub rounds_received: u64,
+    /// Differences found by all rounds.
+    pub differences: u64,
+    /// Differences the last round on this connection found just as the one before it.
+    pub lasting: u64,
+    /// Whether the last round on this connection left the neighbour in step.
+    pub is_in_step: bool,
+    /// How long ago a round last ended so.
+    pub since_in_step: Option<Duration>,
+    /// The age of the oldest ping that is not answered; 0 where none is, `None` where the link is not up.
+    pub lag: Option<Duration>,
+    /// Why the link was lost, or is not there.
+    pub failure: Option<String>,
+}
+
+fn stamp(at: Tick) -> u64 {
+    u64::try_from(at.as_nanos()).unwrap_or(u64::MAX - 1) + 1
+}
+
+fn age(stamp: u64, now: Tick) -> Option<Duration> {
+    let at = Duration::from_nanos(stamp.checked_sub(1)?);
+    Some(now.saturating_sub(at))
+}
+
+impl Health {
+    /// The neighbour is being greeted.
+    pub fn greeting(&self) {
+        let mut now = self.now.lock();
+        // Why there was no link before is worth knowing until there is one.
+        let failure = now.failure.take();
+        *now = Current { state: LinkState::Greeting, failure, ..Current::default() };
+    }
+
+    /// The handshake is done.
+    pub fn up(&self) {
+        self.connects.fetch_add(1, Ordering::Relaxed);
+        *self.now.lock() = Current { state: LinkState::Up, ..Current::default() };
+    }
+
+    /// The link is lost, or was not to be had.
+    pub fn down(&self, why: &str) {
+        *self.now.lock() = Current { failure: Some(why.to_owned()), ..Current::default() };
+    }
+
+    /// So much was written, with so much news in it; what a round pushes is counted at its end.
+    pub fn sent(&self, bytes: usize, updates: usize) {
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.sent_updates.fetch_add(updates as u64, Ordering::Relaxed);
+    }
+
+    /// When the oldest ping was sent that is not answered.
+    pub fn pinged(&self, at: Option<Tick>) {
+        self.now.lock().pinged_at = at;
+    }
+
+    /// A round has ended.
+    pub fn round(&self, over: &RoundOver, now: Tick) {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+        self.sent_updates.fetch_add(over.pushed as u64, Ordering::Relaxed);
+        self.differences.fetch_add(over.differing as u64, Ordering::Relaxed);
+        if over.in_step {
+            self.in_step_at.store(stamp(now), Ordering::Relaxed);
+        }
+        let mut current = self.now.lock();
+        (current.lasting, current.is_in_step) = (over.lasting as u64, over.in_step);
+    }
+
+    /// The neighbour has connected to this node.
+    pub fn connected_here(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of its connections has ended.
+    pub fn left(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The neighbour wrote so much to this node.
+    pub fn received(&self, bytes: usize, updates: u32, bad_lines: u32, rounds: u32) {
+        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.received_updates.fetch_add(u64::from(updates), Ordering::Relaxed);
+        self.bad_lines.fetch_add(u64::from(bad_lines), Ordering::Relaxed);
+        self.rounds_received.fetch_add(u64::from(rounds), Ordering::Relaxed);
+    }
+
+    /// How it is.
+    pub fn condition(&self, now: Tick) -> Condition {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Current { state, is_in_step, lasting, pinged_at, failure } = self.now.lock().clone();
+        let lag = || pinged_at.map(|at| now.saturating_sub(at)).unwrap_or_default();
+        Condition {
+            state,
+            connects: read(&self.connects),
+            sent_bytes: read(&self.sent_bytes),
+            sent_updates: read(&self.sent_updates),
+            received_bytes: read(&self.received_bytes),
+            received_updates: read(&self.received_updates),
+            is_connected_here: read(&self.connections) > 0,
+            bad_lines: read(&self.bad_lines),
+            rounds: read(&self.rounds),
+            rounds_received: read(&self.rounds_received),
+            differences: read(&self.differences),
+            lasting,
+            is_in_step,
+            since_in_step: age(read(&self.in_step_at), now),
+            lag: (state == LinkState::Up).then(lag),
+            failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(milliseconds: u64) -> Tick {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn link_is_in_step_from_a_good_round_until_it_is_lost() {
+        let health = Health::default();
+        let over = RoundOver { number: 1, took: at(2), differing: 3, lasting: 1, pushed: 9, in_step: true };
+        assert_eq!(health.condition(at(0)).state, LinkState::Down);
+        health.greeting();
+        health.up();
+        health.round(&over, at(1000));
+        let good = health.condition(at(1500));
+        assert_eq!((good.state, good.is_in_step, good.since_in_step), (LinkState::Up, true, Some(at(500))));
+        assert_eq!((good.rounds, good.differences, good.lasting, good.connects), (1, 3, 1, 1));
+        health.round(&RoundOver { in_step: false, ..over }, at(2000));
+        assert!(!health.condition(at(2000)).is_in_step);
+        health.round(&over, at(3000));
+        health.down("it closed the connection");
+        let lost = health.condition(at(4000));
+        assert_eq!(
+            (lost.state, lost.is_in_step, lost.since_in_step),
+            (LinkState::Down, false, Some(at(1000)))
+        );
+        assert_eq!(lost.failure.as_deref(), Some("it closed the connection"));
+    }
+
+    #[test]
+    fn nothing_of_a_connection_outlives_it_but_what_is_counted() {
+        let health = Health::default();
+        let over = RoundOver { number: 2, took: at(2), differing: 3, lasting: 3, pushed: 9, in_step: true };
+        let of_the_connection =
+            |now: Condition| (now.state, now.is_in_step, now.lasting, now.lag, now.failure.is_some());
+        for counted in 1..=2 {
+            health.up();
+            health.round(&over, at(10));
+            health.pinged(Some(at(20)));
+            let up = health.condition(at(25));
+            assert_eq!(of_the_connection(up), (LinkState::Up, true, 3, Some(at(5)), false));
+            health.down("gone");
+            let down = health.condition(at(30));
+            assert_eq!((down.rounds, down.differences, down.connects), (counted, 3 * counted, counted));
+            assert_eq!(of_the_connection(down), (LinkState::Down, false, 0, None, true));
+            health.greeting();
+            let greeting = health.condition(at(30));
+            assert_eq!(of_the_connection(greeting), (LinkState::Greeting, false, 0, None, true));
+        }
+        health.up();
+        let again = health.condition(at(40));
+        assert_eq!(of_the_connection(again), (LinkState::Up, false, 0, Some(at(0)), false));
+    }
+
+    #[test]
+    fn lag_is_the_age_of_the_oldest_unanswered_ping_of_a_link_that_is_up() {
+        let health = Health::default();
+        assert_eq!(health.condition(at(5)).lag, None);
+        health.up();
+        assert_eq!(health.condition(at(5)).lag, Some(at(0)));
+        health.pinged(Some(at(7)));
+        assert_eq!(health.condition(at(10)).lag, Some(at(3)));
+        health.pinged(None);
+        assert_eq!(health.condition(at(10)).lag, Some(at(0)));
+        health.pinged(Some(at(11)));
+        health.down("gone");
+        assert_eq!(health.condition(at(12)).lag, None);
+    }
+}

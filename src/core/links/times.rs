@@ -1,0 +1,41 @@
+//! The times a link lives by, of either kind.
+
+use std::time::Duration;
+
+/// The times a link lives by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkTimes {
+    /// The first bound of the wait before dialling again.
+    pub backoff_min: Duration,
+    /// Its last bound.
+    pub backoff_max: Duration,
+    /// How long a connection must have been good for the bound to start again.
+    pub backoff_reset: Duration,
+    /// How long the neighbour may take for its part of the handshake.
+    pub greeting: Duration,
+    /// From one ping to the next.
+    pub ping: Duration,
+    /// A neighbour that owes an answer and says nothing for this long is gone.
+    pub liveness: Duration,
+    /// From one round's end to the next one's begin, on average, where nothing is known to be missing.
+    pub round: Duration,
+    /// Rounds begin at least this far apart, and at least twice as far as the last one took.
+    pub round_gap: Duration,
+}
+
+/// What a node's links live by unless it is configured otherwise.
+impl Default for LinkTimes {
+    fn default() -> Self {
+        let (seconds, milliseconds) = (Duration::from_secs, Duration::from_millis);
+        Self {
+            backoff_min: milliseconds(100),
+            backoff_max: seconds(5),
+            backoff_reset: seconds(10),
+            greeting: seconds(2),
+            ping: seconds(1),
+            liveness: seconds(5),
+            round: seconds(30),
+            round_gap: seconds(1),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether a connection's first lines make it a neighbour's: the handshake, from the side that is dialled. Where the herd
+//! has a secret, nobody is let in, and nothing changes, before it is proved.
+
+use super::Node;
+use crate::core::{
+    access::Admission,
+    wire::{End, Hello, Nonce, Role, Transcript, parse_proof, write_welcome},
+};
+
+/// A neighbour that is let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Welcome {
+    /// Its position among the neighbours.
+    pub link: usize,
+    /// Its earlier connection, which is to be closed.
+    pub replaces: Option<u64>,
+}
+
+/// What a good first line leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Greeting {
+    /// The neighbour is let in: the herd has no secret.
+    Welcome(Welcome),
+    /// It is to prove the secret with its second line.
+    Challenge(Challenge),
+}
+
+/// What a proof must be over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Challenge {
+    /// The position of whom it claims to be.
+    link: usize,
+    incarnation: u64,
+    theirs: Nonce,
+    ours: Nonce,
+}
+
+impl Node {
+    /// Judges a handshake's first line, and appends the answer to one that is good. `nonce` is made of random bytes that
+    /// nobody can guess. `admit` is asked, with the neighbour's position and incarnation, about other connections in its
+    /// name. An `Err` is the sentence to refuse with.
+    pub fn greet(
+        &self,
+        line: &[u8],
+        nonce: Nonce,
+        admit: impl FnOnce(usize, u64) -> Admission,
+        out: &mut Vec<u8>,
+    ) -> Result<Greeting, String> {
+        let hello = Hello::parse(line)?;
+        let link = self.claimed_link(&hello)?;
+        let theirs = self.their_nonce(&hello)?;
+        if hello.check != self.check {
+            let from = String::from_utf8_lossy(hello.from);
+            let cure = if theirs.is_some() { "secret_file" } else { "configuration" };
+            return Err(format!(
+                "{} and {from} place clients differently; give both the same {cure}",
+                self.id
+            ));
+        }
+        let answer =
+            Hello::new(&self.herd, &self.id, &self.neighbours[link].id, self.incarnation, self.check);
+        let (Some(secret), Some(theirs)) = (&self.secret, theirs) else {
+            let welcome = self.admit(link, hello.incarnation, admit)?;
+            answer.write(out);
+            return Ok(Greeting::Welcome(welcome));
+        };
+        let challenge = Challenge { link, incarnation: hello.incarnation, theirs, ours: nonce };
+        let proof = self.transcript(&challenge).prove(Role::Accept, secret);
+        answer.with_nonce(nonce, Some(proof)).write(out);
+        Ok(Greeting::Challenge(challenge))
+    }
+
+    /// Judges the line that must prove the secret, and appends the answer to one that does. The rest is as in
+    /// [`Node::greet`].
+    pub fn check_proof(
+        &self,
+        challenge: &Challenge,
+        line: &[u8],
+        admit: impl FnOnce(usize, u64) -> Admission,
+        out: &mut Vec<u8>,
+    ) -> Result<Welcome, String> {
+        let is_proved =
+            self.secret.as_ref().zip(parse_proof(line)).is_some_and(|(secret, proof)| {
+                self.transcript(challenge).is_proved(Role::Dial, &proof, secret)
+            });
+        if !is_proved {
+            return Err("the proof is wrong; give both nodes the same secret_file".to_owned());
+        }
+        let welcome = self.admit(challenge.link, challenge.incarnation, admit)?;
+        write_welcome(out);
+        Ok(welcome)
+    }
+
+    /// The position of the neighbour that a line claims to be from.
+    fn claimed_link(&self, hello: &Hello<'_>) -> Result<usize, String> {
+        let from = String::from_utf8_lossy(hello.from);
+        if hello.herd != self.herd.as_bytes() {
+            let theirs = String::from_utf8_lossy(hello.herd);
+            return Err(format!(
+                "this node is of the herd {}, not {theirs}; mend the address or the herd's name",
+                self.herd
+            ));
+        }
+        if hello.incarnation == self.incarnation {
+            return Err(format!("{} has dialled itself; mend the addresses of its links", self.id));
+        }
+        if hello.to != self.id.as_bytes() {
+            let meant = String::from_utf8_lossy(hello.to);
+            return Err(format!("this node is {}, not {meant}; mend the address of {meant}", self.id));
+        }
+        let position = self
+            .neighbours
+            .iter()
+            .position(|neighbour| neighbour.plain.is_none() && neighbour.id.as_bytes() == hello.from);
+        position.ok_or_else(|| {
+            format!("{} has no link to {from}; give both nodes the same configuration", self.id)
+        })
+    }
+
+    /// The nonce there must be if this node has a secret, and must not be if it has none.
+    fn their_nonce(&self, hello: &Hello<'_>) -> Result<Option<Nonce>, String> {
+        let from = String::from_utf8_lossy(hello.from);
+        match (&self.secret, hello.nonce, hello.proof) {
+            (_, _, Some(_)) => {
+                Err("a HELLO line that asks has no proof; run the same release on all nodes".into())
+            }
+            (Some(_), None, _) => {
+                Err(format!("{} has a secret and {from} has none; give both the same secret_file", self.id))
+            }
+            (None, Some(_), _) => {
+                Err(format!("{from} has a secret and {} has none; give both the same secret_file", self.id))
+            }
+            (_, nonce, None) => Ok(nonce),
+        }
+    }
+
+    fn admit(
+        &self,
+        link: usize,
+        incarnation: u64,
+        admit: impl FnOnce(usize, u64) -> Admission,
+    ) -> Result<Welcome, String> {
+        let replaces = match admit(link, incarnation) {
+            Admission::Admitted => None,
+            Admission::Replaces(connection) => Some(connection),
+            Admission::Refused(silence) => {
+                let from = &self.neighbours[link].id;
+                return Err(format!(
+                    "another {from} was heard from {silence:?} ago; end one of the two, or wait until it is forgotten"
+                ));
+            }
+        };
+        Ok(Welcome { link, replaces })
+    }
+
+    fn transcript(&self, challenge: &Challenge) -> Transcript<'_> {
+        let &Challenge { link, incarnation, theirs, ours } = challenge;
+        Transcript {
+            herd: self.herd.as_bytes(),
+            dialler: End { id: self.neighbours[link].id.as_bytes(), incarnation, nonce: theirs },
+            acceptor: End { id: self.id.as_bytes(), incarnation: self.incarnation, nonce: ours },
+            check: self.check,
+        }
+    }
+}

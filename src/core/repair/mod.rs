@@ -1,0 +1,5 @@
+//! Repair: how two stores find out where they differ, and what each answers the other (PROTOCOL.md, "Repair").
+
+mod round;
+
+pub use self::round::{Found, Need, Part, Round};

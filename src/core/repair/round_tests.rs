@@ -1,0 +1,210 @@
+//! Rounds between two stores in one thread.
+
+use super::*;
+use crate::core::{
+    model::{ClientId, Location, Timestamp},
+    store::{Placement, Shape},
+    wire::{PeerLine, write_list, write_sums},
+};
+
+fn store(shape: Shape) -> Store {
+    Store::new(Placement::of_herd("test").shaped(shape), 0)
+}
+
+fn put(store: &Store, client: &str, time: u64) {
+    let timestamp = time.to_string();
+    let location = Location {
+        server: b"Alford",
+        skew: b"+0.000000001",
+        client: ClientId::new(client.as_bytes()).unwrap(),
+        position: b"+1+1",
+        timestamp: timestamp.as_bytes(),
+        time: Timestamp::new(time, 0),
+    };
+    store.merge(store.key_hash(location.client), &location);
+}
+
+/// What a node's session does with a line, without the rest of the node.
+fn answer(line: &[u8], store: &Store, out: &mut Vec<u8>) {
+    match PeerLine::parse(line).unwrap() {
+        PeerLine::Push(location) => {
+            store.merge(store.key_hash(location.client), &location);
+        }
+        PeerLine::Ask(question) => match question {
+            Question::Sum => write_sums(&question, &[store.sum()], out),
+            Question::Shards => write_sums(&question, &store.shard_sums(), out),
+            Question::Leaves { shard } => write_sums(&question, &store.leaf_sums(shard), out),
+            Question::List { shard, leaf, from, most } => {
+                let all = store.entries(shard, leaf, KeyHash::of_bits(from));
+                let is_end = all.len() <= most;
+                let listed = all.iter().take(most).map(|entry| (entry.key.bits(), entry.hash));
+                write_list((shard, leaf), is_end, listed, out);
+            }
+        },
+        PeerLine::Done(number) => write_done(number, out),
+        line => panic!("{line:?}"),
+    }
+}
+
+struct Traffic {
+    found: Found,
+    asked_bytes: usize,
+    answered_bytes: usize,
+    longest_piece: usize,
+}
+
+/// A whole round; answers come as late as they may.
+fn run(ours: &Store, theirs: &Store) -> Traffic {
+    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    let (mut out, mut answers) = (Vec::new(), Vec::new());
+    let mut traffic =
+        Traffic { found: Found::default(), asked_bytes: 0, answered_bytes: 0, longest_piece: 0 };
+    for _ in 0..1_000_000 {
+        out.clear();
+        if round.next(ours, &mut out) == Need::Write {
+            traffic.asked_bytes += out.len();
+            traffic.longest_piece = traffic.longest_piece.max(out.len());
+            out.split(|&byte| byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .for_each(|line| answer(line, theirs, &mut answers));
+            continue;
+        }
+        assert!(out.is_empty());
+        assert!(answers.len() <= ANSWERS_BYTES_MAX, "{} bytes of answers in flight", answers.len());
+        traffic.answered_bytes += answers.len();
+        for line in std::mem::take(&mut answers).split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+        {
+            let answer = Answer::parse(line).unwrap();
+            if let Some(found) = round.answered(&answer, ours).unwrap() {
+                traffic.found = found;
+                return traffic;
+            }
+        }
+    }
+    panic!("the round does not end");
+}
+
+const SMALL: Shape = Shape::new(2, 3);
+
+#[test]
+fn equal_stores_exchange_two_lines() {
+    let (ours, theirs) = (store(Shape::NODE), store(Shape::NODE));
+    for store in [&ours, &theirs] {
+        (0..1000).for_each(|client| put(store, &format!("c{client}"), 1));
+    }
+    let traffic = run(&ours, &theirs);
+    assert_eq!((traffic.found.differing, traffic.found.pushed), (0, 0));
+    assert!(traffic.asked_bytes <= 20 && traffic.answered_bytes <= 30);
+}
+
+#[test]
+fn an_empty_neighbour_is_given_all_without_being_asked_for_its_leaves() {
+    let (ours, theirs) = (store(Shape::NODE), store(Shape::NODE));
+    (0..5000).for_each(|client| put(&ours, &format!("c{client}"), 1));
+    let traffic = run(&ours, &theirs);
+    assert_eq!(theirs.sum(), ours.sum());
+    assert_eq!(traffic.found.pushed, 5000);
+    assert!(traffic.answered_bytes < 100, "{}", traffic.answered_bytes);
+}
+
+#[test]
+fn an_empty_node_has_nothing_to_ask_further() {
+    let (ours, theirs) = (store(Shape::NODE), store(Shape::NODE));
+    put(&theirs, "a", 1);
+    let traffic = run(&ours, &theirs);
+    assert_eq!((traffic.found.differing, traffic.found.pushed), (1, 0));
+    assert!(traffic.answered_bytes < 100);
+}
+
+#[test]
+fn only_what_is_missing_or_different_is_pushed() {
+    let (ours, theirs) = (store(SMALL), store(SMALL));
+    for client in 0..3000 {
+        let id = format!("c{client}");
+        let (our_time, their_time) = match client {
+            0..10 => (Some(1), None),
+            10..20 => (None, Some(1)),
+            20..30 => (Some(2), Some(1)),
+            30..40 => (Some(1), Some(2)),
+            _ => (Some(1), Some(1)),
+        };
+        our_time.into_iter().for_each(|time| put(&ours, &id, time));
+        their_time.into_iter().for_each(|time| put(&theirs, &id, time));
+    }
+    // Leaves of about a hundred entries, so that some lists come in two answers.
+    let traffic = run(&ours, &theirs);
+    assert_eq!(traffic.found.pushed, 30);
+    run(&theirs, &ours);
+    assert_eq!(ours.sum(), theirs.sum());
+    assert_eq!(ours.len(), 3000);
+}
+
+#[test]
+fn shards_and_leaves_that_are_empty_on_either_side_are_repaired() {
+    for (ours_have, theirs_have) in [(1, 30), (30, 1), (2, 2)] {
+        let (ours, theirs) = (store(Shape::NODE), store(Shape::NODE));
+        (0..ours_have).for_each(|client| put(&ours, &format!("ours{client}"), 1));
+        (0..theirs_have).for_each(|client| put(&theirs, &format!("theirs{client}"), 1));
+        assert_eq!(run(&ours, &theirs).found.pushed, ours_have);
+        assert_eq!(run(&theirs, &ours).found.pushed, theirs_have);
+        assert_eq!(ours.sum(), theirs.sum());
+    }
+}
+
+#[test]
+fn ten_differences_among_many_cost_what_the_documents_say() {
+    let (ours, theirs) = (store(Shape::NODE), store(Shape::NODE));
+    for client in 0..100_000 {
+        put(&ours, &format!("kiwi{client}.cs.ucla.edu"), 1 + u64::from(client < 10));
+        put(&theirs, &format!("kiwi{client}.cs.ucla.edu"), 1);
+    }
+    let traffic = run(&ours, &theirs);
+    assert_eq!((traffic.found.differing, traffic.found.pushed), (10, 10));
+    assert!(traffic.answered_bytes < 60_000, "{}", traffic.answered_bytes);
+}
+
+#[test]
+fn pieces_are_bounded_within_a_leaf_too() {
+    let one_leaf = Shape::new(0, 0);
+    let (ours, theirs) = (store(one_leaf), store(one_leaf));
+    put(&theirs, "other", 1);
+    (0..100).for_each(|client| put(&ours, &format!("{client}{}", "x".repeat(15_000)), 1));
+    let traffic = run(&ours, &theirs);
+    assert_eq!(traffic.found.pushed, 100);
+    assert!(traffic.longest_piece < READ_BYTES_MAX + 16_000, "{}", traffic.longest_piece);
+    assert_eq!(theirs.len(), 101);
+}
+
+#[test]
+fn what_differs_as_before_lasts() {
+    let (ours, theirs) = (store(SMALL), store(SMALL));
+    put(&ours, "a", 1);
+    put(&theirs, "b", 1);
+    let mut first = Found::default();
+    first.differ(Part::Leaf(0, 0), (1, 2));
+    first.differ(Part::Leaf(0, 1), (1, 2));
+    let mut second = Found::default();
+    second.differ(Part::Leaf(0, 0), (1, 2));
+    second.differ(Part::Leaf(0, 1), (1, 3));
+    assert_eq!(second.lasting(&first.pairs), 1);
+    assert_eq!(second.lasting(&HashMap::new()), 0);
+}
+
+#[test]
+fn answers_that_fit_no_question_are_told_apart() {
+    let ours = store(SMALL);
+    put(&ours, "a", 1);
+    for line in ["SHARDS 0000000000000000", "DONE 7", "LEAVES 0 0000000000000000", "LIST 0 0 end"] {
+        let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+        round.next(&ours, &mut Vec::new());
+        let answer = Answer::parse(line.as_bytes()).unwrap();
+        assert_eq!(round.answered(&answer, &ours).err(), Some(Unfitting), "{line}");
+    }
+    // Sums of a store of another shape.
+    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    round.next(&ours, &mut Vec::new());
+    assert!(round.answered(&Answer::Sum(5), &ours).unwrap().is_none());
+    round.next(&ours, &mut Vec::new());
+    let answer = Answer::parse(b"SHARDS 0000000000000000").unwrap();
+    assert_eq!(round.answered(&answer, &ours).err(), Some(Unfitting));
+}

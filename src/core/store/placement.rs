@@ -1,0 +1,153 @@
+//! Where a client belongs, and what an entry weighs in the sums: hashes that are the same on every node of a herd and
+//! unknown to clients, who choose their ids and could otherwise aim them at one leaf or at a sum.
+
+use std::hash::Hasher;
+
+use siphasher::{
+    sip::SipHasher13,
+    sip128::{Hasher128, SipHasher13 as SipHasher13Of128},
+};
+use twox_hash::xxhash3_64::Hasher as Xxh3;
+
+use crate::core::model::ClientId;
+
+/// Into how many parts a store is cut, for its locks and for the search for differences.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    shard_bits: u32,
+    leaf_bits: u32,
+}
+
+impl Shape {
+    /// A node's: 256 shards of 256 leaves.
+    pub const NODE: Self = Self { shard_bits: 8, leaf_bits: 8 };
+
+    /// A smaller one, for simulated nodes: 2 to these powers, at most 8 each.
+    pub const fn new(shard_bits: u32, leaf_bits: u32) -> Self {
+        assert!(shard_bits <= 8 && leaf_bits <= 8);
+        Self { shard_bits, leaf_bits }
+    }
+
+    /// How many shards.
+    pub fn shards(self) -> usize {
+        1 << self.shard_bits
+    }
+
+    /// How many leaves a shard has.
+    pub fn leaves(self) -> usize {
+        1 << self.leaf_bits
+    }
+}
+
+/// Bytes of an XXH3 secret, as its specification has them.
+const SECRET_BYTES: usize = 192;
+
+/// The herd's placement key, ready to hash with, and the shape its hashes are cut by.
+///
+/// Clients are placed by SipHash-1-3, which does not yield to who can watch what a server does with chosen ids. Entries are
+/// hashed by XXH3 under a secret: their hashes go to neighbours only, so nobody can choose contents that collide, and it
+/// takes half the time.
+#[derive(Clone, Copy)]
+pub struct Placement {
+    keys: SipHasher13,
+    entries: [u8; SECRET_BYTES],
+    shape: Shape,
+}
+
+/// A client id's hash: its first byte tells the shard, the second the leaf.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct KeyHash(u64);
+
+impl KeyHash {
+    /// The hash of these bits.
+    pub fn of_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// All of it.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The 32 bits after the shard's byte, the leaf's byte on top: what a shard's table keeps and places by.
+    pub(super) fn in_shard(self) -> u32 {
+        (self.0 >> 24) as u32
+    }
+}
+
+impl Placement {
+    /// The placement of a herd that has no secret: derived from its name, so that its nodes agree.
+    pub fn of_herd(name: &str) -> Self {
+        let mut hasher = SipHasher13Of128::new();
+        hasher.write(b"proxyherd placement 1 ");
+        hasher.write(name.as_bytes());
+        let key = hasher.finish128();
+        Self::of_words(key.h1, key.h2)
+    }
+
+    /// The placement by the key of the herd's secret file.
+    pub fn of_key(key: [u8; 16]) -> Self {
+        let key = u128::from_le_bytes(key);
+        Self::of_words(key as u64, (key >> 64) as u64)
+    }
+
+    fn of_words(k0: u64, k1: u64) -> Self {
+        let (keys, words) = (SipHasher13::new_with_keys(k0, k1), SipHasher13::new_with_keys(!k0, k1));
+        let mut entries = [0; SECRET_BYTES];
+        for (number, word) in (0_u64..).zip(entries.chunks_exact_mut(8)) {
+            word.copy_from_slice(&words.hash(&number.to_le_bytes()).to_le_bytes());
+        }
+        Self { keys, entries, shape: Shape::NODE }
+    }
+
+    /// The same key over a store of another shape.
+    pub fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+
+    /// How the store is cut.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The shard a key belongs to.
+    pub fn shard(&self, hash: KeyHash) -> usize {
+        (hash.0 >> 56) as usize >> (8 - self.shape.shard_bits)
+    }
+
+    /// Its leaf within the shard.
+    pub fn leaf(&self, hash: KeyHash) -> usize {
+        ((hash.0 >> 48) as usize % 256) >> (8 - self.shape.leaf_bits)
+    }
+
+    /// The first and last of the values of [`KeyHash::in_shard`] that a leaf's keys have.
+    pub(super) fn leaf_range(&self, leaf: usize) -> (u32, u32) {
+        let width = 32 - self.shape.leaf_bits;
+        let first = (leaf as u64) << width;
+        (first as u32, (first + (1 << width) - 1) as u32)
+    }
+
+    /// Equal on nodes that place alike; says nothing else about the key.
+    pub fn check(&self) -> u64 {
+        self.keys.hash(b" placement check ")
+    }
+
+    /// The client's place.
+    pub fn key_hash(&self, client: ClientId<'_>) -> KeyHash {
+        KeyHash(self.keys.hash(client.as_bytes()))
+    }
+
+    /// What a location adds to its leaf's sum. `content` is its fields one after another as a record holds them, with
+    /// their lengths before them, so that equal hashes mean equal fields.
+    pub(super) fn entry_hash(&self, content: &[u8]) -> u64 {
+        // It fails for a secret of less than 136 bytes only.
+        Xxh3::oneshot_with_secret(&self.entries, content).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Placement {
+    /// Without the key, which is a secret's part.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Placement")
+    }
+}

@@ -1,0 +1,220 @@
+//! One shard: a table of 8-byte slots that point at records, and the sums of its leaves. Everything here runs under the
+//! shard's lock, so nothing here waits, and no operation takes longer than moving one page's records.
+
+use super::{
+    merge,
+    pages::{Address, Pages},
+    placement::{KeyHash, Placement},
+    prefetch::{prefetch, prefetch_record},
+    record,
+    slots::{Slot, Slots},
+};
+use crate::core::{
+    Rules,
+    model::{ClientId, Location},
+};
+
+/// What became of a location.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It is the client's first.
+    Added,
+    /// It took the place of another.
+    Replaced,
+    /// The client's stored location stays.
+    Stale,
+    /// The client is new, and there is no room for another.
+    Full,
+}
+
+impl Outcome {
+    /// Whether the store changed, and so whether the herd must hear of it.
+    pub fn is_news(self) -> bool {
+        matches!(self, Self::Added | Self::Replaced)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    slots: Slots,
+    pages: Pages,
+    /// Empty, or one a leaf.
+    leaf_sums: Vec<u64>,
+    /// The XOR of the leaves' sums.
+    sum: u64,
+}
+
+/// What two stores compare of a client: who it is, and what is held of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Entry {
+    /// The client's place.
+    pub key: KeyHash,
+    /// The hash of all that is held of it.
+    pub hash: u64,
+}
+
+impl Shard {
+    /// Has the slot fetched where the client is looked for first.
+    pub(super) fn prefetch_slot(&self, hash: KeyHash) {
+        self.slots.first(hash.in_shard()).into_iter().for_each(prefetch);
+    }
+
+    /// Has the client's record and its leaf's sum fetched, if it has them.
+    pub(super) fn prefetch_record(&self, placement: &Placement, hash: KeyHash) {
+        if let Some(sum) = self.leaf_sums.get(placement.leaf(hash)) {
+            prefetch(sum);
+        }
+        // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
+        if let Some(address) = self.slots.find(hash.in_shard(), |_| true) {
+            prefetch_record(self.pages.get(address));
+        }
+    }
+
+    /// Stores a client's own report if it is strictly newer than what is there. A new client needs a place.
+    pub(super) fn report(
+        &mut self,
+        placement: &Placement,
+        rules: Rules,
+        hash: KeyHash,
+        location: &Location<'_>,
+        take_place: impl FnOnce() -> bool,
+    ) -> Outcome {
+        match self.find(hash, location.client) {
+            Some(address)
+                if record::time(self.pages.get(address)).is_some_and(|time| time >= location.time) =>
+            {
+                Outcome::Stale
+            }
+            Some(address) => self.replace(placement, rules, hash, location, address),
+            None if take_place() => self.add(placement, hash, location),
+            None => Outcome::Full,
+        }
+    }
+
+    /// Stores a location if it replaces what is there.
+    pub(super) fn merge(
+        &mut self,
+        placement: &Placement,
+        rules: Rules,
+        hash: KeyHash,
+        location: &Location<'_>,
+    ) -> Outcome {
+        let Some(address) = self.find(hash, location.client) else {
+            return self.add(placement, hash, location);
+        };
+        let stored = record::location(self.pages.get(address));
+        if stored.is_some_and(|stored| !merge::replaces(location, &stored, rules)) {
+            return Outcome::Stale;
+        }
+        self.replace(placement, rules, hash, location, address)
+    }
+
+    /// The client's location.
+    pub(super) fn get(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Location<'_>> {
+        record::location(self.pages.get(self.find(hash, client)?))
+    }
+
+    /// Empty where nothing was ever stored, else one a leaf.
+    pub(super) fn leaf_sums(&self) -> &[u64] {
+        &self.leaf_sums
+    }
+
+    pub(super) fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The leaf's entries whose keys are not below `from`, in the order of their keys.
+    pub(super) fn entries(&self, placement: &Placement, leaf: usize, from: KeyHash) -> Vec<(Entry, Address)> {
+        let mut addresses = Vec::new();
+        self.slots.in_range(placement.leaf_range(leaf), |slot| addresses.push(slot.address));
+        // Their records lie anywhere, so their cache misses had better pass side by side.
+        addresses.iter().for_each(|&address| prefetch_record(self.pages.get(address)));
+        let entry = |address| {
+            let record = self.pages.get(address);
+            let key = placement.key_hash(ClientId::of_field(record::client(record)));
+            (Entry { key, hash: record::hash(record) }, address)
+        };
+        let mut entries: Vec<_> =
+            addresses.into_iter().map(entry).filter(|(entry, _)| entry.key >= from).collect();
+        entries.sort_unstable_by_key(|(entry, _)| *entry);
+        entries
+    }
+
+    /// The location there.
+    pub(super) fn location(&self, address: Address) -> Option<Location<'_>> {
+        record::location(self.pages.get(address))
+    }
+
+    fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Address> {
+        self.slots
+            .find(hash.in_shard(), |address| record::client(self.pages.get(address)) == client.as_bytes())
+    }
+
+    fn add(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
+        let (address, entry_hash) = self.write(placement, location);
+        self.resum(placement, placement.leaf(hash), |sum| sum ^ entry_hash);
+        self.slots.insert(Slot { hash: hash.in_shard(), address });
+        Outcome::Added
+    }
+
+    fn replace(
+        &mut self,
+        placement: &Placement,
+        rules: Rules,
+        hash: KeyHash,
+        location: &Location<'_>,
+        address: Address,
+    ) -> Outcome {
+        let old = self.pages.get(address);
+        let (room, old_hash) = (record::room(old), record::hash(old));
+        let needed = record::room_for(location);
+        let leaf = placement.leaf(hash);
+        // A record much smaller than its room moves too, or one large report would hold its room for ever.
+        if needed <= room && room <= needed + record::SPARE_BYTES_MAX {
+            let new_hash = record::write(self.pages.get_mut(address, room), location, placement);
+            self.resum(placement, leaf, |sum| merge::resum(sum, old_hash, new_hash, rules));
+            return Outcome::Replaced;
+        }
+        let (moved, new_hash) = self.write(placement, location);
+        self.resum(placement, leaf, |sum| merge::resum(sum, old_hash, new_hash, rules));
+        self.pages.free(address);
+        self.slots.repoint(hash.in_shard(), address, moved);
+        if let Some(page) = self.pages.sparsest() {
+            self.evacuate(placement, page);
+        }
+        Outcome::Replaced
+    }
+
+    fn write(&mut self, placement: &Placement, location: &Location<'_>) -> (Address, u64) {
+        let room = record::room_for(location);
+        let address = self.pages.allocate(room);
+        (address, record::write(self.pages.get_mut(address, room), location, placement))
+    }
+
+    /// Changes a leaf's sum, and the shard's with it.
+    fn resum(&mut self, placement: &Placement, leaf: usize, change: impl FnOnce(u64) -> u64) {
+        if self.leaf_sums.is_empty() {
+            self.leaf_sums.resize(placement.shape().leaves(), 0);
+        }
+        let sum = &mut self.leaf_sums[leaf];
+        let changed = change(*sum);
+        self.sum ^= *sum ^ changed;
+        *sum = changed;
+    }
+
+    /// Moves the page's live records elsewhere, which frees it.
+    fn evacuate(&mut self, placement: &Placement, page: usize) {
+        for from in self.pages.live_on(page) {
+            let client = ClientId::of_field(record::client(self.pages.get(from)));
+            let hash = placement.key_hash(client).in_shard();
+            let to = self.pages.relocate(from);
+            self.slots.repoint(hash, from, to);
+        }
+    }
+
+    /// Bytes of memory held for records.
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.pages.allocated()
+    }
+}

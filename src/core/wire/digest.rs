@@ -1,0 +1,337 @@
+//! The search for differences: what the node that dialled asks, and what the other answers. Sums and hashes are 16
+//! lower-case hexadecimal digits each, side by side, so that an answer's length is known before it is asked for.
+
+use super::{
+    Fields,
+    peer::{decimal, number},
+};
+
+/// The longest answer, its terminator not counted: 256 numbers behind a keyword and the question's own numbers.
+pub const ANSWER_BYTES_MAX: usize = NUMBERS_MAX * HEX_DIGITS + ANSWER_WORDS_MAX;
+
+/// What an answer's keyword and the numbers of its question take, with the white space between and at the end.
+const ANSWER_WORDS_MAX: usize = 64;
+
+/// How many entries one answer lists at most.
+pub const LIST_ENTRIES_MAX: usize = NUMBERS_MAX / 2;
+
+const NUMBERS_MAX: usize = 256;
+const HEX_DIGITS: usize = 16;
+
+/// What is asked about the other node's store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// The sum of all.
+    Sum,
+    /// The sum of each shard.
+    Shards,
+    /// The sum of each leaf of a shard.
+    Leaves {
+        /// Which.
+        shard: usize,
+    },
+    /// A leaf's entries, as many as fit an answer.
+    List {
+        /// The shard.
+        shard: usize,
+        /// The leaf in it.
+        leaf: usize,
+        /// The key to begin with.
+        from: u64,
+        /// At most so many, 1 to [`LIST_ENTRIES_MAX`].
+        most: usize,
+    },
+}
+
+impl Question {
+    pub(super) fn of_fields(keyword: &[u8], fields: Fields<'_>) -> Option<Self> {
+        match keyword {
+            b"SUM" => fields.exactly::<0>().map(|[]| Self::Sum),
+            b"SHARDS" => fields.exactly::<0>().map(|[]| Self::Shards),
+            b"LEAVES" => number(fields).and_then(part).map(|shard| Self::Leaves { shard }),
+            b"LIST" => {
+                let [shard, leaf, from, most] = fields.exactly()?;
+                let (shard, leaf) = (decimal(shard).and_then(part)?, decimal(leaf).and_then(part)?);
+                let most =
+                    decimal(most).and_then(part).filter(|most| (1..=LIST_ENTRIES_MAX).contains(most))?;
+                Some(Self::List { shard, leaf, from: hex(from)?, most })
+            }
+            _ => None,
+        }
+    }
+
+    /// Appends the line, with its terminator.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let text = match self {
+            Self::Sum => "SUM\n".to_owned(),
+            Self::Shards => "SHARDS\n".to_owned(),
+            Self::Leaves { shard } => format!("LEAVES {shard}\n"),
+            Self::List { shard, leaf, from, most } => format!("LIST {shard} {leaf} {from:016x} {most}\n"),
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    /// How long its answer can be, its terminator included.
+    pub fn answer_bytes_max(&self) -> usize {
+        let numbers = match self {
+            Self::Sum => 1,
+            Self::Shards | Self::Leaves { .. } => NUMBERS_MAX,
+            Self::List { most, .. } => 2 * most,
+        };
+        numbers * HEX_DIGITS + ANSWER_WORDS_MAX
+    }
+}
+
+/// Appends the answer to one of the questions for sums.
+pub fn write_sums(question: &Question, sums: &[u64], out: &mut Vec<u8>) {
+    match question {
+        Question::Sum => out.extend_from_slice(b"SUM "),
+        Question::Shards => out.extend_from_slice(b"SHARDS "),
+        Question::Leaves { shard } | Question::List { shard, .. } => {
+            out.extend_from_slice(format!("LEAVES {shard} ").as_bytes());
+        }
+    }
+    sums.iter().for_each(|&sum| write_hex(sum, out));
+    out.push(b'\n');
+}
+
+/// Appends the answer that lists a leaf: `is_end` unless there are entries behind the last of these.
+pub fn write_list(
+    (shard, leaf): (usize, usize),
+    is_end: bool,
+    pairs: impl Iterator<Item = (u64, u64)>,
+    out: &mut Vec<u8>,
+) {
+    let end = if is_end { "end" } else { "more" };
+    out.extend_from_slice(format!("LIST {shard} {leaf} {end}").as_bytes());
+    for (at, (key, hash)) in pairs.enumerate() {
+        if at == 0 {
+            out.push(b' ');
+        }
+        write_hex(key, out);
+        write_hex(hash, out);
+    }
+    out.push(b'\n');
+}
+
+/// What the other node answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer<'a> {
+    /// The ping's number.
+    Pong(u64),
+    /// The number of the round that is over.
+    Done(u64),
+    /// The sum of all.
+    Sum(u64),
+    /// Each shard's sum.
+    Shards(Sums<'a>),
+    /// Each of a shard's leaves' sums.
+    Leaves {
+        /// Which shard.
+        shard: usize,
+        /// The sums.
+        sums: Sums<'a>,
+    },
+    /// Some of a leaf's entries.
+    List {
+        /// The shard.
+        shard: usize,
+        /// The leaf in it.
+        leaf: usize,
+        /// Whether these are the last.
+        is_end: bool,
+        /// Key and hash of each, in the order of keys.
+        pairs: Pairs<'a>,
+    },
+}
+
+impl<'a> Answer<'a> {
+    /// Reads a line, given without its terminator; `None` for a bad one.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields::of(line);
+        match fields.next()? {
+            b"PONG" => number(fields).map(Self::Pong),
+            b"DONE" => number(fields).map(Self::Done),
+            b"SUM" => {
+                let [sum] = fields.exactly()?;
+                hex(sum).map(Self::Sum)
+            }
+            b"SHARDS" => {
+                let [sums] = fields.exactly()?;
+                Sums::parse(sums).map(Self::Shards)
+            }
+            b"LEAVES" => {
+                let [shard, sums] = fields.exactly()?;
+                Some(Self::Leaves { shard: decimal(shard).and_then(part)?, sums: Sums::parse(sums)? })
+            }
+            b"LIST" => {
+                let mut next = || fields.next();
+                let (shard, leaf, end) = (next()?, next()?, next()?);
+                // A leaf may have become empty, which is no field at all.
+                let pairs = Pairs(Sums::parse(next().unwrap_or_default())?);
+                let is_end = match end {
+                    b"end" => true,
+                    b"more" => false,
+                    _ => return None,
+                };
+                let (shard, leaf) = (decimal(shard).and_then(part)?, decimal(leaf).and_then(part)?);
+                let is_whole = pairs.0.len().is_multiple_of(2) && fields.next().is_none();
+                let goes_on = is_end || pairs.0.len() > 0;
+                let is_sorted = pairs.iter().map(|(key, _)| key).is_sorted();
+                (is_whole && goes_on && is_sorted).then_some(Self::List { shard, leaf, is_end, pairs })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Numbers side by side, known to be well formed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sums<'a>(&'a [u8]);
+
+impl<'a> Sums<'a> {
+    fn parse(text: &'a [u8]) -> Option<Self> {
+        let is_whole = text.len().is_multiple_of(HEX_DIGITS) && text.len() <= NUMBERS_MAX * HEX_DIGITS;
+        let is_hex = is_whole && text.chunks(HEX_DIGITS).all(|number| hex(number).is_some());
+        is_hex.then_some(Self(text))
+    }
+
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "none are as good as any other number")]
+    pub fn len(&self) -> usize {
+        self.0.len() / HEX_DIGITS
+    }
+
+    /// The numbers.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
+        self.0.chunks(HEX_DIGITS).map(|number| hex(number).unwrap_or_default())
+    }
+}
+
+/// Keys and the hashes of what is held of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pairs<'a>(Sums<'a>);
+
+impl<'a> Pairs<'a> {
+    /// The pairs.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + use<'a> {
+        let numbers = |text: &'a [u8]| hex(text).unwrap_or_default();
+        self.0.0.chunks(2 * HEX_DIGITS).map(move |pair| {
+            let (key, hash) = pair.split_at(HEX_DIGITS.min(pair.len()));
+            (numbers(key), numbers(hash))
+        })
+    }
+}
+
+/// Exactly 16 lower-case hexadecimal digits.
+pub(super) fn hex(field: &[u8]) -> Option<u64> {
+    let digits: &[u8; HEX_DIGITS] = field.try_into().ok()?;
+    digits.iter().try_fold(0, |number, &digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(value))
+    })
+}
+
+fn write_hex(number: u64, out: &mut Vec<u8>) {
+    let digit = |at: usize| b"0123456789abcdef"[(number >> (4 * at)) as usize & 0xf];
+    out.extend((0..HEX_DIGITS).rev().map(digit));
+}
+
+/// The number of a shard or leaf, of which there are never more than 256.
+fn part(number: u64) -> Option<usize> {
+    usize::try_from(number).ok().filter(|&part| part < NUMBERS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::wire::PeerLine;
+
+    #[test]
+    fn questions_come_back_as_they_were_written() {
+        for question in [
+            Question::Sum,
+            Question::Shards,
+            Question::Leaves { shard: 255 },
+            Question::List { shard: 0, leaf: 17, from: 0xfeed, most: 128 },
+        ] {
+            let mut line = Vec::new();
+            question.write(&mut line);
+            assert_eq!(PeerLine::parse(line.trim_ascii_end()), Some(PeerLine::Ask(question)));
+        }
+        for line in [
+            "LEAVES 256",
+            "LIST 0 256 0000000000000000 1",
+            "LIST 0 0 0000000000000000 0",
+            "LIST 0 0 0000000000000000 129",
+        ] {
+            assert_eq!(PeerLine::parse(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn bad_answers_are_not_understood() {
+        let number = "0123456789abcdef";
+        for line in [
+            "",
+            "SUM",
+            "SUM 0123456789abcde",
+            "SUM 0123456789ABCDEF",
+            "SHARDS 0123456789abcdef0",
+            "LEAVES 256 0123456789abcdef",
+            "LIST 1 2 end 0123456789abcdef",
+            "LIST 1 2 more",
+            "LIST 1 2 some 0123456789abcdef0123456789abcdef",
+            "LIST 1 2 end 0123456789abcdef0123456789abcdef x",
+            "PONG",
+            "PONG x",
+            "AT a b c d e",
+        ] {
+            assert_eq!(Answer::parse(line.as_bytes()), None, "{line}");
+        }
+        let most = format!("SHARDS {}", number.repeat(NUMBERS_MAX));
+        assert!(Answer::parse(most.as_bytes()).is_some());
+        assert_eq!(Answer::parse(format!("{most}{number}").as_bytes()), None);
+        let unsorted = "LIST 1 2 end 00000000000000020000000000000000\
+                        00000000000000010000000000000000";
+        assert_eq!(Answer::parse(unsorted.as_bytes()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn answers_come_back_as_they_were_written(
+            mut pairs in prop::collection::vec(any::<(u64, u64)>(), 0..=LIST_ENTRIES_MAX),
+            sums in prop::collection::vec(any::<u64>(), 1..=256),
+            is_end in any::<bool>(),
+        ) {
+            let mut line = Vec::new();
+            write_sums(&Question::Leaves { shard: 7 }, &sums, &mut line);
+            prop_assert!(line.len() <= ANSWER_BYTES_MAX);
+            let Some(Answer::Leaves { shard: 7, sums: read }) = Answer::parse(line.trim_ascii_end()) else { panic!() };
+            prop_assert_eq!(read.iter().collect::<Vec<_>>(), sums);
+            pairs.sort_unstable();
+            line.clear();
+            write_list((255, 255), is_end, pairs.iter().copied(), &mut line);
+            let question = Question::List { shard: 255, leaf: 255, from: 0, most: pairs.len() };
+            prop_assert!(line.len() <= question.answer_bytes_max());
+            match Answer::parse(line.trim_ascii_end()) {
+                Some(Answer::List { shard: 255, leaf: 255, is_end: end, pairs: read }) => {
+                    prop_assert_eq!(end, is_end);
+                    prop_assert_eq!(read.iter().collect::<Vec<_>>(), pairs);
+                }
+                other => prop_assert!(other.is_none() && pairs.is_empty() && !is_end),
+            }
+        }
+
+        #[test]
+        fn no_answer_panics(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Answer::parse(&line);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The lines: how bytes become lines, what a line says, and what is said back (PROTOCOL.md).
+//! Pure: no sockets, no clock, no locks. Parsing borrows from the line and allocates nothing.
+
+mod digest;
+mod fields;
+mod lines;
+mod other;
+mod peer;
+mod plain_form;
+mod proof;
+mod request;
+
+pub use digest::{ANSWER_BYTES_MAX, Answer, LIST_ENTRIES_MAX, Pairs, Question, Sums, write_list, write_sums};
+pub use fields::Fields;
+pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
+pub use other::OtherProtocol;
+pub use peer::{
+    Hello, PEER_LINE_BYTES_MAX, PeerLine, PlainLine, REFUSED, is_hello, is_welcome, parse_proof, write_done,
+    write_flooded, write_ping, write_pong, write_proof, write_push, write_refusal, write_welcome,
+};
+pub use plain_form::PlainForm;
+pub use proof::{End, Nonce, Proof, Role, Transcript};
+pub use request::{Invalid, QueryLimits, Report, Request, Whatsat};

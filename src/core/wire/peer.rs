@@ -1,0 +1,410 @@
+//! What nodes say to each other: the handshake, locations, and the lines that keep a link. The search for differences is
+//! in `digest`. The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
+
+use super::{Fields, Nonce, Proof, Question, digest::hex};
+use crate::core::model::{Location, NodeId};
+
+/// The longest line on a peer's connection, its terminator not counted. Twice a client's, so that whatever a client may
+/// report fits with the names and the skew added.
+pub const PEER_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// The version this code speaks.
+pub(super) const VERSION: u64 = 1;
+
+/// What a refusal begins with; the rest of the line says why, and what to do.
+pub const REFUSED: &[u8] = b"REFUSED ";
+
+/// The first line of a peer's connection, and the same line the other way as its answer:
+/// `HELLO 1 herd from to incarnation check`. In a herd with a secret, a nonce stands behind it, and in the answer a nonce
+/// and a proof.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hello<'a> {
+    /// The protocol's version, 1.
+    pub version: u64,
+    /// The name of the sender's herd.
+    pub herd: &'a [u8],
+    /// The sender's id.
+    pub from: &'a [u8],
+    /// The id of the node the sender believes it talks with.
+    pub to: &'a [u8],
+    /// A random number of the sender's start.
+    pub incarnation: u64,
+    /// Equal when both place clients alike in their stores.
+    pub check: u64,
+    /// Of a node that has a secret.
+    pub nonce: Option<Nonce>,
+    /// Of a node that has a secret and answers; never without a nonce.
+    pub proof: Option<Proof>,
+}
+
+/// Whether a connection's first line is a peer's, of whatever version: `HELLO` and a number.
+pub fn is_hello(line: &[u8]) -> bool {
+    let mut fields = Fields::of(line);
+    fields.next() == Some(b"HELLO") && fields.next().and_then(version).is_some()
+}
+
+fn version(field: &[u8]) -> Option<u64> {
+    let is_short_number = field.len() <= 9 && field.iter().all(u8::is_ascii_digit);
+    is_short_number.then(|| field.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+impl<'a> Hello<'a> {
+    /// This version's line about its own values.
+    pub fn new(herd: &'a str, from: &'a NodeId, to: &'a NodeId, incarnation: u64, check: u64) -> Self {
+        let (from, to) = (from.as_bytes(), to.as_bytes());
+        let (nonce, proof) = (None, None);
+        Self { version: VERSION, herd: herd.as_bytes(), from, to, incarnation, check, nonce, proof }
+    }
+
+    /// The line of a node that has a secret: with what is to be proved over, and by one that answers the proof itself.
+    pub fn with_nonce(self, nonce: Nonce, proof: Option<Proof>) -> Self {
+        Self { nonce: Some(nonce), proof, ..self }
+    }
+
+    /// Reads the line. An `Err` is the sentence to refuse it with.
+    pub fn parse(line: &'a [u8]) -> Result<Self, String> {
+        let mut fields = Fields::of(line);
+        let (Some(b"HELLO"), Some(version)) = (fields.next(), fields.next().and_then(version)) else {
+            return Err("this is no HELLO line; is the other end a node of a herd?".into());
+        };
+        if version != VERSION {
+            return Err(format!(
+                "version {version} is not spoken here, only {VERSION}; run the same release on all nodes"
+            ));
+        }
+        let count = fields.clone().count();
+        let mut field = || fields.next().unwrap_or_default();
+        let [herd, from, to, incarnation, check, nonce, proof] = std::array::from_fn(|_| field());
+        if !(5..=7).contains(&count) {
+            return Err(
+                "the HELLO line does not have its seven fields, eight with a nonce or nine with a proof; \
+                        run the same release on all nodes"
+                    .into(),
+            );
+        }
+        let (Some(incarnation), Some(check)) = (hex(incarnation), hex(check)) else {
+            return Err("the HELLO line's incarnation and check are not 16 hexadecimal digits each".into());
+        };
+        let (has_nonce, has_proof) = (count > 5, count > 6);
+        let (nonce, proof) = (Nonce::parse(nonce), Proof::parse(proof));
+        if nonce.is_some() != has_nonce || proof.is_some() != has_proof {
+            return Err("the HELLO line's nonce is not 32 hexadecimal digits, or its proof not 64".into());
+        }
+        Ok(Self { version, herd, from, to, incarnation, check, nonce, proof })
+    }
+
+    /// Appends the line, with its terminator.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HELLO ");
+        out.extend_from_slice(self.version.to_string().as_bytes());
+        for field in [self.herd, self.from, self.to] {
+            out.push(b' ');
+            out.extend_from_slice(field);
+        }
+        out.extend_from_slice(format!(" {:016x} {:016x}", self.incarnation, self.check).as_bytes());
+        if let Some(nonce) = self.nonce {
+            out.extend_from_slice(format!(" {nonce}").as_bytes());
+        }
+        if let Some(proof) = self.proof {
+            out.extend_from_slice(format!(" {proof}").as_bytes());
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Appends the second line of a node that dialled and has a secret, with its terminator.
+pub fn write_proof(proof: &Proof, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("PROOF {proof}\n").as_bytes());
+}
+
+/// Reads that line; `None` for any other.
+pub fn parse_proof(line: &[u8]) -> Option<Proof> {
+    let [keyword, proof] = Fields::of(line).exactly()?;
+    (keyword == b"PROOF").then(|| Proof::parse(proof))?
+}
+
+/// Appends the answer to a good proof, with its terminator.
+pub fn write_welcome(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"WELCOME\n");
+}
+
+/// Whether a line is the answer to a good proof.
+pub fn is_welcome(line: &[u8]) -> bool {
+    Fields::of(line).exactly() == Some([b"WELCOME"])
+}
+
+/// Appends the line that refuses a handshake, with its terminator.
+pub fn write_refusal(why: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(REFUSED);
+    out.extend_from_slice(why.as_bytes());
+    out.push(b'\n');
+}
+
+/// A line on a peer's connection after the handshake, understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerLine<'a> {
+    /// A flooded location.
+    At(Location<'a>),
+    /// A location the receiver was found to lack.
+    Push(Location<'a>),
+    /// A question about what the receiver holds.
+    Ask(Question),
+    /// Answered with [`write_pong`] once all before it is done.
+    Ping(u64),
+    /// The round of that number is over: all that was found missing has been pushed. Answered with its like.
+    Done(u64),
+}
+
+impl<'a> PeerLine<'a> {
+    /// Reads a line, given without its terminator; `None` for a bad one.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields::of(line);
+        match fields.next()? {
+            b"AT" => {
+                let [location @ .., sender] = fields.exactly::<6>()?;
+                NodeId::is_valid(sender).then(|| location_of(location))?.map(Self::At)
+            }
+            b"PUSH" => location_of(fields.exactly::<5>()?).map(Self::Push),
+            b"PING" => number(fields).map(Self::Ping),
+            b"DONE" => number(fields).map(Self::Done),
+            keyword => Question::of_fields(keyword, fields).map(Self::Ask),
+        }
+    }
+}
+
+/// A line of a node written by others: an AT line, with or without its sender's id behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlainLine<'a> {
+    /// What it tells.
+    pub location: Location<'a>,
+    /// Who says so.
+    pub sender: Option<&'a [u8]>,
+}
+
+impl<'a> PlainLine<'a> {
+    /// Reads a line, given without its terminator; `None` for a bad one.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let at = || {
+            let mut fields = Fields::of(line);
+            (fields.next()? == b"AT").then_some(fields)
+        };
+        if let Some([location @ .., sender]) = at()?.exactly::<6>() {
+            let location = NodeId::is_valid(sender).then(|| location_of(location))??;
+            return Some(Self { location, sender: Some(sender) });
+        }
+        Some(Self { location: location_of(at()?.exactly::<5>()?)?, sender: None })
+    }
+}
+
+fn location_of(fields: [&[u8]; 5]) -> Option<Location<'_>> {
+    let location = Location::of_fields(fields)?;
+    // Whoever passes it on appends a name, perhaps a longer one.
+    let fits = location.at_length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX;
+    fits.then_some(location)
+}
+
+/// The only field left, a whole number.
+pub(super) fn number(fields: Fields<'_>) -> Option<u64> {
+    let [number] = fields.exactly()?;
+    decimal(number)
+}
+
+/// A plain whole number that 64 bits hold.
+pub(super) fn decimal(field: &[u8]) -> Option<u64> {
+    let is_plain = !field.is_empty() && field.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| std::str::from_utf8(field).ok()?.parse().ok())?
+}
+
+/// Appends a location as it is flooded: the AT line with the sender's id appended.
+pub fn write_flooded(location: &Location<'_>, sender: &NodeId, out: &mut Vec<u8>) {
+    location.write_at(out);
+    out.push(b' ');
+    out.extend_from_slice(sender.as_bytes());
+    out.push(b'\n');
+}
+
+/// Appends a location as it is pushed to a neighbour that lacks it.
+pub fn write_push(location: &Location<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"PUSH");
+    let at = out.len();
+    location.write_at(out);
+    out.drain(at..at + "AT".len());
+    out.push(b'\n');
+}
+
+/// Appends a question whose answer says that all before it is done.
+pub fn write_ping(number: u64, out: &mut Vec<u8>) {
+    write_numbered("PING", number, out);
+}
+
+/// Appends the answer to a ping.
+pub fn write_pong(number: u64, out: &mut Vec<u8>) {
+    write_numbered("PONG", number, out);
+}
+
+/// Appends the end of a round, and the answer to it.
+pub fn write_done(number: u64, out: &mut Vec<u8>) {
+    write_numbered("DONE", number, out);
+}
+
+fn write_numbered(keyword: &str, number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{keyword} {number}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hello_comes_back_as_it_was_written() {
+        let (alford, welsh) = (NodeId::new("Alford").unwrap(), NodeId::new("Welsh").unwrap());
+        let hello = Hello::new("fall-2016", &alford, &welsh, 0xfeed, u64::MAX);
+        let mut line = Vec::new();
+        hello.write(&mut line);
+        assert_eq!(line, b"HELLO 1 fall-2016 Alford Welsh 000000000000feed ffffffffffffffff\n");
+        assert!(is_hello(&line));
+        assert_eq!(Hello::parse(&line), Ok(hello));
+    }
+
+    #[test]
+    fn hello_with_nonce_and_proof_comes_back_and_fits_the_shortest_line_a_node_takes() {
+        let longest = NodeId::new(&"n".repeat(NodeId::LENGTH_MAX)).unwrap();
+        let (nonce, proof) = (Nonce::of_bytes([0xfe; 16]), Proof::parse("0a".repeat(32).as_bytes()).unwrap());
+        let plain = Hello::new(longest.as_str(), &longest, &longest, u64::MAX, 0);
+        for hello in [plain.with_nonce(nonce, None), plain.with_nonce(nonce, Some(proof))] {
+            let mut line = Vec::new();
+            hello.write(&mut line);
+            assert!(line.len() <= 512 && Hello::parse(&line) == Ok(hello));
+        }
+        let mut line = Vec::new();
+        write_proof(&proof, &mut line);
+        assert_eq!(line, format!("PROOF {}\n", "0a".repeat(32)).as_bytes());
+        assert_eq!(parse_proof(&line), Some(proof));
+    }
+
+    #[test]
+    fn truncated_or_bent_proofs_are_not_understood() {
+        let (head, nonce, proof) =
+            ("HELLO 1 a b c 0000000000000000 0000000000000000", "0a".repeat(16), "0b".repeat(32));
+        assert!(Hello::parse(format!("{head} {nonce} {proof}").as_bytes()).is_ok());
+        for tail in [
+            format!("{nonce}0"),
+            nonce[1..].to_owned(),
+            nonce.replace('a', "A"),
+            proof.clone(),
+            format!("{nonce} {}", &proof[2..]),
+            format!("{nonce} {nonce}"),
+            format!("{proof} {nonce}"),
+            format!("{nonce} {proof} {proof}"),
+        ] {
+            assert!(Hello::parse(format!("{head} {tail}").as_bytes()).is_err(), "{tail}");
+        }
+        for line in [
+            "PROOF".to_owned(),
+            format!("PROOF {}", &proof[1..]),
+            format!("PROOF {proof}0"),
+            format!("PROOF {proof} {proof}"),
+            format!("proof {proof}"),
+            format!("WELCOME {proof}"),
+        ] {
+            assert_eq!(parse_proof(line.as_bytes()), None, "{line}");
+        }
+        assert!(is_welcome(b"WELCOME") && !is_welcome(b"WELCOME 1") && !is_welcome(b"welcome"));
+    }
+
+    #[test]
+    fn another_version_is_a_handshake_that_is_refused_with_the_cure() {
+        assert!(is_hello(b"HELLO 2 whatever"));
+        let why = Hello::parse(b"HELLO 2 whatever").unwrap_err();
+        assert_eq!(why, "version 2 is not spoken here, only 1; run the same release on all nodes");
+        for line in ["HELLO 1 a b c", "HELLO 1 a b c d e", "HELLO 1 a b c 0000000000000000 00000000000000zz"]
+        {
+            assert!(Hello::parse(line.as_bytes()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_clients_hello_is_no_handshake() {
+        for line in ["HELLO", "HELLO there", "hello 1", "HELLO 1x", "HELLO -1", "HELLO1"] {
+            assert!(!is_hello(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn flooded_locations_come_back_as_they_were_written() {
+        let line =
+            b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450 Bolden";
+        let Some(PeerLine::At(location)) = PeerLine::parse(line) else { panic!() };
+        let mut out = Vec::new();
+        write_flooded(&location, &NodeId::new("Bolden").unwrap(), &mut out);
+        assert_eq!(out.strip_suffix(b"\n"), Some(&line[..]));
+    }
+
+    #[test]
+    fn the_other_lines_come_back_as_they_were_written() {
+        let line = b"PUSH Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450\n";
+        let Some(PeerLine::Push(location)) = PeerLine::parse(line) else { panic!() };
+        let mut out = Vec::new();
+        write_push(&location, &mut out);
+        assert_eq!(out, line);
+        out.clear();
+        write_ping(u64::MAX, &mut out);
+        assert_eq!(PeerLine::parse(&out), Some(PeerLine::Ping(u64::MAX)));
+        out.clear();
+        write_done(0, &mut out);
+        assert_eq!((&out[..], PeerLine::parse(&out)), (&b"DONE 0\n"[..], Some(PeerLine::Done(0))));
+    }
+
+    #[test]
+    fn bad_peer_lines_are_not_understood() {
+        for line in [
+            "",
+            "IDLE",
+            "PING",
+            "PING -1",
+            "PING 1 2",
+            "PING 18446744073709551616",
+            "PONG 1",
+            "DONE x",
+            "PUSH Alford +0.000000001 a +1+1 1 Welsh",
+            "SUM 1",
+            "SHARDS 1",
+            "LEAVES",
+            "LEAVES -1",
+            "LIST 1 2",
+            "LIST 1 2 3",
+            "IAMAT a +1+1 1",
+            "AT Alford +0.000000001 a +1+1 1",
+            "AT Alford +0.000000001 a +1+1 1 Welsh more",
+            "AT Alford +0.1 a +1+1 1 Welsh",
+            "AT Alf\u{f6}rd +0.000000001 a +1+1 1 Welsh",
+            "AT Alford +0.000000001 a +91+1 1 Welsh",
+            "AT Alford +0.000000001 a +1+1 nan Welsh",
+            "AT Alford 0.000000001 a +1+1 1 Welsh",
+            "HELLO 1 a b c 0000000000000000 0000000000000000",
+        ] {
+            assert_eq!(PeerLine::parse(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_taken_only_if_any_node_could_pass_it_on() {
+        let of_length = |length: usize| {
+            let rest = "AT A +0.000000001  +1+1 1 B".len();
+            format!("AT A +0.000000001 {} +1+1 1 B", "x".repeat(length - rest))
+        };
+        let longest = PEER_LINE_BYTES_MAX - (NodeId::LENGTH_MAX - 1);
+        assert!(PeerLine::parse(of_length(longest).as_bytes()).is_some());
+        assert_eq!(PeerLine::parse(of_length(longest + 1).as_bytes()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = PeerLine::parse(&line);
+            let _ = (Hello::parse(&line), parse_proof(&line));
+        }
+    }
+}

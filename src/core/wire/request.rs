@@ -1,0 +1,281 @@
+//! What a client can ask: `IAMAT` and `WHATSAT`, and why a line is neither.
+
+use std::fmt;
+
+use super::Fields;
+use crate::core::model::{ClientId, Timestamp, is_position};
+
+/// A client's line, understood.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Request<'a> {
+    /// `IAMAT client position timestamp`
+    Iamat(Report<'a>),
+    /// `WHATSAT client radius bound`
+    Whatsat(Whatsat<'a>),
+}
+
+/// A client says where it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report<'a> {
+    /// Who reports.
+    pub client: ClientId<'a>,
+    /// Where, as written: an ISO 6709 text that [`is_position`] takes.
+    pub position: &'a [u8],
+    /// When, as written.
+    pub timestamp: &'a [u8],
+    /// When.
+    pub time: Timestamp,
+}
+
+/// A client asks what is near a client.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Whatsat<'a> {
+    /// Near whom.
+    pub client: ClientId<'a>,
+    /// Within how many kilometres.
+    pub radius_km: f64,
+    /// The most results wanted.
+    pub bound: usize,
+}
+
+/// The largest numbers a WHATSAT may hold. They belong to the source of places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueryLimits {
+    /// In kilometres, included.
+    pub radius_km_max: u64,
+    /// Included.
+    pub bound_max: u64,
+}
+
+/// Why a line is invalid; for the log, since the client only gets its line back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invalid {
+    /// No field at all.
+    Empty,
+    /// The first field is no command.
+    Keyword,
+    /// Not the four fields a command has.
+    FieldCount,
+    /// Not an ISO 6709 position within ±90 and ±180.
+    Position,
+    /// Not POSIX seconds.
+    Timestamp,
+    /// Not a plain decimal number, or above the limit.
+    Radius,
+    /// Not a plain whole number, or above the limit.
+    Bound,
+    /// Over the line limit.
+    TooLong,
+    /// WHATSAT for a client nobody has reported.
+    UnknownClient,
+    /// Further ahead of the server's clock than `max_ahead_seconds`.
+    TooFarAhead,
+    /// A new client beyond `max_clients`.
+    TooManyClients,
+    /// WHATSAT on a herd that has no source of places.
+    NoPlaces,
+    /// A line that cannot stand on a peer's connection.
+    NotFromPeer,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the line is empty",
+            Self::Keyword => "the first field is neither IAMAT nor WHATSAT",
+            Self::FieldCount => "the command does not have exactly four fields",
+            Self::Position => {
+                "the location is not latitude and longitude with signs, within 90 and 180 degrees"
+            }
+            Self::Timestamp => "the timestamp is not 1 to 12 digits of seconds with at most 9 decimals",
+            Self::Radius => "the radius is not a plain decimal number of kilometres within the limit",
+            Self::Bound => "the bound is not a plain whole number within the limit",
+            Self::TooLong => "the line is over the line limit",
+            Self::UnknownClient => "no location is known for that client",
+            Self::TooFarAhead => {
+                "the timestamp is further ahead of this server's clock than max_ahead_seconds"
+            }
+            Self::TooManyClients => "the store holds max_clients already",
+            Self::NoPlaces => {
+                "this herd's configuration has no source of places ([places] source = \"none\")"
+            }
+            Self::NotFromPeer => "it is no line that PROTOCOL.md lets a neighbour send",
+        })
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads a line, given without its terminator.
+    pub fn parse(line: &'a [u8], limits: &QueryLimits) -> Result<Self, Invalid> {
+        let mut fields = Fields::of(line);
+        match fields.next() {
+            Some(b"IAMAT") => Report::parse(fields).map(Self::Iamat),
+            Some(b"WHATSAT") => Whatsat::parse(fields, limits).map(Self::Whatsat),
+            Some(_) => Err(Invalid::Keyword),
+            None => Err(Invalid::Empty),
+        }
+    }
+}
+
+impl<'a> Report<'a> {
+    fn parse(operands: Fields<'a>) -> Result<Self, Invalid> {
+        let [client, position, timestamp] = operands.exactly().ok_or(Invalid::FieldCount)?;
+        if !is_position(position) {
+            return Err(Invalid::Position);
+        }
+        let time = Timestamp::parse(timestamp).ok_or(Invalid::Timestamp)?;
+        Ok(Self { client: ClientId::of_field(client), position, timestamp, time })
+    }
+}
+
+impl<'a> Whatsat<'a> {
+    fn parse(operands: Fields<'a>, limits: &QueryLimits) -> Result<Self, Invalid> {
+        let [client, radius, bound] = operands.exactly().ok_or(Invalid::FieldCount)?;
+        Ok(Self {
+            client: ClientId::of_field(client),
+            radius_km: decimal(radius, limits.radius_km_max).ok_or(Invalid::Radius)?,
+            bound: whole(bound, limits.bound_max)
+                .and_then(|bound| bound.try_into().ok())
+                .ok_or(Invalid::Bound)?,
+        })
+    }
+}
+
+/// Digits, then perhaps a `.` and more digits; at most `max`, exactly.
+fn decimal(text: &[u8], max: u64) -> Option<f64> {
+    let (before, after) = match memchr::memchr(b'.', text) {
+        Some(point) => (&text[..point], Some(&text[point + 1..])),
+        None => (text, None),
+    };
+    let is_whole = whole(before, max)? < max;
+    if let Some(after) = after {
+        let has_digits = !after.is_empty() && after.iter().all(u8::is_ascii_digit);
+        let fits = is_whole || after.iter().all(|&digit| digit == b'0');
+        (has_digits && fits).then_some(())?;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Digits and nothing else; at most `max`.
+fn whole(text: &[u8], max: u64) -> Option<u64> {
+    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let value = text
+        .iter()
+        .fold(0_u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0'))));
+    (is_number && value <= max).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOGLE: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
+
+    fn parse(line: &str) -> Result<Request<'_>, Invalid> {
+        Request::parse(line.as_bytes(), &GOOGLE)
+    }
+
+    #[test]
+    fn the_assignments_lines_are_understood() {
+        let line = "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450";
+        let Ok(Request::Iamat(report)) = parse(line) else { panic!("{line}") };
+        assert_eq!(report.client.as_bytes(), b"kiwi.cs.ucla.edu");
+        assert_eq!(report.position, b"+34.068930-118.445127");
+        assert_eq!(report.timestamp, b"1479413884.392014450");
+        assert_eq!(report.time, Timestamp::new(1_479_413_884, 392_014_450));
+        let Ok(Request::Whatsat(query)) = parse(" \tWHATSAT\x0b kiwi.cs.ucla.edu\x0c10 5 \r") else {
+            panic!()
+        };
+        assert_eq!(
+            (query.client.as_bytes(), query.radius_km, query.bound),
+            (&b"kiwi.cs.ucla.edu"[..], 10.0, 5)
+        );
+    }
+
+    #[test]
+    fn radius_and_bound_hold_at_their_edges() {
+        for (radius, bound) in
+            [("0", "0"), ("50", "20"), ("50.000", "020"), ("10.5", "5"), ("0.0", "1"), ("007", "0")]
+        {
+            assert!(parse(&format!("WHATSAT a {radius} {bound}")).is_ok(), "{radius} {bound}");
+        }
+        for radius in [
+            "50.00000000000000000001",
+            "51",
+            "-1",
+            "+1",
+            "1e1",
+            ".5",
+            "5.",
+            "ten",
+            "5.5.5",
+            "0x5",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(parse(&format!("WHATSAT a {radius} 5")), Err(Invalid::Radius), "{radius}");
+        }
+        for bound in
+            ["21", "-1", "+1", "5.0", "1e1", "five", "99999999999999999999999", "18446744073709551617"]
+        {
+            assert_eq!(parse(&format!("WHATSAT a 10 {bound}")), Err(Invalid::Bound), "{bound}");
+        }
+    }
+
+    #[test]
+    fn whatever_else_is_invalid_for_the_first_thing_wrong_with_it() {
+        for (line, why) in [
+            ("", Invalid::Empty),
+            (" \t\r\x0b\x0c", Invalid::Empty),
+            ("iamat a +1+1 1", Invalid::Keyword),
+            ("Whatsat a 1 1", Invalid::Keyword),
+            ("AT Alford +0.000000001 a +1+1 1", Invalid::Keyword),
+            ("IAMATa +1+1 1", Invalid::Keyword),
+            ("HELLO", Invalid::Keyword),
+            ("IAMAT", Invalid::FieldCount),
+            ("IAMAT a +1+1", Invalid::FieldCount),
+            ("IAMAT a +1+1 1 1", Invalid::FieldCount),
+            ("WHATSAT a 1", Invalid::FieldCount),
+            ("WHATSAT a 1 1 1", Invalid::FieldCount),
+            ("IAMAT a 1+1 1", Invalid::Position),
+            ("IAMAT a +91+1 1", Invalid::Position),
+            ("IAMAT a +1+1 nan", Invalid::Timestamp),
+            ("IAMAT a +1+1 -1", Invalid::Timestamp),
+        ] {
+            assert_eq!(parse(line), Err(why), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Request::parse(&line, &GOOGLE);
+        }
+
+        #[test]
+        fn no_line_that_is_nearly_right_panics(
+            fields in prop::collection::vec("IAMAT|WHATSAT|[-+0-9.]{0,30}|\\PC{0,8}|[ \t\r]", 0..8),
+        ) {
+            let _ = Request::parse(fields.join(" ").as_bytes(), &GOOGLE);
+        }
+
+        #[test]
+        fn a_reports_fields_come_back_byte_for_byte(
+            client in prop::collection::vec(any::<u8>().prop_filter("white", |&byte| !crate::core::model::is_white_space(byte)), 1..40),
+            position in "[-+][0-8]?[0-9](\\.[0-9]{1,20})?[-+](1[0-7])?[0-9](\\.[0-9]{1,20})?/?",
+            timestamp in "[0-9]{1,12}(\\.[0-9]{1,9})?",
+            gap in "[ \t\x0b\x0c\r]{1,3}",
+        ) {
+            let mut line = Vec::new();
+            for field in [b"IAMAT", &client[..], position.as_bytes(), timestamp.as_bytes()] {
+                line.extend_from_slice(field);
+                line.extend_from_slice(gap.as_bytes());
+            }
+            let Ok(Request::Iamat(report)) = Request::parse(&line, &GOOGLE) else { panic!("{line:?}") };
+            prop_assert_eq!(report.client.as_bytes(), &client[..]);
+            prop_assert_eq!(report.position, position.as_bytes());
+            prop_assert_eq!(report.timestamp, timestamp.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What a node asks the system for: the time, random numbers, its place among other threads, signals.
+
+pub mod clock;
+pub mod random;
+#[expect(
+    unsafe_code,
+    reason = "a policy for the scheduler, which no safe library sets alone; its run folder shows what it saves"
+)]
+pub mod scheduling;
+pub mod signals;
