@@ -15,4 +15,6 @@ pub mod links;
 
 pub mod node;
 
+pub mod dialogue;
+
 pub use self::rules::Rules;

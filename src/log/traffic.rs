@@ -47,22 +47,31 @@ impl Traffic {
 
     /// A line that came.
     pub fn line_in(&mut self, line: &[u8]) {
-        self.line(b"< ", line);
+        self.line(b'<', &[line]);
     }
 
     /// A line that goes.
     pub fn line_out(&mut self, line: &[u8]) {
-        self.line(b"> ", line);
+        self.line(b'>', &[line]);
     }
 
-    fn line(&mut self, direction: &[u8; 2], line: &[u8]) {
+    /// A line that goes, of these words.
+    pub fn words_out(&mut self, words: &[&[u8]]) {
+        self.line(b'>', words);
+    }
+
+    fn line(&mut self, direction: u8, words: &[&[u8]]) {
         if std::mem::take(&mut self.is_first) {
             self.block.extend_from_slice(&self.time);
         }
-        self.block.reserve(self.connection.len() + line.len() + 3);
+        let length: usize = words.iter().map(|word| 1 + word.len()).sum();
+        self.block.reserve(self.connection.len() + length + 2);
         self.block.extend_from_slice(&self.connection);
-        self.block.extend_from_slice(direction);
-        escape_into(line, &mut self.block);
+        self.block.push(direction);
+        for word in words {
+            self.block.push(b' ');
+            escape_into(word, &mut self.block);
+        }
         self.block.push(b'\n');
         self.lines += 1;
     }

@@ -27,38 +27,11 @@ pub use open::{OpenError, Opened, Stock, open};
 pub use upstream::HttpError;
 
 use crate::{
-    core::model::{Coordinates, Tick},
+    core::{dialogue::Looked, model::Tick},
     metrics::UpstreamReport,
 };
 
-/// One lookup: what is within `radius_m` of `center`, at most `bound` of it.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Query {
-    /// The middle of the circle.
-    pub center: Coordinates,
-    /// The circle's radius in metres.
-    pub radius_m: f64,
-    /// The most results wanted; 0 asks only whether there is anything.
-    pub bound: usize,
-}
-
-/// What may be asked of a source, and how its answers end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Form {
-    /// The largest radius, in kilometres, included.
-    pub radius_km_max: u64,
-    /// The largest bound, included.
-    pub bound_max: u64,
-    /// How many newlines follow a document.
-    pub newlines: usize,
-}
-
-impl Form {
-    /// What Google's Nearby Search supports, and the assignment's editions since 2014 ask for.
-    pub const PLACES: Self = Self { radius_km_max: 50, bound_max: 20, newlines: 2 };
-    /// The editions before: any radius on Earth, and a document of one line.
-    pub const TWEETS: Self = Self { radius_km_max: 20_016, bound_max: 100, newlines: 1 };
-}
+pub use crate::core::{model::Query, wire::Form};
 
 /// Somewhere to look places up. Blocks the caller until it has answered: that plainness is what a thread per connection buys.
 pub trait Source: Send + Sync {
@@ -100,4 +73,17 @@ pub struct Failure {
     pub status: &'static str,
     /// One sentence for the client; never holds a key.
     pub message: String,
+}
+
+/// Looks places up, and appends the document: the source's answer, or what says that it gave none.
+pub fn look_up(source: &dyn Source, query: &Query, out: &mut Vec<u8>) -> Looked {
+    let begin = out.len();
+    match source.nearby(query, out) {
+        Ok(results) => Looked { results, is_failed: false },
+        Err(failure) => {
+            out.truncate(begin);
+            write_failure(&failure, out);
+            Looked { results: 0, is_failed: true }
+        }
+    }
 }

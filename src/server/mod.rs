@@ -31,7 +31,6 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, bounded};
-use parking_lot::Mutex;
 
 use self::{
     connections::Connections,
@@ -52,10 +51,10 @@ pub use self::{
 use crate::{
     config::{self, Address, Limits},
     core::{
-        access::{Peers, Secret},
+        access::Secret,
         links::{Health, Queue, outbox},
         model::{NodeId, Tick},
-        node::{self, Neighbour, Node},
+        node::{self, Lookups, Neighbour, Node},
         store::Placement,
         wire::Nonce,
     },
@@ -111,6 +110,7 @@ impl Default for Surroundings {
 /// A node that listens, and does not yet serve.
 pub struct Server {
     node: Node,
+    places: Option<Box<dyn places::Source>>,
     limits: Limits,
     addresses: Vec<Address>,
     mailboxes: Vec<Mailbox>,
@@ -124,11 +124,12 @@ pub struct Server {
 /// What all threads of a running node share.
 struct Shared<'a> {
     node: &'a Node,
+    /// Where WHATSAT looks places up.
+    places: Option<Box<dyn places::Source>>,
     limits: &'a Limits,
     log: &'a Log,
     surroundings: &'a Surroundings,
     connections: Connections,
-    peers: Mutex<Peers>,
     threads: Threads,
     capacity: usize,
     http_address: Option<SocketAddr>,
@@ -245,11 +246,15 @@ impl Server {
             incarnation: random::bits(),
             max_clients,
             max_ahead,
+            liveness: herd.limits.liveness_time,
             neighbours,
-            places,
+            lookups: places
+                .as_ref()
+                .map(|places| Lookups { form: places.form(), may_wait: places.may_wait() }),
         });
         Ok(Self {
             node,
+            places,
             limits: herd.limits.clone(),
             addresses,
             mailboxes,
@@ -281,17 +286,17 @@ impl Server {
     ///
     /// Where a thread cannot be made that the node needs, what has begun is ended in the same way, and `until` is not called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
-        let Self { node, limits, addresses, mailboxes, listener, plain, web, log, surroundings } = self;
+        let Self { node, places, limits, addresses, mailboxes, listener, plain, web, log, surroundings } = self;
         let (stop_accept, accept_stop) = bounded(0);
         let web_capacity = web.as_ref().map_or(0, Web::capacity);
         let capacity = capacity::connections(&limits, node.neighbours().len(), web_capacity, &log);
         let shared = Shared {
             node: &node,
+            places,
             limits: &limits,
             log: &log,
             surroundings: &surroundings,
             connections: Connections::new(capacity, 2 * node.neighbours().len() + 4),
-            peers: Mutex::new(Peers::new(node.neighbours().len(), limits.liveness_time)),
             threads: Threads::default(),
             capacity,
             http_address: web.as_ref().map(Web::address).transpose()?,
@@ -424,7 +429,8 @@ impl<'a> Shared<'a> {
     fn stop<'l>(&self, listeners: impl IntoIterator<Item = &'l TcpListener>, now: Tick) {
         self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
         self.is_stopping.store(true, Ordering::Release);
-        self.node.stop_lookups();
+        // From now on no lookup waits.
+        self.places.iter().for_each(|places| places.stop());
         listeners.into_iter().for_each(transport::wake_accept);
         self.connections.stop();
         let drain_time = self.limits.drain_time;

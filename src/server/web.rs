@@ -163,7 +163,7 @@ impl Web {
             outcomes: Outcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
-            upstreams: node.upstreams(),
+            upstreams: shared.places.as_ref().map(|places| places.upstreams()).unwrap_or_default(),
             log: shared.log.condition(now),
             process: usage::read(shared.process_started),
         }

@@ -8,9 +8,8 @@ use crate::{
     config::{Herd, Node, PlacesSource},
     core::{
         model::{Skew, Timestamp},
-        wire::{Invalid, QueryLimits, Report, Request},
+        wire::{Form, Invalid, Report, Request},
     },
-    places::Form,
 };
 
 /// The most that is shown of a line.
@@ -29,7 +28,7 @@ pub(super) struct Rules {
 
 /// What a node's configuration adds to the rules that every node has.
 struct Configured {
-    limits: QueryLimits,
+    form: Form,
     has_places: bool,
     max_ahead: Option<Duration>,
     max_clients: u64,
@@ -43,9 +42,8 @@ impl Rules {
         }
         let source = herd.places.source;
         let form = if source == PlacesSource::Tweets { Form::TWEETS } else { Form::PLACES };
-        let Form { radius_km_max, bound_max, .. } = form;
         let configured = Configured {
-            limits: QueryLimits { radius_km_max, bound_max },
+            form,
             has_places: source != PlacesSource::None,
             max_ahead: herd.limits.max_ahead,
             max_clients: herd.limits.max_clients as u64,
@@ -73,7 +71,7 @@ impl Rules {
     }
 
     fn reason(&self, line: &[u8], now: Timestamp) -> String {
-        let without_limits = QueryLimits { radius_km_max: u64::MAX, bound_max: u64::MAX };
+        let without_limits = Form { radius_km_max: u64::MAX, bound_max: u64::MAX, ..Form::PLACES };
         match (Request::parse(line, &without_limits), &self.configured) {
             (Err(Invalid::Radius), _) => {
                 "the radius is not a plain decimal number, such as 10 or 10.5".to_owned()
@@ -83,8 +81,7 @@ impl Rules {
             (Ok(Request::Whatsat(_)), Some(configured)) => configured.whatsat(line),
             (Ok(Request::Whatsat(_)), None) => {
                 // What every source of places takes is over no limit.
-                let Form { radius_km_max, bound_max, .. } = Form::PLACES;
-                let is_usual = Request::parse(line, &QueryLimits { radius_km_max, bound_max }).is_ok();
+                let is_usual = Request::parse(line, &Form::PLACES).is_ok();
                 let limit =
                     if is_usual { "" } else { "the radius or the bound is over a limit of that node, or " };
                 format!("{limit}{}, or the node has no places; {SEE_LOG}", Invalid::UnknownClient)
@@ -102,8 +99,8 @@ impl Rules {
 impl Configured {
     /// Why a WHATSAT that is well formed is refused.
     fn whatsat(&self, line: &[u8]) -> String {
-        let QueryLimits { radius_km_max, bound_max } = self.limits;
-        match Request::parse(line, &self.limits) {
+        let Form { radius_km_max, bound_max, .. } = self.form;
+        match Request::parse(line, &self.form) {
             _ if !self.has_places => Invalid::NoPlaces.to_string(),
             Err(Invalid::Radius) => format!("the radius is over {radius_km_max} km"),
             Err(Invalid::Bound) => format!("the bound is over {bound_max}"),

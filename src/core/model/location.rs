@@ -38,21 +38,45 @@ impl<'a> Location<'a> {
             |location: &Self| (location.timestamp, location.position, location.server, location.skew);
         self.time.cmp(&other.time).then_with(|| content(self).cmp(&content(other)))
     }
+}
 
-    /// Appends `AT server skew client position timestamp`, without a terminator.
-    pub fn write_at(&self, out: &mut Vec<u8>) {
-        out.reserve(self.at_length());
-        out.extend_from_slice(b"AT ");
-        for field in [self.server, self.skew, self.client.as_bytes(), self.position] {
-            out.extend_from_slice(field);
-            out.push(b' ');
+/// A location that owns its text, to be copied into under a lock and read after it.
+#[derive(Clone, Default, Debug)]
+pub struct OwnedLocation {
+    /// Server, skew, position and timestamp, one after the other.
+    text: Vec<u8>,
+    /// Where each of them ends.
+    ends: [usize; 4],
+    time: Timestamp,
+}
+
+impl OwnedLocation {
+    /// Holds that location from now on. The client's id is not copied: whoever asks has it.
+    pub fn copy_from(&mut self, location: &Location<'_>) {
+        self.text.clear();
+        let fields = [location.server, location.skew, location.position, location.timestamp];
+        for (field, end) in fields.into_iter().zip(&mut self.ends) {
+            self.text.extend_from_slice(field);
+            *end = self.text.len();
         }
-        out.extend_from_slice(self.timestamp);
+        self.time = location.time;
     }
 
-    /// How many bytes [`Location::write_at`] appends.
-    pub fn at_length(&self) -> usize {
-        let fields = [self.server, self.skew, self.client.as_bytes(), self.position, self.timestamp];
-        "AT".len() + fields.map(|field| 1 + field.len()).iter().sum::<usize>()
+    /// The location, which is that client's.
+    pub fn of<'a>(&'a self, client: ClientId<'a>) -> Location<'a> {
+        let [server, skew, position, timestamp] = self.ends;
+        Location {
+            server: &self.text[..server],
+            skew: &self.text[server..skew],
+            client,
+            position: &self.text[skew..position],
+            timestamp: &self.text[position..timestamp],
+            time: self.time,
+        }
+    }
+
+    /// Bytes of memory it holds.
+    pub fn capacity(&self) -> usize {
+        self.text.capacity()
     }
 }

@@ -19,21 +19,19 @@ impl Skew {
         self.nanoseconds
     }
 
-    /// The longest text, in bytes: a sign, 13 digits of seconds, a `.` and nine decimals.
-    pub const TEXT_BYTES_MAX: usize = 24;
-
-    /// The sign, the seconds, a `.` and nine decimals, written into `buffer`.
-    pub fn text(self, buffer: &mut [u8; Self::TEXT_BYTES_MAX]) -> &[u8] {
+    /// The sign, the seconds, a `.` and nine decimals.
+    pub fn text(self) -> SkewText {
+        let mut bytes = [0; TEXT_BYTES_MAX];
         let size = self.nanoseconds.unsigned_abs();
         // A skew that fits 64 bits, as all but absurd ones do, is spared 128-bit division.
         let (mut seconds, mut fraction) = match u64::try_from(size) {
             Ok(size) => (size / NANOS, size % NANOS),
             Err(_) => ((size / u128::from(NANOS)) as u64, (size % u128::from(NANOS)) as u64),
         };
-        let mut start = Self::TEXT_BYTES_MAX;
+        let mut start = TEXT_BYTES_MAX;
         let mut put = |byte: u8| {
             start -= 1;
-            buffer[start] = byte;
+            bytes[start] = byte;
         };
         for _ in 0..9 {
             put(b'0' + (fraction % 10) as u8);
@@ -48,7 +46,7 @@ impl Skew {
             }
         }
         put(if self.nanoseconds < 0 { b'-' } else { b'+' });
-        &buffer[start..]
+        SkewText { bytes, start }
     }
 
     /// Whether `text` is what [`Skew::text`] could have written.
@@ -67,14 +65,30 @@ impl Skew {
 
 const NANOS: u64 = 1_000_000_000;
 
+/// The longest text, in bytes: a sign, 13 digits of seconds, a `.` and nine decimals.
+const TEXT_BYTES_MAX: usize = 24;
+
+/// A skew as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct SkewText {
+    bytes: [u8; TEXT_BYTES_MAX],
+    start: usize,
+}
+
+impl SkewText {
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn written(server: &str, client: &str) -> String {
         let at = |text: &str| Timestamp::parse(text.as_bytes()).unwrap();
-        let mut buffer = [0; Skew::TEXT_BYTES_MAX];
-        let text = Skew::between(at(server), at(client)).text(&mut buffer);
+        let text = Skew::between(at(server), at(client)).text();
         assert!(Skew::is_skew(text));
         String::from_utf8(text.to_vec()).unwrap()
     }

@@ -1,7 +1,7 @@
 //! When: POSIX seconds and nanoseconds, kept apart so that no digit is lost.
 
 /// A moment in POSIX time. Ordered by time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Timestamp {
     seconds: u64,
     nanoseconds: u32,

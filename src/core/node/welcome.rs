@@ -4,6 +4,7 @@
 use super::Node;
 use crate::core::{
     access::Admission,
+    model::Tick,
     wire::{End, Hello, Nonce, Role, Transcript, parse_proof, write_welcome},
 };
 
@@ -37,13 +38,12 @@ pub struct Challenge {
 
 impl Node {
     /// Judges a handshake's first line, and appends the answer to one that is good. `nonce` is made of random bytes that
-    /// nobody can guess. `admit` is asked, with the neighbour's position and incarnation, about other connections in its
-    /// name. An `Err` is the sentence to refuse with.
+    /// nobody can guess. `connection` is the number of the connection, and the time.
     pub fn greet(
         &self,
         line: &[u8],
         nonce: Nonce,
-        admit: impl FnOnce(usize, u64) -> Admission,
+        connection: (u64, Tick),
         out: &mut Vec<u8>,
     ) -> Result<Greeting, String> {
         let hello = Hello::parse(line)?;
@@ -60,7 +60,7 @@ impl Node {
         let answer =
             Hello::new(&self.herd, &self.id, &self.neighbours[link].id, self.incarnation, self.check);
         let (Some(secret), Some(theirs)) = (&self.secret, theirs) else {
-            let welcome = self.admit(link, hello.incarnation, admit)?;
+            let welcome = self.admit(link, hello.incarnation, connection)?;
             answer.write(out);
             return Ok(Greeting::Welcome(welcome));
         };
@@ -76,7 +76,7 @@ impl Node {
         &self,
         challenge: &Challenge,
         line: &[u8],
-        admit: impl FnOnce(usize, u64) -> Admission,
+        connection: (u64, Tick),
         out: &mut Vec<u8>,
     ) -> Result<Welcome, String> {
         let is_proved =
@@ -86,7 +86,7 @@ impl Node {
         if !is_proved {
             return Err("the proof is wrong; give both nodes the same secret_file".to_owned());
         }
-        let welcome = self.admit(challenge.link, challenge.incarnation, admit)?;
+        let welcome = self.admit(challenge.link, challenge.incarnation, connection)?;
         write_welcome(out);
         Ok(welcome)
     }
@@ -138,9 +138,9 @@ impl Node {
         &self,
         link: usize,
         incarnation: u64,
-        admit: impl FnOnce(usize, u64) -> Admission,
+        (connection, now): (u64, Tick),
     ) -> Result<Welcome, String> {
-        let replaces = match admit(link, incarnation) {
+        let replaces = match self.peers.lock().admit(link, incarnation, connection, now) {
             Admission::Admitted => None,
             Admission::Replaces(connection) => Some(connection),
             Admission::Refused(silence) => {

@@ -1,5 +1,9 @@
 //! Repair: how two stores find out where they differ, and what each answers the other (PROTOCOL.md, "Repair").
 
+mod answer;
 mod round;
 
-pub use self::round::{Found, Need, Part, Round};
+pub use self::{
+    answer::answer,
+    round::{Found, Need, Part, Round},
+};

@@ -82,36 +82,46 @@ impl Question {
     }
 }
 
-/// Appends the answer to one of the questions for sums.
-pub fn write_sums(question: &Question, sums: &[u64], out: &mut Vec<u8>) {
-    match question {
-        Question::Sum => out.extend_from_slice(b"SUM "),
-        Question::Shards => out.extend_from_slice(b"SHARDS "),
-        Question::Leaves { shard } | Question::List { shard, .. } => {
-            out.extend_from_slice(format!("LEAVES {shard} ").as_bytes());
-        }
-    }
-    sums.iter().for_each(|&sum| write_hex(sum, out));
-    out.push(b'\n');
+/// What a store holds of what was asked: the values of an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Held {
+    /// The sums of the parts, in their order.
+    Sums(Vec<u64>),
+    /// Entries of a leaf, keys and hashes, in the order of the keys.
+    Entries {
+        /// As many as were asked for, or all.
+        pairs: Vec<(u64, u64)>,
+        /// Whether there are none behind the last of these.
+        is_end: bool,
+    },
 }
 
-/// Appends the answer that lists a leaf: `is_end` unless there are entries behind the last of these.
-pub fn write_list(
-    (shard, leaf): (usize, usize),
-    is_end: bool,
-    pairs: impl Iterator<Item = (u64, u64)>,
-    out: &mut Vec<u8>,
-) {
-    let end = if is_end { "end" } else { "more" };
-    out.extend_from_slice(format!("LIST {shard} {leaf} {end}").as_bytes());
-    for (at, (key, hash)) in pairs.enumerate() {
-        if at == 0 {
-            out.push(b' ');
+impl Held {
+    /// Appends the answer to that question, with its terminator.
+    pub fn write(&self, question: &Question, out: &mut Vec<u8>) {
+        match *question {
+            Question::Sum => out.extend_from_slice(b"SUM "),
+            Question::Shards => out.extend_from_slice(b"SHARDS "),
+            Question::Leaves { shard } => out.extend_from_slice(format!("LEAVES {shard} ").as_bytes()),
+            Question::List { shard, leaf, .. } => {
+                out.extend_from_slice(format!("LIST {shard} {leaf} ").as_bytes());
+            }
         }
-        write_hex(key, out);
-        write_hex(hash, out);
+        match self {
+            Self::Sums(sums) => sums.iter().for_each(|&sum| write_hex(sum, out)),
+            Self::Entries { pairs, is_end } => {
+                out.extend_from_slice(if *is_end { b"end" } else { b"more" });
+                if !pairs.is_empty() {
+                    out.push(b' ');
+                }
+                for &(key, hash) in pairs {
+                    write_hex(key, out);
+                    write_hex(hash, out);
+                }
+            }
+        }
+        out.push(b'\n');
     }
-    out.push(b'\n');
 }
 
 /// What the other node answered.

@@ -43,6 +43,8 @@ pub struct LineBuffer {
     bytes: Vec<u8>,
     /// What of `bytes` has been given out as lines already.
     start: usize,
+    /// Up to where lines are complete.
+    complete: usize,
     /// What of `bytes` has been filled.
     end: usize,
     /// Up to where there is known to be no newline.
@@ -67,6 +69,7 @@ impl LineBuffer {
         Self {
             bytes: Vec::new(),
             start: 0,
+            complete: 0,
             end: 0,
             scanned: 0,
             space: SPACE_BYTES_MIN,
@@ -82,8 +85,10 @@ impl LineBuffer {
         self.limit = limit;
     }
 
-    /// Where the next read may write; never empty. What has been read may be the beginning of a line, not a whole one.
+    /// Where the next read may write; never empty. What has been read may be the beginning of a line, not a whole one: all
+    /// complete lines are consumed before.
     pub fn space(&mut self) -> &mut [u8] {
+        debug_assert!(self.complete <= self.start, "complete lines are consumed first");
         self.skip_if_too_long();
         self.move_to_front();
         if self.bytes.len() < self.end + self.space {
@@ -100,26 +105,52 @@ impl LineBuffer {
         }
     }
 
-    /// All lines that are complete. They are gone from the buffer, whether they are looked at or not.
-    pub fn take_lines(&mut self) -> Lines<'_> {
-        let newline = memchr::memrchr(b'\n', &self.bytes[self.scanned..self.end]);
-        let start = self.start;
-        if let Some(last) = newline {
-            self.start = self.scanned + last + 1;
-        }
-        self.scanned = self.end;
-        let skipped = if newline.is_some() { self.skipping.take() } else { None };
+    /// All lines that are complete. They stay in the buffer until they are consumed.
+    pub fn lines(&mut self) -> Lines<'_> {
+        self.find_complete();
+        let skipped = self.skipping.filter(|_| self.start < self.complete);
         Lines {
-            rest: &self.bytes[start..self.start],
+            rest: &self.bytes[self.start..self.complete],
             skipped: skipped.map(|skipped| (&self.head, skipped)),
             limit: self.limit,
         }
+    }
+
+    /// Drops complete lines but for the last so many bytes of them: what [`Lines::left`] was behind the last line of use.
+    pub fn consume(&mut self, left: usize) {
+        let before = self.start;
+        self.start = self.complete - left;
+        if self.start > before {
+            self.skipping = None;
+        }
+    }
+
+    /// All lines that are complete. They are gone from the buffer, whether they are looked at or not.
+    pub fn take_lines(&mut self) -> Lines<'_> {
+        self.find_complete();
+        let start = self.start;
+        self.start = self.complete;
+        let skipped = if start < self.complete { self.skipping.take() } else { None };
+        Lines {
+            rest: &self.bytes[start..self.complete],
+            skipped: skipped.map(|skipped| (&self.head, skipped)),
+            limit: self.limit,
+        }
+    }
+
+    fn find_complete(&mut self) {
+        if let Some(last) = memchr::memrchr(b'\n', &self.bytes[self.scanned..self.end]) {
+            self.complete = self.scanned + last + 1;
+        }
+        self.scanned = self.end;
+        self.complete = self.complete.max(self.start);
     }
 
     /// At the end of the input, and after all complete lines: the line that has no terminator, if there is one.
     pub fn last_line(&mut self) -> Option<Line<'_>> {
         let text = &self.bytes[self.start..self.end];
         self.start = self.end;
+        self.complete = self.end;
         self.scanned = self.end;
         if self.skipping.take().is_some() {
             return Some(Line::TooLong(&self.head, Ending::Lf));
@@ -169,6 +200,7 @@ impl LineBuffer {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.scanned -= self.start;
+            self.complete = self.complete.saturating_sub(self.start);
             self.start = 0;
         }
     }
@@ -200,6 +232,13 @@ pub struct Lines<'a> {
     /// The first line is the end of one that was skipped; its head.
     skipped: Option<(&'a [u8; HEAD_BYTES], Skipped)>,
     limit: usize,
+}
+
+impl Lines<'_> {
+    /// How many bytes the lines to come are long, terminators included.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 impl<'a> Iterator for Lines<'a> {
@@ -246,6 +285,13 @@ mod tests {
         }
     }
 
+    /// The first complete line, and what is left behind it.
+    fn first(buffer: &mut LineBuffer) -> Option<(Owned, usize)> {
+        let mut lines = buffer.lines();
+        let line = lines.next().map(owned)?;
+        Some((line, lines.left()))
+    }
+
     /// Feeds `input` in pieces of the lengths `pieces` cycles through.
     fn lines_of(input: &[u8], limit: usize, pieces: &[usize]) -> Vec<Owned> {
         let mut buffer = LineBuffer::new(limit);
@@ -260,7 +306,15 @@ mod tests {
             space[..count].copy_from_slice(&rest[..count]);
             buffer.filled(count);
             rest = &rest[count..];
-            lines.extend(buffer.take_lines().map(owned));
+            if piece % 2 == 0 {
+                lines.extend(buffer.take_lines().map(owned));
+            } else {
+                // One by one, as by a reader that stops behind each.
+                while let Some((line, left)) = first(&mut buffer) {
+                    lines.push(line);
+                    buffer.consume(left);
+                }
+            }
             assert!(buffer.bytes.len() <= 2 * READ_BYTES_MAX + limit + 1, "memory is bounded");
         }
         lines.extend(buffer.last_line().map(owned));

@@ -1,8 +1,10 @@
 //! The lines: how bytes become lines, what a line says, and what is said back (PROTOCOL.md).
 //! Pure: no sockets, no clock, no locks. Parsing borrows from the line and allocates nothing.
 
+mod at;
 mod digest;
 mod fields;
+mod form;
 mod lines;
 mod other;
 mod peer;
@@ -10,14 +12,16 @@ mod plain_form;
 mod proof;
 mod request;
 
-pub use digest::{ANSWER_BYTES_MAX, Answer, LIST_ENTRIES_MAX, Pairs, Question, Sums, write_list, write_sums};
+pub use at::{write_flooded, write_push};
+pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums};
 pub use fields::Fields;
+pub use form::Form;
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use other::OtherProtocol;
 pub use peer::{
     Hello, PEER_LINE_BYTES_MAX, PeerLine, PlainLine, REFUSED, is_hello, is_welcome, parse_proof, write_done,
-    write_flooded, write_ping, write_pong, write_proof, write_push, write_refusal, write_welcome,
+    write_ping, write_pong, write_proof, write_refusal, write_welcome,
 };
 pub use plain_form::PlainForm;
 pub use proof::{End, Nonce, Proof, Role, Transcript};
-pub use request::{Invalid, QueryLimits, Report, Request, Whatsat};
+pub use request::{Invalid, Report, Request, Whatsat};

@@ -1,7 +1,7 @@
 //! What nodes say to each other: the handshake, locations, and the lines that keep a link. The search for differences is
 //! in `digest`. The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
 
-use super::{Fields, Nonce, Proof, Question, digest::hex};
+use super::{Fields, Nonce, Proof, Question, at::location_of, digest::hex};
 use crate::core::model::{Location, NodeId};
 
 /// The longest line on a peer's connection, its terminator not counted. Twice a client's, so that whatever a client may
@@ -196,13 +196,6 @@ impl<'a> PlainLine<'a> {
     }
 }
 
-fn location_of(fields: [&[u8]; 5]) -> Option<Location<'_>> {
-    let location = Location::of_fields(fields)?;
-    // Whoever passes it on appends a name, perhaps a longer one.
-    let fits = location.at_length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX;
-    fits.then_some(location)
-}
-
 /// The only field left, a whole number.
 pub(super) fn number(fields: Fields<'_>) -> Option<u64> {
     let [number] = fields.exactly()?;
@@ -213,23 +206,6 @@ pub(super) fn number(fields: Fields<'_>) -> Option<u64> {
 pub(super) fn decimal(field: &[u8]) -> Option<u64> {
     let is_plain = !field.is_empty() && field.iter().all(u8::is_ascii_digit);
     is_plain.then(|| std::str::from_utf8(field).ok()?.parse().ok())?
-}
-
-/// Appends a location as it is flooded: the AT line with the sender's id appended.
-pub fn write_flooded(location: &Location<'_>, sender: &NodeId, out: &mut Vec<u8>) {
-    location.write_at(out);
-    out.push(b' ');
-    out.extend_from_slice(sender.as_bytes());
-    out.push(b'\n');
-}
-
-/// Appends a location as it is pushed to a neighbour that lacks it.
-pub fn write_push(location: &Location<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"PUSH");
-    let at = out.len();
-    location.write_at(out);
-    out.drain(at..at + "AT".len());
-    out.push(b'\n');
 }
 
 /// Appends a question whose answer says that all before it is done.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Fields;
+use super::{Fields, Form};
 use crate::core::model::{ClientId, Timestamp, is_position};
 
 /// A client's line, understood.
@@ -36,15 +36,6 @@ pub struct Whatsat<'a> {
     pub radius_km: f64,
     /// The most results wanted.
     pub bound: usize,
-}
-
-/// The largest numbers a WHATSAT may hold. They belong to the source of places.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct QueryLimits {
-    /// In kilometres, included.
-    pub radius_km_max: u64,
-    /// Included.
-    pub bound_max: u64,
 }
 
 /// Why a line is invalid; for the log, since the client only gets its line back.
@@ -106,11 +97,11 @@ impl fmt::Display for Invalid {
 
 impl<'a> Request<'a> {
     /// Reads a line, given without its terminator.
-    pub fn parse(line: &'a [u8], limits: &QueryLimits) -> Result<Self, Invalid> {
+    pub fn parse(line: &'a [u8], form: &Form) -> Result<Self, Invalid> {
         let mut fields = Fields::of(line);
         match fields.next() {
             Some(b"IAMAT") => Report::parse(fields).map(Self::Iamat),
-            Some(b"WHATSAT") => Whatsat::parse(fields, limits).map(Self::Whatsat),
+            Some(b"WHATSAT") => Whatsat::parse(fields, form).map(Self::Whatsat),
             Some(_) => Err(Invalid::Keyword),
             None => Err(Invalid::Empty),
         }
@@ -129,12 +120,12 @@ impl<'a> Report<'a> {
 }
 
 impl<'a> Whatsat<'a> {
-    fn parse(operands: Fields<'a>, limits: &QueryLimits) -> Result<Self, Invalid> {
+    fn parse(operands: Fields<'a>, form: &Form) -> Result<Self, Invalid> {
         let [client, radius, bound] = operands.exactly().ok_or(Invalid::FieldCount)?;
         Ok(Self {
             client: ClientId::of_field(client),
-            radius_km: decimal(radius, limits.radius_km_max).ok_or(Invalid::Radius)?,
-            bound: whole(bound, limits.bound_max)
+            radius_km: decimal(radius, form.radius_km_max).ok_or(Invalid::Radius)?,
+            bound: whole(bound, form.bound_max)
                 .and_then(|bound| bound.try_into().ok())
                 .ok_or(Invalid::Bound)?,
         })
@@ -171,10 +162,8 @@ mod tests {
 
     use super::*;
 
-    const GOOGLE: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
-
     fn parse(line: &str) -> Result<Request<'_>, Invalid> {
-        Request::parse(line.as_bytes(), &GOOGLE)
+        Request::parse(line.as_bytes(), &Form::PLACES)
     }
 
     #[test]
@@ -250,14 +239,14 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_panics(line in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Request::parse(&line, &GOOGLE);
+            let _ = Request::parse(&line, &Form::PLACES);
         }
 
         #[test]
         fn no_line_that_is_nearly_right_panics(
             fields in prop::collection::vec("IAMAT|WHATSAT|[-+0-9.]{0,30}|\\PC{0,8}|[ \t\r]", 0..8),
         ) {
-            let _ = Request::parse(fields.join(" ").as_bytes(), &GOOGLE);
+            let _ = Request::parse(fields.join(" ").as_bytes(), &Form::PLACES);
         }
 
         #[test]
@@ -272,7 +261,7 @@ mod tests {
                 line.extend_from_slice(field);
                 line.extend_from_slice(gap.as_bytes());
             }
-            let Ok(Request::Iamat(report)) = Request::parse(&line, &GOOGLE) else { panic!("{line:?}") };
+            let Ok(Request::Iamat(report)) = Request::parse(&line, &Form::PLACES) else { panic!("{line:?}") };
             prop_assert_eq!(report.client.as_bytes(), &client[..]);
             prop_assert_eq!(report.position, position.as_bytes());
             prop_assert_eq!(report.timestamp, timestamp.as_bytes());

@@ -1,36 +1,29 @@
-//! One connection: its thread reads, has `node` execute every line of the read, and does each side effect once for all
-//! of them. A connection whose first line is a peer's handshake becomes that neighbour's.
+//! One connection's thread: it does what the connection's [`Dialogue`] says, and nothing else. What a line means, whose
+//! the connection is and when it has waited too long are decided there.
 
-mod handshake;
-mod presence;
+mod notes;
 
 use std::{
     io::ErrorKind,
-    mem,
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
 
-use arrayvec::ArrayVec;
-
-use self::presence::Presence;
+use self::notes::Notes;
 use super::{Shared, connections::Slot, ended::Ended, plain::PlainDoor};
 use crate::{
     core::{
+        dialogue::{Closing, Dialogue, Joined, Looked, Next, Opening, Party, Times},
         links::Vigil,
-        model::{Now, Tick},
-        node::{Batch, Challenge, Origin, Prepared, Said},
-        wire::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
+        model::{Query, Tick},
+        node::Node,
     },
-    log::{RateLimit, Traffic},
-    metrics::{Counts, Outcome},
+    log::RateLimit,
+    places,
     system::clock,
     transport::Stream,
 };
-
-/// How long a connection that has used large buffers keeps them after its last line.
-const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for third-party nodes.
 pub(super) fn run(
@@ -41,18 +34,24 @@ pub(super) fn run(
     plain: Option<&PlainDoor>,
 ) {
     shared.contain(format_args!("#{number}"), || {
-        let mut session = Session::new(shared, stream, number, slot);
-        let ended = match plain {
-            None => {
-                session.count_accepted_unless_kept();
-                session.serve(LineBuffer::new(shared.limits.line_bytes))
-            }
-            Some(door) => match session.become_plain(door) {
-                Ok(()) => session.serve(LineBuffer::new(PEER_LINE_BYTES_MAX)),
-                Err(ended) => ended,
-            },
+        let mut session = Session {
+            shared,
+            stream,
+            number,
+            slot,
+            is_accepted: false,
+            notes: Notes::new(shared, number),
+            vigil: Vigil::default(),
+            timeout: None,
         };
-        session.close(&ended);
+        let opening = match plain {
+            None => Ok(Opening::Common { is_kept: session.slot.is_reserved() }),
+            Some(door) => door.links_at(stream, shared).map(Opening::Plain),
+        };
+        match opening {
+            Ok(opening) => session.hold(opening),
+            Err(ended) => session.close(&ended, None),
+        }
     });
 }
 
@@ -61,74 +60,47 @@ struct Session<'a> {
     stream: &'a Stream,
     number: u64,
     slot: Slot<'a>,
-    origin: Origin,
     /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
     is_accepted: bool,
-    /// Where the connection is a neighbour's.
-    presence: Option<Presence<'a>>,
-    /// The third-party nodes whose it may be, by its address.
-    candidates: Vec<usize>,
-    batch: Batch,
-    traffic: Traffic,
-    counts: Counts,
-    /// What a neighbour has written since the last batch ended.
-    heard_bytes: usize,
-    bad_lines: u32,
-    stage: Stage,
-    began: Tick,
-    /// When the last byte came.
-    heard: Tick,
+    notes: Notes<'a>,
     vigil: Vigil,
-    /// When the first byte of the line came that is not whole yet.
-    line_began: Option<Tick>,
     /// What the socket's read timeout is set to.
     timeout: Option<Duration>,
 }
 
-/// What the next line may be.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    /// The first one: a handshake, or a client's.
-    First,
-    /// The proof of the herd's secret and nothing else, until then.
-    Proof(Challenge, Tick),
-    /// No part of a handshake; but only empty lines have come, so the next may still be another protocol's first.
-    Empty,
-    /// No part of a handshake.
-    Lines,
+/// What a wait has brought.
+enum Waited {
+    Bytes(usize),
+    End,
+    Nothing,
 }
 
 impl<'a> Session<'a> {
-    fn new(shared: &'a Shared<'a>, stream: &'a Stream, number: u64, slot: Slot<'a>) -> Self {
-        let began = clock::tick();
-        Self {
-            shared,
-            stream,
-            number,
-            slot,
-            origin: Origin::Client,
-            is_accepted: false,
-            presence: None,
-            candidates: Vec::new(),
-            batch: Batch::default(),
-            traffic: Traffic::default(),
-            counts: Counts::default(),
-            heard_bytes: 0,
-            bad_lines: 0,
-            stage: Stage::First,
-            began,
-            heard: began,
-            vigil: Vigil::default(),
-            line_began: None,
-            timeout: None,
-        }
-    }
-
-    /// A client's connection is accepted at once, unless its seat is kept for neighbours: that must be earned first.
-    fn count_accepted_unless_kept(&mut self) {
-        if !self.slot.is_reserved() {
+    /// Holds the dialogue from beginning to end.
+    fn hold(&mut self, opening: Opening) {
+        let Shared { node, limits, .. } = self.shared;
+        // A client's connection is accepted at once, unless its seat is kept for neighbours: that must be earned first.
+        if opening != (Opening::Common { is_kept: true }) {
             self.count_accepted();
         }
+        if let Opening::Plain(_) = opening {
+            self.slot.become_peer();
+        }
+        let times = Times {
+            idle: limits.idle_time,
+            line: limits.line_time,
+            handshake: limits.handshake_time,
+            liveness: limits.liveness_time,
+        };
+        let mut dialogue =
+            Dialogue::new(*node, opening, (times, limits.line_bytes), self.number, clock::tick());
+        let ended = match self.stream.prepare() {
+            Ok(()) => self.drive(&mut dialogue),
+            Err(error) => Ended::Reset(error),
+        };
+        // Before the log says so.
+        dialogue.leave();
+        self.close(&ended, dialogue.party().link());
     }
 
     fn count_accepted(&mut self) {
@@ -136,90 +108,90 @@ impl<'a> Session<'a> {
         self.shared.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn serve(&mut self, mut buffer: LineBuffer) -> Ended {
-        if let Err(error) = self.stream.prepare() {
-            return Ended::Reset(error);
-        }
+    fn drive(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Ended {
+        // Approximate: the time since the last byte went into its lines. The clock is read again when a wait ends.
+        let mut now = dialogue.heard();
+        let mut is_served = false;
         loop {
-            let ended = match self.read(&mut buffer) {
-                Ok(0) if self.shared.is_stopping() => Ended::Draining,
-                Ok(0) => match self.execute_last(&mut buffer) {
-                    Ok(()) => Ended::ByClient,
-                    Err(ended) => ended,
-                },
-                Ok(count) => match self.execute(&mut buffer, count) {
-                    Ok(()) if self.shared.is_stopping() => Ended::Draining,
-                    Ok(()) => continue,
-                    Err(ended) => ended,
-                },
-                Err(ended) => ended,
-            };
-            return ended;
-        }
-    }
-
-    /// Waits for bytes, and gives memory back when none come for a while. 0 is the end of the input.
-    fn read(&mut self, buffer: &mut LineBuffer) -> Result<usize, Ended> {
-        // Nearly so: what has passed since the last byte came was spent on its lines. A wait that ends is looked at exactly.
-        let mut now = self.heard;
-        if let (Origin::Peer(_), Some(awake_until)) = (self.origin, self.vigil.until(now)) {
-            while clock::tick() < awake_until {
-                match self.stream.receive_now(buffer.space()) {
-                    Ok(Some(count)) => return Ok(count),
-                    Ok(None) => thread::yield_now(),
-                    Err(error) => return Err(Ended::Reset(error)),
+            let done = match dialogue.next(now, &mut self.notes) {
+                Next::Wait(_) if is_served && self.shared.is_stopping() => Err(Ended::Draining),
+                Next::Wait(until) => self.wait(dialogue, until, now).map(|waited| match waited {
+                    Waited::Nothing => now = clock::tick(),
+                    _ => (now, is_served) = (dialogue.heard(), true),
+                }),
+                Next::Joined(joined) => {
+                    self.join(joined, dialogue.party());
+                    Ok(())
                 }
-            }
-        }
-        loop {
-            let linger_until = self.heard + LINGER_TIME;
-            let mut is_lingering = buffer.is_grown() || self.batch.is_grown() || self.traffic.is_grown();
-            if is_lingering && now >= linger_until {
-                buffer.shrink();
-                self.batch = Batch::default();
-                self.traffic = Traffic::default();
-                is_lingering = false;
-            }
-            let (deadline, too_late) = self.deadline();
-            if now >= deadline {
-                return Err(too_late);
-            }
-            let wait = if is_lingering { deadline.min(linger_until) } else { deadline } - now;
-            self.set_timeout(wait)?;
-            match self.stream.read(buffer.space()) {
-                Ok(Some(count)) => return Ok(count),
-                Ok(None) => now = clock::tick(),
-                Err(error) => return Err(Ended::Reset(error)),
+                Next::Offer => {
+                    self.offer(dialogue);
+                    Ok(())
+                }
+                Next::Write => self.write(dialogue),
+                Next::Look(query) => {
+                    let looked = self.look_up(&query, dialogue.document());
+                    dialogue.looked(looked, &mut self.notes);
+                    Ok(())
+                }
+                Next::Close(why) => Err(Ended::Said(why)),
+            };
+            if let Err(ended) = done {
+                return ended;
             }
         }
     }
 
-    /// Until when something must come, and what it means if nothing does.
-    fn deadline(&self) -> (Tick, Ended) {
-        let limits = self.shared.limits;
-        if self.slot.is_reserved() && self.origin == Origin::Client {
-            return (self.began + limits.handshake_time, Ended::NoHandshake);
-        }
-        if let Stage::Proof(_, until) = self.stage {
-            return (until, Ended::NoProof(limits.handshake_time));
-        }
-        let quiet = match self.origin {
-            Origin::Client | Origin::Plain(_) => {
-                (self.heard + limits.idle_time, Ended::Idle(limits.idle_time))
+    /// Waits for bytes until that time, and hands them over.
+    fn wait(
+        &mut self,
+        dialogue: &mut Dialogue<&'a Node>,
+        until: Tick,
+        now: Tick,
+    ) -> Result<Waited, Ended> {
+        let is_client = dialogue.party().is_client();
+        let awake_until = self.vigil.until(now).filter(|_| matches!(dialogue.party(), Party::Peer(_)));
+        let waited = self.read(dialogue.space(), awake_until, until - now, is_client)?;
+        match waited {
+            Waited::Bytes(count) => {
+                let now = clock::now();
+                self.vigil.ended(dialogue.heard(), now.tick);
+                self.notes.begin(now);
+                dialogue.received(count, now);
             }
-            Origin::Peer(_) => (self.heard + limits.liveness_time, Ended::SilentPeer(limits.liveness_time)),
-        };
-        let slow_line = |began| (began + limits.line_time, Ended::SlowLine(limits.line_time));
-        match self.line_began.map(slow_line) {
-            Some(slow_line) if slow_line.0 < quiet.0 => slow_line,
-            _ => quiet,
+            Waited::End if self.shared.is_stopping() => return Err(Ended::Draining),
+            Waited::End => {
+                let now = clock::now();
+                self.notes.begin(now);
+                dialogue.ended(now);
+            }
+            Waited::Nothing => {}
         }
+        Ok(waited)
     }
 
-    /// A system call only where the timeout is another than last time, which on a busy connection it is not: the wait is
-    /// rounded up to a tenth of itself or so, but for a neighbour, and what wakes too early waits again.
-    fn set_timeout(&mut self, wait: Duration) -> Result<(), Ended> {
-        let late_max = if self.origin == Origin::Client { wait / 8 } else { Duration::ZERO };
+    fn read(
+        &mut self,
+        space: &mut [u8],
+        awake_until: Option<Tick>,
+        wait: Duration,
+        is_client: bool,
+    ) -> Result<Waited, Ended> {
+        let waited = |count| if count == 0 { Waited::End } else { Waited::Bytes(count) };
+        while awake_until.is_some_and(|awake_until| clock::tick() < awake_until) {
+            match self.stream.receive_now(space).map_err(Ended::Reset)? {
+                Some(count) => return Ok(waited(count)),
+                None => thread::yield_now(),
+            }
+        }
+        self.set_timeout(wait, is_client)?;
+        let read = self.stream.read(space).map_err(Ended::Reset)?;
+        Ok(read.map_or(Waited::Nothing, waited))
+    }
+
+    /// Sets the timeout only if it changed. A client's may run up to 1/8 late, so that a busy connection rarely needs the
+    /// call.
+    fn set_timeout(&mut self, wait: Duration, is_client: bool) -> Result<(), Ended> {
+        let late_max = if is_client { wait / 8 } else { Duration::ZERO };
         let is_good = self.timeout.is_some_and(|timeout| timeout >= wait && timeout - wait <= late_max);
         if !is_good {
             self.stream.set_read_timeout(wait).map_err(Ended::Reset)?;
@@ -228,186 +200,68 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Executes every complete line of what has just been read, a few at a time, so that what the store must fetch from
-    /// memory for one is under way while another is executed.
-    ///
-    /// Not inlined: what it needs of the stack, a connection that says nothing must not hold.
-    #[inline(never)]
-    fn execute(&mut self, buffer: &mut LineBuffer, count: usize) -> Result<(), Ended> {
-        let now = clock::now();
-        self.vigil.ended(self.heard, now.tick);
-        self.heard = now.tick;
-        self.heard_bytes += count;
-        buffer.filled(count);
-        self.begin(now);
-        let mut lines = buffer.take_lines().peekable();
-        let had_line = lines.peek().is_some();
-        while !matches!(self.stage, Stage::Lines)
-            && let Some(line) = lines.next()
-        {
-            self.execute_early(line, now)?;
+    /// The connection is known to be a neighbour's.
+    fn join(&mut self, joined: Joined, party: Party) {
+        let Shared { node, connections, log, .. } = self.shared;
+        let id = &node.neighbours()[joined.link].id;
+        if let Party::Plain(_) = party {
+            return log.info(format_args!("{id} tells its news as #{}", self.number));
         }
-        let node = self.shared.node;
-        while lines.peek().is_some() {
-            // Filled in its place: collected, it would be on the stack twice, and each connection's memory a page more.
-            let mut group: ArrayVec<_, GROUP_LINES> = ArrayVec::new();
-            group.extend(lines.by_ref().take(GROUP_LINES).map(|line| node.prepare(line, self.origin)));
-            if group.len() > 1 {
-                node.prefetch(&group);
-            }
-            for prepared in &group {
-                self.execute_line(prepared, now)?;
-            }
+        if let Some(connection) = joined.replaces {
+            connections.close(connection);
         }
-        if let Origin::Peer(_) = self.origin {
-            buffer.set_limit(PEER_LINE_BYTES_MAX);
+        if self.slot.is_reserved() {
+            self.count_accepted();
         }
-        self.look_at_beginning(buffer)?;
-        self.line_began = match self.line_began {
-            _ if !buffer.is_mid_line() => None,
-            Some(began) if !had_line => Some(began),
-            _ => Some(now.tick),
-        };
-        self.finish_batch()
+        self.slot.become_peer();
+        log.info(format_args!("{id} is connected to this node as #{}", self.number));
     }
 
-    /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line can
-    /// be a valid, wrong one.
-    #[inline(never)]
-    fn execute_last(&mut self, buffer: &mut LineBuffer) -> Result<(), Ended> {
-        if self.origin != Origin::Client || matches!(self.stage, Stage::Proof(..)) {
-            return Ok(());
-        }
-        let now = clock::now();
-        self.begin(now);
-        match buffer.last_line() {
-            // Half a handshake is none, and so a client's line.
-            Some(line) if matches!(self.stage, Stage::First | Stage::Empty) => {
-                self.stage = Stage::Empty;
-                self.execute_early(line, now)?;
-            }
-            Some(line) => self.execute_line(&self.shared.node.prepare(line, self.origin), now)?,
-            None => {}
-        }
-        self.finish_batch()
-    }
-
-    fn begin(&mut self, now: Now) {
-        if self.shared.log.takes_traffic() {
-            self.traffic.begin(now.wall, self.number);
-        }
-        if let Origin::Peer(link) = self.origin {
-            self.shared.peers.lock().heard(link, self.number, now.tick);
-        }
-    }
-
-    fn execute_line(&mut self, prepared: &Prepared<'_>, now: Now) -> Result<(), Ended> {
-        let node = self.shared.node;
-        if self.origin == Origin::Plain(None)
-            && let Some(link) = node.plain_sender(prepared, &self.candidates)
-        {
-            self.is_plain(link);
-        }
-        if self.batch.replies.len() >= READ_BYTES_MAX || node.may_wait(prepared) {
-            self.finish_batch()?;
-        }
-        let replied_before = self.batch.replies.len();
-        let said = node.execute(prepared, now, &mut self.batch);
-        if matches!(said, Said::Places { .. }) {
-            node.lookup_news().iter().for_each(|news| self.shared.log.warn(format_args!("{news}")));
-        }
-        match self.origin {
-            Origin::Client => outcome(said).into_iter().for_each(|outcome| self.counts.add(outcome)),
-            Origin::Peer(_) | Origin::Plain(_) => {
-                self.bad_lines += u32::from(matches!(said, Said::Invalid(_)));
-            }
-        }
-        self.log_line(prepared.line, said, replied_before);
-        Ok(())
-    }
-
-    fn log_line(&mut self, line: Line<'_>, said: Said, replied_before: usize) {
-        let log = self.shared.log;
-        if let Said::Invalid(why) = said
-            && let Some(untold) = self.shared.rate_limits.bad_lines.allow(clock::tick())
-        {
-            let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
-            let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
-            log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
-        }
-        if !log.takes_traffic() {
-            return;
-        }
-        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
-        let is_traffic = self.origin == Origin::Client || text.trim_ascii_start().starts_with(b"AT");
-        if is_traffic {
-            self.traffic.line_in(text);
-        }
-        let reply = &self.batch.replies[replied_before..];
-        match said {
-            Said::Nothing => {}
-            Said::At { .. } => self.traffic.line_out(reply.trim_ascii_end()),
-            Said::Invalid(_) => {
-                if self.origin == Origin::Client {
-                    self.traffic.line_out(without_terminator(reply));
-                }
-            }
-            Said::Places { results, json, .. } => {
-                let (at, body) = reply.split_at(json - replied_before);
-                self.traffic.line_out(at.trim_ascii_end());
-                let body = body.trim_ascii_end();
-                if log.takes_bodies() {
-                    body.split(|&byte| byte == b'\n').for_each(|line| self.traffic.line_out(line));
-                } else {
-                    self.traffic.line_out(format!("[{results} results, {} bytes]", body.len()).as_bytes());
-                }
-            }
-        }
-    }
-
-    /// Does the side effects of the lines so far: traffic to the log, news to the outboxes, replies to the client.
-    fn finish_batch(&mut self) -> Result<(), Ended> {
-        let Shared { node, log, limits, requests, rate_limits, .. } = self.shared;
+    fn offer(&mut self, dialogue: &mut Dialogue<&'a Node>) {
+        let Shared { log, rate_limits, .. } = self.shared;
         // Before the news, so that the log tells what came before it tells what went on.
-        if log.takes_traffic() {
-            self.traffic.finish(log);
-        }
-        node.flood(&mut self.batch, self.origin, |neighbour| {
+        self.notes.log();
+        dialogue.offer(|neighbour| {
             if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
-                log.warn(format_args!("the outbox of {} is full: it misses a batch{untold}", neighbour.id));
+                let id = &neighbour.id;
+                log.warn(format_args!("the outbox of {id} is full: it misses a batch{untold}"));
             }
         });
-        let (bytes, bad_lines) = (mem::take(&mut self.heard_bytes), mem::take(&mut self.bad_lines));
-        if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
-            let Batch { updates, rounds, .. } = &mut self.batch;
-            node.neighbours()[link].health.received(bytes, mem::take(updates), bad_lines, mem::take(rounds));
-        }
-        if self.batch.replies.is_empty() {
-            return Ok(());
-        }
+    }
+
+    fn write(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
+        let Shared { limits, requests, .. } = self.shared;
         // Asked only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
         let mut deadline = None;
         let is_over = || {
             let now = clock::tick();
             now >= *deadline.get_or_insert(now + limits.write_time)
         };
-        let written = self.stream.write_all(&self.batch.replies, is_over);
-        self.batch.replies.clear();
-        if !self.counts.is_empty() {
-            let took = clock::tick().saturating_sub(self.heard);
-            requests.take(&mut self.counts, took, self.number);
+        let written = self.stream.write_all(dialogue.replies(), is_over);
+        if !self.notes.counts.is_empty() {
+            let took = clock::tick().saturating_sub(dialogue.heard());
+            requests.take(&mut self.notes.counts, took, self.number);
         }
         written.map_err(|error| match error.kind() {
             ErrorKind::TimedOut => Ended::SlowReader(limits.write_time),
             _ => Ended::Reset(error),
-        })
+        })?;
+        dialogue.wrote();
+        Ok(())
+    }
+
+    fn look_up(&self, query: &Query, document: &mut Vec<u8>) -> Looked {
+        let Some(source) = &self.shared.places else { return Looked { results: 0, is_failed: true } };
+        let looked = places::look_up(&**source, query, document);
+        source.take_news().iter().for_each(|news| self.shared.log.warn(format_args!("{news}")));
+        looked
     }
 
     /// Failed handshakes and browsers must not hide why clients are closed.
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
-            Ended::Refused(_) | Ended::NoProof(_) => &self.shared.rate_limits.handshakes,
-            Ended::OtherProtocol(_) => &self.shared.rate_limits.other_protocols,
+            Ended::Said(Closing::Refused(_) | Closing::NoProof(_)) => &self.shared.rate_limits.handshakes,
+            Ended::Said(Closing::OtherProtocol(_)) => &self.shared.rate_limits.other_protocols,
             _ => &self.shared.rate_limits.closings,
         }
     }
@@ -415,10 +269,10 @@ impl<'a> Session<'a> {
     /// What the log adds for whoever uses the wrong port.
     fn cure(&self, ended: &Ended) -> String {
         match (ended, self.shared.http_address) {
-            (Ended::OtherProtocol(_), Some(http)) => {
+            (Ended::Said(Closing::OtherProtocol(_)), Some(http)) => {
                 format!("; this node serves HTTP, without TLS, at http://{http}")
             }
-            (Ended::OtherProtocol(_), None) => {
+            (Ended::Said(Closing::OtherProtocol(_)), None) => {
                 "; give this node an `http` address for its status and metrics".to_owned()
             }
             _ => String::new(),
@@ -426,16 +280,14 @@ impl<'a> Session<'a> {
     }
 
     /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
-    fn close(&mut self, ended: &Ended) {
-        // Before the log says so.
-        self.presence = None;
+    fn close(&mut self, ended: &Ended, link: Option<usize>) {
         if !self.is_accepted {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
         }
-        if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
+        if let Some(link) = link {
             let id = &self.shared.node.neighbours()[link].id;
             self.shared.log.info(format_args!("{id} is no longer connected as #{}: {ended}", self.number));
-        } else if !matches!(ended, Ended::ByClient | Ended::Reset(_) | Ended::Draining)
+        } else if !matches!(ended, Ended::Said(Closing::ByPeer) | Ended::Reset(_) | Ended::Draining)
             && let Some(untold) = self.told_by(ended).allow(clock::tick())
         {
             let cure = self.cure(ended);
@@ -443,31 +295,4 @@ impl<'a> Session<'a> {
         }
         self.stream.finish();
     }
-}
-
-/// What became of a client's line.
-fn outcome(said: Said) -> Option<Outcome> {
-    Some(match said {
-        Said::Nothing => return None,
-        Said::At { is_news: true } => Outcome::Stored,
-        Said::At { is_news: false } => Outcome::Stale,
-        Said::Places { is_failed: false, .. } => Outcome::Answered,
-        Said::Places { is_failed: true, .. } => Outcome::SourceFailed,
-        Said::Invalid(Invalid::TooFarAhead) => Outcome::Ahead,
-        Said::Invalid(Invalid::TooManyClients) => Outcome::Full,
-        Said::Invalid(Invalid::UnknownClient) => Outcome::UnknownClient,
-        Said::Invalid(Invalid::NoPlaces) => Outcome::NoPlaces,
-        Said::Invalid(_) => Outcome::Invalid,
-    })
-}
-
-/// How many lines are prepared before the first of them is executed.
-const GROUP_LINES: usize = 16;
-
-/// How much of a bad line its event shows.
-const SHOWN_BYTES_MAX: usize = 80;
-
-fn without_terminator(reply: &[u8]) -> &[u8] {
-    let reply = reply.strip_suffix(b"\n").unwrap_or(reply);
-    reply.strip_suffix(b"\r").unwrap_or(reply)
 }

@@ -1,17 +1,20 @@
-//! A neighbour's session as src/server/session/mod.rs runs it, cut at each place where its thread would wait, and also
-//! between storing and flooding, where other threads may run. With it the connection it serves.
+//! A session as its thread runs it: it does what the connection's own `Dialogue` says, cut at each place where the thread
+//! would wait, and also between storing and offering, where other threads may run. With it the connection it serves.
 
 use std::{sync::Arc, time::Duration};
 
 use proxyherd::core::{
-    node::{Batch, Challenge, Greeting, Origin, Said, Welcome},
-    wire::{Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
+    dialogue::{Closing, Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
+    access::Refusal,
+    node::Node,
+    wire::{Line, Nonce},
 };
 
 use super::{
     herd::{Event, Simulation},
+    meter::Meter,
     plan::Plan,
-    watch::Kind,
+    watch::{Kind, Watch},
     wire::Pipe,
 };
 
@@ -24,6 +27,9 @@ pub(super) const ANSWERS: usize = 1;
 /// What may be answered and not yet read. Any socket's buffers hold it.
 const OUTSTANDING_MAX: usize = 16 * 1024;
 
+/// Of no use: nobody shakes hands any more.
+const NO_NONCE: Nonce = Nonce::of_bytes([0; Nonce::BYTES]);
+
 /// One connection, and the session at its end.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -34,54 +40,70 @@ pub(super) struct Connection {
     pub(super) server: usize,
     /// Whether each end is still held by its node: the dialler's, the session's.
     pub(super) is_open: [bool; 2],
-    origin: Origin,
-    buffer: LineBuffer,
-    batch: Batch,
-    stage: Stage,
-    /// Ends once its replies are written.
-    is_refused: bool,
-    doing: Doing,
-    heard: Duration,
+    dialogue: Dialogue<Arc<Node>>,
+    /// Whether its lines are executed and not offered yet, while others may run.
+    is_thinking: bool,
+    /// How much of the replies is written, and until when there may be room for the rest.
+    writing: Option<(usize, Duration)>,
     wake: u64,
     is_waked: bool,
-}
-
-/// What the next line is.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    First,
-    Proof(Challenge),
-    Lines,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Doing {
-    Reading,
-    /// Its lines are executed, and not yet flooded.
-    Thinking,
-    /// Waits for room until then.
-    Replying {
-        until: Duration,
-    },
 }
 
 /// The connection ends.
 struct Ended;
 
+/// What a session's lines lead to is seen by the watch at once.
+struct Ear<'a> {
+    server: usize,
+    now: Duration,
+    node: &'a Node,
+    watch: &'a mut Watch,
+    meter: Option<&'a mut Meter>,
+    nonce: Nonce,
+}
+
+impl Host for Ear<'_> {
+    fn nonce(&mut self) -> Result<Nonce, String> {
+        Ok(self.nonce)
+    }
+
+    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+        if let Reply::Invalid(why) = reply {
+            let text = format!("a neighbour said what is invalid: {why}, {line:?}");
+            self.watch.fail(Kind::Confused, text);
+        }
+        if let Line::Whole(text, _) = line
+            && self.watch.executed(self.server, text, party, self.node.store())
+            && let Some(meter) = &mut self.meter
+        {
+            meter.learned(self.server, self.now);
+        }
+    }
+
+    fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
+}
+
 impl Connection {
-    pub(super) fn new(dialler: (usize, usize), server: usize, plan: &Plan, now: Duration) -> Self {
+    pub(super) fn new(
+        at: usize,
+        dialler: (usize, usize),
+        server: usize,
+        (node, tick): (&Arc<Node>, Duration),
+        plan: &Plan,
+    ) -> Self {
+        let never = Duration::from_secs(1 << 32);
+        let liveness = plan.nodes[server].liveness;
+        let times = Times { idle: never, line: never, handshake: liveness, liveness };
+        let (node, opening) = (Arc::clone(node), Opening::Common { is_kept: false });
+        let line_bytes = plan.nodes[server].line_bytes;
         Self {
             pipes: [Pipe::new(plan.room), Pipe::new(OUTSTANDING_MAX + 1024)],
             dialler,
             server,
             is_open: [true; 2],
-            origin: Origin::Client,
-            buffer: LineBuffer::new(plan.nodes[server].line_bytes),
-            batch: Batch::default(),
-            stage: Stage::First,
-            is_refused: false,
-            doing: Doing::Reading,
-            heard: now,
+            dialogue: Dialogue::new(node, opening, (times, line_bytes), at as u64, tick),
+            is_thinking: false,
+            writing: None,
             wake: 0,
             is_waked: false,
         }
@@ -122,7 +144,7 @@ impl Simulation {
         let Some(connection) = &mut self.connections[at] else { return };
         let next = connection.pipes[pipe].arrive(self.now);
         let (is_open, (node, link)) = (connection.is_open[1 - pipe], connection.dialler);
-        let (is_end, is_reading) = (connection.pipes[pipe].is_ended(), connection.doing != Doing::Thinking);
+        let (is_end, is_reading) = (connection.pipes[pipe].is_ended(), !connection.is_thinking);
         if let Some(next) = next {
             self.push(next, Event::Arrive { connection: at, pipe });
         }
@@ -147,7 +169,7 @@ impl Simulation {
 
     /// Answers have been read. Nobody may have waited to write more of them.
     pub(super) fn answers_read(&mut self, connection: &Connection) {
-        if connection.is_open[1] && matches!(connection.doing, Doing::Replying { .. }) {
+        if connection.is_open[1] && connection.writing.is_some() {
             self.fail(Kind::Unbounded, "a session waited to answer".into());
         }
     }
@@ -170,137 +192,96 @@ impl Simulation {
 
     /// Runs until it has to wait, and gives until when.
     fn serve(&mut self, at: usize, connection: &mut Connection) -> Result<Option<Duration>, Ended> {
+        let server = connection.server;
         loop {
-            match connection.doing {
-                Doing::Reading => {
+            let (tick, now) = (self.tick(server), self.now);
+            let nonce = if connection.dialogue.party() == Party::Stranger { self.nonce() } else { NO_NONCE };
+            let node = Arc::clone(&self.servers[server].node);
+            let (watch, meter) = (&mut self.watch, self.meter.as_mut());
+            let mut ear = Ear { server, now, node: &node, watch, meter, nonce };
+            match connection.dialogue.next(tick, &mut ear) {
+                Next::Wait(until) => {
                     if !self.read(connection) {
-                        let silent = connection.heard + self.plan.nodes[connection.server].liveness;
-                        let is_over = connection.pipes[QUESTIONS].is_at_end() || self.now >= silent;
-                        return if is_over { Err(Ended) } else { Ok(Some(silent)) };
+                        let until = self.when(server, until);
+                        let is_over = connection.pipes[QUESTIONS].is_at_end();
+                        return if is_over { Err(Ended) } else { Ok(Some(until)) };
                     }
-                    self.execute(at, connection);
-                    connection.doing = Doing::Thinking;
-                    if self.random.one_in(8) {
+                }
+                Next::Joined(joined) => {
+                    if let Some(earlier) = joined.replaces {
+                        self.end_session(earlier as usize);
+                    }
+                }
+                Next::Offer => {
+                    let was_thinking = std::mem::replace(&mut connection.is_thinking, true);
+                    if !was_thinking && self.random.one_in(8) {
                         return Ok(Some(self.now + self.lateness()));
                     }
+                    connection.is_thinking = false;
+                    self.offer(server, &mut connection.dialogue);
                 }
-                Doing::Thinking => {
-                    self.flood(connection.server, &mut connection.batch, connection.origin);
-                    let until = self.now + self.plan.nodes[connection.server].liveness;
-                    connection.doing = Doing::Replying { until };
-                }
-                Doing::Replying { until } => {
-                    self.reply(at, connection);
-                    if !connection.batch.replies.is_empty() {
+                Next::Write => {
+                    let until = self.now + self.plan.nodes[server].liveness;
+                    let (_, until) = *connection.writing.get_or_insert((0, until));
+                    if !self.reply(at, connection) {
                         return if self.now >= until { Err(Ended) } else { Ok(Some(until)) };
                     }
-                    if connection.is_refused {
-                        return Err(Ended);
+                    let was_stranger = connection.dialogue.party() == Party::Stranger;
+                    connection.writing = None;
+                    connection.dialogue.wrote();
+                    if !was_stranger {
+                        self.wake_dialler_of(server, connection.dialogue.party());
                     }
-                    connection.doing = Doing::Reading;
+                }
+                Next::Look(_) => {
+                    self.fail(Kind::Confused, "a neighbour looks places up".into());
+                    return Err(Ended);
+                }
+                Next::Close(why) => {
+                    self.closes(&why);
+                    return Err(Ended);
                 }
             }
         }
     }
 
+    /// Only another process of the neighbour's name may be refused, and only silence is a reason to end.
+    fn closes(&mut self, why: &Closing) {
+        match why {
+            Closing::Refused(why) => {
+                self.tally.refusals += 1;
+                if !matches!(why, Refusal::NameInUse { .. }) {
+                    self.fail(Kind::Confused, format!("a neighbour was refused: {why}"));
+                }
+            }
+            Closing::SilentPeer(_) | Closing::NoProof(_) | Closing::Idle(_) => {}
+            other => self.fail(Kind::Confused, format!("a session ends: {other}")),
+        }
+    }
+
+    /// A neighbour that has connected lives, so its flooder need not wait to dial it.
+    fn wake_dialler_of(&mut self, server: usize, party: Party) {
+        if let Party::Peer(link) = party
+            && self.servers[server].flooders[link].is_down()
+        {
+            self.wake_flooder(server, link);
+        }
+    }
+
     /// Whether something has come.
     fn read(&mut self, connection: &mut Connection) -> bool {
-        let count = connection.pipes[QUESTIONS].read(connection.buffer.space(), &mut self.random);
+        let now = self.clocks(connection.server);
+        let count = connection.pipes[QUESTIONS].read(connection.dialogue.space(), &mut self.random);
         if count == 0 {
             return false;
         }
-        connection.buffer.filled(count);
-        connection.heard = self.now;
+        connection.dialogue.received(count, now);
         let (node, link) = connection.dialler;
         // The dialler may wait for room; a message that it has some comes sooner or later.
         if self.servers[node].is_alive && self.servers[node].flooders[link].is_writing() {
             self.wake_flooder(node, link);
         }
         true
-    }
-
-    fn execute(&mut self, at: usize, connection: &mut Connection) {
-        let Connection { server, origin, batch, stage, is_refused, buffer, .. } = connection;
-        let server = *server;
-        let now = self.clocks(server);
-        if let Origin::Peer(link) = *origin {
-            self.servers[server].peers.heard(link, at as u64, now.tick);
-        }
-        let node = Arc::clone(&self.servers[server].node);
-        let mut lines = buffer.take_lines();
-        while !matches!(stage, Stage::Lines)
-            && !*is_refused
-            && let Some(line) = lines.next()
-        {
-            match self.shake_hands(at, server, *stage, line, batch) {
-                Some((next, link)) => (*stage, *origin) = (next, link.map_or(*origin, Origin::Peer)),
-                None => *is_refused = true,
-            }
-        }
-        if *is_refused {
-            return;
-        }
-        for line in lines {
-            let said = node.execute(&node.prepare(line, *origin), now, batch);
-            if let Said::Invalid(why) = said {
-                self.fail(Kind::Confused, format!("a neighbour said what is invalid: {why}, {line:?}"));
-            }
-            if let Line::Whole(text, _) = line {
-                self.executed(server, text, *origin);
-            }
-        }
-        if let Origin::Peer(_) = *origin {
-            buffer.set_limit(PEER_LINE_BYTES_MAX);
-        }
-    }
-
-    /// What comes next, and which link it is once that is known; `None` for a refusal.
-    fn shake_hands(
-        &mut self,
-        at: usize,
-        server: usize,
-        stage: Stage,
-        line: Line<'_>,
-        batch: &mut Batch,
-    ) -> Option<(Stage, Option<usize>)> {
-        let (tick, nonce) = (self.tick(server), self.nonce());
-        let node = Arc::clone(&self.servers[server].node);
-        let peers = &mut self.servers[server].peers;
-        let admit = |link, incarnation| peers.admit(link, incarnation, at as u64, tick);
-        let Line::Whole(text, _) = line else {
-            self.fail(Kind::Confused, "a handshake is too long".into());
-            return None;
-        };
-        let judged = match stage {
-            Stage::Proof(challenge) => {
-                node.check_proof(&challenge, text, admit, &mut batch.replies).map(Greeting::Welcome)
-            }
-            _ if is_hello(text) => node.greet(text, nonce, admit, &mut batch.replies),
-            _ => {
-                self.fail(Kind::Confused, "a neighbour did not begin with its handshake".into());
-                return None;
-            }
-        };
-        let Welcome { link, replaces } = match judged {
-            Ok(Greeting::Welcome(welcome)) => welcome,
-            Ok(Greeting::Challenge(challenge)) => return Some((Stage::Proof(challenge), None)),
-            Err(why) => {
-                self.tally.refusals += 1;
-                if !why.starts_with("another ") {
-                    self.fail(Kind::Confused, format!("a neighbour was refused: {why}"));
-                }
-                write_refusal(&why, &mut batch.replies);
-                return None;
-            }
-        };
-        if let Some(earlier) = replaces {
-            self.end_session(earlier as usize);
-        }
-        let _ = node.neighbours()[link].called.try_send(());
-        if self.servers[server].flooders[link].is_down() {
-            self.wake_flooder(server, link);
-        }
-        Some((Stage::Lines, Some(link)))
     }
 
     /// For a handshake; drawn where the herd has a secret only, so that the other stories stay as they are.
@@ -310,8 +291,10 @@ impl Simulation {
         Nonce::of_bytes(bits.to_be_bytes())
     }
 
-    fn reply(&mut self, at: usize, connection: &mut Connection) {
-        let replies = &mut connection.batch.replies;
+    /// Whether all replies are written.
+    fn reply(&mut self, at: usize, connection: &mut Connection) -> bool {
+        let (begin, until) = connection.writing.unwrap_or_default();
+        let replies = &connection.dialogue.replies()[begin..];
         let outstanding = connection.pipes[ANSWERS].outstanding() + replies.len();
         if outstanding > OUTSTANDING_MAX {
             self.watch.fail(Kind::Unbounded, format!("{outstanding} bytes of answers are outstanding"));
@@ -321,20 +304,19 @@ impl Simulation {
         if let Some(meter) = &mut self.meter {
             meter.answered(&replies[..sent]);
         }
-        replies.drain(..sent);
+        let is_done = sent == replies.len();
+        connection.writing = Some((begin + sent, until));
         self.expect_arrival(at, ANSWERS, &connection.pipes[ANSWERS]);
+        is_done
     }
 
     /// The session closes its end.
     pub(super) fn end_session(&mut self, at: usize) {
         let Some(mut connection) = self.connections[at].take() else { return };
         if connection.is_open[1] {
-            let (server, origin) = (connection.server, connection.origin);
             // Its thread finishes the batch it has in hand, whoever has closed its socket.
-            self.flood(server, &mut connection.batch, origin);
-            if let Origin::Peer(link) = origin {
-                self.servers[server].peers.left(link, at as u64);
-            }
+            self.offer(connection.server, &mut connection.dialogue);
+            connection.dialogue.leave();
         }
         self.connections[at] = Some(connection);
         self.close(at, 1);

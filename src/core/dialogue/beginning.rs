@@ -1,0 +1,149 @@
+//! How a connection begins, which decides whose it is: by a handshake as its first line and the proof that follows, by
+//! another protocol, or by a client's line; where third-party nodes come in, by its address.
+
+use std::{mem, ops::Deref};
+
+use super::{
+    Dialogue, Doing, GROUP_LINES, Host, Then,
+    party::{Closing, Joined, Party, Principal},
+};
+use crate::core::{
+    access::Refusal,
+    model::Tick,
+    node::{Challenge, Greeting, Node, Welcome},
+    wire::{Fields, Line, Nonce, OtherProtocol, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
+};
+
+/// What the next line may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stage {
+    /// The first one: a handshake, or a client's.
+    First,
+    /// The proof of the herd's secret and nothing else, until then.
+    Proof(Challenge, Tick),
+    /// No part of a handshake; but only blank lines have come, so the next may still be another protocol's first.
+    Blank,
+    /// No part of a handshake.
+    Lines,
+}
+
+impl Stage {
+    /// Why a line that is no handshake ends the connection, if it does.
+    pub(super) fn refuses_lines(self, line: Line<'_>, is_kept: bool) -> Option<Closing> {
+        if !matches!(self, Self::First | Self::Blank) {
+            return None;
+        }
+        match OtherProtocol::of_line(line) {
+            Some(other) => Some(Closing::OtherProtocol(other)),
+            // A seat that is kept for peers is not for clients' lines.
+            None => is_kept.then_some(Closing::NoHandshake),
+        }
+    }
+}
+
+/// What the next line has turned out to be.
+pub(super) enum Beginning {
+    /// There is none.
+    NoLine,
+    /// A handshake's, or another protocol's: something else is to be done before lines go on.
+    Waiting,
+    /// No handshake: so many lines may be executed at once.
+    Lines(usize),
+}
+
+/// How a first line is taken.
+enum Judged {
+    Greeting(Result<Greeting, Refusal>),
+    Proof(Result<Welcome, Refusal>),
+    Closing(Closing),
+    Line { is_blank: bool },
+}
+
+impl<N: Deref<Target = Node>> Dialogue<N> {
+    /// Judges the next line, as long as it may decide whose connection this is.
+    pub(super) fn beginning(&mut self, host: &mut impl Host) -> Beginning {
+        if matches!(self.stage, Stage::Lines) {
+            return Beginning::Lines(GROUP_LINES);
+        }
+        let Self { node, buffer, batch, stage, number, heard, is_kept, party, .. } = self;
+        let mut lines = buffer.lines();
+        let Some(line) = lines.next() else { return Beginning::NoLine };
+        let left = lines.left();
+        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        let (connection, out) = ((*number, heard.tick), &mut batch.replies);
+        let judged = match stage {
+            Stage::Proof(challenge, _) => Judged::Proof(node.check_proof(challenge, text, connection, out)),
+            Stage::First if matches!(line, Line::Whole(..)) && is_hello(text) => {
+                let nonce = if node.secret.is_some() { host.nonce() } else { Ok(Nonce::of_bytes([0; Nonce::BYTES])) };
+                let no_nonce = |error| Refusal::NoRandomNumbers { id: node.id.clone(), error };
+                let greet = |nonce| node.greet(text, nonce, connection, out);
+                Judged::Greeting(nonce.map_err(no_nonce).and_then(greet))
+            }
+            stage => match stage.refuses_lines(line, *is_kept && party.is_client()) {
+                Some(closing) => Judged::Closing(closing),
+                None => Judged::Line { is_blank: is_blank(line) },
+            },
+        };
+        let stage = mem::replace(&mut self.stage, Stage::Lines);
+        match judged {
+            Judged::Line { is_blank: true } => {
+                self.stage = Stage::Blank;
+                return Beginning::Lines(1);
+            }
+            Judged::Line { is_blank: false } => {
+                if self.party == Party::Stranger {
+                    self.party = Party::Client(Principal);
+                }
+                return Beginning::Lines(GROUP_LINES);
+            }
+            Judged::Closing(closing) => {
+                self.stage = stage;
+                self.settle(Then::Close(closing));
+            }
+            Judged::Greeting(Ok(Greeting::Challenge(challenge))) => {
+                self.stage = Stage::Proof(challenge, self.heard.tick + self.times.handshake);
+                self.settle(Then::Execute);
+            }
+            Judged::Greeting(Ok(Greeting::Welcome(welcome))) | Judged::Proof(Ok(welcome)) => {
+                self.join(welcome);
+            }
+            Judged::Greeting(Err(why)) | Judged::Proof(Err(why)) => {
+                write_refusal(&why, &mut self.batch.replies);
+                self.settle(Then::Close(Closing::Refused(why)));
+            }
+        }
+        self.buffer.consume(left);
+        Beginning::Waiting
+    }
+
+    /// Another protocol that shows in the beginning of a first line that is not whole yet, and may never be.
+    pub(super) fn other_protocol_begins(&self) -> Option<OtherProtocol> {
+        let is_first = matches!(self.stage, Stage::First | Stage::Blank);
+        self.buffer.beginning().filter(|_| is_first).and_then(OtherProtocol::of_beginning)
+    }
+
+    /// The connection is a peer's, which has shaken hands.
+    fn join(&mut self, welcome: Welcome) {
+        let Welcome { link, replaces } = welcome;
+        self.party = Party::Peer(link);
+        self.calls = true;
+        self.buffer.set_limit(PEER_LINE_BYTES_MAX);
+        self.node.neighbours()[link].health.connected_here();
+        self.then = Then::Execute;
+        self.doing = Doing::Joining(Joined { link, replaces }, true);
+    }
+
+    /// The connection is that third-party node's, which shakes no hands and may have as many as it likes.
+    pub(super) fn join_plain(&mut self, link: usize) -> Joined {
+        let neighbour = &self.node.neighbours()[link];
+        self.party = Party::Plain(Some(link));
+        neighbour.health.connected_here();
+        // It lives, as after a handshake.
+        let _ = neighbour.called.try_send(());
+        Joined { link, replaces: None }
+    }
+}
+
+fn is_blank(line: Line<'_>) -> bool {
+    matches!(line, Line::Whole(text, _) if Fields::of(text).next().is_none())
+}

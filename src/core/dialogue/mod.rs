@@ -1,0 +1,549 @@
+//! An accepted connection as a machine, whoever carries its bytes: a thread, a simulation, a task. It takes bytes, times and
+//! what came of lookups, and says what is to be done next. No socket, no clock, nothing in it waits.
+//!
+//! # The contract
+//!
+//! Whoever drives a dialogue asks [`Dialogue::next`] and does what it says, again and again, until it is
+//! [`Next::Close`]. Each [`Next`] names the call that answers it; before that call `next` says the same again.
+//!
+//! ```
+//! # use proxyherd::core::{dialogue::*, model::*, node::*, store::Placement, wire::{Form, Line, Nonce}};
+//! # use std::time::Duration;
+//! struct Quiet;
+//!
+//! impl Host for Quiet {
+//!     fn nonce(&mut self) -> Result<Nonce, String> {
+//!         Err("nobody shakes hands here".to_owned())
+//!     }
+//!     fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+//!     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
+//! }
+//!
+//! # let node = Node::new(Options {
+//! #     herd: "test".to_owned(), placement: Placement::of_herd("test"), secret: None,
+//! #     id: NodeId::new("Alford").unwrap(), incarnation: 1, max_clients: 10, max_ahead: None,
+//! #     liveness: Duration::from_secs(5), neighbours: Vec::new(),
+//! #     lookups: Some(Lookups { form: Form::PLACES, may_wait: false }),
+//! # });
+//! # let times = Times { idle: Duration::from_secs(60), line: Duration::from_secs(60),
+//! #     handshake: Duration::from_secs(1), liveness: Duration::from_secs(5) };
+//! let mut input = &b"IAMAT kiwi +34.07-118.45 1479413884\nWHATSAT kiwi 10 5\nnonsense"[..];
+//! let mut output = Vec::new();
+//! let mut now = Now { wall: Timestamp::new(1_479_413_884, 0), tick: Duration::ZERO };
+//!
+//! let mut dialogue = Dialogue::new(&node, Opening::Common { is_kept: false }, (times, 16 * 1024), 1, now.tick);
+//! let closing = loop {
+//!     match dialogue.next(now.tick, &mut Quiet) {
+//!         // Bytes come, or the input ends, or it is that time: then only `next` is asked again.
+//!         Next::Wait(_until) if input.is_empty() => dialogue.ended(now),
+//!         Next::Wait(_until) => {
+//!             let space = dialogue.space();
+//!             let (read, rest) = input.split_at(input.len().min(space.len()));
+//!             space[..read.len()].copy_from_slice(read);
+//!             dialogue.received(read.len(), now);
+//!             input = rest;
+//!         }
+//!         Next::Joined(_joined) => {}
+//!         // The lines so far are executed: what they changed is handed over before anything is acknowledged.
+//!         Next::Offer => dialogue.offer(|_overflowing| {}),
+//!         Next::Write => {
+//!             output.extend_from_slice(dialogue.replies());
+//!             dialogue.wrote();
+//!         }
+//!         Next::Look(query) => {
+//!             dialogue.document().extend_from_slice(format!("{{{}}}", query.bound).as_bytes());
+//!             dialogue.looked(Looked { results: 0, is_failed: false }, &mut Quiet);
+//!         }
+//!         Next::Close(why) => break why,
+//!     }
+//! };
+//! assert_eq!(closing, Closing::ByPeer);
+//! let at = "AT Alford +0.000000000 kiwi +34.07-118.45 1479413884\n";
+//! assert_eq!(String::from_utf8(output).unwrap(), format!("{at}{at}{{5}}\n\n? nonsense\n"));
+//! ```
+
+mod beginning;
+mod command;
+mod party;
+
+use std::{mem, ops::Deref, time::Duration};
+
+use arrayvec::ArrayVec;
+
+pub use self::party::{Closing, Joined, Looked, Opening, Party, Principal, Reply, Times};
+use self::{
+    beginning::{Beginning, Stage},
+    command::{Batch, Command},
+    party::Deadline,
+};
+use super::{
+    model::{Now, Query, Tick},
+    node::{Neighbour, Node},
+    wire::{Ending, Invalid, Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX},
+};
+
+/// So many bytes of replies are owed at most before they are written: a batch is closed early then.
+const REPLIES_BYTES_MAX: usize = 64 * 1024;
+
+/// How many lines are parsed before the first of them is executed.
+const GROUP_LINES: usize = 16;
+
+/// How long a connection that has used large buffers keeps them after its last line.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
+/// A batch that holds more memory than this has grown beyond what a quiet connection needs.
+const QUIET_BYTES: usize = 2048;
+
+/// What a dialogue asks of, and tells, whoever drives it.
+pub trait Host {
+    /// Random bytes that nobody can guess, or why there are none.
+    fn nonce(&mut self) -> Result<Nonce, String>;
+
+    /// A line was executed.
+    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>);
+
+    /// What was near the client that was asked about last has been looked up, and this document is the answer.
+    fn looked(&mut self, looked: &Looked, document: &[u8]);
+
+    /// Whether the host keeps memory for this connection that a quiet one does not need.
+    fn is_grown(&self) -> bool {
+        false
+    }
+
+    /// Nothing has come for a while: memory that a quiet connection does not need is to be given back.
+    fn give_back(&mut self) {}
+}
+
+/// What is to be done next.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Next {
+    /// Nothing before bytes come, the input ends, or it is that time: [`Dialogue::received`], [`Dialogue::ended`], or
+    /// nothing but the time given to the next call.
+    Wait(Tick),
+    /// The connection has been found to be a neighbour's. It is told once, and nothing answers it.
+    Joined(Joined),
+    /// What the lines have changed is to be offered: [`Dialogue::offer`].
+    Offer,
+    /// [`Dialogue::replies`] are to be written, all of them: [`Dialogue::wrote`].
+    Write,
+    /// Places are to be looked up, and the document appended to [`Dialogue::document`]: [`Dialogue::looked`].
+    Look(Query),
+    /// The connection is to end. Nothing is asked or told after it.
+    Close(Closing),
+}
+
+/// One connection. `N` is however the driver holds the node: a reference or an `Arc`.
+#[derive(Debug)]
+pub struct Dialogue<N: Deref<Target = Node>> {
+    node: N,
+    times: Times,
+    number: u64,
+    party: Party,
+    stage: Stage,
+    /// Whether its seat is kept for peers.
+    is_kept: bool,
+    /// The links whose it may be, by its address.
+    candidates: Vec<usize>,
+    buffer: LineBuffer,
+    batch: Batch,
+    doing: Doing,
+    then: Then,
+    began: Tick,
+    /// When the last bytes came.
+    heard: Now,
+    /// When the first byte of the line came that is not whole yet.
+    line_began: Option<Tick>,
+    /// Whether the last bytes made a line whole.
+    had_line: bool,
+    /// What has come since changes were last offered.
+    heard_bytes: usize,
+    input: Input,
+    /// Whether the neighbour's flooder is to be told once the answer to its handshake is written.
+    calls: bool,
+    has_left: bool,
+}
+
+/// What is under way: each but the first two waits for its answer.
+#[derive(Debug)]
+enum Doing {
+    Reading,
+    Executing,
+    /// Then what has been said so far is handed over, or lines go on.
+    Joining(Joined, bool),
+    Offering,
+    Writing,
+    /// The document begins there in the replies.
+    Looking(Query, Ending, usize),
+    Over(Closing),
+}
+
+/// What comes after the replies are written.
+#[derive(Debug)]
+enum Then {
+    Read,
+    Execute,
+    Close(Closing),
+}
+
+/// How far the input is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Input {
+    Open,
+    /// It has ended, and the line without a terminator is still to be taken.
+    Ended,
+    Done,
+}
+
+/// Why a group of lines was left.
+enum Left {
+    NoLine,
+    Done,
+    /// Something else is to be done first.
+    Waiting,
+}
+
+/// A line and what it says, which is not executed yet.
+struct Prepared<'a> {
+    line: Line<'a>,
+    command: Result<Command<'a>, Invalid>,
+    /// How many bytes of lines come after it.
+    left: usize,
+}
+
+impl<N: Deref<Target = Node>> Dialogue<N> {
+    /// A connection that begins now, of that number. `line_bytes` bounds a client's line.
+    pub fn new(node: N, opening: Opening, (times, line_bytes): (Times, usize), number: u64, now: Tick) -> Self {
+        let (is_kept, candidates, stage) = match opening {
+            Opening::Common { is_kept } => (is_kept, Vec::new(), Stage::First),
+            Opening::Plain(links) => (false, links, Stage::Blank),
+        };
+        let is_plain = !candidates.is_empty();
+        let mut dialogue = Self {
+            node,
+            times,
+            number,
+            party: if is_plain { Party::Plain(None) } else { Party::Stranger },
+            stage,
+            is_kept,
+            candidates,
+            buffer: LineBuffer::new(if is_plain { PEER_LINE_BYTES_MAX } else { line_bytes }),
+            batch: Batch::default(),
+            doing: Doing::Reading,
+            then: Then::Read,
+            began: now,
+            heard: Now { wall: super::model::Timestamp::default(), tick: now },
+            line_began: None,
+            had_line: false,
+            heard_bytes: 0,
+            input: Input::Open,
+            calls: false,
+            has_left: false,
+        };
+        if let [link] = dialogue.candidates[..] {
+            dialogue.doing = Doing::Joining(dialogue.join_plain(link), false);
+            dialogue.then = Then::Read;
+        }
+        dialogue
+    }
+
+    /// Whose it is.
+    pub fn party(&self) -> Party {
+        self.party
+    }
+
+    /// When the last bytes came.
+    pub fn heard(&self) -> Tick {
+        self.heard.tick
+    }
+
+    /// What to do at `now`.
+    pub fn next(&mut self, now: Tick, host: &mut impl Host) -> Next {
+        loop {
+            match &self.doing {
+                Doing::Reading => return self.wait(now, host),
+                Doing::Executing => self.execute(host),
+                &Doing::Joining(joined, is_answered) => {
+                    self.doing = if is_answered { Doing::Offering } else { self.after() };
+                    return Next::Joined(joined);
+                }
+                Doing::Offering => return Next::Offer,
+                Doing::Writing => return Next::Write,
+                Doing::Looking(query, ..) => return Next::Look(*query),
+                Doing::Over(why) => return Next::Close(why.clone()),
+            }
+        }
+    }
+
+    /// Where bytes that come may be put; never empty.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.buffer.space()
+    }
+
+    /// So many bytes have come, and were put to the front of [`Dialogue::space`].
+    pub fn received(&mut self, count: usize, now: Now) {
+        self.heard = now;
+        self.heard_bytes += count;
+        self.buffer.filled(count);
+        if let Party::Peer(link) = self.party {
+            self.node.heard(link, self.number, now.tick);
+        }
+        self.had_line = self.buffer.lines().left() > 0;
+        self.doing = Doing::Executing;
+    }
+
+    /// The input has ended.
+    pub fn ended(&mut self, now: Now) {
+        self.heard.wall = now.wall;
+        self.input = Input::Ended;
+        self.doing = Doing::Executing;
+    }
+
+    /// Hands what the lines have changed to everybody but whom it came from. `full` is told whose outbox had no room.
+    pub fn offer(&mut self, full: impl FnMut(&Neighbour)) {
+        self.node.offer(&mut self.batch.changes, self.party.link(), full);
+        let bytes = mem::take(&mut self.heard_bytes);
+        if let Some(link) = self.party.link() {
+            let Batch { updates, bad_lines, rounds, .. } = &mut self.batch;
+            let health = &self.node.neighbours()[link].health;
+            health.received(bytes, mem::take(updates), mem::take(bad_lines), mem::take(rounds));
+        }
+        self.doing = if self.batch.replies.is_empty() { self.after() } else { Doing::Writing };
+    }
+
+    /// What is to be written.
+    pub fn replies(&self) -> &[u8] {
+        &self.batch.replies
+    }
+
+    /// All of [`Dialogue::replies`] is written.
+    pub fn wrote(&mut self) {
+        self.batch.replies.clear();
+        if let Some(link) = self.party.link().filter(|_| mem::take(&mut self.calls)) {
+            // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
+            let _ = self.node.neighbours()[link].called.try_send(());
+        }
+        self.doing = self.after();
+    }
+
+    /// Where the document is to be appended that answers a lookup.
+    pub fn document(&mut self) -> &mut Vec<u8> {
+        &mut self.batch.replies
+    }
+
+    /// The document that answers the lookup is there.
+    pub fn looked(&mut self, looked: Looked, host: &mut impl Host) {
+        if let Doing::Looking(_, ending, began) = self.doing {
+            host.looked(&looked, &self.batch.replies[began..]);
+            for _ in 0..self.node.lookups().map_or(0, |lookups| lookups.form.newlines) {
+                self.batch.replies.extend_from_slice(ending.as_bytes());
+            }
+            self.doing = Doing::Executing;
+        }
+    }
+
+    /// The connection is no neighbour's any longer. Dropping the dialogue says the same.
+    pub fn leave(&mut self) {
+        if mem::replace(&mut self.has_left, true) {
+            return;
+        }
+        if let Party::Peer(link) = self.party {
+            self.node.peers().left(link, self.number);
+        }
+        if let Some(link) = self.party.link() {
+            self.node.neighbours()[link].health.left();
+        }
+    }
+
+    fn after(&mut self) -> Doing {
+        match mem::replace(&mut self.then, Then::Read) {
+            Then::Read => Doing::Reading,
+            Then::Execute => Doing::Executing,
+            Then::Close(why) => Doing::Over(why),
+        }
+    }
+
+    /// What has been executed is handed over and written, and then comes that.
+    fn settle(&mut self, then: Then) {
+        (self.doing, self.then) = (Doing::Offering, then);
+    }
+
+    /// Until when to wait for bytes. Gives memory back when none have come for a while.
+    fn wait(&mut self, now: Tick, host: &mut impl Host) -> Next {
+        let linger_until = self.heard.tick + LINGER_TIME;
+        let is_grown =
+            self.buffer.is_grown() || self.batch.capacity() > QUIET_BYTES || host.is_grown();
+        let is_lingering = is_grown && now < linger_until;
+        if is_grown && !is_lingering {
+            self.buffer.shrink();
+            self.batch = Batch::default();
+            host.give_back();
+        }
+        let (deadline, too_late) = self.deadline();
+        if now >= deadline {
+            self.doing = Doing::Over(too_late.clone());
+            return Next::Close(too_late);
+        }
+        Next::Wait(if is_lingering { deadline.min(linger_until) } else { deadline })
+    }
+
+    /// Until when something must come, and what it means if nothing does.
+    fn deadline(&self) -> Deadline {
+        let Times { idle, line, handshake, liveness } = self.times;
+        if self.is_kept && self.party.is_client() {
+            return (self.began + handshake, Closing::NoHandshake);
+        }
+        if let Stage::Proof(_, until) = self.stage {
+            return (until, Closing::NoProof(handshake));
+        }
+        let heard = self.heard.tick;
+        let quiet = match self.party {
+            Party::Peer(_) => (heard + liveness, Closing::SilentPeer(liveness)),
+            Party::Stranger | Party::Client(_) | Party::Plain(_) => (heard + idle, Closing::Idle(idle)),
+        };
+        match self.line_began.map(|began| (began + line, Closing::SlowLine(line))) {
+            Some(slow_line) if slow_line.0 < quiet.0 => slow_line,
+            _ => quiet,
+        }
+    }
+
+    /// Executes every complete line, a few at a time, so that what the store must fetch from memory for one is under way
+    /// while another is executed.
+    ///
+    /// Not inlined: what it needs of the stack, a connection that says nothing must not hold.
+    #[inline(never)]
+    fn execute(&mut self, host: &mut impl Host) {
+        loop {
+            let left = match self.beginning(host) {
+                Beginning::NoLine => Left::NoLine,
+                Beginning::Waiting => return,
+                Beginning::Lines(most) => self.execute_group(most, host),
+            };
+            match left {
+                Left::Done => {}
+                Left::Waiting => return,
+                Left::NoLine if self.input == Input::Open => return self.end_lines(),
+                Left::NoLine => return self.execute_last(host),
+            }
+        }
+    }
+
+    /// Executes some of the complete lines.
+    fn execute_group(&mut self, most: usize, host: &mut impl Host) -> Left {
+        let Self { node, buffer, batch, party, candidates, heard, .. } = self;
+        let node: &Node = node;
+        let may_wait = node.lookups().is_some_and(|lookups| lookups.may_wait);
+        let mut lines = buffer.lines();
+        // Filled in its place: collected, it would be on the stack twice, and each connection's memory a page more.
+        let mut group: ArrayVec<Prepared<'_>, GROUP_LINES> = ArrayVec::new();
+        let mut left = lines.left();
+        while group.len() < most
+            && let Some(line) = lines.next()
+        {
+            let command = Command::parse(line, *party, node);
+            let is_lookup = matches!(command, Ok(Command::Whatsat(..)));
+            group.push(Prepared { line, command, left: lines.left() });
+            // What comes behind a lookup is parsed after it.
+            if is_lookup {
+                break;
+            }
+        }
+        if group.is_empty() {
+            return Left::NoLine;
+        }
+        if group.len() > 1 {
+            node.prefetch(group.iter().filter_map(|line| line.command.as_ref().ok()?.key()));
+        }
+        let mut stop = None;
+        for Prepared { line, command, left: after } in &group {
+            let is_lookup = matches!(command, Ok(Command::Whatsat(..)));
+            if batch.replies.len() >= REPLIES_BYTES_MAX || is_lookup && may_wait && !batch.is_empty() {
+                stop = Some(Stop::Settle);
+                break;
+            }
+            if *party == Party::Plain(None)
+                && let Ok(Command::Plain(line, _)) = command
+                && let Some(link) = node.plain_sender(line, candidates)
+            {
+                stop = Some(Stop::Join(link));
+                break;
+            }
+            let query = batch.execute(node, (*line, command), *party, *heard, host);
+            left = *after;
+            if let Some(query) = query {
+                let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = *line;
+                stop = Some(Stop::Look(query, ending));
+                break;
+            }
+        }
+        drop(group);
+        buffer.consume(left);
+        self.stop(stop)
+    }
+
+    fn stop(&mut self, stop: Option<Stop>) -> Left {
+        match stop {
+            None => return Left::Done,
+            Some(Stop::Settle) => self.settle(Then::Execute),
+            Some(Stop::Join(link)) => {
+                self.then = Then::Execute;
+                self.doing = Doing::Joining(self.join_plain(link), false);
+            }
+            Some(Stop::Look(query, ending)) => {
+                self.doing = Doing::Looking(query, ending, self.batch.replies.len());
+            }
+        }
+        Left::Waiting
+    }
+
+    /// All complete lines are executed.
+    fn end_lines(&mut self) {
+        self.line_began = match self.line_began {
+            _ if !self.buffer.is_mid_line() => None,
+            Some(began) if !self.had_line => Some(began),
+            _ => Some(self.heard.tick),
+        };
+        self.settle(match self.other_protocol_begins() {
+            Some(other) => Then::Close(Closing::OtherProtocol(other)),
+            None => Then::Read,
+        });
+    }
+
+    /// At the end of a client's input: executes the line that has no terminator. On a neighbour's connection, half a line can
+    /// be a valid, wrong one.
+    fn execute_last(&mut self, host: &mut impl Host) {
+        let is_taken = mem::replace(&mut self.input, Input::Done) == Input::Ended;
+        let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
+        let Self { node, buffer, batch, party, heard, .. } = self;
+        let Some(line) = (if is_wanted { buffer.last_line() } else { None }) else {
+            return self.settle(Then::Close(Closing::ByPeer));
+        };
+        // Half a handshake is none, and so a client's line.
+        let closing = self.stage.refuses_lines(line, self.is_kept);
+        if let Some(closing) = closing {
+            return self.settle(Then::Close(closing));
+        }
+        let command = Command::parse(line, *party, node);
+        let query = batch.execute(node, (line, &command), *party, *heard, host);
+        let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = line;
+        if let Some(query) = query {
+            // What is owed leaves with the answer: nobody sends any more lines.
+            self.doing = Doing::Looking(query, ending, self.batch.replies.len());
+        }
+    }
+}
+
+/// What stands between two lines.
+enum Stop {
+    Settle,
+    Join(usize),
+    Look(Query, Ending),
+}
+
+impl<N: Deref<Target = Node>> Drop for Dialogue<N> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests;

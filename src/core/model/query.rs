@@ -1,0 +1,14 @@
+//! What is asked of a source of places.
+
+use super::Coordinates;
+
+/// One lookup: what is within `radius_m` of `center`, at most `bound` of it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Query {
+    /// The middle of the circle.
+    pub center: Coordinates,
+    /// The circle's radius in metres.
+    pub radius_m: f64,
+    /// The most results wanted; 0 asks only whether there is anything.
+    pub bound: usize,
+}

@@ -1,0 +1,121 @@
+//! What is noted of a connection's lines: in the log, and in the counters.
+
+use crate::{
+    core::{
+        dialogue::{Host, Looked, Party, Reply},
+        model::Now,
+        wire::{Invalid, Line, Nonce},
+    },
+    log::Traffic,
+    metrics::{Counts, Outcome},
+    server::Shared,
+    system::{clock, random},
+};
+
+/// How much of a bad line its event shows.
+const SHOWN_BYTES_MAX: usize = 80;
+
+/// What is still to be noted of one connection.
+pub(super) struct Notes<'a> {
+    shared: &'a Shared<'a>,
+    number: u64,
+    traffic: Traffic,
+    /// What has become of a client's requests since the last replies were written.
+    pub(super) counts: Counts,
+}
+
+impl<'a> Notes<'a> {
+    pub(super) fn new(shared: &'a Shared<'a>, number: u64) -> Self {
+        Self { shared, number, traffic: Traffic::default(), counts: Counts::default() }
+    }
+
+    /// The lines that follow came at `now`.
+    pub(super) fn begin(&mut self, now: Now) {
+        if self.shared.log.takes_traffic() {
+            self.traffic.begin(now.wall, self.number);
+        }
+    }
+
+    /// Hands the lines so far to the log.
+    pub(super) fn log(&mut self) {
+        if self.shared.log.takes_traffic() {
+            self.traffic.finish(self.shared.log);
+        }
+    }
+
+    fn log_bad_line(&self, text: &[u8], why: Invalid) {
+        if let Some(untold) = self.shared.rate_limits.bad_lines.allow(clock::tick()) {
+            let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
+            self.shared.log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
+        }
+    }
+
+    fn log_traffic(&mut self, text: &[u8], party: Party, reply: &Reply<'_>) {
+        if party.is_client() || text.trim_ascii_start().starts_with(b"AT") {
+            self.traffic.line_in(text);
+        }
+        match reply {
+            Reply::None => {}
+            Reply::At { location, .. } | Reply::Near { location } => {
+                self.traffic.words_out(&location.at_words());
+            }
+            Reply::Invalid(_) if party.is_client() => self.traffic.words_out(&[b"?", text]),
+            Reply::Invalid(_) => {}
+        }
+    }
+}
+
+impl Host for Notes<'_> {
+    fn nonce(&mut self) -> Result<Nonce, String> {
+        random::bytes().map(Nonce::of_bytes).map_err(|error| error.to_string())
+    }
+
+    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        if let Reply::Invalid(why) = *reply {
+            self.log_bad_line(text, why);
+        }
+        if let Some(outcome) = outcome(reply).filter(|_| party.is_client()) {
+            self.counts.add(outcome);
+        }
+        if self.shared.log.takes_traffic() {
+            self.log_traffic(text, party, reply);
+        }
+    }
+
+    fn looked(&mut self, looked: &Looked, document: &[u8]) {
+        let Looked { results, is_failed } = *looked;
+        self.counts.add(if is_failed { Outcome::SourceFailed } else { Outcome::Answered });
+        if !self.shared.log.takes_traffic() {
+            return;
+        }
+        let document = document.trim_ascii_end();
+        if self.shared.log.takes_bodies() {
+            document.split(|&byte| byte == b'\n').for_each(|line| self.traffic.line_out(line));
+        } else {
+            self.traffic.line_out(format!("[{results} results, {} bytes]", document.len()).as_bytes());
+        }
+    }
+
+    fn is_grown(&self) -> bool {
+        self.traffic.is_grown()
+    }
+
+    fn give_back(&mut self) {
+        self.traffic = Traffic::default();
+    }
+}
+
+/// What became of a client's line, where that is known yet.
+fn outcome(reply: &Reply<'_>) -> Option<Outcome> {
+    Some(match reply {
+        Reply::None | Reply::Near { .. } => return None,
+        Reply::At { is_newest: true, .. } => Outcome::Stored,
+        Reply::At { is_newest: false, .. } => Outcome::Stale,
+        Reply::Invalid(Invalid::TooFarAhead) => Outcome::Ahead,
+        Reply::Invalid(Invalid::TooManyClients) => Outcome::Full,
+        Reply::Invalid(Invalid::UnknownClient) => Outcome::UnknownClient,
+        Reply::Invalid(Invalid::NoPlaces) => Outcome::NoPlaces,
+        Reply::Invalid(_) => Outcome::Invalid,
+    })
+}
