@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::IpAddr, time::Duration};
 
-use crate::core::wire::OtherProtocol;
+use crate::core::{access::Refusal, wire::OtherProtocol};
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) enum Ended {
     SilentPeer(Duration),
     NoHandshake,
     NoProof(Duration),
-    Refused(String),
+    Refused(Refusal),
     NoPlainNeighbour(IpAddr),
     NoAddress(io::Error),
     OtherProtocol(OtherProtocol),

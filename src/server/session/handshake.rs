@@ -1,11 +1,12 @@
 //! How a connection becomes a neighbour's: by a handshake as its first line, and the proof that follows; or, where
 //! third-party nodes come in, by its address.
 
-use std::mem;
+use std::{io, mem};
 
 use super::{Ended, PlainDoor, Presence, Session, Shared, Stage};
 use crate::{
     core::{
+        access::Refusal,
         model::Now,
         node::{Challenge, Greeting, Origin, Welcome},
         wire::{Fields, Line, LineBuffer, Nonce, OtherProtocol, is_hello, write_refusal},
@@ -62,7 +63,10 @@ impl Session<'_> {
         let Shared { node, peers, limits, .. } = self.shared;
         let admit = |link, incarnation| peers.lock().admit(link, incarnation, self.number, now.tick);
         let nonce = random::bytes().map(Nonce::of_bytes);
-        let no_nonce = |error| format!("{} has no random numbers: {error}; try again", node.id);
+        let no_nonce = |error: io::Error| {
+            let (id, error) = (node.id.clone(), error.to_string());
+            Refusal::NoRandomNumbers { id, error }
+        };
         let greeting =
             nonce.map_err(no_nonce).and_then(|nonce| node.greet(line, nonce, admit, &mut self.batch.replies));
         match greeting {
@@ -84,7 +88,7 @@ impl Session<'_> {
         }
     }
 
-    fn refuse(&mut self, why: String) -> Result<(), Ended> {
+    fn refuse(&mut self, why: Refusal) -> Result<(), Ended> {
         write_refusal(&why, &mut self.batch.replies);
         self.finish_batch()?;
         Err(Ended::Refused(why))

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use proxyherd::core::{
+    access::Refusal,
     node::{Batch, Challenge, Greeting, Origin, Said, Welcome},
     wire::{Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
 };
@@ -286,7 +287,7 @@ impl Simulation {
             Ok(Greeting::Challenge(challenge)) => return Some((Stage::Proof(challenge), None)),
             Err(why) => {
                 self.tally.refusals += 1;
-                if !why.starts_with("another ") {
+                if !matches!(why, Refusal::NameInUse { .. }) {
                     self.fail(Kind::Confused, format!("a neighbour was refused: {why}"));
                 }
                 write_refusal(&why, &mut batch.replies);
