@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, mem};
 
 use super::{ImportError, Note, Skip, osm::Twins};
-use crate::places::file::{Builder, Entry, Refusal};
+use crate::places::file::{BadEntry, Builder, Entry};
 
 /// What was skipped, or noted, for one reason.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -91,10 +91,10 @@ impl Sink {
                 (shortened..self.builder.shortened()).for_each(|_| self.note(Note::Shortened, line));
                 return Ok(true);
             }
-            Err(Refusal::NoName) => Skip::NoName,
-            Err(Refusal::NotOnEarth) => Skip::BadCoordinates,
-            Err(Refusal::BadId) => Skip::BadId,
-            Err(Refusal::Full) => return Err(ImportError::Full),
+            Err(BadEntry::NoName) => Skip::NoName,
+            Err(BadEntry::NotOnEarth) => Skip::BadCoordinates,
+            Err(BadEntry::BadId) => Skip::BadId,
+            Err(BadEntry::Full) => return Err(ImportError::Full),
         };
         self.skip(why, line);
         Ok(false)

@@ -74,7 +74,7 @@ impl LookupOutcome {
 
 /// Why an upstream was not asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum NotAsked {
     /// It has failed too often just now.
     Breaker,
     /// It was called as often as allowed this second.
@@ -85,7 +85,7 @@ pub enum Refusal {
     Lookups,
 }
 
-impl Refusal {
+impl NotAsked {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Breaker, Self::Rate, Self::Day, Self::Lookups];
 
@@ -105,7 +105,7 @@ impl Refusal {
 pub struct Lookups {
     lookups: [AtomicU64; LookupOutcome::ALL.len()],
     calls: [AtomicU64; CallOutcome::ALL.len()],
-    refused: [AtomicU64; Refusal::ALL.len()],
+    refused: [AtomicU64; NotAsked::ALL.len()],
     shared: AtomicU64,
     cached: AtomicU64,
     retries: AtomicU64,
@@ -123,7 +123,7 @@ impl Lookups {
     }
 
     /// The upstream was not asked.
-    pub fn refused(&self, why: Refusal) {
+    pub fn refused(&self, why: NotAsked) {
         self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -149,7 +149,7 @@ impl Lookups {
             source,
             lookups: LookupOutcome::ALL.map(|outcome| (outcome.label(), of(&self.lookups[outcome as usize]))),
             calls: CallOutcome::ALL.map(|outcome| (outcome.label(), of(&self.calls[outcome as usize]))),
-            refused: Refusal::ALL.map(|why| (why.label(), of(&self.refused[why as usize]))),
+            refused: NotAsked::ALL.map(|why| (why.label(), of(&self.refused[why as usize]))),
             shared: of(&self.shared),
             cached: of(&self.cached),
             retries: of(&self.retries),
@@ -170,7 +170,7 @@ pub struct UpstreamReport {
     /// How many calls ended how.
     pub calls: [(&'static str, u64); CallOutcome::ALL.len()],
     /// How often it was not asked, and why.
-    pub refused: [(&'static str, u64); Refusal::ALL.len()],
+    pub refused: [(&'static str, u64); NotAsked::ALL.len()],
     /// Lookups that waited for another's call.
     pub shared: u64,
     /// Lookups answered from what was kept.
@@ -194,7 +194,7 @@ mod tests {
         let lookups = Lookups::default();
         lookups.ended(LookupOutcome::ZeroResults);
         lookups.called(CallOutcome::Timeout);
-        lookups.refused(Refusal::Day);
+        lookups.refused(NotAsked::Day);
         lookups.shared();
         lookups.cached();
         lookups.cached();
@@ -205,6 +205,6 @@ mod tests {
         assert_eq!(report.refused.iter().find(|(_, count)| *count > 0), Some(&("day", 1)));
         assert_eq!((report.shared, report.cached, report.retries), (1, 2, 1));
         assert!(CallOutcome::ALL.iter().enumerate().all(|(place, &outcome)| outcome as usize == place));
-        assert!(Refusal::ALL.iter().enumerate().all(|(place, &why)| why as usize == place));
+        assert!(NotAsked::ALL.iter().enumerate().all(|(place, &why)| why as usize == place));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 pub use self::{
     histogram::{BOUNDS, Histogram, Spread},
-    lookups::{CallOutcome, LookupOutcome, Lookups, Refusal, UpstreamReport},
+    lookups::{CallOutcome, LookupOutcome, Lookups, NotAsked, UpstreamReport},
     outcome::{Kind, Outcome},
 };
 

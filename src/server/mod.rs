@@ -286,7 +286,8 @@ impl Server {
     ///
     /// Where a thread cannot be made that the node needs, what has begun is ended in the same way, and `until` is not called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
-        let Self { node, places, limits, addresses, mailboxes, listener, plain, web, log, surroundings } = self;
+        let Self { node, places, limits, addresses, mailboxes, listener, plain, web, log, surroundings } =
+            self;
         let (stop_accept, accept_stop) = bounded(0);
         let web_capacity = web.as_ref().map_or(0, Web::capacity);
         let capacity = capacity::connections(&limits, node.neighbours().len(), web_capacity, &log);

@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use self::{
     reason::Rules,
-    replies::{Refusal, Replies, Sent},
+    replies::{RefusedLine, Replies, Sent},
 };
 use super::{Common, Failure, complain, node, printable};
 use crate::{
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
         Failure::Failed(format!("cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"))
     })?;
     let mut out = printable::documents();
-    let mut tell = |refusal: Refusal<'_>| complain(&rules.text(&refusal, clock::wall()));
+    let mut tell = |refusal: RefusedLine<'_>| complain(&rules.text(&refusal, clock::wall()));
     let done = exchange(&stream, input, &mut out, &mut tell);
     let finished = out.finish().map_err(Fault::Output);
     done.and(finished).map_err(|fault| match fault {
@@ -181,7 +181,7 @@ fn exchange(
     stream: &TcpStream,
     input: Input,
     out: &mut impl Write,
-    tell: &mut impl FnMut(Refusal<'_>),
+    tell: &mut impl FnMut(RefusedLine<'_>),
 ) -> Result<(), Fault> {
     let (sent, mut replies) = replies::lines();
     thread::scope(|scope| {
@@ -211,7 +211,7 @@ fn receive(
     mut stream: &TcpStream,
     out: &mut impl Write,
     replies: &mut Replies,
-    tell: &mut impl FnMut(Refusal<'_>),
+    tell: &mut impl FnMut(RefusedLine<'_>),
 ) -> Result<u64, Fault> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut received = 0;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{printable, replies::Refusal};
+use super::{printable, replies::RefusedLine};
 use crate::{
     config::{Herd, Node, PlacesSource},
     core::{
@@ -52,8 +52,8 @@ impl Rules {
     }
 
     /// `line 3: the radius is over 50 km: WHATSAT x 99 5`; `now` is this machine's clock.
-    pub(super) fn text(&self, refusal: &Refusal<'_>, now: Timestamp) -> String {
-        let Refusal { number, line, length, is_other } = refusal;
+    pub(super) fn text(&self, refusal: &RefusedLine<'_>, now: Timestamp) -> String {
+        let RefusedLine { number, line, length, is_other } = refusal;
         let reason = match length {
             Some(length) => format!("its {length} bytes are over the node's limit (line_bytes)"),
             None if *is_other && line.is_empty() => {
@@ -154,12 +154,12 @@ mod tests {
         Rules::of(&herd, &herd.nodes[0])
     }
 
-    fn shown(rules: &Rules, refusal: &Refusal<'_>) -> String {
+    fn shown(rules: &Rules, refusal: &RefusedLine<'_>) -> String {
         rules.text(refusal, Timestamp::new(NOW, 0))
     }
 
     fn reason(rules: &Rules, line: &str) -> String {
-        let refusal = Refusal { number: 3, line: line.as_bytes(), length: None, is_other: false };
+        let refusal = RefusedLine { number: 3, line: line.as_bytes(), length: None, is_other: false };
         let text = shown(rules, &refusal);
         let reason = text.strip_prefix("line 3: ").unwrap();
         reason.strip_suffix(&format!(": {line}")).unwrap_or_else(|| panic!("{text}")).to_owned()
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn other_words_than_the_line_are_the_nodes_own() {
-        let refusal = |line| Refusal { number: 1, line, length: None, is_other: true };
+        let refusal = |line| RefusedLine { number: 1, line, length: None, is_other: true };
         assert_eq!(
             shown(&rules(None), &refusal(b"no\xff")),
             r"line 1: the node refuses it, and answers other than with the line: no\xff"
@@ -250,13 +250,13 @@ mod tests {
 
     #[test]
     fn long_lines_are_shown_in_part() {
-        let long = Refusal { number: 1, line: &[b'x'; 64], length: Some(20_000), is_other: false };
+        let long = RefusedLine { number: 1, line: &[b'x'; 64], length: Some(20_000), is_other: false };
         let text = shown(&rules(None), &long);
         assert_eq!(
             text,
             format!("line 1: its 20000 bytes are over the node's limit (line_bytes): {}…", "x".repeat(64))
         );
-        let long = Refusal { number: 1, line: &[b'x'; 1_000], length: None, is_other: false };
+        let long = RefusedLine { number: 1, line: &[b'x'; 1_000], length: None, is_other: false };
         assert!(shown(&rules(None), &long).ends_with(&format!(": {}…", "x".repeat(200))));
     }
 }

@@ -17,7 +17,7 @@ const MARKS_MAX: usize = 32_768;
 
 /// A line that came back after a `?`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Refusal<'r> {
+pub(super) struct RefusedLine<'r> {
     /// Which of the lines sent, counted from 1.
     pub(super) number: u64,
     /// The line as it came back.
@@ -156,7 +156,7 @@ enum Part {
 
 impl Replies {
     /// These bytes came; calls `tell` for each refusal that is whole with them.
-    pub(super) fn take(&mut self, bytes: &[u8], tell: &mut impl FnMut(Refusal<'_>)) {
+    pub(super) fn take(&mut self, bytes: &[u8], tell: &mut impl FnMut(RefusedLine<'_>)) {
         let mut rest = bytes;
         while let Some(&first) = rest.first() {
             match &mut self.part {
@@ -186,11 +186,11 @@ impl Replies {
     }
 
     /// Nothing more comes.
-    pub(super) fn end(&mut self, tell: &mut impl FnMut(Refusal<'_>)) {
+    pub(super) fn end(&mut self, tell: &mut impl FnMut(RefusedLine<'_>)) {
         self.end_line(tell);
     }
 
-    fn end_line(&mut self, tell: &mut impl FnMut(Refusal<'_>)) {
+    fn end_line(&mut self, tell: &mut impl FnMut(RefusedLine<'_>)) {
         let Part::Line(line) = &mut self.part else { return };
         let whole = std::mem::take(line);
         let line = whole.strip_suffix(b"\r").unwrap_or(&whole);
@@ -208,7 +208,7 @@ impl Replies {
                 |mark: &&Mark| mark.length > LONG_BYTES && line.len() == HEAD_BYTES && came == mark.head_hash;
             let length = mark.as_ref().filter(is_head).map(|mark| mark.length);
             let is_other = length.is_none() && mark.is_some_and(|mark| came != mark.hash);
-            tell(Refusal { number: self.number, line, length, is_other });
+            tell(RefusedLine { number: self.number, line, length, is_other });
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
             out.take(sent);
             out.end();
             let mut found = Vec::new();
-            let mut tell = |Refusal { number, line, length, .. }: Refusal<'_>| {
+            let mut tell = |RefusedLine { number, line, length, .. }: RefusedLine<'_>| {
                 found.push((number, line.to_vec(), length));
             };
             pieces.iter().for_each(|piece| replies.take(piece, &mut tell));
@@ -358,7 +358,7 @@ mod tests {
         sent.chunks(5).for_each(|piece| out.take(piece));
         out.end();
         let mut found = Vec::new();
-        let mut tell = |refusal: Refusal<'_>| found.push((refusal.is_other, refusal.length));
+        let mut tell = |refusal: RefusedLine<'_>| found.push((refusal.is_other, refusal.length));
         replies.take(&came.concat(), &mut tell);
         replies.end(&mut tell);
         let same = (false, None);

@@ -1,10 +1,13 @@
-//! Who is let in: what proves that a node is of the herd, and which of two connections that claim one name is believed.
+//! Who is let in: what proves that a node is of the herd, which of two connections that claim one name is believed, and why
+//! a handshake is refused.
 
 mod peers;
+mod refusal;
 mod secret;
 
 pub(crate) use self::secret::{Hex, from_hex};
 pub use self::{
     peers::{Admission, Peers},
+    refusal::Refusal,
     secret::{Key, RotationFault, Secret, SecretFault},
 };

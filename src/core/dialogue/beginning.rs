@@ -74,7 +74,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         let judged = match stage {
             Stage::Proof(challenge, _) => Judged::Proof(node.check_proof(challenge, text, connection, out)),
             Stage::First if matches!(line, Line::Whole(..)) && is_hello(text) => {
-                let nonce = if node.secret.is_some() { host.nonce() } else { Ok(Nonce::of_bytes([0; Nonce::BYTES])) };
+                let nonce =
+                    if node.secret.is_some() { host.nonce() } else { Ok(Nonce::of_bytes([0; Nonce::BYTES])) };
                 let no_nonce = |error| Refusal::NoRandomNumbers { id: node.id.clone(), error };
                 let greet = |nonce| node.greet(text, nonce, connection, out);
                 Judged::Greeting(nonce.map_err(no_nonce).and_then(greet))

@@ -148,12 +148,7 @@ impl Batch {
         query
     }
 
-    fn execute_neighbours(
-        &mut self,
-        node: &Node,
-        command: &Command<'_>,
-        now: Now,
-    ) -> Result<(), Invalid> {
+    fn execute_neighbours(&mut self, node: &Node, command: &Command<'_>, now: Now) -> Result<(), Invalid> {
         match command {
             Command::Learn(location, key) => {
                 self.updates += 1;

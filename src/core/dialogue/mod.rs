@@ -212,7 +212,13 @@ struct Prepared<'a> {
 
 impl<N: Deref<Target = Node>> Dialogue<N> {
     /// A connection that begins now, of that number. `line_bytes` bounds a client's line.
-    pub fn new(node: N, opening: Opening, (times, line_bytes): (Times, usize), number: u64, now: Tick) -> Self {
+    pub fn new(
+        node: N,
+        opening: Opening,
+        (times, line_bytes): (Times, usize),
+        number: u64,
+        now: Tick,
+    ) -> Self {
         let (is_kept, candidates, stage) = match opening {
             Opening::Common { is_kept } => (is_kept, Vec::new(), Stage::First),
             Opening::Plain(links) => (false, links, Stage::Blank),
@@ -370,8 +376,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// Until when to wait for bytes. Gives memory back when none have come for a while.
     fn wait(&mut self, now: Tick, host: &mut impl Host) -> Next {
         let linger_until = self.heard.tick + LINGER_TIME;
-        let is_grown =
-            self.buffer.is_grown() || self.batch.capacity() > QUIET_BYTES || host.is_grown();
+        let is_grown = self.buffer.is_grown() || self.batch.capacity() > QUIET_BYTES || host.is_grown();
         let is_lingering = is_grown && now < linger_until;
         if is_grown && !is_lingering {
             self.buffer.shrink();
@@ -544,6 +549,3 @@ impl<N: Deref<Target = Node>> Drop for Dialogue<N> {
         self.leave();
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::link::Broken;
 use crate::core::{
-    access::Secret,
+    access::{Refusal, Secret},
     model::NodeId,
     wire::{End, Hello, Nonce, Proof, REFUSED, Role, Transcript, is_welcome},
 };
@@ -39,40 +39,39 @@ impl Ends {
     /// found good before.
     pub(super) fn check_answer(&self, answer: &[u8], nonce: Nonce) -> Result<Option<Proof>, Broken> {
         check_not_refused(answer)?;
-        let theirs = Hello::parse(answer).map_err(Broken::Stranger)?;
+        let proof = Hello::parse(answer).and_then(|theirs| self.check_hello(&theirs, nonce));
+        proof.map_err(Broken::Stranger)
+    }
+
+    fn check_hello(&self, theirs: &Hello<'_>, nonce: Nonce) -> Result<Option<Proof>, Refusal> {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let fault = if theirs.incarnation == self.incarnation {
-            "the address leads back to this node; mend it".to_owned()
+        if theirs.incarnation == self.incarnation {
+            Err(Refusal::LeadsBack)
         } else if theirs.from != self.peer.as_bytes() || theirs.herd != self.herd.as_bytes() {
-            format!("it is {} of the herd {}; mend the address", text(theirs.from), text(theirs.herd))
+            Err(Refusal::OtherPeer { from: text(theirs.from), herd: text(theirs.herd) })
         } else if theirs.to != self.id.as_bytes() {
-            format!("it answers {}", text(theirs.to))
+            Err(Refusal::AnswersOther { to: text(theirs.to) })
         } else {
-            return self.check_proof(&theirs, nonce).map_err(|fault| Broken::Stranger(fault.to_owned()));
-        };
-        Err(Broken::Stranger(fault))
+            self.check_proof(theirs, nonce)
+        }
     }
 
     /// The proof that is owed for a good one, where there is a secret. A neighbour without one is refused before what it
     /// says is looked at any further, or whoever answers could do without.
-    fn check_proof(&self, theirs: &Hello<'_>, nonce: Nonce) -> Result<Option<Proof>, &'static str> {
+    fn check_proof(&self, theirs: &Hello<'_>, nonce: Nonce) -> Result<Option<Proof>, Refusal> {
         let proved = match (&self.secret, theirs.nonce, theirs.proof) {
             (None, None, _) => None,
-            (None, Some(_), _) => {
-                return Err("it has a secret and this node has none; give both the same secret_file");
-            }
+            (None, Some(_), _) => return Err(Refusal::OnlyItHasSecret),
             (Some(secret), Some(their_nonce), Some(proof)) => Some((secret, their_nonce, proof)),
-            (Some(_), ..) => return Err("it proves no secret; give both nodes the same secret_file"),
+            (Some(_), ..) => return Err(Refusal::ProvesNothing),
         };
         if theirs.check != self.check {
-            return Err(
-                "its placement key is another; give both nodes the same configuration and secret_file",
-            );
+            return Err(Refusal::ItsPlacement);
         }
         let Some((secret, their_nonce, proof)) = proved else { return Ok(None) };
         let transcript = self.transcript(nonce, theirs.incarnation, their_nonce);
         if !transcript.is_proved(Role::Accept, &proof, secret) {
-            return Err("its proof is wrong; give both nodes the same secret_file");
+            return Err(Refusal::ItsProof);
         }
         Ok(Some(transcript.prove(Role::Dial, secret)))
     }

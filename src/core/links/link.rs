@@ -6,6 +6,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use super::{Backoff, LinkTimes, Queue, handshake::Ends};
 use crate::core::{
     Rules,
+    access::Refusal,
     model::Tick,
     repair::{Found, Need, Part, Round},
     store::Store,
@@ -66,7 +67,7 @@ pub enum Broken {
     /// The neighbour refused the handshake, for this reason.
     Refused(String),
     /// Whoever answers is not the neighbour.
-    Stranger(String),
+    Stranger(Refusal),
     /// The handshake was not answered in this time.
     NoGreeting(Duration),
     /// Nothing was heard for this long.

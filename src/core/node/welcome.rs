@@ -3,7 +3,7 @@
 
 use super::Node;
 use crate::core::{
-    access::Admission,
+    access::{Admission, Refusal},
     model::Tick,
     wire::{End, Hello, Nonce, Role, Transcript, parse_proof, write_welcome},
 };
@@ -45,17 +45,14 @@ impl Node {
         nonce: Nonce,
         connection: (u64, Tick),
         out: &mut Vec<u8>,
-    ) -> Result<Greeting, String> {
+    ) -> Result<Greeting, Refusal> {
         let hello = Hello::parse(line)?;
         let link = self.claimed_link(&hello)?;
         let theirs = self.their_nonce(&hello)?;
         if hello.check != self.check {
-            let from = String::from_utf8_lossy(hello.from);
+            let from = text(hello.from);
             let cure = if theirs.is_some() { "secret_file" } else { "configuration" };
-            return Err(format!(
-                "{} and {from} place clients differently; give both the same {cure}",
-                self.id
-            ));
+            return Err(Refusal::OtherPlacement { id: self.id.clone(), from, cure });
         }
         let answer =
             Hello::new(&self.herd, &self.id, &self.neighbours[link].id, self.incarnation, self.check);
@@ -78,13 +75,13 @@ impl Node {
         line: &[u8],
         connection: (u64, Tick),
         out: &mut Vec<u8>,
-    ) -> Result<Welcome, String> {
+    ) -> Result<Welcome, Refusal> {
         let is_proved =
             self.secret.as_ref().zip(parse_proof(line)).is_some_and(|(secret, proof)| {
                 self.transcript(challenge).is_proved(Role::Dial, &proof, secret)
             });
         if !is_proved {
-            return Err("the proof is wrong; give both nodes the same secret_file".to_owned());
+            return Err(Refusal::WrongProof);
         }
         let welcome = self.admit(challenge.link, challenge.incarnation, connection)?;
         write_welcome(out);
@@ -92,43 +89,36 @@ impl Node {
     }
 
     /// The position of the neighbour that a line claims to be from.
-    fn claimed_link(&self, hello: &Hello<'_>) -> Result<usize, String> {
-        let from = String::from_utf8_lossy(hello.from);
+    fn claimed_link(&self, hello: &Hello<'_>) -> Result<usize, Refusal> {
+        let id = || self.id.clone();
         if hello.herd != self.herd.as_bytes() {
-            let theirs = String::from_utf8_lossy(hello.herd);
-            return Err(format!(
-                "this node is of the herd {}, not {theirs}; mend the address or the herd's name",
-                self.herd
-            ));
+            return Err(Refusal::OtherHerd { ours: self.herd.clone(), theirs: text(hello.herd) });
         }
         if hello.incarnation == self.incarnation {
-            return Err(format!("{} has dialled itself; mend the addresses of its links", self.id));
+            return Err(Refusal::Itself { id: id() });
         }
         if hello.to != self.id.as_bytes() {
-            let meant = String::from_utf8_lossy(hello.to);
-            return Err(format!("this node is {}, not {meant}; mend the address of {meant}", self.id));
+            return Err(Refusal::OtherNode { id: id(), meant: text(hello.to) });
         }
         let position = self
             .neighbours
             .iter()
             .position(|neighbour| neighbour.plain.is_none() && neighbour.id.as_bytes() == hello.from);
-        position.ok_or_else(|| {
-            format!("{} has no link to {from}; give both nodes the same configuration", self.id)
-        })
+        position.ok_or_else(|| Refusal::NoLink { id: id(), from: text(hello.from) })
     }
 
     /// The nonce there must be if this node has a secret, and must not be if it has none.
-    fn their_nonce(&self, hello: &Hello<'_>) -> Result<Option<Nonce>, String> {
-        let from = String::from_utf8_lossy(hello.from);
+    fn their_nonce(&self, hello: &Hello<'_>) -> Result<Option<Nonce>, Refusal> {
+        let names = || (self.id.clone(), text(hello.from));
         match (&self.secret, hello.nonce, hello.proof) {
-            (_, _, Some(_)) => {
-                Err("a HELLO line that asks has no proof; run the same release on all nodes".into())
-            }
+            (_, _, Some(_)) => Err(Refusal::EarlyProof),
             (Some(_), None, _) => {
-                Err(format!("{} has a secret and {from} has none; give both the same secret_file", self.id))
+                let (id, from) = names();
+                Err(Refusal::PeerHasNoSecret { id, from })
             }
             (None, Some(_), _) => {
-                Err(format!("{from} has a secret and {} has none; give both the same secret_file", self.id))
+                let (id, from) = names();
+                Err(Refusal::OnlyPeerHasSecret { id, from })
             }
             (_, nonce, None) => Ok(nonce),
         }
@@ -139,15 +129,12 @@ impl Node {
         link: usize,
         incarnation: u64,
         (connection, now): (u64, Tick),
-    ) -> Result<Welcome, String> {
+    ) -> Result<Welcome, Refusal> {
         let replaces = match self.peers.lock().admit(link, incarnation, connection, now) {
             Admission::Admitted => None,
             Admission::Replaces(connection) => Some(connection),
             Admission::Refused(silence) => {
-                let from = &self.neighbours[link].id;
-                return Err(format!(
-                    "another {from} was heard from {silence:?} ago; end one of the two, or wait until it is forgotten"
-                ));
+                return Err(Refusal::NameInUse { id: self.neighbours[link].id.clone(), silence });
             }
         };
         Ok(Welcome { link, replaces })
@@ -162,4 +149,8 @@ impl Node {
             check: self.check,
         }
     }
+}
+
+fn text(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).into_owned()
 }

@@ -2,7 +2,10 @@
 //! in `digest`. The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
 
 use super::{Fields, Nonce, Proof, Question, at::location_of, digest::hex};
-use crate::core::model::{Location, NodeId};
+use crate::core::{
+    access::Refusal,
+    model::{Location, NodeId},
+};
 
 /// The longest line on a peer's connection, its terminator not counted. Twice a client's, so that whatever a client may
 /// report fits with the names and the skew added.
@@ -61,34 +64,28 @@ impl<'a> Hello<'a> {
         Self { nonce: Some(nonce), proof, ..self }
     }
 
-    /// Reads the line. An `Err` is the sentence to refuse it with.
-    pub fn parse(line: &'a [u8]) -> Result<Self, String> {
+    /// Reads the line. An `Err` says why it is refused.
+    pub fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
         let mut fields = Fields::of(line);
         let (Some(b"HELLO"), Some(version)) = (fields.next(), fields.next().and_then(version)) else {
-            return Err("this is no HELLO line; is the other end a node of a herd?".into());
+            return Err(Refusal::NoHello);
         };
         if version != VERSION {
-            return Err(format!(
-                "version {version} is not spoken here, only {VERSION}; run the same release on all nodes"
-            ));
+            return Err(Refusal::Version { theirs: version, ours: VERSION });
         }
         let count = fields.clone().count();
         let mut field = || fields.next().unwrap_or_default();
         let [herd, from, to, incarnation, check, nonce, proof] = std::array::from_fn(|_| field());
         if !(5..=7).contains(&count) {
-            return Err(
-                "the HELLO line does not have its seven fields, eight with a nonce or nine with a proof; \
-                        run the same release on all nodes"
-                    .into(),
-            );
+            return Err(Refusal::FieldCount);
         }
         let (Some(incarnation), Some(check)) = (hex(incarnation), hex(check)) else {
-            return Err("the HELLO line's incarnation and check are not 16 hexadecimal digits each".into());
+            return Err(Refusal::BadNumbers);
         };
         let (has_nonce, has_proof) = (count > 5, count > 6);
         let (nonce, proof) = (Nonce::parse(nonce), Proof::parse(proof));
         if nonce.is_some() != has_nonce || proof.is_some() != has_proof {
-            return Err("the HELLO line's nonce is not 32 hexadecimal digits, or its proof not 64".into());
+            return Err(Refusal::BadNonce);
         }
         Ok(Self { version, herd, from, to, incarnation, check, nonce, proof })
     }
@@ -134,10 +131,9 @@ pub fn is_welcome(line: &[u8]) -> bool {
 }
 
 /// Appends the line that refuses a handshake, with its terminator.
-pub fn write_refusal(why: &str, out: &mut Vec<u8>) {
+pub fn write_refusal(why: &Refusal, out: &mut Vec<u8>) {
     out.extend_from_slice(REFUSED);
-    out.extend_from_slice(why.as_bytes());
-    out.push(b'\n');
+    out.extend_from_slice(format!("{why}\n").as_bytes());
 }
 
 /// A line on a peer's connection after the handshake, understood.
@@ -294,7 +290,11 @@ mod tests {
     fn another_version_is_a_handshake_that_is_refused_with_the_cure() {
         assert!(is_hello(b"HELLO 2 whatever"));
         let why = Hello::parse(b"HELLO 2 whatever").unwrap_err();
-        assert_eq!(why, "version 2 is not spoken here, only 1; run the same release on all nodes");
+        assert_eq!(why, Refusal::Version { theirs: 2, ours: 1 });
+        let mut line = Vec::new();
+        write_refusal(&why, &mut line);
+        let text = b"REFUSED version 2 is not spoken here, only 1; run the same release on all nodes\n";
+        assert_eq!(line, text);
         for line in ["HELLO 1 a b c", "HELLO 1 a b c d e", "HELLO 1 a b c 0000000000000000 00000000000000zz"]
         {
             assert!(Hello::parse(line.as_bytes()).is_err(), "{line}");

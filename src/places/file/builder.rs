@@ -48,7 +48,7 @@ pub struct Entry<'a> {
 
 /// Why a place is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum BadEntry {
     /// Its name is empty.
     NoName,
     /// Its coordinates are no point on the Earth.
@@ -100,12 +100,12 @@ pub struct Builder {
 
 impl Builder {
     /// The number of a kind: the first part of its place_ids, and Google's types, separated by commas; neither is empty.
-    pub fn kind(&mut self, source: &str, types: &str) -> Result<u16, Refusal> {
+    pub fn kind(&mut self, source: &str, types: &str) -> Result<u16, BadEntry> {
         let kind = Kind { source: source.to_owned(), types: types.to_owned() };
         if let Some(&number) = self.numbers.get(&kind) {
             return Ok(number);
         }
-        let number = u16::try_from(self.kinds.len()).map_err(|_| Refusal::Full)?;
+        let number = u16::try_from(self.kinds.len()).map_err(|_| BadEntry::Full)?;
         self.kinds.push(kind.clone());
         self.numbers.insert(kind, number);
         Ok(number)
@@ -119,13 +119,13 @@ impl Builder {
     }
 
     /// Takes a place, or says why not.
-    pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), Refusal> {
-        let latitude = units(entry.latitude, 90.0).ok_or(Refusal::NotOnEarth)?;
-        let longitude = units(entry.longitude, 180.0).ok_or(Refusal::NotOnEarth)?;
+    pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), BadEntry> {
+        let latitude = units(entry.latitude, 90.0).ok_or(BadEntry::NotOnEarth)?;
+        let longitude = units(entry.longitude, 180.0).ok_or(BadEntry::NotOnEarth)?;
         let (number, id) = match entry.id {
             Id::Number(number) => (number, ""),
             Id::Text(id) if id.is_empty() || id.len() > TEXT_BYTES_MAX || id.contains(char::is_control) => {
-                return Err(Refusal::BadId);
+                return Err(BadEntry::BadId);
             }
             Id::Text(id) => match plain_number(id) {
                 Some(number) => (number, ""),
@@ -134,11 +134,11 @@ impl Builder {
         };
         let (name, vicinity) = (clean(entry.name), clean(entry.vicinity));
         if name.is_empty() {
-            return Err(Refusal::NoName);
+            return Err(BadEntry::NoName);
         }
         let (name, vicinity) = (self.cut(&name), self.cut(&vicinity));
         let vicinity = if vicinity == name { "" } else { vicinity };
-        let text_start = u32::try_from(self.text.len()).map_err(|_| Refusal::Full)?;
+        let text_start = u32::try_from(self.text.len()).map_err(|_| BadEntry::Full)?;
         for text in [name, vicinity, id] {
             self.text.push_str(text);
         }

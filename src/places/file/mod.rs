@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-pub use builder::{Builder, Entry, Finished, Id, Ready, Refusal, Taken};
+pub use builder::{BadEntry, Builder, Entry, Finished, Id, Ready, Taken};
 pub use layout::{Fault, Made, VERSION};
 
 use layout::{Header, Prelude};

@@ -91,14 +91,14 @@ fn builder_refuses_what_no_answer_could_show() {
     let kind = builder.kind("a", "b").unwrap();
     let good =
         Entry { kind, id: Id::Number(1), name: "x", vicinity: "", latitude: 0.0, longitude: 0.0, rank: 1.0 };
-    assert_eq!(builder.add(&Entry { name: " \t", ..good }), Err(Refusal::NoName));
+    assert_eq!(builder.add(&Entry { name: " \t", ..good }), Err(BadEntry::NoName));
     for wrong in [90.1, f64::NAN, f64::INFINITY] {
-        assert_eq!(builder.add(&Entry { latitude: wrong, ..good }), Err(Refusal::NotOnEarth));
-        assert_eq!(builder.add(&Entry { longitude: -2.0 * wrong, ..good }), Err(Refusal::NotOnEarth));
+        assert_eq!(builder.add(&Entry { latitude: wrong, ..good }), Err(BadEntry::NotOnEarth));
+        assert_eq!(builder.add(&Entry { longitude: -2.0 * wrong, ..good }), Err(BadEntry::NotOnEarth));
     }
     let long = "i".repeat(256);
     for id in ["", "a\nb", &long] {
-        assert_eq!(builder.add(&Entry { id: Id::Text(id), ..good }), Err(Refusal::BadId));
+        assert_eq!(builder.add(&Entry { id: Id::Text(id), ..good }), Err(BadEntry::BadId));
     }
     assert_eq!((builder.count(), builder.shortened()), (0, 0));
     builder.add(&Entry { name: &"\u{e9}".repeat(128), rank: f64::NAN, ..good }).unwrap();

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::UpstreamLimits,
     core::model::Tick,
-    metrics::Refusal,
+    metrics::NotAsked,
     places::{Failure, cut::Document},
 };
 
@@ -43,7 +43,7 @@ pub(super) enum Turn {
     /// Make the call, and [land](Desk::land) what comes of it.
     Lead(Arc<Flight>),
     /// Do without.
-    Refused(Refusal, Failure),
+    Refused(NotAsked, Failure),
 }
 
 impl Desk {
@@ -65,14 +65,14 @@ impl Desk {
             return Turn::Kept(document);
         }
         if self.lookups >= self.lookups_max {
-            return self.refused(Refusal::Lookups);
+            return self.refused(NotAsked::Lookups);
         }
         let Entry::Vacant(vacant) = self.flights.entry(key) else {
             self.lookups += 1;
             return Turn::Follow(Arc::clone(&self.flights[&key]));
         };
         if let Err(why) = self.breaker.admit(now) {
-            return Turn::Refused(Refusal::Breaker, why);
+            return Turn::Refused(NotAsked::Breaker, why);
         }
         if let Err(why) = self.rate.take(now) {
             self.breaker.withdraw(now);
@@ -87,11 +87,11 @@ impl Desk {
         self.rate.take_end_of_day()
     }
 
-    fn refused(&self, why: Refusal) -> Turn {
+    fn refused(&self, why: NotAsked) -> Turn {
         let message = match why {
-            Refusal::Lookups => format!("Too many lookups wait for {}; ask again later.", self.source),
-            Refusal::Day => format!("This server has asked {} as often as it may today.", self.source),
-            Refusal::Rate | Refusal::Breaker => {
+            NotAsked::Lookups => format!("Too many lookups wait for {}; ask again later.", self.source),
+            NotAsked::Day => format!("This server has asked {} as often as it may today.", self.source),
+            NotAsked::Rate | NotAsked::Breaker => {
                 format!("This server asks {} as often as it may; ask again later.", self.source)
             }
         };
@@ -197,7 +197,7 @@ mod tests {
         assert!(matches!(desk.ask(key(1), NOW), Turn::Follow(_)));
         for number in [1, 2] {
             let Turn::Refused(why, failure) = desk.ask(key(number), NOW) else { panic!("full") };
-            assert_eq!((why, failure.status), (Refusal::Lookups, "OVER_QUERY_LIMIT"));
+            assert_eq!((why, failure.status), (NotAsked::Lookups, "OVER_QUERY_LIMIT"));
         }
         desk.leave();
         assert!(leads(&desk.ask(key(2), NOW)));
@@ -210,7 +210,7 @@ mod tests {
         assert!(desk.may_retry(NOW));
         assert!(!desk.may_retry(NOW));
         let Turn::Refused(why, failure) = desk.ask(key(2), NOW) else { panic!("too often") };
-        assert_eq!((why, failure.status), (Refusal::Rate, "OVER_QUERY_LIMIT"));
+        assert_eq!((why, failure.status), (NotAsked::Rate, "OVER_QUERY_LIMIT"));
         assert!(matches!(desk.ask(key(1), NOW), Turn::Follow(_)), "who follows calls nobody");
     }
 
@@ -222,10 +222,10 @@ mod tests {
         let fault = Fault::new(CallOutcome::Denied, "no".to_owned());
         assert_eq!(desk.land(key(1), &Err(fault), NOW), Some(Change::Opened(Duration::from_secs(5))));
         let Turn::Refused(why, failure) = desk.ask(key(1), NOW) else { panic!("open") };
-        assert_eq!((why, failure.status), (Refusal::Breaker, "REQUEST_DENIED"));
+        assert_eq!((why, failure.status), (NotAsked::Breaker, "REQUEST_DENIED"));
         let later = NOW + Duration::from_secs(5);
         assert!(leads(&desk.ask(key(1), later)));
-        assert!(matches!(desk.ask(key(2), later), Turn::Refused(Refusal::Breaker, _)));
+        assert!(matches!(desk.ask(key(2), later), Turn::Refused(NotAsked::Breaker, _)));
         assert_eq!(desk.land(key(1), &Ok(document()), later), Some(Change::Closed));
         assert!(leads(&desk.ask(key(2), later)));
     }
@@ -237,7 +237,7 @@ mod tests {
         assert!(leads(&desk.ask(key(1), NOW)));
         desk.land(key(1), &Err(Fault::new(CallOutcome::Timeout, String::new())), NOW);
         let later = NOW + Duration::from_secs(5);
-        assert!(matches!(desk.ask(key(1), later), Turn::Refused(Refusal::Day, _)));
-        assert!(matches!(desk.ask(key(1), later), Turn::Refused(Refusal::Day, _)), "not the breaker");
+        assert!(matches!(desk.ask(key(1), later), Turn::Refused(NotAsked::Day, _)));
+        assert!(matches!(desk.ask(key(1), later), Turn::Refused(NotAsked::Day, _)), "not the breaker");
     }
 }

@@ -33,7 +33,7 @@ use super::{Failure, Query, Source, cut::Document};
 use crate::{
     config::UpstreamLimits,
     core::model::Tick,
-    metrics::{CallOutcome, LookupOutcome, Lookups, Refusal, UpstreamReport},
+    metrics::{CallOutcome, LookupOutcome, Lookups, NotAsked, UpstreamReport},
     system::{clock, random},
 };
 
@@ -114,7 +114,7 @@ impl Upstream {
             Turn::Refused(why, failure) => {
                 self.counts.refused(why);
                 // Lookups go on; one line for each of them would fill the log.
-                if why == Refusal::Day && self.desk.lock().take_end_of_day() {
+                if why == NotAsked::Day && self.desk.lock().take_end_of_day() {
                     self.news.tell(format!("{}: {}", self.service.name(), failure.message));
                 }
                 Err(failure)

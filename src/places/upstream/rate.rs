@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{core::model::Tick, metrics::Refusal};
+use crate::{core::model::Tick, metrics::NotAsked};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -39,19 +39,19 @@ impl Rate {
     }
 
     /// Takes one call, if there is one.
-    pub(super) fn take(&mut self, now: Tick) -> Result<(), Refusal> {
+    pub(super) fn take(&mut self, now: Tick) -> Result<(), NotAsked> {
         let day = now.saturating_sub(self.started).as_secs() / DAY.as_secs();
         if day != self.day {
             (self.day, self.today, self.is_end_told) = (day, 0, false);
         }
         if self.today >= self.per_day {
-            return Err(Refusal::Day);
+            return Err(NotAsked::Day);
         }
         let passed = now.saturating_sub(self.filled).min(Duration::from_secs(1)).as_nanos() as u64;
         self.filled = self.filled.max(now);
         self.saved = (self.saved + passed * self.per_second).min(self.per_second * CALL);
         if self.saved < CALL {
-            return Err(Refusal::Rate);
+            return Err(NotAsked::Rate);
         }
         self.saved -= CALL;
         self.today += 1;
@@ -77,7 +77,7 @@ mod tests {
         let start = Duration::from_secs(7);
         let mut rate = Rate::new(10, 1000, start);
         assert_eq!(taken(&mut rate, start, 20), 10);
-        assert_eq!(rate.take(start), Err(Refusal::Rate));
+        assert_eq!(rate.take(start), Err(NotAsked::Rate));
         assert_eq!(taken(&mut rate, start + Duration::from_millis(99), 5), 0);
         assert_eq!(taken(&mut rate, start + Duration::from_millis(100), 5), 1);
         assert_eq!(
@@ -101,7 +101,7 @@ mod tests {
         let start = Duration::from_secs(50);
         let mut rate = Rate::new(100, 3, start);
         assert_eq!(taken(&mut rate, start, 9), 3);
-        assert_eq!(rate.take(start + DAY - Duration::from_nanos(1)), Err(Refusal::Day));
+        assert_eq!(rate.take(start + DAY - Duration::from_nanos(1)), Err(NotAsked::Day));
         assert_eq!(taken(&mut rate, start + DAY, 9), 3);
     }
 
@@ -120,7 +120,7 @@ mod tests {
     fn a_clock_read_before_another_thread_took_its_turn_does_no_harm() {
         let mut rate = Rate::new(2, 10, Duration::from_secs(10));
         assert_eq!(taken(&mut rate, Duration::from_secs(11), 9), 2);
-        assert_eq!(rate.take(Duration::from_secs(10)), Err(Refusal::Rate));
+        assert_eq!(rate.take(Duration::from_secs(10)), Err(NotAsked::Rate));
         assert_eq!(taken(&mut rate, Duration::from_millis(11_500), 9), 1);
     }
 }

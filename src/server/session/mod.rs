@@ -142,12 +142,7 @@ impl<'a> Session<'a> {
     }
 
     /// Waits for bytes until that time, and hands them over.
-    fn wait(
-        &mut self,
-        dialogue: &mut Dialogue<&'a Node>,
-        until: Tick,
-        now: Tick,
-    ) -> Result<Waited, Ended> {
+    fn wait(&mut self, dialogue: &mut Dialogue<&'a Node>, until: Tick, now: Tick) -> Result<Waited, Ended> {
         let is_client = dialogue.party().is_client();
         let awake_until = self.vigil.until(now).filter(|_| matches!(dialogue.party(), Party::Peer(_)));
         let waited = self.read(dialogue.space(), awake_until, until - now, is_client)?;

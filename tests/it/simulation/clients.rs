@@ -4,14 +4,25 @@
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 use proxyherd::core::{
-    node::{Batch, Origin},
-    wire::{Line, LineBuffer},
+    dialogue::{Dialogue, Next, Opening, Times},
+    node::Node,
 };
 
 use super::{
     herd::{Event, Simulation},
     plan::EPOCH,
+    session::{Ear, NO_NONCE},
+    watch::Kind,
 };
+
+/// A client's connection, as long as it has something to say.
+#[derive(Debug)]
+pub(super) struct Caller {
+    dialogue: Dialogue<Arc<Node>>,
+    rest: Vec<u8>,
+    /// Whether what has changed waits to be offered.
+    is_late: bool,
+}
 
 /// What a client must not be able to say.
 const FOREIGN: [&[u8]; 6] = [
@@ -72,29 +83,48 @@ impl Simulation {
         };
     }
 
-    /// The lines come to one node, which executes them now and floods them now or later.
+    /// The lines come to one node, which executes them now and offers what they changed now or later.
     pub(super) fn report(&mut self, node: usize, text: &[u8]) {
-        let mut buffer = LineBuffer::new(self.plan.nodes[node].line_bytes);
-        let mut batch = Batch::default();
-        let served = Arc::clone(&self.servers[node].node);
-        let now = self.clocks(node);
-        let mut rest = text;
-        while !rest.is_empty() {
-            let space = buffer.space();
-            let count = self.random.between(1, space.len()).min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            buffer.filled(count);
-            rest = &rest[count..];
-            for line in buffer.take_lines() {
-                self.tally.reports += 1;
-                served.execute(&served.prepare(line, Origin::Client), now, &mut batch);
-                if let Line::Whole(text, _) = line {
-                    self.executed(node, text, Origin::Client);
+        let (life, never) = (self.servers[node].life, Duration::from_secs(1 << 32));
+        let times = Times { idle: never, line: never, handshake: never, liveness: never };
+        let (served, opening) = (Arc::clone(&self.servers[node].node), Opening::Common { is_kept: false });
+        let line_bytes = self.plan.nodes[node].line_bytes;
+        let dialogue = Dialogue::new(served, opening, (times, line_bytes), 0, self.tick(node));
+        // After a blank line nothing is a handshake.
+        let rest = [b"\n", text].concat();
+        self.serve_caller(node, life, Box::new(Caller { dialogue, rest, is_late: false }));
+    }
+
+    /// Goes on until there is something to offer, which may take a while, or until all is said.
+    pub(super) fn serve_caller(&mut self, node: usize, life: u32, mut caller: Box<Caller>) {
+        loop {
+            let now = self.clocks(node);
+            let served = Arc::clone(&self.servers[node].node);
+            let (watch, meter) = (&mut self.watch, self.meter.as_mut());
+            let mut ear =
+                Ear { server: node, now: self.now, node: &served, watch, meter, nonce: NO_NONCE, lines: 0 };
+            let next = caller.dialogue.next(now.tick, &mut ear);
+            self.tally.reports += ear.lines;
+            match next {
+                Next::Wait(_) if caller.rest.is_empty() => return,
+                Next::Wait(_) => {
+                    let space = caller.dialogue.space();
+                    let count = self.random.between(1, space.len()).min(caller.rest.len());
+                    space[..count].copy_from_slice(&caller.rest[..count]);
+                    caller.rest.drain(..count);
+                    caller.dialogue.received(count, now);
                 }
+                Next::Offer if !std::mem::replace(&mut caller.is_late, true) => {
+                    let late = if self.random.one_in(4) { self.lateness() } else { Duration::ZERO };
+                    return self.push(self.now + late, Event::Caller { node, life, caller });
+                }
+                Next::Offer => {
+                    caller.is_late = false;
+                    self.offer(node, &mut caller.dialogue);
+                }
+                Next::Write => caller.dialogue.wrote(),
+                other => return self.fail(Kind::Confused, format!("a client is told {other:?}")),
             }
         }
-        let late = if self.random.one_in(4) { self.lateness() } else { Duration::ZERO };
-        let life = self.servers[node].life;
-        self.push(self.now + late, Event::Flood { node, life, batch: Box::new(batch) });
     }
 }

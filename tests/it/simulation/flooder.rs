@@ -162,7 +162,8 @@ impl Simulation {
             return self.lost(node, link, "nobody answers");
         }
         let at = self.connections.len();
-        let connection = Connection::new((node, link), peer, &self.plan, self.now);
+        let served = (&self.servers[peer].node, self.tick(peer));
+        let connection = Connection::new(at, (node, link), peer, served, &self.plan);
         self.connections.push(Some(Box::new(connection)));
         self.session_sleeps(at, self.now + self.plan.nodes[peer].liveness);
         let (tick, nonce) = (self.tick(node), self.nonce());

@@ -10,14 +10,15 @@ use std::{
 
 use proxyherd::core::{
     Rules,
-    access::Peers,
+    dialogue::Dialogue,
     links::{Ends, Health, Link, outbox},
     model::{Now, Tick, Timestamp},
-    node::{Batch, Neighbour, Node, Options, Origin},
+    node::{Neighbour, Node, Options},
     store::{KeyHash, Placement, Store},
 };
 
 use super::{
+    clients::Caller,
     flooder::Flooder,
     meter::Meter,
     plan::{Plan, Timer},
@@ -50,7 +51,6 @@ pub(super) struct Simulation {
 /// One node and what its threads and sockets would hold.
 pub(super) struct Server {
     pub(super) node: Arc<Node>,
-    pub(super) peers: Peers,
     pub(super) flooders: Vec<Flooder>,
     pub(super) is_alive: bool,
     /// How often it has started.
@@ -103,8 +103,8 @@ pub(super) enum Event {
     Session { connection: usize, wake: u64 },
     /// Bytes arrive.
     Arrive { connection: usize, pipe: usize },
-    /// A client's session has executed its lines, and floods.
-    Flood { node: usize, life: u32, batch: Box<Batch> },
+    /// A client's session has executed lines, and offers what they changed.
+    Caller { node: usize, life: u32, caller: Box<Caller> },
     /// A client calls.
     Call,
     /// Something goes wrong.
@@ -194,15 +194,15 @@ impl Simulation {
             incarnation,
             max_clients: limits.max_clients,
             max_ahead: limits.max_ahead,
+            liveness: limits.liveness,
             neighbours,
-            places: None,
+            lookups: None,
         };
         let node = Arc::new(Node::with_rules(options, self.rules));
         if let Some(store) = remembered {
             copy(store, node.store());
         }
-        let peers = Peers::new(flooders.len(), limits.liveness);
-        Server { node, peers, flooders, is_alive: true, life, born: self.now }
+        Server { node, flooders, is_alive: true, life, born: self.now }
     }
 
     /// The node starts again, with or without what it knew.
@@ -259,9 +259,9 @@ impl Simulation {
             }
             Event::Session { connection, wake } => self.run_session(connection, wake),
             Event::Arrive { connection, pipe } => self.arrive(connection, pipe),
-            Event::Flood { node, life, mut batch } => {
+            Event::Caller { node, life, caller } => {
                 if self.is_living(node, life) {
-                    self.flood(node, &mut batch, Origin::Client);
+                    self.serve_caller(node, life, caller);
                 }
             }
             Event::Call => self.call(),
@@ -272,23 +272,13 @@ impl Simulation {
         }
     }
 
-    /// Hands over what a batch has to tell, and wakes those who rest.
-    pub(super) fn flood(&mut self, node: usize, batch: &mut Batch, origin: Origin) {
-        let mut overflows = 0;
-        self.servers[node].node.flood(batch, origin, |_| overflows += 1);
-        self.tally.overflows += overflows;
+    /// Hands over what a session's lines have changed, and wakes those who rest.
+    pub(super) fn offer(&mut self, node: usize, dialogue: &mut Dialogue<Arc<Node>>) {
+        dialogue.offer(|_| self.tally.overflows += 1);
         for link in 0..self.servers[node].flooders.len() {
             if self.servers[node].flooders[link].is_resting_on_news() {
                 self.wake_flooder(node, link);
             }
-        }
-    }
-
-    /// A node has executed a line; has it learned anything by it?
-    pub(super) fn executed(&mut self, node: usize, line: &[u8], origin: Origin) {
-        let has_learned = self.watch.executed(node, line, origin, self.servers[node].node.store());
-        if let Some(meter) = self.meter.as_mut().filter(|_| has_learned) {
-            meter.learned(node, self.now);
         }
     }
 

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use proxyherd::core::{
-    dialogue::{Closing, Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
     access::Refusal,
+    dialogue::{Closing, Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
     node::Node,
     wire::{Line, Nonce},
 };
@@ -28,7 +28,7 @@ pub(super) const ANSWERS: usize = 1;
 const OUTSTANDING_MAX: usize = 16 * 1024;
 
 /// Of no use: nobody shakes hands any more.
-const NO_NONCE: Nonce = Nonce::of_bytes([0; Nonce::BYTES]);
+pub(super) const NO_NONCE: Nonce = Nonce::of_bytes([0; Nonce::BYTES]);
 
 /// One connection, and the session at its end.
 #[derive(Debug)]
@@ -53,13 +53,16 @@ pub(super) struct Connection {
 struct Ended;
 
 /// What a session's lines lead to is seen by the watch at once.
-struct Ear<'a> {
-    server: usize,
-    now: Duration,
-    node: &'a Node,
-    watch: &'a mut Watch,
-    meter: Option<&'a mut Meter>,
-    nonce: Nonce,
+pub(super) struct Ear<'a> {
+    pub(super) server: usize,
+    pub(super) now: Duration,
+    pub(super) node: &'a Node,
+    pub(super) watch: &'a mut Watch,
+    pub(super) meter: Option<&'a mut Meter>,
+    /// Drawn in a herd that has a secret.
+    pub(super) nonce: Nonce,
+    /// How many lines were executed.
+    pub(super) lines: usize,
 }
 
 impl Host for Ear<'_> {
@@ -68,7 +71,8 @@ impl Host for Ear<'_> {
     }
 
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
-        if let Reply::Invalid(why) = reply {
+        self.lines += 1;
+        if let (Reply::Invalid(why), false) = (reply, party.is_client()) {
             let text = format!("a neighbour said what is invalid: {why}, {line:?}");
             self.watch.fail(Kind::Confused, text);
         }
@@ -198,7 +202,7 @@ impl Simulation {
             let nonce = if connection.dialogue.party() == Party::Stranger { self.nonce() } else { NO_NONCE };
             let node = Arc::clone(&self.servers[server].node);
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
-            let mut ear = Ear { server, now, node: &node, watch, meter, nonce };
+            let mut ear = Ear { server, now, node: &node, watch, meter, nonce, lines: 0 };
             match connection.dialogue.next(tick, &mut ear) {
                 Next::Wait(until) => {
                     if !self.read(connection) {

@@ -9,8 +9,8 @@ use std::{
 };
 
 use proxyherd::core::{
+    dialogue::Party,
     model::{ClientId, Location, NodeId},
-    node::Origin,
     store::{KeyHash, Store},
 };
 
@@ -144,8 +144,8 @@ impl Watch {
     }
 
     /// A node has executed a line. Gives whether it has learned anything by it.
-    pub(super) fn executed(&mut self, node: usize, line: &[u8], origin: Origin, store: &Store) -> bool {
-        let Some((id, how)) = subject(line, origin) else { return false };
+    pub(super) fn executed(&mut self, node: usize, line: &[u8], party: Party, store: &Store) -> bool {
+        let Some((id, how)) = subject(line, party) else { return false };
         let Some(&number) = self.clients.get(id) else { return false };
         let Some(client) = ClientId::new(id) else { return false };
         let known = &mut self.known[node][number];
@@ -282,13 +282,13 @@ impl Watch {
 }
 
 /// Whom a line is about, and how its receiver learns what it says.
-fn subject(line: &[u8], origin: Origin) -> Option<(&[u8], How)> {
+fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
     let mut fields = line.split(|byte| *byte == b' ');
     let keyword = fields.next()?;
-    match (keyword, origin) {
-        (b"IAMAT", Origin::Client) => Some((fields.next()?, How::Reported)),
-        (b"AT", Origin::Peer(link)) => Some((fields.nth(2)?, How::News(link))),
-        (b"PUSH", Origin::Peer(_)) => Some((fields.nth(2)?, How::Repair)),
+    match (keyword, party) {
+        (b"IAMAT", Party::Stranger | Party::Client(_)) => Some((fields.next()?, How::Reported)),
+        (b"AT", Party::Peer(link)) => Some((fields.nth(2)?, How::News(link))),
+        (b"PUSH", Party::Peer(_)) => Some((fields.nth(2)?, How::Repair)),
         _ => None,
     }
 }
