@@ -3,16 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot do its part has failed")]
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use allocation_counter::measure;
 use proxyherd::{
     core::{
+        dialogue::{Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
         links::{Health, Queue, outbox},
         model::{NodeId, Now, Timestamp},
-        node::{Batch, Neighbour, Node, Options, Origin, Prepared},
+        node::{Neighbour, Node, Options},
         store::Placement,
-        wire::{Line, LineBuffer},
+        wire::{Line, Nonce},
     },
     log::{Log, Options as LogOptions, Traffic},
 };
@@ -21,16 +22,46 @@ const LINES: usize = 16;
 
 /// A session without its socket.
 struct Session {
-    node: Node,
-    buffer: LineBuffer,
-    batch: Batch,
+    dialogue: Dialogue<Arc<Node>>,
+    node: Arc<Node>,
     /// Seconds of the last reports' timestamps.
     seconds: u64,
 }
 
+/// Hears nothing.
+struct Deaf;
+
+impl Host for Deaf {
+    fn nonce(&mut self) -> Result<Nonce, String> {
+        panic!("nobody shakes hands")
+    }
+
+    fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+
+    fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
+}
+
+/// Logs what it hears, as a session's thread does.
+struct Logged<'a>(&'a mut Traffic);
+
+impl Host for Logged<'_> {
+    fn nonce(&mut self) -> Result<Nonce, String> {
+        panic!("nobody shakes hands")
+    }
+
+    fn said(&mut self, line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+        let (Line::Whole(text, _), Reply::At { location, .. }) = (line, reply) else { panic!("{line:?}") };
+        self.0.line_in(text);
+        self.0.words_out(&location.at_words());
+    }
+
+    fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
+}
+
 impl Session {
     fn new(neighbours: Vec<Neighbour>) -> Self {
-        let node = Node::new(Options {
+        let hour = Duration::from_secs(3600);
+        let node = Arc::new(Node::new(Options {
             herd: "test".to_owned(),
             placement: Placement::of_herd("test"),
             secret: None,
@@ -38,40 +69,45 @@ impl Session {
             incarnation: 1,
             max_clients: LINES,
             max_ahead: None,
+            liveness: hour,
             neighbours,
-            places: None,
-        });
-        Self { node, buffer: LineBuffer::new(512), batch: Batch::default(), seconds: 1_479_413_884 }
+            lookups: None,
+        }));
+        let times = Times { idle: hour, line: hour, handshake: hour, liveness: hour };
+        let opening = Opening::Common { is_kept: false };
+        let dialogue = Dialogue::new(Arc::clone(&node), opening, (times, 512), 17, Duration::ZERO);
+        Self { dialogue, node, seconds: 1_479_413_884 }
     }
 
-    /// Every client reports anew, in one batch. `each` is told what came and what is replied.
-    fn report(&mut self, mut each: impl FnMut(&[u8], &[u8])) {
+    /// Every client reports anew, in one batch.
+    fn report(&mut self, host: &mut impl Host) {
         self.seconds += 1;
         let mut text = String::with_capacity(LINES * 100);
         for client in 0..LINES {
-            writeln!(text, "IAMAT kiwi{client:02} +34.068930-118.445127 {}.392014450", self.seconds).unwrap();
+            writeln!(
+                text,
+                "IAMAT kiwi{client:02}.cs.ucla.edu +34.068930-118.445127 {}.392014450",
+                self.seconds
+            )
+            .unwrap();
         }
         let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            let space = self.buffer.space();
-            let count = space.len().min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            rest = &rest[count..];
-            self.buffer.filled(count);
-            let prepare = |line| self.node.prepare(line, Origin::Client);
-            let group: arrayvec::ArrayVec<Prepared<'_>, LINES> =
-                self.buffer.take_lines().map(prepare).collect();
-            self.node.prefetch(&group);
-            for prepared in &group {
-                let now = Now { wall: Timestamp::new(1_479_413_884, 0), tick: std::time::Duration::ZERO };
-                let replied = self.batch.replies.len();
-                self.node.execute(prepared, now, &mut self.batch);
-                let Line::Whole(line, _) = prepared.line else { panic!("the lines are short") };
-                each(line, &self.batch.replies[replied..]);
+        let now = Now { wall: Timestamp::new(1_479_413_884, 0), tick: Duration::ZERO };
+        loop {
+            match self.dialogue.next(now.tick, host) {
+                Next::Wait(_) if rest.is_empty() => return,
+                Next::Wait(_) => {
+                    let space = self.dialogue.space();
+                    let (read, later) = rest.split_at(rest.len().min(space.len()));
+                    space[..read.len()].copy_from_slice(read);
+                    self.dialogue.received(read.len(), now);
+                    rest = later;
+                }
+                Next::Offer => self.dialogue.offer(|_| panic!("the outbox is large enough")),
+                Next::Write => self.dialogue.wrote(),
+                other => panic!("{other:?}"),
             }
         }
-        self.node.flood(&mut self.batch, Origin::Client, |_| panic!("the outbox is large enough"));
-        self.batch.replies.clear();
     }
 }
 
@@ -85,7 +121,7 @@ fn allocations_after_warm_up(mut batch: impl FnMut()) -> u64 {
 #[test]
 fn a_batch_of_reports_allocates_nothing() {
     let mut session = Session::new(Vec::new());
-    assert_eq!(allocations_after_warm_up(|| session.report(|_, _| {})), 0);
+    assert_eq!(allocations_after_warm_up(|| session.report(&mut Deaf)), 0);
     assert_eq!(session.node.store().len(), LINES);
 }
 
@@ -101,7 +137,7 @@ fn a_batch_for_all_neighbours_allocates_once() {
         health: Health::default(),
     };
     let mut session = Session::new(outboxes.into_iter().map(neighbour).collect());
-    assert_eq!(allocations_after_warm_up(|| session.report(|_, _| {})), 1);
+    assert_eq!(allocations_after_warm_up(|| session.report(&mut Deaf)), 1);
     for queue in queues {
         assert_eq!(std::iter::from_fn(|| queue.take().ok()).count(), 6);
     }
@@ -122,10 +158,7 @@ fn a_batch_that_is_logged_allocates_nothing() {
     let (mut session, mut traffic) = (Session::new(Vec::new()), Traffic::default());
     let batch = || {
         traffic.begin(Timestamp::new(1_479_413_884, 392_014_450), 17);
-        session.report(|line, reply| {
-            traffic.line_in(line);
-            traffic.line_out(reply.trim_ascii_end());
-        });
+        session.report(&mut Logged(&mut traffic));
         traffic.finish(&log);
     };
     assert_eq!(allocations_after_warm_up(batch), 0);

@@ -2,21 +2,23 @@
 //! reply, which is what a map and a scan for newlines say it must be, and a neighbour that is flooded ends up with the
 //! same store.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use proxyherd::{
     core::{
-        model::{Coordinates, Skew, Timestamp},
-        node::{Batch, Node, Origin, Prepared, Said},
-        wire::{Ending, Fields, HEAD_BYTES, Invalid, Line, LineBuffer},
+        dialogue::{Closing, Looked, Party, Reply},
+        links::Queue,
+        model::{Coordinates, Query, Skew, Timestamp},
+        node::Node,
+        wire::{Ending, Fields, HEAD_BYTES, Invalid, Line},
     },
-    places::{Failure, Query, write_failure},
+    places::{Failure, write_failure},
 };
 
-use super::scene::{self, AHEAD_MAX, CLIENTS_MAX, now};
-
-/// How many lines a session prepares before it executes the first.
-const GROUP_LINES: usize = 16;
+use super::{
+    scene::{self, AHEAD_MAX, CLIENTS_MAX, now},
+    session::{Ear, Session},
+};
 
 /// What each client's last report was, and the reply to it without its terminator.
 type Known = HashMap<Vec<u8>, (Timestamp, Vec<u8>)>;
@@ -29,42 +31,22 @@ pub fn client_lines(data: &[u8]) {
     queues[0].open();
     let (welsh, _) = scene::node("Welsh", &["Alford"]);
 
-    let expected = lines_of(stream, limit);
-    let mut due = expected.iter();
-    let (mut known, mut batch) = (Known::new(), Batch::default());
-    let mut execute = |prepared: &Prepared<'_>, batch: &mut Batch| {
-        assert_eq!(Some(&prepared.line), due.next());
-        let before = batch.replies.len();
-        let said = node.execute(prepared, now(), batch);
-        check_reply(prepared.line, said, &batch.replies[before..], batch.replies.len(), &mut known);
-    };
-    let mut buffer = LineBuffer::new(limit);
-    scene::feed(stream, (*first, *step), &mut buffer, |lines| {
-        loop {
-            let group: Vec<_> =
-                lines.take(GROUP_LINES).map(|line| node.prepare(line, Origin::Client)).collect();
-            if group.is_empty() {
-                break;
-            }
-            node.prefetch(&group);
-            group.iter().for_each(|prepared| execute(prepared, &mut batch));
-        }
-        node.flood(&mut batch, Origin::Client, |_| panic!("the outbox is large enough"));
-        batch.replies.clear();
-    });
-    if let Some(line) = buffer.last_line() {
-        execute(&node.prepare(line, Origin::Client), &mut batch);
-    }
-    node.flood(&mut batch, Origin::Client, |_| panic!("the outbox is large enough"));
-    assert_eq!(due.next(), None, "a line got no reply");
+    let mut session = Session::new(&node, limit);
+    // After it nothing is a handshake, nor another protocol.
+    let mut listener =
+        Listener { due: [lines_of(b"?\n", limit), lines_of(stream, limit)].concat(), ..Listener::default() };
+    session.say(b"?\n", now(), &mut listener);
+    scene::reads(stream, (*first, *step), |read| session.say(read, now(), &mut listener));
+    session.end(now(), &mut listener);
+    assert_eq!(session.closing, Some(Closing::ByPeer));
+    assert_eq!(listener.at, listener.due.len(), "a line got no reply");
+    assert!(listener.expected.is_empty(), "a reply was not written");
 
-    while let Ok(news) = queues[0].take() {
-        pass_on(&news, &welsh);
-    }
+    pass_on(&queues, &welsh);
     assert!(!queues[0].is_behind());
     scene::check_sums(node.store());
     scene::check_sums(welsh.store());
-    assert_eq!(node.store().len(), known.len());
+    assert_eq!(node.store().len(), listener.known.len());
     assert_eq!(node.store().shard_sums(), welsh.store().shard_sums());
 }
 
@@ -92,70 +74,122 @@ fn lines_of(stream: &[u8], limit: usize) -> Vec<Line<'_>> {
     lines
 }
 
-fn check_reply(line: Line<'_>, said: Said, reply: &[u8], end: usize, known: &mut Known) {
-    let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
-    let mut fields = Fields::of(text);
-    let keyword = fields.next();
-    match said {
-        Said::Nothing => panic!("a client's line is always answered"),
-        Said::Invalid(why) => {
-            assert_eq!(reply, [b"? ", text, ending.as_bytes()].concat());
-            assert_eq!(why == Invalid::TooLong, matches!(line, Line::TooLong(..)));
-            if why == Invalid::TooManyClients {
-                assert_eq!(known.len(), CLIENTS_MAX);
-            }
+/// Hears what each line got, and works out by itself what it must be.
+#[derive(Default)]
+struct Listener<'a> {
+    /// The lines of the stream, and how many of them were executed.
+    due: Vec<Line<'a>>,
+    at: usize,
+    known: Known,
+    /// What must be written next.
+    expected: Vec<u8>,
+    /// How the line ended whose lookup is still to come.
+    ending: Option<Ending>,
+}
+
+impl Listener<'_> {
+    /// The reply to a report that was taken.
+    fn check_report(&mut self, text: &[u8], server: &[u8], is_newest: bool) -> Vec<u8> {
+        let mut fields = Fields::of(text);
+        assert_eq!(fields.next(), Some(&b"IAMAT"[..]));
+        let Some([client, position, timestamp]) = fields.exactly() else { panic!("{text:?}") };
+        let time = Timestamp::parse(timestamp).expect("it was taken");
+        let skew = Skew::between(now().wall, time);
+        assert!(Skew::is_skew(skew.text().as_bytes()));
+        assert!(skew.as_nanoseconds() >= -(AHEAD_MAX.as_nanos() as i128));
+        assert_eq!(server, b"Alford");
+        let at = [b"AT", &b"Alford"[..], skew.text().as_bytes(), client, position, timestamp].join(&b' ');
+        assert_eq!(is_newest, self.known.get(client).is_none_or(|&(earlier, _)| time > earlier));
+        if is_newest {
+            self.known.insert(client.to_vec(), (time, at.clone()));
         }
-        Said::At { is_news } => {
-            let Some([client, position, timestamp]) = fields.exactly() else { panic!("{text:?}") };
-            let time = Timestamp::parse(timestamp).expect("it was taken");
-            let at = reply.strip_suffix(ending.as_bytes()).expect("the line's own ending");
-            let Some([_, _, skew, ..]) = Fields::of(at).exactly::<6>() else { panic!("{at:?}") };
-            assert!(Skew::is_skew(skew));
-            assert_eq!(skew, Skew::between(now().wall, time).text(&mut [0; Skew::TEXT_BYTES_MAX]));
-            assert_eq!(at, [b"AT", &b"Alford"[..], skew, client, position, timestamp].join(&b' '));
-            assert!(Skew::between(now().wall, time).as_nanoseconds() >= -(AHEAD_MAX.as_nanos() as i128));
-            assert_eq!(keyword, Some(&b"IAMAT"[..]));
-            assert_eq!(is_news, known.get(client).is_none_or(|&(earlier, _)| time > earlier));
-            if is_news {
-                known.insert(client.to_vec(), (time, at.to_vec()));
+        assert!(self.known.len() <= CLIENTS_MAX);
+        at
+    }
+}
+
+impl Ear for Listener<'_> {
+    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+        assert_eq!(Some(&line), self.due.get(self.at));
+        self.at += 1;
+        assert!(party.is_client());
+        let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
+        let told = match reply {
+            Reply::None => panic!("a client's line is always answered"),
+            Reply::Invalid(why) => {
+                assert_eq!(*why == Invalid::TooLong, matches!(line, Line::TooLong(..)));
+                if *why == Invalid::TooManyClients {
+                    assert_eq!(self.known.len(), CLIENTS_MAX);
+                }
+                [b"? ", text].concat()
             }
-            assert!(known.len() <= CLIENTS_MAX);
-        }
-        Said::Places { results, json, is_failed: _ } => {
-            let Some([client, radius, bound]) = fields.exactly() else { panic!("{text:?}") };
-            assert_eq!(keyword, Some(&b"WHATSAT"[..]));
-            let (_, at) = &known[client];
-            let position = Fields::of(at).nth(4).and_then(Coordinates::of_position);
-            let number = |field| std::str::from_utf8(field).expect("a number");
-            let radius_km: f64 = number(radius).parse().expect("a number");
-            let query = Query {
-                center: position.expect("it was taken"),
-                radius_m: radius_km * 1000.0,
-                bound: number(bound).parse().expect("a number"),
-            };
-            let mut body = Vec::new();
-            if query.bound == 13 {
-                let why = Failure { status: "UNKNOWN_ERROR", message: "thirteen".to_owned() };
-                write_failure(&why, &mut body);
-                assert_eq!(results, 0);
-            } else {
-                body.extend_from_slice(scene::document(&query).as_bytes());
-                assert_eq!(results, query.bound);
+            Reply::At { location, is_newest } => self.check_report(text, location.server, *is_newest),
+            Reply::Near { location } => {
+                self.ending = Some(ending);
+                let (_, at) = &self.known[location.client.as_bytes()];
+                at.clone()
             }
-            let newline = ending.as_bytes();
-            assert_eq!(reply, [at, newline, &body, newline, newline].concat());
-            assert_eq!(end - json, body.len() + 2 * newline.len());
+        };
+        if let Reply::At { location, .. } | Reply::Near { location } = reply {
+            assert_eq!(location.at_words().join(&b' '), told);
         }
+        self.expected.extend_from_slice(&told);
+        self.expected.extend_from_slice(ending.as_bytes());
+    }
+
+    fn looked(&mut self, query: &Query, looked: &Looked, document: &[u8]) {
+        let (Line::Whole(text, _) | Line::TooLong(text, _)) = self.due[self.at - 1];
+        let mut fields = Fields::of(text);
+        assert_eq!(fields.next(), Some(&b"WHATSAT"[..]));
+        let Some([client, radius, bound]) = fields.exactly() else { panic!("{text:?}") };
+        let position = Fields::of(&self.known[client].1).nth(4).and_then(Coordinates::of_position);
+        let number = |field| std::str::from_utf8(field).expect("a number");
+        let radius_km: f64 = number(radius).parse().expect("a number");
+        let asked = Query {
+            center: position.expect("it was taken"),
+            radius_m: radius_km * 1000.0,
+            bound: number(bound).parse().expect("a number"),
+        };
+        assert_eq!(*query, asked);
+        let mut body = Vec::new();
+        if query.bound == 13 {
+            let why = Failure { status: "UNKNOWN_ERROR", message: "thirteen".to_owned() };
+            write_failure(&why, &mut body);
+            assert_eq!(*looked, Looked { results: 0, is_failed: true });
+        } else {
+            body.extend_from_slice(scene::document(query).as_bytes());
+            assert_eq!(*looked, Looked { results: query.bound, is_failed: false });
+        }
+        assert_eq!(document, body);
+        let ending = self.ending.take().expect("a client was asked about");
+        self.expected.extend_from_slice(&body);
+        self.expected.extend_from_slice(&ending.as_bytes().repeat(2));
+    }
+
+    fn replied(&mut self, replies: &[u8]) {
+        assert_eq!(replies, self.expected);
+        self.expected.clear();
     }
 }
 
 /// Has the neighbour take what was flooded to it, which it answers nothing to and passes on to nobody.
-fn pass_on(news: &[u8], welsh: &Node) {
-    let mut batch = Batch::default();
-    for line in news.strip_suffix(b"\n").expect("whole lines").split(|&byte| byte == b'\n') {
-        let prepared = welsh.prepare(Line::Whole(line, Ending::Lf), Origin::Peer(0));
-        assert_eq!(welsh.execute(&prepared, now(), &mut batch), Said::Nothing);
+fn pass_on(queues: &[Queue], welsh: &Arc<Node>) {
+    let mut session = Session::peer(welsh, "Alford");
+    while let Ok(news) = queues[0].take() {
+        session.say(&news, now(), &mut Silence);
     }
-    welsh.flood(&mut batch, Origin::Peer(0), |_| panic!("nothing goes back"));
-    assert!(batch.replies.is_empty());
+    assert!(session.closing.is_none());
+}
+
+/// Hears a neighbour that is answered nothing.
+struct Silence;
+
+impl Ear for Silence {
+    fn said(&mut self, _line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+        assert_eq!(*reply, Reply::None);
+    }
+
+    fn replied(&mut self, replies: &[u8]) {
+        panic!("{}", replies.escape_ascii());
+    }
 }

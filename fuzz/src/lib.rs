@@ -5,6 +5,7 @@ mod client_lines;
 mod peer_link;
 mod peer_session;
 mod scene;
+mod session;
 
 pub use self::{client_lines::client_lines, peer_link::peer_link, peer_session::peer_session};
 

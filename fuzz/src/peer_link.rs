@@ -4,17 +4,21 @@
 //! made up. The link is then asked what is next until it wants to wait, and what it writes is carried to a real
 //! neighbour, and a link that has a secret hears the same and stays down. What it writes is sound and bounded; and where a round ends with none but true answers, nothing is missing.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use proxyherd::core::{
+    dialogue::{Party, Reply},
     links::{Broken, Ends, Heard, Link, LinkTimes, Next, outbox},
     model::{Now, Tick},
-    node::{Batch, Node, Origin, Said},
+    node::Node,
     store::KeyHash,
-    wire::{Ending, Hello, Line, PeerLine, READ_BYTES_MAX},
+    wire::{Hello, Line, PeerLine, READ_BYTES_MAX},
 };
 
-use super::scene;
+use super::{
+    scene,
+    session::{Deaf, Ear, Session},
+};
 
 /// What one write may hold: a piece of news and a piece of repair, each of which may go over its bound by one record of
 /// an input's length, and some questions.
@@ -39,12 +43,16 @@ pub fn peer_link(data: &[u8]) {
 }
 
 struct Play {
-    node: Node,
+    node: Arc<Node>,
+    /// Here a client speaks.
+    client: Session,
     link: Link,
     /// Hears the same, and has a secret that no input knows.
     wary: Link,
     now: Tick,
-    neighbour: Node,
+    neighbour: Arc<Node>,
+    /// Where the neighbour takes what is written to it.
+    session: Session,
     /// What the neighbour would answer.
     answers: VecDeque<Vec<u8>>,
     /// Whether all that was heard on this connection was what the neighbour would answer.
@@ -72,7 +80,11 @@ impl Play {
         let ends = Ends { secret: Some(scene::secret()), ..ends };
         let wary = Link::new(ends, times, outbox(1).1);
         let (now, answers, out) = (Duration::ZERO, VecDeque::new(), Vec::new());
-        Self { node, link, wary, now, neighbour, answers, is_true: true, out }
+        let mut client = Session::new(&node, 512);
+        // After it nothing is a handshake, nor another protocol.
+        client.say(b"?\n", scene::now(), &mut Deaf);
+        let session = Session::peer(&neighbour, "Alford");
+        Self { node, client, link, wary, now, neighbour, session, answers, is_true: true, out }
     }
 
     fn step(&mut self, step: &[u8]) {
@@ -97,10 +109,8 @@ impl Play {
             b"!" => self.lose(),
             b"~" => self.node.neighbours()[0].outbox.mark_behind(),
             [b'+', line @ ..] => {
-                let prepared = self.node.prepare(Line::Whole(line, Ending::Lf), Origin::Client);
-                let mut batch = Batch::default();
-                self.node.execute(&prepared, self.wall(), &mut batch);
-                self.node.flood(&mut batch, Origin::Client, |_| {});
+                let now = self.wall();
+                self.client.say(&[line, b"\n"].concat(), now, &mut Deaf);
             }
             line => {
                 self.is_true = false;
@@ -177,18 +187,11 @@ impl Play {
 
     /// Has the neighbour take what was written.
     fn carry(&mut self, out: &[u8]) {
-        let mut batch = Batch::default();
         for line in out.strip_suffix(b"\n").expect("whole lines").split(|&byte| byte == b'\n') {
             assert!(PeerLine::parse(line).is_some(), "{}", line.escape_ascii());
-            let prepared = self.neighbour.prepare(Line::Whole(line, Ending::Lf), Origin::Peer(0));
-            let said = self.neighbour.execute(&prepared, self.wall(), &mut batch);
-            assert_eq!(said, Said::Nothing, "{}", line.escape_ascii());
-            if !batch.replies.is_empty() {
-                self.answers.push_back(batch.replies.trim_ascii_end().to_vec());
-                batch.replies.clear();
-            }
         }
-        self.neighbour.flood(&mut batch, Origin::Peer(0), |_| {});
+        let now = self.wall();
+        self.session.say(out, now, &mut Carried(&mut self.answers));
         // Made-up answers are not taken from these, so the count means something only without them.
         assert!(!self.is_true || self.answers.len() <= OWED_MAX, "{} questions", self.answers.len());
     }
@@ -208,12 +211,26 @@ impl Play {
     }
 }
 
+/// What the neighbour answers: every line is good, and an answer is a line.
+struct Carried<'a>(&'a mut VecDeque<Vec<u8>>);
+
+impl Ear for Carried<'_> {
+    fn said(&mut self, line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+        assert_eq!(*reply, Reply::None, "{line:?}");
+    }
+
+    fn replied(&mut self, replies: &[u8]) {
+        let lines = replies.strip_suffix(b"\n").expect("whole lines").split(|&byte| byte == b'\n');
+        self.0.extend(lines.map(<[u8]>::to_vec));
+    }
+}
+
 /// Gives a node the clients of these numbers.
-fn fill(node: &Node, clients: std::ops::Range<usize>) {
-    let mut batch = Batch::default();
+fn fill(node: &Arc<Node>, clients: std::ops::Range<usize>) {
+    let neighbour = node.neighbours()[0].id.clone();
+    let mut session = Session::peer(node, neighbour.as_str());
     for client in clients {
-        let line = format!("AT Bolden +0.000000001 c{client} +1+1 1 Bolden");
-        let prepared = node.prepare(Line::Whole(line.as_bytes(), Ending::Lf), Origin::Peer(0));
-        node.execute(&prepared, scene::now(), &mut batch);
+        let line = format!("AT Bolden +0.000000001 c{client} +1+1 1 Bolden\n");
+        session.say(line.as_bytes(), scene::now(), &mut Deaf);
     }
 }

@@ -3,47 +3,37 @@
 //! was asked and nothing else, the store's sums are its entries', and another order of the lines makes the same store.
 //! A node that has a secret takes the same lines for a stranger's.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use proxyherd::core::{
-    access::Peers,
+    access::Admission,
+    dialogue::{Closing, Party, Reply},
     links::Queue,
     model::Location,
-    node::{Batch, Greeting, Node, Origin, Said},
+    node::Node,
     store::KeyHash,
     wire::{
-        ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, PeerLine, Question,
-        REFUSED, is_hello, write_refusal,
+        ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Question, REFUSED,
+        is_hello,
     },
 };
 
-use super::scene::{self, now};
+use super::{
+    scene::{self, now},
+    session::{Ear, Session},
+};
 
 /// One input.
 pub fn peer_session(data: &[u8]) {
     let Some(([first, step], stream)) = data.split_first_chunk() else { return };
     let (node, queues) = scene::node("Alford", &["Welsh", "Bolden"]);
     queues.iter().for_each(Queue::open);
-    let mut peers = Peers::new(2, Duration::from_secs(5));
-    let mut buffer = LineBuffer::new(PEER_LINE_BYTES_MAX);
-    let (mut batch, mut is_first, mut link) = (Batch::default(), true, 0);
-    scene::feed(stream, (*first, *step), &mut buffer, |lines| {
-        for line in lines {
-            if std::mem::take(&mut is_first)
-                && let Line::Whole(text, _) = line
-                && is_hello(text)
-            {
-                link = shake_hands(text, &node, &mut peers);
-                continue;
-            }
-            let prepared = node.prepare(line, Origin::Peer(link));
-            node.prefetch(std::slice::from_ref(&prepared));
-            let said = node.execute(&prepared, now(), &mut batch);
-            check_answer(line, said, &batch.replies, &node);
-            batch.replies.clear();
-        }
-        node.flood(&mut batch, Origin::Peer(link), |_| panic!("the outbox is large enough"));
-    });
+    let mut listener = Listener { node: &node, expected: Vec::new() };
+    let (mut session, rest) = introduced(stream, &node);
+    let Party::Peer(link) = session.party() else { panic!("it is a neighbour's") };
+    scene::reads(rest, (*first, *step), |read| session.say(read, now(), &mut listener));
+    assert!(session.closing.is_none() && listener.expected.is_empty());
+    drop(session);
 
     check_stranger(stream);
     scene::check_sums(node.store());
@@ -57,99 +47,127 @@ pub fn peer_session(data: &[u8]) {
     check_backwards(stream, &node);
 }
 
-/// The link whose the connection is.
-fn shake_hands(text: &[u8], node: &Node, peers: &mut Peers) -> usize {
-    let mut out = Vec::new();
-    let admit = |link, number| peers.admit(link, number, 1, now().tick);
-    match node.greet(text, scene::NONCE, admit, &mut out) {
-        Ok(Greeting::Challenge(_)) => panic!("there is no secret"),
-        Ok(Greeting::Welcome(welcome)) => {
-            assert_eq!(welcome.replaces, None);
-            let line = out.strip_suffix(b"\n").expect("a whole line");
-            let (theirs, ours) = (Hello::parse(text).expect("good"), Hello::parse(line).expect("good"));
-            assert_eq!((ours.from, ours.to, ours.herd), (theirs.to, theirs.from, theirs.herd));
-            assert_eq!(ours.to, node.neighbours()[welcome.link].id.as_bytes());
-            welcome.link
+/// The connection after its handshake, and what comes then: the stream's own, if that is good, or one that is.
+fn introduced<'a>(stream: &'a [u8], node: &Arc<Node>) -> (Session, &'a [u8]) {
+    let end = stream.iter().position(|&byte| byte == b'\n').map(|newline| newline + 1);
+    if let Some(end) = end
+        && is_hello(stream[..end - 1].strip_suffix(b"\r").unwrap_or(&stream[..end - 1]))
+    {
+        let (hello, rest) = stream.split_at(end);
+        let (mut session, mut answer) = (Session::new(node, PEER_LINE_BYTES_MAX), Answers(Vec::new()));
+        session.say(hello, now(), &mut answer);
+        let line = answer.0.strip_suffix(b"\n").expect("a whole line");
+        assert!(!line.contains(&b'\n'));
+        let theirs = hello.trim_ascii_end();
+        match session.party() {
+            Party::Peer(link) => {
+                let (theirs, ours) = (Hello::parse(theirs).expect("good"), Hello::parse(line).expect("good"));
+                assert_eq!((ours.from, ours.to, ours.herd), (theirs.to, theirs.from, theirs.herd));
+                assert_eq!(ours.to, node.neighbours()[link].id.as_bytes());
+                return (session, rest);
+            }
+            party => {
+                assert_eq!(party, Party::Stranger);
+                assert!(line.starts_with(REFUSED) && matches!(session.closing, Some(Closing::Refused(_))));
+                return (Session::peer(node, "Welsh"), rest);
+            }
         }
-        Err(why) => {
-            assert!(out.is_empty());
-            write_refusal(&why, &mut out);
-            assert!(
-                out.starts_with(REFUSED) && out.iter().position(|&byte| byte == b'\n') == Some(out.len() - 1)
-            );
-            0
-        }
+    }
+    (Session::peer(node, "Welsh"), stream)
+}
+
+/// Keeps what is written.
+struct Answers(Vec<u8>);
+
+impl Ear for Answers {
+    fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+
+    fn replied(&mut self, replies: &[u8]) {
+        self.0.extend_from_slice(replies);
     }
 }
 
 /// Nobody is let in who does not know the secret, whatever the lines.
 fn check_stranger(stream: &[u8]) {
-    let (node, _) = scene::node_with(Some(scene::secret()), "Alford", &["Welsh", "Bolden"]);
-    let mut lines = stream.split(|&byte| byte == b'\n');
-    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
-    let mut out = Vec::new();
-    let challenge = match node.greet(first, scene::NONCE, |_, _| panic!("admitted"), &mut out) {
-        Ok(Greeting::Challenge(challenge)) => challenge,
-        Ok(Greeting::Welcome(_)) => panic!("welcome without a proof"),
-        Err(_) => return assert!(out.is_empty()),
-    };
-    let ours = Hello::parse(out.trim_ascii_end()).expect("good");
-    assert_eq!((ours.nonce, ours.proof.is_some()), (Some(scene::NONCE), true));
-    out.clear();
-    let proved = node.check_proof(&challenge, second, |_, _| panic!("admitted"), &mut out);
-    assert!(proved.is_err() && out.is_empty());
+    let (node, queues) = scene::node_with(Some(scene::secret()), "Alford", &["Welsh", "Bolden"]);
+    queues.iter().for_each(Queue::open);
+    let mut answers = Answers(Vec::new());
+    let mut session = Session::new(&node, PEER_LINE_BYTES_MAX);
+    scene::reads(stream, (u8::MAX, 0), |read| session.say(read, now(), &mut answers));
+    session.end(now(), &mut answers);
+    assert!(session.party().is_client(), "let in without a proof");
+    let first = answers.0.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    if let Ok(ours) = Hello::parse(first) {
+        assert_eq!((ours.nonce, ours.proof.is_some()), (Some(scene::NONCE), true));
+    }
+    for (link, queue) in queues.iter().enumerate() {
+        // Nobody of that name is there, so the next is.
+        assert_eq!(node.peers().admit(link, 1, 2, now().tick), Admission::Admitted);
+        assert!(!queue.is_behind());
+    }
 }
 
-fn check_answer(line: Line<'_>, said: Said, answer: &[u8], node: &Node) {
-    let Line::Whole(text, _) = line else {
-        assert_eq!((said, answer), (Said::Invalid(Invalid::TooLong), &b""[..]));
-        return;
-    };
-    let (store, shape) = (node.store(), node.store().shape());
-    let parsed = PeerLine::parse(text);
-    let is_asked_of_nothing = match parsed {
-        Some(PeerLine::Ask(Question::Leaves { shard })) => shard >= shape.shards(),
-        Some(PeerLine::Ask(Question::List { shard, leaf, .. })) => {
-            shard >= shape.shards() || leaf >= shape.leaves()
-        }
-        _ => false,
-    };
-    let Some(parsed) = parsed.filter(|_| !is_asked_of_nothing) else {
-        assert_eq!((said, answer), (Said::Invalid(Invalid::NotFromPeer), &b""[..]));
-        return;
-    };
-    assert_eq!(said, Said::Nothing);
-    if let PeerLine::At(location) | PeerLine::Push(location) = parsed {
-        assert!(answer.is_empty());
-        let stored = |stored: &Location<'_>| stored.cmp_age(&location).is_ge();
-        assert_eq!(store.get(store.key_hash(location.client), location.client, stored), Some(true));
-        return;
+/// Hears what each line got, and works out by itself what it must be.
+struct Listener<'a> {
+    node: &'a Node,
+    /// What must be written next.
+    expected: Vec<u8>,
+}
+
+impl Listener<'_> {
+    /// The answer that a line must get from what is stored now; `None` for a line that is not good.
+    fn expect(&self, line: Line<'_>) -> Option<String> {
+        let Line::Whole(text, _) = line else { return None };
+        let (store, shape) = (self.node.store(), self.node.store().shape());
+        let hex = |numbers: &[u64]| numbers.iter().map(|number| format!("{number:016x}")).collect::<String>();
+        Some(match PeerLine::parse(text)? {
+            PeerLine::At(location) | PeerLine::Push(location) => {
+                let stored = |stored: &Location<'_>| stored.cmp_age(&location).is_ge();
+                assert_eq!(store.get(store.key_hash(location.client), location.client, stored), Some(true));
+                String::new()
+            }
+            PeerLine::Ping(number) => format!("PONG {number}\n"),
+            PeerLine::Done(number) => format!("DONE {number}\n"),
+            PeerLine::Ask(Question::Sum) => format!("SUM {}\n", hex(&[store.sum()])),
+            PeerLine::Ask(Question::Shards) => format!("SHARDS {}\n", hex(&store.shard_sums())),
+            PeerLine::Ask(Question::Leaves { shard }) => {
+                let sums = (shard < shape.shards()).then(|| store.leaf_sums(shard))?;
+                format!("LEAVES {shard} {}\n", hex(&sums))
+            }
+            PeerLine::Ask(Question::List { shard, leaf, from, most }) => {
+                if shard >= shape.shards() || leaf >= shape.leaves() {
+                    return None;
+                }
+                let mut all = store.entries(shard, leaf, KeyHash::of_bits(0));
+                all.retain(|entry| entry.key.bits() >= from);
+                let end = if all.len() <= most { "end" } else { "more" };
+                all.truncate(most);
+                let pairs: Vec<u64> = all.iter().flat_map(|entry| [entry.key.bits(), entry.hash]).collect();
+                let space = if pairs.is_empty() { "" } else { " " };
+                format!("LIST {shard} {leaf} {end}{space}{}\n", hex(&pairs))
+            }
+        })
     }
-    let answer = answer.strip_suffix(b"\n").expect("a whole line");
-    assert!(answer.len() <= ANSWER_BYTES_MAX);
-    match (parsed, Answer::parse(answer).expect("well formed")) {
-        (PeerLine::Ping(asked), Answer::Pong(number)) | (PeerLine::Done(asked), Answer::Done(number)) => {
-            assert_eq!(asked, number);
+}
+
+impl Ear for Listener<'_> {
+    fn said(&mut self, line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+        match self.expect(line) {
+            Some(answer) => {
+                assert_eq!(*reply, Reply::None);
+                assert!(answer.len() <= ANSWER_BYTES_MAX + 1);
+                let is_understood = Answer::parse(answer.trim_end().as_bytes()).is_some();
+                assert!(answer.is_empty() || is_understood, "{answer}");
+                self.expected.extend_from_slice(answer.as_bytes());
+            }
+            None if matches!(line, Line::TooLong(..)) => assert_eq!(*reply, Reply::Invalid(Invalid::TooLong)),
+            None => assert_eq!(*reply, Reply::Invalid(Invalid::NotFromPeer)),
         }
-        (PeerLine::Ask(Question::Sum), Answer::Sum(sum)) => assert_eq!(sum, store.sum()),
-        (PeerLine::Ask(Question::Shards), Answer::Shards(sums)) => {
-            assert!(sums.iter().eq(store.shard_sums()));
-        }
-        (PeerLine::Ask(Question::Leaves { shard }), Answer::Leaves { shard: of, sums }) => {
-            assert!(shard == of && sums.iter().eq(store.leaf_sums(shard)));
-        }
-        (
-            PeerLine::Ask(Question::List { shard, leaf, from, most }),
-            Answer::List { shard: of, leaf: and_of, is_end, pairs },
-        ) => {
-            assert_eq!((shard, leaf), (of, and_of));
-            let mut all = store.entries(shard, leaf, KeyHash::of_bits(0));
-            all.retain(|entry| entry.key.bits() >= from);
-            assert_eq!(is_end, all.len() <= most);
-            all.truncate(most);
-            assert!(pairs.iter().eq(all.iter().map(|entry| (entry.key.bits(), entry.hash))));
-        }
-        (asked, answer) => panic!("{asked:?}: {answer:?}"),
+    }
+
+    fn replied(&mut self, replies: &[u8]) {
+        assert_eq!(replies.escape_ascii().to_string(), self.expected.escape_ascii().to_string());
+        self.expected.clear();
     }
 }
 

@@ -7,9 +7,9 @@ use proxyherd::{
         access::{Key, Secret},
         links::{Health, Queue, outbox},
         model::{NodeId, Now, Timestamp},
-        node::{Neighbour, Node, Options},
+        node::{Lookups, Neighbour, Node, Options},
         store::{KeyHash, Placement, Shape, Store},
-        wire::{Line, LineBuffer, Nonce},
+        wire::{Form, Nonce},
     },
     places::{Failure, Query, Source},
 };
@@ -55,12 +55,16 @@ pub(crate) fn id(name: &str) -> NodeId {
 }
 
 /// A node of that name, and what waits for its neighbours, in their order. The links are down at first.
-pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Node, Vec<Queue>) {
+pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Arc<Node>, Vec<Queue>) {
     node_with(None, name, neighbours)
 }
 
 /// The same of a herd that may have a secret.
-pub(crate) fn node_with(secret: Option<Arc<Secret>>, name: &str, neighbours: &[&str]) -> (Node, Vec<Queue>) {
+pub(crate) fn node_with(
+    secret: Option<Arc<Secret>>,
+    name: &str,
+    neighbours: &[&str],
+) -> (Arc<Node>, Vec<Queue>) {
     let mut queues = Vec::new();
     let neighbours = neighbours.iter().map(|neighbour| {
         let (outbox, queue) = outbox(1 << 20);
@@ -83,13 +87,14 @@ pub(crate) fn node_with(secret: Option<Arc<Secret>>, name: &str, neighbours: &[&
         max_clients: CLIENTS_MAX,
         max_ahead: Some(AHEAD_MAX),
         neighbours: neighbours.collect(),
-        places: Some(Box::new(Echo)),
+        liveness: Duration::from_secs(5),
+        lookups: Some(Lookups { form: Form::PLACES, may_wait: false }),
     };
-    (Node::new(options), queues)
+    (Arc::new(Node::new(options)), queues)
 }
 
 /// Answers a lookup with the question.
-struct Echo;
+pub(crate) struct Echo;
 
 /// Its answer.
 pub(crate) fn document(query: &Query) -> String {
@@ -110,19 +115,12 @@ impl Source for Echo {
     }
 }
 
-/// Gives `stream` to the buffer in reads whose lengths the two numbers say, and what each makes whole to `lines`.
-pub(crate) fn feed(
-    stream: &[u8],
-    (first, step): (u8, u8),
-    buffer: &mut LineBuffer,
-    mut lines: impl FnMut(&mut dyn Iterator<Item = Line<'_>>),
-) {
+/// Cuts `stream` into reads whose lengths the two numbers say.
+pub(crate) fn reads(stream: &[u8], (first, step): (u8, u8), mut read: impl FnMut(&[u8])) {
     let (mut rest, mut length) = (stream, first);
     while !rest.is_empty() {
-        let (read, later) = rest.split_at(rest.len().min(1 + usize::from(length)));
-        buffer.space()[..read.len()].copy_from_slice(read);
-        buffer.filled(read.len());
-        lines(&mut buffer.take_lines());
+        let (bytes, later) = rest.split_at(rest.len().min(1 + usize::from(length)));
+        read(bytes);
         (rest, length) = (later, length.wrapping_add(step));
     }
 }

@@ -89,8 +89,8 @@ mod tests {
     fn written(server: &str, client: &str) -> String {
         let at = |text: &str| Timestamp::parse(text.as_bytes()).unwrap();
         let text = Skew::between(at(server), at(client)).text();
-        assert!(Skew::is_skew(text));
-        String::from_utf8(text.to_vec()).unwrap()
+        assert!(Skew::is_skew(text.as_bytes()));
+        String::from_utf8(text.as_bytes().to_vec()).unwrap()
     }
 
     #[test]

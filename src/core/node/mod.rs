@@ -25,6 +25,7 @@ pub use self::{
 };
 
 /// What a node knows and whom it talks with. Shared by all its threads.
+#[derive(Debug)]
 pub struct Node {
     /// The name of its herd.
     pub herd: String,

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::{
     model::{ClientId, Location, Timestamp},
     store::{Placement, Shape},
-    wire::{PeerLine, write_list, write_sums},
+    wire::PeerLine,
 };
 
 fn store(shape: Shape) -> Store {
@@ -30,17 +30,7 @@ fn answer(line: &[u8], store: &Store, out: &mut Vec<u8>) {
         PeerLine::Push(location) => {
             store.merge(store.key_hash(location.client), &location);
         }
-        PeerLine::Ask(question) => match question {
-            Question::Sum => write_sums(&question, &[store.sum()], out),
-            Question::Shards => write_sums(&question, &store.shard_sums(), out),
-            Question::Leaves { shard } => write_sums(&question, &store.leaf_sums(shard), out),
-            Question::List { shard, leaf, from, most } => {
-                let all = store.entries(shard, leaf, KeyHash::of_bits(from));
-                let is_end = all.len() <= most;
-                let listed = all.iter().take(most).map(|entry| (entry.key.bits(), entry.hash));
-                write_list((shard, leaf), is_end, listed, out);
-            }
-        },
+        PeerLine::Ask(question) => super::super::answer(store, &question).unwrap().write(&question, out),
         PeerLine::Done(number) => write_done(number, out),
         line => panic!("{line:?}"),
     }

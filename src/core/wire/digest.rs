@@ -321,14 +321,14 @@ mod tests {
             is_end in any::<bool>(),
         ) {
             let mut line = Vec::new();
-            write_sums(&Question::Leaves { shard: 7 }, &sums, &mut line);
+            Held::Sums(sums.clone()).write(&Question::Leaves { shard: 7 }, &mut line);
             prop_assert!(line.len() <= ANSWER_BYTES_MAX);
             let Some(Answer::Leaves { shard: 7, sums: read }) = Answer::parse(line.trim_ascii_end()) else { panic!() };
             prop_assert_eq!(read.iter().collect::<Vec<_>>(), sums);
             pairs.sort_unstable();
             line.clear();
-            write_list((255, 255), is_end, pairs.iter().copied(), &mut line);
             let question = Question::List { shard: 255, leaf: 255, from: 0, most: pairs.len() };
+            Held::Entries { pairs: pairs.clone(), is_end }.write(&question, &mut line);
             prop_assert!(line.len() <= question.answer_bytes_max());
             match Answer::parse(line.trim_ascii_end()) {
                 Some(Answer::List { shard: 255, leaf: 255, is_end: end, pairs: read }) => {

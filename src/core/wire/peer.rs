@@ -228,6 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::core::wire::{write_flooded, write_push};
 
     #[test]
     fn hello_comes_back_as_it_was_written() {
