@@ -11,7 +11,7 @@ use proxyherd::{
         dialogue::{Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
         links::{Health, Queue, outbox},
         model::{NodeId, Now, Timestamp},
-        node::{Neighbour, Node, Options},
+        node::{Neighbour, Node, Options, Subscribers},
         store::Placement,
         wire::{Line, Nonce},
     },
@@ -71,6 +71,7 @@ impl Session {
             max_ahead: None,
             liveness: hour,
             neighbours,
+            subscribers: Subscribers::default(),
             lookups: None,
         }));
         let times = Times { idle: hour, line: hour, handshake: hour, liveness: hour };

@@ -7,7 +7,7 @@ use proxyherd::{
         access::{Key, Secret},
         links::{Health, Queue, outbox},
         model::{NodeId, Now, Timestamp},
-        node::{Lookups, Neighbour, Node, Options},
+        node::{Lookups, Neighbour, Node, Options, Subscribers},
         store::{KeyHash, Placement, Shape, Store},
         wire::{Form, Nonce},
     },
@@ -88,6 +88,7 @@ pub(crate) fn node_with(
         max_ahead: Some(AHEAD_MAX),
         neighbours: neighbours.collect(),
         liveness: Duration::from_secs(5),
+        subscribers: Subscribers::default(),
         lookups: Some(Lookups { form: Form::PLACES, may_wait: false }),
     };
     (Arc::new(Node::new(options)), queues)

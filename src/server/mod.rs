@@ -54,7 +54,7 @@ use crate::{
         access::Secret,
         links::{Health, Queue, outbox},
         model::{NodeId, Tick},
-        node::{self, Lookups, Neighbour, Node},
+        node::{self, Lookups, Neighbour, Node, Subscribers},
         store::Placement,
         wire::Nonce,
     },
@@ -248,6 +248,7 @@ impl Server {
             max_ahead,
             liveness: herd.limits.liveness_time,
             neighbours,
+            subscribers: Subscribers::default(),
             lookups: places
                 .as_ref()
                 .map(|places| Lookups { form: places.form(), may_wait: places.may_wait() }),

@@ -22,7 +22,7 @@
 //! # let node = Node::new(Options {
 //! #     herd: "test".to_owned(), placement: Placement::of_herd("test"), secret: None,
 //! #     id: NodeId::new("Alford").unwrap(), incarnation: 1, max_clients: 10, max_ahead: None,
-//! #     liveness: Duration::from_secs(5), neighbours: Vec::new(),
+//! #     liveness: Duration::from_secs(5), neighbours: Vec::new(), subscribers: Subscribers::default(),
 //! #     lookups: Some(Lookups { form: Form::PLACES, may_wait: false }),
 //! # });
 //! # let times = Times { idle: Duration::from_secs(60), line: Duration::from_secs(60),
@@ -549,3 +549,6 @@ impl<N: Deref<Target = Node>> Drop for Dialogue<N> {
         self.leave();
     }
 }
+
+#[cfg(test)]
+mod tests;

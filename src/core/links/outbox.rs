@@ -1,5 +1,6 @@
-//! What waits to be sent on one link: encoded batches, shared with the other links, bounded in bytes and in number.
-//! Sessions offer and never wait; the flooder takes. What finds no room leaves a mark, which a round makes good.
+//! What waits for one subscriber to changes, a link or another: batches shared with the other subscribers, bounded in bytes
+//! and in number. Sessions offer and never wait; the subscriber takes. What finds no room leaves a mark, on which the
+//! subscriber compares with the store: a link by a round, another by walking it.
 //!
 //! Nothing is missed if both sides keep their order. A session stores, then offers or marks. The flooder opens the outbox,
 //! clears the mark, then reads the store's sums. So whatever is not in those sums will be queued, or will mark again.
@@ -31,50 +32,56 @@ pub enum Offer {
 
 /// The sessions' end.
 #[derive(Debug)]
-pub struct Outbox {
-    sender: Sender<Encoded>,
+pub struct Outbox<T = u8> {
+    sender: Sender<Arc<[T]>>,
     shared: Arc<Shared>,
     bytes_max: usize,
 }
 
-/// The flooder's end.
+/// The subscriber's end.
 #[derive(Debug)]
-pub struct Queue {
-    receiver: Receiver<Encoded>,
+pub struct Queue<T = u8> {
+    receiver: Receiver<Arc<[T]>>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     is_open: AtomicBool,
-    /// Set where the neighbour may lack what this node has, other than what is queued.
+    /// Set where the subscriber may lack what this node has, other than what is queued.
     is_behind: AtomicBool,
     bytes: AtomicUsize,
 }
 
 /// The two ends of an outbox that holds at most `bytes_max`. It is closed at first.
-pub fn outbox(bytes_max: usize) -> (Outbox, Queue) {
+pub fn outbox<T>(bytes_max: usize) -> (Outbox<T>, Queue<T>) {
     let (sender, receiver) = crossbeam_channel::bounded((bytes_max / BATCH_BYTES_MEAN).max(1));
     let shared = Arc::new(Shared::default());
     (Outbox { sender, shared: Arc::clone(&shared), bytes_max }, Queue { receiver, shared })
 }
 
-impl Outbox {
+impl<T> Outbox<T> {
     /// Queues a batch if there is room for it. Never waits.
-    pub fn offer(&self, batch: &Encoded) -> Offer {
-        if !self.shared.is_open.load(Ordering::Acquire) {
+    pub fn offer(&self, batch: &Arc<[T]>) -> Offer {
+        if !self.is_open() {
             return Offer::Down;
         }
-        let held = self.shared.bytes.fetch_add(batch.len(), Ordering::Relaxed);
-        if held + batch.len() <= self.bytes_max {
+        let length = size_of_val(&batch[..]);
+        let held = self.shared.bytes.fetch_add(length, Ordering::Relaxed);
+        if held + length <= self.bytes_max {
             match self.sender.try_send(Arc::clone(batch)) {
                 Ok(()) => return Offer::Queued,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
         }
-        self.shared.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
+        self.shared.bytes.fetch_sub(length, Ordering::Relaxed);
         self.shared.is_behind.store(true, Ordering::Release);
         Offer::Dropped
+    }
+
+    /// Whether there is anybody to offer to. Asked after storing: whoever opens later finds what is stored.
+    pub fn is_open(&self) -> bool {
+        self.shared.is_open.load(Ordering::Acquire)
     }
 
     /// How many bytes wait.
@@ -87,7 +94,7 @@ impl Outbox {
         self.shared.is_behind.load(Ordering::Relaxed)
     }
 
-    /// Says that the store has something this neighbour may lack and will not be offered.
+    /// Says that the store has something this subscriber may lack and will not be offered.
     pub fn mark_behind(&self) {
         self.shared.is_behind.store(true, Ordering::Release);
         // An empty batch wakes the flooder; where there is no room for it, the flooder is awake.
@@ -95,7 +102,7 @@ impl Outbox {
     }
 }
 
-impl Queue {
+impl<T> Queue<T> {
     /// Starts queueing. What a session had in hand when the link went down is thrown away first.
     pub fn open(&self) {
         while self.take().is_ok() {}
@@ -119,18 +126,18 @@ impl Queue {
     }
 
     /// The next batch, if there is one now.
-    pub fn take(&self) -> Result<Encoded, TryRecvError> {
+    pub fn take(&self) -> Result<Arc<[T]>, TryRecvError> {
         self.receiver.try_recv().map(|batch| self.taken(batch))
     }
 
     /// To wait on; what comes out of it must be passed through [`Queue::taken`].
-    pub fn receiver(&self) -> &Receiver<Encoded> {
+    pub fn receiver(&self) -> &Receiver<Arc<[T]>> {
         &self.receiver
     }
 
     /// Accounts for a batch that came out of the channel.
-    pub fn taken(&self, batch: Encoded) -> Encoded {
-        self.shared.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
+    pub fn taken(&self, batch: Arc<[T]>) -> Arc<[T]> {
+        self.shared.bytes.fetch_sub(size_of_val(&batch[..]), Ordering::Relaxed);
         batch
     }
 }

@@ -1,54 +1,106 @@
-//! What a batch of lines has changed, until it is offered to those who want to know: once for all of it, after storing,
-//! outside every lock, and before anything is acknowledged.
+//! What lines have changed, until it is offered to those who want to know: once for a batch, after storing, outside every
+//! lock, and before anything is acknowledged.
+//!
+//! No order among changes is promised: a client's locations have one of their own. Between two marks each change is offered
+//! at most once. What was stored and not offered leaves a mark.
 
 use std::sync::Arc;
 
 use super::{Neighbour, Node};
 use crate::core::{
-    links::{Encoded, Offer},
+    links::{Encoded, Offer, Outbox},
     model::Location,
     store::KeyHash,
     wire::write_flooded,
 };
+
+/// Who wants to know of changes, besides the links. A link wants news, which is neither repair nor its own.
+#[derive(Debug, Default)]
+pub struct Subscribers {
+    /// These want all changes, whatever they came by: as AT lines.
+    pub all: Vec<Outbox>,
+    /// These want the keys of what has changed.
+    pub keys: Vec<Outbox<KeyHash>>,
+}
 
 /// What has changed since changes were last offered.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// What the neighbours are to hear, ready to be written.
     news: Vec<u8>,
+    all: Vec<u8>,
+    keys: Vec<KeyHash>,
+    /// Who was awake when the first of these changes was stored; none where nothing has changed.
+    awake: Option<Awake>,
+    /// Whether there was news for links that slept then.
+    has_unheard: bool,
     /// Whether a neighbour has pushed what this node lacked.
     was_repaired: bool,
+}
+
+/// Which kinds of subscribers there are that do not sleep. For the others nothing is written down.
+#[derive(Clone, Copy, Debug)]
+struct Awake {
+    links: bool,
+    all: bool,
+    keys: bool,
+}
+
+/// What a change came by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum By {
+    /// A client, or another node's news.
+    News,
+    /// What a neighbour found this node to lack.
+    Repair,
 }
 
 impl Changes {
     /// Bytes of memory it holds.
     pub fn capacity(&self) -> usize {
-        self.news.capacity()
+        self.news.capacity() + self.all.capacity() + self.keys.capacity() * size_of::<KeyHash>()
     }
 
     /// Whether there is nothing to offer.
     pub fn is_empty(&self) -> bool {
-        self.news.is_empty() && !self.was_repaired
+        self.awake.is_none()
     }
 
-    pub(super) fn add_news(&mut self, node: &Node, location: &Location<'_>, _key: KeyHash) {
-        if !node.neighbours.is_empty() {
-            write_flooded(location, &node.id, &mut self.news);
+    /// A change has been stored.
+    pub(super) fn add(&mut self, node: &Node, location: &Location<'_>, key: KeyHash, by: By) {
+        let awake = *self.awake.get_or_insert_with(|| node.awake());
+        match by {
+            By::News if awake.links => write_flooded(location, &node.id, &mut self.news),
+            By::News => self.has_unheard = true,
+            By::Repair => self.was_repaired = true,
         }
-    }
-
-    pub(super) fn add_repaired(&mut self, _node: &Node, _location: &Location<'_>, _key: KeyHash) {
-        self.was_repaired = true;
+        if awake.all {
+            location.write_at(&mut self.all);
+            self.all.push(b'\n');
+        }
+        if awake.keys {
+            self.keys.push(key);
+        }
     }
 }
 
 impl Node {
-    /// Offers the changes to every neighbour but the one they came from, as one shared piece. `full` is told whose outbox
-    /// had no room for it.
+    fn awake(&self) -> Awake {
+        let Subscribers { all, keys } = &self.subscribers;
+        Awake {
+            links: self.neighbours.iter().any(|neighbour| neighbour.outbox.is_open()),
+            all: all.iter().any(Outbox::is_open),
+            keys: keys.iter().any(Outbox::is_open),
+        }
+    }
+
+    /// Offers the changes to everybody who wants to know of them, as one shared piece for each kind, but to the link that
+    /// they came from. `full` is told which neighbour's outbox had no room for it.
     ///
     /// What was learned by repair is not news: it may be much, and most neighbours have it. Their links are marked, so that
     /// a round carries it on to those who have not.
     pub fn offer(&self, changes: &mut Changes, from: Option<usize>, mut full: impl FnMut(&Neighbour)) {
+        let Some(awake) = changes.awake.take() else { return };
         let from = from.filter(|_| self.rules.spares_the_sender);
         let others = || {
             let neighbours = self.neighbours.iter().enumerate();
@@ -57,11 +109,32 @@ impl Node {
         if std::mem::take(&mut changes.was_repaired) {
             others().for_each(|neighbour| neighbour.outbox.mark_behind());
         }
-        if changes.news.is_empty() {
-            return;
+        if std::mem::take(&mut changes.has_unheard) {
+            mark_awake(others().map(|neighbour| &neighbour.outbox));
         }
-        let news: Encoded = Arc::from(&changes.news[..]);
-        changes.news.clear();
-        others().filter(|neighbour| neighbour.outbox.offer(&news) == Offer::Dropped).for_each(&mut full);
+        if !changes.news.is_empty() {
+            let news: Encoded = Arc::from(&changes.news[..]);
+            changes.news.clear();
+            others().filter(|neighbour| neighbour.outbox.offer(&news) == Offer::Dropped).for_each(&mut full);
+        }
+        offer_or_mark(&self.subscribers.all, awake.all, &mut changes.all);
+        offer_or_mark(&self.subscribers.keys, awake.keys, &mut changes.keys);
     }
+}
+
+/// Offers what was written down; where nothing was, since all slept, marks those who have woken since.
+fn offer_or_mark<T: Copy>(outboxes: &[Outbox<T>], was_awake: bool, changes: &mut Vec<T>) {
+    if was_awake {
+        let batch: Arc<[T]> = Arc::from(&changes[..]);
+        changes.clear();
+        for outbox in outboxes {
+            outbox.offer(&batch);
+        }
+    } else {
+        mark_awake(outboxes.iter());
+    }
+}
+
+fn mark_awake<'a, T: 'a>(outboxes: impl Iterator<Item = &'a Outbox<T>>) {
+    outboxes.filter(|outbox| outbox.is_open()).for_each(Outbox::mark_behind);
 }

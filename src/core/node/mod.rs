@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, MutexGuard};
 
+use self::changes::By;
 use super::{
     Rules,
     access::{Peers, Secret},
@@ -20,7 +21,7 @@ use super::{
 };
 
 pub use self::{
-    changes::Changes,
+    changes::{Changes, Subscribers},
     welcome::{Challenge, Greeting, Welcome},
 };
 
@@ -39,6 +40,7 @@ pub struct Node {
     pub secret: Option<Arc<Secret>>,
     store: Store,
     neighbours: Vec<Neighbour>,
+    subscribers: Subscribers,
     peers: Mutex<Peers>,
     lookups: Option<Lookups>,
     max_ahead: Option<Duration>,
@@ -65,6 +67,8 @@ pub struct Options {
     pub liveness: Duration,
     /// Whom it talks with.
     pub neighbours: Vec<Neighbour>,
+    /// Who else wants to know of changes.
+    pub subscribers: Subscribers,
     /// How places are looked up; `None` for a herd without a source.
     pub lookups: Option<Lookups>,
 }
@@ -120,11 +124,24 @@ impl Node {
     /// The same with rules that may be wrong.
     pub fn with_rules(options: Options, rules: Rules) -> Self {
         let Options { herd, placement, secret, id, incarnation, max_clients, max_ahead, .. } = options;
-        let Options { liveness, neighbours, lookups, .. } = options;
+        let Options { liveness, neighbours, subscribers, lookups, .. } = options;
         let store = Store::with_rules(placement, max_clients, rules);
         let peers = Mutex::new(Peers::new(neighbours.len(), liveness));
         let check = placement.check();
-        Self { herd, id, incarnation, check, secret, store, neighbours, peers, lookups, max_ahead, rules }
+        Self {
+            herd,
+            id,
+            incarnation,
+            check,
+            secret,
+            store,
+            neighbours,
+            subscribers,
+            peers,
+            lookups,
+            max_ahead,
+            rules,
+        }
     }
 
     /// Whom this node talks with. A *link* is a position among them.
@@ -171,7 +188,7 @@ impl Node {
         }
         reported.is_newest = outcome.is_news();
         if reported.is_newest {
-            changes.add_news(self, &reported.location(), key);
+            changes.add(self, &reported.location(), key, By::News);
         }
         Ok(reported)
     }
@@ -179,14 +196,14 @@ impl Node {
     /// Takes a peer's news: stored if it is greater in the order of its client's locations.
     pub fn learn(&self, location: &Location<'_>, key: KeyHash, changes: &mut Changes) {
         if self.store.merge(key, location).is_news() {
-            changes.add_news(self, location, key);
+            changes.add(self, location, key, By::News);
         }
     }
 
     /// Takes what a peer has found this node to lack.
     pub fn repair(&self, location: &Location<'_>, key: KeyHash, changes: &mut Changes) {
         if self.store.merge(key, location).is_news() {
-            changes.add_repaired(self, location, key);
+            changes.add(self, location, key, By::Repair);
         }
     }
 
@@ -201,7 +218,7 @@ impl Node {
     ) -> Result<(), Invalid> {
         self.check_not_ahead(Skew::between(now.wall, line.location.time))?;
         if self.store.learn(key, &line.location).is_news() {
-            changes.add_news(self, &line.location, key);
+            changes.add(self, &line.location, key, By::News);
         }
         Ok(())
     }

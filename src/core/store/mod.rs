@@ -1,6 +1,7 @@
 //! The map from clients to their last known locations: shards, each under its own lock, and the sums by which two
 //! stores find out where they differ. At most one lock is held at a time, and never across anything but memory.
 
+mod cursor;
 mod merge;
 mod pages;
 mod placement;
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 
 use self::shard::Shard;
 pub use self::{
+    cursor::Cursor,
     placement::{KeyHash, Placement, Shape},
     shard::{Entry, Outcome},
 };

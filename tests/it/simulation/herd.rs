@@ -18,6 +18,7 @@ use proxyherd::core::{
 };
 
 use super::{
+    audience::Audience,
     clients::Caller,
     flooder::Flooder,
     meter::Meter,
@@ -52,6 +53,7 @@ pub(super) struct Simulation {
 pub(super) struct Server {
     pub(super) node: Arc<Node>,
     pub(super) flooders: Vec<Flooder>,
+    pub(super) audience: Audience,
     pub(super) is_alive: bool,
     /// How often it has started.
     pub(super) life: u32,
@@ -73,6 +75,7 @@ pub(super) struct Tally {
     pub(super) rounds: usize,
     pub(super) pushed: usize,
     pub(super) blocked: usize,
+    pub(super) walks: usize,
 }
 
 impl Tally {
@@ -89,6 +92,7 @@ impl Tally {
         self.rounds += other.rounds;
         self.pushed += other.pushed;
         self.blocked += other.blocked;
+        self.walks += other.walks;
     }
 }
 
@@ -186,6 +190,7 @@ impl Simulation {
                 health: Health::default(),
             });
         }
+        let (audience, subscribers) = Audience::new(incarnation, placement);
         let options = Options {
             herd: graph.name.clone(),
             placement,
@@ -196,13 +201,14 @@ impl Simulation {
             max_ahead: limits.max_ahead,
             liveness: limits.liveness,
             neighbours,
+            subscribers,
             lookups: None,
         };
         let node = Arc::new(Node::with_rules(options, self.rules));
         if let Some(store) = remembered {
             copy(store, node.store());
         }
-        Server { node, flooders, is_alive: true, life, born: self.now }
+        Server { node, flooders, audience, is_alive: true, life, born: self.now }
     }
 
     /// The node starts again, with or without what it knew.
@@ -275,6 +281,7 @@ impl Simulation {
     /// Hands over what a session's lines have changed, and wakes those who rest.
     pub(super) fn offer(&mut self, node: usize, dialogue: &mut Dialogue<Arc<Node>>) {
         dialogue.offer(|_| self.tally.overflows += 1);
+        self.attend(node);
         for link in 0..self.servers[node].flooders.len() {
             if self.servers[node].flooders[link].is_resting_on_news() {
                 self.wake_flooder(node, link);

@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "a test's output is shown where it failed, or was asked for")]
 
+mod audience;
 mod clients;
 mod faults;
 mod flooder;
@@ -97,5 +98,5 @@ fn every_seed_ends_well() {
     let happened =
         [tally.overflows, tally.losses, tally.cuts, tally.crashes, tally.forgotten, tally.refusals];
     assert!(happened.iter().all(|&count| count > 0), "{tally:?}");
-    assert!(tally.pushed > 0 && tally.blocked > 0, "{tally:?}");
+    assert!(tally.pushed > 0 && tally.blocked > 0 && tally.walks > 0, "{tally:?}");
 }

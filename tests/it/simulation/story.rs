@@ -23,6 +23,10 @@ impl Simulation {
         herd.check_stores();
         herd.come_to_rest()?;
         herd.stay_silent()?;
+        herd.check_audiences();
+        if let Some(violation) = herd.watch.violation.take() {
+            return Err(violation);
+        }
         Ok(herd.tally)
     }
 

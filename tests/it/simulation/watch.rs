@@ -45,6 +45,8 @@ pub(super) enum Kind {
     Endless,
     /// More is said than needed, though all is settled.
     Noisy,
+    /// A subscriber to changes has missed one, or was told one twice.
+    Unheard,
 }
 
 impl fmt::Display for Violation {

@@ -1,0 +1,45 @@
+//! A walk over the whole store in pieces, with no lock held between two of them. What changes meanwhile may be met as it was
+//! or as it is; what was stored before the walk began, and has not changed, is met once.
+
+use super::{Entry, KeyHash, Store};
+use crate::core::model::Location;
+
+/// How far a walk has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    shard: usize,
+    leaf: usize,
+    /// The key to go on with in that leaf.
+    from: KeyHash,
+}
+
+impl Default for Cursor {
+    /// At the beginning.
+    fn default() -> Self {
+        Self { shard: 0, leaf: 0, from: KeyHash::of_bits(0) }
+    }
+}
+
+impl Cursor {
+    /// Hands over the next locations, until `take` says that there is no room for one, which then comes first in the next
+    /// piece. Under a shard's lock: copy what is needed and return. Gives whether the walk is over.
+    pub fn walk(&mut self, store: &Store, mut take: impl FnMut(Entry, &Location<'_>) -> bool) -> bool {
+        let shape = store.shape();
+        while self.shard < shape.shards() {
+            let mut left_at = None;
+            store.locations(self.shard, self.leaf, self.from, |entry, location| {
+                let is_taken = take(entry, location);
+                left_at = (!is_taken).then_some(entry.key);
+                is_taken
+            });
+            if let Some(key) = left_at {
+                self.from = key;
+                return false;
+            }
+            self.from = KeyHash::of_bits(0);
+            self.leaf = (self.leaf + 1) % shape.leaves();
+            self.shard += usize::from(self.leaf == 0);
+        }
+        true
+    }
+}
