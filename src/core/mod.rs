@@ -6,6 +6,7 @@
 pub mod model;
 pub mod wire;
 
+mod hex;
 mod rules;
 
 pub mod store;

@@ -36,7 +36,7 @@ const LAYERS: [&[&str]; 9] = [
 
 /// The modules of src/core, likewise.
 const CORE_LAYERS: [&[&str]; 9] = [
-    &["model", "rules"],
+    &["hex", "model", "rules"],
     &["access"],
     &["wire"],
     &["store"],
