@@ -1,9 +1,12 @@
 //! All that decides and cannot wait: what a node knows, what its lines mean, and what is to be done next on a connection
 //! and on a link. No socket, thread, file, clock or randomness: bytes, times and random numbers are handed in.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod model;
 pub mod wire;
 
+mod hex;
 mod rules;
 
 pub mod store;

@@ -2,6 +2,8 @@
 //!
 //! Nothing is written anew. serde_json finds where the elements lie; every byte that leaves is a byte that came.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::{collections::BTreeMap, fmt, ops::Range};
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
@@ -225,6 +227,12 @@ fn on_one_line(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::disallowed_types,
+        clippy::disallowed_methods,
+        reason = "a thread has the stack of a session"
+    )]
+
     use proptest::prelude::*;
     use serde_json::Value;
 

@@ -2,6 +2,8 @@
 //!
 //! Never waits, never fails, and never says what it does not know. data/README.md tells where the places come from.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::sync::LazyLock;
 
 use super::index::Index;

@@ -1,5 +1,7 @@
 //! Google's Nearby Search, the legacy one: its answers go to the client as they came.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use super::{
     Query,
     cut::{Document, Unfit},

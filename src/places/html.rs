@@ -1,5 +1,7 @@
 //! Text of others as HTML: a client may show an attribution as it stands, so nothing in it may act.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 /// Who is named by an attribution: a link where `uri` is one of the web, else the name alone.
 pub(super) fn attribution(name: &str, uri: Option<&str>) -> String {
     let name = escaped(name);

@@ -2,6 +2,8 @@
 //!
 //! Works on the flat records where they lie; allocates only the hits it returns, and knows nothing of answers.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::f64::consts::FRAC_PI_2;

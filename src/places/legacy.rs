@@ -2,6 +2,8 @@
 //!
 //! What is said lives here; where it comes from never does.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::io::{self, Write};
 
 use serde::Serialize;

@@ -1,6 +1,8 @@
 //! Places that lie in memory as flat records, and how they become an answer: what the embedded places and those of a file
 //! have in common. Never waits, never fails, and never says what is not known.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use serde::{Deserialize, Serialize};
 
 use super::Query;

@@ -2,6 +2,8 @@
 //!
 //! build.rs compiles this file too, to write what the binary reads; so it uses nothing of the crate, and no I/O.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 /// The length of a record in bytes.
 pub const STRIDE: usize = 26;
 

@@ -1,5 +1,7 @@
 //! Why a text from an upstream or a file is not the JSON object it should be, and where in the text that shows.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::string::FromUtf8Error;
 
 use crate::text::utf8_cure;

@@ -35,4 +35,5 @@ mod processes;
 mod simulation;
 
 mod documents;
+mod purity;
 mod tidy;

@@ -1,6 +1,7 @@
-//! The house's rules, held by machine: which way imports point, which files may name sockets, clocks, threads or unsafe
-//! code, how files begin, how long they and their functions are, what the node's dependency tree may not hold.
-//! ARCHITECTURE.md says why. Each rule is also shown a file that breaks it. Rules for documents are in documents.rs.
+//! The house's rules, held by machine: which way imports point, which files clippy keeps pure, which may name sockets,
+//! clocks, threads or unsafe code, how files begin, how long they and their functions are, what the node's dependency tree
+//! may not hold. ARCHITECTURE.md says why. Each rule is also shown a file that breaks it. Rules for documents are in
+//! documents.rs; purity.rs shows that clippy bites.
 
 use std::{
     fs,
@@ -21,41 +22,74 @@ const TABLES: [&str; 2] =
     ["every_fault_is_one_line_with_its_place_and_its_cure", "settings_outside_their_bounds_are_refused"];
 
 /// The modules of src, lowest first; those of one row do not import each other.
-const LAYERS: [&[&str]; 11] = [
-    &["model", "regular_file", "text", "whole_file"],
-    &["private_file"],
-    &["clock", "config", "random", "scheduling", "secret", "signals", "socket"],
-    &["log", "metrics", "protocol"],
-    &["store", "places"],
-    &["flood", "import"],
-    &["node"],
+const LAYERS: [&[&str]; 9] = [
+    &["core", "regular_file", "text", "whole_file"],
+    &["config", "keys", "system", "transport"],
+    &["log", "metrics"],
+    &["places"],
+    &["import"],
     &["http"],
     &["server"],
     &["cli"],
     &["main", "lib"],
 ];
 
+/// The modules of src/core, likewise.
+const CORE_LAYERS: [&[&str]; 9] = [
+    &["hex", "model", "rules"],
+    &["access"],
+    &["wire"],
+    &["store"],
+    &["repair"],
+    &["links"],
+    &["node"],
+    &["dialogue"],
+    &["mod"],
+];
+
+/// The crates that src/core may use: they compute, or share memory.
+const CORE_CRATES: [&str; 8] =
+    ["crossbeam_channel", "hmac", "memchr", "parking_lot", "sha2", "siphasher", "thiserror", "twox_hash"];
+
+/// What the node still imports, until places are looked up outside the core.
+const STILL_IMPORTED: (&str, [&str; 2]) = ("src/core/node/mod.rs", ["metrics", "places"]);
+
+/// What stands at the head of src/core/mod.rs and of each pure file of src/places.
+pub(crate) const DENY: &str =
+    "#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]\n";
+
+/// The files of src/places that read files or a clock, or wait, and those that declare them; all others are pure.
+const PLACES_THAT_WAIT: [&str; 9] = [
+    "chain.rs",
+    "file/mod.rs",
+    "key.rs",
+    "mod.rs",
+    "open.rs",
+    "tweets/mod.rs",
+    "upstream/flight.rs",
+    "upstream/http.rs",
+    "upstream/mod.rs",
+];
+
 /// Words that only some files of src may hold outside their tests, by the beginning of their path.
-const RESERVED: [(&str, &[&str], &[&str]); 4] = [
+const RESERVED: [(&str, &[&str], &[&str]); 5] = [
+    ("connections", &["TcpStream", "UdpSocket"], &["transport/", "cli/send/mod.rs"]),
     (
-        "sockets",
-        &["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "rustix::net"],
-        &[
-            "socket.rs",
-            "server/",
-            "flood/flooder.rs",
-            "http/connection.rs",
-            "cli/send/mod.rs",
-            "cli/signals.rs",
-        ],
+        "listeners and pipes",
+        &["TcpListener", "UnixStream", "rustix::net"],
+        &["transport/", "server/", "cli/signals.rs"],
     ),
-    ("clocks", &["Instant", "SystemTime", "Utc::now", "Local::now"], &["clock.rs"]),
+    ("clocks", &["Instant", "SystemTime", "Utc::now", "Local::now"], &["system/clock.rs"]),
     (
         "threads",
         &["thread::spawn", "Builder::new().name", "spawn_scoped", "scope.spawn"],
-        &["server/mod.rs", "flood/resolver.rs", "cli/send/mod.rs", "cli/status/fetch.rs", "cli/up/"],
+        &["server/mod.rs", "server/resolver.rs", "cli/send/mod.rs", "cli/status/fetch.rs", "cli/up/"],
     ),
-    ("unsafe code", &["unsafe {", "unsafe fn", "unsafe impl"], &["scheduling.rs", "store/prefetch.rs"]),
+    (
+        "unsafe code",
+        &["unsafe {", "unsafe fn", "unsafe impl"],
+        &["system/scheduling.rs", "core/store/prefetch.rs"],
+    ),
 ];
 
 fn root() -> &'static Path {
@@ -95,19 +129,19 @@ fn broken(files: &[(String, String)], rule: impl Fn(&str, &str) -> Vec<String>) 
     faults.join("\n")
 }
 
-/// The module of src a file belongs to: `flood` for `src/flood/link.rs`.
-fn module_of(name: &str) -> &str {
-    let inside = name.strip_prefix("src/").unwrap_or(name);
+/// The module below a folder that a file belongs to: `places` for `src/places/cut.rs` below `src/`.
+fn module_of<'n>(folder: &str, name: &'n str) -> &'n str {
+    let inside = name.strip_prefix(folder).unwrap_or(name);
     inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
 }
 
-/// The modules that a text names as `crate::module` or within `crate::{…}`.
-fn imported(text: &str) -> Vec<&str> {
+/// The modules that a text names below `root`: as `crate::module` or within `crate::{…}`, for `crate::`.
+fn imported<'t>(root: &str, text: &'t str) -> Vec<&'t str> {
     let mut modules = Vec::new();
-    for (at, _) in text.match_indices("crate::") {
+    for (at, _) in text.match_indices(root) {
         let is_own =
             text[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && before != '_');
-        let rest = &text[at + "crate::".len()..];
+        let rest = &text[at + root.len()..];
         let ident = |text: &str| {
             text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len())
         };
@@ -137,12 +171,68 @@ fn imported(text: &str) -> Vec<&str> {
 }
 
 fn wrong_imports(name: &str, text: &str) -> Vec<String> {
-    let layer = |module: &str| LAYERS.iter().position(|row| row.contains(&module));
-    let own = module_of(name);
-    let Some(height) = layer(own) else { return vec![format!("{own} has no place in LAYERS")] };
-    let is_wrong = |module: &&str| *module != own && layer(module).is_some_and(|other| other >= height);
-    let wrong = imported(text).into_iter().filter(is_wrong);
+    let mut modules = imported("crate::", text);
+    modules.retain(|module| name != STILL_IMPORTED.0 || !STILL_IMPORTED.1.contains(module));
+    let mut faults = upward(&LAYERS, module_of("src/", name), &modules);
+    if name.starts_with("src/core/") {
+        faults.extend(upward(&CORE_LAYERS, module_of("src/core/", name), &imported("core::", text)));
+    }
+    faults
+}
+
+fn upward(layers: &[&[&str]], own: &str, imported: &[&str]) -> Vec<String> {
+    let layer = |module: &str| layers.iter().position(|row| row.contains(&module));
+    let Some(height) = layer(own) else { return vec![format!("{own} has no place in the layers")] };
+    let is_wrong = |module: &&&str| **module != own && layer(module).is_some_and(|other| other >= height);
+    let wrong = imported.iter().filter(is_wrong);
     wrong.map(|module| format!("{own} must not import {module}, which is not below it")).collect()
+}
+
+/// What the core imports: its own modules by their full names, and crates that do no I/O.
+fn impure_imports(name: &str, text: &str) -> Vec<String> {
+    let code = code_of(name, text);
+    if !name.starts_with("src/core/") {
+        return Vec::new();
+    }
+    let modules = imported("crate::", text).into_iter().filter(|module| {
+        *module != "core" && (name != STILL_IMPORTED.0 || !STILL_IMPORTED.1.contains(module))
+    });
+    let mut faults: Vec<String> = modules.map(|module| format!("core must not import {module}")).collect();
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    for dependency in manifest["dependencies"].as_table().unwrap().keys() {
+        let path = format!("{}::", dependency.replace('-', "_"));
+        let is_named = code.match_indices(&path).any(|(at, _)| {
+            !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':')
+        });
+        if is_named && !CORE_CRATES.contains(&path.trim_end_matches(':')) {
+            faults.push(format!("core must not use the crate {dependency}"));
+        }
+    }
+    if name.ends_with("/mod.rs") && code.contains("super::") {
+        faults.push("write crate::core:: for super::, which imports are read by".to_owned());
+    }
+    faults
+}
+
+/// Whether clippy looks at a file of the core or a pure one of places, and everywhere but in its tests.
+fn outside_the_deny(name: &str, text: &str) -> Vec<String> {
+    let place = name.strip_prefix("src/places/");
+    let is_pure_place = place.is_some_and(|place| !PLACES_THAT_WAIT.contains(&place));
+    let mut faults = Vec::new();
+    if name.starts_with("src/core/") || is_pure_place {
+        let code = code_of(name, text).replace(DENY.trim_end(), "");
+        let lifting = ["clippy::disallowed", "clippy::style", "clippy::all"];
+        if lifting.iter().any(|word| code.contains(word)) {
+            faults.push("only tests may lift what keeps this file pure".to_owned());
+        }
+    }
+    // What mod.rs denies, it denies for all files of the core.
+    let is_head = name == "src/core/mod.rs" || is_pure_place && !name.ends_with("/tests.rs");
+    let header = text.lines().take_while(|line| line.starts_with("//!") || line.is_empty());
+    if is_head && text.lines().nth(header.count()) != Some(DENY.trim_end()) {
+        faults.push(format!("does not begin with {}", DENY.trim_end()));
+    }
+    faults
 }
 
 /// Comments and test modules may speak of what the code may not use.
@@ -251,6 +341,16 @@ fn imports_point_one_way() {
 }
 
 #[test]
+fn core_imports_nothing_that_could_wait_and_clippy_looks_at_all_of_it() {
+    let files = rust_files(&["src"]);
+    assert_eq!(broken(&files, impure_imports), "");
+    assert_eq!(broken(&files, outside_the_deny), "");
+    for place in PLACES_THAT_WAIT {
+        assert!(root().join("src/places").join(place).exists(), "{place} is no more");
+    }
+}
+
+#[test]
 fn sockets_clocks_threads_and_unsafe_code_stay_in_their_files() {
     assert_eq!(broken(&rust_files(&["src"]), reserved_words), "");
 }
@@ -262,15 +362,33 @@ fn files_say_what_they_are_about_and_stay_short() {
 
 #[test]
 fn the_rules_bite() {
-    let upward = "use crate::{model::{Skew, NodeId}, server::Server};\nuse crate::node;";
-    assert_eq!(wrong_imports("src/store/mod.rs", upward).len(), 2);
-    assert_eq!(wrong_imports("src/store/mod.rs", "use crate::places::Source;").len(), 1);
+    let upward = "use crate::{core::model::{Skew, NodeId}, server::Server};\nuse crate::http;";
+    assert_eq!(wrong_imports("src/places/mod.rs", upward).len(), 2);
+    assert_eq!(wrong_imports("src/places/mod.rs", "use crate::import::Sink;").len(), 1);
     assert_eq!(wrong_imports("src/new.rs", "").len(), 1);
-    assert!(wrong_imports("src/node.rs", upward.split('\n').next().unwrap()).len() == 1);
-    assert_eq!(reserved_words("src/store/mod.rs", "let now = Instant::now();").len(), 1);
-    assert_eq!(reserved_words("src/flood/link.rs", "use std::net::TcpStream;\n// Instant").len(), 1);
-    assert_eq!(reserved_words("src/server/mod.rs", "use std::net::TcpStream;").len(), 0);
-    assert_eq!(reserved_words("src/node.rs", "fn f() { unsafe { g() } }").len(), 1);
+    assert_eq!(wrong_imports("src/http.rs", upward.split('\n').next().unwrap()).len(), 1);
+    let in_core = "use crate::core::{model::NodeId, node::Node};";
+    assert_eq!(wrong_imports("src/core/store/mod.rs", in_core).len(), 1);
+    assert_eq!(wrong_imports("src/core/node/mod.rs", in_core).len(), 0);
+    assert_eq!(wrong_imports("src/core/wire/a.rs", "use crate::{core::{store::Store}, places};").len(), 2);
+    assert_eq!(wrong_imports("src/core/new/mod.rs", "").len(), 1);
+    assert_eq!(impure_imports("src/core/store/a.rs", "use crate::{core::model, text};").len(), 1);
+    assert_eq!(impure_imports("src/core/store/a.rs", "use rustix::io;\nlog::info!();").len(), 2);
+    assert_eq!(impure_imports("src/core/store/a.rs", "use parking_lot::Mutex;\nself::log::x();").len(), 0);
+    assert_eq!(impure_imports("src/core/store/mod.rs", "use super::wire::Line;").len(), 1);
+    let lifted = "#![allow(clippy::disallowed_types)]\n";
+    let tests = format!("#[cfg(test)]\nmod tests {{\n    {lifted}}}\n");
+    for name in ["src/core/mod.rs", "src/places/cut.rs"] {
+        assert_eq!(outside_the_deny(name, "//! a\n\nuse a;\n").len(), 1);
+        assert_eq!(outside_the_deny(name, &format!("//! a\n\n{DENY}\n{tests}")).len(), 0);
+        assert_eq!(outside_the_deny(name, &format!("//! a\n\n{DENY}\n{lifted}")).len(), 1);
+    }
+    assert_eq!(outside_the_deny("src/core/store/a.rs", &format!("//! a\n\n{lifted}")).len(), 1);
+    assert_eq!(outside_the_deny("src/core/store/a.rs", "//! a\n\nuse a;\n").len(), 0);
+    assert_eq!(reserved_words("src/core/store/mod.rs", "let now = Instant::now();").len(), 1);
+    assert_eq!(reserved_words("src/core/links/link.rs", "use std::net::TcpStream;\n// Instant").len(), 1);
+    assert_eq!(reserved_words("src/transport/stream.rs", "use std::net::TcpStream;").len(), 0);
+    assert_eq!(reserved_words("src/core/rules.rs", "fn f() { unsafe { g() } }").len(), 1);
     for (file, begin, end) in [
         ("a.rs", "    pub(crate) fn f(\n        a: A,\n    ) -> B\n    where\n        A: C,\n    {", "    }"),
         ("a.py", "async def f(a):", "x = 1"),

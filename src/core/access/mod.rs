@@ -5,7 +5,6 @@ mod peers;
 mod refusal;
 mod secret;
 
-pub(crate) use self::secret::{Hex, from_hex};
 pub use self::{
     peers::{Admission, Peers},
     refusal::Refusal,

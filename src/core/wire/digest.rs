@@ -1,10 +1,8 @@
 //! The search for differences: what the node that dialled asks, and what the other answers. Sums and hashes are 16
 //! lower-case hexadecimal digits each, side by side, so that an answer's length is known before it is asked for.
 
-use super::{
-    Fields,
-    peer::{decimal, number},
-};
+use super::{Fields, fields::decimal, peer::number};
+use crate::core::hex::from_hex;
 
 /// The longest answer, its terminator not counted: 256 numbers behind a keyword and the question's own numbers.
 pub const ANSWER_BYTES_MAX: usize = NUMBERS_MAX * HEX_DIGITS + ANSWER_WORDS_MAX;
@@ -235,15 +233,7 @@ impl<'a> Pairs<'a> {
 
 /// Exactly 16 lower-case hexadecimal digits.
 pub(super) fn hex(field: &[u8]) -> Option<u64> {
-    let digits: &[u8; HEX_DIGITS] = field.try_into().ok()?;
-    digits.iter().try_fold(0, |number, &digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(value))
-    })
+    from_hex(field).map(u64::from_be_bytes)
 }
 
 fn write_hex(number: u64, out: &mut Vec<u8>) {
@@ -340,8 +330,25 @@ mod tests {
         }
 
         #[test]
-        fn no_answer_panics(line in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Answer::parse(&line);
+        fn answer_that_is_nearly_right_is_understood_or_not_and_its_numbers_fit(
+            keyword in "PONG|DONE|SUM|SHARDS|LEAVES|LIST",
+            fields in prop::collection::vec("[0-9]{1,3}|[0-9]{1,21}|([0-9a-f]{16}){0,4}|[0-9a-fA-F]{0,40}|end|more", 0..5),
+            tail in prop::collection::vec(any::<u8>(), 0..3),
+        ) {
+            let line = [format!("{keyword} {}", fields.join(" ")).as_bytes(), &tail].concat();
+            match Answer::parse(&line) {
+                Some(Answer::Shards(sums)) => prop_assert_eq!(sums.iter().count(), sums.len()),
+                Some(Answer::Leaves { shard, sums }) => {
+                    let mut again = Vec::new();
+                    let numbers: Vec<u64> = sums.iter().collect();
+                    write_sums(&Question::Leaves { shard }, &numbers, &mut again);
+                    prop_assert_eq!(Answer::parse(again.trim_ascii_end()), Answer::parse(&line));
+                }
+                Some(Answer::List { shard, leaf, pairs, .. }) => {
+                    prop_assert!(shard < NUMBERS_MAX && leaf < NUMBERS_MAX && pairs.iter().count() <= LIST_ENTRIES_MAX);
+                }
+                _ => {}
+            }
         }
     }
 }

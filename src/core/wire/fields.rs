@@ -57,6 +57,15 @@ fn field_length(text: &[u8]) -> usize {
     text[at..].iter().position(|&byte| is_white_space(byte)).map_or(text.len(), |rest| at + rest)
 }
 
+/// A whole number that 64 bits hold: digits and nothing else.
+pub(super) fn decimal(field: &[u8]) -> Option<u64> {
+    let add = |sum: u64, &digit: &u8| {
+        let value = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        sum.checked_mul(10)?.checked_add(value)
+    };
+    if field.is_empty() { None } else { field.iter().try_fold(0, add) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

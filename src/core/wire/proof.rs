@@ -7,7 +7,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::peer::VERSION;
-use crate::core::access::{Hex, Key, Secret, from_hex};
+use crate::core::{
+    access::{Key, Secret},
+    hex::{Hex, from_hex},
+};
 
 /// A random number of one handshake, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Fields, Form};
+use super::{Fields, Form, fields::decimal};
 use crate::core::model::{ClientId, Timestamp, is_position};
 
 /// A client's line, understood.
@@ -124,8 +124,9 @@ impl<'a> Whatsat<'a> {
         let [client, radius, bound] = operands.exactly().ok_or(Invalid::FieldCount)?;
         Ok(Self {
             client: ClientId::of_field(client),
-            radius_km: decimal(radius, form.radius_km_max).ok_or(Invalid::Radius)?,
-            bound: whole(bound, form.bound_max)
+            radius_km: self::radius(radius, form.radius_km_max).ok_or(Invalid::Radius)?,
+            bound: decimal(bound)
+                .filter(|bound| *bound <= form.bound_max)
                 .and_then(|bound| bound.try_into().ok())
                 .ok_or(Invalid::Bound)?,
         })
@@ -133,27 +134,18 @@ impl<'a> Whatsat<'a> {
 }
 
 /// Digits, then perhaps a `.` and more digits; at most `max`, exactly.
-fn decimal(text: &[u8], max: u64) -> Option<f64> {
+fn radius(text: &[u8], max: u64) -> Option<f64> {
     let (before, after) = match memchr::memchr(b'.', text) {
         Some(point) => (&text[..point], Some(&text[point + 1..])),
         None => (text, None),
     };
-    let is_whole = whole(before, max)? < max;
+    let is_whole = decimal(before).filter(|whole| *whole <= max)? < max;
     if let Some(after) = after {
         let has_digits = !after.is_empty() && after.iter().all(u8::is_ascii_digit);
         let fits = is_whole || after.iter().all(|&digit| digit == b'0');
         (has_digits && fits).then_some(())?;
     }
     std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// Digits and nothing else; at most `max`.
-fn whole(text: &[u8], max: u64) -> Option<u64> {
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    let value = text
-        .iter()
-        .fold(0_u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0'))));
-    (is_number && value <= max).then_some(value)
 }
 
 #[cfg(test)]

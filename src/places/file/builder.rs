@@ -1,6 +1,8 @@
 //! Makes a file of places out of one place after the other. Holds in memory what the file will hold, and nothing more: 32
 //! bytes a place, and its texts.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::{
     borrow::Cow,
     collections::HashMap,

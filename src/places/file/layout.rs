@@ -10,6 +10,8 @@
 //!
 //! Numbers are little-endian. Whoever changes this raises [`VERSION`].
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::hash::Hasher as _;
 
 use serde::{Deserialize, Serialize};

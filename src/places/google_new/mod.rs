@@ -1,5 +1,7 @@
 //! Google's Nearby Search, the new one, its answers put into the format of the legacy one.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod reply;
 
 use serde::Serialize;

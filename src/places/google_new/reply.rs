@@ -1,5 +1,7 @@
 //! What Google's new Nearby Search sends, as far as it is of use here. All of it may be missing.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::{fmt, ops::Deref};
 
 use serde::{

@@ -5,6 +5,8 @@
 //! `coordinates` of 1.1, `geo.coordinates` of 2, and the boxes around places. A place's box is one in `place.bounding_box`
 //! (1.1), or in `includes.places` of the document, by the tweet's `geo.place_id` (2).
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::collections::HashMap;
 
 use serde_json::{Value, value::RawValue};

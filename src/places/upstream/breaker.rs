@@ -1,5 +1,7 @@
 //! The circuit breaker: an upstream that fails again and again is left alone, and tried again by itself.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::time::Duration;
 
 use super::fault::Fault;

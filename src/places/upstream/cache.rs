@@ -1,5 +1,7 @@
 //! Answers that may be given again for a while. Bounded in bytes; the oldest go first.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,

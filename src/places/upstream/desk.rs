@@ -1,6 +1,8 @@
 //! Who may call an upstream, who waits for the call of another, and who is turned away: one pure state, a lock's length
 //! at a time. Told the time, it reads no clock; it makes no call.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,

@@ -1,5 +1,7 @@
 //! Why a call brought no places, and what the client is told of it.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use crate::{metrics::CallOutcome, places::Failure};
 
 /// A call that failed.

@@ -1,5 +1,7 @@
 //! Our own limit on calls: so many a second, so many a day. What an upstream bills, it bills for calls.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::time::Duration;
 
 use crate::{core::model::Tick, metrics::NotAsked};
