@@ -53,7 +53,7 @@ const RESERVED: [(&str, &[&str], &[&str]); 4] = [
     (
         "threads",
         &["thread::spawn", "Builder::new().name", "spawn_scoped", "scope.spawn"],
-        &["server/mod.rs", "flood/resolver.rs", "cli/send/mod.rs", "cli/status/fetch.rs", "cli/up/"],
+        &["server/threads.rs", "flood/resolver.rs", "cli/send/mod.rs", "cli/status/fetch.rs", "cli/up/"],
     ),
     ("unsafe code", &["unsafe {", "unsafe fn", "unsafe impl"], &["scheduling.rs", "store/prefetch.rs"]),
 ];

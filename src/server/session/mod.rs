@@ -15,7 +15,7 @@ use std::{
 use arrayvec::ArrayVec;
 
 use self::presence::Presence;
-use super::{Shared, connections::Slot, ended::Ended, plain::PlainDoor};
+use super::{Shared, ended::Ended, plain::PlainDoor, seats::LineSeat};
 use crate::{
     core::{
         links::Vigil,
@@ -37,30 +37,28 @@ pub(super) fn run(
     shared: &Shared<'_>,
     stream: &Arc<Stream>,
     number: u64,
-    slot: Slot<'_>,
+    slot: LineSeat<'_>,
     plain: Option<&PlainDoor>,
 ) {
-    shared.contain(format_args!("#{number}"), || {
-        let mut session = Session::new(shared, stream, number, slot);
-        let ended = match plain {
-            None => {
-                session.count_accepted_unless_kept();
-                session.serve(LineBuffer::new(shared.limits.line_bytes))
-            }
-            Some(door) => match session.become_plain(door) {
-                Ok(()) => session.serve(LineBuffer::new(PEER_LINE_BYTES_MAX)),
-                Err(ended) => ended,
-            },
-        };
-        session.close(&ended);
-    });
+    let mut session = Session::new(shared, stream, number, slot);
+    let ended = match plain {
+        None => {
+            session.count_accepted_unless_kept();
+            session.serve(LineBuffer::new(shared.limits.line_bytes))
+        }
+        Some(door) => match session.become_plain(door) {
+            Ok(()) => session.serve(LineBuffer::new(PEER_LINE_BYTES_MAX)),
+            Err(ended) => ended,
+        },
+    };
+    session.close(&ended);
 }
 
 struct Session<'a> {
     shared: &'a Shared<'a>,
     stream: &'a Stream,
     number: u64,
-    slot: Slot<'a>,
+    slot: LineSeat<'a>,
     origin: Origin,
     /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
     is_accepted: bool,
@@ -99,7 +97,7 @@ enum Stage {
 }
 
 impl<'a> Session<'a> {
-    fn new(shared: &'a Shared<'a>, stream: &'a Stream, number: u64, slot: Slot<'a>) -> Self {
+    fn new(shared: &'a Shared<'a>, stream: &'a Stream, number: u64, slot: LineSeat<'a>) -> Self {
         let began = clock::tick();
         Self {
             shared,
@@ -133,7 +131,7 @@ impl<'a> Session<'a> {
 
     fn count_accepted(&mut self) {
         self.is_accepted = true;
-        self.shared.accepted.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
     fn serve(&mut self, mut buffer: LineBuffer) -> Ended {
@@ -430,7 +428,7 @@ impl<'a> Session<'a> {
         // Before the log says so.
         self.presence = None;
         if !self.is_accepted {
-            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+            self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
         }
         if let Origin::Peer(link) | Origin::Plain(Some(link)) = self.origin {
             let id = &self.shared.node.neighbours()[link].id;
