@@ -1,92 +1,129 @@
-//! The accept thread: takes connections, gives each a thread, and goes on where the system has no descriptor or thread
-//! left. Every listener of the node, the web face's too, is accepted from through an [`Acceptor`].
+//! How connections are taken, at every door alike: each gets a seat and a thread, and where the system has no descriptor
+//! or thread left, the door is told, and goes on.
 
-use std::{
-    fs::File,
-    io,
-    net::TcpListener,
-    sync::{Arc, atomic::Ordering},
-    thread::Scope,
-    time::Duration,
+use std::{fmt, fs::File, io, net::TcpListener, sync::Arc, time::Duration};
+
+use super::{
+    Shared, StartError,
+    role::{DoorKind, Role},
+    seats::Unadmitted,
+    threads::ScopeRef,
 };
+use crate::transport::{self, Stream};
 
-use super::{Shared, admission::Unadmitted, plain::PlainDoor, session};
-use crate::{
-    system::clock,
-    transport::{self, Stream},
-};
+/// How long a door waits before it tries again, where the system can do nothing for it.
+const RETRY_TIME: Duration = Duration::from_millis(50);
 
-/// How long an accept thread waits before it tries again, where the system can do nothing for it.
-pub(super) const RETRY_TIME: Duration = Duration::from_millis(50);
+/// Where connections come in: what gives them seats, what serves them, and what is done with those that are not served.
+pub(super) trait Door: Sync {
+    /// A connection's place among those there may be; free again when dropped.
+    type Seat: Send;
 
-/// A listener, and what it takes to accept from it when no descriptor is left. Every accept thread has one of its own.
-pub(super) struct Acceptor<'a> {
-    listener: &'a TcpListener,
-    /// A descriptor kept for the time when none is left. Given up for a moment, it lets a waiting connection be accepted and
-    /// closed, which is an answer; in the backlog it would get none.
-    spare: Option<File>,
+    fn kind(&self) -> DoorKind;
+
+    fn listener(&self) -> &TcpListener;
+
+    /// Wakes the thread that accepts, once it is to stop.
+    fn wake(&self) {
+        transport::wake_accept(self.listener());
+    }
+
+    /// The number of the next connection.
+    fn number(&self) -> u64;
+
+    /// Gives a connection its seat. May take a moment to find one.
+    fn seat(&self, number: u64, stream: &Arc<Stream>) -> Result<Self::Seat, Unadmitted>;
+
+    /// Serves a connection until it ends.
+    fn serve(&self, stream: &Arc<Stream>, number: u64, seat: Self::Seat);
+
+    /// Told of each connection that is not served, before it is dropped.
+    fn refuse(&self, why: &Unserved<'_>);
 }
 
-impl<'a> Acceptor<'a> {
-    pub(super) fn new(listener: &'a TcpListener) -> io::Result<Self> {
-        Ok(Self { listener, spare: Some(File::open("/dev/null")?) })
-    }
+/// Why a connection is not served.
+pub(super) enum Unserved<'a> {
+    /// All seats are taken.
+    Full(&'a Stream),
+    NoThread(io::Error),
+    NoDescriptor(io::Error),
+    NotAccepted(io::Error),
+}
 
-    /// Accepts a connection. Where no descriptor is left, waits for a connection before it tries again: the system takes
-    /// a descriptor before it looks for one, and when one comes, some may be free again.
-    pub(super) fn accept(&self) -> io::Result<Stream> {
-        let mut accepted = Stream::accept(self.listener);
-        if accepted.as_ref().is_err_and(is_out_of_descriptors) {
-            transport::wait_for_connection(self.listener);
-            accepted = Stream::accept(self.listener);
+impl fmt::Display for Unserved<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => write!(f, "there are as many connections as this node takes"),
+            Self::NoThread(error) => write!(f, "no thread is left ({error})"),
+            Self::NoDescriptor(error) => write!(f, "no descriptor is left ({error})"),
+            Self::NotAccepted(error) => write!(f, "accept failed: {error}"),
         }
-        accepted
-    }
-
-    /// Deals with an error of [`Acceptor::accept`]. `false` where that is not possible: then the caller waits for
-    /// [`RETRY_TIME`], or until it stops.
-    pub(super) fn recover(&mut self, error: &io::Error) -> bool {
-        has_client_left(error) || is_out_of_descriptors(error) && self.refuse_one()
-    }
-
-    /// Accepts one connection with the spare's descriptor and drops it. `false` if even that is not possible.
-    fn refuse_one(&mut self) -> bool {
-        let had_spare = self.spare.take().is_some();
-        let is_refused = had_spare && Stream::accept(self.listener).is_ok();
-        self.spare = File::open("/dev/null").ok();
-        is_refused
     }
 }
 
-/// Takes connections until stop. `plain` is the door they come in by, where that is the one for third-party nodes.
-pub(super) fn run<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    shared: &'scope Shared<'scope>,
-    mut acceptor: Acceptor<'_>,
-    plain: Option<&'scope PlainDoor>,
-) {
-    loop {
-        let accepted = acceptor.accept();
-        if shared.is_stopping() {
-            return;
-        }
-        let error = match accepted {
-            Ok(stream) => {
-                start_session(scope, shared, stream, plain);
-                continue;
+impl Shared<'_> {
+    /// Opens a door: a thread takes the connections that come, until it is its turn to stop.
+    pub(super) fn open<'scope, D: Door>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        door: &'scope D,
+    ) -> Result<(), StartError> {
+        let mut spare = Spare::new()?;
+        let role = Role::Accept(door.kind());
+        let stop = self.stop(role.turn());
+        self.spawn(scope, role, move || {
+            loop {
+                let accepted = accept(door.listener());
+                if stop.is_set() {
+                    return;
+                }
+                let error = match accepted {
+                    Ok(stream) => {
+                        self.let_in(scope, door, stream);
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                let is_mended = if has_client_left(&error) {
+                    true
+                } else if is_out_of_descriptors(&error) {
+                    door.refuse(&Unserved::NoDescriptor(error));
+                    spare.refuse_one(door.listener())
+                } else {
+                    door.refuse(&Unserved::NotAccepted(error));
+                    false
+                };
+                if !is_mended {
+                    stop.wait(RETRY_TIME);
+                }
             }
-            Err(error) => error,
+        })
+    }
+
+    fn let_in<'scope, D: Door>(&'scope self, scope: ScopeRef<'scope, '_>, door: &'scope D, stream: Stream) {
+        let (stream, number) = (Arc::new(stream), door.number());
+        let seat = match door.seat(number, &stream) {
+            Ok(seat) => seat,
+            Err(Unadmitted::Full) => return door.refuse(&Unserved::Full(&stream)),
+            Err(Unadmitted::Stopped) => return,
         };
-        if is_out_of_descriptors(&error) {
-            refused(shared, format_args!("no descriptor is left ({error})"));
-        } else if !has_client_left(&error) {
-            refused(shared, format_args!("accept failed: {error}"));
-        }
-        if !acceptor.recover(&error) {
-            // Nothing is ever sent; the wait ends with the time or with the channel, at stop.
-            let _ = shared.stop.recv_timeout(RETRY_TIME);
+        // Where no thread is to be had, the connection and its seat are dropped.
+        let serve = move || door.serve(&stream, number, seat);
+        if let Err(error) = self.try_spawn(scope, door.kind().server(number), serve) {
+            door.refuse(&Unserved::NoThread(error));
         }
     }
+}
+
+/// Accepts a connection. Where no descriptor is left, waits for a connection before it tries again: the system takes a
+/// descriptor before it looks for one, and when one comes, some may be free again.
+fn accept(listener: &TcpListener) -> io::Result<Stream> {
+    let mut accepted = Stream::accept(listener);
+    if accepted.as_ref().is_err_and(is_out_of_descriptors) {
+        transport::wait_for_connection(listener);
+        accepted = Stream::accept(listener);
+    }
+    accepted
 }
 
 /// Whether the client gave up while it waited, or a signal came: then there is nothing to mend.
@@ -99,38 +136,20 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
 
-fn start_session<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    shared: &'scope Shared<'scope>,
-    stream: Stream,
-    plain: Option<&'scope PlainDoor>,
-) {
-    let stream = Arc::new(stream);
-    let number = shared.next_connection();
-    let slot = match shared.connections.admit(number, &stream) {
-        Ok(slot) => slot,
-        Err(Unadmitted::Full) => {
-            return refused(shared, format_args!("there are as many connections as this node takes"));
-        }
-        Err(Unadmitted::Stopped) => return,
-    };
-    let name = format!("session-{number}");
-    let alive = shared.threads.enter(&name);
-    // Where no thread is to be had, the closure is dropped, and the connection and its slot with it.
-    let spawned = shared.try_spawn(scope, &name, move || {
-        let _alive = alive;
-        session::run(shared, &stream, number, slot, plain);
-    });
-    if let Err(error) = spawned {
-        refused(shared, format_args!("no thread is left ({error})"));
-    }
-}
+/// A descriptor kept for the time when none is left; every door has one of its own. Given up for a moment, it lets a
+/// waiting connection be accepted and closed, which is an answer; in the backlog it would get none.
+struct Spare(Option<File>);
 
-/// Counts a refused connection and logs it: a line a second at most, with the number of those not logged.
-fn refused(shared: &Shared<'_>, why: std::fmt::Arguments<'_>) {
-    shared.refused.fetch_add(1, Ordering::Relaxed);
-    if let Some(untold) = shared.rate_limits.refusals.allow(clock::tick()) {
-        let connections = shared.connections.count();
-        shared.log.warn(format_args!("a connection is refused: {why}; {connections} connections{untold}"));
+impl Spare {
+    fn new() -> io::Result<Self> {
+        Ok(Self(Some(File::open("/dev/null")?)))
+    }
+
+    /// Accepts one connection with the spare's descriptor and drops it. `false` if even that is not possible.
+    fn refuse_one(&mut self, listener: &TcpListener) -> bool {
+        let had_spare = self.0.take().is_some();
+        let is_refused = had_spare && Stream::accept(listener).is_ok();
+        self.0 = File::open("/dev/null").ok();
+        is_refused
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, TcpListener},
 };
 
-use super::{Resolver, Shared, ended::Ended};
+use super::{Shared, ended::Ended, resolver::Resolver, role::Turn};
 use crate::{config::Address, transport::Stream};
 
 /// Where such neighbours tell their news.
@@ -48,7 +48,8 @@ impl PlainDoor {
     fn is_at(&self, ip: IpAddr, address: &Address, shared: &Shared<'_>) -> io::Result<bool> {
         let resolve = shared.surroundings.resolve.clone();
         let mut resolver = Resolver::new(resolve, &address.host, address.port);
-        let addresses = resolver.addresses(shared.limits.connect_time, &shared.stop)?;
+        let addresses =
+            resolver.addresses(shared.limits.connect_time, shared.stop(Turn::First).receiver())?;
         Ok(addresses.iter().any(|address| address.ip().to_canonical() == ip))
     }
 }

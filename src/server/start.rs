@@ -1,22 +1,18 @@
-//! How a node starts: its listeners, its threads, and why it did not.
+//! How a node starts: which threads it begins with, and why it did not.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    panic::{AssertUnwindSafe, catch_unwind},
-    thread::Scope,
-};
-
-use crossbeam_channel::Receiver;
+use std::{io, net::SocketAddr};
 
 use super::{
-    Flooder, Mailbox, PLAIN_ACCEPT, Shared,
-    accept::{self, Acceptor},
+    Mailbox, Shared,
+    accept::Door,
+    flooder::Flooder,
+    line_door::LineDoor,
     links,
-    plain::PlainDoor,
-    web::Web,
+    role::{Role, Turn},
+    threads::ScopeRef,
+    web::WebDoor,
 };
-use crate::{config::Address, core::model::NodeId, keys::SecretError, log::LogError, places, transport};
+use crate::{config::Address, core::model::NodeId, keys::SecretError, log::LogError, places};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +52,12 @@ pub enum StartError {
     Places(#[from] places::OpenError),
     /// A thread that the node needs is not to be had.
     #[error(
-        "the thread {name} cannot be made: {error}; \
+        "the thread {role} cannot be made: {error}; \
          raise the limit on threads (ulimit -u, kernel.threads-max, kernel.pid_max, pids.max) and start again"
     )]
     Thread {
         /// Which.
-        name: String,
+        role: Role,
         /// Why not.
         error: io::Error,
     },
@@ -78,101 +74,51 @@ fn bind_cure(error: &io::Error) -> &'static str {
     }
 }
 
-/// Binds, within what a herd without a secret may.
-pub(super) fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListener, StartError> {
-    let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
-    let listener = transport::listen(&address.host, address.port).map_err(refused)?;
-    let bound = listener.local_addr()?;
-    if !has_secret && !bound.ip().is_loopback() {
-        return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
+impl Shared<'_> {
+    pub(super) fn start_log<'scope>(&'scope self, scope: ScopeRef<'scope, '_>) -> Result<(), StartError> {
+        let stop = self.stop(Turn::Last).receiver();
+        self.spawn(scope, Role::Log, move || self.log.write_until(stop))
     }
-    Ok(listener)
-}
 
-/// Where connections come in, and what takes them.
-struct Door<'a> {
-    name: &'static str,
-    acceptor: Acceptor<'a>,
-    /// Where it is for third-party nodes.
-    plain: Option<&'a PlainDoor>,
-}
-
-/// All of them but the web face's.
-pub(super) struct Doors<'a>(Vec<Door<'a>>);
-
-impl<'a> Doors<'a> {
-    pub(super) fn new(listener: &'a TcpListener, plain: Option<&'a PlainDoor>) -> io::Result<Self> {
-        let own = [("accept", listener, None)].into_iter();
-        let all = own.chain(plain.map(|door| (PLAIN_ACCEPT, door.listener(), Some(door))));
-        let all =
-            all.map(|(name, listener, plain)| Ok(Door { name, acceptor: Acceptor::new(listener)?, plain }));
-        Ok(Self(all.collect::<io::Result<_>>()?))
-    }
-}
-
-impl<'a> Shared<'a> {
     pub(super) fn start_flooders<'scope>(
         &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        addresses: &'scope [Address],
+        scope: ScopeRef<'scope, '_>,
         mailboxes: Vec<Mailbox>,
-        stop: &Receiver<()>,
     ) -> Result<(), StartError> {
-        let Shared { node, limits, log, .. } = *self;
-        for ((neighbour, address), (queue, called)) in node.neighbours().iter().zip(addresses).zip(mailboxes)
-        {
-            let link = links::link(node, neighbour, limits, queue);
-            let wiring = self.wiring(stop.clone());
-            let flooder = Flooder::new(wiring, &neighbour.id, address, link, &neighbour.health, called);
-            let name = format!("flood-{}", neighbour.id);
-            let alive = self.threads.enter(&name);
-            self.spawn(scope, &name, move || {
-                let _alive = alive;
-                // The others go on, and the node with them; its scope would hand the panic to main.
-                if catch_unwind(AssertUnwindSafe(|| flooder.run())).is_err() {
-                    let peer = &neighbour.id;
-                    log.error(format_args!("no link to {peer} until this node restarts: its flooder panicked, a fault of the program"));
-                }
+        for (neighbour, mailbox) in self.node.neighbours().iter().zip(mailboxes) {
+            let Mailbox { queue, called, address } = mailbox;
+            self.spawn(scope, Role::Flooder(neighbour.id.clone()), move || {
+                let link = links::link(self.node, neighbour, self.limits, queue);
+                Flooder::new(self.wiring(), &neighbour.id, &address, link, &neighbour.health, called).run();
             })?;
         }
         Ok(())
     }
 
-    pub(super) fn start_web<'scope>(
+    /// Opens the web face's door, if there is one.
+    pub(super) fn open_web<'scope>(
         &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        web: &'scope Web,
+        scope: ScopeRef<'scope, '_>,
+        door: Option<&'scope WebDoor<'scope>>,
     ) -> Result<(), StartError> {
-        let acceptor = web.acceptor()?;
-        let alive = self.threads.enter("accept-http");
-        self.spawn(scope, "accept-http", move || {
-            let _alive = alive;
-            web.run(scope, self, acceptor);
-        })?;
-        if let Some(address) = self.http_address {
-            self.log.info(format_args!("status and metrics are at http://{address}"));
+        if let Some(door) = door {
+            self.open(scope, door)?;
+            self.log.info(format_args!("status and metrics are at http://{}", door.listener().local_addr()?));
         }
         Ok(())
     }
 
-    pub(super) fn start_accepting<'scope>(
+    /// Opens the door for third-party nodes, if there is one.
+    pub(super) fn open_plain<'scope>(
         &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        doors: Doors<'scope>,
+        scope: ScopeRef<'scope, '_>,
+        door: Option<&'scope LineDoor<'scope>>,
     ) -> Result<(), StartError> {
-        for Door { name, acceptor, plain } in doors.0 {
-            if let Some(door) = plain {
-                self.log.warn(format_args!(
-                    "whoever connects to {} from a plain neighbour's address can write to this herd; nothing proves who it is",
-                    door.listener().local_addr()?
-                ));
-            }
-            let alive = self.threads.enter(name);
-            self.spawn(scope, name, move || {
-                let _alive = alive;
-                accept::run(scope, self, acceptor, plain);
-            })?;
-        }
-        Ok(())
+        let Some(door) = door else { return Ok(()) };
+        self.log.warn(format_args!(
+            "whoever connects to {} from a plain neighbour's address can write to this herd; nothing proves who it is",
+            door.listener().local_addr()?
+        ));
+        self.open(scope, door)
     }
 }

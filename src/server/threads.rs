@@ -1,10 +1,27 @@
-//! Which threads live, by name: so that a drain can be waited for with a deadline, and what is left be named.
+//! The node's threads: how each is made, what its panic ends, and which of them live, so that a drain can be waited for
+//! with a deadline, and what is left be named.
 
-use std::collections::BTreeMap;
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    thread::{self, Scope},
+};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::{
+    Shared, StartError,
+    role::{Role, Turn},
+};
 use crate::{core::model::Tick, system::clock};
+
+/// A thread's stack. The deepest call is a session's places lookup; threads are many, and only touched pages count.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// What owns all of them.
+pub(super) type ScopeRef<'scope, 'env> = &'scope Scope<'scope, 'env>;
 
 /// The living threads.
 #[derive(Debug, Default)]
@@ -15,51 +32,102 @@ pub(super) struct Threads {
 
 #[derive(Debug, Default)]
 struct Living {
-    names: BTreeMap<u64, String>,
+    roles: BTreeMap<u64, Role>,
     entered: u64,
 }
 
 /// A living thread, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Alive<'a> {
+struct Alive<'a> {
     threads: &'a Threads,
     number: u64,
 }
 
 impl Threads {
     /// Counts a thread in. Called before the thread is made, so that none is overlooked while it starts.
-    pub(super) fn enter(&self, name: &str) -> Alive<'_> {
+    fn enter(&self, role: Role) -> Alive<'_> {
         let mut living = self.living.lock();
         living.entered += 1;
         let number = living.entered;
-        living.names.insert(number, name.to_owned());
+        living.roles.insert(number, role);
         Alive { threads: self, number }
     }
 
-    /// Waits until no thread whose name `counts` lives; `false` if some still do at the deadline.
-    pub(super) fn wait_until_none(&self, deadline: Tick, counts: impl Fn(&str) -> bool) -> bool {
+    /// Waits until no thread lives whose turn to end has come with `turn`; `false` if some still do at the deadline.
+    pub(super) fn wait_for(&self, turn: Turn, deadline: Tick) -> bool {
         let mut living = self.living.lock();
-        loop {
-            if !living.names.values().any(|name| counts(name)) {
-                return true;
-            }
+        while living.roles.values().any(|role| role.turn() <= turn) {
             let left = deadline.saturating_sub(clock::tick());
             if left.is_zero() {
                 return false;
             }
             self.one_left.wait_for(&mut living, left);
         }
+        true
     }
 
-    /// The living threads' names.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.living.lock().names.values().cloned().collect()
+    /// The names of those who hold a drain up.
+    pub(super) fn names_left(&self) -> Vec<String> {
+        let living = self.living.lock();
+        living.roles.values().filter(|role| role.turn() < Turn::Last).map(Role::to_string).collect()
     }
 }
 
 impl Drop for Alive<'_> {
     fn drop(&mut self) {
-        self.threads.living.lock().names.remove(&self.number);
+        self.threads.living.lock().roles.remove(&self.number);
         self.threads.one_left.notify_all();
+    }
+}
+
+impl Shared<'_> {
+    /// Makes a thread that the node needs.
+    pub(super) fn spawn<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        role: Role,
+        body: impl FnOnce() + Send + 'scope,
+    ) -> Result<(), StartError> {
+        self.try_spawn(scope, role.clone(), body).map_err(|error| StartError::Thread { role, error })
+    }
+
+    /// Makes a thread, where the system has one left; else what the body holds is dropped.
+    pub(super) fn try_spawn<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        role: Role,
+        body: impl FnOnce() + Send + 'scope,
+    ) -> io::Result<()> {
+        (self.surroundings.before_spawn)(&role)?;
+        let alive = self.threads.enter(role.clone());
+        let thread = thread::Builder::new().name(role.to_string()).stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, move || {
+            let _alive = alive;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
+                self.outlive(&role, panic);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// A panic ends what its thread served, and nothing else. Where that is the node itself, the scope hands the panic to
+    /// main.
+    fn outlive(&self, role: &Role, panic: Box<dyn Any + Send>) {
+        match role {
+            Role::Session(number) => self.tell_closed(format_args!("#{number}")),
+            Role::Http(number) => self.tell_closed(format_args!("the web face's connection {number}")),
+            Role::Flooder(peer) => self.log.error(format_args!(
+                "no link to {peer} until this node restarts: its flooder panicked, a fault of the program"
+            )),
+            Role::Accept(_) | Role::Log => resume_unwind(panic),
+        }
+    }
+
+    fn tell_closed(&self, connection: fmt::Arguments<'_>) {
+        if let Some(untold) = self.rate_limits.panics.allow(clock::tick()) {
+            self.log.error(format_args!(
+                "{connection} is closed: its thread panicked; this is a fault of the program{untold}"
+            ));
+        }
     }
 }

@@ -1,20 +1,21 @@
-//! The web face's threads: one that accepts, and one a connection, with a limit of their own. And the report they show,
-//! gathered from all over the node.
+//! The web face: where its connections come in, with seats of their own, and the report they are shown, gathered from all
+//! over the node.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, atomic::Ordering},
-    thread::Scope,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use super::{
     Shared,
-    accept::{Acceptor, RETRY_TIME},
-    admission::Unadmitted,
-    connections::Tally,
-    seats::Seats,
+    accept::{Door, Unserved},
+    role::DoorKind,
+    seats::{Tally, Unadmitted, WebSeat, WebSeats},
     usage,
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     http::{self, LinkReport, Report},
     metrics::{Kind, Outcome},
     system::clock,
-    transport::{self, Stream},
+    transport::Stream,
 };
 
 /// How long one that gives its seat up has for it. Its thread needs no more than to be woken.
@@ -35,7 +36,7 @@ pub(super) struct Web {
     config: HttpConfig,
     /// The names it answers to.
     hosts: Vec<String>,
-    seats: Seats,
+    seats: WebSeats,
 }
 
 impl Web {
@@ -47,7 +48,7 @@ impl Web {
             listener,
             config: config.clone(),
             hosts: own.chain(config.hosts.iter().cloned()).collect(),
-            seats: Seats::new(config.connections),
+            seats: WebSeats::new(config.connections),
         }
     }
 
@@ -60,75 +61,33 @@ impl Web {
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+}
 
-    /// What [`Web::run`] accepts with.
-    pub(super) fn acceptor(&self) -> io::Result<Acceptor<'_>> {
-        Acceptor::new(&self.listener)
+/// Where the web face's connections come in, which have numbers of their own.
+pub(super) struct WebDoor<'a> {
+    shared: &'a Shared<'a>,
+    web: &'a Web,
+    numbers: AtomicU64,
+    started: Tick,
+    /// In POSIX seconds.
+    process_started: f64,
+}
+
+impl<'a> WebDoor<'a> {
+    pub(super) fn new(shared: &'a Shared<'a>, web: &'a Web) -> Self {
+        let (started, process_started) = (clock::tick(), usage::process_started(clock::wall()));
+        Self { shared, web, numbers: AtomicU64::new(0), started, process_started }
     }
 
-    /// Takes connections until [`Web::stop`].
-    pub(super) fn run<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        shared: &'scope Shared<'scope>,
-        mut acceptor: Acceptor<'_>,
-    ) {
-        for number in 0.. {
-            let accepted = acceptor.accept();
-            if self.seats.is_stopped() {
-                return;
-            }
-            match accepted {
-                Ok(stream) => self.start(scope, shared, stream, number),
-                Err(error) => {
-                    if !acceptor.recover(&error) {
-                        self.seats.wait_for_change(RETRY_TIME);
-                    }
-                }
-            }
-        }
+    /// Ends all its connections.
+    pub(super) fn end_all(&self) {
+        self.web.seats.stop();
     }
 
-    fn start<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        shared: &'scope Shared<'scope>,
-        stream: Stream,
-        number: u64,
-    ) {
-        let stream = Arc::new(stream);
-        let seat = match self.seats.take(number, &stream, clock::tick() + SEAT_TIME) {
-            Ok(seat) => seat,
-            Err(Unadmitted::Full) => return http::refuse(&stream, &self.config),
-            Err(Unadmitted::Stopped) => return,
-        };
-        let name = format!("http-{number}");
-        let alive = shared.threads.enter(&name);
-        // Where no thread is to be had, the closure is dropped, and the connection and its seat with it.
-        let _ = shared.try_spawn(scope, &name, move || {
-            let (_alive, seat) = (alive, seat);
-            shared.contain(format_args!("the web face's connection {number}"), || {
-                let report = || {
-                    seat.has_asked();
-                    self.report(shared, clock::tick())
-                };
-                let is_served = http::serve(&stream, &self.config, &self.hosts, report);
-                if !is_served && seat.is_evicted() {
-                    http::refuse(&stream, &self.config);
-                }
-            });
-        });
-    }
-
-    /// Ends it, and all its connections.
-    pub(super) fn stop(&self) {
-        self.seats.stop();
-        transport::wake_accept(&self.listener);
-    }
-
-    fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {
-        let Shared { node, connections, requests, .. } = shared;
-        let uptime = now.saturating_sub(shared.started);
+    fn report(&self, now: Tick) -> Report {
+        let Shared { node, connections, counters, requests, log, .. } = self.shared;
+        let Web { config, seats, .. } = self.web;
+        let uptime = now.saturating_sub(self.started);
         let link = |neighbour: &Neighbour| {
             let condition = neighbour.health.condition(now);
             // Nothing waits for a link that is down: what a session just missed its end with is thrown away.
@@ -147,25 +106,64 @@ impl Web {
             node: node.id.to_string(),
             incarnation: node.incarnation,
             uptime,
-            ready_grace: self.config.ready_grace,
-            is_draining: shared.is_stopping(),
+            ready_grace: config.ready_grace,
+            is_draining: self.shared.is_stopping(),
             clients: node.store().len(),
             sum: node.store().sum(),
             connections: http::Connections {
                 clients,
                 peers,
                 waiting,
-                http: self.seats.count(),
-                max: shared.capacity,
-                accepted: shared.accepted.load(Ordering::Relaxed),
-                refused: shared.refused.load(Ordering::Relaxed),
+                http: seats.count(),
+                max: connections.most(),
+                accepted: counters.accepted.load(Ordering::Relaxed),
+                refused: counters.refused.load(Ordering::Relaxed),
             },
             outcomes: Outcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
-            upstreams: shared.places.as_ref().map(|places| places.upstreams()).unwrap_or_default(),
-            log: shared.log.condition(now),
-            process: usage::read(shared.process_started),
+            upstreams: self.shared.places.map(|places| places.upstreams()).unwrap_or_default(),
+            log: log.condition(now),
+            process: usage::read(self.process_started),
+        }
+    }
+}
+
+impl<'a> Door for WebDoor<'a> {
+    type Seat = WebSeat<'a>;
+
+    fn kind(&self) -> DoorKind {
+        DoorKind::Web
+    }
+
+    fn listener(&self) -> &TcpListener {
+        &self.web.listener
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn seat(&self, number: u64, stream: &Arc<Stream>) -> Result<Self::Seat, Unadmitted> {
+        self.web.seats.take(number, stream, clock::tick() + SEAT_TIME)
+    }
+
+    fn serve(&self, stream: &Arc<Stream>, _number: u64, seat: Self::Seat) {
+        let Web { config, hosts, .. } = self.web;
+        let report = || {
+            seat.has_asked();
+            self.report(clock::tick())
+        };
+        let is_served = http::serve(stream, config, hosts, report);
+        if !is_served && seat.is_evicted() {
+            http::refuse(stream, config);
+        }
+    }
+
+    /// Answers it, where there is one to answer.
+    fn refuse(&self, why: &Unserved<'_>) {
+        if let Unserved::Full(stream) = why {
+            http::refuse(stream, &self.web.config);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use proxyherd::server::Role;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{Client, Setup, heavy};
@@ -47,9 +48,9 @@ fn two_thousand_connections_at_once_are_all_answered() {
 #[test]
 fn connection_that_gets_no_thread_is_closed_and_the_node_goes_on() {
     let asked = Arc::new(AtomicUsize::new(0));
-    let spawner = move |name: &str| {
+    let spawner = move |role: &Role| {
         let is_refused =
-            name.starts_with("session-") && !asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
+            matches!(role, Role::Session(_)) && !asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
         if is_refused { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     };
     // Were a place not freed again, the second client would find none.

@@ -87,31 +87,54 @@ fn stopped_node_flushes_what_is_queued_for_its_neighbours() {
 
 #[test]
 fn client_that_does_not_read_is_given_up_at_half_of_the_drain_time() {
-    let mut node =
-        Setup::new().limit("drain_seconds", 4).limit("write_seconds", 3600).places(LargePlaces).start();
+    let drain_time = Duration::from_secs(4);
+    let mut node = Setup::new()
+        .limit("drain_seconds", drain_time.as_secs())
+        .limit("write_seconds", 3600)
+        .places(LargePlaces)
+        .start();
     let mut client = node.client();
     client.ask("IAMAT a +1+1 1");
     let asked = 100;
     client.send("WHATSAT a 1 1\n".repeat(asked));
     // Its replies have begun to come, and are more than fits between the two.
     assert!(client.line().starts_with(b"AT "));
+    let told = Instant::now();
     node.stop();
+    let took = told.elapsed();
+    assert!(took >= drain_time / 2, "it had its half of the time: {took:?}");
+    // At the whole of it the node would have ended its process, and this one with it.
     assert!(client.rest().len() < asked * LargePlaces::BYTES);
+    assert!(node.log().trim_end().ends_with("Alford stops, drained"), "{}", node.log());
 }
 
 #[test]
-fn neighbour_that_does_not_read_is_given_up() {
+fn neighbour_that_does_not_read_is_given_up_at_a_quarter_of_the_drain_time() {
+    let drain_time = Duration::from_secs(4);
     let welsh = FakePeer::new("Welsh");
-    let mut node =
-        Setup::new().limit("outbox_bytes", 64 << 20).limit("write_seconds", 3600).neighbour(&welsh).start();
-    let _flooder = welsh.link(&node);
+    set_socket_recv_buffer_size(welsh.listener(), 16 * 1024).unwrap();
+    let mut node = Setup::new()
+        .limit("drain_seconds", drain_time.as_secs())
+        .limit("write_seconds", 3600)
+        .limit("liveness_seconds", 3600)
+        .limit("outbox_bytes", 64 << 20)
+        .neighbour(&welsh)
+        .start();
+    let mut flooder = welsh.link(&node);
     let mut client = node.client();
-    let id = "x".repeat(16_000);
-    for number in 0..1000 {
+    let (id, count) = ("x".repeat(16_000), 1000);
+    for number in 0..count {
         client.send(format!("IAMAT {id} +1+1 {number}\n"));
         client.line();
     }
+    let told = Instant::now();
     node.stop();
+    let took = told.elapsed();
+    assert!(took >= drain_time / 4, "it had its quarter of the time: {took:?}");
+    // At the whole of it the node would have ended its process, and this one with it.
+    let rest = String::from_utf8(flooder.rest()).unwrap();
+    assert!(rest.matches(" Alford\n").count() < count, "what it did not take is thrown away");
+    assert!(node.log().trim_end().ends_with("Alford stops, drained"), "{}", node.log());
 }
 
 #[test]

@@ -74,6 +74,22 @@ fn inbound_handshake_ends_the_wait_for_dialling() {
 }
 
 #[test]
+fn flooder_that_panics_ends_its_own_link_and_nothing_else() {
+    let (welsh, holiday) = (FakePeer::new("Welsh"), FakePeer::new("Holiday"));
+    let mut node = Setup::new().neighbour(&welsh).neighbour(&holiday).panic_once_linked(&welsh).start();
+    welsh.take_flooder().expect_closed();
+    let mut flooder = holiday.link(&node);
+    assert!(node.client().ask("IAMAT a +1+1 1").starts_with("AT Alford "));
+    assert!(flooder.news().ends_with(" a +1+1 1 Alford"));
+    node.stop();
+    let log = node.log();
+    let told =
+        "ERROR no link to Welsh until this node restarts: its flooder panicked, a fault of the program";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    assert!(log.trim_end().ends_with("Alford stops, drained"), "{log}");
+}
+
+#[test]
 fn slow_resolver_holds_up_neither_other_links_nor_stop() {
     let (welsh, ball) = (FakePeer::new("Welsh"), FakePeer::new("Ball"));
     let (asked, was_asked) = bounded(10);

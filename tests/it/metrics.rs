@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use proxyherd::places::Failure;
+use proxyherd::{places::Failure, server::Role};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use crate::support::{
@@ -266,8 +266,8 @@ fn full_node_counts_whom_it_takes_and_whom_it_turns_away() {
 
 #[test]
 fn connection_without_a_thread_is_refused_and_not_taken() {
-    let refuse = |name: &str| match name {
-        "session-1" => Err(io::ErrorKind::WouldBlock.into()),
+    let refuse = |role: &Role| match role {
+        Role::Session(1) => Err(io::ErrorKind::WouldBlock.into()),
         _ => Ok(()),
     };
     let node = Setup::new().http("").before_spawn(refuse).start();

@@ -9,7 +9,7 @@ use std::{
 
 use crossbeam_channel::bounded;
 use parking_lot::Mutex;
-use proxyherd::server::StartError;
+use proxyherd::server::{DoorKind, Role, StartError};
 
 use crate::support::{Client, FakePeer, Setup, own_ip};
 
@@ -27,8 +27,8 @@ fn node_begins_with_the_threads_that_are_tried_below() {
     let asked = Arc::new(Mutex::new(BTreeSet::new()));
     let names = Arc::clone(&asked);
     let _node = setup(&welsh, plain.local_addr().unwrap())
-        .before_spawn(move |name| {
-            names.lock().insert(name.to_owned());
+        .before_spawn(move |role| {
+            names.lock().insert(role.to_string());
             Ok(())
         })
         .start();
@@ -43,14 +43,17 @@ fn node_without_one_of_its_threads_does_not_start_says_which_and_leaves_nothing(
     for missing in THREADS {
         let mut node = setup(&welsh, plain.local_addr().unwrap())
             .ip(ip)
-            .before_spawn(move |name| match name == missing {
+            .before_spawn(move |role| match role.to_string() == missing {
                 true => Err(ErrorKind::WouldBlock.into()),
                 false => Ok(()),
             })
             .launch();
         // Its scopes have ended when it returns, and with them all the threads it had.
         let error = node.expect_not_started();
-        assert!(matches!(&error, StartError::Thread { name, .. } if name == missing), "{missing}: {error}");
+        assert!(
+            matches!(&error, StartError::Thread { role, .. } if role.to_string() == missing),
+            "{missing}: {error}"
+        );
         let said = error.to_string();
         assert!(said.contains(&format!("the thread {missing} cannot be made: ")), "{said}");
         assert!(said.contains("ulimit -u") && !said.contains('\n'), "{said}");
@@ -73,8 +76,8 @@ fn quick_client_does_not_keep_up_a_node_that_does_not_start() {
     let (tell, address) = bounded::<SocketAddr>(1);
     let (came, client) = bounded(1);
     let mut node = setup(&welsh, plain.local_addr().unwrap())
-        .before_spawn(move |name| {
-            if name == "accept-plain" {
+        .before_spawn(move |role| {
+            if *role == Role::Accept(DoorKind::Plain) {
                 // Clients are accepted by now.
                 let _ = came.send(Client::connect(address.recv().map_err(io::Error::other)?));
                 return Err(ErrorKind::WouldBlock.into());
@@ -84,6 +87,6 @@ fn quick_client_does_not_keep_up_a_node_that_does_not_start() {
         .launch();
     tell.send(node.address()).unwrap();
     let error = node.expect_not_started();
-    assert!(matches!(&error, StartError::Thread { name, .. } if name == "accept-plain"), "{error}");
+    assert!(matches!(&error, StartError::Thread { role: Role::Accept(DoorKind::Plain), .. }), "{error}");
     client.recv().unwrap().expect_closed();
 }

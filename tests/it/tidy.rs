@@ -83,7 +83,7 @@ const RESERVED: [(&str, &[&str], &[&str]); 5] = [
     (
         "threads",
         &["thread::spawn", "Builder::new().name", "spawn_scoped", "scope.spawn"],
-        &["server/mod.rs", "server/resolver.rs", "cli/send/mod.rs", "cli/status/fetch.rs", "cli/up/"],
+        &["server/threads.rs", "server/resolver.rs", "cli/send/mod.rs", "cli/status/fetch.rs", "cli/up/"],
     ),
     (
         "unsafe code",

@@ -11,7 +11,7 @@ use std::{
 };
 
 use self::notes::Notes;
-use super::{Shared, connections::Slot, ended::Ended, plain::PlainDoor};
+use super::{Shared, ended::Ended, plain::PlainDoor, seats::LineSeat};
 use crate::{
     core::{
         dialogue::{Closing, Dialogue, Joined, Looked, Next, Opening, Party, Times},
@@ -30,36 +30,27 @@ pub(super) fn run(
     shared: &Shared<'_>,
     stream: &Arc<Stream>,
     number: u64,
-    slot: Slot<'_>,
+    seat: LineSeat<'_>,
     plain: Option<&PlainDoor>,
 ) {
-    shared.contain(format_args!("#{number}"), || {
-        let mut session = Session {
-            shared,
-            stream,
-            number,
-            slot,
-            is_accepted: false,
-            notes: Notes::new(shared, number),
-            vigil: Vigil::default(),
-            timeout: None,
-        };
-        let opening = match plain {
-            None => Ok(Opening::Common { is_kept: session.slot.is_reserved() }),
-            Some(door) => door.links_at(stream, shared).map(Opening::Plain),
-        };
-        match opening {
-            Ok(opening) => session.hold(opening),
-            Err(ended) => session.close(&ended, None),
-        }
-    });
+    let opening = match plain {
+        None => Ok(Opening::Common { is_kept: seat.is_reserved() }),
+        Some(door) => door.links_at(stream, shared).map(Opening::Plain),
+    };
+    let notes = Notes::new(shared, number);
+    let (vigil, timeout, is_accepted) = (Vigil::default(), None, false);
+    let mut session = Session { shared, stream, number, seat, is_accepted, notes, vigil, timeout };
+    match opening {
+        Ok(opening) => session.hold(opening),
+        Err(ended) => session.close(&ended, None),
+    }
 }
 
 struct Session<'a> {
     shared: &'a Shared<'a>,
     stream: &'a Stream,
     number: u64,
-    slot: Slot<'a>,
+    seat: LineSeat<'a>,
     /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
     is_accepted: bool,
     notes: Notes<'a>,
@@ -84,7 +75,7 @@ impl<'a> Session<'a> {
             self.count_accepted();
         }
         if let Opening::Plain(_) = opening {
-            self.slot.become_peer();
+            self.seat.become_peer();
         }
         let times = Times {
             idle: limits.idle_time,
@@ -105,7 +96,7 @@ impl<'a> Session<'a> {
 
     fn count_accepted(&mut self) {
         self.is_accepted = true;
-        self.shared.accepted.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
     fn drive(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Ended {
@@ -205,10 +196,10 @@ impl<'a> Session<'a> {
         if let Some(connection) = joined.replaces {
             connections.close(connection);
         }
-        if self.slot.is_reserved() {
+        if self.seat.is_reserved() {
             self.count_accepted();
         }
-        self.slot.become_peer();
+        self.seat.become_peer();
         log.info(format_args!("{id} is connected to this node as #{}", self.number));
     }
 
@@ -246,8 +237,8 @@ impl<'a> Session<'a> {
     }
 
     fn look_up(&self, query: &Query, document: &mut Vec<u8>) -> Looked {
-        let Some(source) = &self.shared.places else { return Looked { results: 0, is_failed: true } };
-        let looked = places::look_up(&**source, query, document);
+        let Some(source) = self.shared.places else { return Looked { results: 0, is_failed: true } };
+        let looked = places::look_up(source, query, document);
         source.take_news().iter().for_each(|news| self.shared.log.warn(format_args!("{news}")));
         looked
     }
@@ -277,7 +268,7 @@ impl<'a> Session<'a> {
     /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
     fn close(&mut self, ended: &Ended, link: Option<usize>) {
         if !self.is_accepted {
-            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+            self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(link) = link {
             let id = &self.shared.node.neighbours()[link].id;

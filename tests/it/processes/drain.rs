@@ -76,6 +76,20 @@ fn client_that_takes_nothing_does_not_hold_up_the_end_for_ever() {
 }
 
 #[test]
+fn node_whose_time_is_up_names_what_is_left_and_ends_with_1() {
+    let mut herd = solo("[limits]\ndrain_seconds = 0\n");
+    herd.start("Solo");
+    let mut clients: Vec<_> = (0..50).map(|_| herd.client("Solo")).collect();
+    assert!(clients.iter_mut().all(|client| client.ask("hello") == "? hello"));
+    herd.process("Solo").signal(Signal::TERM);
+    assert_eq!(herd.process("Solo").end().code(), Some(1));
+    let log = herd.log("Solo");
+    let (_, left) =
+        log.last().unwrap().split_once("Solo ends without having drained; threads left: ").unwrap();
+    assert!(left.split(", ").all(|name| name == "accept" || name.starts_with("session-")), "{left}");
+}
+
+#[test]
 fn sighup_reopens_the_log() {
     let mut herd = solo("");
     herd.start("Solo");

@@ -13,7 +13,7 @@ use proxyherd::{
     config::Herd,
     core::{access::Secret, model::NodeId},
     places::Source,
-    server::{Announcement, Resolve, Server, StartError, Surroundings},
+    server::{Announcement, Resolve, Role, Server, StartError, Surroundings},
 };
 
 use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     secret: Option<Secret>,
     nodes: String,
     links: Vec<String>,
+    panics_at: Option<Announcement>,
     surroundings: Surroundings,
 }
 
@@ -62,6 +63,7 @@ impl Setup {
             secret: None,
             nodes: String::new(),
             links: Vec::new(),
+            panics_at: None,
             surroundings: Surroundings { places, ..Surroundings::default() },
         }
     }
@@ -143,12 +145,18 @@ impl Setup {
         self
     }
 
-    /// What is asked before a thread of that name is made.
+    /// What is asked before a thread of that role is made.
     pub(crate) fn before_spawn(
         mut self,
-        ask: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
+        ask: impl Fn(&Role) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.surroundings.before_spawn = Box::new(ask);
+        self
+    }
+
+    /// The thread that tells of the link to that neighbour panics: its flooder.
+    pub(crate) fn panic_once_linked(mut self, peer: &FakePeer) -> Self {
+        self.panics_at = Some(Announcement::Linked(NodeId::new(peer.id()).unwrap()));
         self
     }
 
@@ -194,7 +202,9 @@ impl Setup {
             herd.places.key_file = Some(file);
         }
         let (announce, announced) = unbounded();
+        let panics_at = self.panics_at.take();
         self.surroundings.announce = Box::new(move |announcement| {
+            assert!(panics_at.as_ref() != Some(&announcement), "so it panics here");
             // A test that has ended no longer listens.
             let _ = announce.send(announcement);
         });

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Shutdown, sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::admission::Unadmitted;
+use super::Unadmitted;
 use crate::{core::model::Tick, system::clock, transport::Stream};
 
 /// How long one that has asked may keep its seat while others want it: far longer than an answer takes that is read.
@@ -13,7 +13,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// So many connections and no more, in the order in which they came.
 #[derive(Debug)]
-pub(super) struct Seats {
+pub(crate) struct WebSeats {
     most: usize,
     state: Mutex<State>,
     /// Notified when a seat is free again, and at stop.
@@ -34,26 +34,26 @@ struct Taken {
     is_evicted: bool,
 }
 
-/// A connection's seat; free again when dropped.
+/// The seat of one such connection.
 #[derive(Debug)]
-pub(super) struct Seat<'a> {
-    seats: &'a Seats,
+pub(crate) struct WebSeat<'a> {
+    seats: &'a WebSeats,
     number: u64,
 }
 
-impl Seats {
+impl WebSeats {
     /// So many at most.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Gives a connection a seat. Where none is free, one is made free, which is waited for until the deadline.
-    pub(super) fn take(
+    pub(crate) fn take(
         &self,
         number: u64,
         stream: &Arc<Stream>,
         deadline: Tick,
-    ) -> Result<Seat<'_>, Unadmitted> {
+    ) -> Result<WebSeat<'_>, Unadmitted> {
         let mut state = self.state.lock();
         let mut look_at = Some(Tick::ZERO);
         while !state.is_stopped && state.taken.len() >= self.most {
@@ -70,29 +70,16 @@ impl Seats {
             return Err(Unadmitted::Stopped);
         }
         state.taken.insert(number, Taken { stream: Arc::clone(stream), asked_at: None, is_evicted: false });
-        Ok(Seat { seats: self, number })
-    }
-
-    /// Waits for `time`, or until a seat is left or [`Seats::stop`] was called, if that is sooner.
-    pub(super) fn wait_for_change(&self, time: Duration) {
-        let mut state = self.state.lock();
-        if !state.is_stopped {
-            self.changed.wait_for(&mut state, time);
-        }
+        Ok(WebSeat { seats: self, number })
     }
 
     /// How many are taken.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.state.lock().taken.len()
     }
 
-    /// Whether [`Seats::stop`] was called.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.state.lock().is_stopped
-    }
-
     /// Gives no more, and ends every connection there is.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut state = self.state.lock();
         state.is_stopped = true;
         state.taken.values().for_each(|taken| taken.stream.shutdown(Shutdown::Both));
@@ -122,21 +109,21 @@ impl State {
     }
 }
 
-impl Seat<'_> {
+impl WebSeat<'_> {
     /// Its request is there.
-    pub(super) fn has_asked(&self) {
+    pub(crate) fn has_asked(&self) {
         if let Some(taken) = self.seats.state.lock().taken.get_mut(&self.number) {
             taken.asked_at = Some(clock::tick());
         }
     }
 
     /// Whether it was to give its seat up.
-    pub(super) fn is_evicted(&self) -> bool {
+    pub(crate) fn is_evicted(&self) -> bool {
         self.seats.state.lock().taken.get(&self.number).is_some_and(|taken| taken.is_evicted)
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for WebSeat<'_> {
     fn drop(&mut self) {
         self.seats.state.lock().taken.remove(&self.number);
         self.seats.changed.notify_all();
@@ -161,13 +148,13 @@ mod tests {
 
     #[test]
     fn oldest_that_has_not_asked_gives_its_seat_up_then_the_one_that_asked_first() {
-        let seats = Seats::new(3);
+        let seats = WebSeats::new(3);
         let (sockets, _clients): (Vec<_>, Vec<_>) = (0..3).map(|_| pair()).unzip();
         let take = |(at, socket)| seats.take(at, socket, Tick::ZERO).unwrap();
         let taken: Vec<_> = (0..).zip(&sockets).map(take).collect();
         taken[0].has_asked();
         let (newcomer, _client) = pair();
-        let evicted = || taken.iter().map(Seat::is_evicted).collect::<Vec<_>>();
+        let evicted = || taken.iter().map(WebSeat::is_evicted).collect::<Vec<_>>();
         for expected in [[false, true, false], [false, true, true]] {
             assert_eq!(seats.take(9, &newcomer, Tick::ZERO).unwrap_err(), Unadmitted::Full);
             assert_eq!(evicted(), expected);
@@ -186,7 +173,7 @@ mod tests {
 
     #[test]
     fn one_that_asked_just_now_is_left_alone() {
-        let seats = Seats::new(1);
+        let seats = WebSeats::new(1);
         let ((first, _client), (second, _other)) = (pair(), pair());
         let seat = seats.take(1, &first, Tick::ZERO).unwrap();
         seat.has_asked();
@@ -197,7 +184,7 @@ mod tests {
 
     #[test]
     fn reader_who_takes_nothing_gives_its_seat_up_in_the_middle_of_its_answer() {
-        let seats = Seats::new(1);
+        let seats = WebSeats::new(1);
         let ((first, _client), (second, _other)) = (pair(), pair());
         let seat = seats.take(1, &first, Tick::ZERO).unwrap();
         seat.has_asked();
@@ -214,7 +201,7 @@ mod tests {
 
     #[test]
     fn newcomer_waits_for_the_seat_that_is_given_up() {
-        let seats = Seats::new(1);
+        let seats = WebSeats::new(1);
         let ((first, _client), (second, _other)) = (pair(), pair());
         let seat = seats.take(1, &first, Tick::ZERO).unwrap();
         std::thread::scope(|scope| {
@@ -229,18 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn wait_ends_with_stop() {
-        let seats = Seats::new(1);
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| seats.wait_for_change(Duration::from_secs(3600)));
-            seats.stop();
-            waiting.join().unwrap();
-        });
-    }
-
-    #[test]
     fn none_is_given_after_stop() {
-        let seats = Seats::new(1);
+        let seats = WebSeats::new(1);
         let (socket, _client) = pair();
         seats.stop();
         assert_eq!(seats.take(1, &socket, Tick::ZERO).unwrap_err(), Unadmitted::Stopped);

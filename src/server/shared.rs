@@ -1,0 +1,141 @@
+//! What all threads of a running node share.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use super::{
+    Announcement, Surroundings, capacity,
+    flooder::{Host, Wiring},
+    role::Turn,
+    seats::LineSeats,
+    stop::Stop,
+    threads::Threads,
+    web::Web,
+};
+use crate::{
+    config::Limits,
+    core::{model::NodeId, node::Node, wire::Nonce},
+    log::{Log, RateLimit},
+    metrics::Requests,
+    places,
+    system::random,
+};
+
+pub(super) struct Shared<'a> {
+    pub(super) node: &'a Node,
+    /// Where WHATSAT looks places up.
+    pub(super) places: Option<&'a dyn places::Source>,
+    pub(super) limits: &'a Limits,
+    pub(super) log: &'a Log,
+    pub(super) surroundings: &'a Surroundings,
+    pub(super) connections: LineSeats,
+    pub(super) http_address: Option<SocketAddr>,
+    pub(super) threads: Threads,
+    /// One for each turn of a drain.
+    pub(super) stops: [Stop; 3],
+    pub(super) counters: Counters,
+    pub(super) requests: Requests,
+    pub(super) rate_limits: RateLimits,
+}
+
+/// What is counted of connections, but for the web face's.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Those that have a number: with neighbours, in both directions.
+    numbered: AtomicU64,
+    pub(super) accepted: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+/// Of events of each kind, the log has a line a second at most.
+#[derive(Default)]
+pub(super) struct RateLimits {
+    pub(super) refusals: RateLimit,
+    pub(super) closings: RateLimit,
+    pub(super) overflows: RateLimit,
+    pub(super) bad_lines: RateLimit,
+    pub(super) handshakes: RateLimit,
+    pub(super) other_protocols: RateLimit,
+    pub(super) panics: RateLimit,
+}
+
+impl RateLimits {
+    /// Counts what was not told of each kind, which no later event will do.
+    pub(super) fn log_untold(&self, log: &Log) {
+        let Self { refusals, closings, overflows, bad_lines, handshakes, other_protocols, panics } = self;
+        for (kind, limit) in [
+            ("bad lines", bad_lines),
+            ("connections closed", closings),
+            ("connections refused", refusals),
+            ("handshakes refused", handshakes),
+            ("connections of another protocol", other_protocols),
+            ("batches missed by a full outbox", overflows),
+            ("panics", panics),
+        ] {
+            if let Some(count) = limit.take_untold() {
+                log.warn(format_args!("{kind}: {count} more since the last such line"));
+            }
+        }
+    }
+}
+
+impl<'a> Shared<'a> {
+    /// Finds out how many connections the system lets this node have.
+    pub(super) fn new(
+        (node, places): (&'a Node, Option<&'a dyn places::Source>),
+        limits: &'a Limits,
+        log: &'a Log,
+        surroundings: &'a Surroundings,
+        web: Option<&Web>,
+    ) -> io::Result<Self> {
+        let links = node.neighbours().len();
+        let common = capacity::connections(limits, links, web.map_or(0, Web::capacity), log);
+        Ok(Self {
+            node,
+            places,
+            limits,
+            log,
+            surroundings,
+            connections: LineSeats::new(common, capacity::reserved(links)),
+            http_address: web.map(Web::address).transpose()?,
+            threads: Threads::default(),
+            stops: Default::default(),
+            counters: Counters::default(),
+            requests: Requests::default(),
+            rate_limits: RateLimits::default(),
+        })
+    }
+
+    /// What a flooder needs.
+    pub(super) fn wiring(&self) -> Wiring<'_> {
+        Wiring {
+            store: self.node.store(),
+            limits: self.limits,
+            log: self.log,
+            resolve: self.surroundings.resolve.clone(),
+            stop: self.stop(Turn::Second).receiver().clone(),
+            host: self,
+        }
+    }
+}
+
+impl Host for Shared<'_> {
+    fn linked(&self, peer: &NodeId) {
+        (self.surroundings.announce)(Announcement::Linked(peer.clone()));
+    }
+
+    fn next_connection(&self) -> u64 {
+        self.counters.numbered.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn random(&self) -> u64 {
+        random::bits()
+    }
+
+    fn nonce(&self) -> io::Result<Nonce> {
+        random::bytes().map(Nonce::of_bytes)
+    }
+}

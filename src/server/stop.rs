@@ -1,0 +1,108 @@
+//! How a node ends: what is told to stop, in which order, and what becomes of those who do not.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+use super::{Shared, accept::Door, line_door::LineDoor, role::Turn, web::WebDoor};
+use crate::core::model::Tick;
+
+/// A stop: set once, and seen or waited for by many.
+#[derive(Debug)]
+pub(super) struct Stop {
+    is_set: AtomicBool,
+    sender: Mutex<Option<Sender<()>>>,
+    /// Nothing is ever sent; it is disconnected by the stop.
+    receiver: Receiver<()>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        let (sender, receiver) = bounded(0);
+        Self { is_set: AtomicBool::new(false), sender: Mutex::new(Some(sender)), receiver }
+    }
+}
+
+impl Stop {
+    pub(super) fn set(&self) {
+        self.is_set.store(true, Ordering::Release);
+        self.sender.lock().take();
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
+    }
+
+    /// What is disconnected by it.
+    pub(super) fn receiver(&self) -> &Receiver<()> {
+        &self.receiver
+    }
+
+    /// Waits for that long, or until it is set.
+    pub(super) fn wait(&self, time: Duration) {
+        let _ = self.receiver.recv_timeout(time);
+    }
+}
+
+impl Shared<'_> {
+    /// What tells the threads of that turn to end.
+    pub(super) fn stop(&self, turn: Turn) -> &Stop {
+        &self.stops[turn as usize]
+    }
+
+    /// Whether the node takes in no more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop(Turn::First).is_set()
+    }
+
+    /// Takes in no more at those doors, and has the sessions finish what they have in hand.
+    pub(super) fn stop_intake<'d>(&self, doors: impl Iterator<Item = &'d LineDoor<'d>>, began: Tick) {
+        let drain_time = self.limits.drain_time;
+        self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
+        self.stop(Turn::First).set();
+        // From now on no lookup waits.
+        self.places.iter().for_each(|places| places.stop());
+        doors.for_each(Door::wake);
+        self.connections.stop();
+        // A client that does not take its last replies has half of the time for it.
+        if !self.threads.wait_for(Turn::First, began + drain_time / 2) {
+            self.connections.abort();
+        }
+        self.end_by(Turn::First, began + drain_time);
+    }
+
+    /// Has the flooders flush. The web face ends too: it told of the drain as long as there was one to tell of.
+    pub(super) fn stop_links(&self, web: Option<&WebDoor<'_>>, began: Tick) {
+        self.stop(Turn::Second).set();
+        if let Some(door) = web {
+            door.wake();
+            door.end_all();
+        }
+        self.end_by(Turn::Second, began + self.limits.drain_time);
+    }
+
+    /// Ends the log, with what is still to be told.
+    pub(super) fn stop_log(&self, has_served: bool) {
+        self.rate_limits.log_untold(self.log);
+        if has_served {
+            self.log.info(format_args!("{} stops, drained", self.node.id));
+        }
+        self.stop(Turn::Last).set();
+    }
+
+    /// Waits for the threads of that turn. One that cannot be stopped would keep its scope, and so the process, for ever.
+    fn end_by(&self, turn: Turn, deadline: Tick) {
+        if self.threads.wait_for(turn, deadline) {
+            return;
+        }
+        let left = self.threads.names_left().join(", ");
+        self.rate_limits.log_untold(self.log);
+        self.log.error(format_args!("{} ends without having drained; threads left: {left}", self.node.id));
+        self.log.flush();
+        std::process::exit(1);
+    }
+}
