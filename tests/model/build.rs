@@ -1,10 +1,10 @@
-//! Makes of `src/flood/outbox.rs` what the model checker can run: the same text, less its tests, with the checker's
+//! Makes of `src/core/links/outbox.rs` what the model checker can run: the same text, less its tests, with the checker's
 //! atomics and channel for std's and crossbeam's. Whatever is no longer found here fails the build, so that the model
 //! can never be one of an older file or of nothing.
 
 use std::{env, fs, path::Path};
 
-const SOURCE: &str = "../../src/flood/outbox.rs";
+const SOURCE: &str = "../../src/core/links/outbox.rs";
 
 /// What stands for what, and how often it must be there.
 const REPLACEMENTS: [(&str, &str, usize); 2] =

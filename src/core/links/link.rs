@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use super::{Backoff, LinkTimes, Queue, handshake::Ends};
+use super::{LinkTimes, Queue, dialling::Dialling, handshake::Ends};
 use crate::core::{
     Rules,
     model::Tick,
@@ -93,7 +93,7 @@ pub struct Link {
     ends: Ends,
     times: LinkTimes,
     queue: Queue,
-    backoff: Backoff,
+    dialling: Dialling,
     state: State,
     is_stopping: bool,
     /// What differed in the last round.
@@ -103,9 +103,7 @@ pub struct Link {
 
 #[derive(Debug)]
 enum State {
-    Down {
-        dial_at: Tick,
-    },
+    Down,
     Greeting {
         until: Tick,
         nonce: Nonce,
@@ -127,7 +125,6 @@ enum Said {
 
 #[derive(Debug)]
 struct Up {
-    since: Tick,
     /// When it last said anything, or might have if it had been asked.
     waiting_since: Tick,
     ping_at: Tick,
@@ -166,8 +163,8 @@ impl Link {
             ends,
             times,
             queue,
-            backoff: Backoff::new(times.backoff_min, times.backoff_max, times.backoff_reset),
-            state: State::Down { dial_at: Tick::ZERO },
+            dialling: Dialling::new(&times),
+            state: State::Down,
             is_stopping: false,
             differed: HashMap::new(),
             rules,
@@ -181,7 +178,7 @@ impl Link {
 
     /// Whether the handshake is done and nothing has failed since.
     pub fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
+        self.dialling.is_up()
     }
 
     /// Whether nothing is queued, asked or known to be missing.
@@ -219,26 +216,23 @@ impl Link {
     /// The connection broke, or dialling failed. `random` is any 64 random bits.
     pub fn lost(&mut self, now: Tick, random: u64) {
         self.queue.close();
-        if let State::Up(up) = &self.state {
-            self.backoff.was_up(now.saturating_sub(up.since));
-        }
-        self.state = State::Down { dial_at: now + self.backoff.next_wait(random) };
+        self.dialling.lost(now, random);
+        self.state = State::Down;
     }
 
     /// The neighbour has just connected to this node, so it can be dialled without waiting.
     pub fn neighbour_called(&mut self, now: Tick) {
-        if let State::Down { dial_at } = &mut self.state {
-            *dial_at = now;
-        }
+        self.dialling.called(now);
     }
 
     /// What to do at `now`, all that was heard until then having been handed over. Appends what is to be written: at most
     /// a piece of news and a piece of repair, so that neither starves the other.
     pub fn next(&mut self, now: Tick, store: &Store, out: &mut Vec<u8>) -> Result<Next, Broken> {
+        let dial_at = self.dialling.dial_at();
         let Self { times, queue, rules, .. } = self;
         let up = match &mut self.state {
-            State::Down { dial_at } if now >= *dial_at => return Ok(Next::Dial),
-            State::Down { dial_at } => return Ok(Next::Rest(*dial_at)),
+            State::Down if now >= dial_at => return Ok(Next::Dial),
+            State::Down => return Ok(Next::Rest(dial_at)),
             State::Greeting { until, .. } if now >= *until => return Err(Broken::NoGreeting(times.greeting)),
             State::Greeting { said: said @ Said::Unsaid(_), .. } => {
                 if let Said::Unsaid(proof) = std::mem::replace(said, Said::Proof) {
@@ -296,7 +290,7 @@ impl Link {
         store: &Store,
     ) -> Result<Heard, Broken> {
         let up = match &mut self.state {
-            State::Down { .. } => return Ok(Heard::Nothing),
+            State::Down => return Ok(Heard::Nothing),
             State::Greeting { nonce, said, early_sum, .. } => {
                 match said {
                     Said::Hello => {
@@ -312,6 +306,7 @@ impl Link {
                 let early_sum = *early_sum;
                 // In this order: queue, clear the mark (as the round begins), read the sums.
                 self.queue.open();
+                self.dialling.up(now);
                 self.state =
                     State::Up(Box::new(Up::new(now, self.rules.round_on_connect, &self.times, early_sum)));
                 self.differed.clear();
@@ -338,7 +333,6 @@ impl Link {
 impl Up {
     fn new(now: Tick, round_at_once: bool, times: &LinkTimes, early_sum: Option<u64>) -> Self {
         Self {
-            since: now,
             waiting_since: now,
             ping_at: now + times.ping,
             pings: 0,

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod conversation;
+mod dialling;
 mod handshake;
 mod health;
 mod link;

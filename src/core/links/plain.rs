@@ -1,7 +1,7 @@
 //! A link to a node written by others, without sockets or clocks: it knows AT lines and nothing else, acknowledges
 //! nothing, and cannot be asked. So it is told the news as it comes; and after each connect and each loss, everything.
 
-use super::{Backoff, LinkTimes, Next, Queue, RoundOver};
+use super::{LinkTimes, Next, Queue, RoundOver, dialling::Dialling};
 use crate::core::{
     model::{NodeId, Tick},
     store::{KeyHash, Store},
@@ -15,20 +15,19 @@ pub struct PlainLink {
     form: PlainForm,
     times: LinkTimes,
     queue: Queue,
-    backoff: Backoff,
+    dialling: Dialling,
     state: State,
     is_stopping: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    Down { dial_at: Tick },
+    Down,
     Up(Up),
 }
 
 #[derive(Debug)]
 struct Up {
-    since: Tick,
     sweeps: u64,
     sweep: Option<Sweep>,
     /// Before this no sweep begins.
@@ -53,8 +52,8 @@ impl PlainLink {
             form,
             times,
             queue,
-            backoff: Backoff::new(times.backoff_min, times.backoff_max, times.backoff_reset),
-            state: State::Down { dial_at: Tick::ZERO },
+            dialling: Dialling::new(&times),
+            state: State::Down,
             is_stopping: false,
         }
     }
@@ -66,7 +65,7 @@ impl PlainLink {
 
     /// Whether there is a connection.
     pub fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
+        self.dialling.is_up()
     }
 
     /// What is left in the queue is written, and nothing else begun.
@@ -78,32 +77,30 @@ impl PlainLink {
     pub fn connected(&mut self, now: Tick) {
         // In this order: queue, clear the mark (as the sweep begins), read the store.
         self.queue.open();
-        self.state = State::Up(Up { since: now, sweeps: 0, sweep: None, no_sweep_before: now });
+        self.dialling.up(now);
+        self.state = State::Up(Up { sweeps: 0, sweep: None, no_sweep_before: now });
     }
 
     /// The connection broke, or dialling failed. `random` is any 64 random bits.
     pub fn lost(&mut self, now: Tick, random: u64) {
         self.queue.close();
-        if let State::Up(up) = &self.state {
-            self.backoff.was_up(now.saturating_sub(up.since));
-        }
-        self.state = State::Down { dial_at: now + self.backoff.next_wait(random) };
+        self.dialling.lost(now, random);
+        self.state = State::Down;
     }
 
     /// The neighbour has just connected to this node, so it can be dialled without waiting.
     pub fn neighbour_called(&mut self, now: Tick) {
-        if let State::Down { dial_at } = &mut self.state {
-            *dial_at = now;
-        }
+        self.dialling.called(now);
     }
 
     /// What to do at `now`. Appends what is to be written: at most a piece of news and a piece of a sweep, so that neither
     /// starves the other. With it comes what a sweep that has ended found.
     pub fn next(&mut self, now: Tick, store: &Store, out: &mut Vec<u8>) -> (Next, Option<RoundOver>) {
+        let dial_at = self.dialling.dial_at();
         let Self { id, form, times, queue, .. } = self;
         let up = match &mut self.state {
-            State::Down { dial_at } if now >= *dial_at => return (Next::Dial, None),
-            State::Down { dial_at } => return (Next::Rest(*dial_at), None),
+            State::Down if now >= dial_at => return (Next::Dial, None),
+            State::Down => return (Next::Rest(dial_at), None),
             State::Up(up) => up,
         };
         let before = out.len();

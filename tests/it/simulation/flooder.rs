@@ -1,4 +1,4 @@
-//! A flooder as src/flood/flooder.rs runs it, cut at each place where its thread would wait: for its time to dial, for the
+//! A flooder as src/server/flooder.rs runs it, cut at each place where its thread would wait: for its time to dial, for the
 //! connection, for room to write, for an answer, for news.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The outbox of proxyherd under a model checker: `outbox` is `src/flood/outbox.rs` itself, put here by `build.rs`, with
+//! The outbox of proxyherd under a model checker: `outbox` is `src/core/links/outbox.rs` itself, put here by `build.rs`, with
 //! the checker's atomics instead of std's. The node knows nothing of this.
 //!
 //! The checker is loom and not shuttle. It tries every interleaving up to a bound of preemptions instead of sampling

@@ -1,7 +1,7 @@
 //! Nothing is missed: whatever two sessions store and hand over while the flooder begins a round is in the sums that the
 //! round compares, or is queued, or has left a mark that starts another round. Every interleaving is tried, up to a bound
 //! of preemptions, with every value the memory orders let a load see; and so is every wrong order of the steps that the
-//! header of `src/flood/outbox.rs` puts in order, to see that the check would tell.
+//! header of `src/core/links/outbox.rs` puts in order, to see that the check would tell.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot do its part has failed")]
 
