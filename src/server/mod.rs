@@ -7,6 +7,7 @@ mod capacity;
 mod connections;
 mod ended;
 mod flooder;
+mod link_log;
 mod links;
 mod plain;
 mod process;

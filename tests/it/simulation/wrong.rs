@@ -3,19 +3,23 @@
 
 use proxyherd::core::Rules;
 
-use super::{plan::Timer, tell, watch::Kind};
+use super::{herd::Laws, plan::Timer, tell, watch::Kind};
+
+#[track_caller]
+fn expect_caught(rules: Rules, kind: Kind, seeds: u64) {
+    expect_caught_by(Laws { rules, ..Laws::SOUND }, kind, seeds);
+}
 
 /// Tries so many seeds until the invariant breaks, then the same seeds with the right rules.
 #[track_caller]
-fn expect_caught(rules: Rules, kind: Kind, seeds: u64) {
-    let is_caught =
-        |seed| matches!(tell(seed, Timer::Never, rules), Err(violation) if violation.kind == kind);
+fn expect_caught_by(laws: Laws, kind: Kind, seeds: u64) {
+    let is_caught = |seed| matches!(tell(seed, Timer::Never, laws), Err(violation) if violation.kind == kind);
     let Some(caught) = (0..seeds).find(|&seed| is_caught(seed)) else {
         panic!("not caught within {seeds} seeds");
     };
     println!("caught by seed {caught}");
     for seed in 0..=caught {
-        if let Err(violation) = tell(seed, Timer::Never, Rules::SOUND) {
+        if let Err(violation) = tell(seed, Timer::Never, Laws::SOUND) {
             panic!("seed {seed} is not sound either: {violation}");
         }
     }
@@ -59,4 +63,9 @@ fn update_that_is_flooded_back_is_caught() {
 #[test]
 fn round_that_looks_further_where_the_sums_are_equal_is_caught() {
     expect_caught(Rules { rests_when_equal: false, ..Rules::SOUND }, Kind::Noisy, 100);
+}
+
+#[test]
+fn memory_that_outgrows_its_bound_is_caught() {
+    expect_caught_by(Laws { are_outboxes_bounded: false, ..Laws::SOUND }, Kind::Unbounded, 100);
 }
