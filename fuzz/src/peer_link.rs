@@ -1,18 +1,19 @@
 //! This node's own flooder, and whatever answers it. Two bytes say how many clients each side knows at first; the rest is
 //! a line a step. `@` and a number lets so many milliseconds pass, `^` is the neighbour's good handshake, `*` its next
 //! true answer, `!` loses the connection, `~` marks the link, `+` and more is a client's line here; all else is an answer
-//! made up. The link is then asked what is next until it wants to wait, and what it writes is carried to a real
+//! made up. The link is then carried out until it wants to wait, and what it writes is carried to a real
 //! neighbour, and a link that has a secret hears the same and stays down. What it writes is sound and bounded; and where a round ends with none but true answers, nothing is missing.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use proxyherd::core::{
     dialogue::{Party, Reply},
-    links::{Broken, Ends, Heard, Link, LinkTimes, Next, outbox},
+    links::{Ends, Event, Link, LinkTimes, NEWS_BYTES_MAX, Step, outbox},
     model::{Now, Tick},
     node::Node,
-    store::KeyHash,
-    wire::{Hello, Line, PeerLine, READ_BYTES_MAX},
+    repair::PUSH_BYTES_MAX,
+    store::{KeyHash, Store},
+    wire::{Hello, Line, PeerLine},
 };
 
 use super::{
@@ -22,10 +23,10 @@ use super::{
 
 /// What one write may hold: a piece of news and a piece of repair, each of which may go over its bound by one record of
 /// an input's length, and some questions.
-const WRITE_BYTES_MAX: usize = 3 * READ_BYTES_MAX;
+const WRITE_BYTES_MAX: usize = NEWS_BYTES_MAX + PUSH_BYTES_MAX + 64 * 1024;
 
-/// How often in a row the link may want to write before it wants to wait.
-const WRITES_MAX: usize = 100;
+/// How much the link may want to do before it wants to wait.
+const STEPS_MAX: usize = 300;
 
 /// Questions, a ping and a round's end: what a link may have asked and not been answered.
 const OWED_MAX: usize = 5;
@@ -57,7 +58,6 @@ struct Play {
     answers: VecDeque<Vec<u8>>,
     /// Whether all that was heard on this connection was what the neighbour would answer.
     is_true: bool,
-    out: Vec<u8>,
 }
 
 impl Play {
@@ -79,12 +79,12 @@ impl Play {
         let link = Link::new(ends.clone(), times, queues.remove(0));
         let ends = Ends { secret: Some(scene::secret()), ..ends };
         let wary = Link::new(ends, times, outbox(1).1);
-        let (now, answers, out) = (Duration::ZERO, VecDeque::new(), Vec::new());
+        let (now, answers) = (Duration::ZERO, VecDeque::new());
         let mut client = Session::new(&node, 512);
         // After it nothing is a handshake, nor another protocol.
         client.say(b"?\n", scene::now(), &mut Deaf);
         let session = Session::peer(&neighbour, "Alford");
-        Self { node, client, link, wary, now, neighbour, session, answers, is_true: true, out }
+        Self { node, client, link, wary, now, neighbour, session, answers, is_true: true }
     }
 
     fn step(&mut self, step: &[u8]) {
@@ -106,7 +106,7 @@ impl Play {
                     self.hear(&answer);
                 }
             }
-            b"!" => self.lose(),
+            b"!" => self.link.failed("it is lost".to_owned()),
             b"~" => self.node.neighbours()[0].outbox.mark_behind(),
             [b'+', line @ ..] => {
                 let now = self.wall();
@@ -123,64 +123,68 @@ impl Play {
         Now { tick: self.now, ..scene::now() }
     }
 
-    fn lose(&mut self) {
-        self.link.lost(self.now, 1 << 63);
-        self.answers.clear();
-    }
-
     fn hear(&mut self, line: &[u8]) {
-        self.wary.connected(self.now, scene::NONCE, self.node.store(), &mut Vec::new());
-        let _ = self.wary.hear(line, self.now, || 0, self.node.store());
+        self.wary.connected(self.now, scene::NONCE, self.node.store());
+        give(&mut self.wary, line, self.now, self.node.store());
         assert!(!self.wary.is_up(), "linked without a proof");
-        match self.link.hear(line, self.now, || 1 << 62, self.node.store()) {
-            Ok(Heard::Round(over)) => {
-                assert!(over.lasting <= over.differing);
-                self.settle();
-                // What was still queued has been written now.
-                if self.is_true && over.in_step {
-                    self.check_in_step();
+        self.wary.hung_up(self.now, 0);
+        while self.wary.event().is_some() {}
+        give(&mut self.link, line, self.now, self.node.store());
+        let events: Vec<Event> = std::iter::from_fn(|| self.link.event()).collect();
+        for event in events {
+            match event {
+                Event::Round(over) => {
+                    assert!(over.lasting <= over.differing);
+                    self.settle();
+                    // What was still queued has been written now.
+                    if self.is_true && over.in_step {
+                        self.check_in_step();
+                    }
                 }
+                Event::Up => assert!(self.link.is_up()),
+                Event::Pong(_) => {}
+                event => panic!("{event:?}"),
             }
-            Ok(Heard::Linked) => assert!(self.link.is_up()),
-            Ok(Heard::Nothing | Heard::Pong(_)) => {}
-            Err(why) => self.broken(&why),
         }
-    }
-
-    fn broken(&mut self, why: &Broken) {
-        // It is for an event of one line.
-        let _ = why.to_string();
-        self.lose();
-        assert!(!self.link.is_up() && self.link.pinged_at().is_none());
     }
 
     /// Does what the link says until it waits.
     fn settle(&mut self) {
-        for _ in 0..WRITES_MAX {
-            let mut out = std::mem::take(&mut self.out);
-            out.clear();
-            let next = self.link.next(self.now, self.node.store(), &mut out);
-            assert!(out.len() <= WRITE_BYTES_MAX, "{} bytes", out.len());
-            match next {
-                Ok(Next::Dial) => {
-                    assert!(out.is_empty());
-                    self.link.connected(self.now, scene::NONCE, self.node.store(), &mut out);
-                    assert!(Hello::parse(out.trim_ascii_end()).is_ok());
+        for _ in 0..STEPS_MAX {
+            match self.link.step(self.now, self.node.store()) {
+                Step::Dial => {
+                    self.link.connected(self.now, scene::NONCE, self.node.store());
                     self.is_true = true;
                 }
-                Ok(Next::Write { news }) => {
-                    assert!(news <= out.len() && !out.is_empty());
-                    self.carry(&out);
+                Step::Write { until } => {
+                    let out = self.link.output().to_vec();
+                    assert!(until > self.now && !out.is_empty() && self.link.news().len() <= out.len());
+                    assert!(out.len() <= WRITE_BYTES_MAX, "{} bytes", out.len());
+                    if self.link.is_up() {
+                        self.carry(&out);
+                    } else {
+                        assert!(Hello::parse(out.trim_ascii_end()).is_ok());
+                    }
+                    self.link.wrote(out.len());
                 }
-                Ok(Next::Listen(until) | Next::Rest(until)) => {
-                    assert!(out.is_empty() && until > self.now, "{next:?} at {:?}", self.now);
-                    self.out = out;
+                Step::Look => {}
+                step @ (Step::Listen { until } | Step::Rest { until } | Step::Pause { until }) => {
+                    assert!(self.link.output().is_empty() && until > self.now, "{step:?} at {:?}", self.now);
                     return;
                 }
-                Ok(Next::Flushed) => panic!("it was not told to stop"),
-                Err(why) => self.broken(&why),
+                Step::HangUp => {
+                    self.link.hung_up(self.now, 1 << 63);
+                    self.answers.clear();
+                    assert!(!self.link.is_up() && !self.link.is_grown() && self.link.space().is_empty());
+                }
+                Step::End => panic!("it was not told to stop"),
             }
-            self.out = out;
+            while let Some(event) = self.link.event() {
+                if let Event::Lost { why, .. } = event {
+                    // It is for an event of one line.
+                    let _ = why.to_string();
+                }
+            }
         }
         panic!("the link does not come to rest");
     }
@@ -208,6 +212,18 @@ impl Play {
                 });
             }
         }
+    }
+}
+
+/// Gives a link a line, in as many reads as it takes. One that has no connection hears nothing.
+fn give(link: &mut Link, line: &[u8], now: Tick, store: &Store) {
+    let line = [line, b"\n"].concat();
+    let mut rest = &line[..];
+    while !rest.is_empty() && !link.space().is_empty() {
+        let count = rest.len().min(link.space().len());
+        link.space()[..count].copy_from_slice(&rest[..count]);
+        link.received(count, now, 1 << 62, store);
+        rest = &rest[count..];
     }
 }
 

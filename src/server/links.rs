@@ -5,18 +5,18 @@ use std::time::Duration;
 use crate::{
     config::Limits,
     core::{
-        links::{Conversation, Ends, Link, LinkTimes, PlainLink, Queue},
+        links::{Ends, Link, LinkTimes, Queue},
         model::NodeId,
         node::{Neighbour, Node},
     },
 };
 
 /// A link to that neighbour, which takes what is queued for it from `queue`.
-pub(super) fn link(node: &Node, neighbour: &Neighbour, limits: &Limits, queue: Queue) -> Conversation {
+pub(super) fn link(node: &Node, neighbour: &Neighbour, limits: &Limits, queue: Queue) -> Link {
     let times = times(limits);
     match neighbour.plain {
-        None => Conversation::Herd(Link::new(ends(node, &neighbour.id), times, queue)),
-        Some(form) => Conversation::Plain(PlainLink::new(node.id.clone(), form, times, queue)),
+        None => Link::new(ends(node, &neighbour.id), times, queue),
+        Some(form) => Link::plain(node.id.clone(), form, times, queue),
     }
 }
 
@@ -44,6 +44,7 @@ fn times(limits: &Limits) -> LinkTimes {
         backoff_max: limits.backoff_max,
         backoff_reset: limits.backoff_reset,
         greeting: limits.connect_time,
+        write: limits.write_time.min(limits.liveness_time),
         ping: PING_TIME.min(limits.liveness_time / 3),
         liveness: limits.liveness_time,
         round: limits.round_time,

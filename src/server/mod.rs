@@ -7,6 +7,7 @@ mod capacity;
 mod ended;
 mod flooder;
 mod line_door;
+mod link_log;
 mod links;
 mod plain;
 mod process;

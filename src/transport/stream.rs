@@ -60,17 +60,21 @@ impl Stream {
         if_any(received.map(|(_, count)| count).map_err(io::Error::from))
     }
 
+    /// Writes what the connection takes before its caller should look at the clock: how much that was.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match (&self.tcp).write(bytes) {
+            Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
+            written => if_any(written).map(Option::unwrap_or_default),
+        }
+    }
+
     /// Writes all of `bytes`, or fails with [`ErrorKind::TimedOut`] once `is_over` says so, which is asked each time a
     /// write has blocked for a while: a deadline for each call would start anew with every few bytes a slow reader takes.
     pub(crate) fn write_all(&self, mut bytes: &[u8], mut is_over: impl FnMut() -> bool) -> io::Result<()> {
         loop {
-            match (&self.tcp).write(bytes) {
-                Ok(count) if count == bytes.len() => return Ok(()),
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => bytes = &bytes[count..],
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+            bytes = &bytes[self.write(bytes)?..];
+            if bytes.is_empty() {
+                return Ok(());
             }
             if is_over() {
                 return Err(ErrorKind::TimedOut.into());

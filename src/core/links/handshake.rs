@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::link::Broken;
+use super::Broken;
 use crate::core::{
     access::{Refusal, Secret},
     model::NodeId,

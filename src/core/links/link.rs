@@ -1,178 +1,214 @@
-//! A link, without sockets or clocks: when to dial, what to say, what to make of the answers, when to give up. Its flooder
-//! asks what is next, carries it out, and hands over what it hears. The simulation does the same.
+//! A link as a machine without sockets, clocks or threads: when to dial, what to write, when to read and when to rest, and
+//! when to give up. A thread carries it out, as does the simulation.
+//!
+//! [`Link::step`] says what is to be done. Who drives the link does that one thing, tells the link what came of it, and asks
+//! again; where nothing came of it, because nothing was there to read or the time was over, it only asks again.
+//!
+//! | step | to be done | what may come of it |
+//! |---|---|---|
+//! | [`Step::Dial`] | dial the neighbour | [`Link::connected`], [`Link::failed`] |
+//! | [`Step::Pause`] | wait for the neighbour's call | [`Link::called`] |
+//! | [`Step::Write`] | write some of [`Link::output`] | [`Link::wrote`], [`Link::failed`] |
+//! | [`Step::Look`] | read what is there into [`Link::space`] | [`Link::received`], [`Link::failed`] |
+//! | [`Step::Listen`] | wait for bytes, and for nothing else; read them | [`Link::received`], [`Link::failed`] |
+//! | [`Step::Rest`] | wait until [`Link::has_news`] | |
+//! | [`Step::HangUp`] | close the connection, if there is one | [`Link::hung_up`] |
+//! | [`Step::End`] | nothing more | |
+//!
+//! Every wait also ends when the node stops, which [`Link::stop`] says, and may end too early. After each call
+//! [`Link::event`] tells what has happened.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use proxyherd::core::{
+//!     links::{Ends, Event, Link, LinkTimes, Step, outbox},
+//!     model::NodeId,
+//!     store::{Placement, Store},
+//!     wire::Nonce,
+//! };
+//!
+//! let (herd, placement) = ("test".to_owned(), Placement::of_herd("test"));
+//! let (id, peer) = (NodeId::new("A").unwrap(), NodeId::new("B").unwrap());
+//! let ends = Ends { herd, id, peer, incarnation: 1, check: 9, secret: None };
+//! let store = Store::new(placement, 10);
+//! let (outbox, queue) = outbox(1000);
+//! let mut link = Link::new(ends, LinkTimes::default(), queue);
+//!
+//! // What the neighbour will have said, and what is said to it. Time passes by waiting only.
+//! let mut coming = &b"HELLO 1 test B A 0000000000000002 0000000000000009\nSUM 0000000000000000\nDONE 1\n"[..];
+//! let (mut written, mut events, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
+//! loop {
+//!     match link.step(now, &store) {
+//!         Step::Dial => link.connected(now, Nonce::of_bytes([7; Nonce::BYTES]), &store),
+//!         Step::Pause { until } => now = until,
+//!         Step::Write { .. } => {
+//!             // A pipe that takes eight bytes at a time.
+//!             let taken = link.output().len().min(8);
+//!             written.extend_from_slice(&link.output()[..taken]);
+//!             link.wrote(taken);
+//!         }
+//!         Step::Look => {}
+//!         Step::Listen { .. } => {
+//!             let length = coming.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+//!             link.space()[..length].copy_from_slice(&coming[..length]);
+//!             link.received(length, now, 0, &store);
+//!             coming = &coming[length..];
+//!         }
+//!         Step::Rest { .. } => {
+//!             assert!(!link.has_news() && link.is_quiet());
+//!             outbox.offer(&b"AT news\n"[..].into());
+//!             link.stop(now + Duration::from_secs(2));
+//!         }
+//!         Step::HangUp => link.hung_up(now, 0),
+//!         Step::End => break,
+//!     }
+//!     events.extend(std::iter::from_fn(|| link.event()));
+//! }
+//! let written = String::from_utf8(written).unwrap();
+//! assert_eq!(written, "HELLO 1 test A B 0000000000000001 0000000000000009\nSUM\nDONE 1\nAT news\n");
+//! assert!(matches!(events[..2], [Event::Greeting, Event::Sent { .. }]));
+//! assert!(events.contains(&Event::Up));
+//! assert!(matches!(events.last(), Some(Event::Sent { updates: 1, .. })));
+//! ```
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use super::{Backoff, LinkTimes, Queue, handshake::Ends};
+use memchr::memchr_iter;
+
+use super::{
+    Ends, Event, LinkTimes, Lost, Queue,
+    dialect::{Dialect, Wait},
+    dialling::Dialling,
+    herd::Herd,
+    plain::Plain,
+};
 use crate::core::{
     Rules,
-    access::Refusal,
-    model::Tick,
-    repair::{Found, Need, Part, Round},
+    model::{NodeId, Tick},
     store::Store,
-    wire::{Answer, Nonce, Proof, READ_BYTES_MAX, write_ping, write_proof},
+    wire::{ANSWER_BYTES_MAX, LineBuffer, Nonce, PlainForm},
 };
 
-/// What a link wants next.
+/// How much news goes out at once: so much that a busy link writes seldom, so little that neither repair nor the answers
+/// wait for long. One batch more may be in it.
+pub const NEWS_BYTES_MAX: usize = 64 * 1024;
+
+/// What is kept to write from. A piece of news and a piece of repair fit; what one long batch took is given back.
+const OUT_BYTES_KEPT: usize = 256 * 1024;
+
+/// How often what has come is read at a time where the neighbour may say what nobody asked for: at 16 KiB or more each, more
+/// than a socket holds.
+const LOOKS_MAX: usize = 1024;
+
+/// How soon such a neighbour is looked at again while it says something.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What is to be done next about a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
-    /// The neighbour is to be dialled: then say [`Link::connected`], or [`Link::lost`].
+pub enum Step {
+    /// The neighbour is to be dialled.
     Dial,
-    /// What was appended is to be written. So many bytes at its beginning are news; the rest is repair.
-    Write {
-        /// How many.
-        news: usize,
+    /// There is no connection, nor is there to be one until then, unless the neighbour connects to this node.
+    Pause {
+        /// When to dial.
+        until: Tick,
     },
-    /// The neighbour is to be listened to, until then at most, and to nothing else.
-    Listen(Tick),
-    /// Nothing is to be done until then, unless something is queued before.
-    Rest(Tick),
-    /// The link is stopping, and all that was queued has been written.
-    Flushed,
+    /// As much is to be written as goes until then, or less.
+    Write {
+        /// When the neighbour is too slow.
+        until: Tick,
+    },
+    /// What has come is to be read, without waiting.
+    Look,
+    /// The neighbour is to be listened to, and to nothing else.
+    Listen {
+        /// At most until then.
+        until: Tick,
+    },
+    /// Nothing is to be done, unless something is queued.
+    Rest {
+        /// Until then.
+        until: Tick,
+    },
+    /// The connection is to be closed, if there is one.
+    HangUp,
+    /// The node stops, and all that could be written is.
+    End,
 }
 
-/// What came of what was heard.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Heard {
-    /// Nothing to speak of.
-    Nothing,
-    /// The handshake is done, and news is queued from now on.
-    Linked,
-    /// A ping was answered after this long.
-    Pong(Duration),
-    /// A round is over.
-    Round(RoundOver),
-}
-
-/// How a round ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RoundOver {
-    /// Counted from 1 for each connection.
-    pub number: u64,
-    /// How long it took.
-    pub took: Duration,
-    /// Parts of the stores that differed: leaves, or shards and all where one side had nothing.
-    pub differing: usize,
-    /// Of those, how many differed in the same way in the round before.
-    pub lasting: usize,
-    /// Locations pushed.
-    pub pushed: usize,
-    /// Whether the neighbour has all this node had when the round began, and nothing was lost since.
-    pub in_step: bool,
-}
-
-/// Why a link that was being made, or was up, is neither.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Broken {
-    /// The neighbour refused the handshake, for this reason.
-    Refused(String),
-    /// Whoever answers is not the neighbour.
-    Stranger(Refusal),
-    /// The handshake was not answered in this time.
-    NoGreeting(Duration),
-    /// Nothing was heard for this long.
-    Silent(Duration),
-    /// An answer that fits no question.
-    Nonsense,
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why) => write!(f, "it refused the handshake: {why}"),
-            Self::Stranger(why) => write!(f, "whoever answers there is not it: {why}"),
-            Self::NoGreeting(limit) => write!(f, "it did not answer the handshake within {limit:?}"),
-            Self::Silent(limit) => write!(f, "it has answered nothing for {limit:?}"),
-            Self::Nonsense => write!(f, "its answer fits no question; run the same release on all nodes"),
-        }
-    }
-}
-
-/// One link, as its flooder sees it.
+/// One link, as who drives it sees it.
 #[derive(Debug)]
 pub struct Link {
-    ends: Ends,
+    speech: Speech,
     times: LinkTimes,
     queue: Queue,
-    backoff: Backoff,
-    state: State,
-    is_stopping: bool,
-    /// What differed in the last round.
-    differed: HashMap<Part, (u64, u64)>,
-    rules: Rules,
+    dialling: Dialling,
+    connection: Option<Connection>,
+    /// Why the connection, or dialling, is to be given up.
+    failure: Option<Lost>,
+    /// Set once the node stops: until when the neighbour may take what is queued for it.
+    stop_by: Option<Tick>,
+    events: VecDeque<Event>,
 }
 
+/// What a connection's dialect is made of.
 #[derive(Debug)]
-enum State {
-    Down {
-        dial_at: Tick,
+enum Speech {
+    Herd(Ends, Rules),
+    Plain(NodeId, PlainForm),
+}
+
+/// What is there while there is a connection, and gone with it.
+#[derive(Debug)]
+struct Connection {
+    dialect: Box<dyn Dialect>,
+    answers: LineBuffer,
+    out: Vec<u8>,
+    /// How much of it is news.
+    news: usize,
+    /// How much of it is written.
+    written: usize,
+    doing: Doing,
+    /// Whether something has come since it was last looked, and since the last wait.
+    has_come: bool,
+    has_heard: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    /// What has come is read, so often at most; then comes what is next, or the rest of what is being written.
+    Looking {
+        left: usize,
+        write_until: Option<Tick>,
     },
-    Greeting {
+    Writing {
         until: Tick,
-        nonce: Nonce,
-        said: Said,
-        /// The sum of all, read too early; only for rules that are wrong.
-        early_sum: Option<u64>,
     },
-    Up(Box<Up>),
+    /// Something is waited for.
+    Waiting,
 }
-
-/// How far this node has come in a handshake.
-#[derive(Clone, Copy, Debug)]
-enum Said {
-    Hello,
-    /// The neighbour has proved itself; this is to be written.
-    Unsaid(Proof),
-    Proof,
-}
-
-#[derive(Debug)]
-struct Up {
-    since: Tick,
-    /// When it last said anything, or might have if it had been asked.
-    waiting_since: Tick,
-    ping_at: Tick,
-    pings: u64,
-    /// The ping that is not answered yet.
-    ping: Option<Ping>,
-    rounds: u64,
-    round: Option<Round>,
-    round_began: Tick,
-    /// When a round is due though nothing is known to be missing.
-    round_at: Tick,
-    /// Before this no round begins.
-    no_round_before: Tick,
-    early_sum: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Ping {
-    sent: Tick,
-    /// When to look for the answer.
-    look_at: Tick,
-}
-
-/// How soon an answer to a ping is looked for at first; then after twice as long each time, up to the second of these.
-const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 impl Link {
-    /// A link that dials at once.
+    /// A link to one of this program's nodes. It dials at once.
     pub fn new(ends: Ends, times: LinkTimes, queue: Queue) -> Self {
         Self::with_rules(ends, times, queue, Rules::SOUND)
     }
 
     /// The same with rules that may be wrong.
     pub fn with_rules(ends: Ends, times: LinkTimes, queue: Queue, rules: Rules) -> Self {
-        Self {
-            ends,
-            times,
-            queue,
-            backoff: Backoff::new(times.backoff_min, times.backoff_max, times.backoff_reset),
-            state: State::Down { dial_at: Tick::ZERO },
-            is_stopping: false,
-            differed: HashMap::new(),
-            rules,
-        }
+        Self::of(Speech::Herd(ends, rules), times, queue)
+    }
+
+    /// A link of the node `id` to a third-party node that wants lines of that form.
+    pub fn plain(id: NodeId, form: PlainForm, times: LinkTimes, queue: Queue) -> Self {
+        Self::of(Speech::Plain(id, form), times, queue)
+    }
+
+    fn of(speech: Speech, times: LinkTimes, queue: Queue) -> Self {
+        let dialling = Dialling::new(&times);
+        let (connection, failure, stop_by, events) = (None, None, None, VecDeque::new());
+        Self { speech, times, queue, dialling, connection, failure, stop_by, events }
     }
 
     /// What waits to be written; to wait for more of it.
@@ -180,234 +216,265 @@ impl Link {
         &self.queue
     }
 
-    /// Whether the handshake is done and nothing has failed since.
+    /// Whether something waits to be written, which ends a rest.
+    pub fn has_news(&self) -> bool {
+        !self.queue.receiver().is_empty()
+    }
+
+    /// Whether news is queued and written.
     pub fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
+        self.dialling.is_up()
     }
 
     /// Whether nothing is queued, asked or known to be missing.
     pub fn is_quiet(&self) -> bool {
-        matches!(&self.state, State::Up(up) if up.round.is_none() && up.rounds > 0)
+        self.connection.as_ref().is_some_and(|connection| connection.dialect.is_quiet())
             && !self.queue.is_behind()
-            && self.queue.receiver().is_empty()
+            && !self.has_news()
     }
 
-    /// When the oldest ping was sent that is not answered.
-    pub fn pinged_at(&self) -> Option<Tick> {
-        let State::Up(up) = &self.state else { return None };
-        up.ping.map(|ping| ping.sent)
+    /// Whether it holds more memory than a link at rest needs.
+    pub fn is_grown(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| {
+            connection.out.capacity() > OUT_BYTES_KEPT || connection.answers.is_grown()
+        })
     }
 
-    /// When the neighbour is gone that owes an answer, unless it is heard before.
-    pub fn silent_at(&self) -> Option<Tick> {
-        let State::Up(up) = &self.state else { return None };
-        up.is_owed().then(|| up.waiting_since + self.times.liveness)
+    /// What is to be written.
+    pub fn output(&self) -> &[u8] {
+        self.connection.as_ref().map_or(&[], |connection| &connection.out[connection.written..])
     }
 
-    /// What is left in the queue is written, and nothing else begun.
-    pub fn stop(&mut self) {
-        self.is_stopping = true;
+    /// The news in what is being written, or was last.
+    pub fn news(&self) -> &[u8] {
+        self.connection.as_ref().map_or(&[], |connection| &connection.out[..connection.news])
     }
 
-    /// A connection is there: appends the handshake. `nonce` is made of random bytes that nobody can guess.
-    pub fn connected(&mut self, now: Tick, nonce: Nonce, store: &Store, out: &mut Vec<u8>) {
-        self.ends.write_hello(nonce, out);
-        let early_sum = (!self.rules.opens_before_sums).then(|| store.sum());
-        let until = now + self.times.greeting;
-        self.state = State::Greeting { until, nonce, said: Said::Hello, early_sum };
+    /// Where what has come is to be read into; empty without a connection.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.connection.as_mut().map_or(&mut [], |connection| connection.answers.space())
     }
 
-    /// The connection broke, or dialling failed. `random` is any 64 random bits.
-    pub fn lost(&mut self, now: Tick, random: u64) {
-        self.queue.close();
-        if let State::Up(up) = &self.state {
-            self.backoff.was_up(now.saturating_sub(up.since));
-        }
-        self.state = State::Down { dial_at: now + self.backoff.next_wait(random) };
+    /// What has happened since it was last asked, first to last.
+    pub fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The node stops: what is queued is still written until then, and nothing else begun. Only the first call counts.
+    pub fn stop(&mut self, by: Tick) {
+        self.stop_by.get_or_insert(by);
     }
 
     /// The neighbour has just connected to this node, so it can be dialled without waiting.
-    pub fn neighbour_called(&mut self, now: Tick) {
-        if let State::Down { dial_at } = &mut self.state {
-            *dial_at = now;
+    pub fn called(&mut self, now: Tick) {
+        self.dialling.called(now);
+    }
+
+    /// A connection is there. `nonce` is made of random bytes that nobody can guess.
+    pub fn connected(&mut self, now: Tick, nonce: Nonce, store: &Store) {
+        let mut out = Vec::new();
+        let dialect: Box<dyn Dialect> = match &self.speech {
+            Speech::Herd(ends, rules) => {
+                Box::new(Herd::greet(ends.clone(), self.times, *rules, now, nonce, store, &mut out))
+            }
+            Speech::Plain(id, form) => Box::new(Plain::new(id.clone(), *form, self.times, now)),
+        };
+        let answers = LineBuffer::new(ANSWER_BYTES_MAX);
+        let (news, written, doing) = (0, 0, Doing::Writing { until: now + self.times.write });
+        let (has_come, has_heard) = (false, false);
+        let mut connection = Connection { dialect, answers, out, news, written, doing, has_come, has_heard };
+        if connection.out.is_empty() {
+            // Without a handshake there is nothing to wait for.
+            connection.look(None);
+            self.come_up(now);
+        } else {
+            self.events.push_back(Event::Greeting);
+        }
+        self.connection = Some(connection);
+    }
+
+    /// So much of [`Link::output`] is written.
+    pub fn wrote(&mut self, count: usize) {
+        let Some(connection) = &mut self.connection else { return };
+        connection.written += count;
+        if connection.written < connection.out.len() {
+            // While it cannot say what nobody asked for, it may not read either.
+            if let Doing::Writing { until } = connection.doing
+                && connection.dialect.says_unasked()
+            {
+                connection.look(Some(until));
+            }
+            return;
+        }
+        let (bytes, updates) =
+            (connection.out.len(), memchr_iter(b'\n', &connection.out[..connection.news]).count());
+        self.events.push_back(Event::Sent { bytes, updates, pinged_at: connection.dialect.pinged_at() });
+        self.events.extend(connection.dialect.written());
+        connection.look(None);
+    }
+
+    /// So much was read into [`Link::space`]; nothing at the end of the input. `random` is any 64 random bits.
+    pub fn received(&mut self, count: usize, now: Tick, random: u64, store: &Store) {
+        let Some(connection) = &mut self.connection else { return };
+        if count == 0 {
+            // What is being written may still be taken.
+            if !matches!(connection.doing, Doing::Looking { write_until: Some(_), .. }) {
+                self.failure.get_or_insert(Lost::Closed);
+            }
+            return;
+        }
+        (connection.has_come, connection.has_heard) = (true, true);
+        connection.answers.filled(count);
+        let mut is_linked = false;
+        for line in connection.answers.take_lines() {
+            match connection.dialect.hear(line, now, random, store, &self.queue) {
+                Ok(Some(Event::Up)) => is_linked = true,
+                Ok(event) => self.events.extend(event),
+                Err(why) => {
+                    self.failure.get_or_insert(Lost::Broken(why));
+                    break;
+                }
+            }
+        }
+        if is_linked {
+            self.come_up(now);
         }
     }
 
-    /// What to do at `now`, all that was heard until then having been handed over. Appends what is to be written: at most
-    /// a piece of news and a piece of repair, so that neither starves the other.
-    pub fn next(&mut self, now: Tick, store: &Store, out: &mut Vec<u8>) -> Result<Next, Broken> {
-        let Self { times, queue, rules, .. } = self;
-        let up = match &mut self.state {
-            State::Down { dial_at } if now >= *dial_at => return Ok(Next::Dial),
-            State::Down { dial_at } => return Ok(Next::Rest(*dial_at)),
-            State::Greeting { until, .. } if now >= *until => return Err(Broken::NoGreeting(times.greeting)),
-            State::Greeting { said: said @ Said::Unsaid(_), .. } => {
-                if let Said::Unsaid(proof) = std::mem::replace(said, Said::Proof) {
-                    write_proof(&proof, out);
-                }
-                return Ok(Next::Write { news: 0 });
-            }
-            State::Greeting { until, .. } => return Ok(Next::Listen(*until)),
-            State::Up(up) => up,
+    /// Dialling, reading or writing failed, for this reason.
+    pub fn failed(&mut self, why: String) {
+        self.failure.get_or_insert(Lost::Failed(why));
+    }
+
+    /// There is no connection any more. `random` is any 64 random bits.
+    pub fn hung_up(&mut self, now: Tick, random: u64) {
+        self.connection = None;
+        self.queue.close();
+        let was_up = self.is_up();
+        self.dialling.lost(now, random);
+        self.events.extend(self.failure.take().map(|why| Event::Lost { why, was_up }));
+    }
+
+    /// What is to be done at `now`.
+    pub fn step(&mut self, now: Tick, store: &Store) -> Step {
+        if self.failure.is_some() {
+            return Step::HangUp;
+        }
+        let is_news_urgent = self.is_news_urgent(now);
+        let Some(connection) = &mut self.connection else {
+            let until = self.dialling.dial_at();
+            return match self.stop_by {
+                Some(_) => Step::End,
+                None if now >= until => Step::Dial,
+                None => Step::Pause { until },
+            };
         };
-        if !up.is_owed() {
-            // One that is asked each second is heard each second. Where it was not asked, it is not to blame.
-            up.waiting_since = up.waiting_since.max(now.saturating_sub(times.ping));
+        connection.has_heard &= !matches!(connection.doing, Doing::Waiting);
+        if matches!(connection.doing, Doing::Waiting) && !is_news_urgent {
+            connection.look(None);
         }
-        let silent_at = up.waiting_since + times.liveness;
-        if now >= silent_at {
-            return Err(Broken::Silent(times.liveness));
+        if let Doing::Looking { left, write_until } = connection.doing {
+            if left > 0 && std::mem::take(&mut connection.has_come) {
+                connection.doing = Doing::Looking { left: left - 1, write_until };
+                return Step::Look;
+            }
+            connection.doing = write_until.map_or(Doing::Waiting, |until| Doing::Writing { until });
         }
-        let before = out.len();
-        while out.len() - before < READ_BYTES_MAX
-            && let Ok(batch) = queue.take()
+        let stepped = match connection.doing {
+            Doing::Writing { until } => self.write_on(now, until),
+            _ => self.go_on(now, store),
+        };
+        stepped.unwrap_or_else(|lost| {
+            self.failure = Some(lost);
+            Step::HangUp
+        })
+    }
+
+    /// News need not wait until the neighbour has been heard, but nobody is given up unheard, nor goes unheard for two pieces
+    /// of news: after each write it is looked what has come.
+    fn is_news_urgent(&self, now: Tick) -> bool {
+        let silent_at = self.connection.as_ref().and_then(|connection| connection.dialect.silent_at());
+        self.has_news() && silent_at.is_none_or(|silent_at| now < silent_at)
+    }
+
+    /// News is queued from now on. What a dialect reads of the store to see what the neighbour lacks, it reads later.
+    fn come_up(&mut self, now: Tick) {
+        self.queue.open();
+        self.dialling.up(now);
+        self.events.push_back(Event::Up);
+    }
+
+    /// The neighbour has not taken all yet.
+    fn write_on(&self, now: Tick, until: Tick) -> Result<Step, Lost> {
+        match self.stop_by {
+            Some(stop_by) if now >= until.min(stop_by) => Ok(Step::End),
+            Some(stop_by) => Ok(Step::Write { until: until.min(stop_by) }),
+            None if now >= until => Err(Lost::Slow(self.times.write)),
+            None => Ok(Step::Write { until }),
+        }
+    }
+
+    /// What is next, all that has come until now having been taken: at most a piece of news and a piece of repair are
+    /// written, so that neither starves the other.
+    fn go_on(&mut self, now: Tick, store: &Store) -> Result<Step, Lost> {
+        let is_up = self.is_up();
+        let Some(connection) =
+            self.connection.as_mut().filter(|_| self.stop_by.is_none_or(|stop_by| is_up && now < stop_by))
+        else {
+            return Ok(Step::End);
+        };
+        connection.clear_output();
+        let Connection { dialect, out, .. } = connection;
+        dialect.check(now).map_err(Lost::Broken)?;
+        while is_up
+            && out.len() < NEWS_BYTES_MAX
+            && let Ok(batch) = self.queue.take()
         {
-            out.extend_from_slice(&batch);
+            dialect.write_news(&batch, out);
         }
-        let news = out.len() - before;
-        if self.is_stopping {
-            return Ok(if news > 0 { Next::Write { news } } else { Next::Flushed });
+        let news = out.len();
+        let wait = self.stop_by.is_none().then(|| dialect.next(now, store, &self.queue, out));
+        connection.news = news;
+        if !connection.out.is_empty() {
+            // A neighbour that takes nothing says nothing either, and is not waited for longer than one that is only silent.
+            let until = now + self.times.write;
+            let until = connection.dialect.silent_at().map_or(until, |silent_at| silent_at.min(until));
+            connection.doing = Doing::Writing { until };
+            return Ok(Step::Write { until: self.stop_by.map_or(until, |stop_by| stop_by.min(until)) });
         }
-        up.ping(now, times, out);
-        if up.round.is_none() && up.is_round_due(now, queue, *rules) {
-            queue.clear_mark();
-            up.begin_round(now, store, *rules);
-        }
-        let need = up.round.as_mut().map(|round| round.next(store, out));
-        if out.len() > before {
-            return Ok(Next::Write { news });
-        }
-        if need == Some(Need::Answer) {
-            let ping_at = if up.ping.is_none() { up.ping_at } else { Tick::MAX };
-            return Ok(Next::Listen(silent_at.min(ping_at)));
-        }
-        let look_at = up.ping.map_or(up.ping_at, |ping| ping.look_at);
-        let is_behind = rules.heeds_marks && queue.is_behind();
-        let round_at = if is_behind { up.no_round_before } else { up.round_at.max(up.no_round_before) };
-        let silent_at = if up.ping.is_some() { silent_at } else { Tick::MAX };
-        Ok(Next::Rest(look_at.min(round_at).min(silent_at)))
-    }
-
-    /// Takes a line of the neighbour, given without its terminator. `random` gives any 64 random bits.
-    pub fn hear(
-        &mut self,
-        line: &[u8],
-        now: Tick,
-        random: impl FnOnce() -> u64,
-        store: &Store,
-    ) -> Result<Heard, Broken> {
-        let up = match &mut self.state {
-            State::Down { .. } => return Ok(Heard::Nothing),
-            State::Greeting { nonce, said, early_sum, .. } => {
-                match said {
-                    Said::Hello => {
-                        if let Some(proof) = self.ends.check_answer(line, *nonce)? {
-                            *said = Said::Unsaid(proof);
-                            return Ok(Heard::Nothing);
-                        }
-                    }
-                    // It has not seen this node's proof.
-                    Said::Unsaid(_) => return Err(Broken::Nonsense),
-                    Said::Proof => Ends::check_welcome(line)?,
-                }
-                let early_sum = *early_sum;
-                // In this order: queue, clear the mark (as the round begins), read the sums.
-                self.queue.open();
-                self.state =
-                    State::Up(Box::new(Up::new(now, self.rules.round_on_connect, &self.times, early_sum)));
-                self.differed.clear();
-                return Ok(Heard::Linked);
+        connection.doing = Doing::Waiting;
+        self.events.extend(connection.dialect.written());
+        Ok(match wait {
+            None => Step::End,
+            Some(Wait::Answer(until)) => Step::Listen { until },
+            // More may be on its way.
+            Some(Wait::News(until)) if connection.has_heard && connection.dialect.says_unasked() => {
+                Step::Rest { until: until.min(now + LOOK_AGAIN) }
             }
-            State::Up(up) => up,
-        };
-        up.waiting_since = now;
-        let answer = Answer::parse(line).ok_or(Broken::Nonsense)?;
-        if let Answer::Pong(number) = answer {
-            let ping = up.ping.take().filter(|_| number == up.pings).ok_or(Broken::Nonsense)?;
-            return Ok(Heard::Pong(now.saturating_sub(ping.sent)));
-        }
-        let round = up.round.as_mut().ok_or(Broken::Nonsense)?;
-        let found = round.answered(&answer, store).map_err(|_unfitting| Broken::Nonsense)?;
-        let Some(found) = found else { return Ok(Heard::Nothing) };
-        up.round = None;
-        let over = up.end_round(&found, &self.differed, now, random(), &self.times);
-        self.differed = found.pairs;
-        Ok(Heard::Round(RoundOver { in_step: !self.queue.is_behind(), ..over }))
+            Some(Wait::News(until)) => {
+                if connection.answers.is_grown() {
+                    connection.answers.shrink();
+                }
+                Step::Rest { until }
+            }
+        })
     }
 }
 
-impl Up {
-    fn new(now: Tick, round_at_once: bool, times: &LinkTimes, early_sum: Option<u64>) -> Self {
-        Self {
-            since: now,
-            waiting_since: now,
-            ping_at: now + times.ping,
-            pings: 0,
-            ping: None,
-            rounds: 0,
-            round: None,
-            round_began: now,
-            round_at: if round_at_once { now } else { now + times.round },
-            no_round_before: now,
-            early_sum,
+impl Connection {
+    /// What has come is read before anything else is done.
+    fn look(&mut self, write_until: Option<Tick>) {
+        let left = if self.dialect.says_unasked() { LOOKS_MAX } else { 1 };
+        (self.has_come, self.has_heard) = (true, false);
+        self.doing = Doing::Looking { left, write_until };
+    }
+
+    fn clear_output(&mut self) {
+        self.out.clear();
+        if self.out.capacity() > OUT_BYTES_KEPT {
+            self.out = Vec::new();
         }
-    }
-
-    /// Whether the neighbour has been asked something it has not answered.
-    fn is_owed(&self) -> bool {
-        self.ping.is_some() || self.round.is_some()
-    }
-
-    /// Pings if it is time for it, or puts off looking for the answer.
-    fn ping(&mut self, now: Tick, times: &LinkTimes, out: &mut Vec<u8>) {
-        match &mut self.ping {
-            Some(ping) if now >= ping.look_at => {
-                ping.look_at = now + now.saturating_sub(ping.sent).clamp(LOOK.0, LOOK.1);
-            }
-            None if now >= self.ping_at => {
-                self.pings += 1;
-                write_ping(self.pings, out);
-                self.ping = Some(Ping { sent: now, look_at: now + LOOK.0 });
-                self.ping_at = now + times.ping;
-            }
-            _ => {}
-        }
-    }
-
-    fn is_round_due(&self, now: Tick, queue: &Queue, rules: Rules) -> bool {
-        let is_wanted = now >= self.round_at || rules.heeds_marks && queue.is_behind();
-        is_wanted && now >= self.no_round_before
-    }
-
-    fn begin_round(&mut self, now: Tick, store: &Store, rules: Rules) {
-        self.rounds += 1;
-        self.round_began = now;
-        let sum = self.early_sum.take().unwrap_or_else(|| store.sum());
-        self.round = Some(Round::new(self.rounds, sum, rules));
-    }
-
-    fn end_round(
-        &mut self,
-        found: &Found,
-        earlier: &HashMap<Part, (u64, u64)>,
-        now: Tick,
-        random: u64,
-        times: &LinkTimes,
-    ) -> RoundOver {
-        let took = now.saturating_sub(self.round_began);
-        self.no_round_before = self.round_began + times.round_gap.max(2 * took);
-        // Three to five quarters, so that the links of a herd do not keep step.
-        let half = times.round.as_nanos() as u64 / 2;
-        let jitter = Duration::from_nanos(((u128::from(half) * u128::from(random)) >> 64) as u64);
-        self.round_at = now + times.round * 3 / 4 + jitter;
-        RoundOver {
-            number: self.rounds,
-            took,
-            differing: found.differing,
-            lasting: found.lasting(earlier),
-            pushed: found.pushed,
-            in_step: false,
-        }
+        (self.news, self.written) = (0, 0);
     }
 }
 

@@ -1,330 +1,282 @@
-//! The link's own rules: when it dials, pings, gives up and starts a round.
-
-use std::sync::Arc;
+//! What links of both kinds do alike: dial, look, write, stop, and give their memory back.
 
 use super::*;
-use crate::core::{
-    access::{Key, Secret},
-    links::{Outbox, outbox},
-    model::NodeId,
-    store::Placement,
-    wire::{End, Role, Transcript},
+use crate::core::links::{
+    Offer,
+    bench::{Bench, LONGEST, Next, id, ms, times},
 };
 
-/// What a node is configured with unless it is told otherwise.
-fn times() -> LinkTimes {
-    LinkTimes::default()
+const HELLO: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
+
+/// One of either kind.
+fn both() -> [Bench; 2] {
+    let (herd, secret) = ("test".to_owned(), None);
+    let ends = Ends { herd, id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
+    [
+        Bench::of(|queue| Link::new(ends, times(), queue)),
+        Bench::of(|queue| Link::plain(id("A"), PlainForm::default(), times(), queue)),
+    ]
 }
 
-fn ms(ms: u64) -> Tick {
-    Tick::from_millis(ms)
+fn of_herd() -> Bench {
+    let [bench, _] = both();
+    bench
 }
 
-const NONCE: Nonce = Nonce::of_bytes([0xaa; Nonce::BYTES]);
-
-/// Random bits that make a wait just short of its bound.
-const LONGEST: u64 = u64::MAX;
-
-struct Bench {
-    link: Link,
-    outbox: Outbox,
-    store: Store,
+fn of_plain() -> Bench {
+    let [_, bench] = both();
+    bench
 }
 
-impl Bench {
-    fn new() -> Self {
-        Self::with(None)
+/// Links up, and goes on until the link rests; gives until when.
+#[track_caller]
+fn come_to_rest(bench: &mut Bench, now: u64) -> Tick {
+    bench.connect(now);
+    for _ in 0..20 {
+        match bench.next(now).0 {
+            Next::Rest(until) => return until,
+            Next::Listen(_) if bench.link.is_up() => {
+                let asked = std::mem::take(&mut bench.said);
+                let answer = if asked.starts_with("SUM") { "SUM 0000000000000000" } else { "DONE 1" };
+                bench.hear(now, answer);
+            }
+            Next::Listen(_) => drop(bench.hear(now, HELLO)),
+            Next::Write { .. } => {}
+            other => panic!("{other:?}"),
+        }
     }
-
-    fn with(secret: Option<Arc<Secret>>) -> Self {
-        let id = |name| NodeId::new(name).unwrap();
-        let ends = Ends { herd: "test".into(), id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
-        let (outbox, queue) = outbox(1000);
-        let store = Store::new(Placement::of_herd("test"), 10);
-        Self { link: Link::new(ends, times(), queue), outbox, store }
-    }
-
-    fn next(&mut self, now: u64) -> (Result<Next, Broken>, String) {
-        let mut out = Vec::new();
-        let next = self.link.next(ms(now), &self.store, &mut out);
-        (next, String::from_utf8(out).unwrap())
-    }
-
-    fn hear(&mut self, now: u64, line: &str) -> Result<Heard, Broken> {
-        self.link.hear(line.as_bytes(), ms(now), || 0, &self.store)
-    }
-
-    fn greet(&mut self, now: u64) {
-        let mut out = Vec::new();
-        self.link.connected(ms(now), NONCE, &self.store, &mut out);
-        assert_eq!(out, b"HELLO 1 test A B 0000000000000001 0000000000000009\n");
-    }
-
-    #[track_caller]
-    fn link_up(&mut self, now: u64) {
-        self.greet(now);
-        let heard = self.hear(now, "HELLO 1 test B A 0000000000000002 0000000000000009");
-        assert_eq!(heard, Ok(Heard::Linked));
-    }
-
-    /// Goes through a round in which nothing differs.
-    #[track_caller]
-    fn round(&mut self, now: u64, number: u64) {
-        assert_eq!(self.next(now), (Ok(Next::Write { news: 0 }), "SUM\n".into()));
-        assert_eq!(self.hear(now, "SUM 0000000000000000"), Ok(Heard::Nothing));
-        assert_eq!(self.next(now), (Ok(Next::Write { news: 0 }), format!("DONE {number}\n")));
-        let heard = self.hear(now, &format!("DONE {number}"));
-        assert!(
-            matches!(heard, Ok(Heard::Round(over)) if over.number == number && over.differing == 0),
-            "{heard:?}"
-        );
-    }
-
-    #[track_caller]
-    fn expect_rest(&mut self, now: u64, until: u64) {
-        assert_eq!(self.next(now), (Ok(Next::Rest(ms(until))), String::new()));
-    }
+    panic!("it does not rest");
 }
 
-fn wait_after_failure(bench: &mut Bench, now: u64) -> u128 {
-    bench.link.lost(ms(now), LONGEST);
-    let (Ok(Next::Rest(until)), _) = bench.next(now) else { panic!() };
+/// How long it waits before it dials again.
+#[track_caller]
+fn wait_after_loss(bench: &mut Bench, now: u64) -> u128 {
+    bench.lose(now);
+    let (Next::Pause(until), _) = bench.next(now) else { panic!() };
     (until - ms(now)).as_millis() + 1
 }
 
 #[test]
 fn link_dials_at_once_then_with_doubling_waits() {
-    let mut bench = Bench::new();
-    assert_eq!(bench.next(0).0, Ok(Next::Dial));
-    assert_eq!(wait_after_failure(&mut bench, 0), 100);
-    assert_eq!(bench.next(100).0, Ok(Next::Dial));
-    assert_eq!(wait_after_failure(&mut bench, 0), 200);
+    for mut bench in both() {
+        assert_eq!(bench.next(0).0, Next::Dial);
+        assert_eq!(wait_after_loss(&mut bench, 0), 100);
+        assert_eq!(bench.next(100).0, Next::Dial);
+        assert_eq!(wait_after_loss(&mut bench, 0), 200);
+    }
 }
 
 #[test]
 fn only_a_good_connection_resets_the_wait() {
-    let mut bench = Bench::new();
-    (0..6).for_each(|_| bench.link.lost(ms(0), LONGEST));
-    bench.link_up(0);
-    assert_eq!(wait_after_failure(&mut bench, 9_999), 5000);
-    bench.link_up(20_000);
-    assert_eq!(wait_after_failure(&mut bench, 30_000), 100);
+    for mut bench in both() {
+        (0..6).for_each(|_| bench.lose(0));
+        come_to_rest(&mut bench, 0);
+        assert_eq!(wait_after_loss(&mut bench, 9_999), 5000);
+        come_to_rest(&mut bench, 20_000);
+        assert_eq!(wait_after_loss(&mut bench, 30_000), 100);
+    }
 }
 
 #[test]
 fn a_call_from_the_neighbour_ends_the_wait() {
-    let mut bench = Bench::new();
-    wait_after_failure(&mut bench, 0);
-    bench.link.neighbour_called(ms(10));
-    assert_eq!(bench.next(10).0, Ok(Next::Dial));
-}
-
-#[test]
-fn handshake_that_is_not_answered_in_time_is_given_up() {
-    let mut bench = Bench::new();
-    bench.greet(0);
-    assert_eq!(bench.next(0).0, Ok(Next::Listen(ms(2000))));
-    assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(times().greeting)));
-    assert!(!bench.link.is_up());
-}
-
-#[test]
-fn a_round_follows_the_handshake_and_then_the_timer() {
-    let mut bench = Bench::new();
-    bench.link_up(0);
-    bench.round(0, 1);
-    bench.expect_rest(0, 1000);
-    // Pings go on meanwhile; with the least random bits the timer is at three quarters of its time.
-    for now in (1000..22_500).step_by(1000) {
-        let number = now / 1000;
-        assert_eq!(bench.next(now).1, format!("PING {number}\n"));
-        assert_eq!(bench.hear(now + 3, &format!("PONG {number}")), Ok(Heard::Pong(ms(3))));
+    for mut bench in both() {
+        wait_after_loss(&mut bench, 0);
+        bench.link.called(ms(10));
+        assert_eq!(bench.next(10).0, Next::Dial);
     }
-    bench.expect_rest(22_010, 22_500);
-    bench.round(22_500, 2);
 }
 
 #[test]
-fn a_mark_starts_a_round_but_not_too_soon_after_the_last() {
-    let mut bench = Bench::new();
-    bench.link_up(0);
-    bench.round(0, 1);
-    bench.outbox.mark_behind();
-    bench.expect_rest(10, 1000);
-    assert!(!bench.link.is_quiet());
-    assert_eq!(bench.next(1000).1, "PING 1\nSUM\n");
-    // A mark set during a round starts another.
-    bench.outbox.mark_behind();
-    bench.hear(1001, "PONG 1").unwrap();
-    bench.hear(1400, "SUM 0000000000000000").unwrap();
-    assert_eq!(bench.next(1400).1, "DONE 2\n");
-    let Ok(Heard::Round(over)) = bench.hear(2000, "DONE 2") else { panic!() };
-    assert_eq!((over.took, over.in_step), (ms(1000), false));
-    // The round took a second, so the next is due two after it began.
-    assert_eq!(bench.next(2000).1, "PING 2\n");
-    bench.hear(2001, "PONG 2").unwrap();
-    bench.expect_rest(2999, 3000);
-    assert_eq!(bench.next(3000).1, "PING 3\nSUM\n");
+fn stopping_link_writes_what_is_queued_and_begins_nothing() {
+    for mut bench in both() {
+        come_to_rest(&mut bench, 0);
+        bench.outbox.offer(&b"AT x A\n"[..].into());
+        bench.outbox.mark_behind();
+        bench.link.stop(ms(2000));
+        assert_eq!(bench.next(1500), (Next::Write { news: 7 }, "AT x A\n".into()));
+        assert_eq!(bench.next(1500), (Next::End, String::new()));
+    }
 }
 
 #[test]
-fn news_goes_before_repair_and_in_pieces() {
-    let mut bench = Bench::new();
-    bench.link_up(0);
-    bench.outbox.offer(&b"AT news\n"[..].into());
-    assert_eq!(bench.next(0), (Ok(Next::Write { news: 8 }), "AT news\nSUM\n".into()));
-    bench.outbox.offer(&b"AT more\n"[..].into());
-    assert_eq!(bench.next(0), (Ok(Next::Write { news: 8 }), "AT more\n".into()));
-    assert_eq!(bench.next(0).0, Ok(Next::Listen(ms(1000))));
+fn stop_ends_a_link_that_is_down_or_greeted_at_once_and_one_that_writes_when_it_is_due() {
+    let mut bench = of_herd();
+    bench.link.stop(ms(2000));
+    assert_eq!(bench.next(0).0, Next::End);
+    bench.connect(0);
+    bench.next(0);
+    assert_eq!(bench.next(1).0, Next::End);
+    for mut bench in both() {
+        come_to_rest(&mut bench, 0);
+        bench.events();
+        bench.outbox.offer(&b"AT x A\n"[..].into());
+        let step = |bench: &mut Bench, now| bench.link.step(ms(now), &bench.store);
+        assert_eq!(step(&mut bench, 100), Step::Write { until: ms(5100) });
+        bench.link.stop(ms(2000));
+        // Later calls change nothing.
+        bench.link.stop(ms(3000));
+        assert_eq!(step(&mut bench, 1999), Step::Write { until: ms(2000) });
+        assert_eq!(step(&mut bench, 2000), Step::End);
+        assert_eq!(bench.events(), []);
+    }
 }
 
 #[test]
-fn a_neighbour_that_owes_an_answer_is_gone_after_the_liveness_time() {
-    let mut bench = Bench::new();
-    bench.link_up(0);
-    bench.round(0, 1);
+fn news_goes_before_the_neighbour_is_heard_but_not_twice() {
+    for mut bench in both() {
+        let step = |bench: &mut Bench| bench.link.step(ms(0), &bench.store);
+        come_to_rest(&mut bench, 0);
+        assert_eq!(step(&mut bench), Step::Look);
+        assert!(matches!(step(&mut bench), Step::Rest { .. }));
+        bench.outbox.offer(&b"AT one A\n"[..].into());
+        assert!(matches!(step(&mut bench), Step::Write { .. }));
+        bench.outbox.offer(&b"AT two A\n"[..].into());
+        bench.link.wrote(9);
+        assert_eq!(step(&mut bench), Step::Look);
+        assert!(matches!(step(&mut bench), Step::Write { .. }));
+    }
+}
+
+#[test]
+fn neighbour_that_is_about_to_be_given_up_is_heard_before_news_is_written() {
+    let mut bench = of_herd();
+    come_to_rest(&mut bench, 0);
     assert_eq!(bench.next(1000).1, "PING 1\n");
-    assert_eq!(bench.link.pinged_at(), Some(ms(1000)));
-    assert!(matches!(bench.next(4950).0, Ok(Next::Rest(until)) if until == ms(5000)));
-    assert_eq!(bench.next(5000).0, Err(Broken::Silent(times().liveness)));
-    // One that owes nothing may be silent: this node was away itself.
-    bench.link.lost(ms(5000), 0);
-    bench.link_up(5000);
-    bench.round(5000, 1);
-    assert_eq!(bench.next(60_000).1, "PING 1\nSUM\n");
-    assert_eq!(bench.next(60_000).0, Ok(Next::Listen(ms(64_000))));
+    bench.next(1000);
+    bench.outbox.offer(&b"AT one A\n"[..].into());
+    assert_eq!(bench.link.step(ms(6000), &bench.store), Step::Look);
+    bench.hear(6000, "PONG 1");
+    assert_eq!(bench.next(6000).1, "AT one A\nPING 2\n");
 }
 
 #[test]
-fn the_answer_to_a_ping_is_looked_for_ever_less_often() {
-    let mut bench = Bench::new();
-    bench.link_up(0);
-    bench.round(0, 1);
+fn what_is_written_in_pieces_is_told_once_it_is_whole_and_a_slow_neighbour_is_given_up() {
+    let mut bench = of_herd();
+    come_to_rest(&mut bench, 0);
+    bench.events();
+    bench.outbox.offer(&b"AT one A\nAT two A\n"[..].into());
+    let step = |bench: &mut Bench, now| bench.link.step(ms(now), &bench.store);
+    assert_eq!(step(&mut bench, 100), Step::Write { until: ms(5100) });
+    bench.link.wrote(9);
+    assert_eq!(bench.events(), []);
+    assert_eq!(bench.link.output(), b"AT two A\n");
+    // The time is for all of it.
+    assert_eq!(step(&mut bench, 5099), Step::Write { until: ms(5100) });
+    bench.link.wrote(9);
+    assert_eq!(bench.events(), [Event::Sent { bytes: 18, updates: 2, pinged_at: None }]);
+    bench.outbox.offer(&b"AT one A\n"[..].into());
+    assert_eq!(step(&mut bench, 5100), Step::Look);
+    assert!(matches!(step(&mut bench, 5100), Step::Write { .. }));
+    bench.link.wrote(1);
+    assert_eq!(bench.lost(10_100), Lost::Slow(times().write));
+}
+
+#[test]
+fn neighbour_that_owes_an_answer_is_written_to_for_no_longer_than_it_may_be_silent() {
+    let mut bench = of_herd();
+    come_to_rest(&mut bench, 0);
     assert_eq!(bench.next(1000).1, "PING 1\n");
-    for (now, until) in [(1000, 1001), (1001, 1002), (1002, 1004), (1004, 1008), (1128, 1228), (1228, 1328)] {
-        bench.expect_rest(now, until);
+    bench.next(1000);
+    bench.outbox.offer(&b"AT one A\n"[..].into());
+    assert_eq!(bench.link.step(ms(3000), &bench.store), Step::Write { until: ms(5000) });
+}
+
+#[test]
+fn all_that_a_plain_neighbour_says_is_taken_and_thrown_away_also_while_it_takes_nothing() {
+    let mut bench = of_plain();
+    come_to_rest(&mut bench, 0);
+    let step = |bench: &mut Bench| bench.link.step(ms(100), &bench.store);
+    for _ in 0..5 {
+        assert_eq!(step(&mut bench), Step::Look);
+        assert_eq!(bench.hear(100, "? AT what nobody asked for"), None);
+    }
+    assert_eq!(step(&mut bench), Step::Look);
+    // More may come, so that it does not rest for long; once nothing has come, it does.
+    assert_eq!(step(&mut bench), Step::Rest { until: ms(100) + LOOK_AGAIN });
+    assert_eq!(bench.next(100).0, Next::Rest(ms(1100)));
+    bench.outbox.offer(&b"AT one A\n"[..].into());
+    assert!(matches!(step(&mut bench), Step::Write { .. }));
+    bench.link.wrote(1);
+    for _ in 0..5 {
+        assert_eq!(step(&mut bench), Step::Look);
+        assert_eq!(bench.hear(100, "? AT what nobody asked for"), None);
+    }
+    assert_eq!(step(&mut bench), Step::Look);
+    // How the connection ends is seen once it takes nothing more.
+    bench.link.received(0, ms(100), 0, &bench.store);
+    assert!(matches!(step(&mut bench), Step::Write { .. }));
+    assert_eq!(bench.link.output(), b"T one A\n");
+    bench.link.wrote(8);
+    assert_eq!(step(&mut bench), Step::Look);
+    bench.link.received(0, ms(100), 0, &bench.store);
+    assert_eq!(bench.lost(100), Lost::Closed);
+}
+
+#[test]
+fn no_more_is_looked_for_what_never_ends_than_so_often() {
+    let mut bench = of_plain();
+    come_to_rest(&mut bench, 0);
+    for _ in 0..LOOKS_MAX {
+        assert_eq!(bench.link.step(ms(100), &bench.store), Step::Look);
+        bench.hear(100, "? AT");
+    }
+    assert!(matches!(bench.link.step(ms(100), &bench.store), Step::Rest { .. }));
+}
+
+#[test]
+fn memory_is_given_back() {
+    for mut bench in both() {
+        come_to_rest(&mut bench, 0);
+        assert!(!bench.link.is_grown());
+        // One long batch.
+        bench.outbox.offer(&vec![b'x'; OUT_BYTES_KEPT + 1].into());
+        assert!(matches!(bench.next(0).0, Next::Write { .. }));
+        assert!(bench.link.is_grown());
+        assert!(matches!(bench.next(0).0, Next::Rest(_)));
+        assert!(!bench.link.is_grown());
+        bench.connect(0);
+        assert!(!bench.link.is_grown());
+        // A line that has not ended, and what is being written.
+        bench.link.space().fill(b'x');
+        bench.link.received(1024, ms(0), 0, &bench.store);
+        let count = bench.link.space().len();
+        bench.link.received(count, ms(0), 0, &bench.store);
+        assert!(bench.link.is_grown());
+        bench.lose(0);
+        assert!(!bench.link.is_grown());
+        assert!(bench.link.output().is_empty() && bench.link.news().is_empty());
+        assert!(bench.link.space().is_empty());
     }
 }
 
 #[test]
-fn answers_to_nothing_break_the_link() {
-    for line in ["PONG 1", "DONE 1", "? AT", "", "SUM 0", "SHARDS 0000000000000000"] {
-        let mut bench = Bench::new();
-        bench.link_up(0);
-        assert_eq!(bench.next(0).1, "SUM\n");
-        assert_eq!(bench.hear(0, line), Err(Broken::Nonsense), "{line}");
+fn memory_that_answers_took_is_given_back_once_no_more_come() {
+    let mut bench = of_plain();
+    come_to_rest(&mut bench, 0);
+    for _ in 0..5 {
+        assert_eq!(bench.link.step(ms(100), &bench.store), Step::Look);
+        let count = bench.link.space().len();
+        bench.link.space().fill(b'\n');
+        bench.link.received(count, ms(100), 0, &bench.store);
     }
+    assert_eq!(bench.next(100).0, Next::Rest(ms(200)));
+    assert!(bench.link.is_grown());
+    assert_eq!(bench.next(200).0, Next::Rest(ms(1200)));
+    assert!(!bench.link.is_grown());
 }
 
 #[test]
-fn a_stopping_link_writes_what_is_queued_and_begins_nothing() {
-    let mut bench = Bench::new();
-    bench.link_up(0);
-    bench.outbox.offer(&b"AT news\n"[..].into());
-    bench.link.stop();
-    assert_eq!(bench.next(0), (Ok(Next::Write { news: 8 }), "AT news\n".into()));
-    assert_eq!(bench.next(0), (Ok(Next::Flushed), String::new()));
-}
-
-#[test]
-fn nothing_is_queued_before_the_handshake_or_after_a_loss() {
-    let mut bench = Bench::new();
-    let batch = b"AT news\n"[..].into();
-    bench.greet(0);
-    assert_eq!(bench.outbox.offer(&batch), crate::core::links::Offer::Down);
-    bench.link_up(0);
-    assert_eq!(bench.outbox.offer(&batch), crate::core::links::Offer::Queued);
-    bench.link.lost(ms(0), 0);
-    assert_eq!(bench.outbox.offer(&batch), crate::core::links::Offer::Down);
-}
-
-fn secret(byte: u8) -> Arc<Secret> {
-    Arc::new(Secret::new(Key::of_bytes([byte; 32]), [0; 16]))
-}
-
-/// What B's answer is made of, and what both ends prove.
-fn transcript() -> Transcript<'static> {
-    let theirs = Nonce::of_bytes([0xbb; Nonce::BYTES]);
-    Transcript {
-        herd: b"test",
-        dialler: End { id: b"A", incarnation: 1, nonce: NONCE },
-        acceptor: End { id: b"B", incarnation: 2, nonce: theirs },
-        check: 9,
-    }
-}
-
-const PLAIN: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
-
-fn answer(role: Role, secret: &Secret) -> String {
-    format!("{PLAIN} {} {}", "bb".repeat(16), transcript().prove(role, secret))
-}
-
-impl Bench {
-    fn greet_with_secret(&mut self, now: u64) {
-        let mut out = Vec::new();
-        self.link.connected(ms(now), NONCE, &self.store, &mut out);
-        let hello = format!("HELLO 1 test A B 0000000000000001 0000000000000009 {}\n", "aa".repeat(16));
-        assert_eq!(String::from_utf8(out).unwrap(), hello);
-    }
-}
-
-#[test]
-fn link_with_a_secret_proves_it_once_the_neighbour_has_and_is_up_when_it_is_welcome() {
-    let secret = secret(7);
-    let mut bench = Bench::with(Some(Arc::clone(&secret)));
-    bench.greet_with_secret(0);
-    assert_eq!(bench.next(0).0, Ok(Next::Listen(ms(2000))));
-    assert_eq!(bench.hear(1, &answer(Role::Accept, &secret)), Ok(Heard::Nothing));
-    let proof = format!("PROOF {}\n", transcript().prove(Role::Dial, &secret));
-    assert_eq!(bench.next(1), (Ok(Next::Write { news: 0 }), proof));
-    assert_eq!(bench.next(1), (Ok(Next::Listen(ms(2000))), String::new()));
-    assert!(!bench.link.is_up());
-    assert_eq!(bench.outbox.offer(&b"AT news\n"[..].into()), crate::core::links::Offer::Down);
-    assert_eq!(bench.hear(2, "WELCOME"), Ok(Heard::Linked));
-    assert_eq!(bench.outbox.offer(&b"AT news\n"[..].into()), crate::core::links::Offer::Queued);
-}
-
-#[test]
-fn link_with_a_secret_says_nothing_more_to_who_does_not_prove_it() {
-    let (good, other) = (secret(7), secret(8));
-    for (answer, why) in [
-        (PLAIN.to_owned(), Refusal::ProvesNothing),
-        (format!("{PLAIN} {}", "bb".repeat(16)), Refusal::ProvesNothing),
-        (answer(Role::Accept, &other), Refusal::ItsProof),
-        (answer(Role::Dial, &good), Refusal::ItsProof),
-        (answer(Role::Accept, &good).replace("bbbb", "bbcc"), Refusal::ItsProof),
-        (answer(Role::Accept, &good).replace("00000002 ", "00000003 "), Refusal::ItsProof),
-        (answer(Role::Accept, &good).replace("00000009 ", "00000008 "), Refusal::ItsPlacement),
-        (answer(Role::Accept, &good).replace("HELLO 1", "HELLO 0"), Refusal::Version { theirs: 0, ours: 1 }),
-    ] {
-        let mut bench = Bench::with(Some(Arc::clone(&good)));
-        bench.greet_with_secret(0);
-        let Err(Broken::Stranger(told)) = bench.hear(0, &answer) else { panic!("{answer}") };
-        assert_eq!(told, why);
-        assert_eq!(bench.next(0), (Ok(Next::Listen(ms(2000))), String::new()));
-    }
-}
-
-#[test]
-fn link_without_a_secret_does_not_take_who_has_one() {
-    let mut bench = Bench::new();
-    bench.greet(0);
-    let heard = bench.hear(0, &answer(Role::Accept, &secret(7)));
-    assert_eq!(heard, Err(Broken::Stranger(Refusal::OnlyItHasSecret)));
-}
-
-#[test]
-fn nothing_but_a_welcome_makes_up_for_a_proof() {
-    for (line, refused) in [("WELCOME 1", false), ("PONG 1", false), (PLAIN, false), ("REFUSED why", true)] {
-        let secret = secret(7);
-        let mut bench = Bench::with(Some(Arc::clone(&secret)));
-        bench.greet_with_secret(0);
-        bench.hear(0, &answer(Role::Accept, &secret)).unwrap();
-        // Not before the proof was written either.
-        assert_eq!(bench.hear(0, "WELCOME"), Err(Broken::Nonsense));
-        bench.next(0).0.unwrap();
-        let broken = if refused { Broken::Refused("why".into()) } else { Broken::Nonsense };
-        assert_eq!(bench.hear(0, line), Err(broken), "{line}");
-        assert_eq!(bench.next(2000).0, Err(Broken::NoGreeting(times().greeting)));
+fn failed_dial_is_told_and_waited_for() {
+    for mut bench in both() {
+        assert_eq!(bench.next(0).0, Next::Dial);
+        // Who could not dial just now is asked to again.
+        assert_eq!(bench.next(0).0, Next::Dial);
+        bench.link.failed("it cannot be reached".to_owned());
+        assert_eq!(bench.next(0).0, Next::HangUp);
+        bench.link.hung_up(ms(0), LONGEST);
+        let why = Lost::Failed("it cannot be reached".to_owned());
+        assert_eq!(bench.events(), [Event::Lost { why, was_up: false }]);
+        assert!(matches!(bench.next(0).0, Next::Pause(_)));
+        assert_eq!(bench.outbox.offer(&b"AT x A\n"[..].into()), Offer::Down);
     }
 }

@@ -1,9 +1,14 @@
 //! The links to the neighbours: what waits to be sent, when to dial and when to wait, what to say and when to give up.
 
 mod backoff;
-mod conversation;
+#[cfg(test)]
+mod bench;
+mod dialect;
+mod dialling;
+mod event;
 mod handshake;
 mod health;
+mod herd;
 mod link;
 mod outbox;
 mod plain;
@@ -12,12 +17,12 @@ mod vigil;
 
 pub use self::{
     backoff::Backoff,
-    conversation::Conversation,
+    dialect::Broken,
+    event::{Event, Lost, RoundOver},
     handshake::Ends,
     health::{Condition, Health, LinkState},
-    link::{Broken, Heard, Link, Next, RoundOver},
+    link::{Link, NEWS_BYTES_MAX, Step},
     outbox::{Encoded, Offer, Outbox, Queue, outbox},
-    plain::PlainLink,
     times::LinkTimes,
     vigil::Vigil,
 };

@@ -1,38 +1,31 @@
-//! A link to a node written by others, without sockets or clocks: it knows AT lines and nothing else, acknowledges
-//! nothing, and cannot be asked. So it is told the news as it comes; and after each connect and each loss, everything.
+//! A link's dialect with a third-party node: it knows AT lines and nothing else, acknowledges nothing, and cannot be asked. So
+//! it is told the news as it comes; and after each connect and each loss, everything.
 
-use super::{Backoff, LinkTimes, Next, Queue, RoundOver};
+use super::{
+    Event, LinkTimes, Queue, RoundOver,
+    dialect::{Dialect, Wait},
+};
 use crate::core::{
     model::{NodeId, Tick},
     store::{KeyHash, Store},
-    wire::{PlainForm, READ_BYTES_MAX, write_flooded},
+    wire::{PlainForm, write_flooded},
 };
 
-/// One link, as its flooder sees it.
+/// How much of a sweep is told at once, so that news need not wait for long; a line more may be in it.
+const SWEEP_BYTES_MAX: usize = 64 * 1024;
+
+/// What is told to one neighbour on one connection.
 #[derive(Debug)]
-pub struct PlainLink {
+pub(super) struct Plain {
     id: NodeId,
     form: PlainForm,
     times: LinkTimes,
-    queue: Queue,
-    backoff: Backoff,
-    state: State,
-    is_stopping: bool,
-}
-
-#[derive(Debug)]
-enum State {
-    Down { dial_at: Tick },
-    Up(Up),
-}
-
-#[derive(Debug)]
-struct Up {
-    since: Tick,
     sweeps: u64,
     sweep: Option<Sweep>,
     /// Before this no sweep begins.
     no_sweep_before: Tick,
+    /// A sweep whose last piece is not written yet.
+    over: Option<RoundOver>,
 }
 
 /// A walk over the whole store, leaf by leaf.
@@ -45,107 +38,57 @@ struct Sweep {
     told: usize,
 }
 
-impl PlainLink {
-    /// A link of the node `id` that dials at once, and speaks in that form.
-    pub fn new(id: NodeId, form: PlainForm, times: LinkTimes, queue: Queue) -> Self {
-        Self {
-            id,
-            form,
-            times,
-            queue,
-            backoff: Backoff::new(times.backoff_min, times.backoff_max, times.backoff_reset),
-            state: State::Down { dial_at: Tick::ZERO },
-            is_stopping: false,
-        }
+impl Plain {
+    /// What the node `id` tells in that form, from `now` on.
+    pub(super) fn new(id: NodeId, form: PlainForm, times: LinkTimes, now: Tick) -> Self {
+        Self { id, form, times, sweeps: 0, sweep: None, no_sweep_before: now, over: None }
+    }
+}
+
+impl Dialect for Plain {
+    fn write_news(&self, batch: &[u8], out: &mut Vec<u8>) {
+        rewrite(batch, self.form, out);
     }
 
-    /// What waits to be written; to wait for more of it.
-    pub fn queue(&self) -> &Queue {
-        &self.queue
-    }
-
-    /// Whether there is a connection.
-    pub fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
-    }
-
-    /// What is left in the queue is written, and nothing else begun.
-    pub fn stop(&mut self) {
-        self.is_stopping = true;
-    }
-
-    /// A connection is there, and with it the link.
-    pub fn connected(&mut self, now: Tick) {
-        // In this order: queue, clear the mark (as the sweep begins), read the store.
-        self.queue.open();
-        self.state = State::Up(Up { since: now, sweeps: 0, sweep: None, no_sweep_before: now });
-    }
-
-    /// The connection broke, or dialling failed. `random` is any 64 random bits.
-    pub fn lost(&mut self, now: Tick, random: u64) {
-        self.queue.close();
-        if let State::Up(up) = &self.state {
-            self.backoff.was_up(now.saturating_sub(up.since));
-        }
-        self.state = State::Down { dial_at: now + self.backoff.next_wait(random) };
-    }
-
-    /// The neighbour has just connected to this node, so it can be dialled without waiting.
-    pub fn neighbour_called(&mut self, now: Tick) {
-        if let State::Down { dial_at } = &mut self.state {
-            *dial_at = now;
-        }
-    }
-
-    /// What to do at `now`. Appends what is to be written: at most a piece of news and a piece of a sweep, so that neither
-    /// starves the other. With it comes what a sweep that has ended found.
-    pub fn next(&mut self, now: Tick, store: &Store, out: &mut Vec<u8>) -> (Next, Option<RoundOver>) {
-        let Self { id, form, times, queue, .. } = self;
-        let up = match &mut self.state {
-            State::Down { dial_at } if now >= *dial_at => return (Next::Dial, None),
-            State::Down { dial_at } => return (Next::Rest(*dial_at), None),
-            State::Up(up) => up,
-        };
-        let before = out.len();
-        while out.len() - before < READ_BYTES_MAX
-            && let Ok(batch) = queue.take()
-        {
-            rewrite(&batch, *form, out);
-        }
-        let news = out.len() - before;
-        if self.is_stopping {
-            return (if news > 0 { Next::Write { news } } else { Next::Flushed }, None);
-        }
-        let is_due = up.sweeps == 0 || queue.is_behind();
-        if up.sweep.is_none() && is_due && now >= up.no_sweep_before {
+    fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
+        let is_due = self.sweeps == 0 || queue.is_behind();
+        if self.sweep.is_none() && is_due && now >= self.no_sweep_before {
             queue.clear_mark();
-            up.sweeps += 1;
-            up.sweep = Some(Sweep { began: now, shard: 0, leaf: 0, from: KeyHash::of_bits(0), told: 0 });
+            self.sweeps += 1;
+            self.sweep = Some(Sweep { began: now, shard: 0, leaf: 0, from: KeyHash::of_bits(0), told: 0 });
         }
-        let mut over = None;
-        if let Some(sweep) = &mut up.sweep
-            && sweep.tell_piece(store, id, *form, out)
+        if let Some(sweep) = &mut self.sweep
+            && sweep.tell_piece(store, &self.id, self.form, out)
         {
             let took = now.saturating_sub(sweep.began);
-            up.no_sweep_before = sweep.began + times.round_gap.max(2 * took);
-            let (number, pushed, in_step) = (up.sweeps, sweep.told, !queue.is_behind());
-            over = Some(RoundOver { number, took, differing: 0, lasting: 0, pushed, in_step });
-            up.sweep = None;
-        }
-        if out.len() > before {
-            return (Next::Write { news }, over);
+            self.no_sweep_before = sweep.began + self.times.round_gap.max(2 * took);
+            let (number, pushed, in_step) = (self.sweeps, sweep.told, !queue.is_behind());
+            self.over = Some(RoundOver { number, took, differing: 0, lasting: 0, pushed, in_step });
+            self.sweep = None;
         }
         // It is looked at once in a while whether the neighbour is still there.
-        let look_at = now + times.ping;
-        let sweep_at = if queue.is_behind() { up.no_sweep_before } else { Tick::MAX };
-        (Next::Rest(look_at.min(sweep_at)), over)
+        let look_at = now + self.times.ping;
+        let sweep_at = if queue.is_behind() { self.no_sweep_before } else { Tick::MAX };
+        Wait::News(look_at.min(sweep_at))
+    }
+
+    fn written(&mut self) -> Option<Event> {
+        self.over.take().map(Event::Swept)
+    }
+
+    fn says_unasked(&self) -> bool {
+        true
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.sweep.is_none() && self.sweeps > 0
     }
 }
 
 impl Sweep {
     /// Appends the next piece; whether it was the last.
     fn tell_piece(&mut self, store: &Store, id: &NodeId, form: PlainForm, out: &mut Vec<u8>) -> bool {
-        let end = out.len() + READ_BYTES_MAX;
+        let end = out.len() + SWEEP_BYTES_MAX;
         let shape = store.shape();
         let mut line = Vec::new();
         while self.shard < shape.shards() {

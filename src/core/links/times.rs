@@ -13,6 +13,8 @@ pub struct LinkTimes {
     pub backoff_reset: Duration,
     /// How long the neighbour may take for its part of the handshake.
     pub greeting: Duration,
+    /// How long the neighbour may take for what is written at once.
+    pub write: Duration,
     /// From one ping to the next.
     pub ping: Duration,
     /// A neighbour that owes an answer and says nothing for this long is gone.
@@ -32,6 +34,7 @@ impl Default for LinkTimes {
             backoff_max: seconds(5),
             backoff_reset: seconds(10),
             greeting: seconds(2),
+            write: seconds(5),
             ping: seconds(1),
             liveness: seconds(5),
             round: seconds(30),

@@ -5,5 +5,5 @@ mod round;
 
 pub use self::{
     answer::answer,
-    round::{Found, Need, Part, Round},
+    round::{Found, Need, PUSH_BYTES_MAX, Part, Round},
 };

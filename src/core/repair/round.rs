@@ -8,12 +8,15 @@ use std::collections::{HashMap, VecDeque};
 use crate::core::{
     Rules,
     store::{KeyHash, Store},
-    wire::{Answer, LIST_ENTRIES_MAX, Question, READ_BYTES_MAX, Sums, write_done, write_push},
+    wire::{Answer, LIST_ENTRIES_MAX, Question, Sums, write_done, write_push},
 };
 
 /// How long the answers in flight may be together: so little fits any socket's buffers, so that the neighbour can always
 /// write them while we write to it.
 const ANSWERS_BYTES_MAX: usize = 16 * 1024;
+
+/// How much is pushed at once, so that news need not wait for long; a line more may be in it.
+pub const PUSH_BYTES_MAX: usize = 64 * 1024;
 
 /// Differences remembered from one round to the next, to see which last.
 const REMEMBERED_MAX: usize = 4096;
@@ -201,7 +204,7 @@ impl Round {
     }
 
     fn push(&mut self, store: &Store, out: &mut Vec<u8>) {
-        let full = out.len() + READ_BYTES_MAX;
+        let full = out.len() + PUSH_BYTES_MAX;
         while out.len() < full
             && let Some(push) = self.pushes.front_mut()
         {

@@ -161,7 +161,7 @@ fn pieces_are_bounded_within_a_leaf_too() {
     (0..100).for_each(|client| put(&ours, &format!("{client}{}", "x".repeat(15_000)), 1));
     let traffic = run(&ours, &theirs);
     assert_eq!(traffic.found.pushed, 100);
-    assert!(traffic.longest_piece < READ_BYTES_MAX + 16_000, "{}", traffic.longest_piece);
+    assert!(traffic.longest_piece < PUSH_BYTES_MAX + 16_000, "{}", traffic.longest_piece);
     assert_eq!(theirs.len(), 101);
 }
 

@@ -341,7 +341,7 @@ mod tests {
                 Some(Answer::Leaves { shard, sums }) => {
                     let mut again = Vec::new();
                     let numbers: Vec<u64> = sums.iter().collect();
-                    write_sums(&Question::Leaves { shard }, &numbers, &mut again);
+                    Held::Sums(numbers).write(&Question::Leaves { shard }, &mut again);
                     prop_assert_eq!(Answer::parse(again.trim_ascii_end()), Answer::parse(&line));
                 }
                 Some(Answer::List { shard, leaf, pairs, .. }) => {

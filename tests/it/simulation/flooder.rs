@@ -1,12 +1,15 @@
-//! A flooder as src/flood/flooder.rs runs it, cut at each place where its thread would wait: for its time to dial, for the
-//! connection, for room to write, for an answer, for news.
+//! A flooder's thread, and the network under it: what src/server/flooder.rs does with sockets, cut at each place where it
+//! would wait: for its time to dial, for the connection, for room to write, for an answer, for news. What is done is for
+//! the node's own `Link`.
 
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use proxyherd::core::{
-    links::{Broken, Heard, Link, Next},
-    wire::{ANSWER_BYTES_MAX, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
+    links::{Broken, Event as Told, Link, Lost, Step},
+    model::Tick,
+    repair::PUSH_BYTES_MAX,
+    wire::PEER_LINE_BYTES_MAX,
 };
 
 use super::{
@@ -25,9 +28,6 @@ pub(super) struct Flooder {
     pub(super) peer: usize,
     calls: Receiver<()>,
     pub(super) connection: Option<usize>,
-    answers: LineBuffer,
-    out: Vec<u8>,
-    written: usize,
     doing: Doing,
     /// Only the latest wake counts.
     pub(super) wake: u64,
@@ -39,52 +39,27 @@ pub(super) struct Flooder {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Doing {
     /// Waits for its time to dial, or for the neighbour's call.
-    Down,
+    Pausing,
     Dialling,
-    /// Waits for room until then.
-    Writing {
-        until: Duration,
-    },
+    Running,
+    /// Waits for room.
+    Writing,
     Listening,
     Resting,
 }
 
-/// Why a connection is of no use any more.
-struct Lost(String);
-
-impl Lost {
-    fn because(why: &str) -> Self {
-        Self(why.to_owned())
-    }
-
-    fn broken(why: &Broken) -> Self {
-        Self(why.to_string())
-    }
-}
-
 impl Flooder {
     pub(super) fn new(peer: usize, calls: Receiver<()>, link: Link) -> Self {
-        Self {
-            link,
-            peer,
-            calls,
-            connection: None,
-            answers: LineBuffer::new(ANSWER_BYTES_MAX),
-            out: Vec::new(),
-            written: 0,
-            doing: Doing::Down,
-            wake: 0,
-            is_waked: false,
-            rounds: 0,
-        }
+        let (connection, doing) = (None, Doing::Pausing);
+        Self { link, peer, calls, connection, doing, wake: 0, is_waked: false, rounds: 0 }
     }
 
     pub(super) fn is_resting_on_news(&self) -> bool {
-        self.doing == Doing::Resting && !self.link.queue().receiver().is_empty()
+        self.doing == Doing::Resting && self.link.has_news()
     }
 
     pub(super) fn is_down(&self) -> bool {
-        self.doing == Doing::Down
+        self.doing == Doing::Pausing
     }
 
     pub(super) fn is_listening(&self) -> bool {
@@ -92,7 +67,7 @@ impl Flooder {
     }
 
     pub(super) fn is_writing(&self) -> bool {
-        matches!(self.doing, Doing::Writing { .. })
+        self.doing == Doing::Writing
     }
 }
 
@@ -114,202 +89,196 @@ impl Simulation {
         self.push(until, Event::Flooder { node, life, link, wake });
     }
 
+    /// Does what the link says until it has to wait.
     pub(super) fn run_flooder(&mut self, node: usize, link: usize) {
         self.servers[node].flooders[link].is_waked = false;
-        match self.servers[node].flooders[link].doing {
-            Doing::Down => return self.wait_to_dial(node, link),
-            Doing::Dialling => return,
-            _ => {}
-        }
-        let Some(at) = self.servers[node].flooders[link].connection else { return };
-        let Some(mut connection) = self.connections[at].take() else { return };
-        let kept = self.keep(node, link, at, &mut connection);
-        self.connections[at] = Some(connection);
-        if let Err(Lost(why)) = kept {
-            self.hang_up(at);
-            self.lost(node, link, &why);
-        }
-    }
-
-    fn wait_to_dial(&mut self, node: usize, link: usize) {
-        let (tick, server) = (self.tick(node), &mut self.servers[node]);
-        let flooder = &mut server.flooders[link];
-        if flooder.calls.try_recv().is_ok() {
-            flooder.link.neighbour_called(tick);
-        }
-        match flooder.link.next(tick, server.node.store(), &mut Vec::new()) {
-            Ok(Next::Rest(until)) => {
-                let until = self.when(node, until);
-                self.flooder_sleeps(node, link, until);
+        loop {
+            if self.servers[node].flooders[link].doing == Doing::Dialling {
+                return;
             }
-            Ok(Next::Dial) => self.dial(node, link),
-            other => self.fail(Kind::Confused, format!("a link that is down says {other:?}")),
+            let (tick, server) = (self.tick(node), &mut self.servers[node]);
+            let wait = match server.flooders[link].link.step(tick, server.node.store()) {
+                Step::Dial => self.link_dials(node, link),
+                Step::Pause { until } => self.link_pauses(node, link, until),
+                Step::Write { until } => self.link_writes(node, link, until),
+                Step::Look => self.read_answers(node, link),
+                Step::Listen { until } => self.link_listens(node, link, until),
+                Step::Rest { until } => self.link_rests(node, link, until),
+                Step::HangUp => self.link_hangs_up(node, link),
+                Step::End => return self.fail(Kind::Confused, "a link ends that was not stopped".into()),
+            };
+            self.link_tells(node, link);
+            if let Some(until) = wait {
+                return self.flooder_sleeps(node, link, until);
+            }
         }
     }
 
-    fn dial(&mut self, node: usize, link: usize) {
+    fn link_pauses(&mut self, node: usize, link: usize, until: Tick) -> Option<Duration> {
+        let tick = self.tick(node);
+        self.watch_memory(node, link);
+        let flooder = &mut self.servers[node].flooders[link];
+        flooder.doing = Doing::Pausing;
+        if flooder.calls.try_recv().is_ok() {
+            flooder.link.called(tick);
+            return None;
+        }
+        Some(self.when(node, until))
+    }
+
+    fn link_dials(&mut self, node: usize, link: usize) -> Option<Duration> {
         let flooder = &mut self.servers[node].flooders[link];
         flooder.doing = Doing::Dialling;
         let (peer, life) = (flooder.peer, self.servers[node].life);
         let is_cut = self.is_cut(node, peer) || self.is_cut(peer, node);
         let wait = if is_cut { self.plan.connect } else { self.arrival() - self.now + self.plan.delay };
         self.push(self.now + wait, Event::Dialled { node, life, link, is_open: !is_cut });
+        None
     }
 
     pub(super) fn dialled(&mut self, node: usize, link: usize, is_open: bool) {
-        let peer = self.servers[node].flooders[link].peer;
-        if !is_open || !self.servers[peer].is_alive {
-            return self.lost(node, link, "nobody answers");
+        let flooder = &mut self.servers[node].flooders[link];
+        flooder.doing = Doing::Running;
+        let peer = flooder.peer;
+        if is_open && self.servers[peer].is_alive {
+            let at = self.connections.len();
+            let served = (&self.servers[peer].node, self.tick(peer));
+            let connection = Connection::new(at, (node, link), peer, served, &self.plan);
+            self.connections.push(Some(Box::new(connection)));
+            self.session_sleeps(at, self.now + self.plan.nodes[peer].liveness);
+            let (tick, nonce) = (self.tick(node), self.nonce());
+            let server = &mut self.servers[node];
+            let flooder = &mut server.flooders[link];
+            flooder.connection = Some(at);
+            flooder.link.connected(tick, nonce, server.node.store());
+        } else {
+            self.servers[node].flooders[link].link.failed("nobody answers".into());
         }
-        let at = self.connections.len();
-        let served = (&self.servers[peer].node, self.tick(peer));
-        let connection = Connection::new(at, (node, link), peer, served, &self.plan);
-        self.connections.push(Some(Box::new(connection)));
-        self.session_sleeps(at, self.now + self.plan.nodes[peer].liveness);
-        let (tick, nonce) = (self.tick(node), self.nonce());
-        let server = &mut self.servers[node];
-        let flooder = &mut server.flooders[link];
-        flooder.connection = Some(at);
-        flooder.answers = LineBuffer::new(ANSWER_BYTES_MAX);
-        flooder.out.clear();
-        flooder.link.connected(tick, nonce, server.node.store(), &mut flooder.out);
-        self.begin_write(node, link);
         self.run_flooder(node, link);
     }
 
-    fn begin_write(&mut self, node: usize, link: usize) {
-        let until = self.now + self.plan.nodes[node].liveness;
-        let flooder = &mut self.servers[node].flooders[link];
-        flooder.written = 0;
-        flooder.doing = Doing::Writing { until };
-        if let Some(meter) = &mut self.meter {
-            meter.said(node, &flooder.out);
-        }
-    }
-
-    /// The connection is gone, or has not come about.
-    fn lost(&mut self, node: usize, link: usize, why: &str) {
-        let (tick, random) = (self.tick(node), self.random.bits());
-        let flooder = &mut self.servers[node].flooders[link];
-        if flooder.link.is_up() {
-            self.watch.link_lost(node, link, why);
-        }
-        flooder.link.lost(tick, random);
-        flooder.connection = None;
-        flooder.doing = Doing::Down;
-        self.flooder_sleeps(node, link, self.now);
-    }
-
-    /// Does what the link says until it has to wait.
-    fn keep(&mut self, node: usize, link: usize, at: usize, connection: &mut Connection) -> Result<(), Lost> {
-        loop {
-            if let Doing::Writing { until } = self.servers[node].flooders[link].doing
-                && !self.write(node, link, at, connection)?
-            {
-                self.tally.blocked += 1;
-                if self.now >= until {
-                    return Err(Lost::because("it takes nothing"));
-                }
-                self.flooder_sleeps(node, link, until);
-                return Ok(());
-            }
-            self.listen(node, link, connection)?;
-            let tick = self.tick(node);
-            let server = &mut self.servers[node];
-            let flooder = &mut server.flooders[link];
-            flooder.out.clear();
-            let next = flooder
-                .link
-                .next(tick, server.node.store(), &mut flooder.out)
-                .map_err(|broken| Lost::broken(&broken))?;
-            match next {
-                Next::Write { news } => {
-                    self.watch_written(node, link, news);
-                    self.begin_write(node, link);
-                }
-                Next::Listen(until) => {
-                    flooder.doing = Doing::Listening;
-                    if !connection.pipes[ANSWERS].has_something() {
-                        let until = self.when(node, until).min(self.now + LISTEN_SLICE);
-                        self.flooder_sleeps(node, link, until);
-                        return Ok(());
-                    }
-                }
-                Next::Rest(until) => {
-                    flooder.doing = Doing::Resting;
-                    if flooder.link.queue().receiver().is_empty() {
-                        let until = self.when(node, until);
-                        self.flooder_sleeps(node, link, until);
-                        return Ok(());
-                    }
-                }
-                Next::Flushed | Next::Dial => {
-                    self.fail(Kind::Confused, format!("a link that is up says {next:?}"));
-                    return Err(Lost::because("confused"));
-                }
-            }
-        }
-    }
-
-    /// Whether all is written.
-    fn write(
-        &mut self,
-        node: usize,
-        link: usize,
-        at: usize,
-        connection: &mut Connection,
-    ) -> Result<bool, Lost> {
-        if connection.pipes[ANSWERS].is_ended() {
-            return Err(Lost::because("it has closed the connection"));
+    fn link_writes(&mut self, node: usize, link: usize, until: Tick) -> Option<Duration> {
+        if self.servers[node].flooders[link].doing != Doing::Writing {
+            self.watch_written(node, link);
         }
         let arrives = self.arrival();
+        let (at, mut connection) = self.take_connection(node, link)?;
         let flooder = &mut self.servers[node].flooders[link];
-        let sent = connection.pipes[QUESTIONS].send(&flooder.out[flooder.written..], arrives);
-        flooder.written += sent;
-        let is_done = flooder.written == flooder.out.len();
+        if connection.pipes[ANSWERS].is_ended() {
+            flooder.link.failed("it has closed the connection".into());
+            self.connections[at] = Some(connection);
+            return None;
+        }
+        flooder.link.wrote(connection.pipes[QUESTIONS].send(flooder.link.output(), arrives));
+        let is_whole = flooder.link.output().is_empty();
+        flooder.doing = if is_whole { Doing::Running } else { Doing::Writing };
         self.expect_arrival(at, QUESTIONS, &connection.pipes[QUESTIONS]);
-        Ok(is_done)
+        self.connections[at] = Some(connection);
+        self.tally.blocked += usize::from(!is_whole);
+        (!is_whole).then(|| self.when(node, until))
+    }
+
+    fn link_listens(&mut self, node: usize, link: usize, until: Tick) -> Option<Duration> {
+        let (at, connection) = self.take_connection(node, link)?;
+        let has_something = connection.pipes[ANSWERS].has_something();
+        self.connections[at] = Some(connection);
+        self.servers[node].flooders[link].doing = Doing::Listening;
+        if has_something {
+            return self.read_answers(node, link);
+        }
+        Some(self.when(node, until).min(self.now + LISTEN_SLICE))
     }
 
     /// Hands over what has arrived.
-    fn listen(&mut self, node: usize, link: usize, connection: &mut Connection) -> Result<(), Lost> {
+    fn read_answers(&mut self, node: usize, link: usize) -> Option<Duration> {
         let tick = self.tick(node);
+        let (at, mut connection) = self.take_connection(node, link)?;
         let server = &mut self.servers[node];
         let flooder = &mut server.flooders[link];
         let pipe = &mut connection.pipes[ANSWERS];
-        let count = pipe.read(flooder.answers.space(), &mut self.random);
-        if count == 0 {
-            return if pipe.is_at_end() { Err(Lost::because("it closed the connection")) } else { Ok(()) };
+        let count = pipe.read(flooder.link.space(), &mut self.random);
+        if count > 0 || pipe.is_at_end() {
+            flooder.link.received(count, tick, self.random.bits(), server.node.store());
+            self.answers_read(&connection);
         }
-        flooder.answers.filled(count);
-        for line in flooder.answers.take_lines() {
-            let Line::Whole(line, _) = line else {
-                self.watch.fail(Kind::Unbounded, "an answer is too long".into());
-                return Err(Lost::because("confused"));
-            };
-            match flooder.link.hear(line, tick, || self.random.bits(), server.node.store()) {
-                Ok(Heard::Round(over)) => {
-                    flooder.rounds += 1;
+        self.connections[at] = Some(connection);
+        None
+    }
+
+    fn link_rests(&mut self, node: usize, link: usize, until: Tick) -> Option<Duration> {
+        self.watch_memory(node, link);
+        let flooder = &mut self.servers[node].flooders[link];
+        flooder.doing = Doing::Resting;
+        if flooder.link.has_news() { None } else { Some(self.when(node, until)) }
+    }
+
+    fn link_hangs_up(&mut self, node: usize, link: usize) -> Option<Duration> {
+        if let Some(at) = self.servers[node].flooders[link].connection.take() {
+            self.hang_up(at);
+        }
+        let (tick, random) = (self.tick(node), self.random.bits());
+        let flooder = &mut self.servers[node].flooders[link];
+        flooder.doing = Doing::Running;
+        flooder.link.hung_up(tick, random);
+        None
+    }
+
+    /// To be put back.
+    fn take_connection(&mut self, node: usize, link: usize) -> Option<(usize, Box<Connection>)> {
+        let flooder = &mut self.servers[node].flooders[link];
+        let taken = flooder.connection.and_then(|at| Some((at, self.connections[at].take()?)));
+        if taken.is_none() {
+            flooder.link.failed("there is no connection".into());
+            self.fail(Kind::Confused, "a link has no connection".into());
+        }
+        taken
+    }
+
+    fn link_tells(&mut self, node: usize, link: usize) {
+        while let Some(event) = self.servers[node].flooders[link].link.event() {
+            match event {
+                Told::Round(over) => {
+                    self.servers[node].flooders[link].rounds += 1;
                     self.tally.rounds += 1;
                     self.tally.pushed += over.pushed;
                 }
-                Ok(_) => {}
-                Err(Broken::Refused(why)) => return Err(Lost(why)),
-                Err(broken) => {
-                    let text = format!("{broken}: {}", String::from_utf8_lossy(line));
-                    self.watch.fail(Kind::Confused, text);
-                    return Err(Lost::broken(&broken));
+                Told::Lost { why, was_up } => {
+                    if let Lost::Broken(Broken::Nonsense | Broken::Stranger(_)) = why {
+                        self.fail(Kind::Confused, why.to_string());
+                    }
+                    if was_up {
+                        self.watch.link_lost(node, link, &why.to_string());
+                    }
                 }
+                _ => {}
             }
         }
-        self.answers_read(connection);
-        Ok(())
     }
 
     /// Looks at what a link is about to write.
-    fn watch_written(&mut self, node: usize, link: usize, news: usize) {
-        let flooder = &self.servers[node].flooders[link];
-        let bounds = (self.plan.nodes[node].outbox_bytes, READ_BYTES_MAX + PEER_LINE_BYTES_MAX + 64);
-        self.watch.written((node, link), &self.plan.graph.ids[node], &flooder.out, news, bounds);
+    fn watch_written(&mut self, node: usize, link: usize) {
+        let written = &self.servers[node].flooders[link].link;
+        let bounds = (self.plan.nodes[node].outbox_bytes, PUSH_BYTES_MAX + PEER_LINE_BYTES_MAX + 64);
+        let (id, news) = (&self.plan.graph.ids[node], written.news().len());
+        self.watch.written((node, link), id, written.output(), news, bounds);
+        if let Some(meter) = &mut self.meter {
+            meter.said(node, written.output());
+        }
+    }
+
+    /// A link that rests, or is down, has given back what it needed before.
+    fn watch_memory(&mut self, node: usize, link: usize) {
+        if self.servers[node].flooders[link].link.is_grown() {
+            self.fail(Kind::Unbounded, format!("link {link} of node {node} rests and keeps its memory"));
+        }
+    }
+
+    /// Looks at what waits for a node's neighbours.
+    pub(super) fn watch_outboxes(&mut self, node: usize) {
+        let bound = self.plan.nodes[node].outbox_bytes;
+        let outboxes = self.servers[node].node.neighbours().iter().map(|neighbour| neighbour.outbox.bytes());
+        if let Some(bytes) = outboxes.max().filter(|&bytes| bytes > bound) {
+            self.fail(Kind::Unbounded, format!("{bytes} bytes wait for a neighbour of node {node}"));
+        }
     }
 }

@@ -31,8 +31,7 @@ use super::{
 /// All there is.
 pub(super) struct Simulation {
     pub(super) plan: Plan,
-    /// What all its nodes live by.
-    rules: Rules,
+    laws: Laws,
     pub(super) random: Random,
     pub(super) now: Duration,
     /// When the events are due, and in which order those of one moment come.
@@ -48,6 +47,22 @@ pub(super) struct Simulation {
     pub(super) meter: Option<Meter>,
     pub(super) tally: Tally,
 }
+
+/// What all nodes of a simulation live by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Laws {
+    pub(super) rules: Rules,
+    /// Whether outboxes are bounded as the plan has it.
+    pub(super) are_outboxes_bounded: bool,
+}
+
+impl Laws {
+    /// As a node does.
+    pub(super) const SOUND: Self = Self { rules: Rules::SOUND, are_outboxes_bounded: true };
+}
+
+/// More than a story's reports fill.
+const UNBOUNDED: usize = 1 << 24;
 
 /// One node and what its threads and sockets would hold.
 pub(super) struct Server {
@@ -122,10 +137,10 @@ pub(super) enum Event {
 }
 
 impl Simulation {
-    pub(super) fn new(seed: u64, timer: Timer, rules: Rules) -> Self {
+    pub(super) fn new(seed: u64, timer: Timer, laws: Laws) -> Self {
         let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let plan = Plan::of_seed(seed, timer, &mut random);
-        let mut simulation = Self::of_plan(plan, random, rules);
+        let mut simulation = Self::of_plan(plan, random, laws);
         simulation.push(simulation.plan.heal_at, Event::Heal);
         simulation.push(Duration::ZERO, Event::Call);
         simulation.push(simulation.plan.fault_gap, Event::Fault);
@@ -133,12 +148,12 @@ impl Simulation {
     }
 
     /// A herd that starts, and to which nothing happens but what it does itself.
-    pub(super) fn of_plan(plan: Plan, random: Random, rules: Rules) -> Self {
+    pub(super) fn of_plan(plan: Plan, random: Random, laws: Laws) -> Self {
         let count = plan.graph.ids.len();
         let watch = Watch::new(&plan);
         let mut simulation = Self {
             plan,
-            rules,
+            laws,
             random,
             now: Duration::ZERO,
             events: BinaryHeap::new(),
@@ -171,7 +186,8 @@ impl Simulation {
         let placement = placement.shaped(*shape);
         let (mut neighbours, mut flooders) = (Vec::new(), Vec::new());
         for &peer in &graph.links[node] {
-            let (outbox, queue) = outbox(limits.outbox_bytes);
+            let (outbox, queue) =
+                outbox(if self.laws.are_outboxes_bounded { limits.outbox_bytes } else { UNBOUNDED });
             let (called, calls) = crossbeam_channel::bounded(1);
             let check = placement.check();
             let (herd, peer_id) = (graph.name.clone(), graph.ids[peer].clone());
@@ -180,7 +196,7 @@ impl Simulation {
             flooders.push(Flooder::new(
                 peer,
                 calls,
-                Link::with_rules(ends, self.plan.times_of(node), queue, self.rules),
+                Link::with_rules(ends, self.plan.times_of(node), queue, self.laws.rules),
             ));
             neighbours.push(Neighbour {
                 id: peer_id,
@@ -204,7 +220,7 @@ impl Simulation {
             subscribers,
             lookups: None,
         };
-        let node = Arc::new(Node::with_rules(options, self.rules));
+        let node = Arc::new(Node::with_rules(options, self.laws.rules));
         if let Some(store) = remembered {
             copy(store, node.store());
         }
@@ -282,6 +298,7 @@ impl Simulation {
     pub(super) fn offer(&mut self, node: usize, dialogue: &mut Dialogue<Arc<Node>>) {
         dialogue.offer(|_| self.tally.overflows += 1);
         self.attend(node);
+        self.watch_outboxes(node);
         for link in 0..self.servers[node].flooders.len() {
             if self.servers[node].flooders[link].is_resting_on_news() {
                 self.wake_flooder(node, link);

@@ -29,10 +29,8 @@ use std::{
     thread,
 };
 
-use proxyherd::core::Rules;
-
 use self::{
-    herd::{Simulation, Tally},
+    herd::{Laws, Simulation, Tally},
     plan::Timer,
     watch::Violation,
 };
@@ -48,8 +46,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Tells one seed's story; a panic on the way tells the seed too.
-fn tell(seed: u64, timer: Timer, rules: Rules) -> Result<Tally, Violation> {
-    catch_unwind(AssertUnwindSafe(|| Simulation::run(seed, timer, rules))).unwrap_or_else(|panic| {
+fn tell(seed: u64, timer: Timer, laws: Laws) -> Result<Tally, Violation> {
+    catch_unwind(AssertUnwindSafe(|| Simulation::run(seed, timer, laws))).unwrap_or_else(|panic| {
         println!("a panic; replay it with {}", replay(seed));
         resume_unwind(panic)
     })
@@ -69,7 +67,7 @@ fn tell_all(seeds: u64) -> Tally {
             if seed >= seeds {
                 return sum;
             }
-            match tell(seed, Timer::Drawn, Rules::SOUND) {
+            match tell(seed, Timer::Drawn, Laws::SOUND) {
                 Ok(tally) => sum.add(&tally),
                 Err(violation) => panic!("{violation}\nreplay it with {}", replay(seed)),
             }
@@ -88,7 +86,7 @@ fn tell_all(seeds: u64) -> Tally {
 #[test]
 fn every_seed_ends_well() {
     if let Some(seed) = number("PROXYHERD_SEED") {
-        let tally = tell(seed, Timer::Drawn, Rules::SOUND);
+        let tally = tell(seed, Timer::Drawn, Laws::SOUND);
         println!("{}", tally.map_or_else(|violation| panic!("{violation}"), |tally| format!("{tally:?}")));
         return;
     }

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use proxyherd::core::{
     access::{Key, Secret},
-    links::LinkTimes,
+    links::{LinkTimes, NEWS_BYTES_MAX},
+    repair::PUSH_BYTES_MAX,
     store::Shape,
-    wire::READ_BYTES_MAX,
 };
 
 use super::{graph::Graph, random::Random};
@@ -92,6 +92,7 @@ impl Plan {
             backoff_max: liveness,
             backoff_reset: liveness * 2,
             greeting: liveness / 5 * 2,
+            write: liveness,
             ping: liveness / 5,
             liveness,
             round: if never { NEVER } else { liveness * 6 },
@@ -131,7 +132,8 @@ impl Plan {
 
     /// The link times of one node, whose limits may be others than its neighbours'.
     pub(super) fn times_of(&self, node: usize) -> LinkTimes {
-        LinkTimes { liveness: self.nodes[node].liveness, ..self.times }
+        let liveness = self.nodes[node].liveness;
+        LinkTimes { liveness, write: liveness, ..self.times }
     }
 
     /// When every end of a connection that is dead must have found out: a ping is due, is not answered for as long as a
@@ -179,7 +181,7 @@ impl NodePlan {
 /// after which a neighbour is given up.
 fn room(delay: Duration, lag: Duration, liveness: Duration, random: &mut Random) -> usize {
     let turn = delay + lag / 16 + Duration::from_micros(40);
-    let is_enough = |room: &usize| turn * (2 * READ_BYTES_MAX / room) as u32 <= liveness / 8;
+    let is_enough = |room: &usize| turn * ((NEWS_BYTES_MAX + PUSH_BYTES_MAX) / room) as u32 <= liveness / 8;
     let rooms: Vec<usize> = [1_024, 2_048, 4_096, 8_192].into_iter().filter(is_enough).collect();
     if rooms.is_empty() { 32 * 1024 } else { *random.of(&rooms) }
 }

@@ -3,18 +3,16 @@
 
 use std::time::Duration;
 
-use proxyherd::core::Rules;
-
 use super::{
-    herd::{Server, Simulation, Tally},
+    herd::{Laws, Server, Simulation, Tally},
     plan::Timer,
     watch::{Kind, Violation},
 };
 
 impl Simulation {
     /// Tells a seed's story.
-    pub(super) fn run(seed: u64, timer: Timer, rules: Rules) -> Result<Tally, Violation> {
-        let mut herd = Self::new(seed, timer, rules);
+    pub(super) fn run(seed: u64, timer: Timer, laws: Laws) -> Result<Tally, Violation> {
+        let mut herd = Self::new(seed, timer, laws);
         herd.run_until(herd.plan.quiet_at + herd.plan.lag)?;
         let held = herd.watch.held();
         herd.come_up()?;

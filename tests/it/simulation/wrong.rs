@@ -1,21 +1,25 @@
 //! That the simulation bites: rules that are wrong, each in one place, and each seen to be wrong within a few seeds that
-//! end well with the right ones. No timer helps: rounds come only where a rule asks for one.
+//! end well with the right ones. No timer helps where a rule is to ask for a round.
 
 use proxyherd::core::Rules;
 
-use super::{plan::Timer, tell, watch::Kind};
+use super::{herd::Laws, plan::Timer, tell, watch::Kind};
+
+#[track_caller]
+fn expect_caught(rules: Rules, kind: Kind, seeds: u64) {
+    expect_caught_with(Timer::Never, Laws { rules, ..Laws::SOUND }, kind, seeds);
+}
 
 /// Tries so many seeds until the invariant breaks, then the same seeds with the right rules.
 #[track_caller]
-fn expect_caught(rules: Rules, kind: Kind, seeds: u64) {
-    let is_caught =
-        |seed| matches!(tell(seed, Timer::Never, rules), Err(violation) if violation.kind == kind);
+fn expect_caught_with(timer: Timer, laws: Laws, kind: Kind, seeds: u64) {
+    let is_caught = |seed| matches!(tell(seed, timer, laws), Err(violation) if violation.kind == kind);
     let Some(caught) = (0..seeds).find(|&seed| is_caught(seed)) else {
         panic!("not caught within {seeds} seeds");
     };
     println!("caught by seed {caught}");
     for seed in 0..=caught {
-        if let Err(violation) = tell(seed, Timer::Never, Rules::SOUND) {
+        if let Err(violation) = tell(seed, timer, Laws::SOUND) {
             panic!("seed {seed} is not sound either: {violation}");
         }
     }
@@ -58,5 +62,13 @@ fn update_that_is_flooded_back_is_caught() {
 
 #[test]
 fn round_that_looks_further_where_the_sums_are_equal_is_caught() {
-    expect_caught(Rules { rests_when_equal: false, ..Rules::SOUND }, Kind::Noisy, 100);
+    // Only a round that a timer starts finds all sums equal.
+    let laws = Laws { rules: Rules { rests_when_equal: false, ..Rules::SOUND }, ..Laws::SOUND };
+    expect_caught_with(Timer::Drawn, laws, Kind::Noisy, 200);
+}
+
+#[test]
+fn memory_that_outgrows_its_bound_is_caught() {
+    let laws = Laws { are_outboxes_bounded: false, ..Laws::SOUND };
+    expect_caught_with(Timer::Never, laws, Kind::Unbounded, 100);
 }

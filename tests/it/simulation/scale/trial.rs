@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use proxyherd::{
     config::Limits,
-    core::{Rules, links::LinkTimes, store::Shape},
+    core::{links::LinkTimes, store::Shape},
 };
 
 use super::{
     super::{
         graph::Graph,
-        herd::{Event, Simulation},
+        herd::{Event, Laws, Simulation},
         meter::{Meter, Said},
         plan::{EPOCH, NodePlan, Plan},
         random::Random,
@@ -103,7 +103,7 @@ impl Trial {
         let side = kind.side(&graph, &mut random);
         let mut absent = vec![false; nodes];
         absent[random.below(nodes)] = true;
-        let mut herd = Herd::of_plan(plan(graph), random, Rules::SOUND);
+        let mut herd = Herd::of_plan(plan(graph), random, Laws::SOUND);
         herd.meter = Some(Meter::new(nodes));
         herd.go_on_until(PATIENCE, Fault::Unlinked, |herd| herd.is_linked() && herd.is_quiet())?;
         let mut clients = 0..;

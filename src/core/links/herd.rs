@@ -1,0 +1,281 @@
+//! A link's dialect among this program's own nodes: the handshake, pings, rounds, and what to make of the answers.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{
+    Broken, Ends, Event, LinkTimes, Queue, RoundOver,
+    dialect::{Dialect, Wait},
+};
+use crate::core::{
+    Rules,
+    model::Tick,
+    repair::{Found, Need, Part, Round},
+    store::Store,
+    wire::{Answer, Line, Nonce, Proof, write_ping, write_proof},
+};
+
+/// What is said to one neighbour on one connection.
+#[derive(Debug)]
+pub(super) struct Herd {
+    ends: Ends,
+    times: LinkTimes,
+    rules: Rules,
+    state: State,
+    /// What differed in the last round.
+    differed: HashMap<Part, (u64, u64)>,
+}
+
+#[derive(Debug)]
+enum State {
+    Greeting {
+        until: Tick,
+        nonce: Nonce,
+        said: Said,
+        /// The sum of all, read too early; only for rules that are wrong.
+        early_sum: Option<u64>,
+    },
+    Up(Box<Up>),
+}
+
+/// How far this node has come in a handshake.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Hello,
+    /// The neighbour has proved itself; this is to be written.
+    Unsaid(Proof),
+    Proof,
+}
+
+#[derive(Debug)]
+struct Up {
+    /// When it last said anything, or might have if it had been asked.
+    waiting_since: Tick,
+    ping_at: Tick,
+    pings: u64,
+    /// The ping that is not answered yet.
+    ping: Option<Ping>,
+    rounds: u64,
+    round: Option<Round>,
+    round_began: Tick,
+    /// When a round is due though nothing is known to be missing.
+    round_at: Tick,
+    /// Before this no round begins.
+    no_round_before: Tick,
+    early_sum: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    sent: Tick,
+    /// When to look for the answer.
+    look_at: Tick,
+}
+
+/// How soon an answer to a ping is looked for at first; then after twice as long each time, up to the second of these.
+const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+
+impl Herd {
+    /// Begins with the handshake, which it appends. `nonce` is made of random bytes that nobody can guess.
+    pub(super) fn greet(
+        ends: Ends,
+        times: LinkTimes,
+        rules: Rules,
+        now: Tick,
+        nonce: Nonce,
+        store: &Store,
+        out: &mut Vec<u8>,
+    ) -> Self {
+        ends.write_hello(nonce, out);
+        let early_sum = (!rules.opens_before_sums).then(|| store.sum());
+        let state = State::Greeting { until: now + times.greeting, nonce, said: Said::Hello, early_sum };
+        Self { ends, times, rules, state, differed: HashMap::new() }
+    }
+
+    /// Takes a line during the handshake.
+    fn be_greeted(&mut self, line: &[u8], now: Tick) -> Result<Option<Event>, Broken> {
+        let State::Greeting { nonce, said, early_sum, .. } = &mut self.state else { return Ok(None) };
+        match said {
+            Said::Hello => {
+                if let Some(proof) = self.ends.check_answer(line, *nonce)? {
+                    *said = Said::Unsaid(proof);
+                    return Ok(None);
+                }
+            }
+            // It has not seen this node's proof.
+            Said::Unsaid(_) => return Err(Broken::Nonsense),
+            Said::Proof => Ends::check_welcome(line)?,
+        }
+        let up = Up::new(now, self.rules.round_on_connect, &self.times, *early_sum);
+        self.state = State::Up(Box::new(up));
+        Ok(Some(Event::Up))
+    }
+}
+
+impl Dialect for Herd {
+    fn check(&mut self, now: Tick) -> Result<(), Broken> {
+        let times = &self.times;
+        match &mut self.state {
+            State::Greeting { until, .. } if now >= *until => Err(Broken::NoGreeting(times.greeting)),
+            State::Greeting { .. } => Ok(()),
+            State::Up(up) => {
+                if !up.is_owed() {
+                    // One that is asked each second is heard each second. Where it was not asked, it is not to blame.
+                    up.waiting_since = up.waiting_since.max(now.saturating_sub(times.ping));
+                }
+                let is_silent = now >= up.waiting_since + times.liveness;
+                if is_silent { Err(Broken::Silent(times.liveness)) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn write_news(&self, batch: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(batch);
+    }
+
+    fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
+        let Self { times, rules, .. } = self;
+        let up = match &mut self.state {
+            State::Greeting { until, said, .. } => {
+                if let Said::Unsaid(proof) = *said {
+                    *said = Said::Proof;
+                    write_proof(&proof, out);
+                }
+                return Wait::Answer(*until);
+            }
+            State::Up(up) => up,
+        };
+        up.ping(now, times, out);
+        if up.round.is_none() && up.is_round_due(now, queue, *rules) {
+            queue.clear_mark();
+            up.begin_round(now, store, *rules);
+        }
+        let need = up.round.as_mut().map(|round| round.next(store, out));
+        let silent_at = up.waiting_since + times.liveness;
+        if need == Some(Need::Answer) {
+            let ping_at = if up.ping.is_none() { up.ping_at } else { Tick::MAX };
+            return Wait::Answer(silent_at.min(ping_at));
+        }
+        let look_at = up.ping.map_or(up.ping_at, |ping| ping.look_at);
+        let is_behind = rules.heeds_marks && queue.is_behind();
+        let round_at = if is_behind { up.no_round_before } else { up.round_at.max(up.no_round_before) };
+        let silent_at = if up.ping.is_some() { silent_at } else { Tick::MAX };
+        Wait::News(look_at.min(round_at).min(silent_at))
+    }
+
+    fn hear(
+        &mut self,
+        line: Line<'_>,
+        now: Tick,
+        random: u64,
+        store: &Store,
+        queue: &Queue,
+    ) -> Result<Option<Event>, Broken> {
+        let Line::Whole(line, _) = line else { return Err(Broken::Nonsense) };
+        let State::Up(up) = &mut self.state else { return self.be_greeted(line, now) };
+        up.waiting_since = now;
+        let answer = Answer::parse(line).ok_or(Broken::Nonsense)?;
+        if let Answer::Pong(number) = answer {
+            let ping = up.ping.take().filter(|_| number == up.pings).ok_or(Broken::Nonsense)?;
+            return Ok(Some(Event::Pong(now.saturating_sub(ping.sent))));
+        }
+        let round = up.round.as_mut().ok_or(Broken::Nonsense)?;
+        let found = round.answered(&answer, store).map_err(|_unfitting| Broken::Nonsense)?;
+        let Some(found) = found else { return Ok(None) };
+        up.round = None;
+        let over = up.end_round(&found, &self.differed, now, random, &self.times);
+        self.differed = found.pairs;
+        Ok(Some(Event::Round(RoundOver { in_step: !queue.is_behind(), ..over })))
+    }
+
+    fn silent_at(&self) -> Option<Tick> {
+        let State::Up(up) = &self.state else { return None };
+        up.is_owed().then(|| up.waiting_since + self.times.liveness)
+    }
+
+    fn pinged_at(&self) -> Option<Tick> {
+        let State::Up(up) = &self.state else { return None };
+        up.ping.map(|ping| ping.sent)
+    }
+
+    fn is_quiet(&self) -> bool {
+        matches!(&self.state, State::Up(up) if up.round.is_none() && up.rounds > 0)
+    }
+}
+
+impl Up {
+    fn new(now: Tick, round_at_once: bool, times: &LinkTimes, early_sum: Option<u64>) -> Self {
+        Self {
+            waiting_since: now,
+            ping_at: now + times.ping,
+            pings: 0,
+            ping: None,
+            rounds: 0,
+            round: None,
+            round_began: now,
+            round_at: if round_at_once { now } else { now + times.round },
+            no_round_before: now,
+            early_sum,
+        }
+    }
+
+    /// Whether the neighbour has been asked something it has not answered.
+    fn is_owed(&self) -> bool {
+        self.ping.is_some() || self.round.is_some()
+    }
+
+    /// Pings if it is time for it, or puts off looking for the answer.
+    fn ping(&mut self, now: Tick, times: &LinkTimes, out: &mut Vec<u8>) {
+        match &mut self.ping {
+            Some(ping) if now >= ping.look_at => {
+                ping.look_at = now + now.saturating_sub(ping.sent).clamp(LOOK.0, LOOK.1);
+            }
+            None if now >= self.ping_at => {
+                self.pings += 1;
+                write_ping(self.pings, out);
+                self.ping = Some(Ping { sent: now, look_at: now + LOOK.0 });
+                self.ping_at = now + times.ping;
+            }
+            _ => {}
+        }
+    }
+
+    fn is_round_due(&self, now: Tick, queue: &Queue, rules: Rules) -> bool {
+        let is_wanted = now >= self.round_at || rules.heeds_marks && queue.is_behind();
+        is_wanted && now >= self.no_round_before
+    }
+
+    fn begin_round(&mut self, now: Tick, store: &Store, rules: Rules) {
+        self.rounds += 1;
+        self.round_began = now;
+        let sum = self.early_sum.take().unwrap_or_else(|| store.sum());
+        self.round = Some(Round::new(self.rounds, sum, rules));
+    }
+
+    fn end_round(
+        &mut self,
+        found: &Found,
+        earlier: &HashMap<Part, (u64, u64)>,
+        now: Tick,
+        random: u64,
+        times: &LinkTimes,
+    ) -> RoundOver {
+        let took = now.saturating_sub(self.round_began);
+        self.no_round_before = self.round_began + times.round_gap.max(2 * took);
+        // Three to five quarters, so that the links of a herd do not keep step.
+        let half = times.round.as_nanos() as u64 / 2;
+        let jitter = Duration::from_nanos(((u128::from(half) * u128::from(random)) >> 64) as u64);
+        self.round_at = now + times.round * 3 / 4 + jitter;
+        RoundOver {
+            number: self.rounds,
+            took,
+            differing: found.differing,
+            lasting: found.lasting(earlier),
+            pushed: found.pushed,
+            in_step: false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "herd_tests.rs"]
+mod tests;

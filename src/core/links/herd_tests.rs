@@ -1,0 +1,273 @@
+//! What is said to one of this program's nodes, and when: the handshake, pings, silence and rounds.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::core::{
+    access::{Key, Secret},
+    links::{
+        Offer,
+        bench::{Bench, NONCE, Next, id, ms, times},
+    },
+    wire::{End, Role, Transcript},
+};
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(secret: Option<Arc<Secret>>) -> Self {
+        let ends = Ends { herd: "test".into(), id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
+        Self::of(|queue| super::super::Link::new(ends, times(), queue))
+    }
+
+    /// Connects, and gives what is said first.
+    #[track_caller]
+    fn greet(&mut self, now: u64) {
+        self.connect(now);
+        let hello = "HELLO 1 test A B 0000000000000001 0000000000000009\n";
+        assert_eq!(self.next(now), (Next::Write { news: 0 }, hello.to_owned()));
+    }
+
+    #[track_caller]
+    fn link_up(&mut self, now: u64) {
+        self.greet(now);
+        assert_eq!(self.hear(now, PLAIN), Some(Event::Up));
+    }
+
+    /// Goes through a round in which nothing differs.
+    #[track_caller]
+    fn round(&mut self, now: u64, number: u64) {
+        assert_eq!(self.next(now), (Next::Write { news: 0 }, "SUM\n".into()));
+        assert_eq!(self.hear(now, "SUM 0000000000000000"), None);
+        assert_eq!(self.next(now), (Next::Write { news: 0 }, format!("DONE {number}\n")));
+        let event = self.hear(now, &format!("DONE {number}"));
+        assert!(
+            matches!(event, Some(Event::Round(over)) if over.number == number && over.differing == 0),
+            "{event:?}"
+        );
+    }
+
+    #[track_caller]
+    fn expect_rest(&mut self, now: u64, until: u64) {
+        assert_eq!(self.next(now), (Next::Rest(ms(until)), String::new()));
+    }
+
+    /// Why the link is given up at that line.
+    #[track_caller]
+    fn break_by(&mut self, now: u64, line: &str) -> Broken {
+        self.hear(now, line);
+        self.broken(now)
+    }
+}
+
+#[test]
+fn handshake_that_is_not_answered_in_time_is_given_up() {
+    let mut bench = Bench::new();
+    bench.greet(0);
+    assert_eq!(bench.next(0).0, Next::Listen(ms(2000)));
+    assert_eq!(bench.next(2000).0, Next::HangUp);
+    assert_eq!(bench.broken(2000), Broken::NoGreeting(times().greeting));
+    assert!(!bench.link.is_up());
+}
+
+#[test]
+fn a_round_follows_the_handshake_and_then_the_timer() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    bench.expect_rest(0, 1000);
+    // Pings go on meanwhile; with the least random bits the timer is at three quarters of its time.
+    for now in (1000..22_500).step_by(1000) {
+        let number = now / 1000;
+        assert_eq!(bench.next(now).1, format!("PING {number}\n"));
+        assert_eq!(bench.hear(now + 3, &format!("PONG {number}")), Some(Event::Pong(ms(3))));
+    }
+    bench.expect_rest(22_010, 22_500);
+    bench.round(22_500, 2);
+}
+
+#[test]
+fn a_mark_starts_a_round_but_not_too_soon_after_the_last() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    bench.outbox.mark_behind();
+    bench.expect_rest(10, 1000);
+    assert!(!bench.link.is_quiet());
+    assert_eq!(bench.next(1000).1, "PING 1\nSUM\n");
+    // A mark set during a round starts another.
+    bench.outbox.mark_behind();
+    bench.hear(1001, "PONG 1");
+    bench.hear(1400, "SUM 0000000000000000");
+    assert_eq!(bench.next(1400).1, "DONE 2\n");
+    let Some(Event::Round(over)) = bench.hear(2000, "DONE 2") else { panic!() };
+    assert_eq!((over.took, over.in_step), (ms(1000), false));
+    // The round took a second, so the next is due two after it began.
+    assert_eq!(bench.next(2000).1, "PING 2\n");
+    bench.hear(2001, "PONG 2");
+    bench.expect_rest(2999, 3000);
+    assert_eq!(bench.next(3000).1, "PING 3\nSUM\n");
+}
+
+#[test]
+fn news_goes_before_repair_and_in_pieces() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.outbox.offer(&b"AT news\n"[..].into());
+    assert_eq!(bench.next(0), (Next::Write { news: 8 }, "AT news\nSUM\n".into()));
+    bench.outbox.offer(&b"AT more\n"[..].into());
+    assert_eq!(bench.next(0), (Next::Write { news: 8 }, "AT more\n".into()));
+    assert_eq!(bench.next(0).0, Next::Listen(ms(1000)));
+}
+
+#[test]
+fn a_neighbour_that_owes_an_answer_is_gone_after_the_liveness_time() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    assert_eq!(bench.next(1000).1, "PING 1\n");
+    bench.events();
+    assert_eq!(bench.pinged_at, Some(ms(1000)));
+    assert!(matches!(bench.next(4950).0, Next::Rest(until) if until == ms(5000)));
+    assert_eq!(bench.next(5000).0, Next::HangUp);
+    assert_eq!(bench.broken(5000), Broken::Silent(times().liveness));
+    // One that owes nothing may be silent: this node was away itself.
+    bench.link_up(5000);
+    bench.round(5000, 1);
+    assert_eq!(bench.next(60_000).1, "PING 1\nSUM\n");
+    assert_eq!(bench.next(60_000).0, Next::Listen(ms(64_000)));
+}
+
+#[test]
+fn the_answer_to_a_ping_is_looked_for_ever_less_often() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    assert_eq!(bench.next(1000).1, "PING 1\n");
+    for (now, until) in [(1000, 1001), (1001, 1002), (1002, 1004), (1004, 1008), (1128, 1228), (1228, 1328)] {
+        bench.expect_rest(now, until);
+    }
+}
+
+#[test]
+fn answers_to_nothing_break_the_link() {
+    for line in ["PONG 1", "DONE 1", "? AT", "", "SUM 0", "SHARDS 0000000000000000"] {
+        let mut bench = Bench::new();
+        bench.link_up(0);
+        assert_eq!(bench.next(0).1, "SUM\n");
+        assert_eq!(bench.break_by(0, line), Broken::Nonsense, "{line}");
+    }
+}
+
+#[test]
+fn nothing_is_queued_before_the_handshake_or_after_a_loss() {
+    let mut bench = Bench::new();
+    let batch = b"AT news\n"[..].into();
+    bench.greet(0);
+    assert_eq!(bench.outbox.offer(&batch), Offer::Down);
+    bench.link_up(0);
+    assert_eq!(bench.outbox.offer(&batch), Offer::Queued);
+    bench.lose(0);
+    assert_eq!(bench.outbox.offer(&batch), Offer::Down);
+}
+
+fn secret(byte: u8) -> Arc<Secret> {
+    Arc::new(Secret::new(Key::of_bytes([byte; 32]), [0; 16]))
+}
+
+/// What B's answer is made of, and what both ends prove.
+fn transcript() -> Transcript<'static> {
+    let theirs = Nonce::of_bytes([0xbb; Nonce::BYTES]);
+    Transcript {
+        herd: b"test",
+        dialler: End { id: b"A", incarnation: 1, nonce: NONCE },
+        acceptor: End { id: b"B", incarnation: 2, nonce: theirs },
+        check: 9,
+    }
+}
+
+const PLAIN: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
+
+fn answer(role: Role, secret: &Secret) -> String {
+    format!("{PLAIN} {} {}", "bb".repeat(16), transcript().prove(role, secret))
+}
+
+impl Bench {
+    #[track_caller]
+    fn greet_with_secret(&mut self, now: u64) {
+        self.connect(now);
+        let hello = format!("HELLO 1 test A B 0000000000000001 0000000000000009 {}\n", "aa".repeat(16));
+        assert_eq!(self.next(now), (Next::Write { news: 0 }, hello));
+    }
+}
+
+#[test]
+fn link_with_a_secret_proves_it_once_the_neighbour_has_and_is_up_when_it_is_welcome() {
+    let secret = secret(7);
+    let mut bench = Bench::with(Some(Arc::clone(&secret)));
+    bench.greet_with_secret(0);
+    assert_eq!(bench.next(0).0, Next::Listen(ms(2000)));
+    assert_eq!(bench.hear(1, &answer(Role::Accept, &secret)), None);
+    let proof = format!("PROOF {}\n", transcript().prove(Role::Dial, &secret));
+    assert_eq!(bench.next(1), (Next::Write { news: 0 }, proof));
+    assert_eq!(bench.next(1), (Next::Listen(ms(2000)), String::new()));
+    assert!(!bench.link.is_up());
+    assert_eq!(bench.outbox.offer(&b"AT news\n"[..].into()), Offer::Down);
+    assert_eq!(bench.hear(2, "WELCOME"), Some(Event::Up));
+    assert_eq!(bench.outbox.offer(&b"AT news\n"[..].into()), Offer::Queued);
+}
+
+#[test]
+fn link_with_a_secret_says_nothing_more_to_who_does_not_prove_it() {
+    let (good, other) = (secret(7), secret(8));
+    for (answer, why) in [
+        (PLAIN.to_owned(), "proves no secret"),
+        (format!("{PLAIN} {}", "bb".repeat(16)), "proves no secret"),
+        (answer(Role::Accept, &other), "its proof is wrong"),
+        (answer(Role::Dial, &good), "its proof is wrong"),
+        (answer(Role::Accept, &good).replace("bbbb", "bbcc"), "its proof is wrong"),
+        (answer(Role::Accept, &good).replace("00000002 ", "00000003 "), "its proof is wrong"),
+        (answer(Role::Accept, &good).replace("00000009 ", "00000008 "), "its placement key is another"),
+        (answer(Role::Accept, &good).replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here"),
+    ] {
+        let mut bench = Bench::with(Some(Arc::clone(&good)));
+        bench.greet_with_secret(0);
+        let Broken::Stranger(told) = bench.break_by(0, &answer) else { panic!("{answer}") };
+        assert!(told.to_string().contains(why), "{told}");
+        assert!(!bench.link.is_up() && bench.link.output().is_empty());
+    }
+}
+
+#[test]
+fn link_without_a_secret_does_not_take_who_has_one() {
+    let mut bench = Bench::new();
+    bench.greet(0);
+    let broken = bench.break_by(0, &answer(Role::Accept, &secret(7)));
+    assert!(
+        matches!(broken, Broken::Stranger(why) if why.to_string().contains("it has a secret and this node has none"))
+    );
+}
+
+#[test]
+fn nothing_but_a_welcome_makes_up_for_a_proof() {
+    for (line, refused) in [("WELCOME 1", false), ("PONG 1", false), (PLAIN, false), ("REFUSED why", true)] {
+        let secret = secret(7);
+        let mut bench = Bench::with(Some(Arc::clone(&secret)));
+        bench.greet_with_secret(0);
+        bench.hear(0, &answer(Role::Accept, &secret));
+        assert!(bench.next(0).1.starts_with("PROOF "));
+        let broken = if refused { Broken::Refused("why".into()) } else { Broken::Nonsense };
+        assert_eq!(bench.break_by(0, line), broken, "{line}");
+    }
+}
+
+#[test]
+fn welcome_that_comes_before_the_proof_was_written_is_nonsense() {
+    let secret = secret(7);
+    let mut bench = Bench::with(Some(Arc::clone(&secret)));
+    bench.greet_with_secret(0);
+    bench.hear(0, &answer(Role::Accept, &secret));
+    assert_eq!(bench.break_by(0, "WELCOME"), Broken::Nonsense);
+}

@@ -1,0 +1,146 @@
+//! What is told of one link: to the log, and to whoever asks how the link is.
+
+use std::fmt;
+
+use crate::{
+    config::Address,
+    core::{
+        links::{Event, Health, Lost, RoundOver},
+        model::NodeId,
+    },
+    log::{Log, RateLimit, Traffic},
+    system::clock,
+};
+
+/// Who tells it, and what was told last.
+pub(super) struct LinkLog<'a> {
+    log: &'a Log,
+    health: &'a Health,
+    peer: &'a NodeId,
+    address: &'a Address,
+    /// The last failure told to the log.
+    told: String,
+    /// Whoever answers in the neighbour's place may give another reason each time.
+    strangers: RateLimit,
+    /// Whether the neighbour was told to be in step when last it was spoken of.
+    told_in_step: bool,
+    traffic: Traffic,
+}
+
+impl<'a> LinkLog<'a> {
+    /// Of the link to `peer` at `address`.
+    pub(super) fn new(log: &'a Log, health: &'a Health, peer: &'a NodeId, address: &'a Address) -> Self {
+        let (told, traffic) = (String::new(), Traffic::default());
+        Self {
+            log,
+            health,
+            peer,
+            address,
+            told,
+            strangers: RateLimit::default(),
+            told_in_step: false,
+            traffic,
+        }
+    }
+
+    /// Tells an event of the connection of that number; `news` is what was sent, where something was.
+    pub(super) fn tell(&mut self, event: Event, connection: u64, news: &[u8]) {
+        let (peer, address) = (self.peer, self.address);
+        match event {
+            Event::Greeting => self.health.greeting(),
+            Event::Up => {
+                self.health.up();
+                self.told.clear();
+                self.log.info(format_args!("linked {peer} at {address} as #{connection}"));
+            }
+            Event::Sent { bytes, updates, pinged_at } => {
+                self.health.sent(bytes, updates);
+                self.health.pinged(pinged_at);
+                self.log_sent(connection, news);
+            }
+            Event::Pong(_) => self.health.pinged(None),
+            Event::Round(over) => {
+                self.health.round(&over, clock::tick());
+                self.tell_round(over);
+            }
+            Event::Swept(over) => {
+                self.health.round(&over, clock::tick());
+                let RoundOver { number, took, pushed, .. } = over;
+                let pushed = Counted(pushed, "location");
+                self.log
+                    .info(format_args!("told {peer} all there is: sweep {number} took {took:?}, {pushed}"));
+            }
+            Event::Lost { why, was_up } => self.tell_loss(&why, was_up),
+        }
+    }
+
+    /// Tells how many failures were not told; no later one will.
+    pub(super) fn end(&self) {
+        if let Some(count) = self.strangers.take_untold() {
+            let peer = self.peer;
+            self.log.warn(format_args!("no link to {peer}: {count} more failures since the last such line"));
+        }
+    }
+
+    /// Says what is new about a failure: the first since the link was up, and any whose reason is another.
+    fn tell_loss(&mut self, why: &Lost, was_up: bool) {
+        let text = why.to_string();
+        self.health.down(&text);
+        let (peer, address) = (self.peer, self.address);
+        if was_up {
+            self.log.warn(format_args!("lost {peer}: {text}"));
+        } else if text != self.told {
+            let untold = match why {
+                Lost::Broken(_) => {
+                    // What is not told now is told when it fails so again.
+                    let Some(untold) = self.strangers.allow(clock::tick()) else { return };
+                    untold.to_string()
+                }
+                _ => String::new(),
+            };
+            self.log.warn(format_args!("no link to {peer} at {address} yet: {text}{untold}"));
+        }
+        self.told = text;
+    }
+
+    /// Says what a round has found. One that is not the first and finds nothing is not worth a line.
+    fn tell_round(&mut self, over: RoundOver) {
+        let RoundOver { number, took, differing, lasting, pushed, in_step } = over;
+        let peer = self.peer;
+        if number == 1 || differing > 0 || in_step != self.told_in_step {
+            self.told_in_step = in_step;
+            let step = if in_step { "in step" } else { "not yet in step" };
+            self.log.info(format_args!(
+                "{step} with {peer}: round {number} took {took:?}, found {} and pushed {}",
+                Counted(differing, "difference"),
+                Counted(pushed, "location")
+            ));
+        }
+        if lasting > 0 {
+            self.log.warn(format_args!(
+                "{peer} differs from this node as it did a round ago ({}); look whether it can reach this node",
+                Counted(lasting, "difference")
+            ));
+        }
+    }
+
+    fn log_sent(&mut self, connection: u64, bytes: &[u8]) {
+        if !self.log.takes_traffic() {
+            return;
+        }
+        self.traffic.begin(clock::wall(), connection);
+        for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            self.traffic.line_out(line.trim_ascii_end());
+        }
+        self.traffic.finish(self.log);
+    }
+}
+
+/// `1 difference`, `2 differences`.
+struct Counted(usize, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
