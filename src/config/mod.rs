@@ -5,6 +5,7 @@ mod address;
 mod check;
 mod error;
 mod http;
+mod keys;
 mod limits;
 mod log;
 mod places;
@@ -188,11 +189,11 @@ impl Herd {
         }
         out.push_str(&self.places.to_toml());
         out.push_str("\n[log]\n");
-        settings::write(&log::SETTINGS, self.log.clone(), &mut out);
+        settings::write(self.log.clone(), &mut out);
         out.push_str("\n[limits]\n");
-        settings::write(&limits::SETTINGS, self.limits.clone(), &mut out);
+        settings::write(self.limits.clone(), &mut out);
         out.push_str("\n[http]\n");
-        settings::write(&http::SETTINGS, self.http.clone(), &mut out);
+        settings::write(self.http.clone(), &mut out);
         let hosts: Vec<_> = self.http.hosts.iter().map(|host| quoted(host)).collect();
         let _ = writeln!(out, "hosts = [{}]", hosts.join(", "));
         for Node { id, listen, address, http, plain, plain_listen, links } in &self.nodes {
