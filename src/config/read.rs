@@ -12,7 +12,7 @@ use super::{
     Address, HttpConfig, Limits, LogConfig, PlacesConfig, PlacesSource, UpstreamLimits,
     error::Fault,
     keys, plain,
-    settings::{Table, wrong_type},
+    settings::{TomlTable, wrong_type},
 };
 use crate::core::{model::NodeId, wire::PlainForm};
 
@@ -69,7 +69,7 @@ pub(super) fn read(text: &str) -> Found<Stated> {
     })
 }
 
-fn setting_names<T: Table>() -> Vec<&'static str> {
+fn setting_names<T: TomlTable>() -> Vec<&'static str> {
     T::SETTINGS.iter().map(|setting| setting.key).collect()
 }
 
@@ -210,7 +210,7 @@ impl<'t> Text<'t> {
     }
 
     /// The settings of a table that may hold these other keys, too.
-    fn settings<T: Table>(&self, root: &DeTable<'t>, others: &[&'static str]) -> Found<T> {
+    fn settings<T: TomlTable>(&self, root: &DeTable<'t>, others: &[&'static str]) -> Found<T> {
         let mut into = T::default();
         let Some((table, _)) = self.table(root, T::NAME)? else { return Ok(into) };
         self.no_other_keys(table, T::TITLE, &[&setting_names::<T>(), others].concat())?;

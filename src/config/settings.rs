@@ -10,17 +10,19 @@ use super::{error::Fault, quoted};
 /// What stands for no bound where a bound may be left out.
 const OFF: &str = "off";
 
-/// A struct that a TOML table fills, each of its fields with its setting; `and` begins the fields that are no settings.
-pub(super) trait Table: Default + 'static {
-    /// The TOML table's name, and the same as messages have it: `limits`, `[limits]`.
+/// A struct that a TOML table fills.
+pub(super) trait TomlTable: Default + 'static {
+    /// `limits`
     const NAME: &'static str;
+    /// `[limits]`
     const TITLE: &'static str;
     /// In the order in which they are written.
     const SETTINGS: &'static [Setting<Self>];
 }
 
-/// Declares a [`Table`]: `FIELD: TYPE = KEY, KIND { DEFAULT AND BOUNDS }, WHAT THE EFFECTIVE CONFIGURATION SAYS OF IT`.
-/// The comment above a row is the field's, and what docs/configuration.md says of the key.
+/// Declares a [`TomlTable`]: `FIELD: TYPE = KEY, KIND { DEFAULT AND BOUNDS }, WHAT THE EFFECTIVE CONFIGURATION SAYS OF IT`.
+/// The comment above a row is the field's, and what docs/configuration.md says of the key. After `and` stand the fields that
+/// are no settings.
 macro_rules! table {
     (
         $(#[$attribute:meta])*
@@ -44,20 +46,20 @@ macro_rules! table {
                     $($field: Default::default(),)*
                     $($($other: Default::default(),)*)?
                 };
-                for setting in <Self as $crate::config::settings::Table>::SETTINGS {
+                for setting in <Self as $crate::config::settings::TomlTable>::SETTINGS {
                     setting.reset(&mut table);
                 }
                 table
             }
         }
 
-        impl $crate::config::settings::Table for $table {
+        impl $crate::config::settings::TomlTable for $table {
             const NAME: &'static str = $name;
             const TITLE: &'static str = concat!("[", $name, "]");
             const SETTINGS: &'static [$crate::config::settings::Setting<Self>] = &[$(
                 $crate::config::settings::Setting {
                     key: $key,
-                    slot: $crate::config::settings::Slot::$kind { field: |table| &mut table.$field, $($given)* },
+                    content: $crate::config::settings::Content::$kind { field: |table| &mut table.$field, $($given)* },
                     about: concat!($($about)?),
                     meaning: concat!($($meaning),+),
                 },
@@ -72,7 +74,7 @@ pub(super) struct Setting<T: 'static> {
     /// The TOML key, with its unit last.
     pub(super) key: &'static str,
     /// The field, and what may stand in it.
-    pub(super) slot: Slot<T>,
+    pub(super) content: Content<T>,
     /// Stands behind it in the effective configuration.
     pub(super) about: &'static str,
     /// What docs/configuration.md says of it.
@@ -83,7 +85,7 @@ pub(super) struct Setting<T: 'static> {
 type Field<T, V> = fn(&mut T) -> &mut V;
 
 /// Where a value goes, what it is by default and what it must be, in the key's unit.
-pub(super) enum Slot<T: 'static> {
+pub(super) enum Content<T: 'static> {
     /// `true` or `false`.
     Flag { field: Field<T, bool>, default: bool },
     /// A whole number.
@@ -107,69 +109,71 @@ pub(super) enum Slot<T: 'static> {
 impl<T> Setting<T> {
     /// Puts the default in its field.
     pub(super) fn reset(&self, into: &mut T) {
-        match self.slot {
-            Slot::Flag { field, default } => *field(into) = default,
-            Slot::Count { field, default, .. } => *field(into) = default,
-            Slot::Seconds { field, default, .. } => *field(into) = Duration::from_secs_f64(default),
-            Slot::SecondsOrOff { field, default, .. } => {
+        match self.content {
+            Content::Flag { field, default } => *field(into) = default,
+            Content::Count { field, default, .. } => *field(into) = default,
+            Content::Seconds { field, default, .. } => *field(into) = Duration::from_secs_f64(default),
+            Content::SecondsOrOff { field, default, .. } => {
                 *field(into) = Some(Duration::from_secs_f64(default));
             }
-            Slot::Milliseconds { field, default, .. } => *field(into) = Duration::from_millis(default),
-            Slot::Text { field, default, .. } | Slot::BaseUrl { field, default } => {
+            Content::Milliseconds { field, default, .. } => *field(into) = Duration::from_millis(default),
+            Content::Text { field, default, .. } | Content::BaseUrl { field, default } => {
                 default.clone_into(field(into));
             }
-            Slot::OptionalText { field, .. } => *field(into) = None,
-            Slot::Path { field } => *field(into) = None,
+            Content::OptionalText { field, .. } => *field(into) = None,
+            Content::Path { field } => *field(into) = None,
         }
     }
 
     /// Checks `value` and stores it in its field.
     pub(super) fn set(&self, into: &mut T, value: &DeValue<'_>) -> Result<(), Fault> {
-        match self.slot {
-            Slot::Flag { field, .. } => {
+        match self.content {
+            Content::Flag { field, .. } => {
                 *field(into) = value.as_bool().ok_or_else(|| self.wrong_type(value))?;
             }
-            Slot::Count { field, min, max, .. } => *field(into) = self.whole(value, min, max)?,
-            Slot::Seconds { field, min, max, .. } => *field(into) = self.seconds(value, min, max)?,
-            Slot::SecondsOrOff { field, min, max, .. } => {
+            Content::Count { field, min, max, .. } => *field(into) = self.whole(value, min, max)?,
+            Content::Seconds { field, min, max, .. } => *field(into) = self.seconds(value, min, max)?,
+            Content::SecondsOrOff { field, min, max, .. } => {
                 let is_off = value.as_str() == Some(OFF);
                 *field(into) = if is_off { None } else { Some(self.seconds(value, min, max)?) };
             }
-            Slot::Milliseconds { field, min, max, .. } => {
+            Content::Milliseconds { field, min, max, .. } => {
                 *field(into) = Duration::from_millis(self.whole(value, min, max)? as u64);
             }
-            Slot::Text { field, .. } => *field(into) = self.text(value)?,
-            Slot::OptionalText { field, .. } => *field(into) = Some(self.text(value)?),
-            Slot::BaseUrl { field, .. } => *field(into) = self.base_url(value)?,
-            Slot::Path { field } => *field(into) = Some(self.text(value)?.into()),
+            Content::Text { field, .. } => *field(into) = self.text(value)?,
+            Content::OptionalText { field, .. } => *field(into) = Some(self.text(value)?),
+            Content::BaseUrl { field, .. } => *field(into) = self.base_url(value)?,
+            Content::Path { field } => *field(into) = Some(self.text(value)?.into()),
         }
         Ok(())
     }
 
     /// The value that [`Setting::set`] reads back to the same; none where there is none.
     pub(super) fn value(&self, from: &mut T) -> Option<String> {
-        match self.slot {
-            Slot::Flag { field, .. } => Some(field(from).to_string()),
-            Slot::Count { field, .. } => Some(field(from).to_string()),
-            Slot::Seconds { field, .. } => Some(seconds_text(*field(from))),
-            Slot::SecondsOrOff { field, .. } => Some(field(from).map_or_else(|| quoted(OFF), seconds_text)),
-            Slot::Milliseconds { field, .. } => Some(field(from).as_millis().to_string()),
-            Slot::Text { field, .. } | Slot::BaseUrl { field, .. } => Some(quoted(field(from))),
-            Slot::OptionalText { field, .. } => field(from).as_deref().map(quoted),
-            Slot::Path { field } => field(from).as_ref().map(|path| quoted(&path.to_string_lossy())),
+        match self.content {
+            Content::Flag { field, .. } => Some(field(from).to_string()),
+            Content::Count { field, .. } => Some(field(from).to_string()),
+            Content::Seconds { field, .. } => Some(seconds_text(*field(from))),
+            Content::SecondsOrOff { field, .. } => {
+                Some(field(from).map_or_else(|| quoted(OFF), seconds_text))
+            }
+            Content::Milliseconds { field, .. } => Some(field(from).as_millis().to_string()),
+            Content::Text { field, .. } | Content::BaseUrl { field, .. } => Some(quoted(field(from))),
+            Content::OptionalText { field, .. } => field(from).as_deref().map(quoted),
+            Content::Path { field } => field(from).as_ref().map(|path| quoted(&path.to_string_lossy())),
         }
     }
 
     /// What may stand there, for messages.
     pub(super) fn wanted(&self) -> &'static str {
-        match self.slot {
-            Slot::Flag { .. } => "true or false",
-            Slot::Count { .. } | Slot::Milliseconds { .. } => "a whole number",
-            Slot::Seconds { .. } => "a number of seconds",
-            Slot::SecondsOrOff { .. } => "a number of seconds, or \"off\"",
-            Slot::Text { wanted, .. } | Slot::OptionalText { wanted, .. } => wanted,
-            Slot::BaseUrl { .. } => "\"https://HOST\"",
-            Slot::Path { .. } => "a path in quotes",
+        match self.content {
+            Content::Flag { .. } => "true or false",
+            Content::Count { .. } | Content::Milliseconds { .. } => "a whole number",
+            Content::Seconds { .. } => "a number of seconds",
+            Content::SecondsOrOff { .. } => "a number of seconds, or \"off\"",
+            Content::Text { wanted, .. } | Content::OptionalText { wanted, .. } => wanted,
+            Content::BaseUrl { .. } => "\"https://HOST\"",
+            Content::Path { .. } => "a path in quotes",
         }
     }
 
@@ -194,7 +198,7 @@ impl<T> Setting<T> {
     }
 
     fn out_of_range(&self, value: String, min: f64, max: f64) -> Fault {
-        let or = if let Slot::SecondsOrOff { .. } = self.slot { ", or \"off\"" } else { "" };
+        let or = if let Content::SecondsOrOff { .. } = self.content { ", or \"off\"" } else { "" };
         Fault::OutOfRange { key: self.key, value, min, max, or }
     }
 
@@ -225,7 +229,7 @@ pub(super) fn is_base_url(url: &str) -> bool {
 }
 
 /// Writes every setting that has a value, one a line, with what it means behind it.
-pub(super) fn write<T: Table>(mut from: T, out: &mut String) {
+pub(super) fn write<T: TomlTable>(mut from: T, out: &mut String) {
     let line = |setting: &Setting<T>| {
         Some((format!("{} = {}", setting.key, setting.value(&mut from)?), setting.about))
     };

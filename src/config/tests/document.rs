@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::config::{
-    keys::Key,
-    settings::{Setting, Slot, Table},
+    keys::TomlKey,
+    settings::{Content, Setting, TomlTable},
 };
 
 const DOCUMENT: &str = "docs/configuration.md";
@@ -44,7 +44,7 @@ const HTTP: &str =
 const LIMITS: &str = "How much a node takes, and how long it waits.";
 
 /// A line of the document's tables.
-struct Row {
+struct DocumentRow {
     key: &'static str,
     value: String,
     default: String,
@@ -52,9 +52,9 @@ struct Row {
     meaning: String,
 }
 
-fn row_of_key(key: &Key) -> Row {
-    let Key { name, form, default, meaning } = *key;
-    Row {
+fn row_of_key(key: &TomlKey) -> DocumentRow {
+    let TomlKey { name, form, default, meaning } = *key;
+    DocumentRow {
         key: name,
         value: form.to_owned(),
         default: default.to_owned(),
@@ -63,14 +63,14 @@ fn row_of_key(key: &Key) -> Row {
     }
 }
 
-fn row_of_setting<T: Table>(setting: &Setting<T>) -> Row {
+fn row_of_setting<T: TomlTable>(setting: &Setting<T>) -> DocumentRow {
     let key = setting.key;
     let number = |number: &dyn ToString| number_text(key, &number.to_string());
-    let bounds = match setting.slot {
-        Slot::Count { min, max, .. } | Slot::Milliseconds { min, max, .. } => {
+    let bounds = match setting.content {
+        Content::Count { min, max, .. } | Content::Milliseconds { min, max, .. } => {
             Some([number(&min), number(&max)])
         }
-        Slot::Seconds { min, max, .. } | Slot::SecondsOrOff { min, max, .. } => {
+        Content::Seconds { min, max, .. } | Content::SecondsOrOff { min, max, .. } => {
             Some([number(&min), number(&max)])
         }
         _ => None,
@@ -82,7 +82,7 @@ fn row_of_setting<T: Table>(setting: &Setting<T>) -> Row {
         wanted => wanted.to_owned(),
     };
     let default = setting.value(&mut T::default());
-    Row {
+    DocumentRow {
         key,
         value,
         default: default.map_or_else(|| "none".to_owned(), |default| number(&default)),
@@ -116,9 +116,9 @@ fn number_text(key: &str, text: &str) -> String {
 }
 
 /// A table; without a column that is empty all the way down.
-fn table(rows: &[Row]) -> String {
-    let columns = |row: &Row| {
-        let Row { key, value, default, bounds, meaning } = row;
+fn table(rows: &[DocumentRow]) -> String {
+    let columns = |row: &DocumentRow| {
+        let DocumentRow { key, value, default, bounds, meaning } = row;
         [format!("`{key}`"), value.clone(), default.clone(), bounds.clone(), meaning.clone()]
     };
     let rows: Vec<[String; 5]> = rows.iter().map(columns).collect();
@@ -132,16 +132,16 @@ fn table(rows: &[Row]) -> String {
     head + &rows.iter().map(|row| line(row.each_ref().map(String::as_str))).collect::<String>()
 }
 
-fn keys_of(keys: &[Key]) -> Vec<Row> {
+fn keys_of(keys: &[TomlKey]) -> Vec<DocumentRow> {
     keys.iter().map(row_of_key).collect()
 }
 
-fn settings_of<T: Table>() -> Vec<Row> {
+fn settings_of<T: TomlTable>() -> Vec<DocumentRow> {
     T::SETTINGS.iter().map(row_of_setting).collect()
 }
 
 /// What the document says, section by section; those of one table follow each other.
-fn sections() -> Vec<(&'static str, &'static str, Vec<Row>)> {
+fn sections() -> Vec<(&'static str, &'static str, Vec<DocumentRow>)> {
     vec![
         ("[herd]", HERD, keys_of(&keys::HERD)),
         ("[[node]]", NODE, keys_of(&keys::NODE)),
@@ -202,7 +202,7 @@ fn every_table_of_the_file_is_documented() {
 #[test]
 fn every_documented_key_is_read() {
     for (title, _, rows) in sections() {
-        for Row { key, .. } in rows {
+        for DocumentRow { key, .. } in rows {
             let date = format!("{key} = 1979-05-27\n");
             let without = |lines: &str| {
                 let kept = lines.lines().filter(|line| !line.starts_with(&format!("{key} =")));
@@ -229,7 +229,7 @@ fn defaults_of_keys_read_by_hand_are_as_documented() {
     let linked = "links = [\"Ball\"]\nplain_listen = \"127.0.0.1:2\"\n[[node]]\nid = \"Ball\"\nlisten = \"127.0.0.1:3\"\n";
     let plain = format!("{alone}{linked}dialect = \"plain\"\n");
     let written = [alone, &plain].map(|text| Herd::parse(text, "h.toml").unwrap().to_toml()).concat();
-    for Key { name, default, .. } in keys::PLACES.iter().chain(&keys::HTTP).chain(&keys::NODE) {
+    for TomlKey { name, default, .. } in keys::PLACES.iter().chain(&keys::HTTP).chain(&keys::NODE) {
         let Some(default) = default.strip_prefix('`').and_then(|default| default.strip_suffix('`')) else {
             continue;
         };
