@@ -38,7 +38,7 @@ use crate::{
 /// A whole herd: at least one node, ids and addresses all different, every link at both ends, all in one piece.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Herd {
-    /// 1 to 64 visible ASCII characters. Only nodes of one herd link up.
+    /// Only nodes of one herd link up.
     pub name: String,
     /// The file with the herd's secret; from [`Herd::load`] it is whole, wherever the configuration is. Not read here.
     /// `None` only where every address is a loopback one.
