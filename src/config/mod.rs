@@ -5,6 +5,7 @@ mod address;
 mod check;
 mod error;
 mod http;
+mod keys;
 mod limits;
 mod log;
 mod places;
@@ -37,7 +38,7 @@ use crate::{
 /// A whole herd: at least one node, ids and addresses all different, every link at both ends, all in one piece.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Herd {
-    /// 1 to 64 visible ASCII characters. Only nodes of one herd link up.
+    /// Only nodes of one herd link up.
     pub name: String,
     /// The file with the herd's secret; from [`Herd::load`] it is whole, wherever the configuration is. Not read here.
     /// `None` only where every address is a loopback one.
@@ -188,11 +189,11 @@ impl Herd {
         }
         out.push_str(&self.places.to_toml());
         out.push_str("\n[log]\n");
-        settings::write(&log::SETTINGS, self.log.clone(), &mut out);
+        settings::write(self.log.clone(), &mut out);
         out.push_str("\n[limits]\n");
-        settings::write(&limits::SETTINGS, self.limits.clone(), &mut out);
+        settings::write(self.limits.clone(), &mut out);
         out.push_str("\n[http]\n");
-        settings::write(&http::SETTINGS, self.http.clone(), &mut out);
+        settings::write(self.http.clone(), &mut out);
         let hosts: Vec<_> = self.http.hosts.iter().map(|host| quoted(host)).collect();
         let _ = writeln!(out, "hosts = [{}]", hosts.join(", "));
         for Node { id, listen, address, http, plain, plain_listen, links } in &self.nodes {

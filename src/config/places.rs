@@ -4,71 +4,78 @@ use std::{fmt::Write, path::PathBuf, time::Duration};
 
 use super::{
     quoted,
-    settings::{self, Setting, Slot},
+    settings::{self, table},
 };
 
-/// The table `[places]`.
-#[derive(Clone, PartialEq, Debug)]
-pub struct PlacesConfig {
-    /// Who is asked. `source`: "embedded".
-    pub source: PlacesSource,
-    /// Who is asked, in this order, where those before have failed. `then`: nobody.
-    pub then: Vec<PlacesSource>,
-    /// The file with Google's key; from [`Herd::load`](super::Herd::load) it is whole. Not read here. `key_file`.
-    pub key_file: Option<PathBuf>,
-    /// The certificates that may vouch for an upstream, in PEM, instead of those built in. `ca_file`.
-    pub ca_file: Option<PathBuf>,
-    /// What `herd places import` has made, for source "file". `file`.
-    pub file: Option<PathBuf>,
-    /// A document of tweets, for source "tweets". `tweets_file`.
-    pub tweets_file: Option<PathBuf>,
-    /// The array of that document that holds the tweets. `array`: "results".
-    pub array: String,
-    /// Where the legacy Nearby Search is, for source "google". `base_url`.
-    pub base_url: String,
-    /// Where the new one is, for source "google-new". `new_base_url`.
-    pub new_base_url: String,
-    /// In which language Google answers; its own choice without. `language`.
-    pub language: Option<String>,
-    /// What kind of places Google looks for; all without. `type`.
-    pub kind: Option<String>,
-    /// How upstreams are asked.
-    pub upstream: UpstreamLimits,
+table! {
+    /// The table `[places]`. From [`Herd::load`](super::Herd::load) its paths are whole; nothing is read here.
+    #[derive(Clone, PartialEq, Debug)]
+    pub struct PlacesConfig fills "places" {
+        /// Google's key, in a file with nothing else, which only its owner may open. The environment variable
+        /// `HERD_PLACES_KEY` goes before it.
+        key_file: Option<PathBuf> = "key_file", Path {};
+        /// The authorities that may vouch for an upstream, in PEM, instead of Mozilla's list, which is built in.
+        ca_file: Option<PathBuf> = "ca_file", Path {};
+        /// For source `"file"`: what `herd places import` has made.
+        file: Option<PathBuf> = "file", Path {};
+        /// For source `"tweets"`: a JSON document of at most 64 MiB.
+        tweets_file: Option<PathBuf> = "tweets_file", Path {};
+        /// The array of that document that holds the tweets.
+        array: String = "array", Text { default: "results", wanted: "a key in quotes, such as \"statuses\"" };
+        /// Where the legacy Nearby Search is, for source `"google"`. Plain `http://` sends the key in the clear.
+        base_url: String = "base_url", BaseUrl { default: "https://maps.googleapis.com" };
+        /// Where the new Nearby Search is, for source `"google-new"`.
+        new_base_url: String = "new_base_url", BaseUrl { default: "https://places.googleapis.com" };
+        /// The language in which Google is to answer. Without it, Google chooses.
+        language: Option<String> = "language", OptionalText { wanted: "a language's code, such as \"en\"" };
+        /// The type of places that Google is to look for. Without it, all types.
+        kind: Option<String> = "type", OptionalText { wanted: "a type of places, such as \"restaurant\"" };
+    } and {
+        /// Who is asked.
+        pub source: PlacesSource,
+        /// Who is asked, in this order, where those before have failed.
+        pub then: Vec<PlacesSource>,
+        /// How upstreams are asked.
+        pub upstream: UpstreamLimits,
+    }
 }
 
-/// How upstreams are asked: the numbers of the table `[places]`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UpstreamLimits {
-    /// Whether "google-new" asks for ratings, prices and hours, which are billed dearer. `ratings`: false.
-    pub ratings: bool,
-    /// For a connection to come about. `connect_seconds`: 2 s; 0.01 s to 1 minute.
-    pub connect_time: Duration,
-    /// From a request to the head of its response. `response_seconds`: 5 s; 0.01 s to 1 minute.
-    pub response_time: Duration,
-    /// For a whole lookup, with all of its calls and waits. `total_seconds`: 6 s; 0.01 s to 2 minutes.
-    pub total_time: Duration,
-    /// A response's body, decompressed. `body_bytes`: 2 MiB; 1 KiB to 64 MiB.
-    pub body_bytes: usize,
-    /// Lookups at once, those that wait for another's call too. `lookups`: 1,024; 1 to 100,000.
-    pub lookups: usize,
-    /// Calls a second, a second's worth at once. `calls_per_second`: 100; 1 to 1,000,000.
-    pub calls_per_second: usize,
-    /// Calls a day, counted from the node's start. `calls_per_day`: 10,000; 1 to 1,000,000,000.
-    pub calls_per_day: usize,
-    /// How long an answer may be given again; 0 for not at all. `cache_seconds`: 0; 0 s to 1 day.
-    pub cache_time: Duration,
-    /// What the answers kept may take. `cache_bytes`: 64 MiB; 1 KiB to 16 GiB.
-    pub cache_bytes: usize,
-    /// So many failures in a row, and the upstream is left alone. `breaker_failures`: 5; 1 to 1,000.
-    pub breaker_failures: usize,
-    /// For so long at first; twice as long each time, up to 32 times. `breaker_seconds`: 5 s; 0.01 s to 1 hour.
-    pub breaker_time: Duration,
+table! {
+    /// How upstreams are asked: the numbers of the table `[places]`.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub struct UpstreamLimits fills "places" {
+        /// Whether `"google-new"` asks for ratings, prices and hours too, for which Google bills more.
+        ratings: bool = "ratings", Flag { default: false }, "asks google-new for ratings, prices and hours, which cost more";
+        /// The time to connect to an upstream.
+        connect_time: Duration = "connect_seconds", Seconds { default: 2.0, min: 0.01, max: 60.0 }, "for a connection to an upstream";
+        /// The time from a request to the head of its response.
+        response_time: Duration = "response_seconds", Seconds { default: 5.0, min: 0.01, max: 60.0 }, "for the head of its response";
+        /// The time for a whole lookup, with all of its calls and waits, whoever is asked.
+        total_time: Duration = "total_seconds", Seconds { default: 6.0, min: 0.01, max: 120.0 }, "for a whole lookup, whoever is asked";
+        /// The body of a response, decompressed.
+        body_bytes: usize = "body_bytes", Count { default: 2_097_152, min: 1_024, max: 67_108_864 }, "of a response, decompressed";
+        /// Lookups that may be under way with one upstream, those that wait for another's call too. One more fails at once.
+        lookups: usize = "lookups", Count { default: 1_024, min: 1, max: 100_000 }, "at once to one upstream; one more fails at once";
+        /// Calls a second from one node to one upstream. A second's worth may come at once.
+        calls_per_second: usize = "calls_per_second", Count { default: 100, min: 1, max: 1_000_000 }, "to one upstream";
+        /// Calls a day from one node to one upstream. Days are counted from the node's start.
+        calls_per_day: usize = "calls_per_day", Count { default: 10_000, min: 1, max: 1_000_000_000 }, "to one upstream, days counted from the start";
+        /// How long an answer may be given again. With 0, none is kept.
+        cache_time: Duration = "cache_seconds", Seconds { default: 0.0, min: 0.0, max: 86_400.0 }, "an answer may be given again; 0 for never";
+        /// What the answers kept may take. The oldest go first.
+        cache_bytes: usize = "cache_bytes", Count { default: 67_108_864, min: 1_024, max: 17_179_869_184 }, "of answers kept";
+        /// After so many failures in a row, an upstream is left alone. A refused key is enough by itself.
+        breaker_failures: usize = "breaker_failures", Count { default: 5, min: 1, max: 1_000 }, "in a row, and an upstream is left alone";
+        /// How long it is left alone at first. Each time it fails again it is twice as long, up to 32 times.
+        breaker_time: Duration = "breaker_seconds", Seconds { default: 5.0, min: 0.01, max: 3_600.0 }, "at first; twice as long each time, up to 32 times";
+    }
 }
 
 /// One source of places.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PlacesSource {
-    /// The open data built into the program. The default.
+    /// The open data built into the program.
+    #[default]
     Embedded,
     /// A file that `herd places import` has made.
     File,
@@ -121,150 +128,8 @@ impl PlacesConfig {
         let then: Vec<_> = self.then.iter().map(|source| quoted(source.as_str())).collect();
         // Writing to a string cannot fail.
         let _ = writeln!(out, "then = [{}]", then.join(", "));
-        for (key, path) in [
-            ("key_file", &self.key_file),
-            ("ca_file", &self.ca_file),
-            ("file", &self.file),
-            ("tweets_file", &self.tweets_file),
-        ] {
-            if let Some(path) = path {
-                let _ = writeln!(out, "{key} = {}", quoted(&path.to_string_lossy()));
-            }
-        }
-        for (key, text) in [
-            ("array", Some(&self.array)),
-            ("base_url", Some(&self.base_url)),
-            ("new_base_url", Some(&self.new_base_url)),
-            ("language", self.language.as_ref()),
-            ("type", self.kind.as_ref()),
-        ] {
-            if let Some(text) = text {
-                let _ = writeln!(out, "{key} = {}", quoted(text));
-            }
-        }
-        settings::write(&SETTINGS, self.upstream.clone(), &mut out);
+        settings::write(self.clone(), &mut out);
+        settings::write(self.upstream.clone(), &mut out);
         out
-    }
-}
-
-impl Default for PlacesConfig {
-    fn default() -> Self {
-        Self {
-            source: PlacesSource::Embedded,
-            then: Vec::new(),
-            key_file: None,
-            ca_file: None,
-            file: None,
-            tweets_file: None,
-            array: "results".to_owned(),
-            base_url: "https://maps.googleapis.com".to_owned(),
-            new_base_url: "https://places.googleapis.com".to_owned(),
-            language: None,
-            kind: None,
-            upstream: UpstreamLimits::default(),
-        }
-    }
-}
-
-impl Default for UpstreamLimits {
-    fn default() -> Self {
-        Self {
-            ratings: false,
-            connect_time: Duration::from_secs(2),
-            response_time: Duration::from_secs(5),
-            total_time: Duration::from_secs(6),
-            body_bytes: 2 << 20,
-            lookups: 1_024,
-            calls_per_second: 100,
-            calls_per_day: 10_000,
-            cache_time: Duration::ZERO,
-            cache_bytes: 64 << 20,
-            breaker_failures: 5,
-            breaker_time: Duration::from_secs(5),
-        }
-    }
-}
-
-/// Whether a service can be there: a scheme and a host, perhaps a path, and no more.
-pub(super) fn is_base_url(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
-    let is_plain = |letter: char| {
-        letter.is_ascii_graphic() && !matches!(letter, '?' | '#' | '@' | '"' | '<' | '>' | '\\')
-    };
-    !rest.trim_end_matches('/').is_empty() && !rest.starts_with(['/', ':']) && rest.chars().all(is_plain)
-}
-
-/// The keys of `[places]` that hold text or paths.
-pub(super) const TEXT_KEYS: [&str; 11] = [
-    "source",
-    "then",
-    "key_file",
-    "ca_file",
-    "file",
-    "tweets_file",
-    "array",
-    "base_url",
-    "new_base_url",
-    "language",
-    "type",
-];
-
-/// The other keys of `[places]`.
-#[rustfmt::skip]
-pub(super) const SETTINGS: [Setting<UpstreamLimits>; 12] = {
-    use Slot::{Count, Flag, Seconds};
-    [
-        Setting { key: "ratings", min: 0.0, max: 1.0, slot: Flag(|limits| &mut limits.ratings), about: "asks google-new for ratings, prices and hours, which cost more" },
-        Setting { key: "connect_seconds", min: 0.01, max: 60.0, slot: Seconds(|limits| &mut limits.connect_time), about: "for a connection to an upstream" },
-        Setting { key: "response_seconds", min: 0.01, max: 60.0, slot: Seconds(|limits| &mut limits.response_time), about: "for the head of its response" },
-        Setting { key: "total_seconds", min: 0.01, max: 120.0, slot: Seconds(|limits| &mut limits.total_time), about: "for a whole lookup, whoever is asked" },
-        Setting { key: "body_bytes", min: 1_024.0, max: 67_108_864.0, slot: Count(|limits| &mut limits.body_bytes), about: "of a response, decompressed" },
-        Setting { key: "lookups", min: 1.0, max: 100_000.0, slot: Count(|limits| &mut limits.lookups), about: "at once to one upstream; one more fails at once" },
-        Setting { key: "calls_per_second", min: 1.0, max: 1e6, slot: Count(|limits| &mut limits.calls_per_second), about: "to one upstream" },
-        Setting { key: "calls_per_day", min: 1.0, max: 1e9, slot: Count(|limits| &mut limits.calls_per_day), about: "to one upstream, days counted from the start" },
-        Setting { key: "cache_seconds", min: 0.0, max: 86_400.0, slot: Seconds(|limits| &mut limits.cache_time), about: "an answer may be given again; 0 for never" },
-        Setting { key: "cache_bytes", min: 1_024.0, max: 17_179_869_184.0, slot: Count(|limits| &mut limits.cache_bytes), about: "of answers kept" },
-        Setting { key: "breaker_failures", min: 1.0, max: 1_000.0, slot: Count(|limits| &mut limits.breaker_failures), about: "in a row, and an upstream is left alone" },
-        Setting { key: "breaker_seconds", min: 0.01, max: 3_600.0, slot: Seconds(|limits| &mut limits.breaker_time), about: "at first; twice as long each time, up to 32 times" },
-    ]
-};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_default_is_within_its_own_bounds() {
-        for setting in &SETTINGS[1..] {
-            let text = setting.assignment(&mut UpstreamLimits::default());
-            let (_, value) = text.split_once(" = ").unwrap();
-            let value: f64 = value.parse().unwrap();
-            assert!((setting.min..=setting.max).contains(&value), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_base_url_is_a_scheme_and_a_host_and_no_query() {
-        for url in [
-            "https://maps.googleapis.com",
-            "http://127.0.0.1:8080",
-            "https://proxy.example/maps/",
-            "http://[::1]:80",
-        ] {
-            assert!(is_base_url(url), "{url}");
-        }
-        for url in [
-            "",
-            "https://",
-            "https:///x",
-            "maps.googleapis.com",
-            "ftp://x",
-            "https://x?key=1",
-            "https://a@b",
-            "https://a b",
-            "http://:80",
-        ] {
-            assert!(!is_base_url(url), "{url}");
-        }
     }
 }

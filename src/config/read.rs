@@ -11,8 +11,8 @@ use toml::{
 use super::{
     Address, HttpConfig, Limits, LogConfig, PlacesConfig, PlacesSource, UpstreamLimits,
     error::Fault,
-    http, limits, log, places, plain,
-    settings::{Setting, wrong_type},
+    keys, plain,
+    settings::{TomlTable, wrong_type},
 };
 use crate::core::{model::NodeId, wire::PlainForm};
 
@@ -57,16 +57,20 @@ pub(super) fn read(text: &str) -> Found<Stated> {
         text.fault(error.span().unwrap_or_default(), Fault::Syntax { message })
     })?;
     let root = root.get_ref();
-    text.no_other_keys(root, "the file", &["herd", "places", "log", "http", "limits", "node"])?;
+    text.no_other_keys(root, "the file", &keys::TABLES)?;
     Ok(Stated {
         name: text.herd_name(root)?,
         secret_file: text.secret_file(root)?,
         places: text.places(root)?,
-        log: text.settings(root, "log", "[log]", &log::SETTINGS, &[])?,
+        log: text.settings(root, &[])?,
         http: text.http(root)?,
         limits: text.limits(root)?,
         nodes: text.nodes(root)?,
     })
+}
+
+fn setting_names<T: TomlTable>() -> Vec<&'static str> {
+    T::SETTINGS.iter().map(|setting| setting.key).collect()
 }
 
 type Value<'t> = Spanned<DeValue<'t>>;
@@ -111,7 +115,7 @@ impl<'t> Text<'t> {
     fn herd_name(&self, root: &DeTable<'t>) -> Found<String> {
         let missing = Fault::MissingKey { table: "[herd]", key: "name", example: "name = \"fall-2016\"" };
         let Some((table, span)) = self.table(root, "herd")? else { return Err(self.fault(0..0, missing)) };
-        self.no_other_keys(table, "[herd]", &["name", "secret_file"])?;
+        self.no_other_keys(table, "[herd]", &keys::names(&keys::HERD))?;
         let Some(value) = table.get("name") else { return Err(self.fault(span, missing)) };
         let At { line, value: name } = self.string("name", value, "a name in quotes")?;
         // A herd's name stands in peers' lines, so it obeys the rule of a node's.
@@ -129,43 +133,15 @@ impl<'t> Text<'t> {
     }
 
     fn places(&self, root: &DeTable<'t>) -> Found<PlacesConfig> {
+        let by_hand = keys::names(&keys::PLACES);
         let upstream: UpstreamLimits =
-            self.settings(root, "places", "[places]", &places::SETTINGS, &places::TEXT_KEYS)?;
-        let mut config = PlacesConfig { upstream, ..PlacesConfig::default() };
-        let Some((table, span)) = self.table(root, "places")? else { return Ok(config) };
-        if let Some(value) = table.get("source") {
-            config.source = self.places_source("source", value)?;
-        }
-        if let Some(value) = table.get("then") {
-            config.then = self.then(config.source, value)?;
-        }
-        let text = |key: &'static str, wanted| match table.get(key) {
-            None => Ok(None),
-            Some(value) => match self.string(key, value, wanted)? {
-                At { line, value } if value.is_empty() => {
-                    Err(At { line, value: Fault::EmptyText { key, wanted } })
-                }
-                At { value, .. } => Ok(Some(value)),
-            },
-        };
-        let path = |key| Ok(text(key, "a path in quotes")?.map(PathBuf::from));
-        config.key_file = path("key_file")?;
-        config.ca_file = path("ca_file")?;
-        config.file = path("file")?;
-        config.tweets_file = path("tweets_file")?;
-        config.language = text("language", "a language's code, such as \"en\"")?;
-        config.kind = text("type", "a type of places, such as \"restaurant\"")?;
-        if let Some(array) = text("array", "a key in quotes, such as \"statuses\"")? {
-            config.array = array;
-        }
-        for (key, into) in [("base_url", &mut config.base_url), ("new_base_url", &mut config.new_base_url)] {
-            let Some(url) = text(key, "\"https://HOST\"")? else { continue };
-            if !places::is_base_url(&url) {
-                let span = table.get(key).map(Spanned::span).unwrap_or_default();
-                return Err(self.fault(span, Fault::BaseUrl { key, url }));
-            }
-            url.trim_end_matches('/').clone_into(into);
-        }
+            self.settings(root, &[by_hand.clone(), setting_names::<PlacesConfig>()].concat())?;
+        let Some((table, span)) = self.table(root, "places")? else { return Ok(PlacesConfig::default()) };
+        let source = table.get("source").map(|value| self.places_source("source", value)).transpose()?;
+        let source = source.unwrap_or_default();
+        let then = table.get("then").map(|value| self.then(source, value)).transpose()?.unwrap_or_default();
+        let others = [by_hand, setting_names::<UpstreamLimits>()].concat();
+        let config = PlacesConfig { source, then, upstream, ..self.settings(root, &others)? };
         for (source, key, is_given) in [
             (PlacesSource::File, "file", config.file.is_some()),
             (PlacesSource::Tweets, "tweets_file", config.tweets_file.is_some()),
@@ -213,7 +189,7 @@ impl<'t> Text<'t> {
     }
 
     fn limits(&self, root: &DeTable<'t>) -> Found<Limits> {
-        let limits: Limits = self.settings(root, "limits", "[limits]", &limits::SETTINGS, &[])?;
+        let limits: Limits = self.settings(root, &[])?;
         if limits.backoff_min <= limits.backoff_max {
             return Ok(limits);
         }
@@ -224,7 +200,7 @@ impl<'t> Text<'t> {
     }
 
     fn http(&self, root: &DeTable<'t>) -> Found<HttpConfig> {
-        let http = self.settings(root, "http", "[http]", &http::SETTINGS, &["hosts"])?;
+        let http = self.settings(root, &keys::names(&keys::HTTP))?;
         let hosts = self.table(root, "http")?.and_then(|(table, _)| table.get("hosts"));
         let Some(value) = hosts else { return Ok(http) };
         let wanted = "a list of names, such as [\"alford.example\"]";
@@ -233,20 +209,12 @@ impl<'t> Text<'t> {
         Ok(HttpConfig { hosts: list.iter().map(host).collect::<Found<_>>()?, ..http })
     }
 
-    fn settings<T: Default>(
-        &self,
-        root: &DeTable<'t>,
-        key: &str,
-        name: &'static str,
-        settings: &[Setting<T>],
-        others: &[&str],
-    ) -> Found<T> {
+    /// The settings of a table that may hold these other keys, too.
+    fn settings<T: TomlTable>(&self, root: &DeTable<'t>, others: &[&'static str]) -> Found<T> {
         let mut into = T::default();
-        let Some((table, _)) = self.table(root, key)? else { return Ok(into) };
-        let known: Vec<_> =
-            settings.iter().map(|setting| setting.key).chain(others.iter().copied()).collect();
-        self.no_other_keys(table, name, &known)?;
-        for setting in settings {
+        let Some((table, _)) = self.table(root, T::NAME)? else { return Ok(into) };
+        self.no_other_keys(table, T::TITLE, &[&setting_names::<T>(), others].concat())?;
+        for setting in T::SETTINGS {
             if let Some(value) = table.get(setting.key) {
                 setting.set(&mut into, value.get_ref()).map_err(|fault| self.fault(value.span(), fault))?;
             }
@@ -267,11 +235,7 @@ impl<'t> Text<'t> {
     }
 
     fn node(&self, table: &DeTable<'t>, span: Range<usize>) -> Found<StatedNode> {
-        self.no_other_keys(
-            table,
-            "[[node]]",
-            &["id", "listen", "address", "http", "dialect", "at_fields", "line_end", "plain_listen", "links"],
-        )?;
+        self.no_other_keys(table, "[[node]]", &keys::names(&keys::NODE))?;
         let missing = |key, example| {
             self.fault(span.clone(), Fault::MissingKey { table: "this [[node]]", key, example })
         };

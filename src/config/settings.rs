@@ -1,113 +1,246 @@
-//! A setting is one key of `[limits]` or `[log]`: its bounds, its meaning and the field it lands in.
-//! Both tables are read and written from such lists, so that no key can be known to one side only.
+//! A setting is one key of the configuration, named once: its default, its bounds, its meaning and the field it lands in.
+//! Tables are read, written, filled with defaults and documented from such rows, so that no key is known to one side only.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, path::PathBuf, time::Duration};
 
 use toml::de::DeValue;
 
-use super::error::Fault;
+use super::{error::Fault, quoted};
 
 /// What stands for no bound where a bound may be left out.
 const OFF: &str = "off";
+
+/// A struct that a TOML table fills.
+pub(super) trait TomlTable: Default + 'static {
+    /// `limits`
+    const NAME: &'static str;
+    /// `[limits]`
+    const TITLE: &'static str;
+    /// In the order in which they are written.
+    const SETTINGS: &'static [Setting<Self>];
+}
+
+/// Declares a [`TomlTable`]: `FIELD: TYPE = KEY, KIND { DEFAULT AND BOUNDS }, WHAT THE EFFECTIVE CONFIGURATION SAYS OF IT`.
+/// The comment above a row is the field's, and what docs/configuration.md says of the key. After `and` stand the fields that
+/// are no settings.
+macro_rules! table {
+    (
+        $(#[$attribute:meta])*
+        pub struct $table:ident fills $name:literal {
+            $(
+                $(#[doc = $meaning:literal])+
+                $field:ident: $type:ty = $key:literal, $kind:ident { $($given:tt)* } $(, $about:literal)?;
+            )*
+        }
+        $(and { $($(#[$others:meta])* pub $other:ident: $other_type:ty,)* })?
+    ) => {
+        $(#[$attribute])*
+        pub struct $table {
+            $($(#[doc = $meaning])+ pub $field: $type,)*
+            $($($(#[$others])* pub $other: $other_type,)*)?
+        }
+
+        impl Default for $table {
+            fn default() -> Self {
+                let mut table = Self {
+                    $($field: Default::default(),)*
+                    $($($other: Default::default(),)*)?
+                };
+                for setting in <Self as $crate::config::settings::TomlTable>::SETTINGS {
+                    setting.reset(&mut table);
+                }
+                table
+            }
+        }
+
+        impl $crate::config::settings::TomlTable for $table {
+            const NAME: &'static str = $name;
+            const TITLE: &'static str = concat!("[", $name, "]");
+            const SETTINGS: &'static [$crate::config::settings::Setting<Self>] = &[$(
+                $crate::config::settings::Setting {
+                    key: $key,
+                    content: $crate::config::settings::Content::$kind { field: |table| &mut table.$field, $($given)* },
+                    about: concat!($($about)?),
+                    meaning: concat!($($meaning),+),
+                },
+            )*];
+        }
+    };
+}
+pub(super) use table;
 
 /// One key of a table that fills a `T`.
 pub(super) struct Setting<T: 'static> {
     /// The TOML key, with its unit last.
     pub(super) key: &'static str,
-    /// The least it may be, in the key's unit.
-    pub(super) min: f64,
-    /// The most it may be, in the key's unit.
-    pub(super) max: f64,
-    /// The field.
-    pub(super) slot: Slot<T>,
-    /// What it bounds; stands behind it in the effective configuration.
+    /// The field, and what may stand in it.
+    pub(super) content: Content<T>,
+    /// Stands behind it in the effective configuration.
     pub(super) about: &'static str,
+    /// What docs/configuration.md says of it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test makes the document"))]
+    pub(super) meaning: &'static str,
 }
 
-/// Where a value goes, and so what it must look like.
-pub(super) enum Slot<T: 'static> {
+type Field<T, V> = fn(&mut T) -> &mut V;
+
+/// Where a value goes, what it is by default and what it must be, in the key's unit.
+pub(super) enum Content<T: 'static> {
     /// `true` or `false`.
-    Flag(fn(&mut T) -> &mut bool),
+    Flag { field: Field<T, bool>, default: bool },
     /// A whole number.
-    Count(fn(&mut T) -> &mut usize),
+    Count { field: Field<T, usize>, default: usize, min: u64, max: u64 },
     /// A number of seconds, with or without a fraction.
-    Seconds(fn(&mut T) -> &mut Duration),
+    Seconds { field: Field<T, Duration>, default: f64, min: f64, max: f64 },
     /// The same, or [`OFF`] for no bound.
-    OptionalSeconds(fn(&mut T) -> &mut Option<Duration>),
+    SecondsOrOff { field: Field<T, Option<Duration>>, default: f64, min: f64, max: f64 },
     /// A whole number of milliseconds.
-    Milliseconds(fn(&mut T) -> &mut Duration),
+    Milliseconds { field: Field<T, Duration>, default: u64, min: u64, max: u64 },
+    /// Text that is not empty; `wanted` says what it is, for whoever wrote something else.
+    Text { field: Field<T, String>, default: &'static str, wanted: &'static str },
+    /// The same, without a default.
+    OptionalText { field: Field<T, Option<String>>, wanted: &'static str },
+    /// Where a service is: a scheme and a host, perhaps a path.
+    BaseUrl { field: Field<T, String>, default: &'static str },
+    /// A file, without a default.
+    Path { field: Field<T, Option<PathBuf>> },
 }
 
 impl<T> Setting<T> {
+    /// Puts the default in its field.
+    pub(super) fn reset(&self, into: &mut T) {
+        match self.content {
+            Content::Flag { field, default } => *field(into) = default,
+            Content::Count { field, default, .. } => *field(into) = default,
+            Content::Seconds { field, default, .. } => *field(into) = Duration::from_secs_f64(default),
+            Content::SecondsOrOff { field, default, .. } => {
+                *field(into) = Some(Duration::from_secs_f64(default));
+            }
+            Content::Milliseconds { field, default, .. } => *field(into) = Duration::from_millis(default),
+            Content::Text { field, default, .. } | Content::BaseUrl { field, default } => {
+                default.clone_into(field(into));
+            }
+            Content::OptionalText { field, .. } => *field(into) = None,
+            Content::Path { field } => *field(into) = None,
+        }
+    }
+
     /// Checks `value` and stores it in its field.
     pub(super) fn set(&self, into: &mut T, value: &DeValue<'_>) -> Result<(), Fault> {
-        match self.slot {
-            Slot::Flag(field) => {
-                let wrong = || wrong_type(self.key, value, "true or false");
-                *field(into) = value.as_bool().ok_or_else(wrong)?;
+        match self.content {
+            Content::Flag { field, .. } => {
+                *field(into) = value.as_bool().ok_or_else(|| self.wrong_type(value))?;
             }
-            Slot::Count(field) => *field(into) = self.whole(value)?,
-            Slot::Seconds(field) => *field(into) = self.seconds(value)?,
-            Slot::OptionalSeconds(field) => *field(into) = self.optional_seconds(value)?,
-            Slot::Milliseconds(field) => *field(into) = Duration::from_millis(self.whole(value)? as u64),
+            Content::Count { field, min, max, .. } => *field(into) = self.whole(value, min, max)?,
+            Content::Seconds { field, min, max, .. } => *field(into) = self.seconds(value, min, max)?,
+            Content::SecondsOrOff { field, min, max, .. } => {
+                let is_off = value.as_str() == Some(OFF);
+                *field(into) = if is_off { None } else { Some(self.seconds(value, min, max)?) };
+            }
+            Content::Milliseconds { field, min, max, .. } => {
+                *field(into) = Duration::from_millis(self.whole(value, min, max)? as u64);
+            }
+            Content::Text { field, .. } => *field(into) = self.text(value)?,
+            Content::OptionalText { field, .. } => *field(into) = Some(self.text(value)?),
+            Content::BaseUrl { field, .. } => *field(into) = self.base_url(value)?,
+            Content::Path { field } => *field(into) = Some(self.text(value)?.into()),
         }
         Ok(())
     }
 
-    /// The `KEY = VALUE` that [`Setting::set`] reads back to the same.
-    pub(super) fn assignment(&self, from: &mut T) -> String {
-        let key = self.key;
-        match self.slot {
-            Slot::Flag(field) => format!("{key} = {}", field(from)),
-            Slot::Count(field) => format!("{key} = {}", field(from)),
-            Slot::Seconds(field) => format!("{key} = {}", seconds_text(*field(from))),
-            Slot::OptionalSeconds(field) => match *field(from) {
-                Some(time) => format!("{key} = {}", seconds_text(time)),
-                None => format!("{key} = \"{OFF}\""),
-            },
-            Slot::Milliseconds(field) => format!("{key} = {}", field(from).as_millis()),
+    /// The value that [`Setting::set`] reads back to the same; none where there is none.
+    pub(super) fn value(&self, from: &mut T) -> Option<String> {
+        match self.content {
+            Content::Flag { field, .. } => Some(field(from).to_string()),
+            Content::Count { field, .. } => Some(field(from).to_string()),
+            Content::Seconds { field, .. } => Some(seconds_text(*field(from))),
+            Content::SecondsOrOff { field, .. } => {
+                Some(field(from).map_or_else(|| quoted(OFF), seconds_text))
+            }
+            Content::Milliseconds { field, .. } => Some(field(from).as_millis().to_string()),
+            Content::Text { field, .. } | Content::BaseUrl { field, .. } => Some(quoted(field(from))),
+            Content::OptionalText { field, .. } => field(from).as_deref().map(quoted),
+            Content::Path { field } => field(from).as_ref().map(|path| quoted(&path.to_string_lossy())),
         }
     }
 
-    fn whole(&self, value: &DeValue<'_>) -> Result<usize, Fault> {
-        let number = integer(value).ok_or_else(|| wrong_type(self.key, value, "a whole number"))?;
-        let in_range = (self.min..=self.max).contains(&(number as f64));
-        let count = usize::try_from(number).ok().filter(|_| in_range);
-        count.ok_or_else(|| self.out_of_range(number.to_string()))
+    /// What may stand there, for messages.
+    pub(super) fn wanted(&self) -> &'static str {
+        match self.content {
+            Content::Flag { .. } => "true or false",
+            Content::Count { .. } | Content::Milliseconds { .. } => "a whole number",
+            Content::Seconds { .. } => "a number of seconds",
+            Content::SecondsOrOff { .. } => "a number of seconds, or \"off\"",
+            Content::Text { wanted, .. } | Content::OptionalText { wanted, .. } => wanted,
+            Content::BaseUrl { .. } => "\"https://HOST\"",
+            Content::Path { .. } => "a path in quotes",
+        }
     }
 
-    fn optional_seconds(&self, value: &DeValue<'_>) -> Result<Option<Duration>, Fault> {
-        if value.as_str() == Some(OFF) { Ok(None) } else { self.seconds(value).map(Some) }
+    fn wrong_type(&self, value: &DeValue<'_>) -> Fault {
+        wrong_type(self.key, value, self.wanted())
     }
 
-    fn seconds(&self, value: &DeValue<'_>) -> Result<Duration, Fault> {
+    fn whole(&self, value: &DeValue<'_>, min: u64, max: u64) -> Result<usize, Fault> {
+        let number = integer(value).ok_or_else(|| self.wrong_type(value))?;
+        let count = usize::try_from(number).ok().filter(|&count| (min..=max).contains(&(count as u64)));
+        count.ok_or_else(|| self.out_of_range(number.to_string(), min as f64, max as f64))
+    }
+
+    fn seconds(&self, value: &DeValue<'_>, min: f64, max: f64) -> Result<Duration, Fault> {
         let float = || value.as_float().and_then(|float| float.as_str().parse::<f64>().ok());
         let number = integer(value).map(|whole| whole as f64).or_else(float);
-        let wanted = match self.slot {
-            Slot::OptionalSeconds(_) => "a number of seconds, or \"off\"",
-            _ => "a number of seconds",
-        };
-        let number = number.ok_or_else(|| wrong_type(self.key, value, wanted))?;
+        let number = number.ok_or_else(|| self.wrong_type(value))?;
         // Not-a-number is in no range.
-        let in_range = (self.min..=self.max).contains(&number);
+        let in_range = (min..=max).contains(&number);
         let time = in_range.then(|| Duration::try_from_secs_f64(number).ok()).flatten();
-        time.ok_or_else(|| self.out_of_range(number.to_string()))
+        time.ok_or_else(|| self.out_of_range(number.to_string(), min, max))
     }
 
-    fn out_of_range(&self, value: String) -> Fault {
-        let or = if let Slot::OptionalSeconds(_) = self.slot { ", or \"off\"" } else { "" };
-        Fault::OutOfRange { key: self.key, value, min: self.min, max: self.max, or }
+    fn out_of_range(&self, value: String, min: f64, max: f64) -> Fault {
+        let or = if let Content::SecondsOrOff { .. } = self.content { ", or \"off\"" } else { "" };
+        Fault::OutOfRange { key: self.key, value, min, max, or }
+    }
+
+    fn text(&self, value: &DeValue<'_>) -> Result<String, Fault> {
+        match value.as_str() {
+            None => Err(self.wrong_type(value)),
+            Some("") => Err(Fault::EmptyText { key: self.key, wanted: self.wanted() }),
+            Some(text) => Ok(text.to_owned()),
+        }
+    }
+
+    fn base_url(&self, value: &DeValue<'_>) -> Result<String, Fault> {
+        let url = self.text(value)?;
+        if !is_base_url(&url) {
+            return Err(Fault::BaseUrl { key: self.key, url });
+        }
+        Ok(url.trim_end_matches('/').to_owned())
     }
 }
 
-/// Writes every setting, one a line, with what it means behind it.
-pub(super) fn write<T>(settings: &[Setting<T>], mut from: T, out: &mut String) {
-    let lines: Vec<_> =
-        settings.iter().map(|setting| (setting.assignment(&mut from), setting.about)).collect();
+/// Whether a service can be there: a scheme and a host, perhaps a path, and no more.
+pub(super) fn is_base_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    let is_plain = |letter: char| {
+        letter.is_ascii_graphic() && !matches!(letter, '?' | '#' | '@' | '"' | '<' | '>' | '\\')
+    };
+    !rest.trim_end_matches('/').is_empty() && !rest.starts_with(['/', ':']) && rest.chars().all(is_plain)
+}
+
+/// Writes every setting that has a value, one a line, with what it means behind it.
+pub(super) fn write<T: TomlTable>(mut from: T, out: &mut String) {
+    let line = |setting: &Setting<T>| {
+        Some((format!("{} = {}", setting.key, setting.value(&mut from)?), setting.about))
+    };
+    let lines: Vec<_> = T::SETTINGS.iter().filter_map(line).collect();
     let width = lines.iter().map(|(assignment, _)| assignment.len()).max().unwrap_or(0);
     for (assignment, about) in lines {
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{assignment:width$}  # {about}");
+        let _ = match about {
+            "" => writeln!(out, "{assignment}"),
+            about => writeln!(out, "{assignment:width$}  # {about}"),
+        };
     }
 }
 
@@ -137,5 +270,35 @@ fn seconds_text(time: Duration) -> String {
     match fraction.trim_end_matches('0') {
         "" => seconds.to_string(),
         fraction => format!("{seconds}.{fraction}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_a_scheme_and_a_host_and_no_query() {
+        for url in [
+            "https://maps.googleapis.com",
+            "http://127.0.0.1:8080",
+            "https://proxy.example/maps/",
+            "http://[::1]:80",
+        ] {
+            assert!(is_base_url(url), "{url}");
+        }
+        for url in [
+            "",
+            "https://",
+            "https:///x",
+            "maps.googleapis.com",
+            "ftp://x",
+            "https://x?key=1",
+            "https://a@b",
+            "https://a b",
+            "http://:80",
+        ] {
+            assert!(!is_base_url(url), "{url}");
+        }
     }
 }

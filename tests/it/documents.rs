@@ -34,7 +34,7 @@ const EXAMPLES: [&str; 10] = [
 const TEMPLATES: [(&str, &str); 1] = [("bench/report/template.md", "REPORT.md")];
 
 /// Top-level folders: what begins with one of these names a path of the repository, wherever it stands.
-const FOLDERS: [&str; 7] = [".ci/", "bench/", "config/", "data/", "fuzz/", "src/", "tests/"];
+const FOLDERS: [&str; 8] = [".ci/", "bench/", "config/", "data/", "docs/", "fuzz/", "src/", "tests/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

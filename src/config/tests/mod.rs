@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
+mod document;
 mod round_trip;
 mod shipped;
 

@@ -35,7 +35,7 @@ prop_compose! {
     ) -> PlacesConfig {
         let mut chain = chain.into_iter();
         let path = |path: String| Some(PathBuf::from(path));
-        let base_url = if places::is_base_url(&texts.1) { texts.1 } else { "http://x".to_owned() };
+        let base_url = if settings::is_base_url(&texts.1) { texts.1 } else { "http://x".to_owned() };
         PlacesConfig {
             source: chain.next().unwrap(), then: chain.collect(), upstream,
             key_file: paths.0.and_then(path), ca_file: paths.1.and_then(path), file: path(paths.2.clone()), tweets_file: path(paths.2),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// File, servers and links, as PROTOCOL.md has them.
+/// File, servers and links, as the assignment of that edition has them.
 const EDITIONS: [(&str, &str, &str); 10] = [
     (
         "herd",

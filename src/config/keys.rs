@@ -1,0 +1,59 @@
+//! The keys that are no settings: those of a herd, of a node, and the few of other tables that take more than one value to
+//! check. They are read by hand, in `read`; here is which there are, and what docs/configuration.md says of them.
+
+/// A key that is read by hand.
+#[cfg_attr(not(test), expect(dead_code, reason = "a test makes the document"))]
+pub(super) struct TomlKey {
+    pub(super) name: &'static str,
+    /// What may stand there.
+    pub(super) form: &'static str,
+    /// As TOML has it, or in words.
+    pub(super) default: &'static str,
+    pub(super) meaning: &'static str,
+}
+
+/// The file's tables.
+pub(super) const TABLES: [&str; 6] = ["herd", "places", "log", "http", "limits", "node"];
+
+/// What stands instead of a default where a key must be given.
+const REQUIRED: &str = "required";
+const NONE: &str = "none";
+
+/// The keys of `[herd]`.
+#[rustfmt::skip]
+pub(super) const HERD: [TomlKey; 2] = [
+    TomlKey { name: "name", form: "a name in quotes", default: REQUIRED, meaning: "1 to 64 visible ASCII characters. Only nodes of one herd link up." },
+    TomlKey { name: "secret_file", form: "a path in quotes", default: NONE, meaning: "The herd's secret file, as `herd secret FILE` makes it. A herd needs one as soon as an address in the file is beyond loopback." },
+];
+
+/// The keys of each `[[node]]`.
+#[rustfmt::skip]
+pub(super) const NODE: [TomlKey; 9] = [
+    TomlKey { name: "id", form: "a name in quotes", default: REQUIRED, meaning: "1 to 64 visible ASCII characters without `/` and `:`, the first not `.` or `-`. Each node has its own. It stands in AT lines, and names the node's log file." },
+    TomlKey { name: "listen", form: "`\"HOST:PORT\"`", default: REQUIRED, meaning: "Where the node listens, for clients and peers alike. Port 0 lets the system choose; only a node without links may have it." },
+    TomlKey { name: "address", form: "`\"HOST:PORT\"`", default: "as `listen`", meaning: "What its neighbours and `herd send` dial, where that differs from `listen`. A node with links that listens at `0.0.0.0` or `[::]` needs it." },
+    TomlKey { name: "http", form: "`\"HOST:PORT\"`", default: NONE, meaning: "Where the node serves its health, status and metrics over HTTP." },
+    TomlKey { name: "dialect", form: "`\"herd\"` or `\"plain\"`", default: "`\"herd\"`", meaning: "`\"plain\"` for a third-party node. Such a node has no `http` and no `plain_listen`." },
+    TomlKey { name: "at_fields", form: "6 or 7", default: "`7`", meaning: "Of a plain node: how many fields the AT lines have that it is sent. The seventh is the sender's id." },
+    TomlKey { name: "line_end", form: "`\"lf\"` or `\"crlf\"`", default: "`\"lf\"`", meaning: "Of a plain node: how the lines end that it is sent." },
+    TomlKey { name: "plain_listen", form: "`\"HOST:PORT\"`", default: NONE, meaning: "Where the node takes connections of third-party nodes. A node with such a neighbour needs it, and no other may have it." },
+    TomlKey { name: "links", form: "a list of node ids", default: "`[]`", meaning: "The nodes it talks with. To name a link at one end is enough. The links must hold the herd together in one piece." },
+];
+
+/// The keys of `[places]` that say who is asked.
+#[rustfmt::skip]
+pub(super) const PLACES: [TomlKey; 2] = [
+    TomlKey { name: "source", form: "a source's name in quotes", default: "`\"embedded\"`", meaning: "Who answers: `\"embedded\"`, the places built into the program; `\"file\"`, your own; `\"google\"` or `\"google-new\"`, Google's Nearby Search, the legacy one or the new one; `\"tweets\"`, a document of tweets; `\"none\"`, nobody: then every WHATSAT is invalid." },
+    TomlKey { name: "then", form: "a source's name, or a list of them", default: "`[]`", meaning: "Who is asked, in this order, where those before have failed. Only Google can fail." },
+];
+
+/// The key of `[http]` that is a list.
+#[rustfmt::skip]
+pub(super) const HTTP: [TomlKey; 1] = [
+    TomlKey { name: "hosts", form: "a list of names", default: "`[]`", meaning: "Names by which a request may call the node, beside addresses, `localhost` and the names in the node's own addresses. Any other is refused, so that no web page in somebody's browser can read the node under a name of its own." },
+];
+
+/// The names of these keys.
+pub(super) fn names(keys: &[TomlKey]) -> Vec<&'static str> {
+    keys.iter().map(|key| key.name).collect()
+}
