@@ -8,7 +8,7 @@ use proxyherd::{
     core::{
         model::{Location, Skew, Timestamp},
         store::{KeyHash, Outcome, Store},
-        wire::{QueryLimits, Report, Request, Whatsat},
+        wire::{Form, Report, Request, Whatsat},
     },
     system::clock,
 };
@@ -19,7 +19,6 @@ use crate::{clock::Clock, keys::Keys, load::Load, requests::Composer};
 
 /// A session takes this many lines at a time, and looks at the clock once for them.
 pub(super) const LINES: u64 = 16;
-const QUERY_LIMITS: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
 /// The server's name in what is stored and answered.
 const SERVER: &[u8] = b"Solo";
 
@@ -105,7 +104,7 @@ impl<'a> Session<'a> {
 
     /// Whether something came of it.
     fn execute(&mut self, line: &[u8], now: Timestamp) -> bool {
-        match Request::parse(line, &QUERY_LIMITS) {
+        match Request::parse(line, &Form::PLACES) {
             Ok(Request::Iamat(report)) => self.report(&report, now),
             Ok(Request::Whatsat(query)) => self.answer(&query),
             Err(_) => false,
@@ -113,10 +112,10 @@ impl<'a> Session<'a> {
     }
 
     fn report(&mut self, report: &Report<'_>, now: Timestamp) -> bool {
-        let mut skew = [0; Skew::TEXT_BYTES_MAX];
+        let skew = Skew::between(now, report.time).text();
         let location = Location {
             server: SERVER,
-            skew: Skew::between(now, report.time).text(&mut skew),
+            skew: skew.as_bytes(),
             client: report.client,
             position: report.position,
             timestamp: report.timestamp,
