@@ -14,7 +14,7 @@ use proxyherd::{
         store::Placement,
         wire::{Line, LineBuffer},
     },
-    log::{Log, Options as LogOptions, Traffic},
+    log::{Log, LogOptions, Traffic},
 };
 
 const LINES: usize = 16;

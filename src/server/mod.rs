@@ -207,7 +207,7 @@ impl Server {
             Some(address) => Some(Web::new(listen(address)?, &herd.http, configured)),
             None => None,
         };
-        let log = Log::open(log::Options {
+        let log = Log::open(log::LogOptions {
             path: log_dir.join(format!("{id}.log")),
             traffic: herd.log.traffic,
             bodies: herd.log.bodies,

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     config::{self, HttpConfig},
     core::{links::LinkState, model::Tick, node::Neighbour},
-    http::{self, LinkReport, Report},
-    metrics::{Kind, Outcome},
+    http::{self, LinkReport, NodeReport},
+    metrics::{RequestKind, RequestOutcome},
     system::clock,
     transport::{self, Stream},
 };
@@ -126,7 +126,7 @@ impl Web {
         transport::wake_accept(&self.listener);
     }
 
-    fn report(&self, shared: &Shared<'_>, now: Tick) -> Report {
+    fn report(&self, shared: &Shared<'_>, now: Tick) -> NodeReport {
         let Shared { node, connections, requests, .. } = shared;
         let uptime = now.saturating_sub(shared.started);
         let link = |neighbour: &Neighbour| {
@@ -142,7 +142,7 @@ impl Web {
             }
         };
         let Tally { clients, peers, waiting } = connections.tally();
-        Report {
+        NodeReport {
             herd: node.herd.clone(),
             node: node.id.to_string(),
             incarnation: node.incarnation,
@@ -151,7 +151,7 @@ impl Web {
             is_draining: shared.is_stopping(),
             clients: node.store().len(),
             sum: node.store().sum(),
-            connections: http::Connections {
+            connections: http::ConnectionCounts {
                 clients,
                 peers,
                 waiting,
@@ -160,8 +160,8 @@ impl Web {
                 accepted: shared.accepted.load(Ordering::Relaxed),
                 refused: shared.refused.load(Ordering::Relaxed),
             },
-            outcomes: Outcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
-            spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
+            outcomes: RequestOutcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
+            spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
             upstreams: node.upstreams(),
             log: shared.log.condition(now),

@@ -8,7 +8,7 @@ use crate::core::{
     Rules,
     access::Refusal,
     model::Tick,
-    repair::{Found, Need, Part, Round},
+    repair::{Findings, Need, Part, Round},
     store::Store,
     wire::{Answer, Nonce, Proof, READ_BYTES_MAX, write_ping, write_proof},
 };
@@ -388,7 +388,7 @@ impl Up {
 
     fn end_round(
         &mut self,
-        found: &Found,
+        found: &Findings,
         earlier: &HashMap<Part, (u64, u64)>,
         now: Tick,
         random: u64,

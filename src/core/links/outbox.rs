@@ -33,7 +33,7 @@ pub enum Offer {
 #[derive(Debug)]
 pub struct Outbox {
     sender: Sender<Encoded>,
-    shared: Arc<Shared>,
+    shared: Arc<OutboxState>,
     bytes_max: usize,
 }
 
@@ -41,11 +41,11 @@ pub struct Outbox {
 #[derive(Debug)]
 pub struct Queue {
     receiver: Receiver<Encoded>,
-    shared: Arc<Shared>,
+    shared: Arc<OutboxState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct OutboxState {
     is_open: AtomicBool,
     /// Set where the neighbour may lack what this node has, other than what is queued.
     is_behind: AtomicBool,
@@ -55,7 +55,7 @@ struct Shared {
 /// The two ends of an outbox that holds at most `bytes_max`. It is closed at first.
 pub fn outbox(bytes_max: usize) -> (Outbox, Queue) {
     let (sender, receiver) = crossbeam_channel::bounded((bytes_max / BATCH_BYTES_MEAN).max(1));
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(OutboxState::default());
     (Outbox { sender, shared: Arc::clone(&shared), bytes_max }, Queue { receiver, shared })
 }
 

@@ -2,4 +2,4 @@
 
 mod round;
 
-pub use self::round::{Found, Need, Part, Round};
+pub use self::round::{Findings, Need, Part, Round};

@@ -24,7 +24,7 @@ use crate::{
         wire::{Invalid, Line, LineBuffer, PEER_LINE_BYTES_MAX, READ_BYTES_MAX},
     },
     log::{RateLimit, Traffic},
-    metrics::{Counts, Outcome},
+    metrics::{Counts, RequestOutcome},
     system::clock,
     transport::Stream,
 };
@@ -446,18 +446,18 @@ impl<'a> Session<'a> {
 }
 
 /// What became of a client's line.
-fn outcome(said: Said) -> Option<Outcome> {
+fn outcome(said: Said) -> Option<RequestOutcome> {
     Some(match said {
         Said::Nothing => return None,
-        Said::At { is_news: true } => Outcome::Stored,
-        Said::At { is_news: false } => Outcome::Stale,
-        Said::Places { is_failed: false, .. } => Outcome::Answered,
-        Said::Places { is_failed: true, .. } => Outcome::SourceFailed,
-        Said::Invalid(Invalid::TooFarAhead) => Outcome::Ahead,
-        Said::Invalid(Invalid::TooManyClients) => Outcome::Full,
-        Said::Invalid(Invalid::UnknownClient) => Outcome::UnknownClient,
-        Said::Invalid(Invalid::NoPlaces) => Outcome::NoPlaces,
-        Said::Invalid(_) => Outcome::Invalid,
+        Said::At { is_news: true } => RequestOutcome::Stored,
+        Said::At { is_news: false } => RequestOutcome::Stale,
+        Said::Places { is_failed: false, .. } => RequestOutcome::Answered,
+        Said::Places { is_failed: true, .. } => RequestOutcome::SourceFailed,
+        Said::Invalid(Invalid::TooFarAhead) => RequestOutcome::Ahead,
+        Said::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,
+        Said::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
+        Said::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
+        Said::Invalid(_) => RequestOutcome::Invalid,
     })
 }
 
