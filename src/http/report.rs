@@ -102,8 +102,7 @@ pub struct Process {
 }
 
 impl NodeReport {
-    /// Why clients had better ask another node; `None` where the node is ready. It is not before it has heard all that
-    /// one neighbour has, unless none has anything to say for too long.
+    /// Why this node is not ready. It is once one peer has completed a repair round with it, or after `ready_seconds`.
     pub fn not_ready(&self) -> Option<String> {
         if self.is_draining {
             return Some("this node stops".into());

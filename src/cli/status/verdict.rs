@@ -37,7 +37,7 @@ fn answer(outcome: &FetchOutcome) -> Option<&NodeStatus> {
 
 /// Judges the herd by what came of asking its nodes, in the order of the configuration; each had `seconds`.
 pub(super) fn judge(herd: &Herd, outcomes: &[FetchOutcome], seconds: f64) -> Verdict {
-    // Nodes written by others have no status, and are not judged.
+    // Third-party nodes have no status, and are not judged.
     let asked: Vec<_> = herd.nodes.iter().zip(outcomes).filter(|(node, _)| node.plain.is_none()).collect();
     let mut differences = of_nodes(&asked, seconds);
     differences.extend(of_links(&asked));

@@ -47,7 +47,7 @@ pub(super) struct Shard {
 /// What two stores compare of a client: who it is, and what is held of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Entry {
-    /// The client's place.
+    /// The client's key.
     pub key: KeyHash,
     /// The hash of all that is held of it.
     pub hash: u64,

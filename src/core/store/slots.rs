@@ -2,7 +2,7 @@
 //! and to be moved when the table grows, so that neither touches a record; and nothing is ever taken out, so that plain
 //! linear probing needs no tombstones. A lookup costs one cache miss here and one for the record.
 //!
-//! A slot's place is given by its hash's top bits, so the slots of a leaf lie together, and listing it reads those alone.
+//! A slot's position is given by its hash's top bits, so the slots of a leaf lie together, and listing it reads those alone.
 
 use super::pages::RecordAddress;
 
@@ -64,7 +64,7 @@ impl Slots {
         }
     }
 
-    /// Where the first slot is, from the hash's own place on, that is vacant or for which `is_it` holds.
+    /// Where the first slot is, from the hash's own position on, that is vacant or for which `is_it` holds.
     fn probe(&self, hash: u32, mut is_it: impl FnMut(Slot) -> bool) -> Option<usize> {
         if self.slots.is_empty() {
             return None;
@@ -86,7 +86,7 @@ impl Slots {
         }
         let (mut at, end) = (self.home(first), self.home(last));
         let mut is_beyond = false;
-        // What found its own place taken lies further on, but never behind a vacant one.
+        // What found its own position taken lies further on, but never behind a vacant one.
         for _ in 0..self.slots.len() {
             let slot = self.slots[at];
             let is_vacant = slot.address == RecordAddress::NOWHERE;
@@ -101,7 +101,7 @@ impl Slots {
         }
     }
 
-    /// The place after that one; the last is followed by the first.
+    /// The position after that one; the last is followed by the first.
     fn after(&self, at: usize) -> usize {
         if at + 1 < self.slots.len() { at + 1 } else { 0 }
     }
