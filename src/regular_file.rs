@@ -12,30 +12,34 @@ use rustix::fs::OFlags;
 
 /// Why a file was not opened or read.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum RegularFileError {
     /// It is not there, or may not be read.
     Unreadable(io::Error),
     /// A folder, a pipe, a device or a socket.
     NotAFile,
 }
 
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
+impl From<RegularFileError> for io::Error {
+    fn from(fault: RegularFileError) -> Self {
         match fault {
-            Fault::Unreadable(error) => error,
-            Fault::NotAFile => Self::other("it is not a regular file"),
+            RegularFileError::Unreadable(error) => error,
+            RegularFileError::NotAFile => Self::other("it is not a regular file"),
         }
     }
 }
 
 /// Opens a regular file for reading.
-pub(crate) fn open(path: &Path) -> Result<File, Fault> {
+pub(crate) fn open(path: &Path) -> Result<File, RegularFileError> {
     // What it is can be asked of an open file only; to open a pipe must not wait for its writer.
     let no_wait = OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(Fault::Unreadable)?;
-    match file.metadata().map_err(Fault::Unreadable)?.is_file() {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(no_wait)
+        .open(path)
+        .map_err(RegularFileError::Unreadable)?;
+    match file.metadata().map_err(RegularFileError::Unreadable)?.is_file() {
         true => Ok(file),
-        false => Err(Fault::NotAFile),
+        false => Err(RegularFileError::NotAFile),
     }
 }
 

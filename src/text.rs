@@ -44,6 +44,11 @@ pub fn say(out: &mut impl io::Write, who: impl fmt::Display, what: impl fmt::Dis
     let _ = out.write_all(line.as_bytes());
 }
 
+/// What a noun ends with behind this number.
+pub(crate) fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 /// What makes UTF-8 of bytes that are not.
 pub fn utf8_cure(bytes: &[u8]) -> &'static str {
     match bytes {

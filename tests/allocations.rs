@@ -15,7 +15,7 @@ use proxyherd::{
         store::Placement,
         wire::{Line, Nonce},
     },
-    log::{Log, Options as LogOptions, Traffic},
+    log::{Log, LogOptions, Traffic},
 };
 
 const LINES: usize = 16;

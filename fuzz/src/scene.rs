@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use proxyherd::{
     core::{
-        access::{Key, Secret},
+        access::{Secret, SecretKey},
         links::{Health, Queue, outbox},
         model::{NodeId, Now, Timestamp},
         node::{Lookups, Neighbour, Node, Options, Subscribers},
@@ -46,7 +46,7 @@ pub(crate) fn placement() -> Placement {
 
 /// A secret that no input knows.
 pub(crate) fn secret() -> Arc<Secret> {
-    Arc::new(Secret::new(Key::of_bytes([0x5e; 32]), [0; 16]))
+    Arc::new(Secret::new(SecretKey::of_bytes([0x5e; 32]), [0; 16]))
 }
 
 /// A node's name.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Common, Failure, check_files, complain, printable};
+use super::{CommandError, Common, check_files, complain, printable};
 use crate::{
     config::{Herd, PlacesSource},
     places::Stock,
@@ -16,7 +16,7 @@ Examples:
   herd check-config > my.toml                    a file to start from; then herd up --config my.toml")]
 pub(super) struct Args {}
 
-pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
+pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
     let herd = common.herd()?;
     let stock = check_files(&herd)?;
     let origin = match &common.config {

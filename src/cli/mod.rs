@@ -32,7 +32,7 @@ struct Args {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    command: Command,
+    command: HerdCommand,
 }
 
 const EXAMPLES: &str = "\
@@ -66,7 +66,7 @@ impl Common {
 
 /// Reads what a node of the herd reads at its start: its secret, the files of its places, Google's key. Complains of sources
 /// that have nothing to answer from, and returns what each has.
-fn check_files(herd: &Herd) -> Result<Vec<Stock>, Failure> {
+fn check_files(herd: &Herd) -> Result<Vec<Stock>, CommandError> {
     herd.secret_file.as_deref().map_or(Ok(()), |file| Secret::load(file).map(drop))?;
     let stock = crate::places::open(&herd.places)?.stock;
     for source in stock.iter().filter(|source| source.is_empty) {
@@ -76,7 +76,7 @@ fn check_files(herd: &Herd) -> Result<Vec<Stock>, Failure> {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum HerdCommand {
     /// Run every node of the herd, each as its own process, until Ctrl-C.
     Up(up::Args),
     /// Run one node in the foreground.
@@ -89,14 +89,14 @@ enum Command {
     CheckConfig(check_config::Args),
     /// Make a file of places out of your own data, or look places up.
     #[command(subcommand)]
-    Places(places::Command),
+    Places(places::PlacesCommand),
     /// Make a herd's secret file, or change its secret.
     Secret(secret::Args),
 }
 
 /// Why a subcommand did not do what it was asked to; displays as one line that says what to do.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -113,7 +113,7 @@ enum Failure {
     Output(#[from] io::Error),
 }
 
-impl Failure {
+impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => ExitCode::from(2),
@@ -130,13 +130,13 @@ pub fn main() -> ExitCode {
     };
     let done = |()| ExitCode::SUCCESS;
     ended(match &args.command {
-        Command::Up(up) => up::run(up, &args.common).map(done),
-        Command::Node(node) => node::run(node, &args.common).map(done),
-        Command::Send(send) => send::run(send, &args.common).map(done),
-        Command::Status(status) => status::run(status, &args.common),
-        Command::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
-        Command::Places(places) => places::run(places, &args.common).map(done),
-        Command::Secret(secret) => secret::run(secret).map(done),
+        HerdCommand::Up(up) => up::run(up, &args.common).map(done),
+        HerdCommand::Node(node) => node::run(node, &args.common).map(done),
+        HerdCommand::Send(send) => send::run(send, &args.common).map(done),
+        HerdCommand::Status(status) => status::run(status, &args.common),
+        HerdCommand::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
+        HerdCommand::Places(places) => places::run(places, &args.common).map(done),
+        HerdCommand::Secret(secret) => secret::run(secret).map(done),
     })
 }
 
@@ -149,11 +149,11 @@ fn arguments() -> clap::Command {
     })
 }
 
-fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
+fn ended(result: Result<ExitCode, CommandError>) -> ExitCode {
     match result {
         Ok(code) => code,
         // Whoever reads our output has seen enough; that is no failure of ours.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             complain(&failure.to_string());
             failure.exit_code()
@@ -162,7 +162,7 @@ fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
 }
 
 /// Help and version as they are; anything else is wrong usage.
-fn refuse(error: &clap::Error) -> Result<ExitCode, Failure> {
+fn refuse(error: &clap::Error) -> Result<ExitCode, CommandError> {
     if !error.use_stderr() {
         error.print()?;
         return Ok(ExitCode::SUCCESS);
@@ -172,7 +172,7 @@ fn refuse(error: &clap::Error) -> Result<ExitCode, Failure> {
         let _ = error.print();
         return Ok(ExitCode::from(2));
     }
-    Err(Failure::Usage(wrong_usage(error, &Args::command(), env::args_os().skip(1))))
+    Err(CommandError::Usage(wrong_usage(error, &Args::command(), env::args_os().skip(1))))
 }
 
 /// Every error and all advice of a subcommand: one line on standard error.

@@ -1,6 +1,6 @@
 //! `herd node`: one node in the foreground, by hand or as a child of `herd up`.
 
-use super::{Common, Failure};
+use super::{CommandError, Common};
 use crate::{
     config::{Herd, Node},
     server::{self, StartError},
@@ -22,12 +22,12 @@ pub(super) struct Args {
     lifeline: bool,
 }
 
-pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let herd = common.herd()?;
     let node = known(&herd, &args.name)?;
     if node.plain.is_some() {
         let id = &node.id;
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "{id} is a node written by others (dialect \"plain\"); start its own program"
         )));
     }
@@ -35,16 +35,16 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     server::run_node(&herd, &id, &common.log_dir, args.lifeline).map_err(|error| match error {
         StartError::Secret(error) => error.into(),
         StartError::Places(error) => error.into(),
-        error => Failure::Failed(error.to_string()),
+        error => CommandError::Failed(error.to_string()),
     })
 }
 
 /// The node called `name`, or a refusal that lists the names.
-pub(super) fn known<'h>(herd: &'h Herd, name: &str) -> Result<&'h Node, Failure> {
+pub(super) fn known<'h>(herd: &'h Herd, name: &str) -> Result<&'h Node, CommandError> {
     if let Some(node) = herd.node(name) {
         return Ok(node);
     }
     let names: Vec<_> = herd.nodes.iter().map(|node| node.id.as_str()).collect();
     let (herd, names) = (&herd.name, names.join(", "));
-    Err(Failure::Usage(format!("{herd} has no node {name:?}; its nodes are {names}")))
+    Err(CommandError::Usage(format!("{herd} has no node {name:?}; its nodes are {names}")))
 }

@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Failure, printable};
+use super::{CommandError, printable};
 use crate::{
-    core::access::{Key, RotationFault, Secret},
+    core::access::{RotationFault, Secret, SecretKey},
     keys::SecretError,
     system::random,
 };
@@ -43,7 +43,7 @@ struct Step {
     drop: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let told = carry_out(args)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}: {told}", printable::one_line(&args.file.display().to_string()))?;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// Does it, and gives what is to be done next.
-fn carry_out(Args { file, step }: &Args) -> Result<&'static str, Failure> {
+fn carry_out(Args { file, step }: &Args) -> Result<&'static str, CommandError> {
     match step {
         Step { add: true, .. } => {
             let key = new_key()?;
@@ -78,24 +78,27 @@ fn carry_out(Args { file, step }: &Args) -> Result<&'static str, Failure> {
     }
 }
 
-fn change(file: &Path, step: impl FnOnce(Secret) -> Result<Secret, RotationFault>) -> Result<(), Failure> {
+fn change(
+    file: &Path,
+    step: impl FnOnce(Secret) -> Result<Secret, RotationFault>,
+) -> Result<(), CommandError> {
     Secret::change(file, step).map_err(refused)
 }
 
-fn refused(error: SecretError) -> Failure {
+fn refused(error: SecretError) -> CommandError {
     match error {
-        SecretError::Unwritable { .. } => Failure::Failed(error.to_string()),
+        SecretError::Unwritable { .. } => CommandError::Failed(error.to_string()),
         _ => error.into(),
     }
 }
 
-fn new_key() -> Result<Key, Failure> {
-    random_bytes().map(Key::of_bytes)
+fn new_key() -> Result<SecretKey, CommandError> {
+    random_bytes().map(SecretKey::of_bytes)
 }
 
-fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
+fn random_bytes<const N: usize>() -> Result<[u8; N], CommandError> {
     random::bytes().map_err(|error| {
-        Failure::Failed(format!("the system has no random numbers: {error}; try again or elsewhere"))
+        CommandError::Failed(format!("the system has no random numbers: {error}; try again or elsewhere"))
     })
 }
 
@@ -103,12 +106,12 @@ fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
 mod tests {
     use clap::Parser;
 
-    use super::{super::Command, *};
+    use super::{super::HerdCommand, *};
 
     fn herd_secret(file: &Path, flags: &[&str]) -> Result<&'static str, String> {
         let words = ["herd", "secret", &file.display().to_string()].map(str::to_owned);
         let words = words.into_iter().chain(flags.iter().map(ToString::to_string));
-        let Command::Secret(args) = super::super::Args::try_parse_from(words).unwrap().command else {
+        let HerdCommand::Secret(args) = super::super::Args::try_parse_from(words).unwrap().command else {
             panic!()
         };
         carry_out(&args).map_err(|failure| failure.to_string())

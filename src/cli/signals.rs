@@ -28,14 +28,14 @@ use crate::system::{clock, signals::is_ignored};
 pub(super) const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 /// Some signals, which come here instead of doing what they do by default, until this is dropped.
-pub(super) struct Signals {
+pub(super) struct SignalPipe {
     arrivals: UnixStream,
     /// Kept open: where every signal is ignored, no handler has a copy of it.
     _handler: UnixStream,
     registered: Vec<SigId>,
 }
 
-impl Signals {
+impl SignalPipe {
     /// From here on, none of these signals is lost.
     pub(super) fn listen(wanted: &[i32]) -> io::Result<Self> {
         let (arrivals, handler) = UnixStream::pair()?;
@@ -46,7 +46,7 @@ impl Signals {
         Ok(Self { arrivals, _handler: handler, registered })
     }
 
-    /// Waits for a signal; false after [`Signals::stop`].
+    /// Waits for a signal; false after [`SignalPipe::stop`].
     pub(super) fn wait(&self) -> bool {
         let mut byte = [0];
         (&self.arrivals).read_exact(&mut byte).is_ok()
@@ -58,7 +58,7 @@ impl Signals {
     }
 }
 
-impl Drop for Signals {
+impl Drop for SignalPipe {
     fn drop(&mut self) {
         for id in self.registered.drain(..) {
             low_level::unregister(id);
@@ -68,7 +68,7 @@ impl Drop for Signals {
 
 /// Waits for a signal of any of these at most for this time; the number of the first that has one. Several signals that
 /// came together are one.
-pub(super) fn wait_any<const N: usize>(all: [&Signals; N], time: Duration) -> io::Result<Option<usize>> {
+pub(super) fn wait_any<const N: usize>(all: [&SignalPipe; N], time: Duration) -> io::Result<Option<usize>> {
     let mut waits = all.map(|signals| PollFd::new(&signals.arrivals, PollFlags::IN));
     let deadline = clock::tick() + time;
     loop {

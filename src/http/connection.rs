@@ -2,7 +2,7 @@
 //! for those who have asked for something.
 
 use super::{
-    report::Report,
+    report::NodeReport,
     request::{self, Asked, Refused},
     response::Response,
 };
@@ -17,7 +17,7 @@ pub(crate) fn serve(
     stream: &Stream,
     config: &HttpConfig,
     hosts: &[String],
-    report: impl FnOnce() -> Report,
+    report: impl FnOnce() -> NodeReport,
 ) -> bool {
     let answer = match ask(stream, config, hosts) {
         Some(Ok(asked)) => Response::to(asked, &report()),

@@ -9,16 +9,16 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::report::{LinkReport, Report};
+use super::report::{LinkReport, NodeReport};
 use crate::metrics::UpstreamReport;
 
 /// The format's name.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The page.
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn text(report: &NodeReport) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Page(report.clone())));
+    registry.register_collector(Box::new(MetricsText(report.clone())));
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = encode(&mut text, &registry);
@@ -44,7 +44,7 @@ fn as_0_0_4(text: &str) -> String {
 }
 
 #[derive(Debug)]
-struct Page(Report);
+struct MetricsText(NodeReport);
 
 /// What a link's metrics are called, what they mean, and where they come from.
 type LinkMetric = (&'static str, &'static str, MetricType, fn(&LinkReport) -> Option<f64>);
@@ -116,7 +116,7 @@ const UPSTREAM_METRICS: [UpstreamMetric; 6] = {
     ]
 };
 
-impl Collector for Page {
+impl Collector for MetricsText {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut writer = Writer(encoder);
         self.of_the_node(&mut writer)?;
@@ -127,7 +127,7 @@ impl Collector for Page {
     }
 }
 
-impl Page {
+impl MetricsText {
     fn of_the_node(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let report = &self.0;
         let built = [("version", env!("CARGO_PKG_VERSION")), ("herd", &report.herd), ("node", &report.node)];

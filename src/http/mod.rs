@@ -9,4 +9,4 @@ mod response;
 mod status;
 
 pub(crate) use self::connection::{refuse, serve};
-pub use self::report::{Connections, LinkReport, Process, Report};
+pub use self::report::{ConnectionCounts, LinkReport, NodeReport, Process};

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::{
     core::links::Condition,
     log,
-    metrics::{Kind, Outcome, Spread, UpstreamReport},
+    metrics::{RequestKind, RequestOutcome, Spread, UpstreamReport},
 };
 
 /// A node at one moment.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Report {
+pub struct NodeReport {
     /// The herd's name.
     pub herd: String,
     /// The node's id.
@@ -28,24 +28,24 @@ pub struct Report {
     /// The sum of all it holds.
     pub sum: u64,
     /// Its connections.
-    pub connections: Connections,
+    pub connections: ConnectionCounts,
     /// What became of how many requests.
-    pub outcomes: Vec<(Outcome, u64)>,
+    pub outcomes: Vec<(RequestOutcome, u64)>,
     /// How long they took.
-    pub spreads: Vec<(Kind, Spread)>,
+    pub spreads: Vec<(RequestKind, Spread)>,
     /// Its links, in the order of its neighbours.
     pub links: Vec<LinkReport>,
     /// The upstreams it asks for places.
     pub upstreams: Vec<UpstreamReport>,
     /// How its log is.
-    pub log: log::Condition,
+    pub log: log::LogCondition,
     /// What the system says of the process.
     pub process: Process,
 }
 
 /// How many connections there are and were.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Connections {
+pub struct ConnectionCounts {
     /// Clients' now.
     pub clients: usize,
     /// Neighbours' now.
@@ -101,9 +101,8 @@ pub struct Process {
     pub started_seconds: f64,
 }
 
-impl Report {
-    /// Why clients had better ask another node; `None` where the node is ready. It is not before it has heard all that
-    /// one neighbour has, unless none has anything to say for too long.
+impl NodeReport {
+    /// Why this node is not ready. It is once one peer has completed a repair round with it, or after `ready_seconds`.
     pub fn not_ready(&self) -> Option<String> {
         if self.is_draining {
             return Some("this node stops".into());
@@ -128,9 +127,9 @@ pub(super) mod tests {
     use crate::core::links::Health;
 
     /// A node with one link that has never been up.
-    pub(crate) fn fresh() -> Report {
+    pub(crate) fn fresh() -> NodeReport {
         let condition = Health::default().condition(Duration::ZERO);
-        Report {
+        NodeReport {
             herd: "fall-2016".into(),
             node: "Alford".into(),
             incarnation: 0xea42_59ab_02e2_a67f,
@@ -139,7 +138,7 @@ pub(super) mod tests {
             is_draining: false,
             clients: 3,
             sum: 0x64cd_decd_e2d1_d05b,
-            connections: Connections {
+            connections: ConnectionCounts {
                 clients: 2,
                 peers: 1,
                 waiting: 0,
@@ -148,8 +147,8 @@ pub(super) mod tests {
                 accepted: 9,
                 refused: 1,
             },
-            outcomes: Outcome::ALL.into_iter().zip(1..).collect(),
-            spreads: Kind::ALL.into_iter().map(|kind| (kind, Spread::default())).collect(),
+            outcomes: RequestOutcome::ALL.into_iter().zip(1..).collect(),
+            spreads: RequestKind::ALL.into_iter().map(|kind| (kind, Spread::default())).collect(),
             links: vec![LinkReport {
                 peer: "Ball".into(),
                 dialect: "herd",
@@ -158,16 +157,16 @@ pub(super) mod tests {
                 condition,
             }],
             upstreams: vec![crate::metrics::Lookups::default().report("google")],
-            log: log::Condition::default(),
+            log: log::LogCondition::default(),
             process: Process::default(),
         }
     }
 
     /// The same, on a full disk.
-    pub(crate) fn degraded() -> Report {
+    pub(crate) fn degraded() -> NodeReport {
         let failing = log::Failing { duration: Duration::from_millis(2500), error: "full".into() };
-        let log = log::Condition { failing: Some(failing), dropped_lines: 7, dropped_events: 2 };
-        Report { log, ..fresh() }
+        let log = log::LogCondition { failing: Some(failing), dropped_lines: 7, dropped_events: 2 };
+        NodeReport { log, ..fresh() }
     }
 
     #[test]
@@ -177,13 +176,13 @@ pub(super) mod tests {
         let mut heard = report.clone();
         heard.links[0].condition.rounds_received = 1;
         assert_eq!(heard.not_ready(), None);
-        assert_eq!(Report { uptime: report.ready_grace, ..report.clone() }.not_ready(), None);
-        assert_eq!(Report { links: Vec::new(), ..report }.not_ready(), None);
+        assert_eq!(NodeReport { uptime: report.ready_grace, ..report.clone() }.not_ready(), None);
+        assert_eq!(NodeReport { links: Vec::new(), ..report }.not_ready(), None);
     }
 
     #[test]
     fn node_that_stops_or_differs_lastingly_is_not_ready() {
-        let mut report = Report { uptime: Duration::from_secs(60), ..fresh() };
+        let mut report = NodeReport { uptime: Duration::from_secs(60), ..fresh() };
         assert_eq!(report.not_ready(), None);
         report.links[0].condition.lasting = 1;
         assert_eq!(report.not_ready().unwrap(), "Ball differs from this node as it did a round ago");

@@ -2,7 +2,7 @@
 
 use super::{
     metrics,
-    report::Report,
+    report::NodeReport,
     request::{Asked, Page, Refused},
     status,
 };
@@ -20,7 +20,7 @@ pub(super) struct Response {
 
 impl Response {
     /// The answer to a request.
-    pub(super) fn to(asked: Asked, report: &Report) -> Self {
+    pub(super) fn to(asked: Asked, report: &NodeReport) -> Self {
         let (status, content_type, body) = match (asked.page, report.not_ready()) {
             (Page::Index, _) => ("200 OK", TEXT, Page::index()),
             (Page::Live, _) => ("200 OK", TEXT, "live\n".into()),
@@ -73,7 +73,7 @@ impl Response {
     }
 }
 
-fn ready(report: &Report) -> String {
+fn ready(report: &NodeReport) -> String {
     match report.degraded() {
         None => "ready\n".into(),
         Some(why) => format!("ready, degraded: {why}\n"),
@@ -88,13 +88,14 @@ mod tests {
     #[test]
     fn readiness_is_told_by_the_status_and_in_words() {
         let asked = Asked { page: Page::Ready, is_head: false };
-        let text = |report: &Report| String::from_utf8(Response::to(asked, report).to_bytes("now")).unwrap();
+        let text =
+            |report: &NodeReport| String::from_utf8(Response::to(asked, report).to_bytes("now")).unwrap();
         let waiting = text(&fresh());
         assert!(waiting.starts_with("HTTP/1.1 503 Service Unavailable\r\nDate: now\r\n"), "{waiting}");
         assert!(waiting.ends_with("\r\n\r\nnot ready: no neighbour has ended a round with this node yet\n"));
-        let ready = text(&Report { uptime: fresh().ready_grace, ..fresh() });
+        let ready = text(&NodeReport { uptime: fresh().ready_grace, ..fresh() });
         assert!(ready.starts_with("HTTP/1.1 200 OK\r\n") && ready.ends_with("\r\n\r\nready\n"), "{ready}");
-        let degraded = text(&Report { uptime: fresh().ready_grace, ..degraded() });
+        let degraded = text(&NodeReport { uptime: fresh().ready_grace, ..degraded() });
         assert!(degraded.starts_with("HTTP/1.1 200 OK\r\n"), "{degraded}");
         assert!(
             degraded.ends_with("\r\n\r\nready, degraded: the log cannot be written: full\n"),

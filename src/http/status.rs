@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::report::{LinkReport, Report};
-use crate::{log::Condition, metrics::UpstreamReport};
+use super::report::{LinkReport, NodeReport};
+use crate::{log::LogCondition, metrics::UpstreamReport};
 
 /// The page, with its newline.
-pub(super) fn json(report: &Report) -> String {
+pub(super) fn json(report: &NodeReport) -> String {
     let not_ready = report.not_ready();
     let connections = &report.connections;
     let value = json!({
@@ -53,7 +53,7 @@ fn link(link: &LinkReport) -> Value {
     })
 }
 
-fn log(log: &Condition) -> Value {
+fn log(log: &LogCondition) -> Value {
     let failing = log.failing.as_ref();
     json!({
         "state": if failing.is_some() { "failing" } else { "ok" },

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Cursor, Read};
 
 use super::{
-    ANY_RANK, BYTE_ORDER_MARK, ColumnMap, Field, ImportError, NOT_UTF8, Note, Options, Sink, Skip,
+    ANY_RANK, BYTE_ORDER_MARK, ColumnMap, Field, ImportError, ImportOptions, NOT_UTF8, Note, Sink, Skip,
     columns::Columns,
     number,
     publishers::Publisher,
@@ -12,7 +12,7 @@ use super::{
     rows::{Row, Rows},
     types_of, unnumbered,
 };
-use crate::places::file::{Entry, Id};
+use crate::places::file::{Id, PlaceEntry};
 
 /// What may divide columns where the user does not say it, the likeliest first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -25,7 +25,7 @@ const FIRST_LINE_BYTES_MAX: u64 = 64 * 1024;
 pub fn read(
     from: impl Read,
     delimiter: Option<u8>,
-    options: &Options<'_>,
+    options: &ImportOptions<'_>,
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
     let mut from = BufReader::new(from);
@@ -104,7 +104,7 @@ struct Table<'a> {
     width: usize,
     delimiter: u8,
     publisher: Option<Publisher>,
-    options: &'a Options<'a>,
+    options: &'a ImportOptions<'a>,
     unnumbered: String,
 }
 
@@ -113,7 +113,7 @@ impl<'a> Table<'a> {
         rows: &mut Rows<impl Read>,
         delimiter: u8,
         is_told: bool,
-        options: &'a Options<'a>,
+        options: &'a ImportOptions<'a>,
     ) -> Result<Self, ImportError> {
         let mut header = Row::default();
         if !rows.read(&mut header)? {
@@ -201,7 +201,7 @@ impl<'a> Table<'a> {
         let kind = sink.kind(source, &types)?;
         let id = if id.is_empty() { Id::Number(number_of_row) } else { Id::Text(id) };
         let (name, vicinity) = (text(row, name)?, maybe(vicinity)?);
-        if sink.add(&Entry { kind, id, name, vicinity, latitude, longitude, rank }, line)? {
+        if sink.add(&PlaceEntry { kind, id, name, vicinity, latitude, longitude, rank }, line)? {
             let notes = [(Note::BadRank, !is_rank), (Note::TextBehindQuote, row.has_text_behind_quote)];
             notes.iter().filter(|(_, is_so)| *is_so).for_each(|(note, _)| sink.note(*note, line));
         }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 
 use super::{ImportError, NOT_UTF8, Sink, Skip, rank_of_population};
-use crate::places::file::{Entry, Id};
+use crate::places::file::{Id, PlaceEntry};
 
 /// Who must be named, as HTML.
 pub const ATTRIBUTION: &str = "Places © <a href=\"https://www.geonames.org/\">GeoNames</a>, \
@@ -71,7 +71,7 @@ fn add(cells: &[&str], line: u64, sink: &mut Sink) -> Result<(), ImportError> {
     let rank = rank.unwrap_or_else(|| rank_of_population(population));
     let kind = sink.kind("geonames", types)?;
     let id = Id::Number(number);
-    let entry = Entry { kind, id, name: cells[1], vicinity: "", latitude, longitude, rank };
+    let entry = PlaceEntry { kind, id, name: cells[1], vicinity: "", latitude, longitude, rank };
     sink.add(&entry, Some(line))?;
     Ok(())
 }

@@ -157,7 +157,7 @@ pub enum ImportError {
 
 /// What a user may say of a file.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct ImportOptions<'a> {
     /// What the place_ids of places from CSV and GeoJSON begin with.
     pub label: &'a str,
     /// Which column, or property, says what.

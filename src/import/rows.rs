@@ -85,13 +85,13 @@ impl Row {
 }
 
 /// Takes a byte that follows the quote that closed a value of one line.
-fn after_quote(byte: u8, row: &mut Row) -> At {
+fn after_quote(byte: u8, row: &mut Row) -> RowState {
     row.bytes.push(byte);
     if matches!(byte, b' ' | b'\t') {
-        return At::Blank;
+        return RowState::Blank;
     }
     row.has_text_behind_quote = true;
-    At::Value
+    RowState::Value
 }
 
 fn breaks(bytes: &[u8]) -> u64 {
@@ -113,7 +113,7 @@ pub(super) struct Rows<R> {
 
 /// Where in a row the next byte is.
 #[derive(Clone, Copy, PartialEq)]
-enum At {
+enum RowState {
     /// Before any byte of the row.
     RowStart,
     ValueStart,
@@ -136,34 +136,34 @@ impl<R: Read> Rows<R> {
         row.bytes.clear();
         row.ends.clear();
         (row.is_multiline, row.has_text_behind_quote) = (false, false);
-        let mut at = At::RowStart;
+        let mut at = RowState::RowStart;
         loop {
             let Some(&byte) = self.from.fill_buf()?.first() else { return self.end(at, row) };
             let line = self.line;
             self.take(byte);
             let is_break = matches!(byte, b'\r' | b'\n');
-            if at == At::RowStart {
+            if at == RowState::RowStart {
                 row.line = line;
             }
             at = match at {
-                At::RowStart if is_break => At::RowStart,
-                At::Quoted(_) | At::Closed(_) => self.read_quoted(byte, at, row)?,
+                RowState::RowStart if is_break => RowState::RowStart,
+                RowState::Quoted(_) | RowState::Closed(_) => self.read_quoted(byte, at, row)?,
                 _ if byte == self.delimiter => {
                     row.ends.push(row.bytes.len());
-                    At::ValueStart
+                    RowState::ValueStart
                 }
                 _ if is_break => {
                     row.ends.push(row.bytes.len());
                     return Ok(true);
                 }
-                At::RowStart | At::ValueStart if byte == b'"' => At::Quoted(line),
-                At::Blank => after_quote(byte, row),
-                At::RowStart | At::ValueStart | At::Value => {
+                RowState::RowStart | RowState::ValueStart if byte == b'"' => RowState::Quoted(line),
+                RowState::Blank => after_quote(byte, row),
+                RowState::RowStart | RowState::ValueStart | RowState::Value => {
                     row.bytes.push(byte);
-                    At::Value
+                    RowState::Value
                 }
             };
-            if at == At::RowStart && !row.ends.is_empty() {
+            if at == RowState::RowStart && !row.ends.is_empty() {
                 return Ok(true);
             }
             let fault = match (row.bytes.len() > ROW_BYTES_MAX, row.ends.len() >= VALUES_MAX) {
@@ -176,32 +176,32 @@ impl<R: Read> Rows<R> {
     }
 
     /// A byte after a quote that has opened.
-    fn read_quoted(&self, byte: u8, at: At, row: &mut Row) -> Result<At, ImportError> {
+    fn read_quoted(&self, byte: u8, at: RowState, row: &mut Row) -> Result<RowState, ImportError> {
         match at {
-            At::Closed(_) if byte == self.delimiter => {
+            RowState::Closed(_) if byte == self.delimiter => {
                 row.ends.push(row.bytes.len());
-                Ok(At::ValueStart)
+                Ok(RowState::ValueStart)
             }
-            At::Closed(_) if matches!(byte, b'\r' | b'\n') => {
+            RowState::Closed(_) if matches!(byte, b'\r' | b'\n') => {
                 row.ends.push(row.bytes.len());
-                Ok(At::RowStart)
+                Ok(RowState::RowStart)
             }
-            At::Closed(opened) if byte == b'"' => {
+            RowState::Closed(opened) if byte == b'"' => {
                 row.bytes.push(byte);
-                Ok(At::Quoted(opened))
+                Ok(RowState::Quoted(opened))
             }
             // Within a line, a quote that should have been doubled does no harm beyond the line.
-            At::Closed(opened) if opened == self.line => Ok(after_quote(byte, row)),
-            At::Closed(_) if matches!(byte, b' ' | b'\t') => Ok(at),
-            At::Closed(opened) => Err(ImportError::Line {
+            RowState::Closed(opened) if opened == self.line => Ok(after_quote(byte, row)),
+            RowState::Closed(_) if matches!(byte, b' ' | b'\t') => Ok(at),
+            RowState::Closed(opened) => Err(ImportError::Line {
                 line: opened,
                 fault: format!(
                     "the quote that opens here closes within a value at line {}; close it where its value ends, and double quotes that belong to a value",
                     self.line
                 ),
             }),
-            At::Quoted(opened) if byte == b'"' => Ok(At::Closed(opened)),
-            At::Quoted(opened) if self.line - opened > VALUE_BREAKS_MAX => Err(ImportError::Line {
+            RowState::Quoted(opened) if byte == b'"' => Ok(RowState::Closed(opened)),
+            RowState::Quoted(opened) if self.line - opened > VALUE_BREAKS_MAX => Err(ImportError::Line {
                 line: opened,
                 fault: format!(
                     "the quote that opens here does not close within {VALUE_BREAKS_MAX} lines; close it where its value ends"
@@ -224,14 +224,14 @@ impl<R: Read> Rows<R> {
         self.last = byte;
     }
 
-    fn end(&self, at: At, row: &mut Row) -> Result<bool, ImportError> {
+    fn end(&self, at: RowState, row: &mut Row) -> Result<bool, ImportError> {
         match at {
-            At::RowStart => Ok(false),
-            At::Quoted(line) => {
+            RowState::RowStart => Ok(false),
+            RowState::Quoted(line) => {
                 let fault = "the quote that opens here never closes; close it where its value ends, or fetch the file again if it was cut off";
                 Err(ImportError::Line { line, fault: fault.to_owned() })
             }
-            At::ValueStart | At::Value | At::Blank | At::Closed(_) => {
+            RowState::ValueStart | RowState::Value | RowState::Blank | RowState::Closed(_) => {
                 row.ends.push(row.bytes.len());
                 Ok(true)
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, mem};
 
 use super::{ImportError, Note, Skip, osm::Twins};
-use crate::places::file::{BadEntry, Builder, Entry};
+use crate::places::file::{BadEntry, Builder, PlaceEntry};
 
 /// What was skipped, or noted, for one reason.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -84,7 +84,7 @@ impl Sink {
     }
 
     /// Takes a place, or counts why not. True if it is taken.
-    pub(super) fn add(&mut self, entry: &Entry<'_>, line: Option<u64>) -> Result<bool, ImportError> {
+    pub(super) fn add(&mut self, entry: &PlaceEntry<'_>, line: Option<u64>) -> Result<bool, ImportError> {
         let shortened = self.builder.shortened();
         let why = match self.builder.add(entry) {
             Ok(()) => {

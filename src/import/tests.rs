@@ -51,8 +51,8 @@ pub(super) fn place(id: &str, name: &str, vicinity: &str, types: &str, at: (f64,
 
 const GENERAL: &str = "point_of_interest,establishment";
 
-pub(super) fn options(columns: &ColumnMap) -> Options<'_> {
-    Options { label: "own", columns, lang: None }
+pub(super) fn options(columns: &ColumnMap) -> ImportOptions<'_> {
+    ImportOptions { label: "own", columns, lang: None }
 }
 
 fn csv(text: impl AsRef<[u8]>, map: &str, delimiter: impl Into<Option<u8>>) -> Result<Sink, String> {

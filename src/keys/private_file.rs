@@ -24,7 +24,7 @@ const READERS: u32 = 0o040;
 
 /// Why a file was not read.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum PrivateFileError {
     /// It is not there, or may not be read.
     Unreadable(io::Error),
     /// A folder, a pipe or the like.
@@ -35,29 +35,31 @@ pub(crate) enum Fault {
     TooLong,
 }
 
-impl From<regular_file::Fault> for Fault {
-    fn from(fault: regular_file::Fault) -> Self {
+impl From<regular_file::RegularFileError> for PrivateFileError {
+    fn from(fault: regular_file::RegularFileError) -> Self {
         match fault {
-            regular_file::Fault::Unreadable(error) => Self::Unreadable(error),
-            regular_file::Fault::NotAFile => Self::NotAFile,
+            regular_file::RegularFileError::Unreadable(error) => Self::Unreadable(error),
+            regular_file::RegularFileError::NotAFile => Self::NotAFile,
         }
     }
 }
 
 /// Reads a file that nobody but its owner may open, or one of the credentials that systemd has laid for this process,
 /// which a group may read.
-pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, PrivateFileError> {
     let file = regular_file::open(path)?;
-    let about = file.metadata().map_err(Fault::Unreadable)?;
+    let about = file.metadata().map_err(PrivateFileError::Unreadable)?;
     let mode = about.mode() & 0o777;
     let allowed = match env::var_os(CREDENTIALS_VARIABLE) {
         Some(folder) if lies_in(&about, path, &folder) => OWNERS | READERS,
         _ => OWNERS,
     };
     if mode & !allowed != 0 {
-        return Err(Fault::Open(mode));
+        return Err(PrivateFileError::Open(mode));
     }
-    regular_file::read_within(file, bytes_max as u64).map_err(Fault::Unreadable)?.ok_or(Fault::TooLong)
+    regular_file::read_within(file, bytes_max as u64)
+        .map_err(PrivateFileError::Unreadable)?
+        .ok_or(PrivateFileError::TooLong)
 }
 
 /// Whether an open file lies directly in a folder, wherever links on the way to either lead. The path says where to look;
@@ -125,6 +127,6 @@ mod tests {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
         fs::write(&path, "12345").unwrap();
         assert_eq!(read(&path, 5).unwrap(), b"12345");
-        assert!(matches!(read(&path, 4), Err(Fault::TooLong)));
+        assert!(matches!(read(&path, 4), Err(PrivateFileError::TooLong)));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     core::access::{RotationFault, Secret, SecretFault},
-    keys::private_file::{self, Fault},
+    keys::private_file::{self, PrivateFileError},
     whole_file::{Existing, NewFile},
 };
 
@@ -102,10 +102,10 @@ impl Secret {
     pub fn load(path: &Path) -> Result<Self, SecretError> {
         let file = || path.display().to_string();
         let bytes = private_file::read(path, FILE_BYTES_MAX).map_err(|fault| match fault {
-            Fault::Unreadable(error) => SecretError::Unreadable { file: file(), error },
-            Fault::NotAFile => SecretError::NotAFile { file: file() },
-            Fault::Open(mode) => SecretError::Open { file: file(), mode },
-            Fault::TooLong => SecretError::NotText { file: file() },
+            PrivateFileError::Unreadable(error) => SecretError::Unreadable { file: file(), error },
+            PrivateFileError::NotAFile => SecretError::NotAFile { file: file() },
+            PrivateFileError::Open(mode) => SecretError::Open { file: file(), mode },
+            PrivateFileError::TooLong => SecretError::NotText { file: file() },
         })?;
         let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText { file: file() })?;
         Self::parse(&text).map_err(|fault| SecretError::Invalid { file: file(), fault })
@@ -172,10 +172,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::core::access::Key;
+    use crate::core::access::SecretKey;
 
     fn secret() -> Secret {
-        Secret::new(Key::of_bytes([1; 32]), [9; 16])
+        Secret::new(SecretKey::of_bytes([1; 32]), [9; 16])
     }
 
     fn mode(path: &Path) -> u32 {
@@ -192,7 +192,7 @@ mod tests {
         let path = folder.path().join("herd.secret");
         secret().create(&path).unwrap();
         assert_eq!((mode(&path), Secret::load(&path).unwrap()), (0o600, secret()));
-        let other = Secret::new(Key::of_bytes([2; 32]), [8; 16]);
+        let other = Secret::new(SecretKey::of_bytes([2; 32]), [8; 16]);
         assert!(matches!(other.create(&path), Err(SecretError::Exists { .. })));
         assert_eq!(Secret::load(&path).unwrap(), secret());
     }
@@ -253,7 +253,7 @@ mod tests {
         let (path, link) = (folder.path().join("herd.secret"), folder.path().join("link"));
         secret().create(&path).unwrap();
         symlink(&path, &link).unwrap();
-        let new = Key::of_bytes([2; 32]);
+        let new = SecretKey::of_bytes([2; 32]);
         Secret::change(&link, |secret| secret.add_second(new.clone())).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(
@@ -274,7 +274,7 @@ mod tests {
         let path = folder.path().join("herd.secret");
         secret().create(&path).unwrap();
         fs::write(beside(&path), "left over").unwrap();
-        let add = |secret: Secret| secret.add_second(Key::of_bytes([2; 32]));
+        let add = |secret: Secret| secret.add_second(SecretKey::of_bytes([2; 32]));
         assert!(matches!(Secret::change(&path, add), Err(SecretError::Unfinished { .. })));
         assert_eq!(Secret::load(&path).unwrap(), secret());
         fs::remove_file(beside(&path)).unwrap();

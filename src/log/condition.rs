@@ -18,7 +18,7 @@ const IDLE: u64 = u64::MAX;
 
 /// A log at one moment.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Condition {
+pub struct LogCondition {
     /// Why nothing can be written, if nothing can.
     pub failing: Option<Failing>,
     /// Traffic lines for which there was no room since the node's start.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::open::{self, Fault, LogError};
+use super::open::{self, LogError, LogFault};
 use crate::core::model::Tick;
 
 /// A buffer larger than this is given back once the log is quiet.
@@ -72,7 +72,7 @@ impl LogFile {
         }
     }
 
-    fn open_by_name(&mut self) -> Result<(), Fault> {
+    fn open_by_name(&mut self) -> Result<(), LogFault> {
         let opened = open::open(&self.path, &mut self.remarks)?;
         (self.file, self.has_size) = (Some(opened.file), opened.is_file);
         (self.size, self.advised) = (opened.size, opened.size);
@@ -141,7 +141,7 @@ impl LogFile {
         self.failure = self.try_write(swap).err().map(|fault| fault.to_string());
     }
 
-    fn try_write(&mut self, swap: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
+    fn try_write(&mut self, swap: impl FnOnce(&mut Vec<u8>)) -> Result<(), LogFault> {
         self.write_pending()?;
         if self.pending.capacity() > QUIET_BYTES && self.pending.len() < self.pending.capacity() / 64 {
             self.pending = Vec::new();
@@ -161,7 +161,7 @@ impl LogFile {
         }
     }
 
-    fn write_pending(&mut self) -> Result<(), Fault> {
+    fn write_pending(&mut self) -> Result<(), LogFault> {
         if self.file.is_none() {
             self.open_by_name()?;
         }

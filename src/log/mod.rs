@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 
 use self::{buffer::Buffer, condition::Watch, file::LogFile};
 pub use self::{
-    condition::{Condition, Failing},
+    condition::{Failing, LogCondition},
     escape::escape_into,
     open::LogError,
     rate_limit::RateLimit,
@@ -46,7 +46,7 @@ const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 
 /// What is logged, where, and how much is kept.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LogOptions {
     /// The file. Its folder is made if it is not there.
     pub path: PathBuf,
     /// Whether lines of clients and AT lines are logged.
@@ -76,8 +76,8 @@ pub struct Log {
 
 impl Log {
     /// Opens or makes the file, for its owner only, as it is from then on.
-    pub fn open(options: Options) -> Result<Self, LogError> {
-        let Options { path, traffic, bodies, buffer_bytes, file_bytes, files_kept } = options;
+    pub fn open(options: LogOptions) -> Result<Self, LogError> {
+        let LogOptions { path, traffic, bodies, buffer_bytes, file_bytes, files_kept } = options;
         let file = LogFile::open(path.clone(), file_bytes as u64, files_kept)?;
         let (wake, half_full) = bounded(1);
         let buffer = Arc::new(Buffer::new(buffer_bytes, wake));
@@ -223,9 +223,9 @@ impl Log {
     }
 
     /// How the log is. Waits for no disk.
-    pub fn condition(&self, now: Tick) -> Condition {
+    pub fn condition(&self, now: Tick) -> LogCondition {
         let dropped = self.buffer.dropped();
-        Condition {
+        LogCondition {
             failing: self.watch.failing(now),
             dropped_lines: dropped.lines,
             dropped_events: dropped.events,

@@ -20,12 +20,12 @@ const NOT_OWNERS: u32 = 0o077;
 #[error("the log {} cannot be opened: {fault}; {}", path.display(), fault.cure())]
 pub struct LogError {
     pub(super) path: PathBuf,
-    pub(super) fault: Fault,
+    pub(super) fault: LogFault,
 }
 
 /// What is in the way of a log. Displays as the reason, without a path or a cure.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum LogFault {
     #[error("{0}")]
     System(#[from] io::Error),
     #[error("it is a symbolic link, and what that leads to may be anybody's")]
@@ -40,7 +40,7 @@ pub(super) enum Fault {
     Open { mode: u32, error: io::Error },
 }
 
-impl Fault {
+impl LogFault {
     fn cure(&self) -> &'static str {
         match self {
             Self::System(_) => "choose a folder this user may write to with --log-dir",
@@ -54,7 +54,7 @@ impl Fault {
 
 /// The file, open for appending.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedFile {
     pub(super) file: File,
     pub(super) size: u64,
     /// Whether it is a file: no pipe, no device, which have no size and are not rotated.
@@ -65,23 +65,24 @@ pub(super) struct Opened {
 
 /// Opens the file, and makes it and its folder where they are not there. What an operator should know is added to
 /// `remarks`.
-pub(super) fn open(path: &Path, remarks: &mut Vec<String>) -> Result<Opened, Fault> {
+pub(super) fn open(path: &Path, remarks: &mut Vec<String>) -> Result<OpenedFile, LogFault> {
     make_folder(path)?;
     let no_link = OFlags::NOFOLLOW.bits() as i32;
     let mut options = OpenOptions::new();
     options.append(true).read(true).create(true).mode(0o600).custom_flags(no_link);
     let mut file = options.open(path).map_err(|error| match is_link(path) {
-        true => Fault::Link,
-        false => Fault::System(error),
+        true => LogFault::Link,
+        false => LogFault::System(error),
     })?;
     let about = file.metadata()?;
     let kind = about.file_type();
     if kind.is_block_device() {
-        return Err(Fault::Disk);
+        return Err(LogFault::Disk);
     }
     let mode = about.mode() & 0o777;
     let is_private = kind.is_file() || kind.is_fifo();
-    let was_open = is_private && close_to_others(&file, mode).map_err(|error| Fault::Open { mode, error })?;
+    let was_open =
+        is_private && close_to_others(&file, mode).map_err(|error| LogFault::Open { mode, error })?;
     let (size, is_mid_line) = if kind.is_file() { end_of(&mut file)? } else { (0, false) };
     if was_open {
         remarks.push(format!("the log was open to others (mode {mode:03o}); now only its owner may open it"));
@@ -89,29 +90,29 @@ pub(super) fn open(path: &Path, remarks: &mut Vec<String>) -> Result<Opened, Fau
     if is_private && about.uid() != rustix::process::geteuid().as_raw() {
         remarks.push(format!("the log belongs to another user ({}), who can read it", about.uid()));
     }
-    Ok(Opened { file, size, is_file: kind.is_file(), is_mid_line })
+    Ok(OpenedFile { file, size, is_file: kind.is_file(), is_mid_line })
 }
 
 /// Makes the folder of a log, for its owner only, where it is not there.
-fn make_folder(path: &Path) -> Result<(), Fault> {
+fn make_folder(path: &Path) -> Result<(), LogFault> {
     let folder = folder_of(path);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| in_the_way(folder, error))
 }
 
 /// Why a folder cannot be made: the system does not say which part of its path is in the way.
-fn in_the_way(folder: &Path, error: io::Error) -> Fault {
+fn in_the_way(folder: &Path, error: io::Error) -> LogFault {
     for part in folder.ancestors() {
         let Ok(there) = fs::symlink_metadata(part) else { continue };
         return match fs::metadata(part) {
-            Ok(about) if !about.is_dir() => Fault::NotAFolder(part.to_owned()),
-            Ok(_) => Fault::System(error),
+            Ok(about) if !about.is_dir() => LogFault::NotAFolder(part.to_owned()),
+            Ok(_) => LogFault::System(error),
             Err(error) if there.is_symlink() && error.kind() == io::ErrorKind::NotFound => {
-                Fault::LostLink(part.to_owned())
+                LogFault::LostLink(part.to_owned())
             }
-            Err(error) => Fault::System(error),
+            Err(error) => LogFault::System(error),
         };
     }
-    Fault::System(error)
+    LogFault::System(error)
 }
 
 /// What an operator should know of the log's folder.

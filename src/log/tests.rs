@@ -8,8 +8,8 @@ use std::os::unix::{
 use super::*;
 use crate::core::model::Timestamp;
 
-fn options(folder: &tempfile::TempDir) -> Options {
-    Options {
+fn options(folder: &tempfile::TempDir) -> LogOptions {
+    LogOptions {
         path: folder.path().join("logs").join("Alford.log"),
         traffic: true,
         bodies: false,
@@ -37,7 +37,7 @@ fn set_mode(path: &std::path::Path, mode: u32) {
 }
 
 /// The older log of that number.
-fn older(options: &Options, number: usize) -> PathBuf {
+fn older(options: &LogOptions, number: usize) -> PathBuf {
     let mut name = options.path.clone().into_os_string();
     name.push(format!(".{number}"));
     name.into()
@@ -93,7 +93,7 @@ fn time_is_told_anew_when_the_second_changes() {
 #[test]
 fn full_buffer_drops_traffic_counts_it_and_keeps_room_for_events() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { buffer_bytes: 8000, ..options(&folder) };
+    let options = LogOptions { buffer_bytes: 8000, ..options(&folder) };
     let log = Log::open(options.clone()).unwrap();
     for _ in 0..100 {
         traffic(&log, &[b'x'; 66]);
@@ -111,7 +111,7 @@ fn full_buffer_drops_traffic_counts_it_and_keeps_room_for_events() {
 #[test]
 fn half_full_buffer_wakes_the_writer() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { buffer_bytes: 8000, ..options(&folder) };
+    let options = LogOptions { buffer_bytes: 8000, ..options(&folder) };
     let log = Log::open(options.clone()).unwrap();
     let (stopper, stop) = bounded(0);
     std::thread::scope(|scope| {
@@ -133,7 +133,7 @@ fn files_are_rotated_between_lines_and_the_oldest_goes() {
     let folder = tempfile::tempdir().unwrap();
     // A name that is no text is rotated as well.
     let path = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff")).join("Alford.log");
-    let options = Options { path, file_bytes: 1000, ..options(&folder) };
+    let options = LogOptions { path, file_bytes: 1000, ..options(&folder) };
     let log = Log::open(options.clone()).unwrap();
     for number in 0..60 {
         traffic(&log, format!("{number:065}").as_bytes());
@@ -157,7 +157,7 @@ fn files_are_rotated_between_lines_and_the_oldest_goes() {
 #[test]
 fn a_line_longer_than_a_file_gets_one_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { file_bytes: 100, ..options(&folder) };
+    let options = LogOptions { file_bytes: 100, ..options(&folder) };
     let log = Log::open(options.clone()).unwrap();
     traffic(&log, b"short");
     traffic(&log, &[b'x'; 500]);
@@ -197,13 +197,13 @@ fn half_a_line_of_a_killed_process_is_ended() {
 }
 
 /// A log on a full disk, and where it is once [`heal`] has given it another.
-fn on_a_full_disk(folder: &tempfile::TempDir) -> (Log, Options) {
+fn on_a_full_disk(folder: &tempfile::TempDir) -> (Log, LogOptions) {
     let path = PathBuf::from("/dev/full");
-    let options = Options { buffer_bytes: 8000, ..options(folder) };
-    (Log::open(Options { path, ..options.clone() }).unwrap(), options)
+    let options = LogOptions { buffer_bytes: 8000, ..options(folder) };
+    (Log::open(LogOptions { path, ..options.clone() }).unwrap(), options)
 }
 
-fn heal(log: &Log, options: &Options) {
+fn heal(log: &Log, options: &LogOptions) {
     log.file.lock().rename(&options.path);
     log.reopen();
 }
@@ -227,7 +227,7 @@ fn full_disk_is_told_for_as_long_as_it_lasts_with_what_it_cost() {
     let folder = tempfile::tempdir().unwrap();
     let (log, options) = on_a_full_disk(&folder);
     let at = Duration::from_secs;
-    assert_eq!(log.condition(at(1)), Condition::default());
+    assert_eq!(log.condition(at(1)), LogCondition::default());
     traffic(&log, b"kept");
     write_out_at(&log, at(2));
     write_out_at(&log, at(3));
@@ -247,7 +247,7 @@ fn full_disk_is_told_for_as_long_as_it_lasts_with_what_it_cost() {
     heal(&log, &options);
     write_out_at(&log, at(7));
     let healed = log.condition(at(8));
-    assert_eq!(healed, Condition { failing: None, ..full.clone() });
+    assert_eq!(healed, LogCondition { failing: None, ..full.clone() });
     write_out_at(&log, at(8));
     write_out_at(&log, at(9));
     let text = read(&options.path);
@@ -378,7 +378,7 @@ fn removed_log_is_made_again_within_a_second() {
 #[test]
 fn pipe_takes_the_log_and_is_not_rotated() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { file_bytes: 200, ..options(&folder) };
+    let options = LogOptions { file_bytes: 200, ..options(&folder) };
     std::fs::create_dir_all(options.path.parent().unwrap()).unwrap();
     let mode_of_all = rustix::fs::Mode::from_raw_mode(0o644);
     rustix::fs::mkfifoat(rustix::fs::CWD, &options.path, mode_of_all).unwrap();
@@ -399,7 +399,7 @@ fn pipe_takes_the_log_and_is_not_rotated() {
 fn folder_that_cannot_be_made_is_an_error_of_one_line() {
     let path = PathBuf::from("/dev/null/logs/Alford.log");
     let folder = tempfile::tempdir().unwrap();
-    let error = Log::open(Options { path, ..options(&folder) }).err().unwrap().to_string();
+    let error = Log::open(LogOptions { path, ..options(&folder) }).err().unwrap().to_string();
     assert!(error.starts_with("the log /dev/null/logs/Alford.log cannot be opened: "), "{error}");
     assert!(error.ends_with(": /dev/null is not a folder; choose another folder with --log-dir"), "{error}");
 }

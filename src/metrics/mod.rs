@@ -13,7 +13,7 @@ use std::{
 pub use self::{
     histogram::{BOUNDS, Histogram, Spread},
     lookups::{CallOutcome, LookupOutcome, Lookups, NotAsked, UpstreamReport},
-    outcome::{Kind, Outcome},
+    outcome::{RequestKind, RequestOutcome},
 };
 
 /// Over how many copies the counters are spread, so that sessions on many cores do not fight for one cache line.
@@ -22,13 +22,13 @@ const STRIPES: usize = 8;
 /// What has become of requests since the last batch ended; a session's own.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Counts {
-    outcomes: [u32; Outcome::ALL.len()],
+    outcomes: [u32; RequestOutcome::ALL.len()],
     is_any: bool,
 }
 
 impl Counts {
     /// One more.
-    pub fn add(&mut self, outcome: Outcome) {
+    pub fn add(&mut self, outcome: RequestOutcome) {
         self.outcomes[outcome as usize] += 1;
         self.is_any = true;
     }
@@ -50,8 +50,8 @@ pub struct Requests {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Stripe {
-    outcomes: [AtomicU64; Outcome::ALL.len()],
-    durations: [Histogram; Kind::ALL.len()],
+    outcomes: [AtomicU64; RequestOutcome::ALL.len()],
+    durations: [Histogram; RequestKind::ALL.len()],
 }
 
 impl Default for Stripe {
@@ -67,8 +67,10 @@ impl Requests {
     /// Takes what `counts` holds, all of which took that long. Which connection it was spreads the counters.
     pub fn take(&self, counts: &mut Counts, took: Duration, connection: u64) {
         let stripe = &self.stripes[connection as usize % STRIPES];
-        let mut of_kind = [0_u64; Kind::ALL.len()];
-        for (outcome, &count) in Outcome::ALL.iter().zip(&counts.outcomes).filter(|&(_, &count)| count > 0) {
+        let mut of_kind = [0_u64; RequestKind::ALL.len()];
+        for (outcome, &count) in
+            RequestOutcome::ALL.iter().zip(&counts.outcomes).filter(|&(_, &count)| count > 0)
+        {
             stripe.outcomes[*outcome as usize].fetch_add(u64::from(count), Ordering::Relaxed);
             of_kind[outcome.kind() as usize] += u64::from(count);
         }
@@ -79,12 +81,12 @@ impl Requests {
     }
 
     /// How many requests ended so.
-    pub fn count(&self, outcome: Outcome) -> u64 {
+    pub fn count(&self, outcome: RequestOutcome) -> u64 {
         self.stripes.iter().map(|stripe| stripe.outcomes[outcome as usize].load(Ordering::Relaxed)).sum()
     }
 
     /// How long requests of that kind took.
-    pub fn spread(&self, kind: Kind) -> Spread {
+    pub fn spread(&self, kind: RequestKind) -> Spread {
         let mut all = Spread::default();
         self.stripes.iter().for_each(|stripe| all.add(&stripe.durations[kind as usize]));
         all
@@ -101,19 +103,19 @@ mod tests {
         for connection in 0..20 {
             let mut counts = Counts::default();
             assert!(counts.is_empty());
-            counts.add(Outcome::Stored);
-            counts.add(Outcome::Stored);
-            counts.add(Outcome::UnknownClient);
+            counts.add(RequestOutcome::Stored);
+            counts.add(RequestOutcome::Stored);
+            counts.add(RequestOutcome::UnknownClient);
             assert!(!counts.is_empty());
             requests.take(&mut counts, Duration::from_micros(30), connection);
             assert!(counts.is_empty());
         }
-        assert_eq!(requests.count(Outcome::Stored), 40);
-        assert_eq!(requests.count(Outcome::UnknownClient), 20);
-        assert_eq!(requests.count(Outcome::Stale), 0);
-        let spread = requests.spread(Kind::Iamat);
+        assert_eq!(requests.count(RequestOutcome::Stored), 40);
+        assert_eq!(requests.count(RequestOutcome::UnknownClient), 20);
+        assert_eq!(requests.count(RequestOutcome::Stale), 0);
+        let spread = requests.spread(RequestKind::Iamat);
         assert_eq!((spread.count(), spread.sum_seconds()), (40, 0.0012));
-        assert_eq!(requests.spread(Kind::Whatsat).count(), 20);
-        assert_eq!(requests.spread(Kind::Invalid).count(), 0);
+        assert_eq!(requests.spread(RequestKind::Whatsat).count(), 20);
+        assert_eq!(requests.spread(RequestKind::Invalid).count(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 /// Which command a request was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum RequestKind {
     /// A report.
     Iamat,
     /// A question.
@@ -11,7 +11,7 @@ pub enum Kind {
     Invalid,
 }
 
-impl Kind {
+impl RequestKind {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; 3] = [Self::Iamat, Self::Whatsat, Self::Invalid];
 
@@ -27,7 +27,7 @@ impl Kind {
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// A report that is the newest of its client.
     Stored,
     /// A report that is not strictly newer than what is known; answered all the same.
@@ -48,7 +48,7 @@ pub enum Outcome {
     Invalid,
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; 9] = [
         Self::Stored,
@@ -63,11 +63,13 @@ impl Outcome {
     ];
 
     /// Which command it was.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> RequestKind {
         match self {
-            Self::Stored | Self::Stale | Self::Ahead | Self::Full => Kind::Iamat,
-            Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => Kind::Whatsat,
-            Self::Invalid => Kind::Invalid,
+            Self::Stored | Self::Stale | Self::Ahead | Self::Full => RequestKind::Iamat,
+            Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
+                RequestKind::Whatsat
+            }
+            Self::Invalid => RequestKind::Invalid,
         }
     }
 
@@ -93,7 +95,7 @@ mod tests {
 
     #[test]
     fn numbers_are_places_in_the_lists() {
-        assert!(Outcome::ALL.iter().enumerate().all(|(place, &outcome)| outcome as usize == place));
-        assert!(Kind::ALL.iter().enumerate().all(|(place, &kind)| kind as usize == place));
+        assert!(RequestOutcome::ALL.iter().enumerate().all(|(place, &outcome)| outcome as usize == place));
+        assert!(RequestKind::ALL.iter().enumerate().all(|(place, &kind)| kind as usize == place));
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Query,
     cut::{Document, Unfit},
     key::ApiKey,
-    upstream::{Fault, Request, Service},
+    upstream::{CallFault, Service, UpstreamRequest},
 };
 use crate::{config::PlacesConfig, metrics::CallOutcome};
 
@@ -38,7 +38,7 @@ impl Service for Google {
         "google"
     }
 
-    fn request(&self, query: &Query) -> Request {
+    fn request(&self, query: &Query) -> UpstreamRequest {
         let Query { center, radius_m, .. } = query;
         let url = format!(
             "{}?location={},{}&radius={}{}&key={}",
@@ -49,10 +49,10 @@ impl Service for Google {
             self.options,
             self.key.expose()
         );
-        Request { url, headers: Vec::new(), body: None }
+        UpstreamRequest { url, headers: Vec::new(), body: None }
     }
 
-    fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, Fault> {
+    fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, CallFault> {
         let document = match Document::parse(body, "results") {
             Ok(document) => document,
             Err(unfit) => return Err(unreadable(self.name(), status, &unfit)),
@@ -65,15 +65,15 @@ impl Service for Google {
             Some("UNKNOWN_ERROR") => CallOutcome::Unavailable,
             _ if status == 200 => {
                 let message = format!("{} answered with something else than places.", self.name());
-                return Err(Fault::new(CallOutcome::Malformed, message));
+                return Err(CallFault::new(CallOutcome::Malformed, message));
             }
-            _ => return Err(Fault::of_http(status, self.name())),
+            _ => return Err(CallFault::of_http(status, self.name())),
         };
         let message = match &document.error_message {
             Some(message) => self.key.scrub(message),
             None => format!("{} gave no reason.", self.name()),
         };
-        Err(Fault::new(outcome, message))
+        Err(CallFault::new(outcome, message))
     }
 
     fn scrub(&self, text: &str) -> String {
@@ -82,14 +82,15 @@ impl Service for Google {
 }
 
 /// The fault of a body that is no JSON: what the HTTP status says, if that says something.
-pub(super) fn unreadable(source: &str, status: u16, unfit: &Unfit) -> Fault {
+pub(super) fn unreadable(source: &str, status: u16, unfit: &Unfit) -> CallFault {
     let fault = match status {
-        200..300 => {
-            Fault::new(CallOutcome::Malformed, format!("{source} answered with something else than places."))
-        }
-        _ => Fault::of_http(status, source),
+        200..300 => CallFault::new(
+            CallOutcome::Malformed,
+            format!("{source} answered with something else than places."),
+        ),
+        _ => CallFault::of_http(status, source),
     };
-    Fault { cause: unfit.to_string(), ..fault }
+    CallFault { cause: unfit.to_string(), ..fault }
 }
 
 /// A value for a URL's query: everything but letters, digits and `-_.~` as `%` and two digits.

@@ -2,7 +2,7 @@
 
 use std::{env, fmt, io, path::Path};
 
-use crate::keys::private_file::{self, Fault};
+use crate::keys::private_file::{self, PrivateFileError};
 
 /// The environment's name for it.
 pub const VARIABLE: &str = "HERD_PLACES_KEY";
@@ -80,10 +80,10 @@ impl ApiKey {
         let file = || path.display().to_string();
         let invalid = || KeyError::Invalid { place: file() };
         let bytes = private_file::read(path, FILE_BYTES_MAX).map_err(|fault| match fault {
-            Fault::Unreadable(error) => KeyError::Unreadable { file: file(), error },
-            Fault::NotAFile => KeyError::NotAFile { file: file() },
-            Fault::Open(mode) => KeyError::Open { file: file(), mode },
-            Fault::TooLong => invalid(),
+            PrivateFileError::Unreadable(error) => KeyError::Unreadable { file: file(), error },
+            PrivateFileError::NotAFile => KeyError::NotAFile { file: file() },
+            PrivateFileError::Open(mode) => KeyError::Open { file: file(), mode },
+            PrivateFileError::TooLong => invalid(),
         })?;
         str::from_utf8(&bytes).ok().and_then(Self::parse).ok_or_else(invalid)
     }

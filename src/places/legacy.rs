@@ -38,14 +38,14 @@ pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
 /// Appends the answer of a source that has none.
 pub fn write_failure(failure: &Failure, out: &mut Vec<u8>) {
     #[derive(Serialize)]
-    struct Answer<'a> {
+    struct FailureAnswer<'a> {
         error_message: &'a str,
         html_attributions: [&'a str; 0],
         results: [&'a str; 0],
         status: &'a str,
     }
     let Failure { status, message } = failure;
-    write(&Answer { error_message: message, html_attributions: [], results: [], status }, out);
+    write(&FailureAnswer { error_message: message, html_attributions: [], results: [], status }, out);
 }
 
 /// Google's white space: three spaces a level, a space on both sides of a colon, short lists of plain values on one line.
@@ -133,20 +133,20 @@ impl LegacyFormatter {
     }
 
     /// Where a plain value goes: into the held list if there is one.
-    fn sink<'a, W: Write + ?Sized>(&'a mut self, writer: &'a mut W) -> Sink<'a, W> {
+    fn sink<'a, W: Write + ?Sized>(&'a mut self, writer: &'a mut W) -> Outlet<'a, W> {
         match self.is_holding {
-            true => Sink::Held(&mut self.held.bytes),
-            false => Sink::Through(writer),
+            true => Outlet::Held(&mut self.held.bytes),
+            false => Outlet::Through(writer),
         }
     }
 }
 
-enum Sink<'a, W: ?Sized> {
+enum Outlet<'a, W: ?Sized> {
     Held(&'a mut Vec<u8>),
     Through(&'a mut W),
 }
 
-impl<W: Write + ?Sized> Write for Sink<'_, W> {
+impl<W: Write + ?Sized> Write for Outlet<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Held(held) => held.write(bytes),

@@ -47,7 +47,7 @@ pub trait Source: Send + Sync {
     /// long, without trailing newlines and without two newlines in a row. Returns the number of results in it.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure>;
 
-    /// The same, for who has waited already: waits no longer than until `deadline`.
+    /// Like [`Source::nearby`], but gives up at `deadline`.
     fn nearby_until(&self, query: &Query, _deadline: Tick, out: &mut Vec<u8>) -> Result<usize, Failure> {
         self.nearby(query, out)
     }

@@ -11,7 +11,10 @@ use super::{
     tweets::{Tweets, TweetsError},
     upstream::{Service, Upstream},
 };
-use crate::config::{PlacesConfig, PlacesSource, UpstreamLimits};
+use crate::{
+    config::{PlacesConfig, PlacesSource, UpstreamLimits},
+    text::plural,
+};
 
 /// Why a source of places is not there; displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +61,7 @@ impl Stock {
 
     fn of_tweets(tweets: &Tweets, path: &Path) -> Self {
         let (count, located) = tweets.counts();
-        let noun = if count == 1 { "tweet" } else { "tweets" };
-        let line = format!("{count} {noun}, {located} located, in {}", path.display());
+        let line = format!("{count} tweet{}, {located} located, in {}", plural(count), path.display());
         let cure = "; no answer can hold any: give tweets with `geo`, `coordinates` or `place`";
         Self { line: if located == 0 { line + cure } else { line }, is_empty: located == 0 }
     }

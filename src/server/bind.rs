@@ -88,7 +88,7 @@ fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListene
 }
 
 fn open_log(herd: &Herd, id: &NodeId, log_dir: &Path) -> Result<Log, LogError> {
-    Log::open(log::Options {
+    Log::open(log::LogOptions {
         path: log_dir.join(format!("{id}.log")),
         traffic: herd.log.traffic,
         bodies: herd.log.bodies,

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     config::{self, HttpConfig},
     core::{links::LinkState, model::Tick, node::Neighbour},
-    http::{self, LinkReport, Report},
-    metrics::{Kind, Outcome},
+    http::{self, LinkReport, NodeReport},
+    metrics::{RequestKind, RequestOutcome},
     system::clock,
     transport::Stream,
 };
@@ -84,7 +84,7 @@ impl<'a> WebDoor<'a> {
         self.web.seats.stop();
     }
 
-    fn report(&self, now: Tick) -> Report {
+    fn report(&self, now: Tick) -> NodeReport {
         let Shared { node, connections, counters, requests, log, .. } = self.shared;
         let Web { config, seats, .. } = self.web;
         let uptime = now.saturating_sub(self.started);
@@ -101,7 +101,7 @@ impl<'a> WebDoor<'a> {
             }
         };
         let Tally { clients, peers, waiting } = connections.tally();
-        Report {
+        NodeReport {
             herd: node.herd.clone(),
             node: node.id.to_string(),
             incarnation: node.incarnation,
@@ -110,7 +110,7 @@ impl<'a> WebDoor<'a> {
             is_draining: self.shared.is_stopping(),
             clients: node.store().len(),
             sum: node.store().sum(),
-            connections: http::Connections {
+            connections: http::ConnectionCounts {
                 clients,
                 peers,
                 waiting,
@@ -119,8 +119,8 @@ impl<'a> WebDoor<'a> {
                 accepted: counters.accepted.load(Ordering::Relaxed),
                 refused: counters.refused.load(Ordering::Relaxed),
             },
-            outcomes: Outcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
-            spreads: Kind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
+            outcomes: RequestOutcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
+            spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
             upstreams: self.shared.places.map(|places| places.upstreams()).unwrap_or_default(),
             log: log.condition(now),

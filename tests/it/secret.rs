@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use proxyherd::core::{
-    access::{Key, Secret},
+    access::{Secret, SecretKey},
     wire::{Nonce, Role},
 };
 
@@ -114,7 +114,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
     let other = SecretPeer::new("Welsh", secret_of(8));
     let (session, said) = other.begin(&node, nonce(3));
     expect_shut_out(&node, session, &format!("PROOF {}\n", other.proof(Role::Dial, nonce(3), &said)), wrong);
-    let other = SecretPeer::new("Welsh", Secret::new(Key::of_bytes([7; 32]), [0; 16]));
+    let other = SecretPeer::new("Welsh", Secret::new(SecretKey::of_bytes([7; 32]), [0; 16]));
     shut_out(other.hello(nonce(3), None), "place clients differently; give both the same secret_file");
     // Something long, and something longer than any line may be.
     for long in [10_000, 20_000] {

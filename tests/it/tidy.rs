@@ -4,6 +4,7 @@
 //! documents.rs; purity.rs shows that clippy bites.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -77,7 +78,7 @@ const RESERVED: [(&str, &[&str], &[&str]); 5] = [
     (
         "listeners and pipes",
         &["TcpListener", "UnixStream", "rustix::net"],
-        &["transport/", "server/", "cli/signals.rs"],
+        &["transport/", "server/", "cli/signals.rs", "cli/up/mod.rs"],
     ),
     ("clocks", &["Instant", "SystemTime", "Utc::now", "Local::now"], &["system/clock.rs"]),
     (
@@ -90,6 +91,17 @@ const RESERVED: [(&str, &[&str], &[&str]); 5] = [
         &["unsafe {", "unsafe fn", "unsafe impl"],
         &["system/scheduling.rs", "core/store/prefetch.rs"],
     ),
+];
+
+/// Names that several types of src have, and why.
+const NAMED_TWICE: [(&str, &str); 7] = [
+    ("Admission", "the core says whether a peer is admitted, and the session gives that back when it ends"),
+    ("Args", "what clap reads for a subcommand, in the file of each"),
+    ("Node", "a node, and what is configured of one"),
+    ("Said", "a line's outcome, and how far a handshake is"),
+    ("Slot", "a store's, a connection's and a setting's"),
+    ("State", "where a machine stands, or what a lock guards: private to its file"),
+    ("Up", "what a link knows while it is up, for either kind of link: private to its file"),
 ];
 
 fn root() -> &'static Path {
@@ -238,7 +250,7 @@ fn outside_the_deny(name: &str, text: &str) -> Vec<String> {
 /// Comments and test modules may speak of what the code may not use.
 fn code_of(name: &str, text: &str) -> String {
     let is_test_file = name.ends_with("tests.rs") || name.contains("/tests/");
-    let code = if is_test_file { "" } else { text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text) };
+    let code = if is_test_file { "" } else { text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text) };
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
@@ -253,6 +265,30 @@ fn reserved_words(name: &str, text: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Types of several files that have one name, but for those that may, and those that may and no longer do.
+fn named_twice(files: &[(String, String)]) -> Vec<String> {
+    let mut places = BTreeMap::<String, Vec<&str>>::new();
+    for (name, text) in files {
+        for line in code_of(name, text).lines() {
+            let visible =
+                line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+            let item = visible.trim_start_matches("pub ");
+            // An indented `type` belongs to a trait.
+            let words = ["struct ", "enum ", "trait ", "union "].iter();
+            let declared = words
+                .chain((!line.starts_with(' ')).then_some(&"type "))
+                .find_map(|word| item.strip_prefix(*word));
+            if let Some(rest) = declared {
+                let end = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
+                places.entry(rest[..end].to_owned()).or_default().push(name);
+            }
+        }
+    }
+    let may = |ty: &str| NAMED_TWICE.iter().any(|(name, _)| *name == ty);
+    places.retain(|ty, places| (places.len() > 1) != may(ty));
+    places.into_iter().map(|(ty, places)| format!("{ty}: {}", places.join(", "))).collect()
 }
 
 fn header_and_length(_name: &str, text: &str) -> Vec<String> {
@@ -351,6 +387,11 @@ fn core_imports_nothing_that_could_wait_and_clippy_looks_at_all_of_it() {
 }
 
 #[test]
+fn no_type_name_stands_twice_without_a_reason() {
+    assert_eq!(named_twice(&rust_files(&["src"])), Vec::<String>::new());
+}
+
+#[test]
 fn sockets_clocks_threads_and_unsafe_code_stay_in_their_files() {
     assert_eq!(broken(&rust_files(&["src"]), reserved_words), "");
 }
@@ -389,6 +430,15 @@ fn the_rules_bite() {
     assert_eq!(reserved_words("src/core/links/link.rs", "use std::net::TcpStream;\n// Instant").len(), 1);
     assert_eq!(reserved_words("src/transport/stream.rs", "use std::net::TcpStream;").len(), 0);
     assert_eq!(reserved_words("src/core/rules.rs", "fn f() { unsafe { g() } }").len(), 1);
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let (once, again) =
+        (file("a.rs", "pub struct A;\nstruct Args {"), file("b.rs", "pub(super) enum A {\nstruct Args;"));
+    assert_eq!(
+        named_twice(&[once.clone(), file("b.rs", "impl B {\n    type A = u8;\n}\nenum Args {}")]).len(),
+        0
+    );
+    assert_eq!(named_twice(&[once.clone(), again]), ["A: a.rs, b.rs"]);
+    assert_eq!(named_twice(&[once]), ["Args: a.rs"]);
     for (file, begin, end) in [
         ("a.rs", "    pub(crate) fn f(\n        a: A,\n    ) -> B\n    where\n        A: C,\n    {", "    }"),
         ("a.py", "async def f(a):", "x = 1"),

@@ -11,7 +11,7 @@ use proxyherd::{
         store::{Outcome, Placement, Store},
         wire::{Ending, Fields, Line, LineBuffer, PlainLine, QueryLimits, Request, write_flooded},
     },
-    log::{Log, Options, Traffic},
+    log::{Log, LogOptions, Traffic},
     places::{Failure, cut::Document, write_failure},
     system::clock,
 };
@@ -318,7 +318,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         queues.push((id, address.to_owned(), queue));
     }
     let log = args.log.map(|path| {
-        let options = Options {
+        let options = LogOptions {
             path,
             traffic: true,
             bodies: false,

@@ -9,12 +9,13 @@ use std::{
 
 use clap::ValueHint;
 
-use super::super::{Failure, complain, printable, signals::Interrupts};
+use super::super::{CommandError, complain, printable, signals::Interrupts};
 use super::{input::Input, output};
 use crate::{
     import::{ColumnMap, Format, Note, Sink, Skip, Skipped},
     places::file::{Finished, Made},
     system::clock,
+    text::plural,
 };
 
 #[derive(Debug, clap::Args)]
@@ -89,14 +90,14 @@ fn label_of(word: &str) -> Result<String, String> {
     Ok(word.to_owned())
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let output = output::check(&args.output, args.force, &args.files)?;
     let inputs = args.files.iter().map(|file| Input::open(file, args)).collect::<Result<Vec<_>, _>>()?;
     let mut sink = Sink::default();
     for (file, input) in args.files.iter().zip(inputs) {
         input
             .read(args, &mut sink)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))?;
+            .map_err(|error| CommandError::Failed(format!("{}: {error}", file.display())))?;
     }
     args.attribution.iter().for_each(|html| sink.builder.attribute(html));
     sink.end();
@@ -104,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let unended = unended(sink.unended());
     if sink.builder.count() == 0 {
         let found = format!("no place is in {}{}", names(&args.files), told(&skipped, &BTreeMap::new()));
-        return Err(Failure::Failed(format!("{found}; nothing is written")));
+        return Err(CommandError::Failed(format!("{found}; nothing is written")));
     }
     let made = Made {
         at: clock::utc_text(clock::wall()),
@@ -112,11 +113,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         from: args.files.iter().map(|file| file_name(file)).collect(),
     };
     let ready = sink.builder.finish(made);
-    let interrupts = Interrupts::watch().map_err(Failure::Signals)?;
+    let interrupts = Interrupts::watch().map_err(CommandError::Signals)?;
     let written = output::write_whole(&output, args.force, &interrupts, |out| ready.write(out));
     let written = written.map_err(|error| {
         let out = args.output.display();
-        Failure::Failed(match error.kind() {
+        CommandError::Failed(match error.kind() {
             ErrorKind::AlreadyExists => {
                 format!("{out}: {error}; replace it with --force, or name another with -o")
             }
@@ -208,7 +209,7 @@ fn unended(files: &[String]) -> String {
 }
 
 fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+    format!("{} {noun}{}", grouped(count), plural(count as usize))
 }
 
 /// `1,234,567`

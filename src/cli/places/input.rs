@@ -15,9 +15,9 @@ use rustix::{
     io::retry_on_intr,
 };
 
-use super::super::{Failure, complain};
+use super::super::{CommandError, complain};
 use super::import::{Args, file_name};
-use crate::import::{self, Format, HEAD_BYTES, ImportError, Options, Sink};
+use crate::import::{self, Format, HEAD_BYTES, ImportError, ImportOptions, Sink};
 
 /// A stream that has given nothing for so long is said to be waited for.
 const SILENT_SECONDS: i64 = 1;
@@ -25,10 +25,10 @@ const SILENT_SECONDS: i64 = 1;
 /// A file to import, open, and what it is.
 pub(super) struct Input {
     path: PathBuf,
-    origin: Origin,
+    origin: InputOrigin,
 }
 
-enum Origin {
+enum InputOrigin {
     /// An .osm.pbf, which is read more than once, and its bytes.
     Osm(File, u64),
     /// A regular file that is read once, and its bytes.
@@ -59,9 +59,9 @@ impl OneRead {
 
 impl Input {
     /// Looks at the beginning of a file. One that cannot be used is at fault itself, not the command line.
-    pub(super) fn open(path: &Path, args: &Args) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, args: &Args) -> Result<Self, CommandError> {
         let shown = path.display();
-        let failed = |error: ImportError| Failure::Failed(format!("{shown}: {error}"));
+        let failed = |error: ImportError| CommandError::Failed(format!("{shown}: {error}"));
         let unreadable = |error: io::Error| failed(error.into());
         // So that a pipe can be waited for with a word to the user. It changes nothing for a regular file.
         let no_wait = OFlags::NONBLOCK.bits().cast_signed();
@@ -69,13 +69,13 @@ impl Input {
         let mut file = opened.map_err(|error| match fs::metadata(path) {
             // A socket has no open file that could be asked.
             Ok(about) if about.file_type().is_socket() => {
-                Failure::Failed(format!("{shown} is a socket; name a file or a pipe"))
+                CommandError::Failed(format!("{shown} is a socket; name a file or a pipe"))
             }
             _ => unreadable(error),
         })?;
         let about = file.metadata().map_err(unreadable)?;
         if about.is_dir() {
-            return Err(Failure::Failed(format!("{shown} is a folder; name the files in it")));
+            return Err(CommandError::Failed(format!("{shown} is a folder; name the files in it")));
         }
         if !about.is_file() {
             wait_for_writer(&file, path).map_err(unreadable)?;
@@ -86,22 +86,22 @@ impl Input {
             import::recognise(&head, &file_name(path), args.format, &args.columns).map_err(failed)?;
         let Some(format) = format else {
             let names = Format::ALL.map(|(name, _)| name).join(", ");
-            return Err(Failure::Failed(format!(
+            return Err(CommandError::Failed(format!(
                 "{shown}: neither its content nor the end of its name tells the format; say --format, one of {names}"
             )));
         };
         let origin = match OneRead::of(format) {
             None if !about.is_file() => {
-                return Err(Failure::Failed(format!(
+                return Err(CommandError::Failed(format!(
                     "{shown}: an .osm.pbf is read more than once, and a stream cannot be; save it to a file, and import that"
                 )));
             }
-            Some(format) if !about.is_file() => Origin::Stream(format, Cursor::new(head), file),
+            Some(format) if !about.is_file() => InputOrigin::Stream(format, Cursor::new(head), file),
             once => {
                 file.rewind().map_err(unreadable)?;
                 match once {
-                    None => Origin::Osm(file, about.len()),
-                    Some(format) => Origin::File(format, file, about.len()),
+                    None => InputOrigin::Osm(file, about.len()),
+                    Some(format) => InputOrigin::File(format, file, about.len()),
                 }
             }
         };
@@ -114,12 +114,14 @@ impl Input {
         let name = file_name(&path);
         sink.begin(&name);
         let label = args.label.clone().unwrap_or_else(|| super::import::label_of_file(&path));
-        let options = Options { label: &label, columns: &args.columns, lang: args.lang.as_deref() };
+        let options = ImportOptions { label: &label, columns: &args.columns, lang: args.lang.as_deref() };
         let bar = progress(name, &origin);
         let result = match origin {
-            Origin::Osm(file, _) => read_osm(file, &options, &bar, sink),
-            Origin::File(format, file, _) => read_once(bar.wrap_read(file), format, args, &options, sink),
-            Origin::Stream(format, head, rest) => {
+            InputOrigin::Osm(file, _) => read_osm(file, &options, &bar, sink),
+            InputOrigin::File(format, file, _) => {
+                read_once(bar.wrap_read(file), format, args, &options, sink)
+            }
+            InputOrigin::Stream(format, head, rest) => {
                 read_once(bar.wrap_read(head.chain(rest)), format, args, &options, sink)
             }
         };
@@ -130,7 +132,7 @@ impl Input {
 
 fn read_osm(
     file: impl Read + Seek + Send,
-    options: &Options<'_>,
+    options: &ImportOptions<'_>,
     bar: &ProgressBar,
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
@@ -146,7 +148,7 @@ fn read_once(
     from: impl Read,
     format: OneRead,
     args: &Args,
-    options: &Options<'_>,
+    options: &ImportOptions<'_>,
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
     match format {
@@ -178,15 +180,15 @@ fn wait_for_writer(file: &File, path: &Path) -> io::Result<()> {
 }
 
 /// A bar on a terminal, without colours; nothing elsewhere.
-fn progress(name: String, origin: &Origin) -> ProgressBar {
+fn progress(name: String, origin: &InputOrigin) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let (bar, template) = match origin {
-        Origin::Osm(_, length) | Origin::File(_, _, length) => {
+        InputOrigin::Osm(_, length) | InputOrigin::File(_, _, length) => {
             (ProgressBar::new(*length), "{msg} [{bar:30}] {percent} %, {eta} left")
         }
-        Origin::Stream(..) => (ProgressBar::no_length(), "{msg}: {bytes}"),
+        InputOrigin::Stream(..) => (ProgressBar::no_length(), "{msg}: {bytes}"),
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(style.progress_chars("=> ")).with_message(name)

@@ -8,19 +8,19 @@ mod table;
 
 use clap::Subcommand;
 
-use super::{Common, Failure};
+use super::{CommandError, Common};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum PlacesCommand {
     /// Make a file of places out of OpenStreetMap, GeoJSON, CSV or GeoNames files.
     Import(import::Args),
     /// Print the places around a point, ranked as in an answer to WHATSAT.
     Near(near::Args),
 }
 
-pub(super) fn run(command: &Command, common: &Common) -> Result<(), Failure> {
+pub(super) fn run(command: &PlacesCommand, common: &Common) -> Result<(), CommandError> {
     match command {
-        Command::Import(args) => import::run(args),
-        Command::Near(args) => near::run(args, common),
+        PlacesCommand::Import(args) => import::run(args),
+        PlacesCommand::Near(args) => near::run(args, common),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use clap::ValueHint;
 
 use super::{
-    super::{Common, Failure, complain, printable},
+    super::{CommandError, Common, complain, printable},
     table,
 };
 use crate::{
@@ -62,7 +62,7 @@ fn kilometres(word: &str) -> Result<f64, String> {
     kilometres.ok_or_else(|| format!("it is a number of kilometres from 0 to {RADIUS_KM_MAX}"))
 }
 
-pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let center = Coordinates { latitude: args.latitude, longitude: args.longitude };
     let query = Query { center, radius_m: args.radius_km * 1000.0, bound: args.limit as usize };
     let holder = Holder::open(args, common)?;
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
     let count = holder
         .source()
         .nearby(&query, &mut document)
-        .map_err(|failure| Failure::Failed(format!("{}: {}", failure.status, failure.message)))?;
+        .map_err(|failure| CommandError::Failed(format!("{}: {}", failure.status, failure.message)))?;
     if args.json {
         document.push(b'\n');
         let mut out = printable::documents();
@@ -96,7 +96,7 @@ enum Holder {
 impl Holder {
     /// The file that is named, or else what the configuration has nodes ask first. That is enough: only an upstream can fail
     /// and leave the answer to the next.
-    fn open(args: &Args, common: &Common) -> Result<Self, Failure> {
+    fn open(args: &Args, common: &Common) -> Result<Self, CommandError> {
         if let Some(file) = &args.file {
             return Self::of_file(file);
         }
@@ -112,26 +112,26 @@ impl Holder {
                 Ok(Self::Tweets(tweets))
             }
             source @ (PlacesSource::Google | PlacesSource::GoogleNew) => {
-                Err(Failure::Failed(not_asked(source, args, &herd)))
+                Err(CommandError::Failed(not_asked(source, args, &herd)))
             }
-            PlacesSource::None => Err(Failure::Failed(format!(
+            PlacesSource::None => Err(CommandError::Failed(format!(
                 "the nodes of {} refuse every WHATSAT, as [places] source is \"none\"; look into a file with --file",
                 herd.name
             ))),
         }
     }
 
-    fn of_file(path: &Path) -> Result<Self, Failure> {
+    fn of_file(path: &Path) -> Result<Self, CommandError> {
         let places = PlacesFile::open(path).map_err(OpenError::File)?;
         Ok(Self::Places(Box::new(places)))
     }
 
     /// Whether a node would answer a WHATSAT with this radius and limit.
-    fn check(&self, args: &Args) -> Result<(), Failure> {
+    fn check(&self, args: &Args) -> Result<(), CommandError> {
         let Form { radius_km_max, bound_max, .. } = self.source().form();
         let over = |what: &str, max: u64, unit: &str| {
             let noun = self.noun();
-            Failure::Usage(format!(
+            CommandError::Usage(format!(
                 "{what} is over {max}{unit}, the most that a WHATSAT for {noun}s takes; give at most that"
             ))
         };
@@ -180,12 +180,12 @@ impl Holder {
         }
     }
 
-    fn table(&self, query: &Query, document: &[u8]) -> Result<String, Failure> {
+    fn table(&self, query: &Query, document: &[u8]) -> Result<String, CommandError> {
         match self {
             Self::Tweets(tweets) => Ok(table::of_tweets(tweets.near(query), query.center)),
             Self::Places(_) => {
                 let answer = serde_json::from_slice(document).map_err(|error| {
-                    Failure::Failed(format!("the answer is no JSON: {error}; look at it with --json"))
+                    CommandError::Failed(format!("the answer is no JSON: {error}; look at it with --json"))
                 })?;
                 Ok(table::of_places(&answer, query.center))
             }
@@ -213,7 +213,9 @@ mod tests {
     fn southern_and_western_points_are_no_flags() {
         let words = ["herd", "places", "near", "-33.86", "-151.2", "10", "5"];
         let parsed = crate::cli::Args::try_parse_from(words).unwrap();
-        let crate::cli::Command::Places(super::super::Command::Near(args)) = parsed.command else { panic!() };
+        let crate::cli::HerdCommand::Places(super::super::PlacesCommand::Near(args)) = parsed.command else {
+            panic!()
+        };
         assert_eq!((args.latitude, args.longitude, args.radius_km, args.limit), (-33.86, -151.2, 10.0, 5));
         for wrong in
             [["91", "0", "1"], ["0", "-181", "1"], ["0", "0", "-1"], ["0", "nan", "1"], ["0", "0", "inf"]]

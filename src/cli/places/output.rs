@@ -9,18 +9,18 @@ use std::{
 
 use rustix::fs::{Access, access};
 
-use super::super::{Failure, signals::Interrupts};
+use super::super::{CommandError, signals::Interrupts};
 use crate::whole_file::{Existing, NewFile, folder_of};
 
 /// A file's place, its links followed. What would fail at the end of a long import should fail at its beginning.
-pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<PathBuf, Failure> {
+pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<PathBuf, CommandError> {
     let shown = output.display();
-    let usage = |text: &str| Err(Failure::Usage(format!("{shown} {text}")));
+    let usage = |text: &str| Err(CommandError::Usage(format!("{shown} {text}")));
     if output.is_dir() || output.file_name().is_none() {
         return usage("is a folder; name a file with -o");
     }
     if !folder_of(output).is_dir() {
-        return Err(Failure::Usage(format!("{shown}: its folder is not there; make it first")));
+        return Err(CommandError::Usage(format!("{shown}: its folder is not there; make it first")));
     }
     if fs::symlink_metadata(output).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return in_writable_folder(output.to_owned());
@@ -51,10 +51,10 @@ pub(super) fn check(output: &Path, force: bool, files: &[PathBuf]) -> Result<Pat
     in_writable_folder(there)
 }
 
-fn in_writable_folder(path: PathBuf) -> Result<PathBuf, Failure> {
+fn in_writable_folder(path: PathBuf) -> Result<PathBuf, CommandError> {
     match access(folder_of(&path), Access::WRITE_OK) {
         Ok(()) => Ok(path),
-        Err(error) => Err(Failure::Usage(format!(
+        Err(error) => Err(CommandError::Usage(format!(
             "{}: its folder cannot be written to: {error}; name another with -o",
             path.display()
         ))),

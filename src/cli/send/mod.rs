@@ -17,10 +17,10 @@ use std::{
 use rustix::event::{PollFd, PollFlags, poll};
 
 use self::{
-    reason::Rules,
+    reason::KnownRules,
     replies::{RefusedLine, Replies, Sent},
 };
-use super::{Common, Failure, complain, node, printable};
+use super::{CommandError, Common, complain, node, printable};
 use crate::{
     config::{Address, Herd},
     core::wire::OtherProtocol,
@@ -48,31 +48,33 @@ pub(super) struct Args {
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 256 * 1024;
 
-pub(super) fn run(args: &Args, common: &Common) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let node = &args.node;
     let (address, rules) = find(node, common)?;
     let input = if args.lines.is_empty() {
         let stdin = io::stdin().as_fd().try_clone_to_owned();
-        Input::File(stdin.map(File::from).map_err(|error| Failure::from(Fault::Input(error)))?)
+        ToSend::File(stdin.map(File::from).map_err(|error| CommandError::from(SendError::Input(error)))?)
     } else {
-        Input::Lines(joined(&args.lines))
+        ToSend::Lines(joined(&args.lines))
     };
     let stream = dial(&address).map_err(|error| {
         let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
-        Failure::Failed(format!("cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"))
+        CommandError::Failed(format!(
+            "cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"
+        ))
     })?;
     let mut out = printable::documents();
     let mut tell = |refusal: RefusedLine<'_>| complain(&rules.text(&refusal, clock::wall()));
     let done = exchange(&stream, input, &mut out, &mut tell);
-    let finished = out.finish().map_err(Fault::Output);
+    let finished = out.finish().map_err(SendError::Output);
     done.and(finished).map_err(|fault| match fault {
-        Fault::Output(error) => Failure::Output(error),
-        fault => Failure::Failed(format!("{node} {fault}")),
+        SendError::Output(error) => CommandError::Output(error),
+        fault => CommandError::Failed(format!("{node} {fault}")),
     })
 }
 
 /// Where the node is, and by which rules it judges lines.
-fn find(node: &str, common: &Common) -> Result<(Address, Rules), Failure> {
+fn find(node: &str, common: &Common) -> Result<(Address, KnownRules), CommandError> {
     // No id has a colon.
     if node.contains(':') {
         let address = Address::parse(node).ok_or_else(|| not_an_address(node))?;
@@ -86,16 +88,16 @@ fn find(node: &str, common: &Common) -> Result<(Address, Rules), Failure> {
         return Err(not_an_address(node));
     }
     let found = node::known(&herd, node)?;
-    Ok((found.address.clone(), Rules::of(&herd, found)))
+    Ok((found.address.clone(), KnownRules::of(&herd, found)))
 }
 
-fn rules_at(herd: &Herd, address: &Address) -> Option<Rules> {
+fn rules_at(herd: &Herd, address: &Address) -> Option<KnownRules> {
     let node = herd.nodes.iter().find(|node| [&node.address, &node.listen].contains(&address))?;
-    Some(Rules::of(herd, node))
+    Some(KnownRules::of(herd, node))
 }
 
-fn not_an_address(node: &str) -> Failure {
-    Failure::Usage(format!(
+fn not_an_address(node: &str) -> CommandError {
+    CommandError::Usage(format!(
         "{node:?} is not HOST:PORT, such as 127.0.0.1:11600 or [::1]:11600; give that or a node's id"
     ))
 }
@@ -124,14 +126,14 @@ fn dial(address: &Address) -> io::Result<TcpStream> {
 }
 
 /// What to send.
-enum Input {
+enum ToSend {
     Lines(Vec<u8>),
     File(File),
 }
 
 /// Why not everything was sent and answered; follows the node's name.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum SendError {
     #[error("cut the connection: {0}; its log may say why, and what is unanswered may not have been taken")]
     Cut(io::Error),
     #[error("closed the connection before everything was sent; its log may say why, send the rest again")]
@@ -161,14 +163,14 @@ fn name(other: OtherProtocol) -> &'static str {
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
+impl From<SendError> for CommandError {
+    fn from(fault: SendError) -> Self {
         Self::Failed(fault.to_string())
     }
 }
 
 /// How far the sending half came.
-struct Progress {
+struct SendProgress {
     any: bool,
     all: bool,
     /// What the first line looks like, if not one of this protocol.
@@ -179,29 +181,29 @@ struct Progress {
 /// for each line that was refused.
 fn exchange(
     stream: &TcpStream,
-    input: Input,
+    input: ToSend,
     out: &mut impl Write,
     tell: &mut impl FnMut(RefusedLine<'_>),
-) -> Result<(), Fault> {
+) -> Result<(), SendError> {
     let (sent, mut replies) = replies::lines();
     thread::scope(|scope| {
         let sender = thread::Builder::new().name("send".into());
-        let sender = sender.spawn_scoped(scope, || send(stream, input, sent)).map_err(Fault::Thread)?;
+        let sender = sender.spawn_scoped(scope, || send(stream, input, sent)).map_err(SendError::Thread)?;
         let received = receive(stream, out, &mut replies, tell);
         // Whatever the sender waits for, there is no use in it any more; this ends its poll and its write.
         let _ = stream.shutdown(Shutdown::Both);
         let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        if replies.is_http() && !matches!(received, Err(Fault::Output(_))) {
-            return Err(Fault::Http);
+        if replies.is_http() && !matches!(received, Err(SendError::Output(_))) {
+            return Err(SendError::Http);
         }
         match (sent, received) {
-            (Ok(Progress { other: Some(other), .. }), Ok(0) | Err(Fault::Cut(_))) => {
-                Err(Fault::OtherProtocol(other))
+            (Ok(SendProgress { other: Some(other), .. }), Ok(0) | Err(SendError::Cut(_))) => {
+                Err(SendError::OtherProtocol(other))
             }
             (_, Err(fault)) | (Err(fault), _) => Err(fault),
-            (Ok(Progress { all: false, .. }), _) => Err(Fault::ClosedEarly),
-            (Ok(Progress { any: true, .. }), Ok(0)) => Err(Fault::NoReply),
-            (Ok(Progress { .. }), Ok(_)) => Ok(()),
+            (Ok(SendProgress { all: false, .. }), _) => Err(SendError::ClosedEarly),
+            (Ok(SendProgress { any: true, .. }), Ok(0)) => Err(SendError::NoReply),
+            (Ok(SendProgress { .. }), Ok(_)) => Ok(()),
         }
     })
 }
@@ -212,7 +214,7 @@ fn receive(
     out: &mut impl Write,
     replies: &mut Replies,
     tell: &mut impl FnMut(RefusedLine<'_>),
-) -> Result<u64, Fault> {
+) -> Result<u64, SendError> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut received = 0;
     loop {
@@ -223,30 +225,30 @@ fn receive(
             }
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Fault::Cut(error)),
+            Err(error) => return Err(SendError::Cut(error)),
         };
         received += count as u64;
-        out.write_all(&buffer[..count]).and_then(|()| out.flush()).map_err(Fault::Output)?;
+        out.write_all(&buffer[..count]).and_then(|()| out.flush()).map_err(SendError::Output)?;
         replies.take(&buffer[..count], tell);
     }
 }
 
 /// A node that stops taking is not this half's to report: the receiving half sees why.
-fn send(mut stream: &TcpStream, input: Input, mut sent: Sent) -> Result<Progress, Fault> {
-    let mut progress = Progress { any: false, all: false, other: None };
+fn send(mut stream: &TcpStream, input: ToSend, mut sent: Sent) -> Result<SendProgress, SendError> {
+    let mut progress = SendProgress { any: false, all: false, other: None };
     match input {
-        Input::Lines(lines) => {
+        ToSend::Lines(lines) => {
             progress.any = true;
             sent.take(&lines);
             progress.all = stream.write_all(&lines).is_ok();
         }
-        Input::File(mut file) => {
+        ToSend::File(mut file) => {
             let mut buffer = vec![0; BUFFER_BYTES];
-            while readable(&file, stream).map_err(Fault::Input)? {
+            while readable(&file, stream).map_err(SendError::Input)? {
                 let count = match file.read(&mut buffer) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(Fault::Input(error)),
+                    Err(error) => return Err(SendError::Input(error)),
                 };
                 progress.any |= count > 0;
                 progress.all = count == 0;
@@ -288,7 +290,7 @@ mod tests {
     use super::*;
 
     /// What `exchange` prints and returns against a server that does `serve` with its one connection.
-    fn exchanged(input: Input, serve: impl FnOnce(TcpStream) + Send) -> (Vec<u8>, Result<(), Fault>) {
+    fn exchanged(input: ToSend, serve: impl FnOnce(TcpStream) + Send) -> (Vec<u8>, Result<(), SendError>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
         thread::scope(|scope| {
@@ -305,16 +307,16 @@ mod tests {
         io::copy(&mut reader, &mut writer).unwrap();
     }
 
-    fn pipe(fill: impl FnOnce(io::PipeWriter) + Send + 'static) -> Input {
+    fn pipe(fill: impl FnOnce(io::PipeWriter) + Send + 'static) -> ToSend {
         let (reader, writer) = io::pipe().unwrap();
         thread::spawn(move || fill(writer));
-        Input::File(File::from(OwnedFd::from(reader)))
+        ToSend::File(File::from(OwnedFd::from(reader)))
     }
 
     #[test]
     fn lines_go_out_and_come_back_byte_for_byte() {
         let lines = [OsString::from_vec(b"IAMAT \xff\0 \r".to_vec()), OsString::new(), OsString::from("x")];
-        let (out, done) = exchanged(Input::Lines(joined(&lines)), echo);
+        let (out, done) = exchanged(ToSend::Lines(joined(&lines)), echo);
         done.unwrap();
         assert_eq!(out, b"IAMAT \xff\0 \r\n\nx\n");
     }
@@ -335,12 +337,12 @@ mod tests {
     fn a_server_that_leaves_ends_it_though_standard_input_stays_open() {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(b"one\n").unwrap();
-        let (out, done) = exchanged(Input::File(File::from(OwnedFd::from(reader))), |stream| {
+        let (out, done) = exchanged(ToSend::File(File::from(OwnedFd::from(reader))), |stream| {
             let mut line = String::new();
             BufReader::new(&stream).read_line(&mut line).unwrap();
             (&stream).write_all(line.as_bytes()).unwrap();
         });
-        assert!(matches!(done, Err(Fault::ClosedEarly)), "{done:?}");
+        assert!(matches!(done, Err(SendError::ClosedEarly)), "{done:?}");
         assert_eq!(out, b"one\n");
         drop(writer);
     }
@@ -348,8 +350,8 @@ mod tests {
     #[test]
     fn silence_is_a_failure_only_if_something_was_sent() {
         let take_all = |stream: TcpStream| drop(io::copy(&mut &stream, &mut io::sink()));
-        let (_, done) = exchanged(Input::Lines(joined(&[OsString::from("x")])), take_all);
-        assert!(matches!(done, Err(Fault::NoReply)), "{done:?}");
+        let (_, done) = exchanged(ToSend::Lines(joined(&[OsString::from("x")])), take_all);
+        assert!(matches!(done, Err(SendError::NoReply)), "{done:?}");
         let (_, done) = exchanged(pipe(drop), take_all);
         done.unwrap();
     }
@@ -370,9 +372,9 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         thread::scope(|scope| {
             scope.spawn(|| listener.accept().unwrap().0.write_all(b"reply\n").unwrap());
-            let input = Input::File(File::from(OwnedFd::from(reader)));
+            let input = ToSend::File(File::from(OwnedFd::from(reader)));
             let done = exchange(&stream, input, &mut Closed, &mut |_| ());
-            assert!(matches!(done, Err(Fault::Output(_))), "{done:?}");
+            assert!(matches!(done, Err(SendError::Output(_))), "{done:?}");
         });
         drop(writer);
     }

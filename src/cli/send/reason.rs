@@ -22,7 +22,7 @@ const NANOSECONDS: i128 = 1_000_000_000;
 
 /// By what a node judges lines, as far as that is known here.
 #[derive(Default)]
-pub(super) struct Rules {
+pub(super) struct KnownRules {
     configured: Option<Configured>,
 }
 
@@ -34,7 +34,7 @@ struct Configured {
     max_clients: u64,
 }
 
-impl Rules {
+impl KnownRules {
     /// Those of a node of this herd. A third-party node has its own, which no configuration holds.
     pub(super) fn of(herd: &Herd, node: &Node) -> Self {
         if node.plain.is_some() {
@@ -146,19 +146,19 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    fn rules(source: Option<PlacesSource>) -> Rules {
-        let Some(source) = source else { return Rules::default() };
+    fn rules(source: Option<PlacesSource>) -> KnownRules {
+        let Some(source) = source else { return KnownRules::default() };
         let mut herd = Herd::embedded();
         herd.places.source = source;
         herd.limits.max_clients = 7;
-        Rules::of(&herd, &herd.nodes[0])
+        KnownRules::of(&herd, &herd.nodes[0])
     }
 
-    fn shown(rules: &Rules, refusal: &RefusedLine<'_>) -> String {
+    fn shown(rules: &KnownRules, refusal: &RefusedLine<'_>) -> String {
         rules.text(refusal, Timestamp::new(NOW, 0))
     }
 
-    fn reason(rules: &Rules, line: &str) -> String {
+    fn reason(rules: &KnownRules, line: &str) -> String {
         let refusal = RefusedLine { number: 3, line: line.as_bytes(), length: None, is_other: false };
         let text = shown(rules, &refusal);
         let reason = text.strip_prefix("line 3: ").unwrap();
@@ -234,7 +234,7 @@ mod tests {
         }
         let mut herd = Herd::embedded();
         herd.nodes[0].plain = Some(crate::core::wire::PlainForm { has_sender: true, is_crlf: false });
-        let third_party = Rules::of(&herd, &herd.nodes[0]);
+        let third_party = KnownRules::of(&herd, &herd.nodes[0]);
         assert_eq!(reason(&third_party, "WHATSAT x 99 5"), reason(&unknown, "WHATSAT x 99 5"));
     }
 

@@ -50,8 +50,13 @@ pub(super) fn lines() -> (Sent, Replies) {
     let (sender, receiver) = bounded(MARKS_MAX);
     let sent =
         Sent { marks: sender, line: Mark::begin(1), before_cr: None, first: Some(Vec::new()), other: None };
-    let replies =
-        Replies { number: 0, part: Part::Line(Vec::new()), marks: receiver, next_mark: None, is_http: false };
+    let replies = Replies {
+        number: 0,
+        part: Expected::Line(Vec::new()),
+        marks: receiver,
+        next_mark: None,
+        is_http: false,
+    };
     (sent, replies)
 }
 
@@ -141,17 +146,17 @@ impl Sent {
 pub(super) struct Replies {
     /// How many replies have begun.
     number: u64,
-    part: Part,
+    part: Expected,
     marks: Receiver<Mark>,
     next_mark: Option<Mark>,
     is_http: bool,
 }
 
 /// What the next byte belongs to.
-enum Part {
+enum Expected {
     /// A line, and what is known of it.
     Line(Vec<u8>),
-    Document(Document),
+    Document(PassingJson),
 }
 
 impl Replies {
@@ -160,17 +165,17 @@ impl Replies {
         let mut rest = bytes;
         while let Some(&first) = rest.first() {
             match &mut self.part {
-                Part::Document(document) => match document.end(rest) {
+                Expected::Document(document) => match document.end(rest) {
                     Some(end) => {
                         rest = &rest[end..];
-                        self.part = Part::Line(Vec::new());
+                        self.part = Expected::Line(Vec::new());
                     }
                     None => return,
                 },
-                Part::Line(line) if line.is_empty() && matches!(first, b'{' | b'[') => {
-                    self.part = Part::Document(Document::default());
+                Expected::Line(line) if line.is_empty() && matches!(first, b'{' | b'[') => {
+                    self.part = Expected::Document(PassingJson::default());
                 }
-                Part::Line(line) => {
+                Expected::Line(line) => {
                     let end = memchr::memchr(b'\n', rest);
                     let piece = &rest[..end.unwrap_or(rest.len())];
                     line.extend_from_slice(
@@ -191,7 +196,7 @@ impl Replies {
     }
 
     fn end_line(&mut self, tell: &mut impl FnMut(RefusedLine<'_>)) {
-        let Part::Line(line) = &mut self.part else { return };
+        let Expected::Line(line) = &mut self.part else { return };
         let whole = std::mem::take(line);
         let line = whole.strip_suffix(b"\r").unwrap_or(&whole);
         // An empty line only ends what came before it: the reply to an empty line is a `?`.
@@ -234,7 +239,7 @@ impl Replies {
 
 /// A JSON document on its way past.
 #[derive(Default)]
-struct Document {
+struct PassingJson {
     depth: u64,
     in_text: bool,
     is_escaped: bool,
@@ -242,7 +247,7 @@ struct Document {
     is_line_empty: bool,
 }
 
-impl Document {
+impl PassingJson {
     /// Where it ends in these bytes: at its last bracket, or at an empty line, which none can hold.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, &byte) in bytes.iter().enumerate() {
@@ -345,7 +350,7 @@ mod tests {
         }
         assert_eq!(replies.marks.len(), MARKS_MAX);
         replies.take(&[b'?'; 100_000], &mut |_| ());
-        assert!(matches!(&replies.part, Part::Line(line) if line.len() == LINE_BYTES_MAX));
+        assert!(matches!(&replies.part, Expected::Line(line) if line.len() == LINE_BYTES_MAX));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A node's own view of itself and its links.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct NodeStatus {
     pub(super) node: String,
     pub(super) herd: Option<String>,
     pub(super) uptime_seconds: Option<f64>,
@@ -19,13 +19,13 @@ pub(super) struct Answer {
     pub(super) clients: Option<u64>,
     /// The sum of all it holds, 16 hexadecimal digits.
     pub(super) sum: Option<String>,
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<LinkStatus>,
 }
 
 /// One link, seen from the node that answers: what it sends to `peer`.
 #[derive(Clone, PartialEq, Default, Debug, Deserialize)]
 #[serde(default)]
-pub(super) struct Link {
+pub(super) struct LinkStatus {
     pub(super) peer: String,
     /// `herd`, or `plain` for a neighbour that is another program.
     pub(super) dialect: Option<String>,
@@ -45,7 +45,7 @@ pub(super) struct Link {
     pub(super) last_error: Option<String>,
 }
 
-impl Link {
+impl LinkStatus {
     pub(super) fn is_plain(&self) -> bool {
         self.dialect.as_deref() == Some("plain")
     }
@@ -56,9 +56,9 @@ impl Link {
 }
 
 /// Reads the body of an answer, both as it is and as far as it is understood. The `Err` says what it is instead.
-pub(super) fn read(body: &[u8]) -> Result<(Answer, Value), String> {
+pub(super) fn read(body: &[u8]) -> Result<(NodeStatus, Value), String> {
     let json: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON".to_owned())?;
-    let answer = Answer::deserialize(&json).map_err(|error| format!("it is no status: {error}"))?;
+    let answer = NodeStatus::deserialize(&json).map_err(|error| format!("it is no status: {error}"))?;
     Ok((answer, json))
 }
 
@@ -72,7 +72,7 @@ mod tests {
             br#"{"node": "Ball", "mood": {"x": [1]}, "clients": null, "links": [{"peer": "Welsh", "y": 1}]}"#;
         let (answer, json) = read(body).unwrap();
         assert_eq!((answer.node.as_str(), answer.clients, answer.state), ("Ball", None, None));
-        assert_eq!(answer.links, [Link { peer: "Welsh".into(), ..Link::default() }]);
+        assert_eq!(answer.links, [LinkStatus { peer: "Welsh".into(), ..LinkStatus::default() }]);
         assert_eq!(json["mood"]["x"][0], 1, "what is printed as JSON is what was answered");
     }
 

@@ -6,7 +6,7 @@ use std::{error::Error as _, io, thread, time::Duration};
 use serde_json::Value;
 use ureq::{Agent, Error};
 
-use super::answer::{self, Answer};
+use super::answer::{self, NodeStatus};
 use crate::config::{Address, Herd, Node};
 
 /// The longest answer that is read; a node with a hundred links needs a twentieth of it.
@@ -14,9 +14,9 @@ const BODY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What came of asking one node.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Outcome {
+pub(super) enum FetchOutcome {
     /// It said what it is; the same as it stood in the answer.
-    Answered(Box<Answer>, Value),
+    Answered(Box<NodeStatus>, Value),
     /// Nothing is there to ask, and why.
     Down(String),
     /// The configuration has no `http` for it, or port 0, which nobody can ask.
@@ -28,7 +28,7 @@ pub(super) enum Outcome {
 }
 
 /// Asks all nodes; what came of it, in the order of the configuration.
-pub(super) fn ask_all(herd: &Herd, timeout: Duration) -> io::Result<Vec<Outcome>> {
+pub(super) fn ask_all(herd: &Herd, timeout: Duration) -> io::Result<Vec<FetchOutcome>> {
     let agent = agent(timeout);
     thread::scope(|scope| {
         let asked = herd.nodes.iter().map(|node| {
@@ -37,7 +37,7 @@ pub(super) fn ask_all(herd: &Herd, timeout: Duration) -> io::Result<Vec<Outcome>
             thread::Builder::new().name(name).spawn_scoped(scope, move || ask(agent, herd, node))
         });
         let asked = asked.collect::<io::Result<Vec<_>>>()?;
-        let join = |thread: thread::ScopedJoinHandle<'_, Outcome>| {
+        let join = |thread: thread::ScopedJoinHandle<'_, FetchOutcome>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         Ok(asked.into_iter().map(join).collect())
@@ -58,19 +58,19 @@ fn agent(timeout: Duration) -> Agent {
     config.build().new_agent()
 }
 
-fn ask(agent: &Agent, herd: &Herd, node: &Node) -> Outcome {
+fn ask(agent: &Agent, herd: &Herd, node: &Node) -> FetchOutcome {
     let Some(address) = node.http.as_ref().filter(|address| address.port != 0) else {
-        return Outcome::NoHttp;
+        return FetchOutcome::NoHttp;
     };
     match get(agent, address) {
         Ok((200, body)) => match answer::read(&body) {
             Ok((answer, json)) => match somebody_else(&answer, herd, node) {
-                Some(who) => Outcome::BadAnswer(who),
-                None => Outcome::Answered(Box::new(answer), json),
+                Some(who) => FetchOutcome::BadAnswer(who),
+                None => FetchOutcome::Answered(Box::new(answer), json),
             },
-            Err(what) => Outcome::BadAnswer(what),
+            Err(what) => FetchOutcome::BadAnswer(what),
         },
-        Ok((code, _)) => Outcome::BadAnswer(format!("HTTP {code}")),
+        Ok((code, _)) => FetchOutcome::BadAnswer(format!("HTTP {code}")),
         Err(error) => failure(error),
     }
 }
@@ -82,7 +82,7 @@ fn get(agent: &Agent, address: &Address) -> Result<(u16, Vec<u8>), Error> {
 }
 
 /// Who answered in the node's stead, if it was not the node.
-fn somebody_else(answer: &Answer, herd: &Herd, node: &Node) -> Option<String> {
+fn somebody_else(answer: &NodeStatus, herd: &Herd, node: &Node) -> Option<String> {
     let is_other = |name: &&String| **name != herd.name;
     if let Some(name) = answer.herd.as_ref().filter(is_other) {
         return Some(format!("it is a node of the herd {name}"));
@@ -90,23 +90,23 @@ fn somebody_else(answer: &Answer, herd: &Herd, node: &Node) -> Option<String> {
     (answer.node != node.id.as_str()).then(|| format!("it is {}", answer.node))
 }
 
-fn failure(error: Error) -> Outcome {
+fn failure(error: Error) -> FetchOutcome {
     use io::ErrorKind;
     match error {
-        Error::Timeout(_) => Outcome::Timeout,
-        Error::HostNotFound => Outcome::Down("its name has no address".to_owned()),
-        Error::ConnectionFailed => Outcome::Down("no connection".to_owned()),
-        Error::BodyExceedsLimit(bytes) => Outcome::BadAnswer(format!("it is longer than {bytes} bytes")),
+        Error::Timeout(_) => FetchOutcome::Timeout,
+        Error::HostNotFound => FetchOutcome::Down("its name has no address".to_owned()),
+        Error::ConnectionFailed => FetchOutcome::Down("no connection".to_owned()),
+        Error::BodyExceedsLimit(bytes) => FetchOutcome::BadAnswer(format!("it is longer than {bytes} bytes")),
         Error::Io(error) => match error.kind() {
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => Outcome::Timeout,
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => FetchOutcome::Timeout,
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-                Outcome::BadAnswer("it ended early".to_owned())
+                FetchOutcome::BadAnswer("it ended early".to_owned())
             }
-            _ => Outcome::Down(error.to_string()),
+            _ => FetchOutcome::Down(error.to_string()),
         },
         error => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            Outcome::BadAnswer(format!("{error}{cause}"))
+            FetchOutcome::BadAnswer(format!("{error}{cause}"))
         }
     }
 }

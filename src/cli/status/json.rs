@@ -3,20 +3,20 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{fetch::Outcome, verdict::Verdict};
+use super::{fetch::FetchOutcome, verdict::Verdict};
 use crate::config::Herd;
 
 #[derive(Serialize)]
-struct Report<'r> {
+struct StatusJson<'r> {
     herd: &'r str,
     time: &'r str,
     in_step: bool,
     summary: String,
-    nodes: Vec<NodeReport<'r>>,
+    nodes: Vec<AskedNode<'r>>,
 }
 
 #[derive(Serialize)]
-struct NodeReport<'r> {
+struct AskedNode<'r> {
     node: &'r str,
     /// Where it was asked; null where there is nowhere to.
     address: Option<String>,
@@ -26,21 +26,21 @@ struct NodeReport<'r> {
 }
 
 /// One line.
-pub(super) fn text(herd: &Herd, outcomes: &[Outcome], verdict: &Verdict, time: &str) -> String {
+pub(super) fn text(herd: &Herd, outcomes: &[FetchOutcome], verdict: &Verdict, time: &str) -> String {
     let nodes = herd.nodes.iter().zip(outcomes).map(|(node, outcome)| {
         let (result, error, status) = match outcome {
-            Outcome::Answered(_, status) => ("answered", None, Some(status)),
+            FetchOutcome::Answered(_, status) => ("answered", None, Some(status)),
             _ if node.plain.is_some() => ("plain", None, None),
-            Outcome::Down(why) => ("down", Some(why.as_str()), None),
-            Outcome::NoHttp => ("no_http", None, None),
-            Outcome::Timeout => ("timeout", None, None),
-            Outcome::BadAnswer(what) => ("bad_answer", Some(what.as_str()), None),
+            FetchOutcome::Down(why) => ("down", Some(why.as_str()), None),
+            FetchOutcome::NoHttp => ("no_http", None, None),
+            FetchOutcome::Timeout => ("timeout", None, None),
+            FetchOutcome::BadAnswer(what) => ("bad_answer", Some(what.as_str()), None),
         };
         let address = node.http.as_ref().map(ToString::to_string);
-        NodeReport { node: node.id.as_str(), address, result, error, status }
+        AskedNode { node: node.id.as_str(), address, result, error, status }
     });
     let (in_step, summary) = (verdict.in_step(), verdict.summary());
-    let report = Report { herd: &herd.name, time, in_step, summary, nodes: nodes.collect() };
+    let report = StatusJson { herd: &herd.name, time, in_step, summary, nodes: nodes.collect() };
     // There is no map in it whose keys are not text.
     let mut line = serde_json::to_string(&report).unwrap_or_default();
     line.push('\n');

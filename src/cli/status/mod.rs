@@ -17,10 +17,10 @@ use std::{
     time::Duration,
 };
 
-use self::{fetch::Outcome, screen::Screen, verdict::Verdict};
+use self::{fetch::FetchOutcome, screen::Screen, verdict::Verdict};
 use super::{
-    Common, Failure, printable,
-    signals::{ENDING, Signals, wait_any},
+    CommandError, Common, printable,
+    signals::{ENDING, SignalPipe, wait_any},
 };
 use crate::{config::Herd, system::clock};
 
@@ -80,7 +80,7 @@ fn seconds(text: &str, max: f64) -> Result<f64, String> {
     number.ok_or_else(|| format!("give {SECONDS_MIN} to {max} seconds"))
 }
 
-pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError> {
     let herd = common.herd()?;
     let is_terminal = io::stdout().is_terminal()
         && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
@@ -108,7 +108,7 @@ fn print(text: &str, is_json: bool) -> io::Result<()> {
 }
 
 /// Whether somebody is still there to read more.
-fn finished(written: io::Result<()>) -> Result<bool, Failure> {
+fn finished(written: io::Result<()>) -> Result<bool, CommandError> {
     match written.and_then(|()| io::stdout().flush()) {
         Ok(()) => Ok(true),
         // Whoever read has seen enough, but that does not put the herd in step.
@@ -131,11 +131,11 @@ struct Status<'s> {
 }
 
 impl Status<'_> {
-    fn look(&self) -> Result<Look, Failure> {
+    fn look(&self) -> Result<Look, CommandError> {
         let Self { args, herd, in_colour } = *self;
         let cannot_ask =
-            |error| Failure::Failed(format!("cannot ask every node at once: {error}; try again"));
-        let outcomes: Vec<Outcome> =
+            |error| CommandError::Failed(format!("cannot ask every node at once: {error}; try again"));
+        let outcomes: Vec<FetchOutcome> =
             fetch::ask_all(herd, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask)?;
         let verdict: Verdict = verdict::judge(herd, &outcomes, args.timeout);
         let time = clock::utc_text(clock::wall());
@@ -147,8 +147,8 @@ impl Status<'_> {
     }
 
     /// Whether the herd was in step when it was last looked at.
-    fn watch(&self, in_place: bool) -> Result<bool, Failure> {
-        let signals = Signals::listen(&ENDING).map_err(Failure::Signals)?;
+    fn watch(&self, in_place: bool) -> Result<bool, CommandError> {
+        let signals = SignalPipe::listen(&ENDING).map_err(CommandError::Signals)?;
         let interval = Duration::from_secs_f64(self.args.interval);
         let screen = if in_place { Some(Screen::enter()?) } else { None };
         let look = loop {
@@ -163,7 +163,7 @@ impl Status<'_> {
             let left = interval.saturating_sub(clock::tick() - began);
             let is_over = || match &screen {
                 Some(screen) => screen.wait(&signals, left, &block),
-                None => Ok(wait_any([&signals], left).map_err(Failure::Signals)?.is_some()),
+                None => Ok(wait_any([&signals], left).map_err(CommandError::Signals)?.is_some()),
             };
             if !has_reader || is_over()? {
                 break look;

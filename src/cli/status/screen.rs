@@ -16,20 +16,20 @@ use signal_hook::{
 };
 
 use super::super::{
-    Failure,
-    signals::{Signals, wait_any},
+    CommandError,
+    signals::{SignalPipe, wait_any},
 };
 use crate::system::clock;
 
 /// The other screen, until this is dropped.
 pub(super) struct Screen {
-    stops: Signals,
-    resizes: Signals,
+    stops: SignalPipe,
+    resizes: SignalPipe,
 }
 
 impl Screen {
-    pub(super) fn enter() -> Result<Self, Failure> {
-        let listen = |signal| Signals::listen(&[signal]).map_err(Failure::Signals);
+    pub(super) fn enter() -> Result<Self, CommandError> {
+        let listen = |signal| SignalPipe::listen(&[signal]).map_err(CommandError::Signals);
         let screen = Self { stops: listen(SIGTSTP)?, resizes: listen(SIGWINCH)? };
         wait_for_foreground()?;
         show()?;
@@ -50,11 +50,11 @@ impl Screen {
     }
 
     /// Shows this text for so long; true where one of `ends` came sooner.
-    pub(super) fn wait(&self, ends: &Signals, time: Duration, text: &str) -> Result<bool, Failure> {
+    pub(super) fn wait(&self, ends: &SignalPipe, time: Duration, text: &str) -> Result<bool, CommandError> {
         let deadline = clock::tick() + time;
         loop {
             let left = deadline.saturating_sub(clock::tick());
-            let came = wait_any([ends, &self.stops, &self.resizes], left).map_err(Failure::Signals)?;
+            let came = wait_any([ends, &self.stops, &self.resizes], left).map_err(CommandError::Signals)?;
             match came {
                 None => return Ok(false),
                 Some(0) => return Ok(true),

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::{
     super::printable::short,
-    answer::{Answer, Link},
-    fetch::Outcome,
+    answer::{LinkStatus, NodeStatus},
+    fetch::FetchOutcome,
     verdict::Verdict,
 };
 use crate::config::{Herd, Node};
@@ -21,7 +21,7 @@ enum Tone {
 }
 
 /// A row: cells in columns, the second of them a state, and behind them text that takes what room it needs.
-struct Row {
+struct TableRow {
     cells: Vec<String>,
     tone: Tone,
     text: String,
@@ -30,7 +30,7 @@ struct Row {
 /// The nodes and links as a table, then the verdict on the last line. In colour where the terminal shows it.
 pub(super) fn text(
     herd: &Herd,
-    outcomes: &[Outcome],
+    outcomes: &[FetchOutcome],
     seconds: f64,
     verdict: &Verdict,
     in_colour: bool,
@@ -38,7 +38,7 @@ pub(super) fn text(
     let nodes = herd.nodes.iter().zip(outcomes);
     let rows: Vec<_> = nodes.clone().map(|(node, outcome)| node_row(node, outcome, seconds)).collect();
     let links = nodes.filter_map(|(node, outcome)| match outcome {
-        Outcome::Answered(answer, _) => Some((node, answer)),
+        FetchOutcome::Answered(answer, _) => Some((node, answer)),
         _ => None,
     });
     let links: Vec<_> =
@@ -55,19 +55,19 @@ pub(super) fn text(
     out
 }
 
-fn node_row(node: &Node, outcome: &Outcome, seconds: f64) -> Row {
+fn node_row(node: &Node, outcome: &FetchOutcome, seconds: f64) -> TableRow {
     let (state, tone, text) = match outcome {
-        Outcome::Answered(answer, _) => return answered_row(node, answer),
+        FetchOutcome::Answered(answer, _) => return answered_row(node, answer),
         _ if node.plain.is_some() => ("plain".to_owned(), Tone::Plain, String::new()),
-        Outcome::Down(why) => ("down".to_owned(), Tone::Bad, why.clone()),
-        Outcome::NoHttp => ("no http".to_owned(), Tone::Doubtful, String::new()),
-        Outcome::Timeout => (String::new(), Tone::Bad, format!("no answer in {seconds} s")),
-        Outcome::BadAnswer(what) => (String::new(), Tone::Bad, format!("bad answer: {what}")),
+        FetchOutcome::Down(why) => ("down".to_owned(), Tone::Bad, why.clone()),
+        FetchOutcome::NoHttp => ("no http".to_owned(), Tone::Doubtful, String::new()),
+        FetchOutcome::Timeout => (String::new(), Tone::Bad, format!("no answer in {seconds} s")),
+        FetchOutcome::BadAnswer(what) => (String::new(), Tone::Bad, format!("bad answer: {what}")),
     };
-    Row { cells: vec![node.id.to_string(), state], tone, text: short(&text) }
+    TableRow { cells: vec![node.id.to_string(), state], tone, text: short(&text) }
 }
 
-fn answered_row(node: &Node, answer: &Answer) -> Row {
+fn answered_row(node: &Node, answer: &NodeStatus) -> TableRow {
     let state = short(answer.state.as_deref().unwrap_or("-"));
     let is_well = state == "running" && answer.degraded.is_none();
     let tone = if is_well { Tone::Good } else { Tone::Doubtful };
@@ -78,10 +78,10 @@ fn answered_row(node: &Node, answer: &Answer) -> Row {
     let text = [told("not ready", &answer.not_ready), told("degraded", &answer.degraded)];
     let text = text.into_iter().flatten().collect::<Vec<_>>().join("; ");
     let cells = vec![node.id.to_string(), state, uptime, clients, sum];
-    Row { cells, tone, text }
+    TableRow { cells, tone, text }
 }
 
-fn link_row(node: &Node, link: &Link) -> Row {
+fn link_row(node: &Node, link: &LinkStatus) -> TableRow {
     let (state, tone) = match link.state.as_deref() {
         _ if link.differs_lastingly() => ("differs".to_owned(), Tone::Bad),
         Some("up") if link.behind == Some(true) => ("behind".to_owned(), Tone::Doubtful),
@@ -96,7 +96,7 @@ fn link_row(node: &Node, link: &Link) -> Row {
     let lag = link.lag_seconds.filter(|_| is_up).map(lag).unwrap_or_default();
     let outbox = link.outbox_bytes.filter(|&bytes| bytes > 0).map(size).unwrap_or_default();
     let text = link.last_error.as_deref().filter(|_| !is_up).map(short).unwrap_or_default();
-    Row { cells: vec![format!("{} > {}", node.id, short(&link.peer)), state, lag, outbox], tone, text }
+    TableRow { cells: vec![format!("{} > {}", node.id, short(&link.peer)), state, lag, outbox], tone, text }
 }
 
 fn dash() -> String {
@@ -105,7 +105,7 @@ fn dash() -> String {
 
 /// Writes a heading and rows in columns, the `right` ones to the right. Text begins behind the row's last cell that has
 /// something in it, so that it finds room.
-fn write_table(heading: &[&str], right: &[usize], rows: &[Row], in_colour: bool, out: &mut String) {
+fn write_table(heading: &[&str], right: &[usize], rows: &[TableRow], in_colour: bool, out: &mut String) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.chars().count());
         cells.chain([heading[column].len()]).max().unwrap_or(0)
@@ -117,7 +117,7 @@ fn write_table(heading: &[&str], right: &[usize], rows: &[Row], in_colour: bool,
     };
     let headings: Vec<_> = heading.iter().enumerate().map(|(column, cell)| pad(column, cell)).collect();
     let _ = writeln!(out, "{}", headings.join("  ").trim_end());
-    for Row { cells, tone, text } in rows {
+    for TableRow { cells, tone, text } in rows {
         let mut line = String::new();
         let filled = cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1);
         for (column, cell) in cells[..filled].iter().enumerate() {

@@ -1,8 +1,8 @@
 //! The verdict and the table, from outcomes made up here; how nodes are asked is tested against servers in tests/it.
 
 use super::{
-    answer::{Answer, Link},
-    fetch::Outcome,
+    answer::{LinkStatus, NodeStatus},
+    fetch::FetchOutcome,
     table,
     verdict::{Verdict, judge},
 };
@@ -10,8 +10,8 @@ use crate::config::Herd;
 
 const FIVE: [&str; 5] = ["Alford", "Ball", "Hamilton", "Holiday", "Welsh"];
 
-fn link(peer: &str) -> Link {
-    Link {
+fn link(peer: &str) -> LinkStatus {
+    LinkStatus {
         peer: peer.to_owned(),
         dialect: Some("herd".to_owned()),
         state: Some("up".to_owned()),
@@ -28,14 +28,14 @@ fn link(peer: &str) -> Link {
 /// The built-in herd, in which all is well until a test changes it.
 struct Scene {
     herd: Herd,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<FetchOutcome>,
 }
 
 impl Scene {
     fn new() -> Self {
         let herd = Herd::embedded();
         let answered = |(number, node): (usize, &crate::config::Node)| {
-            let answer = Answer {
+            let answer = NodeStatus {
                 node: node.id.to_string(),
                 herd: Some(herd.name.clone()),
                 uptime_seconds: Some(11_523.4),
@@ -46,24 +46,24 @@ impl Scene {
                 sum: Some(format!("0123456789abcde{number}")),
                 links: node.links.iter().map(|peer| link(peer.as_str())).collect(),
             };
-            Outcome::Answered(Box::new(answer), serde_json::Value::Null)
+            FetchOutcome::Answered(Box::new(answer), serde_json::Value::Null)
         };
         let outcomes = herd.nodes.iter().enumerate().map(answered).collect();
         Self { herd, outcomes }
     }
 
-    fn with(mut self, id: &str, outcome: Outcome) -> Self {
+    fn with(mut self, id: &str, outcome: FetchOutcome) -> Self {
         self.outcomes[Self::place(id)] = outcome;
         self
     }
 
-    fn answer(mut self, id: &str, change: impl FnOnce(&mut Answer)) -> Self {
-        let Outcome::Answered(answer, _) = &mut self.outcomes[Self::place(id)] else { panic!("{id}") };
+    fn answer(mut self, id: &str, change: impl FnOnce(&mut NodeStatus)) -> Self {
+        let FetchOutcome::Answered(answer, _) = &mut self.outcomes[Self::place(id)] else { panic!("{id}") };
         change(answer);
         self
     }
 
-    fn link(self, from: &str, to: &str, change: impl FnOnce(&mut Link)) -> Self {
+    fn link(self, from: &str, to: &str, change: impl FnOnce(&mut LinkStatus)) -> Self {
         self.answer(from, |answer| change(answer.links.iter_mut().find(|link| link.peer == to).unwrap()))
     }
 
@@ -91,11 +91,11 @@ impl Scene {
     }
 }
 
-fn down() -> Outcome {
-    Outcome::Down("Connection refused (os error 111)".to_owned())
+fn down() -> FetchOutcome {
+    FetchOutcome::Down("Connection refused (os error 111)".to_owned())
 }
 
-fn set_down(link: &mut Link) {
+fn set_down(link: &mut LinkStatus) {
     link.state = Some("down".to_owned());
     link.in_step = Some(false);
     link.lag_seconds = None;
@@ -111,17 +111,21 @@ fn herd_in_which_all_is_well_is_in_step_though_its_sums_differ() {
 
 #[test]
 fn whatever_cannot_be_judged_is_not_in_step() {
-    let all = |outcome: Outcome| FIVE.iter().fold(Scene::new(), |scene, id| scene.with(id, outcome.clone()));
-    let bad = Outcome::BadAnswer("HTTP 500".to_owned());
+    let all =
+        |outcome: FetchOutcome| FIVE.iter().fold(Scene::new(), |scene, id| scene.with(id, outcome.clone()));
+    let bad = FetchOutcome::BadAnswer("HTTP 500".to_owned());
     for (scene, summary) in [
         (Scene::new().with("Ball", down()), "Ball is down"),
         (Scene::new().with("Ball", down()).with("Welsh", down()), "Ball and Welsh are down"),
-        (Scene::new().with("Ball", Outcome::Timeout), "Ball does not answer in 2 s"),
-        (Scene::new().with("Ball", Outcome::NoHttp), "Ball has no http and cannot be judged"),
+        (Scene::new().with("Ball", FetchOutcome::Timeout), "Ball does not answer in 2 s"),
+        (Scene::new().with("Ball", FetchOutcome::NoHttp), "Ball has no http and cannot be judged"),
         (Scene::new().with("Ball", bad), "Ball's answer is bad: HTTP 500"),
-        (all(Outcome::NoHttp), "Alford, Ball, Hamilton, Holiday and Welsh have no http and cannot be judged"),
         (
-            Scene::new().with("Welsh", down()).with("Alford", Outcome::Timeout),
+            all(FetchOutcome::NoHttp),
+            "Alford, Ball, Hamilton, Holiday and Welsh have no http and cannot be judged",
+        ),
+        (
+            Scene::new().with("Welsh", down()).with("Alford", FetchOutcome::Timeout),
             "Welsh is down; Alford does not answer in 2 s",
         ),
     ] {
@@ -132,7 +136,8 @@ fn whatever_cannot_be_judged_is_not_in_step() {
 
 #[test]
 fn node_that_is_degraded_says_so_and_is_in_step_all_the_same() {
-    let degrade = |answer: &mut Answer| answer.degraded = Some("the log cannot be written: full".to_owned());
+    let degrade =
+        |answer: &mut NodeStatus| answer.degraded = Some("the log cannot be written: full".to_owned());
     let scene = Scene::new().answer("Ball", degrade);
     assert_eq!(scene.summary(), "in step");
     let row = "Ball      running   3h12m   123457  01234567  degraded: the log cannot be written: full";
@@ -158,7 +163,7 @@ fn node_that_is_not_running_is_not_in_step() {
 
 #[test]
 fn each_fault_of_a_link_is_said_once_and_of_both_ends_where_both_have_it() {
-    type Change = fn(&mut Link);
+    type Change = fn(&mut LinkStatus);
     let faults: [(Change, &str, &str); 7] = [
         (set_down, "Alford has no connection to Welsh", "Alford and Welsh are not connected"),
         (
@@ -223,12 +228,12 @@ fn links_must_be_those_of_the_configuration() {
 
 #[test]
 fn plain_node_is_not_judged_but_its_links_must_be_up() {
-    let plain = |link: &mut Link| {
+    let plain = |link: &mut LinkStatus| {
         link.dialect = Some("plain".to_owned());
         link.in_step = None;
         link.connected_here = Some(false);
     };
-    for outcome in [Outcome::NoHttp, down(), Outcome::Timeout] {
+    for outcome in [FetchOutcome::NoHttp, down(), FetchOutcome::Timeout] {
         let mut scene =
             Scene::new().with("Ball", outcome).link("Welsh", "Ball", plain).link("Holiday", "Ball", plain);
         scene.herd.nodes[Scene::place("Ball")].plain = Some(crate::core::wire::PlainForm::default());
@@ -244,7 +249,7 @@ fn plain_node_is_not_judged_but_its_links_must_be_up() {
 fn table_has_a_row_a_node_and_a_row_a_direction_and_the_verdict_last() {
     let scene = Scene::new()
         .with("Ball", down())
-        .with("Hamilton", Outcome::Timeout)
+        .with("Hamilton", FetchOutcome::Timeout)
         .link("Welsh", "Ball", set_down)
         .link("Alford", "Welsh", |link| {
             link.behind = Some(true);
@@ -286,7 +291,8 @@ fn what_a_node_does_not_say_is_a_dash() {
 
 #[test]
 fn colour_is_in_the_state_and_the_verdict_and_leaves_the_columns_as_they_are() {
-    let scene = Scene::new().with("Ball", Outcome::BadAnswer("HTTP 500".to_owned())).with("Welsh", down());
+    let scene =
+        Scene::new().with("Ball", FetchOutcome::BadAnswer("HTTP 500".to_owned())).with("Welsh", down());
     let coloured = table::text(&scene.herd, &scene.outcomes, 2.0, &scene.verdict(), true);
     assert!(coloured.contains("Alford    \x1b[32mrunning\x1b[0m"), "{coloured:?}");
     assert!(coloured.contains("Welsh     \x1b[31mdown\x1b[0m     Connection"), "{coloured:?}");
@@ -304,7 +310,7 @@ fn colour_is_in_the_state_and_the_verdict_and_leaves_the_columns_as_they_are() {
 fn nothing_a_node_says_moves_the_cursor() {
     let evil = "\x1b[2J\r\n\u{202e}ok";
     let scene = Scene::new()
-        .with("Ball", Outcome::BadAnswer(evil.to_owned()))
+        .with("Ball", FetchOutcome::BadAnswer(evil.to_owned()))
         .answer("Alford", |answer| {
             (answer.state, answer.sum, answer.not_ready) =
                 (Some(evil.into()), Some(evil.into()), Some(evil.into()));

@@ -3,8 +3,8 @@
 
 use super::{
     super::printable::short,
-    answer::{Answer, Link},
-    fetch::Outcome,
+    answer::{LinkStatus, NodeStatus},
+    fetch::FetchOutcome,
 };
 use crate::config::{Herd, Node};
 
@@ -28,26 +28,26 @@ impl Verdict {
     }
 }
 
-fn answer(outcome: &Outcome) -> Option<&Answer> {
+fn answer(outcome: &FetchOutcome) -> Option<&NodeStatus> {
     match outcome {
-        Outcome::Answered(answer, _) => Some(answer),
+        FetchOutcome::Answered(answer, _) => Some(answer),
         _ => None,
     }
 }
 
 /// Judges the herd by what came of asking its nodes, in the order of the configuration; each had `seconds`.
-pub(super) fn judge(herd: &Herd, outcomes: &[Outcome], seconds: f64) -> Verdict {
-    // Nodes written by others have no status, and are not judged.
+pub(super) fn judge(herd: &Herd, outcomes: &[FetchOutcome], seconds: f64) -> Verdict {
+    // Third-party nodes have no status, and are not judged.
     let asked: Vec<_> = herd.nodes.iter().zip(outcomes).filter(|(node, _)| node.plain.is_none()).collect();
     let mut differences = of_nodes(&asked, seconds);
     differences.extend(of_links(&asked));
     Verdict { differences }
 }
 
-type Asked<'a> = [(&'a Node, &'a Outcome)];
+type AskedNodes<'a> = [(&'a Node, &'a FetchOutcome)];
 
-fn of_nodes(asked: &Asked<'_>, seconds: f64) -> Vec<String> {
-    let named = |is: &dyn Fn(&Outcome) -> bool| -> Vec<&str> {
+fn of_nodes(asked: &AskedNodes<'_>, seconds: f64) -> Vec<String> {
+    let named = |is: &dyn Fn(&FetchOutcome) -> bool| -> Vec<&str> {
         asked.iter().filter(|(_, outcome)| is(outcome)).map(|(node, _)| node.id.as_str()).collect()
     };
     let mut differences = Vec::new();
@@ -57,11 +57,11 @@ fn of_nodes(asked: &Asked<'_>, seconds: f64) -> Vec<String> {
             differences.push(format!("{} {what}", enumerated(&names)));
         }
     };
-    let is_down = |outcome: &Outcome| matches!(outcome, Outcome::Down(_));
-    let is_late = |outcome: &Outcome| matches!(outcome, Outcome::Timeout);
-    let has_no_http = |outcome: &Outcome| matches!(outcome, Outcome::NoHttp);
+    let is_down = |outcome: &FetchOutcome| matches!(outcome, FetchOutcome::Down(_));
+    let is_late = |outcome: &FetchOutcome| matches!(outcome, FetchOutcome::Timeout);
+    let has_no_http = |outcome: &FetchOutcome| matches!(outcome, FetchOutcome::NoHttp);
     let state_is = |wanted: fn(Option<&str>) -> bool| {
-        move |outcome: &Outcome| answer(outcome).is_some_and(|answer| wanted(answer.state.as_deref()))
+        move |outcome: &FetchOutcome| answer(outcome).is_some_and(|answer| wanted(answer.state.as_deref()))
     };
     all(named(&is_down), "is down", "are down");
     let late = [format!("does not answer in {seconds} s"), format!("do not answer in {seconds} s")];
@@ -72,7 +72,7 @@ fn of_nodes(asked: &Asked<'_>, seconds: f64) -> Vec<String> {
     let is_odd = |state: Option<&str>| !matches!(state, Some("running" | "draining"));
     all(named(&state_is(is_odd)), "does not say that it is running", "do not say that they are running");
     for (node, outcome) in asked {
-        if let Outcome::BadAnswer(what) = outcome {
+        if let FetchOutcome::BadAnswer(what) = outcome {
             differences.push(format!("{}'s answer is bad: {}", node.id, short(what)));
         }
     }
@@ -90,7 +90,7 @@ fn enumerated(names: &[&str]) -> String {
 
 /// What is wrong with one direction of a link, the worst first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fault {
+enum LinkFault {
     Lasting,
     Missing,
     Unknown,
@@ -102,7 +102,7 @@ enum Fault {
     NotConnected,
 }
 
-impl Fault {
+impl LinkFault {
     /// What it is called where `from` says it of `to`.
     fn of_one(self, from: &str, to: &str) -> String {
         match self {
@@ -135,12 +135,12 @@ impl Fault {
     }
 }
 
-fn of_links(asked: &Asked<'_>) -> Vec<String> {
+fn of_links(asked: &AskedNodes<'_>) -> Vec<String> {
     let faults = faults(asked);
     let mut differences = Vec::new();
     for (at, &(from, to, fault)) in faults.iter().enumerate() {
         // A lasting difference is one and the same, whichever end has noticed.
-        let mirrors = |&(other_from, other_to, other): &(&str, &str, Fault)| {
+        let mirrors = |&(other_from, other_to, other): &(&str, &str, LinkFault)| {
             (other_from, other_to, other) == (to, from, fault)
         };
         if faults[..at].iter().any(mirrors) {
@@ -155,9 +155,9 @@ fn of_links(asked: &Asked<'_>) -> Vec<String> {
 }
 
 /// Who says what of whom.
-fn faults<'a>(asked: &Asked<'a>) -> Vec<(&'a str, &'a str, Fault)> {
+fn faults<'a>(asked: &AskedNodes<'a>) -> Vec<(&'a str, &'a str, LinkFault)> {
     let is_down = |id: &str| {
-        asked.iter().any(|(node, outcome)| node.id.as_str() == id && matches!(outcome, Outcome::Down(_)))
+        asked.iter().any(|(node, outcome)| node.id.as_str() == id && matches!(outcome, FetchOutcome::Down(_)))
     };
     let answered = |id: &str| {
         asked.iter().find(|(node, _)| node.id.as_str() == id).and_then(|(_, outcome)| answer(outcome))
@@ -168,17 +168,17 @@ fn faults<'a>(asked: &Asked<'a>) -> Vec<(&'a str, &'a str, Fault)> {
         let from = node.id.as_str();
         let known = node.links.iter().map(crate::core::model::NodeId::as_str);
         let told = |peer: &str| answer.links.iter().any(|link| link.peer == peer);
-        faults.extend(known.clone().filter(|&peer| !told(peer)).map(|peer| (from, peer, Fault::Missing)));
+        faults.extend(known.clone().filter(|&peer| !told(peer)).map(|peer| (from, peer, LinkFault::Missing)));
         for link in &answer.links {
             let to = link.peer.as_str();
             if known.clone().all(|peer| peer != to) {
-                faults.push((from, to, Fault::Unknown));
+                faults.push((from, to, LinkFault::Unknown));
                 continue;
             }
             let back = answered(to).and_then(|peer| peer.links.iter().find(|link| link.peer == from));
             match fault(link, back) {
                 // What a node that is down cannot do has been said by saying that it is down.
-                Some(fault) if is_down(to) && fault != Fault::Lasting => {}
+                Some(fault) if is_down(to) && fault != LinkFault::Lasting => {}
                 Some(fault) => faults.push((from, to, fault)),
                 None => {}
             }
@@ -188,23 +188,23 @@ fn faults<'a>(asked: &Asked<'a>) -> Vec<(&'a str, &'a str, Fault)> {
 }
 
 /// The worst that a link says of itself; `back` is what the other end says of its own direction, where it was asked.
-fn fault(link: &Link, back: Option<&Link>) -> Option<Fault> {
+fn fault(link: &LinkStatus, back: Option<&LinkStatus>) -> Option<LinkFault> {
     let state = link.state.as_deref();
     let back_says_so = back.is_some_and(|back| back.state.as_deref() != Some("up"));
     if link.differs_lastingly() {
-        Some(Fault::Lasting)
+        Some(LinkFault::Lasting)
     } else if state == Some("down") {
-        Some(Fault::Down)
+        Some(LinkFault::Down)
     } else if state == Some("greeting") {
-        Some(Fault::Greeting)
+        Some(LinkFault::Greeting)
     } else if state != Some("up") || link.in_step.is_none() && !link.is_plain() {
-        Some(Fault::Unsaid)
+        Some(LinkFault::Unsaid)
     } else if link.behind == Some(true) {
-        Some(Fault::Behind)
+        Some(LinkFault::Behind)
     } else if link.in_step != Some(true) && !link.is_plain() {
-        Some(Fault::NotInStep)
+        Some(LinkFault::NotInStep)
     } else if link.connected_here == Some(false) && !link.is_plain() && !back_says_so {
-        Some(Fault::NotConnected)
+        Some(LinkFault::NotConnected)
     } else {
         None
     }

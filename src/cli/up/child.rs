@@ -105,21 +105,21 @@ impl Child {
     }
 
     /// After its [`Event::Gone`]: how it ended.
-    pub(super) fn reap(&mut self) -> End {
+    pub(super) fn reap(&mut self) -> ChildEnd {
         self.gone = true;
         match self.process.wait() {
             Ok(status) => {
                 // A node that SIGTERM ends outright had not begun to serve, or it would have drained.
                 let well = status.success() || status.signal() == Some(Signal::TERM.as_raw());
-                End { well, how: status.to_string() }
+                ChildEnd { well, how: status.to_string() }
             }
-            Err(error) => End { well: false, how: format!("nobody knows how: {error}") },
+            Err(error) => ChildEnd { well: false, how: format!("nobody knows how: {error}") },
         }
     }
 }
 
 /// The end of a process.
-pub(super) struct End {
+pub(super) struct ChildEnd {
     /// Whether it ended as it should.
     pub(super) well: bool,
     /// `exit status: 1`, `signal: 9 (SIGKILL)`

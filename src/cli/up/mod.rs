@@ -21,12 +21,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::process::Signal;
 
 use self::{
-    child::{Child, End, Event},
+    child::{Child, ChildEnd, Event},
     handover::Handover,
 };
 use super::{
-    Common, Failure, check_files, complain,
-    signals::{ENDING, Signals},
+    CommandError, Common, check_files, complain,
+    signals::{ENDING, SignalPipe},
 };
 use crate::{config::Herd, system::clock, text::say};
 
@@ -63,12 +63,12 @@ struct Plan<'p> {
     ready_time: Duration,
 }
 
-pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
+pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
     let whole = common.herd()?;
     let herd = whole.own();
     if herd.nodes.is_empty() {
         let name = &herd.name;
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "all nodes of {name} are of dialect \"plain\"; start their own programs"
         )));
     }
@@ -80,11 +80,13 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
     check_files(&herd)?;
     refuse_taken_addresses(&herd)?;
     let program = env::current_exe().map_err(|error| {
-        Failure::Failed(format!("cannot find this program's own file: {error}; call it by its full path"))
+        CommandError::Failed(format!(
+            "cannot find this program's own file: {error}; call it by its full path"
+        ))
     })?;
     let given = common.config.as_deref();
     let handover = Handover::new(given, &whole).map_err(|error| {
-        Failure::Failed(format!("cannot hand the configuration on: {error}; give it as a file"))
+        CommandError::Failed(format!("cannot hand the configuration on: {error}; give it as a file"))
     })?;
     let plan = Plan {
         herd: &herd,
@@ -95,7 +97,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
         log_dir: &common.log_dir,
         ready_time: READY_TIME,
     };
-    let signals = Signals::listen(&ENDING).map_err(Failure::Signals)?;
+    let signals = SignalPipe::listen(&ENDING).map_err(CommandError::Signals)?;
     let (sender, events) = bounded(64);
     thread::scope(|scope| {
         let watched = sender.clone();
@@ -104,13 +106,16 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), Failure> {
             while signals.wait() && watched.send(Event::Signal).is_ok() {}
         };
         let _stop = StopOnDrop(&signals);
-        thread::Builder::new().name("signals".into()).spawn_scoped(scope, watch).map_err(Failure::Signals)?;
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn_scoped(scope, watch)
+            .map_err(CommandError::Signals)?;
         supervise(&plan, scope, &sender, events, &mut io::stdout(), &mut io::stderr())
     })
 }
 
 /// Lets the scope end, also when it is left by an error.
-struct StopOnDrop<'s>(&'s Signals);
+struct StopOnDrop<'s>(&'s SignalPipe);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
@@ -120,7 +125,7 @@ impl Drop for StopOnDrop<'_> {
 
 /// Tells a herd that is up already, or another program in its place, before anything is started. The nodes' own
 /// listening decides; this only says it sooner and of all nodes at once.
-fn refuse_taken_addresses(herd: &Herd) -> Result<(), Failure> {
+fn refuse_taken_addresses(herd: &Herd) -> Result<(), CommandError> {
     let is_taken = |host: &str, port: u16| {
         let addresses = (host, port).to_socket_addrs().into_iter().flatten();
         let mut refusals = addresses.filter_map(|address| TcpListener::bind(address).err());
@@ -134,7 +139,7 @@ fn refuse_taken_addresses(herd: &Herd) -> Result<(), Failure> {
     let verb = if taken.len() == 1 { "is" } else { "are" };
     let taken = taken.join(", ");
     let cure = "end what listens there (is this herd up already?) or give other ports with --config";
-    Err(Failure::Failed(format!("{taken} {verb} taken; {cure}")))
+    Err(CommandError::Failed(format!("{taken} {verb} taken; {cure}")))
 }
 
 /// Starts, watches and ends the herd. When it returns, no child is left.
@@ -145,8 +150,8 @@ fn supervise<'scope>(
     events: Receiver<Event>,
     out: &mut impl Write,
     err: &mut impl Write,
-) -> Result<(), Failure> {
-    let mut up = Up { plan, children: Vec::new(), events, err };
+) -> Result<(), CommandError> {
+    let mut up = RunningHerd { plan, children: Vec::new(), events, err };
     let started = up.start(scope, sender).and_then(|()| up.wait_until_ready());
     let wish = match started {
         Ok(Wish::Run) => {
@@ -170,22 +175,22 @@ enum Wish {
 }
 
 /// The herd's processes and what comes from them.
-struct Up<'u, 'p, E> {
+struct RunningHerd<'u, 'p, E> {
     plan: &'u Plan<'p>,
     children: Vec<Child>,
     events: Receiver<Event>,
     err: &'u mut E,
 }
 
-impl<E: Write> Up<'_, '_, E> {
+impl<E: Write> RunningHerd<'_, '_, E> {
     fn start<'scope>(
         &mut self,
         scope: &'scope Scope<'scope, '_>,
         sender: &Sender<Event>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandError> {
         for (number, node) in self.plan.herd.nodes.iter().enumerate() {
             let child = Child::start(self.plan, number, scope, sender).map_err(|error| {
-                Failure::Failed(format!("cannot start {}: {error}; nothing is left running", node.id))
+                CommandError::Failed(format!("cannot start {}: {error}; nothing is left running", node.id))
             })?;
             self.children.push(child);
         }
@@ -193,7 +198,7 @@ impl<E: Write> Up<'_, '_, E> {
     }
 
     /// Until every node listens and every link is up at both ends.
-    fn wait_until_ready(&mut self) -> Result<Wish, Failure> {
+    fn wait_until_ready(&mut self) -> Result<Wish, CommandError> {
         let deadline = clock::tick() + self.plan.ready_time;
         while !self.missing().is_empty() {
             let left = deadline.saturating_sub(clock::tick());
@@ -227,21 +232,21 @@ impl<E: Write> Up<'_, '_, E> {
         missing.collect()
     }
 
-    fn late(&self) -> Failure {
+    fn late(&self) -> CommandError {
         let (missing, seconds) = (self.missing().join("; "), self.plan.ready_time.as_secs_f32());
         let logs = self.plan.log_dir.display();
-        Failure::Failed(format!("not up after {seconds} s: {missing}; the logs in {logs} say why"))
+        CommandError::Failed(format!("not up after {seconds} s: {missing}; the logs in {logs} say why"))
     }
 
     /// One line for a node that ended before the herd was up: its own last words where it had any.
-    fn failed_start(&mut self, number: usize) -> Failure {
+    fn failed_start(&mut self, number: usize) -> CommandError {
         let child = &mut self.children[number];
-        let End { how, .. } = child.reap();
+        let ChildEnd { how, .. } = child.reap();
         let why = match child.complaints.last() {
             Some(line) => line.strip_prefix("herd: ").unwrap_or(line).to_owned(),
             None => format!("it ended at once ({how}); its log may say why"),
         };
-        Failure::Failed(format!("{} did not start, and nothing is left running: {why}", child.id))
+        CommandError::Failed(format!("{} did not start, and nothing is left running: {why}", child.id))
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -257,7 +262,7 @@ impl<E: Write> Up<'_, '_, E> {
     }
 
     /// Until the user wants an end, or no node is left.
-    fn watch(&mut self) -> Result<Wish, Failure> {
+    fn watch(&mut self) -> Result<Wish, CommandError> {
         while self.children.iter().any(|child| !child.gone) {
             match self.events.recv() {
                 Ok(Event::Said(..)) => {}
@@ -266,7 +271,9 @@ impl<E: Write> Up<'_, '_, E> {
                 Ok(Event::Signal) | Err(_) => return Ok(Wish::End),
             }
         }
-        Err(Failure::Failed("every node has ended; the logs say why, herd up starts them again".to_owned()))
+        Err(CommandError::Failed(
+            "every node has ended; the logs say why, herd up starts them again".to_owned(),
+        ))
     }
 
     fn pass_on(&mut self, number: usize, line: &str) {
@@ -274,7 +281,7 @@ impl<E: Write> Up<'_, '_, E> {
     }
 
     fn report_end(&mut self, number: usize) {
-        let End { how, .. } = self.children[number].reap();
+        let ChildEnd { how, .. } = self.children[number].reap();
         let left = self.children.iter().filter(|child| !child.gone).count();
         let id = &self.children[number].id;
         let command = table::cure(self.plan, &["node", id.as_str()]);
@@ -289,7 +296,7 @@ impl<E: Write> Up<'_, '_, E> {
 
     /// Asks every node to drain and waits; kills what is left after a second signal or too long a time. Where the
     /// user asked for the end, a node that did not end well is a failure.
-    fn end(&mut self, asked: bool) -> Result<(), Failure> {
+    fn end(&mut self, asked: bool) -> Result<(), CommandError> {
         let signal_all = |children: &[Child], signal| children.iter().for_each(|child| child.signal(signal));
         signal_all(&self.children, Signal::TERM);
         // Where SIGTERM was ignored at the start, the nodes ignore it, too.
@@ -309,7 +316,7 @@ impl<E: Write> Up<'_, '_, E> {
                 Some(Event::Complained(..)) => {}
                 Some(Event::Gone(number)) => {
                     let child = &mut self.children[number];
-                    let End { well, how } = child.reap();
+                    let ChildEnd { well, how } = child.reap();
                     if !well {
                         ill.push(format!("{} ({how})", child.id));
                     }
@@ -323,9 +330,9 @@ impl<E: Write> Up<'_, '_, E> {
         match (asked && !ill.is_empty(), killed) {
             (false, _) => Ok(()),
             (true, false) => {
-                Err(Failure::Failed(format!("did not end well: {}; see their logs", ill.join(", "))))
+                Err(CommandError::Failed(format!("did not end well: {}; see their logs", ill.join(", "))))
             }
-            (true, true) => Err(Failure::Failed(format!(
+            (true, true) => Err(CommandError::Failed(format!(
                 "killed before they had drained: {}; see their logs",
                 ill.join(", ")
             ))),

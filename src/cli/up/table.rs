@@ -11,7 +11,7 @@ use super::Plan;
 use crate::{
     cli::printable,
     config::{Herd, PlacesSource},
-    text::is_deceptive,
+    text::{is_deceptive, plural},
 };
 
 /// Nodes with `addresses` in the order of the configuration, links, logs and lines to try.
@@ -73,9 +73,9 @@ fn command(program: &OsStr, words: &[&str], config: Option<&Path>, log_dir: Opti
 }
 
 fn counts(herd: &Herd) -> String {
-    let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let ends: usize = herd.nodes.iter().map(|node| node.links.len()).sum();
-    format!("{}, {}", plural(herd.nodes.len(), "node"), plural(ends / 2, "link"))
+    let (nodes, links) = (herd.nodes.len(), ends / 2);
+    format!("{nodes} node{}, {links} link{}", plural(nodes), plural(links))
 }
 
 fn shell_word(word: &OsStr) -> String {

@@ -8,5 +8,5 @@ mod secret;
 pub use self::{
     peers::{Admission, Peers},
     refusal::Refusal,
-    secret::{Key, RotationFault, Secret, SecretFault},
+    secret::{RotationFault, Secret, SecretFault, SecretKey},
 };

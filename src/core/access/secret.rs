@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use crate::core::hex::{Hex, from_hex};
 
-/// Bytes of a [`Key`].
+/// Bytes of a [`SecretKey`].
 const KEY_BYTES: usize = 32;
 
 /// Bytes of the placement key.
@@ -13,9 +13,9 @@ const PLACEMENT_BYTES: usize = 16;
 
 /// What both ends of a link know and nobody else. Shows nothing of itself.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key([u8; KEY_BYTES]);
+pub struct SecretKey([u8; KEY_BYTES]);
 
-impl Key {
+impl SecretKey {
     /// Of random bytes.
     pub fn of_bytes(bytes: [u8; KEY_BYTES]) -> Self {
         Self(bytes)
@@ -27,7 +27,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key")
     }
@@ -36,8 +36,8 @@ impl fmt::Debug for Key {
 /// What a herd's secret file holds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
-    proving: Key,
-    also: Option<Key>,
+    proving: SecretKey,
+    also: Option<SecretKey>,
     placement: [u8; PLACEMENT_BYTES],
 }
 
@@ -76,17 +76,17 @@ pub enum RotationFault {
 
 impl Secret {
     /// A new herd's.
-    pub fn new(proving: Key, placement: [u8; PLACEMENT_BYTES]) -> Self {
+    pub fn new(proving: SecretKey, placement: [u8; PLACEMENT_BYTES]) -> Self {
         Self { proving, also: None, placement }
     }
 
     /// What this node proves itself with.
-    pub fn proving(&self) -> &Key {
+    pub fn proving(&self) -> &SecretKey {
         &self.proving
     }
 
     /// What others may prove themselves with.
-    pub fn accepted(&self) -> impl Iterator<Item = &Key> {
+    pub fn accepted(&self) -> impl Iterator<Item = &SecretKey> {
         std::iter::once(&self.proving).chain(&self.also)
     }
 
@@ -96,7 +96,7 @@ impl Secret {
     }
 
     /// The first step of a rotation: `new` is accepted too.
-    pub fn add_second(self, new: Key) -> Result<Self, RotationFault> {
+    pub fn add_second(self, new: SecretKey) -> Result<Self, RotationFault> {
         match self.also {
             Some(_) => Err(RotationFault::HasSecond),
             None => Ok(Self { also: Some(new), ..self }),
@@ -134,7 +134,7 @@ impl Secret {
                     placement = Some(from_hex(value.as_bytes()).ok_or(SecretFault::BadPlacement { line })?);
                 }
                 Some("secret") => {
-                    let key = Key(from_hex(value.as_bytes()).ok_or(SecretFault::BadSecret { line })?);
+                    let key = SecretKey(from_hex(value.as_bytes()).ok_or(SecretFault::BadSecret { line })?);
                     if keys.contains(&key) {
                         return Err(SecretFault::SameSecret { line });
                     }
@@ -182,8 +182,8 @@ impl fmt::Debug for Secret {
 mod tests {
     use super::*;
 
-    fn key(byte: u8) -> Key {
-        Key([byte; KEY_BYTES])
+    fn key(byte: u8) -> SecretKey {
+        SecretKey([byte; KEY_BYTES])
     }
 
     fn secret() -> Secret {

@@ -4,7 +4,8 @@
 use std::{mem, ops::Deref};
 
 use super::{
-    Dialogue, Doing, GROUP_LINES, Host, Then,
+    Dialogue, Doing, Host, Then,
+    execute::GROUP_LINES,
     party::{Closing, Joined, Party, Principal},
 };
 use crate::core::{

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::*;
+use super::{execute::REPLIES_BYTES_MAX, *};
 use crate::core::{
-    access::{Key, Refusal, Secret},
+    access::{Refusal, Secret, SecretKey},
     links::{Health, Queue, outbox},
     model::{NodeId, Timestamp},
     node::{Lookups, Options, Subscribers},
@@ -276,7 +276,7 @@ fn flooder_is_told_once_the_answer_to_the_handshake_is_written() {
 
 #[test]
 fn without_a_proof_nobody_is_let_in_and_time_is_short() {
-    let secret = Arc::new(Secret::new(Key::of_bytes([1; 32]), [2; 16]));
+    let secret = Arc::new(Secret::new(SecretKey::of_bytes([1; 32]), [2; 16]));
     let node = node_of(vec![neighbour("Welsh", None).0], false, Some(secret));
     let mut plain = hello("Welsh", 7);
     plain.truncate(plain.len() - 1);

@@ -9,7 +9,7 @@ use super::{
 use crate::core::{
     Rules,
     model::Tick,
-    repair::{Found, Need, Part, Round},
+    repair::{Findings, Need, Part, Round},
     store::Store,
     wire::{Answer, Line, Nonce, Proof, write_ping, write_proof},
 };
@@ -253,7 +253,7 @@ impl Up {
 
     fn end_round(
         &mut self,
-        found: &Found,
+        found: &Findings,
         earlier: &HashMap<Part, (u64, u64)>,
         now: Tick,
         random: u64,

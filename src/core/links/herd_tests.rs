@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::core::{
-    access::{Key, Secret},
+    access::{Secret, SecretKey},
     links::{
         Offer,
         bench::{Bench, NONCE, Next, id, ms, times},
@@ -174,7 +174,7 @@ fn nothing_is_queued_before_the_handshake_or_after_a_loss() {
 }
 
 fn secret(byte: u8) -> Arc<Secret> {
-    Arc::new(Secret::new(Key::of_bytes([byte; 32]), [0; 16]))
+    Arc::new(Secret::new(SecretKey::of_bytes([byte; 32]), [0; 16]))
 }
 
 /// What B's answer is made of, and what both ends prove.

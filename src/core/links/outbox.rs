@@ -34,7 +34,7 @@ pub enum Offer {
 #[derive(Debug)]
 pub struct Outbox<T = u8> {
     sender: Sender<Arc<[T]>>,
-    shared: Arc<Shared>,
+    shared: Arc<OutboxState>,
     bytes_max: usize,
 }
 
@@ -42,11 +42,11 @@ pub struct Outbox<T = u8> {
 #[derive(Debug)]
 pub struct Queue<T = u8> {
     receiver: Receiver<Arc<[T]>>,
-    shared: Arc<Shared>,
+    shared: Arc<OutboxState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct OutboxState {
     is_open: AtomicBool,
     /// Set where the subscriber may lack what this node has, other than what is queued.
     is_behind: AtomicBool,
@@ -56,7 +56,7 @@ struct Shared {
 /// The two ends of an outbox that holds at most `bytes_max`. It is closed at first.
 pub fn outbox<T>(bytes_max: usize) -> (Outbox<T>, Queue<T>) {
     let (sender, receiver) = crossbeam_channel::bounded((bytes_max / BATCH_BYTES_MEAN).max(1));
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(OutboxState::default());
     (Outbox { sender, shared: Arc::clone(&shared), bytes_max }, Queue { receiver, shared })
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::core::model::Tick;
 
-/// On a busy link the next batch is some microseconds away, and falling asleep and being woken costs more than that, above
-/// all where it is another, idle processor that is woken. So who was made to wait for less than [`Vigil::TIME`] stays awake
-/// so long the next time, giving way to every other thread; who was made to wait longer sleeps at once.
+/// On a busy link the next batch is microseconds away, and to sleep and be woken costs more than that, above all where an
+/// idle processor is woken. A thread whose last wait was shorter than [`Vigil::TIME`] spins, yielding, for up to that time
+/// before it sleeps; after a longer wait it sleeps at once.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Vigil {
     is_kept: bool,

@@ -5,5 +5,5 @@ mod round;
 
 pub use self::{
     answer::answer,
-    round::{Found, Need, PUSH_BYTES_MAX, Part, Round},
+    round::{Findings, Need, PUSH_BYTES_MAX, Part, Round},
 };

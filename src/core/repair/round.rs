@@ -35,13 +35,13 @@ pub struct Round {
     /// Shards of which the neighbour has nothing.
     to_fill: VecDeque<usize>,
     is_closing: bool,
-    found: Found,
+    found: Findings,
     rules: Rules,
 }
 
 /// What a round has found so far.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Findings {
     /// Parts of the store that differ, as far down as was looked.
     pub differing: usize,
     /// Locations pushed.
@@ -96,7 +96,7 @@ impl Round {
     pub fn new(number: u64, sum: u64, rules: Rules) -> Self {
         let to_ask = VecDeque::from([Question::Sum]);
         let (asked, pushes, to_fill) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-        let (answers_bytes, is_closing, found) = (0, false, Found::default());
+        let (answers_bytes, is_closing, found) = (0, false, Findings::default());
         Self { number, sum, asked, answers_bytes, to_ask, pushes, to_fill, is_closing, found, rules }
     }
 
@@ -133,7 +133,7 @@ impl Round {
     }
 
     /// Takes the answer to the oldest question. Gives what was found once the round is over.
-    pub fn answered(&mut self, answer: &Answer<'_>, store: &Store) -> Result<Option<Found>, Unfitting> {
+    pub fn answered(&mut self, answer: &Answer<'_>, store: &Store) -> Result<Option<Findings>, Unfitting> {
         let question = self.asked.pop_front();
         self.answers_bytes -= question.as_ref().map_or(0, Question::answer_bytes_max);
         match (question, answer) {
@@ -232,7 +232,7 @@ impl Round {
     }
 }
 
-impl Found {
+impl Findings {
     fn differ(&mut self, part: Part, pair: (u64, u64)) {
         self.differing += 1;
         if self.pairs.len() < REMEMBERED_MAX {

@@ -37,7 +37,7 @@ fn answer(line: &[u8], store: &Store, out: &mut Vec<u8>) {
 }
 
 struct Traffic {
-    found: Found,
+    found: Findings,
     asked_bytes: usize,
     answered_bytes: usize,
     longest_piece: usize,
@@ -48,7 +48,7 @@ fn run(ours: &Store, theirs: &Store) -> Traffic {
     let mut round = Round::new(7, ours.sum(), Rules::SOUND);
     let (mut out, mut answers) = (Vec::new(), Vec::new());
     let mut traffic =
-        Traffic { found: Found::default(), asked_bytes: 0, answered_bytes: 0, longest_piece: 0 };
+        Traffic { found: Findings::default(), asked_bytes: 0, answered_bytes: 0, longest_piece: 0 };
     for _ in 0..1_000_000 {
         out.clear();
         if round.next(ours, &mut out) == Need::Write {
@@ -170,10 +170,10 @@ fn what_differs_as_before_lasts() {
     let (ours, theirs) = (store(SMALL), store(SMALL));
     put(&ours, "a", 1);
     put(&theirs, "b", 1);
-    let mut first = Found::default();
+    let mut first = Findings::default();
     first.differ(Part::Leaf(0, 0), (1, 2));
     first.differ(Part::Leaf(0, 1), (1, 2));
-    let mut second = Found::default();
+    let mut second = Findings::default();
     second.differ(Part::Leaf(0, 0), (1, 2));
     second.differ(Part::Leaf(0, 1), (1, 3));
     assert_eq!(second.lasting(&first.pairs), 1);

@@ -89,7 +89,7 @@ impl Store {
         outcome
     }
 
-    /// Takes a location from a node written by others, as a client's own report: stored if it is strictly newer than what is
+    /// Takes a location from a third-party node, as a client's own report: stored if it is strictly newer than what is
     /// known, or the first. Nothing bounds how many.
     pub fn learn(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let outcome = self.shard_of(hash).lock().report(&self.placement, self.rules, hash, location, || true);

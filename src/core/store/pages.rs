@@ -12,9 +12,9 @@ const OFFSET_BITS: u32 = (PAGE_BYTES_MAX / UNIT).trailing_zeros();
 
 /// Where a record begins: the page's number, and its offset in units of 4 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Address(u32);
+pub(super) struct RecordAddress(u32);
 
-impl Address {
+impl RecordAddress {
     /// No record's address: no page is numbered so high.
     pub(super) const NOWHERE: Self = Self(u32::MAX);
 
@@ -36,7 +36,7 @@ impl Address {
 /// A shard's pages.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    pages: Vec<Page>,
+    pages: Vec<RecordPage>,
     /// Numbers of pages that hold no memory.
     vacant: Vec<usize>,
     /// The page that is being filled; may be full, or not there yet.
@@ -47,7 +47,7 @@ pub(super) struct Pages {
 }
 
 #[derive(Debug, Default)]
-struct Page {
+struct RecordPage {
     bytes: Box<[u8]>,
     used: usize,
     live: usize,
@@ -55,11 +55,11 @@ struct Page {
 
 impl Pages {
     /// Room for a record of `length` bytes, a multiple of [`UNIT`]. Its bytes are the caller's to write.
-    pub(super) fn allocate(&mut self, length: usize) -> Address {
+    pub(super) fn allocate(&mut self, length: usize) -> RecordAddress {
         let fits = self.pages.get(self.current).is_some_and(|page| page.bytes.len() - page.used >= length);
         let number = if fits { self.current } else { self.add_page(length) };
         let page = &mut self.pages[number];
-        let address = Address::new(number, page.used);
+        let address = RecordAddress::new(number, page.used);
         page.used += length;
         page.live += length;
         self.live += length;
@@ -67,17 +67,17 @@ impl Pages {
     }
 
     /// The record there, and what follows it on its page.
-    pub(super) fn get(&self, address: Address) -> &[u8] {
+    pub(super) fn get(&self, address: RecordAddress) -> &[u8] {
         &self.pages[address.page()].bytes[address.offset()..]
     }
 
     /// The `length` bytes there.
-    pub(super) fn get_mut(&mut self, address: Address, length: usize) -> &mut [u8] {
+    pub(super) fn get_mut(&mut self, address: RecordAddress, length: usize) -> &mut [u8] {
         &mut self.pages[address.page()].bytes[address.offset()..][..length]
     }
 
     /// Gives the record's room up.
-    pub(super) fn free(&mut self, address: Address) {
+    pub(super) fn free(&mut self, address: RecordAddress) {
         let page = &mut self.pages[address.page()];
         let record = &mut page.bytes[address.offset()..];
         let room = record::room(record);
@@ -86,7 +86,7 @@ impl Pages {
         self.live -= room;
         if page.live == 0 {
             self.allocated -= page.bytes.len();
-            *page = Page::default();
+            *page = RecordPage::default();
             self.vacant.push(address.page());
         }
     }
@@ -102,14 +102,14 @@ impl Pages {
     }
 
     /// The addresses of the page's live records.
-    pub(super) fn live_on(&self, page: usize) -> Vec<Address> {
-        let Page { bytes, used, .. } = &self.pages[page];
+    pub(super) fn live_on(&self, page: usize) -> Vec<RecordAddress> {
+        let RecordPage { bytes, used, .. } = &self.pages[page];
         let mut live = Vec::new();
         let mut offset = 0;
         while offset < *used {
             let record = &bytes[offset..];
             if !record::is_dead(record) {
-                live.push(Address::new(page, offset));
+                live.push(RecordAddress::new(page, offset));
             }
             offset += record::room(record);
         }
@@ -117,7 +117,7 @@ impl Pages {
     }
 
     /// Copies a record to the end of the pages and frees its old place.
-    pub(super) fn relocate(&mut self, from: Address) -> Address {
+    pub(super) fn relocate(&mut self, from: RecordAddress) -> RecordAddress {
         let copy = self.get(from)[..record::room(self.get(from))].to_vec();
         let to = self.allocate(copy.len());
         self.get_mut(to, copy.len()).copy_from_slice(&copy);
@@ -138,7 +138,7 @@ impl Pages {
         let is_own = length > usual / 4;
         let bytes = vec![0; if is_own { length } else { usual }].into_boxed_slice();
         self.allocated += bytes.len();
-        let page = Page { bytes, used: 0, live: 0 };
+        let page = RecordPage { bytes, used: 0, live: 0 };
         let number = if let Some(number) = self.vacant.pop() {
             self.pages[number] = page;
             number

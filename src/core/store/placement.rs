@@ -132,7 +132,7 @@ impl Placement {
         self.keys.hash(b" placement check ")
     }
 
-    /// The client's place.
+    /// The client's key.
     pub fn key_hash(&self, client: ClientId<'_>) -> KeyHash {
         KeyHash(self.keys.hash(client.as_bytes()))
     }

@@ -3,7 +3,7 @@
 
 use super::{
     merge,
-    pages::{Address, Pages},
+    pages::{Pages, RecordAddress},
     placement::{KeyHash, Placement},
     prefetch::{prefetch, prefetch_record},
     record,
@@ -47,7 +47,7 @@ pub(super) struct Shard {
 /// What two stores compare of a client: who it is, and what is held of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Entry {
-    /// The client's place.
+    /// The client's key.
     pub key: KeyHash,
     /// The hash of all that is held of it.
     pub hash: u64,
@@ -124,7 +124,12 @@ impl Shard {
     }
 
     /// The leaf's entries whose keys are not below `from`, in the order of their keys.
-    pub(super) fn entries(&self, placement: &Placement, leaf: usize, from: KeyHash) -> Vec<(Entry, Address)> {
+    pub(super) fn entries(
+        &self,
+        placement: &Placement,
+        leaf: usize,
+        from: KeyHash,
+    ) -> Vec<(Entry, RecordAddress)> {
         let mut addresses = Vec::new();
         self.slots.in_range(placement.leaf_range(leaf), |slot| addresses.push(slot.address));
         // Their records lie anywhere, so their cache misses had better pass side by side.
@@ -141,11 +146,11 @@ impl Shard {
     }
 
     /// The location there.
-    pub(super) fn location(&self, address: Address) -> Option<Location<'_>> {
+    pub(super) fn location(&self, address: RecordAddress) -> Option<Location<'_>> {
         record::location(self.pages.get(address))
     }
 
-    fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Address> {
+    fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<RecordAddress> {
         self.slots
             .find(hash.in_shard(), |address| record::client(self.pages.get(address)) == client.as_bytes())
     }
@@ -163,7 +168,7 @@ impl Shard {
         rules: Rules,
         hash: KeyHash,
         location: &Location<'_>,
-        address: Address,
+        address: RecordAddress,
     ) -> Outcome {
         let old = self.pages.get(address);
         let (room, old_hash) = (record::room(old), record::hash(old));
@@ -185,7 +190,7 @@ impl Shard {
         Outcome::Replaced
     }
 
-    fn write(&mut self, placement: &Placement, location: &Location<'_>) -> (Address, u64) {
+    fn write(&mut self, placement: &Placement, location: &Location<'_>) -> (RecordAddress, u64) {
         let room = record::room_for(location);
         let address = self.pages.allocate(room);
         (address, record::write(self.pages.get_mut(address, room), location, placement))

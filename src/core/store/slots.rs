@@ -2,19 +2,19 @@
 //! and to be moved when the table grows, so that neither touches a record; and nothing is ever taken out, so that plain
 //! linear probing needs no tombstones. A lookup costs one cache miss here and one for the record.
 //!
-//! A slot's place is given by its hash's top bits, so the slots of a leaf lie together, and listing it reads those alone.
+//! A slot's position is given by its hash's top bits, so the slots of a leaf lie together, and listing it reads those alone.
 
-use super::pages::Address;
+use super::pages::RecordAddress;
 
 /// What is known of a client without looking at its record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slot {
     /// 32 bits of the key's hash, the leaf's byte on top.
     pub(super) hash: u32,
-    pub(super) address: Address,
+    pub(super) address: RecordAddress,
 }
 
-const VACANT: Slot = Slot { hash: 0, address: Address::NOWHERE };
+const VACANT: Slot = Slot { hash: 0, address: RecordAddress::NOWHERE };
 
 /// The capacity a table begins with, and the least it grows by.
 const CAPACITY_MIN: usize = 8;
@@ -32,9 +32,13 @@ pub(super) struct Slots {
 
 impl Slots {
     /// The slot of that hash for which `is_it` holds.
-    pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(Address) -> bool) -> Option<Address> {
+    pub(super) fn find(
+        &self,
+        hash: u32,
+        mut is_it: impl FnMut(RecordAddress) -> bool,
+    ) -> Option<RecordAddress> {
         let at = self.probe(hash, |slot| slot.hash == hash && is_it(slot.address))?;
-        Some(self.slots[at].address).filter(|&address| address != Address::NOWHERE)
+        Some(self.slots[at].address).filter(|&address| address != RecordAddress::NOWHERE)
     }
 
     /// Where the search for a slot of that hash begins.
@@ -52,7 +56,7 @@ impl Slots {
     }
 
     /// Makes the slot that points to `from` point to `to`.
-    pub(super) fn repoint(&mut self, hash: u32, from: Address, to: Address) {
+    pub(super) fn repoint(&mut self, hash: u32, from: RecordAddress, to: RecordAddress) {
         if let Some(at) = self.probe(hash, |slot| slot.address == from)
             && self.slots[at].address == from
         {
@@ -60,7 +64,7 @@ impl Slots {
         }
     }
 
-    /// Where the first slot is, from the hash's own place on, that is vacant or for which `is_it` holds.
+    /// Where the first slot is, from the hash's own position on, that is vacant or for which `is_it` holds.
     fn probe(&self, hash: u32, mut is_it: impl FnMut(Slot) -> bool) -> Option<usize> {
         if self.slots.is_empty() {
             return None;
@@ -68,7 +72,7 @@ impl Slots {
         let mut at = self.home(hash);
         loop {
             let slot = self.slots[at];
-            if slot.address == Address::NOWHERE || is_it(slot) {
+            if slot.address == RecordAddress::NOWHERE || is_it(slot) {
                 return Some(at);
             }
             at = self.after(at);
@@ -82,10 +86,10 @@ impl Slots {
         }
         let (mut at, end) = (self.home(first), self.home(last));
         let mut is_beyond = false;
-        // What found its own place taken lies further on, but never behind a vacant one.
+        // What found its own position taken lies further on, but never behind a vacant one.
         for _ in 0..self.slots.len() {
             let slot = self.slots[at];
-            let is_vacant = slot.address == Address::NOWHERE;
+            let is_vacant = slot.address == RecordAddress::NOWHERE;
             if !is_vacant && (first..=last).contains(&slot.hash) {
                 visit(slot);
             }
@@ -97,7 +101,7 @@ impl Slots {
         }
     }
 
-    /// The place after that one; the last is followed by the first.
+    /// The position after that one; the last is followed by the first.
     fn after(&self, at: usize) -> usize {
         if at + 1 < self.slots.len() { at + 1 } else { 0 }
     }
@@ -117,7 +121,7 @@ impl Slots {
         let part = if self.slots.len() < LARGE { 2 } else { 4 };
         let capacity = self.slots.len() + (self.slots.len() / part).max(CAPACITY_MIN);
         for slot in std::mem::replace(&mut self.slots, vec![VACANT; capacity]) {
-            if slot.address != Address::NOWHERE {
+            if slot.address != RecordAddress::NOWHERE {
                 self.place(slot);
             }
         }

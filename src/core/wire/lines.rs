@@ -52,13 +52,13 @@ pub struct LineBuffer {
     /// How much room the next read gets.
     space: usize,
     limit: usize,
-    skipping: Option<Skipped>,
+    skipping: Option<LongLine>,
     head: [u8; HEAD_BYTES],
 }
 
 /// A line beyond the limit whose end has not come yet.
 #[derive(Clone, Copy, Debug)]
-struct Skipped {
+struct LongLine {
     last_is_cr: bool,
 }
 
@@ -218,7 +218,7 @@ impl LineBuffer {
             }
             self.head.copy_from_slice(&text[..HEAD_BYTES]);
         }
-        self.skipping = Some(Skipped { last_is_cr });
+        self.skipping = Some(LongLine { last_is_cr });
         self.start = self.end;
         // A caller may read on without having asked for lines in between.
         self.scanned = self.end;
@@ -230,7 +230,7 @@ impl LineBuffer {
 pub struct Lines<'a> {
     rest: &'a [u8],
     /// The first line is the end of one that was skipped; its head.
-    skipped: Option<(&'a [u8; HEAD_BYTES], Skipped)>,
+    skipped: Option<(&'a [u8; HEAD_BYTES], LongLine)>,
     limit: usize,
 }
 

@@ -167,7 +167,7 @@ impl<'a> PeerLine<'a> {
     }
 }
 
-/// A line of a node written by others: an AT line, with or without its sender's id behind it.
+/// A line of a third-party node: an AT line, with or without its sender's id behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlainLine<'a> {
     /// What it tells.

@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::peer::VERSION;
 use crate::core::{
-    access::{Key, Secret},
+    access::{Secret, SecretKey},
     hex::{Hex, from_hex},
 };
 
@@ -113,7 +113,7 @@ impl Transcript<'_> {
     }
 
     /// Over the fields as they stand in the handshake's lines, each with its length before it.
-    fn mac(&self, role: Role, key: &Key) -> Hmac<Sha256> {
+    fn mac(&self, role: Role, key: &SecretKey) -> Hmac<Sha256> {
         // It takes keys of any length.
         let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes());
         let mut mac = mac.unwrap_or_else(|error| unreachable!("{error}"));
@@ -144,8 +144,8 @@ impl Transcript<'_> {
 mod tests {
     use super::*;
 
-    fn key(byte: u8) -> Key {
-        Key::of_bytes([byte; 32])
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::of_bytes([byte; 32])
     }
 
     fn secret(byte: u8) -> Secret {
@@ -164,7 +164,7 @@ mod tests {
     /// Made with Python's hmac and hashlib from the words of PROTOCOL.md.
     #[test]
     fn proofs_are_what_another_program_makes_of_the_same() {
-        let secret = Secret::new(Key::of_bytes(std::array::from_fn(|at| at as u8)), [0; 16]);
+        let secret = Secret::new(SecretKey::of_bytes(std::array::from_fn(|at| at as u8)), [0; 16]);
         assert_eq!(
             transcript().prove(Role::Accept, &secret).to_string(),
             "0e8537a218fae08e6148fa57fc52b457df1ddf32ded79d896bebd31b926a04bb"

@@ -13,20 +13,20 @@ use serde_json::{Value, value::RawValue};
 
 use self::{
     crs::Whereabouts,
-    geometry::{Geometry, Shape},
+    geometry::{Extent, GeometrySeed},
     property::Property,
-    source::Source,
+    source::JsonReader,
 };
 use super::{
-    ANY_RANK, Field, ImportError, Note, Options, Sink, Skip, bounds::Bounds, osm::Tags, rank_of, types_of,
-    unnumbered,
+    ANY_RANK, Field, ImportError, ImportOptions, Note, Sink, Skip, bounds::Bounds, osm::Tags, rank_of,
+    types_of, unnumbered,
 };
-use crate::places::file::{Entry, Id};
+use crate::places::file::{Id, PlaceEntry};
 
 /// Reads documents until the end.
-pub fn read(from: impl Read, options: &Options<'_>, sink: &mut Sink) -> Result<(), ImportError> {
-    let mut source = Source::new(from);
-    let mut import = Import {
+pub fn read(from: impl Read, options: &ImportOptions<'_>, sink: &mut Sink) -> Result<(), ImportError> {
+    let mut source = JsonReader::new(from);
+    let mut import = GeoJsonImport {
         options,
         name_key: options.lang.map(|lang| format!("name:{lang}")),
         unnumbered: unnumbered(options.label, "feature"),
@@ -45,18 +45,18 @@ pub fn read(from: impl Read, options: &Options<'_>, sink: &mut Sink) -> Result<(
 }
 
 /// How many there were.
-fn read_documents(from: impl Read, import: &mut Import<'_>) -> Result<u64, serde_json::Error> {
+fn read_documents(from: impl Read, import: &mut GeoJsonImport<'_>) -> Result<u64, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_reader(from);
     let mut count = 0;
     while json.end().is_err() {
-        Document(import).deserialize(&mut json)?;
+        GeoObject(import).deserialize(&mut json)?;
         count += 1;
     }
     Ok(count)
 }
 
-struct Import<'a> {
-    options: &'a Options<'a>,
+struct GeoJsonImport<'a> {
+    options: &'a ImportOptions<'a>,
     name_key: Option<String>,
     /// What place_ids of features without an id begin with.
     unnumbered: String,
@@ -78,7 +78,7 @@ struct Feature {
     bounds: Option<Bounds>,
 }
 
-impl Import<'_> {
+impl GeoJsonImport<'_> {
     /// An error of serde's in place of one that it has no room for.
     fn refuse<E: serde::de::Error>(&mut self, error: ImportError) -> E {
         self.fault = Some(error);
@@ -124,7 +124,7 @@ impl Import<'_> {
         let source = if id.is_some() { self.options.label } else { self.unnumbered.as_str() };
         let kind = self.sink.kind(source, &types)?;
         let id = id.as_deref().map_or(Id::Number(number), Id::Text);
-        let entry = Entry { kind, id, name: &name, vicinity: &vicinity, latitude, longitude, rank };
+        let entry = PlaceEntry { kind, id, name: &name, vicinity: &vicinity, latitude, longitude, rank };
         if self.sink.add(&entry, line)? && !is_rank {
             self.sink.note(Note::BadRank, line);
         }
@@ -156,9 +156,9 @@ impl Feature {
 }
 
 /// A collection, a feature, or anything else, of which nothing is taken.
-struct Document<'a, 'b>(&'a mut Import<'b>);
+struct GeoObject<'a, 'b>(&'a mut GeoJsonImport<'b>);
 
-impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
+impl<'de> DeserializeSeed<'de> for GeoObject<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
@@ -166,7 +166,7 @@ impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Document<'_, '_> {
+impl<'de> Visitor<'de> for GeoObject<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -184,8 +184,8 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
                 "id" => feature.id = Property::of(&map.next_value::<Box<RawValue>>()?),
                 "properties" => map.next_value_seed(Properties(&mut feature.properties))?,
                 "geometry" => {
-                    let mut shape = Shape::NONE;
-                    let is_sound = map.next_value_seed(Geometry(&mut shape))?;
+                    let mut shape = Extent::NONE;
+                    let is_sound = map.next_value_seed(GeometrySeed(&mut shape))?;
                     if shape.is_off || is_sound && !shape.bounds.is_empty() {
                         import.whereabouts.note(shape.is_off, shape.is_far);
                     }
@@ -257,7 +257,7 @@ fn foreign(key: &str, kind: Option<&str>) -> Option<&'static str> {
 }
 
 /// The list of a collection: each feature is taken before the next is read.
-struct Features<'a, 'b>(&'a mut Import<'b>);
+struct Features<'a, 'b>(&'a mut GeoJsonImport<'b>);
 
 impl<'de> DeserializeSeed<'de> for Features<'_, '_> {
     type Value = ();
@@ -276,7 +276,7 @@ impl<'de> Visitor<'de> for Features<'_, '_> {
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<(), S::Error> {
         let Self(import) = self;
-        while list.next_element_seed(Document(import))?.is_some() {}
+        while list.next_element_seed(GeoObject(import))?.is_some() {}
         Ok(())
     }
 }

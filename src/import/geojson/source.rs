@@ -16,7 +16,7 @@ const RECORD_SEPARATOR: u8 = 0x1e;
 /// A word of so many bytes is told from others by its first ones.
 const WORD_BYTES_MAX: usize = 9;
 
-pub(super) struct Source<R> {
+pub(super) struct JsonReader<R> {
     inner: BufReader<R>,
     /// How many bytes have been read of the byte order mark, as long as nothing else came before.
     marked: Option<usize>,
@@ -28,7 +28,7 @@ pub(super) struct Source<R> {
     word: ([u8; WORD_BYTES_MAX], usize),
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> JsonReader<R> {
     pub(super) fn new(from: R) -> Self {
         let inner = BufReader::with_capacity(256 * 1024, from);
         Self {
@@ -119,7 +119,7 @@ impl<R: Read> Source<R> {
     }
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for JsonReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let Some(place) = into.first_mut() else { return Ok(0) };
         Ok(match self.next()? {

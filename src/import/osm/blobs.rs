@@ -8,7 +8,7 @@ use std::{
 
 use osmpbf::{BlobDecode, BlobReader, ByteOffset, PrimitiveBlock};
 
-use super::{Done, Fault};
+use super::{BlockError, Done};
 use crate::import::ImportError;
 
 /// What a reader must understand to read a file; this one does.
@@ -21,11 +21,11 @@ pub(super) const RELATIONS: u8 = 4;
 /// The blobs of a file: where each begins, and what is in it.
 pub(super) struct Blobs<'a, R: Read + Seek + Send> {
     reader: BlobReader<Near<R>>,
-    found: Vec<Found>,
+    found: Vec<BlobAt>,
     progress: Progress<'a>,
 }
 
-struct Found {
+struct BlobAt {
     offset: u64,
     length: u64,
     /// Which of [`NODES`], [`WAYS`] and [`RELATIONS`].
@@ -78,7 +78,7 @@ impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
                 BlobDecode::Unknown(_) => 0,
             };
             let end = blobs.reader.seek_raw(SeekFrom::Current(0)).map_err(|error| broken(offset, &error))?;
-            blobs.found.push(Found { offset, length: end - offset, has });
+            blobs.found.push(BlobAt { offset, length: end - offset, has });
             blobs.progress.advance(end - offset);
             offset = end;
         }
@@ -107,7 +107,7 @@ impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
         what: u8,
         mut each: impl FnMut(&PrimitiveBlock) -> Done,
     ) -> Result<(), ImportError> {
-        for &Found { offset, length, .. } in self.found.iter().filter(|found| found.has & what != 0) {
+        for &BlobAt { offset, length, .. } in self.found.iter().filter(|found| found.has & what != 0) {
             let blob =
                 self.reader.blob_from_offset(ByteOffset(offset)).map_err(|error| broken(offset, &error))?;
             let block = blob.to_primitiveblock().map_err(|error| broken(offset, &error))?;
@@ -165,8 +165,8 @@ fn guarded(
 ) -> Result<(), ImportError> {
     match catch_unwind(AssertUnwindSafe(|| each(block))) {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(Fault::Import(error))) => Err(error),
-        Ok(Err(Fault::Block(fault))) => Err(broken(offset, &fault)),
+        Ok(Err(BlockError::Import(error))) => Err(error),
+        Ok(Err(BlockError::Block(fault))) => Err(broken(offset, &fault)),
         Err(_) => Err(broken(offset, &"its numbers are out of bounds")),
     }
 }

@@ -19,11 +19,11 @@ use osmpbf::{Element, RelMemberType, Relation};
 
 use self::{
     blobs::{Blobs, NODES, RELATIONS, WAYS},
-    nodes::{Nodes, Point, dense_point, point},
+    nodes::{Nodes, OsmPoint, dense_point, point},
 };
 pub(super) use self::{tags::Tags, twins::Twins};
-use super::{ImportError, Options, Sink, Skip, bounds::Bounds};
-use crate::places::file::{Entry, Id};
+use super::{ImportError, ImportOptions, Sink, Skip, bounds::Bounds};
+use crate::places::file::{Id, PlaceEntry};
 
 const NODE: &str = "osm:node";
 const WAY: &str = "osm:way";
@@ -37,7 +37,7 @@ pub const ATTRIBUTION: &str =
 /// that they are gone over.
 pub fn read(
     mut from: impl Read + Seek + Send,
-    options: &Options<'_>,
+    options: &ImportOptions<'_>,
     tell: &mut dyn FnMut(u64, u64),
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
@@ -47,13 +47,13 @@ pub fn read(
 
 fn read_blobs(
     from: impl Read + Seek + Send,
-    options: &Options<'_>,
+    options: &ImportOptions<'_>,
     tell: &mut dyn FnMut(u64, u64),
     sink: &mut Sink,
 ) -> Result<(), ImportError> {
     let name_key = options.lang.map(|lang| format!("name:{lang}"));
     let mut import =
-        Import { name_key: name_key.as_deref(), sink, nodes: Nodes::default(), ways: HashMap::new() };
+        OsmImport { name_key: name_key.as_deref(), sink, nodes: Nodes::default(), ways: HashMap::new() };
     let mut blobs =
         Blobs::find(from, tell, |block| block.elements().try_for_each(|element| import.look_at(&element)))?;
     if !import.ways.is_empty() {
@@ -72,20 +72,20 @@ fn read_blobs(
 }
 
 /// What a block has done wrong, or an error of the sink.
-type Done = Result<(), Fault>;
+type Done = Result<(), BlockError>;
 
-enum Fault {
+enum BlockError {
     Block(String),
     Import(ImportError),
 }
 
-impl From<ImportError> for Fault {
+impl From<ImportError> for BlockError {
     fn from(error: ImportError) -> Self {
         Self::Import(error)
     }
 }
 
-struct Import<'a> {
+struct OsmImport<'a> {
     name_key: Option<&'a str>,
     sink: &'a mut Sink,
     nodes: Nodes,
@@ -93,7 +93,7 @@ struct Import<'a> {
     ways: HashMap<i64, Bounds>,
 }
 
-impl Import<'_> {
+impl OsmImport<'_> {
     /// The first time: takes the nodes that are places, and notes what ways and relations need.
     fn look_at(&mut self, element: &Element<'_>) -> Done {
         match element {
@@ -112,7 +112,7 @@ impl Import<'_> {
             Element::Relation(relation) => {
                 let tags = self.read_tags(relation.tags())?;
                 if is_place(&tags) {
-                    for member in Shape::of(relation)?.members {
+                    for member in RelationShape::of(relation)?.members {
                         match member {
                             Member::Node(id) => self.nodes.need(id),
                             Member::Way(id) => _ = self.ways.insert(id, Bounds::NONE),
@@ -149,7 +149,7 @@ impl Import<'_> {
         let tags = self.read_tags(relation.tags())?;
         let (mut bounds, mut labels) = (Bounds::NONE, vec![]);
         if is_place(&tags) {
-            let shape = Shape::of(relation)?;
+            let shape = RelationShape::of(relation)?;
             for member in shape.members {
                 match member {
                     Member::Node(id) => self.nodes.add_to(&mut bounds, id),
@@ -164,7 +164,7 @@ impl Import<'_> {
     fn read_tags<'t>(
         &self,
         tags: impl ExactSizeIterator<Item = (&'t str, &'t str)>,
-    ) -> Result<Option<Tags<'t>>, Fault> {
+    ) -> Result<Option<Tags<'t>>, BlockError> {
         let claimed = tags.len();
         let mut read = Tags::default();
         let mut count = 0;
@@ -174,7 +174,7 @@ impl Import<'_> {
         }
         // The iterator ends at a text that it cannot give.
         if count < claimed {
-            return Err(Fault::Block("a tag's text is missing or not UTF-8".to_owned()));
+            return Err(BlockError::Block("a tag's text is missing or not UTF-8".to_owned()));
         }
         Ok((count > 0).then_some(read))
     }
@@ -183,7 +183,7 @@ impl Import<'_> {
         &mut self,
         id: i64,
         tags: impl ExactSizeIterator<Item = (&'t str, &'t str)>,
-        point: Option<Point>,
+        point: Option<OsmPoint>,
     ) -> Done {
         let Some(tags) = self.read_tags(tags)? else { return Ok(()) };
         let mut bounds = Bounds::NONE;
@@ -223,7 +223,8 @@ impl Import<'_> {
         let text = id.to_string();
         let id = u64::try_from(id).map_or(Id::Text(&text), Id::Number);
         let vicinity = tags.vicinity();
-        let entry = Entry { kind, id, name: tags.name(), vicinity: &vicinity, latitude, longitude, rank };
+        let entry =
+            PlaceEntry { kind, id, name: tags.name(), vicinity: &vicinity, latitude, longitude, rank };
         let number = self.sink.builder.count();
         if self.sink.add(&entry, None)? {
             match source {
@@ -245,16 +246,16 @@ enum Member {
 }
 
 /// The members that say where a relation is: the node that labels it; or its outer ways; or, without any, its nodes.
-struct Shape {
+struct RelationShape {
     members: Vec<Member>,
     labels: Vec<i64>,
 }
 
-impl Shape {
-    fn of(relation: &Relation<'_>) -> Result<Self, Fault> {
+impl RelationShape {
+    fn of(relation: &Relation<'_>) -> Result<Self, BlockError> {
         let (mut labels, mut centres, mut ways, mut nodes) = (vec![], vec![], vec![], vec![]);
         for member in relation.members() {
-            let role = member.role().map_err(|error| Fault::Block(error.to_string()))?;
+            let role = member.role().map_err(|error| BlockError::Block(error.to_string()))?;
             let id = member.member_id;
             match (member.member_type, role) {
                 (RelMemberType::Node, "label") => labels.push(id),

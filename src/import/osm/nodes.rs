@@ -7,14 +7,14 @@ use super::Done;
 use crate::import::bounds::Bounds;
 
 /// Where an element is, in ten-millionths of a degree.
-pub(super) type Point = (i32, i32);
+pub(super) type OsmPoint = (i32, i32);
 
-pub(super) fn point(nano_latitude: i64, nano_longitude: i64) -> Option<Point> {
+pub(super) fn point(nano_latitude: i64, nano_longitude: i64) -> Option<OsmPoint> {
     let within = |nano: i64, bound: i64| (-bound..=bound).contains(&nano).then_some((nano / 100) as i32);
     Some((within(nano_latitude, 90_000_000_000)?, within(nano_longitude, 180_000_000_000)?))
 }
 
-pub(super) fn dense_point(node: &DenseNode<'_>) -> Option<Point> {
+pub(super) fn dense_point(node: &DenseNode<'_>) -> Option<OsmPoint> {
     point(node.nano_lat(), node.nano_lon())
 }
 
@@ -22,12 +22,12 @@ pub(super) fn dense_point(node: &DenseNode<'_>) -> Option<Point> {
 #[derive(Default)]
 pub(super) struct Nodes {
     ids: Vec<i64>,
-    points: Vec<Point>,
+    points: Vec<OsmPoint>,
     /// So many ids are in order, and there once.
     sorted: usize,
 }
 
-const NOWHERE: Point = (i32::MAX, i32::MAX);
+const NOWHERE: OsmPoint = (i32::MAX, i32::MAX);
 
 impl Nodes {
     pub(super) fn need(&mut self, id: i64) {

@@ -7,13 +7,13 @@ use crate::import::rank_of_population;
 
 /// A row of the table: Google's types, divided by commas, a rank, and how many rows are above it.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct Row {
+struct TypeRow {
     types: &'static str,
     rank: f64,
     above: usize,
 }
 
-impl Row {
+impl TypeRow {
     /// Whether this row counts where another one fits, too; the order of an element's tags has no say in it.
     fn counts_before(&self, other: &Self) -> bool {
         self.rank > other.rank || self.rank == other.rank && self.above < other.above
@@ -21,21 +21,24 @@ impl Row {
 }
 
 /// Which row a key with a value has; `*` stands for any value.
-type Table = HashMap<&'static str, HashMap<&'static str, Row>>;
+type TypeTable = HashMap<&'static str, HashMap<&'static str, TypeRow>>;
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    rows(include_str!("../../../data/osm_types.tsv")).fold(Table::new(), |mut table, (key, value, row)| {
-        table.entry(key).or_default().entry(value).or_insert(row);
-        table
-    })
+static TABLE: LazyLock<TypeTable> = LazyLock::new(|| {
+    rows(include_str!("../../../data/osm_types.tsv")).fold(
+        TypeTable::new(),
+        |mut table, (key, value, row)| {
+            table.entry(key).or_default().entry(value).or_insert(row);
+            table
+        },
+    )
 });
 
-fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str, Row)> {
+fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str, TypeRow)> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.enumerate().filter_map(|(above, line)| {
         let mut cells = line.split('\t');
         let (key, value, types, rank) = (cells.next()?, cells.next()?, cells.next()?, cells.next()?);
-        Some((key, value, Row { types, rank: rank.parse().ok()?, above }))
+        Some((key, value, TypeRow { types, rank: rank.parse().ok()?, above }))
     })
 }
 
@@ -45,7 +48,7 @@ const KNOWN_RANK: f64 = 0.5;
 /// What the tags so far have said.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::import) struct Tags<'a> {
-    best: Option<Row>,
+    best: Option<TypeRow>,
     name: &'a str,
     name_in_language: &'a str,
     street: &'a str,
@@ -87,7 +90,7 @@ impl<'a> Tags<'a> {
 
     /// The types and the rank, if the tags are some place's.
     pub(in crate::import) fn kind(&self) -> Option<(&'static str, f64)> {
-        let Row { types, rank, .. } = self.best?;
+        let TypeRow { types, rank, .. } = self.best?;
         let rank = if self.is_settlement && self.population > 0.0 {
             rank_of_population(self.population)
         } else {

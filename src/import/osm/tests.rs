@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use crate::import::{
-    ColumnMap, Options, Sink, Skip, read_osm,
+    ColumnMap, ImportOptions, Sink, Skip, read_osm,
     tests::{found, options, place},
 };
 
@@ -14,7 +14,7 @@ mod pbf;
 fn osm(bytes: &[u8], lang: Option<&str>) -> Result<Sink, String> {
     let columns = ColumnMap::default();
     let mut sink = Sink::default();
-    let options = Options { lang, ..options(&columns) };
+    let options = ImportOptions { lang, ..options(&columns) };
     read_osm(Cursor::new(bytes), &options, &mut |_, _| {}, &mut sink).map_err(|error| error.to_string())?;
     Ok(sink)
 }

@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     import::bounds::Bounds,
-    places::file::{Builder, Taken},
+    places::file::{Builder, TakenPlace},
 };
 
 /// How far from an area's box a node may be, in hundred-thousandths of a degree of latitude.
@@ -75,7 +75,7 @@ impl Twins {
     }
 
     fn element(&self, builder: &Builder, number: u32) -> Option<Element> {
-        let Taken { source, number: id, latitude, longitude, .. } = builder.taken(number as usize);
+        let TakenPlace { source, number: id, latitude, longitude, .. } = builder.taken(number as usize);
         let area = self.areas.binary_search_by_key(&number, |area| area.number);
         let half = area.map_or((0, 0), |at| self.areas[at].half);
         Some(Element {

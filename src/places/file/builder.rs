@@ -31,7 +31,7 @@ pub enum Id<'a> {
 
 /// One place, as readers of foreign files hand it over.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Entry<'a> {
+pub struct PlaceEntry<'a> {
     /// A number that [`Builder::kind`] has given.
     pub kind: u16,
     /// What tells it from others of the kind's source.
@@ -63,7 +63,7 @@ pub enum BadEntry {
 
 /// A place that has been taken, as it will be in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Taken<'a> {
+pub struct TakenPlace<'a> {
     /// The first part of its place_id.
     pub source: &'a str,
     /// Google's types, separated by commas.
@@ -121,7 +121,7 @@ impl Builder {
     }
 
     /// Takes a place, or says why not.
-    pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), BadEntry> {
+    pub fn add(&mut self, entry: &PlaceEntry<'_>) -> Result<(), BadEntry> {
         let latitude = units(entry.latitude, 90.0).ok_or(BadEntry::NotOnEarth)?;
         let longitude = units(entry.longitude, 180.0).ok_or(BadEntry::NotOnEarth)?;
         let (number, id) = match entry.id {
@@ -175,12 +175,12 @@ impl Builder {
     ///
     /// # Panics
     /// If there are not as many.
-    pub fn taken(&self, at: usize) -> Taken<'_> {
+    pub fn taken(&self, at: usize) -> TakenPlace<'_> {
         let record = &self.records[at];
         let Kind { source, types } = &self.kinds[usize::from(record.kind)];
         let [name, ..] = self.texts(record);
         let Record { number, latitude, longitude, .. } = *record;
-        Taken { source, types, number, name, latitude, longitude }
+        TakenPlace { source, types, number, name, latitude, longitude }
     }
 
     /// Makes a place as well known as another that is the same, and gives it that one's vicinity if it has none.

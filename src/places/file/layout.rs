@@ -28,7 +28,7 @@ const SUM_LENGTH: u64 = 8;
 
 /// What is wrong with a file; follows its name, and says what to do.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Fault {
+pub enum LayoutFault {
     /// Something else altogether.
     #[error("is no file of places; name one that `herd places import` has made")]
     NotPlaces,
@@ -77,18 +77,18 @@ impl Prelude {
 
     /// Reads the prelude of a file of `length` bytes, of which `at_hand` are in `bytes`, and compares its lengths with
     /// the file's: what is read by them afterwards is there.
-    pub(super) fn read(bytes: &[u8; Self::LENGTH], at_hand: usize, length: u64) -> Result<Self, Fault> {
+    pub(super) fn read(bytes: &[u8; Self::LENGTH], at_hand: usize, length: u64) -> Result<Self, LayoutFault> {
         let begins = at_hand.min(MAGIC.len());
         if at_hand == 0 || bytes[..begins] != MAGIC[..begins] {
-            return Err(Fault::NotPlaces);
+            return Err(LayoutFault::NotPlaces);
         }
         if at_hand < Self::LENGTH {
-            return Err(Fault::WrongLength { have: length, want: Self::LENGTH as u64 + SUM_LENGTH });
+            return Err(LayoutFault::WrongLength { have: length, want: Self::LENGTH as u64 + SUM_LENGTH });
         }
         let four = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| bytes[at + byte]));
         let eight = |at: usize| u64::from(four(at)) | u64::from(four(at + 4)) << 32;
         if four(16) != VERSION {
-            return Err(Fault::OtherVersion(four(16)));
+            return Err(LayoutFault::OtherVersion(four(16)));
         }
         let (header, count, text) = (u64::from(four(20)), eight(24), eight(32));
         let want = (Self::LENGTH as u64 + SUM_LENGTH + header)
@@ -96,10 +96,10 @@ impl Prelude {
             .saturating_add(text);
         let sizes = [header, count, text].map(usize::try_from);
         let [Ok(header_length), Ok(count), Ok(text_length)] = sizes else {
-            return Err(Fault::WrongLength { have: length, want });
+            return Err(LayoutFault::WrongLength { have: length, want });
         };
         if length != want {
-            return Err(Fault::WrongLength { have: length, want });
+            return Err(LayoutFault::WrongLength { have: length, want });
         }
         Ok(Self { bytes: *bytes, header_length, count, text_length })
     }
@@ -155,12 +155,12 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn read(json: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn read(json: &[u8]) -> Result<Self, LayoutFault> {
         let header: Self = serde_json::from_slice(json)
-            .map_err(|_| Fault::Contradicts("its header is not as it should be"))?;
+            .map_err(|_| LayoutFault::Contradicts("its header is not as it should be"))?;
         let is_sound = |kind: &Kind<String>| !kind.source.is_empty() && !kind.types.is_empty();
         if !header.kinds.iter().all(is_sound) {
-            return Err(Fault::Contradicts("it has a kind without types"));
+            return Err(LayoutFault::Contradicts("it has a kind without types"));
         }
         Ok(header)
     }

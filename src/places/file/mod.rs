@@ -10,8 +10,8 @@ use std::{
     path::Path,
 };
 
-pub use builder::{BadEntry, Builder, Entry, Finished, Id, Ready, Taken};
-pub use layout::{Fault, Made, VERSION};
+pub use builder::{BadEntry, Builder, Finished, Id, PlaceEntry, Ready, TakenPlace};
+pub use layout::{LayoutFault, Made, VERSION};
 
 use layout::{Header, Prelude};
 
@@ -40,7 +40,7 @@ pub enum FileError {
         /// Its path.
         file: String,
         /// What is wrong.
-        fault: Fault,
+        fault: LayoutFault,
     },
 }
 
@@ -70,7 +70,7 @@ impl PlacesFile {
     }
 
     /// Reads the `length` bytes of a file. Takes no more memory than those, whatever they claim.
-    pub fn read(from: &mut impl Read, length: u64) -> io::Result<Result<Self, Fault>> {
+    pub fn read(from: &mut impl Read, length: u64) -> io::Result<Result<Self, LayoutFault>> {
         let mut prelude = [0; Prelude::LENGTH];
         let at_hand = usize::try_from(length).unwrap_or(usize::MAX).min(Prelude::LENGTH);
         from.read_exact(&mut prelude[..at_hand])?;
@@ -89,15 +89,15 @@ impl PlacesFile {
         let mut summed = prelude.summed();
         [&header, records.as_flattened(), &text].into_iter().for_each(|part| summed.add(part));
         if summed.end() != u64::from_le_bytes(sum) {
-            return Ok(Err(Fault::Damaged));
+            return Ok(Err(LayoutFault::Damaged));
         }
         Ok(Self::of_parts(&header, records, text))
     }
 
     /// What the checksum cannot say: that the parts fit together. So no lookup can go astray in them.
-    fn of_parts(header: &[u8], records: Vec<[u8; STRIDE]>, text: Vec<u8>) -> Result<Self, Fault> {
+    fn of_parts(header: &[u8], records: Vec<[u8; STRIDE]>, text: Vec<u8>) -> Result<Self, LayoutFault> {
         let Header { kinds, html_attributions, made } = Header::read(header)?;
-        let text = String::from_utf8(text).map_err(|_| Fault::Contradicts("its text is not UTF-8"))?;
+        let text = String::from_utf8(text).map_err(|_| LayoutFault::Contradicts("its text is not UTF-8"))?;
         let mut band_starts = vec![0];
         let mut last = None;
         for (at, bytes) in (0..).zip(&records) {
@@ -105,12 +105,13 @@ impl PlacesFile {
             check(&record, &text, kinds.len())?;
             let key = record.sort_key();
             if last.is_some_and(|last| last > key) {
-                return Err(Fault::Contradicts("its places are not in order"));
+                return Err(LayoutFault::Contradicts("its places are not in order"));
             }
             band_starts.resize(key.0 + 1, at);
             last = Some(key);
         }
-        let count = u32::try_from(records.len()).map_err(|_| Fault::Contradicts("it has too many places"))?;
+        let count =
+            u32::try_from(records.len()).map_err(|_| LayoutFault::Contradicts("it has too many places"))?;
         band_starts.resize(record::BANDS + 1, count);
         let shown = Shown::new(&kinds, &html_attributions);
         Ok(Self { records, band_starts, text, shown, html_attributions, made })
@@ -140,15 +141,15 @@ impl PlacesFile {
     }
 }
 
-fn check(record: &Record, text: &str, kinds: usize) -> Result<(), Fault> {
+fn check(record: &Record, text: &str, kinds: usize) -> Result<(), LayoutFault> {
     if !record.is_on_earth() {
-        return Err(Fault::Contradicts("it has a place that is not on the Earth"));
+        return Err(LayoutFault::Contradicts("it has a place that is not on the Earth"));
     }
     if usize::from(record.kind) >= kinds {
-        return Err(Fault::Contradicts("it has a place of a kind it does not name"));
+        return Err(LayoutFault::Contradicts("it has a place of a kind it does not name"));
     }
     if record.name_len == 0 || super::local::texts(text, record).is_none() {
-        return Err(Fault::Contradicts("it has a place without its name"));
+        return Err(LayoutFault::Contradicts("it has a place without its name"));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ fn built() -> Vec<u8> {
     builder.attribute("© <b>us</b>");
     let cafe = builder.kind("osm:node", "cafe,food,point_of_interest,establishment").unwrap();
     let own = builder.kind("mine", "museum").unwrap();
-    let entry = |kind, id, name, vicinity, latitude, longitude, rank| Entry {
+    let entry = |kind, id, name, vicinity, latitude, longitude, rank| PlaceEntry {
         kind,
         id,
         name,
@@ -38,7 +38,7 @@ fn built() -> Vec<u8> {
     bytes
 }
 
-fn read(bytes: &[u8]) -> Result<PlacesFile, Fault> {
+fn read(bytes: &[u8]) -> Result<PlacesFile, LayoutFault> {
     PlacesFile::read(&mut &*bytes, bytes.len() as u64).unwrap()
 }
 
@@ -89,19 +89,26 @@ fn file_of_no_places_answers_too() {
 fn builder_refuses_what_no_answer_could_show() {
     let mut builder = Builder::default();
     let kind = builder.kind("a", "b").unwrap();
-    let good =
-        Entry { kind, id: Id::Number(1), name: "x", vicinity: "", latitude: 0.0, longitude: 0.0, rank: 1.0 };
-    assert_eq!(builder.add(&Entry { name: " \t", ..good }), Err(BadEntry::NoName));
+    let good = PlaceEntry {
+        kind,
+        id: Id::Number(1),
+        name: "x",
+        vicinity: "",
+        latitude: 0.0,
+        longitude: 0.0,
+        rank: 1.0,
+    };
+    assert_eq!(builder.add(&PlaceEntry { name: " \t", ..good }), Err(BadEntry::NoName));
     for wrong in [90.1, f64::NAN, f64::INFINITY] {
-        assert_eq!(builder.add(&Entry { latitude: wrong, ..good }), Err(BadEntry::NotOnEarth));
-        assert_eq!(builder.add(&Entry { longitude: -2.0 * wrong, ..good }), Err(BadEntry::NotOnEarth));
+        assert_eq!(builder.add(&PlaceEntry { latitude: wrong, ..good }), Err(BadEntry::NotOnEarth));
+        assert_eq!(builder.add(&PlaceEntry { longitude: -2.0 * wrong, ..good }), Err(BadEntry::NotOnEarth));
     }
     let long = "i".repeat(256);
     for id in ["", "a\nb", &long] {
-        assert_eq!(builder.add(&Entry { id: Id::Text(id), ..good }), Err(BadEntry::BadId));
+        assert_eq!(builder.add(&PlaceEntry { id: Id::Text(id), ..good }), Err(BadEntry::BadId));
     }
     assert_eq!((builder.count(), builder.shortened()), (0, 0));
-    builder.add(&Entry { name: &"\u{e9}".repeat(128), rank: f64::NAN, ..good }).unwrap();
+    builder.add(&PlaceEntry { name: &"\u{e9}".repeat(128), rank: f64::NAN, ..good }).unwrap();
     assert_eq!((builder.count(), builder.shortened()), (1, 1));
     let mut bytes = Vec::new();
     builder.finish(Made::default()).write(&mut bytes).unwrap();
@@ -114,14 +121,14 @@ fn newer_file_says_so_before_anything_else() {
     let mut bytes = built();
     bytes[16] = 2;
     let fault = read(&bytes[..40]).unwrap_err();
-    assert_eq!(fault, Fault::OtherVersion(2));
+    assert_eq!(fault, LayoutFault::OtherVersion(2));
     assert!(fault.to_string().contains("import it again with this herd"), "{fault}");
 }
 
 #[test]
 fn other_files_are_told_by_their_first_bytes() {
     for other in [&b""[..], b"{\"type\": \"FeatureCollection\"}", b"proxyherd-places 1\n", &[0; 100]] {
-        assert_eq!(read(other).unwrap_err(), Fault::NotPlaces);
+        assert_eq!(read(other).unwrap_err(), LayoutFault::NotPlaces);
     }
 }
 
@@ -130,7 +137,7 @@ fn lengths_that_are_claimed_are_not_believed() {
     for at in [20, 24, 32, 39] {
         let mut bytes = built();
         bytes[at] = 0xff;
-        assert!(matches!(read(&summed(bytes)), Err(Fault::WrongLength { .. })), "{at}");
+        assert!(matches!(read(&summed(bytes)), Err(LayoutFault::WrongLength { .. })), "{at}");
     }
 }
 

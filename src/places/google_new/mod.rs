@@ -7,7 +7,7 @@ mod reply;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use self::reply::{Author, LatLng, NewPhoto, NewPlace, NewViewport, Reply, Text, number};
+use self::reply::{Author, JsonText, LatLng, NewPhoto, NewPlace, NewViewport, Reply, number};
 use super::{
     Query,
     cut::{Document, Unfit},
@@ -15,7 +15,7 @@ use super::{
     html,
     key::ApiKey,
     legacy,
-    upstream::{Fault, Request, Service},
+    upstream::{CallFault, Service, UpstreamRequest},
 };
 use crate::{config::PlacesConfig, metrics::CallOutcome};
 
@@ -66,7 +66,7 @@ impl Service for GoogleNew {
         "google-new"
     }
 
-    fn request(&self, query: &Query) -> Request {
+    fn request(&self, query: &Query) -> UpstreamRequest {
         let Query { center, radius_m, .. } = query;
         let mut body = json!({
             "locationRestriction": { "circle": {
@@ -87,30 +87,30 @@ impl Service for GoogleNew {
             ("X-Goog-Api-Key", self.key.expose().to_owned()),
             ("X-Goog-FieldMask", self.fields.clone()),
         ];
-        Request { url: self.url.clone(), headers, body: Some(body.to_string().into_bytes()) }
+        UpstreamRequest { url: self.url.clone(), headers, body: Some(body.to_string().into_bytes()) }
     }
 
-    fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, Fault> {
+    fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, CallFault> {
         let reply: Reply<'_> = match serde_json::from_slice(&body) {
             Ok(reply) => reply,
             Err(error) => return Err(unreadable(self.name(), status, &Unfit::not_json(&error, &body))),
         };
         match reply.error {
             None if status == 200 => {}
-            None => return Err(Fault::of_http(status, self.name())),
+            None => return Err(CallFault::of_http(status, self.name())),
             Some(error) => {
                 let code = error.code.unwrap_or(status);
-                let fault = Fault::of_http(code, self.name());
+                let fault = CallFault::of_http(code, self.name());
                 let message =
                     error.message.map_or(fault.failure.message.clone(), |text| self.key.scrub(&text.0));
                 // A key that is not valid is told as an invalid argument.
                 let is_key = code == 400 && message.contains("API key");
                 let outcome = if is_key { CallOutcome::Denied } else { fault.outcome };
-                return Err(Fault::new(outcome, message));
+                return Err(CallFault::new(outcome, message));
             }
         }
         let results: Vec<_> = reply.places.iter().flatten().map(Place::of).collect();
-        let answer = Answer {
+        let answer = LegacyAnswer {
             html_attributions: [],
             status: if results.is_empty() { "ZERO_RESULTS" } else { "OK" },
             results,
@@ -128,7 +128,7 @@ impl Service for GoogleNew {
 // What the client gets: keys in alphabetical order, and what Google did not say left out.
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct LegacyAnswer<'a> {
     html_attributions: [&'a str; 0],
     results: Vec<Place<'a>>,
     status: &'a str,
@@ -164,7 +164,7 @@ struct Place<'a> {
     reference: Option<&'a str>,
     scope: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    types: Option<&'a [Text]>,
+    types: Option<&'a [JsonText]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_ratings_total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -300,7 +300,7 @@ mod tests {
         GoogleNew::new(config, key("AIzaSecret"))
     }
 
-    fn request(config: &PlacesConfig) -> (Request, Value) {
+    fn request(config: &PlacesConfig) -> (UpstreamRequest, Value) {
         let center = Coordinates { latitude: 34.06893, longitude: -118.445127 };
         let request = google(config).request(&Query { center, radius_m: 10_000.0, bound: 3 });
         let body = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();

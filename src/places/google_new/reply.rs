@@ -20,35 +20,35 @@ pub(super) struct Reply<'a> {
 #[derive(Deserialize)]
 pub(super) struct ErrorReply {
     pub(super) code: Option<u16>,
-    pub(super) message: Option<Text>,
+    pub(super) message: Option<JsonText>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewPlace<'a> {
-    pub(super) id: Option<Text>,
+    pub(super) id: Option<JsonText>,
     pub(super) display_name: Option<DisplayName>,
     #[serde(borrow)]
     pub(super) location: Option<LatLng<'a>>,
     #[serde(borrow)]
     pub(super) viewport: Option<NewViewport<'a>>,
-    pub(super) types: Option<Vec<Text>>,
-    pub(super) short_formatted_address: Option<Text>,
-    pub(super) business_status: Option<Text>,
-    pub(super) icon_mask_base_uri: Option<Text>,
-    pub(super) icon_background_color: Option<Text>,
+    pub(super) types: Option<Vec<JsonText>>,
+    pub(super) short_formatted_address: Option<JsonText>,
+    pub(super) business_status: Option<JsonText>,
+    pub(super) icon_mask_base_uri: Option<JsonText>,
+    pub(super) icon_background_color: Option<JsonText>,
     pub(super) photos: Option<Vec<NewPhoto>>,
     pub(super) plus_code: Option<NewPlusCode>,
     #[serde(borrow)]
     pub(super) rating: Option<&'a RawValue>,
     pub(super) user_rating_count: Option<u64>,
-    pub(super) price_level: Option<Text>,
+    pub(super) price_level: Option<JsonText>,
     pub(super) current_opening_hours: Option<NewHours>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct DisplayName {
-    pub(super) text: Option<Text>,
+    pub(super) text: Option<JsonText>,
 }
 
 /// The numbers as their digits came: a float read and written may change its last one.
@@ -71,7 +71,7 @@ pub(super) struct NewViewport<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewPhoto {
-    pub(super) name: Option<Text>,
+    pub(super) name: Option<JsonText>,
     pub(super) width_px: Option<u64>,
     pub(super) height_px: Option<u64>,
     pub(super) author_attributions: Option<Vec<Author>>,
@@ -80,15 +80,15 @@ pub(super) struct NewPhoto {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Author {
-    pub(super) display_name: Option<Text>,
-    pub(super) uri: Option<Text>,
+    pub(super) display_name: Option<JsonText>,
+    pub(super) uri: Option<JsonText>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewPlusCode {
-    pub(super) global_code: Option<Text>,
-    pub(super) compound_code: Option<Text>,
+    pub(super) global_code: Option<JsonText>,
+    pub(super) compound_code: Option<JsonText>,
 }
 
 #[derive(Deserialize)]
@@ -107,9 +107,9 @@ pub(super) fn number(raw: &RawValue) -> Option<&RawValue> {
 /// cuts a name in the middle of an emoji leaves one.
 #[derive(Serialize)]
 #[serde(transparent)]
-pub(super) struct Text(pub(super) String);
+pub(super) struct JsonText(pub(super) String);
 
-impl Deref for Text {
+impl Deref for JsonText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -117,19 +117,19 @@ impl Deref for Text {
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for JsonText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextVisitor;
 
         impl Visitor<'_> for TextVisitor {
-            type Value = Text;
+            type Value = JsonText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
-                Ok(Text(String::from_utf8_lossy(bytes).into_owned()))
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<JsonText, E> {
+                Ok(JsonText(String::from_utf8_lossy(bytes).into_owned()))
             }
         }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::fault::Fault;
+use super::fault::CallFault;
 use crate::{core::model::Tick, metrics::CallOutcome, places::Failure};
 
 /// The wait doubles so often at most.
@@ -82,7 +82,7 @@ impl Breaker {
 
     /// A call has failed. A key that is refused once is refused always, so that opens at once; a question that was not
     /// understood says nothing against the upstream.
-    pub(super) fn failed(&mut self, fault: &Fault, now: Tick) -> Option<Change> {
+    pub(super) fn failed(&mut self, fault: &CallFault, now: Tick) -> Option<Change> {
         if fault.outcome == CallOutcome::Invalid {
             return self.succeeded();
         }
@@ -111,8 +111,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn fault(outcome: CallOutcome) -> Fault {
-        Fault::new(outcome, "down".to_owned())
+    fn fault(outcome: CallOutcome) -> CallFault {
+        CallFault::new(outcome, "down".to_owned())
     }
 
     fn opened() -> Breaker {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::Key;
+use super::LookupKey;
 use crate::{core::model::Tick, places::cut::Document};
 
 /// What an entry costs beside its document, nearly: twice its key, a time, a pointer, the room both tables keep free.
@@ -20,9 +20,9 @@ pub(super) struct Cache {
     time: Duration,
     bytes_max: usize,
     bytes: usize,
-    entries: HashMap<Key, (Tick, Arc<Document>)>,
+    entries: HashMap<LookupKey, (Tick, Arc<Document>)>,
     /// In the order they came, and so in the order they go; with the time by which an entry is known.
-    order: VecDeque<(Tick, Key)>,
+    order: VecDeque<(Tick, LookupKey)>,
 }
 
 impl Cache {
@@ -37,7 +37,7 @@ impl Cache {
     }
 
     /// An answer that is not too old.
-    pub(super) fn get(&mut self, key: Key, now: Tick) -> Option<Arc<Document>> {
+    pub(super) fn get(&mut self, key: LookupKey, now: Tick) -> Option<Arc<Document>> {
         while self.order.front().is_some_and(|&(came, _)| now >= came + self.time) {
             self.drop_oldest();
         }
@@ -45,7 +45,7 @@ impl Cache {
     }
 
     /// Keeps an answer, and lets older ones go for it. One that is larger than everything may be is not kept.
-    pub(super) fn put(&mut self, key: Key, document: &Arc<Document>, now: Tick) {
+    pub(super) fn put(&mut self, key: LookupKey, document: &Arc<Document>, now: Tick) {
         let cost = document.bytes() + ENTRY_BYTES;
         if self.time.is_zero() || cost > self.bytes_max || self.entries.contains_key(&key) {
             return;
@@ -76,8 +76,8 @@ mod tests {
         Arc::new(Document::parse(text.into_bytes(), "results").unwrap())
     }
 
-    fn key(number: u64) -> Key {
-        Key([number, 0, 0])
+    fn key(number: u64) -> LookupKey {
+        LookupKey([number, 0, 0])
     }
 
     #[test]

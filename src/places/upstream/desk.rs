@@ -9,10 +9,10 @@ use std::{
 };
 
 use super::{
-    Key,
+    LookupKey,
     breaker::{Breaker, Change},
     cache::Cache,
-    fault::Fault,
+    fault::CallFault,
     flight::Flight,
     rate::Rate,
 };
@@ -29,7 +29,7 @@ pub(super) struct Desk {
     source: &'static str,
     lookups_max: usize,
     lookups: usize,
-    flights: HashMap<Key, Arc<Flight>>,
+    flights: HashMap<LookupKey, Arc<Flight>>,
     cache: Cache,
     rate: Rate,
     breaker: Breaker,
@@ -62,7 +62,7 @@ impl Desk {
     }
 
     /// A lookup comes.
-    pub(super) fn ask(&mut self, key: Key, now: Tick) -> Turn {
+    pub(super) fn ask(&mut self, key: LookupKey, now: Tick) -> Turn {
         if let Some(document) = self.cache.get(key, now) {
             return Turn::Kept(document);
         }
@@ -108,8 +108,8 @@ impl Desk {
     /// The call for that key has ended; those who wait for it are to be told by the caller.
     pub(super) fn land(
         &mut self,
-        key: Key,
-        answer: &Result<Arc<Document>, Fault>,
+        key: LookupKey,
+        answer: &Result<Arc<Document>, CallFault>,
         now: Tick,
     ) -> Option<Change> {
         self.flights.remove(&key);
@@ -153,8 +153,8 @@ mod tests {
         Desk::new("google", limits, NOW)
     }
 
-    fn key(number: u64) -> Key {
-        Key([number, 0, 0])
+    fn key(number: u64) -> LookupKey {
+        LookupKey([number, 0, 0])
     }
 
     fn document() -> Arc<Document> {
@@ -185,7 +185,7 @@ mod tests {
         let mut desk =
             desk(&UpstreamLimits { cache_time: Duration::from_secs(9), ..UpstreamLimits::default() });
         assert!(leads(&desk.ask(key(1), NOW)));
-        desk.land(key(1), &Err(Fault::new(CallOutcome::Timeout, String::new())), NOW);
+        desk.land(key(1), &Err(CallFault::new(CallOutcome::Timeout, String::new())), NOW);
         assert!(leads(&desk.ask(key(1), NOW)));
         desk.land(key(1), &Ok(document()), NOW);
         assert!(matches!(desk.ask(key(1), NOW), Turn::Kept(_)));
@@ -221,7 +221,7 @@ mod tests {
         let mut desk =
             desk(&UpstreamLimits { breaker_failures: 1, calls_per_second: 2, ..UpstreamLimits::default() });
         assert!(leads(&desk.ask(key(1), NOW)));
-        let fault = Fault::new(CallOutcome::Denied, "no".to_owned());
+        let fault = CallFault::new(CallOutcome::Denied, "no".to_owned());
         assert_eq!(desk.land(key(1), &Err(fault), NOW), Some(Change::Opened(Duration::from_secs(5))));
         let Turn::Refused(why, failure) = desk.ask(key(1), NOW) else { panic!("open") };
         assert_eq!((why, failure.status), (NotAsked::Breaker, "REQUEST_DENIED"));
@@ -237,7 +237,7 @@ mod tests {
         let limits = UpstreamLimits { breaker_failures: 1, calls_per_day: 1, ..UpstreamLimits::default() };
         let mut desk = desk(&limits);
         assert!(leads(&desk.ask(key(1), NOW)));
-        desk.land(key(1), &Err(Fault::new(CallOutcome::Timeout, String::new())), NOW);
+        desk.land(key(1), &Err(CallFault::new(CallOutcome::Timeout, String::new())), NOW);
         let later = NOW + Duration::from_secs(5);
         assert!(matches!(desk.ask(key(1), later), Turn::Refused(NotAsked::Day, _)));
         assert!(matches!(desk.ask(key(1), later), Turn::Refused(NotAsked::Day, _)), "not the breaker");

@@ -6,7 +6,7 @@ use crate::{metrics::CallOutcome, places::Failure};
 
 /// A call that failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::places) struct Fault {
+pub(in crate::places) struct CallFault {
     /// For the metrics and the breaker.
     pub(in crate::places) outcome: CallOutcome,
     /// For the client.
@@ -15,7 +15,7 @@ pub(in crate::places) struct Fault {
     pub(in crate::places) cause: String,
 }
 
-impl Fault {
+impl CallFault {
     /// One with the status that Google has for the case.
     pub(in crate::places) fn new(outcome: CallOutcome, message: String) -> Self {
         let status = match outcome {

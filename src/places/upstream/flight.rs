@@ -7,24 +7,24 @@ use parking_lot::{Condvar, Mutex};
 use crate::places::{Failure, cut::Document};
 
 /// What comes of a call; the same for all who wait.
-pub(super) type Answer = Result<Arc<Document>, Failure>;
+pub(super) type Landed = Result<Arc<Document>, Failure>;
 
 /// One call.
 #[derive(Default, Debug)]
 pub(super) struct Flight {
-    answer: Mutex<Option<Answer>>,
+    answer: Mutex<Option<Landed>>,
     has_landed: Condvar,
 }
 
 impl Flight {
     /// Tells those who wait.
-    pub(super) fn land(&self, answer: Answer) {
+    pub(super) fn land(&self, answer: Landed) {
         *self.answer.lock() = Some(answer);
         self.has_landed.notify_all();
     }
 
     /// Waits for the answer; `None` where it takes longer.
-    pub(super) fn wait(&self, patience: Duration) -> Option<Answer> {
+    pub(super) fn wait(&self, patience: Duration) -> Option<Landed> {
         let mut answer = self.answer.lock();
         self.has_landed.wait_while_for(&mut answer, |answer| answer.is_none(), patience);
         answer.clone()

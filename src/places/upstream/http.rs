@@ -20,11 +20,11 @@ use ureq::{
     },
 };
 
-use super::fault::Fault;
+use super::fault::CallFault;
 use crate::{config::UpstreamLimits, core::model::Tick, metrics::CallOutcome, regular_file, system::clock};
 
 /// Where what is asked stands. Holds the key: it has no `Debug`.
-pub(in crate::places) struct Request {
+pub(in crate::places) struct UpstreamRequest {
     /// The whole address.
     pub(in crate::places) url: String,
     /// Headers beyond the usual.
@@ -34,7 +34,7 @@ pub(in crate::places) struct Request {
 }
 
 /// A response: its status and its body.
-pub(in crate::places) type Response = (u16, Vec<u8>);
+pub(in crate::places) type UpstreamResponse = (u16, Vec<u8>);
 
 /// What talks with one upstream.
 #[derive(Debug)]
@@ -114,7 +114,11 @@ impl Http {
     }
 
     /// Sends a request and reads the response, all within `patience`.
-    pub(super) fn send(&self, request: &Request, patience: Duration) -> Result<Response, Fault> {
+    pub(super) fn send(
+        &self,
+        request: &UpstreamRequest,
+        patience: Duration,
+    ) -> Result<UpstreamResponse, CallFault> {
         let sent = match &request.body {
             None => prepared(self.agent.get(&request.url), request, patience).call(),
             Some(body) => prepared(self.agent.post(&request.url), request, patience).send(&body[..]),
@@ -130,7 +134,7 @@ impl Http {
             .map_err(|error| self.fault(&error.into()))?;
         if body.len() > self.body_max {
             let message = format!("{}'s answer is larger than this server takes.", self.source);
-            return Err(Fault::new(CallOutcome::Malformed, message));
+            return Err(CallFault::new(CallOutcome::Malformed, message));
         }
         Ok((status, body))
     }
@@ -141,7 +145,7 @@ impl Http {
     }
 
     /// The client is told what kind of failure it is; the cause is for the log.
-    fn fault(&self, error: &Error) -> Fault {
+    fn fault(&self, error: &Error) -> CallFault {
         let source = self.source;
         let timed_out =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
@@ -160,11 +164,15 @@ impl Http {
             }
             _ => (CallOutcome::Malformed, format!("{source} does not speak HTTP as it should.")),
         };
-        Fault { cause: error.to_string(), ..Fault::new(outcome, message) }
+        CallFault { cause: error.to_string(), ..CallFault::new(outcome, message) }
     }
 }
 
-fn prepared<B>(builder: RequestBuilder<B>, request: &Request, patience: Duration) -> RequestBuilder<B> {
+fn prepared<B>(
+    builder: RequestBuilder<B>,
+    request: &UpstreamRequest,
+    patience: Duration,
+) -> RequestBuilder<B> {
     let builder = builder.config().timeout_global(Some(patience)).build();
     request.headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value))
 }

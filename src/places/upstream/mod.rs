@@ -25,10 +25,10 @@ pub use self::http::HttpError;
 use self::{
     breaker::Change,
     desk::{Desk, Turn},
-    flight::{Answer, Flight},
+    flight::{Flight, Landed},
     http::Http,
 };
-pub(super) use self::{fault::Fault, http::Request};
+pub(super) use self::{fault::CallFault, http::UpstreamRequest};
 use super::{Failure, Query, Source, cut::Document};
 use crate::{
     config::UpstreamLimits,
@@ -43,10 +43,10 @@ pub(super) trait Service: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// How it is asked.
-    fn request(&self, query: &Query) -> Request;
+    fn request(&self, query: &Query) -> UpstreamRequest;
 
     /// What a response means: a document in the format of Google's legacy Nearby Search, with all its results.
-    fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, Fault>;
+    fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, CallFault>;
 
     /// A text without the key, should it hold it.
     fn scrub(&self, text: &str) -> String;
@@ -55,9 +55,9 @@ pub(super) trait Service: Send + Sync {
 /// Which question: two with the same key have the same answer, whatever their bounds. The bits of latitude, longitude and
 /// radius.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Key([u64; 3]);
+struct LookupKey([u64; 3]);
 
-impl Key {
+impl LookupKey {
     fn of(query: &Query) -> Self {
         Self([query.center.latitude, query.center.longitude, query.radius_m].map(f64::to_bits))
     }
@@ -97,8 +97,8 @@ impl Upstream {
         })
     }
 
-    fn find(&self, query: &Query, deadline: Tick) -> Answer {
-        let (key, now) = (Key::of(query), clock::tick());
+    fn find(&self, query: &Query, deadline: Tick) -> Landed {
+        let (key, now) = (LookupKey::of(query), clock::tick());
         if self.is_stopping.load(Ordering::Acquire) {
             return Err(self.failure("This server stops.".to_owned()));
         }
@@ -120,12 +120,12 @@ impl Upstream {
                 Err(failure)
             }
             Turn::Follow(flight) => {
-                let _seat = Seat(&self.desk);
+                let _seat = DeskSeat(&self.desk);
                 self.counts.shared();
                 flight.wait(deadline - now).unwrap_or_else(|| Err(self.late()))
             }
             Turn::Lead(flight) => {
-                let _seat = Seat(&self.desk);
+                let _seat = DeskSeat(&self.desk);
                 let lead = Lead { upstream: self, key, flight, answer: None };
                 lead.land(self.call(query, deadline).map(Arc::new))
             }
@@ -133,7 +133,7 @@ impl Upstream {
     }
 
     /// Calls, and where the failure invites it calls once more after a moment.
-    fn call(&self, query: &Query, deadline: Tick) -> Result<Document, Fault> {
+    fn call(&self, query: &Query, deadline: Tick) -> Result<Document, CallFault> {
         let request = self.service.request(query);
         let first = self.call_once(&request, deadline);
         let Err(fault) = &first else { return first };
@@ -149,7 +149,7 @@ impl Upstream {
         self.call_once(&request, deadline)
     }
 
-    fn call_once(&self, request: &Request, deadline: Tick) -> Result<Document, Fault> {
+    fn call_once(&self, request: &UpstreamRequest, deadline: Tick) -> Result<Document, CallFault> {
         let patience = deadline.saturating_sub(clock::tick()).max(Duration::from_millis(1));
         let response = self.http.send(request, patience);
         let answer = response.and_then(|(status, body)| self.service.read(status, body));
@@ -209,9 +209,9 @@ impl Source for Upstream {
 }
 
 /// A lookup's place among those that wait, given back however it ends.
-struct Seat<'a>(&'a Mutex<Desk>);
+struct DeskSeat<'a>(&'a Mutex<Desk>);
 
-impl Drop for Seat<'_> {
+impl Drop for DeskSeat<'_> {
     fn drop(&mut self) {
         self.0.lock().leave();
     }
@@ -220,13 +220,13 @@ impl Drop for Seat<'_> {
 /// The duty to end a flight, kept however the call ends: those who follow would wait for nothing.
 struct Lead<'a> {
     upstream: &'a Upstream,
-    key: Key,
+    key: LookupKey,
     flight: Arc<Flight>,
-    answer: Option<Result<Arc<Document>, Fault>>,
+    answer: Option<Result<Arc<Document>, CallFault>>,
 }
 
 impl Lead<'_> {
-    fn land(mut self, answer: Result<Arc<Document>, Fault>) -> Answer {
+    fn land(mut self, answer: Result<Arc<Document>, CallFault>) -> Landed {
         self.answer = Some(answer.clone());
         answer.map_err(|fault| fault.failure)
     }
@@ -236,12 +236,12 @@ impl Drop for Lead<'_> {
     fn drop(&mut self) {
         let name = self.upstream.service.name();
         let panicked =
-            || Err(Fault::new(CallOutcome::Malformed, format!("The lookup at {name} came to nothing.")));
+            || Err(CallFault::new(CallOutcome::Malformed, format!("The lookup at {name} came to nothing.")));
         let answer = self.answer.take().unwrap_or_else(panicked);
         let change = self.upstream.desk.lock().land(self.key, &answer, clock::tick());
         match (change, &answer) {
             (Some(Change::Opened(wait)), Err(fault)) => {
-                let Fault { failure, cause, .. } = fault;
+                let CallFault { failure, cause, .. } = fault;
                 let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
                 let (status, message) = (failure.status, &failure.message);
                 let line = format!(

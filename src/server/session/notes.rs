@@ -7,7 +7,7 @@ use crate::{
         wire::{Invalid, Line, Nonce},
     },
     log::Traffic,
-    metrics::{Counts, Outcome},
+    metrics::{Counts, RequestOutcome},
     server::Shared,
     system::{clock, random},
 };
@@ -85,7 +85,7 @@ impl Host for Notes<'_> {
 
     fn looked(&mut self, looked: &Looked, document: &[u8]) {
         let Looked { results, is_failed } = *looked;
-        self.counts.add(if is_failed { Outcome::SourceFailed } else { Outcome::Answered });
+        self.counts.add(if is_failed { RequestOutcome::SourceFailed } else { RequestOutcome::Answered });
         if !self.shared.log.takes_traffic() {
             return;
         }
@@ -107,15 +107,15 @@ impl Host for Notes<'_> {
 }
 
 /// What became of a client's line, where that is known yet.
-fn outcome(reply: &Reply<'_>) -> Option<Outcome> {
+fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
     Some(match reply {
         Reply::None | Reply::Near { .. } => return None,
-        Reply::At { is_newest: true, .. } => Outcome::Stored,
-        Reply::At { is_newest: false, .. } => Outcome::Stale,
-        Reply::Invalid(Invalid::TooFarAhead) => Outcome::Ahead,
-        Reply::Invalid(Invalid::TooManyClients) => Outcome::Full,
-        Reply::Invalid(Invalid::UnknownClient) => Outcome::UnknownClient,
-        Reply::Invalid(Invalid::NoPlaces) => Outcome::NoPlaces,
-        Reply::Invalid(_) => Outcome::Invalid,
+        Reply::At { is_newest: true, .. } => RequestOutcome::Stored,
+        Reply::At { is_newest: false, .. } => RequestOutcome::Stale,
+        Reply::Invalid(Invalid::TooFarAhead) => RequestOutcome::Ahead,
+        Reply::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,
+        Reply::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
+        Reply::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
+        Reply::Invalid(_) => RequestOutcome::Invalid,
     })
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use proxyherd::core::{
-    access::{Key, Secret},
+    access::{Secret, SecretKey},
     links::{LinkTimes, NEWS_BYTES_MAX},
     repair::PUSH_BYTES_MAX,
     store::Shape,
@@ -105,7 +105,7 @@ impl Plan {
         let mut plan = Self {
             nodes: graph.ids.iter().map(|_| NodePlan::draw(liveness, is_crowd, random)).collect(),
             graph,
-            secret: (seed / 4 % 2 == 1).then(|| Arc::new(Secret::new(Key::of_bytes([1; 32]), [2; 16]))),
+            secret: (seed / 4 % 2 == 1).then(|| Arc::new(Secret::new(SecretKey::of_bytes([1; 32]), [2; 16]))),
             shape: if is_crowd { Shape::new(1, 0) } else { Shape::new(2, 2) },
             times,
             connect: liveness / 5 * 2,

@@ -2,7 +2,7 @@
 //! so that a test can go wrong at any of them.
 
 use proxyherd::core::{
-    access::{Key, Secret},
+    access::{Secret, SecretKey},
     store::Placement,
     wire::{End, Hello, Nonce, Proof, Role, Transcript},
 };
@@ -11,7 +11,7 @@ use super::{Client, FakePeer, HERD, Setup, TestNode};
 
 /// A secret file's contents; all have one placement key.
 pub(crate) fn secret_of(key: u8) -> Secret {
-    Secret::new(Key::of_bytes([key; 32]), [0x91; 16])
+    Secret::new(SecretKey::of_bytes([key; 32]), [0x91; 16])
 }
 
 /// A neighbour that listens.
