@@ -109,7 +109,7 @@ impl Shared<'_> {
         };
         // Where no thread is to be had, the connection and its seat are dropped.
         let serve = move || door.serve(&stream, number, seat);
-        if let Err(error) = self.try_spawn(scope, door.kind().server(number), serve) {
+        if let Err(error) = self.try_spawn(scope, door.kind().serving(number), serve) {
             door.refuse(&Unserved::NoThread(error));
         }
     }

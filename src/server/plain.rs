@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, TcpListener},
 };
 
-use super::{Shared, ended::Ended, resolver::Resolver, role::Turn};
+use super::{Shared, ended::Ended, resolver::Resolver, role::DrainTurn};
 use crate::{config::Address, transport::Stream};
 
 /// Where such neighbours tell their news.
@@ -49,7 +49,7 @@ impl PlainDoor {
         let resolve = shared.surroundings.resolve.clone();
         let mut resolver = Resolver::new(resolve, &address.host, address.port);
         let addresses =
-            resolver.addresses(shared.limits.connect_time, shared.stop(Turn::First).receiver())?;
+            resolver.addresses(shared.limits.connect_time, shared.stop(DrainTurn::First).receiver())?;
         Ok(addresses.iter().any(|address| address.ip().to_canonical() == ip))
     }
 }

@@ -32,7 +32,7 @@ pub enum DoorKind {
 
 /// When in a drain a thread ends: each turn begins once the threads of the one before have ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Turn {
+pub(super) enum DrainTurn {
     /// Those who take in what clients and neighbours say.
     First,
     /// Those who pass it on, and those who tell of the drain.
@@ -42,18 +42,18 @@ pub(super) enum Turn {
 }
 
 impl Role {
-    pub(super) fn turn(&self) -> Turn {
+    pub(super) fn turn(&self) -> DrainTurn {
         match self {
-            Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => Turn::First,
-            Self::Flooder(_) | Self::Http(_) | Self::Accept(DoorKind::Web) => Turn::Second,
-            Self::Log => Turn::Last,
+            Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => DrainTurn::First,
+            Self::Flooder(_) | Self::Http(_) | Self::Accept(DoorKind::Web) => DrainTurn::Second,
+            Self::Log => DrainTurn::Last,
         }
     }
 }
 
 impl DoorKind {
     /// What serves the connection of that number.
-    pub(super) fn server(self, number: u64) -> Role {
+    pub(super) fn serving(self, number: u64) -> Role {
         match self {
             Self::Clients | Self::Plain => Role::Session(number),
             Self::Web => Role::Http(number),

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Announcement, Surroundings, capacity,
     flooder::{Host, Wiring},
-    role::Turn,
+    role::DrainTurn,
     seats::LineSeats,
     stop::Stop,
     threads::Threads,
@@ -116,7 +116,7 @@ impl<'a> Shared<'a> {
             limits: self.limits,
             log: self.log,
             resolve: self.surroundings.resolve.clone(),
-            stop: self.stop(Turn::Second).receiver().clone(),
+            stop: self.stop(DrainTurn::Second).receiver().clone(),
             host: self,
         }
     }

@@ -8,7 +8,7 @@ use super::{
     flooder::Flooder,
     line_door::LineDoor,
     links,
-    role::{Role, Turn},
+    role::{DrainTurn, Role},
     threads::ScopeRef,
     web::WebDoor,
 };
@@ -76,7 +76,7 @@ fn bind_cure(error: &io::Error) -> &'static str {
 
 impl Shared<'_> {
     pub(super) fn start_log<'scope>(&'scope self, scope: ScopeRef<'scope, '_>) -> Result<(), StartError> {
-        let stop = self.stop(Turn::Last).receiver();
+        let stop = self.stop(DrainTurn::Last).receiver();
         self.spawn(scope, Role::Log, move || self.log.write_until(stop))
     }
 

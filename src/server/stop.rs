@@ -8,7 +8,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::{Shared, accept::Door, line_door::LineDoor, role::Turn, web::WebDoor};
+use super::{Shared, accept::Door, line_door::LineDoor, role::DrainTurn, web::WebDoor};
 use crate::core::model::Tick;
 
 /// A stop: set once, and seen or waited for by many.
@@ -50,39 +50,39 @@ impl Stop {
 
 impl Shared<'_> {
     /// What tells the threads of that turn to end.
-    pub(super) fn stop(&self, turn: Turn) -> &Stop {
+    pub(super) fn stop(&self, turn: DrainTurn) -> &Stop {
         &self.stops[turn as usize]
     }
 
     /// Whether the node takes in no more.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stop(Turn::First).is_set()
+        self.stop(DrainTurn::First).is_set()
     }
 
     /// Takes in no more at those doors, and has the sessions finish what they have in hand.
     pub(super) fn stop_intake<'d>(&self, doors: impl Iterator<Item = &'d LineDoor<'d>>, began: Tick) {
         let drain_time = self.limits.drain_time;
         self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
-        self.stop(Turn::First).set();
+        self.stop(DrainTurn::First).set();
         // From now on no lookup waits.
         self.places.iter().for_each(|places| places.stop());
         doors.for_each(Door::wake);
         self.connections.stop();
         // A client that does not take its last replies has half of the time for it.
-        if !self.threads.wait_for(Turn::First, began + drain_time / 2) {
+        if !self.threads.wait_for(DrainTurn::First, began + drain_time / 2) {
             self.connections.abort();
         }
-        self.end_by(Turn::First, began + drain_time);
+        self.end_by(DrainTurn::First, began + drain_time);
     }
 
     /// Has the flooders flush. The web face ends too: it told of the drain as long as there was one to tell of.
     pub(super) fn stop_links(&self, web: Option<&WebDoor<'_>>, began: Tick) {
-        self.stop(Turn::Second).set();
+        self.stop(DrainTurn::Second).set();
         if let Some(door) = web {
             door.wake();
             door.end_all();
         }
-        self.end_by(Turn::Second, began + self.limits.drain_time);
+        self.end_by(DrainTurn::Second, began + self.limits.drain_time);
     }
 
     /// Ends the log, with what is still to be told.
@@ -91,11 +91,11 @@ impl Shared<'_> {
         if has_served {
             self.log.info(format_args!("{} stops, drained", self.node.id));
         }
-        self.stop(Turn::Last).set();
+        self.stop(DrainTurn::Last).set();
     }
 
     /// Waits for the threads of that turn. One that cannot be stopped would keep its scope, and so the process, for ever.
-    fn end_by(&self, turn: Turn, deadline: Tick) {
+    fn end_by(&self, turn: DrainTurn, deadline: Tick) {
         if self.threads.wait_for(turn, deadline) {
             return;
         }

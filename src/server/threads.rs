@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{
     Shared, StartError,
-    role::{Role, Turn},
+    role::{DrainTurn, Role},
 };
 use crate::{core::model::Tick, system::clock};
 
@@ -54,7 +54,7 @@ impl Threads {
     }
 
     /// Waits until no thread lives whose turn to end has come with `turn`; `false` if some still do at the deadline.
-    pub(super) fn wait_for(&self, turn: Turn, deadline: Tick) -> bool {
+    pub(super) fn wait_for(&self, turn: DrainTurn, deadline: Tick) -> bool {
         let mut living = self.living.lock();
         while living.roles.values().any(|role| role.turn() <= turn) {
             let left = deadline.saturating_sub(clock::tick());
@@ -69,7 +69,7 @@ impl Threads {
     /// The names of those who hold a drain up.
     pub(super) fn names_left(&self) -> Vec<String> {
         let living = self.living.lock();
-        living.roles.values().filter(|role| role.turn() < Turn::Last).map(Role::to_string).collect()
+        living.roles.values().filter(|role| role.turn() < DrainTurn::Last).map(Role::to_string).collect()
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{BlockedPlaces, Client, FakePeer, PATIENCE, Setup, TestNode, skipped, wait_until};
+use crate::support::{
+    BlockedPlaces, BlockedReports, Client, FakePeer, FaultyPlaces, PATIENCE, Setup, TestNode, skipped,
+    wait_until,
+};
 
 fn is_ready(node: &TestNode) -> bool {
     let (status, body) = node.page("/readyz");
@@ -262,6 +265,35 @@ fn liveness_is_told_whatever_sits_on_the_web_face() {
         assert_eq!((&*status, &*body), ("HTTP/1.1 200 OK", "live\n"));
     }
     assert_eq!(client.ask("hello"), "? hello");
+}
+
+#[test]
+fn newcomer_for_whom_no_seat_is_given_up_is_told_so() {
+    let (places, asked, hold) = BlockedReports::new();
+    let node = Setup::new().http("connections = 1").places(places).start();
+    let mut first = node.web();
+    first.send("GET /livez HTTP/1.0\r\n\r\n");
+    asked.recv_timeout(PATIENCE).unwrap();
+    // The thread of the first cannot be woken where it is.
+    let answer = node.web().rest();
+    drop(hold);
+    assert!(answer.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn panic_ends_its_own_connection_and_the_web_face_goes_on() {
+    let mut node = Setup::new().http("connections = 1").places(FaultyPlaces).start();
+    for _ in 0..3 {
+        let mut client = node.web();
+        client.send("GET /livez HTTP/1.0\r\n\r\n");
+        client.expect_closed();
+    }
+    assert_eq!(node.client().ask("hello"), "? hello");
+    node.stop();
+    let log = node.log();
+    let told =
+        "ERROR the web face's connection 0 is closed: its thread panicked; this is a fault of the program";
+    assert!(log.contains(told), "{log}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) use self::{
     machine::{own_ip, skipped, skipped_in_ci_too},
     neighbour::{FakePeer, HERD, check, expect_hello},
     node::{Setup, TestNode},
-    places::{BlockedPlaces, FailingPlaces, FaultyPlaces, KnownPlaces, LargePlaces},
+    places::{BlockedPlaces, BlockedReports, FailingPlaces, FaultyPlaces, KnownPlaces, LargePlaces},
     plain::{Manners, PlainNode, connect_from},
     secret_peer::{SecretPeer, secret_of},
     upstream::{Answer, Held, Upstream, gate},

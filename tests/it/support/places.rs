@@ -1,7 +1,10 @@
 //! Sources of places whose answers are known beforehand.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use proxyherd::places::{Failure, Query, Source};
+use proxyherd::{
+    metrics::UpstreamReport,
+    places::{Failure, Query, Source},
+};
 
 /// Answers with the question: a document of several lines that holds the circle's middle, radius and bound.
 pub(crate) struct KnownPlaces;
@@ -52,6 +55,37 @@ impl Source for BlockedPlaces {
     }
 }
 
+/// A source that keeps whoever wants a report of the node waiting, until the test has dropped what it holds.
+pub(crate) struct BlockedReports {
+    asked: Sender<()>,
+    held: Receiver<()>,
+}
+
+impl BlockedReports {
+    /// The source; what tells the test that a report is wanted; and what is to be dropped.
+    pub(crate) fn new() -> (Self, Receiver<()>, Sender<()>) {
+        let ((asked, was_asked), (hold, held)) = (bounded(100), bounded(0));
+        (Self { asked, held }, was_asked, hold)
+    }
+}
+
+impl Source for BlockedReports {
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    fn nearby(&self, _: &Query, _: &mut Vec<u8>) -> Result<usize, Failure> {
+        Ok(0)
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamReport> {
+        // Where the test has ended, there is nobody to tell.
+        let _ = self.asked.send(());
+        let _ = self.held.recv();
+        Vec::new()
+    }
+}
+
 /// Fails each time, after the beginning of an answer.
 pub(crate) struct FailingPlaces(pub(crate) Failure);
 
@@ -75,6 +109,10 @@ impl Source for FaultyPlaces {
     }
 
     fn nearby(&self, _: &Query, _: &mut Vec<u8>) -> Result<usize, Failure> {
+        panic!("a fault of the program")
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamReport> {
         panic!("a fault of the program")
     }
 }
