@@ -97,20 +97,11 @@ impl<'a> Flooder<'a> {
                 let flush_time = FLUSH_TIME_MAX.min(self.wiring.limits.drain_time / 4);
                 self.link.stop(clock::tick() + flush_time);
             }
-            let done = match self.link.step(clock::tick(), self.wiring.store) {
-                Step::Dial => self.dial(),
-                Step::Pause { until } => Ok(self.pause(until)),
-                Step::Write { .. } => self.write(),
-                Step::Look => self.read(|stream, space| stream.receive_now(space)),
-                Step::Listen { until } => self.listen(until),
-                Step::Rest { until } => Ok(self.rest(until)),
-                Step::HangUp => {
-                    self.stream = None;
-                    Ok(self.link.hung_up(clock::tick(), self.wiring.host.random()))
-                }
-                Step::End => break,
-            };
-            if let Err(why) = done {
+            let step = self.link.step(clock::tick(), self.wiring.store);
+            if step == Step::End {
+                break;
+            }
+            if let Err(why) = self.carry_out(step) {
                 self.link.failed(why);
             }
             while let Some(event) = self.link.event() {
@@ -122,6 +113,23 @@ impl<'a> Flooder<'a> {
             }
         }
         self.link_log.end();
+    }
+
+    fn carry_out(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Dial => self.dial()?,
+            Step::Pause { until } => self.pause(until),
+            Step::Write { .. } => self.write()?,
+            Step::Look => self.read(Stream::receive_now)?,
+            Step::Listen { until } => self.listen(until)?,
+            Step::Rest { until } => self.rest(until),
+            Step::HangUp => {
+                self.stream = None;
+                self.link.hung_up(clock::tick(), self.wiring.host.random());
+            }
+            Step::End => {}
+        }
+        Ok(())
     }
 
     fn is_stopped(&self) -> bool {

@@ -1,76 +1,5 @@
 //! A link as a machine without sockets, clocks or threads: when to dial, what to write, when to read and when to rest, and
 //! when to give up. A thread carries it out, as does the simulation.
-//!
-//! [`Link::step`] says what is to be done. Who drives the link does that one thing, tells the link what came of it, and asks
-//! again; where nothing came of it, because nothing was there to read or the time was over, it only asks again.
-//!
-//! | step | to be done | what may come of it |
-//! |---|---|---|
-//! | [`Step::Dial`] | dial the neighbour | [`Link::connected`], [`Link::failed`] |
-//! | [`Step::Pause`] | wait for the neighbour's call | [`Link::called`] |
-//! | [`Step::Write`] | write some of [`Link::output`] | [`Link::wrote`], [`Link::failed`] |
-//! | [`Step::Look`] | read what is there into [`Link::space`] | [`Link::received`], [`Link::failed`] |
-//! | [`Step::Listen`] | wait for bytes, and for nothing else; read them | [`Link::received`], [`Link::failed`] |
-//! | [`Step::Rest`] | wait until [`Link::has_news`] | |
-//! | [`Step::HangUp`] | close the connection, if there is one | [`Link::hung_up`] |
-//! | [`Step::End`] | nothing more | |
-//!
-//! Every wait also ends when the node stops, which [`Link::stop`] says, and may end too early. After each call
-//! [`Link::event`] tells what has happened.
-//!
-//! ```
-//! use std::time::Duration;
-//!
-//! use proxyherd::core::{
-//!     links::{Ends, Event, Link, LinkTimes, Step, outbox},
-//!     model::NodeId,
-//!     store::{Placement, Store},
-//!     wire::Nonce,
-//! };
-//!
-//! let (herd, placement) = ("test".to_owned(), Placement::of_herd("test"));
-//! let (id, peer) = (NodeId::new("A").unwrap(), NodeId::new("B").unwrap());
-//! let ends = Ends { herd, id, peer, incarnation: 1, check: 9, secret: None };
-//! let store = Store::new(placement, 10);
-//! let (outbox, queue) = outbox(1000);
-//! let mut link = Link::new(ends, LinkTimes::default(), queue);
-//!
-//! // What the neighbour will have said, and what is said to it. Time passes by waiting only.
-//! let mut coming = &b"HELLO 1 test B A 0000000000000002 0000000000000009\nSUM 0000000000000000\nDONE 1\n"[..];
-//! let (mut written, mut events, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
-//! loop {
-//!     match link.step(now, &store) {
-//!         Step::Dial => link.connected(now, Nonce::of_bytes([7; Nonce::BYTES]), &store),
-//!         Step::Pause { until } => now = until,
-//!         Step::Write { .. } => {
-//!             // A pipe that takes eight bytes at a time.
-//!             let taken = link.output().len().min(8);
-//!             written.extend_from_slice(&link.output()[..taken]);
-//!             link.wrote(taken);
-//!         }
-//!         Step::Look => {}
-//!         Step::Listen { .. } => {
-//!             let length = coming.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-//!             link.space()[..length].copy_from_slice(&coming[..length]);
-//!             link.received(length, now, 0, &store);
-//!             coming = &coming[length..];
-//!         }
-//!         Step::Rest { .. } => {
-//!             assert!(!link.has_news() && link.is_quiet());
-//!             outbox.offer(&b"AT news\n"[..].into());
-//!             link.stop(now + Duration::from_secs(2));
-//!         }
-//!         Step::HangUp => link.hung_up(now, 0),
-//!         Step::End => break,
-//!     }
-//!     events.extend(std::iter::from_fn(|| link.event()));
-//! }
-//! let written = String::from_utf8(written).unwrap();
-//! assert_eq!(written, "HELLO 1 test A B 0000000000000001 0000000000000009\nSUM\nDONE 1\nAT news\n");
-//! assert!(matches!(events[..2], [Event::Greeting, Event::Sent { .. }]));
-//! assert!(events.contains(&Event::Up));
-//! assert!(matches!(events.last(), Some(Event::Sent { updates: 1, .. })));
-//! ```
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -138,6 +67,77 @@ pub enum Step {
 }
 
 /// One link, as who drives it sees it.
+///
+/// [`Link::step`] says what is to be done. Who drives the link does that one thing, tells the link what came of it, and asks
+/// again; where nothing came of it, because nothing was there to read or the time was over, it only asks again.
+///
+/// | step | to be done | what may come of it |
+/// |---|---|---|
+/// | [`Step::Dial`] | dial the neighbour | [`Link::connected`], [`Link::failed`] |
+/// | [`Step::Pause`] | wait for the neighbour's call | [`Link::called`] |
+/// | [`Step::Write`] | write some of [`Link::output`] | [`Link::wrote`], [`Link::failed`] |
+/// | [`Step::Look`] | read what is there into [`Link::space`] | [`Link::received`], [`Link::failed`] |
+/// | [`Step::Listen`] | wait for bytes, and for nothing else; read them | [`Link::received`], [`Link::failed`] |
+/// | [`Step::Rest`] | wait until [`Link::has_news`] | |
+/// | [`Step::HangUp`] | close the connection, if there is one | [`Link::hung_up`] |
+/// | [`Step::End`] | nothing more | |
+///
+/// Every wait also ends when the node stops, which [`Link::stop`] says, and may end too early. After each call
+/// [`Link::event`] tells what has happened.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use proxyherd::core::{
+///     links::{Ends, Event, Link, LinkTimes, Step, outbox},
+///     model::NodeId,
+///     store::{Placement, Store},
+///     wire::Nonce,
+/// };
+///
+/// let (herd, placement) = ("test".to_owned(), Placement::of_herd("test"));
+/// let (id, peer) = (NodeId::new("A").unwrap(), NodeId::new("B").unwrap());
+/// let ends = Ends { herd, id, peer, incarnation: 1, check: 9, secret: None };
+/// let store = Store::new(placement, 10);
+/// let (outbox, queue) = outbox(1000);
+/// let mut link = Link::new(ends, LinkTimes::default(), queue);
+///
+/// // What the neighbour will have said, and what is said to it. Time passes by waiting only.
+/// let mut coming = &b"HELLO 1 test B A 0000000000000002 0000000000000009\nSUM 0000000000000000\nDONE 1\n"[..];
+/// let (mut written, mut events, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
+/// loop {
+///     match link.step(now, &store) {
+///         Step::Dial => link.connected(now, Nonce::of_bytes([7; Nonce::BYTES]), &store),
+///         Step::Pause { until } => now = until,
+///         Step::Write { .. } => {
+///             // A pipe that takes eight bytes at a time.
+///             let taken = link.output().len().min(8);
+///             written.extend_from_slice(&link.output()[..taken]);
+///             link.wrote(taken);
+///         }
+///         Step::Look => {}
+///         Step::Listen { .. } => {
+///             let length = coming.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+///             link.space()[..length].copy_from_slice(&coming[..length]);
+///             link.received(length, now, 0, &store);
+///             coming = &coming[length..];
+///         }
+///         Step::Rest { .. } => {
+///             assert!(!link.has_news() && link.is_quiet());
+///             outbox.offer(&b"AT news\n"[..].into());
+///             link.stop(now + Duration::from_secs(2));
+///         }
+///         Step::HangUp => link.hung_up(now, 0),
+///         Step::End => break,
+///     }
+///     events.extend(std::iter::from_fn(|| link.event()));
+/// }
+/// let written = String::from_utf8(written).unwrap();
+/// assert_eq!(written, "HELLO 1 test A B 0000000000000001 0000000000000009\nSUM\nDONE 1\nAT news\n");
+/// assert!(matches!(events[..2], [Event::Greeting, Event::Sent { .. }]));
+/// assert!(events.contains(&Event::Up));
+/// assert!(matches!(events.last(), Some(Event::Sent { updates: 1, .. })));
+/// ```
 #[derive(Debug)]
 pub struct Link {
     speech: Speech,
