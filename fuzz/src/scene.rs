@@ -7,7 +7,7 @@ use proxyherd::{
         access::{Secret, SecretKey},
         links::{Health, Queue, outbox},
         model::{NodeId, Now, Timestamp},
-        node::{Lookups, Neighbour, Node, Options, Subscribers},
+        node::{LookupRules, Neighbour, Node, Options, Subscribers},
         store::{KeyHash, Placement, Shape, Store},
         wire::{Form, Nonce},
     },
@@ -89,7 +89,7 @@ pub(crate) fn node_with(
         neighbours: neighbours.collect(),
         liveness: Duration::from_secs(5),
         subscribers: Subscribers::default(),
-        lookups: Some(Lookups { form: Form::PLACES, may_wait: false }),
+        lookups: Some(LookupRules { form: Form::PLACES, may_wait: false }),
     };
     (Arc::new(Node::new(options)), queues)
 }

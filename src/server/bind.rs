@@ -11,7 +11,7 @@ use crate::{
         access::Secret,
         links::{Health, Queue, outbox},
         model::NodeId,
-        node::{self, Lookups, Neighbour, Node, Subscribers},
+        node::{self, LookupRules, Neighbour, Node, Subscribers},
         store::Placement,
     },
     log::{self, Log, LogError},
@@ -69,7 +69,7 @@ impl Server {
             subscribers: Subscribers::default(),
             lookups: places
                 .as_deref()
-                .map(|places| Lookups { form: places.form(), may_wait: places.may_wait() }),
+                .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
         });
         let limits = herd.limits.clone();
         Ok(Self { node, places, limits, mailboxes, listener, plain, web, log, surroundings })

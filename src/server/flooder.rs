@@ -3,22 +3,18 @@
 
 use std::{io, thread, time::Duration};
 
-use crossbeam_channel::{Receiver, Select, TryRecvError, select};
+use crossbeam_channel::{Receiver, Select, select};
 
-use super::{
-    link_log::LinkLog,
-    resolver::{Resolve, Resolver},
-};
+use super::{Announcement, Shared, link_log::LinkLog, resolver::Resolver, role::DrainTurn};
 use crate::{
-    config::{Address, Limits},
+    config::Address,
     core::{
-        links::{Event, Health, Link, Step, Vigil},
+        links::{Event, Link, Step, Vigil},
         model::{NodeId, Tick},
-        store::Store,
+        node::Neighbour,
         wire::Nonce,
     },
-    log::Log,
-    system::clock,
+    system::{clock, random},
     transport::Stream,
 };
 
@@ -28,40 +24,9 @@ const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
-/// What a flooder needs of its node. Everything is shared; nothing is waited for.
-pub(super) struct Wiring<'a> {
-    /// What it knows.
-    pub store: &'a Store,
-    /// The node's limits.
-    pub limits: &'a Limits,
-    /// The node's log.
-    pub log: &'a Log,
-    /// How names are resolved.
-    pub resolve: Resolve,
-    /// Disconnected when the node stops.
-    pub stop: Receiver<()>,
-    /// What else the flooder asks of its node.
-    pub host: &'a dyn Host,
-}
-
-/// What a flooder asks of its node.
-pub(super) trait Host: Sync {
-    /// A handshake has succeeded.
-    fn linked(&self, peer: &NodeId);
-
-    /// A number for a connection, not used before.
-    fn next_connection(&self) -> u64;
-
-    /// 64 random bits.
-    fn random(&self) -> u64;
-
-    /// A number that nobody can guess; an error where the system has none.
-    fn nonce(&self) -> io::Result<Nonce>;
-}
-
 /// The thread's state.
 pub(super) struct Flooder<'a> {
-    wiring: Wiring<'a>,
+    shared: &'a Shared<'a>,
     peer: &'a NodeId,
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
@@ -75,29 +40,28 @@ pub(super) struct Flooder<'a> {
 }
 
 impl<'a> Flooder<'a> {
-    /// A flooder that will dial `peer` at `address`.
+    /// A flooder that will dial `neighbour` at `address`.
     pub(super) fn new(
-        wiring: Wiring<'a>,
-        peer: &'a NodeId,
+        shared: &'a Shared<'a>,
+        neighbour: &'a Neighbour,
         address: &'a Address,
         link: Link,
-        health: &'a Health,
         called: Receiver<()>,
     ) -> Self {
-        let resolver = Resolver::new(wiring.resolve.clone(), &address.host, address.port);
-        let link_log = LinkLog::new(wiring.log, health, peer, address);
-        let (vigil, stream, connection) = (Vigil::default(), None, 0);
-        Self { wiring, peer, called, link, link_log, resolver, vigil, stream, connection }
+        let resolver = Resolver::new(shared.surroundings.resolve.clone(), &address.host, address.port);
+        let link_log = LinkLog::new(shared.log, &neighbour.health, &neighbour.id, address);
+        let (peer, vigil, stream, connection) = (&neighbour.id, Vigil::default(), None, 0);
+        Self { shared, peer, called, link, link_log, resolver, vigil, stream, connection }
     }
 
     /// Keeps the link until stop.
     pub(super) fn run(mut self) {
         loop {
             if self.is_stopped() {
-                let flush_time = FLUSH_TIME_MAX.min(self.wiring.limits.drain_time / 4);
+                let flush_time = FLUSH_TIME_MAX.min(self.shared.limits.drain_time / 4);
                 self.link.stop(clock::tick() + flush_time);
             }
-            let step = self.link.step(clock::tick(), self.wiring.store);
+            let step = self.link.step(clock::tick(), self.shared.node.store());
             if step == Step::End {
                 break;
             }
@@ -108,7 +72,7 @@ impl<'a> Flooder<'a> {
                 let is_up = event == Event::Up;
                 self.link_log.tell(event, self.connection, self.link.news());
                 if is_up {
-                    self.wiring.host.linked(self.peer);
+                    (self.shared.surroundings.announce)(Announcement::Linked(self.peer.clone()));
                 }
             }
         }
@@ -125,7 +89,7 @@ impl<'a> Flooder<'a> {
             Step::Rest { until } => self.rest(until),
             Step::HangUp => {
                 self.stream = None;
-                self.link.hung_up(clock::tick(), self.wiring.host.random());
+                self.link.hung_up(clock::tick(), random::bits());
             }
             Step::End => {}
         }
@@ -133,13 +97,13 @@ impl<'a> Flooder<'a> {
     }
 
     fn is_stopped(&self) -> bool {
-        matches!(self.wiring.stop.try_recv(), Err(TryRecvError::Disconnected))
+        self.shared.stop(DrainTurn::Second).is_set()
     }
 
     /// Waits until the neighbour connects to this node, the node stops, or that moment.
     fn pause(&mut self, until: Tick) {
         select! {
-            recv(self.wiring.stop) -> _ => {}
+            recv(self.shared.stop(DrainTurn::Second).receiver()) -> _ => {}
             recv(self.called) -> _ => self.link.called(clock::tick()),
             default(until.saturating_sub(clock::tick())) => {}
         }
@@ -147,8 +111,8 @@ impl<'a> Flooder<'a> {
 
     /// Dials the neighbour's addresses in turn, until one answers or the node stops.
     fn dial(&mut self) -> Result<(), String> {
-        let limit = self.wiring.limits.connect_time;
-        let addresses = self.resolver.addresses(limit, &self.wiring.stop);
+        let limit = self.shared.limits.connect_time;
+        let addresses = self.resolver.addresses(limit, self.shared.stop(DrainTurn::Second).receiver());
         let addresses = addresses.map_err(|error| format!("its name is not resolved: {error}"))?;
         let mut failure = "its name has no address".to_owned();
         for address in addresses {
@@ -165,12 +129,12 @@ impl<'a> Flooder<'a> {
 
     fn begin(&mut self, stream: Stream) -> Result<(), String> {
         stream.prepare().map_err(|error| writing_failed(&error))?;
-        self.connection = self.wiring.host.next_connection();
-        let nonce = self.wiring.host.nonce();
+        self.connection = self.shared.next_connection();
+        let nonce = random::bytes().map(Nonce::of_bytes);
         let nonce =
             nonce.map_err(|error| format!("the system has no random numbers for a handshake: {error}"))?;
         self.stream = Some(stream);
-        self.link.connected(clock::tick(), nonce, self.wiring.store);
+        self.link.connected(clock::tick(), nonce, self.shared.node.store());
         Ok(())
     }
 
@@ -199,7 +163,7 @@ impl<'a> Flooder<'a> {
         let Some(stream) = &self.stream else { return Ok(()) };
         let count = read(stream, self.link.space()).map_err(|error| format!("reading failed: {error}"))?;
         if let Some(count) = count {
-            self.link.received(count, clock::tick(), self.wiring.host.random(), self.wiring.store);
+            self.link.received(count, clock::tick(), random::bits(), self.shared.node.store());
         }
         Ok(())
     }
@@ -214,7 +178,7 @@ impl<'a> Flooder<'a> {
         if !self.link.has_news() {
             let mut select = Select::new();
             select.recv(self.link.queue().receiver());
-            select.recv(&self.wiring.stop);
+            select.recv(self.shared.stop(DrainTurn::Second).receiver());
             // What woke it is seen by the link; a wait that ends too early, too.
             let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
         }

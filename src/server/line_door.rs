@@ -8,7 +8,6 @@ use std::{
 use super::{
     Shared,
     accept::{Door, Unserved},
-    flooder::Host,
     plain::PlainDoor,
     role::DoorKind,
     seats::{LineSeat, Unadmitted},

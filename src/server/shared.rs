@@ -6,22 +6,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{
-    Announcement, Surroundings, capacity,
-    flooder::{Host, Wiring},
-    role::DrainTurn,
-    seats::LineSeats,
-    stop::Stop,
-    threads::Threads,
-    web::Web,
-};
+use super::{Surroundings, capacity, seats::LineSeats, stop::Stop, threads::Threads, web::Web};
 use crate::{
     config::Limits,
-    core::{model::NodeId, node::Node, wire::Nonce},
+    core::node::Node,
     log::{Log, RateLimit},
     metrics::Requests,
     places,
-    system::random,
 };
 
 pub(super) struct Shared<'a> {
@@ -109,33 +100,8 @@ impl<'a> Shared<'a> {
         })
     }
 
-    /// What a flooder needs.
-    pub(super) fn wiring(&self) -> Wiring<'_> {
-        Wiring {
-            store: self.node.store(),
-            limits: self.limits,
-            log: self.log,
-            resolve: self.surroundings.resolve.clone(),
-            stop: self.stop(DrainTurn::Second).receiver().clone(),
-            host: self,
-        }
-    }
-}
-
-impl Host for Shared<'_> {
-    fn linked(&self, peer: &NodeId) {
-        (self.surroundings.announce)(Announcement::Linked(peer.clone()));
-    }
-
-    fn next_connection(&self) -> u64 {
+    /// A number for a connection, not used before.
+    pub(super) fn next_connection(&self) -> u64 {
         self.counters.numbered.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn random(&self) -> u64 {
-        random::bits()
-    }
-
-    fn nonce(&self) -> io::Result<Nonce> {
-        random::bytes().map(Nonce::of_bytes)
     }
 }

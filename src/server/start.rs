@@ -89,7 +89,7 @@ impl Shared<'_> {
             let Mailbox { queue, called, address } = mailbox;
             self.spawn(scope, Role::Flooder(neighbour.id.clone()), move || {
                 let link = links::link(self.node, neighbour, self.limits, queue);
-                Flooder::new(self.wiring(), &neighbour.id, &address, link, &neighbour.health, called).run();
+                Flooder::new(self, neighbour, &address, link, called).run();
             })?;
         }
         Ok(())

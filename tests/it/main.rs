@@ -6,6 +6,7 @@
 
 mod support;
 
+mod changes;
 mod connections;
 mod corpus;
 mod crowd;

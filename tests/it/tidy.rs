@@ -52,9 +52,6 @@ const CORE_LAYERS: [&[&str]; 9] = [
 const CORE_CRATES: [&str; 8] =
     ["crossbeam_channel", "hmac", "memchr", "parking_lot", "sha2", "siphasher", "thiserror", "twox_hash"];
 
-/// What the node still imports, until places are looked up outside the core.
-const STILL_IMPORTED: (&str, [&str; 2]) = ("src/core/node/mod.rs", ["metrics", "places"]);
-
 /// What stands at the head of src/core/mod.rs and of each pure file of src/places.
 pub(crate) const DENY: &str =
     "#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]\n";
@@ -183,8 +180,7 @@ fn imported<'t>(root: &str, text: &'t str) -> Vec<&'t str> {
 }
 
 fn wrong_imports(name: &str, text: &str) -> Vec<String> {
-    let mut modules = imported("crate::", text);
-    modules.retain(|module| name != STILL_IMPORTED.0 || !STILL_IMPORTED.1.contains(module));
+    let modules = imported("crate::", text);
     let mut faults = upward(&LAYERS, module_of("src/", name), &modules);
     if name.starts_with("src/core/") {
         faults.extend(upward(&CORE_LAYERS, module_of("src/core/", name), &imported("core::", text)));
@@ -206,9 +202,7 @@ fn impure_imports(name: &str, text: &str) -> Vec<String> {
     if !name.starts_with("src/core/") {
         return Vec::new();
     }
-    let modules = imported("crate::", text).into_iter().filter(|module| {
-        *module != "core" && (name != STILL_IMPORTED.0 || !STILL_IMPORTED.1.contains(module))
-    });
+    let modules = imported("crate::", text).into_iter().filter(|module| *module != "core");
     let mut faults: Vec<String> = modules.map(|module| format!("core must not import {module}")).collect();
     let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     for dependency in manifest["dependencies"].as_table().unwrap().keys() {

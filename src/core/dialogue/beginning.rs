@@ -4,7 +4,7 @@
 use std::{mem, ops::Deref};
 
 use super::{
-    Dialogue, Doing, Host, Then,
+    Dialogue, Host, Phase, Then,
     execute::GROUP_LINES,
     party::{Closing, Joined, Party, Principal},
 };
@@ -132,7 +132,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.buffer.set_limit(PEER_LINE_BYTES_MAX);
         self.node.neighbours()[link].health.connected_here();
         self.then = Then::Execute;
-        self.doing = Doing::Joining(Joined { link, replaces }, true);
+        self.doing = Phase::Joining(Joined { link, replaces }, true);
     }
 
     /// The connection is that third-party node's, which shakes no hands and may have as many as it likes.

@@ -5,7 +5,7 @@ use std::{mem, ops::Deref};
 use arrayvec::ArrayVec;
 
 use super::{
-    Dialogue, Doing, Host, Input, Then,
+    Dialogue, Host, InputState, Phase, Then,
     beginning::{Beginning, Stage},
     command::Command,
     party::{Closing, Party},
@@ -39,7 +39,7 @@ struct Prepared<'a> {
 }
 
 /// What stands between two lines.
-enum Stop {
+enum Interruption {
     Settle,
     Join(usize),
     Look(Query, Ending),
@@ -61,7 +61,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             match left {
                 Left::Done => {}
                 Left::Waiting => return,
-                Left::NoLine if self.input == Input::Open => return self.end_lines(),
+                Left::NoLine if self.input == InputState::Open => return self.end_lines(),
                 Left::NoLine => return self.execute_last(host),
             }
         }
@@ -97,21 +97,21 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         for Prepared { line, command, left: after } in &group {
             let is_lookup = matches!(command, Ok(Command::Whatsat(..)));
             if batch.replies.len() >= REPLIES_BYTES_MAX || is_lookup && may_wait && !batch.is_empty() {
-                stop = Some(Stop::Settle);
+                stop = Some(Interruption::Settle);
                 break;
             }
             if *party == Party::Plain(None)
                 && let Ok(Command::Plain(line, _)) = command
                 && let Some(link) = node.plain_sender(line, candidates)
             {
-                stop = Some(Stop::Join(link));
+                stop = Some(Interruption::Join(link));
                 break;
             }
             let query = batch.execute(node, (*line, command), *party, *heard, host);
             left = *after;
             if let Some(query) = query {
                 let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = *line;
-                stop = Some(Stop::Look(query, ending));
+                stop = Some(Interruption::Look(query, ending));
                 break;
             }
         }
@@ -120,16 +120,16 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.stop(stop)
     }
 
-    fn stop(&mut self, stop: Option<Stop>) -> Left {
+    fn stop(&mut self, stop: Option<Interruption>) -> Left {
         match stop {
             None => return Left::Done,
-            Some(Stop::Settle) => self.settle(Then::Execute),
-            Some(Stop::Join(link)) => {
+            Some(Interruption::Settle) => self.settle(Then::Execute),
+            Some(Interruption::Join(link)) => {
                 self.then = Then::Execute;
-                self.doing = Doing::Joining(self.join_plain(link), false);
+                self.doing = Phase::Joining(self.join_plain(link), false);
             }
-            Some(Stop::Look(query, ending)) => {
-                self.doing = Doing::Looking(query, ending, self.batch.replies.len());
+            Some(Interruption::Look(query, ending)) => {
+                self.doing = Phase::Looking(query, ending, self.batch.replies.len());
             }
         }
         Left::Waiting
@@ -151,7 +151,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// At the end of a client's input: executes the line that has no terminator. On a neighbour's connection, half a line can
     /// be a valid, wrong one.
     fn execute_last(&mut self, host: &mut impl Host) {
-        let is_taken = mem::replace(&mut self.input, Input::Done) == Input::Ended;
+        let is_taken = mem::replace(&mut self.input, InputState::Done) == InputState::Ended;
         let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
         let Self { node, buffer, batch, party, heard, .. } = self;
         let Some(line) = (if is_wanted { buffer.last_line() } else { None }) else {
@@ -167,7 +167,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = line;
         if let Some(query) = query {
             // What is owed leaves with the answer: nobody sends any more lines.
-            self.doing = Doing::Looking(query, ending, self.batch.replies.len());
+            self.doing = Phase::Looking(query, ending, self.batch.replies.len());
         }
     }
 }

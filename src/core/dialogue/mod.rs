@@ -23,7 +23,7 @@
 //! #     herd: "test".to_owned(), placement: Placement::of_herd("test"), secret: None,
 //! #     id: NodeId::new("Alford").unwrap(), incarnation: 1, max_clients: 10, max_ahead: None,
 //! #     liveness: Duration::from_secs(5), neighbours: Vec::new(), subscribers: Subscribers::default(),
-//! #     lookups: Some(Lookups { form: Form::PLACES, may_wait: false }),
+//! #     lookups: Some(LookupRules { form: Form::PLACES, may_wait: false }),
 //! # });
 //! # let times = Times { idle: Duration::from_secs(60), line: Duration::from_secs(60),
 //! #     handshake: Duration::from_secs(1), liveness: Duration::from_secs(5) };
@@ -71,8 +71,8 @@ use std::{mem, ops::Deref, time::Duration};
 
 pub use self::party::{Closing, Joined, Looked, Opening, Party, Principal, Reply, Times};
 use self::{beginning::Stage, command::Batch, party::Deadline};
-use super::{
-    model::{Now, Query, Tick},
+use crate::core::{
+    model::{Now, Query, Tick, Timestamp},
     node::{Neighbour, Node},
     wire::{Ending, Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX},
 };
@@ -135,7 +135,7 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     candidates: Vec<usize>,
     buffer: LineBuffer,
     batch: Batch,
-    doing: Doing,
+    doing: Phase,
     then: Then,
     began: Tick,
     /// When the last bytes came.
@@ -146,7 +146,7 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     had_line: bool,
     /// What has come since changes were last offered.
     heard_bytes: usize,
-    input: Input,
+    input: InputState,
     /// Whether the neighbour's flooder is to be told once the answer to its handshake is written.
     calls: bool,
     has_left: bool,
@@ -154,7 +154,7 @@ pub struct Dialogue<N: Deref<Target = Node>> {
 
 /// What is under way: each but the first two waits for its answer.
 #[derive(Debug)]
-enum Doing {
+enum Phase {
     Reading,
     Executing,
     /// Then what has been said so far is handed over, or lines go on.
@@ -176,7 +176,7 @@ enum Then {
 
 /// How far the input is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Input {
+enum InputState {
     Open,
     /// It has ended, and the line without a terminator is still to be taken.
     Ended,
@@ -207,19 +207,19 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             candidates,
             buffer: LineBuffer::new(if is_plain { PEER_LINE_BYTES_MAX } else { line_bytes }),
             batch: Batch::default(),
-            doing: Doing::Reading,
+            doing: Phase::Reading,
             then: Then::Read,
             began: now,
-            heard: Now { wall: super::model::Timestamp::default(), tick: now },
+            heard: Now { wall: Timestamp::default(), tick: now },
             line_began: None,
             had_line: false,
             heard_bytes: 0,
-            input: Input::Open,
+            input: InputState::Open,
             calls: false,
             has_left: false,
         };
         if let [link] = dialogue.candidates[..] {
-            dialogue.doing = Doing::Joining(dialogue.join_plain(link), false);
+            dialogue.doing = Phase::Joining(dialogue.join_plain(link), false);
             dialogue.then = Then::Read;
         }
         dialogue
@@ -239,16 +239,16 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     pub fn next(&mut self, now: Tick, host: &mut impl Host) -> Next {
         loop {
             match &self.doing {
-                Doing::Reading => return self.wait(now, host),
-                Doing::Executing => self.execute(host),
-                &Doing::Joining(joined, is_answered) => {
-                    self.doing = if is_answered { Doing::Offering } else { self.after() };
+                Phase::Reading => return self.wait(now, host),
+                Phase::Executing => self.execute(host),
+                &Phase::Joining(joined, is_answered) => {
+                    self.doing = if is_answered { Phase::Offering } else { self.after() };
                     return Next::Joined(joined);
                 }
-                Doing::Offering => return Next::Offer,
-                Doing::Writing => return Next::Write,
-                Doing::Looking(query, ..) => return Next::Look(*query),
-                Doing::Over(why) => return Next::Close(why.clone()),
+                Phase::Offering => return Next::Offer,
+                Phase::Writing => return Next::Write,
+                Phase::Looking(query, ..) => return Next::Look(*query),
+                Phase::Over(why) => return Next::Close(why.clone()),
             }
         }
     }
@@ -267,14 +267,14 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             self.node.heard(link, self.number, now.tick);
         }
         self.had_line = self.buffer.lines().left() > 0;
-        self.doing = Doing::Executing;
+        self.doing = Phase::Executing;
     }
 
     /// The input has ended.
     pub fn ended(&mut self, now: Now) {
         self.heard.wall = now.wall;
-        self.input = Input::Ended;
-        self.doing = Doing::Executing;
+        self.input = InputState::Ended;
+        self.doing = Phase::Executing;
     }
 
     /// Hands what the lines have changed to everybody but whom it came from. `full` is told whose outbox had no room.
@@ -286,7 +286,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             let health = &self.node.neighbours()[link].health;
             health.received(bytes, mem::take(updates), mem::take(bad_lines), mem::take(rounds));
         }
-        self.doing = if self.batch.replies.is_empty() { self.after() } else { Doing::Writing };
+        self.doing = if self.batch.replies.is_empty() { self.after() } else { Phase::Writing };
     }
 
     /// What is to be written.
@@ -311,12 +311,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
 
     /// The document that answers the lookup is there.
     pub fn looked(&mut self, looked: Looked, host: &mut impl Host) {
-        if let Doing::Looking(_, ending, began) = self.doing {
+        if let Phase::Looking(_, ending, began) = self.doing {
             host.looked(&looked, &self.batch.replies[began..]);
             for _ in 0..self.node.lookups().map_or(0, |lookups| lookups.form.newlines) {
                 self.batch.replies.extend_from_slice(ending.as_bytes());
             }
-            self.doing = Doing::Executing;
+            self.doing = Phase::Executing;
         }
     }
 
@@ -333,17 +333,17 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
     }
 
-    fn after(&mut self) -> Doing {
+    fn after(&mut self) -> Phase {
         match mem::replace(&mut self.then, Then::Read) {
-            Then::Read => Doing::Reading,
-            Then::Execute => Doing::Executing,
-            Then::Close(why) => Doing::Over(why),
+            Then::Read => Phase::Reading,
+            Then::Execute => Phase::Executing,
+            Then::Close(why) => Phase::Over(why),
         }
     }
 
     /// What has been executed is handed over and written, and then comes that.
     fn settle(&mut self, then: Then) {
-        (self.doing, self.then) = (Doing::Offering, then);
+        (self.doing, self.then) = (Phase::Offering, then);
     }
 
     /// Until when to wait for bytes. Gives memory back when none have come for a while.
@@ -358,7 +358,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
         let (deadline, too_late) = self.deadline();
         if now >= deadline {
-            self.doing = Doing::Over(too_late.clone());
+            self.doing = Phase::Over(too_late.clone());
             return Next::Close(too_late);
         }
         Next::Wait(if is_lingering { deadline.min(linger_until) } else { deadline })

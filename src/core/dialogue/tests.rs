@@ -7,7 +7,7 @@ use crate::core::{
     access::{Refusal, Secret, SecretKey},
     links::{Health, Queue, outbox},
     model::{NodeId, Timestamp},
-    node::{Lookups, Options, Subscribers},
+    node::{LookupRules, Options, Subscribers},
     store::Placement,
     wire::{Form, Hello, PlainForm},
 };
@@ -76,7 +76,7 @@ fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret
         liveness: TIMES.liveness,
         neighbours,
         subscribers: Subscribers::default(),
-        lookups: Some(Lookups { form: Form::PLACES, may_wait }),
+        lookups: Some(LookupRules { form: Form::PLACES, may_wait }),
     }))
 }
 

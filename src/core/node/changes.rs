@@ -138,3 +138,119 @@ fn offer_or_mark<T: Copy>(outboxes: &[Outbox<T>], was_awake: bool, changes: &mut
 fn mark_awake<'a, T: 'a>(outboxes: impl Iterator<Item = &'a Outbox<T>>) {
     outboxes.filter(|outbox| outbox.is_open()).for_each(Outbox::mark_behind);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::{
+        links::{Health, Queue, outbox},
+        model::{ClientId, NodeId, Now, Timestamp},
+        node::Options,
+        store::Placement,
+        wire::Report,
+    };
+
+    struct Scene {
+        node: Node,
+        news: Queue,
+        all: Queue,
+        keys: Queue<KeyHash>,
+        changes: Changes,
+        seconds: u64,
+    }
+
+    fn scene() -> Scene {
+        let ((outbox_of_link, news), (all_outbox, all)) = (outbox(1000), outbox(1000));
+        let (keys_outbox, keys) = outbox(1000);
+        let neighbour = Neighbour {
+            id: NodeId::new("Welsh").unwrap(),
+            outbox: outbox_of_link,
+            called: crossbeam_channel::bounded(1).0,
+            plain: None,
+            health: Health::default(),
+        };
+        let node = Node::new(Options {
+            herd: "test".to_owned(),
+            placement: Placement::of_herd("test"),
+            secret: None,
+            id: NodeId::new("Alford").unwrap(),
+            incarnation: 1,
+            max_clients: 10,
+            max_ahead: None,
+            liveness: Duration::from_secs(5),
+            neighbours: vec![neighbour],
+            subscribers: Subscribers { all: vec![all_outbox], keys: vec![keys_outbox] },
+            lookups: None,
+        });
+        Scene { node, news, all, keys, changes: Changes::default(), seconds: 0 }
+    }
+
+    impl Scene {
+        /// A report that is news, which is stored and not yet offered.
+        fn report(&mut self) -> KeyHash {
+            self.seconds += 1;
+            let time = Timestamp::new(self.seconds, 0);
+            let timestamp = self.seconds.to_string();
+            let client = ClientId::new(b"kiwi").unwrap();
+            let report = Report { client, position: b"+1+1", timestamp: timestamp.as_bytes(), time };
+            let (key, now) = (self.node.key(client), Now { wall: time, tick: Duration::ZERO });
+            assert!(self.node.report(&report, key, now, &mut self.changes).unwrap().is_newest);
+            key
+        }
+
+        fn offer(&mut self, from: Option<usize>) {
+            self.node.offer(&mut self.changes, from, |_| panic!("there is room"));
+            assert!(self.changes.is_empty());
+        }
+
+        fn marks(&self) -> [bool; 3] {
+            [self.news.is_behind(), self.all.is_behind(), self.keys.is_behind()]
+        }
+    }
+
+    #[test]
+    fn each_subscriber_gets_what_it_wants() {
+        let mut scene = scene();
+        scene.news.open();
+        scene.all.open();
+        scene.keys.open();
+        let key = scene.report();
+        scene.offer(None);
+        let line = "AT Alford +0.000000000 kiwi +1+1 1";
+        assert_eq!(&*scene.news.take().unwrap(), format!("{line} Alford\n").as_bytes());
+        assert_eq!(&*scene.all.take().unwrap(), format!("{line}\n").as_bytes());
+        assert_eq!(&*scene.keys.take().unwrap(), [key]);
+        // What came from a neighbour is not its own news; the others want it all the same.
+        scene.report();
+        scene.offer(Some(0));
+        assert!(scene.news.take().is_err() && scene.all.take().is_ok() && scene.keys.take().is_ok());
+        // Repair is no news: a round carries it on.
+        let client = ClientId::new(b"kiwi").unwrap();
+        let (position, server, skew) = (b"+2+2", b"Welsh", b"+0.000000001");
+        let time = Timestamp::new(9, 0);
+        let pushed = Location { server, skew, client, position, timestamp: b"9", time };
+        scene.node.repair(&pushed, key, &mut scene.changes);
+        scene.offer(None);
+        assert_eq!(scene.marks(), [true, false, false]);
+        assert_eq!(scene.news.take().as_deref(), Ok(&[][..]), "it is only woken");
+        assert!(scene.all.take().is_ok() && scene.keys.take().is_ok());
+    }
+
+    #[test]
+    fn those_who_sleep_cost_nothing_and_are_marked_if_they_wake_before_the_offer() {
+        let mut scene = scene();
+        scene.report();
+        assert_eq!(scene.changes.capacity(), 0, "something was written down for nobody");
+        scene.offer(None);
+        assert_eq!(scene.marks(), [false; 3]);
+        scene.report();
+        scene.news.open();
+        scene.all.open();
+        scene.keys.open();
+        scene.report();
+        scene.offer(None);
+        assert_eq!(scene.marks(), [true; 3]);
+    }
+}

@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, MutexGuard};
 
 use self::changes::By;
-use super::{
+use crate::core::{
     Rules,
     access::{Peers, Secret},
     links::{Health, Outbox},
@@ -42,7 +42,7 @@ pub struct Node {
     neighbours: Vec<Neighbour>,
     subscribers: Subscribers,
     peers: Mutex<Peers>,
-    lookups: Option<Lookups>,
+    lookups: Option<LookupRules>,
     max_ahead: Option<Duration>,
     rules: Rules,
 }
@@ -70,7 +70,7 @@ pub struct Options {
     /// Who else wants to know of changes.
     pub subscribers: Subscribers,
     /// How places are looked up; `None` for a herd without a source.
-    pub lookups: Option<Lookups>,
+    pub lookups: Option<LookupRules>,
 }
 
 /// A node this one talks with, from the point of view of those who have something for it.
@@ -90,7 +90,7 @@ pub struct Neighbour {
 
 /// How places are looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Lookups {
+pub struct LookupRules {
     /// What may be asked of the source, and how its answers end.
     pub form: Form,
     /// Whether a lookup may wait for something outside the process, so that replies already owed should leave first.
@@ -160,7 +160,7 @@ impl Node {
     }
 
     /// How places are looked up; `None` for a herd without a source.
-    pub fn lookups(&self) -> Option<Lookups> {
+    pub fn lookups(&self) -> Option<LookupRules> {
         self.lookups
     }
 

@@ -7,7 +7,7 @@ mod reply;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use self::reply::{Author, JsonText, LatLng, NewPhoto, NewPlace, NewViewport, Reply, number};
+use self::reply::{Author, GoogleReply, JsonText, LatLng, NewPhoto, NewPlace, NewViewport, number};
 use super::{
     Query,
     cut::{Document, Unfit},
@@ -91,7 +91,7 @@ impl Service for GoogleNew {
     }
 
     fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, CallFault> {
-        let reply: Reply<'_> = match serde_json::from_slice(&body) {
+        let reply: GoogleReply<'_> = match serde_json::from_slice(&body) {
             Ok(reply) => reply,
             Err(error) => return Err(unreadable(self.name(), status, &Unfit::not_json(&error, &body))),
         };

@@ -11,7 +11,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 #[derive(Deserialize)]
-pub(super) struct Reply<'a> {
+pub(super) struct GoogleReply<'a> {
     #[serde(borrow)]
     pub(super) places: Option<Vec<NewPlace<'a>>>,
     pub(super) error: Option<ErrorReply>,
