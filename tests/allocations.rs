@@ -85,12 +85,7 @@ impl Session {
         self.seconds += 1;
         let mut text = String::with_capacity(LINES * 100);
         for client in 0..LINES {
-            writeln!(
-                text,
-                "IAMAT kiwi{client:02}.cs.ucla.edu +34.068930-118.445127 {}.392014450",
-                self.seconds
-            )
-            .unwrap();
+            writeln!(text, "IAMAT kiwi{client:02} +34.068930-118.445127 {}.392014450", self.seconds).unwrap();
         }
         let mut rest = text.as_bytes();
         let now = Now { wall: Timestamp::new(1_479_413_884, 0), tick: Duration::ZERO };

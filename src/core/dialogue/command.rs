@@ -101,9 +101,10 @@ impl Batch {
         self.replies.capacity() + self.changes.capacity() + self.found.capacity()
     }
 
-    /// Whether there is nothing that should leave before something is waited for.
+    /// Whether there is nothing to hand over, be it to the other end or to others.
     pub(super) fn is_empty(&self) -> bool {
-        self.replies.is_empty() && self.changes.is_empty()
+        let Self { replies, changes, updates, rounds, bad_lines, .. } = self;
+        replies.is_empty() && changes.is_empty() && *updates + *rounds + *bad_lines == 0
     }
 
     /// Does what a line says. Gives what is to be looked up before anything else is done.
@@ -142,7 +143,7 @@ impl Batch {
             Err(why) => Err(*why),
         };
         if let Err(why) = done {
-            self.refuse(line, party, why);
+            self.refuse(line, party);
             host.said(line, party, &Reply::Invalid(why));
         }
         query
@@ -181,7 +182,7 @@ impl Batch {
         self.replies.extend_from_slice(ending.as_bytes());
     }
 
-    fn refuse(&mut self, line: Line<'_>, party: Party, _why: Invalid) {
+    fn refuse(&mut self, line: Line<'_>, party: Party) {
         let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
         if party.is_client() {
             self.replies.extend_from_slice(b"? ");

@@ -142,10 +142,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             Some(began) if !self.had_line => Some(began),
             _ => Some(self.heard.tick),
         };
-        self.settle(match self.other_protocol_begins() {
-            Some(other) => Then::Close(Closing::OtherProtocol(other)),
-            None => Then::Read,
-        });
+        match self.other_protocol_begins() {
+            Some(other) => self.settle(Then::Close(Closing::OtherProtocol(other))),
+            // All was handed over before the last lines turned out to be none.
+            None if self.batch.is_empty() && self.heard_bytes == 0 => self.doing = Phase::Reading,
+            None => self.settle(Then::Read),
+        }
     }
 
     /// At the end of a client's input: executes the line that has no terminator. On a neighbour's connection, half a line can

@@ -203,11 +203,8 @@ fn silence_is_given_up_after_its_own_time() {
     let mut client = Driven::client(&node);
     assert_eq!(client.drive(at(0)), Next::Wait(at(100_000)));
     assert_eq!(client.say(b"IAMAT kiwi +1", at(2_000)), Next::Wait(at(12_000)));
-    assert_eq!(
-        client.say(b"+1", at(3_000)),
-        Next::Wait(at(12_000)),
-        "a line's time begins with its first byte"
-    );
+    assert_eq!(client.say(b"+1", at(3_000)), Next::Wait(at(4_000)), "until memory is given back");
+    assert_eq!(client.drive(at(4_000)), Next::Wait(at(12_000)), "a line's time begins with its first byte");
     assert_eq!(client.drive(at(12_000)), Next::Close(Closing::SlowLine(TIMES.line)));
 
     let mut idle = Driven::client(&node);
