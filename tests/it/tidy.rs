@@ -49,8 +49,17 @@ const CORE_LAYERS: [&[&str]; 9] = [
 ];
 
 /// The crates that src/core may use: they compute, or share memory.
-const CORE_CRATES: [&str; 8] =
-    ["crossbeam_channel", "hmac", "memchr", "parking_lot", "sha2", "siphasher", "thiserror", "twox_hash"];
+const CORE_CRATES: [&str; 9] = [
+    "arrayvec",
+    "crossbeam_channel",
+    "hmac",
+    "memchr",
+    "parking_lot",
+    "sha2",
+    "siphasher",
+    "thiserror",
+    "twox_hash",
+];
 
 /// What stands at the head of src/core/mod.rs and of each pure file of src/places.
 pub(crate) const DENY: &str =
