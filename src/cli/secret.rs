@@ -25,13 +25,13 @@ pub(super) struct Args {
     /// The file.
     file: PathBuf,
     #[command(flatten)]
-    step: Step,
+    step: RotationStep,
 }
 
 /// What is done to a file that is there.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-struct Step {
+struct RotationStep {
     /// Add a new secret, which is accepted besides the one that proves.
     #[arg(long)]
     add: bool,
@@ -54,22 +54,22 @@ pub(super) fn run(args: &Args) -> Result<(), CommandError> {
 /// Does it, and gives what is to be done next.
 fn carry_out(Args { file, step }: &Args) -> Result<&'static str, CommandError> {
     match step {
-        Step { add: true, .. } => {
+        RotationStep { add: true, .. } => {
             let key = new_key()?;
             change(file, |secret| secret.add_second(key))?;
             Ok(
                 "a second secret is accepted now; copy it to all nodes, restart them one by one, then --switch",
             )
         }
-        Step { switch: true, .. } => {
+        RotationStep { switch: true, .. } => {
             change(file, Secret::switch)?;
             Ok("the other secret proves now; copy it to all nodes, restart them one by one, then --drop")
         }
-        Step { drop: true, .. } => {
+        RotationStep { drop: true, .. } => {
             change(file, Secret::drop_second)?;
             Ok("one secret is left; copy it to all nodes and restart them one by one")
         }
-        Step { .. } => {
+        RotationStep { .. } => {
             Secret::new(new_key()?, random_bytes()?).create(file).map_err(refused)?;
             Ok(
                 "made, for its owner only; copy it to all nodes, name it as secret_file in [herd], and start them",

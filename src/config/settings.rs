@@ -82,28 +82,28 @@ pub(super) struct Setting<T: 'static> {
     pub(super) meaning: &'static str,
 }
 
-type Field<T, V> = fn(&mut T) -> &mut V;
+type FieldOf<T, V> = fn(&mut T) -> &mut V;
 
 /// Where a value goes, what it is by default and what it must be, in the key's unit.
 pub(super) enum Content<T: 'static> {
     /// `true` or `false`.
-    Flag { field: Field<T, bool>, default: bool },
+    Flag { field: FieldOf<T, bool>, default: bool },
     /// A whole number.
-    Count { field: Field<T, usize>, default: usize, min: u64, max: u64 },
+    Count { field: FieldOf<T, usize>, default: usize, min: u64, max: u64 },
     /// A number of seconds, with or without a fraction.
-    Seconds { field: Field<T, Duration>, default: f64, min: f64, max: f64 },
+    Seconds { field: FieldOf<T, Duration>, default: f64, min: f64, max: f64 },
     /// The same, or [`OFF`] for no bound.
-    SecondsOrOff { field: Field<T, Option<Duration>>, default: f64, min: f64, max: f64 },
+    SecondsOrOff { field: FieldOf<T, Option<Duration>>, default: f64, min: f64, max: f64 },
     /// A whole number of milliseconds.
-    Milliseconds { field: Field<T, Duration>, default: u64, min: u64, max: u64 },
+    Milliseconds { field: FieldOf<T, Duration>, default: u64, min: u64, max: u64 },
     /// Text that is not empty; `wanted` says what it is, for whoever wrote something else.
-    Text { field: Field<T, String>, default: &'static str, wanted: &'static str },
+    Text { field: FieldOf<T, String>, default: &'static str, wanted: &'static str },
     /// The same, without a default.
-    OptionalText { field: Field<T, Option<String>>, wanted: &'static str },
+    OptionalText { field: FieldOf<T, Option<String>>, wanted: &'static str },
     /// Where a service is: a scheme and a host, perhaps a path.
-    BaseUrl { field: Field<T, String>, default: &'static str },
+    BaseUrl { field: FieldOf<T, String>, default: &'static str },
     /// A file, without a default.
-    Path { field: Field<T, Option<PathBuf>> },
+    Path { field: FieldOf<T, Option<PathBuf>> },
 }
 
 impl<T> Setting<T> {

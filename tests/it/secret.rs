@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use proxyherd::core::{
     access::{Secret, SecretKey},
-    wire::{Nonce, Role},
+    wire::{Nonce, Prover},
 };
 
 use crate::support::{Client, FakePeer, SecretPeer, Setup, TestNode, secret_of, wait_until};
@@ -91,7 +91,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
         let why = if cut == 32 { "has a secret" } else { "nonce is not 32" };
         shut_out(bare(&hello, cut).replace(" \n", "\n"), why);
         let (session, said) = welsh.begin(&node, nonce(2));
-        let proof = format!("PROOF {}\n", welsh.proof(Role::Dial, nonce(2), &said));
+        let proof = format!("PROOF {}\n", welsh.proof(Prover::Dialler, nonce(2), &said));
         expect_shut_out(&node, session, &bare(&proof, cut), wrong);
     }
     // Downgraded, or with a proof where none belongs.
@@ -104,16 +104,26 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
     let (session, said) = welsh.begin(&node, nonce(2));
     expect_shut_out(&node, session, &format!("PROOF {}\n", said.proof.unwrap()), wrong);
     let (session, said) = welsh.begin(&node, nonce(2));
-    let reflected = welsh.proof(Role::Accept, nonce(2), &said);
+    let reflected = welsh.proof(Prover::Acceptor, nonce(2), &said);
     expect_shut_out(&node, session, &format!("PROOF {reflected}\n"), wrong);
     // For another handshake, with this very node.
     let (_other, other) = welsh.begin(&node, nonce(2));
     let (session, _) = welsh.begin(&node, nonce(2));
-    expect_shut_out(&node, session, &format!("PROOF {}\n", welsh.proof(Role::Dial, nonce(2), &other)), wrong);
+    expect_shut_out(
+        &node,
+        session,
+        &format!("PROOF {}\n", welsh.proof(Prover::Dialler, nonce(2), &other)),
+        wrong,
+    );
     // Another secret, or another file altogether.
     let other = SecretPeer::new("Welsh", secret_of(8));
     let (session, said) = other.begin(&node, nonce(3));
-    expect_shut_out(&node, session, &format!("PROOF {}\n", other.proof(Role::Dial, nonce(3), &said)), wrong);
+    expect_shut_out(
+        &node,
+        session,
+        &format!("PROOF {}\n", other.proof(Prover::Dialler, nonce(3), &said)),
+        wrong,
+    );
     let other = SecretPeer::new("Welsh", Secret::new(SecretKey::of_bytes([7; 32]), [0; 16]));
     shut_out(other.hello(nonce(3), None), "place clients differently; give both the same secret_file");
     // Something long, and something longer than any line may be.
@@ -130,7 +140,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
 fn proof_without_its_newline_counts_for_nothing() {
     let (welsh, node) = welsh_and_node(patient());
     let (mut session, said) = welsh.begin(&node, nonce(1));
-    session.send(format!("PROOF {}", welsh.proof(Role::Dial, nonce(1), &said)));
+    session.send(format!("PROOF {}", welsh.proof(Prover::Dialler, nonce(1), &said)));
     session.half_close();
     session.expect_closed();
     assert!(!node.log().contains("Welsh is connected"));
@@ -168,7 +178,7 @@ fn another_start_is_refused_after_its_proof_while_the_first_lives() {
     let (_first, _) = welsh.dial(&node, nonce(1));
     let again = SecretPeer { incarnation: 0xbeef, ..SecretPeer::new("Welsh", secret_of(7)) };
     let (session, said) = again.begin(&node, nonce(2));
-    let proof = format!("PROOF {}\n", again.proof(Role::Dial, nonce(2), &said));
+    let proof = format!("PROOF {}\n", again.proof(Prover::Dialler, nonce(2), &said));
     expect_shut_out(&node, session, &proof, "another Welsh was heard from");
     // The same start takes its own connection's place, once it has proved itself.
     let (mut session, _) = welsh.dial(&node, nonce(3));
@@ -180,22 +190,22 @@ fn node_says_nothing_to_who_answers_its_call_without_the_secret() {
     let (welsh, node) = welsh_and_node(patient().limit("backoff_ms_max", 100));
     let other = SecretPeer::new("Welsh", secret_of(8));
     let (flooder, first) = welsh.answer_call();
-    let recorded = welsh.hello(nonce(1), Some(welsh.proof_of_answer(Role::Accept, nonce(1), &first)));
+    let recorded = welsh.hello(nonce(1), Some(welsh.proof_of_answer(Prover::Acceptor, nonce(1), &first)));
     drop(flooder);
     for attempt in 0..9 {
         let (mut flooder, said) = welsh.answer_call();
         assert_ne!(said.nonce, first.nonce, "a nonce is used once");
         let proof = |by: &SecretPeer, role| by.proof_of_answer(role, nonce(2), &said);
-        let good = proof(&welsh, Role::Accept).to_string();
+        let good = proof(&welsh, Prover::Acceptor).to_string();
         flooder.send(match attempt {
             0 => welsh.plain_hello(),
             1 => welsh.hello(nonce(2), None),
             2 => "WELCOME\n".to_owned(),
-            3 => welsh.hello(nonce(2), Some(proof(&other, Role::Accept))),
-            4 => welsh.hello(nonce(2), Some(proof(&welsh, Role::Dial))),
-            5 => welsh.hello(said.nonce, Some(proof(&welsh, Role::Accept))),
+            3 => welsh.hello(nonce(2), Some(proof(&other, Prover::Acceptor))),
+            4 => welsh.hello(nonce(2), Some(proof(&welsh, Prover::Dialler))),
+            5 => welsh.hello(said.nonce, Some(proof(&welsh, Prover::Acceptor))),
             6 => recorded.clone(),
-            7 => welsh.hello(nonce(2), Some(proof(&welsh, Role::Accept))).replace(&good, &good[1..]),
+            7 => welsh.hello(nonce(2), Some(proof(&welsh, Prover::Acceptor))).replace(&good, &good[1..]),
             _ => format!("{}WELCOME\n", welsh.plain_hello()),
         });
         flooder.expect_closed();

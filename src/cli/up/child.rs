@@ -17,7 +17,7 @@ use super::Plan;
 use crate::core::model::NodeId;
 
 /// What happens to a herd. The number is the child's, in the order of the configuration.
-pub(super) enum Event {
+pub(super) enum ChildEvent {
     /// A line on a child's standard output.
     Said(usize, String),
     /// A line on a child's standard error.
@@ -52,7 +52,7 @@ impl Child {
         plan: &Plan<'_>,
         number: usize,
         scope: &'scope Scope<'scope, '_>,
-        events: &Sender<Event>,
+        events: &Sender<ChildEvent>,
     ) -> io::Result<Self> {
         let id = plan.herd.nodes[number].id.clone();
         let mut process = command(plan, &id).spawn()?;
@@ -70,14 +70,14 @@ impl Child {
         let (said, complained) = (events.clone(), events.clone());
         let name = |stream| thread::Builder::new().name(format!("{stream}-{}", child.id));
         let complaints = name("stderr").spawn_scoped(scope, move || {
-            each_line(stderr, |line| complained.send(Event::Complained(number, line)).is_ok());
+            each_line(stderr, |line| complained.send(ChildEvent::Complained(number, line)).is_ok());
         })?;
         name("stdout").spawn_scoped(scope, move || {
-            each_line(stdout, |line| said.send(Event::Said(number, line)).is_ok());
+            each_line(stdout, |line| said.send(ChildEvent::Said(number, line)).is_ok());
             // So that what it complained of at last comes before its end.
             let _ = complaints.join();
             wait_unreaped(pid);
-            let _ = said.send(Event::Gone(number));
+            let _ = said.send(ChildEvent::Gone(number));
         })?;
         Ok(child)
     }
@@ -104,7 +104,7 @@ impl Child {
         self.process.stdin = None;
     }
 
-    /// After its [`Event::Gone`]: how it ended.
+    /// After its [`ChildEvent::Gone`]: how it ended.
     pub(super) fn reap(&mut self) -> ChildEnd {
         self.gone = true;
         match self.process.wait() {

@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::process::Signal;
 
 use self::{
-    child::{Child, ChildEnd, Event},
+    child::{Child, ChildEnd, ChildEvent},
     handover::Handover,
 };
 use super::{
@@ -103,7 +103,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
         let watched = sender.clone();
         let watch = || {
             let watched = watched;
-            while signals.wait() && watched.send(Event::Signal).is_ok() {}
+            while signals.wait() && watched.send(ChildEvent::Signal).is_ok() {}
         };
         let _stop = StopOnDrop(&signals);
         thread::Builder::new()
@@ -146,8 +146,8 @@ fn refuse_taken_addresses(herd: &Herd) -> Result<(), CommandError> {
 fn supervise<'scope>(
     plan: &Plan<'_>,
     scope: &'scope Scope<'scope, '_>,
-    sender: &Sender<Event>,
-    events: Receiver<Event>,
+    sender: &Sender<ChildEvent>,
+    events: Receiver<ChildEvent>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Result<(), CommandError> {
@@ -178,7 +178,7 @@ enum Wish {
 struct RunningHerd<'u, 'p, E> {
     plan: &'u Plan<'p>,
     children: Vec<Child>,
-    events: Receiver<Event>,
+    events: Receiver<ChildEvent>,
     err: &'u mut E,
 }
 
@@ -186,7 +186,7 @@ impl<E: Write> RunningHerd<'_, '_, E> {
     fn start<'scope>(
         &mut self,
         scope: &'scope Scope<'scope, '_>,
-        sender: &Sender<Event>,
+        sender: &Sender<ChildEvent>,
     ) -> Result<(), CommandError> {
         for (number, node) in self.plan.herd.nodes.iter().enumerate() {
             let child = Child::start(self.plan, number, scope, sender).map_err(|error| {
@@ -203,14 +203,14 @@ impl<E: Write> RunningHerd<'_, '_, E> {
         while !self.missing().is_empty() {
             let left = deadline.saturating_sub(clock::tick());
             match self.events.recv_timeout(left) {
-                Ok(Event::Said(number, line)) => self.children[number].hear(&line),
-                Ok(Event::Complained(number, line)) => {
+                Ok(ChildEvent::Said(number, line)) => self.children[number].hear(&line),
+                Ok(ChildEvent::Complained(number, line)) => {
                     let complaints = &mut self.children[number].complaints;
                     complaints.truncate(COMPLAINTS_MAX - 1);
                     complaints.push(line);
                 }
-                Ok(Event::Gone(number)) => return Err(self.failed_start(number)),
-                Ok(Event::Signal) => return Ok(Wish::End),
+                Ok(ChildEvent::Gone(number)) => return Err(self.failed_start(number)),
+                Ok(ChildEvent::Signal) => return Ok(Wish::End),
                 Err(_) => return Err(self.late()),
             }
         }
@@ -265,10 +265,10 @@ impl<E: Write> RunningHerd<'_, '_, E> {
     fn watch(&mut self) -> Result<Wish, CommandError> {
         while self.children.iter().any(|child| !child.gone) {
             match self.events.recv() {
-                Ok(Event::Said(..)) => {}
-                Ok(Event::Complained(number, line)) => self.pass_on(number, &line),
-                Ok(Event::Gone(number)) => self.report_end(number),
-                Ok(Event::Signal) | Err(_) => return Ok(Wish::End),
+                Ok(ChildEvent::Said(..)) => {}
+                Ok(ChildEvent::Complained(number, line)) => self.pass_on(number, &line),
+                Ok(ChildEvent::Gone(number)) => self.report_end(number),
+                Ok(ChildEvent::Signal) | Err(_) => return Ok(Wish::End),
             }
         }
         Err(CommandError::Failed(
@@ -311,17 +311,17 @@ impl<E: Write> RunningHerd<'_, '_, E> {
             // What has been killed ends without any further deadline.
             let event = if killed { self.events.recv().ok() } else { self.events.recv_timeout(left).ok() };
             match event {
-                Some(Event::Said(..)) => {}
-                Some(Event::Complained(number, line)) if asked => self.pass_on(number, &line),
-                Some(Event::Complained(..)) => {}
-                Some(Event::Gone(number)) => {
+                Some(ChildEvent::Said(..)) => {}
+                Some(ChildEvent::Complained(number, line)) if asked => self.pass_on(number, &line),
+                Some(ChildEvent::Complained(..)) => {}
+                Some(ChildEvent::Gone(number)) => {
                     let child = &mut self.children[number];
                     let ChildEnd { well, how } = child.reap();
                     if !well {
                         ill.push(format!("{} ({how})", child.id));
                     }
                 }
-                Some(Event::Signal) | None => {
+                Some(ChildEvent::Signal) | None => {
                     killed = true;
                     signal_all(&self.children, Signal::KILL);
                 }

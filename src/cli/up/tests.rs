@@ -93,7 +93,7 @@ enum Then {
 fn supervised(script: &str, ready_time: Duration, then: &Then, cue: &'static str) -> Outcome {
     let first = shell(script);
     let (sender, events) = bounded(64);
-    let signal = |_: &str| sender.send(Event::Signal).unwrap();
+    let signal = |_: &str| sender.send(ChildEvent::Signal).unwrap();
     let when_up = |table: &str| match then {
         Then::Signal => signal(table),
         Then::Kill(numbers) => {
@@ -173,7 +173,7 @@ fn a_signal_ends_a_herd_that_is_not_up_yet() {
     let script = "trap 'exit 0' TERM; echo here >&2; while :; do sleep 0.01; done";
     let first = shell(script);
     let (sender, events) = bounded(64);
-    sender.send(Event::Signal).unwrap();
+    sender.send(ChildEvent::Signal).unwrap();
     let done = thread::scope(|scope| {
         supervise(&plan(&first, LONG), scope, &sender, events, &mut io::sink(), &mut io::sink())
     });
@@ -226,10 +226,10 @@ fn a_node_drains_when_its_lifeline_ends() {
     let (sender, events) = bounded(64);
     thread::scope(|scope| {
         let child = Child::start(&plan(&first, LONG), 0, scope, &sender).unwrap();
-        assert!(matches!(events.recv(), Ok(Event::Said(0, _))));
+        assert!(matches!(events.recv(), Ok(ChildEvent::Said(0, _))));
         // As when `up` is killed: no signal is sent, its end of the pipe just closes.
         drop(child);
-        while !matches!(events.recv_timeout(LONG).unwrap(), Event::Gone(0)) {}
+        while !matches!(events.recv_timeout(LONG).unwrap(), ChildEvent::Gone(0)) {}
     });
 }
 

@@ -7,7 +7,7 @@ use super::Broken;
 use crate::core::{
     access::{Refusal, Secret},
     model::NodeId,
-    wire::{End, Hello, Nonce, Proof, REFUSED, Role, Transcript, is_welcome},
+    wire::{End, Hello, Nonce, Proof, Prover, REFUSED, Transcript, is_welcome},
 };
 
 /// The two ends of a link.
@@ -70,10 +70,10 @@ impl Ends {
         }
         let Some((secret, their_nonce, proof)) = proved else { return Ok(None) };
         let transcript = self.transcript(nonce, theirs.incarnation, their_nonce);
-        if !transcript.is_proved(Role::Accept, &proof, secret) {
+        if !transcript.is_proved(Prover::Acceptor, &proof, secret) {
             return Err(Refusal::ItsProof);
         }
-        Ok(Some(transcript.prove(Role::Dial, secret)))
+        Ok(Some(transcript.prove(Prover::Dialler, secret)))
     }
 
     /// Looks at the answer to this node's proof.

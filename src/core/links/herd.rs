@@ -16,7 +16,7 @@ use crate::core::{
 
 /// What is said to one neighbour on one connection.
 #[derive(Debug)]
-pub(super) struct Herd {
+pub(super) struct HerdDialect {
     ends: Ends,
     times: LinkTimes,
     rules: Rules,
@@ -74,7 +74,7 @@ struct Ping {
 /// How soon an answer to a ping is looked for at first; then after twice as long each time, up to the second of these.
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
-impl Herd {
+impl HerdDialect {
     /// Begins with the handshake, which it appends. `nonce` is made of random bytes that nobody can guess.
     pub(super) fn greet(
         ends: Ends,
@@ -111,7 +111,7 @@ impl Herd {
     }
 }
 
-impl Dialect for Herd {
+impl Dialect for HerdDialect {
     fn check(&mut self, now: Tick) -> Result<(), Broken> {
         let times = &self.times;
         match &mut self.state {

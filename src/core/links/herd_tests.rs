@@ -7,9 +7,9 @@ use crate::core::{
     access::{Secret, SecretKey},
     links::{
         Offer,
-        bench::{Bench, NONCE, Next, id, ms, times},
+        scene_tests::{Bench, NONCE, Next, id, ms, times},
     },
-    wire::{End, Role, Transcript},
+    wire::{End, Prover, Transcript},
 };
 
 impl Bench {
@@ -190,7 +190,7 @@ fn transcript() -> Transcript<'static> {
 
 const PLAIN: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
 
-fn answer(role: Role, secret: &Secret) -> String {
+fn answer(role: Prover, secret: &Secret) -> String {
     format!("{PLAIN} {} {}", "bb".repeat(16), transcript().prove(role, secret))
 }
 
@@ -209,8 +209,8 @@ fn link_with_a_secret_proves_it_once_the_neighbour_has_and_is_up_when_it_is_welc
     let mut bench = Bench::with(Some(Arc::clone(&secret)));
     bench.greet_with_secret(0);
     assert_eq!(bench.next(0).0, Next::Listen(ms(2000)));
-    assert_eq!(bench.hear(1, &answer(Role::Accept, &secret)), None);
-    let proof = format!("PROOF {}\n", transcript().prove(Role::Dial, &secret));
+    assert_eq!(bench.hear(1, &answer(Prover::Acceptor, &secret)), None);
+    let proof = format!("PROOF {}\n", transcript().prove(Prover::Dialler, &secret));
     assert_eq!(bench.next(1), (Next::Write { news: 0 }, proof));
     assert_eq!(bench.next(1), (Next::Listen(ms(2000)), String::new()));
     assert!(!bench.link.is_up());
@@ -225,12 +225,12 @@ fn link_with_a_secret_says_nothing_more_to_who_does_not_prove_it() {
     for (answer, why) in [
         (PLAIN.to_owned(), "proves no secret"),
         (format!("{PLAIN} {}", "bb".repeat(16)), "proves no secret"),
-        (answer(Role::Accept, &other), "its proof is wrong"),
-        (answer(Role::Dial, &good), "its proof is wrong"),
-        (answer(Role::Accept, &good).replace("bbbb", "bbcc"), "its proof is wrong"),
-        (answer(Role::Accept, &good).replace("00000002 ", "00000003 "), "its proof is wrong"),
-        (answer(Role::Accept, &good).replace("00000009 ", "00000008 "), "its placement key is another"),
-        (answer(Role::Accept, &good).replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here"),
+        (answer(Prover::Acceptor, &other), "its proof is wrong"),
+        (answer(Prover::Dialler, &good), "its proof is wrong"),
+        (answer(Prover::Acceptor, &good).replace("bbbb", "bbcc"), "its proof is wrong"),
+        (answer(Prover::Acceptor, &good).replace("00000002 ", "00000003 "), "its proof is wrong"),
+        (answer(Prover::Acceptor, &good).replace("00000009 ", "00000008 "), "its placement key is another"),
+        (answer(Prover::Acceptor, &good).replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here"),
     ] {
         let mut bench = Bench::with(Some(Arc::clone(&good)));
         bench.greet_with_secret(0);
@@ -244,7 +244,7 @@ fn link_with_a_secret_says_nothing_more_to_who_does_not_prove_it() {
 fn link_without_a_secret_does_not_take_who_has_one() {
     let mut bench = Bench::new();
     bench.greet(0);
-    let broken = bench.break_by(0, &answer(Role::Accept, &secret(7)));
+    let broken = bench.break_by(0, &answer(Prover::Acceptor, &secret(7)));
     assert!(
         matches!(broken, Broken::Stranger(why) if why.to_string().contains("it has a secret and this node has none"))
     );
@@ -256,7 +256,7 @@ fn nothing_but_a_welcome_makes_up_for_a_proof() {
         let secret = secret(7);
         let mut bench = Bench::with(Some(Arc::clone(&secret)));
         bench.greet_with_secret(0);
-        bench.hear(0, &answer(Role::Accept, &secret));
+        bench.hear(0, &answer(Prover::Acceptor, &secret));
         assert!(bench.next(0).1.starts_with("PROOF "));
         let broken = if refused { Broken::Refused("why".into()) } else { Broken::Nonsense };
         assert_eq!(bench.break_by(0, line), broken, "{line}");
@@ -268,6 +268,6 @@ fn welcome_that_comes_before_the_proof_was_written_is_nonsense() {
     let secret = secret(7);
     let mut bench = Bench::with(Some(Arc::clone(&secret)));
     bench.greet_with_secret(0);
-    bench.hear(0, &answer(Role::Accept, &secret));
+    bench.hear(0, &answer(Prover::Acceptor, &secret));
     assert_eq!(bench.break_by(0, "WELCOME"), Broken::Nonsense);
 }

@@ -9,7 +9,7 @@ use super::{
     Ends, Event, LinkTimes, Lost, Queue,
     dialect::{Dialect, Wait},
     dialling::Dialling,
-    herd::Herd,
+    herd::HerdDialect,
     plain::Plain,
 };
 use crate::core::{
@@ -275,7 +275,7 @@ impl Link {
         let mut out = Vec::new();
         let dialect: Box<dyn Dialect> = match &self.speech {
             Speech::Herd(ends, rules) => {
-                Box::new(Herd::greet(ends.clone(), self.times, *rules, now, nonce, store, &mut out))
+                Box::new(HerdDialect::greet(ends.clone(), self.times, *rules, now, nonce, store, &mut out))
             }
             Speech::Plain(id, form) => Box::new(Plain::new(id.clone(), *form, self.times, now)),
         };

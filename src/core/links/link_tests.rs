@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::links::{
     Offer,
-    bench::{Bench, LONGEST, Next, id, ms, times},
+    scene_tests::{Bench, LONGEST, Next, id, ms, times},
 };
 
 const HELLO: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";

@@ -1,8 +1,6 @@
 //! The links to the neighbours: what waits to be sent, when to dial and when to wait, what to say and when to give up.
 
 mod backoff;
-#[cfg(test)]
-mod bench;
 mod dialect;
 mod dialling;
 mod event;
@@ -12,6 +10,8 @@ mod herd;
 mod link;
 mod outbox;
 mod plain;
+#[cfg(test)]
+mod scene_tests;
 mod times;
 mod vigil;
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::{
     links::{
         Link, Offer,
-        bench::{Bench, Next, id, ms, times},
+        scene_tests::{Bench, Next, id, ms, times},
     },
     model::{ClientId, Location, Timestamp},
 };

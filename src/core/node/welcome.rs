@@ -5,7 +5,7 @@ use super::Node;
 use crate::core::{
     access::{Admission, Refusal},
     model::Tick,
-    wire::{End, Hello, Nonce, Role, Transcript, parse_proof, write_welcome},
+    wire::{End, Hello, Nonce, Prover, Transcript, parse_proof, write_welcome},
 };
 
 /// A neighbour that is let in.
@@ -62,7 +62,7 @@ impl Node {
             return Ok(Greeting::Welcome(welcome));
         };
         let challenge = Challenge { link, incarnation: hello.incarnation, theirs, ours: nonce };
-        let proof = self.transcript(&challenge).prove(Role::Accept, secret);
+        let proof = self.transcript(&challenge).prove(Prover::Acceptor, secret);
         answer.with_nonce(nonce, Some(proof)).write(out);
         Ok(Greeting::Challenge(challenge))
     }
@@ -76,10 +76,9 @@ impl Node {
         connection: (u64, Tick),
         out: &mut Vec<u8>,
     ) -> Result<Welcome, Refusal> {
-        let is_proved =
-            self.secret.as_ref().zip(parse_proof(line)).is_some_and(|(secret, proof)| {
-                self.transcript(challenge).is_proved(Role::Dial, &proof, secret)
-            });
+        let is_proved = self.secret.as_ref().zip(parse_proof(line)).is_some_and(|(secret, proof)| {
+            self.transcript(challenge).is_proved(Prover::Dialler, &proof, secret)
+        });
         if !is_proved {
             return Err(Refusal::WrongProof);
         }

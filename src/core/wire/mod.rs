@@ -23,5 +23,5 @@ pub use peer::{
     write_ping, write_pong, write_proof, write_refusal, write_welcome,
 };
 pub use plain_form::PlainForm;
-pub use proof::{End, Nonce, Proof, Role, Transcript};
+pub use proof::{End, Nonce, Proof, Prover, Transcript};
 pub use request::{Invalid, Report, Request, Whatsat};

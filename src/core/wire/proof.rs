@@ -58,18 +58,18 @@ impl fmt::Display for Proof {
 
 /// Which end of a handshake a proof is of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub enum Prover {
     /// The node that dialled.
-    Dial,
+    Dialler,
     /// The node that was dialled.
-    Accept,
+    Acceptor,
 }
 
-impl Role {
+impl Prover {
     fn as_bytes(self) -> &'static [u8] {
         match self {
-            Self::Dial => b"dial",
-            Self::Accept => b"accept",
+            Self::Dialler => b"dial",
+            Self::Acceptor => b"accept",
         }
     }
 }
@@ -103,17 +103,17 @@ const LABEL: &[u8] = b"proxyherd handshake";
 
 impl Transcript<'_> {
     /// The proof of one end, by the secret that proves.
-    pub fn prove(&self, role: Role, secret: &Secret) -> Proof {
-        Proof(self.mac(role, secret.proving()).finalize().into_bytes().into())
+    pub fn prove(&self, prover: Prover, secret: &Secret) -> Proof {
+        Proof(self.mac(prover, secret.proving()).finalize().into_bytes().into())
     }
 
     /// Whether the proof is that end's, by a secret that is accepted. Takes the same time wherever a wrong one differs.
-    pub fn is_proved(&self, role: Role, proof: &Proof, secret: &Secret) -> bool {
-        secret.accepted().any(|key| self.mac(role, key).verify_slice(&proof.0).is_ok())
+    pub fn is_proved(&self, prover: Prover, proof: &Proof, secret: &Secret) -> bool {
+        secret.accepted().any(|key| self.mac(prover, key).verify_slice(&proof.0).is_ok())
     }
 
     /// Over the fields as they stand in the handshake's lines, each with its length before it.
-    fn mac(&self, role: Role, key: &SecretKey) -> Hmac<Sha256> {
+    fn mac(&self, prover: Prover, key: &SecretKey) -> Hmac<Sha256> {
         // It takes keys of any length.
         let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes());
         let mut mac = mac.unwrap_or_else(|error| unreachable!("{error}"));
@@ -122,7 +122,7 @@ impl Transcript<'_> {
         let hex = |number: u64| format!("{number:016x}").into_bytes();
         for field in [
             LABEL,
-            role.as_bytes(),
+            prover.as_bytes(),
             version.as_bytes(),
             herd,
             dialler.id,
@@ -166,11 +166,11 @@ mod tests {
     fn proofs_are_what_another_program_makes_of_the_same() {
         let secret = Secret::new(SecretKey::of_bytes(std::array::from_fn(|at| at as u8)), [0; 16]);
         assert_eq!(
-            transcript().prove(Role::Accept, &secret).to_string(),
+            transcript().prove(Prover::Acceptor, &secret).to_string(),
             "0e8537a218fae08e6148fa57fc52b457df1ddf32ded79d896bebd31b926a04bb"
         );
         assert_eq!(
-            transcript().prove(Role::Dial, &secret).to_string(),
+            transcript().prove(Prover::Dialler, &secret).to_string(),
             "de5e4af2f86569fc9d1729249153d86796f8b42d0da35c795545eb4a645a8cc3"
         );
     }
@@ -178,10 +178,10 @@ mod tests {
     #[test]
     fn a_proof_is_good_for_its_own_handshake_and_end_only() {
         let (good, mine) = (transcript(), secret(7));
-        let proof = good.prove(Role::Dial, &mine);
-        assert!(good.is_proved(Role::Dial, &proof, &mine));
-        assert!(!good.is_proved(Role::Accept, &proof, &mine), "reflected");
-        assert!(!good.is_proved(Role::Dial, &proof, &secret(8)), "another secret");
+        let proof = good.prove(Prover::Dialler, &mine);
+        assert!(good.is_proved(Prover::Dialler, &proof, &mine));
+        assert!(!good.is_proved(Prover::Acceptor, &proof, &mine), "reflected");
+        assert!(!good.is_proved(Prover::Dialler, &proof, &secret(8)), "another secret");
         let other = Nonce([0x12; 16]);
         for changed in [
             Transcript { herd: b"fall-2017", ..good },
@@ -200,12 +200,12 @@ mod tests {
                 ..good
             },
         ] {
-            assert!(!changed.is_proved(Role::Dial, &proof, &mine), "{changed:?}");
+            assert!(!changed.is_proved(Prover::Dialler, &proof, &mine), "{changed:?}");
         }
         for bit in 0..256 {
             let mut bent = proof;
             bent.0[bit / 8] ^= 1 << (bit % 8);
-            assert!(!good.is_proved(Role::Dial, &bent, &mine), "bit {bit}");
+            assert!(!good.is_proved(Prover::Dialler, &bent, &mine), "bit {bit}");
         }
     }
 
@@ -218,11 +218,11 @@ mod tests {
         let steps = [&old, &added, &switched, &new];
         for pair in steps.windows(2) {
             for (prover, verifier) in [(pair[0], pair[1]), (pair[1], pair[0])] {
-                let proof = transcript().prove(Role::Accept, prover);
-                assert!(transcript().is_proved(Role::Accept, &proof, verifier));
+                let proof = transcript().prove(Prover::Acceptor, prover);
+                assert!(transcript().is_proved(Prover::Acceptor, &proof, verifier));
             }
         }
-        let proof = transcript().prove(Role::Accept, &old);
-        assert!(!transcript().is_proved(Role::Accept, &proof, &new));
+        let proof = transcript().prove(Prover::Acceptor, &old);
+        assert!(!transcript().is_proved(Prover::Acceptor, &proof, &new));
     }
 }

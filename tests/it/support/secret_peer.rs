@@ -4,7 +4,7 @@
 use proxyherd::core::{
     access::{Secret, SecretKey},
     store::Placement,
-    wire::{End, Hello, Nonce, Proof, Role, Transcript},
+    wire::{End, Hello, Nonce, Proof, Prover, Transcript},
 };
 
 use super::{Client, FakePeer, HERD, Setup, TestNode};
@@ -62,14 +62,14 @@ impl SecretPeer {
     }
 
     /// What it proves to a node that it has dialled.
-    pub(crate) fn proof(&self, role: Role, ours: Nonce, node: &Said) -> Proof {
+    pub(crate) fn proof(&self, role: Prover, ours: Nonce, node: &Said) -> Proof {
         let acceptor = End { id: Setup::ID.as_bytes(), incarnation: node.incarnation, nonce: node.nonce };
         let (herd, dialler) = (HERD.as_bytes(), self.end(ours));
         Transcript { herd, dialler, acceptor, check: self.check() }.prove(role, &self.secret)
     }
 
     /// What it proves to a node that has dialled it.
-    pub(crate) fn proof_of_answer(&self, role: Role, ours: Nonce, node: &Said) -> Proof {
+    pub(crate) fn proof_of_answer(&self, role: Prover, ours: Nonce, node: &Said) -> Proof {
         let dialler = End { id: Setup::ID.as_bytes(), incarnation: node.incarnation, nonce: node.nonce };
         let (herd, acceptor) = (HERD.as_bytes(), self.end(ours));
         Transcript { herd, dialler, acceptor, check: self.check() }.prove(role, &self.secret)
@@ -89,7 +89,7 @@ impl SecretPeer {
     #[track_caller]
     pub(crate) fn dial(&self, node: &TestNode, nonce: Nonce) -> (Client, String) {
         let (mut session, said) = self.begin(node, nonce);
-        let proof = format!("PROOF {}\n", self.proof(Role::Dial, nonce, &said));
+        let proof = format!("PROOF {}\n", self.proof(Prover::Dialler, nonce, &said));
         session.exchange(&proof, "WELCOME\n");
         (session, proof)
     }
@@ -105,9 +105,9 @@ impl SecretPeer {
     #[track_caller]
     pub(crate) fn take_proof(&self, nonce: Nonce) -> Client {
         let (mut flooder, said) = self.answer_call();
-        let proof = self.proof_of_answer(Role::Accept, nonce, &said);
+        let proof = self.proof_of_answer(Prover::Acceptor, nonce, &said);
         flooder.send(self.hello(nonce, Some(proof)));
-        let owed = self.proof_of_answer(Role::Dial, nonce, &said);
+        let owed = self.proof_of_answer(Prover::Dialler, nonce, &said);
         flooder.expect(format!("PROOF {owed}\n"), "the node's proof");
         flooder
     }
