@@ -129,6 +129,17 @@ fn peer_that_connects_shakes_hands_and_is_answered() {
 }
 
 #[test]
+fn peer_that_falls_silent_is_hung_up_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let node = Node::with_peer(listener.local_addr().unwrap());
+    let mut peer = node.connect();
+    assert_is_hello(&peer.ask(&hello("B", "A")));
+    // It must speak once in five seconds; a client need not.
+    assert_eq!(peer.hear(), "");
+    assert!(node.connect().ask("nonsense").starts_with("? "));
+}
+
+#[test]
 fn news_is_told_at_once_and_what_was_missed_by_a_round() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let node = Node::with_peer(listener.local_addr().unwrap());
