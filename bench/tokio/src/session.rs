@@ -39,7 +39,7 @@ pub(crate) async fn run(herd: &'static Herd, mut stream: TcpStream) -> io::Resul
     loop {
         match dialogue.next(now, &mut notes) {
             Next::Wait(until) => {
-                now = wait(&mut stream, &mut dialogue, &mut notes, (&mut alarm, until)).await?
+                now = wait(&mut stream, &mut dialogue, &mut notes, (&mut alarm, until)).await?;
             }
             // An earlier connection of the peer's ends by itself: at its end, or once it has been silent for too long.
             Next::Joined(peer) => joined = Some(peer.link),
