@@ -1,33 +1,43 @@
-//! The herd on an event loop: the product's parser, store and log, with a tokio task a connection where the product has a
-//! thread. What differs is the model, not the program. `bench/README.md` says how it is started and what it speaks.
+//! The herd on an event loop: the node's own core and log, with a tokio task where the node has a thread. What differs is
+//! the model, not the program. `bench/README.md` says how it is started and what it speaks.
 #![allow(clippy::print_stdout, reason = "whoever starts it waits for its first line")]
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+mod link;
+mod notes;
+mod session;
+mod upstream;
+
+use std::{
+    error::Error,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use clap::Parser;
+use crossbeam_channel::Receiver;
 use proxyherd::{
+    config::Limits,
     core::{
-        model::{Coordinates, Location, NodeId, Now, Skew},
-        store::{Outcome, Placement, Store},
-        wire::{Ending, Fields, Line, LineBuffer, PlainLine, QueryLimits, Request, write_flooded},
+        links::{Health, Queue, outbox},
+        model::NodeId,
+        node::{LookupRules, Neighbour, Node, Options, Subscribers},
+        store::Placement,
+        wire::Form,
     },
-    log::{Log, LogOptions, Traffic},
-    places::{Failure, cut::Document, write_failure},
-    system::clock,
+    log::{Log, LogOptions},
+    system::random,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
-    sync::{Mutex, mpsc},
-    time::sleep,
+    sync::Notify,
 };
 
-const LINE_BYTES: usize = 16 * 1024;
-const QUERY_LIMITS: QueryLimits = QueryLimits { radius_km_max: 50, bound_max: 20 };
-/// Batches that may wait for one peer; what finds no room is lost.
-const QUEUE: usize = 32 * 1024;
-const RETRY: Duration = Duration::from_secs(1);
+use self::upstream::Upstream;
+
+/// The name of every herd of these. Nodes that are to be linked must agree on it.
+const HERD: &str = "bench";
 
 #[derive(Parser)]
 struct Args {
@@ -45,315 +55,131 @@ struct Args {
     log: Option<PathBuf>,
 }
 
+/// What all tasks share.
 struct Herd {
-    id: NodeId,
-    store: Store,
-    peers: Vec<(NodeId, mpsc::Sender<Arc<[u8]>>)>,
+    node: Node,
+    /// The node's, as they are where nothing is configured.
+    limits: Limits,
     upstream: Option<Upstream>,
     log: Option<Log>,
-}
-
-/// What the lines of one read lead to.
-#[derive(Default)]
-struct Batch {
-    replies: Vec<u8>,
-    news: Vec<u8>,
-    /// Whose news it is: not told to that peer.
-    from: Option<usize>,
-    traffic: Traffic,
-}
-
-/// What a line leaves to be done.
-enum Left {
-    Nothing,
-    Lookup { center: Coordinates, radius_m: f64, bound: usize },
+    /// What wakes the task of each link. The core hands news over by crossbeam's channels, on which a thread can sleep and a
+    /// task cannot: there is nothing to await. So whoever has put something into one says so here.
+    wakes: Vec<Notify>,
+    /// Connections so far, in both directions.
+    numbered: AtomicU64,
+    is_stopping: AtomicBool,
 }
 
 impl Herd {
-    fn execute(&self, line: Line<'_>, now: Now, batch: &mut Batch) -> (Left, Ending) {
-        let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
-        let replied = batch.replies.len();
-        if self.log.is_some() {
-            batch.traffic.line_in(text);
-        }
-        let left = match line {
-            Line::Whole(text, _) if text.trim_ascii_start().starts_with(b"AT") => self.at(text, batch),
-            Line::Whole(text, _) => match Request::parse(text, &QUERY_LIMITS) {
-                Ok(Request::Iamat(report)) => {
-                    let mut skew = [0; Skew::TEXT_BYTES_MAX];
-                    let location = Location {
-                        server: self.id.as_bytes(),
-                        skew: Skew::between(now.wall, report.time).text(&mut skew),
-                        client: report.client,
-                        position: report.position,
-                        timestamp: report.timestamp,
-                        time: report.time,
-                    };
-                    let outcome = self.store.report(self.store.key_hash(report.client), &location);
-                    location.write_at(&mut batch.replies);
-                    batch.replies.extend_from_slice(ending.as_bytes());
-                    self.learn(outcome, &location, batch);
-                    Some(Left::Nothing)
-                }
-                Ok(Request::Whatsat(query)) if self.upstream.is_some() => {
-                    let replies = &mut batch.replies;
-                    let place = self.store.key_hash(query.client);
-                    let found = self.store.get(place, query.client, |location| location.write_at(replies));
-                    found.and_then(|()| {
-                        let position = Fields::of(&replies[replied..]).nth(4)?;
-                        let center = Coordinates::of_position(position)?;
-                        replies.extend_from_slice(ending.as_bytes());
-                        Some(Left::Lookup { center, radius_m: query.radius_km * 1000.0, bound: query.bound })
-                    })
-                }
-                Ok(Request::Whatsat(_)) | Err(_) => None,
-            },
-            Line::TooLong(..) => None,
-        };
-        let left = left.unwrap_or_else(|| {
-            batch.replies.extend_from_slice(b"? ");
-            batch.replies.extend_from_slice(text);
-            batch.replies.extend_from_slice(ending.as_bytes());
-            Left::Nothing
-        });
-        if self.log.is_some() && batch.replies.len() > replied {
-            let reply = &batch.replies[replied..];
-            batch.traffic.line_out(reply.strip_suffix(ending.as_bytes()).unwrap_or(reply));
-        }
-        (left, ending)
-    }
-
-    /// A peer's line; `None` from anybody else.
-    fn at(&self, text: &[u8], batch: &mut Batch) -> Option<Left> {
-        let line = PlainLine::parse(text)?;
-        let sender = line.sender?;
-        let from = self.peers.iter().position(|(id, _)| id.as_bytes() == sender)?;
-        if batch.from != Some(from) {
-            self.flood(batch);
-            batch.from = Some(from);
-        }
-        let outcome = self.store.learn(self.store.key_hash(line.location.client), &line.location);
-        self.learn(outcome, &line.location, batch);
-        Some(Left::Nothing)
-    }
-
-    fn learn(&self, outcome: Outcome, location: &Location<'_>, batch: &mut Batch) {
-        if outcome.is_news() && !self.peers.is_empty() {
-            write_flooded(location, &self.id, &mut batch.news);
-        }
-    }
-
-    fn flood(&self, batch: &mut Batch) {
-        if batch.news.is_empty() {
-            return;
-        }
-        let news: Arc<[u8]> = Arc::from(&batch.news[..]);
-        batch.news.clear();
-        let others = self.peers.iter().enumerate().filter(|(at, _)| batch.from != Some(*at));
-        others.for_each(|(_, (_, queue))| drop(queue.try_send(Arc::clone(&news))));
-    }
-
-    /// Does the side effects of the lines so far, once for all of them.
-    async fn finish(&self, stream: &mut TcpStream, batch: &mut Batch) -> io::Result<()> {
-        if let Some(log) = &self.log {
-            batch.traffic.finish(log);
-        }
-        self.flood(batch);
-        stream.write_all(&batch.replies).await?;
-        batch.replies.clear();
-        Ok(())
-    }
-
-    async fn session(&self, mut stream: TcpStream, number: u64) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let mut buffer = LineBuffer::new(LINE_BYTES);
-        let mut batch = Batch::default();
-        loop {
-            let count = stream.read(buffer.space()).await?;
-            let now = clock::now();
-            batch.traffic.begin(now.wall, number);
-            buffer.filled(count);
-            if count == 0 {
-                if let Some(line) = buffer.last_line() {
-                    self.run(line, now, &mut stream, &mut batch).await?;
-                }
-                return self.finish(&mut stream, &mut batch).await;
+    /// Wakes the links for which a session has just offered something. A batch that held no news wakes nobody.
+    fn wake_for_news(&self) {
+        for (neighbour, wake) in self.node.neighbours().iter().zip(&self.wakes) {
+            if neighbour.outbox.bytes() > 0 || neighbour.outbox.is_behind() {
+                wake.notify_one();
             }
-            for line in buffer.take_lines() {
-                self.run(line, now, &mut stream, &mut batch).await?;
-            }
-            self.finish(&mut stream, &mut batch).await?;
         }
     }
 
-    async fn run(
-        &self,
-        line: Line<'_>,
-        now: Now,
-        stream: &mut TcpStream,
-        batch: &mut Batch,
-    ) -> io::Result<()> {
-        let (left, ending) = self.execute(line, now, batch);
-        if let (Left::Lookup { center, radius_m, bound }, Some(upstream)) = (left, &self.upstream) {
-            let before = batch.replies.len();
-            let count = match upstream.nearby(center, radius_m).await {
-                Ok(document) => document.write(bound, &mut batch.replies),
-                Err(error) => {
-                    let failure = Failure { status: "UNKNOWN_ERROR", message: error.to_string() };
-                    write_failure(&failure, &mut batch.replies);
-                    0
-                }
-            };
-            if self.log.is_some() {
-                let length = batch.replies.len() - before;
-                batch.traffic.line_out(format!("[{count} results, {length} bytes]").as_bytes());
-            }
-            batch.replies.extend_from_slice(ending.as_bytes());
-            batch.replies.extend_from_slice(ending.as_bytes());
-        }
-        if batch.replies.len() >= 64 * 1024 {
-            self.finish(stream, batch).await?;
-        }
-        Ok(())
+    fn next_connection(&self) -> u64 {
+        self.numbered.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.wakes.iter().for_each(Notify::notify_one);
     }
 }
 
-/// Writes to one peer whatever is queued for it, and dials it again when it is gone.
-async fn flooder(
-    log: Option<&'static Log>,
-    number: u64,
-    id: NodeId,
+/// What the task of one link begins with.
+struct Mailbox {
     address: String,
-    mut queue: mpsc::Receiver<Arc<[u8]>>,
-) {
-    let mut traffic = Traffic::default();
-    loop {
-        if let Ok(mut stream) = TcpStream::connect(&address).await
-            && stream.set_nodelay(true).is_ok()
-        {
-            println!("linked {id}");
-            let mut said = [0; 64];
-            loop {
-                // A peer answers nothing; what can be read is the end.
-                tokio::select! {
-                    Some(batch) = queue.recv() => {
-                        if stream.write_all(&batch).await.is_err() {
-                            break;
-                        }
-                        if let Some(log) = log {
-                            traffic.begin(clock::wall(), number);
-                            batch.trim_ascii_end().split(|byte| *byte == b'\n').for_each(|line| traffic.line_out(line));
-                            traffic.finish(log);
-                        }
-                    }
-                    read = stream.read(&mut said) => if !matches!(read, Ok(1..)) { break },
-                }
-            }
-        }
-        sleep(RETRY).await;
-        while queue.try_recv().is_ok() {}
-    }
+    queue: Queue,
+    called: Receiver<()>,
 }
 
-/// Nearby Search over connections that are kept.
-struct Upstream {
-    authority: String,
-    idle: Mutex<Vec<TcpStream>>,
+fn neighbour(peer: &str, limits: &Limits) -> Result<(Neighbour, Mailbox), &'static str> {
+    let (id, address) = peer.split_once('=').ok_or("--peer is ID=HOST:PORT")?;
+    let id = NodeId::new(id).ok_or("--peer has no name")?;
+    let (outbox, queue) = outbox(limits.outbox_bytes);
+    let (call, called) = crossbeam_channel::bounded(1);
+    let neighbour = Neighbour { id, outbox, called: call, plain: None, health: Health::default() };
+    Ok((neighbour, Mailbox { address: address.to_owned(), queue, called }))
 }
 
-impl Upstream {
-    async fn nearby(&self, center: Coordinates, radius_m: f64) -> io::Result<Document> {
-        let kept = self.idle.lock().await.pop();
-        if let Some(stream) = kept
-            && let Ok(document) = self.ask(stream, center, radius_m).await
-        {
-            return Ok(document);
-        }
-        let stream = TcpStream::connect(&self.authority).await?;
-        stream.set_nodelay(true)?;
-        self.ask(stream, center, radius_m).await
-    }
+fn open_log(path: PathBuf) -> Result<Log, Box<dyn Error>> {
+    Ok(Log::open(LogOptions {
+        path,
+        traffic: true,
+        bodies: false,
+        buffer_bytes: 64 << 20,
+        file_bytes: 256 << 20,
+        files_kept: 4,
+    })?)
+}
 
-    async fn ask(&self, mut stream: TcpStream, center: Coordinates, radius_m: f64) -> io::Result<Document> {
-        let request = format!(
-            "GET /maps/api/place/nearbysearch/json?location={},{}&radius={radius_m}&key=bench HTTP/1.1\r\nHost: {}\r\n\r\n",
-            center.latitude, center.longitude, self.authority
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-        let mut bytes = Vec::with_capacity(8 * 1024);
-        let (body, length) = loop {
-            if stream.read_buf(&mut bytes).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-                let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-                break (
-                    end + 4,
-                    length.and_then(|length| length.trim().parse::<usize>().ok()).ok_or_else(invalid)?,
-                );
-            }
-        };
-        while bytes.len() < body + length {
-            if stream.read_buf(&mut bytes).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        self.idle.lock().await.push(stream);
-        Document::parse(bytes[body..body + length].to_vec(), "results").map_err(|_| invalid())
-    }
+fn herd(args: Args) -> Result<(Herd, Vec<Mailbox>), Box<dyn Error>> {
+    let id = NodeId::new(&args.id).ok_or("--id is no name")?;
+    let limits = Limits::default();
+    let joined = args.peers.iter().map(|peer| neighbour(peer, &limits));
+    let (neighbours, mailboxes): (Vec<_>, Vec<_>) =
+        joined.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let wakes = neighbours.iter().map(|_| Notify::new()).collect();
+    let upstream = args.upstream.as_deref().map(Upstream::new);
+    let node = Node::new(Options {
+        herd: HERD.to_owned(),
+        placement: Placement::of_herd(HERD),
+        secret: None,
+        id,
+        incarnation: random::bits(),
+        max_clients: limits.max_clients,
+        // As in the other models, a report may be of any time.
+        max_ahead: None,
+        liveness: limits.liveness_time,
+        neighbours,
+        subscribers: Subscribers::default(),
+        lookups: upstream.as_ref().map(|_| LookupRules { form: Form::PLACES, may_wait: true }),
+    });
+    let log = args.log.map(open_log).transpose()?;
+    let (numbered, is_stopping) = (AtomicU64::new(0), AtomicBool::new(false));
+    Ok((Herd { node, limits, upstream, log, wakes, numbered, is_stopping }, mailboxes))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let id = NodeId::new(&args.id).ok_or("--id is no name")?;
-    let (mut peers, mut queues) = (Vec::new(), Vec::new());
-    for peer in &args.peers {
-        let (id, address) = peer.split_once('=').ok_or("--peer is ID=HOST:PORT")?;
-        let id = NodeId::new(id).ok_or("--peer has no name")?;
-        let (sender, queue) = mpsc::channel(QUEUE);
-        peers.push((id.clone(), sender));
-        queues.push((id, address.to_owned(), queue));
-    }
-    let log = args.log.map(|path| {
-        let options = LogOptions {
-            path,
-            traffic: true,
-            bodies: false,
-            buffer_bytes: 64 << 20,
-            file_bytes: 256 << 20,
-            files_kept: 4,
-        };
-        Log::open(options)
-    });
-    let upstream = args.upstream.map(|url| Upstream {
-        authority: url.trim_start_matches("http://").trim_end_matches('/').to_owned(),
-        idle: Mutex::default(),
-    });
-    let store = Store::new(Placement::of_herd("bench"), 20_000_000);
-    let herd: &'static Herd = Box::leak(Box::new(Herd { id, store, peers, upstream, log: log.transpose()? }));
+    let address = args.listen;
+    let (herd, mailboxes) = herd(args)?;
+    let herd: &'static Herd = Box::leak(Box::new(herd));
     let (stop, stopped) = crossbeam_channel::bounded(0);
     let writer = herd.log.as_ref().map(|log| std::thread::spawn(move || log.write_until(&stopped)));
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(args.listen)?;
-    let listener: TcpListener = socket.listen(4096)?;
+    let listener = listen(address)?;
     println!("listening {}", listener.local_addr()?);
-    let links = queues.len() as u64;
-    for (number, (id, address, queue)) in (1..).zip(queues) {
-        tokio::spawn(flooder(herd.log.as_ref(), number, id, address, queue));
-    }
+    let links = mailboxes.into_iter().enumerate();
+    let links: Vec<_> = links.map(|(link, mailbox)| tokio::spawn(link::run(herd, link, mailbox))).collect();
     let mut terminated = signal(SignalKind::terminate())?;
-    for number in links + 1.. {
+    loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                tokio::spawn(herd.session(stream, number));
+                tokio::spawn(session::run(herd, stream));
             }
             _ = terminated.recv() => break,
         }
+    }
+    herd.stop();
+    for link in links {
+        link.await?;
     }
     drop::<crossbeam_channel::Sender<()>>(stop);
     writer.map(std::thread::JoinHandle::join);

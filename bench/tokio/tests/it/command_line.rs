@@ -1,5 +1,4 @@
-//! What the program says of its command line. What it does is tested with the other models, in the product's tests
-//! (`tests/it/processes/models.rs`), which need this one built: a test in this package sees to that.
+//! What the program says of its command line.
 
 use std::process::Command;
 

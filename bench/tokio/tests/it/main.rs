@@ -1,0 +1,8 @@
+//! The herd on tokio from outside: what it says of its command line, and how it speaks with a peer. What clients see of it
+//! is tested with the other models, in the product's tests (`tests/it/processes/models.rs`), which need this one built: a
+//! test in this package sees to that.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod command_line;
+mod peer;
