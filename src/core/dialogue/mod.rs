@@ -63,14 +63,13 @@
 //! ```
 
 mod beginning;
-mod command;
 mod execute;
 mod party;
 
 use std::{mem, ops::Deref, time::Duration};
 
 pub use self::party::{Closing, Joined, Looked, Opening, Party, Principal, Reply, Times};
-use self::{beginning::Stage, command::Batch, party::Deadline};
+use self::{beginning::Stage, execute::Batch, party::Deadline};
 use crate::core::{
     model::{Now, Query, Tick, Timestamp},
     node::{Neighbour, Node},
