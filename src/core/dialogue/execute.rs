@@ -6,9 +6,8 @@ use std::{mem, ops::Deref};
 use arrayvec::ArrayVec;
 
 use super::{
-    Dialogue, Host, InputState, Phase, Then,
+    Closing, Dialogue, Host, InputState, Party, Phase, Reply, Then,
     beginning::{Beginning, Stage},
-    party::{Closing, Party, Reply},
 };
 use crate::core::{
     model::{Location, Now, OwnedLocation, Query},
