@@ -9,9 +9,9 @@ use super::{
     Shared,
     accept::{Door, Unserved},
     plain::PlainDoor,
-    role::DoorKind,
     seats::{LineSeat, Unadmitted},
     session,
+    threads::DoorKind,
 };
 use crate::{system::clock, transport::Stream};
 

@@ -12,7 +12,6 @@ mod links;
 mod plain;
 mod process;
 mod resolver;
-mod role;
 mod seats;
 mod session;
 mod shared;
@@ -32,8 +31,8 @@ use self::{bind::Mailbox, line_door::LineDoor, plain::PlainDoor, shared::Shared,
 pub use self::{
     process::run_node,
     resolver::{Resolve, system_resolve},
-    role::{DoorKind, Role},
     start::StartError,
+    threads::{DoorKind, Role},
 };
 use crate::{
     config::Limits,

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, TcpListener},
 };
 
-use super::{Shared, ended::Ended, resolver::Resolver, role::DrainTurn};
+use super::{Shared, ended::Ended, resolver::Resolver, threads::DrainTurn};
 use crate::{config::Address, transport::Stream};
 
 /// Where such neighbours tell their news.
