@@ -9,7 +9,6 @@ mod flooder;
 mod line_door;
 mod link_log;
 mod links;
-mod plain;
 mod process;
 mod resolver;
 mod seats;
@@ -27,7 +26,13 @@ use std::{
     thread,
 };
 
-use self::{bind::Mailbox, line_door::LineDoor, plain::PlainDoor, shared::Shared, web::Web, web::WebDoor};
+use self::{
+    bind::Mailbox,
+    line_door::{LineDoor, PlainDoor},
+    shared::Shared,
+    web::Web,
+    web::WebDoor,
+};
 pub use self::{
     process::run_node,
     resolver::{Resolve, system_resolve},

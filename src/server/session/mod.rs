@@ -11,7 +11,7 @@ use std::{
 };
 
 use self::notes::Notes;
-use super::{Shared, ended::Ended, plain::PlainDoor, seats::LineSeat};
+use super::{Shared, ended::Ended, line_door::PlainDoor, seats::LineSeat};
 use crate::{
     core::{
         dialogue::{Closing, Dialogue, Joined, Looked, Next, Opening, Party, Times},
