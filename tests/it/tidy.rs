@@ -100,8 +100,7 @@ const RESERVED: [(&str, &[&str], &[&str]); 5] = [
 ];
 
 /// Names that several types of src have, and why.
-const NAMED_TWICE: [(&str, &str); 7] = [
-    ("Admission", "the core says whether a peer is admitted, and the session gives that back when it ends"),
+const NAMED_TWICE: [(&str, &str); 6] = [
     ("Args", "what clap reads for a subcommand, in the file of each"),
     ("Node", "a node, and what is configured of one"),
     ("Said", "a line's outcome, and how far a handshake is"),

@@ -364,7 +364,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             return;
         }
         if let Party::Peer(link) = self.party {
-            self.node.peers().left(link, self.number);
+            self.node.left(link, self.number);
         }
         if let Some(link) = self.party.link() {
             self.node.neighbours()[link].health.left();
