@@ -6,15 +6,14 @@
 use std::sync::Arc;
 
 use proxyherd::core::{
-    access::Admission,
     dialogue::{Closing, Party, Reply},
     links::Queue,
-    model::Location,
-    node::Node,
+    model::{Location, NodeId},
+    node::{Greeting, Node},
     store::KeyHash,
     wire::{
-        ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Question, REFUSED,
-        is_hello,
+        ANSWER_BYTES_MAX, Answer, End, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Question,
+        REFUSED, Role, Transcript, is_hello, write_proof,
     },
 };
 
@@ -101,10 +100,34 @@ fn check_stranger(stream: &[u8]) {
         assert_eq!((ours.nonce, ours.proof.is_some()), (Some(scene::NONCE), true));
     }
     for (link, queue) in queues.iter().enumerate() {
-        // Nobody of that name is there, so the next is.
-        assert_eq!(node.peers().admit(link, 1, 2, now().tick), Admission::Admitted);
+        check_name_is_free(&node, link);
         assert!(!queue.is_behind());
     }
+}
+
+/// Who knows the secret is let in by that neighbour's name, and takes nobody's place.
+fn check_name_is_free(node: &Node, link: usize) {
+    let (ours, theirs, connection) = (&node.id, &node.neighbours()[link].id, (2, now().tick));
+    let incarnation = scene::incarnation(theirs.as_str());
+    let (mut line, mut answer) = (Vec::new(), Vec::new());
+    let hello = Hello::new(&node.herd, theirs, ours, incarnation, node.check);
+    hello.with_nonce(scene::NONCE, None).write(&mut line);
+    let Ok(Greeting::Challenge(challenge)) = node.greet(&line, scene::NONCE, connection, &mut answer) else {
+        panic!("a good handshake is refused");
+    };
+    fn end(id: &NodeId, incarnation: u64) -> End<'_> {
+        End { id: id.as_bytes(), incarnation, nonce: scene::NONCE }
+    }
+    let transcript = Transcript {
+        herd: node.herd.as_bytes(),
+        dialler: end(theirs, incarnation),
+        acceptor: end(ours, node.incarnation),
+        check: node.check,
+    };
+    line.clear();
+    write_proof(&transcript.prove(Role::Dial, &scene::secret()), &mut line);
+    let welcome = node.check_proof(&challenge, &line, connection, &mut answer).expect("a good proof");
+    assert_eq!((welcome.link, welcome.replaces), (link, None));
 }
 
 /// Hears what each line got, and works out by itself what it must be.

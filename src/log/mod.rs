@@ -4,7 +4,6 @@
 
 mod buffer;
 mod condition;
-mod escape;
 mod file;
 mod open;
 mod rate_limit;
@@ -27,7 +26,6 @@ use parking_lot::Mutex;
 use self::{buffer::Buffer, condition::Watch, file::LogFile};
 pub use self::{
     condition::{Failing, LogCondition},
-    escape::escape_into,
     open::LogError,
     rate_limit::RateLimit,
     traffic::Traffic,

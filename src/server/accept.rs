@@ -5,9 +5,8 @@ use std::{fmt, fs::File, io, net::TcpListener, sync::Arc, time::Duration};
 
 use super::{
     Shared, StartError,
-    role::{DoorKind, Role},
     seats::Unadmitted,
-    threads::ScopeRef,
+    threads::{DoorKind, Role, ScopeRef},
 };
 use crate::transport::{self, Stream};
 

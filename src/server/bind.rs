@@ -4,7 +4,7 @@ use std::{net::TcpListener, path::Path, sync::Arc};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Server, StartError, Surroundings, plain::PlainDoor, web::Web};
+use super::{Server, StartError, Surroundings, line_door::PlainDoor, web::Web};
 use crate::{
     config::{self, Address, Herd},
     core::{

@@ -5,7 +5,7 @@ use std::{io, thread, time::Duration};
 
 use crossbeam_channel::{Receiver, Select, select};
 
-use super::{Announcement, Shared, link_log::LinkLog, resolver::Resolver, role::DrainTurn};
+use super::{Announcement, Shared, link_log::LinkLog, resolver::Resolver, threads::DrainTurn};
 use crate::{
     config::Address,
     core::{
@@ -69,7 +69,7 @@ impl<'a> Flooder<'a> {
                 self.link.failed(why);
             }
             while let Some(event) = self.link.event() {
-                let is_up = event == Event::Up;
+                let is_up = matches!(event, Event::Up);
                 self.link_log.tell(event, self.connection, self.link.news());
                 if is_up {
                     (self.shared.surroundings.announce)(Announcement::Linked(self.peer.clone()));

@@ -1,7 +1,5 @@
 //! What is told of one link: to the log, and to whoever asks how the link is.
 
-use std::fmt;
-
 use crate::{
     config::Address,
     core::{
@@ -10,6 +8,7 @@ use crate::{
     },
     log::{Log, RateLimit, Traffic},
     system::clock,
+    text::plural,
 };
 
 /// Who tells it, and what was told last.
@@ -66,9 +65,10 @@ impl<'a> LinkLog<'a> {
             Event::Swept(over) => {
                 self.health.round(&over, clock::tick());
                 let RoundOver { number, took, pushed, .. } = over;
-                let pushed = Counted(pushed, "location");
-                self.log
-                    .info(format_args!("told {peer} all there is: sweep {number} took {took:?}, {pushed}"));
+                self.log.info(format_args!(
+                    "told {peer} all there is: sweep {number} took {took:?}, {pushed} location{}",
+                    plural(pushed)
+                ));
             }
             Event::Lost { why, was_up } => self.tell_loss(&why, was_up),
         }
@@ -111,15 +111,15 @@ impl<'a> LinkLog<'a> {
             self.told_in_step = in_step;
             let step = if in_step { "in step" } else { "not yet in step" };
             self.log.info(format_args!(
-                "{step} with {peer}: round {number} took {took:?}, found {} and pushed {}",
-                Counted(differing, "difference"),
-                Counted(pushed, "location")
+                "{step} with {peer}: round {number} took {took:?}, found {differing} difference{} and pushed {pushed} location{}",
+                plural(differing),
+                plural(pushed)
             ));
         }
         if lasting > 0 {
             self.log.warn(format_args!(
-                "{peer} differs from this node as it did a round ago ({}); look whether it can reach this node",
-                Counted(lasting, "difference")
+                "{peer} differs from this node as it did a round ago ({lasting} difference{}); look whether it can reach this node",
+                plural(lasting)
             ));
         }
     }
@@ -133,14 +133,5 @@ impl<'a> LinkLog<'a> {
             self.traffic.line_out(line.trim_ascii_end());
         }
         self.traffic.finish(self.log);
-    }
-}
-
-/// `1 difference`, `2 differences`.
-struct Counted(usize, &'static str);
-
-impl fmt::Display for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
     }
 }

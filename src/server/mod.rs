@@ -9,10 +9,8 @@ mod flooder;
 mod line_door;
 mod link_log;
 mod links;
-mod plain;
 mod process;
 mod resolver;
-mod role;
 mod seats;
 mod session;
 mod shared;
@@ -28,12 +26,18 @@ use std::{
     thread,
 };
 
-use self::{bind::Mailbox, line_door::LineDoor, plain::PlainDoor, shared::Shared, web::Web, web::WebDoor};
+use self::{
+    bind::Mailbox,
+    line_door::{LineDoor, PlainDoor},
+    shared::Shared,
+    web::Web,
+    web::WebDoor,
+};
 pub use self::{
     process::run_node,
     resolver::{Resolve, system_resolve},
-    role::{DoorKind, Role},
     start::StartError,
+    threads::{DoorKind, Role},
 };
 use crate::{
     config::Limits,

@@ -8,8 +8,7 @@ use super::{
     flooder::Flooder,
     line_door::LineDoor,
     links,
-    role::{DrainTurn, Role},
-    threads::ScopeRef,
+    threads::{DrainTurn, Role, ScopeRef},
     web::WebDoor,
 };
 use crate::{config::Address, core::model::NodeId, keys::SecretError, log::LogError, places};

@@ -8,7 +8,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::{Shared, accept::Door, line_door::LineDoor, role::DrainTurn, web::WebDoor};
+use super::{Shared, accept::Door, line_door::LineDoor, threads::DrainTurn, web::WebDoor};
 use crate::core::model::Tick;
 
 /// A stop: set once, and seen or waited for by many.

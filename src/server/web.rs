@@ -14,8 +14,8 @@ use std::{
 use super::{
     Shared,
     accept::{Door, Unserved},
-    role::DoorKind,
     seats::{Tally, Unadmitted, WebSeat, WebSeats},
+    threads::DoorKind,
     usage,
 };
 use crate::{

@@ -6,7 +6,7 @@ mod refusal;
 mod secret;
 
 pub use self::{
-    peers::{Admission, Peers},
+    peers::Peers,
     refusal::Refusal,
     secret::{RotationFault, Secret, SecretFault, SecretKey},
 };

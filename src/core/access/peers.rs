@@ -5,17 +5,6 @@ use std::time::Duration;
 
 use crate::core::model::Tick;
 
-/// What a handshake gets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Admission {
-    /// It is the neighbour's only connection.
-    Admitted,
-    /// It takes the place of that connection, which is to be closed.
-    Replaces(u64),
-    /// Another process of that name was heard from this long ago, and so lives.
-    Refused(Duration),
-}
-
 /// The inbound connection of each neighbour, by the neighbour's position among the node's links.
 #[derive(Debug)]
 pub struct Peers {
@@ -38,18 +27,26 @@ impl Peers {
 
     /// A handshake. A second connection of the same start of a neighbour replaces the first, which it has given up; one of
     /// another start is refused while the first lives, so that two nodes with one id do not evict each other for ever.
-    pub fn admit(&mut self, link: usize, incarnation: u64, connection: u64, now: Tick) -> Admission {
+    ///
+    /// Gives the connection whose place it takes, which is to be closed; or how long ago the other start was heard from.
+    pub fn admit(
+        &mut self,
+        link: usize,
+        incarnation: u64,
+        connection: u64,
+        now: Tick,
+    ) -> Result<Option<u64>, Duration> {
         let first = self.connected[link];
         if let Some(first) = first
             && first.incarnation != incarnation
         {
             let silence = now.saturating_sub(first.heard);
             if silence < self.liveness {
-                return Admission::Refused(silence);
+                return Err(silence);
             }
         }
         self.connected[link] = Some(Connected { connection, incarnation, heard: now });
-        first.map_or(Admission::Admitted, |first| Admission::Replaces(first.connection))
+        Ok(first.map(|first| first.connection))
     }
 
     /// The neighbour said something on that connection.
@@ -80,28 +77,28 @@ mod tests {
     #[test]
     fn same_start_replaces_its_own_connection() {
         let mut peers = Peers::new(2, seconds(5));
-        assert_eq!(peers.admit(1, 7, 100, seconds(0)), Admission::Admitted);
-        assert_eq!(peers.admit(1, 7, 101, seconds(0)), Admission::Replaces(100));
+        assert_eq!(peers.admit(1, 7, 100, seconds(0)), Ok(None));
+        assert_eq!(peers.admit(1, 7, 101, seconds(0)), Ok(Some(100)));
         // The first connection's end must not take the second's place away.
         peers.left(1, 100);
-        assert_eq!(peers.admit(1, 8, 102, seconds(1)), Admission::Refused(seconds(1)));
+        assert_eq!(peers.admit(1, 8, 102, seconds(1)), Err(seconds(1)));
     }
 
     #[test]
     fn another_start_waits_until_the_first_is_silent() {
         let mut peers = Peers::new(1, seconds(5));
-        peers.admit(0, 7, 100, seconds(0));
+        assert_eq!(peers.admit(0, 7, 100, seconds(0)), Ok(None));
         peers.heard(0, 100, seconds(3));
         peers.heard(0, 99, seconds(4));
-        assert_eq!(peers.admit(0, 8, 101, seconds(7)), Admission::Refused(seconds(4)));
-        assert_eq!(peers.admit(0, 8, 101, seconds(8)), Admission::Replaces(100));
+        assert_eq!(peers.admit(0, 8, 101, seconds(7)), Err(seconds(4)));
+        assert_eq!(peers.admit(0, 8, 101, seconds(8)), Ok(Some(100)));
     }
 
     #[test]
     fn another_start_is_taken_once_the_first_has_left() {
         let mut peers = Peers::new(1, seconds(5));
-        peers.admit(0, 7, 100, seconds(0));
+        assert_eq!(peers.admit(0, 7, 100, seconds(0)), Ok(None));
         peers.left(0, 100);
-        assert_eq!(peers.admit(0, 8, 101, seconds(0)), Admission::Admitted);
+        assert_eq!(peers.admit(0, 8, 101, seconds(0)), Ok(None));
     }
 }

@@ -1,19 +1,68 @@
-//! How a connection begins, which decides whose it is: by a handshake as its first line and the proof that follows, by
-//! another protocol, or by a client's line; where third-party nodes come in, by its address.
+//! Whose a connection is, and how it begins, which decides that: by a handshake as its first line and the proof that
+//! follows, by another protocol, or by a client's line; where third-party nodes come in, by its address.
 
 use std::{mem, ops::Deref};
 
-use super::{
-    Dialogue, Host, Phase, Then,
-    execute::GROUP_LINES,
-    party::{Closing, Joined, Party, Principal},
-};
+use super::{Closing, Dialogue, Host, Phase, Then, execute::GROUP_LINES};
 use crate::core::{
     access::Refusal,
     model::Tick,
     node::{Challenge, Greeting, Node, Welcome},
     wire::{Fields, Line, Nonce, OtherProtocol, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
 };
+
+/// Whose a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Party {
+    /// Nobody's yet: what comes first decides. Its lines are a client's.
+    Stranger,
+    /// A client's.
+    Client(Principal),
+    /// The peer's at the end of that link, after its handshake.
+    Peer(usize),
+    /// A third-party node's: the one at the end of that link, or one of several at its address.
+    Plain(Option<usize>),
+}
+
+/// Who a client's connection is for. There is nothing to tell clients apart by yet.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Principal;
+
+impl Party {
+    /// Whether its lines are a client's, which are all answered.
+    pub fn is_client(self) -> bool {
+        matches!(self, Self::Stranger | Self::Client(_))
+    }
+
+    /// The link to whom it is, where it is a neighbour's.
+    pub fn link(self) -> Option<usize> {
+        match self {
+            Self::Peer(link) | Self::Plain(Some(link)) => Some(link),
+            Self::Stranger | Self::Client(_) | Self::Plain(None) => None,
+        }
+    }
+}
+
+/// By which door a connection came in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Opening {
+    /// The one for all.
+    Common {
+        /// Whether its seat is kept for peers, so that it must be earned by a handshake.
+        is_kept: bool,
+    },
+    /// The one for third-party nodes: it is one of these links', by its address.
+    Plain(Vec<usize>),
+}
+
+/// A neighbour's connection is known to be its.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Joined {
+    /// Its link.
+    pub link: usize,
+    /// Its earlier connection, which is to be closed.
+    pub replaces: Option<u64>,
+}
 
 /// What the next line may be.
 #[derive(Clone, Copy, Debug)]

@@ -63,18 +63,21 @@
 //! ```
 
 mod beginning;
-mod command;
 mod execute;
-mod party;
+mod host;
 
-use std::{mem, ops::Deref, time::Duration};
+use std::{fmt, mem, ops::Deref, time::Duration};
 
-pub use self::party::{Closing, Joined, Looked, Opening, Party, Principal, Reply, Times};
-use self::{beginning::Stage, command::Batch, party::Deadline};
+use self::{beginning::Stage, execute::Batch};
+pub use self::{
+    beginning::{Joined, Opening, Party, Principal},
+    host::{Host, Looked, Reply},
+};
 use crate::core::{
+    access::Refusal,
     model::{Now, Query, Tick, Timestamp},
     node::{Neighbour, Node},
-    wire::{Ending, Line, LineBuffer, Nonce, PEER_LINE_BYTES_MAX},
+    wire::{Ending, LineBuffer, OtherProtocol, PEER_LINE_BYTES_MAX},
 };
 
 /// How long a connection that has used large buffers keeps them after its last line.
@@ -83,24 +86,17 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 /// A batch that holds more memory than this has grown beyond what a quiet connection needs.
 const QUIET_BYTES: usize = 2048;
 
-/// What a dialogue asks of, and tells, whoever drives it.
-pub trait Host {
-    /// Random bytes that nobody can guess, or why there are none.
-    fn nonce(&mut self) -> Result<Nonce, String>;
-
-    /// A line was executed.
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>);
-
-    /// What was near the client that was asked about last has been looked up, and this document is the answer.
-    fn looked(&mut self, looked: &Looked, document: &[u8]);
-
-    /// Whether the host keeps memory for this connection that a quiet one does not need.
-    fn is_grown(&self) -> bool {
-        false
-    }
-
-    /// Nothing has come for a while: memory that a quiet connection does not need is to be given back.
-    fn give_back(&mut self) {}
+/// How long a connection may take for what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Times {
+    /// A connection that says nothing for so long is closed.
+    pub idle: Duration,
+    /// A line is whole so long after its first byte.
+    pub line: Duration,
+    /// A handshake, and a proof that was asked for.
+    pub handshake: Duration,
+    /// A peer that is silent for so long is gone.
+    pub liveness: Duration,
 }
 
 /// What is to be done next.
@@ -119,6 +115,45 @@ pub enum Next {
     Look(Query),
     /// The connection is to end. Nothing is asked or told after it.
     Close(Closing),
+}
+
+/// Why a dialogue ends its connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Closing {
+    /// The other end has said all it has to say.
+    ByPeer,
+    /// Nothing came for this long.
+    Idle(Duration),
+    /// A line was not whole in this time.
+    SlowLine(Duration),
+    /// A peer was silent for this long.
+    SilentPeer(Duration),
+    /// The seat is kept for peers, and this is none, or not in time.
+    NoHandshake,
+    /// The herd's secret was not proved in this time.
+    NoProof(Duration),
+    /// The handshake was refused.
+    Refused(Refusal),
+    /// It speaks another protocol.
+    OtherProtocol(OtherProtocol),
+}
+
+impl fmt::Display for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByPeer => write!(f, "the other end closed it"),
+            Self::Idle(limit) => write!(f, "nothing came for {limit:?}"),
+            Self::SlowLine(limit) => write!(f, "a line was not whole {limit:?} after its first byte"),
+            Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
+            Self::NoHandshake => {
+                write!(f, "this node has as many clients as it takes, and it is not a neighbour")
+            }
+            Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
+            Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
+            Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),
+            Self::OtherProtocol(OtherProtocol::Tls) => write!(f, "it speaks TLS"),
+        }
+    }
 }
 
 /// One connection. `N` is however the driver holds the node: a reference or an `Arc`.
@@ -182,6 +217,9 @@ enum InputState {
     Ended,
     Done,
 }
+
+/// When something must come, and why the connection ends if nothing does.
+type Deadline = (Tick, Closing);
 
 impl<N: Deref<Target = Node>> Dialogue<N> {
     /// A connection that begins now, of that number. `line_bytes` bounds a client's line.
@@ -326,7 +364,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             return;
         }
         if let Party::Peer(link) = self.party {
-            self.node.peers().left(link, self.number);
+            self.node.left(link, self.number);
         }
         if let Some(link) = self.party.link() {
             self.node.neighbours()[link].health.left();

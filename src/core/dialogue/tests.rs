@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{execute::REPLIES_BYTES_MAX, *};
 use crate::core::{
-    access::{Refusal, Secret, SecretKey},
+    access::{Secret, SecretKey},
     links::{Health, Queue, outbox},
     model::{NodeId, Timestamp},
     node::{LookupRules, Options, Subscribers},
     store::Placement,
-    wire::{Form, Hello, PlainForm},
+    wire::{Form, Hello, Line, Nonce, PlainForm},
 };
 
 const TIMES: Times = Times {

@@ -1,8 +1,9 @@
-//! Times as values. Reading a clock is the caller's.
+//! Moments, and the differences between them, as values. Reading a clock is the caller's.
 
 use std::time::Duration;
 
-use super::Timestamp;
+/// In a second.
+const NANOS: u64 = 1_000_000_000;
 
 /// Monotonic time since the process began to ask for it. For deadlines and intervals; never goes back.
 pub type Tick = Duration;
@@ -14,4 +15,265 @@ pub struct Now {
     pub wall: Timestamp,
     /// How long this process has run.
     pub tick: Tick,
+}
+
+/// A moment in POSIX time: seconds and nanoseconds, kept apart so that no digit is lost. Ordered by time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Timestamp {
+    seconds: u64,
+    nanoseconds: u32,
+}
+
+impl Timestamp {
+    /// `nanoseconds` below 1,000,000,000.
+    pub fn new(seconds: u64, nanoseconds: u32) -> Self {
+        assert!(u64::from(nanoseconds) < NANOS);
+        Self { seconds, nanoseconds }
+    }
+
+    /// Reads `1479413884.392014450`: 1 to 12 digits, then perhaps a `.` and 1 to 9 digits; nothing else.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let (seconds, rest) = digits(text);
+        let whole = &text[..text.len() - rest.len()];
+        if !(1..=12).contains(&whole.len()) {
+            return None;
+        }
+        let Some((b'.', fraction)) = rest.split_first() else {
+            return rest.is_empty().then_some(Self { seconds, nanoseconds: 0 });
+        };
+        let (value, rest) = digits(fraction);
+        if !rest.is_empty() || !(1..=9).contains(&fraction.len()) {
+            return None;
+        }
+        const SCALE: [u32; 10] = [0, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+        Some(Self { seconds, nanoseconds: value as u32 * SCALE[fraction.len()] })
+    }
+
+    /// Whole seconds since 1970.
+    pub fn seconds(self) -> u64 {
+        self.seconds
+    }
+
+    /// The nanoseconds of the second that has begun.
+    pub fn nanoseconds(self) -> u32 {
+        self.nanoseconds
+    }
+
+    /// Nanoseconds since 1970.
+    pub fn as_nanoseconds(self) -> i128 {
+        i128::from(self.seconds) * i128::from(NANOS) + i128::from(self.nanoseconds)
+    }
+}
+
+/// The value of the digits `text` begins with, and what follows them. Meaningless beyond 19 digits, which no caller takes.
+fn digits(mut text: &[u8]) -> (u64, &[u8]) {
+    let mut value = 0_u64;
+    while let Some((eight, rest)) = text.split_first_chunk()
+        && let Some(part) = eight_digits(*eight)
+    {
+        value = value.wrapping_mul(100_000_000).wrapping_add(part);
+        text = rest;
+    }
+    while let Some((&byte, rest)) = text.split_first()
+        && byte.is_ascii_digit()
+    {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        text = rest;
+    }
+    (value, text)
+}
+
+/// The value of eight digits, all at once: a timestamp has two such runs, and every line has a timestamp.
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let word = u64::from_le_bytes(text);
+    let digits = word ^ (ONES * 0x30);
+    // A byte that was no digit has a high nibble left, or gets one by adding 6.
+    if (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
+        return None;
+    }
+    // Neighbours are joined: digits to pairs, pairs to fours, fours to the eight. The first digit is the lowest byte.
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff)
+}
+
+/// The difference between a server's clock and a client's timestamp, the first minus the second, exact to the nanosecond;
+/// written `+0.263873386`, `-0.000000042`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Skew {
+    nanoseconds: i128,
+}
+
+impl Skew {
+    /// How far the server's clock is ahead of the client's.
+    pub fn between(server: Timestamp, client: Timestamp) -> Self {
+        Self { nanoseconds: server.as_nanoseconds() - client.as_nanoseconds() }
+    }
+
+    /// In nanoseconds; negative when the client's clock is ahead.
+    pub fn as_nanoseconds(self) -> i128 {
+        self.nanoseconds
+    }
+
+    /// The sign, the seconds, a `.` and nine decimals.
+    pub fn text(self) -> SkewText {
+        let mut bytes = [0; TEXT_BYTES_MAX];
+        let size = self.nanoseconds.unsigned_abs();
+        // A skew that fits 64 bits, as all but absurd ones do, is spared 128-bit division.
+        let (mut seconds, mut fraction) = match u64::try_from(size) {
+            Ok(size) => (size / NANOS, size % NANOS),
+            Err(_) => ((size / u128::from(NANOS)) as u64, (size % u128::from(NANOS)) as u64),
+        };
+        let mut start = TEXT_BYTES_MAX;
+        let mut put = |byte: u8| {
+            start -= 1;
+            bytes[start] = byte;
+        };
+        for _ in 0..9 {
+            put(b'0' + (fraction % 10) as u8);
+            fraction /= 10;
+        }
+        put(b'.');
+        loop {
+            put(b'0' + (seconds % 10) as u8);
+            seconds /= 10;
+            if seconds == 0 {
+                break;
+            }
+        }
+        put(if self.nanoseconds < 0 { b'-' } else { b'+' });
+        SkewText { bytes, start }
+    }
+
+    /// Whether `text` is what [`Skew::text`] could have written.
+    pub fn is_skew(text: &[u8]) -> bool {
+        let Some((b'+' | b'-', number)) = text.split_first() else { return false };
+        let Some(point) = number.len().checked_sub(10) else { return false };
+        let (seconds, fraction) = number.split_at(point);
+        let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+        fraction[0] == b'.'
+            && digits(&fraction[1..])
+            && (1..=13).contains(&seconds.len())
+            && digits(seconds)
+            && (seconds.len() == 1 || seconds[0] != b'0')
+    }
+}
+
+/// The longest text, in bytes: a sign, 13 digits of seconds, a `.` and nine decimals.
+const TEXT_BYTES_MAX: usize = 24;
+
+/// A skew as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct SkewText {
+    bytes: [u8; TEXT_BYTES_MAX],
+    start: usize,
+}
+
+impl SkewText {
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_keep_every_nanosecond() {
+        for (text, seconds, nanoseconds) in [
+            ("0", 0, 0),
+            ("1479413884.392014450", 1_479_413_884, 392_014_450),
+            ("1479413884.3", 1_479_413_884, 300_000_000),
+            ("999999999999.999999999", 999_999_999_999, 999_999_999),
+            ("000000000001.000000001", 1, 1),
+        ] {
+            assert_eq!(
+                Timestamp::parse(text.as_bytes()),
+                Some(Timestamp::new(seconds, nanoseconds)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_timestamp() {
+        for text in [
+            "",
+            ".",
+            ".5",
+            "5.",
+            "+5",
+            "-5",
+            "1e9",
+            "nan",
+            "inf",
+            "1479413884.3920144501",
+            "1000000000000",
+            "1.2.3",
+            "1 ",
+            "0x10",
+            "99999999999999999999999999999999",
+        ] {
+            assert_eq!(Timestamp::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_eight_is_checked_and_weighed() {
+        assert_eq!(eight_digits(*b"12345678"), Some(12_345_678));
+        assert_eq!(eight_digits(*b"00000000"), Some(0));
+        assert_eq!(eight_digits(*b"99999999"), Some(99_999_999));
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"90817263";
+                text[place] = byte;
+                let expected = std::str::from_utf8(&text).ok().and_then(|text| text.parse::<u64>().ok());
+                assert_eq!(
+                    eight_digits(text),
+                    expected.filter(|_| byte.is_ascii_digit()),
+                    "{byte} at {place}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn order_is_by_time_not_by_text() {
+        let at = |text: &str| Timestamp::parse(text.as_bytes()).unwrap();
+        assert!(at("9.9") < at("10"));
+        assert!(at("1.09") < at("1.1"));
+        assert_eq!(at("1.50"), at("01.5"));
+    }
+
+    fn written(server: &str, client: &str) -> String {
+        let at = |text: &str| Timestamp::parse(text.as_bytes()).unwrap();
+        let text = Skew::between(at(server), at(client)).text();
+        assert!(Skew::is_skew(text.as_bytes()));
+        String::from_utf8(text.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn skew_has_its_sign_and_nine_decimals_and_loses_nothing() {
+        assert_eq!(written("1479413884.655887836", "1479413884.392014450"), "+0.263873386");
+        assert_eq!(written("1.000000000", "1.000000042"), "-0.000000042");
+        assert_eq!(written("5", "5"), "+0.000000000");
+        assert_eq!(written("1.1", "2"), "-0.900000000");
+        assert_eq!(written("0", "999999999999.999999999"), "-999999999999.999999999");
+        assert_eq!(written("999999999999.000000001", "0"), "+999999999999.000000001");
+    }
+
+    #[test]
+    fn only_the_written_form_is_a_skew() {
+        for text in ["", "+", "0.000000000", "+0.00000000", "+0.0000000000", "+00.000000000", "+.000000000"] {
+            assert!(!Skew::is_skew(text.as_bytes()), "{text}");
+        }
+        for text in
+            ["+0x000000000", "+1e3.00000000", "+0.00000000x", "+12345678901234.000000000", "+a.000000000"]
+        {
+            assert!(!Skew::is_skew(text.as_bytes()), "{text}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod welcome;
 use std::{sync::Arc, time::Duration};
 
 use crossbeam_channel::Sender;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use self::changes::By;
 use crate::core::{
@@ -154,11 +154,6 @@ impl Node {
         &self.store
     }
 
-    /// Which neighbours are connected to this node.
-    pub fn peers(&self) -> MutexGuard<'_, Peers> {
-        self.peers.lock()
-    }
-
     /// How places are looked up; `None` for a herd without a source.
     pub fn lookups(&self) -> Option<LookupRules> {
         self.lookups
@@ -259,6 +254,11 @@ impl Node {
     /// A peer's connection has said something.
     pub(super) fn heard(&self, link: usize, connection: u64, now: Tick) {
         self.peers.lock().heard(link, connection, now);
+    }
+
+    /// A peer's connection has ended.
+    pub(super) fn left(&self, link: usize, connection: u64) {
+        self.peers.lock().left(link, connection);
     }
 
     fn check_not_ahead(&self, skew: Skew) -> Result<(), Invalid> {

@@ -3,7 +3,7 @@
 
 use super::Node;
 use crate::core::{
-    access::{Admission, Refusal},
+    access::Refusal,
     model::Tick,
     wire::{End, Hello, Nonce, Prover, Transcript, parse_proof, write_welcome},
 };
@@ -129,14 +129,9 @@ impl Node {
         incarnation: u64,
         (connection, now): (u64, Tick),
     ) -> Result<Welcome, Refusal> {
-        let replaces = match self.peers.lock().admit(link, incarnation, connection, now) {
-            Admission::Admitted => None,
-            Admission::Replaces(connection) => Some(connection),
-            Admission::Refused(silence) => {
-                return Err(Refusal::NameInUse { id: self.neighbours[link].id.clone(), silence });
-            }
-        };
-        Ok(Welcome { link, replaces })
+        let admitted = self.peers.lock().admit(link, incarnation, connection, now);
+        let name_in_use = |silence| Refusal::NameInUse { id: self.neighbours[link].id.clone(), silence };
+        Ok(Welcome { link, replaces: admitted.map_err(name_in_use)? })
     }
 
     fn transcript(&self, challenge: &Challenge) -> Transcript<'_> {

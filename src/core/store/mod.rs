@@ -2,7 +2,6 @@
 //! stores find out where they differ. At most one lock is held at a time, and never across anything but memory.
 
 mod cursor;
-mod merge;
 mod pages;
 mod placement;
 #[expect(

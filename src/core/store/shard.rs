@@ -1,8 +1,9 @@
 //! One shard: a table of 8-byte slots that point at records, and the sums of its leaves. Everything here runs under the
 //! shard's lock, so nothing here waits, and no operation takes longer than moving one page's records.
 
+use std::cmp::Ordering;
+
 use super::{
-    merge,
     pages::{Pages, RecordAddress},
     placement::{KeyHash, Placement},
     prefetch::{prefetch, prefetch_record},
@@ -91,7 +92,8 @@ impl Shard {
         }
     }
 
-    /// Stores a location if it replaces what is there.
+    /// Stores a location if it replaces what is there: the greater in the total order lives, so that merging is
+    /// commutative, associative and idempotent. What the simulation breaks is told by the rules.
     pub(super) fn merge(
         &mut self,
         placement: &Placement,
@@ -102,8 +104,12 @@ impl Shard {
         let Some(address) = self.find(hash, location.client) else {
             return self.add(placement, hash, location);
         };
-        let stored = record::location(self.pages.get(address));
-        if stored.is_some_and(|stored| !merge::replaces(location, &stored, rules)) {
+        let replaces = |stored: Location<'_>| match location.cmp_age(&stored) {
+            Ordering::Greater => rules.ties_are_broken || location.time > stored.time,
+            Ordering::Less => !rules.newest_lives && location.time < stored.time,
+            Ordering::Equal => false,
+        };
+        if !record::location(self.pages.get(address)).is_none_or(replaces) {
             return Outcome::Stale;
         }
         self.replace(placement, rules, hash, location, address)
@@ -157,7 +163,7 @@ impl Shard {
 
     fn add(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let (address, entry_hash) = self.write(placement, location);
-        self.resum(placement, placement.leaf(hash), |sum| sum ^ entry_hash);
+        self.resum(placement, placement.leaf(hash), entry_hash);
         self.slots.insert(Slot { hash: hash.in_shard(), address });
         Outcome::Added
     }
@@ -174,14 +180,15 @@ impl Shard {
         let (room, old_hash) = (record::room(old), record::hash(old));
         let needed = record::room_for(location);
         let leaf = placement.leaf(hash);
+        let changed_by = |new_hash| if rules.sums_follow { old_hash ^ new_hash } else { 0 };
         // A record much smaller than its room moves too, or one large report would hold its room for ever.
         if needed <= room && room <= needed + record::SPARE_BYTES_MAX {
             let new_hash = record::write(self.pages.get_mut(address, room), location, placement);
-            self.resum(placement, leaf, |sum| merge::resum(sum, old_hash, new_hash, rules));
+            self.resum(placement, leaf, changed_by(new_hash));
             return Outcome::Replaced;
         }
         let (moved, new_hash) = self.write(placement, location);
-        self.resum(placement, leaf, |sum| merge::resum(sum, old_hash, new_hash, rules));
+        self.resum(placement, leaf, changed_by(new_hash));
         self.pages.free(address);
         self.slots.repoint(hash.in_shard(), address, moved);
         if let Some(page) = self.pages.sparsest() {
@@ -196,15 +203,13 @@ impl Shard {
         (address, record::write(self.pages.get_mut(address, room), location, placement))
     }
 
-    /// Changes a leaf's sum, and the shard's with it.
-    fn resum(&mut self, placement: &Placement, leaf: usize, change: impl FnOnce(u64) -> u64) {
+    /// Changes a leaf's sum, and the shard's with it, by the hashes of entries that came or went.
+    fn resum(&mut self, placement: &Placement, leaf: usize, by: u64) {
         if self.leaf_sums.is_empty() {
             self.leaf_sums.resize(placement.shape().leaves(), 0);
         }
-        let sum = &mut self.leaf_sums[leaf];
-        let changed = change(*sum);
-        self.sum ^= *sum ^ changed;
-        *sum = changed;
+        self.leaf_sums[leaf] ^= by;
+        self.sum ^= by;
     }
 
     /// Moves the page's live records elsewhere, which frees it.

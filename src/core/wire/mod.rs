@@ -4,9 +4,9 @@
 mod at;
 mod digest;
 mod fields;
+mod first_line;
 mod form;
 mod lines;
-mod other;
 mod peer;
 mod plain_form;
 mod proof;
@@ -15,11 +15,11 @@ mod request;
 pub use at::{write_flooded, write_push};
 pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums};
 pub use fields::Fields;
+pub use first_line::{OtherProtocol, is_hello};
 pub use form::Form;
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
-pub use other::OtherProtocol;
 pub use peer::{
-    Hello, PEER_LINE_BYTES_MAX, PeerLine, PlainLine, REFUSED, is_hello, is_welcome, parse_proof, write_done,
+    Hello, PEER_LINE_BYTES_MAX, PeerLine, PlainLine, REFUSED, is_welcome, parse_proof, write_done,
     write_ping, write_pong, write_proof, write_refusal, write_welcome,
 };
 pub use plain_form::PlainForm;

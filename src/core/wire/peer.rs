@@ -1,7 +1,9 @@
 //! What nodes say to each other: the handshake, locations, and the lines that keep a link. The search for differences is
 //! in `digest`. The rules here are fixed by the protocol's version and alike on every node: no clock, no configured limit.
 
-use super::{Fields, Nonce, Proof, Question, at::location_of, digest::hex, fields::decimal};
+use super::{
+    Fields, Nonce, Proof, Question, at::location_of, digest::hex, fields::decimal, first_line::version,
+};
 use crate::core::{
     access::Refusal,
     model::{Location, NodeId},
@@ -38,16 +40,6 @@ pub struct Hello<'a> {
     pub nonce: Option<Nonce>,
     /// Of a node that has a secret and answers; never without a nonce.
     pub proof: Option<Proof>,
-}
-
-/// Whether a connection's first line is a peer's, of whatever version: `HELLO` and a number.
-pub fn is_hello(line: &[u8]) -> bool {
-    let mut fields = Fields::of(line);
-    fields.next() == Some(b"HELLO") && fields.next().and_then(version).is_some()
-}
-
-fn version(field: &[u8]) -> Option<u64> {
-    decimal(field).filter(|_| field.len() <= 9)
 }
 
 impl<'a> Hello<'a> {
@@ -221,7 +213,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::wire::{write_flooded, write_push};
+    use crate::core::wire::{is_hello, write_flooded, write_push};
 
     #[test]
     fn hello_comes_back_as_it_was_written() {
@@ -292,13 +284,6 @@ mod tests {
         for line in ["HELLO 1 a b c", "HELLO 1 a b c d e", "HELLO 1 a b c 0000000000000000 00000000000000zz"]
         {
             assert!(Hello::parse(line.as_bytes()).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_clients_hello_is_no_handshake() {
-        for line in ["HELLO", "HELLO there", "hello 1", "HELLO 1x", "HELLO -1", "HELLO1"] {
-            assert!(!is_hello(line.as_bytes()), "{line}");
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use self::notes::Notes;
-use super::{Shared, ended::Ended, plain::PlainDoor, seats::LineSeat};
+use super::{Shared, ended::Ended, line_door::PlainDoor, seats::LineSeat};
 use crate::{
     core::{
         dialogue::{Closing, Dialogue, Joined, Looked, Next, Opening, Party, Times},
@@ -38,7 +38,7 @@ pub(super) fn run(
         Some(door) => door.links_at(stream, shared).map(Opening::Plain),
     };
     let notes = Notes::new(shared, number);
-    let (vigil, timeout, is_accepted) = (Vigil::default(), None, false);
+    let (vigil, timeout, is_accepted) = (None, None, false);
     let mut session = Session { shared, stream, number, seat, is_accepted, notes, vigil, timeout };
     match opening {
         Ok(opening) => session.hold(opening),
@@ -54,7 +54,8 @@ struct Session<'a> {
     /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
     is_accepted: bool,
     notes: Notes<'a>,
-    vigil: Vigil,
+    /// Kept where it is a peer's.
+    vigil: Option<Vigil>,
     /// What the socket's read timeout is set to.
     timeout: Option<Duration>,
 }
@@ -135,12 +136,14 @@ impl<'a> Session<'a> {
     /// Waits for bytes until that time, and hands them over.
     fn wait(&mut self, dialogue: &mut Dialogue<&'a Node>, until: Tick, now: Tick) -> Result<Waited, Ended> {
         let is_client = dialogue.party().is_client();
-        let awake_until = self.vigil.until(now).filter(|_| matches!(dialogue.party(), Party::Peer(_)));
+        let awake_until = self.vigil.and_then(|vigil| vigil.until(now));
         let waited = self.read(dialogue.space(), awake_until, until - now, is_client)?;
         match waited {
             Waited::Bytes(count) => {
                 let now = clock::now();
-                self.vigil.ended(dialogue.heard(), now.tick);
+                if let Some(vigil) = &mut self.vigil {
+                    vigil.ended(dialogue.heard(), now.tick);
+                }
                 self.notes.begin(now);
                 dialogue.received(count, now);
             }
@@ -200,6 +203,7 @@ impl<'a> Session<'a> {
             self.count_accepted();
         }
         self.seat.become_peer();
+        self.vigil = Some(Vigil::default());
         log.info(format_args!("{id} is connected to this node as #{}", self.number));
     }
 

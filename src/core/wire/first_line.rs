@@ -1,7 +1,19 @@
-//! Recognises another protocol by its first line. A web page can have a browser send a request to any port of its machine,
-//! with lines of the page's choice in the body. So nothing is executed of a connection that begins as HTTP or TLS does.
+//! What a connection's first line shows: a peer's handshake, or another protocol. A web page can have a browser send a
+//! request to any port of its machine, with lines of the page's choice in the body. So nothing is executed of a connection
+//! that begins as HTTP or TLS does.
 
-use super::{Fields, HEAD_BYTES, Line, is_hello};
+use super::{Fields, HEAD_BYTES, Line, fields::decimal};
+
+/// Whether a connection's first line is a peer's, of whatever version: `HELLO` and a number.
+pub fn is_hello(line: &[u8]) -> bool {
+    let mut fields = Fields::of(line);
+    fields.next() == Some(b"HELLO") && fields.next().and_then(version).is_some()
+}
+
+/// The protocol's version in a handshake's line.
+pub(super) fn version(field: &[u8]) -> Option<u64> {
+    decimal(field).filter(|_| field.len() <= 9)
+}
 
 /// A protocol that is not served on the port clients and nodes use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +88,13 @@ mod tests {
 
     fn whole(text: &str) -> Option<OtherProtocol> {
         OtherProtocol::of_line(Line::Whole(text.as_bytes(), Ending::CrLf))
+    }
+
+    #[test]
+    fn a_clients_hello_is_no_handshake() {
+        for line in ["HELLO", "HELLO there", "hello 1", "HELLO 1x", "HELLO -1", "HELLO1"] {
+            assert!(!is_hello(line.as_bytes()), "{line}");
+        }
     }
 
     #[test]
