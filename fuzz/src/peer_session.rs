@@ -12,8 +12,8 @@ use proxyherd::core::{
     node::{Greeting, Node},
     store::KeyHash,
     wire::{
-        ANSWER_BYTES_MAX, Answer, End, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Question,
-        REFUSED, Role, Transcript, is_hello, write_proof,
+        ANSWER_BYTES_MAX, Answer, End, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Prover, Question,
+        REFUSED, Transcript, is_hello, write_proof,
     },
 };
 
@@ -125,7 +125,7 @@ fn check_name_is_free(node: &Node, link: usize) {
         check: node.check,
     };
     line.clear();
-    write_proof(&transcript.prove(Role::Dial, &scene::secret()), &mut line);
+    write_proof(&transcript.prove(Prover::Dialler, &scene::secret()), &mut line);
     let welcome = node.check_proof(&challenge, &line, connection, &mut answer).expect("a good proof");
     assert_eq!((welcome.link, welcome.replaces), (link, None));
 }

@@ -23,6 +23,7 @@ use crate::{
     core::{links::LinkState, model::Tick, node::Neighbour},
     http::{self, LinkReport, NodeReport},
     metrics::{RequestKind, RequestOutcome},
+    places,
     system::clock,
     transport::Stream,
 };
@@ -122,7 +123,7 @@ impl<'a> WebDoor<'a> {
             outcomes: RequestOutcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
-            upstreams: self.shared.places.map(|places| places.upstreams()).unwrap_or_default(),
+            upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
             log: log.condition(now),
             process: usage::read(self.process_started),
         }

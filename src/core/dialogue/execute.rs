@@ -221,6 +221,7 @@ struct Prepared<'a> {
 }
 
 /// What stands between two lines.
+#[derive(Clone, Copy)]
 enum Interruption {
     Settle,
     Join(usize),
