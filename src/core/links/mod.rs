@@ -1,9 +1,7 @@
 //! The links to the neighbours: what waits to be sent, when to dial and when to wait, what to say and when to give up.
 
-mod backoff;
 mod dialect;
 mod dialling;
-mod event;
 mod handshake;
 mod health;
 mod herd;
@@ -16,11 +14,9 @@ mod times;
 mod vigil;
 
 pub use self::{
-    backoff::Backoff,
     dialect::Broken,
-    event::{Event, Lost, RoundOver},
     handshake::Ends,
-    health::{Condition, Health, LinkState},
+    health::{Condition, Event, Health, LinkState, Lost, RoundOver},
     link::{Link, NEWS_BYTES_MAX, Step},
     outbox::{Encoded, Offer, Outbox, Queue, outbox},
     times::LinkTimes,

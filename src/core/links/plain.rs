@@ -7,7 +7,7 @@ use super::{
 };
 use crate::core::{
     model::{NodeId, Tick},
-    store::{KeyHash, Store},
+    store::{Cursor, Store},
     wire::{PlainForm, write_flooded},
 };
 
@@ -28,13 +28,11 @@ pub(super) struct Plain {
     over: Option<RoundOver>,
 }
 
-/// A walk over the whole store, leaf by leaf.
-#[derive(Clone, Copy, Debug)]
+/// How far everything is told.
+#[derive(Debug)]
 struct Sweep {
     began: Tick,
-    shard: usize,
-    leaf: usize,
-    from: KeyHash,
+    cursor: Cursor,
     told: usize,
 }
 
@@ -55,7 +53,7 @@ impl Dialect for Plain {
         if self.sweep.is_none() && is_due && now >= self.no_sweep_before {
             queue.clear_mark();
             self.sweeps += 1;
-            self.sweep = Some(Sweep { began: now, shard: 0, leaf: 0, from: KeyHash::of_bits(0), told: 0 });
+            self.sweep = Some(Sweep { began: now, cursor: Cursor::default(), told: 0 });
         }
         if let Some(sweep) = &mut self.sweep
             && sweep.tell_piece(store, &self.id, self.form, out)
@@ -89,30 +87,17 @@ impl Sweep {
     /// Appends the next piece; whether it was the last.
     fn tell_piece(&mut self, store: &Store, id: &NodeId, form: PlainForm, out: &mut Vec<u8>) -> bool {
         let end = out.len() + SWEEP_BYTES_MAX;
-        let shape = store.shape();
         let mut line = Vec::new();
-        while self.shard < shape.shards() {
-            let mut is_full = false;
-            store.locations(self.shard, self.leaf, self.from, |entry, location| {
-                is_full = out.len() >= end;
-                if is_full {
-                    self.from = entry.key;
-                    return false;
-                }
-                line.clear();
-                write_flooded(location, id, &mut line);
-                rewrite(&line, form, out);
-                self.told += 1;
-                true
-            });
-            if is_full {
+        self.cursor.walk(store, |_, location| {
+            if out.len() >= end {
                 return false;
             }
-            self.from = KeyHash::of_bits(0);
-            self.leaf = (self.leaf + 1) % shape.leaves();
-            self.shard += usize::from(self.leaf == 0);
-        }
-        true
+            line.clear();
+            write_flooded(location, id, &mut line);
+            rewrite(&line, form, out);
+            self.told += 1;
+            true
+        })
     }
 }
 

@@ -1,9 +1,285 @@
-//! Repair: how two stores find out where they differ, and what each answers the other (PROTOCOL.md, "Repair").
+//! Repair (PROTOCOL.md, "Repair"): how two stores find out where they differ. A round, from the side that asks: where does
+//! the neighbour's store differ from ours, and what does it lack? One sum of all, then the shards' sums, then the leaves' of
+//! the shards that differ, then the entries of the leaves that differ; what the neighbour lacks, or holds in another version,
+//! is pushed. Whether ours is the newer one is for the neighbour's merge to say. And what the other side answers.
 
-mod answer;
-mod round;
+use std::collections::{HashMap, VecDeque};
 
-pub use self::{
-    answer::answer,
-    round::{Findings, Need, PUSH_BYTES_MAX, Part, Round},
+use crate::core::{
+    Rules,
+    store::{KeyHash, Store},
+    wire::{Answer, Held, LIST_ENTRIES_MAX, Question, Sums, write_done, write_push},
 };
+
+/// How long the answers in flight may be together: so little fits any socket's buffers, so that the neighbour can always
+/// write them while we write to it.
+const ANSWERS_BYTES_MAX: usize = 16 * 1024;
+
+/// How much is pushed at once, so that news need not wait for long; a line more may be in it.
+pub const PUSH_BYTES_MAX: usize = 64 * 1024;
+
+/// Differences remembered from one round to the next, to see which last.
+const REMEMBERED_MAX: usize = 4096;
+
+/// A round under way.
+#[derive(Debug)]
+pub struct Round {
+    number: u64,
+    /// Our sum of all, read when the round began.
+    sum: u64,
+    asked: VecDeque<Question>,
+    /// How long the answers to these may be together.
+    answers_bytes: usize,
+    to_ask: VecDeque<Question>,
+    pushes: VecDeque<Push>,
+    /// Shards of which the neighbour has nothing.
+    to_fill: VecDeque<usize>,
+    is_closing: bool,
+    found: Findings,
+    rules: Rules,
+}
+
+/// What a round has found so far.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Parts of the store that differ, as far down as was looked.
+    pub differing: usize,
+    /// Locations pushed.
+    pub pushed: usize,
+    /// Ours and theirs of the first of them.
+    pub pairs: HashMap<Part, (u64, u64)>,
+}
+
+/// A part of the store: all of it, a shard, or a leaf.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Part {
+    /// All of it.
+    All,
+    /// The shard of that number.
+    Shard(usize),
+    /// A shard's leaf, by their numbers.
+    Leaf(usize, usize),
+}
+
+/// A stretch of a leaf's keys to be pushed, but for what the neighbour holds just so.
+#[derive(Debug)]
+struct Push {
+    shard: usize,
+    leaf: usize,
+    from: u64,
+    to: u64,
+    theirs: Vec<(u64, u64)>,
+}
+
+impl Push {
+    /// A leaf of which the neighbour has nothing.
+    fn whole(shard: usize, leaf: usize) -> Self {
+        Self { shard, leaf, from: 0, to: u64::MAX, theirs: Vec::new() }
+    }
+}
+
+/// An answer that does not fit the question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unfitting;
+
+/// What a round needs next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// What it has just appended is to be written.
+    Write,
+    /// Nothing goes on before the next answer.
+    Answer,
+}
+
+impl Round {
+    /// A round that compares with this sum of all, which was read after the link had begun to queue.
+    pub fn new(number: u64, sum: u64, rules: Rules) -> Self {
+        let to_ask = VecDeque::from([Question::Sum]);
+        let (asked, pushes, to_fill) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let (answers_bytes, is_closing, found) = (0, false, Findings::default());
+        Self { number, sum, asked, answers_bytes, to_ask, pushes, to_fill, is_closing, found, rules }
+    }
+
+    /// Appends what is to be written next: a bounded piece of what is to be pushed, or questions, or the round's end.
+    pub fn next(&mut self, store: &Store, out: &mut Vec<u8>) -> Need {
+        let before = out.len();
+        loop {
+            self.push(store, out);
+            let Some(shard) = self.to_fill.front().copied().filter(|_| out.len() == before) else { break };
+            self.to_fill.pop_front();
+            let sums = store.leaf_sums(shard);
+            for (leaf, &sum) in sums.iter().enumerate().filter(|&(_, &sum)| sum != 0) {
+                self.found.differ(Part::Leaf(shard, leaf), (sum, 0));
+                self.pushes.push_back(Push::whole(shard, leaf));
+            }
+        }
+        if out.len() == before {
+            while let Some(question) = self.to_ask.pop_front() {
+                let answers_bytes = self.answers_bytes + question.answer_bytes_max();
+                if answers_bytes > ANSWERS_BYTES_MAX {
+                    self.to_ask.push_front(question);
+                    break;
+                }
+                self.answers_bytes = answers_bytes;
+                question.write(out);
+                self.asked.push_back(question);
+            }
+        }
+        if out.len() == before && self.asked.is_empty() && !self.is_closing {
+            self.is_closing = true;
+            write_done(self.number, out);
+        }
+        if out.len() == before { Need::Answer } else { Need::Write }
+    }
+
+    /// Takes the answer to the oldest question. Gives what was found once the round is over.
+    pub fn answered(&mut self, answer: &Answer<'_>, store: &Store) -> Result<Option<Findings>, Unfitting> {
+        let question = self.asked.pop_front();
+        self.answers_bytes -= question.as_ref().map_or(0, Question::answer_bytes_max);
+        match (question, answer) {
+            (Some(Question::Sum), Answer::Sum(theirs)) => self.compare_all(*theirs, store),
+            (Some(Question::Shards), Answer::Shards(theirs)) => {
+                for (shard, pair) in zip(store.shard_sums(), theirs)? {
+                    self.compare_shard(shard, pair);
+                }
+            }
+            (Some(Question::Leaves { shard }), Answer::Leaves { shard: of, sums }) if shard == *of => {
+                for (leaf, pair) in zip(store.leaf_sums(shard), sums)? {
+                    self.compare_leaf(shard, leaf, pair, list_most(store));
+                }
+            }
+            (
+                Some(Question::List { shard, leaf, from, most }),
+                Answer::List { shard: of, leaf: and_of, is_end, pairs },
+            ) if (shard, leaf) == (*of, *and_of) => {
+                let theirs: Vec<_> = pairs.iter().collect();
+                let last = theirs.last().map_or(u64::MAX, |&(key, _)| key);
+                if theirs.first().is_some_and(|&(key, _)| key < from) || theirs.len() > most {
+                    return Err(Unfitting);
+                }
+                let to = if *is_end { u64::MAX } else { last };
+                if let Some(from) = to.checked_add(1) {
+                    self.to_ask.push_front(Question::List { shard, leaf, from, most: LIST_ENTRIES_MAX });
+                }
+                self.pushes.push_back(Push { shard, leaf, from, to, theirs });
+            }
+            (None, Answer::Done(number)) if self.is_closing && *number == self.number => {
+                return Ok(Some(std::mem::take(&mut self.found)));
+            }
+            _ => return Err(Unfitting),
+        }
+        Ok(None)
+    }
+
+    // Where we have nothing there is nothing to push, and where they have nothing there is nothing to ask.
+
+    fn compare_all(&mut self, theirs: u64, store: &Store) {
+        match (self.sum, theirs) {
+            (ours, theirs) if ours == theirs && self.rules.rests_when_equal => {}
+            (0, _) => self.found.differ(Part::All, (0, theirs)),
+            (_, 0) => self.to_fill.extend(0..store.shape().shards()),
+            _ => self.to_ask.push_back(Question::Shards),
+        }
+    }
+
+    fn compare_shard(&mut self, shard: usize, pair: (u64, u64)) {
+        match pair {
+            (ours, theirs) if ours == theirs => {}
+            (0, _) => self.found.differ(Part::Shard(shard), pair),
+            (_, 0) => self.to_fill.push_back(shard),
+            _ => self.to_ask.push_back(Question::Leaves { shard }),
+        }
+    }
+
+    fn compare_leaf(&mut self, shard: usize, leaf: usize, pair: (u64, u64), most: usize) {
+        if pair.0 != pair.1 {
+            self.found.differ(Part::Leaf(shard, leaf), pair);
+        }
+        match pair {
+            (ours, theirs) if ours == theirs || ours == 0 => {}
+            (_, 0) => self.pushes.push_back(Push::whole(shard, leaf)),
+            // Before other shards are asked about, so that what is known of differences stays little.
+            _ => self.to_ask.push_front(Question::List { shard, leaf, from: 0, most }),
+        }
+    }
+
+    fn push(&mut self, store: &Store, out: &mut Vec<u8>) {
+        let full = out.len() + PUSH_BYTES_MAX;
+        while out.len() < full
+            && let Some(push) = self.pushes.front_mut()
+        {
+            let mut next = None;
+            store.locations(push.shard, push.leaf, KeyHash::of_bits(push.from), |entry, location| {
+                let key = entry.key.bits();
+                if key > push.to {
+                    return false;
+                }
+                if out.len() >= full {
+                    next = Some(key);
+                    return false;
+                }
+                if push.theirs.binary_search(&(key, entry.hash)).is_err() {
+                    write_push(location, out);
+                    self.found.pushed += 1;
+                }
+                true
+            });
+            match next {
+                Some(key) => push.from = key,
+                None => drop(self.pushes.pop_front()),
+            }
+        }
+    }
+}
+
+impl Findings {
+    fn differ(&mut self, part: Part, pair: (u64, u64)) {
+        self.differing += 1;
+        if self.pairs.len() < REMEMBERED_MAX {
+            self.pairs.insert(part, pair);
+        }
+    }
+
+    /// How many parts differ just as they did in an earlier round.
+    pub fn lasting(&self, earlier: &HashMap<Part, (u64, u64)>) -> usize {
+        self.pairs.iter().filter(|&(part, pair)| earlier.get(part) == Some(pair)).count()
+    }
+}
+
+/// How many of a leaf's entries to ask for: twice what is usual and some, for what is asked for takes its place among the
+/// answers in flight whether there is so much or not.
+fn list_most(store: &Store) -> usize {
+    let leaves = store.shape().shards() * store.shape().leaves();
+    (2 * store.len() / leaves + 8).min(LIST_ENTRIES_MAX)
+}
+
+/// Our sums and theirs side by side, with their positions.
+fn zip(
+    ours: Vec<u64>,
+    theirs: &Sums<'_>,
+) -> Result<impl Iterator<Item = (usize, (u64, u64))> + use<>, Unfitting> {
+    if ours.len() != theirs.len() {
+        return Err(Unfitting);
+    }
+    let theirs: Vec<u64> = theirs.iter().collect();
+    Ok(ours.into_iter().zip(theirs).enumerate())
+}
+
+/// What the store holds of what is asked; `None` for a part that the store does not have.
+pub fn answer(store: &Store, question: &Question) -> Option<Held> {
+    let shape = store.shape();
+    Some(match *question {
+        Question::Sum => Held::Sums(vec![store.sum()]),
+        Question::Shards => Held::Sums(store.shard_sums()),
+        Question::Leaves { shard } if shard < shape.shards() => Held::Sums(store.leaf_sums(shard)),
+        Question::List { shard, leaf, from, most } if shard < shape.shards() && leaf < shape.leaves() => {
+            let entries = store.entries(shard, leaf, KeyHash::of_bits(from));
+            let pairs = entries.iter().take(most).map(|entry| (entry.key.bits(), entry.hash));
+            Held::Entries { pairs: pairs.collect(), is_end: entries.len() <= most }
+        }
+        Question::Leaves { .. } | Question::List { .. } => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,6 @@ mod first_line;
 mod form;
 mod lines;
 mod peer;
-mod plain_form;
 mod proof;
 mod request;
 
@@ -16,12 +15,11 @@ pub use at::{write_flooded, write_push};
 pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums};
 pub use fields::Fields;
 pub use first_line::{OtherProtocol, is_hello};
-pub use form::Form;
+pub use form::{Form, PlainForm};
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use peer::{
     Hello, PEER_LINE_BYTES_MAX, PeerLine, PlainLine, REFUSED, is_welcome, parse_proof, write_done,
     write_ping, write_pong, write_proof, write_refusal, write_welcome,
 };
-pub use plain_form::PlainForm;
 pub use proof::{End, Nonce, Proof, Prover, Transcript};
 pub use request::{Invalid, Report, Request, Whatsat};

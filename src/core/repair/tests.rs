@@ -30,7 +30,7 @@ fn answer(line: &[u8], store: &Store, out: &mut Vec<u8>) {
         PeerLine::Push(location) => {
             store.merge(store.key_hash(location.client), &location);
         }
-        PeerLine::Ask(question) => super::super::answer(store, &question).unwrap().write(&question, out),
+        PeerLine::Ask(question) => super::answer(store, &question).unwrap().write(&question, out),
         PeerLine::Done(number) => write_done(number, out),
         line => panic!("{line:?}"),
     }
