@@ -235,7 +235,8 @@ mod tests {
         scene.offer(None);
         assert_eq!(scene.marks(), [true, false, false]);
         assert_eq!(scene.news.take().as_deref(), Ok(&[][..]), "it is only woken");
-        assert!(scene.all.take().is_ok() && scene.keys.take().is_ok());
+        assert_eq!(&*scene.all.take().unwrap(), b"AT Welsh +0.000000001 kiwi +2+2 9\n");
+        assert_eq!(&*scene.keys.take().unwrap(), [key]);
     }
 
     #[test]
