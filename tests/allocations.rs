@@ -49,10 +49,9 @@ impl Host for Logged<'_> {
         panic!("nobody shakes hands")
     }
 
-    fn said(&mut self, line: Line<'_>, _party: Party, reply: &Reply<'_>) {
-        let (Line::Whole(text, _), Reply::At { location, .. }) = (line, reply) else { panic!("{line:?}") };
-        self.0.line_in(text);
-        self.0.words_out(&location.at_words());
+    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+        assert!(matches!(reply, Reply::At { .. }));
+        self.0.said(line, party, reply);
     }
 
     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}

@@ -6,7 +6,11 @@ use std::os::unix::{
 };
 
 use super::*;
-use crate::core::model::Timestamp;
+use crate::core::{
+    dialogue::{Party, Reply},
+    model::Timestamp,
+    wire::{Ending, Line},
+};
 
 fn options(folder: &tempfile::TempDir) -> LogOptions {
     LogOptions {
@@ -46,7 +50,7 @@ fn older(options: &LogOptions, number: usize) -> PathBuf {
 fn traffic(log: &Log, line: &[u8]) {
     let mut traffic = Traffic::default();
     traffic.begin(Timestamp::new(1_479_413_884, 392_014_450), 17);
-    traffic.line_in(line);
+    traffic.said(Line::Whole(line, Ending::Lf), Party::Stranger, &Reply::None);
     traffic.finish(log);
 }
 

@@ -6,7 +6,14 @@
 use std::io::Write as _;
 
 use super::Log;
-use crate::{core::model::Timestamp, system::clock};
+use crate::{
+    core::{
+        dialogue::{Looked, Party, Reply},
+        model::Timestamp,
+        wire::Line,
+    },
+    system::clock,
+};
 
 /// How long the text of a time is up to its whole seconds.
 const SECONDS_LENGTH: usize = "2026-11-21T04:09:12".len();
@@ -45,19 +52,33 @@ impl Traffic {
         self.is_first = true;
     }
 
-    /// A line that came.
-    pub fn line_in(&mut self, line: &[u8]) {
-        self.line(b'<', &[line]);
+    /// A line that came, and what was said to it. Of a neighbour's lines those that tell locations are traffic.
+    pub fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        if party.is_client() || text.trim_ascii_start().starts_with(b"AT") {
+            self.line(b'<', &[text]);
+        }
+        match reply {
+            Reply::At { location, .. } | Reply::Near { location } => self.line(b'>', &location.at_words()),
+            Reply::Invalid(_) if party.is_client() => self.line(b'>', &[b"?", text]),
+            Reply::Invalid(_) | Reply::None => {}
+        }
+    }
+
+    /// The document that answers a lookup: its lines, or how much it is.
+    pub fn looked(&mut self, looked: &Looked, document: &[u8], is_whole: bool) {
+        let document = document.trim_ascii_end();
+        if is_whole {
+            document.split(|&byte| byte == b'\n').for_each(|line| self.line_out(line));
+        } else {
+            let summary = format!("[{} results, {} bytes]", looked.results, document.len());
+            self.line_out(summary.as_bytes());
+        }
     }
 
     /// A line that goes.
     pub fn line_out(&mut self, line: &[u8]) {
         self.line(b'>', &[line]);
-    }
-
-    /// A line that goes, of these words.
-    pub fn words_out(&mut self, words: &[&[u8]]) {
-        self.line(b'>', words);
     }
 
     fn line(&mut self, direction: u8, words: &[&[u8]]) {

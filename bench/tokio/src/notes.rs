@@ -43,26 +43,14 @@ impl Host for Notes {
     }
 
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
-        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
-        if self.log.is_none() {
-            return;
-        }
-        if party.is_client() || text.trim_ascii_start().starts_with(b"AT") {
-            self.traffic.line_in(text);
-        }
-        match reply {
-            Reply::At { location, .. } | Reply::Near { location } => {
-                self.traffic.words_out(&location.at_words());
-            }
-            Reply::Invalid(_) if party.is_client() => self.traffic.words_out(&[b"?", text]),
-            Reply::Invalid(_) | Reply::None => {}
+        if self.log.is_some() {
+            self.traffic.said(line, party, reply);
         }
     }
 
     fn looked(&mut self, looked: &Looked, document: &[u8]) {
         if self.log.is_some() {
-            let (results, length) = (looked.results, document.trim_ascii_end().len());
-            self.traffic.line_out(format!("[{results} results, {length} bytes]").as_bytes());
+            self.traffic.looked(looked, document, false);
         }
     }
 

@@ -49,20 +49,6 @@ impl<'a> Notes<'a> {
             self.shared.log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
         }
     }
-
-    fn log_traffic(&mut self, text: &[u8], party: Party, reply: &Reply<'_>) {
-        if party.is_client() || text.trim_ascii_start().starts_with(b"AT") {
-            self.traffic.line_in(text);
-        }
-        match reply {
-            Reply::None => {}
-            Reply::At { location, .. } | Reply::Near { location } => {
-                self.traffic.words_out(&location.at_words());
-            }
-            Reply::Invalid(_) if party.is_client() => self.traffic.words_out(&[b"?", text]),
-            Reply::Invalid(_) => {}
-        }
-    }
 }
 
 impl Host for Notes<'_> {
@@ -79,21 +65,19 @@ impl Host for Notes<'_> {
             self.counts.add(outcome);
         }
         if self.shared.log.takes_traffic() {
-            self.log_traffic(text, party, reply);
+            self.traffic.said(line, party, reply);
         }
     }
 
     fn looked(&mut self, looked: &Looked, document: &[u8]) {
-        let Looked { results, is_failed } = *looked;
-        self.counts.add(if is_failed { RequestOutcome::SourceFailed } else { RequestOutcome::Answered });
-        if !self.shared.log.takes_traffic() {
-            return;
-        }
-        let document = document.trim_ascii_end();
-        if self.shared.log.takes_bodies() {
-            document.split(|&byte| byte == b'\n').for_each(|line| self.traffic.line_out(line));
+        let log = self.shared.log;
+        self.counts.add(if looked.is_failed {
+            RequestOutcome::SourceFailed
         } else {
-            self.traffic.line_out(format!("[{results} results, {} bytes]", document.len()).as_bytes());
+            RequestOutcome::Answered
+        });
+        if log.takes_traffic() {
+            self.traffic.looked(looked, document, log.takes_bodies());
         }
     }
 
