@@ -181,7 +181,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.buffer.set_limit(PEER_LINE_BYTES_MAX);
         self.node.neighbours()[link].health.connected_here();
         self.then = Then::Execute;
-        self.doing = Phase::Joining(Joined { link, replaces }, true);
+        self.doing = Phase::Joining(Joined { link, replaces });
     }
 
     /// The connection is that third-party node's, which shakes no hands and may have as many as it likes.

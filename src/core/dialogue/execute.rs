@@ -309,7 +309,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             Some(Interruption::Settle) => self.settle(Then::Execute),
             Some(Interruption::Join(link)) => {
                 self.then = Then::Execute;
-                self.doing = Phase::Joining(self.join_plain(link), false);
+                self.doing = Phase::Joining(self.join_plain(link));
             }
             Some(Interruption::Look(query, ending)) => {
                 self.doing = Phase::Looking(query, ending, self.batch.replies.len());

@@ -192,8 +192,7 @@ pub struct Dialogue<N: Deref<Target = Node>> {
 enum Phase {
     Reading,
     Executing,
-    /// Then what has been said so far is handed over, or lines go on.
-    Joining(Joined, bool),
+    Joining(Joined),
     Offering,
     Writing,
     /// The document begins there in the replies.
@@ -257,8 +256,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             has_left: false,
         };
         if let [link] = dialogue.candidates[..] {
-            dialogue.doing = Phase::Joining(dialogue.join_plain(link), false);
-            dialogue.then = Then::Read;
+            dialogue.doing = Phase::Joining(dialogue.join_plain(link));
         }
         dialogue
     }
@@ -279,8 +277,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             match &self.doing {
                 Phase::Reading => return self.wait(now, host),
                 Phase::Executing => self.execute(host),
-                &Phase::Joining(joined, is_answered) => {
-                    self.doing = if is_answered { Phase::Offering } else { self.after() };
+                &Phase::Joining(joined) => {
+                    self.doing = Phase::Offering;
                     return Next::Joined(joined);
                 }
                 Phase::Offering => return Next::Offer,
