@@ -114,6 +114,8 @@ fn nothing_is_missed_under_load_and_nothing_is_told_twice_between_two_walks() {
     all.open();
     keys.open();
     let (is_done, clock, believed) = (AtomicBool::new(false), AtomicU64::new(1), Store::new(placement, 0));
+    // Nobody takes anything yet, so that there is no room for all.
+    report(&node, &clock);
     let (walks, seen) = thread::scope(|scope| {
         let follow_all = scope.spawn(|| {
             let told = std::cell::RefCell::new(HashSet::new());

@@ -4,7 +4,9 @@
 //! # The contract
 //!
 //! Whoever drives a dialogue asks [`Dialogue::next`] and does what it says, again and again, until it is
-//! [`Next::Close`]. Each [`Next`] names the call that answers it; before that call `next` says the same again.
+//! [`Next::Close`]; first of all right after it is made. Each [`Next`] names the call that answers it, and before that call
+//! `next` says the same again, but for [`Next::Joined`], which is told once and wants no answer. An answer to what was not
+//! asked changes nothing. What was stored is offered even where the dialogue is dropped before it says so.
 //!
 //! ```
 //! # use proxyherd::core::{dialogue::*, model::*, node::*, store::Placement, wire::{Form, Line, Nonce}};
@@ -229,11 +231,11 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         number: u64,
         now: Tick,
     ) -> Self {
+        let is_plain = matches!(opening, Opening::Plain(_));
         let (is_kept, candidates, stage) = match opening {
             Opening::Common { is_kept } => (is_kept, Vec::new(), Stage::First),
             Opening::Plain(links) => (false, links, Stage::Blank),
         };
-        let is_plain = !candidates.is_empty();
         let mut dialogue = Self {
             node,
             times,
@@ -296,6 +298,9 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
 
     /// So many bytes have come, and were put to the front of [`Dialogue::space`].
     pub fn received(&mut self, count: usize, now: Now) {
+        if !matches!(self.doing, Phase::Reading) {
+            return;
+        }
         self.heard = now;
         self.heard_bytes += count;
         self.buffer.filled(count);
@@ -308,6 +313,9 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
 
     /// The input has ended.
     pub fn ended(&mut self, now: Now) {
+        if !matches!(self.doing, Phase::Reading) {
+            return;
+        }
         self.heard.wall = now.wall;
         self.input = InputState::Ended;
         self.doing = Phase::Executing;
@@ -315,12 +323,15 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
 
     /// Hands what the lines have changed to everybody but whom it came from. `full` is told whose outbox had no room.
     pub fn offer(&mut self, full: impl FnMut(&Neighbour)) {
+        if !matches!(self.doing, Phase::Offering) {
+            return;
+        }
         self.node.offer(&mut self.batch.changes, self.party.link(), full);
-        let bytes = mem::take(&mut self.heard_bytes);
+        let Batch { updates, bad_lines, rounds, .. } = &mut self.batch;
+        let (bytes, updates) = (mem::take(&mut self.heard_bytes), mem::take(updates));
+        let (bad_lines, rounds) = (mem::take(bad_lines), mem::take(rounds));
         if let Some(link) = self.party.link() {
-            let Batch { updates, bad_lines, rounds, .. } = &mut self.batch;
-            let health = &self.node.neighbours()[link].health;
-            health.received(bytes, mem::take(updates), mem::take(bad_lines), mem::take(rounds));
+            self.node.neighbours()[link].health.received(bytes, updates, bad_lines, rounds);
         }
         self.doing = if self.batch.replies.is_empty() { self.after() } else { Phase::Writing };
     }
@@ -332,6 +343,9 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
 
     /// All of [`Dialogue::replies`] is written.
     pub fn wrote(&mut self) {
+        if !matches!(self.doing, Phase::Writing) {
+            return;
+        }
         self.batch.replies.clear();
         if let Some(link) = self.party.link().filter(|_| mem::take(&mut self.calls)) {
             // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
@@ -356,11 +370,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
     }
 
-    /// The connection is no neighbour's any longer. Dropping the dialogue says the same.
+    /// The connection is over: what its lines have changed is offered, and it is no neighbour's any longer. Dropping the
+    /// dialogue says the same.
     pub fn leave(&mut self) {
         if mem::replace(&mut self.has_left, true) {
             return;
         }
+        self.node.offer(&mut self.batch.changes, self.party.link(), |_| {});
         if let Party::Peer(link) = self.party {
             self.node.left(link, self.number);
         }

@@ -308,6 +308,80 @@ fn third_party_node_is_known_by_its_address_or_by_its_name() {
 }
 
 #[test]
+fn what_is_stored_is_offered_though_the_dialogue_is_dropped_in_the_middle() {
+    let (welsh, queue) = neighbour("Welsh", None);
+    let node = node_of(vec![welsh], false, None);
+    queue.open();
+    let mut client = Driven::client(&node);
+    let lines = b"IAMAT kiwi +1+1 1479413884\nWHATSAT kiwi 1 1\n";
+    client.dialogue.space()[..lines.len()].copy_from_slice(lines);
+    client.dialogue.received(lines.len(), now(at(1)));
+    assert!(matches!(client.dialogue.next(at(1), &mut client.ear), Next::Look(_)));
+    assert!(queue.take().is_err());
+    drop(client);
+    assert!(queue.take().unwrap().ends_with(b"1479413884 Alford\n"));
+}
+
+#[test]
+fn session_that_panics_leaves_its_link_to_the_next_start_of_the_neighbour() {
+    struct Faulty;
+    impl Host for Faulty {
+        fn nonce(&mut self) -> Result<Nonce, String> {
+            Err("none".to_owned())
+        }
+        fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {
+            panic!("a fault of the host");
+        }
+        fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
+    }
+    let node = node_of(vec![neighbour("Welsh", None).0], false, None);
+    let (mut peer, _) = Driven::peer(&node, 7, 1, at(0));
+    let session = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        peer.dialogue.space()[..7].copy_from_slice(b"PING 1\n");
+        peer.dialogue.received(7, now(at(1)));
+        peer.dialogue.next(at(1), &mut Faulty)
+    }));
+    assert!(session.is_err());
+    assert!(!node.neighbours()[0].health.condition(at(1)).is_connected_here);
+    assert!(matches!(Driven::peer(&node, 8, 2, at(1)).1, Next::Wait(_)));
+}
+
+#[test]
+fn answers_to_what_was_not_asked_change_nothing() {
+    let secret = Arc::new(Secret::new(SecretKey::of_bytes([1; 32]), [2; 16]));
+    let node = node_of(vec![neighbour("Welsh", None).0], false, Some(secret));
+    let mut refused = Driven::client(&node);
+    let line = hello("Welsh", 7);
+    refused.dialogue.space()[..line.len()].copy_from_slice(&line);
+    refused.dialogue.received(line.len(), now(at(1)));
+    let asked = refused.dialogue.next(at(1), &mut refused.ear);
+    assert_eq!(asked, Next::Offer);
+    refused.dialogue.wrote();
+    refused.dialogue.looked(Looked { results: 0, is_failed: false }, &mut refused.ear);
+    refused.dialogue.received(0, now(at(2)));
+    refused.dialogue.ended(now(at(2)));
+    assert_eq!(refused.dialogue.next(at(2), &mut refused.ear), asked);
+    assert!(matches!(refused.drive(at(2)), Next::Close(Closing::Refused(_))));
+    refused.dialogue.offer(|_| {});
+    refused.dialogue.received(0, now(at(3)));
+    assert!(matches!(refused.drive(at(3)), Next::Close(Closing::Refused(_))));
+    // Whose it is, is decided by the door, not by how many it may be.
+    assert_eq!(Driven::new(&node, Opening::Plain(Vec::new()), 2).dialogue.party(), Party::Plain(None));
+}
+
+#[test]
+fn another_protocol_ends_the_connection_once_the_blank_lines_before_are_answered() {
+    let node = node_of(Vec::new(), false, None);
+    let http = Closing::OtherProtocol(OtherProtocol::Http);
+    for pieces in [&["\n\nGET / HTTP/1.1\r\n"][..], &["\n", "\nGET / HTTP/1.1", "\r\nIAMAT kiwi +1+1 1\n"]] {
+        let mut browser = Driven::client(&node);
+        let last = pieces.iter().map(|piece| browser.say(piece.as_bytes(), at(1))).next_back();
+        assert_eq!(last, Some(Next::Close(http.clone())), "{pieces:?}");
+        assert_eq!((browser.written().as_str(), node.store().len()), ("? \n? \n", 0));
+    }
+}
+
+#[test]
 fn memory_is_given_back_when_nothing_comes_for_a_while() {
     let mut client = Driven::client(&node_of(Vec::new(), false, None));
     let next = client.say(&b"\n".repeat(5_000), at(500));

@@ -24,9 +24,9 @@ const BATCH_BYTES_MEAN: usize = 256;
 pub enum Offer {
     /// It will be written.
     Queued,
-    /// There was no room; the link is marked, and its next round makes good for it.
+    /// There was no room; the subscriber is marked, and compares with the store.
     Dropped,
-    /// The link is down; nothing is queued for it, and its first round makes good for it.
+    /// The subscriber sleeps; nothing is queued for it, and it compares with the store when it wakes.
     Down,
 }
 
@@ -75,7 +75,8 @@ impl<T> Outbox<T> {
             }
         }
         self.shared.bytes.fetch_sub(length, Ordering::Relaxed);
-        self.shared.is_behind.store(true, Ordering::Release);
+        // Whoever waits for batches must be woken, or the mark would be seen with the next one only.
+        self.mark_behind();
         Offer::Dropped
     }
 
@@ -89,7 +90,7 @@ impl<T> Outbox<T> {
         self.shared.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether there is something a round must make good for.
+    /// Whether the subscriber may lack what is stored and is not queued.
     pub fn is_behind(&self) -> bool {
         self.shared.is_behind.load(Ordering::Relaxed)
     }
@@ -115,12 +116,12 @@ impl<T> Queue<T> {
         while self.take().is_ok() {}
     }
 
-    /// Whether there is something a round must make good for.
+    /// Whether the subscriber may lack what is stored and is not queued.
     pub fn is_behind(&self) -> bool {
         self.shared.is_behind.load(Ordering::Acquire)
     }
 
-    /// A round begins: it answers for all marks so far.
+    /// The subscriber begins to compare with the store: it answers for all marks so far.
     pub fn clear_mark(&self) {
         self.shared.is_behind.swap(false, Ordering::AcqRel);
     }

@@ -84,12 +84,12 @@ impl<'a> Session<'a> {
             handshake: limits.handshake_time,
             liveness: limits.liveness_time,
         };
+        if let Err(error) = self.stream.prepare() {
+            return self.close(&Ended::Reset(error), None);
+        }
         let mut dialogue =
             Dialogue::new(*node, opening, (times, limits.line_bytes), self.number, clock::tick());
-        let ended = match self.stream.prepare() {
-            Ok(()) => self.drive(&mut dialogue),
-            Err(error) => Ended::Reset(error),
-        };
+        let ended = self.drive(&mut dialogue);
         // Before the log says so.
         dialogue.leave();
         self.close(&ended, dialogue.party().link());
@@ -136,7 +136,9 @@ impl<'a> Session<'a> {
     /// Waits for bytes until that time, and hands them over.
     fn wait(&mut self, dialogue: &mut Dialogue<&'a Node>, until: Tick, now: Tick) -> Result<Waited, Ended> {
         let is_client = dialogue.party().is_client();
-        let awake_until = self.vigil.and_then(|vigil| vigil.until(now));
+        // Right after the last bytes, and not again when memory has been given back.
+        let vigil = self.vigil.filter(|_| now == dialogue.heard());
+        let awake_until = vigil.and_then(|vigil| vigil.until(now));
         let waited = self.read(dialogue.space(), awake_until, until - now, is_client)?;
         match waited {
             Waited::Bytes(count) => {

@@ -101,8 +101,16 @@ impl Simulation {
             let now = self.clocks(node);
             let served = Arc::clone(&self.servers[node].node);
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
-            let mut ear =
-                Ear { server: node, now: self.now, node: &served, watch, meter, nonce: NO_NONCE, lines: 0 };
+            let mut ear = Ear {
+                server: node,
+                now: self.now,
+                node: &served,
+                watch,
+                meter,
+                nonce: NO_NONCE,
+                lines: 0,
+                is_neighbours: false,
+            };
             let next = caller.dialogue.next(now.tick, &mut ear);
             self.tally.reports += ear.lines;
             match next {

@@ -297,6 +297,11 @@ impl Simulation {
     /// Hands over what a session's lines have changed, and wakes those who rest.
     pub(super) fn offer(&mut self, node: usize, dialogue: &mut Dialogue<Arc<Node>>) {
         dialogue.offer(|_| self.tally.overflows += 1);
+        self.offered(node);
+    }
+
+    /// Something has been offered: those who rest wake.
+    pub(super) fn offered(&mut self, node: usize) {
         self.attend(node);
         self.watch_outboxes(node);
         for link in 0..self.servers[node].flooders.len() {

@@ -63,6 +63,8 @@ pub(super) struct Ear<'a> {
     pub(super) nonce: Nonce,
     /// How many lines were executed.
     pub(super) lines: usize,
+    /// Whether the connection is a neighbour's, on which nothing may pass for a client's.
+    pub(super) is_neighbours: bool,
 }
 
 impl Host for Ear<'_> {
@@ -72,7 +74,10 @@ impl Host for Ear<'_> {
 
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
         self.lines += 1;
-        if let (Reply::Invalid(why), false) = (reply, party.is_client()) {
+        if self.is_neighbours && party.is_client() {
+            self.watch.fail(Kind::Confused, format!("a neighbour's line is a client's: {line:?}"));
+        }
+        if let (Reply::Invalid(why), true) = (reply, self.is_neighbours) {
             let text = format!("a neighbour said what is invalid: {why}, {line:?}");
             self.watch.fail(Kind::Confused, text);
         }
@@ -202,13 +207,14 @@ impl Simulation {
             let nonce = if connection.dialogue.party() == Party::Stranger { self.nonce() } else { NO_NONCE };
             let node = Arc::clone(&self.servers[server].node);
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
-            let mut ear = Ear { server, now, node: &node, watch, meter, nonce, lines: 0 };
+            let mut ear =
+                Ear { server, now, node: &node, watch, meter, nonce, lines: 0, is_neighbours: true };
             match connection.dialogue.next(tick, &mut ear) {
                 Next::Wait(until) => {
-                    if !self.read(connection) {
-                        let until = self.when(server, until);
-                        let is_over = connection.pipes[QUESTIONS].is_at_end();
-                        return if is_over { Err(Ended) } else { Ok(Some(until)) };
+                    if connection.pipes[QUESTIONS].is_at_end() {
+                        connection.dialogue.ended(self.clocks(server));
+                    } else if !self.read(connection) {
+                        return Ok(Some(self.when(server, until)));
                     }
                 }
                 Next::Joined(joined) => {
@@ -258,7 +264,7 @@ impl Simulation {
                     self.fail(Kind::Confused, format!("a neighbour was refused: {why}"));
                 }
             }
-            Closing::SilentPeer(_) | Closing::NoProof(_) | Closing::Idle(_) => {}
+            Closing::ByPeer | Closing::SilentPeer(_) | Closing::NoProof(_) => {}
             other => self.fail(Kind::Confused, format!("a session ends: {other}")),
         }
     }
@@ -318,9 +324,9 @@ impl Simulation {
     pub(super) fn end_session(&mut self, at: usize) {
         let Some(mut connection) = self.connections[at].take() else { return };
         if connection.is_open[1] {
-            // Its thread finishes the batch it has in hand, whoever has closed its socket.
-            self.offer(connection.server, &mut connection.dialogue);
+            // What its lines have changed is offered, whoever has closed its socket.
             connection.dialogue.leave();
+            self.offered(connection.server);
         }
         self.connections[at] = Some(connection);
         self.close(at, 1);
