@@ -1,12 +1,21 @@
-//! What all threads of a running node share.
+//! What all threads of a running node share, and what tells them to stop.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
 };
 
-use super::{Surroundings, capacity, seats::LineSeats, stop::Stop, threads::Threads, web::Web};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+use super::{
+    Surroundings, capacity,
+    seats::LineSeats,
+    threads::{DrainTurn, Threads},
+    web::Web,
+};
 use crate::{
     config::Limits,
     core::node::Node,
@@ -26,10 +35,47 @@ pub(super) struct Shared<'a> {
     pub(super) http_address: Option<SocketAddr>,
     pub(super) threads: Threads,
     /// One for each turn of a drain.
-    pub(super) stops: [Stop; 3],
+    stops: [Stop; 3],
     pub(super) counters: Counters,
     pub(super) requests: Requests,
     pub(super) rate_limits: RateLimits,
+}
+
+/// A stop: set once, and seen or waited for by many.
+#[derive(Debug)]
+pub(super) struct Stop {
+    is_set: AtomicBool,
+    sender: Mutex<Option<Sender<()>>>,
+    /// Nothing is ever sent; it is disconnected by the stop.
+    receiver: Receiver<()>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        let (sender, receiver) = bounded(0);
+        Self { is_set: AtomicBool::new(false), sender: Mutex::new(Some(sender)), receiver }
+    }
+}
+
+impl Stop {
+    pub(super) fn set(&self) {
+        self.is_set.store(true, Ordering::Release);
+        self.sender.lock().take();
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
+    }
+
+    /// What is disconnected by it.
+    pub(super) fn receiver(&self) -> &Receiver<()> {
+        &self.receiver
+    }
+
+    /// Waits for that long, or until it is set.
+    pub(super) fn wait(&self, time: Duration) {
+        let _ = self.receiver.recv_timeout(time);
+    }
 }
 
 /// What is counted of connections, but for the web face's.
@@ -103,5 +149,15 @@ impl<'a> Shared<'a> {
     /// A number for a connection, not used before.
     pub(super) fn next_connection(&self) -> u64 {
         self.counters.numbered.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// What tells the threads of that turn to end.
+    pub(super) fn stop(&self, turn: DrainTurn) -> &Stop {
+        &self.stops[turn as usize]
+    }
+
+    /// Whether the node takes in no more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop(DrainTurn::First).is_set()
     }
 }

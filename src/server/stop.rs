@@ -1,64 +1,9 @@
 //! How a node ends: what is told to stop, in which order, and what becomes of those who do not.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
-
-use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
-
 use super::{Shared, accept::Door, line_door::LineDoor, threads::DrainTurn, web::WebDoor};
 use crate::core::model::Tick;
 
-/// A stop: set once, and seen or waited for by many.
-#[derive(Debug)]
-pub(super) struct Stop {
-    is_set: AtomicBool,
-    sender: Mutex<Option<Sender<()>>>,
-    /// Nothing is ever sent; it is disconnected by the stop.
-    receiver: Receiver<()>,
-}
-
-impl Default for Stop {
-    fn default() -> Self {
-        let (sender, receiver) = bounded(0);
-        Self { is_set: AtomicBool::new(false), sender: Mutex::new(Some(sender)), receiver }
-    }
-}
-
-impl Stop {
-    pub(super) fn set(&self) {
-        self.is_set.store(true, Ordering::Release);
-        self.sender.lock().take();
-    }
-
-    pub(super) fn is_set(&self) -> bool {
-        self.is_set.load(Ordering::Acquire)
-    }
-
-    /// What is disconnected by it.
-    pub(super) fn receiver(&self) -> &Receiver<()> {
-        &self.receiver
-    }
-
-    /// Waits for that long, or until it is set.
-    pub(super) fn wait(&self, time: Duration) {
-        let _ = self.receiver.recv_timeout(time);
-    }
-}
-
 impl Shared<'_> {
-    /// What tells the threads of that turn to end.
-    pub(super) fn stop(&self, turn: DrainTurn) -> &Stop {
-        &self.stops[turn as usize]
-    }
-
-    /// Whether the node takes in no more.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stop(DrainTurn::First).is_set()
-    }
-
     /// Takes in no more at those doors, and has the sessions finish what they have in hand.
     pub(super) fn stop_intake<'d>(&self, doors: impl Iterator<Item = &'d LineDoor<'d>>, began: Tick) {
         let drain_time = self.limits.drain_time;

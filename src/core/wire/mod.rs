@@ -1,25 +1,24 @@
 //! The lines: how bytes become lines, what a line says, and what is said back (PROTOCOL.md).
 //! Pure: no sockets, no clock, no locks. Parsing borrows from the line and allocates nothing.
 
-mod at;
 mod digest;
 mod fields;
 mod first_line;
 mod form;
+mod hello;
 mod lines;
 mod peer;
 mod proof;
 mod request;
 
-pub use at::{write_flooded, write_push};
 pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums};
 pub use fields::Fields;
 pub use first_line::{OtherProtocol, is_hello};
 pub use form::{Form, PlainForm};
+pub use hello::{Hello, REFUSED, is_welcome, parse_proof, write_proof, write_refusal, write_welcome};
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use peer::{
-    Hello, PEER_LINE_BYTES_MAX, PeerLine, PlainLine, REFUSED, is_welcome, parse_proof, write_done,
-    write_ping, write_pong, write_proof, write_refusal, write_welcome,
+    PEER_LINE_BYTES_MAX, PeerLine, PlainLine, write_done, write_flooded, write_ping, write_pong, write_push,
 };
 pub use proof::{End, Nonce, Proof, Prover, Transcript};
 pub use request::{Invalid, Report, Request, Whatsat};

@@ -6,7 +6,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::peer::VERSION;
+use super::hello::VERSION;
 use crate::core::{
     access::{Secret, SecretKey},
     hex::{Hex, from_hex},
