@@ -160,7 +160,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             }
             Judged::Greeting(Err(why)) | Judged::Proof(Err(why)) => {
                 write_refusal(&why, &mut self.batch.replies);
-                self.settle(Then::Close(Closing::Refused(why)));
+                self.settle(Then::Close(Closing::Refused(Box::new(why))));
             }
         }
         self.buffer.consume(left);

@@ -135,7 +135,7 @@ pub enum Closing {
     /// The herd's secret was not proved in this time.
     NoProof(Duration),
     /// The handshake was refused.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// It speaks another protocol.
     OtherProtocol(OtherProtocol),
 }

@@ -241,7 +241,7 @@ fn peer_that_goes_on_speaking_is_not_replaced_by_another_of_its_name() {
     let silence = at(3_000);
     let refused = Refusal::NameInUse { id: NodeId::new("Welsh").unwrap(), silence };
     let (mut second, next) = Driven::peer(&node, 8, 2, at(7_000));
-    assert_eq!(next, Next::Close(Closing::Refused(refused)));
+    assert_eq!(next, Next::Close(Closing::Refused(Box::new(refused))));
     assert!(second.written().starts_with("REFUSED another Welsh was heard from 3s ago"));
     // It has not taken the first one's name away by ending.
     drop(second);
@@ -287,7 +287,10 @@ fn without_a_proof_nobody_is_let_in_and_time_is_short() {
     assert_eq!(stranger().drive(at(1_100)), Next::Close(Closing::NoProof(TIMES.handshake)));
     let mut wrong = stranger();
     let proof = format!("PROOF {}\nIAMAT kiwi +1+1 1479413884\n", "0b".repeat(32));
-    assert_eq!(wrong.say(proof.as_bytes(), at(200)), Next::Close(Closing::Refused(Refusal::WrongProof)));
+    assert_eq!(
+        wrong.say(proof.as_bytes(), at(200)),
+        Next::Close(Closing::Refused(Box::new(Refusal::WrongProof)))
+    );
     assert_eq!((wrong.dialogue.party(), node.store().len()), (Party::Stranger, 0));
     let mut half = stranger();
     half.dialogue.ended(now(at(300)));

@@ -67,6 +67,7 @@ enum Waited {
     Nothing,
 }
 
+// What a connection that waits for bytes does not need is not inlined: it would take room on the stack of each.
 impl<'a> Session<'a> {
     /// Holds the dialogue from beginning to end.
     fn hold(&mut self, opening: Opening) {
@@ -192,6 +193,7 @@ impl<'a> Session<'a> {
     }
 
     /// The connection is known to be a neighbour's.
+    #[inline(never)]
     fn join(&mut self, joined: Joined, party: Party) {
         let Shared { node, connections, log, .. } = self.shared;
         let id = &node.neighbours()[joined.link].id;
@@ -209,6 +211,7 @@ impl<'a> Session<'a> {
         log.info(format_args!("{id} is connected to this node as #{}", self.number));
     }
 
+    #[inline(never)]
     fn offer(&mut self, dialogue: &mut Dialogue<&'a Node>) {
         let Shared { log, rate_limits, .. } = self.shared;
         // Before the news, so that the log tells what came before it tells what went on.
@@ -221,6 +224,7 @@ impl<'a> Session<'a> {
         });
     }
 
+    #[inline(never)]
     fn write(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
         let Shared { limits, requests, .. } = self.shared;
         // Asked only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
@@ -242,6 +246,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn look_up(&self, query: &Query, document: &mut Vec<u8>) -> Looked {
         let Some(source) = self.shared.places else { return Looked { results: 0, is_failed: true } };
         let looked = places::look_up(source, query, document);
@@ -272,6 +277,7 @@ impl<'a> Session<'a> {
     }
 
     /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
+    #[inline(never)]
     fn close(&mut self, ended: &Ended, link: Option<usize>) {
         if !self.is_accepted {
             self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);

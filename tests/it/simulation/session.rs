@@ -260,7 +260,7 @@ impl Simulation {
         match why {
             Closing::Refused(why) => {
                 self.tally.refusals += 1;
-                if !matches!(why, Refusal::NameInUse { .. }) {
+                if !matches!(**why, Refusal::NameInUse { .. }) {
                     self.fail(Kind::Confused, format!("a neighbour was refused: {why}"));
                 }
             }
