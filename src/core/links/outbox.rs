@@ -97,9 +97,11 @@ impl<T> Outbox<T> {
 
     /// Says that the store has something this subscriber may lack and will not be offered.
     pub fn mark_behind(&self) {
-        self.shared.is_behind.store(true, Ordering::Release);
-        // An empty batch wakes the flooder; where there is no room for it, the flooder is awake.
-        let _ = self.sender.try_send(Arc::default());
+        // An empty batch wakes whoever waits, once for each mark, so that no such batches take the room of others; where
+        // there is no room for it, nobody waits.
+        if !self.shared.is_behind.swap(true, Ordering::AcqRel) {
+            let _ = self.sender.try_send(Arc::default());
+        }
     }
 }
 
