@@ -47,7 +47,7 @@ fn connecting_without_a_round_is_caught() {
 
 #[test]
 fn sums_read_before_queueing_are_caught() {
-    expect_caught(Rules { opens_before_sums: false, ..Rules::SOUND }, Kind::Apart, 400);
+    expect_caught(Rules { opens_before_sums: false, ..Rules::SOUND }, Kind::Apart, 2_000);
 }
 
 #[test]
