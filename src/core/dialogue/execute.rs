@@ -10,11 +10,11 @@ use super::{
     beginning::{Beginning, Stage},
 };
 use crate::core::{
-    model::{Location, Now, OwnedLocation, Query},
-    node::{Changes, Node},
+    model::{Location, Now, OwnedLocation, Query, SkewText},
+    node::{Changes, Node, Reported},
     store::KeyHash,
     wire::{
-        Ending, Form, Invalid, Line, PeerLine, PlainLine, Question, Report, Request, Whatsat, write_done,
+        Ending, Invalid, Line, PeerLine, PlainLine, Question, Report, Request, Whatsat, write_done,
         write_pong,
     },
 };
@@ -52,8 +52,7 @@ impl<'a> Command<'a> {
         let Line::Whole(text, _) = line else { return Err(Invalid::TooLong) };
         match party {
             Party::Stranger | Party::Client(_) => {
-                let form = node.lookups().map_or(Form::PLACES, |lookups| lookups.form);
-                Request::parse(text, &form).map(|request| match request {
+                Request::parse(text, node.form()).map(|request| match request {
                     Request::Iamat(report) => Self::Report(report, node.key(report.client)),
                     Request::Whatsat(asked) => Self::Whatsat(asked, node.key(asked.client)),
                 })
@@ -130,10 +129,11 @@ impl Batch {
         let mut query = None;
         let done = match command {
             Ok(Command::Report(report, key)) => {
-                node.report(report, *key, now, &mut self.changes).map(|reported| {
-                    let location = reported.location();
-                    self.write_at(&location, ending);
-                    host.said(line, party, &Reply::At { location, is_newest: reported.is_newest });
+                let mut skew = SkewText::default();
+                node.report(report, *key, now, &mut skew, &mut self.changes).map(|reported| {
+                    let Reported { location, is_newest } = &reported;
+                    self.write_at(location, ending);
+                    host.said(line, party, &Reply::At { location, is_newest: *is_newest });
                 })
             }
             Ok(Command::Whatsat(asked, key)) => {
@@ -141,7 +141,7 @@ impl Batch {
                 let done = node.locate(asked, *key, &mut found).map(|asked_of_source| {
                     let location = found.of(asked.client);
                     self.write_at(&location, ending);
-                    host.said(line, party, &Reply::Near { location });
+                    host.said(line, party, &Reply::Near { location: &location });
                     query = Some(asked_of_source);
                 });
                 self.found = found;

@@ -34,14 +34,14 @@ pub enum Reply<'a> {
     /// A report was taken, and its location is told.
     At {
         /// What is told.
-        location: Location<'a>,
+        location: &'a Location<'a>,
         /// Whether the report was the newest of its client.
         is_newest: bool,
     },
     /// A client's location is told; what is near it follows.
     Near {
         /// What is told.
-        location: Location<'a>,
+        location: &'a Location<'a>,
     },
     /// The line is invalid. A client gets it back.
     Invalid(Invalid),

@@ -164,7 +164,7 @@ impl Skew {
 const TEXT_BYTES_MAX: usize = 24;
 
 /// A skew as it is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct SkewText {
     bytes: [u8; TEXT_BYTES_MAX],
     start: usize,

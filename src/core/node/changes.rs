@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::core::{
         links::{Health, Queue, outbox},
-        model::{ClientId, NodeId, Now, Timestamp},
+        model::{ClientId, NodeId, Now, SkewText, Timestamp},
         node::Options,
         store::Placement,
         wire::Report,
@@ -196,7 +196,9 @@ mod tests {
             let client = ClientId::new(b"kiwi").unwrap();
             let report = Report { client, position: b"+1+1", timestamp: timestamp.as_bytes(), time };
             let (key, now) = (self.node.key(client), Now { wall: time, tick: Duration::ZERO });
-            assert!(self.node.report(&report, key, now, &mut self.changes).unwrap().is_newest);
+            let mut skew = SkewText::default();
+            let reported = self.node.report(&report, key, now, &mut skew, &mut self.changes);
+            assert!(reported.unwrap().is_newest);
             key
         }
 

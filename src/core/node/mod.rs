@@ -100,19 +100,10 @@ pub struct LookupRules {
 /// A report that was taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Reported<'a> {
-    server: &'a [u8],
-    skew: SkewText,
-    report: Report<'a>,
+    /// The location it tells, as this node took it.
+    pub location: Location<'a>,
     /// Whether it is the newest of its client.
     pub is_newest: bool,
-}
-
-impl Reported<'_> {
-    /// The location it tells, as this node took it.
-    pub fn location(&self) -> Location<'_> {
-        let Report { client, position, timestamp, time } = self.report;
-        Location { server: self.server, skew: self.skew.as_bytes(), client, position, timestamp, time }
-    }
 }
 
 impl Node {
@@ -154,6 +145,11 @@ impl Node {
         &self.store
     }
 
+    /// What may be asked of the source of places.
+    pub fn form(&self) -> &Form {
+        self.lookups.as_ref().map_or(&Form::PLACES, |lookups| &lookups.form)
+    }
+
     /// How places are looked up; `None` for a herd without a source.
     pub fn lookups(&self) -> Option<LookupRules> {
         self.lookups
@@ -165,27 +161,29 @@ impl Node {
     }
 
     /// Takes a client's report: stored if it is strictly newer than what is known. What the client is told is the same
-    /// either way.
+    /// either way. `skew` holds a part of it.
     pub fn report<'a>(
         &'a self,
         report: &Report<'a>,
         key: KeyHash,
         now: Now,
+        skew: &'a mut SkewText,
         changes: &mut Changes,
     ) -> Result<Reported<'a>, Invalid> {
-        let skew = Skew::between(now.wall, report.time);
-        self.check_not_ahead(skew)?;
-        let (server, skew, report) = (self.id.as_bytes(), skew.text(), *report);
-        let mut reported = Reported { server, skew, report, is_newest: false };
-        let outcome = self.store.report(key, &reported.location());
-        if outcome == Outcome::Full {
-            return Err(Invalid::TooManyClients);
+        let Report { client, position, timestamp, time } = *report;
+        let ahead = Skew::between(now.wall, time);
+        self.check_not_ahead(ahead)?;
+        *skew = ahead.text();
+        let (server, skew) = (self.id.as_bytes(), skew.as_bytes());
+        let location = Location { server, skew, client, position, timestamp, time };
+        let outcome = self.store.report(key, &location);
+        if outcome.is_news() {
+            changes.add(self, &location, key, By::News);
         }
-        reported.is_newest = outcome.is_news();
-        if reported.is_newest {
-            changes.add(self, &reported.location(), key, By::News);
+        match outcome {
+            Outcome::Full => Err(Invalid::TooManyClients),
+            _ => Ok(Reported { location, is_newest: outcome.is_news() }),
         }
-        Ok(reported)
     }
 
     /// Takes a peer's news: stored if it is greater in the order of its client's locations.
