@@ -43,6 +43,7 @@ impl<'a> Notes<'a> {
         }
     }
 
+    #[cold]
     fn log_bad_line(&self, text: &[u8], why: Invalid) {
         if let Some(untold) = self.shared.rate_limits.bad_lines.allow(clock::tick()) {
             let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
@@ -56,6 +57,7 @@ impl Host for Notes<'_> {
         random::bytes().map(Nonce::of_bytes).map_err(|error| error.to_string())
     }
 
+    #[inline]
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
         let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
         if let Reply::Invalid(why) = *reply {
