@@ -43,7 +43,7 @@ fn root() -> &'static Path {
 /// The repository's files and folders, by their path from the root.
 struct Tree {
     files: Vec<String>,
-    /// Every path, and every end of one: `flood/link.rs` and `link.rs` for `src/flood/link.rs`.
+    /// Every path, and every end of one: `links/link.rs` and `link.rs` for `src/core/links/link.rs`.
     ends: HashSet<String>,
 }
 
