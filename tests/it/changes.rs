@@ -94,13 +94,11 @@ fn follow<T>(
     }
 }
 
-#[test]
-fn nothing_is_missed_under_load_and_nothing_is_told_twice_between_two_walks() {
-    let ((all_outbox, all), (keys_outbox, keys)) = (outbox(8 * 1024), outbox::<KeyHash>(1024));
-    let placement = Placement::of_herd("test");
-    let node = Node::new(Options {
+/// A node without neighbours.
+fn node(subscribers: Subscribers) -> Node {
+    Node::new(Options {
         herd: "test".to_owned(),
-        placement,
+        placement: Placement::of_herd("test"),
         secret: None,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
@@ -108,12 +106,19 @@ fn nothing_is_missed_under_load_and_nothing_is_told_twice_between_two_walks() {
         max_ahead: None,
         liveness: Duration::from_secs(5),
         neighbours: Vec::new(),
-        subscribers: Subscribers { all: vec![all_outbox], keys: vec![keys_outbox] },
+        subscribers,
         lookups: None,
-    });
+    })
+}
+
+#[test]
+fn nothing_is_missed_under_load_and_nothing_is_told_twice_between_two_walks() {
+    let ((all_outbox, all), (keys_outbox, keys)) = (outbox(8 * 1024), outbox::<KeyHash>(1024));
+    let node = node(Subscribers { all: vec![all_outbox], keys: vec![keys_outbox] });
     all.open();
     keys.open();
-    let (is_done, clock, believed) = (AtomicBool::new(false), AtomicU64::new(1), Store::new(placement, 0));
+    let (is_done, clock, believed) =
+        (AtomicBool::new(false), AtomicU64::new(1), Store::new(Placement::of_herd("test"), 0));
     // Nobody takes anything yet, so that there is no room for all.
     report(&node, &clock);
     let (walks, seen) = thread::scope(|scope| {

@@ -207,8 +207,9 @@ impl Simulation {
             let nonce = if connection.dialogue.party() == Party::Stranger { self.nonce() } else { NO_NONCE };
             let node = Arc::clone(&self.servers[server].node);
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
-            let mut ear =
-                Ear { server, now, node: &node, watch, meter, nonce, lines: 0, is_neighbours: true };
+            // Half a handshake at the end of the input is a client's line.
+            let is_neighbours = !connection.pipes[QUESTIONS].is_at_end();
+            let mut ear = Ear { server, now, node: &node, watch, meter, nonce, lines: 0, is_neighbours };
             match connection.dialogue.next(tick, &mut ear) {
                 Next::Wait(until) => {
                     if connection.pipes[QUESTIONS].is_at_end() {
