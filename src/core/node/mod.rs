@@ -1,5 +1,5 @@
 //! A node: what it knows, whom it talks with, and what becomes of a report, a question or another node's news. Values in,
-//! values out: lines are read and written by `wire`, and what a connection is at is for `dialogue`.
+//! values out, but for a handshake's lines (`welcome`): what lines say is for `wire`, where a connection is for `dialogue`.
 
 mod changes;
 mod welcome;
