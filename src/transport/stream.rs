@@ -2,12 +2,15 @@
 //! may end it.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
-use rustix::net::RecvFlags;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags},
+};
 
 /// How long one write call blocks before its caller looks at the clock.
 const WRITE_SLICE: Duration = Duration::from_millis(100);
@@ -50,19 +53,22 @@ impl Stream {
 
     /// Reads what comes within the read timeout: 0 bytes are the end of the input, `None` is that nothing came.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
-        if_any((&self.tcp).read(bytes))
+        self.receive(bytes, RecvFlags::empty())
     }
 
     /// The same without waiting. To be asked before a write: after the other end's close, one write would still succeed
     /// and be lost.
     pub(crate) fn receive_now(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
-        let received = rustix::net::recv(&self.tcp, bytes, RecvFlags::DONTWAIT);
-        if_any(received.map(|(_, count)| count).map_err(io::Error::from))
+        self.receive(bytes, RecvFlags::DONTWAIT)
+    }
+
+    fn receive(&self, bytes: &mut [u8], flags: RecvFlags) -> io::Result<Option<usize>> {
+        if_any(rustix::net::recv(&self.tcp, bytes, flags).map(|(_, count)| count))
     }
 
     /// Writes what the connection takes before its caller should look at the clock: how much that was.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match (&self.tcp).write(bytes) {
+        match rustix::net::send(&self.tcp, bytes, SendFlags::NOSIGNAL) {
             Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
             written => if_any(written).map(Option::unwrap_or_default),
         }
@@ -109,18 +115,11 @@ impl Stream {
 }
 
 /// An error that says no more than that nothing came is none.
-fn if_any(read: io::Result<usize>) -> io::Result<Option<usize>> {
-    match read {
+fn if_any(moved: Result<usize, Errno>) -> io::Result<Option<usize>> {
+    match moved {
         Ok(count) => Ok(Some(count)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-            ) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+        Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Executes the lines of a batch, a few at a time: each is parsed once into a closed enum, each variant with the key of
 //! whom it is about, and what executing it leads to is added to the batch.
 
-use std::{mem, ops::Deref};
+use std::{mem, ops::Deref, slice};
 
 use arrayvec::ArrayVec;
 
@@ -14,7 +14,7 @@ use crate::core::{
     node::{Changes, Node, Reported},
     store::KeyHash,
     wire::{
-        Ending, Invalid, Line, PeerLine, PlainLine, Question, Report, Request, Whatsat, write_done,
+        Ending, Invalid, Line, Lines, PeerLine, PlainLine, Question, Report, Request, Whatsat, write_done,
         write_pong,
     },
 };
@@ -220,6 +220,12 @@ struct Prepared<'a> {
     left: usize,
 }
 
+impl Prepared<'_> {
+    fn is_lookup(&self) -> bool {
+        matches!(self.command, Ok(Command::Whatsat(..)))
+    }
+}
+
 /// What stands between two lines.
 #[derive(Clone, Copy)]
 enum Interruption {
@@ -228,9 +234,79 @@ enum Interruption {
     Look(Query, Ending),
 }
 
+/// What lines are executed with.
+struct Executing<'d> {
+    node: &'d Node,
+    batch: &'d mut Batch,
+    party: Party,
+    candidates: &'d [usize],
+    now: Now,
+    /// How many bytes of lines are not executed yet.
+    left: usize,
+}
+
+impl Executing<'_> {
+    fn prepare<'a>(&self, lines: &mut Lines<'a>) -> Option<Prepared<'a>> {
+        let line = lines.next()?;
+        Some(Prepared { line, command: Command::parse(line, self.party, self.node), left: lines.left() })
+    }
+
+    /// Executes the first and more, so that what the store must fetch from memory for one is under way while another is
+    /// executed.
+    ///
+    /// Not inlined: a connection that says one line at a time does not touch the stack that many need.
+    #[inline(never)]
+    fn execute_several(
+        &mut self,
+        first: Prepared<'_>,
+        mut lines: Lines<'_>,
+        most: usize,
+        host: &mut impl Host,
+    ) -> Option<Interruption> {
+        // Filled in its place: collected, it would be on the stack twice, and each connection's memory a page more.
+        let mut group: ArrayVec<Prepared<'_>, GROUP_LINES> = ArrayVec::new();
+        group.push(first);
+        while group.len() < most
+            && let Some(next) = self.prepare(&mut lines)
+        {
+            let is_lookup = next.is_lookup();
+            group.push(next);
+            // What comes behind a lookup is parsed after it.
+            if is_lookup {
+                break;
+            }
+        }
+        self.node.prefetch(group.iter().filter_map(|line| line.command.as_ref().ok()?.key()));
+        self.execute(&group, host)
+    }
+
+    /// Executes them in order, until something else is to be done first.
+    fn execute(&mut self, group: &[Prepared<'_>], host: &mut impl Host) -> Option<Interruption> {
+        let Self { node, batch, party, candidates, now, left } = self;
+        for prepared @ Prepared { line, command, left: after } in group {
+            let may_wait = || prepared.is_lookup() && node.lookups().is_some_and(|lookups| lookups.may_wait);
+            if batch.replies.len() >= REPLIES_BYTES_MAX || may_wait() && !batch.is_empty() {
+                return Some(Interruption::Settle);
+            }
+            if *party == Party::Plain(None)
+                && let Ok(Command::Plain(line, _)) = command
+                && let Some(link) = node.plain_sender(line, candidates)
+            {
+                return Some(Interruption::Join(link));
+            }
+            let query = batch.execute(node, (*line, command), *party, *now, host);
+            *left = *after;
+            if let Some(query) = query {
+                let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = *line;
+                return Some(Interruption::Look(query, ending));
+            }
+        }
+        None
+    }
+}
+
 impl<N: Deref<Target = Node>> Dialogue<N> {
-    /// Executes every complete line, a few at a time, so that what the store must fetch from memory for one is under way
-    /// while another is executed.
+    /// Executes every complete line, a few at a time.
     ///
     /// Not inlined: what it needs of the stack, a connection that says nothing must not hold.
     #[inline(never)]
@@ -253,69 +329,38 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// Executes some of the complete lines.
     fn execute_group(&mut self, most: usize, host: &mut impl Host) -> Left {
         let Self { node, buffer, batch, party, candidates, heard, .. } = self;
-        let node: &Node = node;
-        let may_wait = node.lookups().is_some_and(|lookups| lookups.may_wait);
+        let (party, candidates, now) = (*party, &candidates[..], *heard);
         let mut lines = buffer.lines();
-        // Filled in its place: collected, it would be on the stack twice, and each connection's memory a page more.
-        let mut group: ArrayVec<Prepared<'_>, GROUP_LINES> = ArrayVec::new();
-        let mut left = lines.left();
-        while group.len() < most
-            && let Some(line) = lines.next()
-        {
-            let command = Command::parse(line, *party, node);
-            let is_lookup = matches!(command, Ok(Command::Whatsat(..)));
-            group.push(Prepared { line, command, left: lines.left() });
-            // What comes behind a lookup is parsed after it.
-            if is_lookup {
-                break;
-            }
-        }
-        if group.is_empty() {
-            return Left::NoLine;
-        }
-        if group.len() > 1 {
-            node.prefetch(group.iter().filter_map(|line| line.command.as_ref().ok()?.key()));
-        }
-        let mut stop = None;
-        for Prepared { line, command, left: after } in &group {
-            let is_lookup = matches!(command, Ok(Command::Whatsat(..)));
-            if batch.replies.len() >= REPLIES_BYTES_MAX || is_lookup && may_wait && !batch.is_empty() {
-                stop = Some(Interruption::Settle);
-                break;
-            }
-            if *party == Party::Plain(None)
-                && let Ok(Command::Plain(line, _)) = command
-                && let Some(link) = node.plain_sender(line, candidates)
-            {
-                stop = Some(Interruption::Join(link));
-                break;
-            }
-            let query = batch.execute(node, (*line, command), *party, *heard, host);
-            left = *after;
-            if let Some(query) = query {
-                let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = *line;
-                stop = Some(Interruption::Look(query, ending));
-                break;
-            }
-        }
-        drop(group);
+        let mut executing = Executing { node, batch, party, candidates, now, left: lines.left() };
+        let Some(first) = executing.prepare(&mut lines) else { return Left::NoLine };
+        let stop = if first.left == 0 || most == 1 || first.is_lookup() {
+            executing.execute(slice::from_ref(&first), host)
+        } else {
+            executing.execute_several(first, lines, most, host)
+        };
+        let left = executing.left;
         buffer.consume(left);
-        self.stop(stop)
+        match stop {
+            None if left == 0 => Left::NoLine,
+            None => Left::Done,
+            Some(interruption) => {
+                self.interrupt(interruption);
+                Left::Waiting
+            }
+        }
     }
 
-    fn stop(&mut self, stop: Option<Interruption>) -> Left {
-        match stop {
-            None => return Left::Done,
-            Some(Interruption::Settle) => self.settle(Then::Execute),
-            Some(Interruption::Join(link)) => {
+    fn interrupt(&mut self, interruption: Interruption) {
+        match interruption {
+            Interruption::Settle => self.settle(Then::Execute),
+            Interruption::Join(link) => {
                 self.then = Then::Execute;
                 self.doing = Phase::Joining(self.join_plain(link));
             }
-            Some(Interruption::Look(query, ending)) => {
+            Interruption::Look(query, ending) => {
                 self.doing = Phase::Looking(query, ending, self.batch.replies.len());
             }
         }
-        Left::Waiting
     }
 
     /// All complete lines are executed.

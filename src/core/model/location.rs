@@ -113,24 +113,31 @@ pub fn is_position(text: &[u8]) -> bool {
 /// The length of the signed decimal number `text` begins with, if its size is at most `bound`.
 fn number(text: &[u8], bound: u32) -> Option<usize> {
     let (b'+' | b'-') = text.first()? else { return None };
-    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let whole_digits = digits(1);
-    if !(1..=3).contains(&whole_digits) {
-        return None;
-    }
-    let mut end = 1 + whole_digits;
-    let whole = text[1..end].iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    let mut has_fraction = false;
-    if text.get(end) == Some(&b'.') {
-        let fraction_digits = digits(end + 1);
-        if fraction_digits == 0 {
+    let digit = |at: usize| text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+    let (mut whole, mut end) = (0, 1);
+    while let Some(digit) = digit(end) {
+        whole = whole * 10 + u32::from(digit);
+        end += 1;
+        if end > 4 {
             return None;
         }
-        let fraction = &text[end + 1..][..fraction_digits];
-        has_fraction = whole == bound && fraction.iter().any(|&digit| digit != b'0');
-        end += 1 + fraction_digits;
     }
-    (whole <= bound && !has_fraction).then_some(end)
+    if end == 1 {
+        return None;
+    }
+    let mut has_fraction = false;
+    if text.get(end) == Some(&b'.') {
+        let begin = end + 1;
+        end = begin;
+        while let Some(digit) = digit(end) {
+            has_fraction |= digit != 0;
+            end += 1;
+        }
+        if end == begin {
+            return None;
+        }
+    }
+    (whole < bound || whole == bound && !has_fraction).then_some(end)
 }
 
 #[cfg(test)]

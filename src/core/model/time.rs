@@ -98,6 +98,17 @@ fn eight_digits(text: [u8; 8]) -> Option<u64> {
     Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff)
 }
 
+/// A number below 100,000,000 as eight digits, the way back from [`eight_digits`].
+fn text_of_eight(value: u64) -> [u8; 8] {
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    // Products that stand in for divisions by 100 and by 10; they are exact for what four and two digits hold.
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = tens | ((pairs - tens * 10) << 8);
+    (digits | u64::from_le_bytes([b'0'; 8])).to_le_bytes()
+}
+
 /// The difference between a server's clock and a client's timestamp, the first minus the second, exact to the nanosecond;
 /// written `+0.263873386`, `-0.000000042`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -118,22 +129,21 @@ impl Skew {
 
     /// The sign, the seconds, a `.` and nine decimals.
     pub fn text(self) -> SkewText {
-        let mut bytes = [0; TEXT_BYTES_MAX];
         let size = self.nanoseconds.unsigned_abs();
         // A skew that fits 64 bits, as all but absurd ones do, is spared 128-bit division.
-        let (mut seconds, mut fraction) = match u64::try_from(size) {
+        let (mut seconds, fraction) = match u64::try_from(size) {
             Ok(size) => (size / NANOS, size % NANOS),
             Err(_) => ((size / u128::from(NANOS)) as u64, (size % u128::from(NANOS)) as u64),
         };
-        let mut start = TEXT_BYTES_MAX;
+        let mut bytes = [0; TEXT_BYTES_MAX];
+        let (before, last_eight) = bytes.split_at_mut(TEXT_BYTES_MAX - 8);
+        last_eight.copy_from_slice(&text_of_eight(fraction % 100_000_000));
+        let mut start = before.len();
         let mut put = |byte: u8| {
             start -= 1;
-            bytes[start] = byte;
+            before[start] = byte;
         };
-        for _ in 0..9 {
-            put(b'0' + (fraction % 10) as u8);
-            fraction /= 10;
-        }
+        put(b'0' + (fraction / 100_000_000) as u8);
         put(b'.');
         loop {
             put(b'0' + (seconds % 10) as u8);
@@ -236,6 +246,15 @@ mod tests {
                     expected.filter(|_| byte.is_ascii_digit()),
                     "{byte} at {place}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_written_as_they_are_read() {
+        for four in 0..10_000 {
+            for value in [four, four * 10_000, four * 10_000 + 9_999, 99_990_000 + four] {
+                assert_eq!(text_of_eight(value), format!("{value:08}").as_bytes());
             }
         }
     }
