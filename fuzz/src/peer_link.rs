@@ -168,6 +168,7 @@ impl Play {
                     self.link.wrote(out.len());
                 }
                 Step::Look => {}
+                Step::HalfClose => panic!("its connection lasts"),
                 step @ (Step::Listen { until } | Step::Rest { until } | Step::Pause { until }) => {
                     assert!(self.link.output().is_empty() && until > self.now, "{step:?} at {:?}", self.now);
                     return;

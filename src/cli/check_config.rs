@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::{CommandError, Common, check_files, complain, printable};
 use crate::{
     config::{Herd, PlacesSource},
+    core::model::NodeId,
     places::Stock,
 };
 
@@ -29,6 +30,15 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
     for node in herd.nodes.iter().filter(|node| node.plain_listen.is_some()) {
         complain(&format!("{}: {OPEN_TO_PLAIN}", node.id));
     }
+    let pieces = herd.pieces();
+    if let [first, rest @ ..] = &pieces[..]
+        && !rest.is_empty()
+    {
+        let names = |piece: &[&NodeId]| piece.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+        for piece in rest {
+            complain(&format!("{} and {}: {JOINED_BY_PLAIN}", names(first), names(piece)));
+        }
+    }
     if herd.places.source == PlacesSource::None {
         complain(&format!("{}: {NO_PLACES}", herd.name));
     }
@@ -36,6 +46,8 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
 }
 
 const OPEN_TO_PLAIN: &str = "whoever connects to its plain_listen from a plain neighbour's address can write to the herd; nothing proves who it is";
+
+const JOINED_BY_PLAIN: &str = "only third-party nodes join them, so nothing repairs what differs: of two reports of one client with equal times each side keeps its own; link them directly, too";
 
 const NO_PLACES: &str = "WHATSAT is refused, with `? ` and its copy, as [places] source is \"none\"; write \"embedded\" for places";
 

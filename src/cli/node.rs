@@ -28,7 +28,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     if node.plain.is_some() {
         let id = &node.id;
         return Err(CommandError::Usage(format!(
-            "{id} is a node written by others (dialect \"plain\"); start its own program"
+            "{id} is a third-party node (dialect \"plain\"); start its own program"
         )));
     }
     let id = node.id.clone();

@@ -78,10 +78,10 @@ pub enum Fault {
     Everywhere { id: String, address: String },
     #[error("`secret_file` is empty; give the path of the file that `herd secret FILE` makes")]
     NoSecretFile,
-    #[error("{text:?} is no dialect; write \"plain\" for a node written by others, or nothing")]
+    #[error("{text:?} is no dialect; write \"plain\" for a third-party node, or nothing")]
     UnknownDialect { text: String },
-    #[error("`line_end` = {text:?} ends no line; write \"lf\" or \"crlf\"")]
-    LineEnd { text: String },
+    #[error("`{key}` = {text:?} is not how a third-party node is spoken to; write {wanted}")]
+    PlainValue { key: &'static str, text: String, wanted: &'static str },
     #[error("`{key}` says how to speak to a node of dialect \"plain\", which {id} is not; remove it")]
     ForPlain { id: String, key: &'static str },
     #[error("`{key}` is for this program's own nodes, and {id} is of dialect \"plain\"; remove it")]

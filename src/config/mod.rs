@@ -16,6 +16,7 @@ mod settings;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     fmt::Write,
     fs::{self, File},
     io,
@@ -66,9 +67,9 @@ pub struct Node {
     pub address: Address,
     /// Where its web face listens; none without.
     pub http: Option<Address>,
-    /// How to speak to it, where it is a node written by others.
+    /// How to speak to it, where it is a third-party node.
     pub plain: Option<PlainForm>,
-    /// Where neighbours written by others tell it their news; there where it has such neighbours.
+    /// Where third-party nodes tell it their news; there where it has such neighbours.
     pub plain_listen: Option<Address>,
     /// Its neighbours, sorted, each once; every one of them has this node in its own.
     pub links: Vec<NodeId>,
@@ -164,7 +165,7 @@ impl Herd {
         self.nodes.iter().find(|node| node.id.as_str() == id)
     }
 
-    /// What of it this program runs: without the nodes written by others, and the links to them.
+    /// What of it this program runs: without third-party nodes, and the links to them.
     pub fn own(&self) -> Self {
         let mut own = self.clone();
         own.nodes.retain(|node| node.plain.is_none());
@@ -174,7 +175,27 @@ impl Herd {
         own
     }
 
-    /// The nodes written by others.
+    /// The pieces that this program's nodes fall into where third-party nodes do not join them; each in the file's order.
+    pub fn pieces(&self) -> Vec<Vec<&NodeId>> {
+        let is_own = |id: &&NodeId| self.node(id.as_str()).is_some_and(|node| node.plain.is_none());
+        let own = || self.nodes.iter().filter(|node| node.plain.is_none());
+        let mut pieces: Vec<BTreeSet<&NodeId>> = Vec::new();
+        for node in own() {
+            if pieces.iter().any(|piece| piece.contains(&node.id)) {
+                continue;
+            }
+            let (mut piece, mut open) = (BTreeSet::from([&node.id]), vec![node]);
+            while let Some(node) = open.pop() {
+                let new: Vec<_> = node.links.iter().filter(is_own).filter(|id| piece.insert(id)).collect();
+                open.extend(new.into_iter().filter_map(|id| self.node(id.as_str())));
+            }
+            pieces.push(piece);
+        }
+        let in_order = |piece: &BTreeSet<_>| own().map(|node| &node.id).filter(|id| piece.contains(id)).collect();
+        pieces.iter().map(in_order).collect()
+    }
+
+    /// The third-party nodes.
     pub fn plain_nodes(&self) -> Vec<&NodeId> {
         self.nodes.iter().filter(|node| node.plain.is_some()).map(|node| &node.id).collect()
     }
@@ -205,7 +226,7 @@ impl Herd {
                 let _ = writeln!(out, "http = \"{http}\"");
             }
             if let Some(form) = plain {
-                out.push_str(&plain::to_toml(*form));
+                out.push_str(&plain::to_toml(form));
             }
             if let Some(plain_listen) = plain_listen {
                 let _ = writeln!(out, "plain_listen = \"{plain_listen}\"");

@@ -1,14 +1,126 @@
-//! How the form of a third-party node's lines is written in a configuration.
+//! How the form of a third-party node's lines is written in a configuration, and read: each key is one row of a table.
 
-use crate::core::wire::PlainForm;
+use std::fmt::Write;
+
+use super::quoted;
+use crate::core::wire::{Ending, PerConnection, PlainForm};
 
 /// What `dialect` says of a third-party node.
 pub(super) const DIALECT: &str = "plain";
 /// What it says of this program's own nodes, or nothing.
 pub(super) const OWN_DIALECT: &str = "herd";
 
+/// A value as the file has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Value<'t> {
+    Text(&'t str),
+    Number(&'t str),
+    Flag(bool),
+    Other,
+}
+
+/// A key of the form.
+pub(super) struct FormKey {
+    pub(super) name: &'static str,
+    /// What may stand there, for messages.
+    pub(super) wanted: &'static str,
+    /// Stores a value; `None` for one that may not stand there.
+    pub(super) set: fn(&mut PlainForm, Value<'_>) -> Option<()>,
+    /// The value, as TOML has it; `None` where the key is left out.
+    value: fn(&PlainForm) -> Option<String>,
+}
+
+/// All of them.
+pub(super) const KEYS: [FormKey; 6] = [
+    FormKey {
+        name: "at_fields",
+        wanted: "6 or 7",
+        set: |form, value| {
+            form.has_sender = match value {
+                Value::Number("6") => false,
+                Value::Number("7") => true,
+                _ => return None,
+            };
+            Some(())
+        },
+        value: |form| Some(if form.has_sender { "7" } else { "6" }.to_owned()),
+    },
+    FormKey {
+        name: "at_keyword",
+        wanted: "a word in quotes other than AT, of 1 to 64 visible ASCII characters",
+        set: |form, value| {
+            let Value::Text(word) = value else { return None };
+            form.keyword = Some(Some(word).filter(|word| PlainForm::is_keyword(word))?.into());
+            Some(())
+        },
+        value: |form| form.keyword.as_deref().map(quoted),
+    },
+    FormKey {
+        name: "extra_fields",
+        wanted: "true or false",
+        set: |form, value| {
+            let Value::Flag(takes_more) = value else { return None };
+            form.takes_more = takes_more;
+            Some(())
+        },
+        value: |form| Some(form.takes_more.to_string()),
+    },
+    FormKey {
+        name: "line_end",
+        wanted: "\"lf\" or \"crlf\"",
+        set: |form, value| {
+            form.ending = match value {
+                Value::Text("lf") => Ending::Lf,
+                Value::Text("crlf") => Ending::CrLf,
+                _ => return None,
+            };
+            Some(())
+        },
+        value: |form| {
+            Some(quoted(match form.ending {
+                Ending::Lf => "lf",
+                Ending::CrLf => "crlf",
+            }))
+        },
+    },
+    FormKey {
+        name: "per_connection",
+        wanted: "\"many\" or \"one\"",
+        set: |form, value| {
+            form.per_connection = match value {
+                Value::Text("many") => PerConnection::Many,
+                Value::Text("one") => PerConnection::One,
+                _ => return None,
+            };
+            Some(())
+        },
+        value: |form| {
+            Some(quoted(match form.per_connection {
+                PerConnection::Many => "many",
+                PerConnection::One => "one",
+            }))
+        },
+    },
+    FormKey {
+        name: "answer",
+        wanted: "a line in quotes, of at most 1,024 bytes",
+        set: |form, value| {
+            let Value::Text(text) = value else { return None };
+            form.answer = Some(Some(text).filter(|text| PlainForm::is_answer(text))?.into());
+            Some(())
+        },
+        value: |form| form.answer.as_deref().map(quoted),
+    },
+];
+
 /// The form's keys, one a line.
-pub(super) fn to_toml(form: PlainForm) -> String {
-    let (fields, end) = (if form.has_sender { 7 } else { 6 }, if form.is_crlf { "crlf" } else { "lf" });
-    format!("dialect = \"{DIALECT}\"\nat_fields = {fields}\nline_end = \"{end}\"\n")
+pub(super) fn to_toml(form: &PlainForm) -> String {
+    let mut text = format!("dialect = \"{DIALECT}\"\n");
+    for FormKey { name, value, .. } in KEYS {
+        if let Some(value) = value(form) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name} = {value}");
+        }
+    }
+    text
 }

@@ -244,7 +244,7 @@ impl<'t> Text<'t> {
         let id = self.node_id(id)?;
         let plain = self.plain(table, &id.value)?;
         let for_own = ["http", "plain_listen"].into_iter().find_map(|key| Some((key, table.get(key)?)));
-        if let (Some(_), Some((key, value))) = (plain, for_own) {
+        if let (Some(_), Some((key, value))) = (&plain, for_own) {
             return Err(self.fault(value.span(), Fault::NotForPlain { id: id.value.to_string(), key }));
         }
         Ok(StatedNode {
@@ -261,7 +261,7 @@ impl<'t> Text<'t> {
         })
     }
 
-    /// How to speak to a node written by others; `None` for one of this program's own.
+    /// How to speak to a third-party node; `None` for one of this program's own.
     fn plain(&self, table: &DeTable<'t>, id: &NodeId) -> Found<Option<PlainForm>> {
         let dialect =
             table.get("dialect").map(|value| self.string("dialect", value, "\"plain\"")).transpose()?;
@@ -271,33 +271,30 @@ impl<'t> Text<'t> {
             Some(At { value, .. }) if value == plain::DIALECT => true,
             Some(At { line, value: text }) => return Err(At { line, value: Fault::UnknownDialect { text } }),
         };
-        let (fields, end) = (table.get("at_fields"), table.get("line_end"));
-        if !is_plain {
-            let stray = fields.map(|value| ("at_fields", value)).or(end.map(|value| ("line_end", value)));
-            return match stray {
-                Some((key, value)) => {
-                    Err(self.fault(value.span(), Fault::ForPlain { id: id.to_string(), key }))
-                }
-                None => Ok(None),
+        let mut form = PlainForm::default();
+        for key in plain::KEYS {
+            let Some(value) = table.get(key.name) else { continue };
+            if !is_plain {
+                let fault = Fault::ForPlain { id: id.to_string(), key: key.name };
+                return Err(self.fault(value.span(), fault));
+            }
+            let read = match value.get_ref() {
+                DeValue::String(text) => plain::Value::Text(text),
+                DeValue::Integer(number) => plain::Value::Number(number.as_str()),
+                DeValue::Boolean(flag) => plain::Value::Flag(*flag),
+                _ => plain::Value::Other,
             };
+            if (key.set)(&mut form, read).is_none() {
+                return Err(match read {
+                    plain::Value::Text(text) => {
+                        let (text, wanted) = (text.to_owned(), key.wanted);
+                        self.fault(value.span(), Fault::PlainValue { key: key.name, text, wanted })
+                    }
+                    _ => self.wrong_type(key.name, value, key.wanted),
+                });
+            }
         }
-        let mut plain = PlainForm::default();
-        if let Some(value) = fields {
-            plain.has_sender = match value.get_ref().as_integer().map(toml::de::DeInteger::as_str) {
-                Some("6") => false,
-                Some("7") => true,
-                _ => return Err(self.wrong_type("at_fields", value, "6 or 7")),
-            };
-        }
-        if let Some(value) = end {
-            let At { line, value: text } = self.string("line_end", value, "\"lf\" or \"crlf\"")?;
-            plain.is_crlf = match text.as_str() {
-                "lf" => false,
-                "crlf" => true,
-                _ => return Err(At { line, value: Fault::LineEnd { text } }),
-            };
-        }
-        Ok(Some(plain))
+        Ok(is_plain.then_some(form))
     }
 
     fn node_id(&self, value: &Value<'t>) -> Found<At<NodeId>> {

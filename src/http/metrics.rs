@@ -207,10 +207,18 @@ impl MetricsText {
     }
 
     fn of_links(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let bad_lines: LinkMetric = ("bad_lines", "Lines that were skipped", MetricType::Counter, |link| {
-            Some(link.condition.bad_lines as f64)
-        });
-        for (name, help, metric_type, value) in LINK_METRICS.into_iter().chain([bad_lines]) {
+        let bad_lines: [LinkMetric; 2] = [
+            ("bad_lines", "Lines that were refused", MetricType::Counter, |link| {
+                Some(link.condition.bad_lines as f64)
+            }),
+            (
+                "bad_lines_at_address",
+                "Lines that were refused of whoever shares the neighbour's address",
+                MetricType::Counter,
+                |link| Some(link.condition.bad_lines_at_address as f64),
+            ),
+        ];
+        for (name, help, metric_type, value) in LINK_METRICS.into_iter().chain(bad_lines) {
             let name = format!("proxyherd_link_{name}");
             let mut family = writer.family(&name, help, metric_type)?;
             for link in &self.0.links {

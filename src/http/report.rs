@@ -78,9 +78,10 @@ pub struct LinkReport {
 }
 
 impl LinkReport {
-    /// Whether the neighbour has all this node had when the last round began, and nothing was lost since.
+    /// Whether the neighbour has all this node had when the last round began, nothing was lost since, and what it says is
+    /// taken.
     pub fn is_in_step(&self) -> bool {
-        self.condition.is_in_step && !self.is_behind
+        self.condition.is_in_step && !self.is_behind && !self.condition.is_refused
     }
 }
 
@@ -192,12 +193,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn link_that_is_behind_is_not_in_step() {
+    fn link_that_is_behind_or_refused_is_not_in_step() {
         let mut link = fresh().links.remove(0);
         assert!(!link.is_in_step());
         link.condition.is_in_step = true;
         assert!(link.is_in_step());
         link.is_behind = true;
+        assert!(!link.is_in_step());
+        (link.is_behind, link.condition.is_refused) = (false, true);
         assert!(!link.is_in_step());
     }
 }

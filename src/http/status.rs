@@ -49,6 +49,9 @@ fn link(link: &LinkReport) -> Value {
         "bytes_received": condition.received_bytes,
         "updates_received": condition.received_updates,
         "bad_lines": condition.bad_lines,
+        "bad_lines_at_address": condition.bad_lines_at_address,
+        "last_bad": condition.last_bad.map(|why| why.to_string()),
+        "refused": condition.is_refused,
         "last_error": condition.failure,
     })
 }

@@ -114,7 +114,7 @@ fn neighbours(herd: &Herd, node: &config::Node) -> (Vec<Neighbour>, Vec<Mailbox>
     let both = peers.map(|peer| {
         let (outbox, queue) = outbox(herd.limits.outbox_bytes);
         let (call, called) = bounded(1);
-        let (id, plain, health) = (peer.id.clone(), peer.plain, Health::default());
+        let (id, plain, health) = (peer.id.clone(), peer.plain.clone(), Health::default());
         let neighbour = Neighbour { id, outbox, called: call, plain, health };
         (neighbour, Mailbox { queue, called, address: peer.address.clone() })
     });

@@ -1,7 +1,7 @@
 //! One neighbour's flooder: the thread that carries its link out. It waits, dials, reads and writes; what is done and when is
 //! for `link`, and what is told of it for `link_log`.
 
-use std::{io, thread, time::Duration};
+use std::{io, net::Shutdown, thread, time::Duration};
 
 use crossbeam_channel::{Receiver, Select, select};
 
@@ -9,7 +9,7 @@ use super::{Announcement, Shared, link_log::LinkLog, resolver::Resolver, threads
 use crate::{
     config::Address,
     core::{
-        links::{Event, Link, Step, Vigil},
+        links::{AnyLink, Event, Step, Vigil},
         model::{NodeId, Tick},
         node::Neighbour,
         wire::Nonce,
@@ -30,7 +30,7 @@ pub(super) struct Flooder<'a> {
     peer: &'a NodeId,
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
-    link: Link,
+    link: AnyLink,
     link_log: LinkLog<'a>,
     resolver: Resolver,
     vigil: Vigil,
@@ -45,7 +45,7 @@ impl<'a> Flooder<'a> {
         shared: &'a Shared<'a>,
         neighbour: &'a Neighbour,
         address: &'a Address,
-        link: Link,
+        link: AnyLink,
         called: Receiver<()>,
     ) -> Self {
         let resolver = Resolver::new(shared.surroundings.resolve.clone(), &address.host, address.port);
@@ -84,6 +84,12 @@ impl<'a> Flooder<'a> {
             Step::Dial => self.dial()?,
             Step::Pause { until } => self.pause(until),
             Step::Write { .. } => self.write()?,
+            Step::HalfClose => {
+                if let Some(stream) = &self.stream {
+                    stream.shutdown(Shutdown::Write);
+                }
+                self.link.half_closed();
+            }
             Step::Look => self.read(Stream::receive_now)?,
             Step::Listen { until } => self.listen(until)?,
             Step::Rest { until } => self.rest(until),
@@ -116,7 +122,7 @@ impl<'a> Flooder<'a> {
         let addresses = addresses.map_err(|error| format!("its name is not resolved: {error}"))?;
         let mut failure = "its name has no address".to_owned();
         for address in addresses {
-            if self.is_stopped() {
+            if self.is_stopped() && !self.link.dials_at_stop() {
                 return Ok(());
             }
             match Stream::connect(&address, limit) {

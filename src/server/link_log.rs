@@ -64,9 +64,11 @@ impl<'a> LinkLog<'a> {
             }
             Event::Swept(over) => {
                 self.health.round(&over, clock::tick());
-                let RoundOver { number, took, pushed, .. } = over;
+                let RoundOver { number, took, pushed, in_step, .. } = over;
+                // The next sweep tells what was missed meanwhile.
+                let all = if in_step { "all there is" } else { "all but what it missed" };
                 self.log.info(format_args!(
-                    "told {peer} all there is: sweep {number} took {took:?}, {pushed} location{}",
+                    "told {peer} {all}: sweep {number} took {took:?}, {pushed} location{}",
                     plural(pushed)
                 ));
             }

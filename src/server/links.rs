@@ -5,18 +5,23 @@ use std::time::Duration;
 use crate::{
     config::Limits,
     core::{
-        links::{Ends, Link, LinkTimes, Queue},
+        links::{AnyLink, Ends, Link, LinkTimes, Queue, Single},
         model::NodeId,
         node::{Neighbour, Node},
+        wire::PerConnection,
     },
 };
 
 /// A link to that neighbour, which takes what is queued for it from `queue`.
-pub(super) fn link(node: &Node, neighbour: &Neighbour, limits: &Limits, queue: Queue) -> Link {
+pub(super) fn link(node: &Node, neighbour: &Neighbour, limits: &Limits, queue: Queue) -> AnyLink {
     let times = times(limits);
-    match neighbour.plain {
-        None => Link::new(ends(node, &neighbour.id), times, queue),
-        Some(form) => Link::plain(node.id.clone(), form, times, queue),
+    let id = || node.id.clone();
+    match neighbour.plain.clone() {
+        None => AnyLink::Steady(Link::new(ends(node, &neighbour.id), times, queue)),
+        Some(form) if form.per_connection == PerConnection::One => {
+            AnyLink::Single(Single::new(id(), form, times, queue))
+        }
+        Some(form) => AnyLink::Steady(Link::plain(id(), form, times, queue)),
     }
 }
 

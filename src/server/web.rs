@@ -90,7 +90,9 @@ impl<'a> WebDoor<'a> {
         let Web { config, seats, .. } = self.web;
         let uptime = now.saturating_sub(self.started);
         let link = |neighbour: &Neighbour| {
-            let condition = neighbour.health.condition(now);
+            let mut condition = neighbour.health.condition(now);
+            // A peer whose lines are not understood is found out by its rounds.
+            condition.is_refused &= neighbour.plain.is_some();
             // Nothing waits for a link that is down: what a session just missed its end with is thrown away.
             let is_up = condition.state == LinkState::Up;
             LinkReport {

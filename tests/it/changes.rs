@@ -15,7 +15,7 @@ use proxyherd::core::{
     model::{NodeId, Now, Timestamp},
     node::{Node, Options, Subscribers},
     store::{Cursor, KeyHash, Placement, Store},
-    wire::{Line, Nonce, PlainLine},
+    wire::{Line, Nonce, PlainForm, PlainLine},
 };
 
 const SESSIONS: usize = 4;
@@ -127,7 +127,9 @@ fn nothing_is_missed_under_load_and_nothing_is_told_twice_between_two_walks() {
             let take = |batch: &[u8]| {
                 for line in batch.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
                     assert!(told.borrow_mut().insert(line.to_vec()), "told twice: {}", line.escape_ascii());
-                    let location = PlainLine::parse(line).unwrap().location;
+                    let line = PlainLine::parse(line, &PlainForm::default()).unwrap();
+                    let skew = line.skew_text();
+                    let location = line.location(&skew);
                     believed.merge(believed.key_hash(location.client), &location);
                 }
             };

@@ -38,6 +38,11 @@ const PROOFS: &[(&str, &str, &str)] = &[
         "metrics.rs",
         "full_node_counts_whom_it_takes_and_whom_it_turns_away",
     ),
+    (
+        "proxyherd_link_bad_lines_at_address_total",
+        "plain.rs",
+        "refused_lines_of_nobody_known_count_on_the_address_and_say_why",
+    ),
     ("proxyherd_link_bad_lines_total", "metrics.rs", "links_bytes_and_lines_are_those_that_went_over_it"),
     ("proxyherd_link_behind", "metrics.rs", "link_that_is_not_read_from_is_behind"),
     ("proxyherd_link_connected_here", "metrics.rs", "links_bytes_and_lines_are_those_that_went_over_it"),

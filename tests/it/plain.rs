@@ -1,4 +1,4 @@
-//! Nodes written by others, in all their manners: told everything, believed only what is strictly newer, never answered.
+//! Third-party nodes, in all their manners: told everything, believed only what is strictly newer, never answered.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -233,7 +233,7 @@ mod tests {
             assert!(reason(&unknown, line).starts_with(begin), "{line}: {}", reason(&unknown, line));
         }
         let mut herd = Herd::embedded();
-        herd.nodes[0].plain = Some(crate::core::wire::PlainForm { has_sender: true, is_crlf: false });
+        herd.nodes[0].plain = Some(crate::core::wire::PlainForm::default());
         let third_party = KnownRules::of(&herd, &herd.nodes[0]);
         assert_eq!(reason(&third_party, "WHATSAT x 99 5"), reason(&unknown, "WHATSAT x 99 5"));
     }

@@ -43,11 +43,36 @@ pub(super) struct LinkStatus {
     /// Differences that a round did not remove.
     pub(super) lasting: Option<u64>,
     pub(super) last_error: Option<String>,
+    /// Lines of the neighbour that were refused, and those of whoever shares its address; why the last one was.
+    pub(super) bad_lines: Option<u64>,
+    pub(super) bad_lines_at_address: Option<u64>,
+    pub(super) last_bad: Option<String>,
+    /// Whether all of its lines since the link was last lost were refused.
+    pub(super) refused: Option<bool>,
 }
 
 impl LinkStatus {
     pub(super) fn is_plain(&self) -> bool {
         self.dialect.as_deref() == Some("plain")
+    }
+
+    /// Whether nothing that the neighbour says is taken.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused == Some(true)
+    }
+
+    /// Of a third-party node: how many of its lines were refused, if any were, and why the last one was.
+    pub(super) fn refused_lines(&self) -> Option<String> {
+        let [own, shared] = [self.bad_lines, self.bad_lines_at_address].map(Option::unwrap_or_default);
+        let count = match (own, shared) {
+            _ if !self.is_plain() => return None,
+            (0, 0) => return None,
+            (own, 0) => format!("refused lines: {own}"),
+            (0, shared) => format!("refused lines at its address: {shared}"),
+            (own, shared) => format!("refused lines: {own}, at its address: {shared}"),
+        };
+        let why = self.last_bad.as_ref().map(|why| format!("; the last: {why}")).unwrap_or_default();
+        Some(count + &why)
     }
 
     pub(super) fn differs_lastingly(&self) -> bool {

@@ -14,6 +14,7 @@ use std::{
     env,
     io::{self, ErrorKind, IsTerminal, Write},
     process::ExitCode,
+    thread,
     time::Duration,
 };
 
@@ -39,21 +40,25 @@ Every node is asked at its `http` address, all at the same time. Its row says:
   no http             the configuration has no `http` for it: not to be judged
   no answer in 2 s    not reached, or its answer not complete, in --timeout
   bad answer: ...     something answered, but not as this node would
-  plain               a node written by others, of dialect plain: it is not judged
+  plain               a third-party node, of dialect plain: its links are judged
 
 A link has a row for each direction, `from > to`, which says:
   in step             `to` was found to have all that `from` has
   up                  connected, and not found in step yet
   behind              something found no room on the way, to be made good for
+  refused             `from` takes no line of `to`, a third-party node
   one way             `to` has no connection back
   greeting, down      not connected yet; not connected, and why
   differs             repair did not remove a difference
-LAG is the age of the oldest ping that is not answered.
+LAG is the age of the oldest ping that is not answered. Behind a third-party
+node stands how many of its lines were refused, and why the last one was.
 
 The last line is `in step`, or `not in step: ` and what differs. In step is a
 herd whose nodes all answered and are running, with all links up in both
 directions, in step, not behind, and without lasting differences. Digests are
-shown and not compared: under load they differ at any moment.
+shown and not compared: under load they differ at any moment. Only where
+nothing but third-party nodes joins some of the nodes, each is asked twice,
+half a second apart, and the digests of those that rest are compared.
 
 Exit codes: 0 in step, 1 not in step or failed, 2 wrong usage or configuration.
 With --watch, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look;
@@ -72,6 +77,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "1", requires = "watch", value_parser = |text: &str| seconds(text, 86_400.0))]
     interval: f64,
 }
+
+/// A herd in pieces that only third-party nodes join rests where nothing changes for this long.
+const REST_TIME: Duration = Duration::from_millis(500);
 
 const SECONDS_MIN: f64 = 0.01;
 
@@ -135,9 +143,14 @@ impl Status<'_> {
         let Self { args, herd, in_colour } = *self;
         let cannot_ask =
             |error| CommandError::Failed(format!("cannot ask every node at once: {error}; try again"));
-        let outcomes: Vec<FetchOutcome> =
-            fetch::ask_all(herd, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask)?;
-        let verdict: Verdict = verdict::judge(herd, &outcomes, args.timeout);
+        let ask = || fetch::ask_all(herd, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask);
+        let is_in_pieces = herd.pieces().len() > 1;
+        let earlier: Option<Vec<FetchOutcome>> = is_in_pieces.then(ask).transpose()?;
+        if is_in_pieces {
+            thread::sleep(REST_TIME);
+        }
+        let outcomes = ask()?;
+        let verdict: Verdict = verdict::judge(herd, &outcomes, earlier.as_deref(), args.timeout);
         let time = clock::utc_text(clock::wall());
         let text = match args.json {
             true => json::text(herd, &outcomes, &verdict, &time),

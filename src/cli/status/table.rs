@@ -36,7 +36,8 @@ pub(super) fn text(
     in_colour: bool,
 ) -> String {
     let nodes = herd.nodes.iter().zip(outcomes);
-    let rows: Vec<_> = nodes.clone().map(|(node, outcome)| node_row(node, outcome, seconds)).collect();
+    let row = |(node, outcome)| node_row(node, outcome, seconds, &refused_lines(node, outcomes));
+    let rows: Vec<_> = nodes.clone().map(row).collect();
     let links = nodes.filter_map(|(node, outcome)| match outcome {
         FetchOutcome::Answered(answer, _) => Some((node, answer)),
         _ => None,
@@ -55,10 +56,20 @@ pub(super) fn text(
     out
 }
 
-fn node_row(node: &Node, outcome: &FetchOutcome, seconds: f64) -> TableRow {
+/// What the others say of a third-party node's lines that they refused.
+fn refused_lines(node: &Node, outcomes: &[FetchOutcome]) -> String {
+    let answers = outcomes.iter().filter_map(|outcome| match outcome {
+        FetchOutcome::Answered(answer, _) => Some(answer),
+        _ => None,
+    });
+    let links = answers.flat_map(|answer| &answer.links).filter(|link| link.peer == node.id.as_str());
+    links.filter_map(LinkStatus::refused_lines).collect::<Vec<_>>().join("; ")
+}
+
+fn node_row(node: &Node, outcome: &FetchOutcome, seconds: f64, refused: &str) -> TableRow {
     let (state, tone, text) = match outcome {
         FetchOutcome::Answered(answer, _) => return answered_row(node, answer),
-        _ if node.plain.is_some() => ("plain".to_owned(), Tone::Plain, String::new()),
+        _ if node.plain.is_some() => ("plain".to_owned(), Tone::Plain, refused.to_owned()),
         FetchOutcome::Down(why) => ("down".to_owned(), Tone::Bad, why.clone()),
         FetchOutcome::NoHttp => ("no http".to_owned(), Tone::Doubtful, String::new()),
         FetchOutcome::Timeout => (String::new(), Tone::Bad, format!("no answer in {seconds} s")),
@@ -85,6 +96,7 @@ fn link_row(node: &Node, link: &LinkStatus) -> TableRow {
     let (state, tone) = match link.state.as_deref() {
         _ if link.differs_lastingly() => ("differs".to_owned(), Tone::Bad),
         Some("up") if link.behind == Some(true) => ("behind".to_owned(), Tone::Doubtful),
+        Some("up") if link.is_refused() => ("refused".to_owned(), Tone::Bad),
         Some("up") if link.is_plain() => ("up".to_owned(), Tone::Plain),
         Some("up") if link.in_step != Some(true) => ("up".to_owned(), Tone::Doubtful),
         Some("up") if link.connected_here == Some(false) => ("one way".to_owned(), Tone::Doubtful),
@@ -95,7 +107,8 @@ fn link_row(node: &Node, link: &LinkStatus) -> TableRow {
     let is_up = link.state.as_deref() == Some("up");
     let lag = link.lag_seconds.filter(|_| is_up).map(lag).unwrap_or_default();
     let outbox = link.outbox_bytes.filter(|&bytes| bytes > 0).map(size).unwrap_or_default();
-    let text = link.last_error.as_deref().filter(|_| !is_up).map(short).unwrap_or_default();
+    let error = link.last_error.clone().filter(|_| !is_up).or_else(|| link.refused_lines());
+    let text = error.as_deref().map(short).unwrap_or_default();
     TableRow { cells: vec![format!("{} > {}", node.id, short(&link.peer)), state, lag, outbox], tone, text }
 }
 

@@ -21,7 +21,7 @@ fn link(peer: &str) -> LinkStatus {
         behind: Some(false),
         outbox_bytes: Some(0),
         lasting: Some(0),
-        last_error: None,
+        ..LinkStatus::default()
     }
 }
 
@@ -29,6 +29,8 @@ fn link(peer: &str) -> LinkStatus {
 struct Scene {
     herd: Herd,
     outcomes: Vec<FetchOutcome>,
+    /// What came of asking a moment before, where that plays a part.
+    earlier: Option<Vec<FetchOutcome>>,
 }
 
 impl Scene {
@@ -49,7 +51,7 @@ impl Scene {
             FetchOutcome::Answered(Box::new(answer), serde_json::Value::Null)
         };
         let outcomes = herd.nodes.iter().enumerate().map(answered).collect();
-        Self { herd, outcomes }
+        Self { herd, outcomes, earlier: None }
     }
 
     fn with(mut self, id: &str, outcome: FetchOutcome) -> Self {
@@ -72,7 +74,7 @@ impl Scene {
     }
 
     fn verdict(&self) -> Verdict {
-        judge(&self.herd, &self.outcomes, 2.0)
+        judge(&self.herd, &self.outcomes, self.earlier.as_deref(), 2.0)
     }
 
     fn summary(&self) -> String {
@@ -243,6 +245,52 @@ fn plain_node_is_not_judged_but_its_links_must_be_up() {
         let scene = scene.link("Welsh", "Ball", set_down);
         assert_eq!(scene.summary(), "not in step: Welsh has no connection to Ball");
     }
+}
+
+#[test]
+fn third_party_node_whose_lines_are_refused_says_so_and_is_not_in_step_once_all_are() {
+    let plain = |link: &mut LinkStatus| {
+        (link.dialect, link.bad_lines) = (Some("plain".to_owned()), Some(3));
+        link.last_bad = Some("field 3, the skew, is bad".to_owned());
+    };
+    let mut scene = Scene::new().with("Ball", FetchOutcome::NoHttp).link("Welsh", "Ball", plain);
+    scene.herd.nodes[Scene::place("Ball")].plain = Some(crate::core::wire::PlainForm::default());
+    assert_eq!(scene.summary(), "in step");
+    let said = "refused lines: 3; the last: field 3, the skew, is bad";
+    assert_eq!(scene.row("Ball "), format!("Ball      plain    {said}"));
+    assert!(scene.row("Welsh > Ball").ends_with(&format!("  up       1.2 ms  {said}")), "{}", scene.table());
+    let scene = scene.link("Welsh", "Ball", |link| {
+        (link.refused, link.bad_lines_at_address) = (Some(true), Some(2));
+    });
+    assert_eq!(scene.summary(), "not in step: Welsh refuses every line of Ball");
+    assert!(scene.row("Welsh > Ball").contains("  refused  "), "{}", scene.table());
+    assert!(scene.row("Ball ").contains("refused lines: 3, at its address: 2; the last"), "{}", scene.table());
+}
+
+#[test]
+fn pieces_that_only_third_party_nodes_join_are_compared_while_they_rest() {
+    let sum = |answer: &mut NodeStatus| answer.sum = Some("5".to_owned());
+    // Alford and Hamilton with Holiday; Welsh by itself beyond Ball and Alford.
+    let mut scene = Scene::new();
+    for id in ["Alford", "Ball"] {
+        scene.herd.nodes[Scene::place(id)].plain = Some(crate::core::wire::PlainForm::default());
+    }
+    for id in ["Hamilton", "Holiday", "Welsh"] {
+        scene = scene.answer(id, sum);
+    }
+    let pieces: Vec<Vec<&str>> =
+        scene.herd.pieces().iter().map(|piece| piece.iter().map(|id| id.as_str()).collect()).collect();
+    assert_eq!(pieces, [vec!["Hamilton", "Holiday"], vec!["Welsh"]]);
+    scene.earlier = Some(scene.outcomes.clone());
+    assert_eq!(scene.summary(), "in step");
+    let moving = scene.answer("Welsh", |answer| answer.sum = Some("6".to_owned()));
+    assert_eq!(moving.summary(), "in step", "it does not rest");
+    let mut resting = moving;
+    resting.earlier = Some(resting.outcomes.clone());
+    let differ = "not in step: Hamilton and Welsh differ, which only third-party nodes join";
+    assert_eq!(resting.summary(), differ);
+    let apart = resting.answer("Holiday", |answer| answer.sum = Some("7".to_owned()));
+    assert_eq!(apart.summary(), "in step", "a piece that is not of one sum does not rest");
 }
 
 #[test]

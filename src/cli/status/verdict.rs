@@ -1,12 +1,16 @@
 //! From what came of asking each node to what differs in the herd; nothing differs in a herd that is in step. Sums are
-//! not compared: under load they differ at any moment. Pure.
+//! not compared, since under load they differ at any moment; but for nodes that only third-party nodes join, while those
+//! rest. Pure.
 
 use super::{
     super::printable::short,
     answer::{LinkStatus, NodeStatus},
     fetch::FetchOutcome,
 };
-use crate::config::{Herd, Node};
+use crate::{
+    config::{Herd, Node},
+    core::model::NodeId,
+};
 
 /// Whether the herd is in step, and what differs if it is not.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,13 +39,37 @@ fn answer(outcome: &FetchOutcome) -> Option<&NodeStatus> {
     }
 }
 
-/// Judges the herd by what came of asking its nodes, in the order of the configuration; each had `seconds`.
-pub(super) fn judge(herd: &Herd, outcomes: &[FetchOutcome], seconds: f64) -> Verdict {
+/// Judges the herd by what came of asking its nodes, in the order of the configuration; each had `seconds`. Of a herd in
+/// pieces that only third-party nodes join, `earlier` is what came of asking a moment before.
+pub(super) fn judge(
+    herd: &Herd,
+    outcomes: &[FetchOutcome],
+    earlier: Option<&[FetchOutcome]>,
+    seconds: f64,
+) -> Verdict {
     // Third-party nodes have no status, and are not judged.
     let asked: Vec<_> = herd.nodes.iter().zip(outcomes).filter(|(node, _)| node.plain.is_none()).collect();
     let mut differences = of_nodes(&asked, seconds);
     differences.extend(of_links(&asked));
+    differences.extend(earlier.into_iter().flat_map(|earlier| of_pieces(herd, [earlier, outcomes])));
     Verdict { differences }
+}
+
+/// Which pieces of a herd hold something else than the first, where both rest: all nodes of a piece had one sum, twice.
+fn of_pieces(herd: &Herd, looks: [&[FetchOutcome]; 2]) -> Vec<String> {
+    let sum = |outcomes: &'_ [FetchOutcome], id: &NodeId| {
+        let place = herd.nodes.iter().position(|node| node.id == *id)?;
+        answer(outcomes.get(place)?)?.sum.clone()
+    };
+    let resting = |piece: Vec<&NodeId>| {
+        let mut sums = piece.iter().flat_map(|id| looks.map(|outcomes| sum(outcomes, id)));
+        let first = sums.next()??;
+        sums.all(|sum| sum.as_ref() == Some(&first)).then(|| (piece[0].to_string(), first))
+    };
+    let resting: Vec<_> = herd.pieces().into_iter().filter_map(resting).collect();
+    let [(first, sum), rest @ ..] = &resting[..] else { return Vec::new() };
+    let others = rest.iter().filter(|(_, other)| other != sum);
+    others.map(|(id, _)| format!("{first} and {id} differ, which only third-party nodes join")).collect()
 }
 
 type AskedNodes<'a> = [(&'a Node, &'a FetchOutcome)];
@@ -98,6 +126,7 @@ enum LinkFault {
     Down,
     Greeting,
     Behind,
+    Refused,
     NotInStep,
     NotConnected,
 }
@@ -115,6 +144,7 @@ impl LinkFault {
             Self::Down => format!("{from} has no connection to {to}"),
             Self::Greeting => format!("{from} is greeting {to}"),
             Self::Behind => format!("{to} is behind {from}"),
+            Self::Refused => format!("{from} refuses every line of {to}"),
             Self::NotInStep => format!("{from} is not in step with {to}"),
             Self::NotConnected => format!("{to} has no connection to {from}"),
         }
@@ -124,6 +154,7 @@ impl LinkFault {
     fn of_both(self, one: &str, other: &str) -> String {
         match self {
             Self::Lasting => self.of_one(one, other),
+            Self::Refused => format!("{one} and {other} refuse every line of each other"),
             Self::Missing => format!("{one} and {other} were not told of their link"),
             Self::Unknown => format!("{one} and {other} have a link that is not in this configuration"),
             Self::Unsaid => format!("{one} and {other} do not say how their link is"),
@@ -166,7 +197,7 @@ fn faults<'a>(asked: &AskedNodes<'a>) -> Vec<(&'a str, &'a str, LinkFault)> {
     for (node, outcome) in asked {
         let Some(answer) = answer(outcome) else { continue };
         let from = node.id.as_str();
-        let known = node.links.iter().map(crate::core::model::NodeId::as_str);
+        let known = node.links.iter().map(NodeId::as_str);
         let told = |peer: &str| answer.links.iter().any(|link| link.peer == peer);
         faults.extend(known.clone().filter(|&peer| !told(peer)).map(|peer| (from, peer, LinkFault::Missing)));
         for link in &answer.links {
@@ -201,6 +232,8 @@ fn fault(link: &LinkStatus, back: Option<&LinkStatus>) -> Option<LinkFault> {
         Some(LinkFault::Unsaid)
     } else if link.behind == Some(true) {
         Some(LinkFault::Behind)
+    } else if link.is_refused() {
+        Some(LinkFault::Refused)
     } else if link.in_step != Some(true) && !link.is_plain() {
         Some(LinkFault::NotInStep)
     } else if link.connected_here == Some(false) && !link.is_plain() && !back_says_so {

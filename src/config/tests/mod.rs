@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 
 mod document;
+mod plain;
 mod round_trip;
 mod shipped;
 
@@ -415,57 +416,5 @@ fn a_secret_files_path_begins_at_the_configurations_folder() {
         let herd = Herd::load(&path).unwrap();
         assert_eq!(herd.secret_file, Some(whole));
         assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
-    }
-}
-
-#[test]
-fn a_node_written_by_others_is_described_and_heard() {
-    let plain = "id = \"Ball\"\ndialect = \"plain\"\nat_fields = 6\nline_end = \"crlf\"";
-    let text = TWO_NODES
-        .replace("id = \"Ball\"", plain)
-        .replace("links = [\"Ball\"]", "links = [\"Ball\"]\nplain_listen = \"127.0.0.1:11800\"");
-    let herd = Herd::parse(&text, "h.toml").unwrap();
-    assert_eq!(herd.node("Ball").unwrap().plain, Some(PlainForm { has_sender: false, is_crlf: true }));
-    assert_eq!(herd.node("Alford").unwrap().plain_listen.as_ref().unwrap().to_string(), "127.0.0.1:11800");
-    assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
-    assert_eq!(herd.plain_nodes(), [&NodeId::new("Ball").unwrap()]);
-    let own = herd.own();
-    assert_eq!((own.nodes.len(), own.nodes[0].links.len()), (1, 0));
-    let fault = |old: &str, new: &str| fault_of(&text.replace(old, new));
-    for (old, new, line) in [
-        (
-            "plain_listen = \"127.0.0.1:11800\"\n",
-            "",
-            "h.toml:4: Alford has the plain neighbour Ball and nowhere to hear it; add plain_listen = \"HOST:PORT\"",
-        ),
-        (
-            "dialect = \"plain\"\nat_fields = 6\nline_end = \"crlf\"",
-            "",
-            "h.toml:7: Alford has no plain neighbour to hear at its plain_listen; remove it, or link one",
-        ),
-        (
-            "dialect = \"plain\"",
-            "dialect = \"herd\"",
-            "h.toml:11: `at_fields` says how to speak to a node of dialect \"plain\", which Ball is not; remove it",
-        ),
-        (
-            "dialect = \"plain\"",
-            "dialect = \"fancy\"",
-            "h.toml:10: \"fancy\" is no dialect; write \"plain\" for a node written by others, or nothing",
-        ),
-        ("at_fields = 6", "at_fields = 5", "h.toml:11: `at_fields` is a whole number; write 6 or 7"),
-        ("\"crlf\"", "\"cr\"", "h.toml:12: `line_end` = \"cr\" ends no line; write \"lf\" or \"crlf\""),
-        (
-            "at_fields = 6",
-            "http = \"127.0.0.1:1\"",
-            "h.toml:11: `http` is for this program's own nodes, and Ball is of dialect \"plain\"; remove it",
-        ),
-        (
-            "11800",
-            "11601",
-            "h.toml:13: Ball has 127.0.0.1:11601, which Alford has on line 7; give each node its own port",
-        ),
-    ] {
-        assert_eq!(fault(old, new), line, "{old} → {new}");
     }
 }

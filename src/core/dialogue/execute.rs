@@ -14,8 +14,8 @@ use crate::core::{
     node::{Changes, Node, Reported},
     store::KeyHash,
     wire::{
-        Ending, Invalid, Line, Lines, PeerLine, PlainLine, Question, Report, Request, Whatsat, write_done,
-        write_pong,
+        Ending, Invalid, Line, Lines, PeerLine, PlainFault, PlainLine, Question, Report, Request, Whatsat,
+        write_done, write_pong,
     },
 };
 
@@ -48,7 +48,12 @@ pub(super) enum Command<'a> {
 
 impl<'a> Command<'a> {
     /// Reads a line of that party's, and finds the key of whom it is about. Changes nothing.
-    pub(super) fn parse(line: Line<'a>, party: Party, node: &Node) -> Result<Self, Invalid> {
+    pub(super) fn parse(
+        line: Line<'a>,
+        party: Party,
+        candidates: &[usize],
+        node: &Node,
+    ) -> Result<Self, Invalid> {
         let Line::Whole(text, _) = line else { return Err(Invalid::TooLong) };
         match party {
             Party::Stranger | Party::Client(_) => {
@@ -67,9 +72,9 @@ impl<'a> Command<'a> {
                     PeerLine::Done(number) => Self::Done(number),
                 })
             }
-            Party::Plain(_) => {
-                let line = PlainLine::parse(text).ok_or(Invalid::NotFromPeer)?;
-                Ok(Self::Plain(line, node.key(line.location.client)))
+            Party::Plain(link) => {
+                let line = node.read_plain(text, link, candidates).map_err(Invalid::NotPlain)?;
+                Ok(Self::Plain(line, node.key(line.client)))
             }
         }
     }
@@ -98,8 +103,9 @@ pub(super) struct Batch {
     pub(super) updates: u32,
     /// Repair rounds a peer has ended.
     pub(super) rounds: u32,
-    /// A neighbour's lines that were skipped.
+    /// A neighbour's lines that were skipped, and why the last one was.
     pub(super) bad_lines: u32,
+    pub(super) last_bad: Option<Invalid>,
     /// Where the client is that was asked about last.
     found: OwnedLocation,
 }
@@ -153,7 +159,7 @@ impl Batch {
             Err(why) => Err(*why),
         };
         if let Err(why) = done {
-            self.refuse(line, party);
+            self.refuse(line, party, why);
             host.said(line, party, &Reply::Invalid(why));
         }
         query
@@ -192,7 +198,7 @@ impl Batch {
         self.replies.extend_from_slice(ending.as_bytes());
     }
 
-    fn refuse(&mut self, line: Line<'_>, party: Party) {
+    fn refuse(&mut self, line: Line<'_>, party: Party, why: Invalid) {
         let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
         if party.is_client() {
             self.replies.extend_from_slice(b"? ");
@@ -200,7 +206,18 @@ impl Batch {
             self.replies.extend_from_slice(ending.as_bytes());
         } else {
             self.bad_lines += 1;
+            self.last_bad = Some(why);
         }
+    }
+}
+
+/// Whether a line of a third-party node is answered, where such lines are: an AT line is, taken or refused. Whatever else it
+/// says may be an answer to an answer, to which there must be none.
+fn is_answered(command: &Result<Command<'_>, Invalid>) -> bool {
+    match command {
+        Ok(_) => true,
+        Err(Invalid::NotPlain(fault)) => *fault != PlainFault::Keyword,
+        Err(_) => false,
     }
 }
 
@@ -248,7 +265,8 @@ struct Executing<'d> {
 impl Executing<'_> {
     fn prepare<'a>(&self, lines: &mut Lines<'a>) -> Option<Prepared<'a>> {
         let line = lines.next()?;
-        Some(Prepared { line, command: Command::parse(line, self.party, self.node), left: lines.left() })
+        let command = Command::parse(line, self.party, self.candidates, self.node);
+        Some(Prepared { line, command, left: lines.left() })
     }
 
     /// Executes the first and more, so that what the store must fetch from memory for one is under way while another is
@@ -295,6 +313,12 @@ impl Executing<'_> {
                 return Some(Interruption::Join(link));
             }
             let query = batch.execute(node, (*line, command), *party, *now, host);
+            if let Party::Plain(link) = *party
+                && is_answered(command)
+                && let Some(form) = node.plain_answer(link, candidates)
+            {
+                form.write_answer(&mut batch.replies);
+            }
             *left = *after;
             if let Some(query) = query {
                 let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = *line;
@@ -378,8 +402,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
     }
 
-    /// At the end of a client's input: executes the line that has no terminator. On a neighbour's connection, half a line can
-    /// be a valid, wrong one.
+    /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line can be a
+    /// valid, wrong one; a third-party node's has been given its terminator.
     fn execute_last(&mut self, host: &mut impl Host) {
         let is_taken = mem::replace(&mut self.input, InputState::Done) == InputState::Ended;
         let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
@@ -392,7 +416,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if let Some(closing) = closing {
             return self.settle(Then::Close(closing));
         }
-        let command = Command::parse(line, *party, node);
+        let command = Command::parse(line, *party, &[], node);
         let query = batch.execute(node, (line, &command), *party, *heard, host);
         let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = line;
         if let Some(query) = query {

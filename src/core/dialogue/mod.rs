@@ -318,6 +318,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
         self.heard.wall = now.wall;
         self.input = InputState::Ended;
+        if let Party::Plain(_) = self.party
+            && self.buffer.is_mid_line()
+        {
+            // Third-party nodes may end a connection instead of a line.
+            self.buffer.space()[0] = b'\n';
+            self.buffer.filled(1);
+        }
         self.doing = Phase::Executing;
     }
 
@@ -327,11 +334,17 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             return;
         }
         self.node.offer(&mut self.batch.changes, self.party.link(), full);
-        let Batch { updates, bad_lines, rounds, .. } = &mut self.batch;
+        let Batch { updates, bad_lines, last_bad, rounds, .. } = &mut self.batch;
         let (bytes, updates) = (mem::take(&mut self.heard_bytes), mem::take(updates));
         let (bad_lines, rounds) = (mem::take(bad_lines), mem::take(rounds));
-        if let Some(link) = self.party.link() {
-            self.node.neighbours()[link].health.received(bytes, updates, bad_lines, rounds);
+        let last_bad = last_bad.take();
+        let health = |link: usize| &self.node.neighbours()[link].health;
+        match self.party.link() {
+            Some(link) => health(link).received(bytes, updates, (bad_lines, last_bad), rounds),
+            // Where it is not known whose they are, they count on the address: on all who may be there.
+            None => self.candidates.iter().for_each(|&link| {
+                health(link).received_at_address(updates, (bad_lines, last_bad));
+            }),
         }
         self.doing = if self.batch.replies.is_empty() { self.after() } else { Phase::Writing };
     }

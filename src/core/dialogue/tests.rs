@@ -9,8 +9,10 @@ use crate::core::{
     model::{NodeId, Timestamp},
     node::{LookupRules, Options, Subscribers},
     store::Placement,
-    wire::{Form, Hello, Line, Nonce, PlainForm},
+    wire::{Form, Hello, Invalid, Line, Nonce, PlainFault, PlainForm},
 };
+
+mod plain;
 
 const TIMES: Times = Times {
     idle: Duration::from_secs(100),
@@ -300,7 +302,7 @@ fn without_a_proof_nobody_is_let_in_and_time_is_short() {
 #[test]
 fn third_party_node_is_known_by_its_address_or_by_its_name() {
     let form = Some(PlainForm::default());
-    let node = node_of(vec![neighbour("Welsh", form).0, neighbour("Ball", form).0], false, None);
+    let node = node_of(vec![neighbour("Welsh", form.clone()).0, neighbour("Ball", form).0], false, None);
     let one = Driven::new(&node, Opening::Plain(vec![1]), 1);
     assert_eq!(one.dialogue.party(), Party::Plain(Some(1)));
     let mut of_two = Driven::new(&node, Opening::Plain(vec![0, 1]), 2);

@@ -10,7 +10,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::Broken;
-use crate::core::model::Tick;
+use crate::core::{model::Tick, wire::Invalid};
 
 /// Something that has happened on a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,6 +69,8 @@ pub enum Lost {
     Closed,
     /// What was written was not taken in this time.
     Slow(Duration),
+    /// A line's end was not answered by the connection's in this time.
+    Unended(Duration),
     /// What failed, in the words of who carries the link out.
     Failed(String),
 }
@@ -79,6 +81,11 @@ impl fmt::Display for Lost {
             Self::Broken(why) => write!(f, "{why}"),
             Self::Closed => write!(f, "it closed the connection"),
             Self::Slow(limit) => write!(f, "it did not take what was written within {limit:?}"),
+            Self::Unended(limit) => write!(
+                f,
+                "it did not end the connection within {limit:?} of its line; leave out per_connection = \"one\" for a \
+                 node that keeps it"
+            ),
             Self::Failed(why) => write!(f, "{why}"),
         }
     }
@@ -118,6 +125,13 @@ pub struct Health {
     received_bytes: AtomicU64,
     received_updates: AtomicU64,
     bad_lines: AtomicU64,
+    /// Of a third-party node that shares its address with others: what came from there, of whomever.
+    updates_at_address: AtomicU64,
+    bad_lines_at_address: AtomicU64,
+    /// Locations and bad lines, those of its address too, up to when the link was last lost.
+    before: [AtomicU64; 2],
+    /// Why a line was skipped last.
+    last_bad: Mutex<Option<Invalid>>,
     /// The neighbour's own connections to this node.
     connections: AtomicU64,
     rounds: AtomicU64,
@@ -158,6 +172,12 @@ pub struct Condition {
     pub is_connected_here: bool,
     /// Lines of it that were skipped.
     pub bad_lines: u64,
+    /// Lines that were skipped of who shares a third-party node's address, where it was not found out who.
+    pub bad_lines_at_address: u64,
+    /// Why a line of either was skipped last.
+    pub last_bad: Option<Invalid>,
+    /// Whether lines have come since the link was last lost, of either, and all were skipped.
+    pub is_refused: bool,
     /// Rounds that have ended.
     pub rounds: u64,
     /// Rounds of the neighbour's that have ended here.
@@ -202,7 +222,14 @@ impl Health {
 
     /// The link is lost, or was not to be had.
     pub fn down(&self, why: &str) {
-        *self.now.lock() = Current { failure: Some(why.to_owned()), ..Current::default() };
+        let mut now = self.now.lock();
+        if now.state == LinkState::Up {
+            // Whoever comes next in its name may speak otherwise.
+            for (before, count) in self.before.iter().zip(self.said()) {
+                before.store(count, Ordering::Relaxed);
+            }
+        }
+        *now = Current { failure: Some(why.to_owned()), ..Current::default() };
     }
 
     /// So much was written, with so much news in it; what a round pushes is counted at its end.
@@ -238,18 +265,49 @@ impl Health {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The neighbour wrote so much to this node.
-    pub fn received(&self, bytes: usize, updates: u32, bad_lines: u32, rounds: u32) {
+    /// The neighbour wrote so much to this node; with bad lines it is told why the last of them is one.
+    pub fn received(
+        &self,
+        bytes: usize,
+        updates: u32,
+        (bad_lines, last_bad): (u32, Option<Invalid>),
+        rounds: u32,
+    ) {
         self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.received_updates.fetch_add(u64::from(updates), Ordering::Relaxed);
         self.bad_lines.fetch_add(u64::from(bad_lines), Ordering::Relaxed);
         self.rounds_received.fetch_add(u64::from(rounds), Ordering::Relaxed);
+        self.refused(last_bad);
+    }
+
+    /// Somebody at a third-party node's address wrote so much to this node: the neighbour, or another there.
+    pub fn received_at_address(&self, updates: u32, (bad_lines, last_bad): (u32, Option<Invalid>)) {
+        self.updates_at_address.fetch_add(u64::from(updates), Ordering::Relaxed);
+        self.bad_lines_at_address.fetch_add(u64::from(bad_lines), Ordering::Relaxed);
+        self.refused(last_bad);
+    }
+
+    fn refused(&self, last_bad: Option<Invalid>) {
+        if last_bad.is_some() {
+            *self.last_bad.lock() = last_bad;
+        }
+    }
+
+    /// Locations and bad lines so far, with those of the address.
+    fn said(&self) -> [u64; 2] {
+        let sum = |of: [&AtomicU64; 2]| of.map(|count| count.load(Ordering::Relaxed)).iter().sum();
+        [
+            sum([&self.received_updates, &self.updates_at_address]),
+            sum([&self.bad_lines, &self.bad_lines_at_address]),
+        ]
     }
 
     /// How it is.
     pub fn condition(&self, now: Tick) -> Condition {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let Current { state, is_in_step, lasting, pinged_at, failure } = self.now.lock().clone();
+        let [updates, bad_lines] = self.said();
+        let [updates_before, bad_lines_before] = self.before.each_ref().map(read);
         let lag = || pinged_at.map(|at| now.saturating_sub(at)).unwrap_or_default();
         Condition {
             state,
@@ -260,6 +318,9 @@ impl Health {
             received_updates: read(&self.received_updates),
             is_connected_here: read(&self.connections) > 0,
             bad_lines: read(&self.bad_lines),
+            bad_lines_at_address: read(&self.bad_lines_at_address),
+            last_bad: *self.last_bad.lock(),
+            is_refused: updates == updates_before && bad_lines > bad_lines_before,
             rounds: read(&self.rounds),
             rounds_received: read(&self.rounds_received),
             differences: read(&self.differences),
@@ -326,6 +387,33 @@ mod tests {
         health.up();
         let again = health.condition(at(40));
         assert_eq!(of_the_connection(again), (LinkState::Up, false, 0, Some(at(0)), false));
+    }
+
+    #[test]
+    fn neighbour_is_refused_while_none_of_its_lines_since_the_link_was_lost_was_taken() {
+        let health = Health::default();
+        let why = Some(Invalid::Empty);
+        let is_refused = || health.condition(at(0)).is_refused;
+        health.up();
+        assert!(!is_refused(), "it has said nothing");
+        health.received(9, 0, (2, why), 0);
+        assert!(is_refused());
+        health.received(9, 1, (0, None), 0);
+        assert!(!is_refused());
+        health.received(9, 0, (1, why), 0);
+        assert!(!is_refused(), "it has been understood");
+        health.down("gone");
+        health.received(9, 0, (1, why), 0);
+        assert!(is_refused(), "the next one in its name has not");
+        health.down("not there yet");
+        health.up();
+        assert!(is_refused(), "what came before the link was up counts");
+        health.received_at_address(1, (0, None));
+        assert!(!is_refused(), "it may have been it");
+        health.received_at_address(0, (3, Some(Invalid::TooLong)));
+        let now = health.condition(at(0));
+        assert_eq!((now.bad_lines, now.bad_lines_at_address), (4, 3));
+        assert_eq!(now.last_bad, Some(Invalid::TooLong));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub enum Step {
     },
     /// What has come is to be read, without waiting.
     Look,
+    /// The end of what is written is to be shown to the neighbour, which may still say something: a half-close.
+    HalfClose,
     /// The neighbour is to be listened to, and to nothing else.
     Listen {
         /// At most until then.
@@ -76,6 +78,7 @@ pub enum Step {
 /// | [`Step::Dial`] | dial the neighbour | [`Link::connected`], [`Link::failed`] |
 /// | [`Step::Pause`] | wait for the neighbour's call | [`Link::called`] |
 /// | [`Step::Write`] | write some of [`Link::output`] | [`Link::wrote`], [`Link::failed`] |
+/// | [`Step::HalfClose`] | end the output; only a [`super::Single`] asks for it | [`super::Single::half_closed`] |
 /// | [`Step::Look`] | read what is there into [`Link::space`] | [`Link::received`], [`Link::failed`] |
 /// | [`Step::Listen`] | wait for bytes, and for nothing else; read them | [`Link::received`], [`Link::failed`] |
 /// | [`Step::Rest`] | wait until [`Link::has_news`] | |
@@ -115,7 +118,7 @@ pub enum Step {
 ///             written.extend_from_slice(&link.output()[..taken]);
 ///             link.wrote(taken);
 ///         }
-///         Step::Look => {}
+///         Step::Look | Step::HalfClose => {}
 ///         Step::Listen { .. } => {
 ///             let length = coming.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
 ///             link.space()[..length].copy_from_slice(&coming[..length]);
@@ -277,7 +280,7 @@ impl Link {
             Speech::Herd(ends, rules) => {
                 Box::new(HerdDialect::greet(ends.clone(), self.times, *rules, now, nonce, store, &mut out))
             }
-            Speech::Plain(id, form) => Box::new(Plain::new(id.clone(), *form, self.times, now)),
+            Speech::Plain(id, form) => Box::new(Plain::new(id.clone(), form.clone(), self.times, now)),
         };
         let answers = LineBuffer::new(ANSWER_BYTES_MAX);
         let (news, written, doing) = (0, 0, Doing::Writing { until: now + self.times.write });

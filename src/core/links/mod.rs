@@ -1,5 +1,6 @@
 //! The links to the neighbours: what waits to be sent, when to dial and when to wait, what to say and when to give up.
 
+mod any;
 mod dialect;
 mod dialling;
 mod handshake;
@@ -10,15 +11,18 @@ mod outbox;
 mod plain;
 #[cfg(test)]
 mod scene_tests;
+mod single;
 mod times;
 mod vigil;
 
 pub use self::{
+    any::AnyLink,
     dialect::Broken,
     handshake::Ends,
     health::{Condition, Event, Health, LinkState, Lost, RoundOver},
     link::{Link, NEWS_BYTES_MAX, Step},
     outbox::{Encoded, Offer, Outbox, Queue, outbox},
+    single::Single,
     times::LinkTimes,
     vigil::Vigil,
 };

@@ -8,7 +8,7 @@ use super::{
 use crate::core::{
     model::{NodeId, Tick},
     store::{Cursor, Store},
-    wire::{PlainForm, write_flooded},
+    wire::PlainForm,
 };
 
 /// How much of a sweep is told at once, so that news need not wait for long; a line more may be in it.
@@ -45,7 +45,9 @@ impl Plain {
 
 impl Dialect for Plain {
     fn write_news(&self, batch: &[u8], out: &mut Vec<u8>) {
-        rewrite(batch, self.form, out);
+        for line in batch.split_inclusive(|&byte| byte == b'\n') {
+            self.form.write_again(line, out);
+        }
     }
 
     fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
@@ -56,7 +58,7 @@ impl Dialect for Plain {
             self.sweep = Some(Sweep { began: now, cursor: Cursor::default(), told: 0 });
         }
         if let Some(sweep) = &mut self.sweep
-            && sweep.tell_piece(store, &self.id, self.form, out)
+            && sweep.tell_piece(store, &self.id, &self.form, out)
         {
             let took = now.saturating_sub(sweep.began);
             self.no_sweep_before = sweep.began + self.times.round_gap.max(2 * took);
@@ -85,28 +87,16 @@ impl Dialect for Plain {
 
 impl Sweep {
     /// Appends the next piece; whether it was the last.
-    fn tell_piece(&mut self, store: &Store, id: &NodeId, form: PlainForm, out: &mut Vec<u8>) -> bool {
+    fn tell_piece(&mut self, store: &Store, id: &NodeId, form: &PlainForm, out: &mut Vec<u8>) -> bool {
         let end = out.len() + SWEEP_BYTES_MAX;
-        let mut line = Vec::new();
         self.cursor.walk(store, |_, location| {
             if out.len() >= end {
                 return false;
             }
-            line.clear();
-            write_flooded(location, id, &mut line);
-            rewrite(&line, form, out);
+            form.write(location, id, out);
             self.told += 1;
             true
         })
-    }
-}
-
-/// Appends flooded lines, AT lines with their sender behind, in the form a neighbour wants.
-fn rewrite(lines: &[u8], form: PlainForm, out: &mut Vec<u8>) {
-    for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        let without_sender = || memchr::memrchr(b' ', line).map_or(line, |space| &line[..space]);
-        out.extend_from_slice(if form.has_sender { line } else { without_sender() });
-        out.extend_from_slice(if form.is_crlf { b"\r\n" } else { b"\n" });
     }
 }
 

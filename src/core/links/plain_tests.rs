@@ -1,4 +1,4 @@
-//! What is told to a third-party node: what form its lines take, and when everything is told anew.
+//! What is told to a third-party node that keeps its connection: when everything is told again.
 
 use super::*;
 use crate::core::{
@@ -53,19 +53,6 @@ impl Bench {
     fn offer(&self, line: &str) -> Offer {
         self.outbox.offer(&line.as_bytes().into())
     }
-}
-
-#[test]
-fn lines_take_the_form_the_neighbour_wants() {
-    let flooded = b"AT A +1.000000000 k +1+1 7 A\nAT B -0.000000001 l +2+2 8.5 A\n";
-    let form = |has_sender, is_crlf| {
-        let mut out = Vec::new();
-        rewrite(flooded, PlainForm { has_sender, is_crlf }, &mut out);
-        String::from_utf8(out).unwrap()
-    };
-    assert_eq!(form(true, false).as_bytes(), flooded);
-    assert_eq!(form(false, false), "AT A +1.000000000 k +1+1 7\nAT B -0.000000001 l +2+2 8.5\n");
-    assert_eq!(form(true, true), "AT A +1.000000000 k +1+1 7 A\r\nAT B -0.000000001 l +2+2 8.5 A\r\n");
 }
 
 #[test]

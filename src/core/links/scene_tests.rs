@@ -71,6 +71,7 @@ impl Bench {
                 Step::Pause { until } => return (Next::Pause(until), String::new()),
                 Step::Listen { until } => return (Next::Listen(until), String::new()),
                 Step::Rest { until } => return (Next::Rest(until), String::new()),
+                Step::HalfClose => panic!("its connection lasts"),
                 Step::HangUp => return (Next::HangUp, String::new()),
                 Step::End => return (Next::End, String::new()),
             }

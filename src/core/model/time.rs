@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::decimal;
+
 /// In a second.
 const NANOS: u64 = 1_000_000_000;
 
@@ -117,9 +119,19 @@ pub struct Skew {
 }
 
 impl Skew {
+    /// The most digits before the point.
+    pub const SECONDS_DIGITS_MAX: usize = 13;
+
     /// How far the server's clock is ahead of the client's.
     pub fn between(server: Timestamp, client: Timestamp) -> Self {
         Self { nanoseconds: server.as_nanoseconds() - client.as_nanoseconds() }
+    }
+
+    /// Reads a skew as another program writes it: any decimal number, rounded half to even; `None` for anything else, and
+    /// for more than [`Skew::SECONDS_DIGITS_MAX`] digits before the point.
+    pub fn of_decimal(text: &[u8]) -> Option<Self> {
+        let nanoseconds = decimal::nanoseconds(text, Self::SECONDS_DIGITS_MAX as i64)?;
+        Some(Self { nanoseconds })
     }
 
     /// In nanoseconds; negative when the client's clock is ahead.
@@ -164,14 +176,14 @@ impl Skew {
         let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
         fraction[0] == b'.'
             && digits(&fraction[1..])
-            && (1..=13).contains(&seconds.len())
+            && (1..=Self::SECONDS_DIGITS_MAX).contains(&seconds.len())
             && digits(seconds)
             && (seconds.len() == 1 || seconds[0] != b'0')
     }
 }
 
-/// The longest text, in bytes: a sign, 13 digits of seconds, a `.` and nine decimals.
-const TEXT_BYTES_MAX: usize = 24;
+/// The longest text, in bytes: a sign, the digits of seconds, a `.` and nine decimals.
+const TEXT_BYTES_MAX: usize = 1 + Skew::SECONDS_DIGITS_MAX + 10;
 
 /// A skew as it is written.
 #[derive(Clone, Copy, Default, Debug)]
@@ -282,6 +294,22 @@ mod tests {
         assert_eq!(written("1.1", "2"), "-0.900000000");
         assert_eq!(written("0", "999999999999.999999999"), "-999999999999.999999999");
         assert_eq!(written("999999999999.000000001", "0"), "+999999999999.000000001");
+    }
+
+    #[test]
+    fn skew_of_another_program_is_written_as_nodes_write_it() {
+        let rewritten = |text: &str| {
+            let text = Skew::of_decimal(text.as_bytes()).unwrap().text();
+            assert!(Skew::is_skew(text.as_bytes()));
+            String::from_utf8(text.as_bytes().to_vec()).unwrap()
+        };
+        assert_eq!(rewritten("-4.29e-05"), "-0.000042900");
+        assert_eq!(rewritten("0.263873"), "+0.263873000");
+        assert_eq!(rewritten("9999999999999.999999999"), "+9999999999999.999999999");
+        for own in ["+0.263873386", "-0.000000042", "-999999999999.999999999"] {
+            assert_eq!(rewritten(own), own);
+        }
+        assert_eq!(Skew::of_decimal(b"nan"), None);
     }
 
     #[test]

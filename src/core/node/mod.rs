@@ -17,7 +17,7 @@ use crate::core::{
     model::{ClientId, Coordinates, Location, NodeId, Now, OwnedLocation, Query, Skew, SkewText, Tick},
     repair,
     store::{KeyHash, Outcome, Placement, Store},
-    wire::{Form, Held, Invalid, PlainForm, PlainLine, Question, Report, Whatsat},
+    wire::{Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
 };
 
 pub use self::{
@@ -209,9 +209,11 @@ impl Node {
         now: Now,
         changes: &mut Changes,
     ) -> Result<(), Invalid> {
-        self.check_not_ahead(Skew::between(now.wall, line.location.time))?;
-        if self.store.learn(key, &line.location).is_news() {
-            changes.add(self, &line.location, key, By::News);
+        self.check_not_ahead(Skew::between(now.wall, line.time))?;
+        let skew = line.skew_text();
+        let location = line.location(&skew);
+        if self.store.learn(key, &location).is_news() {
+            changes.add(self, &location, key, By::News);
         }
         Ok(())
     }
@@ -240,6 +242,28 @@ impl Node {
     /// Where a client's location belongs: what every call about it wants to be told.
     pub fn key(&self, client: ClientId<'_>) -> KeyHash {
         self.store.key_hash(client)
+    }
+
+    /// Reads a line of a third-party node: by the form of the one at the end of that link, or by those of the `candidates`,
+    /// who may be at the other end, in turn.
+    pub fn read_plain<'a>(
+        &self,
+        line: &'a [u8],
+        link: Option<usize>,
+        candidates: &[usize],
+    ) -> Result<PlainLine<'a>, PlainFault> {
+        let links = link.as_ref().map_or(candidates, std::slice::from_ref);
+        let mut forms = links.iter().filter_map(|&link| self.neighbours[link].plain.as_ref());
+        let first = forms.next().map_or(Err(PlainFault::Keyword), |form| PlainLine::parse(line, form));
+        first.or_else(|fault| forms.find_map(|form| PlainLine::parse(line, form).ok()).ok_or(fault))
+    }
+
+    /// The form by which a third-party node's lines are answered, if they are: that of the one at the end of that link, or of
+    /// the first of the `candidates` who wants answers.
+    pub fn plain_answer(&self, link: Option<usize>, candidates: &[usize]) -> Option<&PlainForm> {
+        let links = link.as_ref().map_or(candidates, std::slice::from_ref);
+        let mut forms = links.iter().filter_map(|&link| self.neighbours[link].plain.as_ref());
+        forms.find(|form| form.answer.is_some())
     }
 
     /// The link that a line of a third-party node names as its sender, if it is one of the `candidates`: those who may be

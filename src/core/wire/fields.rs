@@ -14,12 +14,18 @@ impl<'a> Fields<'a> {
         Self { rest: line }
     }
 
-    /// Exactly the `N` fields that are left; `None` when there are more or fewer.
-    pub fn exactly<const N: usize>(mut self) -> Option<[&'a [u8]; N]> {
+    /// The next `N` fields; `None` when there are fewer.
+    pub fn first<const N: usize>(&mut self) -> Option<[&'a [u8]; N]> {
         let mut fields = [&[][..]; N];
         for field in &mut fields {
             *field = self.next()?;
         }
+        Some(fields)
+    }
+
+    /// Exactly the `N` fields that are left; `None` when there are more or fewer.
+    pub fn exactly<const N: usize>(mut self) -> Option<[&'a [u8]; N]> {
+        let fields = self.first()?;
         self.next().is_none().then_some(fields)
     }
 }

@@ -53,7 +53,10 @@ impl OtherProtocol {
             return Some(Self::Tls);
         }
         let mut later = method_and_rest(text)?;
-        later.next()?;
+        // No browser can ask for it, and it stands behind a third-party node's own keyword.
+        if later.next()? == b"AT" {
+            return None;
+        }
         let is_version = |word: &[u8]| word.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"));
         // A herd's name may begin with anything.
         (later.any(is_version) && !is_hello(text)).then_some(Self::Http)
@@ -132,6 +135,7 @@ mod tests {
             "WHATSAT kiwi HTTP/1.1 5",
             "HELLO 1 HTTP/herd Welsh Alford 00c0ffee00c0ffee 3f9c068409f45991",
             "AT Alford HTTP/1.1 kiwi +1+1 1",
+            "FLOOD AT Alford +1 HTTP/1.1 +1+1 1",
             "\x16",
             "\x16 \x03",
         ] {

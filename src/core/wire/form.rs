@@ -1,5 +1,5 @@
 //! The forms that differ: what a WHATSAT may ask and how its answer ends, which is a matter of the source that places come
-//! from; and how a third-party node wants its lines.
+//! from.
 
 /// What may be asked of a source, and how its answers end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,20 +17,4 @@ impl Form {
     pub const PLACES: Self = Self { radius_km_max: 50, bound_max: 20, newlines: 2 };
     /// The editions before: any radius on Earth, and a document of one line.
     pub const TWEETS: Self = Self { radius_km_max: 20_016, bound_max: 100, newlines: 1 };
-}
-
-/// The form of AT lines for one third-party node, which knows nothing else.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PlainForm {
-    /// Whether an AT line ends with the sender's id: seven fields, as in the assignment's flooding, or six, as clients
-    /// get it.
-    pub has_sender: bool,
-    /// Whether lines end with a carriage return and a newline.
-    pub is_crlf: bool,
-}
-
-impl Default for PlainForm {
-    fn default() -> Self {
-        Self { has_sender: true, is_crlf: false }
-    }
 }

@@ -8,17 +8,19 @@ mod form;
 mod hello;
 mod lines;
 mod peer;
+mod plain;
 mod proof;
 mod request;
 
 pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums};
 pub use fields::Fields;
 pub use first_line::{OtherProtocol, is_hello};
-pub use form::{Form, PlainForm};
+pub use form::Form;
 pub use hello::{Hello, REFUSED, is_welcome, parse_proof, write_proof, write_refusal, write_welcome};
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use peer::{
-    PEER_LINE_BYTES_MAX, PeerLine, PlainLine, write_done, write_flooded, write_ping, write_pong, write_push,
+    PEER_LINE_BYTES_MAX, PeerLine, write_done, write_flooded, write_ping, write_pong, write_push,
 };
+pub use plain::{PerConnection, PlainFault, PlainForm, PlainLine};
 pub use proof::{End, Nonce, Proof, Prover, Transcript};
 pub use request::{Invalid, Report, Request, Whatsat};

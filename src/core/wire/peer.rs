@@ -1,5 +1,5 @@
-//! What nodes say to each other once they have shaken hands: locations, which clients and third-party nodes are told in the
-//! same words, and the lines that keep a link. The search for differences is in `digest`. The rules here are fixed by the
+//! What nodes say to each other once they have shaken hands: locations, which clients are told in the same words, and the
+//! lines that keep a link. The search for differences is in `digest`. The rules here are fixed by the
 //! protocol's version and alike on every node: no clock, no configured limit.
 
 use super::{Fields, Question, fields::decimal};
@@ -38,30 +38,6 @@ impl<'a> PeerLine<'a> {
             b"DONE" => number(fields).map(Self::Done),
             keyword => Question::of_fields(keyword, fields).map(Self::Ask),
         }
-    }
-}
-
-/// A line of a third-party node: an AT line, with or without its sender's id behind it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PlainLine<'a> {
-    /// What it tells.
-    pub location: Location<'a>,
-    /// Who says so.
-    pub sender: Option<&'a [u8]>,
-}
-
-impl<'a> PlainLine<'a> {
-    /// Reads a line, given without its terminator; `None` for a bad one.
-    pub fn parse(line: &'a [u8]) -> Option<Self> {
-        let at = || {
-            let mut fields = Fields::of(line);
-            (fields.next()? == b"AT").then_some(fields)
-        };
-        if let Some([location @ .., sender]) = at()?.exactly::<6>() {
-            let location = NodeId::is_valid(sender).then(|| location_of(location))??;
-            return Some(Self { location, sender: Some(sender) });
-        }
-        Some(Self { location: location_of(at()?.exactly::<5>()?)?, sender: None })
     }
 }
 
@@ -142,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::wire::{Hello, parse_proof};
+    use crate::core::wire::{Hello, PlainForm, PlainLine, parse_proof};
 
     #[test]
     fn flooded_locations_come_back_as_they_were_written() {
@@ -239,7 +215,8 @@ mod tests {
             let is_right = bent.is_none() && tail.is_empty();
             let (hello, peers, proof) = (Hello::parse(&line), PeerLine::parse(&line), parse_proof(&line));
             prop_assert!(!is_right || hello.is_ok() || peers.is_some() || proof.is_some());
-            prop_assert!(!right.starts_with("AT") || !is_right || PlainLine::parse(&line).is_some());
+            let plain = PlainLine::parse(&line, &PlainForm::default());
+            prop_assert!(!right.starts_with("AT") || !is_right || plain.is_ok());
             let mut again = Vec::new();
             if let Ok(hello) = hello {
                 hello.write(&mut again);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Fields, Form, fields::decimal};
+use super::{Fields, Form, PlainFault, fields::decimal};
 use crate::core::model::{ClientId, Timestamp, is_position};
 
 /// A client's line, understood.
@@ -67,6 +67,8 @@ pub enum Invalid {
     NoPlaces,
     /// A line that cannot stand on a peer's connection.
     NotFromPeer,
+    /// A line that cannot stand on a third-party node's connection.
+    NotPlain(PlainFault),
 }
 
 impl fmt::Display for Invalid {
@@ -91,6 +93,7 @@ impl fmt::Display for Invalid {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
             Self::NotFromPeer => "it is no line that PROTOCOL.md lets a neighbour send",
+            Self::NotPlain(fault) => return write!(f, "{fault}"),
         })
     }
 }

@@ -31,6 +31,7 @@ mod secret;
 mod send;
 mod status;
 mod terminal;
+mod third_party;
 mod threads;
 mod tweets;
 mod up;

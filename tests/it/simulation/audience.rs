@@ -6,9 +6,10 @@ use std::collections::{HashMap, HashSet};
 
 use proxyherd::core::{
     links::{Outbox, Queue, outbox},
+    model::Location,
     node::Subscribers,
     store::{Cursor, KeyHash, Placement, Store},
-    wire::PlainLine,
+    wire::Fields,
 };
 
 use super::{herd::Simulation, random::Random, watch::Kind};
@@ -69,7 +70,7 @@ impl Audience {
         }
         while let Ok(batch) = self.all.take() {
             for line in batch.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-                let location = PlainLine::parse(line).ok_or("a change is no AT line")?.location;
+                let location = location_of(line).ok_or("a change is no AT line")?;
                 self.believed.merge(self.believed.key_hash(location.client), &location);
                 if !self.told.insert(line.to_vec()) {
                     return Err(format!("told twice: {}", line.escape_ascii()));
@@ -160,4 +161,10 @@ impl Simulation {
             }
         }
     }
+}
+
+fn location_of(line: &[u8]) -> Option<Location<'_>> {
+    let mut fields = Fields::of(line);
+    fields.next().filter(|keyword| *keyword == b"AT")?;
+    Location::of_fields(fields.exactly()?)
 }

@@ -102,6 +102,7 @@ impl Simulation {
                 Step::Pause { until } => self.link_pauses(node, link, until),
                 Step::Write { until } => self.link_writes(node, link, until),
                 Step::Look => self.read_answers(node, link),
+                Step::HalfClose => unreachable!("links between peers last"),
                 Step::Listen { until } => self.link_listens(node, link, until),
                 Step::Rest { until } => self.link_rests(node, link, until),
                 Step::HangUp => self.link_hangs_up(node, link),

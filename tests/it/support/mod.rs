@@ -12,6 +12,7 @@ pub(crate) mod pbf;
 mod places;
 mod plain;
 mod secret_peer;
+mod third_party;
 mod upstream;
 
 use std::{
@@ -31,6 +32,7 @@ pub(crate) use self::{
     places::{BlockedPlaces, BlockedReports, FailingPlaces, FaultyPlaces, KnownPlaces, LargePlaces},
     plain::{Manners, PlainNode, connect_from},
     secret_peer::{SecretPeer, secret_of},
+    third_party::{Habit, ThirdParty},
     upstream::{Answer, Held, Upstream, gate},
 };
 

@@ -109,7 +109,7 @@ impl Setup {
         self
     }
 
-    /// A neighbour written by others, with these keys more.
+    /// A third-party neighbour, with these keys more.
     pub(crate) fn plain(mut self, id: &str, address: SocketAddr, keys: &str) -> Self {
         self.nodes +=
             &format!("[[node]]\nid = \"{id}\"\nlisten = \"{address}\"\ndialect = \"plain\"\n{keys}\n");
@@ -181,7 +181,7 @@ impl Setup {
 
     pub(crate) fn start(self) -> TestNode {
         let node = self.launch();
-        // A neighbour written by others may be linked before.
+        // A third-party neighbour may be linked before.
         while node.announcement() != Announcement::Listening(node.address) {}
         node
     }
@@ -234,7 +234,7 @@ impl TestNode {
         Client::connect(self.address)
     }
 
-    /// Where neighbours written by others tell their news.
+    /// Where third-party neighbours tell their news.
     pub(crate) fn plain_address(&self) -> SocketAddr {
         self.plain.expect("it has such a neighbour")
     }

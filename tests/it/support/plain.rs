@@ -1,9 +1,9 @@
-//! A node as others write them: one thread accepts, one reads each connection, a location is stored if it is strictly newer
+//! A third-party node: one thread accepts, one reads each connection, a location is stored if it is strictly newer
 //! and passed on to its one neighbour over a connection of its own. It knows AT lines and nothing else.
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -50,10 +50,15 @@ struct Shared {
 
 /// A connection from that address of this machine.
 pub(crate) fn connect_from(ip: IpAddr, to: SocketAddr) -> TcpStream {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&socket, &SocketAddr::new(ip, 0)).unwrap();
-    rustix::net::connect(&socket, &to).unwrap();
-    socket.into()
+    try_connect_from(ip, to).unwrap()
+}
+
+/// The same, where there may be nobody.
+pub(super) fn try_connect_from(ip: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    rustix::net::bind(&socket, &SocketAddr::new(ip, 0))?;
+    rustix::net::connect(&socket, &to)?;
+    Ok(socket.into())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

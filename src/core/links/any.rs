@@ -1,0 +1,113 @@
+//! A link of either machine, as a thread drives it: one that keeps its connection, or one that takes a line on each.
+
+use super::{Event, Link, Queue, Single, Step};
+use crate::core::{model::Tick, store::Store, wire::Nonce};
+
+/// A link to a neighbour of any kind. [`Link`] says how it is driven.
+#[derive(Debug)]
+pub enum AnyLink {
+    /// It keeps its connection.
+    Steady(Link),
+    /// It makes one for each line.
+    Single(Single),
+}
+
+/// Hands a call over to whichever link it is.
+macro_rules! either {
+    ($any:expr, $link:ident => $call:expr) => {
+        match $any {
+            Self::Steady($link) => $call,
+            Self::Single($link) => $call,
+        }
+    };
+}
+
+impl AnyLink {
+    /// What waits to be written; to wait for more of it.
+    pub fn queue(&self) -> &Queue {
+        either!(self, link => link.queue())
+    }
+
+    /// Whether something waits to be written, which ends a rest.
+    pub fn has_news(&self) -> bool {
+        !self.queue().receiver().is_empty()
+    }
+
+    /// Whether it dials even while the node stops.
+    pub fn dials_at_stop(&self) -> bool {
+        matches!(self, Self::Single(_))
+    }
+
+    /// What is to be written.
+    pub fn output(&self) -> &[u8] {
+        either!(self, link => link.output())
+    }
+
+    /// The news in what is being written, or was last.
+    pub fn news(&self) -> &[u8] {
+        either!(self, link => link.news())
+    }
+
+    /// Where what has come is to be read into; empty without a connection.
+    pub fn space(&mut self) -> &mut [u8] {
+        either!(self, link => link.space())
+    }
+
+    /// What has happened since it was last asked, first to last.
+    pub fn event(&mut self) -> Option<Event> {
+        either!(self, link => link.event())
+    }
+
+    /// The node stops: what is queued is still written until then, and nothing else begun. Only the first call counts.
+    pub fn stop(&mut self, by: Tick) {
+        either!(self, link => link.stop(by));
+    }
+
+    /// The neighbour has just connected to this node, so it can be dialled without waiting.
+    pub fn called(&mut self, now: Tick) {
+        either!(self, link => link.called(now));
+    }
+
+    /// A connection is there. `nonce` is made of random bytes that nobody can guess.
+    pub fn connected(&mut self, now: Tick, nonce: Nonce, store: &Store) {
+        match self {
+            Self::Steady(link) => link.connected(now, nonce, store),
+            Self::Single(link) => link.connected(now, store),
+        }
+    }
+
+    /// So much of [`AnyLink::output`] is written.
+    pub fn wrote(&mut self, count: usize) {
+        either!(self, link => link.wrote(count));
+    }
+
+    /// The end of what is written has been shown.
+    pub fn half_closed(&mut self) {
+        if let Self::Single(link) = self {
+            link.half_closed();
+        }
+    }
+
+    /// So much was read into [`AnyLink::space`]; nothing at the end of the input. `random` is any 64 random bits.
+    pub fn received(&mut self, count: usize, now: Tick, random: u64, store: &Store) {
+        match self {
+            Self::Steady(link) => link.received(count, now, random, store),
+            Self::Single(link) => link.received(count),
+        }
+    }
+
+    /// Dialling, reading or writing failed, for this reason.
+    pub fn failed(&mut self, why: String) {
+        either!(self, link => link.failed(why));
+    }
+
+    /// There is no connection any more. `random` is any 64 random bits.
+    pub fn hung_up(&mut self, now: Tick, random: u64) {
+        either!(self, link => link.hung_up(now, random));
+    }
+
+    /// What is to be done at `now`.
+    pub fn step(&mut self, now: Tick, store: &Store) -> Step {
+        either!(self, link => link.step(now, store))
+    }
+}

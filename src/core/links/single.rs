@@ -1,0 +1,407 @@
+//! A link to a third-party node that takes one line a connection. A line is told, its end is shown by a half-close, and it
+//! has been taken once the other end has ended the connection too; then the next one goes. News goes before all else.
+//!
+//! No connection lasts, so none is lost by which it would show that the node was started again and knows nothing. It is
+//! therefore told everything again and again, as often as a peer would be compared with.
+
+use std::{collections::VecDeque, mem, time::Duration};
+
+use super::{Encoded, Event, LinkTimes, Lost, Queue, RoundOver, Step, dialling::Dialling};
+use crate::core::{
+    model::{NodeId, Tick},
+    store::{Cursor, Store},
+    wire::PlainForm,
+};
+
+/// From one line of a sweep to the next. A connection that this end has closed first keeps its port for a minute, so this
+/// many may be in use at a time: 12,000, of the 28,000 that a machine has.
+const SWEEP_LINE_TIME: Duration = Duration::from_millis(5);
+
+/// How many connections a line of a sweep may fail on before the sweep goes on without it. Another sweep follows.
+const LINE_TRIES_MAX: u32 = 3;
+
+/// What is read at a time of what the other end says, which is thrown away.
+const HEARD_BYTES: usize = 4096;
+
+/// One such link. It is driven as a [`super::Link`] is.
+#[derive(Debug)]
+pub struct Single {
+    id: NodeId,
+    form: PlainForm,
+    times: LinkTimes,
+    queue: Queue,
+    dialling: Dialling,
+    stage: Stage,
+    /// A batch of news, and where in it the next line begins.
+    batch: Option<(Encoded, usize)>,
+    sweep: Option<Sweep>,
+    sweeps: u64,
+    /// Whether everything is to be told, once more where a sweep is under way.
+    is_due: bool,
+    /// When everything is told again.
+    sweep_at: Tick,
+    /// Before this no sweep begins.
+    no_sweep_before: Tick,
+    /// Before this no line of a sweep is told.
+    no_line_before: Tick,
+    /// The line that is told next, or is being told.
+    line: Option<TellingLine>,
+    /// How often it has failed.
+    tries: u32,
+    heard: Vec<u8>,
+    failure: Option<Lost>,
+    stop_by: Option<Tick>,
+    events: VecDeque<Event>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// There is none.
+    Unconnected,
+    Writing { until: Tick },
+    /// All is written, and the end of it is to be shown.
+    HalfClosing { until: Tick },
+    /// The other end is to end it.
+    Ending { until: Tick },
+    /// It has.
+    Ended,
+}
+
+#[derive(Debug)]
+struct TellingLine {
+    text: Vec<u8>,
+    written: usize,
+    /// Where the sweep stood before this line; `None` for news.
+    swept_from: Option<Cursor>,
+}
+
+/// How far everything is told.
+#[derive(Debug)]
+struct Sweep {
+    began: Tick,
+    cursor: Cursor,
+    told: usize,
+    /// Whether the line at hand is its last.
+    is_walked: bool,
+}
+
+impl Single {
+    /// A link of the node `id` to one that wants lines of that form. It dials at once.
+    pub fn new(id: NodeId, form: PlainForm, times: LinkTimes, queue: Queue) -> Self {
+        Self {
+            id,
+            form,
+            times,
+            queue,
+            dialling: Dialling::new(&times),
+            stage: Stage::Unconnected,
+            batch: None,
+            sweep: None,
+            sweeps: 0,
+            is_due: true,
+            sweep_at: Tick::ZERO,
+            no_sweep_before: Tick::ZERO,
+            no_line_before: Tick::ZERO,
+            line: None,
+            tries: 0,
+            heard: vec![0; HEARD_BYTES],
+            failure: None,
+            stop_by: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What waits to be written; to wait for more of it.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Whether a line was taken, or a connection ended well that had none, and nothing has failed since.
+    pub fn is_up(&self) -> bool {
+        self.dialling.is_up()
+    }
+
+    /// Whether it has been told everything, and nothing is queued or known to be missing.
+    pub fn is_quiet(&self) -> bool {
+        let has_news = self.batch.is_some() || !self.queue.receiver().is_empty();
+        let is_sweeping = self.sweep.is_some() || self.is_due || self.queue.is_behind();
+        self.is_up() && matches!(self.stage, Stage::Unconnected) && !has_news && !is_sweeping
+    }
+
+    /// What is to be written.
+    pub fn output(&self) -> &[u8] {
+        self.line.as_ref().map_or(&[], |line| &line.text[line.written..])
+    }
+
+    /// The news that is being told, or was last.
+    pub fn news(&self) -> &[u8] {
+        let news = self.line.as_ref().filter(|line| line.swept_from.is_none());
+        news.map_or(&[], |line| &line.text)
+    }
+
+    /// Where what has come is to be read into.
+    pub fn space(&mut self) -> &mut [u8] {
+        &mut self.heard
+    }
+
+    /// What has happened since it was last asked, first to last.
+    pub fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The node stops: what is queued is still told until then, and the rest of what is known to be missing.
+    pub fn stop(&mut self, by: Tick) {
+        self.stop_by.get_or_insert(by);
+    }
+
+    /// The neighbour has just connected to this node, so it can be dialled without waiting.
+    pub fn called(&mut self, now: Tick) {
+        self.dialling.called(now);
+    }
+
+    /// A connection is there.
+    pub fn connected(&mut self, now: Tick, store: &Store) {
+        if !self.is_up() {
+            // Before the store is read, so that nothing is missed.
+            self.queue.open();
+            self.events.push_back(Event::Greeting);
+        }
+        self.prepare(now, store);
+        let until = now + self.times.write;
+        // Where nothing is known yet, it has only been found out whether anybody is there.
+        self.stage = match &self.line {
+            Some(_) => Stage::Writing { until },
+            None => Stage::HalfClosing { until },
+        };
+    }
+
+    /// So much of [`Single::output`] is written.
+    pub fn wrote(&mut self, count: usize) {
+        let Some(line) = &mut self.line else { return };
+        line.written += count;
+        if let Stage::Writing { until } = self.stage
+            && line.written == line.text.len()
+        {
+            self.stage = Stage::HalfClosing { until };
+        }
+    }
+
+    /// The end of what is written has been shown.
+    pub fn half_closed(&mut self) {
+        if let Stage::HalfClosing { until } = self.stage {
+            self.stage = Stage::Ending { until };
+        }
+    }
+
+    /// So much was read; nothing at the end of the input, by which the line is taken.
+    pub fn received(&mut self, count: usize) {
+        if count > 0 || !matches!(self.stage, Stage::Ending { .. }) {
+            return;
+        }
+        self.stage = Stage::Ended;
+        if let Some(line) = &self.line {
+            let updates = usize::from(line.swept_from.is_none());
+            self.events.push_back(Event::Sent { bytes: line.text.len(), updates, pinged_at: None });
+        }
+    }
+
+    /// Dialling, reading or writing failed, for this reason.
+    pub fn failed(&mut self, why: String) {
+        self.failure.get_or_insert(Lost::Failed(why));
+    }
+
+    /// There is no connection any more. `random` is any 64 random bits.
+    pub fn hung_up(&mut self, now: Tick, random: u64) {
+        let stage = mem::replace(&mut self.stage, Stage::Unconnected);
+        let line = self.line.take();
+        match self.failure.take() {
+            None => self.taken(line, now),
+            Some(why) => {
+                let was_connected = !matches!(stage, Stage::Unconnected);
+                self.untaken(line, was_connected);
+                let was_up = self.is_up();
+                self.dialling.lost(now, random);
+                self.events.push_back(Event::Lost { why, was_up });
+            }
+        }
+    }
+
+    /// What is to be done at `now`.
+    pub fn step(&mut self, now: Tick, store: &Store) -> Step {
+        if self.failure.is_some() {
+            return Step::HangUp;
+        }
+        match self.stage {
+            Stage::Unconnected => self.go_on(now, store),
+            Stage::Ended => Step::HangUp,
+            Stage::HalfClosing { .. } => Step::HalfClose,
+            Stage::Writing { until } => {
+                self.wait(now, until, Lost::Slow(self.times.write), |until| Step::Write { until })
+            }
+            Stage::Ending { until } => {
+                self.wait(now, until, Lost::Unended(self.times.write), |until| Step::Listen { until })
+            }
+        }
+    }
+
+    fn wait(&mut self, now: Tick, until: Tick, late: Lost, step: impl Fn(Tick) -> Step) -> Step {
+        match self.stop_by {
+            Some(by) if now >= by.min(until) => Step::End,
+            Some(by) => step(by.min(until)),
+            None if now < until => step(until),
+            None => {
+                self.failure = Some(late);
+                Step::HangUp
+            }
+        }
+    }
+
+    /// What is next without a connection.
+    fn go_on(&mut self, now: Tick, store: &Store) -> Step {
+        let dial_at = self.dialling.dial_at();
+        if !self.is_up() {
+            return match self.stop_by {
+                Some(_) => Step::End,
+                None if now >= dial_at => Step::Dial,
+                None => Step::Pause { until: dial_at },
+            };
+        }
+        if self.stop_by.is_some_and(|by| now >= by) {
+            return Step::End;
+        }
+        self.prepare(now, store);
+        match (&self.line, self.stop_by) {
+            (Some(_), _) => Step::Dial,
+            (None, Some(_)) => Step::End,
+            (None, None) => Step::Rest { until: self.sweeps_at() },
+        }
+    }
+
+    /// When a line of a sweep may be told next.
+    fn sweeps_at(&self) -> Tick {
+        if self.sweep.is_some() {
+            return self.no_line_before;
+        }
+        let is_due = self.is_due || self.queue.is_behind();
+        let due = if is_due { Tick::ZERO } else { self.sweep_at };
+        due.max(self.no_sweep_before)
+    }
+
+    /// Finds the next line, news first, if there is none at hand.
+    fn prepare(&mut self, now: Tick, store: &Store) {
+        if self.line.is_some() {
+            return;
+        }
+        while self.batch.is_none()
+            && let Ok(batch) = self.queue.take()
+        {
+            // One without a line only wakes.
+            self.batch = Some((batch, 0)).filter(|(batch, _)| !batch.is_empty());
+        }
+        let mut text = Vec::new();
+        if let Some((batch, at)) = &self.batch {
+            self.form.write_again(first_line(&batch[*at..]), &mut text);
+            self.line = Some(TellingLine { text, written: 0, swept_from: None });
+            return;
+        }
+        let is_missing = self.sweep.is_some() || self.is_due || self.queue.is_behind();
+        let is_time = if self.stop_by.is_some() { is_missing } else { now >= self.sweeps_at() };
+        if is_time {
+            self.sweep_on(now, store, text);
+        }
+    }
+
+    /// Goes on with a sweep, or begins one: to the next line, or its end.
+    fn sweep_on(&mut self, now: Tick, store: &Store, mut text: Vec<u8>) {
+        let Self { id, form, queue, is_due, sweeps, .. } = self;
+        let sweep = self.sweep.get_or_insert_with(|| {
+            queue.clear_mark();
+            *is_due = false;
+            *sweeps += 1;
+            Sweep { began: now, cursor: Cursor::default(), told: 0, is_walked: false }
+        });
+        let from = sweep.cursor;
+        sweep.is_walked = sweep.cursor.walk(store, |_, location| {
+            let is_next = text.is_empty();
+            if is_next {
+                form.write(location, id, &mut text);
+            }
+            is_next
+        });
+        if !text.is_empty() {
+            self.line = Some(TellingLine { text, written: 0, swept_from: Some(from) });
+        } else if self.is_up() {
+            self.end_sweep(now);
+        }
+    }
+
+    fn end_sweep(&mut self, now: Tick) {
+        let Some(Sweep { began, told, .. }) = self.sweep.take() else { return };
+        let took = now.saturating_sub(began);
+        self.no_sweep_before = began + self.times.round_gap.max(2 * took);
+        self.sweep_at = now + self.times.round;
+        let in_step = !self.is_due && !self.queue.is_behind();
+        let over =
+            RoundOver { number: self.sweeps, took, differing: 0, lasting: 0, pushed: told, in_step };
+        self.events.push_back(Event::Swept(over));
+    }
+
+    /// The line has been taken, if there was one.
+    fn taken(&mut self, line: Option<TellingLine>, now: Tick) {
+        self.tries = 0;
+        if !self.is_up() {
+            self.dialling.up(now);
+            self.events.push_back(Event::Up);
+        }
+        let is_walked = self.sweep.as_ref().is_some_and(|sweep| sweep.is_walked);
+        let Some(line) = line else {
+            // There was nothing to tell.
+            if is_walked {
+                self.end_sweep(now);
+            }
+            return;
+        };
+        if line.swept_from.is_none() {
+            self.batch = self.batch.take().and_then(|(batch, at)| {
+                let next = at + first_line(&batch[at..]).len();
+                (next < batch.len()).then_some((batch, next))
+            });
+            return;
+        }
+        self.no_line_before = now + SWEEP_LINE_TIME;
+        if let Some(sweep) = &mut self.sweep {
+            sweep.told += 1;
+        }
+        if is_walked {
+            self.end_sweep(now);
+        }
+    }
+
+    /// It is not known whether the line was taken, nor whether the neighbour still knows what it was told. The sweep that is
+    /// under way goes on with it, and another follows; so news need not be kept.
+    fn untaken(&mut self, line: Option<TellingLine>, was_connected: bool) {
+        self.queue.close();
+        self.batch = None;
+        (self.is_due, self.no_sweep_before, self.no_line_before) = (true, Tick::ZERO, Tick::ZERO);
+        let (Some(from), Some(sweep)) = (line.and_then(|line| line.swept_from), &mut self.sweep) else {
+            return;
+        };
+        self.tries += u32::from(was_connected);
+        if self.tries < LINE_TRIES_MAX {
+            (sweep.cursor, sweep.is_walked) = (from, false);
+        } else {
+            self.tries = 0;
+        }
+    }
+}
+
+/// The first line of several, with its end.
+fn first_line(lines: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'\n', lines).map_or(lines.len(), |newline| newline + 1);
+    &lines[..end]
+}
+
+#[cfg(test)]
+#[path = "single_tests.rs"]
+mod tests;

@@ -1,0 +1,326 @@
+//! What third-party nodes say and are told: AT lines in the form of each. Lenient in what is taken: any decimal skew, and
+//! what the node's form adds; strict in what is told.
+
+use super::{Ending, Fields, PEER_LINE_BYTES_MAX};
+use crate::core::model::{ClientId, Location, NodeId, Skew, SkewText, Timestamp, is_position};
+
+/// The form of AT lines for one third-party node, which knows nothing else, and what it wants beside them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlainForm {
+    /// A word of its own before `AT`, in what it is told; what it says may have it.
+    pub keyword: Option<Box<str>>,
+    /// Whether an AT line that it is told ends with the sender's id: seven fields, as in the assignment's flooding, or six,
+    /// as clients get it.
+    pub has_sender: bool,
+    /// Whether more than seven fields are taken from it; what is behind the seventh is passed over.
+    pub takes_more: bool,
+    /// How the lines end that it is told.
+    pub ending: Ending,
+    /// How many lines it is told on one connection.
+    pub per_connection: PerConnection,
+    /// What each AT line of it is answered with.
+    pub answer: Option<Box<str>>,
+}
+
+/// How many lines a third-party node is told on one connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PerConnection {
+    /// All of them, for as long as the connection lasts.
+    Many,
+    /// One, after which the connection ends.
+    One,
+}
+
+impl Default for PlainForm {
+    fn default() -> Self {
+        Self {
+            keyword: None,
+            has_sender: true,
+            takes_more: false,
+            ending: Ending::Lf,
+            per_connection: PerConnection::Many,
+            answer: None,
+        }
+    }
+}
+
+impl PlainForm {
+    /// The longest answer, in bytes.
+    pub const ANSWER_BYTES_MAX: usize = 1024;
+
+    /// Whether `word` may stand before `AT`: 1 to 64 visible ASCII characters that are not `AT`.
+    pub fn is_keyword(word: &str) -> bool {
+        NodeId::is_valid(word.as_bytes()) && word != "AT"
+    }
+
+    /// Whether `text` may be an answer: one line, with something to see in it.
+    pub fn is_answer(text: &str) -> bool {
+        text.len() <= Self::ANSWER_BYTES_MAX && !text.contains(char::is_control) && !text.trim().is_empty()
+    }
+
+    /// Appends the line that tells a location, as `sender` does.
+    pub fn write(&self, location: &Location<'_>, sender: &NodeId, out: &mut Vec<u8>) {
+        self.write_keyword(out);
+        location.write_at(out);
+        if self.has_sender {
+            out.push(b' ');
+            out.extend_from_slice(sender.as_bytes());
+        }
+        out.extend_from_slice(self.ending.as_bytes());
+    }
+
+    /// Appends a line that [`super::write_flooded`] wrote, in this form.
+    pub fn write_again(&self, flooded: &[u8], out: &mut Vec<u8>) {
+        let line = flooded.strip_suffix(b"\n").unwrap_or(flooded);
+        let without_sender = || memchr::memrchr(b' ', line).map_or(line, |space| &line[..space]);
+        self.write_keyword(out);
+        out.extend_from_slice(if self.has_sender { line } else { without_sender() });
+        out.extend_from_slice(self.ending.as_bytes());
+    }
+
+    /// Appends the answer to a line, if there is to be one.
+    pub fn write_answer(&self, out: &mut Vec<u8>) {
+        if let Some(answer) = &self.answer {
+            out.extend_from_slice(answer.as_bytes());
+            out.extend_from_slice(self.ending.as_bytes());
+        }
+    }
+
+    fn write_keyword(&self, out: &mut Vec<u8>) {
+        if let Some(keyword) = &self.keyword {
+            out.extend_from_slice(keyword.as_bytes());
+            out.push(b' ');
+        }
+    }
+}
+
+/// A line of a third-party node: an AT line, with or without its sender's id behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlainLine<'a> {
+    server: &'a [u8],
+    skew: Skew,
+    /// Whom it is about.
+    pub client: ClientId<'a>,
+    position: &'a [u8],
+    timestamp: &'a [u8],
+    /// The value of the timestamp.
+    pub time: Timestamp,
+    /// Who says so.
+    pub sender: Option<&'a [u8]>,
+}
+
+/// Why a line of a third-party node is refused: which field, counted from `AT` on, breaks which rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlainFault {
+    /// It is no AT line.
+    #[error("its first word is not AT, nor the at_keyword of its sender and then AT")]
+    Keyword,
+    /// Fewer than six fields.
+    #[error("it has fewer fields than the six of AT server skew client location timestamp")]
+    TooFew,
+    /// More than seven fields.
+    #[error("it has more than seven fields; write extra_fields = true for a node that adds some")]
+    TooMany,
+    /// The server's id.
+    #[error("field 2, the server, is not 1 to 64 visible ASCII characters")]
+    Server,
+    /// The skew.
+    #[error("field 3, the skew, is no decimal number of at most 13 digits before the point")]
+    Skew,
+    /// The location.
+    #[error("field 5, the location, is not latitude and longitude with signs, within 90 and 180 degrees")]
+    Position,
+    /// The timestamp.
+    #[error("field 6, the timestamp, is not 1 to 12 digits of seconds with at most 9 decimals")]
+    Timestamp,
+    /// The sender's id.
+    #[error("field 7, the sender, is not 1 to 64 visible ASCII characters")]
+    Sender,
+    /// It could not be passed on.
+    #[error("it is too long to be passed on")]
+    TooLong,
+}
+
+impl<'a> PlainLine<'a> {
+    /// Reads a line of a node of that form, given without its terminator.
+    pub fn parse(line: &'a [u8], form: &PlainForm) -> Result<Self, PlainFault> {
+        let mut fields = Fields::of(line);
+        let mut first = fields.next();
+        if first.is_some() && first == form.keyword.as_deref().map(str::as_bytes) {
+            first = fields.next();
+        }
+        if first != Some(b"AT") {
+            return Err(PlainFault::Keyword);
+        }
+        let [server, skew, client, position, timestamp] = fields.first().ok_or(PlainFault::TooFew)?;
+        let sender = fields.next();
+        if fields.next().is_some() && !form.takes_more {
+            return Err(PlainFault::TooMany);
+        }
+        // What a node with fields of its own puts there may be anything.
+        let is_sender = sender.is_none_or(NodeId::is_valid);
+        if !is_sender && !form.takes_more {
+            return Err(PlainFault::Sender);
+        }
+        if !NodeId::is_valid(server) {
+            return Err(PlainFault::Server);
+        }
+        let skew = Skew::of_decimal(skew).ok_or(PlainFault::Skew)?;
+        if !is_position(position) {
+            return Err(PlainFault::Position);
+        }
+        let time = Timestamp::parse(timestamp).ok_or(PlainFault::Timestamp)?;
+        let (client, sender) = (ClientId::of_field(client), sender.filter(|_| is_sender));
+        let line = Self { server, skew, client, position, timestamp, time, sender };
+        // Whoever passes it on appends a name, perhaps a longer one.
+        let length = line.location(&skew.text()).at_length() + 1 + NodeId::LENGTH_MAX;
+        if length <= PEER_LINE_BYTES_MAX { Ok(line) } else { Err(PlainFault::TooLong) }
+    }
+
+    /// The skew as nodes write it.
+    pub fn skew_text(&self) -> SkewText {
+        self.skew.text()
+    }
+
+    /// What it tells, with its skew as nodes write it.
+    pub fn location<'s>(&'s self, skew: &'s SkewText) -> Location<'s> {
+        let Self { server, client, position, timestamp, time, .. } = *self;
+        Location { server, skew: skew.as_bytes(), client, position, timestamp, time }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::wire::write_flooded;
+
+    fn parse(line: &str) -> Result<PlainLine<'_>, PlainFault> {
+        PlainLine::parse(line.as_bytes(), &PlainForm::default())
+    }
+
+    /// The location a line tells, as an AT line.
+    fn told(line: &str, form: &PlainForm) -> String {
+        let line = PlainLine::parse(line.as_bytes(), form).unwrap();
+        let mut out = Vec::new();
+        line.location(&line.skew_text()).write_at(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn any_decimal_skew_is_rewritten_and_all_else_stays_as_it_came() {
+        for (skew, rewritten) in [
+            ("+0.263873386", "+0.263873386"),
+            ("0.263873", "+0.263873000"),
+            ("-4.29e-05", "-0.000042900"),
+            ("-0.00021109999999999998", "-0.000211100"),
+            ("1795240785.8198101", "+1795240785.819810100"),
+            ("7", "+7.000000000"),
+        ] {
+            let line = format!("AT Alford {skew} k\u{f6} +34.0689300-118.4/ 1479413884.5 Ball");
+            let expected = format!("AT Alford {rewritten} k\u{f6} +34.0689300-118.4/ 1479413884.5");
+            assert_eq!(told(&line, &PlainForm::default()), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_node_adds_is_taken_where_its_form_says_so() {
+        let form = PlainForm { keyword: Some("FLOOD".into()), takes_more: true, ..PlainForm::default() };
+        let at = "AT A +1.000000000 k +1+1 7";
+        for (line, sender) in [
+            (at.to_owned(), None),
+            (format!("FLOOD {at}"), None),
+            (format!("FLOOD  {at} Ball Welsh Alford"), Some("Ball")),
+            (format!("{at} ['B\u{f6}', 'Welsh']"), None),
+        ] {
+            assert_eq!(told(&line, &form), at);
+            let parsed = PlainLine::parse(line.as_bytes(), &form).unwrap();
+            assert_eq!(parsed.sender, sender.map(str::as_bytes), "{line}");
+        }
+        assert_eq!(parse(&format!("FLOOD {at}")), Err(PlainFault::Keyword));
+        let twice = format!("FLOOD FLOOD {at}");
+        assert_eq!(PlainLine::parse(twice.as_bytes(), &form), Err(PlainFault::Keyword));
+    }
+
+    #[test]
+    fn refused_line_names_its_field() {
+        for (line, fault) in [
+            ("", PlainFault::Keyword),
+            ("IAMAT a +1+1 1", PlainFault::Keyword),
+            ("? AT A +1 a +1+1 1", PlainFault::Keyword),
+            ("AT", PlainFault::TooFew),
+            ("AT A +1 a +1+1", PlainFault::TooFew),
+            ("AT A +1 a +1+1 1 B more", PlainFault::TooMany),
+            ("AT \u{f6} +1 a +1+1 1", PlainFault::Server),
+            ("AT A nan a +1+1 1", PlainFault::Skew),
+            ("AT A 1e13 a +1+1 1", PlainFault::Skew),
+            ("AT A +1 a 1+1 1", PlainFault::Position),
+            ("AT A +1 a +91+1 1", PlainFault::Position),
+            ("AT A +1 a +1+1 nan", PlainFault::Timestamp),
+            ("AT A +1 a +1+1 1e9", PlainFault::Timestamp),
+            ("AT A +1 a +1+1 1 \u{f6}", PlainFault::Sender),
+        ] {
+            assert_eq!(parse(line), Err(fault), "{line}");
+        }
+    }
+
+    #[test]
+    fn line_is_taken_only_if_it_can_be_passed_on_as_it_is_rewritten() {
+        let rest = "AT A +1.000000000  +1+1 1 ".len() + NodeId::LENGTH_MAX;
+        let of = |length: usize| format!("AT A 1 {} +1+1 1", "x".repeat(length));
+        assert!(parse(&of(PEER_LINE_BYTES_MAX - rest)).is_ok());
+        assert_eq!(parse(&of(PEER_LINE_BYTES_MAX - rest + 1)), Err(PlainFault::TooLong));
+    }
+
+    #[test]
+    fn lines_and_answers_take_the_form_the_node_wants() {
+        let line = "AT B -0.000000001 l +2+2 8.5";
+        let parsed = parse(line).unwrap();
+        let forms = |change: fn(&mut PlainForm)| {
+            let mut form = PlainForm::default();
+            change(&mut form);
+            let (mut flooded, mut out, mut again) = (Vec::new(), Vec::new(), Vec::new());
+            let (skew, sender) = (parsed.skew_text(), NodeId::new("Alford").unwrap());
+            form.write(&parsed.location(&skew), &sender, &mut out);
+            write_flooded(&parsed.location(&skew), &sender, &mut flooded);
+            form.write_again(&flooded, &mut again);
+            assert_eq!(out, again, "news is told as a sweep tells it");
+            form.write_answer(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(forms(|_| {}), format!("{line} Alford\n"));
+        assert_eq!(forms(|form| form.has_sender = false), format!("{line}\n"));
+        assert_eq!(forms(|form| form.keyword = Some("FLOOD".into())), format!("FLOOD {line} Alford\n"));
+        let all = |form: &mut PlainForm| {
+            (form.ending, form.answer) = (Ending::CrLf, Some("200 taken".into()));
+        };
+        assert_eq!(forms(all), format!("{line} Alford\r\n200 taken\r\n"));
+    }
+
+    #[test]
+    fn keywords_and_answers_hold_at_their_edges() {
+        assert!(PlainForm::is_keyword(&"x".repeat(64)) && !PlainForm::is_keyword(&"x".repeat(65)));
+        assert!(["", "AT", "a b", "a\n", "\u{f6}"].iter().all(|word| !PlainForm::is_keyword(word)));
+        assert!(PlainForm::is_answer(&"x".repeat(1024)) && !PlainForm::is_answer(&"x".repeat(1025)));
+        assert!(PlainForm::is_answer("OK, \u{f6}") && ["", " ", "a\nb", "\0"].iter().all(|text| !PlainForm::is_answer(text)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_taken_again_as_it_is_passed_on(
+            fields in prop::collection::vec("AT|FLOOD|[-+]?[0-9]{1,14}(\\.[0-9]{1,12})?(e-?[0-9]{1,2})?|[-+][0-9][-+][0-9]|[0-9.]{1,12}|\\PC{1,8}", 5..9),
+            takes_more in any::<bool>(),
+            has_sender in any::<bool>(),
+        ) {
+            let form = PlainForm { keyword: Some("FLOOD".into()), takes_more, has_sender, ..PlainForm::default() };
+            let line = format!("AT A {}", fields.join(" "));
+            if let Ok(taken) = PlainLine::parse(line.as_bytes(), &form) {
+                let (skew, mut out) = (taken.skew_text(), Vec::new());
+                form.write(&taken.location(&skew), &NodeId::new("Ball").unwrap(), &mut out);
+                let again = PlainLine::parse(out.trim_ascii_end(), &form).unwrap();
+                prop_assert_eq!(again, PlainLine { sender: has_sender.then_some(b"Ball"), ..taken });
+            }
+        }
+    }
+}
