@@ -191,7 +191,8 @@ impl Herd {
             }
             pieces.push(piece);
         }
-        let in_order = |piece: &BTreeSet<_>| own().map(|node| &node.id).filter(|id| piece.contains(id)).collect();
+        let in_order =
+            |piece: &BTreeSet<_>| own().map(|node| &node.id).filter(|id| piece.contains(id)).collect();
         pieces.iter().map(in_order).collect()
     }
 

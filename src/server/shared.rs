@@ -94,21 +94,26 @@ pub(super) struct RateLimits {
     pub(super) closings: RateLimit,
     pub(super) overflows: RateLimit,
     pub(super) bad_lines: RateLimit,
+    pub(super) bad_lines_of_neighbours: RateLimit,
     pub(super) handshakes: RateLimit,
     pub(super) other_protocols: RateLimit,
+    pub(super) plain_connections: RateLimit,
     pub(super) panics: RateLimit,
 }
 
 impl RateLimits {
     /// Counts what was not told of each kind, which no later event will do.
     pub(super) fn log_untold(&self, log: &Log) {
-        let Self { refusals, closings, overflows, bad_lines, handshakes, other_protocols, panics } = self;
+        let Self { refusals, closings, overflows, bad_lines, handshakes, other_protocols, .. } = self;
+        let Self { bad_lines_of_neighbours, plain_connections, panics, .. } = self;
         for (kind, limit) in [
             ("bad lines", bad_lines),
+            ("bad lines of neighbours", bad_lines_of_neighbours),
             ("connections closed", closings),
             ("connections refused", refusals),
             ("handshakes refused", handshakes),
             ("connections of another protocol", other_protocols),
+            ("connections of third-party nodes", plain_connections),
             ("batches missed by a full outbox", overflows),
             ("panics", panics),
         ] {

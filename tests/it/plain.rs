@@ -2,10 +2,12 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
 };
 
-use crate::support::{Client, FakePeer, Manners, PlainNode, Setup, TestNode, connect_from, wait_until};
+use crate::support::{
+    Client, FakePeer, Manners, PATIENCE, PlainNode, Setup, TestNode, connect_from, wait_until,
+};
 
 fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
@@ -169,17 +171,17 @@ fn only_what_is_strictly_newer_is_believed() {
 fn what_is_no_at_line_is_skipped_and_never_answered() {
     let (node, plain) = pair("", Manners::default());
     let mut raw = Client::of(connect_from("127.0.0.1".parse().unwrap(), node.plain_address()));
-    raw.send("IAMAT a +1+1 1\nWHATSAT a 1 1\n\nHELLO 1 test Plain Alford 1 2\nPING 1\nSUM\nAT Plain 1 x +1+1 1 Plain\n");
+    raw.send("IAMAT a +1+1 1\nWHATSAT a 1 1\n\nHELLO 1 test Plain Alford 1 2\nPING 1\nSUM\nAT Plain one x +1+1 1 Plain\n");
     raw.send("AT Plain +1.000000000 x +1+1 nan Plain\nAT Plain +1.000000000 x +1+1 1 Plain more\n");
     raw.send(format!("AT Plain +1.000000000 {} +1+1 1 Plain\n", "x".repeat(70_000)));
     raw.send("AT Plain +1.000000000 good +1+1 1 Plain\n");
     wait_until("the good line is known", || stored(&node, "good").is_some());
     assert_eq!((stored(&node, "a"), stored(&node, "x")), (None, None));
-    // What is incomplete at the end is no line.
-    raw.send("AT Plain +1.000000000 half +1+1 12");
+    // A line may end with the input.
+    raw.send("AT Plain +1.000000000 last +1+1 12");
     raw.half_close();
     raw.expect_closed();
-    assert_eq!(stored(&node, "half"), None);
+    assert!(stored(&node, "last").is_some());
     assert_eq!(node.status()["links"][0]["bad_lines"], 10);
     drop(plain);
 }
@@ -250,6 +252,68 @@ fn sender_that_is_elsewhere_is_not_believed() {
     // It is still to be found out whose connection it is.
     stream.write_all(b"AT Two +1.000000000 k +1+1 6 Two\n").unwrap();
     wait_until("it is found out", || here() == ["Two"]);
+}
+
+#[test]
+fn refused_lines_of_nobody_known_count_on_the_address_and_say_why() {
+    let listeners = [listener(), listener()];
+    let [one, two] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let node = Setup::new().http("").plain("One", one, "").plain("Two", two, "").start();
+    let mut ids = ["One", "Two"].into_iter();
+    let _nodes =
+        listeners.map(|listener| PlainNode::start(ids.next().unwrap(), listener, Manners::default()));
+    let all = |key: &str, wanted: serde_json::Value| {
+        let status = node.status();
+        status["links"].as_array().unwrap().iter().all(|link| link[key] == wanted)
+    };
+    wait_until("both were told all there is", || all("in_step", true.into()));
+    let mut stream = connect_from("127.0.0.1".parse().unwrap(), node.plain_address());
+    stream.write_all(b"AT X nan k +1+1 1\nAT X 1 k +91+1 1\n").unwrap();
+    wait_until("it counts on both", || all("bad_lines_at_address", 2.into()));
+    assert!(all("bad_lines", 0.into()) && all("refused", true.into()) && all("in_step", false.into()));
+    let why = "field 5, the location, is not latitude and longitude with signs, within 90 and 180 degrees";
+    assert!(all("last_bad", why.into()), "{}", node.status());
+    for peer in ["One", "Two"] {
+        let metric = format!("proxyherd_link_bad_lines_at_address_total{{peer=\"{peer}\"}}");
+        assert_eq!(node.metric(&metric), Some(2.0));
+    }
+    let skew =
+        "field 3, the skew, is no decimal number of at most 13 digits before the point: AT X nan k +1+1 1";
+    wait_until("it is told", || node.log().contains(skew));
+    stream.write_all(b"AT X 1 k +1+1 1\n").unwrap();
+    wait_until("both may have said it", || all("refused", false.into()) && all("in_step", true.into()));
+}
+
+#[test]
+fn neighbour_that_waits_for_an_answer_gets_it() {
+    let (node, _plain) =
+        pair("answer = \"taken, thanks\"\nline_end = \"crlf\"", Manners { crlf: true, ..Manners::default() });
+    let mut raw = Client::of(connect_from("127.0.0.1".parse().unwrap(), node.plain_address()));
+    raw.exchange("AT Plain 0.5 k +1+1 1\n", "taken, thanks\r\n");
+    raw.exchange("? taken, thanks\nAT Plain 0.5 k +1+1\n", "taken, thanks\r\n");
+    assert_eq!(stored(&node, "k").unwrap(), "AT Plain +0.500000000 k +1+1 1");
+}
+
+#[test]
+fn neighbour_of_one_line_a_connection_is_told_what_is_queued_when_the_node_stops() {
+    let listener = listener();
+    let setup = Setup::new().http("");
+    let mut node = setup.plain("Plain", listener.local_addr().unwrap(), "per_connection = \"one\"").start();
+    let accept = || listener.accept().unwrap().0;
+    let take = |mut stream: TcpStream| {
+        let mut line = String::new();
+        stream.read_to_string(&mut line).unwrap();
+        line
+    };
+    assert_eq!(take(accept()), "", "there is nothing to tell yet");
+    wait_until("the link is up", || node.status()["links"][0]["state"] == "up");
+    let mut client = node.client();
+    let told: Vec<String> =
+        (1..=3).map(|number| client.ask(&format!("IAMAT c{number} +1+1 1")) + " Alford\n").collect();
+    let first = accept();
+    node.begin_stop();
+    assert_eq!([take(first), take(accept()), take(accept())], told[..]);
+    node.expect_ended(PATIENCE);
 }
 
 #[test]

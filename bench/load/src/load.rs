@@ -40,6 +40,9 @@ pub struct Load {
     pub crlf: bool,
     /// Whether each request has a connection of its own.
     pub reconnect: bool,
+    /// Whether the end of each is shown by a half-close, for servers that read to the end of the input; only with a
+    /// connection for each.
+    pub half_close: bool,
     /// Whether every field of every reply is checked.
     pub verify: bool,
     /// What every document must say, where that is known; its status is then checked without `verify`, too.
@@ -70,6 +73,7 @@ impl Load {
             bound: 5,
             crlf: false,
             reconnect: false,
+            half_close: false,
             verify: false,
             document: None,
             seed: 1,

@@ -102,12 +102,21 @@ pub fn is_at_line(line: &[u8]) -> bool {
     line.starts_with(b"AT ")
 }
 
-/// A sign, seconds, a point, nine decimals.
-fn is_skew(field: &[u8]) -> bool {
-    let [b'+' | b'-', number @ ..] = field else { return false };
-    let Some(point) = memchr(b'.', number) else { return false };
-    let (seconds, decimals) = (&number[..point], &number[point + 1..]);
-    !seconds.is_empty() && decimals.len() == 9 && seconds.iter().chain(decimals).all(u8::is_ascii_digit)
+/// Whether a field is a skew as the assignment has it: any decimal number. A sign, the number of decimals and an exponent
+/// are each server's own.
+pub fn is_skew(field: &[u8]) -> bool {
+    let unsigned = |text: &[u8]| text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text).to_vec();
+    let (number, exponent) = match field.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        Some(at) => (&field[..at], Some(&field[at + 1..])),
+        None => (field, None),
+    };
+    let are_digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+    let number = unsigned(number);
+    let digits: Vec<_> = number.splitn(2, |byte| *byte == b'.').collect();
+    let is_exponent = |text: &[u8]| !text.is_empty() && are_digits(text);
+    digits.iter().any(|part| !part.is_empty())
+        && digits.iter().all(|part| are_digits(part))
+        && exponent.is_none_or(|text| is_exponent(&unsigned(text)))
 }
 
 #[cfg(test)]
@@ -146,12 +155,27 @@ mod tests {
     }
 
     #[test]
+    fn a_skew_is_any_decimal_number() {
+        for skew in
+            ["+0.263873386", "0.263873", "-4.29e-05", "1795240785.8198101", "7", ".5", "5.", "1E+3", "-0"]
+        {
+            assert!(is_skew(skew.as_bytes()), "{skew}");
+            assert!(answers(&format!(
+                "AT Solo {skew} kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450"
+            )));
+        }
+        for text in
+            ["", "+", ".", "-.", "e5", "1e", "1e+", "1.2.3", "nan", "inf", "0x1", "1,5", "--1", "1e1.5"]
+        {
+            assert!(!is_skew(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
     fn wrong_answers_are_told_apart() {
         for line in [
             "? IAMAT kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450",
-            "AT Solo 0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450",
-            "AT Solo +0.26387338 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450",
-            "AT Solo +1e-9 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450",
+            "AT Solo soon kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014450",
             "AT Solo +0.263873386 kiwi6.cs.ucla.edu +34.068930-118.445127 1479413884.392014450",
             "AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.06893-118.445127 1479413884.392014450",
             "AT Solo +0.263873386 kiwi5.cs.ucla.edu +34.068930-118.445127 1479413884.392014451",

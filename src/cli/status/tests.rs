@@ -264,7 +264,11 @@ fn third_party_node_whose_lines_are_refused_says_so_and_is_not_in_step_once_all_
     });
     assert_eq!(scene.summary(), "not in step: Welsh refuses every line of Ball");
     assert!(scene.row("Welsh > Ball").contains("  refused  "), "{}", scene.table());
-    assert!(scene.row("Ball ").contains("refused lines: 3, at its address: 2; the last"), "{}", scene.table());
+    assert!(
+        scene.row("Ball ").contains("refused lines: 3, at its address: 2; the last"),
+        "{}",
+        scene.table()
+    );
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"id = "Ball""#,
             "id = \"Ball\"\nttl = \"x\"",
-            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, http, dialect, at_fields, line_end, plain_listen, links",
+            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, http, dialect, at_fields, at_keyword, extra_fields, line_end, per_connection, answer, plain_listen, links",
         ),
         (
             r#"id = "Ball""#,

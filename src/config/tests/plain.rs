@@ -68,7 +68,10 @@ fn pieces_are_what_is_left_where_third_party_nodes_do_not_join() {
         herd.pieces().iter().map(|piece| piece.iter().map(|id| id.as_str()).collect()).collect()
     };
     assert_eq!(pieces(&format!("{text}{nodes}")), ["AB", "CD"]);
-    assert_eq!(pieces(&format!("{text}{}", nodes.replace("links = [\"D\"]", "links = [\"D\", \"A\"]"))), ["ABCD"]);
+    assert_eq!(
+        pieces(&format!("{text}{}", nodes.replace("links = [\"D\"]", "links = [\"D\", \"A\"]"))),
+        ["ABCD"]
+    );
     assert_eq!(pieces(TWO_NODES), ["AlfordBall"]);
 }
 

@@ -59,11 +59,17 @@ pub struct Single {
 enum Stage {
     /// There is none.
     Unconnected,
-    Writing { until: Tick },
+    Writing {
+        until: Tick,
+    },
     /// All is written, and the end of it is to be shown.
-    HalfClosing { until: Tick },
+    HalfClosing {
+        until: Tick,
+    },
     /// The other end is to end it.
-    Ending { until: Tick },
+    Ending {
+        until: Tick,
+    },
     /// It has.
     Ended,
 }
@@ -342,8 +348,7 @@ impl Single {
         self.no_sweep_before = began + self.times.round_gap.max(2 * took);
         self.sweep_at = now + self.times.round;
         let in_step = !self.is_due && !self.queue.is_behind();
-        let over =
-            RoundOver { number: self.sweeps, took, differing: 0, lasting: 0, pushed: told, in_step };
+        let over = RoundOver { number: self.sweeps, took, differing: 0, lasting: 0, pushed: told, in_step };
         self.events.push_back(Event::Swept(over));
     }
 

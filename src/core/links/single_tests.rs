@@ -69,6 +69,7 @@ impl Scene {
     /// The same; how it is taken depends on what was said.
     #[track_caller]
     fn connection_of(&mut self, takes: impl Fn(&[u8]) -> Takes) -> String {
+        self.events();
         self.wait_to_dial();
         self.link.connected(ms(self.now), &self.store);
         let mut said = Vec::new();

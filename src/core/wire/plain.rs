@@ -303,7 +303,10 @@ mod tests {
         assert!(PlainForm::is_keyword(&"x".repeat(64)) && !PlainForm::is_keyword(&"x".repeat(65)));
         assert!(["", "AT", "a b", "a\n", "\u{f6}"].iter().all(|word| !PlainForm::is_keyword(word)));
         assert!(PlainForm::is_answer(&"x".repeat(1024)) && !PlainForm::is_answer(&"x".repeat(1025)));
-        assert!(PlainForm::is_answer("OK, \u{f6}") && ["", " ", "a\nb", "\0"].iter().all(|text| !PlainForm::is_answer(text)));
+        assert!(
+            PlainForm::is_answer("OK, \u{f6}")
+                && ["", " ", "a\nb", "\0"].iter().all(|text| !PlainForm::is_answer(text))
+        );
     }
 
     proptest! {

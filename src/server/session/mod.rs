@@ -17,7 +17,7 @@ use crate::{
         dialogue::{Closing, Dialogue, Joined, Looked, Next, Opening, Party, Times},
         links::Vigil,
         model::{Query, Tick},
-        node::Node,
+        node::{Neighbour, Node},
     },
     log::RateLimit,
     places,
@@ -198,7 +198,11 @@ impl<'a> Session<'a> {
         let Shared { node, connections, log, .. } = self.shared;
         let id = &node.neighbours()[joined.link].id;
         if let Party::Plain(_) = party {
-            return log.info(format_args!("{id} tells its news as #{}", self.number));
+            // One may make a connection for each update.
+            if let Some(untold) = self.shared.rate_limits.plain_connections.allow(clock::tick()) {
+                log.info(format_args!("{id} tells its news as #{}{untold}", self.number));
+            }
+            return;
         }
         if let Some(connection) = joined.replaces {
             connections.close(connection);
@@ -283,8 +287,18 @@ impl<'a> Session<'a> {
             self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(link) = link {
-            let id = &self.shared.node.neighbours()[link].id;
-            self.shared.log.info(format_args!("{id} is no longer connected as #{}: {ended}", self.number));
+            let Neighbour { id, plain, .. } = &self.shared.node.neighbours()[link];
+            let limit = &self.shared.rate_limits.plain_connections;
+            let untold = match plain {
+                None => Some(String::new()),
+                Some(_) => limit.allow(clock::tick()).map(|untold| untold.to_string()),
+            };
+            if let Some(untold) = untold {
+                let number = self.number;
+                self.shared
+                    .log
+                    .info(format_args!("{id} is no longer connected as #{number}: {ended}{untold}"));
+            }
         } else if !matches!(ended, Ended::Said(Closing::ByPeer) | Ended::Reset(_) | Ended::Draining)
             && let Some(untold) = self.told_by(ended).allow(clock::tick())
         {

@@ -44,8 +44,12 @@ impl<'a> Notes<'a> {
     }
 
     #[cold]
-    fn log_bad_line(&self, text: &[u8], why: Invalid) {
-        if let Some(untold) = self.shared.rate_limits.bad_lines.allow(clock::tick()) {
+    fn log_bad_line(&self, text: &[u8], party: Party, why: Invalid) {
+        let Shared { rate_limits, .. } = self.shared;
+        // What clients say must not hide what is wrong with a neighbour.
+        let limit =
+            if party.is_client() { &rate_limits.bad_lines } else { &rate_limits.bad_lines_of_neighbours };
+        if let Some(untold) = limit.allow(clock::tick()) {
             let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
             self.shared.log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
         }
@@ -61,7 +65,7 @@ impl Host for Notes<'_> {
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
         let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
         if let Reply::Invalid(why) = *reply {
-            self.log_bad_line(text, why);
+            self.log_bad_line(text, party, why);
         }
         if let Some(outcome) = outcome(reply).filter(|_| party.is_client()) {
             self.counts.add(outcome);

@@ -1,4 +1,4 @@
-//! A herd of five of which one is written by others: news both ways across the whole herd, through its restart and through
+//! A herd of five of which one is a third-party node: news both ways across the whole herd, through its restart and through
 //! that of its only neighbour.
 
 use std::net::{SocketAddr, TcpListener};
@@ -57,7 +57,7 @@ fn hears(plain: &PlainNode, herd: &Herd, from: &str, client: &str) -> String {
 }
 
 #[test]
-fn herd_with_a_node_written_by_others_agrees_through_restarts() {
+fn herd_with_a_third_party_node_agrees_through_restarts() {
     let _turn = heavy();
     for (keys, manners) in [
         ("", Manners::default()),

@@ -162,7 +162,10 @@ impl ThirdParty {
         let skews = self.mind.habit.skews();
         let at = self.mind.reports.load(Ordering::Acquire) % skews.len();
         let reply = self.ask(&format!("IAMAT {client} +34.068930-118.445127 {timestamp}"));
-        assert_eq!(reply, format!("AT {} {} {client} +34.068930-118.445127 {timestamp}", self.mind.id, skews[at].0));
+        assert_eq!(
+            reply,
+            format!("AT {} {} {client} +34.068930-118.445127 {timestamp}", self.mind.id, skews[at].0)
+        );
         skews[at].1
     }
 

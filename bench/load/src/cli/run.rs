@@ -79,6 +79,9 @@ pub(crate) struct Run {
     /// A connection for each request
     #[arg(long)]
     reconnect: bool,
+    /// End each of them by a half-close, for servers that read to the end of the input
+    #[arg(long, requires = "reconnect")]
+    half_close: bool,
     /// Check every field of every reply
     #[arg(long)]
     verify: bool,
@@ -164,6 +167,7 @@ impl Run {
             bound: self.bound,
             crlf: self.crlf,
             reconnect: self.reconnect,
+            half_close: self.half_close,
             verify: self.verify,
             seed: self.seed,
             patience: self.timeout,

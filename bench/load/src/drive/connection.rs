@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::SocketAddr,
+    net::{Shutdown, SocketAddr},
     time::Duration,
 };
 
@@ -130,7 +130,10 @@ impl Connection {
         let Socket::Open(stream) = socket else { return Ok(()) };
         loop {
             let count = match stream.read(buffer) {
-                Ok(0) => return Err(Ended::Closed),
+                Ok(0) => {
+                    inbox.end(owed, judge, tally, (*target, now_ns()));
+                    return Err(Ended::Closed);
+                }
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -162,6 +165,17 @@ impl Connection {
         self.out.clear();
         self.taken = 0;
         Ok(())
+    }
+
+    /// Shows the end of what is written, once it is.
+    pub(crate) fn half_close(&self) {
+        if let Socket::Open(stream) = &self.socket
+            && self.out.is_empty()
+            && self.owed.requests() > 0
+        {
+            // Where it fails, the connection has ended, which reading shows.
+            let _ended = stream.shutdown(Shutdown::Write);
+        }
     }
 
     /// Lets go of the socket and of all that was on its way. A socket that never brought anything is not replaced at once.

@@ -19,6 +19,8 @@ pub(crate) struct Judge {
     /// Whether every field is looked at, or only how a reply begins.
     verify: bool,
     bound: u32,
+    /// Whether the end of the input ends a reply, too.
+    takes_end: bool,
     /// What is known of documents.
     document: Option<load::Document>,
     /// The name each target gave itself in its first reply.
@@ -27,8 +29,9 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(load: &Load) -> Self {
-        let Load { dialect, verify, bound, document, .. } = *load;
-        Self { dialect, verify, bound, document, servers: vec![None; load.targets.len()] }
+        let Load { dialect, verify, bound, document, reconnect, .. } = *load;
+        let takes_end = reconnect;
+        Self { dialect, verify, takes_end, bound, document, servers: vec![None; load.targets.len()] }
     }
 
     /// Whether a line can be the answer to a report at all.
@@ -95,6 +98,16 @@ impl Inbox {
         lines.feed(data, |line| cut.line(line.strip_suffix(b"\r").unwrap_or(line)));
         if let Some(sent) = owed.settle() {
             tally.settle(sent, target, now_ns);
+        }
+    }
+
+    /// The input has ended: where each request has a connection of its own, that ends its reply.
+    pub(crate) fn end(&mut self, owed: &mut Owed, judge: &mut Judge, tally: &mut Tally, now: (usize, u64)) {
+        if judge.takes_end && self.unfinished() > 0 {
+            self.feed(b"\n", owed, judge, tally, now);
+        }
+        if judge.takes_end && self.document.is_some() {
+            self.feed(b"\n", owed, judge, tally, now);
         }
     }
 

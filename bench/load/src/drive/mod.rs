@@ -356,7 +356,8 @@ impl std::fmt::Debug for Drive {
 
 /// Refuses what cannot be made sense of.
 fn check(load: &Load) -> Result<(), LoadError> {
-    let Load { targets, connections, pipeline, clients, mix, dialect, rate, reconnect, .. } = load;
+    let Load { targets, connections, pipeline, clients, mix, dialect, rate, reconnect, half_close, .. } =
+        load;
     if targets.is_empty() {
         return Err(LoadError::Nothing("the number of servers"));
     }
@@ -381,6 +382,9 @@ fn check(load: &Load) -> Result<(), LoadError> {
     }
     if *reconnect && *pipeline > 1 {
         return Err(LoadError::Senseless("with a connection for each request, -P must be 1"));
+    }
+    if *half_close && !*reconnect {
+        return Err(LoadError::Senseless("a half-close ends a connection: --half-close needs --reconnect"));
     }
     Ok(())
 }
@@ -473,6 +477,7 @@ mod tests {
             Load { rate: Some(0.0), ..load.clone() },
             Load { rate: Some(f64::NAN), ..load.clone() },
             Load { reconnect: true, ..load.clone() },
+            Load { half_close: true, pipeline: 1, ..load.clone() },
             Load { choice: Choice::Zipf(-1.0), length: Length::Requests(1), ..load.clone() },
         ] {
             assert!(matches!(drive(&senseless), Err(LoadError::Senseless(_))), "{senseless:?}");

@@ -114,8 +114,10 @@ impl Drive {
             self.sent += u64::from(requests);
             self.outstanding += u64::from(requests);
         }
-        if let Err(ended) = self.connections[index].flush() {
-            self.end(index, ended, now_ns);
+        match self.connections[index].flush() {
+            Ok(()) if self.load.half_close => self.connections[index].half_close(),
+            Ok(()) => {}
+            Err(ended) => self.end(index, ended, now_ns),
         }
     }
 

@@ -58,6 +58,26 @@ impl Answers {
         Ok(whole)
     }
 
+    /// The first line of the answer that the end of the input completes, if there is one: a line without its end, or a
+    /// document without what closes it.
+    pub(super) fn end(&mut self) -> Option<Vec<u8>> {
+        let is_whole = match std::mem::replace(&mut self.state, State::Between) {
+            State::Line | State::BeforeDocument | State::Other { .. } => true,
+            State::Between | State::Json { .. } => false,
+        };
+        let mut line = std::mem::take(&mut self.line);
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        is_whole.then_some(line)
+    }
+
+    /// What was begun is not awaited any longer.
+    pub(super) fn forget(&mut self) {
+        (self.state, self.bytes) = (State::Between, 0);
+        self.line.clear();
+    }
+
     /// Whether this byte completes an answer.
     fn take(&mut self, byte: u8) -> bool {
         match &mut self.state {
@@ -144,6 +164,22 @@ mod tests {
     fn a_document_that_has_not_ended_is_no_answer() {
         assert!(lines(Answers::of_lookups, &format!("{KNOWN}\n{{\n\n\n")).is_empty());
         assert!(lines(Answers::of_lookups, "? WHATSAT").is_empty());
+    }
+
+    #[test]
+    fn the_end_of_the_input_ends_an_answer_too() {
+        let ended = |text: &str| {
+            let mut answers = Answers::of_lookups();
+            assert!(answers.feed(text.as_bytes()).unwrap().is_empty());
+            answers.end().map(|line| String::from_utf8(line).unwrap())
+        };
+        for text in
+            [KNOWN.to_owned(), format!("{KNOWN}\r"), format!("{KNOWN}\n"), format!("{KNOWN}\nnothing near")]
+        {
+            assert_eq!(ended(&text).as_deref(), Some(KNOWN), "{text:?}");
+        }
+        assert_eq!(ended(&format!("{KNOWN}\n{{\"results\":")), None);
+        assert_eq!(ended(""), None);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::{fs, io, path::PathBuf, time::Duration};
 use thiserror::Error;
 
 use super::{
-    Endpoint, FAR_FROM_LAND, Figure, FloodError, FloodPlan, SustainedPlan, Trial, figure, measure, sustain,
+    Endpoint, FAR_FROM_LAND, Figure, FloodError, FloodPlan, Lasting, SustainedPlan, Trial, figure, measure,
+    sustain,
 };
 
 use crate::words::{Format, microseconds, milliseconds, seconds};
@@ -44,6 +45,12 @@ pub struct Args {
     /// Bare round trips of each server before that
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub round_trips: u32,
+    /// A connection for each request
+    #[arg(long)]
+    pub reconnect: bool,
+    /// The same, each ended by a half-close, for servers that read to the end of the input
+    #[arg(long)]
+    pub half_close: bool,
     /// How figures are written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub output_format: Format,
@@ -103,7 +110,8 @@ const EXAMPLES: &str = "\
 Examples:
   herd-load flood localhost:11600 localhost:11601 localhost:11602
   herd-load flood A=[::1]:11600 B=[::1]:11601 -n 1000 --output-format json -o hops.jsonl
-  herd-load flood localhost:11600 localhost:11601 --sustained --behind 50ms";
+  herd-load flood localhost:11600 localhost:11601 --sustained --behind 50ms
+  herd-load flood old-herd:12000 old-herd:12001 --half-close --spacing 1000";
 
 /// Why nothing, or nothing whole, was written.
 #[derive(Debug, Error)]
@@ -142,6 +150,10 @@ impl Args {
             timeout: self.timeout,
             location: self.location.clone(),
             round_trips: self.round_trips,
+            lasting: match (self.reconnect, self.half_close) {
+                (false, false) => Lasting::Kept,
+                (_, half_close) => Lasting::OneRequest { half_close },
+            },
             ..FloodPlan::new(self.from.clone(), self.to.clone())
         }
     }

@@ -34,7 +34,8 @@ impl Endpoint {
     }
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+/// Connects for an exchange that never waits.
+pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, CONNECT)?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;

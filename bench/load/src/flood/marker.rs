@@ -1,5 +1,7 @@
 //! A client that reports once, so that whoever knows of it has heard of that report.
 
+use crate::reply::is_skew;
+
 /// Where markers are unless they are told to be elsewhere: the place on Earth farthest from any land, near which a
 /// lookup finds nothing and so costs little.
 pub const FAR_FROM_LAND: &str = "-48.876667-123.393333";
@@ -33,8 +35,9 @@ impl Marker {
     pub(super) fn is_told_by(&self, line: &[u8]) -> bool {
         let fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
         let fields: Vec<_> = fields.collect();
-        let [keyword, _server, _skew, client, location, timestamp] = fields[..] else { return false };
+        let [keyword, _server, skew, client, location, timestamp] = fields[..] else { return false };
         keyword == b"AT"
+            && is_skew(skew)
             && client == self.client.as_bytes()
             && location == self.location.as_bytes()
             && timestamp == self.timestamp.as_bytes()
@@ -57,6 +60,8 @@ mod tests {
         assert_eq!(marker.lookup(), "WHATSAT m1 1 1\n");
         let told = |line: &str| marker.is_told_by(line.as_bytes());
         assert!(told("AT Ball +0.1 m1 -48.876667-123.393333 1479413884.092014450"));
+        assert!(told("AT Ball -4.29e-05 m1 -48.876667-123.393333 1479413884.092014450"));
+        assert!(!told("AT Ball soon m1 -48.876667-123.393333 1479413884.092014450"));
         assert!(!told("AT Ball +0.1 m1 -48.876667-123.393333 1479413884.092014451"));
         assert!(!told("AT Ball +0.1 m2 -48.876667-123.393333 1479413884.092014450"));
         assert!(!told("AT Ball +0.1 m1 -48.87-123.393333 1479413884.092014450"));

@@ -61,6 +61,32 @@ pub struct FloodPlan {
     pub location: String,
     /// Bare round trips, of each node.
     pub round_trips: u32,
+    /// How long a connection lasts, of the load of trials too.
+    pub lasting: Lasting,
+}
+
+/// How long a connection lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// For the whole run.
+    Kept,
+    /// For one request; then its end is shown by a half-close, if wanted, for servers that read to the end of the input.
+    OneRequest {
+        /// Whether it is.
+        half_close: bool,
+    },
+}
+
+impl Lasting {
+    /// Whether each request has a connection of its own.
+    pub fn is_short(self) -> bool {
+        self != Self::Kept
+    }
+
+    /// Whether a request's end is shown by a half-close.
+    pub fn half_closes(self) -> bool {
+        self == Self::OneRequest { half_close: true }
+    }
 }
 
 impl FloodPlan {
@@ -77,6 +103,7 @@ impl FloodPlan {
             timeout: Duration::from_secs(10),
             location: FAR_FROM_LAND.to_owned(),
             round_trips: 500,
+            lasting: Lasting::Kept,
         }
     }
 

@@ -1,9 +1,9 @@
-//! The prober: one thread, one connection to the server where reports are made, one to each that is to learn of them. A
-//! marker's report is written, then each server is asked about it, again as soon as it has answered, until it knows.
+//! The prober: one thread, one connection to the server where reports are made, one to each that is to learn of them, or one
+//! for each request. A marker's report is written, then each server is asked about it, again as soon as it has answered, until it knows.
 
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     os::fd::AsFd,
     time::Duration,
 };
@@ -12,9 +12,9 @@ use hdrhistogram::Histogram;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    FloodError, FloodPlan,
+    FloodError, FloodPlan, Lasting,
     answer::Answers,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, connect},
     marker::{Marker, lookup},
     times::histogram,
 };
@@ -23,34 +23,77 @@ use crate::clock::{Clock, nanoseconds};
 /// The most that is read from a socket at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// A connection on which at most one answer is awaited.
+/// Connections to a server, one after the other, or one for all; on each at most one answer is awaited.
 #[derive(Debug)]
 struct Connection {
     server: Endpoint,
-    stream: TcpStream,
+    address: SocketAddr,
+    lasting: Lasting,
+    /// There is none between a request that was answered and the next, where each has its own.
+    stream: Option<TcpStream>,
+    /// Whether a request was written on it.
+    is_used: bool,
     answers: Answers,
 }
 
 impl Connection {
-    fn open(server: &Endpoint, answers: Answers) -> Result<Self, FloodError> {
-        Ok(Self { server: server.clone(), stream: server.connect()?, answers })
+    fn open(server: &Endpoint, lasting: Lasting, answers: Answers) -> Result<Self, FloodError> {
+        let stream = server.connect()?;
+        let failed = |source| FloodError::Connect { server: server.to_string(), source };
+        let address = stream.peer_addr().map_err(failed)?;
+        Ok(Self { server: server.clone(), address, lasting, stream: Some(stream), is_used: false, answers })
     }
 
-    /// A line fits the socket's buffer, for the one before was answered.
+    /// A line fits the socket's buffer, for the one before was answered, or is not awaited any longer.
     fn write(&mut self, line: &[u8]) -> Result<(), FloodError> {
-        self.stream.write_all(line).map_err(|source| self.closed(source))
+        if self.lasting.is_short() && self.is_used {
+            self.hang_up();
+        }
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(self.address)
+                .map_err(|source| FloodError::Connect { server: self.server.to_string(), source })?,
+        };
+        let written = stream.write_all(line).and_then(|()| match self.lasting.half_closes() {
+            true => stream.shutdown(Shutdown::Write),
+            false => Ok(()),
+        });
+        (self.stream, self.is_used) = (Some(stream), true);
+        written.map_err(|source| self.closed(source))
     }
 
     /// The first lines of the answers that have come.
     fn read(&mut self, buffer: &mut [u8]) -> Result<Vec<Vec<u8>>, FloodError> {
-        match self.stream.read(buffer) {
-            Ok(0) => Err(self.closed(io::ErrorKind::UnexpectedEof.into())),
-            Ok(count) => self.answers.feed(&buffer[..count]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                Ok(Vec::new())
+        let Some(stream) = &mut self.stream else { return Ok(Vec::new()) };
+        let lines = match stream.read(buffer) {
+            Ok(0) => {
+                let last = self.answers.end().filter(|_| self.lasting.is_short());
+                vec![last.ok_or_else(|| self.closed(io::ErrorKind::UnexpectedEof.into()))?]
             }
-            Err(error) => Err(self.closed(error)),
+            Ok(count) => self.answers.feed(&buffer[..count])?,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Vec::new()
+            }
+            Err(error) => return Err(self.closed(error)),
+        };
+        if self.lasting.is_short() && !lines.is_empty() {
+            self.hang_up();
         }
+        Ok(lines)
+    }
+
+    /// Lets go of a connection, with a reset: of many a second, none may linger on its port.
+    fn hang_up(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            let _refused = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+        }
+        self.is_used = false;
+        self.answers.forget();
+    }
+
+    /// What to wait for, if anything can come.
+    fn awaited(&self) -> Option<PollFd<'_>> {
+        self.stream.as_ref().map(|stream| PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::IN))
     }
 
     fn closed(&self, source: io::Error) -> FloodError {
@@ -116,9 +159,9 @@ struct Node {
 }
 
 impl Node {
-    fn open(server: &Endpoint) -> Result<Self, FloodError> {
+    fn open(server: &Endpoint, lasting: Lasting) -> Result<Self, FloodError> {
         Ok(Self {
-            connection: Connection::open(server, Answers::of_lookups())?,
+            connection: Connection::open(server, lasting, Answers::of_lookups())?,
             is_given_up: false,
             question: None,
             due_ns: None,
@@ -184,8 +227,8 @@ impl Prober {
         let clock = Clock::start();
         Ok(Self {
             clock,
-            from: Connection::open(&plan.from, Answers::of_reports())?,
-            nodes: plan.to.iter().map(Node::open).collect::<Result<_, _>>()?,
+            from: Connection::open(&plan.from, plan.lasting, Answers::of_reports())?,
+            nodes: plan.to.iter().map(|to| Node::open(to, plan.lasting)).collect::<Result<_, _>>()?,
             location: plan.location.clone(),
             timeout: plan.timeout,
             spacing_ns: nanoseconds(plan.spacing),
@@ -204,10 +247,9 @@ impl Prober {
     }
 
     /// Where the connections were made to: where reports go, then those who are to learn of them.
-    pub(super) fn addresses(&self) -> Result<Vec<SocketAddr>, FloodError> {
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         let nodes = self.nodes.iter().map(|node| &node.connection);
-        let all = std::iter::once(&self.from).chain(nodes);
-        all.map(|to| to.stream.peer_addr().map_err(|error| to.closed(error))).collect()
+        std::iter::once(&self.from).chain(nodes).map(|to| to.address).collect()
     }
 
     /// Asks questions from one to the next at least so far apart.
@@ -244,7 +286,7 @@ impl Prober {
                 if waited >= *timeout {
                     return Err(connection.silent(*timeout));
                 }
-                wait(&mut [PollFd::new(&connection.stream, PollFlags::IN)], *timeout - waited, *spins)?;
+                wait(connection.awaited().as_mut_slice(), *timeout - waited, *spins)?;
                 if let Some(line) = connection.read(buffer)?.first() {
                     break line.clone();
                 }
@@ -265,7 +307,8 @@ impl Prober {
         let (report, lookup) = (marker.report(), marker.lookup());
         let current = Current { number: self.count, marker, reported_ns: self.clock.elapsed_ns() };
         self.from.write(report.as_bytes())?;
-        self.owed += 1;
+        // What is owed on an earlier connection does not come any more.
+        self.owed = if self.from.lasting.is_short() { 1 } else { self.owed + 1 };
         self.nodes.iter_mut().for_each(|node| node.begin(current.reported_ns));
         let end_ns = current.reported_ns + nanoseconds(self.timeout);
         let mut replied_ns = None;
@@ -304,12 +347,12 @@ impl Prober {
     /// Notes which sockets have something, the first being that of reports.
     fn wait_for_sockets(&mut self, most: Duration) -> Result<(), FloodError> {
         let Self { from, nodes, ready, spins, .. } = self;
-        let streams = std::iter::once(&from.stream).chain(nodes.iter().map(|node| &node.connection.stream));
-        let mut fds: Vec<_> =
-            streams.map(|stream| PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::IN)).collect();
+        let all = || std::iter::once(&*from).chain(nodes.iter().map(|node| &node.connection));
+        let mut fds: Vec<_> = all().filter_map(Connection::awaited).collect();
         wait(&mut fds, most, *spins)?;
+        let mut looked = fds.iter().map(|fd| !fd.revents().is_empty());
         ready.clear();
-        ready.extend(fds.iter().map(|fd| !fd.revents().is_empty()));
+        ready.extend(all().map(|to| to.stream.is_some() && looked.next().unwrap_or_default()));
         Ok(())
     }
 

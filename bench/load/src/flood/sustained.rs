@@ -225,7 +225,7 @@ fn trial(
 }
 
 fn load(plan: &SustainedPlan, prober: &Prober, rate: f64) -> Result<Load, FloodError> {
-    let mut targets = prober.addresses()?;
+    let mut targets = prober.addresses();
     if !plan.is_at_all {
         targets.truncate(1);
     }
@@ -233,9 +233,12 @@ fn load(plan: &SustainedPlan, prober: &Prober, rate: f64) -> Result<Load, FloodE
     targets.sort_unstable();
     targets.dedup();
     let connections = plan.connections.saturating_mul(targets.len() as u32);
+    let lasting = plan.flood.lasting;
     Ok(Load {
         connections,
-        pipeline: plan.pipeline,
+        pipeline: if lasting.is_short() { 1 } else { plan.pipeline },
+        reconnect: lasting.is_short(),
+        half_close: lasting.half_closes(),
         rate: Some(rate),
         length: Length::Time(plan.length),
         clients: plan.clients.max(connections),

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Output},
     sync::{
@@ -15,7 +15,7 @@ use std::{
 };
 
 use herd_load::{
-    flood::{Endpoint, FloodError, FloodPlan, Pushed, SustainedPlan, measure, sustain_with},
+    flood::{Endpoint, FloodError, FloodPlan, Lasting, Pushed, SustainedPlan, measure, sustain_with},
     load::Load,
     server::Server,
 };
@@ -334,4 +334,81 @@ fn the_rate_of_real_nodes_is_searched() {
     let output = flood(&[&[&from[..], &to[..]], &short[..]].concat());
     assert!(output.status.success(), "{output:?}");
     assert!(figure(&figures(&output), "every node", "sustained") > 0.0);
+}
+
+/// A herd of one command a connection: it reads each to the end of the input, and answers without a newline.
+#[test]
+fn servers_of_one_command_a_connection_are_measured() {
+    let reports = Reports::default();
+    let [from, to] = [0, 1].map(|_| {
+        let reports = Arc::clone(&reports);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // It ends with the process.
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let reports = Arc::clone(&reports);
+                thread::spawn(move || {
+                    let mut command = String::new();
+                    let Ok(1..) = stream.read_to_string(&mut command) else { return };
+                    let fields: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
+                    let mut reports = reports.lock().unwrap();
+                    let answer = if fields[0] == "IAMAT" {
+                        let at = format!("AT Played -4.29e-05 {}", fields[1..].join(" "));
+                        reports.insert(fields[1].clone(), (Instant::now(), at.clone()));
+                        at
+                    } else {
+                        let known =
+                            reports.get(&fields[1]).map(|(_, at)| format!("{at}\n{{\"results\" : []}}"));
+                        known.unwrap_or_else(|| format!("? {}", command.trim_end()))
+                    };
+                    let _ = stream.write_all(answer.as_bytes());
+                });
+            }
+        });
+        address
+    });
+    let [from, to] = [from, to].map(|address| address.to_string());
+    let output = flood(&[&from, &to, "-n", "5", "--half-close", "--timeout=60s", "--output-format=json"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(figure(&figures(&output), &to, "known"), 5.0);
+    let short = ["--sustained", "--seconds=0.3", "--rate-first=100", "--rate-max=100", "--behind=10s"];
+    let output = flood(&[&[&from[..], &to[..], "--half-close", "--output-format=json"], &short[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert!(figure(&figures(&output), "every node", "sustained") > 0.0);
+    let output = run(&[
+        "run",
+        &from,
+        "-n",
+        "50",
+        "-c",
+        "2",
+        "--reconnect",
+        "--half-close",
+        "--verify",
+        "--output-format=json",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn servers_that_close_after_each_answer_are_measured_with_a_connection_each() {
+    let (from, to) = played(&[Some(Duration::ZERO)]);
+    let lasting = Lasting::OneRequest { half_close: false };
+    let outcome = measure(&FloodPlan { lasting, ..plan(from.address, &[to[0].address]) }).unwrap();
+    assert!(outcome.is_whole(), "{outcome}");
+    assert_eq!(outcome.nodes[0].hop.count, 5);
+    let known = Mutex::new(HashMap::new());
+    let once = FakeNode::once(true, move |line| {
+        let client = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut known = known.lock().unwrap();
+        if let Some(fields) = line.strip_prefix("IAMAT") {
+            return known.entry(client).or_insert(format!("AT Solo 0.5{fields}\n")).clone();
+        }
+        known.get(&client).map_or_else(|| format!("? {line}\n"), |at| format!("{at}{{}}\n\n"))
+    });
+    let outcome = measure(&FloodPlan { lasting, ..plan(once.address(), &[once.address()]) }).unwrap();
+    assert!(outcome.is_whole(), "{outcome}");
+    let (bare, reports) = (3, 6);
+    assert!(once.connections() >= bare + 2 * reports, "{}", once.connections());
 }
