@@ -77,7 +77,7 @@ impl Carrier {
                 Step::Write { until } => self.write(until).await,
                 Step::Look => self.look(),
                 // Links between peers last.
-                Step::HalfClose => {}
+                Step::HalfClose => Ok(()),
                 Step::Listen { until } => self.listen(until).await,
                 Step::Rest { until } => {
                     self.wait(until, |own| own.link.has_news()).await;

@@ -131,7 +131,7 @@ fn lives_in_a_herd_of_five(heading: &str, habit: Habit) {
     let (refused, why) =
         ("\nGoloman   plain    refused lines: ", "; the last: field 3, the skew, is no decimal number");
     let verdict = "\nnot in step: Ball refuses every line of Goloman\n";
-    scene.wait_for_status(&[refused, why, "\nBall > Goloman     refused  ", verdict]);
+    scene.wait_for_status(&[refused, why, "  refused  ", verdict]);
     scene.herd.wait_for_log("Ball", &["bad line on #", why.trim_start_matches("; the last: "), "AT "]);
     scene.theirs().misbehave(false);
     scene.tells("thirteen");
