@@ -12,7 +12,7 @@ pub(super) const OWN_DIALECT: &str = "herd";
 
 /// A value as the file has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Value<'t> {
+pub(super) enum FormValue<'t> {
     Text(&'t str),
     Number(&'t str),
     Flag(bool),
@@ -25,7 +25,7 @@ pub(super) struct FormKey {
     /// What may stand there, for messages.
     pub(super) wanted: &'static str,
     /// Stores a value; `None` for one that may not stand there.
-    pub(super) set: fn(&mut PlainForm, Value<'_>) -> Option<()>,
+    pub(super) set: fn(&mut PlainForm, FormValue<'_>) -> Option<()>,
     /// The value, as TOML has it; `None` where the key is left out.
     value: fn(&PlainForm) -> Option<String>,
 }
@@ -37,8 +37,8 @@ pub(super) const KEYS: [FormKey; 6] = [
         wanted: "6 or 7",
         set: |form, value| {
             form.has_sender = match value {
-                Value::Number("6") => false,
-                Value::Number("7") => true,
+                FormValue::Number("6") => false,
+                FormValue::Number("7") => true,
                 _ => return None,
             };
             Some(())
@@ -49,7 +49,7 @@ pub(super) const KEYS: [FormKey; 6] = [
         name: "at_keyword",
         wanted: "a word in quotes other than AT, of 1 to 64 visible ASCII characters",
         set: |form, value| {
-            let Value::Text(word) = value else { return None };
+            let FormValue::Text(word) = value else { return None };
             form.keyword = Some(Some(word).filter(|word| PlainForm::is_keyword(word))?.into());
             Some(())
         },
@@ -59,7 +59,7 @@ pub(super) const KEYS: [FormKey; 6] = [
         name: "extra_fields",
         wanted: "true or false",
         set: |form, value| {
-            let Value::Flag(takes_more) = value else { return None };
+            let FormValue::Flag(takes_more) = value else { return None };
             form.takes_more = takes_more;
             Some(())
         },
@@ -70,8 +70,8 @@ pub(super) const KEYS: [FormKey; 6] = [
         wanted: "\"lf\" or \"crlf\"",
         set: |form, value| {
             form.ending = match value {
-                Value::Text("lf") => Ending::Lf,
-                Value::Text("crlf") => Ending::CrLf,
+                FormValue::Text("lf") => Ending::Lf,
+                FormValue::Text("crlf") => Ending::CrLf,
                 _ => return None,
             };
             Some(())
@@ -88,8 +88,8 @@ pub(super) const KEYS: [FormKey; 6] = [
         wanted: "\"many\" or \"one\"",
         set: |form, value| {
             form.per_connection = match value {
-                Value::Text("many") => PerConnection::Many,
-                Value::Text("one") => PerConnection::One,
+                FormValue::Text("many") => PerConnection::Many,
+                FormValue::Text("one") => PerConnection::One,
                 _ => return None,
             };
             Some(())
@@ -105,7 +105,7 @@ pub(super) const KEYS: [FormKey; 6] = [
         name: "answer",
         wanted: "a line in quotes, of at most 1,024 bytes",
         set: |form, value| {
-            let Value::Text(text) = value else { return None };
+            let FormValue::Text(text) = value else { return None };
             form.answer = Some(Some(text).filter(|text| PlainForm::is_answer(text))?.into());
             Some(())
         },

@@ -279,14 +279,14 @@ impl<'t> Text<'t> {
                 return Err(self.fault(value.span(), fault));
             }
             let read = match value.get_ref() {
-                DeValue::String(text) => plain::Value::Text(text),
-                DeValue::Integer(number) => plain::Value::Number(number.as_str()),
-                DeValue::Boolean(flag) => plain::Value::Flag(*flag),
-                _ => plain::Value::Other,
+                DeValue::String(text) => plain::FormValue::Text(text),
+                DeValue::Integer(number) => plain::FormValue::Number(number.as_str()),
+                DeValue::Boolean(flag) => plain::FormValue::Flag(*flag),
+                _ => plain::FormValue::Other,
             };
             if (key.set)(&mut form, read).is_none() {
                 return Err(match read {
-                    plain::Value::Text(text) => {
+                    plain::FormValue::Text(text) => {
                         let (text, wanted) = (text.to_owned(), key.wanted);
                         self.fault(value.span(), Fault::PlainValue { key: key.name, text, wanted })
                     }

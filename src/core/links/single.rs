@@ -31,10 +31,10 @@ pub struct Single {
     times: LinkTimes,
     queue: Queue,
     dialling: Dialling,
-    stage: Stage,
+    exchange: Exchange,
     /// A batch of news, and where in it the next line begins.
     batch: Option<(Encoded, usize)>,
-    sweep: Option<Sweep>,
+    sweep: Option<LineSweep>,
     sweeps: u64,
     /// Whether everything is to be told, once more where a sweep is under way.
     is_due: bool,
@@ -56,7 +56,7 @@ pub struct Single {
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum Exchange {
     /// There is none.
     Unconnected,
     Writing {
@@ -84,7 +84,7 @@ struct TellingLine {
 
 /// How far everything is told.
 #[derive(Debug)]
-struct Sweep {
+struct LineSweep {
     began: Tick,
     cursor: Cursor,
     told: usize,
@@ -101,7 +101,7 @@ impl Single {
             times,
             queue,
             dialling: Dialling::new(&times),
-            stage: Stage::Unconnected,
+            exchange: Exchange::Unconnected,
             batch: None,
             sweep: None,
             sweeps: 0,
@@ -132,7 +132,7 @@ impl Single {
     pub fn is_quiet(&self) -> bool {
         let has_news = self.batch.is_some() || !self.queue.receiver().is_empty();
         let is_sweeping = self.sweep.is_some() || self.is_due || self.queue.is_behind();
-        self.is_up() && matches!(self.stage, Stage::Unconnected) && !has_news && !is_sweeping
+        self.is_up() && matches!(self.exchange, Exchange::Unconnected) && !has_news && !is_sweeping
     }
 
     /// What is to be written.
@@ -176,9 +176,9 @@ impl Single {
         self.prepare(now, store);
         let until = now + self.times.write;
         // Where nothing is known yet, it has only been found out whether anybody is there.
-        self.stage = match &self.line {
-            Some(_) => Stage::Writing { until },
-            None => Stage::HalfClosing { until },
+        self.exchange = match &self.line {
+            Some(_) => Exchange::Writing { until },
+            None => Exchange::HalfClosing { until },
         };
     }
 
@@ -186,26 +186,26 @@ impl Single {
     pub fn wrote(&mut self, count: usize) {
         let Some(line) = &mut self.line else { return };
         line.written += count;
-        if let Stage::Writing { until } = self.stage
+        if let Exchange::Writing { until } = self.exchange
             && line.written == line.text.len()
         {
-            self.stage = Stage::HalfClosing { until };
+            self.exchange = Exchange::HalfClosing { until };
         }
     }
 
     /// The end of what is written has been shown.
     pub fn half_closed(&mut self) {
-        if let Stage::HalfClosing { until } = self.stage {
-            self.stage = Stage::Ending { until };
+        if let Exchange::HalfClosing { until } = self.exchange {
+            self.exchange = Exchange::Ending { until };
         }
     }
 
     /// So much was read; nothing at the end of the input, by which the line is taken.
     pub fn received(&mut self, count: usize) {
-        if count > 0 || !matches!(self.stage, Stage::Ending { .. }) {
+        if count > 0 || !matches!(self.exchange, Exchange::Ending { .. }) {
             return;
         }
-        self.stage = Stage::Ended;
+        self.exchange = Exchange::Ended;
         if let Some(line) = &self.line {
             let updates = usize::from(line.swept_from.is_none());
             self.events.push_back(Event::Sent { bytes: line.text.len(), updates, pinged_at: None });
@@ -219,12 +219,12 @@ impl Single {
 
     /// There is no connection any more. `random` is any 64 random bits.
     pub fn hung_up(&mut self, now: Tick, random: u64) {
-        let stage = mem::replace(&mut self.stage, Stage::Unconnected);
+        let exchange = mem::replace(&mut self.exchange, Exchange::Unconnected);
         let line = self.line.take();
         match self.failure.take() {
             None => self.taken(line, now),
             Some(why) => {
-                let was_connected = !matches!(stage, Stage::Unconnected);
+                let was_connected = !matches!(exchange, Exchange::Unconnected);
                 self.untaken(line, was_connected);
                 let was_up = self.is_up();
                 self.dialling.lost(now, random);
@@ -238,14 +238,14 @@ impl Single {
         if self.failure.is_some() {
             return Step::HangUp;
         }
-        match self.stage {
-            Stage::Unconnected => self.go_on(now, store),
-            Stage::Ended => Step::HangUp,
-            Stage::HalfClosing { .. } => Step::HalfClose,
-            Stage::Writing { until } => {
+        match self.exchange {
+            Exchange::Unconnected => self.go_on(now, store),
+            Exchange::Ended => Step::HangUp,
+            Exchange::HalfClosing { .. } => Step::HalfClose,
+            Exchange::Writing { until } => {
                 self.wait(now, until, Lost::Slow(self.times.write), |until| Step::Write { until })
             }
-            Stage::Ending { until } => {
+            Exchange::Ending { until } => {
                 self.wait(now, until, Lost::Unended(self.times.write), |until| Step::Listen { until })
             }
         }
@@ -325,7 +325,7 @@ impl Single {
             queue.clear_mark();
             *is_due = false;
             *sweeps += 1;
-            Sweep { began: now, cursor: Cursor::default(), told: 0, is_walked: false }
+            LineSweep { began: now, cursor: Cursor::default(), told: 0, is_walked: false }
         });
         let from = sweep.cursor;
         sweep.is_walked = sweep.cursor.walk(store, |_, location| {
@@ -343,7 +343,7 @@ impl Single {
     }
 
     fn end_sweep(&mut self, now: Tick) {
-        let Some(Sweep { began, told, .. }) = self.sweep.take() else { return };
+        let Some(LineSweep { began, told, .. }) = self.sweep.take() else { return };
         let took = now.saturating_sub(began);
         self.no_sweep_before = began + self.times.round_gap.max(2 * took);
         self.sweep_at = now + self.times.round;
