@@ -35,7 +35,7 @@ impl Resolver {
         Self { resolve, host: host.to_owned(), port, pending: None }
     }
 
-    /// The host's addresses, within `limit` and before stop; a call that takes longer is waited for at the next dial.
+    /// The host's addresses, within `limit` and before stop; a call that takes longer is waited for the next time.
     pub(super) fn addresses(&mut self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
@@ -44,14 +44,17 @@ impl Resolver {
             Some(pending) => pending,
             None => self.start()?,
         };
-        select! {
-            recv(pending) -> answer => answer.unwrap_or_else(|_| Err(io::Error::other("the resolver's thread panicked"))),
-            recv(stop) -> _ => Err(io::ErrorKind::Interrupted.into()),
-            default(limit) => {
-                self.pending = Some(pending);
-                Err(io::Error::new(io::ErrorKind::TimedOut, format!("the name {} is not resolved yet", self.host)))
+        let error = select! {
+            recv(pending) -> answer => {
+                return answer.unwrap_or_else(|_| Err(io::Error::other("the resolver's thread panicked")));
             }
-        }
+            recv(stop) -> _ => io::ErrorKind::Interrupted.into(),
+            default(limit) => {
+                io::Error::new(io::ErrorKind::TimedOut, format!("the name {} is not resolved yet", self.host))
+            }
+        };
+        self.pending = Some(pending);
+        Err(error)
     }
 
     fn start(&self) -> io::Result<Receiver<io::Result<Vec<SocketAddr>>>> {
