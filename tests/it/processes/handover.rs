@@ -11,6 +11,9 @@ use super::{
 };
 use crate::support::Fault;
 
+/// No link is given up.
+const PATIENT: &str = "liveness_seconds = 120\nwrite_seconds = 60\n";
+
 /// Stops A after so many reports, `meanwhile` something happens, and A ends with 0; then B has all.
 #[track_caller]
 fn assert_handed_over(herd: &mut Herd, meanwhile: impl FnOnce(&mut Herd)) {
@@ -40,7 +43,7 @@ fn neighbour_that_was_paused_has_all_that_was_acknowledged() {
 #[test]
 fn neighbour_behind_a_slow_link_has_all_that_was_acknowledged() {
     let _turn = heavy();
-    let mut herd = FaultyHerd::line_of(&["A", "B"], "drain_seconds = 60\n");
+    let mut herd = FaultyHerd::line_of(&["A", "B"], &format!("drain_seconds = 60\n{PATIENT}"));
     herd.start_all();
     // A piece is 64 KiB at most.
     herd.fail("A", "B", Fault::Delay(Duration::from_millis(100)));
@@ -51,7 +54,7 @@ fn neighbour_behind_a_slow_link_has_all_that_was_acknowledged() {
 #[test]
 fn neighbour_that_is_there_and_takes_nothing_is_named_and_the_node_ends_with_1() {
     let _turn = heavy();
-    let mut herd = line_of(&["A", "B"], "drain_seconds = 2\noutbox_bytes = 1024\n");
+    let mut herd = line_of(&["A", "B"], &format!("drain_seconds = 2\noutbox_bytes = 1024\n{PATIENT}"));
     herd.start_all();
     herd.process("B").signal(Signal::STOP);
     report(&herd, "A", 0..CLIENTS);
