@@ -3,6 +3,7 @@
 use super::{CommandError, Common};
 use crate::{
     config::{Herd, Node},
+    core::model::NodeId,
     server::{self, StartError},
 };
 
@@ -32,11 +33,20 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         )));
     }
     let id = node.id.clone();
-    server::run_node(&herd, &id, &common.log_dir, args.lifeline).map_err(|error| match error {
+    let ended = server::run_node(&herd, &id, &common.log_dir, args.lifeline);
+    let lacking = ended.map_err(|error| match error {
         StartError::Secret(error) => error.into(),
         StartError::Places(error) => error.into(),
         error => CommandError::Failed(error.to_string()),
-    })
+    })?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = lacking.iter().map(NodeId::as_str).collect();
+    Err(CommandError::Failed(format!(
+        "{id} has ended, and {} did not take all it knew; its log says how much, and a longer drain_seconds gives more time",
+        names.join(", ")
+    )))
 }
 
 /// The node called `name`, or a refusal that lists the names.

@@ -50,7 +50,8 @@ table! {
         /// The time for a connection beyond `connections` to prove that it is a neighbour's, and for anyone who claims to be a
         /// neighbour to prove the secret.
         handshake_time: Duration = "handshake_seconds", Seconds { default: 1.0, min: 0.01, max: 60.0 }, "for a peer's handshake";
-        /// The time for a drain. After it, the node exits with code 1 and leaves undone what is not done.
+        /// The time for a drain. Clients have half of it to take their last replies, neighbours three quarters to take what they
+        /// lack. After it, the node exits with code 1 and leaves undone what is not done; its log has a second in any case.
         drain_time: Duration = "drain_seconds", Seconds { default: 10.0, min: 0.0, max: 3_600.0 }, "for a drain before the node ends regardless";
         /// Whether threads that are woken wait for their turn (`SCHED_BATCH`) rather than interrupt others. At 50 connections it
         /// is worth half as many requests again.

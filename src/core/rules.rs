@@ -18,6 +18,8 @@ pub struct Rules {
     pub heeds_marks: bool,
     /// The own sums are read after the outbox was opened.
     pub opens_before_sums: bool,
+    /// A link that is behind when its node stops runs a last round.
+    pub last_round: bool,
     /// A round looks no further where the sums are equal.
     pub rests_when_equal: bool,
 }
@@ -32,6 +34,7 @@ impl Rules {
         round_on_connect: true,
         heeds_marks: true,
         opens_before_sums: true,
+        last_round: true,
         rests_when_equal: true,
     };
 }

@@ -39,9 +39,6 @@ use crate::{
 /// How often the buffer is written out, if it does not fill before.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How long the last words of a process that must end may wait for the disk.
-const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
-
 /// What is logged, where, and how much is kept.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
@@ -235,18 +232,12 @@ impl Log {
         self.is_moved.store(true, Ordering::Relaxed);
     }
 
-    /// The last words of a process that ends without its log thread.
-    pub fn flush(&self) {
-        match self.file.try_lock_for(LAST_WORDS_TIME) {
-            Some(mut file) => {
-                self.write_out(&mut file, clock::tick());
-                self.tell_losses(&file);
-            }
-            None => self.tell_standard_error(format_args!(
-                "lacks {} lines at least, which are lost: the disk does not end a write",
-                self.buffer.lines()
-            )),
-        }
+    /// What the log lacks of a process that ends without its log thread, which does not come back from a write.
+    pub fn tell_stalled(&self) {
+        self.tell_standard_error(format_args!(
+            "lacks {} lines at least, which are lost: the disk does not end a write",
+            self.buffer.lines()
+        ));
     }
 }
 

@@ -1,11 +1,16 @@
 //! One neighbour's flooder: the thread that carries its link out. It waits, dials, reads and writes; what is done and when is
 //! for `link`, and what is told of it for `link_log`.
 
-use std::{io, net::Shutdown, thread, time::Duration};
+use std::{
+    io,
+    net::{Shutdown, SocketAddr},
+    thread,
+    time::Duration,
+};
 
-use crossbeam_channel::{Receiver, Select, select};
+use crossbeam_channel::{Receiver, Select, never, select};
 
-use super::{Announcement, Shared, link_log::LinkLog, resolver::Resolver, threads::DrainTurn};
+use super::{Announcement, Shared, link_log::LinkLog, resolver::Resolver, shared::Stop, threads::DrainTurn};
 use crate::{
     config::Address,
     core::{
@@ -18,9 +23,6 @@ use crate::{
     transport::Stream,
 };
 
-/// How long after stop a neighbour has to take what its outbox holds, at most; never more than a quarter of the drain.
-const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
-
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
@@ -31,6 +33,8 @@ pub(super) struct Flooder<'a> {
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
     link: AnyLink,
+    /// Whether it is one to a third-party node.
+    is_plain: bool,
     link_log: LinkLog<'a>,
     resolver: Resolver,
     vigil: Vigil,
@@ -50,16 +54,16 @@ impl<'a> Flooder<'a> {
     ) -> Self {
         let resolver = Resolver::new(shared.surroundings.resolve.clone(), &address.host, address.port);
         let link_log = LinkLog::new(shared.log, &neighbour.health, &neighbour.id, address);
-        let (peer, vigil, stream, connection) = (&neighbour.id, Vigil::default(), None, 0);
-        Self { shared, peer, called, link, link_log, resolver, vigil, stream, connection }
+        let (peer, is_plain) = (&neighbour.id, neighbour.plain.is_some());
+        let (vigil, stream, connection) = (Vigil::default(), None, 0);
+        Self { shared, peer, called, link, is_plain, link_log, resolver, vigil, stream, connection }
     }
 
     /// Keeps the link until stop.
     pub(super) fn run(mut self) {
         loop {
-            if self.is_stopped() {
-                let flush_time = FLUSH_TIME_MAX.min(self.shared.limits.drain_time / 4);
-                self.link.stop(clock::tick() + flush_time);
+            if let Some(by) = self.stop().by() {
+                self.link.stop(by);
             }
             let step = self.link.step(clock::tick(), self.shared.node.store());
             if step == Step::End {
@@ -76,7 +80,25 @@ impl<'a> Flooder<'a> {
                 }
             }
         }
+        self.close();
+        if let Some(lack) = self.link.lack(self.shared.node.store()) {
+            self.link_log.tell_lack(lack);
+            if lack.is_stuck {
+                self.shared.lacking.lock().push(self.peer.clone());
+            }
+        }
         self.link_log.end();
+    }
+
+    /// Lets the neighbour have what was written, as far as there is time. A third-party node may answer what it is told, and
+    /// to answer a connection that is closed would throw away what is still on its way.
+    fn close(&mut self) {
+        let Some(stream) = self.stream.take() else { return };
+        if self.is_plain {
+            // Closing goes on without it.
+            let _ = stream.linger(self.time_until(Tick::MAX));
+        }
+        stream.finish();
     }
 
     fn carry_out(&mut self, step: Step) -> Result<(), String> {
@@ -102,35 +124,51 @@ impl<'a> Flooder<'a> {
         Ok(())
     }
 
-    fn is_stopped(&self) -> bool {
-        self.shared.stop(DrainTurn::Second).is_set()
+    fn stop(&self) -> &'a Stop {
+        self.shared.stop(DrainTurn::Second)
+    }
+
+    /// How long it is until then, or until a link whose node stops must have ended.
+    fn time_until(&self, until: Tick) -> Duration {
+        self.stop().by().map_or(until, |by| by.min(until)).saturating_sub(clock::tick())
     }
 
     /// Waits until the neighbour connects to this node, the node stops, or that moment.
     fn pause(&mut self, until: Tick) {
+        let none = never();
+        let stop = if self.stop().is_set() { &none } else { self.stop().receiver() };
         select! {
-            recv(self.shared.stop(DrainTurn::Second).receiver()) -> _ => {}
+            recv(stop) -> _ => {}
             recv(self.called) -> _ => self.link.called(clock::tick()),
             default(until.saturating_sub(clock::tick())) => {}
         }
     }
 
-    /// Dials the neighbour's addresses in turn, until one answers or the node stops.
+    /// Dials the neighbour's addresses in turn, until one answers.
     fn dial(&mut self) -> Result<(), String> {
         let limit = self.shared.limits.connect_time;
-        let addresses = self.resolver.addresses(limit, self.shared.stop(DrainTurn::Second).receiver());
+        let addresses = self.resolve(clock::tick() + limit);
         let addresses = addresses.map_err(|error| format!("its name is not resolved: {error}"))?;
         let mut failure = "its name has no address".to_owned();
         for address in addresses {
-            if self.is_stopped() && !self.link.dials_at_stop() {
-                return Ok(());
-            }
-            match Stream::connect(&address, limit) {
+            let until = clock::tick() + limit;
+            match Stream::connect(&address, || self.time_until(until)) {
                 Ok(stream) => return self.begin(stream),
                 Err(error) => failure = format!("it cannot be reached: {error}"),
             }
         }
         Err(failure)
+    }
+
+    fn resolve(&mut self, until: Tick) -> io::Result<Vec<SocketAddr>> {
+        let resolved = self.resolver.addresses(self.time_until(until), self.stop().receiver());
+        match resolved {
+            // From now on there may be less time.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.resolver.addresses(self.time_until(until), &never())
+            }
+            resolved => resolved,
+        }
     }
 
     fn begin(&mut self, stream: Stream) -> Result<(), String> {
@@ -184,7 +222,7 @@ impl<'a> Flooder<'a> {
         if !self.link.has_news() {
             let mut select = Select::new();
             select.recv(self.link.queue().receiver());
-            select.recv(self.shared.stop(DrainTurn::Second).receiver());
+            select.recv(self.stop().receiver());
             // What woke it is seen by the link; a wait that ends too early, too.
             let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
         }

@@ -3,7 +3,7 @@
 use crate::{
     config::Address,
     core::{
-        links::{Event, Health, Lost, RoundOver},
+        links::{Event, Health, Lack, Lost, RoundOver},
         model::NodeId,
     },
     log::{Log, RateLimit, Traffic},
@@ -74,6 +74,16 @@ impl<'a> LinkLog<'a> {
             }
             Event::Lost { why, was_up } => self.tell_loss(&why, was_up),
         }
+    }
+
+    /// Tells what the neighbour may lack of the node, which stops.
+    pub(super) fn tell_lack(&self, lack: Lack) {
+        let (peer, Lack { updates, round, is_stuck }) = (self.peer, lack);
+        let why = if is_stuck { "it did not take all in time" } else { "it is not there" };
+        let updates = (updates > 0).then(|| format!("{updates} update{}", plural(updates)));
+        let round = round.then(|| "what a repair round would have found".to_owned());
+        let what: Vec<String> = updates.into_iter().chain(round).collect();
+        self.log.warn(format_args!("{peer} may lack {}: {why}", what.join(", and ")));
     }
 
     /// Tells how many failures were not told; no later one will.

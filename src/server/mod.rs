@@ -30,6 +30,7 @@ use self::{
     bind::Mailbox,
     line_door::{LineDoor, PlainDoor},
     shared::Shared,
+    stop::Drain,
     web::Web,
     web::WebDoor,
 };
@@ -124,11 +125,12 @@ impl Server {
         self.plain.as_ref().map(|door| door.listener().local_addr()).transpose()
     }
 
-    /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, flushes the outboxes.
-    /// Ends the process with status 1 where that takes longer than the configured time.
+    /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, gives each neighbour what it
+    /// lacks. Gives the neighbours that were linked then and did not take it. Ends the process with status 1 where a thread
+    /// takes longer than the configured time.
     ///
     /// Where a thread cannot be made that the node needs, what has begun is ended in the same way, and `until` is not called.
-    pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<(), StartError> {
+    pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Vec<NodeId>, StartError> {
         let Self { node, places, limits, mailboxes, listener, plain, web, log, surroundings } = self;
         let address = listener.local_addr()?;
         let shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
@@ -150,11 +152,11 @@ impl Server {
                 }
                 Err(error) => log.error(format_args!("{} does not start: {error}", node.id)),
             }
-            let stopped_at = clock::tick();
-            shared.stop_intake([&clients].into_iter().chain(&plain), stopped_at);
-            shared.stop_links(web.as_ref(), stopped_at);
-            shared.stop_log(started.is_ok());
-            started
+            let drain = Drain::new(clock::tick(), limits.drain_time);
+            shared.stop_intake([&clients].into_iter().chain(&plain), drain);
+            shared.stop_links(web.as_ref(), drain);
+            let lacking = shared.stop_log(started.is_ok(), drain);
+            started.map(|()| lacking)
         })
     }
 }

@@ -23,8 +23,9 @@ use crate::{
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends where it is the `lifeline`. SIGHUP reopens the log;
 /// a second signal to stop ends the process at once, with status 1. SIGTERM or SIGINT that was ignored at the start stays
-/// ignored. SIGHUP does not, as it never ends a node: a log must be reopened under `nohup`, too.
-pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Result<(), StartError> {
+/// ignored. SIGHUP does not, as it never ends a node: a log must be reopened under `nohup`, too. Gives the neighbours that
+/// were linked at the end and did not take what they lacked.
+pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Result<Vec<NodeId>, StartError> {
     let mut signals = Signals::catch()?;
     let surroundings = Surroundings { announce: Box::new(print), ..Surroundings::default() };
     let server = Server::bind(herd, id, log_dir, surroundings)?;

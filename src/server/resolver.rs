@@ -35,7 +35,7 @@ impl Resolver {
         Self { resolve, host: host.to_owned(), port, pending: None }
     }
 
-    /// The host's addresses, within `limit` and before stop; a call that takes longer is waited for at the next dial.
+    /// The host's addresses, within `limit` and before stop; a call that takes longer is waited for the next time.
     pub(super) fn addresses(&mut self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
@@ -44,14 +44,17 @@ impl Resolver {
             Some(pending) => pending,
             None => self.start()?,
         };
-        select! {
-            recv(pending) -> answer => answer.unwrap_or_else(|_| Err(io::Error::other("the resolver's thread panicked"))),
-            recv(stop) -> _ => Err(io::ErrorKind::Interrupted.into()),
-            default(limit) => {
-                self.pending = Some(pending);
-                Err(io::Error::new(io::ErrorKind::TimedOut, format!("the name {} is not resolved yet", self.host)))
+        let error = select! {
+            recv(pending) -> answer => {
+                return answer.unwrap_or_else(|_| Err(io::Error::other("the resolver's thread panicked")));
             }
-        }
+            recv(stop) -> _ => io::ErrorKind::Interrupted.into(),
+            default(limit) => {
+                io::Error::new(io::ErrorKind::TimedOut, format!("the name {} is not resolved yet", self.host))
+            }
+        };
+        self.pending = Some(pending);
+        Err(error)
     }
 
     fn start(&self) -> io::Result<Receiver<io::Result<Vec<SocketAddr>>>> {
@@ -69,10 +72,12 @@ impl Resolver {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use crossbeam_channel::never;
+
     use super::*;
 
     #[test]
-    fn slow_lookup_delays_neither_the_link_nor_stop_and_is_not_started_twice() {
+    fn slow_lookup_does_not_delay_the_link_and_is_not_started_twice() {
         let (release, held) = bounded::<()>(0);
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
@@ -82,7 +87,7 @@ mod tests {
             Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
         });
         let mut resolver = Resolver::new(resolve, "slow.example", 7);
-        let (stop_sender, stop) = bounded::<()>(0);
+        let stop = never();
         for _ in 0..2 {
             let error = resolver.addresses(Duration::ZERO, &stop).unwrap_err();
             assert_eq!(error.to_string(), "the name slow.example is not resolved yet");
@@ -91,16 +96,25 @@ mod tests {
         let addresses = resolver.addresses(Duration::from_secs(60), &stop).unwrap();
         assert_eq!(addresses, [SocketAddr::from(([127, 0, 0, 1], 7))]);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
 
-        let (_release, held) = bounded::<()>(0);
-        let never: Resolve = Arc::new(move |_, _| {
+    #[test]
+    fn stop_ends_the_wait_for_a_lookup_and_not_the_lookup() {
+        let (release, held) = bounded::<()>(0);
+        let (asked, calls) = bounded(10);
+        let resolve: Resolve = Arc::new(move |_, port| {
+            let _ = asked.send(());
             let _ = held.recv();
-            Ok(Vec::new())
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
         });
+        let mut resolver = Resolver::new(resolve, "slow.example", 7);
+        let (stop_sender, stop) = bounded::<()>(0);
         drop(stop_sender);
-        let error =
-            Resolver::new(never, "slow.example", 7).addresses(Duration::from_secs(60), &stop).unwrap_err();
+        let error = resolver.addresses(Duration::from_secs(60), &stop).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        drop(release);
+        let addresses = resolver.addresses(Duration::from_secs(60), &never()).unwrap();
+        assert_eq!((addresses, calls.len()), (vec![SocketAddr::from(([127, 0, 0, 1], 7))], 1));
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,10 @@ use super::{
 };
 use crate::{
     config::Limits,
-    core::node::Node,
+    core::{
+        model::{NodeId, Tick},
+        node::Node,
+    },
     log::{Log, RateLimit},
     metrics::Requests,
     places,
@@ -36,6 +42,8 @@ pub(super) struct Shared<'a> {
     pub(super) threads: Threads,
     /// One for each turn of a drain.
     stops: [Stop; 3],
+    /// The neighbours that were linked at the stop, and did not take what they lacked.
+    pub(super) lacking: Mutex<Vec<NodeId>>,
     pub(super) counters: Counters,
     pub(super) requests: Requests,
     pub(super) rate_limits: RateLimits,
@@ -44,7 +52,8 @@ pub(super) struct Shared<'a> {
 /// A stop: set once, and seen or waited for by many.
 #[derive(Debug)]
 pub(super) struct Stop {
-    is_set: AtomicBool,
+    /// When whoever it is for must have ended.
+    by: OnceLock<Tick>,
     sender: Mutex<Option<Sender<()>>>,
     /// Nothing is ever sent; it is disconnected by the stop.
     receiver: Receiver<()>,
@@ -53,18 +62,24 @@ pub(super) struct Stop {
 impl Default for Stop {
     fn default() -> Self {
         let (sender, receiver) = bounded(0);
-        Self { is_set: AtomicBool::new(false), sender: Mutex::new(Some(sender)), receiver }
+        Self { by: OnceLock::new(), sender: Mutex::new(Some(sender)), receiver }
     }
 }
 
 impl Stop {
-    pub(super) fn set(&self) {
-        self.is_set.store(true, Ordering::Release);
+    /// Sets it, unless it is set.
+    pub(super) fn set(&self, by: Tick) {
+        self.by.get_or_init(|| by);
         self.sender.lock().take();
     }
 
+    /// When whoever it is for must have ended; `None` as long as it is not set.
+    pub(super) fn by(&self) -> Option<Tick> {
+        self.by.get().copied()
+    }
+
     pub(super) fn is_set(&self) -> bool {
-        self.is_set.load(Ordering::Acquire)
+        self.by.get().is_some()
     }
 
     /// What is disconnected by it.
@@ -145,6 +160,7 @@ impl<'a> Shared<'a> {
             http_address: web.map(Web::address).transpose()?,
             threads: Threads::default(),
             stops: Default::default(),
+            lacking: Mutex::default(),
             counters: Counters::default(),
             requests: Requests::default(),
             rate_limits: RateLimits::default(),
@@ -164,5 +180,36 @@ impl<'a> Shared<'a> {
     /// Whether the node takes in no more.
     pub(super) fn is_stopping(&self) -> bool {
         self.stop(DrainTurn::First).is_set()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn stop_is_seen_and_keeps_its_first_deadline() {
+        let stop = Stop::default();
+        assert!(!stop.is_set() && stop.by().is_none() && stop.receiver().try_recv().is_err());
+        stop.wait(Duration::ZERO);
+        stop.set(Duration::from_secs(7));
+        stop.set(Duration::from_secs(8));
+        assert!(stop.is_set());
+        assert_eq!(stop.by(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn stop_ends_every_wait_for_it_before_and_after() {
+        let stop = Stop::default();
+        thread::scope(|scope| {
+            (0..3).for_each(|_| drop(scope.spawn(|| stop.wait(LONG))));
+            stop.set(Tick::ZERO);
+        });
+        stop.wait(LONG);
     }
 }

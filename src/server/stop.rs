@@ -1,53 +1,127 @@
-//! How a node ends: what is told to stop, in which order, and what becomes of those who do not.
+//! How a node ends: what is told to stop, in which order and for how long, and what becomes of those who do not.
+
+use std::{io, time::Duration};
 
 use super::{Shared, accept::Door, line_door::LineDoor, threads::DrainTurn, web::WebDoor};
-use crate::core::model::Tick;
+use crate::{
+    core::model::{NodeId, Tick},
+    system::clock,
+    text,
+};
+
+/// How long the log has to be written out, however much of the drain's time the others took.
+const LOG_TIME: Duration = Duration::from_secs(1);
+
+/// A drain: when it began, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    began: Tick,
+    time: Duration,
+}
+
+impl Drain {
+    pub(super) fn new(began: Tick, time: Duration) -> Self {
+        Self { began, time }
+    }
+
+    /// When a client that does not take its last replies is cut off: halfway.
+    fn cuts_off_at(self) -> Tick {
+        self.began + self.time / 2
+    }
+
+    /// When a neighbour that does not take what it lacks is given up: after three quarters, so that what is to be told of it
+    /// reaches the log in time.
+    fn gives_up_at(self) -> Tick {
+        self.began + self.time * 3 / 4
+    }
+
+    fn ends_at(self) -> Tick {
+        self.began + self.time
+    }
+}
 
 impl Shared<'_> {
     /// Takes in no more at those doors, and has the sessions finish what they have in hand.
-    pub(super) fn stop_intake<'d>(&self, doors: impl Iterator<Item = &'d LineDoor<'d>>, began: Tick) {
-        let drain_time = self.limits.drain_time;
+    pub(super) fn stop_intake<'d>(&self, doors: impl Iterator<Item = &'d LineDoor<'d>>, drain: Drain) {
         self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
-        self.stop(DrainTurn::First).set();
+        self.stop(DrainTurn::First).set(drain.cuts_off_at());
         // From now on no lookup waits.
         self.places.iter().for_each(|places| places.stop());
         doors.for_each(Door::wake);
         self.connections.stop();
-        // A client that does not take its last replies has half of the time for it.
-        if !self.threads.wait_for(DrainTurn::First, began + drain_time / 2) {
+        let left = self.threads.wait_for(DrainTurn::First, drain.cuts_off_at());
+        // Where no time is left, there is none to end them in either.
+        if !left.is_empty() && clock::tick() < drain.ends_at() {
             self.connections.abort();
         }
-        self.end_by(DrainTurn::First, began + drain_time);
+        self.end_by(DrainTurn::First, drain.ends_at());
     }
 
-    /// Has the flooders flush. The web face ends too: it told of the drain as long as there was one to tell of.
-    pub(super) fn stop_links(&self, web: Option<&WebDoor<'_>>, began: Tick) {
-        self.stop(DrainTurn::Second).set();
+    /// Has the flooders hand over what their neighbours lack. The web face ends too: it told of the drain as long as clients
+    /// were served.
+    pub(super) fn stop_links(&self, web: Option<&WebDoor<'_>>, drain: Drain) {
+        self.stop(DrainTurn::Second).set(drain.gives_up_at());
         if let Some(door) = web {
             door.wake();
             door.end_all();
         }
-        self.end_by(DrainTurn::Second, began + self.limits.drain_time);
+        self.end_by(DrainTurn::Second, drain.ends_at());
     }
 
-    /// Ends the log, with what is still to be told.
-    pub(super) fn stop_log(&self, has_served: bool) {
+    /// Ends the log, with what is still to be told. Gives the neighbours that were linked at the stop and did not take what
+    /// they lacked.
+    pub(super) fn stop_log(&self, has_served: bool, drain: Drain) -> Vec<NodeId> {
+        let lacking = std::mem::take(&mut *self.lacking.lock());
         self.rate_limits.log_untold(self.log);
-        if has_served {
-            self.log.info(format_args!("{} stops, drained", self.node.id));
+        let id = &self.node.id;
+        if !lacking.is_empty() {
+            let names: Vec<_> = lacking.iter().map(NodeId::as_str).collect();
+            self.log.error(format_args!("{id} stops, and has not handed over all to {}", names.join(", ")));
+        } else if has_served {
+            self.log.info(format_args!("{id} stops, drained"));
         }
-        self.stop(DrainTurn::Last).set();
+        let by = drain.ends_at().max(clock::tick() + LOG_TIME);
+        self.stop(DrainTurn::Last).set(by);
+        self.end_by(DrainTurn::Last, by);
+        lacking
     }
 
     /// Waits for the threads of that turn. One that cannot be stopped would keep its scope, and so the process, for ever.
     fn end_by(&self, turn: DrainTurn, deadline: Tick) {
-        if self.threads.wait_for(turn, deadline) {
-            return;
+        let left = self.threads.wait_for(turn, deadline);
+        if !left.is_empty() {
+            self.give_up(turn, &left.join(", "));
         }
-        let left = self.threads.names_left().join(", ");
+    }
+
+    /// Names what is left, in the log and on standard error, and ends the process. The log is written by its own thread to
+    /// the last, since what it is written to may be what hangs.
+    fn give_up(&self, turn: DrainTurn, left: &str) -> ! {
+        let id = &self.node.id;
+        let last_words = match turn {
+            DrainTurn::Last => format!("{id} has drained, and its log has not; threads left: {left}"),
+            _ => format!("{id} ends without having drained; threads left: {left}"),
+        };
         self.rate_limits.log_untold(self.log);
-        self.log.error(format_args!("{} ends without having drained; threads left: {left}", self.node.id));
-        self.log.flush();
+        self.log.error(format_args!("{last_words}"));
+        let by = if turn == DrainTurn::Last { Tick::ZERO } else { clock::tick() + LOG_TIME };
+        self.stop(DrainTurn::Last).set(by);
+        if !self.threads.wait_for_log(by).is_empty() {
+            self.log.tell_stalled();
+        }
+        text::say(&mut io::stderr(), "herd", format_args!("{last_words}"));
         std::process::exit(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_have_half_of_a_drain_and_neighbours_three_quarters() {
+        let drain = Drain::new(Duration::from_secs(100), Duration::from_secs(10));
+        let seconds = [drain.cuts_off_at(), drain.gives_up_at(), drain.ends_at()].map(|at| at.as_millis());
+        assert_eq!(seconds, [105_000, 107_500, 110_000]);
     }
 }

@@ -125,23 +125,28 @@ impl Threads {
         Alive { threads: self, number }
     }
 
-    /// Waits until no thread lives whose turn to end has come with `turn`; `false` if some still do at the deadline.
-    pub(super) fn wait_for(&self, turn: DrainTurn, deadline: Tick) -> bool {
-        let mut living = self.living.lock();
-        while living.roles.values().any(|role| role.turn() <= turn) {
-            let left = deadline.saturating_sub(clock::tick());
-            if left.is_zero() {
-                return false;
-            }
-            self.one_left.wait_for(&mut living, left);
-        }
-        true
+    /// Waits until no thread lives whose turn to end has come with `turn`. Gives the names of those that still do at the
+    /// deadline.
+    pub(super) fn wait_for(&self, turn: DrainTurn, deadline: Tick) -> Vec<String> {
+        self.wait_until_none(|role| role.turn() <= turn, deadline)
     }
 
-    /// The names of those who hold a drain up.
-    pub(super) fn names_left(&self) -> Vec<String> {
-        let living = self.living.lock();
-        living.roles.values().filter(|role| role.turn() < DrainTurn::Last).map(Role::to_string).collect()
+    /// The same for the log's.
+    pub(super) fn wait_for_log(&self, deadline: Tick) -> Vec<String> {
+        self.wait_until_none(|role| *role == Role::Log, deadline)
+    }
+
+    fn wait_until_none(&self, is_one: impl Fn(&Role) -> bool, deadline: Tick) -> Vec<String> {
+        let mut living = self.living.lock();
+        loop {
+            let left: Vec<_> =
+                living.roles.values().filter(|role| is_one(role)).map(Role::to_string).collect();
+            let time = deadline.saturating_sub(clock::tick());
+            if left.is_empty() || time.is_zero() {
+                return left;
+            }
+            self.one_left.wait_for(&mut living, time);
+        }
     }
 }
 
@@ -201,5 +206,62 @@ impl Shared<'_> {
                 "{connection} is closed: its thread panicked; this is a fault of the program{untold}"
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn roles() -> [Role; 7] {
+        let peer = NodeId::new("Welsh").unwrap();
+        let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
+        [Role::Log, web, Role::Http(1), Role::Flooder(peer), Role::Session(1), plain, clients]
+    }
+
+    #[test]
+    fn those_who_take_in_end_before_those_who_pass_on_and_the_log_ends_last() {
+        let threads = Threads::default();
+        let mut alive: Vec<_> = roles().into_iter().map(|role| threads.enter(role)).collect();
+        let left = |turn| threads.wait_for(turn, Tick::ZERO);
+        assert_eq!(left(DrainTurn::First), ["session-1", "accept-plain", "accept"]);
+        alive.truncate(4);
+        assert_eq!(left(DrainTurn::First), [""; 0]);
+        assert_eq!(left(DrainTurn::Second), ["accept-http", "http-1", "flood-Welsh"]);
+        alive.truncate(1);
+        assert_eq!(left(DrainTurn::Second), [""; 0]);
+        assert_eq!(
+            (left(DrainTurn::Last), threads.wait_for_log(Tick::ZERO)),
+            (vec!["log".into()], vec!["log".into()])
+        );
+        alive.clear();
+        assert_eq!(left(DrainTurn::Last), [""; 0]);
+    }
+
+    #[test]
+    fn one_that_has_left_an_earlier_turn_late_is_waited_for_in_a_later_one() {
+        let threads = Threads::default();
+        let _alive = threads.enter(Role::Session(7));
+        assert_eq!(threads.wait_for(DrainTurn::Last, Tick::ZERO), ["session-7"]);
+        assert_eq!(threads.wait_for_log(Tick::ZERO), [""; 0]);
+    }
+
+    #[test]
+    fn wait_ends_with_the_last_thread_it_is_for() {
+        let threads = Threads::default();
+        let alive: Vec<_> = (0..3).map(|number| threads.enter(Role::Session(number))).collect();
+        let _log = threads.enter(Role::Log);
+        let by = clock::tick() + LONG;
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| threads.wait_for(DrainTurn::First, by));
+            alive.into_iter().for_each(|alive| drop(scope.spawn(move || drop(alive))));
+            assert_eq!(waits.join().unwrap(), [""; 0]);
+        });
+        assert!(clock::tick() < by);
     }
 }

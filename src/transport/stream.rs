@@ -8,9 +8,13 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec},
     io::Errno,
-    net::{RecvFlags, SendFlags},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
 };
+
+/// How long a connection that is being made is waited for before its caller is asked whether there is time.
+const CONNECT_SLICE: Duration = Duration::from_millis(100);
 
 /// How long one write call blocks before its caller looks at the clock.
 const WRITE_SLICE: Duration = Duration::from_millis(100);
@@ -30,9 +34,17 @@ impl Stream {
         listener.accept().map(|(tcp, _)| Self { tcp })
     }
 
-    /// Dials. Gives up after that time.
-    pub(crate) fn connect(address: &SocketAddr, time: Duration) -> io::Result<Self> {
-        Ok(Self { tcp: TcpStream::connect_timeout(address, time)? })
+    /// Dials, or fails with [`ErrorKind::TimedOut`] once no `time` is left for it, which is asked again and again.
+    pub(crate) fn connect(address: &SocketAddr, mut time: impl FnMut() -> Duration) -> io::Result<Self> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let tcp = TcpStream::from(rustix::net::socket_with(family, SocketType::STREAM, flags, None)?);
+        match rustix::net::connect(&tcp, address) {
+            Err(Errno::INPROGRESS) => wait_for_connect(&tcp, &mut time)?,
+            connected => connected?,
+        }
+        tcp.set_nonblocking(false)?;
+        Ok(Self { tcp })
     }
 
     /// Prepares it for [`Stream::write_all`], and for small lines to leave at once.
@@ -107,10 +119,39 @@ impl Stream {
         }
     }
 
+    /// Has closing wait until the other end's system has taken what was written, for that long at most, in whole seconds.
+    pub(crate) fn linger(&self, time: Duration) -> io::Result<()> {
+        let time = Duration::from_secs(time.as_secs());
+        if time.is_zero() {
+            Ok(())
+        } else {
+            Ok(rustix::net::sockopt::set_socket_linger(&self.tcp, Some(time))?)
+        }
+    }
+
     /// Wakes whoever reads from or writes to the connection, for good.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         // It fails only where the connection has ended already.
         let _ = self.tcp.shutdown(how);
+    }
+}
+
+/// Waits until a connection that is being made is there, or has failed.
+fn wait_for_connect(tcp: &TcpStream, time: &mut impl FnMut() -> Duration) -> io::Result<()> {
+    loop {
+        let left = time();
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        // Below a second it fits.
+        let slice = Timespec { tv_sec: 0, tv_nsec: left.min(CONNECT_SLICE).as_nanos() as _ };
+        match rustix::event::poll(&mut [PollFd::new(tcp, PollFlags::OUT)], Some(&slice)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            polled => {
+                polled?;
+                return Ok(rustix::net::sockopt::socket_error(tcp)??);
+            }
+        }
     }
 }
 
@@ -130,5 +171,48 @@ impl Stream {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
         let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         (Self::accept(&listener).expect("one waits"), client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn connection_that_is_made_waits_like_an_accepted_one() {
+        for ip in ["127.0.0.1", "::1"] {
+            let listener = TcpListener::bind((ip, 0)).unwrap();
+            let stream = Stream::connect(&listener.local_addr().unwrap(), || LONG).unwrap();
+            let accepted = Stream::accept(&listener).unwrap();
+            let mut space = [0; 8];
+            stream.set_read_timeout(Duration::from_millis(1)).unwrap();
+            assert_eq!(stream.read(&mut space).unwrap(), None);
+            accepted.write_all(b"hello", || true).unwrap();
+            stream.set_read_timeout(LONG).unwrap();
+            assert_eq!(stream.read(&mut space).unwrap(), Some(5));
+        }
+    }
+
+    #[test]
+    fn connection_that_is_refused_is_so_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        super::super::wake_accept(&listener);
+        assert_eq!(Stream::connect(&address, || LONG).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn connection_that_is_not_answered_is_given_up_when_no_time_is_left() {
+        // Its queue has room for one connection, and nobody takes that.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _first = Stream::connect(&address, || LONG).unwrap();
+        let mut times = [LONG, Duration::from_millis(1), Duration::ZERO].into_iter();
+        let error = Stream::connect(&address, || times.next().unwrap()).unwrap_err();
+        assert_eq!((error.kind(), times.next()), (ErrorKind::TimedOut, None));
     }
 }

@@ -81,8 +81,58 @@ fn stopped_node_flushes_what_is_queued_for_its_neighbours() {
     for number in 0..count {
         assert!(flooder.news().ends_with(&format!(" {id} +1+1 {number} Alford")), "{number}");
     }
+    assert_eq!(flooder.keep_until_closed(), [""; 0]);
+    node.expect_ended(PATIENCE);
+}
+
+#[test]
+fn stopped_node_waits_until_its_neighbour_confirms_the_last_news() {
+    let welsh = FakePeer::new("Welsh");
+    let mut node = Setup::new().neighbour(&welsh).start();
+    let mut flooder = welsh.link(&node);
+    let at = node.client().ask("IAMAT a +1+1 1");
+    begin_stop(&mut node);
+    // Nothing is confirmed by what the system has taken.
+    assert_eq!(flooder.line(), format!("{at} Alford\n").as_bytes());
+    assert_eq!(flooder.line(), b"PING 1\n");
+    flooder.send("PONG 1\n");
     flooder.expect_closed();
     node.expect_ended(PATIENCE);
+    assert!(node.log().trim_end().ends_with("Alford stops, drained"), "{}", node.log());
+}
+
+#[test]
+fn link_that_waits_to_dial_is_dialled_once_more_and_handed_what_is_known() {
+    let hour = 3_600_000;
+    let welsh = FakePeer::new("Welsh");
+    let mut node =
+        Setup::new().limit("backoff_ms_min", hour).limit("backoff_ms_max", hour).neighbour(&welsh).start();
+    let (mut flooder, _) = welsh.answer_call();
+    flooder.send("REFUSED for the test's sake\n");
+    flooder.expect_closed();
+    let at = node.client().ask("IAMAT a +1+1 1");
+    begin_stop(&mut node);
+    let mut flooder = welsh.take_flooder();
+    let push = at.replacen("AT ", "PUSH ", 1);
+    assert_eq!(flooder.keep_until_closed(), ["SUM\n".to_owned(), format!("{push}\n"), "DONE 1\n".to_owned()]);
+    node.expect_ended(PATIENCE);
+}
+
+#[test]
+fn neighbour_that_is_not_there_is_named_and_no_failure() {
+    let welsh = FakePeer::new("Welsh");
+    let mut node = Setup::new().neighbour(&welsh).start();
+    let flooder = welsh.link(&node);
+    node.client().ask("IAMAT a +1+1 1");
+    welsh.leave();
+    drop(flooder);
+    node.stop();
+    let log = node.log();
+    assert!(
+        log.contains("WARN  Welsh may lack what a repair round would have found: it is not there"),
+        "{log}"
+    );
+    assert!(log.trim_end().ends_with("Alford stops, drained"), "{log}");
 }
 
 #[test]
@@ -109,7 +159,7 @@ fn client_that_does_not_read_is_given_up_at_half_of_the_drain_time() {
 }
 
 #[test]
-fn neighbour_that_does_not_read_is_given_up_at_a_quarter_of_the_drain_time() {
+fn neighbour_that_does_not_read_is_given_up_at_three_quarters_of_the_drain_time() {
     let drain_time = Duration::from_secs(4);
     let welsh = FakePeer::new("Welsh");
     set_socket_recv_buffer_size(welsh.listener(), 16 * 1024).unwrap();
@@ -128,13 +178,20 @@ fn neighbour_that_does_not_read_is_given_up_at_a_quarter_of_the_drain_time() {
         client.line();
     }
     let told = Instant::now();
-    node.stop();
+    node.begin_stop();
+    node.expect_ended_lacking(PATIENCE, &["Welsh"]);
     let took = told.elapsed();
-    assert!(took >= drain_time / 4, "it had its quarter of the time: {took:?}");
+    assert!(took >= drain_time * 3 / 4, "it had three quarters of the time: {took:?}");
     // At the whole of it the node would have ended its process, and this one with it.
     let rest = String::from_utf8(flooder.rest()).unwrap();
     assert!(rest.matches(" Alford\n").count() < count, "what it did not take is thrown away");
-    assert!(node.log().trim_end().ends_with("Alford stops, drained"), "{}", node.log());
+    let log = node.log();
+    assert!(
+        log.contains(&format!("WARN  Welsh may lack {count} updates: it did not take all in time")),
+        "{log}"
+    );
+    let last = "ERROR Alford stops, and has not handed over all to Welsh";
+    assert!(log.trim_end().ends_with(last), "{log}");
 }
 
 #[test]

@@ -1,14 +1,10 @@
 //! The node's own calls to its neighbours: when it dials, whom it believes, how it keeps a link and how it loses one.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use crossbeam_channel::bounded;
 
-use crate::support::{FakePeer, Setup, check};
+use crate::support::{FakePeer, PATIENCE, Setup, check};
 
 #[test]
 fn lost_link_is_dialled_again() {
@@ -81,7 +77,9 @@ fn flooder_that_panics_ends_its_own_link_and_nothing_else() {
     let mut flooder = holiday.link(&node);
     assert!(node.client().ask("IAMAT a +1+1 1").starts_with("AT Alford "));
     assert!(flooder.news().ends_with(" a +1+1 1 Alford"));
-    node.stop();
+    node.begin_stop();
+    assert_eq!(flooder.keep_until_closed(), [""; 0]);
+    node.expect_ended(PATIENCE);
     let log = node.log();
     let told =
         "ERROR no link to Welsh until this node restarts: its flooder panicked, a fault of the program";
@@ -102,17 +100,19 @@ fn slow_resolver_holds_up_neither_other_links_nor_stop() {
     let port = welsh.address().port();
     let mut node = Setup::new()
         .limit("connect_seconds", 60)
+        .limit("drain_seconds", 4)
         .resolve(Arc::new(resolve))
         .neighbour_at("Welsh", &format!("localhost:{port}"))
         .neighbour(&ball)
         .start();
-    assert_eq!(was_asked.recv_timeout(crate::support::PATIENCE), Ok(("localhost".to_owned(), port)));
+    assert_eq!(was_asked.recv_timeout(PATIENCE), Ok(("localhost".to_owned(), port)));
     let mut news = ball.link(&node);
     assert!(node.client().ask("IAMAT a +1+1 1").starts_with("AT "));
     assert!(news.news().ends_with(" a +1+1 1 Alford"));
-    let begun = Instant::now();
-    node.stop();
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    node.begin_stop();
+    assert_eq!(news.keep_until_closed(), [""; 0]);
+    // At the whole of the drain time the node would have ended its process, and this one with it.
+    node.expect_ended(PATIENCE);
     drop(release);
 }
 

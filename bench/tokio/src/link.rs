@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{Herd, Mailbox};
 
-/// How long after stop a neighbour has to take what its outbox holds.
+/// How long after stop a neighbour has to take what it lacks.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// How long a socket is waited for before stop is looked at.
@@ -105,6 +105,9 @@ impl Carrier {
 
     /// Waits until that is there, the process stops, or that moment. Whoever brings it about wakes this task afterwards.
     async fn wait(&mut self, until: Tick, is_there: impl Fn(&Self) -> bool) {
+        if self.herd.is_stopping() {
+            return tokio::time::sleep(until.saturating_sub(clock::tick()).min(SLICE)).await;
+        }
         while !is_there(self) && !self.herd.is_stopping() {
             let left = until.saturating_sub(clock::tick());
             if timeout(left, self.herd.wakes[self.number].notified()).await.is_err() {

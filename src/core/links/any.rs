@@ -1,6 +1,6 @@
 //! A link of either machine, as a thread drives it: one that keeps its connection, or one that takes a line on each.
 
-use super::{Event, Link, Queue, Single, Step};
+use super::{Event, Lack, Link, Queue, Single, Step};
 use crate::core::{model::Tick, store::Store, wire::Nonce};
 
 /// A link to a neighbour of any kind. [`Link`] says how it is driven.
@@ -33,11 +33,6 @@ impl AnyLink {
         !self.queue().receiver().is_empty()
     }
 
-    /// Whether it dials even while the node stops.
-    pub fn dials_at_stop(&self) -> bool {
-        matches!(self, Self::Single(_))
-    }
-
     /// What is to be written.
     pub fn output(&self) -> &[u8] {
         either!(self, link => link.output())
@@ -58,9 +53,14 @@ impl AnyLink {
         either!(self, link => link.event())
     }
 
-    /// The node stops: what is queued is still written until then, and nothing else begun. Only the first call counts.
+    /// The node stops: until then the neighbour is given what it lacks. Only the first call counts.
     pub fn stop(&mut self, by: Tick) {
         either!(self, link => link.stop(by));
+    }
+
+    /// What the neighbour may lack, once the link has ended; `None` where it has all.
+    pub fn lack(&self, store: &Store) -> Option<Lack> {
+        either!(self, link => link.lack(store))
     }
 
     /// The neighbour has just connected to this node, so it can be dialled without waiting.

@@ -19,6 +19,16 @@ pub(super) trait Dialect: fmt::Debug + Send {
     /// Appends what else is to be said at `now`, at most a piece of repair. Gives what to wait for where there is nothing.
     fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait;
 
+    /// The same for a node that stops: what the neighbour still lacks, and a question whose answer confirms it, whatever the
+    /// times between rounds or pings are. `None` where it has all.
+    fn last(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Option<Wait>;
+
+    /// So many updates are written next, before what [`Dialect::next`] or [`Dialect::last`] appends.
+    fn tells(&mut self, updates: usize);
+
+    /// How many updates the neighbour may not have taken.
+    fn unconfirmed(&self) -> usize;
+
     /// What [`Dialect::next`] appended has been written, or there was nothing.
     fn written(&mut self) -> Option<Event> {
         None

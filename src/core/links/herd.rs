@@ -62,11 +62,16 @@ struct Up {
     /// Before this no round begins.
     no_round_before: Tick,
     early_sum: Option<u64>,
+    /// Updates told on this connection, and how many of them have been taken for sure.
+    told: usize,
+    confirmed: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Ping {
     sent: Tick,
+    /// How many updates were told before it, which its answer confirms.
+    confirms: usize,
     /// When to look for the answer.
     look_at: Tick,
 }
@@ -162,6 +167,38 @@ impl Dialect for HerdDialect {
         Wait::News(look_at.min(round_at).min(silent_at))
     }
 
+    fn last(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Option<Wait> {
+        let State::Up(up) = &mut self.state else { return Some(self.next(now, store, queue, out)) };
+        let has_begun = up.rounds > 0 || !self.rules.round_on_connect;
+        let is_behind = self.rules.heeds_marks && queue.is_behind();
+        if up.round.is_none() && (is_behind || !has_begun) {
+            queue.clear_mark();
+            if self.rules.last_round {
+                up.begin_round(now, store, self.rules);
+            }
+        }
+        if let Some(round) = &mut up.round {
+            round.next(store, out);
+        }
+        let has_confirmed = up.confirmed == up.told;
+        if !has_confirmed && up.ping.is_none() && queue.receiver().is_empty() {
+            up.write_ping(now, &self.times, out);
+        }
+        let is_done = has_confirmed && up.round.is_none();
+        (!is_done).then_some(Wait::Answer(up.waiting_since + self.times.liveness))
+    }
+
+    fn tells(&mut self, updates: usize) {
+        if let State::Up(up) = &mut self.state {
+            up.told += updates;
+        }
+    }
+
+    fn unconfirmed(&self) -> usize {
+        let State::Up(up) = &self.state else { return 0 };
+        up.told - up.confirmed
+    }
+
     fn hear(
         &mut self,
         line: Line<'_>,
@@ -176,6 +213,7 @@ impl Dialect for HerdDialect {
         let answer = Answer::parse(line).ok_or(Broken::Nonsense)?;
         if let Answer::Pong(number) = answer {
             let ping = up.ping.take().filter(|_| number == up.pings).ok_or(Broken::Nonsense)?;
+            up.confirmed = ping.confirms;
             return Ok(Some(Event::Pong(now.saturating_sub(ping.sent))));
         }
         let round = up.round.as_mut().ok_or(Broken::Nonsense)?;
@@ -215,6 +253,8 @@ impl Up {
             round_at: if round_at_once { now } else { now + times.round },
             no_round_before: now,
             early_sum,
+            told: 0,
+            confirmed: 0,
         }
     }
 
@@ -229,14 +269,16 @@ impl Up {
             Some(ping) if now >= ping.look_at => {
                 ping.look_at = now + now.saturating_sub(ping.sent).clamp(LOOK.0, LOOK.1);
             }
-            None if now >= self.ping_at => {
-                self.pings += 1;
-                write_ping(self.pings, out);
-                self.ping = Some(Ping { sent: now, look_at: now + LOOK.0 });
-                self.ping_at = now + times.ping;
-            }
+            None if now >= self.ping_at => self.write_ping(now, times, out),
             _ => {}
         }
+    }
+
+    fn write_ping(&mut self, now: Tick, times: &LinkTimes, out: &mut Vec<u8>) {
+        self.pings += 1;
+        write_ping(self.pings, out);
+        self.ping = Some(Ping { sent: now, confirms: self.told, look_at: now + LOOK.0 });
+        self.ping_at = now + times.ping;
     }
 
     fn is_round_due(&self, now: Tick, queue: &Queue, rules: Rules) -> bool {

@@ -1,12 +1,14 @@
 //! A link as a machine without sockets, clocks or threads: when to dial, what to write, when to read and when to rest, and
 //! when to give up. A thread carries it out, as does the simulation.
 
+mod stopping;
+
 use std::{collections::VecDeque, time::Duration};
 
-use memchr::memchr_iter;
-
+pub use self::stopping::Lack;
+pub(super) use self::stopping::Stopping;
 use super::{
-    Ends, Event, LinkTimes, Lost, Queue,
+    Ends, Event, LinkTimes, Lost, Queue, count_lines,
     dialect::{Dialect, Wait},
     dialling::Dialling,
     herd::HerdDialect,
@@ -64,7 +66,7 @@ pub enum Step {
     },
     /// The connection is to be closed, if there is one.
     HangUp,
-    /// The node stops, and all that could be written is.
+    /// The node stops, and the neighbour has what it lacked, or the time for it is over.
     End,
 }
 
@@ -86,7 +88,7 @@ pub enum Step {
 /// | [`Step::End`] | nothing more | |
 ///
 /// Every wait also ends when the node stops, which [`Link::stop`] says, and may end too early. After each call
-/// [`Link::event`] tells what has happened.
+/// [`Link::event`] tells what has happened, and after the end [`Link::lack`] what was not handed over.
 ///
 /// ```
 /// use std::time::Duration;
@@ -128,6 +130,7 @@ pub enum Step {
 ///         Step::Rest { .. } => {
 ///             assert!(!link.has_news() && link.is_quiet());
 ///             outbox.offer(&b"AT news\n"[..].into());
+///             coming = b"PONG 1\n";
 ///             link.stop(now + Duration::from_secs(2));
 ///         }
 ///         Step::HangUp => link.hung_up(now, 0),
@@ -136,10 +139,11 @@ pub enum Step {
 ///     events.extend(std::iter::from_fn(|| link.event()));
 /// }
 /// let written = String::from_utf8(written).unwrap();
-/// assert_eq!(written, "HELLO 1 test A B 0000000000000001 0000000000000009\nSUM\nDONE 1\nAT news\n");
+/// assert_eq!(written, "HELLO 1 test A B 0000000000000001 0000000000000009\nSUM\nDONE 1\nAT news\nPING 1\n");
 /// assert!(matches!(events[..2], [Event::Greeting, Event::Sent { .. }]));
 /// assert!(events.contains(&Event::Up));
-/// assert!(matches!(events.last(), Some(Event::Sent { updates: 1, .. })));
+/// assert!(matches!(events[events.len() - 2..], [Event::Sent { updates: 1, .. }, Event::Pong(_)]));
+/// assert_eq!(link.lack(&store), None);
 /// ```
 #[derive(Debug)]
 pub struct Link {
@@ -150,8 +154,8 @@ pub struct Link {
     connection: Option<Connection>,
     /// Why the connection, or dialling, is to be given up.
     failure: Option<Lost>,
-    /// Set once the node stops: until when the neighbour may take what is queued for it.
-    stop_by: Option<Tick>,
+    /// Set once the node stops.
+    stopping: Option<Stopping>,
     events: VecDeque<Event>,
 }
 
@@ -168,8 +172,9 @@ struct Connection {
     dialect: Box<dyn Dialect>,
     answers: LineBuffer,
     out: Vec<u8>,
-    /// How much of it is news.
+    /// How much of it is news, and how many lines that is.
     news: usize,
+    updates: usize,
     /// How much of it is written.
     written: usize,
     doing: Doing,
@@ -210,8 +215,8 @@ impl Link {
 
     fn of(speech: Speech, times: LinkTimes, queue: Queue) -> Self {
         let dialling = Dialling::new(&times);
-        let (connection, failure, stop_by, events) = (None, None, None, VecDeque::new());
-        Self { speech, times, queue, dialling, connection, failure, stop_by, events }
+        let (connection, failure, stopping, events) = (None, None, None, VecDeque::new());
+        Self { speech, times, queue, dialling, connection, failure, stopping, events }
     }
 
     /// What waits to be written; to wait for more of it.
@@ -263,11 +268,6 @@ impl Link {
         self.events.pop_front()
     }
 
-    /// The node stops: what is queued is still written until then, and nothing else begun. Only the first call counts.
-    pub fn stop(&mut self, by: Tick) {
-        self.stop_by.get_or_insert(by);
-    }
-
     /// The neighbour has just connected to this node, so it can be dialled without waiting.
     pub fn called(&mut self, now: Tick) {
         self.dialling.called(now);
@@ -283,9 +283,10 @@ impl Link {
             Speech::Plain(id, form) => Box::new(Plain::new(id.clone(), form.clone(), self.times, now)),
         };
         let answers = LineBuffer::new(ANSWER_BYTES_MAX);
-        let (news, written, doing) = (0, 0, Doing::Writing { until: now + self.times.write });
-        let (has_come, has_heard) = (false, false);
-        let mut connection = Connection { dialect, answers, out, news, written, doing, has_come, has_heard };
+        let (news, updates, written) = (0, 0, 0);
+        let (doing, has_come, has_heard) = (Doing::Writing { until: now + self.times.write }, false, false);
+        let mut connection =
+            Connection { dialect, answers, out, news, updates, written, doing, has_come, has_heard };
         if connection.out.is_empty() {
             // Without a handshake there is nothing to wait for.
             connection.look(None);
@@ -309,8 +310,7 @@ impl Link {
             }
             return;
         }
-        let (bytes, updates) =
-            (connection.out.len(), memchr_iter(b'\n', &connection.out[..connection.news]).count());
+        let (bytes, updates) = (connection.out.len(), connection.updates);
         self.events.push_back(Event::Sent { bytes, updates, pinged_at: connection.dialect.pinged_at() });
         self.events.extend(connection.dialect.written());
         connection.look(None);
@@ -351,7 +351,9 @@ impl Link {
 
     /// There is no connection any more. `random` is any 64 random bits.
     pub fn hung_up(&mut self, now: Tick, random: u64) {
-        self.connection = None;
+        if let (None, Some(stopping)) = (self.connection.take(), &mut self.stopping) {
+            stopping.not_reached(now);
+        }
         self.queue.close();
         let was_up = self.is_up();
         self.dialling.lost(now, random);
@@ -363,14 +365,17 @@ impl Link {
         if self.failure.is_some() {
             return Step::HangUp;
         }
+        if self.is_over(now, store) {
+            return Step::End;
+        }
         let is_news_urgent = self.is_news_urgent(now);
         let Some(connection) = &mut self.connection else {
             let until = self.dialling.dial_at();
-            return match self.stop_by {
-                Some(_) => Step::End,
-                None if now >= until => Step::Dial,
-                None => Step::Pause { until },
-            };
+            if now < until {
+                return Step::Pause { until: self.no_later(until) };
+            }
+            self.stopping.iter_mut().for_each(Stopping::dials);
+            return Step::Dial;
         };
         connection.has_heard &= !matches!(connection.doing, Doing::Waiting);
         if matches!(connection.doing, Doing::Waiting) && !is_news_urgent {
@@ -409,23 +414,17 @@ impl Link {
 
     /// The neighbour has not taken all yet.
     fn write_on(&self, now: Tick, until: Tick) -> Result<Step, Lost> {
-        match self.stop_by {
-            Some(stop_by) if now >= until.min(stop_by) => Ok(Step::End),
-            Some(stop_by) => Ok(Step::Write { until: until.min(stop_by) }),
-            None if now >= until => Err(Lost::Slow(self.times.write)),
-            None => Ok(Step::Write { until }),
+        if now >= until {
+            return Err(Lost::Slow(self.times.write));
         }
+        Ok(Step::Write { until: self.no_later(until) })
     }
 
     /// What is next, all that has come until now having been taken: at most a piece of news and a piece of repair are
     /// written, so that neither starves the other.
     fn go_on(&mut self, now: Tick, store: &Store) -> Result<Step, Lost> {
         let is_up = self.is_up();
-        let Some(connection) =
-            self.connection.as_mut().filter(|_| self.stop_by.is_none_or(|stop_by| is_up && now < stop_by))
-        else {
-            return Ok(Step::End);
-        };
+        let Some(connection) = &mut self.connection else { return Ok(Step::HangUp) };
         connection.clear_output();
         let Connection { dialect, out, .. } = connection;
         dialect.check(now).map_err(Lost::Broken)?;
@@ -435,21 +434,24 @@ impl Link {
         {
             dialect.write_news(&batch, out);
         }
-        let news = out.len();
-        let wait = self.stop_by.is_none().then(|| dialect.next(now, store, &self.queue, out));
-        connection.news = news;
+        (connection.news, connection.updates) = (out.len(), count_lines(out));
+        dialect.tells(connection.updates);
+        let wait = match self.stopping {
+            None => Some(dialect.next(now, store, &self.queue, out)),
+            Some(_) => dialect.last(now, store, &self.queue, out),
+        };
         if !connection.out.is_empty() {
             // A neighbour that takes nothing says nothing either, and is not waited for longer than one that is only silent.
             let until = now + self.times.write;
             let until = connection.dialect.silent_at().map_or(until, |silent_at| silent_at.min(until));
             connection.doing = Doing::Writing { until };
-            return Ok(Step::Write { until: self.stop_by.map_or(until, |stop_by| stop_by.min(until)) });
+            return Ok(Step::Write { until: self.no_later(until) });
         }
         connection.doing = Doing::Waiting;
         self.events.extend(connection.dialect.written());
         Ok(match wait {
             None => Step::End,
-            Some(Wait::Answer(until)) => Step::Listen { until },
+            Some(Wait::Answer(until)) => Step::Listen { until: self.no_later(until) },
             // More may be on its way.
             Some(Wait::News(until)) if connection.has_heard && connection.dialect.says_unasked() => {
                 Step::Rest { until: until.min(now + LOOK_AGAIN) }
@@ -477,7 +479,7 @@ impl Connection {
         if self.out.capacity() > OUT_BYTES_KEPT {
             self.out = Vec::new();
         }
-        (self.news, self.written) = (0, 0);
+        (self.news, self.updates, self.written) = (0, 0, 0);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What links of both kinds do alike: dial, look, write, stop, and give their memory back.
+//! What links of both kinds do alike: dial, look, write, and give their memory back.
 
 use super::*;
 use crate::core::links::{
@@ -6,10 +6,10 @@ use crate::core::links::{
     scene_tests::{Bench, LONGEST, Next, id, ms, times},
 };
 
-const HELLO: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
+pub(super) const HELLO: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
 
 /// One of either kind.
-fn both() -> [Bench; 2] {
+pub(super) fn both() -> [Bench; 2] {
     let (herd, secret) = ("test".to_owned(), None);
     let ends = Ends { herd, id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
     [
@@ -18,19 +18,19 @@ fn both() -> [Bench; 2] {
     ]
 }
 
-fn of_herd() -> Bench {
+pub(super) fn of_herd() -> Bench {
     let [bench, _] = both();
     bench
 }
 
-fn of_plain() -> Bench {
+pub(super) fn of_plain() -> Bench {
     let [_, bench] = both();
     bench
 }
 
 /// Links up, and goes on until the link rests; gives until when.
 #[track_caller]
-fn come_to_rest(bench: &mut Bench, now: u64) -> Tick {
+pub(super) fn come_to_rest(bench: &mut Bench, now: u64) -> Tick {
     bench.connect(now);
     for _ in 0..20 {
         match bench.next(now).0 {
@@ -83,41 +83,6 @@ fn a_call_from_the_neighbour_ends_the_wait() {
         wait_after_loss(&mut bench, 0);
         bench.link.called(ms(10));
         assert_eq!(bench.next(10).0, Next::Dial);
-    }
-}
-
-#[test]
-fn stopping_link_writes_what_is_queued_and_begins_nothing() {
-    for mut bench in both() {
-        come_to_rest(&mut bench, 0);
-        bench.outbox.offer(&b"AT x A\n"[..].into());
-        bench.outbox.mark_behind();
-        bench.link.stop(ms(2000));
-        assert_eq!(bench.next(1500), (Next::Write { news: 7 }, "AT x A\n".into()));
-        assert_eq!(bench.next(1500), (Next::End, String::new()));
-    }
-}
-
-#[test]
-fn stop_ends_a_link_that_is_down_or_greeted_at_once_and_one_that_writes_when_it_is_due() {
-    let mut bench = of_herd();
-    bench.link.stop(ms(2000));
-    assert_eq!(bench.next(0).0, Next::End);
-    bench.connect(0);
-    bench.next(0);
-    assert_eq!(bench.next(1).0, Next::End);
-    for mut bench in both() {
-        come_to_rest(&mut bench, 0);
-        bench.events();
-        bench.outbox.offer(&b"AT x A\n"[..].into());
-        let step = |bench: &mut Bench, now| bench.link.step(ms(now), &bench.store);
-        assert_eq!(step(&mut bench, 100), Step::Write { until: ms(5100) });
-        bench.link.stop(ms(2000));
-        // Later calls change nothing.
-        bench.link.stop(ms(3000));
-        assert_eq!(step(&mut bench, 1999), Step::Write { until: ms(2000) });
-        assert_eq!(step(&mut bench, 2000), Step::End);
-        assert_eq!(bench.events(), []);
     }
 }
 

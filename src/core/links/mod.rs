@@ -20,9 +20,14 @@ pub use self::{
     dialect::Broken,
     handshake::Ends,
     health::{Condition, Event, Health, LinkState, Lost, RoundOver},
-    link::{Link, NEWS_BYTES_MAX, Step},
+    link::{Lack, Link, NEWS_BYTES_MAX, Step},
     outbox::{Encoded, Offer, Outbox, Queue, outbox},
     single::Single,
     times::LinkTimes,
     vigil::Vigil,
 };
+
+/// How many lines end in these bytes.
+fn count_lines(bytes: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', bytes).count()
+}

@@ -26,6 +26,8 @@ pub(super) struct Plain {
     no_sweep_before: Tick,
     /// A sweep whose last piece is not written yet.
     over: Option<RoundOver>,
+    /// How many updates are being written.
+    unwritten: usize,
 }
 
 /// How far everything is told.
@@ -39,20 +41,15 @@ struct Sweep {
 impl Plain {
     /// What the node `id` tells in that form, from `now` on.
     pub(super) fn new(id: NodeId, form: PlainForm, times: LinkTimes, now: Tick) -> Self {
-        Self { id, form, times, sweeps: 0, sweep: None, no_sweep_before: now, over: None }
+        Self { id, form, times, sweeps: 0, sweep: None, no_sweep_before: now, over: None, unwritten: 0 }
     }
 }
 
-impl Dialect for Plain {
-    fn write_news(&self, batch: &[u8], out: &mut Vec<u8>) {
-        for line in batch.split_inclusive(|&byte| byte == b'\n') {
-            self.form.write_again(line, out);
-        }
-    }
-
-    fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
+impl Plain {
+    /// Goes on with a sweep, or begins one that is due and not too early.
+    fn sweep(&mut self, now: Tick, not_before: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) {
         let is_due = self.sweeps == 0 || queue.is_behind();
-        if self.sweep.is_none() && is_due && now >= self.no_sweep_before {
+        if self.sweep.is_none() && is_due && now >= not_before {
             queue.clear_mark();
             self.sweeps += 1;
             self.sweep = Some(Sweep { began: now, cursor: Cursor::default(), told: 0 });
@@ -66,13 +63,40 @@ impl Dialect for Plain {
             self.over = Some(RoundOver { number, took, differing: 0, lasting: 0, pushed, in_step });
             self.sweep = None;
         }
+    }
+}
+
+impl Dialect for Plain {
+    fn write_news(&self, batch: &[u8], out: &mut Vec<u8>) {
+        for line in batch.split_inclusive(|&byte| byte == b'\n') {
+            self.form.write_again(line, out);
+        }
+    }
+
+    fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
+        self.sweep(now, self.no_sweep_before, store, queue, out);
         // It is looked at once in a while whether the neighbour is still there.
         let look_at = now + self.times.ping;
         let sweep_at = if queue.is_behind() { self.no_sweep_before } else { Tick::MAX };
         Wait::News(look_at.min(sweep_at))
     }
 
+    /// It confirms nothing: what it has been written counts as taken.
+    fn last(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Option<Wait> {
+        self.sweep(now, now, store, queue, out);
+        None
+    }
+
+    fn tells(&mut self, updates: usize) {
+        self.unwritten = updates;
+    }
+
+    fn unconfirmed(&self) -> usize {
+        self.unwritten
+    }
+
     fn written(&mut self) -> Option<Event> {
+        self.unwritten = 0;
         self.over.take().map(Event::Swept)
     }
 
@@ -81,7 +105,7 @@ impl Dialect for Plain {
     }
 
     fn is_quiet(&self) -> bool {
-        self.sweep.is_none() && self.sweeps > 0
+        self.sweep.is_none() && self.over.is_none() && self.sweeps > 0
     }
 }
 

@@ -6,7 +6,10 @@
 
 use std::{collections::VecDeque, mem, time::Duration};
 
-use super::{Encoded, Event, LinkTimes, Lost, Queue, RoundOver, Step, dialling::Dialling};
+use super::{
+    Encoded, Event, Lack, LinkTimes, Lost, Queue, RoundOver, Step, count_lines, dialling::Dialling,
+    link::Stopping,
+};
 use crate::core::{
     model::{NodeId, Tick},
     store::{Cursor, Store},
@@ -50,7 +53,8 @@ pub struct Single {
     tries: u32,
     heard: Vec<u8>,
     failure: Option<Lost>,
-    stop_by: Option<Tick>,
+    /// Set once the node stops.
+    stopping: Option<Stopping>,
     events: VecDeque<Event>,
 }
 
@@ -113,7 +117,7 @@ impl Single {
             tries: 0,
             heard: vec![0; HEARD_BYTES],
             failure: None,
-            stop_by: None,
+            stopping: None,
             events: VecDeque::new(),
         }
     }
@@ -131,8 +135,7 @@ impl Single {
     /// Whether it has been told everything, and nothing is queued or known to be missing.
     pub fn is_quiet(&self) -> bool {
         let has_news = self.batch.is_some() || !self.queue.receiver().is_empty();
-        let is_sweeping = self.sweep.is_some() || self.is_due || self.queue.is_behind();
-        self.is_up() && matches!(self.exchange, Exchange::Unconnected) && !has_news && !is_sweeping
+        self.is_up() && matches!(self.exchange, Exchange::Unconnected) && !has_news && !self.is_missing()
     }
 
     /// What is to be written.
@@ -156,9 +159,28 @@ impl Single {
         self.events.pop_front()
     }
 
-    /// The node stops: what is queued is still told until then, and the rest of what is known to be missing.
+    /// The node stops: what is queued is still told until then, and the rest of what is known to be missing; where the link
+    /// is down, the neighbour is dialled once more.
     pub fn stop(&mut self, by: Tick) {
-        self.stop_by.get_or_insert(by);
+        if self.stopping.is_none() {
+            self.stopping = Some(Stopping::new(by, self.is_up()));
+            self.dialling.called(Tick::ZERO);
+        }
+    }
+
+    /// What the neighbour may lack, once the link has ended; `None` where it has all.
+    pub fn lack(&self, store: &Store) -> Option<Lack> {
+        let stopping = self.stopping?;
+        let mut updates = self.batch.as_ref().map_or(0, |(batch, at)| count_lines(&batch[*at..]));
+        while let Ok(batch) = self.queue.take() {
+            updates += count_lines(&batch);
+        }
+        stopping.lack(updates, self.is_missing() && !store.is_empty())
+    }
+
+    /// Whether everything is being told, or is to be told.
+    fn is_missing(&self) -> bool {
+        self.sweep.is_some() || self.is_due || self.queue.is_behind()
     }
 
     /// The neighbour has just connected to this node, so it can be dialled without waiting.
@@ -225,6 +247,9 @@ impl Single {
             None => self.taken(line, now),
             Some(why) => {
                 let was_connected = !matches!(exchange, Exchange::Unconnected);
+                if !was_connected {
+                    self.stopping.iter_mut().for_each(|stopping| stopping.not_reached(now));
+                }
                 self.untaken(line, was_connected);
                 let was_up = self.is_up();
                 self.dialling.lost(now, random);
@@ -237,6 +262,9 @@ impl Single {
     pub fn step(&mut self, now: Tick, store: &Store) -> Step {
         if self.failure.is_some() {
             return Step::HangUp;
+        }
+        if self.stopping.is_some_and(|stopping| stopping.is_over(now)) {
+            return Step::End;
         }
         match self.exchange {
             Exchange::Unconnected => self.go_on(now, store),
@@ -252,33 +280,36 @@ impl Single {
     }
 
     fn wait(&mut self, now: Tick, until: Tick, late: Lost, step: impl Fn(Tick) -> Step) -> Step {
-        match self.stop_by {
-            Some(by) if now >= by.min(until) => Step::End,
-            Some(by) => step(by.min(until)),
-            None if now < until => step(until),
-            None => {
-                self.failure = Some(late);
-                Step::HangUp
-            }
+        if now < until {
+            return step(self.no_later(until));
         }
+        self.failure = Some(late);
+        Step::HangUp
+    }
+
+    /// That moment, or when the link of a node that stops must have ended.
+    fn no_later(&self, until: Tick) -> Tick {
+        self.stopping.map_or(until, |stopping| stopping.no_later(until))
+    }
+
+    fn dial(&mut self) -> Step {
+        self.stopping.iter_mut().for_each(Stopping::dials);
+        Step::Dial
     }
 
     /// What is next without a connection.
     fn go_on(&mut self, now: Tick, store: &Store) -> Step {
         let dial_at = self.dialling.dial_at();
         if !self.is_up() {
-            return match self.stop_by {
-                Some(_) => Step::End,
-                None if now >= dial_at => Step::Dial,
-                None => Step::Pause { until: dial_at },
+            return match self.stopping {
+                Some(_) if store.is_empty() => Step::End,
+                _ if now >= dial_at => self.dial(),
+                _ => Step::Pause { until: self.no_later(dial_at) },
             };
         }
-        if self.stop_by.is_some_and(|by| now >= by) {
-            return Step::End;
-        }
         self.prepare(now, store);
-        match (&self.line, self.stop_by) {
-            (Some(_), _) => Step::Dial,
+        match (&self.line, self.stopping) {
+            (Some(_), _) => self.dial(),
             (None, Some(_)) => Step::End,
             (None, None) => Step::Rest { until: self.sweeps_at() },
         }
@@ -311,8 +342,7 @@ impl Single {
             self.line = Some(TellingLine { text, written: 0, swept_from: None });
             return;
         }
-        let is_missing = self.sweep.is_some() || self.is_due || self.queue.is_behind();
-        let is_time = if self.stop_by.is_some() { is_missing } else { now >= self.sweeps_at() };
+        let is_time = if self.stopping.is_some() { self.is_missing() } else { now >= self.sweeps_at() };
         if is_time {
             self.sweep_on(now, store, text);
         }

@@ -17,7 +17,7 @@ use super::{
 
 const MIB: u64 = 1 << 20;
 const GROWN_BYTES_MAX: u64 = 64 * MIB;
-const CLIENTS: u64 = 20_000;
+pub(super) const CLIENTS: u64 = 20_000;
 /// What is flooded is twice what the node may grow, at the least.
 const REPORTS: u64 = 1_600_000;
 const FIRST_TIME: u64 = 1_400_000_000;
@@ -88,7 +88,7 @@ fn node_halted_under_load_until_it_is_given_up_loses_nothing() {
 }
 
 /// Reports at a node as fast as it answers, and waits for all answers.
-fn report(herd: &super::support::Herd, id: &str, numbers: std::ops::Range<u64>) {
+pub(super) fn report(herd: &super::support::Herd, id: &str, numbers: std::ops::Range<u64>) {
     let client = herd.client(id);
     let mut replies = client.stream.try_clone().unwrap();
     let expected = numbers.end - numbers.start;
@@ -115,7 +115,7 @@ fn report(herd: &super::support::Herd, id: &str, numbers: std::ops::Range<u64>) 
 }
 
 /// What must be known once as many as there are clients have been reported from this number on, which is a round one.
-fn floors(from: u64) -> Floors {
+pub(super) fn floors(from: u64) -> Floors {
     (from..from + CLIENTS)
         .map(|number| (format!("kiwi{}.cs.ucla.edu", number % CLIENTS), FIRST_TIME + number))
         .collect()

@@ -3,7 +3,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use rustix::process::{Resource, Rlimit, Signal, prlimit};
+use rustix::{
+    fs::{CWD, FileType, Mode},
+    process::{Resource, Rlimit, Signal, prlimit},
+};
 use serde_json::Value;
 
 use super::support::{Herd, Process, eventually, herd_command, solo};
@@ -102,6 +105,28 @@ fn what_a_full_disk_loses_at_the_end_is_counted_on_standard_error() {
     let lost: u64 = rest.split(' ').next().unwrap().parse().unwrap();
     // Each line is bad, and told as an event a second; the stop is two events more.
     assert!((asked..asked + 40).contains(&lost), "{asked} lines, {complaints:?}");
+}
+
+#[test]
+fn log_that_takes_no_bytes_does_not_keep_a_drained_node_alive() {
+    let mut herd = solo("[limits]\ndrain_seconds = 1\n");
+    fs::create_dir(&herd.logs).unwrap();
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, herd.log_path("Solo"), FileType::Fifo, mode, 0).unwrap();
+    herd.start("Solo");
+    // Nobody reads the pipe, which holds 64 KiB.
+    let (mut client, line) = (herd.client("Solo"), "x".repeat(10_000));
+    (0..10).for_each(|_| assert!(client.ask(&line).starts_with("? x")));
+    let process = herd.process("Solo");
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().code(), Some(1));
+    let complaints = process.all_complaints();
+    let [lacks, left] = &complaints[..] else { panic!("{complaints:?}") };
+    assert!(
+        lacks.starts_with("herd: the log ") && lacks.ends_with("the disk does not end a write"),
+        "{lacks}"
+    );
+    assert_eq!(left, "herd: Solo has drained, and its log has not; threads left: log");
 }
 
 #[test]

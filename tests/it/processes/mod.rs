@@ -14,6 +14,7 @@ mod editions;
 mod examples;
 mod half_open;
 mod halt;
+mod handover;
 mod imports;
 mod in_step;
 mod kill;

@@ -46,7 +46,7 @@ impl Simulation {
         let nodes = if self.random.one_in(4) { 2 } else { 1 };
         for _ in 0..nodes {
             let node = self.random.below(self.servers.len());
-            if self.servers[node].is_alive {
+            if self.takes_in(node) {
                 self.report(node, &text);
             }
         }

@@ -140,7 +140,9 @@ impl Simulation {
         if self.servers[node].is_alive {
             return;
         }
-        let forgets = self.plan.forgets && self.random.one_in(2);
+        // What stops has no journal.
+        let has_stopped = self.servers[node].stopping.is_some_and(|stopping| stopping.is_over());
+        let forgets = has_stopped || self.plan.forgets && self.random.one_in(2);
         self.tally.forgotten += usize::from(forgets);
         self.restart(node, !forgets);
     }

@@ -26,6 +26,8 @@ pub(super) struct Flooder {
     pub(super) link: Link,
     /// The neighbour.
     pub(super) peer: usize,
+    /// Which start of it this one is connected to, or was last.
+    pub(super) peer_life: u32,
     calls: Receiver<()>,
     pub(super) connection: Option<usize>,
     doing: Doing,
@@ -46,12 +48,19 @@ enum Doing {
     Writing,
     Listening,
     Resting,
+    Ended,
 }
 
 impl Flooder {
     pub(super) fn new(peer: usize, calls: Receiver<()>, link: Link) -> Self {
         let (connection, doing) = (None, Doing::Pausing);
-        Self { link, peer, calls, connection, doing, wake: 0, is_waked: false, rounds: 0 }
+        Self { link, peer, peer_life: 0, calls, connection, doing, wake: 0, is_waked: false, rounds: 0 }
+    }
+
+    /// Its node stops, and the link has ended. Gives the connection that is to be closed.
+    pub(super) fn end(&mut self) -> Option<usize> {
+        self.doing = Doing::Ended;
+        self.connection.take()
     }
 
     pub(super) fn is_resting_on_news(&self) -> bool {
@@ -93,7 +102,7 @@ impl Simulation {
     pub(super) fn run_flooder(&mut self, node: usize, link: usize) {
         self.servers[node].flooders[link].is_waked = false;
         loop {
-            if self.servers[node].flooders[link].doing == Doing::Dialling {
+            if matches!(self.servers[node].flooders[link].doing, Doing::Dialling | Doing::Ended) {
                 return;
             }
             let (tick, server) = (self.tick(node), &mut self.servers[node]);
@@ -106,7 +115,7 @@ impl Simulation {
                 Step::Listen { until } => self.link_listens(node, link, until),
                 Step::Rest { until } => self.link_rests(node, link, until),
                 Step::HangUp => self.link_hangs_up(node, link),
-                Step::End => return self.fail(Kind::Confused, "a link ends that was not stopped".into()),
+                Step::End => return self.link_ends(node, link),
             };
             self.link_tells(node, link);
             if let Some(until) = wait {
@@ -141,16 +150,16 @@ impl Simulation {
         let flooder = &mut self.servers[node].flooders[link];
         flooder.doing = Doing::Running;
         let peer = flooder.peer;
-        if is_open && self.servers[peer].is_alive {
+        if is_open && self.takes_in(peer) {
             let at = self.connections.len();
             let served = (&self.servers[peer].node, self.tick(peer));
             let connection = Connection::new(at, (node, link), peer, served, &self.plan);
             self.connections.push(Some(Box::new(connection)));
             self.session_sleeps(at, self.now + self.plan.nodes[peer].liveness);
-            let (tick, nonce) = (self.tick(node), self.nonce());
+            let (tick, nonce, peer_life) = (self.tick(node), self.nonce(), self.servers[peer].life);
             let server = &mut self.servers[node];
             let flooder = &mut server.flooders[link];
-            flooder.connection = Some(at);
+            (flooder.connection, flooder.peer_life) = (Some(at), peer_life);
             flooder.link.connected(tick, nonce, server.node.store());
         } else {
             self.servers[node].flooders[link].link.failed("nobody answers".into());

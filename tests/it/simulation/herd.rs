@@ -25,6 +25,7 @@ use super::{
     plan::{Plan, Timer},
     random::Random,
     session::Connection,
+    stop::Stopping,
     watch::{Kind, Violation, Watch},
 };
 
@@ -36,7 +37,7 @@ pub(super) struct Simulation {
     pub(super) now: Duration,
     /// When the events are due, and in which order those of one moment come.
     events: BinaryHeap<Reverse<(Duration, u64)>>,
-    due: BTreeMap<u64, Event>,
+    pub(super) due: BTreeMap<u64, Event>,
     sequence: u64,
     pub(super) servers: Vec<Server>,
     pub(super) connections: Vec<Option<Box<Connection>>>,
@@ -70,6 +71,7 @@ pub(super) struct Server {
     pub(super) flooders: Vec<Flooder>,
     pub(super) audience: Audience,
     pub(super) is_alive: bool,
+    pub(super) stopping: Option<Stopping>,
     /// How often it has started.
     pub(super) life: u32,
     /// When it last started.
@@ -87,6 +89,7 @@ pub(super) struct Tally {
     pub(super) crashes: usize,
     pub(super) forgotten: usize,
     pub(super) refusals: usize,
+    pub(super) stops: usize,
     pub(super) rounds: usize,
     pub(super) pushed: usize,
     pub(super) blocked: usize,
@@ -104,6 +107,7 @@ impl Tally {
         self.crashes += other.crashes;
         self.forgotten += other.forgotten;
         self.refusals += other.refusals;
+        self.stops += other.stops;
         self.rounds += other.rounds;
         self.pushed += other.pushed;
         self.blocked += other.blocked;
@@ -130,6 +134,8 @@ pub(super) enum Event {
     Fault,
     /// A cut heals.
     Uncut { from: usize, to: usize },
+    /// A node is told to stop, and its links have so long for it.
+    Stop { node: usize, time: Duration },
     /// A node starts again.
     Restart { node: usize },
     /// All that went wrong is mended, and nothing goes wrong from now on.
@@ -144,6 +150,9 @@ impl Simulation {
         simulation.push(simulation.plan.heal_at, Event::Heal);
         simulation.push(Duration::ZERO, Event::Call);
         simulation.push(simulation.plan.fault_gap, Event::Fault);
+        for (at, node, time) in simulation.plan.stops.clone() {
+            simulation.push(at, Event::Stop { node, time });
+        }
         simulation
     }
 
@@ -224,7 +233,7 @@ impl Simulation {
         if let Some(store) = remembered {
             copy(store, node.store());
         }
-        Server { node, flooders, audience, is_alive: true, life, born: self.now }
+        Server { node, flooders, audience, is_alive: true, stopping: None, life, born: self.now }
     }
 
     /// The node starts again, with or without what it knew.
@@ -232,8 +241,11 @@ impl Simulation {
         let before = Arc::clone(&self.servers[node].node);
         let life = self.servers[node].life + 1;
         let remembered = remembers.then(|| before.store());
+        let has_handed_over = self.servers[node]
+            .stopping
+            .is_some_and(|stopping| stopping.is_over() && stopping.has_handed_over());
         self.servers[node] = self.server(node, life, remembered);
-        self.watch.started(node, remembers);
+        self.watch.started(node, remembers, has_handed_over);
         self.wake_flooders(node);
     }
 
@@ -289,6 +301,7 @@ impl Simulation {
             Event::Call => self.call(),
             Event::Fault => self.go_wrong(),
             Event::Uncut { from, to } => self.uncut(from, to),
+            Event::Stop { node, time } => self.stop(node, time),
             Event::Restart { node } => self.come_back(node),
             Event::Heal => self.heal(),
         }

@@ -17,6 +17,7 @@ mod plan;
 mod random;
 mod scale;
 mod session;
+mod stop;
 mod story;
 mod watch;
 mod wire;
@@ -93,8 +94,15 @@ fn every_seed_ends_well() {
     let tally = tell_all(number("PROXYHERD_SEEDS").unwrap_or(SEEDS));
     println!("{tally:?}");
     // A simulation in which nothing happens shows nothing.
-    let happened =
-        [tally.overflows, tally.losses, tally.cuts, tally.crashes, tally.forgotten, tally.refusals];
+    let happened = [
+        tally.overflows,
+        tally.losses,
+        tally.cuts,
+        tally.crashes,
+        tally.forgotten,
+        tally.refusals,
+        tally.stops,
+    ];
     assert!(happened.iter().all(|&count| count > 0), "{tally:?}");
     assert!(tally.pushed > 0 && tally.blocked > 0 && tally.walks > 0, "{tally:?}");
 }

@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub(super) cuts: usize,
     pub(super) crashes: usize,
     pub(super) forgets: bool,
+    /// When which nodes stop, in every third story, and how long their links have for it: the last one once all is healed.
+    pub(super) stops: Vec<(Duration, usize, Duration)>,
     /// When the last heal is.
     pub(super) heal_at: Duration,
     /// When the last report is; not before the last heal, so that links come up under reports.
@@ -122,12 +124,27 @@ impl Plan {
             cuts: random.below(4),
             crashes: random.below(3),
             forgets: random.one_in(2),
+            stops: Vec::new(),
             heal_at: liveness * 2 + random.time(liveness * 3),
             quiet_at: Duration::ZERO,
             events_max: EVENTS_MAX,
         };
         plan.quiet_at = plan.heal_at + random.time(liveness * 2);
+        if seed % 3 == 1 {
+            plan.draw_stops(&mut Random::new(seed));
+        }
         plan
+    }
+
+    /// From numbers of its own, so that the other stories stay as they are.
+    fn draw_stops(&mut self, random: &mut Random) {
+        let time = self.handover_time();
+        for _ in 0..random.below(3) {
+            let node = random.below(self.nodes.len());
+            self.stops.push((random.time(self.heal_at), node, random.time(time)));
+        }
+        let at = self.heal_at + random.time(self.quiet_at - self.heal_at);
+        self.stops.push((at, random.below(self.nodes.len()), time));
     }
 
     /// The link times of one node, whose limits may be others than its neighbours'.
@@ -147,6 +164,13 @@ impl Plan {
     pub(super) fn linked_by(&self) -> Duration {
         let dial = self.connect + self.times.greeting + self.times.backoff_max + self.lag * 4;
         self.found_out_by().max(self.quiet_at) + dial * 2
+    }
+
+    /// How long a link may need to hand over what it must, once nothing goes wrong: it finds out that its connection is dead,
+    /// dials until the neighbour has found out too, and runs a round.
+    pub(super) fn handover_time(&self) -> Duration {
+        let dial = self.connect + self.times.greeting + self.times.backoff_max + self.lag * 4;
+        self.found_out_by() - self.heal_at + dial * 3 + self.rounds_time()
     }
 
     /// How many rounds a link may need after that: what a node learns during one round waits for the next, at each step of

@@ -14,6 +14,7 @@ impl Simulation {
     pub(super) fn run(seed: u64, timer: Timer, laws: Laws) -> Result<Tally, Violation> {
         let mut herd = Self::new(seed, timer, laws);
         herd.run_until(herd.plan.quiet_at + herd.plan.lag)?;
+        herd.be_all_there()?;
         let held = herd.watch.held();
         herd.come_up()?;
         herd.come_together()?;
@@ -26,6 +27,14 @@ impl Simulation {
             return Err(violation);
         }
         Ok(herd.tally)
+    }
+
+    /// Waits for those that stop, and come back.
+    fn be_all_there(&mut self) -> Result<(), Violation> {
+        let end = self.now + self.plan.handover_time() * 2;
+        self.go_on_until(end, Kind::Lost, |herd| (0..herd.servers.len()).all(|node| herd.takes_in(node)))?;
+        self.plan.quiet_at = self.plan.quiet_at.max(self.now);
+        Ok(())
     }
 
     fn come_up(&mut self) -> Result<(), Violation> {

@@ -47,6 +47,8 @@ pub(super) enum Kind {
     Noisy,
     /// A subscriber to changes has missed one, or was told one twice.
     Unheard,
+    /// What a node knew when it stopped is not where it should be.
+    Lost,
 }
 
 impl fmt::Display for Violation {
@@ -136,12 +138,24 @@ impl Watch {
         self.violation.get_or_insert(Violation { kind, at, text });
     }
 
-    /// A node starts again.
-    pub(super) fn started(&mut self, node: usize, remembers: bool) {
+    /// A node starts again. If it has handed over what it knew before it stopped, nothing is forgotten.
+    pub(super) fn started(&mut self, node: usize, remembers: bool, has_handed_over: bool) {
         self.learned[node].clear();
         if !remembers {
             self.known[node].fill(None);
-            self.has_forgotten = true;
+            self.has_forgotten |= !has_handed_over;
+        }
+    }
+
+    /// A link says, as its node stops, that its neighbour has all that the node knows.
+    pub(super) fn handed_over(&mut self, node: usize, peer: usize) {
+        let (ours, theirs) = (&self.known[node], &self.known[peer]);
+        if let Some(client) = (0..ours.len()).find(|&client| theirs[client] < ours[client]) {
+            let text = format!(
+                "of client {client}, node {node} had {:?}, {peer} has {:?}",
+                ours[client], theirs[client]
+            );
+            self.fail(Kind::Lost, text);
         }
     }
 

@@ -41,6 +41,11 @@ fn forgotten_mark_is_caught() {
 }
 
 #[test]
+fn mark_that_is_forgotten_when_the_node_stops_is_caught() {
+    expect_caught(Rules { last_round: false, ..Rules::SOUND }, Kind::Lost, 100);
+}
+
+#[test]
 fn connecting_without_a_round_is_caught() {
     expect_caught(Rules { round_on_connect: false, ..Rules::SOUND }, Kind::Apart, 100);
 }

@@ -48,6 +48,11 @@ impl FakePeer {
         &self.listener
     }
 
+    /// Takes no more calls.
+    pub(crate) fn leave(&self) {
+        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).unwrap();
+    }
+
     /// Its handshake.
     pub(crate) fn hello(&self) -> String {
         self.hello_of(self.incarnation)
@@ -125,6 +130,24 @@ impl Client {
         let line = String::from_utf8(self.line()).unwrap();
         self.answer(&line);
         line.starts_with("DONE ")
+    }
+
+    /// Answers whatever is not news until the node closes. Gives all that came, without pings.
+    #[track_caller]
+    pub(crate) fn keep_until_closed(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Some(line) = self.try_line() {
+            let line = String::from_utf8(line).unwrap();
+            if line.starts_with("AT ") {
+                told.push(line);
+                continue;
+            }
+            self.answer(&line);
+            if !line.starts_with("PING ") {
+                told.push(line);
+            }
+        }
+        told
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     thread,
     time::Duration,
@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     nodes: String,
     links: Vec<String>,
     panics_at: Option<Announcement>,
+    peers: Vec<TcpListener>,
     surroundings: Surroundings,
 }
 
@@ -41,9 +42,11 @@ pub(crate) struct TestNode {
     plain: Option<SocketAddr>,
     announced: Receiver<Announcement>,
     stop: Option<Sender<()>>,
-    ended: Receiver<Result<(), StartError>>,
+    ended: Receiver<Result<Vec<NodeId>, StartError>>,
     thread: Option<thread::JoinHandle<()>>,
     log_dir: tempfile::TempDir,
+    /// Where its neighbours listen.
+    peers: Vec<TcpListener>,
 }
 
 impl Setup {
@@ -64,6 +67,7 @@ impl Setup {
             nodes: String::new(),
             links: Vec::new(),
             panics_at: None,
+            peers: Vec::new(),
             surroundings: Surroundings { places, ..Surroundings::default() },
         }
     }
@@ -98,7 +102,8 @@ impl Setup {
         self
     }
 
-    pub(crate) fn neighbour(self, peer: &FakePeer) -> Self {
+    pub(crate) fn neighbour(mut self, peer: &FakePeer) -> Self {
+        self.peers.push(peer.listener().try_clone().unwrap());
         self.neighbour_at(peer.id(), &peer.address().to_string())
     }
 
@@ -220,7 +225,8 @@ impl Setup {
             });
             let _ = end.send(result);
         });
-        TestNode { address, http, plain, announced, stop: Some(stop), ended, thread: Some(thread), log_dir }
+        let (stop, thread, peers) = (Some(stop), Some(thread), self.peers);
+        TestNode { address, http, plain, announced, stop, ended, thread, log_dir, peers }
     }
 }
 
@@ -290,8 +296,15 @@ impl TestNode {
     /// Waits until the node has ended, and checks that it ended well.
     #[track_caller]
     pub(crate) fn expect_ended(&mut self, within: Duration) {
+        self.expect_ended_lacking(within, &[]);
+    }
+
+    /// Waits until the node has ended, and checks which neighbours did not take what they lacked.
+    #[track_caller]
+    pub(crate) fn expect_ended_lacking(&mut self, within: Duration, lacking: &[&str]) {
         let ended = self.ended.recv_timeout(within).expect("run returns");
-        ended.expect("run returns without an error");
+        let told = ended.expect("run returns without an error");
+        assert_eq!(told.iter().map(NodeId::as_str).collect::<Vec<_>>(), lacking);
     }
 
     /// Waits until the node has given up to start, and says why.
@@ -323,6 +336,10 @@ impl TestNode {
 
 impl Drop for TestNode {
     fn drop(&mut self) {
+        // A neighbour made of test code answers nobody any more; refused, the node does not wait for it.
+        for peer in &self.peers {
+            let _ = rustix::net::shutdown(peer, rustix::net::Shutdown::Both);
+        }
         self.stop = None;
         let Some(thread) = self.thread.take() else { return };
         // Either its result comes, or the test has taken it, or the thread has panicked.

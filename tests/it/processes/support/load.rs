@@ -185,6 +185,12 @@ pub(crate) fn wait_until_agreed(herd: &Herd, ids: &[&str], floors: &Floors) -> D
     }
 }
 
+/// How many clients a node does not know, or not as new as it should.
+pub(crate) fn count_lacking(herd: &Herd, id: &str, floors: &Floors) -> usize {
+    let all: Vec<String> = floors.keys().cloned().collect();
+    differing(herd, &[id], floors, &all).len()
+}
+
 /// The clients that are not answered for as they should be: their floors, and what each node answers.
 fn differing(
     herd: &Herd,

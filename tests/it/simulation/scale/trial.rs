@@ -160,6 +160,7 @@ fn plan(graph: Graph) -> Plan {
         cuts: 0,
         crashes: 0,
         forgets: false,
+        stops: Vec::new(),
         heal_at: Duration::ZERO,
         quiet_at: Duration::ZERO,
         events_max: usize::MAX,

@@ -1,0 +1,100 @@
+//! How a link ends when its node stops: it hands over what its neighbour lacks, as long as there is time, and says what was
+//! not taken. News may lie in sockets unread, so only what the neighbour has confirmed counts as taken.
+
+use super::Link;
+use crate::core::{links::count_lines, model::Tick, store::Store};
+
+/// What a neighbour may lack of what a node knew when it stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lack {
+    /// Updates that were queued or written, and not confirmed.
+    pub updates: usize,
+    /// Whether a repair round was due, or under way: how much that would have sent is not known.
+    pub round: bool,
+    /// Whether the neighbour was linked when the node stopped, and is still there. One that closed the link and cannot be
+    /// dialled has ended, or is ending itself.
+    pub is_stuck: bool,
+}
+
+/// A link whose node stops.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::core::links) struct Stopping {
+    by: Tick,
+    was_up: bool,
+    /// Whether the neighbour was dialled since, and whether nobody answered.
+    has_dialled: bool,
+    is_gone: bool,
+}
+
+impl Stopping {
+    /// A link that must have ended by then.
+    pub(in crate::core::links) fn new(by: Tick, was_up: bool) -> Self {
+        Self { by, was_up, has_dialled: false, is_gone: false }
+    }
+
+    /// The neighbour is dialled.
+    pub(in crate::core::links) fn dials(&mut self) {
+        self.has_dialled = true;
+    }
+
+    /// Dialling has failed.
+    pub(in crate::core::links) fn not_reached(&mut self, now: Tick) {
+        self.is_gone |= self.has_dialled && now < self.by;
+    }
+
+    /// Whether the time is over, or nobody is there to take anything.
+    pub(in crate::core::links) fn is_over(&self, now: Tick) -> bool {
+        self.is_gone || now >= self.by
+    }
+
+    /// That moment, or when the link must have ended.
+    pub(in crate::core::links) fn no_later(&self, until: Tick) -> Tick {
+        until.min(self.by)
+    }
+
+    /// What a neighbour lacks that has not confirmed so many updates, and to which a round, or a sweep, was due.
+    pub(in crate::core::links) fn lack(&self, updates: usize, round: bool) -> Option<Lack> {
+        let is_stuck = self.was_up && !self.is_gone;
+        (updates > 0 || round).then_some(Lack { updates, round, is_stuck })
+    }
+}
+
+impl Link {
+    /// The node stops: until then the neighbour is given what it lacks, dialled once more where the link is down, and asked to
+    /// confirm it. Nothing else is begun. Only the first call counts.
+    pub fn stop(&mut self, by: Tick) {
+        if self.stopping.is_none() {
+            self.stopping = Some(Stopping::new(by, self.is_up()));
+            self.dialling.called(Tick::ZERO);
+        }
+    }
+
+    /// What the neighbour may lack, once the link has ended; `None` where it has all.
+    pub fn lack(&self, store: &Store) -> Option<Lack> {
+        let stopping = self.stopping?;
+        let dialect = self.connection.as_ref().map(|connection| &connection.dialect);
+        let mut updates = dialect.map_or(0, |dialect| dialect.unconfirmed());
+        while let Ok(batch) = self.queue.take() {
+            updates += count_lines(&batch);
+        }
+        let is_quiet = dialect.is_some_and(|dialect| dialect.is_quiet()) && !self.queue.is_behind();
+        let round = !is_quiet && !store.is_empty();
+        stopping.lack(updates, round)
+    }
+
+    /// Whether the node stops, and nothing more can be handed over: the time is over, nobody is there to take it, or there is
+    /// no reason to dial, as the node knows nothing.
+    pub(super) fn is_over(&self, now: Tick, store: &Store) -> bool {
+        let is_needless = self.connection.is_none() && store.is_empty();
+        self.stopping.is_some_and(|stopping| stopping.is_over(now) || is_needless)
+    }
+
+    /// That moment, or when the link of a node that stops must have ended.
+    pub(super) fn no_later(&self, until: Tick) -> Tick {
+        self.stopping.map_or(until, |stopping| stopping.no_later(until))
+    }
+}
+
+#[cfg(test)]
+#[path = "stopping_tests.rs"]
+mod tests;
