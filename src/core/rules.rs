@@ -20,6 +20,10 @@ pub struct Rules {
     pub opens_before_sums: bool,
     /// A round looks no further where the sums are equal.
     pub rests_when_equal: bool,
+    /// No more of a repair is under way than the neighbour soon takes.
+    pub repair_is_paced: bool,
+    /// A neighbour lives as long as bytes move.
+    pub moving_is_living: bool,
 }
 
 impl Rules {
@@ -33,5 +37,7 @@ impl Rules {
         heeds_marks: true,
         opens_before_sums: true,
         rests_when_equal: true,
+        repair_is_paced: true,
+        moving_is_living: true,
     };
 }

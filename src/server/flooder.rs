@@ -24,6 +24,9 @@ const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
+/// What status says of a link whose flooder panicked.
+const PANICKED: &str = "its flooder panicked, a fault of the program; restart this node";
+
 /// The thread's state.
 pub(super) struct Flooder<'a> {
     shared: &'a Shared<'a>,
@@ -33,6 +36,8 @@ pub(super) struct Flooder<'a> {
     link: Link,
     link_log: LinkLog<'a>,
     resolver: Resolver,
+    /// Whether it is a third-party node, which cannot be asked whether it is there.
+    is_plain: bool,
     vigil: Vigil,
     stream: Option<Stream>,
     /// The number of the connection.
@@ -50,8 +55,9 @@ impl<'a> Flooder<'a> {
     ) -> Self {
         let resolver = Resolver::new(shared.surroundings.resolve.clone(), &address.host, address.port);
         let link_log = LinkLog::new(shared.log, &neighbour.health, &neighbour.id, address);
-        let (peer, vigil, stream, connection) = (&neighbour.id, Vigil::default(), None, 0);
-        Self { shared, peer, called, link, link_log, resolver, vigil, stream, connection }
+        let (peer, is_plain) = (&neighbour.id, neighbour.plain.is_some());
+        let (vigil, stream, connection) = (Vigil::default(), None, 0);
+        Self { shared, peer, called, link, link_log, resolver, is_plain, vigil, stream, connection }
     }
 
     /// Keeps the link until stop.
@@ -128,7 +134,7 @@ impl<'a> Flooder<'a> {
     }
 
     fn begin(&mut self, stream: Stream) -> Result<(), String> {
-        stream.prepare().map_err(|error| writing_failed(&error))?;
+        self.prepare(&stream).map_err(|error| writing_failed(&error))?;
         self.connection = self.shared.next_connection();
         let nonce = random::bytes().map(Nonce::of_bytes);
         let nonce =
@@ -136,6 +142,12 @@ impl<'a> Flooder<'a> {
         self.stream = Some(stream);
         self.link.connected(clock::tick(), nonce, self.shared.node.store());
         Ok(())
+    }
+
+    fn prepare(&self, stream: &Stream) -> io::Result<()> {
+        stream.prepare()?;
+        stream.hold_little_unsent()?;
+        if self.is_plain { stream.keep_alive(self.shared.limits.liveness_time) } else { Ok(()) }
     }
 
     fn write(&mut self) -> Result<(), String> {
@@ -183,6 +195,13 @@ impl<'a> Flooder<'a> {
             let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
         }
         self.vigil.ended(began, clock::tick());
+    }
+}
+
+/// However a flooder ends, its link is down from then on. Its queue closes when it is dropped with the link.
+impl Drop for Flooder<'_> {
+    fn drop(&mut self) {
+        self.link_log.down(if thread::panicking() { PANICKED } else { "this node stops" });
     }
 }
 

@@ -30,6 +30,7 @@ mod readme;
 mod secret;
 mod send;
 mod status;
+mod strain;
 mod terminal;
 mod threads;
 mod tweets;

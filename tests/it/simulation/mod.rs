@@ -18,6 +18,7 @@ mod random;
 mod scale;
 mod session;
 mod story;
+mod strain;
 mod watch;
 mod wire;
 mod wrong;

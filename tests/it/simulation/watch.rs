@@ -47,6 +47,8 @@ pub(super) enum Kind {
     Noisy,
     /// A subscriber to changes has missed one, or was told one twice.
     Unheard,
+    /// News waits behind what is less urgent.
+    Late,
 }
 
 impl fmt::Display for Violation {
