@@ -20,8 +20,8 @@ table! {
         line_time: Duration = "line_seconds", Seconds { default: 60.0, min: 0.01, max: DAY }, "from a line's first byte to its last";
         /// A client's connection that says nothing for this long is closed.
         idle_time: Duration = "idle_seconds", Seconds { default: 3_600.0, min: 0.01, max: 30.0 * DAY }, "a connection that says nothing is closed";
-        /// The time for a client to take all bytes of a batch of replies, or its connection is closed. It also bounds a write
-        /// to a neighbour, unless `liveness_seconds` is less.
+        /// The time for a client to take all bytes of a batch of replies, or its connection is closed. A neighbour that takes
+        /// nothing of what is written for this long, or for `liveness_seconds` if that is less, is given up.
         write_time: Duration = "write_seconds", Seconds { default: 10.0, min: 0.01, max: 3_600.0 }, "for replies to be taken";
         /// Clients that the node remembers. Beyond it, reports of new clients are invalid; updates from neighbours are still
         /// taken.
@@ -32,8 +32,9 @@ table! {
         /// What may wait to be sent to one neighbour. It also bounds the batches that wait, to one for each 256 bytes. An update
         /// that finds no room is repaired later.
         outbox_bytes: usize = "outbox_bytes", Count { default: 8_388_608, min: 1_024, max: 1_073_741_824 }, "waiting for one neighbour";
-        /// A peer that is silent for longer, though it is asked something each second, is given up. Below 3 it must be the same
-        /// on all nodes.
+        /// A peer that owes an answer, which it does at least once a second, is given up where no byte moves for longer; where
+        /// bytes move, an answer may take 12 times as long. A third-party node that is gone without a word is noticed within
+        /// 4 times as long, in whole seconds. Below 3 it must be the same on all nodes.
         liveness_time: Duration = "liveness_seconds", Seconds { default: 5.0, min: 0.01, max: 3_600.0 }, "a peer silent for longer is gone";
         /// The time from one repair round with a neighbour to the next, a quarter more or less. After a start, a lost link or a
         /// full outbox, one comes at once.

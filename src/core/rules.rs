@@ -22,6 +22,10 @@ pub struct Rules {
     pub last_round: bool,
     /// A round looks no further where the sums are equal.
     pub rests_when_equal: bool,
+    /// No more of a repair is under way than the neighbour soon takes.
+    pub repair_is_paced: bool,
+    /// A neighbour lives as long as bytes move.
+    pub moving_is_living: bool,
 }
 
 impl Rules {
@@ -36,5 +40,7 @@ impl Rules {
         opens_before_sums: true,
         last_round: true,
         rests_when_equal: true,
+        repair_is_paced: true,
+        moving_is_living: true,
     };
 }

@@ -51,6 +51,10 @@ impl Source for Chain {
         self.sources.iter().flat_map(|source| source.upstreams()).collect()
     }
 
+    fn sockets_max(&self) -> usize {
+        self.sources.iter().map(|source| source.sockets_max()).sum()
+    }
+
     fn take_news(&self) -> Vec<String> {
         self.sources.iter().flat_map(|source| source.take_news()).collect()
     }

@@ -60,6 +60,11 @@ pub trait Source: Send + Sync {
         Vec::new()
     }
 
+    /// How many connections of its own it may have at once: at most one for each lookup under way.
+    fn sockets_max(&self) -> usize {
+        0
+    }
+
     /// What an operator should hear of it since the last time; each a sentence for the log.
     fn take_news(&self) -> Vec<String> {
         Vec::new()

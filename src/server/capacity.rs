@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{config::Limits, log::Log};
 
-/// Descriptors for what is not a connection: links, log, listener, libraries.
+/// Descriptors for what is not a connection: log, listeners, libraries, names that are being resolved.
 const DESCRIPTORS_KEPT: u64 = 256;
 /// Memory mappings for what is not a session's thread.
 const MAPPINGS_KEPT: u64 = 4096;
@@ -25,17 +25,28 @@ struct Allowed {
     threads: u64,
 }
 
+/// What a node may hold beside the connections of clients.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Others {
+    /// Links. Each has a connection that is dialled, and seats that are kept for the neighbour.
+    pub(super) links: usize,
+    /// Connections of the web face.
+    pub(super) web: usize,
+    /// Connections to upstreams, of which each is made for a client's.
+    pub(super) upstream: usize,
+}
+
 /// How many seats are kept for the neighbours of so many links.
 pub(super) fn reserved(links: usize) -> usize {
     2 * links + 4
 }
 
 /// Raises the descriptor limit as far as it goes, and tells how many connections a node may have: what is configured, or
-/// what the system allows if that is less, which is logged. The web face may have `web` more.
-pub(super) fn connections(limits: &Limits, links: usize, web: usize, log: &Log) -> usize {
+/// what the system allows if that is less, which is logged.
+pub(super) fn connections(limits: &Limits, others: Others, log: &Log) -> usize {
     let descriptors = raise_descriptors();
     let allowed = Allowed { descriptors, ..Allowed::read() };
-    let (most, what) = allowed.connections((reserved(links) + web) as u64);
+    let (most, what) = allowed.connections(others);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     if most < limits.connections {
         log.warn(format_args!("at most {most} connections instead of {}: {what}", limits.connections));
@@ -68,9 +79,13 @@ impl Allowed {
         }
     }
 
-    /// The most connections, `reserved` more being kept for peers, and the limit that binds. At least one, come what may.
-    fn connections(self, reserved: u64) -> (u64, &'static str) {
-        let by_descriptors = self.descriptors.saturating_sub(DESCRIPTORS_KEPT);
+    /// The most connections of clients beside all others, and the limit that binds. At least one, come what may.
+    fn connections(self, others: Others) -> (u64, &'static str) {
+        let Others { links, web, upstream } = others;
+        let reserved = (reserved(links) + web) as u64;
+        let by_descriptors = self.descriptors.saturating_sub(DESCRIPTORS_KEPT + links as u64);
+        // No more connections to upstreams are made than there are clients' to make them for.
+        let by_descriptors = by_descriptors - (upstream as u64).min(by_descriptors.div_ceil(2));
         let by_mappings =
             self.mappings.saturating_sub(self.mappings_used + MAPPINGS_KEPT) / MAPPINGS_A_THREAD;
         let by_threads = self.threads.saturating_sub(THREADS_KEPT);
@@ -107,23 +122,39 @@ fn control_group() -> Option<String> {
 mod tests {
     use super::*;
 
+    const ALONE: Others = Others { links: 0, web: 0, upstream: 0 };
     const PLENTY: Allowed =
         Allowed { descriptors: u64::MAX, mappings: u64::MAX, mappings_used: 100, threads: u64::MAX };
 
     #[test]
     fn the_tightest_limit_binds_and_is_named() {
-        let (most, what) = Allowed { descriptors: 1256, ..PLENTY }.connections(8);
-        assert_eq!((most, what), (992, "raise the descriptor limit (ulimit -n)"));
-        let (most, what) = Allowed { mappings: 65_530, ..PLENTY }.connections(0);
-        assert_eq!((most, what), (15_333, "raise vm.max_map_count"));
-        let (most, what) = Allowed { threads: 1512, mappings: 65_530, ..PLENTY }.connections(0);
-        assert_eq!(most, 1000);
+        let (most, what) = Allowed { descriptors: 1256, ..PLENTY }.connections(Others { links: 2, ..ALONE });
+        assert_eq!((most, what), (990, "raise the descriptor limit (ulimit -n)"));
+        let (most, what) = Allowed { mappings: 65_530, ..PLENTY }.connections(ALONE);
+        assert_eq!((most, what), (15_329, "raise vm.max_map_count"));
+        let (most, what) = Allowed { threads: 1512, mappings: 65_530, ..PLENTY }.connections(ALONE);
+        assert_eq!(most, 996);
         assert!(what.starts_with("raise the limit on threads"), "{what}");
     }
 
     #[test]
     fn a_starved_node_still_takes_one_connection() {
-        assert_eq!(Allowed { descriptors: 64, ..PLENTY }.connections(8).0, 1);
+        let others = Others { links: 2, web: 64, upstream: 1024 };
+        assert_eq!(Allowed { descriptors: 64, ..PLENTY }.connections(others).0, 1);
+    }
+
+    #[test]
+    fn descriptors_are_kept_for_links_the_web_face_and_upstreams() {
+        let most = |descriptors, others| Allowed { descriptors, ..PLENTY }.connections(others).0;
+        let others = Others { links: 300, web: 64, upstream: 1024 };
+        let kept = DESCRIPTORS_KEPT + 300 + reserved(300) as u64 + 64;
+        assert_eq!(most(20_000 + kept, Others { upstream: 0, ..others }), 20_000);
+        assert_eq!(most(20_000 + kept, others), 20_000 - 1024);
+        // Each of few connections can have one upstream asked for it, and no more are made.
+        let few = Others { upstream: 1024, ..ALONE };
+        let most_of_few = most(1024, few);
+        assert_eq!(most_of_few, (1024 - DESCRIPTORS_KEPT) / 2 - reserved(0) as u64);
+        assert!(2 * (most_of_few + reserved(0) as u64) + DESCRIPTORS_KEPT <= 1024);
     }
 
     #[test]

@@ -26,6 +26,9 @@ use crate::{
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
+/// What status says of a link whose flooder panicked.
+const PANICKED: &str = "its flooder panicked, a fault of the program; restart this node";
+
 /// The thread's state.
 pub(super) struct Flooder<'a> {
     shared: &'a Shared<'a>,
@@ -33,7 +36,7 @@ pub(super) struct Flooder<'a> {
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
     link: AnyLink,
-    /// Whether it is one to a third-party node.
+    /// Whether it is one to a third-party node, which cannot be asked whether it is there.
     is_plain: bool,
     link_log: LinkLog<'a>,
     resolver: Resolver,
@@ -172,7 +175,7 @@ impl<'a> Flooder<'a> {
     }
 
     fn begin(&mut self, stream: Stream) -> Result<(), String> {
-        stream.prepare().map_err(|error| writing_failed(&error))?;
+        self.prepare(&stream).map_err(|error| writing_failed(&error))?;
         self.connection = self.shared.next_connection();
         let nonce = random::bytes().map(Nonce::of_bytes);
         let nonce =
@@ -180,6 +183,12 @@ impl<'a> Flooder<'a> {
         self.stream = Some(stream);
         self.link.connected(clock::tick(), nonce, self.shared.node.store());
         Ok(())
+    }
+
+    fn prepare(&self, stream: &Stream) -> io::Result<()> {
+        stream.prepare()?;
+        stream.hold_little_unsent()?;
+        if self.is_plain { stream.keep_alive(self.shared.limits.liveness_time) } else { Ok(()) }
     }
 
     fn write(&mut self) -> Result<(), String> {
@@ -227,6 +236,13 @@ impl<'a> Flooder<'a> {
             let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
         }
         self.vigil.ended(began, clock::tick());
+    }
+}
+
+/// However a flooder ends, its link is down from then on. Its queue closes when it is dropped with the link.
+impl Drop for Flooder<'_> {
+    fn drop(&mut self) {
+        self.link_log.down(if thread::panicking() { PANICKED } else { "this node stops" });
     }
 }
 

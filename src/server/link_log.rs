@@ -94,6 +94,11 @@ impl<'a> LinkLog<'a> {
         }
     }
 
+    /// Whoever asks is told that the link is down for good, and why.
+    pub(super) fn down(&self, why: &str) {
+        self.health.down(why);
+    }
+
     /// Says what is new about a failure: the first since the link was up, and any whose reason is another.
     fn tell_loss(&mut self, why: &Lost, was_up: bool) {
         let text = why.to_string();

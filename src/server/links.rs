@@ -39,6 +39,10 @@ fn ends(node: &Node, peer: &NodeId) -> Ends {
 /// From one ping to the next, unless a neighbour's silence is to be noticed sooner.
 const PING_TIME: Duration = Duration::from_secs(1);
 
+/// A neighbour has so many times the liveness time for an answer, and for all that is written at once, while bytes move. A
+/// deadline for each of them, and none for a whole round, lets a slow link take as long as a large repair needs.
+const ANSWER_LIVENESS_TIMES: u32 = 12;
+
 /// Rounds of a link begin at least this far apart, unless they are configured to come sooner.
 const ROUND_GAP: Duration = Duration::from_secs(1);
 
@@ -52,6 +56,7 @@ fn times(limits: &Limits) -> LinkTimes {
         write: limits.write_time.min(limits.liveness_time),
         ping: PING_TIME.min(limits.liveness_time / 3),
         liveness: limits.liveness_time,
+        answer: limits.liveness_time * ANSWER_LIVENESS_TIMES,
         round: limits.round_time,
         round_gap: ROUND_GAP.min(limits.round_time),
     }
@@ -68,6 +73,6 @@ mod tests {
         assert_eq!(of_default, LinkTimes::default());
         let limits = Limits { liveness_time: ms(300), round_time: ms(200), ..Limits::default() };
         let short = times(&limits);
-        assert_eq!((short.ping, short.round_gap), (ms(100), ms(200)));
+        assert_eq!((short.ping, short.round_gap, short.answer), (ms(100), ms(200), ms(3600)));
     }
 }

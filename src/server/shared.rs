@@ -14,7 +14,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::{
-    Surroundings, capacity,
+    Surroundings,
+    capacity::{self, Others},
     seats::LineSeats,
     threads::{DrainTurn, Threads},
     web::Web,
@@ -149,7 +150,8 @@ impl<'a> Shared<'a> {
         web: Option<&Web>,
     ) -> io::Result<Self> {
         let links = node.neighbours().len();
-        let common = capacity::connections(limits, links, web.map_or(0, Web::capacity), log);
+        let (web_max, upstream) = (web.map_or(0, Web::capacity), places.map_or(0, |it| it.sockets_max()));
+        let common = capacity::connections(limits, Others { links, web: web_max, upstream }, log);
         Ok(Self {
             node,
             places,

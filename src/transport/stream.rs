@@ -10,7 +10,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::Errno,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt},
 };
 
 /// How long a connection that is being made is waited for before its caller is asked whether there is time.
@@ -18,6 +18,17 @@ const CONNECT_SLICE: Duration = Duration::from_millis(100);
 
 /// How long one write call blocks before its caller looks at the clock.
 const WRITE_SLICE: Duration = Duration::from_millis(100);
+
+/// What the system may hold of what a link has written: a piece of news and a piece of repair, which is what a link writes
+/// at once. Left alone it lets megabytes wait, and on a slow link all that is said later waits behind them. (It doubles the
+/// number, for its own accounts.)
+const LINK_SEND_BYTES: usize = 128 * 1024;
+
+/// How often the system asks in vain whether the other end is there before it gives the connection up.
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// The system counts the times of keepalive in whole seconds.
+const KEEPALIVE_TIME_MIN: Duration = Duration::from_secs(1);
 
 /// How often a closing connection is read, 4 KiB at a time, for what its client had sent and nobody will read.
 const UNREAD_READS_MAX: usize = 256;
@@ -51,6 +62,24 @@ impl Stream {
     pub(crate) fn prepare(&self) -> io::Result<()> {
         self.tcp.set_nodelay(true)?;
         self.tcp.set_write_timeout(Some(WRITE_SLICE))
+    }
+
+    /// Has little of what a link writes wait in the system.
+    pub(crate) fn hold_little_unsent(&self) -> io::Result<()> {
+        Ok(sockopt::set_socket_send_buffer_size(&self.tcp, LINK_SEND_BYTES)?)
+    }
+
+    /// Has the system ask whether the other end is still there once nothing has come for `time`, and then so often again.
+    /// Reading fails once that was in vain, and so does writing once what was written is not taken for as long. It is for
+    /// those who cannot be pinged.
+    pub(crate) fn keep_alive(&self, time: Duration) -> io::Result<()> {
+        let time = time.max(KEEPALIVE_TIME_MIN);
+        sockopt::set_tcp_keepidle(&self.tcp, time)?;
+        sockopt::set_tcp_keepintvl(&self.tcp, time)?;
+        sockopt::set_tcp_keepcnt(&self.tcp, KEEPALIVE_PROBES)?;
+        let all_ms = (time * (1 + KEEPALIVE_PROBES)).as_millis();
+        sockopt::set_tcp_user_timeout(&self.tcp, u32::try_from(all_ms).unwrap_or(u32::MAX))?;
+        Ok(sockopt::set_socket_keepalive(&self.tcp, true)?)
     }
 
     /// The address of the other end.
@@ -125,7 +154,7 @@ impl Stream {
         if time.is_zero() {
             Ok(())
         } else {
-            Ok(rustix::net::sockopt::set_socket_linger(&self.tcp, Some(time))?)
+            Ok(sockopt::set_socket_linger(&self.tcp, Some(time))?)
         }
     }
 
@@ -149,17 +178,18 @@ fn wait_for_connect(tcp: &TcpStream, time: &mut impl FnMut() -> Duration) -> io:
             Ok(0) | Err(Errno::INTR) => {}
             polled => {
                 polled?;
-                return Ok(rustix::net::sockopt::socket_error(tcp)??);
+                return Ok(sockopt::socket_error(tcp)??);
             }
         }
     }
 }
 
-/// An error that says no more than that nothing came is none.
+/// An error that says no more than that nothing came is none. (That a connection has timed out is one: the system has given
+/// the other end up.)
 fn if_any(moved: Result<usize, Errno>) -> io::Result<Option<usize>> {
     match moved {
         Ok(count) => Ok(Some(count)),
-        Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(None),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -176,6 +206,8 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     /// Longer than any test takes.
@@ -214,5 +246,44 @@ mod tests {
         let mut times = [LONG, Duration::from_millis(1), Duration::ZERO].into_iter();
         let error = Stream::connect(&address, || times.next().unwrap()).unwrap_err();
         assert_eq!((error.kind(), times.next()), (ErrorKind::TimedOut, None));
+    }
+
+    #[test]
+    fn system_holds_no_more_of_a_link_than_is_written_at_once() {
+        let (stream, mut other) = Stream::pair();
+        // Left alone, the system lets the other end's buffer grow, too.
+        sockopt::set_socket_recv_buffer_size(&other, 4096).unwrap();
+        stream.hold_little_unsent().unwrap();
+        assert_eq!(sockopt::socket_send_buffer_size(&stream.tcp).unwrap(), 2 * LINK_SEND_BYTES);
+        stream.set_hasty().unwrap();
+        let mut held = 0;
+        while let written @ 1.. = stream.write(&[0; 4096]).unwrap() {
+            held += written;
+        }
+        assert!((LINK_SEND_BYTES / 2..4 * LINK_SEND_BYTES).contains(&held), "{held} bytes");
+        assert!(other.read(&mut [0; 4096]).unwrap() > 0);
+    }
+
+    #[test]
+    fn other_end_that_cannot_be_pinged_is_asked_by_the_system() {
+        let (stream, _other) = Stream::pair();
+        let options = |stream: &Stream| {
+            let tcp = &stream.tcp;
+            (
+                sockopt::socket_keepalive(tcp).unwrap(),
+                sockopt::tcp_keepidle(tcp).unwrap(),
+                sockopt::tcp_keepintvl(tcp).unwrap(),
+                sockopt::tcp_keepcnt(tcp).unwrap(),
+                sockopt::tcp_user_timeout(tcp).unwrap(),
+            )
+        };
+        assert!(!options(&stream).0);
+        let seconds = Duration::from_secs;
+        stream.keep_alive(seconds(5)).unwrap();
+        assert_eq!(options(&stream), (true, seconds(5), seconds(5), 3, 20_000));
+        stream.keep_alive(Duration::from_millis(10)).unwrap();
+        assert_eq!(options(&stream), (true, seconds(1), seconds(1), 3, 4000));
+        stream.keep_alive(seconds(3600)).unwrap();
+        assert_eq!(options(&stream), (true, seconds(3600), seconds(3600), 3, 14_400_000));
     }
 }

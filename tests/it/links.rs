@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use crossbeam_channel::bounded;
 
-use crate::support::{FakePeer, PATIENCE, Setup, check};
+use crate::support::{FakePeer, PATIENCE, Setup, check, wait_until};
 
 #[test]
 fn lost_link_is_dialled_again() {
@@ -72,11 +72,18 @@ fn inbound_handshake_ends_the_wait_for_dialling() {
 #[test]
 fn flooder_that_panics_ends_its_own_link_and_nothing_else() {
     let (welsh, holiday) = (FakePeer::new("Welsh"), FakePeer::new("Holiday"));
-    let mut node = Setup::new().neighbour(&welsh).neighbour(&holiday).panic_once_linked(&welsh).start();
+    let setup = Setup::new().http("").neighbour(&welsh).neighbour(&holiday);
+    let mut node = setup.panic_once_linked(&welsh).start();
     welsh.take_flooder().expect_closed();
     let mut flooder = holiday.link(&node);
     assert!(node.client().ask("IAMAT a +1+1 1").starts_with("AT Alford "));
     assert!(flooder.news().ends_with(" a +1+1 1 Alford"));
+    // Nothing waits for a link that nobody keeps, and whoever asks is told so.
+    wait_until("its link is down", || node.status()["links"][0]["state"] == "down");
+    let link = node.status()["links"][0].clone();
+    assert_eq!(link["last_error"], "its flooder panicked, a fault of the program; restart this node");
+    assert_eq!((&link["behind"], &link["outbox_bytes"]), (&true.into(), &0.into()));
+    assert_eq!(node.status()["links"][1]["state"], "up");
     node.begin_stop();
     assert_eq!(flooder.keep_until_closed(), [""; 0]);
     node.expect_ended(PATIENCE);
@@ -85,6 +92,22 @@ fn flooder_that_panics_ends_its_own_link_and_nothing_else() {
         "ERROR no link to Welsh until this node restarts: its flooder panicked, a fault of the program";
     assert_eq!(log.matches(told).count(), 1, "{log}");
     assert!(log.trim_end().ends_with("Alford stops, drained"), "{log}");
+}
+
+#[test]
+fn neighbour_that_answers_pings_and_no_round_is_given_up_and_the_log_says_why() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().neighbour(&welsh).start();
+    let mut flooder = welsh.take_flooder();
+    flooder.expect("SUM\n", "its first round");
+    flooder.exchange("", "PING 1\n");
+    flooder.send("PONG 1\n");
+    flooder.expect_closed();
+    wait_until("the log says so", || {
+        node.log().contains("WARN  lost Welsh: it leaves out a question that was asked before")
+    });
+    // One that does better is linked again.
+    welsh.link(&node);
 }
 
 #[test]

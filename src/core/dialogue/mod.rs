@@ -175,7 +175,7 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     doing: Phase,
     then: Then,
     began: Tick,
-    /// When the last bytes came.
+    /// When the last bytes came; for a peer, also when bytes last went that had waited.
     heard: Now,
     /// When the first byte of the line came that is not whole yet.
     line_began: Option<Tick>,
@@ -352,6 +352,16 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// What is to be written.
     pub fn replies(&self) -> &[u8] {
         &self.batch.replies
+    }
+
+    /// Some of [`Dialogue::replies`] was taken that had waited for room: the other end lives. Gives whether its time for the
+    /// rest begins again. A peer's does, for a link may be slow; a client's does not, or one that takes a byte now and then
+    /// would have its replies kept for ever.
+    pub fn took_some(&mut self, now: Tick) -> bool {
+        let (Phase::Writing, Party::Peer(link)) = (&self.doing, self.party) else { return false };
+        self.heard.tick = now;
+        self.node.heard(link, self.number, now);
+        true
     }
 
     /// All of [`Dialogue::replies`] is written.

@@ -255,6 +255,31 @@ fn peer_that_goes_on_speaking_is_not_replaced_by_another_of_its_name() {
 }
 
 #[test]
+fn peer_that_takes_what_it_asked_for_lives_and_has_its_time_again_and_a_client_has_not() {
+    let node = node_of(vec![neighbour("Welsh", None).0], false, None);
+    let (mut peer, _) = Driven::peer(&node, 7, 1, at(0));
+    assert!(!peer.dialogue.took_some(at(1_000)), "nothing is being written");
+    peer.dialogue.space()[..4].copy_from_slice(b"SUM\n");
+    peer.dialogue.received(4, now(at(1_000)));
+    assert_eq!(peer.dialogue.next(at(1_000), &mut peer.ear), Next::Offer);
+    peer.dialogue.offer(|_| {});
+    assert!(peer.dialogue.took_some(at(4_000)));
+    peer.dialogue.wrote();
+    assert_eq!(peer.drive(at(8_999)), Next::Wait(at(9_000)));
+    // Nor does another process of its name take its place.
+    assert!(matches!(Driven::peer(&node, 8, 2, at(8_999)).1, Next::Close(Closing::Refused(_))));
+    assert!(matches!(Driven::peer(&node, 9, 3, at(9_000)).1, Next::Wait(_)));
+
+    let mut client = Driven::client(&node);
+    client.dialogue.space()[..1].copy_from_slice(b"\n");
+    client.dialogue.received(1, now(at(0)));
+    client.dialogue.next(at(0), &mut client.ear);
+    client.dialogue.offer(|_| {});
+    assert_eq!(client.dialogue.next(at(0), &mut client.ear), Next::Write);
+    assert!(!client.dialogue.took_some(at(1_000)));
+}
+
+#[test]
 fn flooder_is_told_once_the_answer_to_the_handshake_is_written() {
     let (mut welsh, _queue) = neighbour("Welsh", None);
     let (called, calls) = crossbeam_channel::bounded(1);

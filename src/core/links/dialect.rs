@@ -34,6 +34,9 @@ pub(super) trait Dialect: fmt::Debug + Send {
         None
     }
 
+    /// Bytes have come from the neighbour, or have gone that were in the way of others: it lives.
+    fn moved(&mut self, _now: Tick) {}
+
     /// Takes a line of the neighbour. `random` is any 64 random bits.
     fn hear(
         &mut self,
@@ -51,7 +54,7 @@ pub(super) trait Dialect: fmt::Debug + Send {
         false
     }
 
-    /// When the neighbour is gone that owes an answer, unless it is heard before.
+    /// When the neighbour is given up that owes an answer, unless bytes move before, or it answers.
     fn silent_at(&self) -> Option<Tick> {
         None
     }
@@ -83,8 +86,12 @@ pub enum Broken {
     Stranger(Refusal),
     /// The handshake was not answered in this time.
     NoGreeting(Duration),
-    /// Nothing was heard for this long.
+    /// It owes an answer, and no byte has moved for this long.
     Silent(Duration),
+    /// Bytes move, but a question, or a ping, is not answered for this long.
+    Overdue(Duration),
+    /// It has answered what was asked later, and not yet what was asked before.
+    OutOfOrder,
     /// An answer that fits no question.
     Nonsense,
 }
@@ -96,6 +103,10 @@ impl fmt::Display for Broken {
             Self::Stranger(why) => write!(f, "whoever answers there is not it: {why}"),
             Self::NoGreeting(limit) => write!(f, "it did not answer the handshake within {limit:?}"),
             Self::Silent(limit) => write!(f, "it has answered nothing for {limit:?}"),
+            Self::Overdue(limit) => write!(f, "it has not answered a question within {limit:?}"),
+            Self::OutOfOrder => {
+                write!(f, "it leaves out a question that was asked before; run the same release on all nodes")
+            }
             Self::Nonsense => write!(f, "its answer fits no question; run the same release on all nodes"),
         }
     }

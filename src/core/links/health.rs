@@ -67,7 +67,9 @@ pub enum Lost {
     Broken(Broken),
     /// The neighbour closed it.
     Closed,
-    /// What was written was not taken in this time.
+    /// Nothing of what was left to write was taken for this long.
+    Stuck(Duration),
+    /// Some was taken, but what was written at once was not all taken in this time.
     Slow(Duration),
     /// A line's end was not answered by the connection's in this time.
     Unended(Duration),
@@ -80,6 +82,7 @@ impl fmt::Display for Lost {
         match self {
             Self::Broken(why) => write!(f, "{why}"),
             Self::Closed => write!(f, "it closed the connection"),
+            Self::Stuck(limit) => write!(f, "it took nothing of what was written for {limit:?}"),
             Self::Slow(limit) => write!(f, "it did not take what was written within {limit:?}"),
             Self::Unended(limit) => write!(
                 f,

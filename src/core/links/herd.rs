@@ -1,10 +1,14 @@
 //! A link's dialect among this program's own nodes: the handshake, pings, rounds, and what to make of the answers.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use super::{
     Broken, Ends, Event, LinkTimes, Queue, RoundOver,
     dialect::{Dialect, Wait},
+    pace::Pace,
 };
 use crate::core::{
     Rules,
@@ -48,14 +52,17 @@ enum Said {
 
 #[derive(Debug)]
 struct Up {
-    /// When it last said anything, or might have if it had been asked.
+    /// When bytes last moved, or might have if it had been asked.
     waiting_since: Tick,
+    /// What it was asked and has not answered, first to last.
+    owed: VecDeque<Owed>,
     ping_at: Tick,
     pings: u64,
     /// The ping that is not answered yet.
     ping: Option<Ping>,
     rounds: u64,
     round: Option<Round>,
+    pace: Pace,
     round_began: Tick,
     /// When a round is due though nothing is known to be missing.
     round_at: Tick,
@@ -65,6 +72,20 @@ struct Up {
     /// Updates told on this connection, and how many of them have been taken for sure.
     told: usize,
     confirmed: usize,
+}
+
+/// An answer that is owed, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    what: Asked,
+    since: Tick,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asked {
+    Ping,
+    /// A question of a round, or its end.
+    Round,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +148,7 @@ impl Dialect for HerdDialect {
                     // One that is asked each second is heard each second. Where it was not asked, it is not to blame.
                     up.waiting_since = up.waiting_since.max(now.saturating_sub(times.ping));
                 }
-                let is_silent = now >= up.waiting_since + times.liveness;
-                if is_silent { Err(Broken::Silent(times.liveness)) } else { Ok(()) }
+                up.check(now, times)
             }
         }
     }
@@ -149,22 +169,29 @@ impl Dialect for HerdDialect {
             }
             State::Up(up) => up,
         };
-        up.ping(now, times, out);
         if up.round.is_none() && up.is_round_due(now, queue, *rules) {
             queue.clear_mark();
             up.begin_round(now, store, *rules);
         }
-        let need = up.round.as_mut().map(|round| round.next(store, out));
-        let silent_at = up.waiting_since + times.liveness;
+        let need = up.go_on_with_round(now, store, *rules, out);
+        up.ping_or_look(now, times, *rules, out);
+        let given_up_at = up.given_up_at(times);
         if need == Some(Need::Answer) {
             let ping_at = if up.ping.is_none() { up.ping_at } else { Tick::MAX };
-            return Wait::Answer(silent_at.min(ping_at));
+            return Wait::Answer(given_up_at.min(ping_at));
         }
         let look_at = up.ping.map_or(up.ping_at, |ping| ping.look_at);
         let is_behind = rules.heeds_marks && queue.is_behind();
         let round_at = if is_behind { up.no_round_before } else { up.round_at.max(up.no_round_before) };
-        let silent_at = if up.ping.is_some() { silent_at } else { Tick::MAX };
-        Wait::News(look_at.min(round_at).min(silent_at))
+        Wait::News(look_at.min(round_at).min(given_up_at))
+    }
+
+    fn moved(&mut self, now: Tick) {
+        if let State::Up(up) = &mut self.state
+            && self.rules.moving_is_living
+        {
+            up.waiting_since = now;
+        }
     }
 
     fn last(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Option<Wait> {
@@ -177,15 +204,14 @@ impl Dialect for HerdDialect {
                 up.begin_round(now, store, self.rules);
             }
         }
-        if let Some(round) = &mut up.round {
-            round.next(store, out);
-        }
+        up.go_on_with_round(now, store, self.rules, out);
         let has_confirmed = up.confirmed == up.told;
-        if !has_confirmed && up.ping.is_none() && queue.receiver().is_empty() {
+        let is_full = self.rules.repair_is_paced && up.pace.is_full();
+        if up.ping.is_none() && (is_full || !has_confirmed && queue.receiver().is_empty()) {
             up.write_ping(now, &self.times, out);
         }
         let is_done = has_confirmed && up.round.is_none();
-        (!is_done).then_some(Wait::Answer(up.waiting_since + self.times.liveness))
+        (!is_done).then(|| Wait::Answer(up.given_up_at(&self.times)))
     }
 
     fn tells(&mut self, updates: usize) {
@@ -211,10 +237,13 @@ impl Dialect for HerdDialect {
         let State::Up(up) = &mut self.state else { return self.be_greeted(line, now) };
         up.waiting_since = now;
         let answer = Answer::parse(line).ok_or(Broken::Nonsense)?;
+        up.settle(if matches!(answer, Answer::Pong(_)) { Asked::Ping } else { Asked::Round })?;
         if let Answer::Pong(number) = answer {
             let ping = up.ping.take().filter(|_| number == up.pings).ok_or(Broken::Nonsense)?;
             up.confirmed = ping.confirms;
-            return Ok(Some(Event::Pong(now.saturating_sub(ping.sent))));
+            let took = now.saturating_sub(ping.sent);
+            up.pace.answered(took);
+            return Ok(Some(Event::Pong(took)));
         }
         let round = up.round.as_mut().ok_or(Broken::Nonsense)?;
         let found = round.answered(&answer, store).map_err(|_unfitting| Broken::Nonsense)?;
@@ -227,7 +256,7 @@ impl Dialect for HerdDialect {
 
     fn silent_at(&self) -> Option<Tick> {
         let State::Up(up) = &self.state else { return None };
-        up.is_owed().then(|| up.waiting_since + self.times.liveness)
+        up.is_owed().then(|| up.given_up_at(&self.times))
     }
 
     fn pinged_at(&self) -> Option<Tick> {
@@ -244,11 +273,13 @@ impl Up {
     fn new(now: Tick, round_at_once: bool, times: &LinkTimes, early_sum: Option<u64>) -> Self {
         Self {
             waiting_since: now,
+            owed: VecDeque::new(),
             ping_at: now + times.ping,
             pings: 0,
             ping: None,
             rounds: 0,
             round: None,
+            pace: Pace::new(),
             round_began: now,
             round_at: if round_at_once { now } else { now + times.round },
             no_round_before: now,
@@ -260,16 +291,40 @@ impl Up {
 
     /// Whether the neighbour has been asked something it has not answered.
     fn is_owed(&self) -> bool {
-        self.ping.is_some() || self.round.is_some()
+        !self.owed.is_empty()
     }
 
-    /// Pings if it is time for it, or puts off looking for the answer.
-    fn ping(&mut self, now: Tick, times: &LinkTimes, out: &mut Vec<u8>) {
+    /// When it is given up for what it owes, unless bytes move or it answers; never where it owes nothing.
+    fn given_up_at(&self, times: &LinkTimes) -> Tick {
+        let oldest = self.owed.front();
+        oldest.map_or(Tick::MAX, |owed| (self.waiting_since + times.liveness).min(owed.since + times.answer))
+    }
+
+    fn check(&self, now: Tick, times: &LinkTimes) -> Result<(), Broken> {
+        match self.owed.front() {
+            Some(owed) if now >= owed.since + times.answer => Err(Broken::Overdue(times.answer)),
+            Some(_) if now >= self.waiting_since + times.liveness => Err(Broken::Silent(times.liveness)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Something is answered. All is answered in the order in which it was asked, or what is missing would be for ever.
+    fn settle(&mut self, answered: Asked) -> Result<(), Broken> {
+        match self.owed.pop_front() {
+            Some(owed) if owed.what == answered => Ok(()),
+            _ if self.owed.iter().any(|later| later.what == answered) => Err(Broken::OutOfOrder),
+            _ => Err(Broken::Nonsense),
+        }
+    }
+
+    /// Pings if it is time for it, or as much is pushed as may be under way; or puts off looking for the answer.
+    fn ping_or_look(&mut self, now: Tick, times: &LinkTimes, rules: Rules, out: &mut Vec<u8>) {
+        let is_due = now >= self.ping_at || rules.repair_is_paced && self.pace.is_full();
         match &mut self.ping {
             Some(ping) if now >= ping.look_at => {
                 ping.look_at = now + now.saturating_sub(ping.sent).clamp(LOOK.0, LOOK.1);
             }
-            None if now >= self.ping_at => self.write_ping(now, times, out),
+            None if is_due => self.write_ping(now, times, out),
             _ => {}
         }
     }
@@ -279,6 +334,26 @@ impl Up {
         write_ping(self.pings, out);
         self.ping = Some(Ping { sent: now, confirms: self.told, look_at: now + LOOK.0 });
         self.ping_at = now + times.ping;
+        self.owed.push_back(Owed { what: Asked::Ping, since: now });
+        self.pace.ping();
+    }
+
+    /// Appends what the round, if there is one, wants to say.
+    fn go_on_with_round(
+        &mut self,
+        now: Tick,
+        store: &Store,
+        rules: Rules,
+        out: &mut Vec<u8>,
+    ) -> Option<Need> {
+        let round = self.round.as_mut()?;
+        let (before, owed) = (out.len(), round.owed());
+        let room = if rules.repair_is_paced { self.pace.room() } else { usize::MAX };
+        let need = round.next(store, room, out);
+        let asked = round.owed() - owed;
+        self.owed.extend(std::iter::repeat_n(Owed { what: Asked::Round, since: now }, asked));
+        self.pace.push(out.len() - before);
+        Some(need)
     }
 
     fn is_round_due(&self, now: Tick, queue: &Queue, rules: Rules) -> bool {
@@ -289,6 +364,7 @@ impl Up {
     fn begin_round(&mut self, now: Tick, store: &Store, rules: Rules) {
         self.rounds += 1;
         self.round_began = now;
+        self.pace.begin();
         let sum = self.early_sum.take().unwrap_or_else(|| store.sum());
         self.round = Some(Round::new(self.rounds, sum, rules));
     }

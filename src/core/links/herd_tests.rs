@@ -9,6 +9,7 @@ use crate::core::{
         Offer,
         scene_tests::{Bench, NONCE, Next, id, ms, times},
     },
+    model::{ClientId, Location, Timestamp},
     wire::{End, Prover, Transcript},
 };
 
@@ -96,11 +97,11 @@ fn a_mark_starts_a_round_but_not_too_soon_after_the_last() {
     bench.outbox.mark_behind();
     bench.expect_rest(10, 1000);
     assert!(!bench.link.is_quiet());
-    assert_eq!(bench.next(1000).1, "PING 1\nSUM\n");
+    assert_eq!(bench.next(1000).1, "SUM\nPING 1\n");
     // A mark set during a round starts another.
     bench.outbox.mark_behind();
-    bench.hear(1001, "PONG 1");
     bench.hear(1400, "SUM 0000000000000000");
+    bench.hear(1400, "PONG 1");
     assert_eq!(bench.next(1400).1, "DONE 2\n");
     let Some(Event::Round(over)) = bench.hear(2000, "DONE 2") else { panic!() };
     assert_eq!((over.took, over.in_step), (ms(1000), false));
@@ -108,7 +109,7 @@ fn a_mark_starts_a_round_but_not_too_soon_after_the_last() {
     assert_eq!(bench.next(2000).1, "PING 2\n");
     bench.hear(2001, "PONG 2");
     bench.expect_rest(2999, 3000);
-    assert_eq!(bench.next(3000).1, "PING 3\nSUM\n");
+    assert_eq!(bench.next(3000).1, "SUM\nPING 3\n");
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn a_neighbour_that_owes_an_answer_is_gone_after_the_liveness_time() {
     // One that owes nothing may be silent: this node was away itself.
     bench.link_up(5000);
     bench.round(5000, 1);
-    assert_eq!(bench.next(60_000).1, "PING 1\nSUM\n");
+    assert_eq!(bench.next(60_000).1, "SUM\nPING 1\n");
     assert_eq!(bench.next(60_000).0, Next::Listen(ms(64_000)));
 }
 
@@ -171,6 +172,124 @@ fn nothing_is_queued_before_the_handshake_or_after_a_loss() {
     assert_eq!(bench.outbox.offer(&batch), Offer::Queued);
     bench.lose(0);
     assert_eq!(bench.outbox.offer(&batch), Offer::Down);
+}
+
+impl Bench {
+    /// Part of a line comes.
+    fn trickle(&mut self, now: u64, bytes: &str) {
+        self.link.space()[..bytes.len()].copy_from_slice(bytes.as_bytes());
+        self.link.received(bytes.len(), ms(now), 0, &self.store);
+    }
+
+    /// Knows so many clients with ids of so many bytes.
+    fn hold(&self, count: usize, id_bytes: usize) {
+        for client in 0..count {
+            let id = format!("{client:0id_bytes$}");
+            let (client, timestamp) = (ClientId::new(id.as_bytes()).unwrap(), &b"7"[..]);
+            let time = Timestamp::parse(timestamp).unwrap();
+            let (server, skew, position) = (&b"A"[..], &b"+1.000000000"[..], &b"+1+1"[..]);
+            let location = Location { server, skew, client, position, timestamp, time };
+            self.store.merge(self.store.key_hash(client), &location);
+        }
+    }
+
+    /// What is written until something is waited for.
+    fn say_all(&mut self, now: u64) -> String {
+        let mut said = String::new();
+        loop {
+            match self.next(now) {
+                (Next::Write { .. }, text) => said += &text,
+                (Next::Listen(_) | Next::Rest(_), _) => return said,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_neighbour_from_which_bytes_come_lives_though_no_answer_is_whole() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    bench.round(0, 1);
+    assert_eq!(bench.next(1_000).1, "PING 1\n");
+    bench.trickle(4_900, "PO");
+    assert!(matches!(bench.next(9_899).0, Next::Rest(_)));
+    bench.trickle(9_899, "NG 1\n");
+    assert_eq!(bench.events().pop(), Some(Event::Pong(ms(8_899))));
+}
+
+#[test]
+fn each_answer_has_its_deadline_however_many_bytes_move() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    assert_eq!(bench.next(0).1, "SUM\n");
+    bench.next(0);
+    for now in (1_000..60_000).step_by(1_000) {
+        bench.trickle(now, " ");
+        assert!(!matches!(bench.next(now).0, Next::HangUp));
+    }
+    assert_eq!(bench.broken(60_000), Broken::Overdue(times().answer));
+    // The next one has a time of its own: a round may take as long as it needs.
+    bench.link_up(60_000);
+    assert_eq!(bench.next(60_000).1, "SUM\n");
+    bench.trickle(110_000, "SUM 0000000000000000\n");
+    assert_eq!(bench.next(110_000).1, "DONE 1\nPING 1\n");
+    bench.trickle(165_000, "DONE");
+    assert_eq!(bench.next(165_000).0, Next::Listen(ms(170_000)));
+}
+
+#[test]
+fn a_neighbour_that_leaves_a_question_out_is_given_up_with_the_reason() {
+    let mut bench = Bench::new();
+    bench.link_up(0);
+    assert_eq!(bench.next(0).1, "SUM\n");
+    bench.next(0);
+    assert_eq!(bench.next(1_000).1, "PING 1\n");
+    assert_eq!(bench.break_by(1_001, "PONG 1"), Broken::OutOfOrder);
+    bench.link_up(2_000);
+    assert_eq!(bench.next(2_000).1, "SUM\n");
+    assert_eq!(bench.hear(2_000, "SUM 0000000000000000"), None);
+    assert_eq!(bench.next(2_000).1, "DONE 1\n");
+    bench.next(2_000);
+    assert_eq!(bench.next(3_000).1, "PING 1\n");
+    assert_eq!(bench.break_by(3_001, "PONG 1"), Broken::OutOfOrder);
+    // And so is one that leaves a ping out.
+    bench.link_up(4_000);
+    bench.round(4_000, 1);
+    assert_eq!(bench.next(5_000).1, "PING 1\n");
+    bench.outbox.mark_behind();
+    assert_eq!(bench.next(5_000).1, "SUM\n");
+    assert_eq!(bench.break_by(5_001, "SUM 0000000000000000"), Broken::OutOfOrder);
+}
+
+#[test]
+fn no_more_of_a_repair_is_under_way_than_a_ping_has_confirmed_and_news_goes_before_it() {
+    let mut bench = Bench::new();
+    bench.hold(300, 1000);
+    bench.link_up(0);
+    assert_eq!(bench.next(0).1, "SUM\n");
+    bench.hear(0, "SUM 0000000000000000");
+    let first = bench.say_all(0);
+    assert!(first.ends_with("\nPING 1\n"), "{} bytes", first.len());
+    assert!((Pace::BYTES_FIRST..Pace::BYTES_FIRST + 1200).contains(&first.len()), "{} bytes", first.len());
+    // News need not wait for the answer, and what is not pushed yet waits behind it.
+    bench.outbox.offer(&b"AT news\n"[..].into());
+    assert_eq!(bench.next(300), (Next::Write { news: 8 }, "AT news\n".into()));
+    assert_eq!(bench.next(300), (Next::Listen(ms(5_000)), String::new()));
+    bench.hear(300, "PONG 1");
+    // What was taken soon is followed by more.
+    let second = bench.say_all(300);
+    assert!(second.len() > 2 * Pace::BYTES_FIRST && second.ends_with("\nPING 2\n"), "{} bytes", second.len());
+    // And what was not, by less.
+    bench.hear(2_000, "PONG 2");
+    let third = bench.say_all(2_000);
+    assert!(third.len() < Pace::BYTES_FIRST + 1200 && third.ends_with("\nPING 3\n"), "{} bytes", third.len());
+    bench.hear(2_100, "PONG 3");
+    let rest = bench.say_all(2_100);
+    assert!(rest.ends_with("\nDONE 1\n"));
+    let pushed = [first, second, third, rest].concat().matches("PUSH ").count();
+    assert!(matches!(bench.hear(2_200, "DONE 1"), Some(Event::Round(over)) if over.pushed == pushed));
+    assert_eq!(pushed, 300);
 }
 
 fn secret(byte: u8) -> Arc<Secret> {

@@ -8,7 +8,9 @@ use std::{collections::VecDeque, time::Duration};
 pub use self::stopping::Lack;
 pub(super) use self::stopping::Stopping;
 use super::{
-    Ends, Event, LinkTimes, Lost, Queue, count_lines,
+    Ends, Event, LinkTimes, Lost, Queue,
+    connection::{Connection, Doing, OUT_BYTES_KEPT},
+    count_lines,
     dialect::{Dialect, Wait},
     dialling::Dialling,
     herd::HerdDialect,
@@ -18,21 +20,14 @@ use crate::core::{
     Rules,
     model::{NodeId, Tick},
     store::Store,
-    wire::{ANSWER_BYTES_MAX, LineBuffer, Nonce, PlainForm},
+    wire::{Nonce, PlainForm},
 };
 
 /// How much news goes out at once: so much that a busy link writes seldom, so little that neither repair nor the answers
 /// wait for long. One batch more may be in it.
 pub const NEWS_BYTES_MAX: usize = 64 * 1024;
 
-/// What is kept to write from. A piece of news and a piece of repair fit; what one long batch took is given back.
-const OUT_BYTES_KEPT: usize = 256 * 1024;
-
-/// How often what has come is read at a time where the neighbour may say what nobody asked for: at 16 KiB or more each, more
-/// than a socket holds.
-const LOOKS_MAX: usize = 1024;
-
-/// How soon such a neighbour is looked at again while it says something.
+/// How soon a neighbour that may say what nobody asked for is looked at again while it says something.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What is to be done next about a link.
@@ -47,7 +42,7 @@ pub enum Step {
     },
     /// As much is to be written as goes until then, or less.
     Write {
-        /// When the neighbour is too slow.
+        /// When the neighbour is given up that has taken nothing more.
         until: Tick,
     },
     /// What has come is to be read, without waiting.
@@ -166,37 +161,6 @@ enum Speech {
     Plain(NodeId, PlainForm),
 }
 
-/// What is there while there is a connection, and gone with it.
-#[derive(Debug)]
-struct Connection {
-    dialect: Box<dyn Dialect>,
-    answers: LineBuffer,
-    out: Vec<u8>,
-    /// How much of it is news, and how many lines that is.
-    news: usize,
-    updates: usize,
-    /// How much of it is written.
-    written: usize,
-    doing: Doing,
-    /// Whether something has come since it was last looked, and since the last wait.
-    has_come: bool,
-    has_heard: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Doing {
-    /// What has come is read, so often at most; then comes what is next, or the rest of what is being written.
-    Looking {
-        left: usize,
-        write_until: Option<Tick>,
-    },
-    Writing {
-        until: Tick,
-    },
-    /// Something is waited for.
-    Waiting,
-}
-
 impl Link {
     /// A link to one of this program's nodes. It dials at once.
     pub fn new(ends: Ends, times: LinkTimes, queue: Queue) -> Self {
@@ -282,11 +246,7 @@ impl Link {
             }
             Speech::Plain(id, form) => Box::new(Plain::new(id.clone(), form.clone(), self.times, now)),
         };
-        let answers = LineBuffer::new(ANSWER_BYTES_MAX);
-        let (news, updates, written) = (0, 0, 0);
-        let (doing, has_come, has_heard) = (Doing::Writing { until: now + self.times.write }, false, false);
-        let mut connection =
-            Connection { dialect, answers, out, news, updates, written, doing, has_come, has_heard };
+        let mut connection = Connection::new(dialect, out, now, &self.times);
         if connection.out.is_empty() {
             // Without a handshake there is nothing to wait for.
             connection.look(None);
@@ -300,8 +260,7 @@ impl Link {
     /// So much of [`Link::output`] is written.
     pub fn wrote(&mut self, count: usize) {
         let Some(connection) = &mut self.connection else { return };
-        connection.written += count;
-        if connection.written < connection.out.len() {
+        if !connection.wrote(count) {
             // While it cannot say what nobody asked for, it may not read either.
             if let Doing::Writing { until } = connection.doing
                 && connection.dialect.says_unasked()
@@ -327,6 +286,8 @@ impl Link {
             return;
         }
         (connection.has_come, connection.has_heard) = (true, true);
+        // Also where it makes no line whole yet.
+        connection.dialect.moved(now);
         connection.answers.filled(count);
         let mut is_linked = false;
         for line in connection.answers.take_lines() {
@@ -377,6 +338,7 @@ impl Link {
             self.stopping.iter_mut().for_each(Stopping::dials);
             return Step::Dial;
         };
+        connection.heed_progress(now, &self.times);
         connection.has_heard &= !matches!(connection.doing, Doing::Waiting);
         if matches!(connection.doing, Doing::Waiting) && !is_news_urgent {
             connection.look(None);
@@ -413,9 +375,11 @@ impl Link {
     }
 
     /// The neighbour has not taken all yet.
-    fn write_on(&self, now: Tick, until: Tick) -> Result<Step, Lost> {
-        if now >= until {
-            return Err(Lost::Slow(self.times.write));
+    fn write_on(&mut self, now: Tick, until: Tick) -> Result<Step, Lost> {
+        if now >= until
+            && let Some(connection) = &mut self.connection
+        {
+            return Err(connection.not_taken(now, &self.times));
         }
         Ok(Step::Write { until: self.no_later(until) })
     }
@@ -441,10 +405,7 @@ impl Link {
             Some(_) => dialect.last(now, store, &self.queue, out),
         };
         if !connection.out.is_empty() {
-            // A neighbour that takes nothing says nothing either, and is not waited for longer than one that is only silent.
-            let until = now + self.times.write;
-            let until = connection.dialect.silent_at().map_or(until, |silent_at| silent_at.min(until));
-            connection.doing = Doing::Writing { until };
+            let until = connection.begin_write(now, &self.times);
             return Ok(Step::Write { until: self.no_later(until) });
         }
         connection.doing = Doing::Waiting;
@@ -463,23 +424,6 @@ impl Link {
                 Step::Rest { until }
             }
         })
-    }
-}
-
-impl Connection {
-    /// What has come is read before anything else is done.
-    fn look(&mut self, write_until: Option<Tick>) {
-        let left = if self.dialect.says_unasked() { LOOKS_MAX } else { 1 };
-        (self.has_come, self.has_heard) = (true, false);
-        self.doing = Doing::Looking { left, write_until };
-    }
-
-    fn clear_output(&mut self) {
-        self.out.clear();
-        if self.out.capacity() > OUT_BYTES_KEPT {
-            self.out = Vec::new();
-        }
-        (self.news, self.updates, self.written) = (0, 0, 0);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::core::links::{
-    Offer,
+    Broken, Offer,
+    connection::LOOKS_MAX,
     scene_tests::{Bench, LONGEST, Next, id, ms, times},
 };
 
@@ -125,7 +126,7 @@ fn what_is_written_in_pieces_is_told_once_it_is_whole_and_a_slow_neighbour_is_gi
     bench.link.wrote(9);
     assert_eq!(bench.events(), []);
     assert_eq!(bench.link.output(), b"AT two A\n");
-    // The time is for all of it.
+    // What goes at once finds room that was there, whether the neighbour lives or not.
     assert_eq!(step(&mut bench, 5099), Step::Write { until: ms(5100) });
     bench.link.wrote(9);
     assert_eq!(bench.events(), [Event::Sent { bytes: 18, updates: 2, pinged_at: None }]);
@@ -133,7 +134,54 @@ fn what_is_written_in_pieces_is_told_once_it_is_whole_and_a_slow_neighbour_is_gi
     assert_eq!(step(&mut bench, 5100), Step::Look);
     assert!(matches!(step(&mut bench, 5100), Step::Write { .. }));
     bench.link.wrote(1);
-    assert_eq!(bench.lost(10_100), Lost::Slow(times().write));
+    assert_eq!(bench.lost(10_100), Lost::Stuck(times().write));
+}
+
+/// What is next, all that could be looked for having been.
+fn go_on(bench: &mut Bench, now: u64) -> Step {
+    loop {
+        let step = bench.link.step(ms(now), &bench.store);
+        if step != Step::Look {
+            return step;
+        }
+    }
+}
+
+#[test]
+fn neighbour_that_takes_a_little_now_and_then_is_kept_until_all_of_it_is_due() {
+    for mut bench in both() {
+        come_to_rest(&mut bench, 0);
+        bench.outbox.offer(&vec![b'x'; 100].into());
+        assert_eq!(go_on(&mut bench, 100), Step::Write { until: ms(5_100) });
+        bench.link.wrote(1);
+        assert_eq!(go_on(&mut bench, 5_000), Step::Write { until: ms(5_100) });
+        for now in (5_000..60_100).step_by(4_900) {
+            bench.link.wrote(1);
+            let until = (now + 5_000).min(60_100);
+            assert_eq!(go_on(&mut bench, now), Step::Write { until: ms(until) });
+            // A write that takes nothing is no progress.
+            bench.link.wrote(0);
+            assert_eq!(go_on(&mut bench, now + 100), Step::Write { until: ms(until) });
+        }
+        assert_eq!(bench.lost(60_100), Lost::Slow(times().answer));
+    }
+}
+
+#[test]
+fn neighbour_that_takes_what_is_written_may_answer_later() {
+    let mut bench = of_herd();
+    come_to_rest(&mut bench, 0);
+    assert_eq!(bench.next(1_000).1, "PING 1\n");
+    bench.next(1_000);
+    bench.outbox.offer(&vec![b'x'; 100].into());
+    assert_eq!(go_on(&mut bench, 3_000), Step::Write { until: ms(5_000) });
+    bench.link.wrote(1);
+    bench.link.wrote(1);
+    assert_eq!(go_on(&mut bench, 4_000), Step::Write { until: ms(9_000) });
+    bench.link.wrote(98);
+    assert_eq!(bench.next(4_500).0, Next::Rest(ms(4_600)));
+    assert!(matches!(bench.next(9_499).0, Next::Rest(_)));
+    assert_eq!(bench.broken(9_500), Broken::Silent(times().liveness));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The links to the neighbours: what waits to be sent, when to dial and when to wait, what to say and when to give up.
 
 mod any;
+mod connection;
 mod dialect;
 mod dialling;
 mod handshake;
@@ -8,6 +9,7 @@ mod health;
 mod herd;
 mod link;
 mod outbox;
+mod pace;
 mod plain;
 #[cfg(test)]
 mod scene_tests;

@@ -145,6 +145,14 @@ impl<T> Queue<T> {
     }
 }
 
+/// A subscriber that is gone, however it went, is offered nothing more, and lacks what is stored from now on.
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        self.close();
+        self.shared.is_behind.store(true, Ordering::Release);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +209,16 @@ mod tests {
         queue.open();
         assert_eq!(queue.take(), Err(TryRecvError::Empty));
         assert_eq!(outbox.offer(&batch(1000)), Offer::Queued);
+    }
+
+    #[test]
+    fn subscriber_that_is_gone_is_offered_nothing_and_is_behind() {
+        let (outbox, queue) = outbox(1000);
+        queue.open();
+        assert_eq!(outbox.offer(&batch(600)), Offer::Queued);
+        assert!(!outbox.is_behind());
+        drop(queue);
+        assert_eq!((outbox.offer(&batch(1)), outbox.bytes()), (Offer::Down, 0));
+        assert!(outbox.is_behind());
     }
 }

@@ -13,12 +13,15 @@ pub struct LinkTimes {
     pub backoff_reset: Duration,
     /// How long the neighbour may take for its part of the handshake.
     pub greeting: Duration,
-    /// How long the neighbour may take for what is written at once.
+    /// A neighbour that takes nothing of what is written for this long is gone.
     pub write: Duration,
     /// From one ping to the next.
     pub ping: Duration,
-    /// A neighbour that owes an answer and says nothing for this long is gone.
+    /// A neighbour that owes an answer is gone where no byte moves for this long.
     pub liveness: Duration,
+    /// How long the neighbour may take for all that is written at once, and for an answer, though bytes move: so for each
+    /// step of a round.
+    pub answer: Duration,
     /// From one round's end to the next one's begin, on average, where nothing is known to be missing.
     pub round: Duration,
     /// Rounds begin at least this far apart, and at least twice as far as the last one took.
@@ -37,6 +40,7 @@ impl Default for LinkTimes {
             write: seconds(5),
             ping: seconds(1),
             liveness: seconds(5),
+            answer: seconds(60),
             round: seconds(30),
             round_gap: seconds(1),
         }

@@ -87,7 +87,7 @@ pub struct Unfitting;
 pub enum Need {
     /// What it has just appended is to be written.
     Write,
-    /// Nothing goes on before the next answer.
+    /// Nothing goes on before the next answer, or before there is room.
     Answer,
 }
 
@@ -100,11 +100,16 @@ impl Round {
         Self { number, sum, asked, answers_bytes, to_ask, pushes, to_fill, is_closing, found, rules }
     }
 
-    /// Appends what is to be written next: a bounded piece of what is to be pushed, or questions, or the round's end.
-    pub fn next(&mut self, store: &Store, out: &mut Vec<u8>) -> Need {
+    /// Appends what is to be written next: a bounded piece of what is to be pushed, or questions, or the round's end. There
+    /// is `room` for so much to be pushed, and a line more; where there is none for what is to be pushed now, nothing else
+    /// is said before there is.
+    pub fn next(&mut self, store: &Store, room: usize, out: &mut Vec<u8>) -> Need {
         let before = out.len();
+        if room == 0 && !(self.pushes.is_empty() && self.to_fill.is_empty()) {
+            return Need::Answer;
+        }
         loop {
-            self.push(store, out);
+            self.push(store, room, out);
             let Some(shard) = self.to_fill.front().copied().filter(|_| out.len() == before) else { break };
             self.to_fill.pop_front();
             let sums = store.leaf_sums(shard);
@@ -130,6 +135,11 @@ impl Round {
             write_done(self.number, out);
         }
         if out.len() == before { Need::Answer } else { Need::Write }
+    }
+
+    /// How many answers are owed.
+    pub fn owed(&self) -> usize {
+        self.asked.len() + usize::from(self.is_closing)
     }
 
     /// Takes the answer to the oldest question. Gives what was found once the round is over.
@@ -203,8 +213,8 @@ impl Round {
         }
     }
 
-    fn push(&mut self, store: &Store, out: &mut Vec<u8>) {
-        let full = out.len() + PUSH_BYTES_MAX;
+    fn push(&mut self, store: &Store, room: usize, out: &mut Vec<u8>) {
+        let full = out.len() + PUSH_BYTES_MAX.min(room);
         while out.len() < full
             && let Some(push) = self.pushes.front_mut()
         {

@@ -51,7 +51,7 @@ fn run(ours: &Store, theirs: &Store) -> Traffic {
         Traffic { found: Findings::default(), asked_bytes: 0, answered_bytes: 0, longest_piece: 0 };
     for _ in 0..1_000_000 {
         out.clear();
-        if round.next(ours, &mut out) == Need::Write {
+        if round.next(ours, usize::MAX, &mut out) == Need::Write {
             traffic.asked_bytes += out.len();
             traffic.longest_piece = traffic.longest_piece.max(out.len());
             out.split(|&byte| byte == b'\n')
@@ -181,20 +181,40 @@ fn what_differs_as_before_lasts() {
 }
 
 #[test]
+fn no_more_is_pushed_than_there_is_room_for_and_nothing_is_asked_meanwhile() {
+    let (ours, theirs) = (store(SMALL), store(SMALL));
+    (0..20).for_each(|client| put(&ours, &format!("c{client}"), 1));
+    let (mut round, mut out) = (Round::new(7, ours.sum(), Rules::SOUND), Vec::new());
+    round.next(&ours, 0, &mut out);
+    assert_eq!((out.as_slice(), round.owed()), (&b"SUM\n"[..], 1), "questions need no room");
+    round.answered(&Answer::Sum(theirs.sum()), &ours).unwrap();
+    for _ in 0..20 {
+        out.clear();
+        assert_eq!((round.next(&ours, 0, &mut out), out.len()), (Need::Answer, 0));
+        round.next(&ours, 1, &mut out);
+        let lines = out.split_inclusive(|&byte| byte == b'\n').count();
+        assert!(out.starts_with(b"PUSH ") && lines == 1, "a line more than there is room for, and no more");
+    }
+    out.clear();
+    round.next(&ours, 1, &mut out);
+    assert_eq!(out, b"DONE 7\n");
+}
+
+#[test]
 fn answers_that_fit_no_question_are_told_apart() {
     let ours = store(SMALL);
     put(&ours, "a", 1);
     for line in ["SHARDS 0000000000000000", "DONE 7", "LEAVES 0 0000000000000000", "LIST 0 0 end"] {
         let mut round = Round::new(7, ours.sum(), Rules::SOUND);
-        round.next(&ours, &mut Vec::new());
+        round.next(&ours, usize::MAX, &mut Vec::new());
         let answer = Answer::parse(line.as_bytes()).unwrap();
         assert_eq!(round.answered(&answer, &ours).err(), Some(Unfitting), "{line}");
     }
     // Sums of a store of another shape.
     let mut round = Round::new(7, ours.sum(), Rules::SOUND);
-    round.next(&ours, &mut Vec::new());
+    round.next(&ours, usize::MAX, &mut Vec::new());
     assert!(round.answered(&Answer::Sum(5), &ours).unwrap().is_none());
-    round.next(&ours, &mut Vec::new());
+    round.next(&ours, usize::MAX, &mut Vec::new());
     let answer = Answer::parse(b"SHARDS 0000000000000000").unwrap();
     assert_eq!(round.answered(&answer, &ours).err(), Some(Unfitting));
 }

@@ -68,6 +68,7 @@ pub(super) struct Upstream {
     service: Box<dyn Service>,
     http: Http,
     total_time: Duration,
+    lookups_max: usize,
     desk: Mutex<Desk>,
     counts: Lookups,
     is_stopping: AtomicBool,
@@ -90,6 +91,7 @@ impl Upstream {
             service,
             http: Http::new(name, limits, ca_file)?,
             total_time: limits.total_time,
+            lookups_max: limits.lookups,
             desk: Mutex::new(Desk::new(name, limits, clock::tick())),
             counts: Lookups::default(),
             is_stopping: AtomicBool::new(false),
@@ -201,6 +203,10 @@ impl Source for Upstream {
             cache_bytes: desk.cache_bytes(),
             ..self.counts.report(self.service.name())
         }]
+    }
+
+    fn sockets_max(&self) -> usize {
+        self.lookups_max
     }
 
     fn take_news(&self) -> Vec<String> {

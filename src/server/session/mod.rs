@@ -4,7 +4,7 @@
 mod notes;
 
 use std::{
-    io::ErrorKind,
+    io,
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
@@ -85,7 +85,7 @@ impl<'a> Session<'a> {
             handshake: limits.handshake_time,
             liveness: limits.liveness_time,
         };
-        if let Err(error) = self.stream.prepare() {
+        if let Err(error) = self.prepare(&opening) {
             return self.close(&Ended::Reset(error), None);
         }
         let mut dialogue =
@@ -94,6 +94,15 @@ impl<'a> Session<'a> {
         // Before the log says so.
         dialogue.leave();
         self.close(&ended, dialogue.party().link());
+    }
+
+    fn prepare(&self, opening: &Opening) -> io::Result<()> {
+        self.stream.prepare()?;
+        // A peer's silence is noticed by its pings, a client's by its time to be idle.
+        match opening {
+            Opening::Common { .. } => Ok(()),
+            Opening::Plain(_) => self.stream.keep_alive(self.shared.limits.liveness_time),
+        }
     }
 
     fn count_accepted(&mut self) {
@@ -230,24 +239,35 @@ impl<'a> Session<'a> {
 
     #[inline(never)]
     fn write(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
-        let Shared { limits, requests, .. } = self.shared;
-        // Asked only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
-        let mut deadline = None;
-        let is_over = || {
-            let now = clock::tick();
-            now >= *deadline.get_or_insert(now + limits.write_time)
-        };
-        let written = self.stream.write_all(dialogue.replies(), is_over);
+        let written = self.write_replies(dialogue);
         if !self.notes.counts.is_empty() {
             let took = clock::tick().saturating_sub(dialogue.heard());
-            requests.take(&mut self.notes.counts, took, self.number);
+            self.shared.requests.take(&mut self.notes.counts, took, self.number);
         }
-        written.map_err(|error| match error.kind() {
-            ErrorKind::TimedOut => Ended::SlowReader(limits.write_time),
-            _ => Ended::Reset(error),
-        })?;
+        written?;
         dialogue.wrote();
         Ok(())
+    }
+
+    fn write_replies(&self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
+        let write_time = self.shared.limits.write_time;
+        // Only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
+        let (mut written, mut until) = (0, None);
+        loop {
+            let count = self.stream.write(&dialogue.replies()[written..]).map_err(Ended::Reset)?;
+            written += count;
+            if written == dialogue.replies().len() {
+                return Ok(());
+            }
+            let now = clock::tick();
+            // What is taken at first finds room; what is taken then has had to wait for it.
+            if count > 0 && until.is_some() && dialogue.took_some(now) {
+                until = None;
+            }
+            if now >= *until.get_or_insert(now + write_time) {
+                return Err(Ended::SlowReader(write_time));
+            }
+        }
     }
 
     #[inline(never)]

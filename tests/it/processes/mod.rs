@@ -31,6 +31,7 @@ mod readme;
 mod secret;
 mod send;
 mod status;
+mod strain;
 mod terminal;
 mod third_party;
 mod threads;

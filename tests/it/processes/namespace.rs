@@ -19,20 +19,18 @@ use crate::support::{skipped, skipped_in_ci_too};
 
 const ALL: [&str; 3] = ["A", "B", "C"];
 
-const SUBJECT: &str = "a herd whose network goes away";
-
 /// A namespace, deleted when dropped.
-struct Namespace {
+pub(super) struct Namespace {
     name: String,
 }
 
 impl Namespace {
-    /// `None` where there can be none, which it has said.
-    fn new() -> Option<Self> {
+    /// `None` where there can be none, which it has said: then `subject` is not tested.
+    pub(super) fn new(subject: &str) -> Option<Self> {
         let name = format!("proxyherd-test-{}", std::process::id());
         let Output { status, stderr, .. } = match Command::new("ip").args(["netns", "add", &name]).output() {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                skipped(SUBJECT, "there is no `ip` here; install iproute2");
+                skipped(subject, "there is no `ip` here; install iproute2");
                 return None;
             }
             output => output.unwrap(),
@@ -41,28 +39,28 @@ impl Namespace {
             let said = String::from_utf8_lossy(&stderr);
             let is_refused = ["Operation not permitted", "Permission denied", "Read-only file system"];
             assert!(is_refused.iter().any(|why| said.contains(why)), "{said}");
-            skipped_in_ci_too(SUBJECT, &format!("no network namespace can be made here: {}", said.trim()));
+            skipped_in_ci_too(subject, &format!("no network namespace can be made here: {}", said.trim()));
             return None;
         }
         let namespace = Self { name };
         namespace.set("up");
         // Where a namespace can be made but not entered, the machine does not allow it either.
         if let Err(error) = thread::scope(|scope| scope.spawn(|| namespace.enter()).join().unwrap()) {
-            skipped_in_ci_too(SUBJECT, &format!("no network namespace can be entered here: {error}"));
+            skipped_in_ci_too(subject, &format!("no network namespace can be entered here: {error}"));
             return None;
         }
         Some(namespace)
     }
 
     /// Takes its only network down, or up.
-    fn set(&self, state: &str) {
+    pub(super) fn set(&self, state: &str) {
         let arguments = ["-n", &self.name, "link", "set", "lo", state];
         let output = Command::new("ip").args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Moves this thread into it, and what the thread will start: threads, processes, sockets.
-    fn enter(&self) -> rustix::io::Result<()> {
+    pub(super) fn enter(&self) -> rustix::io::Result<()> {
         let file = File::open(PathBuf::from("/run/netns").join(&self.name)).unwrap();
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
     }
@@ -79,7 +77,7 @@ impl Drop for Namespace {
 #[test]
 fn herd_whose_network_goes_away_under_load_is_whole_once_it_is_back() {
     let _turn = heavy();
-    let Some(namespace) = Namespace::new() else { return };
+    let Some(namespace) = Namespace::new("a herd whose network goes away") else { return };
     thread::scope(|scope| {
         let test = scope.spawn(|| {
             namespace.enter().unwrap();

@@ -253,7 +253,7 @@ impl Simulation {
                     self.tally.pushed += over.pushed;
                 }
                 Told::Lost { why, was_up } => {
-                    if let Lost::Broken(Broken::Nonsense | Broken::Stranger(_)) = why {
+                    if let Lost::Broken(Broken::Nonsense | Broken::OutOfOrder | Broken::Stranger(_)) = why {
                         self.fail(Kind::Confused, why.to_string());
                     }
                     if was_up {

@@ -19,6 +19,7 @@ mod scale;
 mod session;
 mod stop;
 mod story;
+mod strain;
 mod watch;
 mod wire;
 mod wrong;

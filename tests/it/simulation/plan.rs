@@ -3,11 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proxyherd::core::{
-    access::{Secret, SecretKey},
-    links::{LinkTimes, NEWS_BYTES_MAX},
-    repair::PUSH_BYTES_MAX,
-    store::Shape,
+use proxyherd::{
+    config::Limits,
+    core::{
+        access::{Secret, SecretKey},
+        links::{LinkTimes, NEWS_BYTES_MAX},
+        repair::PUSH_BYTES_MAX,
+        store::Shape,
+    },
 };
 
 use super::{graph::Graph, random::Random};
@@ -28,6 +31,8 @@ pub(super) struct Plan {
     pub(super) jitter: Duration,
     /// How many bytes are under way in one direction of a connection.
     pub(super) room: usize,
+    /// How many bytes a second each direction of a connection carries, where that is bounded.
+    pub(super) rate: Option<usize>,
     /// A thread that is waked runs this late at most times, and that late now and then.
     pub(super) wake: Duration,
     pub(super) lag: Duration,
@@ -97,6 +102,7 @@ impl Plan {
             write: liveness,
             ping: liveness / 5,
             liveness,
+            answer: liveness * 12,
             round: if never { NEVER } else { liveness * 6 },
             round_gap: liveness / 5,
         };
@@ -114,6 +120,7 @@ impl Plan {
             delay,
             jitter: delay / 2,
             room: room(delay, lag, liveness, random),
+            rate: None,
             wake: Duration::from_micros(40),
             lag,
             clients: (0..clients).map(|number| client_id(number, is_crowd, random)).collect(),
@@ -145,6 +152,48 @@ impl Plan {
         }
         let at = self.heal_at + random.time(self.quiet_at - self.heal_at);
         self.stops.push((at, random.below(self.nodes.len()), time));
+    }
+
+    /// A herd of default limits in which nothing goes wrong of itself, nobody reports, every byte takes so long, and no
+    /// thread takes any time.
+    pub(super) fn undisturbed(graph: Graph, clients: Vec<Vec<u8>>, delay: Duration) -> Self {
+        let (limits, times) = (Limits::default(), LinkTimes::default());
+        let node = NodePlan {
+            outbox_bytes: limits.outbox_bytes,
+            line_bytes: limits.line_bytes,
+            max_clients: limits.max_clients,
+            max_ahead: limits.max_ahead,
+            liveness: times.liveness,
+            wall: EPOCH,
+            tick: Duration::ZERO,
+        };
+        let second = Duration::from_secs(1);
+        Self {
+            nodes: vec![node; graph.ids.len()],
+            graph,
+            shape: Shape::NODE,
+            secret: None,
+            times,
+            connect: limits.connect_time,
+            delay,
+            jitter: Duration::ZERO,
+            room: 256 * 1024,
+            rate: None,
+            wake: Duration::ZERO,
+            lag: Duration::ZERO,
+            clients,
+            report_gap: second,
+            reports_max: 1,
+            fault_gap: second,
+            losses: 0,
+            cuts: 0,
+            crashes: 0,
+            forgets: false,
+            stops: Vec::new(),
+            heal_at: Duration::ZERO,
+            quiet_at: Duration::ZERO,
+            events_max: usize::MAX,
+        }
     }
 
     /// The link times of one node, whose limits may be others than its neighbours'.

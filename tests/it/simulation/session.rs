@@ -106,7 +106,7 @@ impl Connection {
         let (node, opening) = (Arc::clone(node), Opening::Common { is_kept: false });
         let line_bytes = plan.nodes[server].line_bytes;
         Self {
-            pipes: [Pipe::new(plan.room), Pipe::new(OUTSTANDING_MAX + 1024)],
+            pipes: [Pipe::new(plan.room, plan.rate), Pipe::new(OUTSTANDING_MAX + 1024, plan.rate)],
             dialler,
             server,
             is_open: [true; 2],

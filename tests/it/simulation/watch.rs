@@ -49,6 +49,8 @@ pub(super) enum Kind {
     Unheard,
     /// What a node knew when it stopped is not where it should be.
     Lost,
+    /// News waits behind what is less urgent.
+    Late,
 }
 
 impl fmt::Display for Violation {

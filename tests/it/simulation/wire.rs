@@ -1,9 +1,12 @@
-//! An in-memory connection: two pipes with room for so many bytes, in each of which bytes travel for a while, come in
-//! pieces cut anywhere, can be lost from any byte on, and may or may not be followed by an end.
+//! An in-memory connection: two pipes with room for so many bytes, in each of which bytes travel for a while, perhaps only
+//! so many a second, come in pieces cut anywhere, can be lost from any byte on, and may or may not be followed by an end.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::random::Random;
+
+/// How many bytes travel together where so many a second do.
+const PACKET_BYTES: usize = 1_400;
 
 /// One direction of a connection.
 #[derive(Debug)]
@@ -15,6 +18,11 @@ pub(super) struct Pipe {
     /// What is under way: when it arrives, and how many bytes it is; none for the end.
     coming: VecDeque<(Duration, Option<usize>)>,
     room: usize,
+    /// How many bytes a second travel, where that is bounded; when those sent so far have; and whether their arrival was
+    /// asked for, so that it is not again with each piece.
+    rate: Option<usize>,
+    free_at: Duration,
+    is_expected: bool,
     /// Whether the end has arrived.
     is_ended: bool,
     /// Whether what is sent from now on arrives nowhere.
@@ -22,19 +30,43 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(room: usize) -> Self {
-        let (bytes, coming) = (VecDeque::new(), VecDeque::new());
-        Self { bytes, readable: 0, coming, room, is_ended: false, is_dead: false }
+    pub(super) fn new(room: usize, rate: Option<usize>) -> Self {
+        Self {
+            bytes: VecDeque::new(),
+            readable: 0,
+            coming: VecDeque::new(),
+            room,
+            rate,
+            free_at: Duration::ZERO,
+            is_expected: false,
+            is_ended: false,
+            is_dead: false,
+        }
     }
 
     /// Takes as many of the bytes as there is room for, to arrive then.
     pub(super) fn send(&mut self, bytes: &[u8], arrives: Duration) -> usize {
         let taken = bytes.len().min(self.room - self.bytes.len().min(self.room));
         self.bytes.extend(&bytes[..taken]);
+        self.is_expected = self.rate.is_some() && !self.coming.is_empty();
         if taken > 0 && !self.is_dead {
-            self.coming.push_back((self.after_last(arrives), Some(taken)));
+            match self.rate {
+                Some(rate) => self.send_in_packets(taken, rate, arrives),
+                None => self.coming.push_back((self.after_last(arrives), Some(taken))),
+            }
         }
         taken
+    }
+
+    /// The first packet waits until those before have travelled.
+    fn send_in_packets(&mut self, mut bytes: usize, rate: usize, arrives: Duration) {
+        self.free_at = self.free_at.max(arrives);
+        while bytes > 0 {
+            let packet = bytes.min(PACKET_BYTES);
+            self.free_at += Duration::from_secs(packet as u64) / rate as u32;
+            self.coming.push_back((self.free_at, Some(packet)));
+            bytes -= packet;
+        }
     }
 
     /// The sender is gone; the reader learns it then, if at all.
@@ -74,9 +106,9 @@ impl Pipe {
         None
     }
 
-    /// When the next is to arrive.
+    /// When the next is to arrive, unless its arrival is expected already.
     pub(super) fn next_arrival(&self) -> Option<Duration> {
-        self.coming.front().map(|&(at, _)| at)
+        self.coming.front().filter(|_| !self.is_expected).map(|&(at, _)| at)
     }
 
     /// Reads what has arrived, or only some of it.

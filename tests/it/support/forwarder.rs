@@ -1,6 +1,6 @@
 //! A link's faults, made to order: a forwarder stands where a node is dialled and passes on what its neighbours say to it,
-//! until it is told to cut a neighbour off, to swallow what is said, or to delay it. It tells neighbours apart by their
-//! handshakes. A connection that has lost bytes stays dead once the fault is over, as one is whose other end lost power.
+//! until it is told to cut a neighbour off, to swallow what is said, to delay it, or to let little pass at a time. It tells
+//! neighbours apart by their handshakes. A connection that has lost bytes stays dead once the fault is over, as one is whose other end lost power.
 
 use std::{
     collections::HashMap,
@@ -16,6 +16,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::PATIENCE;
 
@@ -34,6 +35,18 @@ pub(crate) enum Fault {
     },
     /// Every piece waits this long before it is passed on.
     Delay(Duration),
+    /// Only so many bytes a second are passed on, each way, and what the neighbour says is kept for [`Forwarder::passed`].
+    Throttle(u32),
+}
+
+/// How much is passed on at a time where only so much a second may be.
+const THROTTLED_BYTES: usize = 4 * 1024;
+
+/// What one that dialled has said, as far as it was passed on, one connection after the other.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Passed {
+    pub(crate) connections: usize,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The forwarder in front of one node. Dropping it closes everything it holds.
@@ -48,6 +61,7 @@ struct Shared {
     target: OnceLock<SocketAddr>,
     /// By the id of the neighbour that dials.
     faults: Mutex<HashMap<String, Fault>>,
+    passed: Mutex<HashMap<String, Passed>>,
     open: Mutex<Vec<Arc<Connection>>>,
     is_stopping: AtomicBool,
     stopped: Receiver<()>,
@@ -75,8 +89,8 @@ impl Forwarder {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = bounded(0);
         let (target, is_stopping) = (OnceLock::new(), AtomicBool::new(false));
-        let (faults, open) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { target, faults, open, is_stopping, stopped });
+        let (faults, passed, open) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { target, faults, passed, open, is_stopping, stopped });
         let accepting = Arc::clone(&shared);
         let accepts = Some(thread::spawn(move || accept(&listener, &accepting)));
         Self { address, shared, stop: Some(stop), accepts }
@@ -109,6 +123,13 @@ impl Forwarder {
     }
 }
 
+impl Forwarder {
+    /// What that neighbour has said while little passed.
+    pub(crate) fn passed(&self, from: &str) -> Passed {
+        self.shared.passed.lock().get(from).cloned().unwrap_or_default()
+    }
+}
+
 impl Drop for Forwarder {
     fn drop(&mut self) {
         self.shared.is_stopping.store(true, Ordering::Release);
@@ -123,6 +144,14 @@ impl Drop for Forwarder {
 impl Shared {
     fn fault(&self, from: &str) -> Option<Fault> {
         self.faults.lock().get(from).copied()
+    }
+
+    /// Waits as long as so many bytes take, and remembers those that go forth.
+    fn throttle(&self, from: &str, rate: u32, bytes: &[u8], is_forth: bool) {
+        let _ = self.stopped.recv_timeout(Duration::from_secs(bytes.len() as u64) / rate);
+        if is_forth {
+            self.passed.lock().entry(from.to_owned()).or_default().bytes.extend_from_slice(bytes);
+        }
     }
 }
 
@@ -149,6 +178,11 @@ fn forward(mut dialler: TcpStream, shared: &Shared) {
     }
     let Ok(mut dialled) = TcpStream::connect_timeout(&target, PATIENCE) else { return };
     let _ = (dialler.set_nodelay(true), dialled.set_nodelay(true));
+    if let Some(Fault::Throttle(_)) = fault {
+        shared.passed.lock().entry(from.clone()).or_default().connections += 1;
+        // Little waits in the forwarder; what else the system holds is between the two nodes.
+        let _ = set_socket_recv_buffer_size(&dialler, THROTTLED_BYTES);
+    }
     let is_swallowed = matches!(fault, Some(Fault::Swallow { forth: true, .. }));
     if !is_swallowed && dialled.write_all(&hello).is_err() {
         return;
@@ -185,7 +219,11 @@ fn pump(connection: &Connection, is_forth: bool, mut is_spoiled: bool, shared: &
     let (mut source, mut sink) = if is_forth { (dialler, dialled) } else { (dialled, dialler) };
     let mut bytes = vec![0; 64 * 1024];
     loop {
-        let count = match source.read(&mut bytes) {
+        let most = match shared.fault(from) {
+            Some(Fault::Throttle(_)) => THROTTLED_BYTES,
+            _ => bytes.len(),
+        };
+        let count = match source.read(&mut bytes[..most]) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             // A reset is passed on as an end.
             Err(_) => 0,
@@ -197,6 +235,7 @@ fn pump(connection: &Connection, is_forth: bool, mut is_spoiled: bool, shared: &
                 // The piece is to be late; it is not waited for anything but the forwarder's end.
                 let _ = shared.stopped.recv_timeout(time);
             }
+            Some(Fault::Throttle(rate)) => shared.throttle(from, rate, &bytes[..count], is_forth),
             Some(Fault::Cut) | None => {}
         }
         if count == 0 {

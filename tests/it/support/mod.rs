@@ -11,6 +11,7 @@ mod node;
 pub(crate) mod pbf;
 mod places;
 mod plain;
+mod run_folder;
 mod secret_peer;
 mod third_party;
 mod upstream;
@@ -25,12 +26,13 @@ use parking_lot::{Mutex, MutexGuard};
 pub(crate) use self::{
     authority::Authority,
     client::Client,
-    forwarder::{Fault, Forwarder},
+    forwarder::{Fault, Forwarder, Passed},
     machine::{own_ip, skipped, skipped_in_ci_too},
     neighbour::{FakePeer, HERD, check, expect_hello},
     node::{Setup, TestNode},
     places::{BlockedPlaces, BlockedReports, FailingPlaces, FaultyPlaces, KnownPlaces, LargePlaces},
     plain::{Manners, PlainNode, connect_from},
+    run_folder::RunFolder,
     secret_peer::{SecretPeer, secret_of},
     third_party::{Habit, ThirdParty},
     upstream::{Answer, Held, Upstream, gate},

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, ops};
 
 use super::Herd;
-use crate::support::{Fault, Forwarder};
+use crate::support::{Fault, Forwarder, Passed};
 
 /// The herd, and the forwarders. The nodes end first.
 pub(crate) struct FaultyHerd {
@@ -32,6 +32,11 @@ impl FaultyHerd {
     /// From now on this is wrong with the connection that `from` makes to `to`: news from there, and answers back.
     pub(crate) fn fail(&self, from: &str, to: &str, fault: Fault) {
         self.forwarders[to].fail(from, fault);
+    }
+
+    /// What `from` has said to `to` while little passed.
+    pub(crate) fn passed(&self, from: &str, to: &str) -> Passed {
+        self.forwarders[to].passed(from)
     }
 
     pub(crate) fn heal(&self, from: &str, to: &str) {

@@ -5,7 +5,6 @@
 //! `bench/runs/DATE-scale`. The test profile is optimised; the figures are the same in any.
 
 mod figures;
-mod folder;
 mod graphs;
 mod trial;
 
@@ -19,11 +18,11 @@ use std::{
 
 use self::{
     figures::{Sample, figures, summary},
-    folder::Folder,
     graphs::Kind,
     trial::{APART, FOLLOWED, Healed, Trial},
 };
 use super::THREADS;
+use crate::support::RunFolder;
 
 /// In every run; enough for the tree to have regions of regions.
 const NODES: usize = 120;
@@ -136,8 +135,8 @@ fn herds_of_thousands_are_measured() {
     let sizes: Vec<usize> = text.split(',').map(|size| size.parse().unwrap()).collect();
     let command =
         format!("PROXYHERD_SCALE={text} cargo test --test it simulation::scale -- --ignored --nocapture");
-    let mut folder = Folder::create(&command);
+    let mut folder = RunFolder::create("scale", &command);
     let samples = run_all(&sizes);
-    samples.iter().for_each(|sample| folder.append(sample));
+    samples.iter().for_each(|sample| folder.append(&sample.as_json()));
     folder.finish(&summary(ROUNDS, &sizes, &samples));
 }

@@ -6,17 +6,12 @@
 
 use std::time::Duration;
 
-use proxyherd::{
-    config::Limits,
-    core::{links::LinkTimes, store::Shape},
-};
-
 use super::{
     super::{
         graph::Graph,
         herd::{Event, Laws, Simulation},
         meter::{Meter, Said},
-        plan::{EPOCH, NodePlan, Plan},
+        plan::{EPOCH, Plan},
         random::Random,
         session::{ANSWERS, QUESTIONS},
         watch::{Kind as Fault, Violation},
@@ -128,43 +123,10 @@ impl Trial {
 
 /// A herd of default limits, but for what waits for a neighbour, to which nothing happens of itself.
 fn plan(graph: Graph) -> Plan {
-    let limits = Limits::default();
-    let times = LinkTimes::default();
-    let node = NodePlan {
-        outbox_bytes: OUTBOX_BYTES,
-        line_bytes: limits.line_bytes,
-        max_clients: limits.max_clients,
-        max_ahead: limits.max_ahead,
-        liveness: times.liveness,
-        wall: EPOCH,
-        tick: Duration::ZERO,
-    };
-    let clients = FOLLOWED + 3 * APART;
-    Plan {
-        nodes: vec![node; graph.ids.len()],
-        graph,
-        shape: Shape::NODE,
-        secret: None,
-        times,
-        connect: limits.connect_time,
-        delay: DELAY,
-        jitter: Duration::ZERO,
-        room: 256 * 1024,
-        wake: Duration::ZERO,
-        lag: Duration::ZERO,
-        clients: (0..clients).map(|client| client_id(client).into_bytes()).collect(),
-        report_gap: SECOND,
-        reports_max: 1,
-        fault_gap: SECOND,
-        losses: 0,
-        cuts: 0,
-        crashes: 0,
-        forgets: false,
-        stops: Vec::new(),
-        heal_at: Duration::ZERO,
-        quiet_at: Duration::ZERO,
-        events_max: usize::MAX,
-    }
+    let clients = (0..FOLLOWED + 3 * APART).map(|client| client_id(client).into_bytes());
+    let mut plan = Plan::undisturbed(graph, clients.collect(), DELAY);
+    plan.nodes.iter_mut().for_each(|node| node.outbox_bytes = OUTBOX_BYTES);
+    plan
 }
 
 fn client_id(client: usize) -> String {

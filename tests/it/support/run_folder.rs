@@ -2,6 +2,7 @@
 //! neither hosts nor paths, since it is published.
 
 use std::{
+    fmt::Display,
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -11,19 +12,17 @@ use std::{
 
 use chrono::Local;
 
-use super::figures::Sample;
-
 /// A run folder that is being filled.
-pub(super) struct Folder {
+pub(crate) struct RunFolder {
     path: PathBuf,
     raw: File,
 }
 
-impl Folder {
-    /// Makes `bench/runs/<date>-scale` with what is known beforehand; there must be none yet.
-    pub(super) fn create(command: &str) -> Self {
+impl RunFolder {
+    /// Makes `bench/runs/<date>-<kind>` with what is known beforehand; there must be none yet.
+    pub(crate) fn create(kind: &str, command: &str) -> Self {
         let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/runs");
-        let path = runs.join(format!("{}-scale", Local::now().format("%Y-%m-%d")));
+        let path = runs.join(format!("{}-{kind}", Local::now().format("%Y-%m-%d")));
         fs::create_dir(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
         fs::write(path.join("command.txt"), format!("{command}\n")).unwrap();
         fs::write(path.join("versions.txt"), versions()).unwrap();
@@ -32,11 +31,12 @@ impl Folder {
         Self { path, raw }
     }
 
-    pub(super) fn append(&mut self, sample: &Sample) {
-        writeln!(self.raw, "{}", sample.as_json()).unwrap();
+    /// A sample, as JSON on one line.
+    pub(crate) fn append(&mut self, sample: &impl Display) {
+        writeln!(self.raw, "{sample}").unwrap();
     }
 
-    pub(super) fn finish(&self, summary: &str) {
+    pub(crate) fn finish(&self, summary: &str) {
         fs::write(self.path.join("summary.md"), summary).unwrap();
     }
 }
