@@ -150,7 +150,8 @@ impl<'a> Shared<'a> {
         web: Option<&Web>,
     ) -> io::Result<Self> {
         let links = node.neighbours().len();
-        let (web_max, upstream) = (web.map_or(0, Web::capacity), places.map_or(0, |it| it.sockets_max()));
+        let (web_max, upstream) =
+            (web.map_or(0, Web::capacity), places.map_or(0, places::Source::sockets_max));
         let common = capacity::connections(limits, Others { links, web: web_max, upstream }, log);
         Ok(Self {
             node,

@@ -143,6 +143,9 @@ impl Audience {
 impl Simulation {
     /// Has a node's subscribers do something, perhaps.
     pub(super) fn attend(&mut self, node: usize) {
+        if !self.plan.has_audience {
+            return;
+        }
         let server = &mut self.servers[node];
         if let Err(why) = server.audience.attend(server.node.store()) {
             self.fail(Kind::Unheard, format!("node {node}: {why}"));

@@ -48,6 +48,8 @@ pub(super) struct Plan {
     pub(super) forgets: bool,
     /// When which nodes stop, in every third story, and how long their links have for it: the last one once all is healed.
     pub(super) stops: Vec<(Duration, usize, Duration)>,
+    /// Whether each node has more subscribers to its changes than its links. They walk its store again and again.
+    pub(super) has_audience: bool,
     /// When the last heal is.
     pub(super) heal_at: Duration,
     /// When the last report is; not before the last heal, so that links come up under reports.
@@ -132,6 +134,7 @@ impl Plan {
             crashes: random.below(3),
             forgets: random.one_in(2),
             stops: Vec::new(),
+            has_audience: true,
             heal_at: liveness * 2 + random.time(liveness * 3),
             quiet_at: Duration::ZERO,
             events_max: EVENTS_MAX,
@@ -190,6 +193,7 @@ impl Plan {
             crashes: 0,
             forgets: false,
             stops: Vec::new(),
+            has_audience: true,
             heal_at: Duration::ZERO,
             quiet_at: Duration::ZERO,
             events_max: usize::MAX,

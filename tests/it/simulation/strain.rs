@@ -6,12 +6,12 @@ use std::time::Duration;
 use proxyherd::core::{
     Rules,
     model::{ClientId, NodeId},
-    store::KeyHash,
+    store::Shape,
 };
 
 use super::{
     graph::Graph,
-    herd::{Laws, Simulation, leaves},
+    herd::{Laws, Simulation},
     meter::{Amount, Meter},
     plan::{EPOCH, Plan},
     random::Random,
@@ -37,16 +37,31 @@ struct Strain {
     room: usize,
     clients: usize,
     id_bytes: usize,
+    shape: Shape,
     /// How soon news must be known, if it is followed.
     news_within: Option<Duration>,
 }
 
 /// 10 MB at 200 kB/s, behind 4 MB that may wait in between, as in the buffers of a system left to itself.
-const SLOW: Strain =
-    Strain { rate: 200_000, room: 4 << 20, clients: 19_000, id_bytes: 480, news_within: Some(SECOND) };
+const SLOW: Strain = Strain {
+    rate: 200_000,
+    room: 4 << 20,
+    clients: 19_000,
+    id_bytes: 480,
+    shape: Shape::NODE,
+    news_within: Some(SECOND),
+};
 
-/// A line so slow that the least that is pushed at once takes longer than a neighbour may be silent.
-const SLOWEST: Strain = Strain { rate: 2_000, room: 4_096, clients: 200, id_bytes: 480, news_within: None };
+/// A line so slow that what is pushed at once takes longer than a neighbour may be silent. Stores that are all one leaf have
+/// enough to push at once.
+const SLOWEST: Strain = Strain {
+    rate: 2_000,
+    room: 4_096,
+    clients: 200,
+    id_bytes: 480,
+    shape: Shape::new(1, 0),
+    news_within: None,
+};
 
 /// What came of a repair.
 #[derive(Debug)]
@@ -70,7 +85,8 @@ impl Strain {
         };
         let clients = (0..self.clients + NEWS_MAX).map(|number| self.client(number).into_bytes());
         let mut plan = Plan::undisturbed(graph, clients.collect(), DELAY);
-        (plan.rate, plan.room) = (Some(self.rate), self.room);
+        (plan.rate, plan.room, plan.shape) = (Some(self.rate), self.room, self.shape);
+        plan.has_audience = false;
         plan
     }
 
@@ -89,7 +105,6 @@ impl Strain {
         let laws = Laws { rules, ..Laws::SOUND };
         let mut herd = Simulation::of_plan(self.plan(), Random::new(1), laws);
         (0..self.clients).for_each(|number| self.report(&mut herd, number));
-        let needed = pushed_bytes(&herd);
         herd.meter = Some(Meter::new(2));
         herd.go_on_until(PATIENCE, Kind::Unlinked, Simulation::is_linked)?;
         herd.watch.is_linked = true;
@@ -97,7 +112,7 @@ impl Strain {
         while !herd.is_together() {
             match self.news_within {
                 Some(within) if news.len() < NEWS_MAX => {
-                    news.push(self.tell_news(&mut herd, news.len(), within)?)
+                    news.push(self.tell_news(&mut herd, news.len(), within)?);
                 }
                 _ => herd.run_until(herd.now + SECOND)?,
             }
@@ -107,8 +122,21 @@ impl Strain {
         }
         let said = herd.meter.as_ref().map(|meter| meter.said).unwrap_or_default();
         let Amount { bytes, .. } = [said.repair(), said.pings].into_iter().sum();
-        let connections = herd.connections.len();
+        let (needed, connections) = (self.pushed_bytes(&herd), herd.connections.len());
         Ok(Repaired { needed, said: bytes, took: herd.now, news, connections })
+    }
+
+    /// How long all that the second node lacked is as it is pushed.
+    fn pushed_bytes(self, herd: &Simulation) -> usize {
+        let store = herd.servers[0].node.store();
+        let of_client = |number| {
+            let id = self.client(number);
+            let (client, mut at) = (ClientId::new(id.as_bytes()).unwrap(), Vec::new());
+            store.get(store.key_hash(client), client, |location| location.write_at(&mut at)).unwrap();
+            // The keyword is two letters longer, and a newline follows.
+            at.len() + 3
+        };
+        (0..self.clients).map(of_client).sum()
     }
 
     /// A client reports to the first node; how long after that the second one knows it.
@@ -137,22 +165,6 @@ fn knows(herd: &Simulation, node: usize, client: &str) -> bool {
     let store = herd.servers[node].node.store();
     let client = ClientId::new(client.as_bytes()).unwrap();
     store.get(store.key_hash(client), client, |_| ()).is_some()
-}
-
-/// How long all that the first node knows is as it is pushed.
-fn pushed_bytes(herd: &Simulation) -> usize {
-    let store = herd.servers[0].node.store();
-    let (mut bytes, mut at) = (0, Vec::new());
-    for (shard, leaf) in leaves(store) {
-        store.locations(shard, leaf, KeyHash::of_bits(0), |_, location| {
-            at.clear();
-            location.write_at(&mut at);
-            // The keyword is two letters longer, and a newline follows.
-            bytes += at.len() + 3;
-            true
-        });
-    }
-    bytes
 }
 
 #[test]
