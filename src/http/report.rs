@@ -15,8 +15,6 @@ pub struct NodeReport {
     pub herd: String,
     /// The node's id.
     pub node: String,
-    /// The random number of its start.
-    pub incarnation: u64,
     /// How long it has run.
     pub uptime: Duration,
     /// How long after its start it is ready, whatever its neighbours do.
@@ -132,7 +130,6 @@ pub(super) mod tests {
         NodeReport {
             herd: "fall-2016".into(),
             node: "Alford".into(),
-            incarnation: 0xea42_59ab_02e2_a67f,
             uptime: Duration::from_millis(1500),
             ready_grace: Duration::from_secs(10),
             is_draining: false,

@@ -105,7 +105,6 @@ impl<'a> WebDoor<'a> {
         NodeReport {
             herd: node.herd.clone(),
             node: node.id.to_string(),
-            incarnation: node.incarnation,
             uptime,
             ready_grace: config.ready_grace,
             is_draining: self.shared.is_stopping(),
