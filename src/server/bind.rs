@@ -1,6 +1,6 @@
 //! What a node is made of before it serves: its listeners, its log, its places, its neighbours.
 
-use std::{net::TcpListener, path::Path, sync::Arc};
+use std::{io, net::TcpListener, path::Path, sync::Arc};
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -55,10 +55,7 @@ impl Server {
         };
         let node = Node::new(node::Options {
             herd: herd.name.clone(),
-            placement: match &secret {
-                Some(secret) => Placement::of_key(secret.placement()),
-                None => Placement::of_herd(&herd.name),
-            },
+            placement: placement(&herd.name, secret.as_deref())?,
             secret,
             id: id.clone(),
             incarnation: random::bits(),
@@ -73,6 +70,14 @@ impl Server {
         });
         let limits = herd.limits.clone();
         Ok(Self { node, places, limits, mailboxes, listener, plain, web, log, surroundings })
+    }
+}
+
+/// Where clients belong. What everybody can know of it in a herd without a secret must not be enough to crowd the store.
+fn placement(herd: &str, secret: Option<&Secret>) -> io::Result<Placement> {
+    match secret {
+        Some(secret) => Ok(Placement::of_key(secret.placement())),
+        None => Ok(Placement::of_herd(herd).scattered(random::bytes()?)),
     }
 }
 
@@ -126,4 +131,17 @@ fn third_party(neighbours: &[Neighbour], mailboxes: &[Mailbox]) -> Vec<(usize, A
     let all = neighbours.iter().zip(mailboxes).enumerate();
     let plain = all.filter(|(_, (neighbour, _))| neighbour.plain.is_some());
     plain.map(|(link, (_, mailbox))| (link, mailbox.address.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::access::SecretKey;
+
+    #[test]
+    fn store_of_a_herd_without_a_secret_is_scattered() {
+        assert!(placement("test", None).unwrap().is_scattered());
+        let secret = Secret::new(SecretKey::of_bytes([7; 32]), [8; 16]);
+        assert!(!placement("test", Some(&secret)).unwrap().is_scattered());
+    }
 }

@@ -66,7 +66,7 @@ impl Store {
     /// Has the processor fetch what the next calls about these clients will read, and does not wait for it, so that their
     /// cache misses pass side by side: first the slots, then the records they point at.
     pub fn prefetch(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
-        hashes.clone().for_each(|hash| self.shard_of(hash).lock().prefetch_slot(hash));
+        hashes.clone().for_each(|hash| self.shard_of(hash).lock().prefetch_slot(&self.placement, hash));
         hashes.for_each(|hash| self.shard_of(hash).lock().prefetch_record(&self.placement, hash));
     }
 
@@ -106,7 +106,7 @@ impl Store {
         read: impl FnOnce(&Location<'_>) -> R,
     ) -> Option<R> {
         let shard = self.shard_of(hash).lock();
-        shard.get(hash, client).map(|location| read(&location))
+        shard.get(&self.placement, hash, client).map(|location| read(&location))
     }
 
     /// How many clients are known.

@@ -56,8 +56,8 @@ pub struct Entry {
 
 impl Shard {
     /// Has the slot fetched where the client is looked for first.
-    pub(super) fn prefetch_slot(&self, hash: KeyHash) {
-        self.slots.first(hash.in_shard()).into_iter().for_each(prefetch);
+    pub(super) fn prefetch_slot(&self, placement: &Placement, hash: KeyHash) {
+        self.slots.first(placement.slot_hash(hash)).into_iter().for_each(prefetch);
     }
 
     /// Has the client's record and its leaf's sum fetched, if it has them.
@@ -66,7 +66,7 @@ impl Shard {
             prefetch(sum);
         }
         // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
-        if let Some(address) = self.slots.find(hash.in_shard(), |_| true) {
+        if let Some(address) = self.slots.find(placement.slot_hash(hash), |_| true) {
             prefetch_record(self.pages.get(address));
         }
     }
@@ -80,7 +80,7 @@ impl Shard {
         location: &Location<'_>,
         take_place: impl FnOnce() -> bool,
     ) -> Outcome {
-        match self.find(hash, location.client) {
+        match self.find(placement, hash, location.client) {
             Some(address)
                 if record::time(self.pages.get(address)).is_some_and(|time| time >= location.time) =>
             {
@@ -101,7 +101,7 @@ impl Shard {
         hash: KeyHash,
         location: &Location<'_>,
     ) -> Outcome {
-        let Some(address) = self.find(hash, location.client) else {
+        let Some(address) = self.find(placement, hash, location.client) else {
             return self.add(placement, hash, location);
         };
         let replaces = |stored: Location<'_>| match location.cmp_age(&stored) {
@@ -116,8 +116,13 @@ impl Shard {
     }
 
     /// The client's location.
-    pub(super) fn get(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Location<'_>> {
-        record::location(self.pages.get(self.find(hash, client)?))
+    pub(super) fn get(
+        &self,
+        placement: &Placement,
+        hash: KeyHash,
+        client: ClientId<'_>,
+    ) -> Option<Location<'_>> {
+        record::location(self.pages.get(self.find(placement, hash, client)?))
     }
 
     /// Empty where nothing was ever stored, else one a leaf.
@@ -137,7 +142,11 @@ impl Shard {
         from: KeyHash,
     ) -> Vec<(Entry, RecordAddress)> {
         let mut addresses = Vec::new();
-        self.slots.in_range(placement.leaf_range(leaf), |slot| addresses.push(slot.address));
+        self.slots.in_range(placement.leaf_range(leaf), |slot| {
+            if placement.leaf_of_slot(slot.hash) == leaf {
+                addresses.push(slot.address);
+            }
+        });
         // Their records lie anywhere, so their cache misses had better pass side by side.
         addresses.iter().for_each(|&address| prefetch_record(self.pages.get(address)));
         let entry = |address| {
@@ -156,15 +165,15 @@ impl Shard {
         record::location(self.pages.get(address))
     }
 
-    fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<RecordAddress> {
-        self.slots
-            .find(hash.in_shard(), |address| record::client(self.pages.get(address)) == client.as_bytes())
+    fn find(&self, placement: &Placement, hash: KeyHash, client: ClientId<'_>) -> Option<RecordAddress> {
+        let is_clients = |address| record::client(self.pages.get(address)) == client.as_bytes();
+        self.slots.find(placement.slot_hash(hash), is_clients)
     }
 
     fn add(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let (address, entry_hash) = self.write(placement, location);
         self.resum(placement, placement.leaf(hash), entry_hash);
-        self.slots.insert(Slot { hash: hash.in_shard(), address });
+        self.slots.insert(Slot { hash: placement.slot_hash(hash), address });
         Outcome::Added
     }
 
@@ -190,7 +199,7 @@ impl Shard {
         let (moved, new_hash) = self.write(placement, location);
         self.resum(placement, leaf, changed_by(new_hash));
         self.pages.free(address);
-        self.slots.repoint(hash.in_shard(), address, moved);
+        self.slots.repoint(placement.slot_hash(hash), address, moved);
         if let Some(page) = self.pages.sparsest() {
             self.evacuate(placement, page);
         }
@@ -216,7 +225,7 @@ impl Shard {
     fn evacuate(&mut self, placement: &Placement, page: usize) {
         for from in self.pages.live_on(page) {
             let client = ClientId::of_field(record::client(self.pages.get(from)));
-            let hash = placement.key_hash(client).in_shard();
+            let hash = placement.slot_hash(placement.key_hash(client));
             let to = self.pages.relocate(from);
             self.slots.repoint(hash, from, to);
         }

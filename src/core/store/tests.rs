@@ -169,7 +169,7 @@ fn records_that_change_size_leave_no_memory_behind() {
             let location = entry.location();
             let hash = placement.key_hash(location.client);
             assert!(shard.report(&placement, Rules::SOUND, hash, &location, || true).is_news());
-            assert_eq!(shard.get(hash, location.client), Some(location));
+            assert_eq!(shard.get(&placement, hash, location.client), Some(location));
         }
     }
     let live: usize = 300 * 300;
@@ -180,7 +180,7 @@ fn records_that_change_size_leave_no_memory_behind() {
         let id = format!("client{client}");
         let id = ClientId::new(id.as_bytes()).unwrap();
         let hash = placement.key_hash(id);
-        fresh.merge(&placement, Rules::SOUND, hash, &shard.get(hash, id).unwrap());
+        fresh.merge(&placement, Rules::SOUND, hash, &shard.get(&placement, hash, id).unwrap());
     }
     assert_eq!(fresh.leaf_sums(), sums);
 }
@@ -263,8 +263,10 @@ proptest! {
         entries in prop::collection::vec(entry(), 1..80),
         (shard_bits, leaf_bits) in (0..=8_u32, 0..=8_u32),
         from in any::<u64>(),
+        random in prop::option::of(any::<[u8; 16]>()),
     ) {
         let placement = Placement::of_herd("test").shaped(Shape::new(shard_bits, leaf_bits));
+        let placement = random.map_or(placement, |random| placement.scattered(random));
         let store: Store = Store::new(placement, usize::MAX);
         entries.iter().for_each(|entry| {
             merge(&store, entry);

@@ -181,7 +181,10 @@ impl Simulation {
         let (id, limits) = (&graph.ids[node], &nodes[node]);
         let placement = match secret {
             Some(secret) => Placement::of_key(secret.placement()),
-            None => Placement::of_herd(&graph.name),
+            None => {
+                let random = u128::from(incarnation) << 64 | u128::from(!incarnation);
+                Placement::of_herd(&graph.name).scattered(random.to_le_bytes())
+            }
         };
         let placement = placement.shaped(*shape);
         let (mut neighbours, mut flooders) = (Vec::new(), Vec::new());
