@@ -23,6 +23,10 @@ pub struct NodeReport {
     pub is_draining: bool,
     /// Clients it has a location of.
     pub clients: usize,
+    /// How much memory their locations take, in bytes.
+    pub store_bytes: usize,
+    /// How much clients' reports may have them take.
+    pub store_bytes_max: usize,
     /// The sum of all it holds.
     pub sum: u64,
     /// Its connections.
@@ -134,6 +138,8 @@ pub(super) mod tests {
             ready_grace: Duration::from_secs(10),
             is_draining: false,
             clients: 3,
+            store_bytes: 3_200,
+            store_bytes_max: 1 << 30,
             sum: 0x64cd_decd_e2d1_d05b,
             connections: ConnectionCounts {
                 clients: 2,

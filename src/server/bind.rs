@@ -6,17 +6,17 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::{Server, StartError, Surroundings, line_door::PlainDoor, web::Web};
 use crate::{
-    config::{self, Address, Herd},
+    config::{self, Address, Herd, Limits},
     core::{
         access::Secret,
         links::{Health, Queue, outbox},
         model::NodeId,
-        node::{self, LookupRules, Neighbour, Node, Subscribers},
+        node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
         store::Placement,
     },
     log::{self, Log, LogError},
     places,
-    system::random,
+    system::{memory, random},
     transport,
 };
 
@@ -59,8 +59,7 @@ impl Server {
             secret,
             id: id.clone(),
             incarnation: random::bits(),
-            max_clients: herd.limits.max_clients,
-            max_ahead: herd.limits.max_ahead,
+            reports: reports(&herd.limits, &log),
             liveness: herd.limits.liveness_time,
             neighbours,
             subscribers: Subscribers::default(),
@@ -90,6 +89,18 @@ fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListene
         return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
     }
     Ok(listener)
+}
+
+/// What of this machine's memory clients' reports may take where that is not configured: one part of so many.
+const MEMORY_PARTS: u64 = 8;
+
+/// What is taken of clients' reports. How much memory that is is logged, since it may depend on the machine.
+fn reports(limits: &Limits, log: &Log) -> ReportLimits {
+    let Limits { max_clients, client_bytes, max_ahead, .. } = *limits;
+    let part = || usize::try_from(memory::available() / MEMORY_PARTS).unwrap_or(usize::MAX);
+    let max_bytes = limits.max_bytes.unwrap_or_else(part);
+    log.info(format_args!("clients' reports may take {max_bytes} bytes of memory"));
+    ReportLimits { max_clients, max_bytes, client_bytes, max_ahead }
 }
 
 fn open_log(herd: &Herd, id: &NodeId, log_dir: &Path) -> Result<Log, LogError> {

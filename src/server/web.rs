@@ -109,6 +109,8 @@ impl<'a> WebDoor<'a> {
             ready_grace: config.ready_grace,
             is_draining: self.shared.is_stopping(),
             clients: node.store().len(),
+            store_bytes: node.store().bytes(),
+            store_bytes_max: node.store().bounds().bytes,
             sum: node.store().sum(),
             connections: http::ConnectionCounts {
                 clients,

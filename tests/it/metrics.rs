@@ -118,6 +118,16 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ("proxyherd_ready", "http.rs", "node_is_ready_once_a_neighbour_has_ended_a_round_with_it"),
     ("proxyherd_request_duration_seconds", "metrics.rs", "requests_take_as_long_as_their_lookup"),
     ("proxyherd_requests_total", "http.rs", "requests_are_counted_by_what_became_of_them"),
+    (
+        "proxyherd_store_bytes",
+        "iamat.rs",
+        "report_that_would_have_the_store_outgrow_max_bytes_is_invalid_and_a_neighbours_line_is_not",
+    ),
+    (
+        "proxyherd_store_bytes_max",
+        "iamat.rs",
+        "report_that_would_have_the_store_outgrow_max_bytes_is_invalid_and_a_neighbours_line_is_not",
+    ),
     ("proxyherd_uptime_seconds", "metrics.rs", "node_is_told_of"),
 ];
 

@@ -49,12 +49,14 @@ prop_compose! {
         counts in (1_usize..=1_000_000, 512_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
         times in (any_time(10_000_000, 86_400), any_time(10_000_000, 2_592_000), any_time(10_000_000, 3_600)),
         max_ahead in proptest::option::of(any_time(0, 2_592_000)),
+        bytes in (1_usize..=32_768, proptest::option::of(0_usize..=1 << 44)),
         more in (any_time(10_000_000, 3_600), any_time(0, 3_600), any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600), any_time(10_000_000, 86_400)),
         backoff in (1_u64..=5_000, 5_000_u64..=3_600_000),
         batch_scheduling in any::<bool>(),
     ) -> Limits {
         Limits {
             connections: counts.0, line_bytes: counts.1, max_clients: counts.2, outbox_bytes: counts.3,
+            client_bytes: bytes.0, max_bytes: bytes.1,
             line_time: times.0, idle_time: times.1, write_time: times.2, max_ahead,
             liveness_time: more.0, backoff_reset: more.1, connect_time: more.2, handshake_time: more.3, drain_time: more.4, round_time: more.5,
             backoff_min: Duration::from_millis(backoff.0), backoff_max: Duration::from_millis(backoff.1), batch_scheduling,

@@ -24,8 +24,17 @@ pub enum Outcome {
     Replaced,
     /// The client's stored location stays.
     Stale,
-    /// The client is new, and there is no room for another.
+    /// The client is new, and there are as many as there may be.
     Full,
+    /// The store would grow, and holds as many bytes as it may.
+    OutOfBytes,
+}
+
+/// What a store takes more, where it takes a client's report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Growth {
+    pub(super) clients: usize,
+    pub(super) bytes: usize,
 }
 
 impl Outcome {
@@ -71,25 +80,35 @@ impl Shard {
         }
     }
 
-    /// Stores a client's own report if it is strictly newer than what is there. A new client needs a place.
+    /// Stores a client's own report if it is strictly newer than what is there, and if `admit` lets the store grow by what
+    /// that takes. An update that needs no more room than its client has is not asked about.
     pub(super) fn report(
         &mut self,
         placement: &Placement,
         rules: Rules,
         hash: KeyHash,
         location: &Location<'_>,
-        take_place: impl FnOnce() -> bool,
+        admit: impl FnOnce(Growth) -> Result<(), Outcome>,
     ) -> Outcome {
-        match self.find(placement, hash, location.client) {
-            Some(address)
-                if record::time(self.pages.get(address)).is_some_and(|time| time >= location.time) =>
-            {
-                Outcome::Stale
-            }
-            Some(address) => self.replace(placement, rules, hash, location, address),
-            None if take_place() => self.add(placement, hash, location),
-            None => Outcome::Full,
+        let needed = record::room_for(location);
+        let Some(address) = self.find(placement, hash, location.client) else {
+            let sums = if self.leaf_sums.is_empty() { sums_bytes(placement.shape().leaves()) } else { 0 };
+            let bytes = self.slots.growth() + self.pages.growth(needed) + sums;
+            return match admit(Growth { clients: 1, bytes }) {
+                Ok(()) => self.add(placement, hash, location),
+                Err(refused) => refused,
+            };
+        };
+        let stored = self.pages.get(address);
+        if record::time(stored).is_some_and(|time| time >= location.time) {
+            return Outcome::Stale;
         }
+        if needed > record::room(stored)
+            && let Err(refused) = admit(Growth { clients: 0, bytes: self.pages.growth(needed) })
+        {
+            return refused;
+        }
+        self.replace(placement, rules, hash, location, address)
     }
 
     /// Stores a location if it replaces what is there: the greater in the total order lives, so that merging is
@@ -231,9 +250,14 @@ impl Shard {
         }
     }
 
-    /// Bytes of memory held for records.
-    #[cfg(test)]
-    pub(super) fn allocated(&self) -> usize {
-        self.pages.allocated()
+    /// Bytes of memory it holds: for slots, records and sums.
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.bytes() + self.pages.bytes() + sums_bytes(self.leaf_sums.len())
     }
+}
+
+/// Bytes of so many leaves' sums.
+fn sums_bytes(leaves: usize) -> usize {
+    leaves * size_of::<u64>()
 }

@@ -47,9 +47,19 @@ impl Slots {
         self.slots.get(self.home(hash))
     }
 
+    /// Bytes of memory it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.len() * size_of::<Slot>()
+    }
+
+    /// How many bytes more it holds with one slot more.
+    pub(super) fn growth(&self) -> usize {
+        if self.is_full() { (self.grown() - self.slots.len()) * size_of::<Slot>() } else { 0 }
+    }
+
     /// Takes a slot for a client that has none.
     pub(super) fn insert(&mut self, slot: Slot) {
-        if self.taken >= self.slots.len() * 4 / 5 {
+        if self.is_full() {
             self.grow();
         }
         self.taken += 1;
@@ -118,10 +128,19 @@ impl Slots {
         }
     }
 
-    fn grow(&mut self) {
+    fn is_full(&self) -> bool {
+        self.taken >= self.slots.len() * 4 / 5
+    }
+
+    /// The capacity after this one.
+    fn grown(&self) -> usize {
         let part = if self.slots.len() < LARGE { 2 } else { 4 };
-        let capacity = self.slots.len() + (self.slots.len() / part).max(CAPACITY_MIN);
-        for slot in std::mem::replace(&mut self.slots, vec![VACANT; capacity]) {
+        self.slots.len() + (self.slots.len() / part).max(CAPACITY_MIN)
+    }
+
+    fn grow(&mut self) {
+        let grown = vec![VACANT; self.grown()];
+        for slot in std::mem::replace(&mut self.slots, grown) {
             if slot.address != RecordAddress::NOWHERE {
                 self.place(slot);
             }

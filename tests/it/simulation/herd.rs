@@ -13,7 +13,7 @@ use proxyherd::core::{
     dialogue::Dialogue,
     links::{Ends, Health, Link, outbox},
     model::{Now, Tick, Timestamp},
-    node::{Neighbour, Node, Options},
+    node::{Neighbour, Node, Options, ReportLimits},
     store::{KeyHash, Placement, Store},
 };
 
@@ -216,8 +216,11 @@ impl Simulation {
             secret: secret.clone(),
             id: id.clone(),
             incarnation,
-            max_clients: limits.max_clients,
-            max_ahead: limits.max_ahead,
+            reports: ReportLimits {
+                max_clients: limits.max_clients,
+                max_ahead: limits.max_ahead,
+                ..ReportLimits::NONE
+            },
             liveness: limits.liveness,
             neighbours,
             subscribers,
