@@ -142,6 +142,7 @@ fn a_batch_that_is_logged_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(LogOptions {
         path: folder.path().join("Alford.log"),
+        events_path: None,
         traffic: true,
         bodies: false,
         buffer_bytes: 1 << 20,

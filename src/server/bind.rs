@@ -16,7 +16,7 @@ use crate::{
     },
     log::{self, Log, LogError},
     places,
-    system::{memory, random},
+    system::{clock, memory, random},
     transport,
 };
 
@@ -104,8 +104,10 @@ fn reports(limits: &Limits, log: &Log) -> ReportLimits {
 }
 
 fn open_log(herd: &Herd, id: &NodeId, log_dir: &Path) -> Result<Log, LogError> {
+    let (file, events_file) = herd.log.names(id.as_str(), &clock::compact_text(clock::wall()));
     Log::open(log::LogOptions {
-        path: log_dir.join(format!("{id}.log")),
+        path: log_dir.join(file),
+        events_path: events_file.map(|name| log_dir.join(name)),
         traffic: herd.log.traffic,
         bodies: herd.log.bodies,
         buffer_bytes: herd.log.buffer_bytes,

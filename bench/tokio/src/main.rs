@@ -113,6 +113,7 @@ fn neighbour(peer: &str, limits: &Limits) -> Result<(Neighbour, Mailbox), &'stat
 fn open_log(path: PathBuf) -> Result<Log, Box<dyn Error>> {
     Ok(Log::open(LogOptions {
         path,
+        events_path: None,
         traffic: true,
         bodies: false,
         buffer_bytes: 64 << 20,
