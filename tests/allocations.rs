@@ -145,6 +145,7 @@ fn a_batch_that_is_logged_allocates_nothing() {
         events_path: None,
         traffic: true,
         bodies: false,
+        connections: false,
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
         files_kept: 0,

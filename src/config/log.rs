@@ -16,6 +16,9 @@ table! {
         traffic: bool = "traffic", Flag { default: true }, "every line of clients and every AT";
         /// Logs JSON replies whole, rather than the number of their results and their length.
         bodies: bool = "bodies", Flag { default: false }, "whole JSON replies, not only their sizes";
+        /// Logs when each connection begins and ends: its address, its lines and bytes, and why it ended. Of those that say nothing,
+        /// a hundred a second at most.
+        connections: bool = "connections", Flag { default: true }, "when each connection begins and ends, and whose it is";
         /// The log's name in the log directory; it may begin with folders. `{node}`, which it must have, stands for the node's id,
         /// `{start}` for the time of its start, such as `20261121T055846Z`.
         file: String = "file", Text { default: "{node}.log", wanted: "a file's name in quotes, such as \"{node}.log\"" }, "in the log directory";

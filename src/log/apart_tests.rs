@@ -93,7 +93,7 @@ fn each_file_has_its_part_of_the_buffer_and_counts_what_has_no_room() {
     for _ in 0..100 {
         traffic(&log, &[b'x'; 66]);
     }
-    // An event of 60 letters has 96 bytes with its time, its level and its end: ten have room in an eighth.
+    // An event of 60 letters has 95 bytes with its time, its level and its end: ten have room in an eighth.
     for _ in 0..15 {
         log.info(format_args!("{}", "e".repeat(60)));
     }

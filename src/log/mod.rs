@@ -57,6 +57,8 @@ pub struct LogOptions {
     pub traffic: bool,
     /// Whether JSON replies are logged whole.
     pub bodies: bool,
+    /// Whether the begin and the end of each connection are logged.
+    pub connections: bool,
     /// What may wait for the disk, in bytes.
     pub buffer_bytes: usize,
     /// How large a file may grow, in bytes.
@@ -74,12 +76,14 @@ pub struct Log {
     half_full: Receiver<()>,
     takes_traffic: bool,
     takes_bodies: bool,
+    takes_connections: bool,
 }
 
 impl Log {
     /// Opens or makes the files, for their owner only, as they are from then on.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
-        let LogOptions { path, events_path, traffic, bodies, buffer_bytes, file_bytes, files_kept } = options;
+        let LogOptions { path, events_path, traffic, bodies, connections, .. } = options;
+        let LogOptions { buffer_bytes, file_bytes, files_kept, .. } = options;
         let (wake, half_full) = bounded(1);
         let open = |path: &Path, buffer_bytes| {
             Output::open(OutputOptions { path, buffer_bytes, file_bytes, files_kept }, wake.clone())
@@ -96,12 +100,20 @@ impl Log {
             })
             .chain(fern::Output::writer(Box::new(EventWriter { line: Vec::new(), buffer }), "\n"))
             .into_log();
-        Ok(Self { events, main, apart, half_full, takes_traffic: traffic, takes_bodies: bodies })
+        Ok(Self {
+            events,
+            main,
+            apart,
+            half_full,
+            takes_traffic: traffic,
+            takes_bodies: bodies,
+            takes_connections: connections,
+        })
     }
 
-    /// Events last: they tell what has become of traffic.
+    /// Events first, so that what has become of traffic finds room among them.
     fn outputs(&self) -> impl Iterator<Item = &Output> {
-        std::iter::once(&self.main).chain(&self.apart)
+        self.apart.iter().chain([&self.main])
     }
 
     /// Something an operator may want to know.
@@ -131,6 +143,11 @@ impl Log {
     /// Whether whole JSON replies are wanted.
     pub fn takes_bodies(&self) -> bool {
         self.takes_bodies
+    }
+
+    /// Whether the begin and the end of each connection are wanted.
+    pub fn takes_connections(&self) -> bool {
+        self.takes_connections
     }
 
     /// Appends a batch's traffic, whole lines that are formatted already; drops and counts them where there is no room.

@@ -18,6 +18,7 @@ pub(super) fn options(folder: &tempfile::TempDir) -> LogOptions {
         events_path: None,
         traffic: true,
         bodies: false,
+        connections: true,
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
         files_kept: 2,

@@ -110,6 +110,7 @@ fn open_log(herd: &Herd, id: &NodeId, log_dir: &Path) -> Result<Log, LogError> {
         events_path: events_file.map(|name| log_dir.join(name)),
         traffic: herd.log.traffic,
         bodies: herd.log.bodies,
+        connections: herd.log.connections,
         buffer_bytes: herd.log.buffer_bytes,
         file_bytes: herd.log.file_bytes,
         files_kept: herd.log.files_kept,

@@ -32,7 +32,7 @@ impl Shared<'_> {
 
     /// Ends the log, with what is still to be told.
     pub(super) fn stop_log(&self, has_served: bool) {
-        self.rate_limits.log_untold(self.log);
+        self.log_untold();
         if has_served {
             self.log.info(format_args!("{} stops, drained", self.node.id));
         }
@@ -45,7 +45,7 @@ impl Shared<'_> {
             return;
         }
         let left = self.threads.names_left().join(", ");
-        self.rate_limits.log_untold(self.log);
+        self.log_untold();
         self.log.error(format_args!("{} ends without having drained; threads left: {left}", self.node.id));
         self.log.flush();
         std::process::exit(1);

@@ -116,6 +116,7 @@ fn open_log(path: PathBuf) -> Result<Log, Box<dyn Error>> {
         events_path: None,
         traffic: true,
         bodies: false,
+        connections: false,
         buffer_bytes: 64 << 20,
         file_bytes: 256 << 20,
         files_kept: 4,

@@ -68,7 +68,7 @@ proptest! {
     #[test]
     fn what_is_written_reads_back_the_same(
         limits in any_limits(),
-        log in (any::<bool>(), any::<bool>(), 65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
+        log in (any::<bool>(), any::<[bool; 2]>(), 65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
         log_names in ("[a-z]{0,3}/?\\{node\\}(\\{start\\})?\\.log", proptest::option::of("[a-z]{0,3}\\{node\\}\\.events")),
         name in "[!-~]{1,64}",
         ids in proptest::collection::hash_set("[!-,.0-9;-~]{1,8}", 1..6),
@@ -89,7 +89,7 @@ proptest! {
             Node { id: id.clone(), http, plain: None, plain_listen: None, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
         });
         let (file, events_file) = (log_names.0.trim_start_matches('/').to_owned(), log_names.1);
-        let log = LogConfig { traffic: log.0, bodies: log.1, file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
+        let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
         let herd = Herd { name, secret_file, log, http, limits, places, nodes: nodes.collect() };
