@@ -37,7 +37,7 @@ pub struct Store {
     placement: Placement,
     shards: Box<[Mutex<Shard>]>,
     clients: AtomicUsize,
-    /// What the shards hold, each change of which is counted right after it.
+    /// What the shards hold.
     bytes: AtomicUsize,
     bounds: StoreBounds,
     rules: Rules,
@@ -118,8 +118,7 @@ impl Store {
         let mut counted = shard.bytes();
         let outcome = change(&mut shard, &mut counted);
         let bytes = shard.bytes();
-        drop(shard);
-        // Most changes take as much room as they find.
+        // Most changes take as much room as they find. Counted under the lock, or the sum could be below nothing for a while.
         if bytes > counted {
             self.bytes.fetch_add(bytes - counted, Ordering::Relaxed);
         } else if bytes < counted {
