@@ -93,6 +93,7 @@ pub(super) fn name_fault(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Herd;
 
     fn config(file: &str, events_file: Option<&str>) -> LogConfig {
         LogConfig {
@@ -130,6 +131,28 @@ mod tests {
             ("a//{node}", "no path within"),
         ] {
             assert!(name_fault(name).unwrap().contains(why), "{name}: {:?}", name_fault(name));
+        }
+    }
+
+    #[test]
+    fn fault_of_a_name_has_its_line_and_its_cure() {
+        let text = "[herd]\nname = \"one\"\n[[node]]\nid = \"Alford\"\nlisten = \"127.0.0.1:1\"\n[log]\n";
+        for (line, fault) in [
+            (
+                "file = \"herd.log\"",
+                "h.toml:7: `file` = \"herd.log\" would be the log of every node; write {node} where a node's id is to stand",
+            ),
+            (
+                "\nevents_file = \"/{node}\"",
+                "h.toml:8: `events_file` = \"/{node}\" is no path within the log directory; begin with a name, and choose the directory with --log-dir",
+            ),
+            (
+                "\nevents_file = \"{node}.log\"",
+                "h.toml:8: \"Alford.log\" would be the name of two logs; choose other names as `file` and `events_file`",
+            ),
+        ] {
+            let error = Herd::parse(&format!("{text}{line}\n"), "h.toml").unwrap_err();
+            assert_eq!(error.to_string(), fault);
         }
     }
 

@@ -295,16 +295,6 @@ fn settings_outside_their_bounds_are_refused() {
             "h.toml:11: unknown key `trafic` in [log]; the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept",
         ),
         (
-            "log",
-            "file = \"herd.log\"",
-            "h.toml:11: `file` = \"herd.log\" would be the log of every node; write {node} where a node's id is to stand",
-        ),
-        (
-            "log",
-            "\nevents_file = \"{node}.log\"",
-            "h.toml:12: \"Alford.log\" would be the name of two logs; choose other names as `file` and `events_file`",
-        ),
-        (
             "places",
             "source = \"bing\"",
             "h.toml:11: \"bing\" is no source of places; the sources are embedded, file, google, google-new, tweets, none",
