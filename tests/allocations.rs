@@ -166,7 +166,10 @@ fn a_store_counts_the_bytes_that_its_locations_take() {
     let given = measure(|| {
         for number in 0..40_000 {
             // A third of them report again, and need more room.
-            let (client, position) = (format!("kiwi{}", number % 30_000), format!("+1.{}+1", "1".repeat(1 + number / 30_000 * 20)));
+            let (client, position) = (
+                format!("kiwi{}", number % 30_000),
+                format!("+1.{}+1", "1".repeat(1 + number / 30_000 * 20)),
+            );
             let timestamp = number.to_string();
             let fields = ["Alford", "+0.000000001", &client, &position, &timestamp].map(str::as_bytes);
             let location = Location::of_fields(fields).unwrap();

@@ -84,7 +84,9 @@ pub(super) fn name_fault(name: &str) -> Option<&'static str> {
     } else if name.replace(NODE, "").replace(START, "").contains(['{', '}']) {
         Some("has braces around something else than {node} and {start}; write one of these, or none")
     } else if !name.split('/').all(is_part) {
-        Some("is no path within the log directory; begin with a name, and choose the directory with --log-dir")
+        Some(
+            "is no path within the log directory; begin with a name, and choose the directory with --log-dir",
+        )
     } else {
         None
     }

@@ -69,8 +69,12 @@ fn full_disk_of_either_file_is_told_and_the_other_goes_on() {
         write_out_at(&log, Duration::from_secs(2));
         let failing = log.condition(Duration::from_secs(5)).failing.unwrap();
         assert_eq!(failing.duration, Duration::from_secs(3));
-        assert!(failing.error.starts_with("No space left") && failing.error.ends_with(" (/dev/full)"), "{failing:?}");
-        let (well, has) = if is_events { (&options.path, "< a line\n") } else { (&events, "INFO  an event\n") };
+        assert!(
+            failing.error.starts_with("No space left") && failing.error.ends_with(" (/dev/full)"),
+            "{failing:?}"
+        );
+        let (well, has) =
+            if is_events { (&options.path, "< a line\n") } else { (&events, "INFO  an event\n") };
         assert!(read(well).ends_with(has), "{}", read(well));
         let (output, path) =
             if is_events { (log.apart.as_ref().unwrap(), &events) } else { (&log.main, &options.path) };
@@ -103,7 +107,10 @@ fn each_file_has_its_part_of_the_buffer_and_counts_what_has_no_room() {
     write_out(&log);
     assert_eq!((read(&options.path).lines().count(), read(&events).matches("eee").count() / 20), (69, 10));
     let text = read(&events);
-    assert!(text.contains("WARN  31 traffic lines dropped: ") && text.contains("WARN  5 events dropped: "), "{text}");
+    assert!(
+        text.contains("WARN  31 traffic lines dropped: ") && text.contains("WARN  5 events dropped: "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -116,10 +123,15 @@ fn file_for_events_is_neither_open_to_others_nor_a_link() {
     let log = Log::open(options.clone()).unwrap();
     write_out(&log);
     assert_eq!(mode(&events), 0o600);
-    let told = format!("the log was open to others (mode 644); now only its owner may open it ({})", events.display());
+    let told = format!(
+        "the log was open to others (mode 644); now only its owner may open it ({})",
+        events.display()
+    );
     assert!(read(&events).contains(&told), "{}", read(&events));
     std::fs::remove_file(&events).unwrap();
     symlink(folder.path().join("others"), &events).unwrap();
     let error = Log::open(options).err().unwrap().to_string();
-    assert!(error.starts_with(&format!("the log {} cannot be opened: it is a symbolic link", events.display())));
+    assert!(
+        error.starts_with(&format!("the log {} cannot be opened: it is a symbolic link", events.display()))
+    );
 }

@@ -112,7 +112,7 @@ impl Log {
     }
 
     /// Events first, so that what has become of traffic finds room among them.
-    fn outputs(&self) -> impl Iterator<Item = &Output> {
+    fn outputs(&self) -> impl DoubleEndedIterator<Item = &Output> {
         self.apart.iter().chain([&self.main])
     }
 
@@ -192,12 +192,12 @@ impl Log {
         for remark in file.take_remarks() {
             self.warn(format_args!("{remark}{which}"));
         }
-        // Where nothing can be written, they are reported once it can be.
-        if failed_before.is_none() {
-            self.warn_of_dropped(&output.buffer);
-        }
         file.write(now, |spare| output.buffer.swap(spare));
         output.watch.end(now, file.failure());
+        // Where nothing can be written, they are reported once it can be. By now there is room to say so.
+        if file.failure().is_none() {
+            self.warn_of_dropped(&output.buffer);
+        }
         match (failed_before, file.failure()) {
             (None, Some(failure)) => {
                 tell_standard_error(
@@ -265,10 +265,11 @@ impl Log {
 
     /// The last words of a process that ends without its log thread.
     pub fn flush(&self) {
-        for output in self.outputs() {
+        for output in self.outputs().rev() {
             match output.file.try_lock_for(LAST_WORDS_TIME) {
                 Some(mut file) => {
-                    self.write_out(output, &mut file, clock::tick());
+                    // Then what the first write said of itself.
+                    (0..2).for_each(|_| self.write_out(output, &mut file, clock::tick()));
                     Self::tell_losses(output, &file);
                 }
                 None => tell_standard_error(

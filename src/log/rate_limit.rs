@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn several_a_second_pass_at_once_or_one_by_one() {
         let limit = RateLimit::per_second(4);
-        let passes = |ms: [u64; 5]| ms.map(|ms| limit.allow(Tick::from_millis(ms)).map(|Untold(count)| count));
+        let passes =
+            |ms: [u64; 5]| ms.map(|ms| limit.allow(Tick::from_millis(ms)).map(|Untold(count)| count));
         assert_eq!(passes([5000; 5]), [Some(0), Some(0), Some(0), Some(0), None]);
         assert_eq!(passes([5249, 5250, 5250, 5499, 5500]), [None, Some(2), None, None, Some(2)]);
         assert_eq!(passes([9000; 5]), [Some(0), Some(0), Some(0), Some(0), None]);

@@ -34,11 +34,11 @@ pub(super) fn write_out_at(log: &Log, now: Tick) {
     log.write_all(now);
 }
 
-pub(super) fn mode(path: &std::path::Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-pub(super) fn set_mode(path: &std::path::Path, mode: u32) {
+pub(super) fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
@@ -56,7 +56,7 @@ pub(super) fn traffic(log: &Log, line: &[u8]) {
     traffic.finish(log);
 }
 
-pub(super) fn read(path: &std::path::Path) -> String {
+pub(super) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 

@@ -89,12 +89,9 @@ impl RequestOutcome {
     /// Which command it was.
     pub fn kind(self) -> RequestKind {
         match self {
-            Self::Stored
-            | Self::Stale
-            | Self::Ahead
-            | Self::Full
-            | Self::OutOfBytes
-            | Self::LongClient => RequestKind::Iamat,
+            Self::Stored | Self::Stale | Self::Ahead | Self::Full | Self::OutOfBytes | Self::LongClient => {
+                RequestKind::Iamat
+            }
             Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
                 RequestKind::Whatsat
             }

@@ -222,7 +222,10 @@ fn connections_are_left_out_of_the_log_where_that_is_configured() {
     node.client().ask("hello");
     node.stop();
     let log = node.log();
-    assert!(log.contains("< hello") && !log.contains(" comes from ") && !log.contains(" ended after "), "{log}");
+    assert!(
+        log.contains("< hello") && !log.contains(" comes from ") && !log.contains(" ended after "),
+        "{log}"
+    );
 }
 
 /// How many lines hold the word, and how many more they, or a later one, say there were.
@@ -232,7 +235,8 @@ fn told_and_untold(log: &str, word: &str, rest: &str) -> (usize, usize) {
         before.map_or(0, |before| before.rsplit([' ', '(']).next().unwrap().parse().unwrap())
     };
     let lines: Vec<_> = log.lines().filter(|line| line.contains(word)).collect();
-    let mut untold: usize = lines.iter().map(|line| number_before(line, " more since the last such line")).sum();
+    let mut untold: usize =
+        lines.iter().map(|line| number_before(line, " more since the last such line")).sum();
     let at_stop = log.lines().filter(|line| line.contains(rest));
     untold += at_stop.map(|line| number_before(line, " more since the last such line")).sum::<usize>();
     (lines.len(), untold)

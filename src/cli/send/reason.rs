@@ -115,7 +115,9 @@ impl Configured {
         let (standing, id_bytes) = (standing(report, now), report.client.as_bytes().len());
         if id_bytes > self.client_bytes {
             let limit = self.client_bytes;
-            return format!("the client's id has {id_bytes} bytes, and the node takes {limit} (client_bytes)");
+            return format!(
+                "the client's id has {id_bytes} bytes, and the node takes {limit} (client_bytes)"
+            );
         }
         let full = format!(
             "the node has {} clients already (max_clients), or as much as it may keep of them (max_bytes)",

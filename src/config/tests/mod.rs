@@ -263,11 +263,7 @@ fn settings_outside_their_bounds_are_refused() {
             "max_ahead_seconds = 2592001",
             "h.toml:11: `max_ahead_seconds` = 2592001 is out of range; give 0 to 2592000, or \"off\"",
         ),
-        (
-            "limits",
-            "client_bytes = 0",
-            "h.toml:11: `client_bytes` = 0 is out of range; give 1 to 32768",
-        ),
+        ("limits", "client_bytes = 0", "h.toml:11: `client_bytes` = 0 is out of range; give 1 to 32768"),
         (
             "limits",
             "max_bytes = \"1G\"",

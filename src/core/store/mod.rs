@@ -91,8 +91,7 @@ impl Store {
 
     /// Takes a location another node holds: stored if it replaces what is known, or the first.
     pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome =
-            self.change(hash, |shard, _| shard.merge(&self.placement, self.rules, hash, location));
+        let outcome = self.change(hash, |shard, _| shard.merge(&self.placement, self.rules, hash, location));
         if outcome == Outcome::Added {
             self.clients.fetch_add(1, Ordering::Relaxed);
         }
@@ -102,9 +101,8 @@ impl Store {
     /// Takes a location from a third-party node, as a client's own report: stored if it is strictly newer than what is
     /// known, or the first. Nothing bounds how many.
     pub fn learn(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self.change(hash, |shard, _| {
-            shard.report(&self.placement, self.rules, hash, location, |_| Ok(()))
-        });
+        let outcome = self
+            .change(hash, |shard, _| shard.report(&self.placement, self.rules, hash, location, |_| Ok(())));
         if outcome == Outcome::Added {
             self.clients.fetch_add(1, Ordering::Relaxed);
         }

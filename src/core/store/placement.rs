@@ -144,16 +144,16 @@ impl Placement {
     }
 
     /// What a shard's table keeps of a key. Its top bits say where: in the order of leaves, or scattered, with the leaf's
-    /// byte at the bottom. Two multiplications, whose product depends on both numbers, cost less than a keyed hash; what
-    /// they scatter is one already.
+    /// byte at the bottom. Two multiplications of what only this store knows cost less than a keyed hash; what they scatter
+    /// is one already.
     #[inline]
     pub(super) fn slot_hash(&self, key: KeyHash) -> u32 {
-        let Some([mask, factor]) = self.scatter else { return (key.0 >> 24) as u32 };
-        let fold = |a: u64, b: u64| {
-            let product = u128::from(a) * u128::from(b);
+        let Some([first, second]) = self.scatter else { return (key.0 >> 24) as u32 };
+        let fold = |number: u64| {
+            let product = u128::from(number) * u128::from(SPREAD);
             product as u64 ^ (product >> 64) as u64
         };
-        let scattered = fold(fold(key.0 ^ mask, factor | 1), SPREAD);
+        let scattered = fold(fold(key.0 ^ first) ^ second);
         (scattered >> 32) as u32 & !0xff | u32::from(key.leaf_byte())
     }
 

@@ -176,7 +176,8 @@ mod tests {
         for random in [[0x00; 16], [0x5a; 16], [0xff; 16], *b"sixteen at rando"] {
             let placement = Placement::of_herd("test").scattered(random);
             // Any id may be tried until its first bits are the wanted ones. 16 of them are cheap, 40 beyond most.
-            let below = |bits: u32| (0..IDS).map(move |id| id.wrapping_mul(0xd134_2543_de82_ef95) >> (64 - bits));
+            let below =
+                |bits: u32| (0..IDS).map(move |id| id.wrapping_mul(0xd134_2543_de82_ef95) >> (64 - bits));
             let of_one_leaf = below(48).map(|low| 0x1234 << 48 | low);
             let of_forty_bits = below(24).map(|low| 0x12_3456_789a << 24 | low);
             let in_a_row = (0..IDS).map(|low| 0x12_3456_789a << 24 | low);

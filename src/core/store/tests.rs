@@ -194,7 +194,11 @@ fn bytes_are_those_of_all_shards_whatever_comes_and_goes() {
         for client in 0..200 {
             let position = format!("+1.{}+1", "1".repeat(1 + (round * 61 + client * 7) % 900));
             let entry = Entry::new(&format!("client{client}"), &round.to_string(), &position, "Alford");
-            if client % 2 == 0 { report(&store, &entry) } else { merge(&store, &entry) };
+            if client % 2 == 0 {
+                report(&store, &entry)
+            } else {
+                merge(&store, &entry)
+            };
         }
         let all: usize = store.shards.iter().map(|shard| shard.lock().bytes()).sum();
         assert_eq!(store.bytes(), all);

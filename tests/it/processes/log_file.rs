@@ -177,10 +177,13 @@ fn logs_bear_the_nodes_name_and_start_and_events_have_their_own() {
     let (events, traffic) = logs();
     let start = traffic.file_name().unwrap().to_str().unwrap().strip_suffix(".log").unwrap().to_owned();
     assert_eq!(events, folder.join(format!("{start}.err.log")));
-    let shape: String = start.chars().map(|letter| if letter.is_ascii_digit() { 'd' } else { letter }).collect();
+    let shape: String =
+        start.chars().map(|letter| if letter.is_ascii_digit() { 'd' } else { letter }).collect();
     assert_eq!(shape, "ddddddddTddddddZ");
     let text = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
-    eventually("the line is logged", || text(&traffic).contains("< before") && text(&events).contains("bad line"));
+    eventually("the line is logged", || {
+        text(&traffic).contains("< before") && text(&events).contains("bad line")
+    });
     // Whoever rotates them has the node make both anew.
     let moved = [&events, &traffic].map(|path| {
         let moved = herd.logs.join(path.file_name().unwrap());
@@ -198,6 +201,9 @@ fn logs_bear_the_nodes_name_and_start_and_events_have_their_own() {
     for (of_events, of_traffic) in [(&moved[0], &moved[1]), (&events, &traffic)] {
         let is_traffic = |line: &str| super::support::traffic(line).is_some();
         assert!(!text(of_events).lines().any(is_traffic) && text(of_traffic).lines().all(is_traffic));
-        assert_eq!([of_events, of_traffic].map(|path| fs::metadata(path).unwrap().permissions().mode() & 0o777), [0o600; 2]);
+        assert_eq!(
+            [of_events, of_traffic].map(|path| fs::metadata(path).unwrap().permissions().mode() & 0o777),
+            [0o600; 2]
+        );
     }
 }
