@@ -294,6 +294,24 @@ fn seconds_text(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Herd;
+
+    #[test]
+    fn bounds_of_what_clients_report_are_named_where_they_are_missed() {
+        let text = "[herd]\nname = \"one\"\n[[node]]\nid = \"Alford\"\nlisten = \"127.0.0.1:1\"\n[limits]\n";
+        let limits = |line: &str| Herd::parse(&format!("{text}{line}\n"), "h.toml").map(|herd| herd.limits);
+        for (line, fault) in [
+            ("client_bytes = 0", "`client_bytes` = 0 is out of range; give 1 to 32768"),
+            ("client_bytes = 32769", "`client_bytes` = 32769 is out of range; give 1 to 32768"),
+            ("max_bytes = \"1G\"", "`max_bytes` is a string; write a whole number of bytes, or \"auto\""),
+            ("max_bytes = -1", "`max_bytes` = -1 is out of range; give 0 to 17592186044416, or \"auto\""),
+        ] {
+            assert_eq!(limits(line).unwrap_err().to_string(), format!("h.toml:7: {fault}"));
+        }
+        assert_eq!(limits("max_bytes = 0").unwrap().max_bytes, Some(0));
+        assert_eq!(limits("max_bytes = \"auto\"").unwrap().max_bytes, None);
+        assert_eq!(limits("client_bytes = 32768").unwrap().client_bytes, 32_768);
+    }
 
     #[test]
     fn a_base_url_is_a_scheme_and_a_host_and_no_query() {

@@ -188,9 +188,9 @@ fn who_said_what_is_told_by_the_connections_begin_and_end() {
     drop((first, second));
     let bytes = |lines: &[&str]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
     let (came, went) = (bytes(&[report, unknown]), bytes(&[&replies[0], &replies[1]]));
-    let counts = format!("s: 2 lines, {came} bytes in, {went} bytes out; the other end closed it");
+    let counts = format!(" s: 2 lines, {came} bytes in, {went} bytes out; the other end closed it");
     expect_logged(&node, &["INFO  ", &format!("{talks} from {first_origin} ended after "), &counts]);
-    let silence = "s: 0 lines, 0 bytes in, 0 bytes out; the other end closed it";
+    let silence = " s: 0 lines, 0 bytes in, 0 bytes out; the other end closed it";
     expect_logged(&node, &[&format!(" from {second_origin} ended after "), silence]);
 }
 
@@ -203,14 +203,14 @@ fn end_of_every_kind_of_connection_has_its_reason() {
     };
     let (mut browser, mut stranger, mut peer) = (node.client(), node.client(), welsh.dial(&node));
     browser.send("GET / HTTP/1.1\r\n");
-    expect_end(&node, origin(&browser), &[": 0 lines, 16 bytes in, 0 bytes out; it speaks HTTP"]);
+    expect_end(&node, origin(&browser), &[" s: 0 lines, 16 bytes in, 0 bytes out; it speaks HTTP"]);
     stranger.send(welsh.hello().replace(" test ", " other "));
     expect_end(&node, origin(&stranger), &["; its handshake was refused: this node is of the herd test"]);
     peer.send("AT Ball +0.000000001 b +1+1 5 Welsh\n");
     expect_logged(&node, &["< AT Ball"]);
     let peers = origin(&peer);
     drop(peer);
-    expect_end(&node, peers, &[": 1 line, ", "; the other end closed it"]);
+    expect_end(&node, peers, &[" s: 1 line, ", "; the other end closed it"]);
     let impatient = Setup::new().limit("idle_seconds", 0.1).start();
     let silent = impatient.client();
     expect_end(&impatient, origin(&silent), &["; nothing came for 100ms"]);

@@ -430,7 +430,8 @@ fn link_that_is_not_read_from_is_behind() {
     let welsh = FakePeer::new("Welsh");
     set_socket_recv_buffer_size(welsh.listener(), 16 * 1024).unwrap();
     let limits = Setup::new().limit("liveness_seconds", 3600).limit("write_seconds", 3600);
-    let node = limits.limit("outbox_bytes", 100_000).http("").neighbour(&welsh).start();
+    let limits = limits.limit("outbox_bytes", 100_000).limit("client_bytes", 16_000);
+    let node = limits.http("").neighbour(&welsh).start();
     let flooder = welsh.link(&node);
     wait_until("it is in step", || of_link(&node, "in_step") == Some(1.0));
     assert_eq!(["behind", "outbox_bytes"].map(|name| of_link(&node, name)), [Some(0.0); 2]);

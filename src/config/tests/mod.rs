@@ -263,17 +263,6 @@ fn settings_outside_their_bounds_are_refused() {
             "max_ahead_seconds = 2592001",
             "h.toml:11: `max_ahead_seconds` = 2592001 is out of range; give 0 to 2592000, or \"off\"",
         ),
-        ("limits", "client_bytes = 0", "h.toml:11: `client_bytes` = 0 is out of range; give 1 to 32768"),
-        (
-            "limits",
-            "max_bytes = \"1G\"",
-            "h.toml:11: `max_bytes` is a string; write a whole number of bytes, or \"auto\"",
-        ),
-        (
-            "limits",
-            "max_bytes = -1",
-            "h.toml:11: `max_bytes` = -1 is out of range; give 0 to 17592186044416, or \"auto\"",
-        ),
         (
             "limits",
             "backoff_ms_min = 6000",
@@ -365,8 +354,6 @@ fn future_reports_are_limited_to_a_day_unless_that_is_off() {
     assert_eq!(limits("").max_ahead, Some(Duration::from_secs(86_400)));
     assert_eq!(limits("[limits]\nmax_ahead_seconds = 0\n").max_ahead, Some(Duration::ZERO));
     assert_eq!(limits("[limits]\nmax_ahead_seconds = \"off\"\n").max_ahead, None);
-    assert_eq!(limits("[limits]\nmax_bytes = 0\n").max_bytes, Some(0));
-    assert_eq!(limits("[limits]\nmax_bytes = \"auto\"\n").max_bytes, None);
     let herd = Herd::parse(&format!("{TWO_NODES}[limits]\nmax_ahead_seconds = \"off\"\n"), "h.toml").unwrap();
     assert!(herd.to_toml().contains("\nmax_ahead_seconds = \"off\" "), "{}", herd.to_toml());
 }

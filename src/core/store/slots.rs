@@ -185,6 +185,9 @@ mod tests {
             assert!(steps(&placement, of_forty_bits) < STEPS_MAX);
             assert!(steps(&placement, in_a_row) < STEPS_MAX);
         }
+        // Side by side, as where only the herd knows the placement, each of them would be a step for the next.
+        let few = (0..1000).map(|low| 0x1234 << 48 | low << 20);
+        assert!(steps(&Placement::of_herd("test"), few) > 1000 * 400);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is noted of a connection and its lines: in the log, and in the counters.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr};
 
 use crate::{
     core::{
@@ -82,10 +82,10 @@ impl<'a> Notes<'a> {
             && let Some(untold) = connection_events.ends.allow(now)
         {
             let Self { number, lines, bytes_in, bytes_out, .. } = self;
-            let (address, time) = (Origin(self.address), in_ms(now.saturating_sub(self.began)));
+            let (address, lasted) = (Origin(self.address), now.saturating_sub(self.began).as_secs_f64());
             let lines = if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
             log.info(format_args!(
-                "#{number} from {address} ended after {time:?}: {lines}, {bytes_in} bytes in, {bytes_out} bytes out; \
+                "#{number} from {address} ended after {lasted:.3} s: {lines}, {bytes_in} bytes in, {bytes_out} bytes out; \
                  {ended}{untold}"
             ));
         }
@@ -177,11 +177,6 @@ impl fmt::Display for Origin {
             None => f.write_str("an address it has left"),
         }
     }
-}
-
-/// Without what is shorter than a millisecond.
-fn in_ms(time: Duration) -> Duration {
-    Duration::new(time.as_secs(), time.subsec_millis() * 1_000_000)
 }
 
 /// What became of a client's line, where that is known yet.
