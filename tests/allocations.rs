@@ -10,9 +10,9 @@ use proxyherd::{
     core::{
         dialogue::{Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
         links::{Health, Queue, outbox},
-        model::{NodeId, Now, Timestamp},
-        node::{Neighbour, Node, Options, Subscribers},
-        store::Placement,
+        model::{Location, NodeId, Now, Timestamp},
+        node::{Neighbour, Node, Options, ReportLimits, Subscribers},
+        store::{Placement, Store},
         wire::{Line, Nonce},
     },
     log::{Log, LogOptions, Traffic},
@@ -66,8 +66,7 @@ impl Session {
             secret: None,
             id: NodeId::new("Alford").unwrap(),
             incarnation: 1,
-            max_clients: LINES,
-            max_ahead: None,
+            reports: ReportLimits { max_clients: LINES, ..ReportLimits::NONE },
             liveness: hour,
             neighbours,
             subscribers: Subscribers::default(),
@@ -143,8 +142,10 @@ fn a_batch_that_is_logged_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(LogOptions {
         path: folder.path().join("Alford.log"),
+        events_path: None,
         traffic: true,
         bodies: false,
+        connections: false,
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
         files_kept: 0,
@@ -157,4 +158,25 @@ fn a_batch_that_is_logged_allocates_nothing() {
         traffic.finish(&log);
     };
     assert_eq!(allocations_after_warm_up(batch), 0);
+}
+
+#[test]
+fn a_store_counts_the_bytes_that_its_locations_take() {
+    let store = Store::new(Placement::of_herd("test"), usize::MAX);
+    let given = measure(|| {
+        for number in 0..40_000 {
+            // A third of them report again, and need more room.
+            let (client, position) = (
+                format!("kiwi{}", number % 30_000),
+                format!("+1.{}+1", "1".repeat(1 + number / 30_000 * 20)),
+            );
+            let timestamp = number.to_string();
+            let fields = ["Alford", "+0.000000001", &client, &position, &timestamp].map(str::as_bytes);
+            let location = Location::of_fields(fields).unwrap();
+            assert!(store.report(store.key_hash(location.client), &location).is_news());
+        }
+    });
+    // Lists of pages have room for a few more.
+    let parts = store.bytes() as f64 / given.bytes_current as f64;
+    assert!((0.98..=1.0).contains(&parts), "{parts} of {given:?}");
 }

@@ -51,7 +51,7 @@ struct Common {
     /// The herd's configuration; without it, the built-in herd of the fall of 2016.
     #[arg(long, global = true, env = "HERD_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where each node writes its log, as NODE.log.
+    /// Where each node writes its log, as NODE.log unless configured otherwise.
     #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
     log_dir: PathBuf,
 }

@@ -52,6 +52,10 @@ pub enum Fault {
     Then { why: String },
     #[error("`{key}` is empty; write {wanted}, or leave it out")]
     EmptyText { key: &'static str, wanted: &'static str },
+    #[error("`{key}` = {name:?} {why}")]
+    LogName { key: &'static str, name: String, why: &'static str },
+    #[error("{name:?} would be the name of two logs; choose other names as `file` and `events_file`")]
+    LogNamesClash { name: String },
     #[error("`{key}` = {url:?} is no place of a service; write \"https://HOST\", without a query")]
     BaseUrl { key: &'static str, url: String },
     #[error("source {source_name:?} needs a file; name one as `{key}` in [places]")]

@@ -26,6 +26,12 @@ table! {
         /// Clients that the node remembers. Beyond it, reports of new clients are invalid; updates from neighbours are still
         /// taken.
         max_clients: usize = "max_clients", Count { default: 20_000_000, min: 0, max: 1_000_000_000 }, "remembered; new ones beyond it are refused";
+        /// The longest id of a client that reports. A longer one's reports are invalid.
+        client_bytes: usize = "client_bytes", Count { default: 1_024, min: 1, max: 32_768 }, "the longest id of a client that reports";
+        /// What the locations of all clients may take of the node's memory. Beyond it, reports that would take more are invalid;
+        /// updates from neighbours are still taken. With `"auto"`, it is an eighth of the memory that the machine has, or the
+        /// node's cgroup.
+        max_bytes: Option<usize> = "max_bytes", BytesOrAuto { min: 0, max: 17_592_186_044_416 }, "of memory for locations; reports beyond it are refused, or \"auto\"";
         /// How far a report's time may be ahead of the node's clock. A client's report that is further ahead is invalid, and so
         /// is a line of a third-party node. With `"off"`, any is taken.
         max_ahead: Option<Duration> = "max_ahead_seconds", SecondsOrOff { default: DAY, min: 0.0, max: 30.0 * DAY }, "a report's time ahead of the server's clock, or \"off\"";

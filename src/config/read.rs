@@ -1,7 +1,7 @@
 //! From TOML text to a herd's parts, each with the line it stands on: shape, keys and single values are checked here.
 //! What the parts mean to each other is checked in `check`.
 
-use std::{ops::Range, path::PathBuf};
+use std::{collections::BTreeSet, ops::Range, path::PathBuf};
 
 use toml::{
     Spanned,
@@ -11,7 +11,9 @@ use toml::{
 use super::{
     Address, HttpConfig, Limits, LogConfig, PlacesConfig, PlacesSource, UpstreamLimits,
     error::Fault,
-    keys, plain,
+    keys,
+    log::name_fault,
+    plain,
     settings::{TomlTable, wrong_type},
 };
 use crate::core::{model::NodeId, wire::PlainForm};
@@ -58,15 +60,18 @@ pub(super) fn read(text: &str) -> Found<Stated> {
     })?;
     let root = root.get_ref();
     text.no_other_keys(root, "the file", &keys::TABLES)?;
-    Ok(Stated {
+    let mut stated = Stated {
         name: text.herd_name(root)?,
         secret_file: text.secret_file(root)?,
         places: text.places(root)?,
         log: text.settings(root, &[])?,
         http: text.http(root)?,
         limits: text.limits(root)?,
-        nodes: text.nodes(root)?,
-    })
+        nodes: Vec::new(),
+    };
+    stated.nodes = text.nodes(root)?;
+    text.check_log_names(root, &stated)?;
+    Ok(stated)
 }
 
 fn setting_names<T: TomlTable>() -> Vec<&'static str> {
@@ -197,6 +202,27 @@ impl<'t> Text<'t> {
         let given = |key| table.and_then(|table| table.get(key)).map(Spanned::span);
         let span = given("backoff_ms_min").or_else(|| given("backoff_ms_max")).unwrap_or_default();
         Err(self.fault(span, Fault::BackoffReversed))
+    }
+
+    fn check_log_names(&self, root: &DeTable<'t>, stated: &Stated) -> Found<()> {
+        let Stated { log, nodes, .. } = stated;
+        let table = self.table(root, LogConfig::NAME)?.map(|(table, _)| table);
+        let span = |key| table.and_then(|table| table.get(key)).map(Spanned::span).unwrap_or_default();
+        for (key, name) in [("file", Some(&log.file)), ("events_file", log.events_file.as_ref())] {
+            if let Some((name, why)) = name.and_then(|name| Some((name.clone(), name_fault(name)?))) {
+                return Err(self.fault(span(key), Fault::LogName { key, name, why }));
+            }
+        }
+        let own = nodes.iter().filter(|node| node.plain.is_none());
+        // Each id once: that two nodes have one is told later.
+        let ids: BTreeSet<_> = own.map(|node| node.id.value.as_str()).collect();
+        match log.name_clash(ids.into_iter()) {
+            Some(name) => {
+                let key = if log.events_file.is_some() { "events_file" } else { "file" };
+                Err(self.fault(span(key), Fault::LogNamesClash { name }))
+            }
+            None => Ok(()),
+        }
     }
 
     fn http(&self, root: &DeTable<'t>) -> Found<HttpConfig> {

@@ -10,6 +10,9 @@ use super::{error::Fault, quoted};
 /// What stands for no bound where a bound may be left out.
 const OFF: &str = "off";
 
+/// What stands for a number that the node finds by itself.
+const AUTO: &str = "auto";
+
 /// A struct that a TOML table fills.
 pub(super) trait TomlTable: Default + 'static {
     /// `limits`
@@ -90,6 +93,8 @@ pub(super) enum Content<T: 'static> {
     Flag { field: FieldOf<T, bool>, default: bool },
     /// A whole number.
     Count { field: FieldOf<T, usize>, default: usize, min: u64, max: u64 },
+    /// A whole number of bytes, or [`AUTO`] for what suits the machine; that is the default.
+    BytesOrAuto { field: FieldOf<T, Option<usize>>, min: u64, max: u64 },
     /// A number of seconds, with or without a fraction.
     Seconds { field: FieldOf<T, Duration>, default: f64, min: f64, max: f64 },
     /// The same, or [`OFF`] for no bound.
@@ -120,6 +125,7 @@ impl<T> Setting<T> {
             Content::Text { field, default, .. } | Content::BaseUrl { field, default } => {
                 default.clone_into(field(into));
             }
+            Content::BytesOrAuto { field, .. } => *field(into) = None,
             Content::OptionalText { field, .. } => *field(into) = None,
             Content::Path { field } => *field(into) = None,
         }
@@ -132,6 +138,10 @@ impl<T> Setting<T> {
                 *field(into) = value.as_bool().ok_or_else(|| self.wrong_type(value))?;
             }
             Content::Count { field, min, max, .. } => *field(into) = self.whole(value, min, max)?,
+            Content::BytesOrAuto { field, min, max } => {
+                let is_auto = value.as_str() == Some(AUTO);
+                *field(into) = if is_auto { None } else { Some(self.whole(value, min, max)?) };
+            }
             Content::Seconds { field, min, max, .. } => *field(into) = self.seconds(value, min, max)?,
             Content::SecondsOrOff { field, min, max, .. } => {
                 let is_off = value.as_str() == Some(OFF);
@@ -153,6 +163,9 @@ impl<T> Setting<T> {
         match self.content {
             Content::Flag { field, .. } => Some(field(from).to_string()),
             Content::Count { field, .. } => Some(field(from).to_string()),
+            Content::BytesOrAuto { field, .. } => {
+                Some(field(from).map_or_else(|| quoted(AUTO), |bytes| bytes.to_string()))
+            }
             Content::Seconds { field, .. } => Some(seconds_text(*field(from))),
             Content::SecondsOrOff { field, .. } => {
                 Some(field(from).map_or_else(|| quoted(OFF), seconds_text))
@@ -169,6 +182,7 @@ impl<T> Setting<T> {
         match self.content {
             Content::Flag { .. } => "true or false",
             Content::Count { .. } | Content::Milliseconds { .. } => "a whole number",
+            Content::BytesOrAuto { .. } => "a whole number of bytes, or \"auto\"",
             Content::Seconds { .. } => "a number of seconds",
             Content::SecondsOrOff { .. } => "a number of seconds, or \"off\"",
             Content::Text { wanted, .. } | Content::OptionalText { wanted, .. } => wanted,
@@ -198,7 +212,11 @@ impl<T> Setting<T> {
     }
 
     fn out_of_range(&self, value: String, min: f64, max: f64) -> Fault {
-        let or = if let Content::SecondsOrOff { .. } = self.content { ", or \"off\"" } else { "" };
+        let or = match self.content {
+            Content::SecondsOrOff { .. } => ", or \"off\"",
+            Content::BytesOrAuto { .. } => ", or \"auto\"",
+            _ => "",
+        };
         Fault::OutOfRange { key: self.key, value, min, max, or }
     }
 
@@ -276,6 +294,24 @@ fn seconds_text(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Herd;
+
+    #[test]
+    fn bounds_of_what_clients_report_are_named_where_they_are_missed() {
+        let text = "[herd]\nname = \"one\"\n[[node]]\nid = \"Alford\"\nlisten = \"127.0.0.1:1\"\n[limits]\n";
+        let limits = |line: &str| Herd::parse(&format!("{text}{line}\n"), "h.toml").map(|herd| herd.limits);
+        for (line, fault) in [
+            ("client_bytes = 0", "`client_bytes` = 0 is out of range; give 1 to 32768"),
+            ("client_bytes = 32769", "`client_bytes` = 32769 is out of range; give 1 to 32768"),
+            ("max_bytes = \"1G\"", "`max_bytes` is a string; write a whole number of bytes, or \"auto\""),
+            ("max_bytes = -1", "`max_bytes` = -1 is out of range; give 0 to 17592186044416, or \"auto\""),
+        ] {
+            assert_eq!(limits(line).unwrap_err().to_string(), format!("h.toml:7: {fault}"));
+        }
+        assert_eq!(limits("max_bytes = 0").unwrap().max_bytes, Some(0));
+        assert_eq!(limits("max_bytes = \"auto\"").unwrap().max_bytes, None);
+        assert_eq!(limits("client_bytes = 32768").unwrap().client_bytes, 32_768);
+    }
 
     #[test]
     fn a_base_url_is_a_scheme_and_a_host_and_no_query() {

@@ -141,6 +141,16 @@ impl MetricsText {
         let is_ready = report.not_ready().is_none();
         writer.gauge("proxyherd_ready", "Whether clients may ask this node", f64::from(is_ready))?;
         writer.gauge("proxyherd_clients", "Clients whose location is known", report.clients as f64)?;
+        writer.gauge(
+            "proxyherd_store_bytes",
+            "Memory that the clients' locations take",
+            report.store_bytes as f64,
+        )?;
+        writer.gauge(
+            "proxyherd_store_bytes_max",
+            "Memory that clients' reports may have their locations take",
+            report.store_bytes_max as f64,
+        )?;
         let connections = &report.connections;
         let mut now =
             writer.family("proxyherd_connections", "Connections that are open", MetricType::Gauge)?;

@@ -15,8 +15,6 @@ pub struct NodeReport {
     pub herd: String,
     /// The node's id.
     pub node: String,
-    /// The random number of its start.
-    pub incarnation: u64,
     /// How long it has run.
     pub uptime: Duration,
     /// How long after its start it is ready, whatever its neighbours do.
@@ -25,6 +23,10 @@ pub struct NodeReport {
     pub is_draining: bool,
     /// Clients it has a location of.
     pub clients: usize,
+    /// How much memory their locations take, in bytes.
+    pub store_bytes: usize,
+    /// How much clients' reports may have them take.
+    pub store_bytes_max: usize,
     /// The sum of all it holds.
     pub sum: u64,
     /// Its connections.
@@ -133,11 +135,12 @@ pub(super) mod tests {
         NodeReport {
             herd: "fall-2016".into(),
             node: "Alford".into(),
-            incarnation: 0xea42_59ab_02e2_a67f,
             uptime: Duration::from_millis(1500),
             ready_grace: Duration::from_secs(10),
             is_draining: false,
             clients: 3,
+            store_bytes: 3_200,
+            store_bytes_max: 1 << 30,
             sum: 0x64cd_decd_e2d1_d05b,
             connections: ConnectionCounts {
                 clients: 2,

@@ -13,7 +13,6 @@ pub(super) fn json(report: &NodeReport) -> String {
         "herd": report.herd,
         "node": report.node,
         "version": env!("CARGO_PKG_VERSION"),
-        "incarnation": format!("{:016x}", report.incarnation),
         "uptime_seconds": report.uptime.as_secs_f64(),
         "state": if report.is_draining { "draining" } else { "running" },
         "ready": not_ready.is_none(),

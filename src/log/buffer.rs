@@ -1,9 +1,9 @@
-//! What waits for the disk: one bounded buffer, appended to under a short lock and swapped away whole.
+//! What waits for the disk: a bounded buffer, appended to under a short lock and swapped away whole.
 
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use super::file;
+use super::{EVENTS_PART, file};
 
 /// The buffer. Traffic may fill seven eighths of it; the rest is kept for events.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Buffer {
     }
 
     pub(super) fn append_traffic(&self, block: &[u8], lines: u64) {
-        let bound = self.bytes_max - self.bytes_max / 8;
+        let bound = self.bytes_max - self.bytes_max / EVENTS_PART;
         self.append(block, bound, |dropped| dropped.lines += lines);
     }
 

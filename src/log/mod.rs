@@ -1,29 +1,30 @@
-//! A node's log: events, by fern, and all traffic, by batch, in one file and in order. Nobody waits for the disk: what
-//! has no room is dropped and counted. Each node owns its logger; none is installed for the whole process, so that a
-//! library's records go nowhere.
+//! A node's log: events, by fern, and all traffic, by batch, in one file and in order, or events in a file of their own.
+//! Nobody waits for the disk: what has no room is dropped and counted. Each node owns its logger; none is installed for the
+//! whole process, so that a library's records go nowhere.
 
 mod buffer;
 mod condition;
 mod file;
 mod open;
+mod output;
 mod rate_limit;
 mod traffic;
 
 use std::{
     fmt, io,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use ::log::{Level, LevelFilter, Log as _, Record};
 use crossbeam_channel::{Receiver, bounded, select};
-use parking_lot::Mutex;
 
-use self::{buffer::Buffer, condition::Watch, file::LogFile};
+use self::{
+    buffer::Buffer,
+    file::LogFile,
+    output::{Output, OutputOptions},
+};
 pub use self::{
     condition::{Failing, LogCondition},
     open::LogError,
@@ -39,65 +40,77 @@ use crate::{
 /// How often the buffer is written out, if it does not fill before.
 const TICK: Duration = Duration::from_millis(20);
 
+/// Of what may wait for the disk, one part of so many is for events alone.
+const EVENTS_PART: usize = 8;
+
 /// What is logged, where, and how much is kept.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
     /// The file. Its folder is made if it is not there.
     pub path: PathBuf,
+    /// Another file, which has the events instead.
+    pub events_path: Option<PathBuf>,
     /// Whether lines of clients and AT lines are logged.
     pub traffic: bool,
     /// Whether JSON replies are logged whole.
     pub bodies: bool,
+    /// Whether the begin and the end of each connection are logged.
+    pub connections: bool,
     /// What may wait for the disk, in bytes.
     pub buffer_bytes: usize,
     /// How large a file may grow, in bytes.
     pub file_bytes: usize,
-    /// How many older files are kept beside the current one.
+    /// How many older files are kept beside each current one.
     pub files_kept: usize,
 }
 
 /// The log. Shared by all threads of a node.
 pub struct Log {
     events: Box<dyn ::log::Log>,
-    buffer: Arc<Buffer>,
-    path: PathBuf,
-    file: Mutex<LogFile>,
-    watch: Watch,
-    is_moved: AtomicBool,
+    main: Output,
+    /// Where events go, if not there.
+    apart: Option<Output>,
     half_full: Receiver<()>,
     takes_traffic: bool,
     takes_bodies: bool,
+    takes_connections: bool,
 }
 
 impl Log {
-    /// Opens or makes the file, for its owner only, as it is from then on.
+    /// Opens or makes the files, for their owner only, as they are from then on.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
-        let LogOptions { path, traffic, bodies, buffer_bytes, file_bytes, files_kept } = options;
-        let file = LogFile::open(path.clone(), file_bytes as u64, files_kept)?;
+        let LogOptions { path, events_path, traffic, bodies, connections, .. } = options;
+        let LogOptions { buffer_bytes, file_bytes, files_kept, .. } = options;
         let (wake, half_full) = bounded(1);
-        let buffer = Arc::new(Buffer::new(buffer_bytes, wake));
+        let open = |path: &Path, buffer_bytes| {
+            Output::open(OutputOptions { path, buffer_bytes, file_bytes, files_kept }, wake.clone())
+        };
+        let main = open(&path, buffer_bytes)?;
+        // The part of the buffer that traffic leaves free for events.
+        let apart = events_path.map(|path| open(&path, buffer_bytes / EVENTS_PART)).transpose()?;
+        let buffer = Arc::clone(&apart.as_ref().unwrap_or(&main).buffer);
         let (_, events) = fern::Dispatch::new()
             .level(LevelFilter::Info)
             .format(|out, message, record| {
                 let time = clock::utc_text(clock::wall());
                 out.finish(format_args!("{time} {:5} {}", record.level(), Escaped(message)));
             })
-            .chain(fern::Output::writer(
-                Box::new(EventWriter { line: Vec::new(), buffer: Arc::clone(&buffer) }),
-                "\n",
-            ))
+            .chain(fern::Output::writer(Box::new(EventWriter { line: Vec::new(), buffer }), "\n"))
             .into_log();
         Ok(Self {
             events,
-            buffer,
-            path,
-            file: Mutex::new(file),
-            watch: Watch::default(),
-            is_moved: AtomicBool::new(false),
+            main,
+            apart,
             half_full,
             takes_traffic: traffic,
             takes_bodies: bodies,
+            takes_connections: connections,
         })
+    }
+
+    /// Events first, so that what has become of traffic finds room among them.
+    fn outputs(&self) -> impl DoubleEndedIterator<Item = &Output> {
+        self.apart.iter().chain([&self.main])
     }
 
     /// Something an operator may want to know.
@@ -129,9 +142,14 @@ impl Log {
         self.takes_bodies
     }
 
+    /// Whether the begin and the end of each connection are wanted.
+    pub fn takes_connections(&self) -> bool {
+        self.takes_connections
+    }
+
     /// Appends a batch's traffic, whole lines that are formatted already; drops and counts them where there is no room.
     fn traffic(&self, block: &[u8], lines: u64) {
-        self.buffer.append_traffic(block, lines);
+        self.main.buffer.append_traffic(block, lines);
     }
 
     /// The log thread: writes the buffer out at every tick and when it is half full, until the channel closes, and then
@@ -147,47 +165,57 @@ impl Log {
                 recv(self.half_full) -> _ => false,
                 default(tick) => false,
             };
-            let mut file = self.file.lock();
-            self.write_out(&mut file, clock::tick());
+            self.write_all(clock::tick());
             if is_last {
                 // What the first write said of itself, such as lines dropped.
-                self.write_out(&mut file, clock::tick());
-                self.tell_losses(&file);
+                self.write_all(clock::tick());
+                self.outputs().for_each(|output| Self::tell_losses(output, &output.file.lock()));
                 return;
             }
         }
     }
 
-    fn write_out(&self, file: &mut LogFile, now: Tick) {
+    fn write_all(&self, now: Tick) {
+        self.outputs().for_each(|output| self.write_out(output, &mut output.file.lock(), now));
+    }
+
+    fn write_out(&self, output: &Output, file: &mut LogFile, now: Tick) {
         let failed_before = file.failure().map(str::to_owned);
-        self.watch.begin(now);
-        if self.is_moved.swap(false, Ordering::Relaxed) {
+        let which = self.which(output);
+        output.watch.begin(now);
+        if output.take_moved() {
             file.reopen();
         }
         for remark in file.take_remarks() {
-            self.warn(format_args!("{remark}"));
+            self.warn(format_args!("{remark}{which}"));
         }
-        // Where nothing can be written, they are reported once it can be.
-        if failed_before.is_none() {
-            self.warn_of_dropped();
+        file.write(now, |spare| output.buffer.swap(spare));
+        output.watch.end(now, file.failure());
+        // Where nothing can be written, they are reported once it can be. By now there is room to say so.
+        if file.failure().is_none() {
+            self.warn_of_dropped(&output.buffer);
         }
-        file.write(now, |spare| self.buffer.swap(spare));
-        self.watch.end(now, file.failure());
         match (failed_before, file.failure()) {
             (None, Some(failure)) => {
-                self.tell_standard_error(format_args!(
-                    "cannot be written: {failure}; the node goes on without"
-                ));
+                tell_standard_error(
+                    output,
+                    format_args!("cannot be written: {failure}; the node goes on without"),
+                );
             }
             (Some(failure), None) => {
-                self.warn(format_args!("the log could not be written for a while: {failure}"));
+                self.warn(format_args!("the log could not be written for a while: {failure}{which}"));
             }
             _ => {}
         }
     }
 
-    fn warn_of_dropped(&self) {
-        let dropped = self.buffer.take_dropped();
+    /// What tells one file from the other, where there are two.
+    fn which(&self, output: &Output) -> String {
+        self.apart.as_ref().map_or_else(String::new, |_| format!(" ({})", output.path.display()))
+    }
+
+    fn warn_of_dropped(&self, buffer: &Buffer) {
+        let dropped = buffer.take_dropped();
         if dropped.lines > 0 {
             self.warn(format_args!(
                 "{} traffic lines dropped: the disk is slower than the traffic, or full",
@@ -203,42 +231,50 @@ impl Log {
     }
 
     /// What will never be in the log, once nobody writes to it any more.
-    fn tell_losses(&self, file: &LogFile) {
-        let dropped = self.buffer.take_dropped();
-        let lost = file.unwritten_lines() + self.buffer.lines() + dropped.lines + dropped.events;
+    fn tell_losses(output: &Output, file: &LogFile) {
+        let dropped = output.buffer.take_dropped();
+        let lost = file.unwritten_lines() + output.buffer.lines() + dropped.lines + dropped.events;
         if lost > 0 {
             let why = file.failure().unwrap_or("the disk is slower than they came");
-            self.tell_standard_error(format_args!("lacks {lost} lines, which are lost: {why}"));
+            tell_standard_error(output, format_args!("lacks {lost} lines, which are lost: {why}"));
         }
     }
 
-    /// Says it where it can be seen, since the log cannot.
-    fn tell_standard_error(&self, what: fmt::Arguments<'_>) {
-        text::say(&mut io::stderr(), "herd", format_args!("the log {} {what}", self.path.display()));
-    }
-
-    /// How the log is. Waits for no disk.
+    /// How the log is: of two files, the one that cannot be written. Waits for no disk.
     pub fn condition(&self, now: Tick) -> LogCondition {
-        let dropped = self.buffer.dropped();
-        LogCondition {
-            failing: self.watch.failing(now),
-            dropped_lines: dropped.lines,
-            dropped_events: dropped.events,
+        let mut condition = LogCondition::default();
+        for output in self.outputs() {
+            let dropped = output.buffer.dropped();
+            condition.dropped_lines += dropped.lines;
+            condition.dropped_events += dropped.events;
+            condition.failing = condition.failing.or_else(|| {
+                let Failing { duration, error } = output.watch.failing(now)?;
+                Some(Failing { duration, error: format!("{error}{}", self.which(output)) })
+            });
         }
+        condition
     }
 
-    /// Has the writer close the file and open it by its name as the start does, for those who moved it.
+    /// Has the writer close the files and open them by their names as the start does, for those who moved them.
     pub fn reopen(&self) {
-        self.is_moved.store(true, Ordering::Relaxed);
+        self.outputs().for_each(Output::set_moved);
     }
 
     /// What the log lacks of a process that ends without its log thread, which does not come back from a write.
     pub fn tell_stalled(&self) {
-        self.tell_standard_error(format_args!(
-            "lacks {} lines at least, which are lost: the disk does not end a write",
-            self.buffer.lines()
-        ));
+        for output in self.outputs() {
+            let lines = output.buffer.lines();
+            tell_standard_error(
+                output,
+                format_args!("lacks {lines} lines at least, which are lost: the disk does not end a write"),
+            );
+        }
     }
+}
+
+/// Says it where it can be seen, since the log cannot.
+fn tell_standard_error(output: &Output, what: fmt::Arguments<'_>) {
+    text::say(&mut io::stderr(), "herd", format_args!("the log {} {what}", output.path.display()));
 }
 
 /// Makes one append of an event, which fern formats in several writes.
@@ -262,5 +298,7 @@ impl io::Write for EventWriter {
     }
 }
 
+#[cfg(test)]
+mod apart_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! A line a second at most, for events that outsiders can cause as often as they like.
+//! A line a second at most, or a few, for events that outsiders can cause as often as they like.
 
 use std::{
     fmt,
@@ -7,14 +7,22 @@ use std::{
 
 use crate::core::model::Tick;
 
-const INTERVAL_NANOSECONDS: u64 = 1_000_000_000;
+const SECOND_NANOSECONDS: u64 = 1_000_000_000;
 
-/// Lets one event a second through and counts the others. Lock-free.
-#[derive(Debug, Default)]
+/// Lets so many events a second through, by default one, and counts the others. Lock-free.
+#[derive(Debug)]
 pub struct RateLimit {
-    /// From when on the next may pass, in nanoseconds.
-    open_at: AtomicU64,
+    /// A second's share of one event, in nanoseconds.
+    share: u64,
+    /// Up to when events that have passed have taken their shares. It may lie a second ahead: so many pass at once.
+    taken_until: AtomicU64,
     held: AtomicU64,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::per_second(1)
+    }
 }
 
 /// How many events before this one were not told; displayed as a closing remark, or as nothing where there were none.
@@ -31,18 +39,30 @@ impl fmt::Display for Untold {
 }
 
 impl RateLimit {
+    /// Lets `most` through, at least one.
+    pub fn per_second(most: u64) -> Self {
+        let share = SECOND_NANOSECONDS / most.max(1);
+        Self { share, taken_until: AtomicU64::new(0), held: AtomicU64::new(0) }
+    }
+
     /// `Some` where an event may be told now, with how many before it were not.
     pub fn allow(&self, now: Tick) -> Option<Untold> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let open_at = self.open_at.load(Ordering::Relaxed);
-        let next = now.saturating_add(INTERVAL_NANOSECONDS);
-        let is_open = now >= open_at
-            && self.open_at.compare_exchange(open_at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if is_open {
+        let take = |taken_until: u64| {
+            let next = now.max(taken_until).saturating_add(self.share);
+            (next - now <= SECOND_NANOSECONDS).then_some(next)
+        };
+        if self.taken_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
             return Some(Untold(self.held.swap(0, Ordering::Relaxed)));
         }
         self.held.fetch_add(1, Ordering::Relaxed);
         None
+    }
+
+    /// One that was held back has been told for another reason.
+    pub fn told_after_all(&self) {
+        // Where a later event has counted it already, that cannot be mended.
+        let _ = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| held.checked_sub(1));
     }
 
     /// How many events have not been told since the last that was; `None` without any. Asked at the end, when no later event
@@ -69,6 +89,18 @@ mod tests {
         assert_eq!(limit.take_untold(), None);
         assert_eq!(limit.allow(at(9001)), None);
         assert_eq!(limit.take_untold(), Some(1));
+        assert_eq!(limit.take_untold(), None);
+    }
+
+    #[test]
+    fn several_a_second_pass_at_once_or_one_by_one() {
+        let limit = RateLimit::per_second(4);
+        let passes =
+            |ms: [u64; 5]| ms.map(|ms| limit.allow(Tick::from_millis(ms)).map(|Untold(count)| count));
+        assert_eq!(passes([5000; 5]), [Some(0), Some(0), Some(0), Some(0), None]);
+        assert_eq!(passes([5249, 5250, 5250, 5499, 5500]), [None, Some(2), None, None, Some(2)]);
+        assert_eq!(passes([9000; 5]), [Some(0), Some(0), Some(0), Some(0), None]);
+        limit.told_after_all();
         assert_eq!(limit.take_untold(), None);
     }
 }

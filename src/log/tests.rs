@@ -12,11 +12,13 @@ use crate::core::{
     wire::{Ending, Line},
 };
 
-fn options(folder: &tempfile::TempDir) -> LogOptions {
+pub(super) fn options(folder: &tempfile::TempDir) -> LogOptions {
     LogOptions {
         path: folder.path().join("logs").join("Alford.log"),
+        events_path: None,
         traffic: true,
         bodies: false,
+        connections: true,
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
         files_kept: 2,
@@ -24,19 +26,19 @@ fn options(folder: &tempfile::TempDir) -> LogOptions {
 }
 
 /// One tick of the writer.
-fn write_out(log: &Log) {
+pub(super) fn write_out(log: &Log) {
     write_out_at(log, Duration::ZERO);
 }
 
-fn write_out_at(log: &Log, now: Tick) {
-    log.write_out(&mut log.file.lock(), now);
+pub(super) fn write_out_at(log: &Log, now: Tick) {
+    log.write_all(now);
 }
 
-fn mode(path: &std::path::Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-fn set_mode(path: &std::path::Path, mode: u32) {
+pub(super) fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
@@ -47,14 +49,14 @@ fn older(options: &LogOptions, number: usize) -> PathBuf {
     name.into()
 }
 
-fn traffic(log: &Log, line: &[u8]) {
+pub(super) fn traffic(log: &Log, line: &[u8]) {
     let mut traffic = Traffic::default();
     traffic.begin(Timestamp::new(1_479_413_884, 392_014_450), 17);
     traffic.said(Line::Whole(line, Ending::Lf), Party::Stranger, &Reply::None);
     traffic.finish(log);
 }
 
-fn read(path: &std::path::Path) -> String {
+pub(super) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -208,7 +210,7 @@ fn on_a_full_disk(folder: &tempfile::TempDir) -> (Log, LogOptions) {
 }
 
 fn heal(log: &Log, options: &LogOptions) {
-    log.file.lock().rename(&options.path);
+    log.main.file.lock().rename(&options.path);
     log.reopen();
 }
 
@@ -410,6 +412,6 @@ fn folder_that_cannot_be_made_is_an_error_of_one_line() {
 
 impl Log {
     fn buffer_length(&self) -> usize {
-        self.buffer.length()
+        self.main.buffer.length()
     }
 }

@@ -106,9 +106,14 @@ impl Traffic {
         self.lines += 1;
     }
 
+    /// Whether there is nothing to hand over.
+    pub fn is_empty(&self) -> bool {
+        self.lines == 0
+    }
+
     /// Hands the lines to the log.
     pub fn finish(&mut self, log: &Log) {
-        if self.lines > 0 {
+        if !self.is_empty() {
             log.traffic(&self.block, self.lines);
             self.block.clear();
             self.lines = 0;

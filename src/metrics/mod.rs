@@ -52,8 +52,12 @@ pub enum RequestOutcome {
     Stale,
     /// A report too far ahead of the server's clock.
     Ahead,
-    /// A report of a new client, for whom there is no room.
+    /// A report of a new client, where there are as many as there may be.
     Full,
+    /// A report for which the store would take more memory than it may.
+    OutOfBytes,
+    /// A report whose client's id is too long.
+    LongClient,
     /// A question that was answered by the source of places.
     Answered,
     /// A question whose source failed; answered with its error.
@@ -68,11 +72,13 @@ pub enum RequestOutcome {
 
 impl RequestOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Stored,
         Self::Stale,
         Self::Ahead,
         Self::Full,
+        Self::OutOfBytes,
+        Self::LongClient,
         Self::Answered,
         Self::SourceFailed,
         Self::UnknownClient,
@@ -83,7 +89,9 @@ impl RequestOutcome {
     /// Which command it was.
     pub fn kind(self) -> RequestKind {
         match self {
-            Self::Stored | Self::Stale | Self::Ahead | Self::Full => RequestKind::Iamat,
+            Self::Stored | Self::Stale | Self::Ahead | Self::Full | Self::OutOfBytes | Self::LongClient => {
+                RequestKind::Iamat
+            }
             Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
                 RequestKind::Whatsat
             }
@@ -98,6 +106,8 @@ impl RequestOutcome {
             Self::Stale => "stale",
             Self::Ahead => "ahead",
             Self::Full => "full",
+            Self::OutOfBytes => "out_of_bytes",
+            Self::LongClient => "long_client",
             Self::Answered => "answered",
             Self::SourceFailed => "source_failed",
             Self::UnknownClient => "unknown_client",

@@ -1,22 +1,22 @@
 //! What a node is made of before it serves: its listeners, its log, its places, its neighbours.
 
-use std::{net::TcpListener, path::Path, sync::Arc};
+use std::{io, net::TcpListener, path::Path, sync::Arc};
 
 use crossbeam_channel::{Receiver, bounded};
 
 use super::{Server, StartError, Surroundings, line_door::PlainDoor, web::Web};
 use crate::{
-    config::{self, Address, Herd},
+    config::{self, Address, Herd, Limits},
     core::{
         access::Secret,
         links::{Health, Queue, outbox},
         model::NodeId,
-        node::{self, LookupRules, Neighbour, Node, Subscribers},
+        node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
         store::Placement,
     },
     log::{self, Log, LogError},
     places,
-    system::random,
+    system::{clock, memory, random},
     transport,
 };
 
@@ -55,15 +55,11 @@ impl Server {
         };
         let node = Node::new(node::Options {
             herd: herd.name.clone(),
-            placement: match &secret {
-                Some(secret) => Placement::of_key(secret.placement()),
-                None => Placement::of_herd(&herd.name),
-            },
+            placement: placement(&herd.name, secret.as_deref())?,
             secret,
             id: id.clone(),
             incarnation: random::bits(),
-            max_clients: herd.limits.max_clients,
-            max_ahead: herd.limits.max_ahead,
+            reports: reports(&herd.limits, &log),
             liveness: herd.limits.liveness_time,
             neighbours,
             subscribers: Subscribers::default(),
@@ -73,6 +69,14 @@ impl Server {
         });
         let limits = herd.limits.clone();
         Ok(Self { node, places, limits, mailboxes, listener, plain, web, log, surroundings })
+    }
+}
+
+/// Where clients belong. What everybody can know of it in a herd without a secret must not be enough to crowd the store.
+fn placement(herd: &str, secret: Option<&Secret>) -> io::Result<Placement> {
+    match secret {
+        Some(secret) => Ok(Placement::of_key(secret.placement())),
+        None => Ok(Placement::of_herd(herd).scattered(random::bytes()?)),
     }
 }
 
@@ -87,11 +91,26 @@ fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListene
     Ok(listener)
 }
 
+/// What of this machine's memory clients' reports may take where that is not configured: one part of so many.
+const MEMORY_PARTS: u64 = 8;
+
+/// What is taken of clients' reports. How much memory that is is logged, since it may depend on the machine.
+fn reports(limits: &Limits, log: &Log) -> ReportLimits {
+    let Limits { max_clients, client_bytes, max_ahead, .. } = *limits;
+    let part = || usize::try_from(memory::available() / MEMORY_PARTS).unwrap_or(usize::MAX);
+    let max_bytes = limits.max_bytes.unwrap_or_else(part);
+    log.info(format_args!("clients' reports may take {max_bytes} bytes of memory"));
+    ReportLimits { max_clients, max_bytes, client_bytes, max_ahead }
+}
+
 fn open_log(herd: &Herd, id: &NodeId, log_dir: &Path) -> Result<Log, LogError> {
+    let (file, events_file) = herd.log.names(id.as_str(), &clock::compact_text(clock::wall()));
     Log::open(log::LogOptions {
-        path: log_dir.join(format!("{id}.log")),
+        path: log_dir.join(file),
+        events_path: events_file.map(|name| log_dir.join(name)),
         traffic: herd.log.traffic,
         bodies: herd.log.bodies,
+        connections: herd.log.connections,
         buffer_bytes: herd.log.buffer_bytes,
         file_bytes: herd.log.file_bytes,
         files_kept: herd.log.files_kept,
@@ -126,4 +145,17 @@ fn third_party(neighbours: &[Neighbour], mailboxes: &[Mailbox]) -> Vec<(usize, A
     let all = neighbours.iter().zip(mailboxes).enumerate();
     let plain = all.filter(|(_, (neighbour, _))| neighbour.plain.is_some());
     plain.map(|(link, (_, mailbox))| (link, mailbox.address.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::access::SecretKey;
+
+    #[test]
+    fn store_of_a_herd_without_a_secret_is_scattered() {
+        assert!(placement("test", None).unwrap().is_scattered());
+        let secret = Secret::new(SecretKey::of_bytes([7; 32]), [8; 16]);
+        assert!(!placement("test", Some(&secret)).unwrap().is_scattered());
+    }
 }

@@ -48,6 +48,7 @@ pub(super) struct Shared<'a> {
     pub(super) counters: Counters,
     pub(super) requests: Requests,
     pub(super) rate_limits: RateLimits,
+    pub(super) connection_events: ConnectionEvents,
 }
 
 /// A stop: set once, and seen or waited for by many.
@@ -119,7 +120,7 @@ pub(super) struct RateLimits {
 
 impl RateLimits {
     /// Counts what was not told of each kind, which no later event will do.
-    pub(super) fn log_untold(&self, log: &Log) {
+    fn log_untold(&self, log: &Log) {
         let Self { refusals, closings, overflows, bad_lines, handshakes, other_protocols, .. } = self;
         let Self { bad_lines_of_neighbours, plain_connections, panics, .. } = self;
         for (kind, limit) in [
@@ -135,6 +136,32 @@ impl RateLimits {
         ] {
             if let Some(count) = limit.take_untold() {
                 log.warn(format_args!("{kind}: {count} more since the last such line"));
+            }
+        }
+    }
+}
+
+/// Of connections that say nothing, so many begins and ends a second are logged at most.
+const CONNECTION_EVENTS_A_SECOND: u64 = 100;
+
+/// What keeps a flood of connections from filling the log.
+pub(super) struct ConnectionEvents {
+    pub(super) begins: RateLimit,
+    pub(super) ends: RateLimit,
+}
+
+impl Default for ConnectionEvents {
+    fn default() -> Self {
+        let limit = || RateLimit::per_second(CONNECTION_EVENTS_A_SECOND);
+        Self { begins: limit(), ends: limit() }
+    }
+}
+
+impl ConnectionEvents {
+    fn log_untold(&self, log: &Log) {
+        for (kind, limit) in [("connections begun", &self.begins), ("connections ended", &self.ends)] {
+            if let Some(count) = limit.take_untold() {
+                log.info(format_args!("{kind}: {count} more since the last such line"));
             }
         }
     }
@@ -167,7 +194,14 @@ impl<'a> Shared<'a> {
             counters: Counters::default(),
             requests: Requests::default(),
             rate_limits: RateLimits::default(),
+            connection_events: ConnectionEvents::default(),
         })
+    }
+
+    /// Counts what was not told of events that come as often as outsiders like.
+    pub(super) fn log_untold(&self) {
+        self.rate_limits.log_untold(self.log);
+        self.connection_events.log_untold(self.log);
     }
 
     /// A number for a connection, not used before.

@@ -72,7 +72,7 @@ impl Shared<'_> {
     /// they lacked.
     pub(super) fn stop_log(&self, has_served: bool, drain: Drain) -> Vec<NodeId> {
         let lacking = std::mem::take(&mut *self.lacking.lock());
-        self.rate_limits.log_untold(self.log);
+        self.log_untold();
         let id = &self.node.id;
         if !lacking.is_empty() {
             let names: Vec<_> = lacking.iter().map(NodeId::as_str).collect();
@@ -102,7 +102,7 @@ impl Shared<'_> {
             DrainTurn::Last => format!("{id} has drained, and its log has not; threads left: {left}"),
             _ => format!("{id} ends without having drained; threads left: {left}"),
         };
-        self.rate_limits.log_untold(self.log);
+        self.log_untold();
         self.log.error(format_args!("{last_words}"));
         let by = if turn == DrainTurn::Last { Tick::ZERO } else { clock::tick() + LOG_TIME };
         self.stop(DrainTurn::Last).set(by);

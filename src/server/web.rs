@@ -107,11 +107,12 @@ impl<'a> WebDoor<'a> {
         NodeReport {
             herd: node.herd.clone(),
             node: node.id.to_string(),
-            incarnation: node.incarnation,
             uptime,
             ready_grace: config.ready_grace,
             is_draining: self.shared.is_stopping(),
             clients: node.store().len(),
+            store_bytes: node.store().bytes(),
+            store_bytes_max: node.store().bounds().bytes,
             sum: node.store().sum(),
             connections: http::ConnectionCounts {
                 clients,

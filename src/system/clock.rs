@@ -43,11 +43,19 @@ pub fn utc_text(at: Timestamp) -> String {
         .to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// `20261121T040912Z`, for the names of files.
+pub fn compact_text(at: Timestamp) -> String {
+    format_seconds(at, "%Y%m%dT%H%M%SZ")
+}
+
 /// `Sat, 21 Nov 2026 04:09:12 GMT`, for HTTP.
 pub fn http_date(at: Timestamp) -> String {
+    format_seconds(at, "%a, %d %b %Y %H:%M:%S GMT")
+}
+
+fn format_seconds(at: Timestamp, format: &str) -> String {
     let seconds = i64::try_from(at.as_nanoseconds() / 1_000_000_000).unwrap_or(i64::MAX);
-    let time = DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
-    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default().format(format).to_string()
 }
 
 #[cfg(test)]
@@ -58,6 +66,12 @@ mod tests {
     fn utc_text_is_rfc_3339_to_the_microsecond() {
         let at = Timestamp::parse(b"1479413884.392014450").unwrap();
         assert_eq!(utc_text(at), "2016-11-17T20:18:04.392014Z");
+    }
+
+    #[test]
+    fn compact_text_is_the_basic_form_of_iso_8601() {
+        let at = Timestamp::parse(b"784111777.9").unwrap();
+        assert_eq!(compact_text(at), "19941106T084937Z");
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! What a node asks the system for: the time, random numbers, its place among other threads, signals.
+//! What a node asks the system for: the time, random numbers, memory, its place among other threads, signals.
 
 pub mod clock;
+pub mod memory;
 pub mod random;
 #[expect(
     unsafe_code,

@@ -13,7 +13,7 @@ use proxyherd::core::{
     dialogue::{Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
     links::{Queue, outbox},
     model::{NodeId, Now, Timestamp},
-    node::{Node, Options, Subscribers},
+    node::{Node, Options, ReportLimits, Subscribers},
     store::{Cursor, KeyHash, Placement, Store},
     wire::{Line, Nonce, PlainForm, PlainLine},
 };
@@ -102,8 +102,7 @@ fn node(subscribers: Subscribers) -> Node {
         secret: None,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
-        max_clients: 1_000,
-        max_ahead: None,
+        reports: ReportLimits::NONE,
         liveness: Duration::from_secs(5),
         neighbours: Vec::new(),
         subscribers,

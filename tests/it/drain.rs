@@ -69,7 +69,8 @@ fn stopped_node_flushes_what_is_queued_for_its_neighbours() {
     let welsh = FakePeer::new("Welsh");
     // Little fits between the two, so that most still waits in the node when it is told to stop.
     set_socket_recv_buffer_size(welsh.listener(), 16 * 1024).unwrap();
-    let mut node = Setup::new().limit("outbox_bytes", 64 << 20).neighbour(&welsh).start();
+    let mut node =
+        Setup::new().limit("outbox_bytes", 64 << 20).limit("client_bytes", 16_000).neighbour(&welsh).start();
     let mut flooder = welsh.link(&node);
     let mut client = node.client();
     let (id, count) = ("x".repeat(16_000), 1000);
@@ -168,6 +169,7 @@ fn neighbour_that_does_not_read_is_given_up_at_three_quarters_of_the_drain_time(
         .limit("write_seconds", 3600)
         .limit("liveness_seconds", 3600)
         .limit("outbox_bytes", 64 << 20)
+        .limit("client_bytes", 16_000)
         .neighbour(&welsh)
         .start();
     let mut flooder = welsh.link(&node);

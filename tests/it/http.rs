@@ -326,6 +326,24 @@ fn reader_who_takes_nothing_is_let_go() {
     assert!(silent.rest().starts_with(b"HTTP/1.1 200 "));
 }
 
+/// Without a secret, whoever knows the number can take the node's place at its neighbours.
+#[test]
+fn random_number_of_a_start_is_shown_nowhere() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().http("").neighbour(&welsh).start();
+    let (mut flooder, hello) = welsh.answer_call();
+    flooder.send(welsh.hello());
+    node.expect_linked(&welsh);
+    drop(welsh.dial(&node));
+    wait_until("the log has the link and its end", || node.log().contains("Welsh is no longer connected"));
+    let number = hello.split(' ').nth(5).unwrap();
+    let decimal = u64::from_str_radix(number, 16).unwrap().to_string();
+    let pages = ["/", "/livez", "/readyz", "/status", "/metrics"].map(|path| node.page(path).1);
+    for text in pages.iter().chain([&node.log()]) {
+        assert!(!text.to_lowercase().contains(number) && !text.contains(&decimal), "{text}");
+    }
+}
+
 #[test]
 fn web_face_that_cannot_listen_is_told_in_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

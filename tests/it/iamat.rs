@@ -191,3 +191,53 @@ fn new_client_beyond_max_clients_is_invalid_and_known_ones_and_neighbours_lines_
     let reply = client.ask("IAMAT d +2+2 2");
     assert_eq!(stored(&node, "d"), Some(reply));
 }
+
+/// How many reports ended so.
+fn count(node: &TestNode, outcome: &str) -> f64 {
+    let name = format!("proxyherd_requests_total{{kind=\"iamat\",outcome=\"{outcome}\"}}");
+    node.metric(&name).unwrap()
+}
+
+#[test]
+fn report_whose_id_is_longer_than_client_bytes_is_invalid_and_a_neighbours_line_is_not() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().limit("client_bytes", 8).http("").neighbour(&welsh).start();
+    let mut client = node.client();
+    let reply = client.ask("IAMAT 12345678 +1+1 1");
+    assert_eq!(stored(&node, "12345678"), Some(reply));
+    assert_eq!(client.ask("IAMAT 123456789 +1+1 1"), "? IAMAT 123456789 +1+1 1");
+    assert_eq!(stored(&node, "123456789"), None);
+    wait_until("it is counted", || count(&node, "long_client") == 1.0);
+    wait_until("the log says why", || node.log().contains("the client's id is longer than client_bytes"));
+    welsh.dial(&node).send("AT Welsh +0.000000001 123456789 +1+1 1 Welsh\n");
+    let at = "AT Welsh +0.000000001 123456789 +1+1 1";
+    wait_until("the neighbour's line is stored", || stored(&node, "123456789").as_deref() == Some(at));
+    assert_eq!(client.ask("IAMAT 123456789 +2+2 2"), "? IAMAT 123456789 +2+2 2");
+}
+
+#[test]
+fn report_that_would_have_the_store_outgrow_max_bytes_is_invalid_and_a_neighbours_line_is_not() {
+    let welsh = FakePeer::new("Welsh");
+    let position = |digits| format!("+1.{}+1", "1".repeat(digits));
+    // What one client takes, to the byte.
+    let bytes = |node: &TestNode| node.metric("proxyherd_store_bytes").unwrap();
+    let alone = Setup::new().http("").start();
+    alone.client().ask("IAMAT a +1+1 1");
+    let most = bytes(&alone);
+    let node = Setup::new().limit("max_bytes", most).http("").neighbour(&welsh).start();
+    assert_eq!(node.metric("proxyherd_store_bytes_max"), Some(most));
+    let mut client = node.client();
+    let reply = client.ask("IAMAT a +1+1 1");
+    assert_eq!((stored(&node, "a"), bytes(&node)), (Some(reply), most));
+    let (long, other) = (format!("IAMAT a {} 2", position(5_000)), "IAMAT b +1+1 1");
+    assert_eq!(client.ask(&long), format!("? {long}"));
+    assert_eq!(client.ask(other), format!("? {other}"));
+    wait_until("they are counted", || count(&node, "out_of_bytes") == 2.0);
+    wait_until("the log says why", || node.log().contains("would take more memory than max_bytes"));
+    assert_eq!(bytes(&node), most);
+    let reply = client.ask("IAMAT a +2+2 2");
+    assert_eq!(stored(&node, "a"), Some(reply));
+    welsh.dial(&node).send(format!("AT Welsh +0.000000001 b {} 1 Welsh\n", position(5_000)));
+    wait_until("the neighbour's line is stored", || stored(&node, "b").is_some());
+    assert!(bytes(&node) > most + 5_000.0);
+}

@@ -1,6 +1,6 @@
 //! What an operator reads: the node's events and its traffic, as they stand in the log file while it runs.
 
-use crate::support::{FakePeer, Setup, TestNode, wait_until};
+use crate::support::{Client, FakePeer, Setup, TestNode, wait_until};
 
 /// Waits until a line of the log holds all of these.
 #[track_caller]
@@ -162,4 +162,123 @@ fn no_bad_line_is_lost_from_the_count_at_stop() {
         more + usize::from(line.contains("bad line on #"))
     });
     assert_eq!(counts.sum::<usize>(), COUNT, "{log}");
+}
+
+/// Where a client is, as its node sees it.
+fn origin(client: &Client) -> String {
+    client.stream().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn who_said_what_is_told_by_the_connections_begin_and_end() {
+    let node = Setup::new().start();
+    let (mut first, second) = (node.client(), node.client());
+    let (report, unknown) = ("IAMAT kiwi +1+1 5", "WHATSAT nobody 1 1");
+    let replies = [report, unknown].map(|line| first.ask(line));
+    expect_logged(&node, &[&format!("< {unknown}")]);
+    let log = node.log();
+    let number_of = |client: &Client| {
+        let begin = log.lines().find(|line| line.ends_with(&format!(" comes from {}", origin(client))));
+        begin.unwrap().split(' ').find(|word| word.starts_with('#')).unwrap().to_owned()
+    };
+    // The second says nothing, and is told of all the same.
+    let [talks, _] = [&first, &second].map(number_of);
+    assert!(log.contains(&format!("Z {talks} < {report}\n{talks} > {}\n", replies[0])), "{log}");
+    let (first_origin, second_origin) = (origin(&first), origin(&second));
+    drop((first, second));
+    let bytes = |lines: &[&str]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
+    let (came, went) = (bytes(&[report, unknown]), bytes(&[&replies[0], &replies[1]]));
+    let counts = format!(" s: 2 lines, {came} bytes in, {went} bytes out; the other end closed it");
+    expect_logged(&node, &["INFO  ", &format!("{talks} from {first_origin} ended after "), &counts]);
+    let silence = " s: 0 lines, 0 bytes in, 0 bytes out; the other end closed it";
+    expect_logged(&node, &[&format!(" from {second_origin} ended after "), silence]);
+}
+
+#[test]
+fn end_of_every_kind_of_connection_has_its_reason() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().neighbour(&welsh).start();
+    let expect_end = |node: &TestNode, origin: String, rest: &[&str]| {
+        expect_logged(node, &[&["INFO  #", &format!(" from {origin} ended after ")], rest].concat());
+    };
+    let (mut browser, mut stranger, mut peer) = (node.client(), node.client(), welsh.dial(&node));
+    browser.send("GET / HTTP/1.1\r\n");
+    expect_end(&node, origin(&browser), &[" s: 0 lines, 16 bytes in, 0 bytes out; it speaks HTTP"]);
+    stranger.send(welsh.hello().replace(" test ", " other "));
+    expect_end(&node, origin(&stranger), &["; its handshake was refused: this node is of the herd test"]);
+    peer.send("AT Ball +0.000000001 b +1+1 5 Welsh\n");
+    expect_logged(&node, &["< AT Ball"]);
+    let peers = origin(&peer);
+    drop(peer);
+    expect_end(&node, peers, &[" s: 1 line, ", "; the other end closed it"]);
+    let impatient = Setup::new().limit("idle_seconds", 0.1).start();
+    let silent = impatient.client();
+    expect_end(&impatient, origin(&silent), &["; nothing came for 100ms"]);
+}
+
+#[test]
+fn connections_are_left_out_of_the_log_where_that_is_configured() {
+    let mut node = Setup::new().log("connections", false).start();
+    node.client().ask("hello");
+    node.stop();
+    let log = node.log();
+    assert!(
+        log.contains("< hello") && !log.contains(" comes from ") && !log.contains(" ended after "),
+        "{log}"
+    );
+}
+
+/// How many lines hold the word, and how many more they, or a later one, say there were.
+fn told_and_untold(log: &str, word: &str, rest: &str) -> (usize, usize) {
+    let number_before = |line: &str, words: &str| {
+        let before = line.split_once(words).map(|(before, _)| before);
+        before.map_or(0, |before| before.rsplit([' ', '(']).next().unwrap().parse().unwrap())
+    };
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(word)).collect();
+    let mut untold: usize =
+        lines.iter().map(|line| number_before(line, " more since the last such line")).sum();
+    let at_stop = log.lines().filter(|line| line.contains(rest));
+    untold += at_stop.map(|line| number_before(line, " more since the last such line")).sum::<usize>();
+    (lines.len(), untold)
+}
+
+#[test]
+fn flood_of_silent_connections_is_told_of_in_part_and_counted_whole() {
+    const COUNT: usize = 400;
+    let mut node = Setup::new().http("").start();
+    let begun = std::time::Instant::now();
+    (0..COUNT).for_each(|_| drop(node.client()));
+    wait_until("all have had a seat", || {
+        node.metric("proxyherd_connections_accepted_total") == Some(COUNT as f64)
+    });
+    node.stop();
+    let most = 100 * (begun.elapsed().as_secs() as usize + 2);
+    for (word, rest) in [(" comes from ", "connections begun: "), (" ended after ", "connections ended: ")] {
+        let (told, untold) = told_and_untold(&node.log(), word, rest);
+        assert!((100..=most).contains(&told), "{told} of {word}");
+        assert_eq!(told + untold, COUNT, "{told} and {untold} of {word}");
+    }
+}
+
+#[test]
+fn nobody_hides_among_a_flood_who_says_something() {
+    const COUNT: usize = 400;
+    let mut node = Setup::new().start();
+    for number in 0..COUNT {
+        node.client().ask(&format!("IAMAT c{number} +1+1 1"));
+    }
+    node.stop();
+    let log = node.log();
+    let mut known = std::collections::BTreeSet::new();
+    let mut said = 0;
+    for line in log.lines() {
+        let number = line.split(' ').find(|word| word.starts_with('#'));
+        if line.contains(" comes from 127.0.0.1:") {
+            known.insert(number.unwrap());
+        } else if line.contains(" < IAMAT ") {
+            assert!(known.contains(number.unwrap()), "nothing before tells whose this is: {line}");
+            said += 1;
+        }
+    }
+    assert_eq!((known.len(), said), (COUNT, COUNT));
 }

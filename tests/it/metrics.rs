@@ -123,6 +123,16 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ("proxyherd_ready", "http.rs", "node_is_ready_once_a_neighbour_has_ended_a_round_with_it"),
     ("proxyherd_request_duration_seconds", "metrics.rs", "requests_take_as_long_as_their_lookup"),
     ("proxyherd_requests_total", "http.rs", "requests_are_counted_by_what_became_of_them"),
+    (
+        "proxyherd_store_bytes",
+        "iamat.rs",
+        "report_that_would_have_the_store_outgrow_max_bytes_is_invalid_and_a_neighbours_line_is_not",
+    ),
+    (
+        "proxyherd_store_bytes_max",
+        "iamat.rs",
+        "report_that_would_have_the_store_outgrow_max_bytes_is_invalid_and_a_neighbours_line_is_not",
+    ),
     ("proxyherd_uptime_seconds", "metrics.rs", "node_is_told_of"),
 ];
 
@@ -425,7 +435,8 @@ fn link_that_is_not_read_from_is_behind() {
     let welsh = FakePeer::new("Welsh");
     set_socket_recv_buffer_size(welsh.listener(), 16 * 1024).unwrap();
     let limits = Setup::new().limit("liveness_seconds", 3600).limit("write_seconds", 3600);
-    let node = limits.limit("outbox_bytes", 100_000).http("").neighbour(&welsh).start();
+    let limits = limits.limit("outbox_bytes", 100_000).limit("client_bytes", 16_000);
+    let node = limits.http("").neighbour(&welsh).start();
     let flooder = welsh.link(&node);
     wait_until("it is in step", || of_link(&node, "in_step") == Some(1.0));
     assert_eq!(["behind", "outbox_bytes"].map(|name| of_link(&node, name)), [Some(0.0); 2]);

@@ -76,7 +76,8 @@ fn unit_needs_no_file_but_the_configuration() {
 fn unit_starts_a_node_and_stops_it_in_peace() {
     let unit = shipped(UNIT);
     let folder = tempfile::tempdir().unwrap();
-    let text = "[herd]\nname = \"unit\"\n[[node]]\nid = \"Alford\"\nlisten = \"127.0.0.1:0\"\n";
+    let text = "[herd]\nname = \"unit\"\n[[node]]\nid = \"Alford\"\nlisten = \"127.0.0.1:0\"\n\
+                [log]\nevents_file = \"{node}.events.log\"\n";
     fs::write(folder.path().join("herd.toml"), text).unwrap();
     let credential = values(&unit, "LoadCredential")[0];
     assert_eq!(credential.split_once(':').unwrap().0, "herd.toml", "it is the file that the command names");
@@ -97,7 +98,10 @@ fn unit_starts_a_node_and_stops_it_in_peace() {
     let ended = node.wait_with_output().unwrap();
     assert!(line.starts_with("listening 127.0.0.1:"), "{line:?}, {ended:?}");
     assert_eq!(ended.status.code(), Some(0));
-    assert!(folder.path().join("proxyherd/Alford/Alford.log").exists());
+    // Both of its logs are in the folder that systemd makes for it.
+    for name in ["Alford.log", "Alford.events.log"] {
+        assert!(folder.path().join("proxyherd/Alford").join(name).exists(), "{name}");
+    }
     assert_eq!(values(&unit, "LogsDirectory"), ["proxyherd/%i"]);
 }
 

@@ -170,7 +170,7 @@ fn log_says_once_a_second_where_http_is_served() {
         // A second later the next one is told.
         wait_until("TLS is told of", || {
             said_to(node, b"\x16\x03\x01", 100);
-            node.log().contains("it speaks TLS")
+            node.log().contains("it speaks TLS; ")
         });
         node.stop();
     }

@@ -26,6 +26,7 @@ fn neighbour_that_does_not_read_misses_lines_and_clients_notice_nothing() {
     let node = Setup::new()
         .limit("outbox_bytes", 100_000)
         .limit("write_seconds", 3600)
+        .limit("client_bytes", ID_BYTES)
         .neighbour(&welsh)
         .neighbour(&ball)
         .start();
@@ -64,7 +65,8 @@ fn neighbour_that_does_not_read_misses_lines_and_clients_notice_nothing() {
 #[test]
 fn neighbour_that_takes_nothing_for_the_write_time_is_dialled_anew() {
     let welsh = FakePeer::new("Welsh");
-    let node = Setup::new().limit("write_seconds", 0.5).neighbour(&welsh).start();
+    let node =
+        Setup::new().limit("write_seconds", 0.5).limit("client_bytes", ID_BYTES).neighbour(&welsh).start();
     let _silent = welsh.link(&node);
     report(&node);
     let mut flooder = welsh.link(&node);

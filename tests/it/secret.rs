@@ -247,7 +247,12 @@ fn hundred_failed_handshakes_are_a_line_a_second_in_the_log() {
         let (session, _) = welsh.begin(&node, nonce(1));
         expect_shut_out(&node, session, &format!("PROOF {}\n", "00".repeat(32)), "the proof is wrong");
     }
-    let count = || node.log().lines().filter(|line| line.contains("its handshake was refused")).count();
+    let count = || {
+        node.log()
+            .lines()
+            .filter(|line| line.contains("WARN") && line.contains("its handshake was refused"))
+            .count()
+    };
     wait_until("the log tells of one", || count() > 0);
     let (count, seconds) = (count(), begun.elapsed().as_secs() as usize);
     assert!(count <= seconds + 1, "{count} lines in {seconds} s");

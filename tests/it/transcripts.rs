@@ -170,6 +170,11 @@ fn session_of_invalid_lines() {
 }
 
 #[test]
+fn session_of_long_ids() {
+    play("long.txt");
+}
+
+#[test]
 fn sessions_told_apart_by_their_first_lines() {
     play("first.txt");
 }

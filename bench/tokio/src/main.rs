@@ -21,7 +21,7 @@ use proxyherd::{
     core::{
         links::{Health, Queue, outbox},
         model::NodeId,
-        node::{LookupRules, Neighbour, Node, Options, Subscribers},
+        node::{LookupRules, Neighbour, Node, Options, ReportLimits, Subscribers},
         store::Placement,
         wire::Form,
     },
@@ -113,8 +113,10 @@ fn neighbour(peer: &str, limits: &Limits) -> Result<(Neighbour, Mailbox), &'stat
 fn open_log(path: PathBuf) -> Result<Log, Box<dyn Error>> {
     Ok(Log::open(LogOptions {
         path,
+        events_path: None,
         traffic: true,
         bodies: false,
+        connections: false,
         buffer_bytes: 64 << 20,
         file_bytes: 256 << 20,
         files_kept: 4,
@@ -135,9 +137,8 @@ fn herd(args: Args) -> Result<(Herd, Vec<Mailbox>), Box<dyn Error>> {
         secret: None,
         id,
         incarnation: random::bits(),
-        max_clients: limits.max_clients,
         // As in the other models, a report may be of any time.
-        max_ahead: None,
+        reports: ReportLimits { max_clients: limits.max_clients, ..ReportLimits::NONE },
         liveness: limits.liveness_time,
         neighbours,
         subscribers: Subscribers::default(),

@@ -31,7 +31,8 @@ struct Configured {
     form: Form,
     has_places: bool,
     max_ahead: Option<Duration>,
-    max_clients: u64,
+    max_clients: usize,
+    client_bytes: usize,
 }
 
 impl KnownRules {
@@ -46,7 +47,8 @@ impl KnownRules {
             form,
             has_places: source != PlacesSource::None,
             max_ahead: herd.limits.max_ahead,
-            max_clients: herd.limits.max_clients as u64,
+            max_clients: herd.limits.max_clients,
+            client_bytes: herd.limits.client_bytes,
         };
         Self { configured: Some(configured) }
     }
@@ -88,8 +90,8 @@ impl KnownRules {
             }
             (Ok(Request::Iamat(report)), Some(configured)) => configured.iamat(&report, now),
             (Ok(Request::Iamat(report)), None) => format!(
-                "the line is valid, and its timestamp {}, but it is over a limit of that node, such as max_ahead_seconds or \
-                 max_clients; {SEE_LOG}",
+                "the line is valid, and its timestamp {}, but it is over a limit of that node, such as max_ahead_seconds, \
+                 client_bytes, max_clients or max_bytes; {SEE_LOG}",
                 standing(&report, now)
             ),
         }
@@ -110,7 +112,17 @@ impl Configured {
 
     /// Why an IAMAT that is well formed is refused.
     fn iamat(&self, report: &Report<'_>, now: Timestamp) -> String {
-        let standing = standing(report, now);
+        let (standing, id_bytes) = (standing(report, now), report.client.as_bytes().len());
+        if id_bytes > self.client_bytes {
+            let limit = self.client_bytes;
+            return format!(
+                "the client's id has {id_bytes} bytes, and the node takes {limit} (client_bytes)"
+            );
+        }
+        let full = format!(
+            "the node has {} clients already (max_clients), or as much as it may keep of them (max_bytes)",
+            self.max_clients
+        );
         match self.max_ahead {
             Some(limit) if ahead(report, now) > limit.as_nanos() as i128 => {
                 format!(
@@ -119,11 +131,8 @@ impl Configured {
                 )
             }
             // The clocks of two machines may differ.
-            Some(_) => format!(
-                "the timestamp {standing}, so the node has {} clients already (max_clients), or its clock is behind",
-                self.max_clients
-            ),
-            None => format!("the node has {} clients already (max_clients)", self.max_clients),
+            Some(_) => format!("the timestamp {standing}, so {full}, or its clock is behind"),
+            None => full,
         }
     }
 }
@@ -150,7 +159,7 @@ mod tests {
         let Some(source) = source else { return KnownRules::default() };
         let mut herd = Herd::embedded();
         herd.places.source = source;
-        herd.limits.max_clients = 7;
+        (herd.limits.max_clients, herd.limits.client_bytes) = (7, 20);
         KnownRules::of(&herd, &herd.nodes[0])
     }
 
@@ -180,6 +189,7 @@ mod tests {
             ("WHATSAT x 10 21", "the bound is over 20"),
             ("WHATSAT x 10 5.0", "the bound is not a plain whole number"),
             ("WHATSAT x 10 5", "no location is known for that client"),
+            ("IAMAT twenty-one-bytes-long +1+1 1", "the client's id has 21 bytes, and the node takes 20"),
             (
                 "IAMAT x +1+1 1",
                 "the timestamp is not ahead of this machine's clock, so the node has 7 clients already",

@@ -67,9 +67,9 @@ fn row_of_setting<T: TomlTable>(setting: &Setting<T>) -> DocumentRow {
     let key = setting.key;
     let number = |number: &dyn ToString| number_text(key, &number.to_string());
     let bounds = match setting.content {
-        Content::Count { min, max, .. } | Content::Milliseconds { min, max, .. } => {
-            Some([number(&min), number(&max)])
-        }
+        Content::Count { min, max, .. }
+        | Content::Milliseconds { min, max, .. }
+        | Content::BytesOrAuto { min, max, .. } => Some([number(&min), number(&max)]),
         Content::Seconds { min, max, .. } | Content::SecondsOrOff { min, max, .. } => {
             Some([number(&min), number(&max)])
         }

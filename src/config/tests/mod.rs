@@ -278,7 +278,7 @@ fn settings_outside_their_bounds_are_refused() {
         (
             "log",
             "trafic = true",
-            "h.toml:11: unknown key `trafic` in [log]; the keys known there are traffic, bodies, buffer_bytes, file_bytes, files_kept",
+            "h.toml:11: unknown key `trafic` in [log]; the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept",
         ),
         (
             "places",

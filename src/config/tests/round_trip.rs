@@ -49,12 +49,14 @@ prop_compose! {
         counts in (1_usize..=1_000_000, 512_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
         times in (any_time(10_000_000, 86_400), any_time(10_000_000, 2_592_000), any_time(10_000_000, 3_600)),
         max_ahead in proptest::option::of(any_time(0, 2_592_000)),
+        bytes in (1_usize..=32_768, proptest::option::of(0_usize..=1 << 44)),
         more in (any_time(10_000_000, 3_600), any_time(0, 3_600), any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600), any_time(10_000_000, 86_400)),
         backoff in (1_u64..=5_000, 5_000_u64..=3_600_000),
         batch_scheduling in any::<bool>(),
     ) -> Limits {
         Limits {
             connections: counts.0, line_bytes: counts.1, max_clients: counts.2, outbox_bytes: counts.3,
+            client_bytes: bytes.0, max_bytes: bytes.1,
             line_time: times.0, idle_time: times.1, write_time: times.2, max_ahead,
             liveness_time: more.0, backoff_reset: more.1, connect_time: more.2, handshake_time: more.3, drain_time: more.4, round_time: more.5,
             backoff_min: Duration::from_millis(backoff.0), backoff_max: Duration::from_millis(backoff.1), batch_scheduling,
@@ -66,7 +68,8 @@ proptest! {
     #[test]
     fn what_is_written_reads_back_the_same(
         limits in any_limits(),
-        log in (any::<bool>(), any::<bool>(), 65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
+        log in (any::<bool>(), any::<[bool; 2]>(), 65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
+        log_names in ("[a-z]{0,3}/?\\{node\\}(\\{start\\})?\\.log", proptest::option::of("[a-z]{0,3}\\{node\\}\\.events")),
         name in "[!-~]{1,64}",
         ids in proptest::collection::hash_set("[!-,.0-9;-~]{1,8}", 1..6),
         moved in any::<bool>(),
@@ -85,7 +88,8 @@ proptest! {
             let http = (at % 2 == 0).then(|| address(11_700 + at));
             Node { id: id.clone(), http, plain: None, plain_listen: None, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
         });
-        let log = LogConfig { traffic: log.0, bodies: log.1, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
+        let (file, events_file) = (log_names.0.trim_start_matches('/').to_owned(), log_names.1);
+        let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
         let herd = Herd { name, secret_file, log, http, limits, places, nodes: nodes.collect() };

@@ -7,7 +7,7 @@ use crate::core::{
     access::{Secret, SecretKey},
     links::{Health, Queue, outbox},
     model::{NodeId, Timestamp},
-    node::{LookupRules, Options, Subscribers},
+    node::{LookupRules, Options, ReportLimits, Subscribers},
     store::Placement,
     wire::{Form, Hello, Invalid, Line, Nonce, PlainFault, PlainForm},
 };
@@ -73,8 +73,7 @@ fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret
         secret,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
-        max_clients: 10,
-        max_ahead: None,
+        reports: ReportLimits { max_clients: 10, ..ReportLimits::NONE },
         liveness: TIMES.liveness,
         neighbours,
         subscribers: Subscribers::default(),

@@ -15,8 +15,9 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 /// Lines ready to be written, terminators included.
 pub type Encoded = Arc<[u8]>;
 
-/// What the number of batches is bounded by: as many as fill the bytes at this size. A line is seldom shorter than half
-/// of it, so the bytes bind first on a busy link, and the channel's own memory is a tenth of them.
+/// What the number of batches is bounded by: as many as fill the bytes at this size, so that the channel's own memory is a
+/// tenth of the bytes. Of lines, which are seldom shorter than half of it, the bytes bind first on a busy link; of keys,
+/// which have 8 bytes each, the number does unless a batch has many.
 const BATCH_BYTES_MEAN: usize = 256;
 
 /// What became of a batch.

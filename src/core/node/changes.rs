@@ -147,7 +147,7 @@ mod tests {
     use crate::core::{
         links::{Health, Queue, outbox},
         model::{ClientId, NodeId, Now, SkewText, Timestamp},
-        node::Options,
+        node::{Options, ReportLimits},
         store::Placement,
         wire::Report,
     };
@@ -177,8 +177,7 @@ mod tests {
             secret: None,
             id: NodeId::new("Alford").unwrap(),
             incarnation: 1,
-            max_clients: 10,
-            max_ahead: None,
+            reports: ReportLimits::NONE,
             liveness: Duration::from_secs(5),
             neighbours: vec![neighbour],
             subscribers: Subscribers { all: vec![all_outbox], keys: vec![keys_outbox] },

@@ -16,7 +16,7 @@ use crate::core::{
     links::{Health, Outbox},
     model::{ClientId, Coordinates, Location, NodeId, Now, OwnedLocation, Query, Skew, SkewText, Tick},
     repair,
-    store::{KeyHash, Outcome, Placement, Store},
+    store::{KeyHash, Outcome, Placement, Store, StoreBounds},
     wire::{Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
 };
 
@@ -43,7 +43,7 @@ pub struct Node {
     subscribers: Subscribers,
     peers: Mutex<Peers>,
     lookups: Option<LookupRules>,
-    max_ahead: Option<Duration>,
+    reports: ReportLimits,
     rules: Rules,
 }
 
@@ -59,10 +59,8 @@ pub struct Options {
     pub id: NodeId,
     /// A random number of this start.
     pub incarnation: u64,
-    /// Beyond so many, new clients' own reports are refused.
-    pub max_clients: usize,
-    /// How far a report of a client, or of a third-party node, may be ahead of the clock; `None` for no limit.
-    pub max_ahead: Option<Duration>,
+    /// What it takes of clients' reports.
+    pub reports: ReportLimits,
     /// A peer that has not been heard for so long may be replaced by another process of its name.
     pub liveness: Duration,
     /// Whom it talks with.
@@ -71,6 +69,25 @@ pub struct Options {
     pub subscribers: Subscribers,
     /// How places are looked up; `None` for a herd without a source.
     pub lookups: Option<LookupRules>,
+}
+
+/// What a node takes of clients' own reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReportLimits {
+    /// Beyond so many, new clients' are refused.
+    pub max_clients: usize,
+    /// Where the store would take more memory than this, in bytes, they are refused.
+    pub max_bytes: usize,
+    /// The longest id of a client, in bytes.
+    pub client_bytes: usize,
+    /// How far they, and those of a third-party node, may be ahead of the clock; `None` for no limit.
+    pub max_ahead: Option<Duration>,
+}
+
+impl ReportLimits {
+    /// Any report is taken.
+    pub const NONE: Self =
+        Self { max_clients: usize::MAX, max_bytes: usize::MAX, client_bytes: usize::MAX, max_ahead: None };
 }
 
 /// A node this one talks with, from the point of view of those who have something for it.
@@ -114,9 +131,10 @@ impl Node {
 
     /// The same with rules that may be wrong.
     pub fn with_rules(options: Options, rules: Rules) -> Self {
-        let Options { herd, placement, secret, id, incarnation, max_clients, max_ahead, .. } = options;
+        let Options { herd, placement, secret, id, incarnation, reports, .. } = options;
         let Options { liveness, neighbours, subscribers, lookups, .. } = options;
-        let store = Store::with_rules(placement, max_clients, rules);
+        let bounds = StoreBounds { clients: reports.max_clients, bytes: reports.max_bytes };
+        let store = Store::with_rules(placement, bounds, rules);
         let peers = Mutex::new(Peers::new(neighbours.len(), liveness));
         let check = placement.check();
         Self {
@@ -130,7 +148,7 @@ impl Node {
             subscribers,
             peers,
             lookups,
-            max_ahead,
+            reports,
             rules,
         }
     }
@@ -171,6 +189,9 @@ impl Node {
         changes: &mut Changes,
     ) -> Result<Reported<'a>, Invalid> {
         let Report { client, position, timestamp, time } = *report;
+        if client.as_bytes().len() > self.reports.client_bytes {
+            return Err(Invalid::LongClient);
+        }
         let ahead = Skew::between(now.wall, time);
         self.check_not_ahead(ahead)?;
         *skew = ahead.text();
@@ -182,6 +203,7 @@ impl Node {
         }
         match outcome {
             Outcome::Full => Err(Invalid::TooManyClients),
+            Outcome::OutOfBytes => Err(Invalid::TooManyBytes),
             _ => Ok(Reported { location, is_newest: outcome.is_news() }),
         }
     }
@@ -285,6 +307,6 @@ impl Node {
 
     fn check_not_ahead(&self, skew: Skew) -> Result<(), Invalid> {
         let ahead = |limit: Duration| skew.as_nanoseconds() < -(limit.as_nanos() as i128);
-        if self.max_ahead.is_some_and(ahead) { Err(Invalid::TooFarAhead) } else { Ok(()) }
+        if self.reports.max_ahead.is_some_and(ahead) { Err(Invalid::TooFarAhead) } else { Ok(()) }
     }
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use self::shard::Shard;
+use self::shard::{Growth, Shard};
 pub use self::{
     cursor::Cursor,
     placement::{KeyHash, Placement, Shape},
@@ -37,20 +37,31 @@ pub struct Store {
     placement: Placement,
     shards: Box<[Mutex<Shard>]>,
     clients: AtomicUsize,
-    clients_max: usize,
+    /// What the shards hold.
+    bytes: AtomicUsize,
+    bounds: StoreBounds,
     rules: Rules,
+}
+
+/// What a store takes of clients' own reports. What other nodes tell is taken beyond it, or they would judge differently.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreBounds {
+    /// Clients.
+    pub clients: usize,
+    /// Bytes of memory. Moving records may take a page a shard more for a while.
+    pub bytes: usize,
 }
 
 impl Store {
     /// An empty store. `clients_max` bounds what [`Store::report`] takes, not what [`Store::merge`] does.
     pub fn new(placement: Placement, clients_max: usize) -> Self {
-        Self::with_rules(placement, clients_max, Rules::SOUND)
+        Self::with_rules(placement, StoreBounds { clients: clients_max, bytes: usize::MAX }, Rules::SOUND)
     }
 
-    /// The same with rules that may be wrong.
-    pub fn with_rules(placement: Placement, clients_max: usize, rules: Rules) -> Self {
+    /// The same with bounds of both kinds, and rules that may be wrong.
+    pub fn with_rules(placement: Placement, bounds: StoreBounds, rules: Rules) -> Self {
         let shards = (0..placement.shape().shards()).map(|_| Mutex::default()).collect();
-        Self { placement, shards, clients: AtomicUsize::new(0), clients_max, rules }
+        Self { placement, shards, clients: AtomicUsize::new(0), bytes: AtomicUsize::new(0), bounds, rules }
     }
 
     /// How it is cut.
@@ -66,22 +77,21 @@ impl Store {
     /// Has the processor fetch what the next calls about these clients will read, and does not wait for it, so that their
     /// cache misses pass side by side: first the slots, then the records they point at.
     pub fn prefetch(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
-        hashes.clone().for_each(|hash| self.shard_of(hash).lock().prefetch_slot(hash));
+        hashes.clone().for_each(|hash| self.shard_of(hash).lock().prefetch_slot(&self.placement, hash));
         hashes.for_each(|hash| self.shard_of(hash).lock().prefetch_record(&self.placement, hash));
     }
 
-    /// Takes a client's own report: stored if it is strictly newer than what is known, or the first.
+    /// Takes a client's own report: stored if it is strictly newer than what is known, or the first, and within the bounds.
     pub fn report(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let take_place = || {
-            let one_more = |clients| (clients < self.clients_max).then_some(clients + 1);
-            self.clients.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
-        };
-        self.shard_of(hash).lock().report(&self.placement, self.rules, hash, location, take_place)
+        self.change(hash, |shard, counted| {
+            let admit = |growth| self.admit(growth, counted);
+            shard.report(&self.placement, self.rules, hash, location, admit)
+        })
     }
 
     /// Takes a location another node holds: stored if it replaces what is known, or the first.
     pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self.shard_of(hash).lock().merge(&self.placement, self.rules, hash, location);
+        let outcome = self.change(hash, |shard, _| shard.merge(&self.placement, self.rules, hash, location));
         if outcome == Outcome::Added {
             self.clients.fetch_add(1, Ordering::Relaxed);
         }
@@ -91,11 +101,37 @@ impl Store {
     /// Takes a location from a third-party node, as a client's own report: stored if it is strictly newer than what is
     /// known, or the first. Nothing bounds how many.
     pub fn learn(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self.shard_of(hash).lock().report(&self.placement, self.rules, hash, location, || true);
+        let outcome = self
+            .change(hash, |shard, _| shard.report(&self.placement, self.rules, hash, location, |_| Ok(())));
         if outcome == Outcome::Added {
             self.clients.fetch_add(1, Ordering::Relaxed);
         }
         outcome
+    }
+
+    /// Changes a client's shard, and counts what that holds then. `change` may have counted some of it already.
+    #[inline]
+    fn change(&self, hash: KeyHash, change: impl FnOnce(&mut Shard, &mut usize) -> Outcome) -> Outcome {
+        let mut shard = self.shard_of(hash).lock();
+        let mut counted = shard.bytes();
+        let outcome = change(&mut shard, &mut counted);
+        let bytes = shard.bytes();
+        // Most changes take as much room as they find. Counted under the lock, or the sum could be below nothing for a while.
+        if bytes > counted {
+            self.bytes.fetch_add(bytes - counted, Ordering::Relaxed);
+        } else if bytes < counted {
+            self.bytes.fetch_sub(counted - bytes, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Lets a client's report have the store grow, and counts that, or says what is in the way.
+    fn admit(&self, growth: Growth, counted: &mut usize) -> Result<(), Outcome> {
+        if !take(&self.bytes, growth.bytes, self.bounds.bytes) {
+            return Err(Outcome::OutOfBytes);
+        }
+        *counted += growth.bytes;
+        if take(&self.clients, growth.clients, self.bounds.clients) { Ok(()) } else { Err(Outcome::Full) }
     }
 
     /// Hands the client's location to `read`, under the shard's lock: copy what is needed and return.
@@ -106,12 +142,22 @@ impl Store {
         read: impl FnOnce(&Location<'_>) -> R,
     ) -> Option<R> {
         let shard = self.shard_of(hash).lock();
-        shard.get(hash, client).map(|location| read(&location))
+        shard.get(&self.placement, hash, client).map(|location| read(&location))
     }
 
     /// How many clients are known.
     pub fn len(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
+    }
+
+    /// How much memory they take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What it takes of clients' own reports.
+    pub fn bounds(&self) -> StoreBounds {
+        self.bounds
     }
 
     /// Whether no client is known.
@@ -162,6 +208,12 @@ impl Store {
     fn shard_of(&self, hash: KeyHash) -> &Mutex<Shard> {
         &self.shards[self.placement.shard(hash)]
     }
+}
+
+/// Counts so many more, if there are `most` at most then.
+fn take(count: &AtomicUsize, more: usize, most: usize) -> bool {
+    let sum = |held: usize| held.checked_add(more).filter(|sum| *sum <= most);
+    more == 0 || count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).is_ok()
 }
 
 #[cfg(test)]

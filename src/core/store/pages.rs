@@ -56,14 +56,17 @@ struct RecordPage {
 impl Pages {
     /// Room for a record of `length` bytes, a multiple of [`UNIT`]. Its bytes are the caller's to write.
     pub(super) fn allocate(&mut self, length: usize) -> RecordAddress {
-        let fits = self.pages.get(self.current).is_some_and(|page| page.bytes.len() - page.used >= length);
-        let number = if fits { self.current } else { self.add_page(length) };
+        let number = if self.fits(length) { self.current } else { self.add_page(length) };
         let page = &mut self.pages[number];
         let address = RecordAddress::new(number, page.used);
         page.used += length;
         page.live += length;
         self.live += length;
         address
+    }
+
+    fn fits(&self, length: usize) -> bool {
+        self.pages.get(self.current).is_some_and(|page| page.bytes.len() - page.used >= length)
     }
 
     /// The record there, and what follows it on its page.
@@ -126,17 +129,31 @@ impl Pages {
     }
 
     /// Bytes of memory held for records, in use or not.
-    #[cfg(test)]
-    pub(super) fn allocated(&self) -> usize {
-        self.allocated
+    pub(super) fn bytes(&self) -> usize {
+        self.allocated + self.pages.len() * size_of::<RecordPage>()
     }
 
-    /// Makes a page that holds at least `length` bytes. Pages grow with the shard, so that a small store stays small; a
-    /// large record gets a page of its own, and the current page stays current.
-    fn add_page(&mut self, length: usize) -> usize {
+    /// How many bytes more that is once there is room for a record of `length` bytes.
+    pub(super) fn growth(&self, length: usize) -> usize {
+        if self.fits(length) {
+            return 0;
+        }
+        let numbered = if self.vacant.is_empty() { size_of::<RecordPage>() } else { 0 };
+        numbered + self.next_page(length).0
+    }
+
+    /// How large a page is made for a record of `length` bytes, and whether it is for that record alone. Pages grow with the
+    /// shard, so that a small store stays small; a large record gets a page of its own, and the current page stays current.
+    fn next_page(&self, length: usize) -> (usize, bool) {
         let usual = (self.allocated / 4).next_power_of_two().clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
         let is_own = length > usual / 4;
-        let bytes = vec![0; if is_own { length } else { usual }].into_boxed_slice();
+        (if is_own { length } else { usual }, is_own)
+    }
+
+    /// Makes a page that holds at least `length` bytes.
+    fn add_page(&mut self, length: usize) -> usize {
+        let (page_bytes, is_own) = self.next_page(length);
+        let bytes = vec![0; page_bytes].into_boxed_slice();
         self.allocated += bytes.len();
         let page = RecordPage { bytes, used: 0, live: 0 };
         let number = if let Some(number) = self.vacant.pop() {

@@ -1,5 +1,6 @@
 //! Where a client belongs, and what an entry weighs in the sums: hashes that are the same on every node of a herd and
-//! unknown to clients, who choose their ids and could otherwise aim them at one leaf or at a sum.
+//! unknown to clients, who choose their ids and could otherwise aim them at one leaf or at a sum. A herd without a secret
+//! cannot keep them from its clients; there each store scatters its slots by numbers of its own.
 
 use std::hash::Hasher;
 
@@ -52,7 +53,12 @@ pub struct Placement {
     keys: SipHasher13,
     entries: [u8; SECRET_BYTES],
     shape: Shape,
+    /// By what slots are scattered within a shard; without it, a leaf's slots lie together.
+    scatter: Option<[u64; 2]>,
 }
+
+/// Any odd number whose bits look random.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A client id's hash: its first byte tells the shard, the second the leaf.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -69,9 +75,8 @@ impl KeyHash {
         self.0
     }
 
-    /// The 32 bits after the shard's byte, the leaf's byte on top: what a shard's table keeps and places by.
-    pub(super) fn in_shard(self) -> u32 {
-        (self.0 >> 24) as u32
+    fn leaf_byte(self) -> u8 {
+        (self.0 >> 48) as u8
     }
 }
 
@@ -97,12 +102,26 @@ impl Placement {
         for (number, word) in (0_u64..).zip(entries.chunks_exact_mut(8)) {
             word.copy_from_slice(&words.hash(&number.to_le_bytes()).to_le_bytes());
         }
-        Self { keys, entries, shape: Shape::NODE }
+        Self { keys, entries, shape: Shape::NODE, scatter: None }
     }
 
     /// The same key over a store of another shape.
     pub fn shaped(self, shape: Shape) -> Self {
         Self { shape, ..self }
+    }
+
+    /// The same but for where slots lie within a shard, which depends on these random bytes: for a herd without a secret,
+    /// where everybody can find out which ids crowd a leaf. Nobody can find out which crowd a store that is scattered.
+    /// Shards, leaves and keys stay those of the herd. Listing a leaf reads all of its shard's slots.
+    pub fn scattered(self, random: [u8; 16]) -> Self {
+        let random = u128::from_le_bytes(random);
+        Self { scatter: Some([random as u64, (random >> 64) as u64]), ..self }
+    }
+
+    /// Whether its slots are scattered.
+    #[cfg(test)]
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.scatter.is_some()
     }
 
     /// How the store is cut.
@@ -117,11 +136,38 @@ impl Placement {
 
     /// Its leaf within the shard.
     pub fn leaf(&self, hash: KeyHash) -> usize {
-        ((hash.0 >> 48) as usize % 256) >> (8 - self.shape.leaf_bits)
+        self.leaf_of_byte(hash.leaf_byte())
     }
 
-    /// The first and last of the values of [`KeyHash::in_shard`] that a leaf's keys have.
+    fn leaf_of_byte(&self, byte: u8) -> usize {
+        usize::from(byte) >> (8 - self.shape.leaf_bits)
+    }
+
+    /// What a shard's table keeps of a key. Its top bits say where: in the order of leaves, or scattered, with the leaf's
+    /// byte at the bottom. Two multiplications of what only this store knows cost less than a keyed hash; what they scatter
+    /// is one already.
+    #[inline]
+    pub(super) fn slot_hash(&self, key: KeyHash) -> u32 {
+        let Some([first, second]) = self.scatter else { return (key.0 >> 24) as u32 };
+        let fold = |number: u64| {
+            let product = u128::from(number) * u128::from(SPREAD);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let scattered = fold(fold(key.0 ^ first) ^ second);
+        (scattered >> 32) as u32 & !0xff | u32::from(key.leaf_byte())
+    }
+
+    /// The leaf of a key of which a shard's table keeps this.
+    pub(super) fn leaf_of_slot(&self, slot_hash: u32) -> usize {
+        let byte = if self.scatter.is_some() { slot_hash } else { slot_hash >> 24 };
+        self.leaf_of_byte(byte as u8)
+    }
+
+    /// The first and last of the values of [`Placement::slot_hash`] that a leaf's keys may have.
     pub(super) fn leaf_range(&self, leaf: usize) -> (u32, u32) {
+        if self.scatter.is_some() {
+            return (0, u32::MAX);
+        }
         let width = 32 - self.shape.leaf_bits;
         let first = (leaf as u64) << width;
         (first as u32, (first + (1 << width) - 1) as u32)

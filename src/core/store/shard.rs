@@ -24,8 +24,17 @@ pub enum Outcome {
     Replaced,
     /// The client's stored location stays.
     Stale,
-    /// The client is new, and there is no room for another.
+    /// The client is new, and there are as many as there may be.
     Full,
+    /// The store would grow, and holds as many bytes as it may.
+    OutOfBytes,
+}
+
+/// What a store takes more, where it takes a client's report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Growth {
+    pub(super) clients: usize,
+    pub(super) bytes: usize,
 }
 
 impl Outcome {
@@ -56,8 +65,8 @@ pub struct Entry {
 
 impl Shard {
     /// Has the slot fetched where the client is looked for first.
-    pub(super) fn prefetch_slot(&self, hash: KeyHash) {
-        self.slots.first(hash.in_shard()).into_iter().for_each(prefetch);
+    pub(super) fn prefetch_slot(&self, placement: &Placement, hash: KeyHash) {
+        self.slots.first(placement.slot_hash(hash)).into_iter().for_each(prefetch);
     }
 
     /// Has the client's record and its leaf's sum fetched, if it has them.
@@ -66,30 +75,40 @@ impl Shard {
             prefetch(sum);
         }
         // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
-        if let Some(address) = self.slots.find(hash.in_shard(), |_| true) {
+        if let Some(address) = self.slots.find(placement.slot_hash(hash), |_| true) {
             prefetch_record(self.pages.get(address));
         }
     }
 
-    /// Stores a client's own report if it is strictly newer than what is there. A new client needs a place.
+    /// Stores a client's own report if it is strictly newer than what is there, and if `admit` lets the store grow by what
+    /// that takes. An update that needs no more room than its client has is not asked about.
     pub(super) fn report(
         &mut self,
         placement: &Placement,
         rules: Rules,
         hash: KeyHash,
         location: &Location<'_>,
-        take_place: impl FnOnce() -> bool,
+        admit: impl FnOnce(Growth) -> Result<(), Outcome>,
     ) -> Outcome {
-        match self.find(hash, location.client) {
-            Some(address)
-                if record::time(self.pages.get(address)).is_some_and(|time| time >= location.time) =>
-            {
-                Outcome::Stale
-            }
-            Some(address) => self.replace(placement, rules, hash, location, address),
-            None if take_place() => self.add(placement, hash, location),
-            None => Outcome::Full,
+        let needed = record::room_for(location);
+        let Some(address) = self.find(placement, hash, location.client) else {
+            let sums = if self.leaf_sums.is_empty() { sums_bytes(placement.shape().leaves()) } else { 0 };
+            let bytes = self.slots.growth() + self.pages.growth(needed) + sums;
+            return match admit(Growth { clients: 1, bytes }) {
+                Ok(()) => self.add(placement, hash, location),
+                Err(refused) => refused,
+            };
+        };
+        let stored = self.pages.get(address);
+        if record::time(stored).is_some_and(|time| time >= location.time) {
+            return Outcome::Stale;
         }
+        if needed > record::room(stored)
+            && let Err(refused) = admit(Growth { clients: 0, bytes: self.pages.growth(needed) })
+        {
+            return refused;
+        }
+        self.replace(placement, rules, hash, location, address)
     }
 
     /// Stores a location if it replaces what is there: the greater in the total order lives, so that merging is
@@ -101,7 +120,7 @@ impl Shard {
         hash: KeyHash,
         location: &Location<'_>,
     ) -> Outcome {
-        let Some(address) = self.find(hash, location.client) else {
+        let Some(address) = self.find(placement, hash, location.client) else {
             return self.add(placement, hash, location);
         };
         let replaces = |stored: Location<'_>| match location.cmp_age(&stored) {
@@ -116,8 +135,13 @@ impl Shard {
     }
 
     /// The client's location.
-    pub(super) fn get(&self, hash: KeyHash, client: ClientId<'_>) -> Option<Location<'_>> {
-        record::location(self.pages.get(self.find(hash, client)?))
+    pub(super) fn get(
+        &self,
+        placement: &Placement,
+        hash: KeyHash,
+        client: ClientId<'_>,
+    ) -> Option<Location<'_>> {
+        record::location(self.pages.get(self.find(placement, hash, client)?))
     }
 
     /// Empty where nothing was ever stored, else one a leaf.
@@ -137,7 +161,11 @@ impl Shard {
         from: KeyHash,
     ) -> Vec<(Entry, RecordAddress)> {
         let mut addresses = Vec::new();
-        self.slots.in_range(placement.leaf_range(leaf), |slot| addresses.push(slot.address));
+        self.slots.in_range(placement.leaf_range(leaf), |slot| {
+            if placement.leaf_of_slot(slot.hash) == leaf {
+                addresses.push(slot.address);
+            }
+        });
         // Their records lie anywhere, so their cache misses had better pass side by side.
         addresses.iter().for_each(|&address| prefetch_record(self.pages.get(address)));
         let entry = |address| {
@@ -156,15 +184,15 @@ impl Shard {
         record::location(self.pages.get(address))
     }
 
-    fn find(&self, hash: KeyHash, client: ClientId<'_>) -> Option<RecordAddress> {
-        self.slots
-            .find(hash.in_shard(), |address| record::client(self.pages.get(address)) == client.as_bytes())
+    fn find(&self, placement: &Placement, hash: KeyHash, client: ClientId<'_>) -> Option<RecordAddress> {
+        let is_clients = |address| record::client(self.pages.get(address)) == client.as_bytes();
+        self.slots.find(placement.slot_hash(hash), is_clients)
     }
 
     fn add(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let (address, entry_hash) = self.write(placement, location);
         self.resum(placement, placement.leaf(hash), entry_hash);
-        self.slots.insert(Slot { hash: hash.in_shard(), address });
+        self.slots.insert(Slot { hash: placement.slot_hash(hash), address });
         Outcome::Added
     }
 
@@ -190,7 +218,7 @@ impl Shard {
         let (moved, new_hash) = self.write(placement, location);
         self.resum(placement, leaf, changed_by(new_hash));
         self.pages.free(address);
-        self.slots.repoint(hash.in_shard(), address, moved);
+        self.slots.repoint(placement.slot_hash(hash), address, moved);
         if let Some(page) = self.pages.sparsest() {
             self.evacuate(placement, page);
         }
@@ -216,15 +244,20 @@ impl Shard {
     fn evacuate(&mut self, placement: &Placement, page: usize) {
         for from in self.pages.live_on(page) {
             let client = ClientId::of_field(record::client(self.pages.get(from)));
-            let hash = placement.key_hash(client).in_shard();
+            let hash = placement.slot_hash(placement.key_hash(client));
             let to = self.pages.relocate(from);
             self.slots.repoint(hash, from, to);
         }
     }
 
-    /// Bytes of memory held for records.
-    #[cfg(test)]
-    pub(super) fn allocated(&self) -> usize {
-        self.pages.allocated()
+    /// Bytes of memory it holds: for slots, records and sums.
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.bytes() + self.pages.bytes() + sums_bytes(self.leaf_sums.len())
     }
+}
+
+/// Bytes of so many leaves' sums.
+fn sums_bytes(leaves: usize) -> usize {
+    leaves * size_of::<u64>()
 }

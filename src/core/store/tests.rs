@@ -144,6 +144,67 @@ fn a_full_store_refuses_new_clients_own_reports_and_nothing_else() {
     assert_eq!(store.len(), 3);
 }
 
+fn bounded(bytes: usize) -> Store {
+    let bounds = StoreBounds { clients: usize::MAX, bytes };
+    Store::with_rules(Placement::of_herd("test"), bounds, Rules::SOUND)
+}
+
+#[test]
+fn store_out_of_bytes_refuses_reports_that_make_it_grow_and_nothing_else() {
+    let entry = |client, timestamp, digits| {
+        Entry::new(client, timestamp, &format!("+1.{}+1", "1".repeat(digits)), "Alford")
+    };
+    // To the byte: what the first client takes, with its shard's first page, slots and sums.
+    let first = entry("a", "1", 100);
+    let bytes = merged([&first]).bytes();
+    assert_eq!(bytes, 256 * 8 + 8 * 8 + 1024 + 32);
+    let store = bounded(bytes - 1);
+    assert_eq!((report(&store, &first), store.bytes(), store.len()), (Outcome::OutOfBytes, 0, 0));
+    let store = bounded(bytes);
+    assert_eq!((report(&store, &first), store.bytes()), (Outcome::Added, bytes));
+    // Another client lies in another shard, which has no page yet.
+    assert_eq!((report(&store, &entry("b", "1", 1)), store.len()), (Outcome::OutOfBytes, 1));
+    // As long, shorter, and longer with room on its page.
+    for (timestamp, digits) in [("2", 100), ("3", 1), ("4", 100), ("5", 120), ("6", 120)] {
+        assert_eq!(report(&store, &entry("a", timestamp, digits)), Outcome::Replaced, "{timestamp}");
+    }
+    assert_eq!(report(&store, &entry("a", "7", 1000)), Outcome::OutOfBytes);
+    assert_stored(&store, &entry("a", "6", 120));
+    assert_eq!(report(&store, &entry("a", "5", 1000)), Outcome::Stale);
+    // What other nodes tell is taken, whatever it takes.
+    assert_eq!(merge(&store, &entry("a", "8", 5000)), Outcome::Replaced);
+    assert_eq!(merge(&store, &entry("b", "1", 5000)), Outcome::Added);
+    let learned = entry("c", "1", 1);
+    assert_eq!(store.learn(store.key_hash(learned.location().client), &learned.location()), Outcome::Added);
+    assert!(store.bytes() > bytes + 10_000, "{}", store.bytes());
+    assert_eq!(report(&store, &entry("b", "2", 5000)), Outcome::Replaced);
+}
+
+#[test]
+fn client_that_finds_no_place_takes_no_bytes() {
+    let store = Store::new(Placement::of_herd("test"), 0);
+    let entry = Entry::new("a", "1", "+1+1", "Alford");
+    assert_eq!((report(&store, &entry), store.bytes()), (Outcome::Full, 0));
+}
+
+#[test]
+fn bytes_are_those_of_all_shards_whatever_comes_and_goes() {
+    let store = bounded(1 << 20);
+    for round in 0..40 {
+        for client in 0..200 {
+            let position = format!("+1.{}+1", "1".repeat(1 + (round * 61 + client * 7) % 900));
+            let entry = Entry::new(&format!("client{client}"), &round.to_string(), &position, "Alford");
+            if client % 2 == 0 {
+                report(&store, &entry)
+            } else {
+                merge(&store, &entry)
+            };
+        }
+        let all: usize = store.shards.iter().map(|shard| shard.lock().bytes()).sum();
+        assert_eq!(store.bytes(), all);
+    }
+}
+
 #[test]
 fn placement_is_the_same_in_every_build() {
     // Fixed by the protocol's version: nodes of different builds must agree.
@@ -168,19 +229,19 @@ fn records_that_change_size_leave_no_memory_behind() {
             let entry = Entry::new(&format!("client{client}"), &time.to_string(), &position, "Alford");
             let location = entry.location();
             let hash = placement.key_hash(location.client);
-            assert!(shard.report(&placement, Rules::SOUND, hash, &location, || true).is_news());
-            assert_eq!(shard.get(hash, location.client), Some(location));
+            assert!(shard.report(&placement, Rules::SOUND, hash, &location, |_| Ok(())).is_news());
+            assert_eq!(shard.get(&placement, hash, location.client), Some(location));
         }
     }
     let live: usize = 300 * 300;
-    assert!(shard.allocated() < 3 * live + 2 * 64 * 1024, "{} bytes for about {live}", shard.allocated());
+    assert!(shard.bytes() < 3 * live + 2 * 64 * 1024, "{} bytes for about {live}", shard.bytes());
     let sums = shard.leaf_sums().to_vec();
     let mut fresh = Shard::default();
     for client in 0..300 {
         let id = format!("client{client}");
         let id = ClientId::new(id.as_bytes()).unwrap();
         let hash = placement.key_hash(id);
-        fresh.merge(&placement, Rules::SOUND, hash, &shard.get(hash, id).unwrap());
+        fresh.merge(&placement, Rules::SOUND, hash, &shard.get(&placement, hash, id).unwrap());
     }
     assert_eq!(fresh.leaf_sums(), sums);
 }
@@ -263,8 +324,10 @@ proptest! {
         entries in prop::collection::vec(entry(), 1..80),
         (shard_bits, leaf_bits) in (0..=8_u32, 0..=8_u32),
         from in any::<u64>(),
+        random in prop::option::of(any::<[u8; 16]>()),
     ) {
         let placement = Placement::of_herd("test").shaped(Shape::new(shard_bits, leaf_bits));
+        let placement = random.map_or(placement, |random| placement.scattered(random));
         let store: Store = Store::new(placement, usize::MAX);
         entries.iter().for_each(|entry| {
             merge(&store, entry);

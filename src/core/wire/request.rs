@@ -61,8 +61,12 @@ pub enum Invalid {
     UnknownClient,
     /// Further ahead of the server's clock than `max_ahead_seconds`.
     TooFarAhead,
+    /// A report whose client's id is longer than `client_bytes`.
+    LongClient,
     /// A new client beyond `max_clients`.
     TooManyClients,
+    /// A report for which the store would grow beyond `max_bytes`.
+    TooManyBytes,
     /// WHATSAT on a herd that has no source of places.
     NoPlaces,
     /// A line that cannot stand on a peer's connection.
@@ -88,7 +92,9 @@ impl fmt::Display for Invalid {
             Self::TooFarAhead => {
                 "the timestamp is further ahead of this server's clock than max_ahead_seconds"
             }
+            Self::LongClient => "the client's id is longer than client_bytes",
             Self::TooManyClients => "the store holds max_clients already",
+            Self::TooManyBytes => "the store would take more memory than max_bytes",
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }

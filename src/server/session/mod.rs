@@ -37,7 +37,7 @@ pub(super) fn run(
         None => Ok(Opening::Common { is_kept: seat.is_reserved() }),
         Some(door) => door.links_at(stream, shared).map(Opening::Plain),
     };
-    let notes = Notes::new(shared, number);
+    let notes = Notes::new(shared, number, stream);
     let (vigil, timeout, is_accepted) = (None, None, false);
     let mut session = Session { shared, stream, number, seat, is_accepted, notes, vigil, timeout };
     match opening {
@@ -156,13 +156,13 @@ impl<'a> Session<'a> {
                 if let Some(vigil) = &mut self.vigil {
                     vigil.ended(dialogue.heard(), now.tick);
                 }
-                self.notes.begin(now);
+                self.notes.begin(now, count);
                 dialogue.received(count, now);
             }
             Waited::End if self.shared.is_stopping() => return Err(Ended::Draining),
             Waited::End => {
                 let now = clock::now();
-                self.notes.begin(now);
+                self.notes.begin(now, 0);
                 dialogue.ended(now);
             }
             Waited::Nothing => {}
@@ -245,6 +245,7 @@ impl<'a> Session<'a> {
             self.shared.requests.take(&mut self.notes.counts, took, self.number);
         }
         written?;
+        self.notes.wrote(dialogue.replies().len());
         dialogue.wrote();
         Ok(())
     }
@@ -325,6 +326,7 @@ impl<'a> Session<'a> {
             let cure = self.cure(ended);
             self.shared.log.warn(format_args!("#{} is closed: {ended}{cure}{untold}", self.number));
         }
+        self.notes.end(ended);
         self.stream.finish();
     }
 }

@@ -1,15 +1,18 @@
-//! What is noted of a connection's lines: in the log, and in the counters.
+//! What is noted of a connection and its lines: in the log, and in the counters.
+
+use std::{fmt, net::SocketAddr};
 
 use crate::{
     core::{
         dialogue::{Host, Looked, Party, Reply},
-        model::Now,
+        model::{Now, Tick},
         wire::{Invalid, Line, Nonce},
     },
     log::Traffic,
     metrics::{Counts, RequestOutcome},
-    server::Shared,
+    server::{Shared, ended::Ended},
     system::{clock, random},
+    transport::Stream,
 };
 
 /// How much of a bad line its event shows.
@@ -19,18 +22,78 @@ const SHOWN_BYTES_MAX: usize = 80;
 pub(super) struct Notes<'a> {
     shared: &'a Shared<'a>,
     number: u64,
+    /// Not known where the other end left too soon.
+    address: Option<SocketAddr>,
+    began: Tick,
+    /// Whether the log says whose connection it is, or is not to say it.
+    is_introduced: bool,
+    lines: u64,
+    bytes_in: u64,
+    bytes_out: u64,
     traffic: Traffic,
     /// What has become of a client's requests since the last replies were written.
     pub(super) counts: Counts,
 }
 
 impl<'a> Notes<'a> {
-    pub(super) fn new(shared: &'a Shared<'a>, number: u64) -> Self {
-        Self { shared, number, traffic: Traffic::default(), counts: Counts::default() }
+    /// The connection begins, which the log is told unless too many do.
+    pub(super) fn new(shared: &'a Shared<'a>, number: u64, stream: &Stream) -> Self {
+        let (address, began) = (stream.peer_address().ok(), clock::tick());
+        let mut notes = Self {
+            shared,
+            number,
+            address,
+            began,
+            is_introduced: !shared.log.takes_connections(),
+            lines: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            traffic: Traffic::default(),
+            counts: Counts::default(),
+        };
+        if !notes.is_introduced
+            && let Some(untold) = shared.connection_events.begins.allow(began)
+        {
+            notes.introduce(format_args!("{untold}"));
+        }
+        notes
     }
 
-    /// The lines that follow came at `now`.
-    pub(super) fn begin(&mut self, now: Now) {
+    #[inline(never)]
+    fn introduce(&mut self, remark: fmt::Arguments<'_>) {
+        self.is_introduced = true;
+        self.shared.log.info(format_args!("#{} comes from {}{remark}", self.number, Origin(self.address)));
+    }
+
+    /// The log is about to tell of its lines. Where too many connections began with it, it is told late whose it is: else who
+    /// floods a node could hide who reports.
+    #[cold]
+    fn introduce_late(&mut self) {
+        self.introduce(format_args!(""));
+        self.shared.connection_events.begins.told_after_all();
+    }
+
+    /// The connection has ended.
+    #[inline(never)]
+    pub(super) fn end(&self, ended: &Ended) {
+        let Shared { log, connection_events, .. } = self.shared;
+        let now = clock::tick();
+        if log.takes_connections()
+            && let Some(untold) = connection_events.ends.allow(now)
+        {
+            let Self { number, lines, bytes_in, bytes_out, .. } = self;
+            let (address, lasted) = (Origin(self.address), now.saturating_sub(self.began).as_secs_f64());
+            let lines = if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+            log.info(format_args!(
+                "#{number} from {address} ended after {lasted:.3} s: {lines}, {bytes_in} bytes in, {bytes_out} bytes out; \
+                 {ended}{untold}"
+            ));
+        }
+    }
+
+    /// So many bytes have come, and the lines that follow, at `now`.
+    pub(super) fn begin(&mut self, now: Now, bytes: usize) {
+        self.bytes_in += bytes as u64;
         if self.shared.log.takes_traffic() {
             self.traffic.begin(now.wall, self.number);
         }
@@ -39,17 +102,28 @@ impl<'a> Notes<'a> {
     /// Hands the lines so far to the log.
     pub(super) fn log(&mut self) {
         if self.shared.log.takes_traffic() {
+            if !self.is_introduced && !self.traffic.is_empty() {
+                self.introduce_late();
+            }
             self.traffic.finish(self.shared.log);
         }
     }
 
+    /// So many bytes of replies were written.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+
     #[cold]
-    fn log_bad_line(&self, text: &[u8], party: Party, why: Invalid) {
+    fn log_bad_line(&mut self, text: &[u8], party: Party, why: Invalid) {
         let Shared { rate_limits, .. } = self.shared;
         // What clients say must not hide what is wrong with a neighbour.
         let limit =
             if party.is_client() { &rate_limits.bad_lines } else { &rate_limits.bad_lines_of_neighbours };
         if let Some(untold) = limit.allow(clock::tick()) {
+            if !self.is_introduced {
+                self.introduce_late();
+            }
             let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
             self.shared.log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
         }
@@ -64,6 +138,7 @@ impl Host for Notes<'_> {
     #[inline]
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
         let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        self.lines += 1;
         if let Reply::Invalid(why) = *reply {
             self.log_bad_line(text, party, why);
         }
@@ -96,6 +171,18 @@ impl Host for Notes<'_> {
     }
 }
 
+/// Where a connection comes from, as the log has it.
+struct Origin(Option<SocketAddr>);
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "{address}"),
+            None => f.write_str("an address it has left"),
+        }
+    }
+}
+
 /// What became of a client's line, where that is known yet.
 fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
     Some(match reply {
@@ -103,7 +190,9 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::At { is_newest: true, .. } => RequestOutcome::Stored,
         Reply::At { is_newest: false, .. } => RequestOutcome::Stale,
         Reply::Invalid(Invalid::TooFarAhead) => RequestOutcome::Ahead,
+        Reply::Invalid(Invalid::LongClient) => RequestOutcome::LongClient,
         Reply::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,
+        Reply::Invalid(Invalid::TooManyBytes) => RequestOutcome::OutOfBytes,
         Reply::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
         Reply::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
         Reply::Invalid(_) => RequestOutcome::Invalid,

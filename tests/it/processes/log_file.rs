@@ -1,7 +1,7 @@
 //! The log's file as operators meet it: a disk that takes no more, a folder that was removed under the node, a file that is
 //! not the node's to write.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use rustix::{
     fs::{CWD, FileType, Mode},
@@ -184,4 +184,51 @@ fn log_that_is_a_link_is_refused_at_start_with_the_cure() {
     assert!(said.contains("cannot be opened: it is a symbolic link"), "{said}");
     assert!(said.contains("; remove it, or have --log-dir name the folder"), "{said}");
     assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
+}
+
+#[test]
+fn logs_bear_the_nodes_name_and_start_and_events_have_their_own() {
+    let names = "file = \"{node}/{start}.log\"\nevents_file = \"{node}/{start}.err.log\"\n";
+    let mut herd = solo(&format!("[log]\n{names}"));
+    herd.start("Solo");
+    herd.client("Solo").ask("before");
+    let folder = herd.logs.join("Solo");
+    let logs = || {
+        let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        let [events, traffic]: [PathBuf; 2] = paths.try_into().unwrap();
+        (events, traffic)
+    };
+    let (events, traffic) = logs();
+    let start = traffic.file_name().unwrap().to_str().unwrap().strip_suffix(".log").unwrap().to_owned();
+    assert_eq!(events, folder.join(format!("{start}.err.log")));
+    let shape: String =
+        start.chars().map(|letter| if letter.is_ascii_digit() { 'd' } else { letter }).collect();
+    assert_eq!(shape, "ddddddddTddddddZ");
+    let text = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
+    eventually("the line is logged", || {
+        text(&traffic).contains("< before") && text(&events).contains("bad line")
+    });
+    // Whoever rotates them has the node make both anew.
+    let moved = [&events, &traffic].map(|path| {
+        let moved = herd.logs.join(path.file_name().unwrap());
+        fs::rename(path, &moved).unwrap();
+        moved
+    });
+    herd.process("Solo").signal(Signal::HUP);
+    eventually("both are there again", || events.exists() && traffic.exists());
+    herd.client("Solo").ask("after");
+    herd.stop("Solo");
+    assert_eq!(logs(), (events.clone(), traffic.clone()));
+    assert!(text(&events).ends_with("Solo stops, drained\n"), "{}", text(&events));
+    assert!(text(&traffic).contains("< after") && !text(&traffic).contains("before"), "{}", text(&traffic));
+    assert!(text(&moved[0]).contains("INFO  Solo of the herd solo starts at "), "{}", text(&moved[0]));
+    for (of_events, of_traffic) in [(&moved[0], &moved[1]), (&events, &traffic)] {
+        let is_traffic = |line: &str| super::support::traffic(line).is_some();
+        assert!(!text(of_events).lines().any(is_traffic) && text(of_traffic).lines().all(is_traffic));
+        assert_eq!(
+            [of_events, of_traffic].map(|path| fs::metadata(path).unwrap().permissions().mode() & 0o777),
+            [0o600; 2]
+        );
+    }
 }

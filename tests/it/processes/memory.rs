@@ -1,4 +1,4 @@
-//! What a million clients cost in memory, as the growth of a real node's process.
+//! What a million clients cost in memory, and what hostile ones can, as the growth of a real node's process.
 
 use std::{
     fs,
@@ -55,6 +55,43 @@ fn million_clients_take_at_most_140_bytes_each() {
         let (at, _) = herd.client("Solo").whatsat(&name);
         assert!(at.ends_with(&format!(" {name} +34.068930-118.445127 1479413884.392014450")), "{at}");
     }
+}
+
+/// Reports as large as lines may be, each of another client: so many of them are more than a node may take.
+const LARGE_REPORTS: usize = 2_000;
+
+#[test]
+fn large_ids_and_positions_take_no_more_of_a_node_than_its_bounds() {
+    const STORE_BYTES_MAX: u64 = 4 << 20;
+    // A thread's stack and buffers, and what the allocator keeps.
+    const OTHER_BYTES_MAX: u64 = 4 << 20;
+    let _turn = heavy();
+    let mut herd = solo(&format!(
+        "http = \"127.0.0.1:11680\"\n[log]\ntraffic = false\n[limits]\nmax_bytes = {STORE_BYTES_MAX}\n"
+    ));
+    herd.start("Solo");
+    let pid = herd.process("Solo").pid();
+    // The first report's own costs come once.
+    herd.client("Solo").ask("IAMAT kiwi +1+1 1");
+    let resident_before = status(pid, "VmRSS:") * 1024;
+    let (digits, mut client) = ("1".repeat(16_000), herd.client("Solo"));
+    let mut refused = 0;
+    for number in 0..LARGE_REPORTS {
+        refused += usize::from(client.ask(&format!("IAMAT {number}-{digits} +1+1 1")).starts_with("? "));
+        refused += usize::from(client.ask(&format!("IAMAT {number} +1.{digits}+1 1")).starts_with("? "));
+    }
+    let grown = status(pid, "VmRSS:") * 1024 - resident_before;
+    println!("{refused} of {} reports refused, {grown} bytes resident more", 2 * LARGE_REPORTS);
+    assert!(grown <= STORE_BYTES_MAX + OTHER_BYTES_MAX, "{grown}");
+    assert!(herd.metric("Solo", "proxyherd_store_bytes") <= STORE_BYTES_MAX as f64);
+    let count = |outcome| {
+        herd.metric("Solo", &format!("proxyherd_requests_total{{kind=\"iamat\",outcome=\"{outcome}\"}}"))
+    };
+    assert_eq!(count("long_client"), LARGE_REPORTS as f64);
+    assert_eq!(count("long_client") + count("out_of_bytes"), refused as f64);
+    // Whoever is known goes on.
+    let reply = client.ask("IAMAT kiwi +2+2 2");
+    assert_eq!(client.whatsat("kiwi").0, reply);
 }
 
 /// A number of `/proc/PID/status`; memory in KiB.

@@ -185,7 +185,10 @@ fn report_that_is_too_far_ahead_is_told_from_a_full_store() {
         said.len() == 2
             && said[0]
                 .contains(" s ahead of this machine's clock, and the node takes 60 s (max_ahead_seconds): ")
-            && said[1].contains("so the node has 1 clients already (max_clients), or its clock is behind: "),
+            && said[1].contains(
+                "so the node has 1 clients already (max_clients), or as much as it may keep of them (max_bytes), or its \
+                 clock is behind: "
+            ),
         "{said:?}"
     );
 }

@@ -13,7 +13,7 @@ use proxyherd::core::{
     dialogue::Dialogue,
     links::{Ends, Health, Link, outbox},
     model::{Now, Tick, Timestamp},
-    node::{Neighbour, Node, Options},
+    node::{Neighbour, Node, Options, ReportLimits},
     store::{KeyHash, Placement, Store},
 };
 
@@ -190,7 +190,10 @@ impl Simulation {
         let (id, limits) = (&graph.ids[node], &nodes[node]);
         let placement = match secret {
             Some(secret) => Placement::of_key(secret.placement()),
-            None => Placement::of_herd(&graph.name),
+            None => {
+                let random = u128::from(incarnation) << 64 | u128::from(!incarnation);
+                Placement::of_herd(&graph.name).scattered(random.to_le_bytes())
+            }
         };
         let placement = placement.shaped(*shape);
         let (mut neighbours, mut flooders) = (Vec::new(), Vec::new());
@@ -222,8 +225,11 @@ impl Simulation {
             secret: secret.clone(),
             id: id.clone(),
             incarnation,
-            max_clients: limits.max_clients,
-            max_ahead: limits.max_ahead,
+            reports: ReportLimits {
+                max_clients: limits.max_clients,
+                max_ahead: limits.max_ahead,
+                ..ReportLimits::NONE
+            },
             liveness: limits.liveness,
             neighbours,
             subscribers,

@@ -1,0 +1,74 @@
+//! How much memory this process may have: what the machine has, or less where a cgroup bounds it.
+
+use std::{fs, path::Path};
+
+/// In bytes.
+pub fn available() -> u64 {
+    let machine = rustix::system::sysinfo();
+    let machine = u64::from(machine.mem_unit).saturating_mul(machine.totalram as u64);
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    bound_of_cgroups(Path::new("/sys/fs/cgroup"), &own).map_or(machine, |bound| bound.min(machine))
+}
+
+/// The least that bounds the process's cgroups or one above them. `own` is what /proc says of it; in a container, it may
+/// name folders that are seen only from outside.
+fn bound_of_cgroups(mounted: &Path, own: &str) -> Option<u64> {
+    let cgroups = own.lines().filter_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        // Version 2 has one hierarchy, without a list of controllers.
+        let (hierarchy, file) = match controllers {
+            "" => (mounted.to_owned(), "memory.max"),
+            _ if controllers.split(',').any(|name| name == "memory") => {
+                (mounted.join("memory"), "memory.limit_in_bytes")
+            }
+            _ => return None,
+        };
+        Some((hierarchy, Path::new(path.trim_start_matches('/')), file))
+    });
+    let bounds = cgroups.flat_map(|(hierarchy, path, file)| {
+        let folders = path.ancestors().map(move |folder| hierarchy.join(folder).join(file));
+        // Where there is none it says `max`.
+        folders.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok())
+    });
+    bounds.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_files(files: &[(&str, &str)], own: &str) -> Option<u64> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        bound_of_cgroups(folder.path(), own)
+    }
+
+    #[test]
+    fn least_bound_of_a_cgroup_and_those_above_it_counts() {
+        let slice = [("a/memory.max", "500\n"), ("a/b/memory.max", "max\n"), ("a/b/c/memory.max", "900\n")];
+        assert_eq!(with_files(&slice, "0::/a/b/c\n"), Some(500));
+        assert_eq!(with_files(&slice, "0::/a/b/c/d\n"), Some(500));
+        assert_eq!(with_files(&slice, "0::/other\n"), None);
+        assert_eq!(with_files(&[("memory.max", "700")], "0::/\n"), Some(700));
+        // Inside a container, whose own cgroup is mounted in the place of the root.
+        assert_eq!(with_files(&[("memory.max", "700")], "0::/machine/outside\n"), Some(700));
+    }
+
+    #[test]
+    fn first_version_of_cgroups_is_asked_by_its_controller() {
+        let own = "5:cpu,cpuacct:/a\n4:memory:/a\n0::/\n";
+        assert_eq!(with_files(&[("memory/a/memory.limit_in_bytes", "600\n")], own), Some(600));
+        assert_eq!(with_files(&[("cpu,cpuacct/a/memory.limit_in_bytes", "1\n")], own), None);
+        assert_eq!(with_files(&[], "nonsense"), None);
+    }
+
+    #[test]
+    fn this_machine_has_some() {
+        assert!((1 << 26..1 << 60).contains(&available()), "{}", available());
+    }
+}
