@@ -31,11 +31,11 @@ pub(super) fn reserved(links: usize) -> usize {
 }
 
 /// Raises the descriptor limit as far as it goes, and tells how many connections a node may have: what is configured, or
-/// what the system allows if that is less, which is logged. The web face may have `web` more.
-pub(super) fn connections(limits: &Limits, links: usize, web: usize, log: &Log) -> usize {
+/// what the system allows if that is less, which is logged. The web face and third-party neighbours may have `others` more.
+pub(super) fn connections(limits: &Limits, links: usize, others: usize, log: &Log) -> usize {
     let descriptors = raise_descriptors();
     let allowed = Allowed { descriptors, ..Allowed::read() };
-    let (most, what) = allowed.connections((reserved(links) + web) as u64);
+    let (most, what) = allowed.connections((reserved(links) + others) as u64);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     if most < limits.connections {
         log.warn(format_args!("at most {most} connections instead of {}: {what}", limits.connections));

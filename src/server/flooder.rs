@@ -1,7 +1,7 @@
 //! One neighbour's flooder: the thread that carries its link out. It waits, dials, reads and writes; what is done and when is
 //! for `link`, and what is told of it for `link_log`.
 
-use std::{io, thread, time::Duration};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use crossbeam_channel::{Receiver, Select, select};
 
@@ -32,7 +32,7 @@ pub(super) struct Flooder<'a> {
     called: Receiver<()>,
     link: Link,
     link_log: LinkLog<'a>,
-    resolver: Resolver,
+    resolver: Arc<Resolver>,
     vigil: Vigil,
     stream: Option<Stream>,
     /// The number of the connection.
@@ -45,10 +45,8 @@ impl<'a> Flooder<'a> {
         shared: &'a Shared<'a>,
         neighbour: &'a Neighbour,
         address: &'a Address,
-        link: Link,
-        called: Receiver<()>,
+        (link, called, resolver): (Link, Receiver<()>, Arc<Resolver>),
     ) -> Self {
-        let resolver = Resolver::new(shared.surroundings.resolve.clone(), &address.host, address.port);
         let link_log = LinkLog::new(shared.log, &neighbour.health, &neighbour.id, address);
         let (peer, vigil, stream, connection) = (&neighbour.id, Vigil::default(), None, 0);
         Self { shared, peer, called, link, link_log, resolver, vigil, stream, connection }

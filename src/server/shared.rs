@@ -12,13 +12,13 @@ use parking_lot::Mutex;
 
 use super::{
     Surroundings, capacity,
-    seats::LineSeats,
+    seats::{LineSeats, SeatBounds},
     threads::{DrainTurn, Threads},
     web::Web,
 };
 use crate::{
     config::Limits,
-    core::node::Node,
+    core::{dialogue::Buffers, node::Node},
     log::{Log, RateLimit},
     metrics::Requests,
     places,
@@ -32,6 +32,8 @@ pub(super) struct Shared<'a> {
     pub(super) log: &'a Log,
     pub(super) surroundings: &'a Surroundings,
     pub(super) connections: LineSeats,
+    /// What all connections hold for their lines and replies.
+    pub(super) buffers: Buffers,
     pub(super) http_address: Option<SocketAddr>,
     pub(super) threads: Threads,
     /// One for each turn of a drain.
@@ -128,15 +130,24 @@ impl<'a> Shared<'a> {
         surroundings: &'a Surroundings,
         web: Option<&Web>,
     ) -> io::Result<Self> {
-        let links = node.neighbours().len();
-        let common = capacity::connections(limits, links, web.map_or(0, Web::capacity), log);
+        let third_party = node.neighbours().iter().filter(|neighbour| neighbour.plain.is_some()).count();
+        let (peers, plain) = (node.neighbours().len() - third_party, limits.plain_connections);
+        let others = web.map_or(0, Web::capacity) + third_party * plain;
+        let bounds = SeatBounds {
+            common: capacity::connections(limits, peers, others, log),
+            kept: capacity::reserved(peers),
+            of_origin: limits.address_connections,
+            caps_loopback: limits.loopback_counts,
+            plain,
+        };
         Ok(Self {
             node,
             places,
             limits,
             log,
             surroundings,
-            connections: LineSeats::new(common, capacity::reserved(links)),
+            connections: LineSeats::new(bounds),
+            buffers: Buffers::new(limits.connection_buffer_bytes),
             http_address: web.map(Web::address).transpose()?,
             threads: Threads::default(),
             stops: Default::default(),

@@ -9,11 +9,14 @@ use std::{
 
 use rustix::{
     io::Errno,
-    net::{RecvFlags, SendFlags},
+    net::{RecvFlags, SendFlags, sockopt::set_socket_recv_buffer_size},
 };
 
 /// How long one write call blocks before its caller looks at the clock.
 const WRITE_SLICE: Duration = Duration::from_millis(100);
+
+/// What may wait in the system of what a connection sends while nobody reads it; doubled, as for the listener.
+const UNREAD_BYTES: usize = 64 * 1024;
 
 /// How often a closing connection is read, 4 KiB at a time, for what its client had sent and nobody will read.
 const UNREAD_READS_MAX: usize = 256;
@@ -39,6 +42,11 @@ impl Stream {
     pub(crate) fn prepare(&self) -> io::Result<()> {
         self.tcp.set_nodelay(true)?;
         self.tcp.set_write_timeout(Some(WRITE_SLICE))
+    }
+
+    /// Bounds what may come before it is read, which the system else lets grow to megabytes on a busy connection.
+    pub(crate) fn bound_unread(&self) -> io::Result<()> {
+        Ok(set_socket_recv_buffer_size(&self.tcp, UNREAD_BYTES)?)
     }
 
     /// The address of the other end.

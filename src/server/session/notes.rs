@@ -20,13 +20,15 @@ pub(super) struct Notes<'a> {
     shared: &'a Shared<'a>,
     number: u64,
     traffic: Traffic,
+    /// What of all connections' buffers is counted as this one's.
+    held: usize,
     /// What has become of a client's requests since the last replies were written.
     pub(super) counts: Counts,
 }
 
 impl<'a> Notes<'a> {
     pub(super) fn new(shared: &'a Shared<'a>, number: u64) -> Self {
-        Self { shared, number, traffic: Traffic::default(), counts: Counts::default() }
+        Self { shared, number, traffic: Traffic::default(), held: 0, counts: Counts::default() }
     }
 
     /// The lines that follow came at `now`.
@@ -89,6 +91,21 @@ impl Host for Notes<'_> {
 
     fn give_back(&mut self) {
         self.traffic = Traffic::default();
+    }
+
+    fn holds(&mut self, bytes: usize) -> bool {
+        let bytes = if bytes == 0 { 0 } else { bytes + self.traffic.capacity() };
+        if bytes != self.held {
+            self.shared.buffers.replace(self.held, bytes);
+            self.held = bytes;
+        }
+        bytes > 0 && self.shared.buffers.is_exceeded()
+    }
+}
+
+impl Drop for Notes<'_> {
+    fn drop(&mut self) {
+        self.shared.buffers.replace(self.held, 0);
     }
 }
 

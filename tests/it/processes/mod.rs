@@ -14,6 +14,7 @@ mod editions;
 mod examples;
 mod half_open;
 mod halt;
+mod hostile;
 mod imports;
 mod in_step;
 mod kill;
