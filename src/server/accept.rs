@@ -66,7 +66,10 @@ impl fmt::Display for Unserved<'_> {
             Self::Full(_) => write!(f, "there are as many connections as this node takes"),
             Self::Stranger(ip) => write!(f, "{ip} is not the address of a plain neighbour"),
             Self::Unresolved(ip) => {
-                write!(f, "{ip} is not known as the address of a plain neighbour, and a name is not resolved yet")
+                write!(
+                    f,
+                    "{ip} is not known as the address of a plain neighbour, and a name is not resolved yet"
+                )
             }
             Self::NoThread(error) => write!(f, "no thread is left ({error})"),
             Self::NoDescriptor(error) => write!(f, "no descriptor is left ({error})"),

@@ -24,7 +24,9 @@ impl fmt::Display for Ended {
             Self::Said(why) => write!(f, "{why}"),
             Self::Reset(error) => write!(f, "it broke: {error}"),
             Self::SlowReader(limit) => write!(f, "its replies were not taken within {limit:?}"),
-            Self::Crowded => write!(f, "its replies were not taken while all buffers hold `connection_buffer_bytes`"),
+            Self::Crowded => {
+                write!(f, "its replies were not taken while all buffers hold `connection_buffer_bytes`")
+            }
             Self::Evicted => write!(f, "another connection takes its place"),
             Self::Draining => write!(f, "this node stops"),
         }

@@ -42,6 +42,8 @@ struct State {
     asked_at: Option<Tick>,
     /// The call that is under way.
     pending: Option<Call>,
+    /// The one that took too long for the flooder: its answer is for the next dial, or a slow resolver would never be heard.
+    late: Option<Call>,
 }
 
 /// A call of the system's resolver, for all who wait for it.
@@ -61,17 +63,19 @@ impl Resolver {
         Self { resolve, host: host.to_owned(), port, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The host's addresses, looked up now, within `limit` and before stop; a call that takes longer is waited for by whoever
-    /// asks next.
+    /// The host's addresses, looked up now, within `limit` and before stop; a call that takes longer is waited for at the next
+    /// dial.
     pub(super) fn addresses(&self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
         if self.is_address() {
             return Ok(self.state.lock().known.clone().unwrap_or_default());
         }
-        let call = self.look_up(clock::tick())?;
+        let late = self.state.lock().late.take();
+        let call = late.map_or_else(|| self.look_up(clock::tick()), Ok)?;
         select! {
             recv(call.over) -> _ => {}
             recv(stop) -> _ => return Err(io::ErrorKind::Interrupted.into()),
             default(limit) => {
+                self.state.lock().late = Some(call);
                 let told = format!("the name {} is not resolved yet", self.host);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, told));
             }

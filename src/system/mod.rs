@@ -1,6 +1,9 @@
-//! What a node asks the system for: the time, random numbers, its place among other threads, signals.
+//! What a node asks the system for: the time, random numbers, its place among other threads, signals; and what it gives
+//! back, which is memory.
 
 pub mod clock;
+#[expect(unsafe_code, reason = "a call of the allocator's, which no safe library makes")]
+pub mod memory;
 pub mod random;
 #[expect(
     unsafe_code,

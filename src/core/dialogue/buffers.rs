@@ -23,19 +23,30 @@ pub(super) const QUIET_BYTES: usize = 2048;
 pub struct Buffers {
     most: usize,
     held: AtomicUsize,
+    /// What was given back and may still be the process's.
+    freed: AtomicUsize,
 }
 
 impl Buffers {
+    /// Of what they have given back, the process keeps no more than this.
+    pub const KEPT_BYTES: usize = 16 * 1024 * 1024;
+
     /// They may hold so many bytes. More are held for a while where many grow at once, and each that has grown gives back
     /// what it can, or ends.
     pub fn new(most: usize) -> Self {
-        Self { most, held: AtomicUsize::new(0) }
+        Self { most, held: AtomicUsize::new(0), freed: AtomicUsize::new(0) }
     }
 
-    /// A connection that held `before` now holds `after`.
-    pub fn replace(&self, before: usize, after: usize) {
+    /// A connection that held `before` now holds `after`. Says whether so much has been freed that the system is to have it.
+    pub fn replace(&self, before: usize, after: usize) -> bool {
         // They wrap around together, so the sum of all is right again after each.
         self.held.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
+        let freed = before.saturating_sub(after);
+        let is_due = freed > 0 && self.freed.fetch_add(freed, Ordering::Relaxed) + freed >= Self::KEPT_BYTES;
+        if is_due {
+            self.freed.store(0, Ordering::Relaxed);
+        }
+        is_due
     }
 
     /// What they hold.
@@ -105,5 +116,20 @@ mod tests {
         assert!(buffers.is_exceeded());
         buffers.replace(61, 0);
         assert_eq!((buffers.held(), buffers.is_exceeded()), (40, false));
+    }
+
+    #[test]
+    fn what_is_freed_is_handed_to_the_system_a_piece_at_a_time() {
+        let buffers = Buffers::new(usize::MAX);
+        let half = Buffers::KEPT_BYTES / 2;
+        for _ in 0..3 {
+            assert!(!buffers.replace(0, half) && !buffers.replace(0, half));
+            assert!(!buffers.replace(half, 0), "half of it");
+            assert!(buffers.replace(half, 0), "all of it");
+        }
+        buffers.replace(0, half);
+        assert!(!buffers.replace(half, 1) && !buffers.replace(1, 0));
+        buffers.replace(0, half);
+        assert!(buffers.replace(half, 0));
     }
 }

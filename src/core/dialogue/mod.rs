@@ -153,7 +153,10 @@ impl fmt::Display for Closing {
             Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),
             Self::OtherProtocol(OtherProtocol::Tls) => write!(f, "it speaks TLS"),
             Self::Crowded(bytes) => {
-                write!(f, "all buffers hold `connection_buffer_bytes`, and {bytes} bytes of its line are not a line yet")
+                write!(
+                    f,
+                    "all buffers hold `connection_buffer_bytes`, and {bytes} bytes of its line are not a line yet"
+                )
             }
         }
     }

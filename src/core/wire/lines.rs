@@ -412,7 +412,11 @@ mod tests {
                 buffer.shrink();
                 times_grown += 1;
             }
-            assert!(buffer.capacity() <= 2 * (length + SPACE_BYTES_MIN), "{} for {length}", buffer.capacity());
+            assert!(
+                buffer.capacity() <= 2 * (length + SPACE_BYTES_MIN),
+                "{} for {length}",
+                buffer.capacity()
+            );
             assert_eq!(buffer.begun(), length);
         }
         // To shrink and grow again with each byte would be work that a client can ask for.

@@ -35,7 +35,8 @@ pub(super) fn run(
 ) {
     let notes = Notes::new(shared, number);
     let (is_accepted, is_bounded, vigil, timeout) = (false, false, None, None);
-    let mut session = Session { shared, stream, number, seat, is_accepted, is_bounded, notes, vigil, timeout };
+    let mut session =
+        Session { shared, stream, number, seat, is_accepted, is_bounded, notes, vigil, timeout };
     session.hold(opening);
 }
 

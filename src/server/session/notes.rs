@@ -9,7 +9,7 @@ use crate::{
     log::Traffic,
     metrics::{Counts, RequestOutcome},
     server::Shared,
-    system::{clock, random},
+    system::{clock, memory, random},
 };
 
 /// How much of a bad line its event shows.
@@ -43,6 +43,13 @@ impl<'a> Notes<'a> {
         if self.shared.log.takes_traffic() {
             self.traffic.finish(self.shared.log);
         }
+    }
+
+    fn count_as_held(&mut self, bytes: usize) {
+        if self.shared.buffers.replace(self.held, bytes) {
+            memory::trim();
+        }
+        self.held = bytes;
     }
 
     #[cold]
@@ -96,8 +103,7 @@ impl Host for Notes<'_> {
     fn holds(&mut self, bytes: usize) -> bool {
         let bytes = if bytes == 0 { 0 } else { bytes + self.traffic.capacity() };
         if bytes != self.held {
-            self.shared.buffers.replace(self.held, bytes);
-            self.held = bytes;
+            self.count_as_held(bytes);
         }
         bytes > 0 && self.shared.buffers.is_exceeded()
     }
@@ -105,7 +111,7 @@ impl Host for Notes<'_> {
 
 impl Drop for Notes<'_> {
     fn drop(&mut self) {
-        self.shared.buffers.replace(self.held, 0);
+        self.count_as_held(0);
     }
 }
 
