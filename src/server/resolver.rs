@@ -71,14 +71,17 @@ impl Resolver {
         }
         let late = self.state.lock().late.take();
         let call = late.map_or_else(|| self.look_up(clock::tick()), Ok)?;
-        select! {
-            recv(call.over) -> _ => {}
-            recv(stop) -> _ => return Err(io::ErrorKind::Interrupted.into()),
+        let error = select! {
+            recv(call.over) -> _ => None,
+            recv(stop) -> _ => Some(io::ErrorKind::Interrupted.into()),
             default(limit) => {
-                self.state.lock().late = Some(call);
                 let told = format!("the name {} is not resolved yet", self.host);
-                return Err(io::Error::new(io::ErrorKind::TimedOut, told));
+                Some(io::Error::new(io::ErrorKind::TimedOut, told))
             }
+        };
+        if let Some(error) = error {
+            self.state.lock().late = Some(call);
+            return Err(error);
         }
         match call.answer.get() {
             Some(Ok(addresses)) => Ok(addresses.clone()),
