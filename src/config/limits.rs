@@ -14,12 +14,28 @@ table! {
         /// Connections at once, of clients and neighbours together. Where the system allows fewer, the node lowers it at
         /// start and says so in its log.
         connections: usize = "connections", Count { default: 12_000, min: 1, max: 1_000_000 }, "at once, clients and peers";
+        /// Connections at once from one IPv4 address, or from one IPv6 network of 64 bits. One more is taken for a neighbour's
+        /// that has to prove it, as beyond `connections`. Where all clients come through one address, such as a proxy's, set it
+        /// to `connections`.
+        address_connections: usize = "address_connections", Count { default: 1_000, min: 1, max: 1_000_000 }, "of those, from one address";
+        /// Whether `address_connections` also holds for loopback addresses, where only this machine's own programs are.
+        loopback_counts: bool = "loopback_counts", Flag { default: false }, "whether that holds for loopback addresses";
+        /// Connections at once to `plain_listen` from the address of a third-party neighbour; as many more for each other one at
+        /// that address. One more takes the place of the oldest. They do not count among `connections`.
+        plain_connections: usize = "plain_connections", Count { default: 64, min: 1, max: 10_000 }, "at once, of each third-party neighbour";
+        /// What the buffers of clients' connections may hold together: lines that have come, and replies that were not taken.
+        /// A connection of which none holds more than 2 KiB does not count. While they hold more, a client's connection gives
+        /// back what it does not need at once, and is closed if it does not take its replies, or if 2 KiB of a line have come
+        /// and not its end.
+        connection_buffer_bytes: usize = "connection_buffer_bytes", Count { default: 268_435_456, min: 1_048_576, max: 1_099_511_627_776 }, "what all connections hold for lines and replies";
         /// The longest line of a client, without its terminator. A neighbour's first line must fit, too.
         line_bytes: usize = "line_bytes", Count { default: 16_384, min: 512, max: 32_768 }, "the longest line of a client";
         /// The time from a line's first byte to its last. A connection whose line takes longer is closed.
         line_time: Duration = "line_seconds", Seconds { default: 60.0, min: 0.01, max: DAY }, "from a line's first byte to its last";
         /// A client's connection that says nothing for this long is closed.
         idle_time: Duration = "idle_seconds", Seconds { default: 3_600.0, min: 0.01, max: 30.0 * DAY }, "a connection that says nothing is closed";
+        /// A third-party neighbour's connection that says nothing for this long is closed.
+        plain_idle_time: Duration = "plain_idle_seconds", Seconds { default: 3_600.0, min: 0.01, max: 30.0 * DAY }, "a third-party neighbour's connection that says nothing is closed";
         /// The time for a client to take all bytes of a batch of replies, or its connection is closed. A neighbour that takes
         /// nothing of what is written for this long, or for `liveness_seconds` if that is less, is given up.
         write_time: Duration = "write_seconds", Seconds { default: 10.0, min: 0.01, max: 3_600.0 }, "for replies to be taken";

@@ -121,9 +121,14 @@ impl Traffic {
         }
     }
 
+    /// Bytes of memory it holds.
+    pub fn capacity(&self) -> usize {
+        self.block.capacity()
+    }
+
     /// Whether it holds more memory than a quiet connection needs.
     pub fn is_grown(&self) -> bool {
-        self.block.capacity() > 2048
+        self.capacity() > 2048
     }
 }
 

@@ -1,7 +1,14 @@
 //! How connections are taken, at every door alike: each gets a seat and a thread, and where the system has no descriptor
 //! or thread left, the door is told, and goes on.
 
-use std::{fmt, fs::File, io, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    fs::File,
+    io,
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Shared, StartError,
@@ -44,6 +51,10 @@ pub(super) trait Door: Sync {
 pub(super) enum Unserved<'a> {
     /// All seats are taken.
     Full(&'a Stream),
+    /// It is none of those who may come in by that door.
+    Stranger(IpAddr),
+    /// The same, as far as is known yet.
+    Unresolved(IpAddr),
     NoThread(io::Error),
     NoDescriptor(io::Error),
     NotAccepted(io::Error),
@@ -53,6 +64,13 @@ impl fmt::Display for Unserved<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full(_) => write!(f, "there are as many connections as this node takes"),
+            Self::Stranger(ip) => write!(f, "{ip} is not the address of a plain neighbour"),
+            Self::Unresolved(ip) => {
+                write!(
+                    f,
+                    "{ip} is not known as the address of a plain neighbour, and a name is not resolved yet"
+                )
+            }
             Self::NoThread(error) => write!(f, "no thread is left ({error})"),
             Self::NoDescriptor(error) => write!(f, "no descriptor is left ({error})"),
             Self::NotAccepted(error) => write!(f, "accept failed: {error}"),
@@ -104,6 +122,8 @@ impl Shared<'_> {
         let seat = match door.seat(number, &stream) {
             Ok(seat) => seat,
             Err(Unadmitted::Full) => return door.refuse(&Unserved::Full(&stream)),
+            Err(Unadmitted::Stranger(ip)) => return door.refuse(&Unserved::Stranger(ip)),
+            Err(Unadmitted::Unresolved(ip)) => return door.refuse(&Unserved::Unresolved(ip)),
             Err(Unadmitted::Stopped) => return,
         };
         // Where no thread is to be had, the connection and its seat are dropped.

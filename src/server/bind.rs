@@ -4,7 +4,7 @@ use std::{io, net::TcpListener, path::Path, sync::Arc};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Server, StartError, Surroundings, line_door::PlainDoor, web::Web};
+use super::{Resolve, Server, StartError, Surroundings, line_door::PlainDoor, resolver::Resolver, web::Web};
 use crate::{
     config::{self, Address, Herd, Limits},
     core::{
@@ -28,6 +28,8 @@ pub(super) struct Mailbox {
     pub(super) called: Receiver<()>,
     /// Where it dials.
     pub(super) address: Address,
+    /// What that name means.
+    pub(super) resolver: Arc<Resolver>,
 }
 
 impl Server {
@@ -46,7 +48,7 @@ impl Server {
         let web = configured.http.as_ref().map(listen).transpose()?;
         let web = web.map(|listener| Web::new(listener, &herd.http, configured));
         let log = open_log(herd, id, log_dir)?;
-        let (neighbours, mailboxes) = neighbours(herd, configured);
+        let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
         let plain = configured.plain_listen.as_ref().map(listen).transpose()?;
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party(&neighbours, &mailboxes)));
         let places = match surroundings.places.take() {
@@ -128,23 +130,25 @@ fn open_places(herd: &Herd, log: &Log) -> Result<Option<Box<dyn places::Source>>
 }
 
 /// A node's neighbours, and their mailboxes.
-fn neighbours(herd: &Herd, node: &config::Node) -> (Vec<Neighbour>, Vec<Mailbox>) {
+fn neighbours(herd: &Herd, node: &config::Node, resolve: &Resolve) -> (Vec<Neighbour>, Vec<Mailbox>) {
     let peers = node.links.iter().filter_map(|peer| herd.node(peer.as_str()));
     let both = peers.map(|peer| {
         let (outbox, queue) = outbox(herd.limits.outbox_bytes);
         let (call, called) = bounded(1);
         let (id, plain, health) = (peer.id.clone(), peer.plain.clone(), Health::default());
         let neighbour = Neighbour { id, outbox, called: call, plain, health };
-        (neighbour, Mailbox { queue, called, address: peer.address.clone() })
+        let address = peer.address.clone();
+        let resolver = Arc::new(Resolver::new(Arc::clone(resolve), &address.host, address.port));
+        (neighbour, Mailbox { queue, called, address, resolver })
     });
     both.unzip()
 }
 
-/// Which neighbours are third-party nodes, and where they are.
-fn third_party(neighbours: &[Neighbour], mailboxes: &[Mailbox]) -> Vec<(usize, Address)> {
+/// Which neighbours are third-party nodes, and what their names mean.
+fn third_party(neighbours: &[Neighbour], mailboxes: &[Mailbox]) -> Vec<(usize, Arc<Resolver>)> {
     let all = neighbours.iter().zip(mailboxes).enumerate();
     let plain = all.filter(|(_, (neighbour, _))| neighbour.plain.is_some());
-    plain.map(|(link, (_, mailbox))| (link, mailbox.address.clone())).collect()
+    plain.map(|(link, (_, mailbox))| (link, Arc::clone(&mailbox.resolver))).collect()
 }
 
 #[cfg(test)]

@@ -28,17 +28,21 @@ struct Allowed {
 /// What a node may hold beside the connections of clients.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Others {
-    /// Links. Each has a connection that is dialled, and seats that are kept for the neighbour.
+    /// Links. Each has a connection that is dialled.
     pub(super) links: usize,
+    /// Those of them to peers, for which seats are kept.
+    pub(super) peers: usize,
+    /// Connections of third-party neighbours.
+    pub(super) third_party: usize,
     /// Connections of the web face.
     pub(super) web: usize,
     /// Connections to upstreams, of which each is made for a client's.
     pub(super) upstream: usize,
 }
 
-/// How many seats are kept for the neighbours of so many links.
-pub(super) fn reserved(links: usize) -> usize {
-    2 * links + 4
+/// How many seats are kept for so many peers.
+pub(super) fn reserved(peers: usize) -> usize {
+    2 * peers + 4
 }
 
 /// Raises the descriptor limit as far as it goes, and tells how many connections a node may have: what is configured, or
@@ -81,8 +85,8 @@ impl Allowed {
 
     /// The most connections of clients beside all others, and the limit that binds. At least one, come what may.
     fn connections(self, others: Others) -> (u64, &'static str) {
-        let Others { links, web, upstream } = others;
-        let reserved = (reserved(links) + web) as u64;
+        let Others { links, peers, third_party, web, upstream } = others;
+        let reserved = (reserved(peers) + third_party + web) as u64;
         let by_descriptors = self.descriptors.saturating_sub(DESCRIPTORS_KEPT + links as u64);
         // No more connections to upstreams are made than there are clients' to make them for.
         let by_descriptors = by_descriptors - (upstream as u64).min(by_descriptors.div_ceil(2));
@@ -122,13 +126,14 @@ fn control_group() -> Option<String> {
 mod tests {
     use super::*;
 
-    const ALONE: Others = Others { links: 0, web: 0, upstream: 0 };
+    const ALONE: Others = Others { links: 0, peers: 0, third_party: 0, web: 0, upstream: 0 };
     const PLENTY: Allowed =
         Allowed { descriptors: u64::MAX, mappings: u64::MAX, mappings_used: 100, threads: u64::MAX };
 
     #[test]
     fn the_tightest_limit_binds_and_is_named() {
-        let (most, what) = Allowed { descriptors: 1256, ..PLENTY }.connections(Others { links: 2, ..ALONE });
+        let (most, what) =
+            Allowed { descriptors: 1256, ..PLENTY }.connections(Others { links: 2, peers: 2, ..ALONE });
         assert_eq!((most, what), (990, "raise the descriptor limit (ulimit -n)"));
         let (most, what) = Allowed { mappings: 65_530, ..PLENTY }.connections(ALONE);
         assert_eq!((most, what), (15_329, "raise vm.max_map_count"));
@@ -139,14 +144,14 @@ mod tests {
 
     #[test]
     fn a_starved_node_still_takes_one_connection() {
-        let others = Others { links: 2, web: 64, upstream: 1024 };
+        let others = Others { links: 2, peers: 2, third_party: 0, web: 64, upstream: 1024 };
         assert_eq!(Allowed { descriptors: 64, ..PLENTY }.connections(others).0, 1);
     }
 
     #[test]
     fn descriptors_are_kept_for_links_the_web_face_and_upstreams() {
         let most = |descriptors, others| Allowed { descriptors, ..PLENTY }.connections(others).0;
-        let others = Others { links: 300, web: 64, upstream: 1024 };
+        let others = Others { links: 300, peers: 300, third_party: 0, web: 64, upstream: 1024 };
         let kept = DESCRIPTORS_KEPT + 300 + reserved(300) as u64 + 64;
         assert_eq!(most(20_000 + kept, Others { upstream: 0, ..others }), 20_000);
         assert_eq!(most(20_000 + kept, others), 20_000 - 1024);

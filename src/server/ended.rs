@@ -1,6 +1,6 @@
 //! Why a connection ended, in the words of the log.
 
-use std::{fmt, io, net::IpAddr, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use crate::core::dialogue::Closing;
 
@@ -11,8 +11,10 @@ pub(super) enum Ended {
     Said(Closing),
     Reset(io::Error),
     SlowReader(Duration),
-    NoPlainNeighbour(IpAddr),
-    NoAddress(io::Error),
+    /// Its replies were not taken at once while all connections together hold too much.
+    Crowded,
+    /// Another has its seat.
+    Evicted,
     Draining,
 }
 
@@ -22,10 +24,10 @@ impl fmt::Display for Ended {
             Self::Said(why) => write!(f, "{why}"),
             Self::Reset(error) => write!(f, "it broke: {error}"),
             Self::SlowReader(limit) => write!(f, "its replies were not taken within {limit:?}"),
-            Self::NoPlainNeighbour(ip) => write!(f, "{ip} is not the address of a plain neighbour"),
-            Self::NoAddress(error) => {
-                write!(f, "whether it is a plain neighbour cannot be found out: {error}")
+            Self::Crowded => {
+                write!(f, "its replies were not taken while all buffers hold `connection_buffer_bytes`")
             }
+            Self::Evicted => write!(f, "another connection takes its place"),
             Self::Draining => write!(f, "this node stops"),
         }
     }

@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{Shutdown, SocketAddr},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -39,7 +40,7 @@ pub(super) struct Flooder<'a> {
     /// Whether it is one to a third-party node, which cannot be asked whether it is there.
     is_plain: bool,
     link_log: LinkLog<'a>,
-    resolver: Resolver,
+    resolver: Arc<Resolver>,
     vigil: Vigil,
     stream: Option<Stream>,
     /// The number of the connection.
@@ -52,10 +53,8 @@ impl<'a> Flooder<'a> {
         shared: &'a Shared<'a>,
         neighbour: &'a Neighbour,
         address: &'a Address,
-        link: AnyLink,
-        called: Receiver<()>,
+        (link, called, resolver): (AnyLink, Receiver<()>, Arc<Resolver>),
     ) -> Self {
-        let resolver = Resolver::new(shared.surroundings.resolve.clone(), &address.host, address.port);
         let link_log = LinkLog::new(shared.log, &neighbour.health, &neighbour.id, address);
         let (peer, is_plain) = (&neighbour.id, neighbour.plain.is_some());
         let (vigil, stream, connection) = (Vigil::default(), None, 0);

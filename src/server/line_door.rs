@@ -1,21 +1,19 @@
 //! The doors where lines come in: of clients and peers, or of third-party nodes.
 
 use std::{
-    io,
-    net::{IpAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, TcpListener},
     sync::{Arc, atomic::Ordering},
 };
 
 use super::{
     Shared,
     accept::{Door, Unserved},
-    ended::Ended,
     resolver::Resolver,
-    seats::{LineSeat, Unadmitted},
+    seats::{LineSeat, Origin, Unadmitted},
     session,
-    threads::{DoorKind, DrainTurn},
+    threads::DoorKind,
 };
-use crate::{config::Address, system::clock, transport::Stream};
+use crate::{core::dialogue::Opening, system::clock, transport::Stream};
 
 /// Where lines come in.
 pub(super) struct LineDoor<'a> {
@@ -36,7 +34,8 @@ impl<'a> LineDoor<'a> {
 }
 
 impl<'a> Door for LineDoor<'a> {
-    type Seat = LineSeat<'a>;
+    /// With what is known of whose it is.
+    type Seat = (LineSeat<'a>, Opening);
 
     fn kind(&self) -> DoorKind {
         if self.plain.is_some() { DoorKind::Plain } else { DoorKind::Clients }
@@ -51,11 +50,23 @@ impl<'a> Door for LineDoor<'a> {
     }
 
     fn seat(&self, number: u64, stream: &Arc<Stream>) -> Result<Self::Seat, Unadmitted> {
-        self.shared.connections.admit(number, stream)
+        let seats = &self.shared.connections;
+        // One that has ended by now is from nowhere.
+        let address = stream.peer_address().map(|address| address.ip().to_canonical());
+        let ip = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let origin = Origin::of(ip);
+        let Some(door) = self.plain else {
+            let seat = seats.admit(number, stream, origin)?;
+            let opening = Opening::Common { is_kept: seat.is_kept() };
+            return Ok((seat, opening));
+        };
+        let links = door.links_at(ip)?;
+        let seat = seats.admit_plain(number, stream, origin, links.len())?;
+        Ok((seat, Opening::Plain(links)))
     }
 
-    fn serve(&self, stream: &Arc<Stream>, number: u64, seat: Self::Seat) {
-        session::run(self.shared, stream, number, seat, self.plain);
+    fn serve(&self, stream: &Arc<Stream>, number: u64, (seat, opening): Self::Seat) {
+        session::run(self.shared, stream, number, seat, opening);
     }
 
     /// Counts it and logs it: a line a second at most, with the number of those not logged.
@@ -72,13 +83,13 @@ impl<'a> Door for LineDoor<'a> {
 /// Where third-party nodes tell their news. They shake no hands: a connection from the address of one is taken for its own.
 pub(super) struct PlainDoor {
     listener: TcpListener,
-    /// Their positions among the node's neighbours, and where they are.
-    neighbours: Vec<(usize, Address)>,
+    /// Their positions among the node's neighbours, and what their names mean.
+    neighbours: Vec<(usize, Arc<Resolver>)>,
 }
 
 impl PlainDoor {
     /// What listens at `listener` for those neighbours.
-    pub(super) fn new(listener: TcpListener, neighbours: Vec<(usize, Address)>) -> Self {
+    pub(super) fn new(listener: TcpListener, neighbours: Vec<(usize, Arc<Resolver>)>) -> Self {
         Self { listener, neighbours }
     }
 
@@ -87,30 +98,21 @@ impl PlainDoor {
         &self.listener
     }
 
-    /// The positions of the neighbours at the address a connection comes from: one or more. Blocks while a name is resolved.
-    pub(super) fn links_at(&self, stream: &Stream, shared: &Shared<'_>) -> Result<Vec<usize>, Ended> {
-        let ip = stream.peer_address().map_err(Ended::Reset)?.ip().to_canonical();
-        let mut links = Vec::new();
-        let mut failure = None;
-        for (link, address) in &self.neighbours {
-            match self.is_at(ip, address, shared) {
-                Ok(true) => links.push(*link),
-                Ok(false) => {}
-                Err(error) => failure = Some(error),
+    /// The positions of the neighbours at that address: one or more. Waits for nothing, least of all for a stranger: where a
+    /// name is not resolved, or no longer means what it meant, the neighbour gets in when it comes again.
+    fn links_at(&self, ip: IpAddr) -> Result<Vec<usize>, Unadmitted> {
+        let (mut links, mut is_unresolved, now) = (Vec::new(), false, clock::tick());
+        for (link, resolver) in &self.neighbours {
+            match resolver.is_at(ip, now) {
+                Some(true) => links.push(*link),
+                Some(false) => {}
+                None => is_unresolved = true,
             }
         }
-        match (links.is_empty(), failure) {
+        match (links.is_empty(), is_unresolved) {
             (false, _) => Ok(links),
-            (true, Some(error)) => Err(Ended::NoAddress(error)),
-            (true, None) => Err(Ended::NoPlainNeighbour(ip)),
+            (true, true) => Err(Unadmitted::Unresolved(ip)),
+            (true, false) => Err(Unadmitted::Stranger(ip)),
         }
-    }
-
-    fn is_at(&self, ip: IpAddr, address: &Address, shared: &Shared<'_>) -> io::Result<bool> {
-        let resolve = shared.surroundings.resolve.clone();
-        let mut resolver = Resolver::new(resolve, &address.host, address.port);
-        let addresses =
-            resolver.addresses(shared.limits.connect_time, shared.stop(DrainTurn::First).receiver())?;
-        Ok(addresses.iter().any(|address| address.ip().to_canonical() == ip))
     }
 }

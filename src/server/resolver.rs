@@ -1,16 +1,22 @@
-//! Names to addresses without waiting for a slow resolver: the system's call cannot be interrupted, so it runs on a
-//! thread of its own, at most one a link, and is abandoned where stop comes first. The one place where a thread is not
-//! joined; it holds nothing but its answer's channel.
+//! Names to addresses without waiting for a slow resolver: the system's call cannot be interrupted, so it runs on a thread
+//! of its own, at most one for each neighbour, and is abandoned where stop comes first. The one place where a thread is not
+//! joined; it holds nothing but where its answer goes.
 
 use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
 
 use crossbeam_channel::{Receiver, bounded, select};
+use parking_lot::Mutex;
+
+use crate::{core::model::Tick, system::clock};
+
+/// For so long an answer may be used by those who ask without having to dial: from one such lookup to the next at least.
+const FRESH_TIME: Duration = Duration::from_secs(1);
 
 /// Looks up a host and port; may take as long as it likes.
 pub type Resolve = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
@@ -20,51 +26,119 @@ pub fn system_resolve() -> Resolve {
     Arc::new(|host, port| (host, port).to_socket_addrs().map(Iterator::collect))
 }
 
-/// One link's resolver.
+/// What one neighbour's name means: for its flooder, which looks it up each time it dials, and for the door where it comes
+/// in, which makes do with the last answer.
 pub(super) struct Resolver {
     resolve: Resolve,
     host: String,
     port: u16,
-    /// The answer of a call that is under way.
-    pending: Option<Receiver<io::Result<Vec<SocketAddr>>>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last good answer.
+    known: Option<Vec<SocketAddr>>,
+    asked_at: Option<Tick>,
+    /// The call that is under way.
+    pending: Option<Call>,
+    /// The one that took too long for the flooder: its answer is for the next dial, or a slow resolver would never be heard.
+    late: Option<Call>,
+}
+
+/// A call of the system's resolver, for all who wait for it.
+#[derive(Clone)]
+struct Call {
+    /// Nothing is ever sent; it is disconnected when the call is over.
+    over: Receiver<()>,
+    /// An error has its kind and its text.
+    answer: Arc<OnceLock<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>>,
 }
 
 impl Resolver {
     /// For one host.
     pub(super) fn new(resolve: Resolve, host: &str, port: u16) -> Self {
-        Self { resolve, host: host.to_owned(), port, pending: None }
+        let known = host.parse().ok().map(|ip: IpAddr| vec![SocketAddr::new(ip, port)]);
+        let state = State { known, ..State::default() };
+        Self { resolve, host: host.to_owned(), port, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The host's addresses, within `limit` and before stop; a call that takes longer is waited for the next time.
-    pub(super) fn addresses(&mut self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, self.port)]);
+    /// The host's addresses, looked up now, within `limit` and before stop; a call that takes longer is waited for at the next
+    /// dial.
+    pub(super) fn addresses(&self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
+        if self.is_address() {
+            return Ok(self.state.lock().known.clone().unwrap_or_default());
         }
-        let pending = match self.pending.take() {
-            Some(pending) => pending,
-            None => self.start()?,
-        };
+        let late = self.state.lock().late.take();
+        let call = late.map_or_else(|| self.look_up(clock::tick()), Ok)?;
         let error = select! {
-            recv(pending) -> answer => {
-                return answer.unwrap_or_else(|_| Err(io::Error::other("the resolver's thread panicked")));
-            }
-            recv(stop) -> _ => io::ErrorKind::Interrupted.into(),
+            recv(call.over) -> _ => None,
+            recv(stop) -> _ => Some(io::ErrorKind::Interrupted.into()),
             default(limit) => {
-                io::Error::new(io::ErrorKind::TimedOut, format!("the name {} is not resolved yet", self.host))
+                let told = format!("the name {} is not resolved yet", self.host);
+                Some(io::Error::new(io::ErrorKind::TimedOut, told))
             }
         };
-        self.pending = Some(pending);
-        Err(error)
+        if let Some(error) = error {
+            self.state.lock().late = Some(call);
+            return Err(error);
+        }
+        match call.answer.get() {
+            Some(Ok(addresses)) => Ok(addresses.clone()),
+            Some(Err((kind, text))) => Err(io::Error::new(*kind, text.clone())),
+            None => Err(io::Error::other("the resolver's thread panicked")),
+        }
     }
 
-    fn start(&self) -> io::Result<Receiver<io::Result<Vec<SocketAddr>>>> {
-        let (answer, pending) = bounded(1);
+    /// Whether the host is at that address, by the last good answer; `None` where there has been none. Waits for nothing; an
+    /// answer that is not fresh is looked up again for those who ask later.
+    pub(super) fn is_at(&self, ip: IpAddr, now: Tick) -> Option<bool> {
+        let asked_at = self.state.lock().asked_at;
+        let is_fresh = asked_at.is_some_and(|asked_at| now < asked_at + FRESH_TIME);
+        if !is_fresh && !self.is_address() {
+            // Where no thread is to be had, it is as if the name could not be resolved.
+            let _ = self.look_up(now);
+        }
+        let state = self.state.lock();
+        let known = state.known.as_ref()?;
+        Some(known.iter().any(|address| address.ip().to_canonical() == ip))
+    }
+
+    fn is_address(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok()
+    }
+
+    /// Has the name looked up, unless that is under way.
+    fn look_up(&self, now: Tick) -> io::Result<Call> {
+        let mut state = self.state.lock();
+        if let Some(call) = &state.pending {
+            return Ok(call.clone());
+        }
+        let (running, over) = bounded::<()>(0);
+        let call = Call { over, answer: Arc::default() };
         let (resolve, host, port) = (Arc::clone(&self.resolve), self.host.clone(), self.port);
+        let (answer, asked) = (Arc::clone(&call.answer), Arc::clone(&self.state));
         thread::Builder::new().name(format!("resolve-{host}")).spawn(move || {
-            // Nobody listens any more where stop came first.
-            let _ = answer.send(resolve(&host, port));
+            let _running = running;
+            let pending = Pending(asked);
+            let resolved = resolve(&host, port);
+            if let Ok(addresses) = &resolved {
+                pending.0.lock().known = Some(addresses.clone());
+            }
+            let _ = answer.set(resolved.map_err(|error| (error.kind(), error.to_string())));
+            drop(pending);
         })?;
-        Ok(pending)
+        (state.asked_at, state.pending) = (Some(now), Some(call.clone()));
+        Ok(call)
+    }
+}
+
+/// That a call is under way, however it ends.
+struct Pending(Arc<Mutex<State>>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.lock().pending = None;
     }
 }
 
@@ -86,7 +160,7 @@ mod tests {
             let _ = held.recv();
             Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
         });
-        let mut resolver = Resolver::new(resolve, "slow.example", 7);
+        let resolver = Resolver::new(resolve, "slow.example", 7);
         let stop = never();
         for _ in 0..2 {
             let error = resolver.addresses(Duration::ZERO, &stop).unwrap_err();
@@ -107,7 +181,7 @@ mod tests {
             let _ = held.recv();
             Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
         });
-        let mut resolver = Resolver::new(resolve, "slow.example", 7);
+        let resolver = Resolver::new(resolve, "slow.example", 7);
         let (stop_sender, stop) = bounded::<()>(0);
         drop(stop_sender);
         let error = resolver.addresses(Duration::from_secs(60), &stop).unwrap_err();
@@ -123,5 +197,62 @@ mod tests {
         let (_sender, stop) = bounded::<()>(0);
         let addresses = Resolver::new(resolve, "::1", 7).addresses(Duration::ZERO, &stop).unwrap();
         assert_eq!(addresses, ["[::1]:7".parse().unwrap()]);
+    }
+
+    #[test]
+    fn door_is_told_what_is_known_and_has_it_looked_up_by_one_thread_at_most() {
+        let (answer, answers) = bounded::<io::Result<Vec<SocketAddr>>>(0);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let resolve: Resolve = Arc::new(move |_, _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            answers.recv().unwrap()
+        });
+        let resolver = Resolver::new(resolve, "plain.example", 7);
+        let ips @ [old, new, _] = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
+        let (_sender, stop) = bounded::<()>(0);
+        let ask = |now| ips.map(|ip| resolver.is_at(ip, now));
+        let answered = |with: io::Result<IpAddr>| {
+            answer.send(with.map(|ip| vec![SocketAddr::new(ip, 7)])).unwrap();
+            while resolver.state.lock().pending.is_some() {
+                thread::yield_now();
+            }
+        };
+        let now = clock::tick();
+        assert_eq!(ask(now), [None; 3]);
+        answered(Ok(old));
+        let known = [Some(true), Some(false), Some(false)];
+        let last_fresh = now + FRESH_TIME - Duration::from_nanos(1);
+        assert_eq!([ask(now), ask(last_fresh)], [known; 2]);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        // What was known holds until something else is, and where nothing is known any more.
+        for _ in 0..100 {
+            assert_eq!(ask(now + FRESH_TIME), known);
+        }
+        answered(Err(io::ErrorKind::NotFound.into()));
+        assert_eq!(ask(now + 2 * FRESH_TIME), known);
+        answered(Ok(new));
+        assert_eq!(ask(now + 2 * FRESH_TIME), [Some(false), Some(true), Some(false)]);
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+        // Whoever dials wants to know anew.
+        let looked = thread::scope(|scope| {
+            let looked = scope.spawn(|| resolver.addresses(Duration::from_secs(60), &stop));
+            answer.send(Ok(vec![SocketAddr::new(old, 8)])).unwrap();
+            looked.join().unwrap()
+        });
+        assert_eq!((looked.unwrap(), ask(now)), (vec![SocketAddr::new(old, 8)], known));
+    }
+
+    #[test]
+    fn address_is_where_it_says() {
+        let resolve: Resolve = Arc::new(|_, _| unreachable!());
+        for (host, ip, is_at) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("::ffff:192.0.2.1", "192.0.2.1", true),
+        ] {
+            let resolver = Resolver::new(Arc::clone(&resolve), host, 7);
+            assert_eq!(resolver.is_at(ip.parse().unwrap(), Tick::ZERO), Some(is_at), "{host} {ip}");
+        }
     }
 }

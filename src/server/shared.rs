@@ -16,13 +16,14 @@ use parking_lot::Mutex;
 use super::{
     Surroundings,
     capacity::{self, Others},
-    seats::LineSeats,
+    seats::{LineSeats, SeatBounds},
     threads::{DrainTurn, Threads},
     web::Web,
 };
 use crate::{
     config::Limits,
     core::{
+        dialogue::Buffers,
         model::{NodeId, Tick},
         node::Node,
     },
@@ -39,6 +40,8 @@ pub(super) struct Shared<'a> {
     pub(super) log: &'a Log,
     pub(super) surroundings: &'a Surroundings,
     pub(super) connections: LineSeats,
+    /// What all connections hold for their lines and replies.
+    pub(super) buffers: Buffers,
     pub(super) http_address: Option<SocketAddr>,
     pub(super) threads: Threads,
     /// One for each turn of a drain.
@@ -177,16 +180,30 @@ impl<'a> Shared<'a> {
         web: Option<&Web>,
     ) -> io::Result<Self> {
         let links = node.neighbours().len();
-        let (web_max, upstream) =
-            (web.map_or(0, Web::capacity), places.map_or(0, places::Source::sockets_max));
-        let common = capacity::connections(limits, Others { links, web: web_max, upstream }, log);
+        let third_party = node.neighbours().iter().filter(|neighbour| neighbour.plain.is_some()).count();
+        let (peers, plain) = (links - third_party, limits.plain_connections);
+        let others = Others {
+            links,
+            peers,
+            third_party: third_party * plain,
+            web: web.map_or(0, Web::capacity),
+            upstream: places.map_or(0, places::Source::sockets_max),
+        };
+        let bounds = SeatBounds {
+            common: capacity::connections(limits, others, log),
+            kept: capacity::reserved(peers),
+            of_origin: limits.address_connections,
+            caps_loopback: limits.loopback_counts,
+            plain,
+        };
         Ok(Self {
             node,
             places,
             limits,
             log,
             surroundings,
-            connections: LineSeats::new(common, capacity::reserved(links)),
+            connections: LineSeats::new(bounds),
+            buffers: Buffers::new(limits.connection_buffer_bytes),
             http_address: web.map(Web::address).transpose()?,
             threads: Threads::default(),
             stops: Default::default(),

@@ -85,10 +85,10 @@ impl Shared<'_> {
         mailboxes: Vec<Mailbox>,
     ) -> Result<(), StartError> {
         for (neighbour, mailbox) in self.node.neighbours().iter().zip(mailboxes) {
-            let Mailbox { queue, called, address } = mailbox;
+            let Mailbox { queue, called, address, resolver } = mailbox;
             self.spawn(scope, Role::Flooder(neighbour.id.clone()), move || {
                 let link = links::link(self.node, neighbour, self.limits, queue);
-                Flooder::new(self, neighbour, &address, link, called).run();
+                Flooder::new(self, neighbour, &address, (link, called, resolver)).run();
             })?;
         }
         Ok(())

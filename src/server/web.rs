@@ -8,13 +8,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use super::{
     Shared,
     accept::{Door, Unserved},
-    seats::{Tally, Unadmitted, WebSeat, WebSeats},
+    seats::{SEAT_TIME, Tally, Unadmitted, WebSeat, WebSeats},
     threads::DoorKind,
     usage,
 };
@@ -27,9 +26,6 @@ use crate::{
     system::clock,
     transport::Stream,
 };
-
-/// How long one that gives its seat up has for it. Its thread needs no more than to be woken.
-const SEAT_TIME: Duration = Duration::from_secs(1);
 
 /// The web face of one node.
 pub(super) struct Web {

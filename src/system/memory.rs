@@ -1,4 +1,5 @@
-//! How much memory this process may have: what the machine has, or less where a cgroup bounds it.
+//! How much memory this process may have, which is what the machine has, or less where a cgroup bounds it; and what it has
+//! and does not use. Unsafe code, since no safe library gives that back.
 
 use std::{fs, path::Path};
 
@@ -32,6 +33,16 @@ fn bound_of_cgroups(mounted: &Path, own: &str) -> Option<u64> {
         folders.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok())
     });
     bounds.min()
+}
+
+/// Hands the system what the allocator keeps of memory that was freed: every free page, also those between others that are
+/// in use, which it never hands over by itself. Takes a few milliseconds, and holds up others who allocate meanwhile.
+pub fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes a number and may be called at any time by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +81,16 @@ mod tests {
     #[test]
     fn this_machine_has_some() {
         assert!((1 << 26..1 << 60).contains(&available()), "{}", available());
+    }
+
+    #[test]
+    fn what_is_in_use_stays() {
+        let mut pieces: Vec<_> = (0..1000_usize).map(|number| vec![number as u8; 10_000]).collect();
+        let mut at = 0..;
+        pieces.retain(|_| at.next().is_some_and(|at: usize| at.is_multiple_of(2)));
+        trim();
+        assert!(
+            pieces.iter().enumerate().all(|(at, piece)| piece.iter().all(|&byte| byte == (2 * at) as u8))
+        );
     }
 }

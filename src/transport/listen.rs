@@ -3,14 +3,23 @@
 
 use std::{io, net::TcpListener};
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::{
+    event::{PollFd, PollFlags},
+    net::sockopt::set_socket_send_buffer_size,
+};
 
 /// How many connections may wait to be accepted. std asks for 128, which makes quick clients wait for seconds.
 const BACKLOG: i32 = 4096;
 
-/// Binds and listens. A name is resolved; the first of its addresses that can be bound is.
+/// What may wait in the system of what a connection is sent and does not take. The system counts its own records too, and
+/// doubles the number for them.
+const UNTAKEN_BYTES: usize = 64 * 1024;
+
+/// Binds and listens. Connections that are accepted have the send buffer of the listener, which costs them no call; left to
+/// itself, the system would let each have megabytes. A name is resolved; the first of its addresses that can be bound is.
 pub(crate) fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     let listener = TcpListener::bind((host, port))?;
+    set_socket_send_buffer_size(&listener, UNTAKEN_BYTES)?;
     rustix::net::listen(&listener, BACKLOG)?;
     Ok(listener)
 }
@@ -25,4 +34,21 @@ pub(crate) fn wake_accept(listener: &TcpListener) {
 pub(crate) fn wait_for_connection(listener: &TcpListener) {
     // A signal may end the wait early, which those who accept next do not mind.
     let _ = rustix::event::poll(&mut [PollFd::new(listener, PollFlags::IN)], None);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use rustix::net::sockopt::socket_send_buffer_size;
+
+    use super::*;
+
+    #[test]
+    fn accepted_connections_have_the_listeners_send_buffer() {
+        let listener = listen("127.0.0.1", 0).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(socket_send_buffer_size(&accepted).unwrap(), 2 * UNTAKEN_BYTES);
+    }
 }

@@ -29,6 +29,8 @@ const KEEPALIVE_PROBES: u32 = 3;
 
 /// The system counts the times of keepalive in whole seconds.
 const KEEPALIVE_TIME_MIN: Duration = Duration::from_secs(1);
+/// What may wait in the system of what a connection sends while nobody reads it; doubled, as for the listener.
+const UNREAD_BYTES: usize = 64 * 1024;
 
 /// How often a closing connection is read, 4 KiB at a time, for what its client had sent and nobody will read.
 const UNREAD_READS_MAX: usize = 256;
@@ -80,6 +82,11 @@ impl Stream {
         let all_ms = (time * (1 + KEEPALIVE_PROBES)).as_millis();
         sockopt::set_tcp_user_timeout(&self.tcp, u32::try_from(all_ms).unwrap_or(u32::MAX))?;
         Ok(sockopt::set_socket_keepalive(&self.tcp, true)?)
+    }
+
+    /// Bounds what may come before it is read, which the system else lets grow to megabytes on a busy connection.
+    pub(crate) fn bound_unread(&self) -> io::Result<()> {
+        Ok(sockopt::set_socket_recv_buffer_size(&self.tcp, UNREAD_BYTES)?)
     }
 
     /// The address of the other end.

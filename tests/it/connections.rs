@@ -10,7 +10,8 @@ use std::{
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use crate::support::{
-    Client, FakePeer, FaultyPlaces, KnownPlaces, LargePlaces, PATIENCE, Setup, TestNode, wait_until,
+    Client, FakePeer, FaultyPlaces, KnownPlaces, LargePlaces, PATIENCE, Setup, TestNode, connect_from,
+    wait_until,
 };
 
 /// Whether the node takes a new client now.
@@ -63,14 +64,72 @@ fn client_beyond_the_limit_that_says_nothing_is_closed_soon() {
 }
 
 #[test]
-fn when_the_places_for_neighbours_are_taken_too_a_connection_is_closed_at_once() {
-    let node = Setup::new().limit("connections", 1).limit("handshake_seconds", 60).start();
+fn stranger_in_a_place_for_neighbours_makes_room_for_the_next_and_a_neighbour_never_does() {
+    let welsh = FakePeer::new("Welsh");
+    let setup = Setup::new().limit("connections", 1).limit("handshake_seconds", 60).http("");
+    let node = setup.neighbour(&welsh).start();
     let mut first = node.client();
     assert_eq!(first.ask("hello"), "? hello");
-    // A node without links keeps four.
-    let _kept: Vec<Client> = (0..4).map(|_| node.client()).collect();
-    node.client().expect_closed();
+    // A node with one link keeps six.
+    let waiting = || node.metric("proxyherd_connections{kind=\"waiting\"}").unwrap();
+    let mut strangers: Vec<Client> = (0..6).map(|_| node.client()).collect();
+    wait_until("all places are taken", || waiting() == 6.0);
+    let mut session = welsh.dial(&node);
+    session.exchange("PING 1\n", "PONG 1\n");
+    let next: Vec<Client> = strangers.iter().map(|_| node.client()).collect();
+    // One of them had the place that the neighbour left for a kept one; all others had to wait for theirs.
+    strangers.iter_mut().for_each(Client::expect_closed);
+    wait_until("the last one sits there", || waiting() == 5.0);
+    drop(next);
+    session.exchange("PING 2\n", "PONG 2\n");
     assert_eq!(first.ask("hello"), "? hello");
+    wait_until("the log says why", || node.log().contains(" is closed: another connection takes its place"));
+}
+
+#[test]
+fn address_has_as_many_connections_as_its_cap_and_others_are_none_the_worse() {
+    let setup = Setup::new().limit("connections", 9).limit("address_connections", 2);
+    let node = setup.limit("loopback_counts", true).limit("handshake_seconds", 60).start();
+    let mut clients = [node.client(), node.client()];
+    for client in &mut clients {
+        assert_eq!(client.ask("hello"), "? hello");
+    }
+    assert!(!takes_a_client(&node));
+    let mut other = Client::of(connect_from("127.0.0.2".parse().unwrap(), node.address()));
+    assert_eq!(other.ask("hello"), "? hello");
+    drop(clients);
+    wait_until("the places are free again", || takes_a_client(&node));
+}
+
+#[test]
+fn programs_of_this_machine_have_no_cap_unless_it_is_configured() {
+    let node = Setup::new().limit("address_connections", 1).start();
+    let mut clients = [node.client(), node.client()];
+    for client in &mut clients {
+        assert_eq!(client.ask("hello"), "? hello");
+    }
+}
+
+#[test]
+fn where_all_buffers_hold_too_much_those_who_take_no_replies_are_closed_and_no_others() {
+    let setup = Setup::new().limit("connection_buffer_bytes", 1 << 20).limit("write_seconds", 3600);
+    let mut node = setup.places(LargePlaces).start();
+    let mut quiet = node.client();
+    quiet.ask("IAMAT a +1+1 1");
+    // One alone holds less than that, and is waited for.
+    let mut greedy: Vec<Client> = Vec::new();
+    wait_until("one is closed", || {
+        let client = node.client();
+        // Where it is closed already, the log tells.
+        let _ = client.stream().write_all("WHATSAT a 1 1\n".repeat(100).as_bytes());
+        greedy.push(client);
+        let told = "its replies were not taken while all buffers hold `connection_buffer_bytes`";
+        node.log().contains(told)
+    });
+    assert!(quiet.ask("IAMAT a +1+1 2").starts_with("AT "));
+    assert!(takes_a_client(&node));
+    drop(greedy);
+    node.stop();
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod operations;
 mod other_protocols;
 mod overflow;
 mod plain;
+mod plain_seats;
 mod refused;
 mod secret;
 mod skipped;

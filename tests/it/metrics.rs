@@ -260,12 +260,13 @@ fn full_node_counts_whom_it_takes_and_whom_it_turns_away() {
         wait_until("it is counted", || counts(&node) == expected);
     }
     // One that says nothing holds a place that is kept for neighbours, and a neighbour earns it.
-    let silent: Vec<Client> = (0..5).map(|_| node.client()).collect();
+    let mut silent: Vec<Client> = (0..5).map(|_| node.client()).collect();
     wait_until("they wait", || counts(&node) == [3.0, 0.0, 5.0, 3.0, 5.0]);
     let session = welsh.dial(&node);
     assert_eq!(counts(&node), [3.0, 1.0, 5.0, 4.0, 5.0]);
-    // None is left.
-    node.client().expect_closed();
+    // None is left, so that of the one that came first is given to the next.
+    silent.push(node.client());
+    silent[0].expect_closed();
     wait_until("it is counted", || counts(&node) == [3.0, 1.0, 5.0, 4.0, 6.0]);
     drop((silent, session, clients));
     // The silent ones never got a place of their own.

@@ -95,7 +95,7 @@ const RESERVED: [(&str, &[&str], &[&str]); 5] = [
     (
         "unsafe code",
         &["unsafe {", "unsafe fn", "unsafe impl"],
-        &["system/scheduling.rs", "core/store/prefetch.rs"],
+        &["system/memory.rs", "system/scheduling.rs", "core/store/prefetch.rs"],
     ),
 ];
 

@@ -225,6 +225,21 @@ fn settings_outside_their_bounds_are_refused() {
         ("limits", "connections = -5", "h.toml:11: `connections` = -5 is out of range; give 1 to 1000000"),
         (
             "limits",
+            "address_connections = 0",
+            "h.toml:11: `address_connections` = 0 is out of range; give 1 to 1000000",
+        ),
+        (
+            "limits",
+            "plain_connections = 10001",
+            "h.toml:11: `plain_connections` = 10001 is out of range; give 1 to 10000",
+        ),
+        (
+            "limits",
+            "connection_buffer_bytes = 1048575",
+            "h.toml:11: `connection_buffer_bytes` = 1048575 is out of range; give 1048576 to 1099511627776",
+        ),
+        (
+            "limits",
             "connections = 1.5",
             "h.toml:11: `connections` is a number with a fraction; write a whole number",
         ),
@@ -329,7 +344,7 @@ fn settings_outside_their_bounds_are_refused() {
         "h.toml:1: `limits` is a whole number; write a table"
     );
     let unknown = fault_of(&format!("{TWO_NODES}[limits]\nline_second = 5\n"));
-    assert!(unknown.starts_with("h.toml:11: unknown key `line_second` in [limits]; the keys known there are connections, line_bytes, line_seconds, "), "{unknown}");
+    assert!(unknown.starts_with("h.toml:11: unknown key `line_second` in [limits]; the keys known there are connections, address_connections, loopback_counts, "), "{unknown}");
 }
 
 #[test]

@@ -52,14 +52,17 @@ prop_compose! {
         bytes in (1_usize..=32_768, proptest::option::of(0_usize..=1 << 44)),
         more in (any_time(10_000_000, 3_600), any_time(0, 3_600), any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600), any_time(10_000_000, 86_400)),
         backoff in (1_u64..=5_000, 5_000_u64..=3_600_000),
-        batch_scheduling in any::<bool>(),
+        flags in any::<[bool; 2]>(),
+        hostile in (1_usize..=1_000_000, 1_usize..=10_000, 1_048_576_usize..=1 << 40, any_time(10_000_000, 2_592_000)),
     ) -> Limits {
         Limits {
             connections: counts.0, line_bytes: counts.1, max_clients: counts.2, outbox_bytes: counts.3,
             client_bytes: bytes.0, max_bytes: bytes.1,
             line_time: times.0, idle_time: times.1, write_time: times.2, max_ahead,
             liveness_time: more.0, backoff_reset: more.1, connect_time: more.2, handshake_time: more.3, drain_time: more.4, round_time: more.5,
-            backoff_min: Duration::from_millis(backoff.0), backoff_max: Duration::from_millis(backoff.1), batch_scheduling,
+            backoff_min: Duration::from_millis(backoff.0), backoff_max: Duration::from_millis(backoff.1),
+            batch_scheduling: flags[0], loopback_counts: flags[1],
+            address_connections: hostile.0, plain_connections: hostile.1, connection_buffer_bytes: hostile.2, plain_idle_time: hostile.3,
         }
     }
 }

@@ -116,6 +116,11 @@ impl Batch {
         self.replies.capacity() + self.changes.capacity() + self.found.capacity()
     }
 
+    /// Bytes of what is to go: to the other end, and to the neighbours.
+    pub(super) fn len(&self) -> usize {
+        self.replies.len() + self.changes.len()
+    }
+
     /// Whether there is nothing to hand over, be it to the other end or to others.
     pub(super) fn is_empty(&self) -> bool {
         let Self { replies, changes, updates, rounds, bad_lines, .. } = self;

@@ -22,8 +22,15 @@ pub trait Host {
         false
     }
 
-    /// Nothing has come for a while: memory that a quiet connection does not need is to be given back.
+    /// Memory that a quiet connection does not need is to be given back.
     fn give_back(&mut self) {}
+
+    /// The connection's buffers now hold so many bytes, beside the host's own; 0 where that is no more than a quiet
+    /// connection needs. Says whether all connections together hold more than they may. Told when a batch is over, and
+    /// before its replies are written.
+    fn holds(&mut self, _bytes: usize) -> bool {
+        false
+    }
 }
 
 /// What became of a line.

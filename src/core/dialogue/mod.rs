@@ -65,6 +65,7 @@
 //! ```
 
 mod beginning;
+mod buffers;
 mod execute;
 mod host;
 
@@ -73,6 +74,7 @@ use std::{fmt, mem, ops::Deref, time::Duration};
 use self::{beginning::Stage, execute::Batch};
 pub use self::{
     beginning::{Joined, Opening, Party, Principal},
+    buffers::Buffers,
     host::{Host, Looked, Reply},
 };
 use crate::core::{
@@ -81,12 +83,6 @@ use crate::core::{
     node::{Neighbour, Node},
     wire::{Ending, LineBuffer, OtherProtocol, PEER_LINE_BYTES_MAX},
 };
-
-/// How long a connection that has used large buffers keeps them after its last line.
-const LINGER_TIME: Duration = Duration::from_secs(1);
-
-/// A batch that holds more memory than this has grown beyond what a quiet connection needs.
-const QUIET_BYTES: usize = 2048;
 
 /// How long a connection may take for what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,6 +134,8 @@ pub enum Closing {
     Refused(Box<Refusal>),
     /// It speaks another protocol.
     OtherProtocol(OtherProtocol),
+    /// All connections together hold too much, and this one has begun a line of so many bytes.
+    Crowded(usize),
 }
 
 impl fmt::Display for Closing {
@@ -154,6 +152,12 @@ impl fmt::Display for Closing {
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
             Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),
             Self::OtherProtocol(OtherProtocol::Tls) => write!(f, "it speaks TLS"),
+            Self::Crowded(bytes) => {
+                write!(
+                    f,
+                    "all buffers hold `connection_buffer_bytes`, and {bytes} bytes of its line are not a line yet"
+                )
+            }
         }
     }
 }
@@ -177,6 +181,8 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     began: Tick,
     /// When the last bytes came; for a peer, also when bytes last went that had waited.
     heard: Now,
+    /// When a batch last needed the buffers there are.
+    needed: Tick,
     /// When the first byte of the line came that is not whole yet.
     line_began: Option<Tick>,
     /// Whether the last bytes made a line whole.
@@ -250,6 +256,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             then: Then::Read,
             began: now,
             heard: Now { wall: Timestamp::default(), tick: now },
+            needed: now,
             line_began: None,
             had_line: false,
             heard_bytes: 0,
@@ -268,6 +275,11 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.party
     }
 
+    /// Whether it is, or may still turn out to be, a peer's, which has begun a handshake.
+    pub fn has_greeted(&self) -> bool {
+        matches!(self.party, Party::Peer(_)) || matches!(self.stage, Stage::Proof(..))
+    }
+
     /// When the last bytes came.
     pub fn heard(&self) -> Tick {
         self.heard.tick
@@ -284,7 +296,11 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                     return Next::Joined(joined);
                 }
                 Phase::Offering => return Next::Offer,
-                Phase::Writing => return Next::Write,
+                Phase::Writing => {
+                    // Whoever does not take them may hold them for long.
+                    host.holds(self.counted(host));
+                    return Next::Write;
+                }
                 Phase::Looking(query, ..) => return Next::Look(*query),
                 Phase::Over(why) => return Next::Close(why.clone()),
             }
@@ -333,6 +349,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if !matches!(self.doing, Phase::Offering) {
             return;
         }
+        self.note_need();
         self.node.offer(&mut self.batch.changes, self.party.link(), full);
         let Batch { updates, bad_lines, last_bad, rounds, .. } = &mut self.batch;
         let (bytes, updates) = (mem::take(&mut self.heard_bytes), mem::take(updates));
@@ -421,22 +438,21 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         (self.doing, self.then) = (Phase::Offering, then);
     }
 
-    /// Until when to wait for bytes. Gives memory back when none have come for a while.
+    /// Until when to wait for bytes.
     fn wait(&mut self, now: Tick, host: &mut impl Host) -> Next {
-        let linger_until = self.heard.tick + LINGER_TIME;
-        let is_grown = self.buffer.is_grown() || self.batch.capacity() > QUIET_BYTES || host.is_grown();
-        let is_lingering = is_grown && now < linger_until;
-        if is_grown && !is_lingering {
-            self.buffer.shrink();
-            self.batch = Batch::default();
-            host.give_back();
-        }
+        let lingers_until = match self.give_back(now, host) {
+            Ok(until) => until,
+            Err(closing) => {
+                self.doing = Phase::Over(closing.clone());
+                return Next::Close(closing);
+            }
+        };
         let (deadline, too_late) = self.deadline();
         if now >= deadline {
             self.doing = Phase::Over(too_late.clone());
             return Next::Close(too_late);
         }
-        Next::Wait(if is_lingering { deadline.min(linger_until) } else { deadline })
+        Next::Wait(lingers_until.map_or(deadline, |until| deadline.min(until)))
     }
 
     /// Until when something must come, and what it means if nothing does.

@@ -61,6 +61,11 @@ impl Changes {
         self.news.capacity() + self.all.capacity() + self.keys.capacity() * size_of::<KeyHash>()
     }
 
+    /// Bytes of what is to be offered.
+    pub fn len(&self) -> usize {
+        self.news.len() + self.all.len() + self.keys.len() * size_of::<KeyHash>()
+    }
+
     /// Whether there is nothing to offer.
     pub fn is_empty(&self) -> bool {
         self.awake.is_none()

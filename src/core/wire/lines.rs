@@ -182,9 +182,24 @@ impl LineBuffer {
         self.start < self.end || self.skipping.is_some()
     }
 
-    /// Whether the buffer holds more memory than a quiet connection needs.
+    /// Bytes that have come and were not given out: of a line that has not ended, after all complete ones.
+    pub fn begun(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Bytes of memory it holds.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Whether the buffer holds more memory than a quiet connection needs, and what has come of a line.
     pub fn is_grown(&self) -> bool {
-        self.bytes.capacity() > SPACE_BYTES_MIN
+        let wanted = match self.begun() {
+            0 => SPACE_BYTES_MIN,
+            // A line that goes on has its buffer doubled from time to time.
+            begun => 2 * (begun + SPACE_BYTES_MIN),
+        };
+        self.capacity() > wanted || self.space > SPACE_BYTES_MIN
     }
 
     /// Gives memory back, keeping what has not been given out yet.
@@ -376,6 +391,36 @@ mod tests {
         buffer.shrink();
         assert!(!buffer.is_grown());
         assert_eq!(buffer.last_line(), Some(Line::Whole(b"abc", Ending::Lf)));
+    }
+
+    #[test]
+    fn line_that_comes_byte_by_byte_holds_twice_its_length_and_not_more() {
+        let mut buffer = LineBuffer::new(16 * 1024);
+        for _ in 0..4 {
+            let room = buffer.space().len();
+            buffer.space().fill(b'\n');
+            buffer.filled(room);
+            buffer.take_lines();
+        }
+        buffer.shrink();
+        let mut times_grown = 0;
+        for length in 1..=16 * 1024 {
+            buffer.space()[0] = b'x';
+            buffer.filled(1);
+            assert_eq!(buffer.take_lines().count(), 0);
+            if buffer.is_grown() {
+                buffer.shrink();
+                times_grown += 1;
+            }
+            assert!(
+                buffer.capacity() <= 2 * (length + SPACE_BYTES_MIN),
+                "{} for {length}",
+                buffer.capacity()
+            );
+            assert_eq!(buffer.begun(), length);
+        }
+        // To shrink and grow again with each byte would be work that a client can ask for.
+        assert!(times_grown <= 16, "{times_grown} times");
     }
 
     #[test]

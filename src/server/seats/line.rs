@@ -1,30 +1,28 @@
 //! The seats of clients and neighbours, who speak in lines: how many there may be, and how to reach their streams when
-//! one must end.
+//! one must end. Who gets which is decided in [`Seating`].
 
 use std::{collections::HashMap, net::Shutdown, sync::Arc};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::Unadmitted;
-use crate::transport::Stream;
+use super::{
+    SEAT_TIME, Unadmitted,
+    seating::{NoSeat, Origin, SeatBounds, SeatKind, Seating, Sitter},
+};
+use crate::{core::model::Tick, system::clock, transport::Stream};
 
 /// All of them. One lock, taken when a connection begins, ends or becomes a peer's, never for a line.
 #[derive(Debug)]
 pub(crate) struct LineSeats {
-    most: usize,
     state: Mutex<State>,
+    /// Notified when a seat is free again, and at stop.
+    changed: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     is_stopped: bool,
-    /// Seats free for anyone, and for those who complete a peer's handshake.
-    common: usize,
-    reserved: usize,
-    /// How many are peers'.
-    peers: usize,
-    /// How many hold a reserved seat that they have not earned yet.
-    waiting: usize,
+    seating: Seating,
     streams: HashMap<u64, Arc<Stream>>,
 }
 
@@ -32,9 +30,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct LineSeat<'a> {
     seats: &'a LineSeats,
-    number: u64,
-    is_reserved: bool,
-    is_peer: bool,
+    sitter: Sitter,
 }
 
 /// How many connections there are.
@@ -49,39 +45,74 @@ pub(crate) struct Tally {
 }
 
 impl LineSeats {
-    /// Seats for `common` connections, and `reserved` more for peers.
-    pub(crate) fn new(common: usize, reserved: usize) -> Self {
-        Self {
-            most: common,
-            state: Mutex::new(State {
-                is_stopped: false,
-                common,
-                reserved,
-                peers: 0,
-                waiting: 0,
-                streams: HashMap::new(),
-            }),
+    /// So many of each kind.
+    pub(crate) fn new(bounds: SeatBounds) -> Self {
+        let state = State { is_stopped: false, seating: Seating::new(bounds), streams: HashMap::new() };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Gives a connection a seat: a common one, or when those are taken a kept one, which it must earn by a peer's
+    /// handshake; for that, another may have to go. None once stop is set, under the same lock, so that no socket is
+    /// overlooked.
+    pub(crate) fn admit(
+        &self,
+        number: u64,
+        stream: &Arc<Stream>,
+        origin: Origin,
+    ) -> Result<LineSeat<'_>, Unadmitted> {
+        // It is a stranger's, to whom nothing is owed.
+        self.take(number, stream, Shutdown::Both, |seating| seating.sit(number, origin))
+    }
+
+    /// Gives a connection from the address of so many third-party neighbours a seat, likewise.
+    pub(crate) fn admit_plain(
+        &self,
+        number: u64,
+        stream: &Arc<Stream>,
+        origin: Origin,
+        neighbours: usize,
+    ) -> Result<LineSeat<'_>, Unadmitted> {
+        // What has come of a neighbour's lines can still be read.
+        self.take(number, stream, Shutdown::Read, |seating| seating.sit_plain(number, origin, neighbours))
+    }
+
+    fn take(
+        &self,
+        number: u64,
+        stream: &Arc<Stream>,
+        how: Shutdown,
+        mut sit: impl FnMut(&mut Seating) -> Result<Sitter, NoSeat>,
+    ) -> Result<LineSeat<'_>, Unadmitted> {
+        let (mut state, mut deadline) = (self.state.lock(), None);
+        loop {
+            if state.is_stopped {
+                return Err(Unadmitted::Stopped);
+            }
+            match sit(&mut state.seating) {
+                Ok(sitter) => {
+                    state.streams.insert(number, Arc::clone(stream));
+                    return Ok(LineSeat { seats: self, sitter });
+                }
+                Err(NoSeat::Full) => return Err(Unadmitted::Full),
+                Err(NoSeat::Evict(number)) => state.shutdown(number, how),
+                Err(NoSeat::Leaving) => {}
+            }
+            self.wait_for_a_seat(&mut state, *deadline.get_or_insert_with(|| clock::tick() + SEAT_TIME))?;
         }
     }
 
-    /// Gives a connection a seat: a common one, or when those are taken a reserved one, which it must earn by a peer's
-    /// handshake. None once stop is set, under the same lock, so that no socket is overlooked.
-    pub(crate) fn admit(&self, number: u64, stream: &Arc<Stream>) -> Result<LineSeat<'_>, Unadmitted> {
-        let mut state = self.state.lock();
-        if state.is_stopped {
-            return Err(Unadmitted::Stopped);
+    fn wait_for_a_seat(&self, state: &mut MutexGuard<'_, State>, deadline: Tick) -> Result<(), Unadmitted> {
+        let left = deadline.saturating_sub(clock::tick());
+        if left.is_zero() {
+            return Err(Unadmitted::Full);
         }
-        let is_reserved = state.common == 0;
-        let free = if is_reserved { &mut state.reserved } else { &mut state.common };
-        *free = free.checked_sub(1).ok_or(Unadmitted::Full)?;
-        state.waiting += usize::from(is_reserved);
-        state.streams.insert(number, Arc::clone(stream));
-        Ok(LineSeat { seats: self, number, is_reserved, is_peer: false })
+        self.changed.wait_for(state, left);
+        Ok(())
     }
 
-    /// How many there may be, but for those reserved for peers.
+    /// How many there may be, but for those kept for peers.
     pub(crate) fn most(&self) -> usize {
-        self.most
+        self.state.lock().seating.bounds().common
     }
 
     /// How many there are.
@@ -92,15 +123,13 @@ impl LineSeats {
     /// How many there are of each kind.
     pub(crate) fn tally(&self) -> Tally {
         let state = self.state.lock();
-        let State { peers, waiting, .. } = *state;
+        let (peers, waiting) = state.seating.peers_and_waiting();
         Tally { clients: state.streams.len() - peers - waiting, peers, waiting }
     }
 
     /// Ends one connection, if it is still there.
     pub(crate) fn close(&self, number: u64) {
-        if let Some(stream) = self.state.lock().streams.get(&number) {
-            stream.shutdown(Shutdown::Both);
-        }
+        self.state.lock().shutdown(number, Shutdown::Both);
     }
 
     /// Lets no more in, and wakes every session from its read; replies can still be written.
@@ -108,6 +137,7 @@ impl LineSeats {
         let mut state = self.state.lock();
         state.is_stopped = true;
         state.streams.values().for_each(|stream| stream.shutdown(Shutdown::Read));
+        self.changed.notify_all();
     }
 
     /// Ends every connection there is, whatever is still to be written.
@@ -116,88 +146,114 @@ impl LineSeats {
     }
 }
 
+impl State {
+    fn shutdown(&self, number: u64, how: Shutdown) {
+        if let Some(stream) = self.streams.get(&number) {
+            stream.shutdown(how);
+        }
+    }
+}
+
 impl LineSeat<'_> {
-    /// Whether the seat is one of those kept for peers.
-    pub(crate) fn is_reserved(&self) -> bool {
-        self.is_reserved
+    /// Whether the seat is one of those kept for peers, which must be earned.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.sitter.kind == SeatKind::Kept
     }
 
-    /// The connection is a peer's: it moves to a reserved seat, if one is free, and leaves its common one to others.
+    /// The connection is a peer's: it moves to a kept seat, if one is free, and leaves its common one to others.
     pub(crate) fn become_peer(&mut self) {
-        let mut state = self.seats.state.lock();
-        state.peers += usize::from(!self.is_peer);
-        state.waiting -= usize::from(self.is_reserved && !self.is_peer);
-        self.is_peer = true;
-        if !self.is_reserved && state.reserved > 0 {
-            state.reserved -= 1;
-            state.common += 1;
-            self.is_reserved = true;
-        }
+        self.seats.state.lock().seating.prove(&mut self.sitter);
+    }
+
+    /// Whether it was to end, for another to have its seat.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.seats.state.lock().seating.is_evicted(&self.sitter)
     }
 }
 
 impl Drop for LineSeat<'_> {
     fn drop(&mut self) {
         let mut state = self.seats.state.lock();
-        state.streams.remove(&self.number);
-        state.peers -= usize::from(self.is_peer);
-        state.waiting -= usize::from(self.is_reserved && !self.is_peer);
-        *if self.is_reserved { &mut state.reserved } else { &mut state.common } += 1;
+        state.streams.remove(&self.sitter.number);
+        state.seating.leave(&self.sitter);
+        self.seats.changed.notify_all();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, TcpStream};
+
     use super::*;
 
-    fn stream() -> Arc<Stream> {
-        Arc::new(Stream::pair().0)
+    fn seats(common: usize, kept: usize) -> LineSeats {
+        LineSeats::new(SeatBounds { common, kept, of_origin: 9, caps_loopback: false, plain: 1 })
     }
 
-    #[test]
-    fn seats_are_common_first_then_reserved_then_none() {
-        let seats = LineSeats::new(1, 1);
-        let first = seats.admit(1, &stream()).unwrap();
-        assert!(!first.is_reserved());
-        let second = seats.admit(2, &stream()).unwrap();
-        assert!(second.is_reserved());
-        assert_eq!(seats.tally(), Tally { clients: 1, peers: 0, waiting: 1 });
-        assert_eq!(seats.admit(3, &stream()).unwrap_err(), Unadmitted::Full);
-        drop(first);
-        assert!(!seats.admit(4, &stream()).unwrap().is_reserved());
-        assert_eq!(seats.count(), 1);
+    fn pair() -> (Arc<Stream>, TcpStream) {
+        let (stream, client) = Stream::pair();
+        (Arc::new(stream), client)
+    }
+
+    fn origin() -> Origin {
+        Origin::of(IpAddr::from([192, 0, 2, 1]))
     }
 
     #[test]
     fn a_peer_leaves_its_common_seat_to_others() {
-        let seats = LineSeats::new(1, 1);
-        let mut peer = seats.admit(1, &stream()).unwrap();
+        let seats = seats(1, 1);
+        let (stream, _client) = pair();
+        let mut peer = seats.admit(1, &stream, origin()).unwrap();
         peer.become_peer();
         assert_eq!(seats.tally(), Tally { clients: 0, peers: 1, waiting: 0 });
-        let client = seats.admit(2, &stream()).unwrap();
-        assert!(!client.is_reserved());
-        assert_eq!(seats.admit(3, &stream()).unwrap_err(), Unadmitted::Full);
+        let client = seats.admit(2, &stream, origin()).unwrap();
+        assert!(!client.is_kept());
+        assert_eq!(seats.admit(3, &stream, origin()).unwrap_err(), Unadmitted::Full);
         drop((peer, client));
         assert_eq!(seats.tally(), Tally { clients: 0, peers: 0, waiting: 0 });
-        assert!(!seats.admit(4, &stream()).unwrap().is_reserved());
+        assert!(!seats.admit(4, &stream, origin()).unwrap().is_kept());
     }
 
     #[test]
-    fn peer_in_a_reserved_seat_has_earned_it() {
-        let seats = LineSeats::new(0, 1);
-        let mut peer = seats.admit(1, &stream()).unwrap();
+    fn newcomer_waits_for_the_seat_of_one_that_has_proved_nothing() {
+        let seats = seats(0, 1);
+        let ((first, _client), (second, _other)) = (pair(), pair());
+        let seat = seats.admit(1, &first, origin()).unwrap();
         assert_eq!(seats.tally(), Tally { clients: 0, peers: 0, waiting: 1 });
-        peer.become_peer();
-        peer.become_peer();
-        assert_eq!(seats.tally(), Tally { clients: 0, peers: 1, waiting: 0 });
-        drop(peer);
-        assert_eq!(seats.tally(), Tally { clients: 0, peers: 0, waiting: 0 });
+        std::thread::scope(|scope| {
+            // As its thread would: its read ends, and so does it.
+            scope.spawn(|| {
+                assert_eq!(first.read(&mut [0]).unwrap(), Some(0));
+                assert!(seat.is_evicted());
+                drop(seat);
+            });
+            assert!(seats.admit(2, &second, origin()).unwrap().is_kept());
+        });
+    }
+
+    #[test]
+    fn what_a_third_party_node_has_said_is_read_though_its_seat_is_wanted() {
+        use std::io::Write;
+        let seats = seats(0, 0);
+        let ((first, mut client), (second, _other)) = (pair(), pair());
+        let seat = seats.admit_plain(1, &first, origin(), 1).unwrap();
+        client.write_all(b"AT").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut said = [0; 2];
+                assert_eq!((first.read(&mut said).unwrap(), said), (Some(2), *b"AT"));
+                assert_eq!(first.read(&mut said).unwrap(), Some(0));
+                assert!(seat.is_evicted());
+                drop(seat);
+            });
+            assert!(seats.admit_plain(2, &second, origin(), 1).is_ok());
+        });
     }
 
     #[test]
     fn none_is_admitted_after_stop() {
-        let seats = LineSeats::new(1, 1);
+        let seats = seats(1, 1);
         seats.stop();
-        assert_eq!(seats.admit(1, &stream()).unwrap_err(), Unadmitted::Stopped);
+        assert_eq!(seats.admit(1, &pair().0, origin()).unwrap_err(), Unadmitted::Stopped);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use self::notes::Notes;
-use super::{Shared, ended::Ended, line_door::PlainDoor, seats::LineSeat};
+use super::{Shared, ended::Ended, seats::LineSeat};
 use crate::{
     core::{
         dialogue::{Closing, Dialogue, Joined, Looked, Next, Opening, Party, Times},
@@ -25,25 +25,19 @@ use crate::{
     transport::Stream,
 };
 
-/// Serves one connection until it ends. `plain` is the door it came in by, where that is the one for third-party nodes.
+/// Serves one connection until it ends.
 pub(super) fn run(
     shared: &Shared<'_>,
     stream: &Arc<Stream>,
     number: u64,
     seat: LineSeat<'_>,
-    plain: Option<&PlainDoor>,
+    opening: Opening,
 ) {
-    let opening = match plain {
-        None => Ok(Opening::Common { is_kept: seat.is_reserved() }),
-        Some(door) => door.links_at(stream, shared).map(Opening::Plain),
-    };
     let notes = Notes::new(shared, number, stream);
-    let (vigil, timeout, is_accepted) = (None, None, false);
-    let mut session = Session { shared, stream, number, seat, is_accepted, notes, vigil, timeout };
-    match opening {
-        Ok(opening) => session.hold(opening),
-        Err(ended) => session.close(&ended, None),
-    }
+    let (is_accepted, is_bounded, vigil, timeout) = (false, false, None, None);
+    let mut session =
+        Session { shared, stream, number, seat, is_accepted, is_bounded, notes, vigil, timeout };
+    session.hold(opening);
 }
 
 struct Session<'a> {
@@ -53,6 +47,8 @@ struct Session<'a> {
     seat: LineSeat<'a>,
     /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
     is_accepted: bool,
+    /// Whether the system has been told how much may wait unread, where the connection is no peer's.
+    is_bounded: bool,
     notes: Notes<'a>,
     /// Kept where it is a peer's.
     vigil: Option<Vigil>,
@@ -76,11 +72,9 @@ impl<'a> Session<'a> {
         if opening != (Opening::Common { is_kept: true }) {
             self.count_accepted();
         }
-        if let Opening::Plain(_) = opening {
-            self.seat.become_peer();
-        }
+        let is_plain = matches!(opening, Opening::Plain(_));
         let times = Times {
-            idle: limits.idle_time,
+            idle: if is_plain { limits.plain_idle_time } else { limits.idle_time },
             line: limits.line_time,
             handshake: limits.handshake_time,
             liveness: limits.liveness_time,
@@ -160,6 +154,8 @@ impl<'a> Session<'a> {
                 dialogue.received(count, now);
             }
             Waited::End if self.shared.is_stopping() => return Err(Ended::Draining),
+            // What it had begun to say is no line.
+            Waited::End if self.seat.is_evicted() => return Err(Ended::Evicted),
             Waited::End => {
                 let now = clock::now();
                 self.notes.begin(now, 0);
@@ -216,7 +212,7 @@ impl<'a> Session<'a> {
         if let Some(connection) = joined.replaces {
             connections.close(connection);
         }
-        if self.seat.is_reserved() {
+        if !self.is_accepted {
             self.count_accepted();
         }
         self.seat.become_peer();
@@ -239,6 +235,11 @@ impl<'a> Session<'a> {
 
     #[inline(never)]
     fn write(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
+        // A peer, whose repair may be much, has what the system gives.
+        if !self.is_bounded && !dialogue.has_greeted() {
+            self.stream.bound_unread().map_err(Ended::Reset)?;
+            self.is_bounded = true;
+        }
         let written = self.write_replies(dialogue);
         if !self.notes.counts.is_empty() {
             let took = clock::tick().saturating_sub(dialogue.heard());
@@ -251,7 +252,8 @@ impl<'a> Session<'a> {
     }
 
     fn write_replies(&self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
-        let write_time = self.shared.limits.write_time;
+        let Shared { limits, buffers, .. } = self.shared;
+        let write_time = limits.write_time;
         // Only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
         let (mut written, mut until) = (0, None);
         loop {
@@ -264,6 +266,9 @@ impl<'a> Session<'a> {
             // What is taken at first finds room; what is taken then has had to wait for it.
             if count > 0 && until.is_some() && dialogue.took_some(now) {
                 until = None;
+            }
+            if dialogue.party().is_client() && buffers.is_exceeded() {
+                return Err(Ended::Crowded);
             }
             if now >= *until.get_or_insert(now + write_time) {
                 return Err(Ended::SlowReader(write_time));

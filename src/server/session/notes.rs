@@ -11,7 +11,7 @@ use crate::{
     log::Traffic,
     metrics::{Counts, RequestOutcome},
     server::{Shared, ended::Ended},
-    system::{clock, random},
+    system::{clock, memory, random},
     transport::Stream,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Notes<'a> {
     bytes_in: u64,
     bytes_out: u64,
     traffic: Traffic,
+    /// What of all connections' buffers is counted as this one's.
+    held: usize,
     /// What has become of a client's requests since the last replies were written.
     pub(super) counts: Counts,
 }
@@ -49,6 +51,7 @@ impl<'a> Notes<'a> {
             bytes_in: 0,
             bytes_out: 0,
             traffic: Traffic::default(),
+            held: 0,
             counts: Counts::default(),
         };
         if !notes.is_introduced
@@ -114,6 +117,13 @@ impl<'a> Notes<'a> {
         self.bytes_out += bytes as u64;
     }
 
+    fn count_as_held(&mut self, bytes: usize) {
+        if self.shared.buffers.replace(self.held, bytes) {
+            memory::trim();
+        }
+        self.held = bytes;
+    }
+
     #[cold]
     fn log_bad_line(&mut self, text: &[u8], party: Party, why: Invalid) {
         let Shared { rate_limits, .. } = self.shared;
@@ -168,6 +178,20 @@ impl Host for Notes<'_> {
 
     fn give_back(&mut self) {
         self.traffic = Traffic::default();
+    }
+
+    fn holds(&mut self, bytes: usize) -> bool {
+        let bytes = if bytes == 0 { 0 } else { bytes + self.traffic.capacity() };
+        if bytes != self.held {
+            self.count_as_held(bytes);
+        }
+        bytes > 0 && self.shared.buffers.is_exceeded()
+    }
+}
+
+impl Drop for Notes<'_> {
+    fn drop(&mut self) {
+        self.count_as_held(0);
     }
 }
 

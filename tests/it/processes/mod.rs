@@ -15,6 +15,7 @@ mod examples;
 mod half_open;
 mod halt;
 mod handover;
+mod hostile;
 mod imports;
 mod in_step;
 mod kill;

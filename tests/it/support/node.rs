@@ -115,7 +115,12 @@ impl Setup {
     }
 
     /// A third-party neighbour, with these keys more.
-    pub(crate) fn plain(mut self, id: &str, address: SocketAddr, keys: &str) -> Self {
+    pub(crate) fn plain(self, id: &str, address: SocketAddr, keys: &str) -> Self {
+        self.plain_at(id, &address.to_string(), keys)
+    }
+
+    /// The same at an address that may hold a name.
+    pub(crate) fn plain_at(mut self, id: &str, address: &str, keys: &str) -> Self {
         self.nodes +=
             &format!("[[node]]\nid = \"{id}\"\nlisten = \"{address}\"\ndialect = \"plain\"\n{keys}\n");
         self.links.push(format!("\"{id}\""));
