@@ -30,6 +30,9 @@ const LISTEN_SLICE: Duration = Duration::from_millis(100);
 /// What status says of a link whose flooder panicked.
 const PANICKED: &str = "its flooder panicked, a fault of the program; restart this node";
 
+/// How long a third-party node may be silent, once it has been told all, before its connection is closed.
+const LAST_ANSWER_TIME: Duration = Duration::from_secs(1);
+
 /// The thread's state.
 pub(super) struct Flooder<'a> {
     shared: &'a Shared<'a>,
@@ -92,13 +95,23 @@ impl<'a> Flooder<'a> {
         self.link_log.end();
     }
 
-    /// Lets the neighbour have what was written, as far as there is time. A third-party node may answer what it is told, and
-    /// to answer a connection that is closed would throw away what is still on its way.
+    /// Lets the neighbour have what was written. A third-party node may answer what it is told, and an answer to a connection
+    /// that is closed would throw away what is still on its way: so it is heard until it closes, too, or is silent.
     fn close(&mut self) {
         let Some(stream) = self.stream.take() else { return };
         if self.is_plain {
-            // Closing goes on without it.
-            let _ = stream.linger(self.time_until(Tick::MAX));
+            stream.shutdown(Shutdown::Write);
+            let mut unwanted = [0; 4096];
+            let mut hear = |wait: Duration| {
+                stream.set_read_timeout(wait).is_ok()
+                    && matches!(stream.read(&mut unwanted), Ok(Some(count)) if count > 0)
+            };
+            loop {
+                let wait = self.time_until(clock::tick() + LAST_ANSWER_TIME);
+                if wait.is_zero() || !hear(wait) {
+                    break;
+                }
+            }
         }
         stream.finish();
     }

@@ -155,12 +155,6 @@ impl Stream {
         }
     }
 
-    /// Has closing wait until the other end's system has taken what was written, for that long at most, in whole seconds.
-    pub(crate) fn linger(&self, time: Duration) -> io::Result<()> {
-        let time = Duration::from_secs(time.as_secs());
-        if time.is_zero() { Ok(()) } else { Ok(sockopt::set_socket_linger(&self.tcp, Some(time))?) }
-    }
-
     /// Wakes whoever reads from or writes to the connection, for good.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         // It fails only where the connection has ended already.

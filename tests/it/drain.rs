@@ -2,13 +2,13 @@
 //! for longer than its drain time.
 
 use std::{
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
-use crate::support::{BlockedPlaces, FakePeer, LargePlaces, PATIENCE, Setup, TestNode, wait_until};
+use crate::support::{BlockedPlaces, Client, FakePeer, LargePlaces, PATIENCE, Setup, TestNode, wait_until};
 
 /// Tells the node to stop, and waits until it takes no more connections.
 fn begin_stop(node: &mut TestNode) {
@@ -83,6 +83,29 @@ fn stopped_node_flushes_what_is_queued_for_its_neighbours() {
         assert!(flooder.news().ends_with(&format!(" {id} +1+1 {number} Alford")), "{number}");
     }
     assert_eq!(flooder.keep_until_closed(), [""; 0]);
+    node.expect_ended(PATIENCE);
+}
+
+#[test]
+fn third_party_node_that_answers_each_line_is_told_the_last_one_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Much is still on its way when the node has written all.
+    set_socket_recv_buffer_size(&listener, 16 * 1024).unwrap();
+    let mut node = Setup::new().plain("Plain", listener.local_addr().unwrap(), "").start();
+    let mut plain = Client::of(listener.accept().unwrap().0);
+    let mut client = node.client();
+    let (id, count) = ("x".repeat(16_000), 200);
+    for number in 0..count {
+        client.send(format!("IAMAT {id} +1+1 {number}\n"));
+        client.line();
+    }
+    begin_stop(&mut node);
+    for number in 0..count {
+        assert!(plain.line().ends_with(format!(" +1+1 {number} Alford\n").as_bytes()), "{number}");
+        plain.send("? an answer that nobody wants\n");
+    }
+    plain.expect_closed();
+    drop(plain);
     node.expect_ended(PATIENCE);
 }
 
