@@ -77,11 +77,14 @@ impl Simulation {
         let flooder = &mut server.flooders[link];
         let lack = flooder.link.lack(server.node.store());
         let (peer, peer_life, connection) = (flooder.peer, flooder.peer_life, flooder.end());
-        stopping.has_handed_over |= lack.is_none();
-        let is_over = stopping.is_over();
+        let (is_over, is_empty) = (stopping.is_over(), server.node.store().is_empty());
+        // One that has started again since is another, though the link may not know that yet.
+        let is_same = self.is_living(peer, peer_life);
+        if let (None, true, Some(stopping)) = (lack, is_same || is_empty, &mut self.servers[node].stopping) {
+            stopping.has_handed_over = true;
+        }
         match lack {
-            // One that has started again since is another.
-            None if self.is_living(peer, peer_life) => self.watch.handed_over(node, peer),
+            None if is_same => self.watch.handed_over(node, peer),
             Some(lack) if !is_troubled => {
                 self.fail(Kind::Lost, format!("node {node} stops, and {peer} lacks something: {lack:?}"));
             }
