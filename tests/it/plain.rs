@@ -291,6 +291,8 @@ fn neighbour_that_waits_for_an_answer_gets_it() {
     let mut raw = Client::of(connect_from("127.0.0.1".parse().unwrap(), node.plain_address()));
     raw.exchange("AT Plain 0.5 k +1+1 1\n", "taken, thanks\r\n");
     raw.exchange("? taken, thanks\nAT Plain 0.5 k +1+1\n", "taken, thanks\r\n");
+    raw.half_close();
+    raw.expect_closed();
     assert_eq!(stored(&node, "k").unwrap(), "AT Plain +0.500000000 k +1+1 1");
 }
 
