@@ -83,10 +83,10 @@ fn flooder_that_panics_ends_its_own_link_and_nothing_else() {
         let links = node.status()["links"].as_array().unwrap().clone();
         links.into_iter().find(|link| link["peer"] == "Welsh").unwrap()
     };
-    wait_until("its link is down", || link_to_welsh()["state"] == "down");
+    wait_until("its link is down, and behind", || link_to_welsh()["behind"] == true);
     let link = link_to_welsh();
     assert_eq!(link["last_error"], "its flooder panicked, a fault of the program; restart this node");
-    assert_eq!((&link["behind"], &link["outbox_bytes"]), (&true.into(), &0.into()));
+    assert_eq!((&link["state"], &link["outbox_bytes"]), (&"down".into(), &0.into()));
     node.begin_stop();
     assert_eq!(flooder.keep_until_closed(), [""; 0]);
     node.expect_ended(PATIENCE);

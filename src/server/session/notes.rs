@@ -65,7 +65,11 @@ impl<'a> Notes<'a> {
     #[inline(never)]
     fn introduce(&mut self, remark: fmt::Arguments<'_>) {
         self.is_introduced = true;
-        self.shared.log.info(format_args!("#{} comes from {}{remark}", self.number, Origin(self.address)));
+        self.shared.log.info(format_args!(
+            "#{} comes from {}{remark}",
+            self.number,
+            ShownAddress(self.address)
+        ));
     }
 
     /// The log is about to tell of its lines. Where too many connections began with it, it is told late whose it is: else who
@@ -85,7 +89,8 @@ impl<'a> Notes<'a> {
             && let Some(untold) = connection_events.ends.allow(now)
         {
             let Self { number, lines, bytes_in, bytes_out, .. } = self;
-            let (address, lasted) = (Origin(self.address), now.saturating_sub(self.began).as_secs_f64());
+            let (address, lasted) =
+                (ShownAddress(self.address), now.saturating_sub(self.began).as_secs_f64());
             let lines = if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
             log.info(format_args!(
                 "#{number} from {address} ended after {lasted:.3} s: {lines}, {bytes_in} bytes in, {bytes_out} bytes out; \
@@ -196,9 +201,9 @@ impl Drop for Notes<'_> {
 }
 
 /// Where a connection comes from, as the log has it.
-struct Origin(Option<SocketAddr>);
+struct ShownAddress(Option<SocketAddr>);
 
-impl fmt::Display for Origin {
+impl fmt::Display for ShownAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(address) => write!(f, "{address}"),
