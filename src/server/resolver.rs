@@ -51,9 +51,11 @@ struct State {
 struct Call {
     /// Nothing is ever sent; it is disconnected when the call is over.
     over: Receiver<()>,
-    /// An error has its kind and its text.
-    answer: Arc<OnceLock<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>>,
+    answer: Arc<OnceLock<LookupAnswer>>,
 }
+
+/// What it came to; an error has its kind and its text, which can be told more than once.
+type LookupAnswer = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
 impl Resolver {
     /// For one host.

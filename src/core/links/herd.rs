@@ -77,14 +77,14 @@ struct Up {
 /// An answer that is owed, and since when.
 #[derive(Clone, Copy, Debug)]
 struct Owed {
-    what: AskedFor,
+    what: AnswerKind,
     since: Tick,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum AskedFor {
-    Ping,
-    /// A question of a round, or its end.
+enum AnswerKind {
+    Pong,
+    /// To a question of a round, or to its end.
     Round,
 }
 
@@ -237,7 +237,7 @@ impl Dialect for HerdDialect {
         let State::Up(up) = &mut self.state else { return self.be_greeted(line, now) };
         up.waiting_since = now;
         let answer = Answer::parse(line).ok_or(Broken::Nonsense)?;
-        up.settle(if matches!(answer, Answer::Pong(_)) { AskedFor::Ping } else { AskedFor::Round })?;
+        up.settle(if matches!(answer, Answer::Pong(_)) { AnswerKind::Pong } else { AnswerKind::Round })?;
         if let Answer::Pong(number) = answer {
             let ping = up.ping.take().filter(|_| number == up.pings).ok_or(Broken::Nonsense)?;
             up.confirmed = ping.confirms;
@@ -309,7 +309,7 @@ impl Up {
     }
 
     /// Something is answered. All is answered in the order in which it was asked, or what is missing would be for ever.
-    fn settle(&mut self, answered: AskedFor) -> Result<(), Broken> {
+    fn settle(&mut self, answered: AnswerKind) -> Result<(), Broken> {
         match self.owed.pop_front() {
             Some(owed) if owed.what == answered => Ok(()),
             _ if self.owed.iter().any(|later| later.what == answered) => Err(Broken::OutOfOrder),
@@ -334,7 +334,7 @@ impl Up {
         write_ping(self.pings, out);
         self.ping = Some(Ping { sent: now, confirms: self.told, look_at: now + LOOK.0 });
         self.ping_at = now + times.ping;
-        self.owed.push_back(Owed { what: AskedFor::Ping, since: now });
+        self.owed.push_back(Owed { what: AnswerKind::Pong, since: now });
         self.pace.ping();
     }
 
@@ -351,7 +351,7 @@ impl Up {
         let room = if rules.repair_is_paced { self.pace.room() } else { usize::MAX };
         let need = round.next(store, room, out);
         let asked = round.owed() - owed;
-        self.owed.extend(std::iter::repeat_n(Owed { what: AskedFor::Round, since: now }, asked));
+        self.owed.extend(std::iter::repeat_n(Owed { what: AnswerKind::Round, since: now }, asked));
         self.pace.push(out.len() - before);
         Some(need)
     }

@@ -115,7 +115,6 @@ impl Scene {
     /// Holds the cost to the table, now.
     fn expect_within(&mut self) {
         let cost = Cost::of(self);
-        println!("{}: {:?}, then {cost:?}", self.kind, self.before);
         let Self { kind, before, most, .. } = self;
         assert!(cost.is_within(*before, *most), "{kind}: {before:?} to {cost:?}, more than {most:?}");
     }
@@ -132,7 +131,6 @@ impl Scene {
             cost.is_within(self.before, self.most)
         });
         assert!(is_down, "{what}: {cost:?}");
-        println!("{}: {:?}, then {cost:?}", self.kind, self.before);
     }
 
     /// Waits until the node has a thread for each of the connections.
