@@ -27,9 +27,6 @@ use crate::{
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
-/// What status says of a link whose flooder panicked.
-const PANICKED: &str = "its flooder panicked, a fault of the program; restart this node";
-
 /// How long a third-party node may be silent, once it has been told all, before its connection is closed.
 const LAST_ANSWER_TIME: Duration = Duration::from_secs(1);
 
@@ -39,6 +36,7 @@ pub(super) struct Flooder<'a> {
     peer: &'a NodeId,
     /// Gets a word when the neighbour has connected to this node.
     called: Receiver<()>,
+    /// Dropped before what is told of it: however the flooder ends, nothing more is queued once the link is said to be down.
     link: AnyLink,
     /// Whether it is one to a third-party node, which cannot be asked whether it is there.
     is_plain: bool,
@@ -248,13 +246,6 @@ impl<'a> Flooder<'a> {
             let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
         }
         self.vigil.ended(began, clock::tick());
-    }
-}
-
-/// However a flooder ends, its link is down from then on. Its queue closes when it is dropped with the link.
-impl Drop for Flooder<'_> {
-    fn drop(&mut self) {
-        self.link_log.down(if thread::panicking() { PANICKED } else { "this node stops" });
     }
 }
 

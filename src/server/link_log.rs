@@ -1,5 +1,7 @@
 //! What is told of one link: to the log, and to whoever asks how the link is.
 
+use std::thread;
+
 use crate::{
     config::Address,
     core::{
@@ -10,6 +12,9 @@ use crate::{
     system::clock,
     text::plural,
 };
+
+/// What status says of a link whose flooder panicked.
+const PANICKED: &str = "its flooder panicked, a fault of the program; restart this node";
 
 /// Who tells it, and what was told last.
 pub(super) struct LinkLog<'a> {
@@ -24,6 +29,13 @@ pub(super) struct LinkLog<'a> {
     /// Whether the neighbour was told to be in step when last it was spoken of.
     told_in_step: bool,
     traffic: Traffic,
+}
+
+/// However its flooder ends, the link is down from then on.
+impl Drop for LinkLog<'_> {
+    fn drop(&mut self) {
+        self.health.down(if thread::panicking() { PANICKED } else { "this node stops" });
+    }
 }
 
 impl<'a> LinkLog<'a> {
@@ -92,11 +104,6 @@ impl<'a> LinkLog<'a> {
             let peer = self.peer;
             self.log.warn(format_args!("no link to {peer}: {count} more failures since the last such line"));
         }
-    }
-
-    /// Whoever asks is told that the link is down for good, and why.
-    pub(super) fn down(&self, why: &str) {
-        self.health.down(why);
     }
 
     /// Says what is new about a failure: the first since the link was up, and any whose reason is another.

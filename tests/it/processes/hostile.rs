@@ -406,11 +406,14 @@ fn document_names_the_limits_as_they_are() {
         ("write_seconds", limits.write_time.as_secs() as usize),
         ("handshake_seconds", limits.handshake_time.as_secs() as usize),
         ("max_clients", limits.max_clients),
+        ("client_bytes", limits.client_bytes),
     ] {
         let rows = rows(&document, &format!("`{key}`"));
         let [row] = &rows[..] else { panic!("{DOCUMENT} has one row for {key}: {rows:?}") };
         assert_eq!(row[1].replace(',', ""), default.to_string(), "{key}");
     }
+    assert_eq!(limits.max_bytes, None);
+    assert_eq!(rows(&document, "`max_bytes`")[0][1], "auto");
 }
 
 #[test]
