@@ -23,7 +23,7 @@ table! {
         /// Connections at once to `plain_listen` from the address of a third-party neighbour; as many more for each other one at
         /// that address. One more takes the place of the oldest. They do not count among `connections`.
         plain_connections: usize = "plain_connections", Count { default: 64, min: 1, max: 10_000 }, "at once, of each third-party neighbour";
-        /// What the buffers of clients' connections may hold together: lines that have come, and replies that were not taken.
+        /// What the buffers of all connections may hold together: lines that have come, and replies that were not taken.
         /// A connection of which none holds more than 2 KiB does not count. While they hold more, a client's connection gives
         /// back what it does not need at once, and is closed if it does not take its replies, or if 2 KiB of a line have come
         /// and not its end.

@@ -1,6 +1,6 @@
 //! What a node logs, under which names, and how much of it is kept. Writing it is done elsewhere.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use super::settings::table;
 
@@ -50,6 +50,13 @@ impl LogConfig {
                     return Some(name);
                 }
             }
+        }
+        let is_below = |name: &&String| {
+            let folders = Path::new(name.as_str()).ancestors().skip(1).filter_map(Path::to_str);
+            folders.into_iter().any(|folder| names.contains(folder))
+        };
+        if let Some(name) = names.iter().find(is_below) {
+            return Some(name.clone());
         }
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_rotated = |name: &&String| {

@@ -28,7 +28,7 @@ use self::{
 pub use self::{
     condition::{Failing, LogCondition},
     open::LogError,
-    rate_limit::RateLimit,
+    rate_limit::{RateLimit, Untold},
     traffic::Traffic,
 };
 use crate::{

@@ -26,7 +26,7 @@ impl Default for RateLimit {
 }
 
 /// How many events before this one were not told; displayed as a closing remark, or as nothing where there were none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Untold(u64);
 
 impl fmt::Display for Untold {

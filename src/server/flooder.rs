@@ -69,9 +69,6 @@ impl<'a> Flooder<'a> {
                 self.link.stop(by);
             }
             let step = self.link.step(clock::tick(), self.shared.node.store());
-            if step == Step::End {
-                break;
-            }
             if let Err(why) = self.carry_out(step) {
                 self.link.failed(why);
             }
@@ -81,6 +78,9 @@ impl<'a> Flooder<'a> {
                 if is_up {
                     (self.shared.surroundings.announce)(Announcement::Linked(self.peer.clone()));
                 }
+            }
+            if step == Step::End {
+                break;
             }
         }
         self.close();

@@ -57,6 +57,12 @@ struct Call {
 /// What it came to; an error has its kind and its text, which can be told more than once.
 type LookupAnswer = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
+impl State {
+    fn is_fresh(&self, now: Tick) -> bool {
+        self.asked_at.is_some_and(|asked_at| now < asked_at + FRESH_TIME)
+    }
+}
+
 impl Resolver {
     /// For one host.
     pub(super) fn new(resolve: Resolve, host: &str, port: u16) -> Self {
@@ -65,13 +71,23 @@ impl Resolver {
         Self { resolve, host: host.to_owned(), port, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The host's addresses, looked up now, within `limit` and before stop; a call that takes longer is waited for at the next
-    /// dial.
+    /// The host's addresses, looked up now unless they were just now, within `limit` and before stop; a call that takes longer
+    /// is waited for at the next dial.
     pub(super) fn addresses(&self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
         if self.is_address() {
             return Ok(self.state.lock().known.clone().unwrap_or_default());
         }
-        let late = self.state.lock().late.take();
+        let late = {
+            let mut state = self.state.lock();
+            // Who dials for each line must not ask for each.
+            if state.is_fresh(clock::tick())
+                && state.pending.is_none()
+                && let Some(known) = &state.known
+            {
+                return Ok(known.clone());
+            }
+            state.late.take()
+        };
         let call = late.map_or_else(|| self.look_up(clock::tick()), Ok)?;
         let error = select! {
             recv(call.over) -> _ => None,
@@ -95,8 +111,7 @@ impl Resolver {
     /// Whether the host is at that address, by the last good answer; `None` where there has been none. Waits for nothing; an
     /// answer that is not fresh is looked up again for those who ask later.
     pub(super) fn is_at(&self, ip: IpAddr, now: Tick) -> Option<bool> {
-        let asked_at = self.state.lock().asked_at;
-        let is_fresh = asked_at.is_some_and(|asked_at| now < asked_at + FRESH_TIME);
+        let is_fresh = self.state.lock().is_fresh(now);
         if !is_fresh && !self.is_address() {
             // Where no thread is to be had, it is as if the name could not be resolved.
             let _ = self.look_up(now);
@@ -236,7 +251,10 @@ mod tests {
         answered(Ok(new));
         assert_eq!(ask(now + 2 * FRESH_TIME), [Some(false), Some(true), Some(false)]);
         assert_eq!(calls.load(Ordering::Relaxed), 3);
-        // Whoever dials wants to know anew.
+        // Whoever dials wants to know anew, but for one who dials again and again.
+        assert_eq!(resolver.addresses(Duration::ZERO, &stop).unwrap(), [SocketAddr::new(new, 7)]);
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+        resolver.state.lock().asked_at = None;
         let looked = thread::scope(|scope| {
             let looked = scope.spawn(|| resolver.addresses(Duration::from_secs(60), &stop));
             answer.send(Ok(vec![SocketAddr::new(old, 8)])).unwrap();

@@ -139,12 +139,12 @@ impl Threads {
     fn wait_until_none(&self, is_one: impl Fn(&Role) -> bool, deadline: Tick) -> Vec<String> {
         let mut living = self.living.lock();
         loop {
-            let left: Vec<_> =
-                living.roles.values().filter(|role| is_one(role)).map(Role::to_string).collect();
+            let mut left = living.roles.values().filter(|role| is_one(role)).peekable();
             let time = deadline.saturating_sub(clock::tick());
-            if left.is_empty() || time.is_zero() {
-                return left;
+            if left.peek().is_none() || time.is_zero() {
+                return left.map(Role::to_string).collect();
             }
+            drop(left);
             self.one_left.wait_for(&mut living, time);
         }
     }
@@ -193,9 +193,13 @@ impl Shared<'_> {
         match role {
             Role::Session(number) => self.tell_closed(format_args!("#{number}")),
             Role::Http(number) => self.tell_closed(format_args!("the web face's connection {number}")),
-            Role::Flooder(peer) => self.log.error(format_args!(
-                "no link to {peer} until this node restarts: its flooder panicked, a fault of the program"
-            )),
+            Role::Flooder(peer) => {
+                // Whatever it lacks by the stop, it does not get.
+                self.lacking.lock().push(peer.clone());
+                self.log.error(format_args!(
+                    "no link to {peer} until this node restarts: its flooder panicked, a fault of the program"
+                ));
+            }
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
     }

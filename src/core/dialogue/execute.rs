@@ -48,6 +48,9 @@ pub(super) enum Command<'a> {
 
 impl<'a> Command<'a> {
     /// Reads a line of that party's, and finds the key of whom it is about. Changes nothing.
+    ///
+    /// Inlined, so that a command is made where it stays: it is some two hundred bytes.
+    #[inline]
     pub(super) fn parse(
         line: Line<'a>,
         party: Party,
@@ -268,6 +271,7 @@ struct Executing<'d> {
 }
 
 impl Executing<'_> {
+    #[inline]
     fn prepare<'a>(&self, lines: &mut Lines<'a>) -> Option<Prepared<'a>> {
         let line = lines.next()?;
         let command = Command::parse(line, self.party, self.candidates, self.node);

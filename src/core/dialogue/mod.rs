@@ -146,7 +146,10 @@ impl fmt::Display for Closing {
             Self::SlowLine(limit) => write!(f, "a line was not whole {limit:?} after its first byte"),
             Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
             Self::NoHandshake => {
-                write!(f, "this node has as many clients as it takes, and it is not a neighbour")
+                write!(
+                    f,
+                    "this node takes no more clients, or no more from its address, and it is not a neighbour"
+                )
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),

@@ -265,13 +265,13 @@ fn a_neighbour_that_leaves_a_question_out_is_given_up_with_the_reason() {
 #[test]
 fn no_more_of_a_repair_is_under_way_than_a_ping_has_confirmed_and_news_goes_before_it() {
     let mut bench = Bench::new();
-    bench.hold(300, 1000);
+    bench.hold(90, 1000);
     bench.link_up(0);
     assert_eq!(bench.next(0).1, "SUM\n");
     bench.hear(0, "SUM 0000000000000000");
     let first = bench.say_all(0);
     assert!(first.ends_with("\nPING 1\n"), "{} bytes", first.len());
-    assert!((Pace::BYTES_FIRST..Pace::BYTES_FIRST + 1200).contains(&first.len()), "{} bytes", first.len());
+    assert!((Pace::BYTES_MIN..Pace::BYTES_MIN + 1200).contains(&first.len()), "{} bytes", first.len());
     // News need not wait for the answer, and what is not pushed yet waits behind it.
     bench.outbox.offer(&b"AT news\n"[..].into());
     assert_eq!(bench.next(300), (Next::Write { news: 8 }, "AT news\n".into()));
@@ -279,17 +279,17 @@ fn no_more_of_a_repair_is_under_way_than_a_ping_has_confirmed_and_news_goes_befo
     bench.hear(300, "PONG 1");
     // What was taken soon is followed by more.
     let second = bench.say_all(300);
-    assert!(second.len() > 2 * Pace::BYTES_FIRST && second.ends_with("\nPING 2\n"), "{} bytes", second.len());
+    assert!(second.len() > 2 * Pace::BYTES_MIN && second.ends_with("\nPING 2\n"), "{} bytes", second.len());
     // And what was not, by less.
     bench.hear(2_000, "PONG 2");
     let third = bench.say_all(2_000);
-    assert!(third.len() < Pace::BYTES_FIRST + 1200 && third.ends_with("\nPING 3\n"), "{} bytes", third.len());
+    assert!(third.len() < Pace::BYTES_MIN + 1200 && third.ends_with("\nPING 3\n"), "{} bytes", third.len());
     bench.hear(2_100, "PONG 3");
     let rest = bench.say_all(2_100);
     assert!(rest.ends_with("\nDONE 1\n"));
     let pushed = [first, second, third, rest].concat().matches("PUSH ").count();
     assert!(matches!(bench.hear(2_200, "DONE 1"), Some(Event::Round(over)) if over.pushed == pushed));
-    assert_eq!(pushed, 300);
+    assert_eq!(pushed, 90);
 }
 
 fn secret(byte: u8) -> Arc<Secret> {

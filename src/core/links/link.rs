@@ -312,8 +312,11 @@ impl Link {
 
     /// There is no connection any more. `random` is any 64 random bits.
     pub fn hung_up(&mut self, now: Tick, random: u64) {
-        if let (None, Some(stopping)) = (self.connection.take(), &mut self.stopping) {
-            stopping.not_reached(now);
+        let was_connected = self.connection.take().is_some();
+        match &mut self.stopping {
+            Some(stopping) if was_connected => stopping.lost(self.failure.as_ref()),
+            Some(stopping) => stopping.not_reached(now),
+            None => {}
         }
         self.queue.close();
         let was_up = self.is_up();
@@ -335,7 +338,6 @@ impl Link {
             if now < until {
                 return Step::Pause { until: self.no_later(until) };
             }
-            self.stopping.iter_mut().for_each(Stopping::dials);
             return Step::Dial;
         };
         connection.heed_progress(now, &self.times);
@@ -371,6 +373,7 @@ impl Link {
     fn come_up(&mut self, now: Tick) {
         self.queue.open();
         self.dialling.up(now);
+        self.stopping.iter_mut().for_each(Stopping::up);
         self.events.push_back(Event::Up);
     }
 

@@ -17,21 +17,20 @@ pub(super) struct Pace {
 impl Pace {
     /// A neighbour that takes longer for what is under way is pushed less at once, one that does not is pushed more.
     pub(super) const TIME: Duration = Duration::from_millis(500);
-    /// What may be under way at first: so little that a link of 13 kB/s carries it within the liveness time of 5 s.
-    pub(super) const BYTES_FIRST: usize = 64 * 1024;
-    /// The least that may be. A link of 3 kB/s carries it in that time.
+    /// What may be under way at first, and the least: so little that a link of 3 kB/s carries it within the liveness time of
+    /// 5 s. Less than sockets hold goes at once, and no byte is seen to move until it has all arrived.
     pub(super) const BYTES_MIN: usize = 16 * 1024;
     /// The most: on a link without delay it is long in comparison to the wait for an answer.
     pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
     /// Of a connection on which nothing was pushed or pinged yet.
     pub(super) fn new() -> Self {
-        Self { window: Self::BYTES_FIRST, pushed: 0, pinged: None }
+        Self { window: Self::BYTES_MIN, pushed: 0, pinged: None }
     }
 
     /// A round begins. What was found out in the one before may be long ago.
     pub(super) fn begin(&mut self) {
-        self.window = Self::BYTES_FIRST;
+        self.window = Self::BYTES_MIN;
     }
 
     /// How much may be pushed now.
@@ -90,25 +89,27 @@ mod tests {
             windows.push(fill(&mut pace) / 1024);
             pace.answered(took);
         }
-        assert_eq!(windows, [64, 128, 64, 32, 16, 16, 32, 64, 128, 256, 512, 1024]);
+        assert_eq!(windows, [16, 32, 16, 16, 16, 16, 32, 64, 128, 256, 512, 1024]);
         assert_eq!(fill(&mut pace), Pace::BYTES_MAX);
         // The next round does not count on it, and a ping that is under way stays so.
         pace.begin();
         assert_eq!(pace.room(), 0);
         pace.answered(SOON);
-        assert_eq!(pace.room(), Pace::BYTES_FIRST * 2);
+        assert_eq!(pace.room(), Pace::BYTES_MIN * 2);
     }
 
     #[test]
     fn ping_that_came_before_the_window_was_full_makes_it_smaller_but_not_larger() {
         let mut pace = Pace::new();
-        pace.push(Pace::BYTES_FIRST - 1);
+        fill(&mut pace);
+        pace.answered(SOON);
+        pace.push(2 * Pace::BYTES_MIN - 1);
         assert!(!pace.is_full() && pace.room() == 1);
         pace.ping();
         pace.answered(SOON);
-        assert_eq!(pace.room(), Pace::BYTES_FIRST);
+        assert_eq!(pace.room(), 2 * Pace::BYTES_MIN);
         pace.ping();
         pace.answered(LATE);
-        assert_eq!(pace.room(), Pace::BYTES_FIRST / 2);
+        assert_eq!(pace.room(), Pace::BYTES_MIN);
     }
 }

@@ -94,6 +94,8 @@ struct LineSweep {
     told: usize,
     /// Whether the line at hand is its last.
     is_walked: bool,
+    /// Whether it tells again only because that is done now and then.
+    is_routine: bool,
 }
 
 impl Single {
@@ -165,6 +167,8 @@ impl Single {
         if self.stopping.is_none() {
             self.stopping = Some(Stopping::new(by, self.is_up()));
             self.dialling.called(Tick::ZERO);
+            // What such a sweep tells was taken before, all of it.
+            self.sweep = self.sweep.take().filter(|sweep| !sweep.is_routine);
         }
     }
 
@@ -247,8 +251,9 @@ impl Single {
             None => self.taken(line, now),
             Some(why) => {
                 let was_connected = !matches!(exchange, Exchange::Unconnected);
-                if !was_connected {
-                    self.stopping.iter_mut().for_each(|stopping| stopping.not_reached(now));
+                if let Some(stopping) = self.stopping.as_mut().filter(|_| !was_connected) {
+                    stopping.left();
+                    stopping.not_reached(now);
                 }
                 self.untaken(line, was_connected);
                 let was_up = self.is_up();
@@ -292,24 +297,19 @@ impl Single {
         self.stopping.map_or(until, |stopping| stopping.no_later(until))
     }
 
-    fn dial(&mut self) -> Step {
-        self.stopping.iter_mut().for_each(Stopping::dials);
-        Step::Dial
-    }
-
     /// What is next without a connection.
     fn go_on(&mut self, now: Tick, store: &Store) -> Step {
         let dial_at = self.dialling.dial_at();
         if !self.is_up() {
             return match self.stopping {
                 Some(_) if store.is_empty() => Step::End,
-                _ if now >= dial_at => self.dial(),
+                _ if now >= dial_at => Step::Dial,
                 _ => Step::Pause { until: self.no_later(dial_at) },
             };
         }
         self.prepare(now, store);
         match (&self.line, self.stopping) {
-            (Some(_), _) => self.dial(),
+            (Some(_), _) => Step::Dial,
             (None, Some(_)) => Step::End,
             (None, None) => Step::Rest { until: self.sweeps_at() },
         }
@@ -352,10 +352,11 @@ impl Single {
     fn sweep_on(&mut self, now: Tick, store: &Store, mut text: Vec<u8>) {
         let Self { id, form, queue, is_due, sweeps, .. } = self;
         let sweep = self.sweep.get_or_insert_with(|| {
+            let is_routine = !(*is_due || queue.is_behind());
             queue.clear_mark();
             *is_due = false;
             *sweeps += 1;
-            LineSweep { began: now, cursor: Cursor::default(), told: 0, is_walked: false }
+            LineSweep { began: now, cursor: Cursor::default(), told: 0, is_walked: false, is_routine }
         });
         let from = sweep.cursor;
         sweep.is_walked = sweep.cursor.walk(store, |_, location| {
@@ -387,6 +388,7 @@ impl Single {
         self.tries = 0;
         if !self.is_up() {
             self.dialling.up(now);
+            self.stopping.iter_mut().for_each(Stopping::up);
             self.events.push_back(Event::Up);
         }
         let is_walked = self.sweep.as_ref().is_some_and(|sweep| sweep.is_walked);

@@ -284,3 +284,14 @@ fn stop_tells_what_is_queued_and_missing_and_begins_nothing_else() {
     late.link.stop(ms(late.now));
     assert_eq!(late.step(), Step::End);
 }
+
+#[test]
+fn stop_does_not_go_on_telling_what_was_taken_before() {
+    let mut scene = Scene::new();
+    (0..3).for_each(|client| scene.know(&format!("c{client}")));
+    assert_eq!(scene.settle().len(), 3);
+    // The next sweep is there only since it is time for one.
+    scene.connection(Takes::Line);
+    scene.link.stop(ms(scene.now) + Duration::from_secs(2));
+    assert_eq!((scene.step(), scene.link.lack(&scene.store)), (Step::End, None));
+}

@@ -246,12 +246,11 @@ impl<'a> Session<'a> {
             self.shared.requests.take(&mut self.notes.counts, took, self.number);
         }
         written?;
-        self.notes.wrote(dialogue.replies().len());
         dialogue.wrote();
         Ok(())
     }
 
-    fn write_replies(&self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
+    fn write_replies(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
         let Shared { limits, buffers, .. } = self.shared;
         let write_time = limits.write_time;
         // Only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
@@ -259,6 +258,7 @@ impl<'a> Session<'a> {
         loop {
             let count = self.stream.write(&dialogue.replies()[written..]).map_err(Ended::Reset)?;
             written += count;
+            self.notes.wrote(count);
             if written == dialogue.replies().len() {
                 return Ok(());
             }

@@ -8,7 +8,7 @@ use crate::{
         model::{Now, Tick},
         wire::{Invalid, Line, Nonce},
     },
-    log::Traffic,
+    log::{Traffic, Untold},
     metrics::{Counts, RequestOutcome},
     server::{Shared, ended::Ended},
     system::{clock, memory, random},
@@ -85,9 +85,16 @@ impl<'a> Notes<'a> {
     pub(super) fn end(&self, ended: &Ended) {
         let Shared { log, connection_events, .. } = self.shared;
         let now = clock::tick();
-        if log.takes_connections()
-            && let Some(untold) = connection_events.ends.allow(now)
-        {
+        if !log.takes_connections() {
+            return;
+        }
+        let mut allowed = connection_events.ends.allow(now);
+        // As with its begin: else who floods a node could hide how long others spoke.
+        if allowed.is_none() && self.lines > 0 && log.takes_traffic() {
+            connection_events.ends.told_after_all();
+            allowed = Some(Untold::default());
+        }
+        if let Some(untold) = allowed {
             let Self { number, lines, bytes_in, bytes_out, .. } = self;
             let (address, lasted) =
                 (ShownAddress(self.address), now.saturating_sub(self.began).as_secs_f64());

@@ -2,7 +2,11 @@
 //! not taken. News may lie in sockets unread, so only what the neighbour has confirmed counts as taken.
 
 use super::Link;
-use crate::core::{links::count_lines, model::Tick, store::Store};
+use crate::core::{
+    links::{Lost, count_lines},
+    model::Tick,
+    store::Store,
+};
 
 /// What a neighbour may lack of what a node knew when it stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,8 +15,8 @@ pub struct Lack {
     pub updates: usize,
     /// Whether a repair round was due, or under way: how much that would have sent is not known.
     pub round: bool,
-    /// Whether the neighbour was linked when the node stopped, and is still there. One that closed the link and cannot be
-    /// dialled has ended, or is ending itself.
+    /// Whether the neighbour was linked when the node stopped, or since, and has not left: one that ended the link and then
+    /// cannot be dialled has ended, or is ending itself. One that has only fallen silent may live behind a cut.
     pub is_stuck: bool,
 }
 
@@ -21,25 +25,36 @@ pub struct Lack {
 pub(in crate::core::links) struct Stopping {
     by: Tick,
     was_up: bool,
-    /// Whether the neighbour was dialled since, and whether nobody answered.
-    has_dialled: bool,
+    /// Whether the neighbour ended the link.
+    has_left: bool,
+    /// Whether it cannot be dialled.
     is_gone: bool,
 }
 
 impl Stopping {
     /// A link that must have ended by then.
     pub(in crate::core::links) fn new(by: Tick, was_up: bool) -> Self {
-        Self { by, was_up, has_dialled: false, is_gone: false }
+        Self { by, was_up, has_left: false, is_gone: false }
     }
 
-    /// The neighbour is dialled.
-    pub(in crate::core::links) fn dials(&mut self) {
-        self.has_dialled = true;
+    /// The link has come up.
+    pub(in crate::core::links) fn up(&mut self) {
+        (self.was_up, self.has_left) = (true, false);
+    }
+
+    /// The link was lost.
+    pub(in crate::core::links) fn lost(&mut self, why: Option<&Lost>) {
+        self.has_left |= matches!(why, Some(Lost::Closed | Lost::Failed(_)));
+    }
+
+    /// The neighbour has left, as far as can be told of one that never keeps a connection.
+    pub(in crate::core::links) fn left(&mut self) {
+        self.has_left = true;
     }
 
     /// Dialling has failed.
     pub(in crate::core::links) fn not_reached(&mut self, now: Tick) {
-        self.is_gone |= self.has_dialled && now < self.by;
+        self.is_gone |= now < self.by;
     }
 
     /// Whether the time is over, or nobody is there to take anything.
@@ -54,7 +69,7 @@ impl Stopping {
 
     /// What a neighbour lacks that has not confirmed so many updates, and to which a round, or a sweep, was due.
     pub(in crate::core::links) fn lack(&self, updates: usize, round: bool) -> Option<Lack> {
-        let is_stuck = self.was_up && !self.is_gone;
+        let is_stuck = self.was_up && !(self.is_gone && self.has_left);
         (updates > 0 || round).then_some(Lack { updates, round, is_stuck })
     }
 }

@@ -261,3 +261,40 @@ fn dialling_that_the_end_of_the_time_cuts_off_says_nothing_of_the_neighbour() {
     assert_eq!(bench.next(2000).0, Next::End);
     assert_eq!(lack(&bench).map(|lack| lack.is_stuck), Some(true));
 }
+
+#[test]
+fn neighbour_that_only_falls_silent_is_stuck_and_one_that_leaves_is_not() {
+    for leaves in [false, true] {
+        let [mut bench, _] = resting();
+        know_one(&bench);
+        offer(&bench, "AT x A\n");
+        bench.link.stop(ms(9000));
+        assert_eq!(bench.next(0).1, "AT x A\nPING 1\n");
+        if leaves {
+            bench.lose(1);
+        } else {
+            assert!(matches!(bench.lost(5000), Lost::Broken(_)));
+        }
+        bench.link.called(ms(5001));
+        assert_eq!(bench.next(5001).0, Next::Dial);
+        bench.lose(7000);
+        assert_eq!(bench.next(7000).0, Next::End);
+        assert_eq!(lack(&bench).map(|lack| lack.is_stuck), Some(!leaves));
+    }
+}
+
+#[test]
+fn neighbour_that_comes_back_while_the_node_stops_is_one_that_must_take_all() {
+    let mut bench = of_herd();
+    know_one(&bench);
+    bench.lose(0);
+    bench.link.stop(ms(2000));
+    assert_eq!(bench.next(1).0, Next::Dial);
+    bench.connect(1);
+    bench.next(1);
+    bench.hear(1, HELLO);
+    assert_eq!(bench.next(1).1, "SUM\n");
+    bench.next(1);
+    assert_eq!(bench.next(2000).0, Next::End);
+    assert_eq!(lack(&bench), Some(Lack { updates: 0, round: true, is_stuck: true }));
+}
