@@ -193,13 +193,9 @@ impl Shared<'_> {
         match role {
             Role::Session(number) => self.tell_closed(format_args!("#{number}")),
             Role::Http(number) => self.tell_closed(format_args!("the web face's connection {number}")),
-            Role::Flooder(peer) => {
-                // Whatever it lacks by the stop, it does not get.
-                self.lacking.lock().push(peer.clone());
-                self.log.error(format_args!(
-                    "no link to {peer} until this node restarts: its flooder panicked, a fault of the program"
-                ));
-            }
+            Role::Flooder(peer) => self.log.error(format_args!(
+                "no link to {peer} until this node restarts: its flooder panicked, a fault of the program"
+            )),
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
     }

@@ -91,7 +91,8 @@ fn third_party_node_that_answers_each_line_is_told_the_last_one_too() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // Much is still on its way when the node has written all.
     set_socket_recv_buffer_size(&listener, 16 * 1024).unwrap();
-    let mut node = Setup::new().plain("Plain", listener.local_addr().unwrap(), "").start();
+    let setup = Setup::new().limit("client_bytes", 16_000);
+    let mut node = setup.plain("Plain", listener.local_addr().unwrap(), "").start();
     let mut plain = Client::of(listener.accept().unwrap().0);
     let mut client = node.client();
     let (id, count) = ("x".repeat(16_000), 200);

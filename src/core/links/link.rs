@@ -321,6 +321,9 @@ impl Link {
         self.queue.close();
         let was_up = self.is_up();
         self.dialling.lost(now, random);
+        if self.stopping.as_ref().is_some_and(Stopping::is_to_dial) {
+            self.dialling.called(now);
+        }
         self.events.extend(self.failure.take().map(|why| Event::Lost { why, was_up }));
     }
 
@@ -338,6 +341,7 @@ impl Link {
             if now < until {
                 return Step::Pause { until: self.no_later(until) };
             }
+            self.stopping.iter_mut().for_each(Stopping::dials);
             return Step::Dial;
         };
         connection.heed_progress(now, &self.times);

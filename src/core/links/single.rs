@@ -258,6 +258,9 @@ impl Single {
                 self.untaken(line, was_connected);
                 let was_up = self.is_up();
                 self.dialling.lost(now, random);
+                if self.stopping.as_ref().is_some_and(Stopping::is_to_dial) {
+                    self.dialling.called(now);
+                }
                 self.events.push_back(Event::Lost { why, was_up });
             }
         }
@@ -284,6 +287,11 @@ impl Single {
         }
     }
 
+    fn dial(&mut self) -> Step {
+        self.stopping.iter_mut().for_each(Stopping::dials);
+        Step::Dial
+    }
+
     fn wait(&mut self, now: Tick, until: Tick, late: Lost, step: impl Fn(Tick) -> Step) -> Step {
         if now < until {
             return step(self.no_later(until));
@@ -303,13 +311,13 @@ impl Single {
         if !self.is_up() {
             return match self.stopping {
                 Some(_) if store.is_empty() => Step::End,
-                _ if now >= dial_at => Step::Dial,
+                _ if now >= dial_at => self.dial(),
                 _ => Step::Pause { until: self.no_later(dial_at) },
             };
         }
         self.prepare(now, store);
         match (&self.line, self.stopping) {
-            (Some(_), _) => Step::Dial,
+            (Some(_), _) => self.dial(),
             (None, Some(_)) => Step::End,
             (None, None) => Step::Rest { until: self.sweeps_at() },
         }

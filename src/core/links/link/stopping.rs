@@ -27,14 +27,15 @@ pub(in crate::core::links) struct Stopping {
     was_up: bool,
     /// Whether the neighbour ended the link.
     has_left: bool,
-    /// Whether it cannot be dialled.
+    /// Whether it was dialled since the stop, and whether it cannot be.
+    has_dialled: bool,
     is_gone: bool,
 }
 
 impl Stopping {
     /// A link that must have ended by then.
     pub(in crate::core::links) fn new(by: Tick, was_up: bool) -> Self {
-        Self { by, was_up, has_left: false, is_gone: false }
+        Self { by, was_up, has_left: false, has_dialled: false, is_gone: false }
     }
 
     /// The link has come up.
@@ -52,9 +53,19 @@ impl Stopping {
         self.has_left = true;
     }
 
-    /// Dialling has failed.
+    /// The neighbour is dialled.
+    pub(in crate::core::links) fn dials(&mut self) {
+        self.has_dialled = true;
+    }
+
+    /// Dialling has failed, which says nothing where it began before the stop.
     pub(in crate::core::links) fn not_reached(&mut self, now: Tick) {
-        self.is_gone |= now < self.by;
+        self.is_gone |= self.has_dialled && now < self.by;
+    }
+
+    /// Whether the neighbour is still to be dialled once.
+    pub(in crate::core::links) fn is_to_dial(&self) -> bool {
+        !self.has_dialled
     }
 
     /// Whether the time is over, or nobody is there to take anything.
