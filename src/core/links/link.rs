@@ -321,7 +321,7 @@ impl Link {
         self.queue.close();
         let was_up = self.is_up();
         self.dialling.lost(now, random);
-        if self.stopping.as_ref().is_some_and(Stopping::is_to_dial) {
+        if !was_connected && self.stopping.as_ref().is_some_and(Stopping::is_to_dial) {
             self.dialling.called(now);
         }
         self.events.extend(self.failure.take().map(|why| Event::Lost { why, was_up }));

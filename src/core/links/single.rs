@@ -258,7 +258,7 @@ impl Single {
                 self.untaken(line, was_connected);
                 let was_up = self.is_up();
                 self.dialling.lost(now, random);
-                if self.stopping.as_ref().is_some_and(Stopping::is_to_dial) {
+                if !was_connected && self.stopping.as_ref().is_some_and(Stopping::is_to_dial) {
                     self.dialling.called(now);
                 }
                 self.events.push_back(Event::Lost { why, was_up });
