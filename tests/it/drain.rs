@@ -94,6 +94,8 @@ fn third_party_node_that_answers_each_line_is_told_the_last_one_too() {
     let setup = Setup::new().limit("client_bytes", 16_000);
     let mut node = setup.plain("Plain", listener.local_addr().unwrap(), "").start();
     let mut plain = Client::of(listener.accept().unwrap().0);
+    // What is known by the first sweep would be told by that.
+    wait_until("it is told that there is nothing", || node.log().contains("told Plain all there is"));
     let mut client = node.client();
     let (id, count) = ("x".repeat(16_000), 200);
     for number in 0..count {
