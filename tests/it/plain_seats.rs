@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use crossbeam_channel::bounded;
@@ -49,6 +50,22 @@ fn oldest_connection_makes_room_for_the_next_and_half_a_line_of_it_is_none() {
     }
     assert!(!is_stored(&node, "half"));
     wait_until("the log says why", || node.log().contains("another connection takes its place"));
+}
+
+#[test]
+fn oldest_makes_room_though_it_is_stuck_in_answers_that_nobody_reads() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let setup = Setup::new().http("").limit("plain_connections", 1).limit("write_seconds", 60);
+    let answer = format!("answer = \"{}\"", "x".repeat(100));
+    let node = setup.plain("Plain", listener.local_addr().unwrap(), &answer).start();
+    let stuck = connect(&node);
+    stuck.stream().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    // It sends until the node, whose answers find no room, reads no more.
+    let lines = "AT Plain +1.000000000 kiwi +1+1 1 Plain\n".repeat(1000);
+    while stuck.stream().write_all(lines.as_bytes()).is_ok() {}
+    let mut next = connect(&node);
+    next.send("AT Plain +1.000000000 next +1+1 1 Plain\n");
+    wait_until("the next one is heard", || is_stored(&node, "next"));
 }
 
 #[test]

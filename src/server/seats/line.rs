@@ -1,15 +1,18 @@
 //! The seats of clients and neighbours, who speak in lines: how many there may be, and how to reach their streams when
 //! one must end. Who gets which is decided in [`Seating`].
 
-use std::{collections::HashMap, net::Shutdown, sync::Arc};
+use std::{collections::HashMap, net::Shutdown, sync::Arc, time::Duration};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 
 use super::{
     SEAT_TIME, Unadmitted,
     seating::{NoSeat, Origin, SeatBounds, SeatKind, Seating, Sitter},
 };
-use crate::{core::model::Tick, system::clock, transport::Stream};
+use crate::{system::clock, transport::Stream};
+
+/// How long a connection that must make room is still heard.
+const LAST_LINES_TIME: Duration = Duration::from_millis(500);
 
 /// All of them. One lock, taken when a connection begins, ends or becomes a peer's, never for a line.
 #[derive(Debug)]
@@ -83,7 +86,7 @@ impl LineSeats {
         how: Shutdown,
         mut sit: impl FnMut(&mut Seating) -> Result<Sitter, NoSeat>,
     ) -> Result<LineSeat<'_>, Unadmitted> {
-        let (mut state, mut deadline) = (self.state.lock(), None);
+        let (mut state, mut began, mut evicted) = (self.state.lock(), None, None);
         loop {
             if state.is_stopped {
                 return Err(Unadmitted::Stopped);
@@ -94,20 +97,26 @@ impl LineSeats {
                     return Ok(LineSeat { seats: self, sitter });
                 }
                 Err(NoSeat::Full) => return Err(Unadmitted::Full),
-                Err(NoSeat::Evict(number)) => state.shutdown(number, how),
+                Err(NoSeat::Evict(number)) => {
+                    state.shutdown(number, how);
+                    evicted = Some(number);
+                }
                 Err(NoSeat::Leaving) => {}
             }
-            self.wait_for_a_seat(&mut state, *deadline.get_or_insert_with(|| clock::tick() + SEAT_TIME))?;
+            let now = clock::tick();
+            let waited = now - *began.get_or_insert(now);
+            if waited >= SEAT_TIME {
+                return Err(Unadmitted::Full);
+            }
+            // One that goes on sending never comes to the end of what it may still say, nor does one that reads nothing.
+            if waited >= LAST_LINES_TIME
+                && let Some(number) = evicted.take()
+            {
+                state.shutdown(number, Shutdown::Both);
+            }
+            let until = if evicted.is_some() { LAST_LINES_TIME } else { SEAT_TIME };
+            self.changed.wait_for(&mut state, until.saturating_sub(waited));
         }
-    }
-
-    fn wait_for_a_seat(&self, state: &mut MutexGuard<'_, State>, deadline: Tick) -> Result<(), Unadmitted> {
-        let left = deadline.saturating_sub(clock::tick());
-        if left.is_zero() {
-            return Err(Unadmitted::Full);
-        }
-        self.changed.wait_for(state, left);
-        Ok(())
     }
 
     /// How many there may be, but for those kept for peers.
