@@ -10,7 +10,7 @@ use super::{
     accept::{Door, Unserved},
     resolver::Resolver,
     seats::{LineSeat, Origin, Unadmitted},
-    session,
+    session::{self, Arrival},
     threads::DoorKind,
 };
 use crate::{core::dialogue::Opening, system::clock, transport::Stream};
@@ -35,7 +35,7 @@ impl<'a> LineDoor<'a> {
 
 impl<'a> Door for LineDoor<'a> {
     /// With what is known of whose it is.
-    type Seat = (LineSeat<'a>, Opening);
+    type Seat = (LineSeat<'a>, Opening, Arrival);
 
     fn kind(&self) -> DoorKind {
         if self.plain.is_some() { DoorKind::Plain } else { DoorKind::Clients }
@@ -52,21 +52,25 @@ impl<'a> Door for LineDoor<'a> {
     fn seat(&self, number: u64, stream: &Arc<Stream>) -> Result<Self::Seat, Unadmitted> {
         let seats = &self.shared.connections;
         // One that has ended by now is from nowhere.
-        let address = stream.peer_address().map(|address| address.ip().to_canonical());
-        let ip = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = stream.peer_address().ok();
+        let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
         let origin = Origin::of(ip);
-        let Some(door) = self.plain else {
-            let seat = seats.admit(number, stream, origin)?;
-            let opening = Opening::Common { is_kept: seat.is_kept() };
-            return Ok((seat, opening));
+        let (seat, opening) = match self.plain {
+            None => {
+                let seat = seats.admit(number, stream, origin)?;
+                let opening = Opening::Common { is_kept: seat.is_kept() };
+                (seat, opening)
+            }
+            Some(door) => {
+                let links = door.links_at(ip)?;
+                (seats.admit_plain(number, stream, origin, links.len())?, Opening::Plain(links))
+            }
         };
-        let links = door.links_at(ip)?;
-        let seat = seats.admit_plain(number, stream, origin, links.len())?;
-        Ok((seat, Opening::Plain(links)))
+        Ok((seat, opening, Arrival::now(self.shared, number, address)))
     }
 
-    fn serve(&self, stream: &Arc<Stream>, number: u64, (seat, opening): Self::Seat) {
-        session::run(self.shared, stream, number, seat, opening);
+    fn serve(&self, stream: &Arc<Stream>, number: u64, (seat, opening, arrival): Self::Seat) {
+        session::run(self.shared, stream, number, seat, (opening, arrival));
     }
 
     /// Counts it and logs it: a line a second at most, with the number of those not logged.

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::notes::Arrival;
 use self::notes::Notes;
 use super::{Shared, ended::Ended, seats::LineSeat};
 use crate::{
@@ -31,9 +32,9 @@ pub(super) fn run(
     stream: &Arc<Stream>,
     number: u64,
     seat: LineSeat<'_>,
-    opening: Opening,
+    (opening, arrival): (Opening, Arrival),
 ) {
-    let notes = Notes::new(shared, number, stream);
+    let notes = Notes::new(shared, number, arrival);
     let (is_accepted, is_bounded, vigil, timeout) = (false, false, None, None);
     let mut session =
         Session { shared, stream, number, seat, is_accepted, is_bounded, notes, vigil, timeout };

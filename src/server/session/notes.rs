@@ -12,21 +12,45 @@ use crate::{
     metrics::{Counts, RequestOutcome},
     server::{Shared, ended::Ended},
     system::{clock, memory, random},
-    transport::Stream,
 };
 
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;
 
+/// How a connection came.
+pub(crate) struct Arrival {
+    /// From where; not known where the other end left too soon.
+    address: Option<SocketAddr>,
+    at: Tick,
+    /// Whether the log says so, or is not to say it.
+    is_introduced: bool,
+}
+
+impl Arrival {
+    /// The connection of that number has come, which the log is told unless too many do. Who accepts it tells it: to write it
+    /// takes more of a stack than a connection that says nothing else touches.
+    pub(crate) fn now(shared: &Shared<'_>, number: u64, address: Option<SocketAddr>) -> Self {
+        let mut arrival = Self { address, at: clock::tick(), is_introduced: !shared.log.takes_connections() };
+        if !arrival.is_introduced
+            && let Some(untold) = shared.connection_events.begins.allow(arrival.at)
+        {
+            arrival.introduce(shared, number, untold);
+        }
+        arrival
+    }
+
+    #[inline(never)]
+    fn introduce(&mut self, shared: &Shared<'_>, number: u64, untold: Untold) {
+        self.is_introduced = true;
+        shared.log.info(format_args!("#{number} comes from {}{untold}", ShownAddress(self.address)));
+    }
+}
+
 /// What is still to be noted of one connection.
 pub(super) struct Notes<'a> {
     shared: &'a Shared<'a>,
     number: u64,
-    /// Not known where the other end left too soon.
-    address: Option<SocketAddr>,
-    began: Tick,
-    /// Whether the log says whose connection it is, or is not to say it.
-    is_introduced: bool,
+    arrival: Arrival,
     lines: u64,
     bytes_in: u64,
     bytes_out: u64,
@@ -38,45 +62,25 @@ pub(super) struct Notes<'a> {
 }
 
 impl<'a> Notes<'a> {
-    /// The connection begins, which the log is told unless too many do.
-    pub(super) fn new(shared: &'a Shared<'a>, number: u64, stream: &Stream) -> Self {
-        let (address, began) = (stream.peer_address().ok(), clock::tick());
-        let mut notes = Self {
+    pub(super) fn new(shared: &'a Shared<'a>, number: u64, arrival: Arrival) -> Self {
+        Self {
             shared,
             number,
-            address,
-            began,
-            is_introduced: !shared.log.takes_connections(),
+            arrival,
             lines: 0,
             bytes_in: 0,
             bytes_out: 0,
             traffic: Traffic::default(),
             held: 0,
             counts: Counts::default(),
-        };
-        if !notes.is_introduced
-            && let Some(untold) = shared.connection_events.begins.allow(began)
-        {
-            notes.introduce(format_args!("{untold}"));
         }
-        notes
-    }
-
-    #[inline(never)]
-    fn introduce(&mut self, remark: fmt::Arguments<'_>) {
-        self.is_introduced = true;
-        self.shared.log.info(format_args!(
-            "#{} comes from {}{remark}",
-            self.number,
-            ShownAddress(self.address)
-        ));
     }
 
     /// The log is about to tell of its lines. Where too many connections began with it, it is told late whose it is: else who
     /// floods a node could hide who reports.
     #[cold]
     fn introduce_late(&mut self) {
-        self.introduce(format_args!(""));
+        self.arrival.introduce(self.shared, self.number, Untold::default());
         self.shared.connection_events.begins.told_after_all();
     }
 
@@ -97,7 +101,7 @@ impl<'a> Notes<'a> {
         if let Some(untold) = allowed {
             let Self { number, lines, bytes_in, bytes_out, .. } = self;
             let (address, lasted) =
-                (ShownAddress(self.address), now.saturating_sub(self.began).as_secs_f64());
+                (ShownAddress(self.arrival.address), now.saturating_sub(self.arrival.at).as_secs_f64());
             let lines = if *lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
             log.info(format_args!(
                 "#{number} from {address} ended after {lasted:.3} s: {lines}, {bytes_in} bytes in, {bytes_out} bytes out; \
@@ -117,7 +121,7 @@ impl<'a> Notes<'a> {
     /// Hands the lines so far to the log.
     pub(super) fn log(&mut self) {
         if self.shared.log.takes_traffic() {
-            if !self.is_introduced && !self.traffic.is_empty() {
+            if !self.arrival.is_introduced && !self.traffic.is_empty() {
                 self.introduce_late();
             }
             self.traffic.finish(self.shared.log);
@@ -143,7 +147,7 @@ impl<'a> Notes<'a> {
         let limit =
             if party.is_client() { &rate_limits.bad_lines } else { &rate_limits.bad_lines_of_neighbours };
         if let Some(untold) = limit.allow(clock::tick()) {
-            if !self.is_introduced {
+            if !self.arrival.is_introduced {
                 self.introduce_late();
             }
             let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
