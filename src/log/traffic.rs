@@ -54,7 +54,7 @@ impl Traffic {
 
     /// A line that came, and what was said to it. Of a neighbour's lines those that tell locations are traffic.
     pub fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
-        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        let text = line.text();
         if party.is_client() || text.trim_ascii_start().starts_with(b"AT") {
             self.line(b'<', &[text]);
         }

@@ -59,12 +59,10 @@ impl<'a> Command<'a> {
     ) -> Result<Self, Invalid> {
         let Line::Whole(text, _) = line else { return Err(Invalid::TooLong) };
         match party {
-            Party::Stranger | Party::Client(_) => {
-                Request::parse(text, node.form()).map(|request| match request {
-                    Request::Iamat(report) => Self::Report(report, node.key(report.client)),
-                    Request::Whatsat(asked) => Self::Whatsat(asked, node.key(asked.client)),
-                })
-            }
+            Party::Stranger | Party::Client(_) => Ok(match Request::parse(text, node.form())? {
+                Request::Iamat(report) => Self::Report(report, node.key(report.client)),
+                Request::Whatsat(asked) => Self::Whatsat(asked, node.key(asked.client)),
+            }),
             Party::Peer(_) => {
                 let line = PeerLine::parse(text).ok_or(Invalid::NotFromPeer)?;
                 Ok(match line {
@@ -134,21 +132,25 @@ impl Batch {
     pub(super) fn execute(
         &mut self,
         node: &Node,
-        (line, command): (Line<'_>, &Result<Command<'_>, Invalid>),
+        prepared: &Prepared<'_>,
         party: Party,
         now: Now,
         host: &mut impl Host,
     ) -> Option<Query> {
-        let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = line;
+        let Prepared { line, command, .. } = prepared;
+        let (line, ending) = (*line, line.ending());
         let mut query = None;
         let done = match command {
             Ok(Command::Report(report, key)) => {
                 let mut skew = SkewText::default();
-                node.report(report, *key, now, &mut skew, &mut self.changes).map(|reported| {
-                    let Reported { location, is_newest } = &reported;
-                    self.write_at(location, ending);
-                    host.said(line, party, &Reply::At { location, is_newest: *is_newest });
-                })
+                match &node.report(report, *key, now, &mut skew, &mut self.changes) {
+                    Ok(Reported { location, is_newest }) => {
+                        self.write_at(location, ending);
+                        host.said(line, party, &Reply::At { location, is_newest: *is_newest });
+                        Ok(())
+                    }
+                    Err(why) => Err(*why),
+                }
             }
             Ok(Command::Whatsat(asked, key)) => {
                 let mut found = mem::take(&mut self.found);
@@ -207,11 +209,10 @@ impl Batch {
     }
 
     fn refuse(&mut self, line: Line<'_>, party: Party, why: Invalid) {
-        let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
         if party.is_client() {
             self.replies.extend_from_slice(b"? ");
-            self.replies.extend_from_slice(text);
-            self.replies.extend_from_slice(ending.as_bytes());
+            self.replies.extend_from_slice(line.text());
+            self.replies.extend_from_slice(line.ending().as_bytes());
         } else {
             self.bad_lines += 1;
             self.last_bad = Some(why);
@@ -238,7 +239,7 @@ enum Left {
 }
 
 /// A line and what it says, which is not executed yet.
-struct Prepared<'a> {
+pub(super) struct Prepared<'a> {
     line: Line<'a>,
     command: Result<Command<'a>, Invalid>,
     /// How many bytes of lines come after it.
@@ -310,7 +311,8 @@ impl Executing<'_> {
     /// Executes them in order, until something else is to be done first.
     fn execute(&mut self, group: &[Prepared<'_>], host: &mut impl Host) -> Option<Interruption> {
         let Self { node, batch, party, candidates, now, left } = self;
-        for prepared @ Prepared { line, command, left: after } in group {
+        for prepared in group {
+            let Prepared { line, command, left: after } = prepared;
             let may_wait = || prepared.is_lookup() && node.lookups().is_some_and(|lookups| lookups.may_wait);
             if batch.replies.len() >= REPLIES_BYTES_MAX || may_wait() && !batch.is_empty() {
                 return Some(Interruption::Settle);
@@ -321,7 +323,7 @@ impl Executing<'_> {
             {
                 return Some(Interruption::Join(link));
             }
-            let query = batch.execute(node, (*line, command), *party, *now, host);
+            let query = batch.execute(node, prepared, *party, *now, host);
             if let Party::Plain(link) = *party
                 && is_answered(command)
                 && let Some(form) = node.plain_answer(link, candidates)
@@ -330,8 +332,7 @@ impl Executing<'_> {
             }
             *left = *after;
             if let Some(query) = query {
-                let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = *line;
-                return Some(Interruption::Look(query, ending));
+                return Some(Interruption::Look(query, line.ending()));
             }
         }
         None
@@ -425,12 +426,10 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if let Some(closing) = closing {
             return self.settle(Then::Close(closing));
         }
-        let command = Command::parse(line, *party, &[], node);
-        let query = batch.execute(node, (line, &command), *party, *heard, host);
-        let (Line::Whole(_, ending) | Line::TooLong(_, ending)) = line;
-        if let Some(query) = query {
+        let prepared = Prepared { line, command: Command::parse(line, *party, &[], node), left: 0 };
+        if let Some(query) = batch.execute(node, &prepared, *party, *heard, host) {
             // What is owed leaves with the answer: nobody sends any more lines.
-            self.doing = Phase::Looking(query, ending, self.batch.replies.len());
+            self.doing = Phase::Looking(query, line.ending(), self.batch.replies.len());
         }
     }
 }

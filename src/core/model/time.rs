@@ -141,31 +141,9 @@ impl Skew {
 
     /// The sign, the seconds, a `.` and nine decimals.
     pub fn text(self) -> SkewText {
-        let size = self.nanoseconds.unsigned_abs();
-        // A skew that fits 64 bits, as all but absurd ones do, is spared 128-bit division.
-        let (mut seconds, fraction) = match u64::try_from(size) {
-            Ok(size) => (size / NANOS, size % NANOS),
-            Err(_) => ((size / u128::from(NANOS)) as u64, (size % u128::from(NANOS)) as u64),
-        };
-        let mut bytes = [0; TEXT_BYTES_MAX];
-        let (before, last_eight) = bytes.split_at_mut(TEXT_BYTES_MAX - 8);
-        last_eight.copy_from_slice(&text_of_eight(fraction % 100_000_000));
-        let mut start = before.len();
-        let mut put = |byte: u8| {
-            start -= 1;
-            before[start] = byte;
-        };
-        put(b'0' + (fraction / 100_000_000) as u8);
-        put(b'.');
-        loop {
-            put(b'0' + (seconds % 10) as u8);
-            seconds /= 10;
-            if seconds == 0 {
-                break;
-            }
-        }
-        put(if self.nanoseconds < 0 { b'-' } else { b'+' });
-        SkewText { bytes, start }
+        let mut text = SkewText::default();
+        text.set(self);
+        text
     }
 
     /// Whether `text` is what [`Skew::text`] could have written.
@@ -193,6 +171,34 @@ pub struct SkewText {
 }
 
 impl SkewText {
+    /// Writes that skew, in place: bytes copied right after they were written one by one hold the processor up.
+    pub fn set(&mut self, skew: Skew) {
+        let size = skew.nanoseconds.unsigned_abs();
+        // A skew that fits 64 bits, as all but absurd ones do, is spared 128-bit division.
+        let (mut seconds, fraction) = match u64::try_from(size) {
+            Ok(size) => (size / NANOS, size % NANOS),
+            Err(_) => ((size / u128::from(NANOS)) as u64, (size % u128::from(NANOS)) as u64),
+        };
+        let (before, last_eight) = self.bytes.split_at_mut(TEXT_BYTES_MAX - 8);
+        last_eight.copy_from_slice(&text_of_eight(fraction % 100_000_000));
+        let mut start = before.len();
+        let mut put = |byte: u8| {
+            start -= 1;
+            before[start] = byte;
+        };
+        put(b'0' + (fraction / 100_000_000) as u8);
+        put(b'.');
+        loop {
+            put(b'0' + (seconds % 10) as u8);
+            seconds /= 10;
+            if seconds == 0 {
+                break;
+            }
+        }
+        put(if skew.nanoseconds < 0 { b'-' } else { b'+' });
+        self.start = start;
+    }
+
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.start..]

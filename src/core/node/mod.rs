@@ -194,7 +194,7 @@ impl Node {
         }
         let ahead = Skew::between(now.wall, time);
         self.check_not_ahead(ahead)?;
-        *skew = ahead.text();
+        skew.set(ahead);
         let (server, skew) = (self.id.as_bytes(), skew.as_bytes());
         let location = Location { server, skew, client, position, timestamp, time };
         let outcome = self.store.report(key, &location);

@@ -37,6 +37,20 @@ pub enum Line<'a> {
     TooLong(&'a [u8], Ending),
 }
 
+impl<'a> Line<'a> {
+    /// What there is of its bytes.
+    pub fn text(self) -> &'a [u8] {
+        let (Self::Whole(text, _) | Self::TooLong(text, _)) = self;
+        text
+    }
+
+    /// How it ended.
+    pub fn ending(self) -> Ending {
+        let (Self::Whole(_, ending) | Self::TooLong(_, ending)) = self;
+        ending
+    }
+}
+
 /// Collects bytes and gives lines. Holds at most one read and one line within the limit.
 #[derive(Debug)]
 pub struct LineBuffer {

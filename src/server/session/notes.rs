@@ -163,7 +163,7 @@ impl Host for Notes<'_> {
 
     #[inline]
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
-        let (Line::Whole(text, _) | Line::TooLong(text, _)) = line;
+        let text = line.text();
         self.lines += 1;
         if let Reply::Invalid(why) = *reply {
             self.log_bad_line(text, party, why);
