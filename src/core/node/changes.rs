@@ -72,6 +72,7 @@ impl Changes {
     }
 
     /// A change has been stored.
+    #[inline]
     pub(super) fn add(&mut self, node: &Node, location: &Location<'_>, key: KeyHash, by: By) {
         let awake = *self.awake.get_or_insert_with(|| node.awake());
         match by {
