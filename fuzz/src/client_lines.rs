@@ -42,7 +42,7 @@ pub fn client_lines(data: &[u8]) {
     assert_eq!(listener.at, listener.due.len(), "a line got no reply");
     assert!(listener.expected.is_empty(), "a reply was not written");
 
-    pass_on(&queues, &welsh);
+    pass_on(&queues[0], &welsh);
     assert!(!queues[0].is_behind());
     scene::check_sums(node.store());
     scene::check_sums(welsh.store());
@@ -51,7 +51,7 @@ pub fn client_lines(data: &[u8]) {
 }
 
 /// The lines of a stream, told without a buffer.
-fn lines_of(stream: &[u8], limit: usize) -> Vec<Line<'_>> {
+pub(crate) fn lines_of(stream: &[u8], limit: usize) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut rest = stream;
     while let Some(newline) = rest.iter().position(|&byte| byte == b'\n') {
@@ -113,7 +113,7 @@ impl Ear for Listener<'_> {
         assert_eq!(Some(&line), self.due.get(self.at));
         self.at += 1;
         assert!(party.is_client());
-        let (Line::Whole(text, ending) | Line::TooLong(text, ending)) = line;
+        let (text, ending) = (line.text(), line.ending());
         let told = match reply {
             Reply::None => panic!("a client's line is always answered"),
             Reply::Invalid(why) => {
@@ -138,7 +138,7 @@ impl Ear for Listener<'_> {
     }
 
     fn looked(&mut self, query: &Query, looked: &Looked, document: &[u8]) {
-        let (Line::Whole(text, _) | Line::TooLong(text, _)) = self.due[self.at - 1];
+        let text = self.due[self.at - 1].text();
         let mut fields = Fields::of(text);
         assert_eq!(fields.next(), Some(&b"WHATSAT"[..]));
         let Some([client, radius, bound]) = fields.exactly() else { panic!("{text:?}") };
@@ -173,9 +173,9 @@ impl Ear for Listener<'_> {
 }
 
 /// Has the neighbour take what was flooded to it, which it answers nothing to and passes on to nobody.
-fn pass_on(queues: &[Queue], welsh: &Arc<Node>) {
+pub(crate) fn pass_on(queue: &Queue, welsh: &Arc<Node>) {
     let mut session = Session::peer(welsh, "Alford");
-    while let Ok(news) = queues[0].take() {
+    while let Ok(news) = queue.take() {
         session.say(&news, now(), &mut Silence);
     }
     assert!(session.closing.is_none());

@@ -2,16 +2,26 @@
 //! includes this very file, with those that are kept. Each target panics where it finds a fault.
 
 mod client_lines;
+mod http_head;
 mod peer_link;
 mod peer_session;
+mod plain_session;
 mod scene;
 mod session;
 
-pub use self::{client_lines::client_lines, peer_link::peer_link, peer_session::peer_session};
+pub use self::{
+    client_lines::client_lines, http_head::http_head, peer_link::peer_link, peer_session::peer_session,
+    plain_session::plain_session,
+};
 
 /// What plays one input.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in `corpus`.
-pub const TARGETS: [(&str, Target); 3] =
-    [("client_lines", client_lines), ("peer_session", peer_session), ("peer_link", peer_link)];
+pub const TARGETS: [(&str, Target); 5] = [
+    ("client_lines", client_lines),
+    ("peer_session", peer_session),
+    ("peer_link", peer_link),
+    ("plain_session", plain_session),
+    ("http_head", http_head),
+];

@@ -9,7 +9,7 @@ use proxyherd::{
         model::{NodeId, Now, Timestamp},
         node::{LookupRules, Neighbour, Node, Options, ReportLimits, Subscribers},
         store::{KeyHash, Placement, Shape, Store},
-        wire::{Form, Nonce},
+        wire::{Form, Nonce, PlainForm},
     },
     places::{Failure, Query, Source},
 };
@@ -59,14 +59,28 @@ pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Arc<Node>, Vec<Queue>) {
     node_with(None, name, neighbours)
 }
 
+/// The same, where a neighbour with a form is a third-party node.
+pub(crate) fn node_among(name: &str, neighbours: &[(&str, Option<PlainForm>)]) -> (Arc<Node>, Vec<Queue>) {
+    build(None, name, neighbours)
+}
+
 /// The same of a herd that may have a secret.
 pub(crate) fn node_with(
     secret: Option<Arc<Secret>>,
     name: &str,
     neighbours: &[&str],
 ) -> (Arc<Node>, Vec<Queue>) {
+    let peers: Vec<_> = neighbours.iter().map(|&neighbour| (neighbour, None)).collect();
+    build(secret, name, &peers)
+}
+
+fn build(
+    secret: Option<Arc<Secret>>,
+    name: &str,
+    neighbours: &[(&str, Option<PlainForm>)],
+) -> (Arc<Node>, Vec<Queue>) {
     let mut queues = Vec::new();
-    let neighbours = neighbours.iter().map(|neighbour| {
+    let neighbours = neighbours.iter().map(|(neighbour, plain)| {
         let (outbox, queue) = outbox(1 << 20);
         queues.push(queue);
         // Nobody waits for the word, and saying it to nobody is no fault.
@@ -74,7 +88,7 @@ pub(crate) fn node_with(
             id: id(neighbour),
             outbox,
             called: crossbeam_channel::bounded(1).0,
-            plain: None,
+            plain: plain.clone(),
             health: Health::default(),
         }
     });

@@ -62,8 +62,16 @@ impl<E: Ear> Host for Driven<'_, E> {
 impl Session {
     /// A client's, or whoever's it turns out to be.
     pub(crate) fn new(node: &Arc<Node>, line_bytes: usize) -> Self {
+        Self::open(node, line_bytes, Opening::Common { is_kept: false })
+    }
+
+    /// Of a third-party node: one of those at the ends of these links.
+    pub(crate) fn plain(node: &Arc<Node>, links: &[usize]) -> Self {
+        Self::open(node, 512, Opening::Plain(links.to_vec()))
+    }
+
+    fn open(node: &Arc<Node>, line_bytes: usize, opening: Opening) -> Self {
         let times = Times { idle: NEVER, line: NEVER, handshake: NEVER, liveness: NEVER };
-        let opening = Opening::Common { is_kept: false };
         let dialogue = Dialogue::new(Arc::clone(node), opening, (times, line_bytes), 1, scene::now().tick);
         Self { dialogue, closing: None }
     }

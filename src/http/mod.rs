@@ -4,7 +4,7 @@
 mod connection;
 mod metrics;
 mod report;
-mod request;
+pub mod request;
 mod response;
 mod status;
 

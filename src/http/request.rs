@@ -9,7 +9,7 @@ const HEADERS_MAX: usize = 64;
 
 /// What may be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Page {
+pub enum Page {
     /// What there is.
     Index,
     /// Whether the process answers.
@@ -39,15 +39,16 @@ impl Page {
 
 /// A request that can be answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Asked {
-    pub(super) page: Page,
+pub struct Asked {
+    /// The page.
+    pub page: Page,
     /// Without the body.
-    pub(super) is_head: bool,
+    pub is_head: bool,
 }
 
 /// Why a request is not answered with what it asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Refused {
+pub enum Refused {
     /// It is no HTTP/1 request.
     Garbage,
     /// It has no such page.
@@ -63,7 +64,7 @@ pub(super) enum Refused {
 }
 
 /// Reads a request's head; `None` while it is not whole. `hosts` are the names this node answers to, beside addresses.
-pub(super) fn parse(head: &[u8], hosts: &[String]) -> Option<Result<Asked, Refused>> {
+pub fn parse(head: &[u8], hosts: &[String]) -> Option<Result<Asked, Refused>> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
