@@ -44,6 +44,8 @@ pub(super) struct Flooder<'a> {
     resolver: Arc<Resolver>,
     vigil: Vigil,
     stream: Option<Stream>,
+    /// Whether the last line that went on it has not gone whole.
+    is_mid_line: bool,
     /// The number of the connection.
     connection: u64,
 }
@@ -58,8 +60,20 @@ impl<'a> Flooder<'a> {
     ) -> Self {
         let link_log = LinkLog::new(shared.log, &neighbour.health, &neighbour.id, address);
         let (peer, is_plain) = (&neighbour.id, neighbour.plain.is_some());
-        let (vigil, stream, connection) = (Vigil::default(), None, 0);
-        Self { shared, peer, called, link, is_plain, link_log, resolver, vigil, stream, connection }
+        let (vigil, stream, is_mid_line, connection) = (Vigil::default(), None, false, 0);
+        Self {
+            shared,
+            peer,
+            called,
+            link,
+            is_plain,
+            link_log,
+            resolver,
+            vigil,
+            stream,
+            is_mid_line,
+            connection,
+        }
     }
 
     /// Keeps the link until stop.
@@ -96,6 +110,7 @@ impl<'a> Flooder<'a> {
     /// Lets the neighbour have what was written. A third-party node may answer what it is told, and an answer to a connection
     /// that is closed would throw away what is still on its way: so it is heard until it closes, too, or is silent.
     fn close(&mut self) {
+        self.take_half_lines_back();
         let Some(stream) = self.stream.take() else { return };
         if self.is_plain {
             stream.shutdown(Shutdown::Write);
@@ -114,6 +129,17 @@ impl<'a> Flooder<'a> {
         stream.finish();
     }
 
+    /// Resets a third-party node's connection that would end within a line. Half a line can be a valid, wrong one, and the
+    /// end of a connection ends a line for many such nodes; an error does not.
+    fn take_half_lines_back(&mut self) {
+        if self.is_plain
+            && self.is_mid_line
+            && let Some(stream) = self.stream.take()
+        {
+            stream.reset();
+        }
+    }
+
     fn carry_out(&mut self, step: Step) -> Result<(), String> {
         match step {
             Step::Dial => self.dial()?,
@@ -129,6 +155,7 @@ impl<'a> Flooder<'a> {
             Step::Listen { until } => self.listen(until)?,
             Step::Rest { until } => self.rest(until),
             Step::HangUp => {
+                self.take_half_lines_back();
                 self.stream = None;
                 self.link.hung_up(clock::tick(), random::bits());
             }
@@ -190,7 +217,7 @@ impl<'a> Flooder<'a> {
         let nonce = random::bytes().map(Nonce::of_bytes);
         let nonce =
             nonce.map_err(|error| format!("the system has no random numbers for a handshake: {error}"))?;
-        self.stream = Some(stream);
+        (self.stream, self.is_mid_line) = (Some(stream), false);
         self.link.connected(clock::tick(), nonce, self.shared.node.store());
         Ok(())
     }
@@ -203,7 +230,11 @@ impl<'a> Flooder<'a> {
 
     fn write(&mut self) -> Result<(), String> {
         let Some(stream) = &self.stream else { return Ok(()) };
-        let count = stream.write(self.link.output()).map_err(|error| writing_failed(&error))?;
+        let output = self.link.output();
+        let count = stream.write(output).map_err(|error| writing_failed(&error))?;
+        if let Some(last) = output[..count].last() {
+            self.is_mid_line = *last != b'\n';
+        }
         self.link.wrote(count);
         Ok(())
     }

@@ -155,6 +155,20 @@ impl Stream {
         }
     }
 
+    /// Ends the connection as an error for the other end. What has not arrived there does not.
+    pub(crate) fn reset(self) {
+        // Where it fails, an orderly end is what is left.
+        let _ = sockopt::set_socket_linger(&self.tcp, Some(Duration::ZERO));
+    }
+
+    /// Whether the other end has ended what it says, be it read already or not.
+    pub(crate) fn has_all_come(&self) -> bool {
+        let mut ready = [PollFd::new(&self.tcp, PollFlags::RDHUP)];
+        // Where it cannot be told, it has not.
+        let polled = rustix::event::poll(&mut ready, Some(&Timespec::default()));
+        polled.is_ok() && ready[0].revents().contains(PollFlags::RDHUP)
+    }
+
     /// Wakes whoever reads from or writes to the connection, for good.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         // It fails only where the connection has ended already.

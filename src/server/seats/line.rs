@@ -26,7 +26,15 @@ pub(crate) struct LineSeats {
 struct State {
     is_stopped: bool,
     seating: Seating,
-    streams: HashMap<u64, Arc<Stream>>,
+    held: HashMap<u64, Held>,
+}
+
+/// A connection that has a seat.
+#[derive(Debug)]
+struct Held {
+    stream: Arc<Stream>,
+    /// Whether this end has ended what it says, so that its last line may be half of one.
+    is_cut: bool,
 }
 
 /// The seat of one such connection.
@@ -50,7 +58,7 @@ pub(crate) struct Tally {
 impl LineSeats {
     /// So many of each kind.
     pub(crate) fn new(bounds: SeatBounds) -> Self {
-        let state = State { is_stopped: false, seating: Seating::new(bounds), streams: HashMap::new() };
+        let state = State { is_stopped: false, seating: Seating::new(bounds), held: HashMap::new() };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -93,12 +101,12 @@ impl LineSeats {
             }
             match sit(&mut state.seating) {
                 Ok(sitter) => {
-                    state.streams.insert(number, Arc::clone(stream));
+                    state.held.insert(number, Held { stream: Arc::clone(stream), is_cut: false });
                     return Ok(LineSeat { seats: self, sitter });
                 }
                 Err(NoSeat::Full) => return Err(Unadmitted::Full),
                 Err(NoSeat::Evict(number)) => {
-                    state.shutdown(number, how);
+                    state.cut(number, how);
                     evicted = Some(number);
                 }
                 Err(NoSeat::Leaving) => {}
@@ -112,7 +120,7 @@ impl LineSeats {
             if waited >= LAST_LINES_TIME
                 && let Some(number) = evicted.take()
             {
-                state.shutdown(number, Shutdown::Both);
+                state.cut(number, Shutdown::Both);
             }
             let until = if evicted.is_some() { LAST_LINES_TIME } else { SEAT_TIME };
             self.changed.wait_for(&mut state, until.saturating_sub(waited));
@@ -126,39 +134,45 @@ impl LineSeats {
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.state.lock().streams.len()
+        self.state.lock().held.len()
     }
 
     /// How many there are of each kind.
     pub(crate) fn tally(&self) -> Tally {
         let state = self.state.lock();
         let (peers, waiting) = state.seating.peers_and_waiting();
-        Tally { clients: state.streams.len() - peers - waiting, peers, waiting }
+        Tally { clients: state.held.len() - peers - waiting, peers, waiting }
     }
 
     /// Ends one connection, if it is still there.
     pub(crate) fn close(&self, number: u64) {
-        self.state.lock().shutdown(number, Shutdown::Both);
+        if let Some(held) = self.state.lock().held.get(&number) {
+            held.stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// Lets no more in, and wakes every session from its read; replies can still be written.
     pub(crate) fn stop(&self) {
         let mut state = self.state.lock();
         state.is_stopped = true;
-        state.streams.values().for_each(|stream| stream.shutdown(Shutdown::Read));
+        state.held.values().for_each(|held| held.stream.shutdown(Shutdown::Read));
         self.changed.notify_all();
     }
 
     /// Ends every connection there is, whatever is still to be written.
     pub(crate) fn abort(&self) {
-        self.state.lock().streams.values().for_each(|stream| stream.shutdown(Shutdown::Both));
+        self.state.lock().held.values().for_each(|held| held.stream.shutdown(Shutdown::Both));
     }
 }
 
 impl State {
-    fn shutdown(&self, number: u64, how: Shutdown) {
-        if let Some(stream) = self.streams.get(&number) {
-            stream.shutdown(how);
+    /// Ends a connection, or what it says. What the other end has ended itself comes to its end without that, and whole.
+    fn cut(&mut self, number: u64, how: Shutdown) {
+        if let Some(held) = self.held.get_mut(&number)
+            && (how != Shutdown::Read || !held.stream.has_all_come())
+        {
+            held.is_cut = true;
+            held.stream.shutdown(how);
         }
     }
 }
@@ -174,16 +188,16 @@ impl LineSeat<'_> {
         self.seats.state.lock().seating.prove(&mut self.sitter);
     }
 
-    /// Whether it was to end, for another to have its seat.
-    pub(crate) fn is_evicted(&self) -> bool {
-        self.seats.state.lock().seating.is_evicted(&self.sitter)
+    /// Whether this end has cut it off, for another to have its seat.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.seats.state.lock().held.get(&self.sitter.number).is_some_and(|held| held.is_cut)
     }
 }
 
 impl Drop for LineSeat<'_> {
     fn drop(&mut self) {
         let mut state = self.seats.state.lock();
-        state.streams.remove(&self.sitter.number);
+        state.held.remove(&self.sitter.number);
         state.seating.leave(&self.sitter);
         self.seats.changed.notify_all();
     }
@@ -233,7 +247,7 @@ mod tests {
             // As its thread would: its read ends, and so does it.
             scope.spawn(|| {
                 assert_eq!(first.read(&mut [0]).unwrap(), Some(0));
-                assert!(seat.is_evicted());
+                assert!(seat.is_cut());
                 drop(seat);
             });
             assert!(seats.admit(2, &second, origin()).unwrap().is_kept());
@@ -252,7 +266,34 @@ mod tests {
                 let mut said = [0; 2];
                 assert_eq!((first.read(&mut said).unwrap(), said), (Some(2), *b"AT"));
                 assert_eq!(first.read(&mut said).unwrap(), Some(0));
-                assert!(seat.is_evicted());
+                assert!(seat.is_cut());
+                drop(seat);
+            });
+            assert!(seats.admit_plain(2, &second, origin(), 1).is_ok());
+        });
+    }
+
+    #[test]
+    fn third_party_node_that_has_ended_what_it_says_is_not_cut_off() {
+        use std::io::Write;
+        let seats = seats(0, 0);
+        let ((first, mut client), (second, _other)) = (pair(), pair());
+        let seat = seats.admit_plain(1, &first, origin(), 1).unwrap();
+        client.write_all(b"AT").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        while !first.has_all_come() {
+            std::thread::yield_now();
+        }
+        let sitter = seat.sitter;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !seats.state.lock().seating.is_evicted(&sitter) {
+                    std::thread::yield_now();
+                }
+                let mut said = [0; 2];
+                assert_eq!((first.read(&mut said).unwrap(), said), (Some(2), *b"AT"));
+                assert_eq!(first.read(&mut said).unwrap(), Some(0));
+                assert!(!seat.is_cut(), "its last line is whole");
                 drop(seat);
             });
             assert!(seats.admit_plain(2, &second, origin(), 1).is_ok());

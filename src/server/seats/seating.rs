@@ -173,6 +173,7 @@ impl Seating {
     }
 
     /// Whether it has been told to end, for another to have its seat.
+    #[cfg(test)]
     pub(super) fn is_evicted(&self, sitter: &Sitter) -> bool {
         let mut movable = self.unproven.iter().chain(&self.plain);
         movable.any(|one| one.number == sitter.number && one.is_evicted)

@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
             }
             Waited::End if self.shared.is_stopping() => return Err(Ended::Draining),
             // What it had begun to say is no line.
-            Waited::End if self.seat.is_evicted() => return Err(Ended::Evicted),
+            Waited::End if self.seat.is_cut() => return Err(Ended::Evicted),
             Waited::End => {
                 let now = clock::now();
                 self.notes.begin(now, 0);
