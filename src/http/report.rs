@@ -108,14 +108,14 @@ impl NodeReport {
     /// Why this node is not ready. It is once one peer has completed a repair round with it, or after `ready_seconds`.
     pub fn not_ready(&self) -> Option<String> {
         if self.is_draining {
-            return Some("this node stops".into());
+            return Some("this node is stopping".into());
         }
         if let Some(link) = self.links.iter().find(|link| link.condition.lasting > 0) {
-            return Some(format!("{} differs from this node as it did a round ago", link.peer));
+            return Some(format!("{} still differs from this node as it did one round ago", link.peer));
         }
         let has_heard = self.links.iter().any(|link| link.condition.rounds_received > 0);
         let is_waiting = !self.links.is_empty() && !has_heard && self.uptime < self.ready_grace;
-        is_waiting.then(|| "no neighbour has ended a round with this node yet".into())
+        is_waiting.then(|| "no neighbour has completed a repair round with this node yet".into())
     }
 
     /// What is wrong with a node that serves all the same. One full disk must not take every node away from its clients.
@@ -176,7 +176,10 @@ pub(super) mod tests {
     #[test]
     fn node_is_ready_once_a_neighbour_has_ended_a_round_or_the_grace_is_over() {
         let report = fresh();
-        assert_eq!(report.not_ready().unwrap(), "no neighbour has ended a round with this node yet");
+        assert_eq!(
+            report.not_ready().unwrap(),
+            "no neighbour has completed a repair round with this node yet"
+        );
         let mut heard = report.clone();
         heard.links[0].condition.rounds_received = 1;
         assert_eq!(heard.not_ready(), None);
@@ -189,10 +192,10 @@ pub(super) mod tests {
         let mut report = NodeReport { uptime: Duration::from_secs(60), ..fresh() };
         assert_eq!(report.not_ready(), None);
         report.links[0].condition.lasting = 1;
-        assert_eq!(report.not_ready().unwrap(), "Ball differs from this node as it did a round ago");
+        assert_eq!(report.not_ready().unwrap(), "Ball still differs from this node as it did one round ago");
         report.links[0].condition.lasting = 0;
         report.is_draining = true;
-        assert_eq!(report.not_ready().unwrap(), "this node stops");
+        assert_eq!(report.not_ready().unwrap(), "this node is stopping");
     }
 
     #[test]

@@ -35,13 +35,15 @@ impl Response {
     /// The answer to a request that is refused.
     pub(super) fn refusing(why: Refused) -> Self {
         let (status, body) = match why {
-            Refused::Garbage => ("400 Bad Request", "this is no HTTP/1.1 request with one Host\n".into()),
-            Refused::NoPage => ("404 Not Found", format!("there are only:\n{}", Page::index())),
-            Refused::Method => ("405 Method Not Allowed", "only GET and HEAD are served here\n".into()),
-            Refused::TooSlow => ("408 Request Timeout", "the request did not come in time\n".into()),
+            Refused::Garbage => {
+                ("400 Bad Request", "this is not an HTTP/1.1 request with exactly one Host\n".into())
+            }
+            Refused::NoPage => ("404 Not Found", format!("the pages are:\n{}", Page::index())),
+            Refused::Method => ("405 Method Not Allowed", "only GET and HEAD are allowed here\n".into()),
+            Refused::TooSlow => ("408 Request Timeout", "the request did not arrive in time\n".into()),
             Refused::Host => (
                 "421 Misdirected Request",
-                "this node has another name; add yours to hosts in [http]\n".into(),
+                "this node does not go by that name; add it to hosts in [http]\n".into(),
             ),
             Refused::TooLarge => {
                 ("431 Request Header Fields Too Large", "the request's head is too large\n".into())
@@ -52,7 +54,7 @@ impl Response {
 
     /// The answer to one connection too many.
     pub(super) fn full() -> Self {
-        let body = "there are as many connections as this page takes\n".into();
+        let body = "this page has as many connections as it accepts; try again later\n".into();
         Self { status: "503 Service Unavailable", content_type: TEXT, body, is_head: false }
     }
 
@@ -92,7 +94,11 @@ mod tests {
             |report: &NodeReport| String::from_utf8(Response::to(asked, report).to_bytes("now")).unwrap();
         let waiting = text(&fresh());
         assert!(waiting.starts_with("HTTP/1.1 503 Service Unavailable\r\nDate: now\r\n"), "{waiting}");
-        assert!(waiting.ends_with("\r\n\r\nnot ready: no neighbour has ended a round with this node yet\n"));
+        assert!(
+            waiting.ends_with(
+                "\r\n\r\nnot ready: no neighbour has completed a repair round with this node yet\n"
+            )
+        );
         let ready = text(&NodeReport { uptime: fresh().ready_grace, ..fresh() });
         assert!(ready.starts_with("HTTP/1.1 200 OK\r\n") && ready.ends_with("\r\n\r\nready\n"), "{ready}");
         let degraded = text(&NodeReport { uptime: fresh().ready_grace, ..degraded() });

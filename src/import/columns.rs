@@ -68,13 +68,13 @@ impl Field {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ColumnMapError {
     /// A part is not `field=column`.
-    #[error("{0:?} is no FIELD=COLUMN; write for example name=Name,lat=Latitude,lng=Longitude")]
+    #[error("{0:?} is not FIELD=COLUMN; write for example name=Name,lat=Latitude,lng=Longitude")]
     NotAPair(String),
     /// A field is unknown.
-    #[error("{0:?} is no field; there are name, lat, lng, types, vicinity, rank and id")]
+    #[error("{0:?} is not a field; the fields are name, lat, lng, types, vicinity, rank and id")]
     UnknownField(String),
     /// A field is there twice.
-    #[error("{0} is there twice; give it one column")]
+    #[error("{0} is given twice; give it one column")]
     Twice(&'static str),
 }
 
@@ -129,7 +129,7 @@ impl ColumnMap {
                 [..] => {
                     let names = at.iter().map(|&at| shown(header[at])).collect::<Vec<_>>().join(" and ");
                     return Err(format!(
-                        "has columns {names}, each of which may be the {}; rename all but one",
+                        "has columns {names}, each of which could be the {}; rename all but one",
                         field.key()
                     ));
                 }
@@ -161,7 +161,7 @@ impl Columns {
             .map(|(_, name)| format!("{name:?}"))
             .collect();
         if !unknown.is_empty() {
-            return Err(format!("has no column {}; there are {}", unknown.join(", "), listed(header)));
+            return Err(format!("has no column {}; its columns are {}", unknown.join(", "), listed(header)));
         }
         let find = |field| map.position(field, header, None);
         let needed = [Field::Name, Field::Latitude, Field::Longitude];
@@ -201,7 +201,7 @@ fn missing(found: &[(Field, Result<Option<usize>, String>)], header: &[&str]) ->
     }
     if let [only] = header {
         return format!(
-            "has one column, {}, in its first line; if something divides it, say what with --delimiter",
+            "has one column, {}, in its first line; if another character separates its columns, name it with --delimiter",
             shown(only)
         );
     }
@@ -265,7 +265,7 @@ mod tests {
             find(&["lat", "b"]),
             "has no column for name, lng; name them with --columns name=COLUMN,lng=COLUMN, of lat, b"
         );
-        assert!(find(&["name:lat:lng"]).ends_with("say what with --delimiter"));
+        assert!(find(&["name:lat:lng"]).ends_with("name it with --delimiter"));
         assert!(
             find(&["# made by hand", "z"])
                 .starts_with("begins with a comment, \"# made by hand\"; remove it")
@@ -280,7 +280,7 @@ mod tests {
         let find = |header: &[&str]| Columns::find(&ColumnMap::default(), header);
         let fault = find(&["name", "lat", "lng", "name"]).unwrap_err();
         assert!(
-            fault.starts_with("has columns \"name\" and \"name\", each of which may be the name"),
+            fault.starts_with("has columns \"name\" and \"name\", each of which could be the name"),
             "{fault}"
         );
         assert!(find(&["NAME", "Name", "lat", "lng"]).is_err());

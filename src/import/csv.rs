@@ -212,7 +212,7 @@ impl<'a> Table<'a> {
 /// What is wrong where the delimiter that the user names divides nothing.
 fn no_such_delimiter(delimiter: u8) -> String {
     format!(
-        "has one column with the delimiter {:?}; its first line must name the columns, divided by it, among them name, lat and lng",
+        "has one column with the delimiter {:?}; its first line must name the columns, separated by it, among them name, lat and lng",
         char::from(delimiter)
     )
 }

@@ -19,18 +19,18 @@ macro_rules! packed {
 }
 
 const VECTOR_TILE: &str = "is a vector tile, which is made for drawing and does not say where it is; import what it was made from, such as an .osm.pbf extract or GeoJSON";
-const OTHER_PBF: &str = "begins unlike any .osm.pbf; fetch an extract of OpenStreetMap in that format";
+const OTHER_PBF: &str = "does not begin like an .osm.pbf; fetch an extract of OpenStreetMap in that format";
 const ARCHIVE: &str = "is a zip archive; unpack it with unzip, and import the file that was in it (from a spreadsheet, save a CSV)";
 const OSM_OTHER: &str =
-    "is of OpenStreetMap in another format; convert it: osmium cat FILE -o NEW.osm.pbf (osmium-tool)";
+    "is OpenStreetMap data in another format; convert it: osmium cat FILE -o NEW.osm.pbf (osmium-tool)";
 const UTF16: &str = "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW";
 const UTF32: &str = "is UTF-32; convert it: iconv -f UTF-32 -t UTF-8 FILE > NEW";
-const WEB_PAGE: &str =
-    "is a web page, perhaps in place of the file that was wanted; look at it, and fetch the file again";
-const JSON_LIST: &str = "is a list in JSON, where GeoJSON has a FeatureCollection; if it is one of Features, wrap it: jq '{type: \"FeatureCollection\", features: .}' FILE > NEW.geojson";
+const WEB_PAGE: &str = "is a web page, perhaps an error page; open it, and fetch the file again";
+const JSON_LIST: &str = "is a JSON list, where GeoJSON has a FeatureCollection; if it is a list of Features, wrap it: jq '{type: \"FeatureCollection\", features: .}' FILE > NEW.geojson";
 const OTHER_JSON: &str =
-    "is JSON, but not GeoJSON; export it as a FeatureCollection, or as one Feature after the other";
-const BINARY: &str = "holds binary data of no form that herd reads, which are osm-pbf, geojson, csv and geonames; convert it to one of them";
+    "is JSON, but not GeoJSON; export it as a FeatureCollection, or as one Feature after another";
+const BINARY: &str =
+    "holds binary data in a format that herd does not read; convert it to osm-pbf, geojson, csv or geonames";
 
 /// How files begin that are something else.
 const BEGINNINGS: [(&[u8], &str); 17] = [
@@ -51,7 +51,7 @@ const BEGINNINGS: [(&[u8], &str); 17] = [
     (b"\xfe\xff", UTF16),
     (
         b"proxyherd places",
-        "is a file of places that `herd places import` has made; import the files it was made from",
+        "is a file of places that `herd places import` made; import the files it was made from",
     ),
     (b"%PDF", "is a PDF; import the data it was made from"),
 ];
@@ -179,7 +179,7 @@ fn markup(head: &[u8]) -> Option<&'static str> {
                     after.is_some_and(|letter| !letter.is_ascii_alphanumeric())
                 });
                 return Some(found.map_or(
-                    "is XML of a kind that herd does not read; convert it to GeoJSON or CSV",
+                    "is XML in a format that herd does not read; convert it to GeoJSON or CSV",
                     |(_, what)| what,
                 ));
             }
@@ -295,7 +295,7 @@ mod tests {
             (b"\x1a\x0c\x78\x02\x0a\x05roads\x28\x80\x20", "tile.pbf", "is a vector tile"),
             (b"\x1a\x0c\x78\x02\x0a\x05roads\x28\x80\x20", "tile.mvt", "is a vector tile"),
             (b"\x1a\xac\x02\x0a\x05roads\x28\x80\x20", "tile.pbf", "is a vector tile"),
-            (b"hello", "x.pbf", "begins unlike any .osm.pbf"),
+            (b"hello", "x.pbf", "does not begin like an .osm.pbf"),
             (b"\xff\xe0\x04o5m2", "x.o5m", "osmium cat FILE -o NEW.osm.pbf"),
             (b"<?xml version='1.0'?>\n<!-- a --> <osm version=\"0.6\">", "map.osm", "osmium cat"),
             (b"<osm>", "map", "osmium cat"),

@@ -32,7 +32,7 @@ pub fn read(from: impl Read, sink: &mut Sink) -> Result<(), ImportError> {
         }
         let fault = |fault: &str| ImportError::Line { line: number, fault: fault.to_owned() };
         if line.len() as u64 == LINE_BYTES_MAX {
-            return Err(fault("this is too long for a line of GeoNames; name the format with --format"));
+            return Err(fault("this line is too long for GeoNames; name the format with --format"));
         }
         if !line.ends_with(b"\n") {
             sink.note_unended();
@@ -45,7 +45,7 @@ pub fn read(from: impl Read, sink: &mut Sink) -> Result<(), ImportError> {
         let cells: Vec<&str> = text.split('\t').collect();
         if cells.len() != COLUMNS {
             return Err(fault(&format!(
-                "this has {} columns, where a dump of GeoNames has {COLUMNS} divided by tabs; name the format with --format",
+                "this line has {} columns, where a GeoNames dump has {COLUMNS}, separated by tabs; name the format with --format",
                 cells.len()
             )));
         }

@@ -74,14 +74,14 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoName => "without a name",
-            Self::NoKind => "of no kind that is a place",
+            Self::NoKind => "of a kind that is not a place",
             Self::BadCoordinates => "without coordinates on the Earth",
             Self::NoPoints => "whose points are not in the file",
             Self::BadId => "with an id that is too long or has control characters in it",
             Self::LongRow => "with more values than the header has columns",
             Self::ShortRow => "with fewer values than the header has columns",
-            Self::Twin => "that are another element's place",
-            Self::Duplicate => "that came before",
+            Self::Twin => "that repeat another element's place",
+            Self::Duplicate => "with an id that came before",
         })
     }
 }
@@ -108,7 +108,7 @@ impl Note {
                 noun("rank is", "ranks are")
             ),
             Self::TextBehindQuote => format!(
-                "{} text behind a closing quote, taken as part of the value",
+                "{} text after a closing quote, taken as part of the value",
                 noun("row has", "rows have")
             ),
         }

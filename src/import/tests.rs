@@ -344,10 +344,10 @@ fn geojson_errors_are_where_the_file_has_them() {
         )
     };
     for (value, at, expected) in [
-        ("NaN", 37, "NaN is no number in JSON"),
-        ("nan", 37, "nan is no number in JSON"),
-        ("-Infinity", 37, "-Infinity is no number in JSON"),
-        ("Infinity", 37, "Infinity is no number in JSON"),
+        ("NaN", 37, "NaN is not a JSON number"),
+        ("nan", 37, "nan is not a JSON number"),
+        ("-Infinity", 37, "-Infinity is not a JSON number"),
+        ("Infinity", 37, "Infinity is not a JSON number"),
         ("None", 37, "this is not JSON: expected value"),
         ("1}}}", 40, "this is not JSON"),
     ] {
@@ -393,5 +393,5 @@ fn geonames_of_another_form_are_told_by_their_line() {
     assert!(geonames(format!("{good}a\tb\n")).unwrap_err().starts_with("line 2: this has 2 columns"));
     let fault = geonames([good.as_bytes(), b"\xff\n"].concat()).unwrap_err();
     assert!(fault.starts_with("line 2: this is not UTF-8"), "{fault}");
-    assert!(geonames("x".repeat(1 << 20)).unwrap_err().starts_with("line 1: this is too long"));
+    assert!(geonames("x".repeat(1 << 20)).unwrap_err().starts_with("line 1: this line is too long"));
 }

@@ -25,7 +25,7 @@ const MODE: u32 = 0o600;
 pub enum SecretError {
     /// It is not there, or may not be read.
     #[error(
-        "{file}: the secret cannot be read: {error}; make one with `herd secret {file}`, or copy that of the other nodes there"
+        "{file}: the secret cannot be read: {error}; make one with `herd secret {file}`, or copy the other nodes' file there"
     )]
     Unreadable {
         /// Its path.
@@ -34,14 +34,14 @@ pub enum SecretError {
         error: io::Error,
     },
     /// A folder, a pipe or the like.
-    #[error("{file} is not a regular file; give secret_file the path of one that `herd secret` has made")]
+    #[error("{file} is not a regular file; give secret_file the path of one that `herd secret` made")]
     NotAFile {
         /// Its path.
         file: String,
     },
     /// Others than its owner may read or write it.
     #[error(
-        "{file} is open to others than its owner (mode {mode:03o}); say `chmod 600 {file}`, and if others may have read it, change the secret"
+        "{file} is open to users other than its owner (mode {mode:03o}); run `chmod 600 {file}`, and if others may have read it, change the secret"
     )]
     Open {
         /// Its path.
@@ -50,7 +50,7 @@ pub enum SecretError {
         mode: u32,
     },
     /// The text is not a secret's.
-    #[error("{file} is not a whole secret file: {fault}; copy it again from where it was made")]
+    #[error("{file} is not a complete secret file: {fault}; copy it again from where it was made")]
     Invalid {
         /// Its path.
         file: String,
@@ -58,14 +58,14 @@ pub enum SecretError {
         fault: SecretFault,
     },
     /// It is not text, or far too long.
-    #[error("{file} is no secret file, but something else or too long; copy it anew from where it was made")]
+    #[error("{file} is not a secret file, or is too long; copy it again from where it was made")]
     NotText {
         /// Its path.
         file: String,
     },
     /// A new one would take the place of one that is there.
     #[error(
-        "{file} is there already, and its placement key would be lost; name another file, or change its secret with --add"
+        "{file} exists already, and its placement key would be lost; name another file, or change its secret with --add"
     )]
     Exists {
         /// Its path.
@@ -81,7 +81,7 @@ pub enum SecretError {
     },
     /// A file beside it is left over, or in use.
     #[error(
-        "{file} is there already, from a change that is going on or was cut off; if none is going on, remove it and try again"
+        "{file} exists already, from a change that is in progress or was interrupted; if none is in progress, remove it and try again"
     )]
     Unfinished {
         /// The path of the file beside it.
@@ -205,7 +205,7 @@ mod tests {
         for open in [0o640, 0o604, 0o620, 0o610, 0o601, 0o644, 0o777] {
             fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
             let line = refusal(&path);
-            assert!(line.contains(&format!("say `chmod 600 {}`", path.display())), "{line}");
+            assert!(line.contains(&format!("run `chmod 600 {}`", path.display())), "{line}");
             assert!(matches!(
                 Secret::change(&path, Secret::switch),
                 Err(SecretError::Open { mode, .. }) if mode == open

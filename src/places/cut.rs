@@ -337,7 +337,10 @@ mod tests {
             ("{\"results\":[\n", "line 2 column 1"),
         ] {
             let said = place(text.as_bytes());
-            assert!(said.starts_with("it is no JSON object: ") && said.ends_with(expected), "{text}: {said}");
+            assert!(
+                said.starts_with("it is not a JSON object: ") && said.ends_with(expected),
+                "{text}: {said}"
+            );
         }
         assert_eq!(place(b"{\n\n \"\xc3\xab\xff\""), "it is not UTF-8 text: see line 3, column 4");
     }

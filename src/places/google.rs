@@ -64,7 +64,7 @@ impl Service for Google {
             Some("INVALID_REQUEST" | "NOT_FOUND") => CallOutcome::Invalid,
             Some("UNKNOWN_ERROR") => CallOutcome::Unavailable,
             _ if status == 200 => {
-                let message = format!("{} answered with something else than places.", self.name());
+                let message = format!("{} answered with something other than places.", self.name());
                 return Err(CallFault::new(CallOutcome::Malformed, message));
             }
             _ => return Err(CallFault::of_http(status, self.name())),
@@ -86,7 +86,7 @@ pub(super) fn unreadable(source: &str, status: u16, unfit: &Unfit) -> CallFault 
     let fault = match status {
         200..300 => CallFault::new(
             CallOutcome::Malformed,
-            format!("{source} answered with something else than places."),
+            format!("{source} answered with something other than places."),
         ),
         _ => CallFault::of_http(status, source),
     };
@@ -156,7 +156,7 @@ mod tests {
         ] {
             let (outcome, status, message) = outcome(200, body).unwrap_err();
             assert_eq!((outcome, status), (CallOutcome::Malformed, "UNKNOWN_ERROR"), "{body}");
-            assert_eq!(message, "google answered with something else than places.");
+            assert_eq!(message, "google answered with something other than places.");
         }
     }
 

@@ -21,7 +21,7 @@ pub struct ApiKey(String);
 pub enum KeyError {
     /// Neither place has one.
     #[error(
-        "Google asks for a key: set {VARIABLE}, or write it into a file and name that as key_file in [places]"
+        "Google needs a key: set {VARIABLE}, or write the key to a file and set key_file in [places] to its path"
     )]
     Missing,
     /// The file is not there, or may not be read.
@@ -44,7 +44,7 @@ pub enum KeyError {
     },
     /// Others than its owner may read or write it.
     #[error(
-        "{file} is open to others than its owner (mode {mode:03o}); say `chmod 600 {file}`, and if others may have read it, have Google make you another key"
+        "{file} is open to users other than its owner (mode {mode:03o}); run `chmod 600 {file}`, and if others may have read it, have Google issue another key"
     )]
     Open {
         /// Its path.
@@ -54,7 +54,7 @@ pub enum KeyError {
     },
     /// Something else than a key.
     #[error(
-        "{place} holds no key of Google's: that is one word of at most {LENGTH_MAX} letters, digits and signs; copy it anew"
+        "{place} does not hold a Google key: that is one word of at most {LENGTH_MAX} letters, digits and punctuation marks; copy it again"
     )]
     Invalid {
         /// Where it should be.
@@ -151,7 +151,10 @@ pub(super) mod tests {
         for text in [&b"not one word"[..], b"not\xff", &[b'x'; 10_000]] {
             fs::write(&path, text).unwrap();
             let error = ApiKey::load(&path).unwrap_err().to_string();
-            assert!(error.contains("places.key holds no key") && !error.contains("not one"), "{error}");
+            assert!(
+                error.contains("places.key does not hold a Google key") && !error.contains("not one"),
+                "{error}"
+            );
         }
         fs::write(&path, "  AIzaX\r\n").unwrap();
         assert_eq!(ApiKey::load(&path).unwrap().expose(), "AIzaX");
@@ -169,7 +172,7 @@ pub(super) mod tests {
             fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
             let error = ApiKey::load(&path).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("(mode {open:o}); say `chmod 600 {}`", path.display())),
+                error.contains(&format!("(mode {open:o}); run `chmod 600 {}`", path.display())),
                 "{error}"
             );
             assert!(!error.contains("AIza") && !error.contains('\n'), "{error}");

@@ -62,7 +62,7 @@ impl Stock {
     fn of_tweets(tweets: &Tweets, path: &Path) -> Self {
         let (count, located) = tweets.counts();
         let line = format!("{count} tweet{}, {located} located, in {}", plural(count), path.display());
-        let cure = "; no answer can hold any: give tweets with `geo`, `coordinates` or `place`";
+        let cure = "; no answer can contain any: use tweets with `geo`, `coordinates` or `place`";
         Self { line: if located == 0 { line + cure } else { line }, is_empty: located == 0 }
     }
 

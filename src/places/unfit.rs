@@ -23,7 +23,7 @@ pub enum Unfit {
         cure: &'static str,
     },
     /// Not a JSON object.
-    #[error("it is no JSON object: {what} at line {line} column {column}")]
+    #[error("it is not a JSON object: {what} at line {line} column {column}")]
     NotJson {
         /// What was found or missed.
         what: String,

@@ -63,16 +63,13 @@ pub(super) enum Unserved<'a> {
 impl fmt::Display for Unserved<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(_) => write!(f, "there are as many connections as this node takes"),
-            Self::Stranger(ip) => write!(f, "{ip} is not the address of a plain neighbour"),
+            Self::Full(_) => write!(f, "this node has as many connections as it accepts"),
+            Self::Stranger(ip) => write!(f, "{ip} is not the address of a third-party node"),
             Self::Unresolved(ip) => {
-                write!(
-                    f,
-                    "{ip} is not known as the address of a plain neighbour, and a name is not resolved yet"
-                )
+                write!(f, "{ip} is not a known address of a third-party node, and a name is not resolved yet")
             }
-            Self::NoThread(error) => write!(f, "no thread is left ({error})"),
-            Self::NoDescriptor(error) => write!(f, "no descriptor is left ({error})"),
+            Self::NoThread(error) => write!(f, "the system has no thread left ({error})"),
+            Self::NoDescriptor(error) => write!(f, "no file descriptor is left ({error})"),
             Self::NotAccepted(error) => write!(f, "accept failed: {error}"),
         }
     }

@@ -101,7 +101,7 @@ fn reports(limits: &Limits, log: &Log) -> ReportLimits {
     let Limits { max_clients, client_bytes, max_ahead, .. } = *limits;
     let part = || usize::try_from(memory::available() / MEMORY_PARTS).unwrap_or(usize::MAX);
     let max_bytes = limits.max_bytes.unwrap_or_else(part);
-    log.info(format_args!("clients' reports may take {max_bytes} bytes of memory"));
+    log.info(format_args!("clients' reports may use {max_bytes} bytes of memory"));
     ReportLimits { max_clients, max_bytes, client_bytes, max_ahead }
 }
 

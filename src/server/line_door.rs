@@ -79,7 +79,7 @@ impl<'a> Door for LineDoor<'a> {
         counters.refused.fetch_add(1, Ordering::Relaxed);
         if let Some(untold) = rate_limits.refusals.allow(clock::tick()) {
             let connections = connections.count();
-            log.warn(format_args!("a connection is refused: {why}; {connections} connections{untold}"));
+            log.warn(format_args!("refused a connection: {why}; {connections} connections are open{untold}"));
         }
     }
 }

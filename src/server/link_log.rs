@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What status says of a link whose flooder panicked.
-const PANICKED: &str = "its flooder panicked, a fault of the program; restart this node";
+const PANICKED: &str = "its flooder panicked, which is a bug; restart this node";
 
 /// Who tells it, and what was told last.
 pub(super) struct LinkLog<'a> {
@@ -34,7 +34,7 @@ pub(super) struct LinkLog<'a> {
 /// However its flooder ends, the link is down from then on.
 impl Drop for LinkLog<'_> {
     fn drop(&mut self) {
-        self.health.down(if thread::panicking() { PANICKED } else { "this node stops" });
+        self.health.down(if thread::panicking() { PANICKED } else { "this node is stopping" });
     }
 }
 
@@ -78,9 +78,9 @@ impl<'a> LinkLog<'a> {
                 self.health.round(&over, clock::tick());
                 let RoundOver { number, took, pushed, in_step, .. } = over;
                 // The next sweep tells what was missed meanwhile.
-                let all = if in_step { "all there is" } else { "all but what it missed" };
+                let all = if in_step { "every location" } else { "every location but those it missed" };
                 self.log.info(format_args!(
-                    "told {peer} {all}: sweep {number} took {took:?}, {pushed} location{}",
+                    "sent {peer} {all}: sweep {number} took {took:?}, {pushed} location{}",
                     plural(pushed)
                 ));
             }
@@ -91,7 +91,7 @@ impl<'a> LinkLog<'a> {
     /// Tells what the neighbour may lack of the node, which stops.
     pub(super) fn tell_lack(&self, lack: Lack) {
         let (peer, Lack { updates, round, is_stuck }) = (self.peer, lack);
-        let why = if is_stuck { "it did not take all in time" } else { "it is not there" };
+        let why = if is_stuck { "it did not accept everything in time" } else { "it cannot be reached" };
         let updates = (updates > 0).then(|| format!("{updates} update{}", plural(updates)));
         let round = round.then(|| "what a repair round would have found".to_owned());
         let what: Vec<String> = updates.into_iter().chain(round).collect();
@@ -142,7 +142,7 @@ impl<'a> LinkLog<'a> {
         }
         if lasting > 0 {
             self.log.warn(format_args!(
-                "{peer} differs from this node as it did a round ago ({lasting} difference{}); look whether it can reach this node",
+                "{peer} still differs from this node as it did one round ago ({lasting} difference{}); check that it can reach this node",
                 plural(lasting)
             ));
         }

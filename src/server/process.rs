@@ -34,7 +34,7 @@ pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Res
     server.run(|controls| {
         if let Err(error) = taking_turns {
             controls.log.warn(format_args!(
-                "the system refuses SCHED_BATCH ({error}); set batch_scheduling to false to ask no more"
+                "the system refused SCHED_BATCH ({error}); set batch_scheduling to false to stop asking"
             ));
         }
         signals.wait_for_stop(controls, lifeline);

@@ -104,7 +104,7 @@ impl Resolver {
         match call.answer.get() {
             Some(Ok(addresses)) => Ok(addresses.clone()),
             Some(Err((kind, text))) => Err(io::Error::new(*kind, text.clone())),
-            None => Err(io::Error::other("the resolver's thread panicked")),
+            None => Err(io::Error::other("the resolver's thread panicked, which is a bug")),
         }
     }
 

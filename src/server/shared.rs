@@ -128,13 +128,13 @@ impl RateLimits {
         let Self { bad_lines_of_neighbours, plain_connections, panics, .. } = self;
         for (kind, limit) in [
             ("bad lines", bad_lines),
-            ("bad lines of neighbours", bad_lines_of_neighbours),
+            ("bad lines from neighbours", bad_lines_of_neighbours),
             ("connections closed", closings),
             ("connections refused", refusals),
             ("handshakes refused", handshakes),
-            ("connections of another protocol", other_protocols),
+            ("connections in another protocol", other_protocols),
             ("connections of third-party nodes", plain_connections),
-            ("batches missed by a full outbox", overflows),
+            ("batches dropped by a full outbox", overflows),
             ("panics", panics),
         ] {
             if let Some(count) = limit.take_untold() {
@@ -162,7 +162,7 @@ impl Default for ConnectionEvents {
 
 impl ConnectionEvents {
     fn log_untold(&self, log: &Log) {
-        for (kind, limit) in [("connections begun", &self.begins), ("connections ended", &self.ends)] {
+        for (kind, limit) in [("connections opened", &self.begins), ("connections ended", &self.ends)] {
             if let Some(count) = limit.take_untold() {
                 log.info(format_args!("{kind}: {count} more since the last such line"));
             }

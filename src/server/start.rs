@@ -51,7 +51,7 @@ pub enum StartError {
     Places(#[from] places::OpenError),
     /// A thread that the node needs is not to be had.
     #[error(
-        "the thread {role} cannot be made: {error}; \
+        "the thread {role} cannot be started: {error}; \
          raise the limit on threads (ulimit -u, kernel.threads-max, kernel.pid_max, pids.max) and start again"
     )]
     Thread {
@@ -61,13 +61,13 @@ pub enum StartError {
         error: io::Error,
     },
     /// Signals, standard input or descriptors are not to be had.
-    #[error("the system refuses what a node needs: {0}; raise its limits and start again")]
+    #[error("the system refused what a node needs: {0}; raise its limits and start again")]
     System(#[from] io::Error),
 }
 
 fn bind_cure(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "end what runs there (another herd?) or configure another port",
+        io::ErrorKind::AddrInUse => "stop what is running there (another herd?) or configure another port",
         io::ErrorKind::AddrNotAvailable => "configure one of this machine's addresses",
         _ => "configure another address",
     }
@@ -115,7 +115,7 @@ impl Shared<'_> {
     ) -> Result<(), StartError> {
         let Some(door) = door else { return Ok(()) };
         self.log.warn(format_args!(
-            "whoever connects to {} from a plain neighbour's address can write to this herd; nothing proves who it is",
+            "anyone who connects to {} from a third-party node's address can write to this herd; nothing proves who they are",
             door.listener().local_addr()?
         ));
         self.open(scope, door)

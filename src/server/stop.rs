@@ -76,7 +76,10 @@ impl Shared<'_> {
         let id = &self.node.id;
         if !lacking.is_empty() {
             let names: Vec<_> = lacking.iter().map(NodeId::as_str).collect();
-            self.log.error(format_args!("{id} stops, and has not handed over all to {}", names.join(", ")));
+            self.log.error(format_args!(
+                "{id} stops without having handed over everything to {}",
+                names.join(", ")
+            ));
         } else if has_served {
             self.log.info(format_args!("{id} stops, drained"));
         }
@@ -99,7 +102,7 @@ impl Shared<'_> {
     fn give_up(&self, turn: DrainTurn, left: &str) -> ! {
         let id = &self.node.id;
         let last_words = match turn {
-            DrainTurn::Last => format!("{id} has drained, and its log has not; threads left: {left}"),
+            DrainTurn::Last => format!("{id} has drained, but its log has not; threads left: {left}"),
             _ => format!("{id} ends without having drained; threads left: {left}"),
         };
         self.log_untold();

@@ -34,7 +34,7 @@ pub enum Role {
     Accept(DoorKind),
     /// Serves the connection of that number: a client's or a neighbour's.
     Session(u64),
-    /// Serves the web face's connection of that number.
+    /// Serves HTTP connection of that number.
     Http(u64),
 }
 
@@ -192,9 +192,9 @@ impl Shared<'_> {
     fn outlive(&self, role: &Role, panic: Box<dyn Any + Send>) {
         match role {
             Role::Session(number) => self.tell_closed(format_args!("#{number}")),
-            Role::Http(number) => self.tell_closed(format_args!("the web face's connection {number}")),
+            Role::Http(number) => self.tell_closed(format_args!("HTTP connection {number}")),
             Role::Flooder(peer) => self.log.error(format_args!(
-                "no link to {peer} until this node restarts: its flooder panicked, a fault of the program"
+                "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
@@ -202,9 +202,8 @@ impl Shared<'_> {
 
     fn tell_closed(&self, connection: fmt::Arguments<'_>) {
         if let Some(untold) = self.rate_limits.panics.allow(clock::tick()) {
-            self.log.error(format_args!(
-                "{connection} is closed: its thread panicked; this is a fault of the program{untold}"
-            ));
+            self.log
+                .error(format_args!("{connection} is closed: its thread panicked, which is a bug{untold}"));
         }
     }
 }

@@ -45,9 +45,9 @@ pub enum Refusal {
     #[error("another {id} was heard from {silence:?} ago; end one of the two, or wait until it is forgotten")]
     NameInUse { id: NodeId, silence: Duration },
 
-    #[error("the address leads back to this node; mend it")]
+    #[error("the address leads back to this node; correct it")]
     LeadsBack,
-    #[error("it is {from} of the herd {herd}; mend the address")]
+    #[error("it is {from} of the herd {herd}; correct the address")]
     OtherPeer { from: String, herd: String },
     #[error("it answers {to}")]
     AnswersOther { to: String },

@@ -166,9 +166,9 @@ impl Secret {
 
 /// What a secret file begins with.
 const ABOUT: &str = "\
-# The secret of a herd of proxyherd nodes. Every node needs the same; whoever has it can pass for a node.
-# placement: where clients lie in the nodes' stores. Never changed.
-# secret: proves that a node is of the herd. The first one proves; a second one is accepted too.
+# The secret of a herd of proxyherd nodes. Every node needs the same file; anyone who has it can pose as a node.
+# placement: decides where the nodes' stores keep each client. It never changes.
+# secret: proves that a node belongs to the herd. Nodes prove with the first; they accept a second one too.
 # Changed with herd secret FILE --add, --switch and --drop.
 ";
 

@@ -142,13 +142,13 @@ impl fmt::Display for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ByPeer => write!(f, "the other end closed it"),
-            Self::Idle(limit) => write!(f, "nothing came for {limit:?}"),
-            Self::SlowLine(limit) => write!(f, "a line was not whole {limit:?} after its first byte"),
+            Self::Idle(limit) => write!(f, "it sent nothing for {limit:?}"),
+            Self::SlowLine(limit) => write!(f, "a line was incomplete {limit:?} after its first byte"),
             Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
             Self::NoHandshake => {
                 write!(
                     f,
-                    "this node takes no more clients, or no more from its address, and it is not a neighbour"
+                    "this node accepts no more clients, or no more from its address, and it is not a peer"
                 )
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
@@ -158,7 +158,7 @@ impl fmt::Display for Closing {
             Self::Crowded(bytes) => {
                 write!(
                     f,
-                    "all buffers hold `connection_buffer_bytes`, and {bytes} bytes of its line are not a line yet"
+                    "all buffers together hold `connection_buffer_bytes`, and after {bytes} bytes its line is still incomplete"
                 )
             }
         }

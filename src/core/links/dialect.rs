@@ -100,14 +100,14 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) => write!(f, "it refused the handshake: {why}"),
-            Self::Stranger(why) => write!(f, "whoever answers there is not it: {why}"),
+            Self::Stranger(why) => write!(f, "something else answers there: {why}"),
             Self::NoGreeting(limit) => write!(f, "it did not answer the handshake within {limit:?}"),
             Self::Silent(limit) => write!(f, "it has answered nothing for {limit:?}"),
             Self::Overdue(limit) => write!(f, "it has not answered a question within {limit:?}"),
             Self::OutOfOrder => {
-                write!(f, "it leaves out a question that was asked before; run the same release on all nodes")
+                write!(f, "it skipped an earlier question; run the same release on all nodes")
             }
-            Self::Nonsense => write!(f, "its answer fits no question; run the same release on all nodes"),
+            Self::Nonsense => write!(f, "its answer matches no question; run the same release on all nodes"),
         }
     }
 }

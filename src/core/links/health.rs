@@ -82,12 +82,12 @@ impl fmt::Display for Lost {
         match self {
             Self::Broken(why) => write!(f, "{why}"),
             Self::Closed => write!(f, "it closed the connection"),
-            Self::Stuck(limit) => write!(f, "it took nothing of what was written for {limit:?}"),
-            Self::Slow(limit) => write!(f, "it did not take what was written within {limit:?}"),
+            Self::Stuck(limit) => write!(f, "it accepted no bytes for {limit:?}"),
+            Self::Slow(limit) => write!(f, "it did not accept a write within {limit:?}"),
             Self::Unended(limit) => write!(
                 f,
-                "it did not end the connection within {limit:?} of its line; leave out per_connection = \"one\" for a \
-                 node that keeps it"
+                "it did not close the connection within {limit:?} of its line; remove per_connection = \"one\" if that node \
+                 keeps connections open"
             ),
             Self::Failed(why) => write!(f, "{why}"),
         }

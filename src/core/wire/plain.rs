@@ -125,7 +125,7 @@ pub enum PlainFault {
     #[error("field 2, the server, is not 1 to 64 visible ASCII characters")]
     Server,
     /// The skew.
-    #[error("field 3, the skew, is no decimal number of at most 13 digits before the point")]
+    #[error("field 3, the skew, is not a decimal number with at most 13 digits before the point")]
     Skew,
     /// The location.
     #[error("field 5, the location, is not latitude and longitude with signs, within 90 and 180 degrees")]
@@ -137,7 +137,7 @@ pub enum PlainFault {
     #[error("field 7, the sender, is not 1 to 64 visible ASCII characters")]
     Sender,
     /// It could not be passed on.
-    #[error("it is too long to be passed on")]
+    #[error("it is too long to pass on")]
     TooLong,
 }
 

@@ -98,7 +98,7 @@ impl fmt::Display for Invalid {
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
-            Self::NotFromPeer => "it is no line that PROTOCOL.md lets a neighbour send",
+            Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),
         })
     }

@@ -250,7 +250,7 @@ fn foreign(key: &str, kind: Option<&str>) -> Option<&'static str> {
         }
         ("elements", None) => "is Overpass JSON; convert it to GeoJSON: osmtogeojson FILE > NEW.geojson",
         ("geometryType" | "spatialReference", None) => {
-            "is JSON of ArcGIS; convert it to GeoJSON: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
+            "is ArcGIS JSON; convert it to GeoJSON: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
         }
         _ => return None,
     })

@@ -95,11 +95,11 @@ impl<R: Read> JsonReader<R> {
             Category::Eof => "the file ends too early; fetch it again".to_owned(),
             Category::Data => {
                 format!(
-                    "this is not GeoJSON as herd reads it: {message}; export the file as a FeatureCollection, or as one Feature after the other"
+                    "this is not GeoJSON as herd reads it: {message}; export the file as a FeatureCollection, or as one Feature after another"
                 )
             }
             Category::Syntax if ["surrogate", "hex escape"].iter().any(|part| message.contains(part)) => {
-                "this text has half a surrogate pair (such as \\ud800 by itself), which is no character; take it out, or export the file again".to_owned()
+                "this text has half a surrogate pair (such as \\ud800 by itself), which is not a character; remove it, or export the file again".to_owned()
             }
             Category::Syntax if message.starts_with("invalid unicode code point") => NOT_UTF8.to_owned(),
             Category::Syntax => {
@@ -108,7 +108,7 @@ impl<R: Read> JsonReader<R> {
                 match unsigned.as_str() {
                     "nan" | "inf" | "infinity" => {
                         format!(
-                            "{word} is no number in JSON; write null in its place, or leave the property out"
+                            "{word} is not a JSON number; write null instead, or leave the property out"
                         )
                     }
                     _ => format!("this is not JSON: {message}; export the file again"),

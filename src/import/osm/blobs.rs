@@ -83,7 +83,7 @@ impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
             offset = end;
         }
         if offset == 0 {
-            let fault = "this is no .osm.pbf; name the format with --format".to_owned();
+            let fault = "this is not an .osm.pbf; name the format with --format".to_owned();
             return Err(ImportError::Offset { offset, fault });
         }
         if offset < length {
@@ -185,7 +185,9 @@ fn check_features(offset: u64, features: &[String]) -> Result<(), ImportError> {
     match features.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
         None => Ok(()),
         Some(history) if history == "HistoricalInformation" => {
-            let fault = "this is a history; make an extract of one moment of it: osmium time-filter FILE -o NEW.osm.pbf".to_owned();
+            let fault =
+                "this is a history file; extract one moment of it: osmium time-filter FILE -o NEW.osm.pbf"
+                    .to_owned();
             Err(ImportError::Offset { offset, fault })
         }
         Some(feature) => {

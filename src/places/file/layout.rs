@@ -30,7 +30,7 @@ const SUM_LENGTH: u64 = 8;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LayoutFault {
     /// Something else altogether.
-    #[error("is no file of places; name one that `herd places import` has made")]
+    #[error("is not a file of places; name one that `herd places import` made")]
     NotPlaces,
     /// Made by another herd.
     #[error(
@@ -49,7 +49,7 @@ pub enum LayoutFault {
     #[error("is damaged, as its checksum shows; copy it again, or import it again")]
     Damaged,
     /// The checksum is good, and the content is not: another program wrote it.
-    #[error("contradicts itself: {0}; import it again")]
+    #[error("is inconsistent: {0}; import it again")]
     Contradicts(&'static str),
 }
 
@@ -156,8 +156,8 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn read(json: &[u8]) -> Result<Self, LayoutFault> {
-        let header: Self = serde_json::from_slice(json)
-            .map_err(|_| LayoutFault::Contradicts("its header is not as it should be"))?;
+        let header: Self =
+            serde_json::from_slice(json).map_err(|_| LayoutFault::Contradicts("its header is malformed"))?;
         let is_sound = |kind: &Kind<String>| !kind.source.is_empty() && !kind.types.is_empty();
         if !header.kinds.iter().all(is_sound) {
             return Err(LayoutFault::Contradicts("it has a kind without types"));

@@ -146,10 +146,10 @@ fn check(record: &Record, text: &str, kinds: usize) -> Result<(), LayoutFault> {
         return Err(LayoutFault::Contradicts("it has a place that is not on the Earth"));
     }
     if usize::from(record.kind) >= kinds {
-        return Err(LayoutFault::Contradicts("it has a place of a kind it does not name"));
+        return Err(LayoutFault::Contradicts("it has a place of a kind that it does not list"));
     }
     if record.name_len == 0 || super::local::texts(text, record).is_none() {
-        return Err(LayoutFault::Contradicts("it has a place without its name"));
+        return Err(LayoutFault::Contradicts("it has a place without a name"));
     }
     Ok(())
 }

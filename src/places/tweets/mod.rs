@@ -30,7 +30,7 @@ pub enum TweetsError {
         error: io::Error,
     },
     /// Over the limit.
-    #[error("{file} is over {} MiB; give a part of it", FILE_BYTES_MAX >> 20)]
+    #[error("{file} is over {} MiB; use a part of it", FILE_BYTES_MAX >> 20)]
     TooLarge {
         /// Its path.
         file: String,
@@ -59,7 +59,7 @@ fn cure(fault: &Unfit) -> &'static str {
     match fault {
         Unfit::NotUtf8 { cure, .. } => cure,
         Unfit::Empty | Unfit::NotJson { .. } => {
-            "give a whole answer of the service, one JSON object with the tweets in an array"
+            "use a whole answer of the service: one JSON object with the tweets in an array"
         }
     }
 }
@@ -70,7 +70,7 @@ const ARRAYS_SHOWN_MAX: usize = 8;
 /// What to write instead of an array that is not there.
 fn instead(there: &[String]) -> String {
     if there.is_empty() {
-        return ", nor any other; give a whole answer of the service".to_owned();
+        return ", nor any other; use a whole answer of the service".to_owned();
     }
     let names: Vec<_> = there.iter().take(ARRAYS_SHOWN_MAX).map(|name| format!("{name:?}")).collect();
     let more = if there.len() > ARRAYS_SHOWN_MAX { "…" } else { "" };
@@ -197,7 +197,7 @@ mod tests {
         assert!(missing.starts_with("/nonexistent/t.json: the tweets cannot be read: "), "{missing}");
         let broken = tweets("{\"results\":[", "results").unwrap_err().to_string();
         assert!(
-            broken.contains("holds no tweets: it is no JSON object: ") && !broken.contains('\n'),
+            broken.contains("holds no tweets: it is not a JSON object: ") && !broken.contains('\n'),
             "{broken}"
         );
         let wide = tweets(b"\xff\xfe{\0", "results").unwrap_err().to_string();

@@ -91,8 +91,12 @@ impl Desk {
 
     fn refused(&self, why: NotAsked) -> Turn {
         let message = match why {
-            NotAsked::Lookups => format!("Too many lookups wait for {}; ask again later.", self.source),
-            NotAsked::Day => format!("This server has asked {} as often as it may today.", self.source),
+            NotAsked::Lookups => {
+                format!("Too many lookups are waiting for {}; ask again later.", self.source)
+            }
+            NotAsked::Day => {
+                format!("This server has asked {} as often as it may today; ask again tomorrow.", self.source)
+            }
             NotAsked::Rate | NotAsked::Breaker => {
                 format!("This server asks {} as often as it may; ask again later.", self.source)
             }

@@ -160,9 +160,9 @@ impl Http {
                 (CallOutcome::Unavailable, format!("{source} cannot be reached."))
             }
             Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
-                (CallOutcome::Unavailable, format!("No safe connection to {source} comes about."))
+                (CallOutcome::Unavailable, format!("No secure connection to {source} could be made."))
             }
-            _ => (CallOutcome::Malformed, format!("{source} does not speak HTTP as it should.")),
+            _ => (CallOutcome::Malformed, format!("{source} did not answer in valid HTTP.")),
         };
         CallFault { cause: error.to_string(), ..CallFault::new(outcome, message) }
     }

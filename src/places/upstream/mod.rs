@@ -102,7 +102,7 @@ impl Upstream {
     fn find(&self, query: &Query, deadline: Tick) -> Landed {
         let (key, now) = (LookupKey::of(query), clock::tick());
         if self.is_stopping.load(Ordering::Acquire) {
-            return Err(self.failure("This server stops.".to_owned()));
+            return Err(self.failure("This server is stopping.".to_owned()));
         }
         if now >= deadline {
             return Err(self.late());
@@ -242,7 +242,7 @@ impl Drop for Lead<'_> {
     fn drop(&mut self) {
         let name = self.upstream.service.name();
         let panicked =
-            || Err(CallFault::new(CallOutcome::Malformed, format!("The lookup at {name} came to nothing.")));
+            || Err(CallFault::new(CallOutcome::Malformed, format!("The lookup at {name} failed.")));
         let answer = self.answer.take().unwrap_or_else(panicked);
         let change = self.upstream.desk.lock().land(self.key, &answer, clock::tick());
         match (change, &answer) {

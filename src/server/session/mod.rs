@@ -206,7 +206,7 @@ impl<'a> Session<'a> {
         if let Party::Plain(_) = party {
             // One may make a connection for each update.
             if let Some(untold) = self.shared.rate_limits.plain_connections.allow(clock::tick()) {
-                log.info(format_args!("{id} tells its news as #{}{untold}", self.number));
+                log.info(format_args!("{id} sends its updates as #{}{untold}", self.number));
             }
             return;
         }
@@ -229,7 +229,9 @@ impl<'a> Session<'a> {
         dialogue.offer(|neighbour| {
             if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
                 let id = &neighbour.id;
-                log.warn(format_args!("the outbox of {id} is full: it misses a batch{untold}"));
+                log.warn(format_args!(
+                    "the outbox of {id} is full: a batch was dropped, which the next repair will send{untold}"
+                ));
             }
         });
     }
