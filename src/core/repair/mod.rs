@@ -1,4 +1,4 @@
-//! Repair (PROTOCOL.md, "Repair"): how two stores find out where they differ. A round, from the side that asks: where does
+//! Repair (PROTOCOL.md, "Repair rounds"): how two stores find out where they differ. A round, from the side that asks: where does
 //! the neighbour's store differ from ours, and what does it lack? One sum of all, then the shards' sums, then the leaves' of
 //! the shards that differ, then the entries of the leaves that differ; what the neighbour lacks, or holds in another version,
 //! is pushed. Whether ours is the newer one is for the neighbour's merge to say. And what the other side answers.
