@@ -11,9 +11,9 @@ pub(super) enum Ended {
     Said(Closing),
     Reset(io::Error),
     SlowReader(Duration),
-    /// Its replies were not taken at once while all connections together hold too much.
+    /// It did not read its replies at once while all connections together held too much.
     Crowded,
-    /// Another has its seat.
+    /// Another connection got its seat.
     Evicted,
     Draining,
 }

@@ -40,7 +40,7 @@ pub enum StartError {
         /// Where.
         address: SocketAddr,
     },
-    /// The secret file is not there, or not as it must be.
+    /// The secret file is missing, or not as it must be.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The log file cannot be written.
@@ -49,7 +49,7 @@ pub enum StartError {
     /// A source of places lacks its file, or its key.
     #[error(transparent)]
     Places(#[from] places::OpenError),
-    /// A thread that the node needs is not to be had.
+    /// A thread that the node needs cannot be started.
     #[error(
         "the thread {role} cannot be started: {error}; \
          raise the limit on threads (ulimit -u, kernel.threads-max, kernel.pid_max, pids.max) and start again"
@@ -60,7 +60,7 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
-    /// Signals, standard input or descriptors are not to be had.
+    /// Signals, standard input or descriptors are not available.
     #[error("the system refused what a node needs: {0}; raise its limits and start again")]
     System(#[from] io::Error),
 }
