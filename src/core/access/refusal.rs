@@ -1,10 +1,10 @@
-//! Why a handshake is refused. A refusal's text is sent to the other node and logged here; its end says what to do.
+//! Why a handshake is refused. A refusal's text is sent to the other node and logged here; it ends with what to do.
 
 use std::time::Duration;
 
 use crate::core::model::NodeId;
 
-/// Why a handshake is refused: for its line, by the node that was dialled, or by the node that dialled.
+/// Why a handshake is refused: because of its line, by the node that was dialled, or by the node that dialled.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Refusal {
