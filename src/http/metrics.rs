@@ -1,4 +1,4 @@
-//! A node's report in the text format of Prometheus, version 0.0.4. No label tells a client.
+//! A node's report in the text format of Prometheus, version 0.0.4. No label names a client.
 
 use std::fmt::{self, Write};
 
@@ -46,7 +46,7 @@ fn as_0_0_4(text: &str) -> String {
 #[derive(Debug)]
 struct MetricsText(NodeReport);
 
-/// What a link's metrics are called, what they mean, and where they come from.
+/// A link metric's name, its meaning, its type, and where its value comes from.
 type LinkMetric = (&'static str, &'static str, MetricType, fn(&LinkReport) -> Option<f64>);
 
 const LINK_METRICS: [LinkMetric; 15] = {
@@ -94,7 +94,7 @@ const LINK_METRICS: [LinkMetric; 15] = {
     ]
 };
 
-/// A count by what it was, of an upstream: its name, its meaning, the label, and where it comes from.
+/// A count for an upstream, divided by a label: its name, its meaning, the label, and where it comes from.
 type UpstreamCount =
     (&'static str, &'static str, &'static str, fn(&UpstreamReport) -> &[(&'static str, u64)]);
 

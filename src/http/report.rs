@@ -1,4 +1,5 @@
-//! What a node says of itself, gathered once a request: plain values, from which `status` and `metrics` are written.
+//! What a node says about itself, gathered once per request: plain values, from which `status` and `metrics` are
+//! written.
 
 use std::time::Duration;
 
@@ -17,21 +18,21 @@ pub struct NodeReport {
     pub node: String,
     /// How long it has run.
     pub uptime: Duration,
-    /// How long after its start it is ready, whatever its neighbours do.
+    /// The time after its start when it is ready, whatever its neighbours do.
     pub ready_grace: Duration,
-    /// Whether it is on its way to stop.
+    /// Whether it is about to stop.
     pub is_draining: bool,
-    /// Clients it has a location of.
+    /// Clients whose location it has.
     pub clients: usize,
     /// How much memory their locations take, in bytes.
     pub store_bytes: usize,
-    /// How much clients' reports may have them take.
+    /// How much their locations may use before clients' reports are refused.
     pub store_bytes_max: usize,
-    /// The sum of all it holds.
+    /// The sum of its whole store.
     pub sum: u64,
     /// Its connections.
     pub connections: ConnectionCounts,
-    /// What became of how many requests.
+    /// How many requests had each outcome.
     pub outcomes: Vec<(RequestOutcome, u64)>,
     /// How long they took.
     pub spreads: Vec<(RequestKind, Spread)>,
@@ -39,9 +40,9 @@ pub struct NodeReport {
     pub links: Vec<LinkReport>,
     /// The upstreams it asks for places.
     pub upstreams: Vec<UpstreamReport>,
-    /// How its log is.
+    /// The state of its log.
     pub log: log::LogCondition,
-    /// What the system says of the process.
+    /// What the system reports about the process.
     pub process: Process,
 }
 
@@ -52,15 +53,15 @@ pub struct ConnectionCounts {
     pub clients: usize,
     /// Neighbours' now.
     pub peers: usize,
-    /// Now in places kept for neighbours, without having shown to be one.
+    /// Connections now in seats kept for neighbours that have not proved to be one.
     pub waiting: usize,
     /// Those of the web face now.
     pub http: usize,
-    /// As many as clients may have.
+    /// The most that clients may have.
     pub max: usize,
-    /// Taken since the start: each got a place of its own.
+    /// Accepted since the start: each got a seat.
     pub accepted: u64,
-    /// Refused since the start: there was no place, thread or descriptor for them, or a place for neighbours only.
+    /// Refused since the start: there was no seat, thread or descriptor for them, or only a seat kept for neighbours.
     pub refused: u64,
 }
 
@@ -69,32 +70,32 @@ pub struct ConnectionCounts {
 pub struct LinkReport {
     /// The neighbour's id.
     pub peer: String,
-    /// What is spoken on it.
+    /// The dialect that is spoken on it.
     pub dialect: &'static str,
-    /// Whether something was lost that a round has to make good for.
+    /// Whether an update was dropped that the next repair round must send.
     pub is_behind: bool,
-    /// What waits to be sent.
+    /// Bytes that wait to be sent.
     pub outbox_bytes: usize,
-    /// What its threads say.
+    /// What its threads report.
     pub condition: Condition,
 }
 
 impl LinkReport {
-    /// Whether the neighbour has all this node had when the last round began, nothing was lost since, and what it says is
-    /// taken.
+    /// Whether the neighbour has everything that this node had when the last round began, nothing was lost since, and
+    /// the lines that it sends are accepted.
     pub fn is_in_step(&self) -> bool {
         self.condition.is_in_step && !self.is_behind && !self.condition.is_refused
     }
 }
 
-/// What the system says of the process; 0 for what it does not say.
+/// What the system reports about the process; 0 for what it does not report.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Process {
     /// Memory in use, in bytes.
     pub resident_bytes: u64,
     /// Open descriptors.
     pub descriptors: u64,
-    /// As many as may be open.
+    /// The most that may be open.
     pub descriptors_max: u64,
     /// Threads.
     pub threads: u64,
@@ -118,7 +119,7 @@ impl NodeReport {
         is_waiting.then(|| "no neighbour has completed a repair round with this node yet".into())
     }
 
-    /// What is wrong with a node that serves all the same. One full disk must not take every node away from its clients.
+    /// What is wrong with a node that still serves. One full disk must not take every node away from its clients.
     pub fn degraded(&self) -> Option<String> {
         self.log.failing.as_ref().map(|failing| format!("the log cannot be written: {}", failing.error))
     }

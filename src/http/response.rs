@@ -1,4 +1,4 @@
-//! What goes back to an HTTP client: always whole, always the last on its connection.
+//! What is sent to an HTTP client: always complete, always the last thing on its connection.
 
 use super::{
     metrics,
@@ -9,7 +9,7 @@ use super::{
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// An answer, not yet in bytes.
+/// An answer, not encoded yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Response {
     status: &'static str,
@@ -52,13 +52,13 @@ impl Response {
         Self { status, content_type: TEXT, body, is_head: false }
     }
 
-    /// The answer to one connection too many.
+    /// The answer to a connection beyond the limit.
     pub(super) fn full() -> Self {
         let body = "this page has as many connections as it accepts; try again later\n".into();
         Self { status: "503 Service Unavailable", content_type: TEXT, body, is_head: false }
     }
 
-    /// As it is sent. `date` as HTTP wants it.
+    /// Its bytes. `date` is in HTTP's format.
     pub(super) fn to_bytes(&self, date: &str) -> Vec<u8> {
         let Self { status, content_type, body, is_head } = self;
         let length = body.len();

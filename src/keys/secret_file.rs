@@ -1,5 +1,5 @@
-//! The secret file: read whole and checked, made once, changed by writing another beside it and putting that in its place.
-//! What its text means is in the parent module.
+//! The secret file: read whole and checked, created once, and changed by writing another file beside it and renaming
+//! that into place. What its text means is in `core::access`.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ const MODE: u32 = 0o600;
 /// Why there is no secret, or no changed one; displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It is not there, or may not be read.
+    /// It is missing, or may not be read.
     #[error(
         "{file}: the secret cannot be read: {error}; make one with `herd secret {file}`, or copy the other nodes' file there"
     )]
@@ -39,7 +39,7 @@ pub enum SecretError {
         /// Its path.
         file: String,
     },
-    /// Others than its owner may read or write it.
+    /// Users other than its owner may read or write it.
     #[error(
         "{file} is open to users other than its owner (mode {mode:03o}); run `chmod 600 {file}`, and if others may have read it, change the secret"
     )]
@@ -49,7 +49,7 @@ pub enum SecretError {
         /// Its permissions.
         mode: u32,
     },
-    /// The text is not a secret's.
+    /// The text is not that of a secret.
     #[error("{file} is not a complete secret file: {fault}; copy it again from where it was made")]
     Invalid {
         /// Its path.
@@ -63,7 +63,7 @@ pub enum SecretError {
         /// Its path.
         file: String,
     },
-    /// A new one would take the place of one that is there.
+    /// A new one would replace one that exists.
     #[error(
         "{file} exists already, and its placement key would be lost; name another file, or change its secret with --add"
     )]
@@ -87,7 +87,7 @@ pub enum SecretError {
         /// The path of the file beside it.
         file: String,
     },
-    /// The disk or the folder does not let it be written.
+    /// The disk or the folder does not allow writing it.
     #[error("{file}: cannot be written: {error}; the file that was there, if any, is unchanged")]
     Unwritable {
         /// Its path.
@@ -111,7 +111,7 @@ impl Secret {
         Self::parse(&text).map_err(|fault| SecretError::Invalid { file: file(), fault })
     }
 
-    /// Writes a file that must not be there yet.
+    /// Writes a file that must not exist yet.
     pub fn create(&self, path: &Path) -> Result<(), SecretError> {
         let file = path.display().to_string();
         let create = || {
@@ -126,7 +126,7 @@ impl Secret {
         }
     }
 
-    /// Reads a file, changes the secret, and puts the changed file in its place, whole or not at all.
+    /// Reads a file, changes the secret, and replaces the file, completely or not at all.
     pub fn change(
         path: &Path,
         step: impl FnOnce(Self) -> Result<Self, RotationFault>,
@@ -134,7 +134,7 @@ impl Secret {
         let changed = step(Self::load(path)?)
             .map_err(|fault| SecretError::Rotation { file: path.display().to_string(), fault })?;
         let unwritable = |error| SecretError::Unwritable { file: path.display().to_string(), error };
-        // Where the path is a link, what it leads to is changed.
+        // If the path is a link, its target is changed.
         let path = fs::canonicalize(path).map_err(unwritable)?;
         let owner = fs::metadata(&path).map_err(unwritable)?;
         let beside = beside(&path);
@@ -151,7 +151,7 @@ impl Secret {
             new.file().sync_all()?;
             new.put(&path, Existing::Replaced)
         };
-        // At worst a loss of power undoes the change, and the file before it is whole again.
+        // At worst a loss of power undoes the change, and the previous file is back, complete.
         let _ = put().map_err(unwritable)?;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Google's Nearby Search, the legacy one: its answers go to the client as they came.
+//! Google's legacy Nearby Search: its answers reach the client as they came.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{config::PlacesConfig, metrics::CallOutcome};
 
-/// Google asks for a radius that is not nothing.
+/// Google asks for a radius above zero.
 pub(super) const RADIUS_M_MIN: f64 = 1.0;
 
 /// The legacy service.
 pub(super) struct Google {
     key: ApiKey,
-    /// All of the address that is the same for every question, the key not among it.
+    /// The part of the address that is the same for every question, without the key.
     base: String,
     options: String,
 }
@@ -81,7 +81,7 @@ impl Service for Google {
     }
 }
 
-/// The fault of a body that is no JSON: what the HTTP status says, if that says something.
+/// The fault of a body that is not JSON: what the HTTP status says, if that says something.
 pub(super) fn unreadable(source: &str, status: u16, unfit: &Unfit) -> CallFault {
     let fault = match status {
         200..300 => CallFault::new(

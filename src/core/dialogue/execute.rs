@@ -406,7 +406,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         };
         match self.other_protocol_begins() {
             Some(other) => self.settle(Then::Close(Closing::OtherProtocol(other))),
-            // Everything was handed over before the last lines turned out to be empty.
+            // Everything was handed over before it turned out that no lines were left.
             None if self.batch.is_empty() && self.heard_bytes == 0 => self.doing = Phase::Reading,
             None => self.settle(Then::Read),
         }

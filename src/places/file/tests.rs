@@ -184,7 +184,7 @@ proptest! {
         prop_assert!(read(&bytes[..to.index(bytes.len())]).is_err());
     }
 
-    /// Where somebody means harm, the checksum is right: then every answer is still an answer.
+    /// If someone means harm, the checksum is right: then every answer is still an answer.
     #[test]
     fn no_forged_file_breaks_a_lookup(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
         let mut bytes = built();
