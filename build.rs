@@ -1,5 +1,5 @@
-//! Lays the embedded places out flat: data/places.zst, a compressed file of columns, becomes records the binary can
-//! search where they lie, so that a node decodes and allocates nothing at start. data/README.md gives the format.
+//! Lays the embedded places out flat: data/places.zst, a compressed file of columns, becomes records that the binary
+//! can search in place, so that a node decodes and allocates nothing at start. data/README.md gives the format.
 
 #[path = "src/places/record.rs"]
 #[allow(
@@ -133,7 +133,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Undoes the columns of differences: four planes, least byte first, each value less the one before it.
+/// Reverses the columns of differences: four planes, least significant byte first, each value stored as its difference
+/// from the one before.
 fn sums(planes: &[u8], count: usize) -> Vec<u32> {
     let mut sum = 0_u32;
     let step = |at| u32::from_le_bytes([0, 1, 2, 3].map(|plane| planes[plane * count + at]));
@@ -151,7 +152,7 @@ fn slug(name: &str) -> String {
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
-/// The names, vicinities and ids, each three of them once.
+/// The names, vicinities and ids; for each group of three, only one copy.
 #[derive(Default)]
 struct Text<'a> {
     all: String,

@@ -1,6 +1,7 @@
 //! proxyherd: a herd of servers that keeps everyone's last known location.
 //!
-//! The map, from the nouns up; imports point from later modules to earlier ones only (ARCHITECTURE.md has the rest).
+//! The modules, from the nouns up; imports point from later modules to earlier ones only (ARCHITECTURE.md has the
+//! rest).
 
 pub mod text;
 

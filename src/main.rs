@@ -1,4 +1,4 @@
-//! The program `herd`: hands its arguments to the command line and ends with the code it gets back.
+//! The program `herd`: passes its arguments to the command line and exits with the code that it returns.
 
 use std::process::ExitCode;
 

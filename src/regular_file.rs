@@ -1,5 +1,5 @@
-//! Files that a node reads when it starts, whole and within a bound: regular ones only, so that a pipe without a writer does not hold up the start and
-//! a device without an end does not fill the memory.
+//! Files that a node reads when it starts, whole and within a bound: regular ones only, so that a pipe without a writer
+//! does not block the start and an endless device does not fill the memory.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 /// Why a file was not opened or read.
 #[derive(Debug)]
 pub(crate) enum RegularFileError {
-    /// It is not there, or may not be read.
+    /// It is missing, or may not be read.
     Unreadable(io::Error),
     /// A folder, a pipe, a device or a socket.
     NotAFile,
@@ -30,7 +30,7 @@ impl From<RegularFileError> for io::Error {
 
 /// Opens a regular file for reading.
 pub(crate) fn open(path: &Path) -> Result<File, RegularFileError> {
-    // What it is can be asked of an open file only; to open a pipe must not wait for its writer.
+    // Only an open file can be asked what it is; opening a pipe must not wait for its writer.
     let no_wait = OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new()
         .read(true)
@@ -43,12 +43,12 @@ pub(crate) fn open(path: &Path) -> Result<File, RegularFileError> {
     }
 }
 
-/// Reads a whole file; `None` where it has more than `bytes_max` bytes.
+/// Reads a whole file; `None` if it has more than `bytes_max` bytes.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     read_within(open(path)?, bytes_max)
 }
 
-/// Reads to the end; `None` where that is more than `bytes_max` bytes away.
+/// Reads to the end; `None` if that is more than `bytes_max` bytes away.
 pub(crate) fn read_within(from: impl Read, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     from.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;

@@ -1,5 +1,5 @@
-//! Escapes text from outside before people see it. For events, errors and the configuration; traffic is bytes, which `log`
-//! escapes so that they can be read back.
+//! Escapes text from outside before people see it. For events, errors and the configuration; traffic is bytes, which
+//! `log` escapes so that they can be read back.
 
 use std::{
     fmt::{self, Write},
@@ -24,7 +24,7 @@ impl Write for Escaping<'_, '_> {
             match piece.char_indices().next_back() {
                 Some((at, control)) if is_deceptive(control) => {
                     self.0.write_str(&piece[..at])?;
-                    // Two digits are a byte; more need braces, or one could not see where they end.
+                    // Two digits are a byte; more need braces, or their end would be unclear.
                     match u32::from(control) {
                         byte @ ..=0xff => write!(self.0, "\\x{byte:02x}")?,
                         letter => write!(self.0, "\\u{{{letter:x}}}")?,
@@ -37,19 +37,19 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// Writes one escaped line to people: `who` says it, then what. Every error of the project's programs leaves through here,
-/// in one piece. Where the writer fails, there is nobody left to tell.
+/// Writes one escaped line for people: the program that says it, then the message. Every error of the project's
+/// programs is printed here, in one piece. If the writer fails, there is nobody left to tell.
 pub fn say(out: &mut impl io::Write, who: impl fmt::Display, what: impl fmt::Display) {
     let line = format!("{}\n", Escaped(&format_args!("{who}: {what}")));
     let _ = out.write_all(line.as_bytes());
 }
 
-/// What a noun ends with behind this number.
+/// The ending of a noun after this number.
 pub(crate) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// What makes UTF-8 of bytes that are not.
+/// The command that converts other encodings to UTF-8.
 pub fn utf8_cure(bytes: &[u8]) -> &'static str {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
@@ -66,7 +66,7 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, _, ..] | [_, 0, _, 0, ..])
 }
 
-/// Control characters, and those that end a line, turn the direction of text or hide where it is shown.
+/// Control characters, and those that end a line, change the direction of text or hide its place.
 pub fn is_deceptive(letter: char) -> bool {
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
     let hides = matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');

@@ -1,5 +1,5 @@
-//! Writes files that nobody ever sees half of: each is written beside its place, synced, and renamed. What it holds and
-//! how the file beside is called is its writer's affair.
+//! Writes files that nobody ever sees half of: each is written beside its final place, synced, and renamed. What it
+//! holds, and what the file beside it is called, is up to its writer.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,7 +18,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What happens to a file that is already at the place of a new one.
+/// What happens to a file that already exists at the place of a new one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Existing {
     /// The new file replaces it.
@@ -27,7 +27,7 @@ pub(crate) enum Existing {
     Kept,
 }
 
-/// A file that did not exist before. Until it is kept or put in its place, dropping it removes it.
+/// A file that did not exist before. Dropping it removes it, unless it was kept or put in its place.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -36,13 +36,13 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Creates it with this mode, less what the umask takes.
+    /// Creates it with this mode, minus what the umask removes.
     pub(crate) fn create(path: &Path, mode: u32) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         Ok(Self { path: path.to_owned(), file, is_kept: false })
     }
 
-    /// The file, to be written to and synced.
+    /// The file, to write to and sync.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
@@ -55,8 +55,8 @@ impl NewFile {
         Ok(())
     }
 
-    /// Renames the file, which must be synced by now. After that the work is done: if the folder cannot be synced then,
-    /// that error is in the `Ok`, and a power cut could still undo the renaming.
+    /// Renames the file, which must be synced already. After that the work is done: if the folder cannot be synced
+    /// then, that error is in the `Ok`, and a power cut could still undo the renaming.
     pub(crate) fn put(self, place: &Path, existing: Existing) -> io::Result<Option<io::Error>> {
         self.put_with(place, existing, sync_folder)
     }
@@ -89,7 +89,7 @@ fn rename_unless_taken(from: &Path, to: &Path) -> io::Result<()> {
     let taken = || io::Error::new(io::ErrorKind::AlreadyExists, "another program has made it meanwhile");
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::EXIST) => Err(taken()),
-        // Some file systems, such as NFS, know no such flag. Two steps are the best they allow.
+        // Some file systems, such as NFS, do not support this flag. Two steps are the best they allow.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match fs::symlink_metadata(to) {
             Ok(_) => Err(taken()),
             Err(_) => fs::rename(from, to),
@@ -98,7 +98,7 @@ fn rename_unless_taken(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts the names in a file's folder on the disk.
+/// Syncs the names in a file's folder to the disk.
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!((names(folder.path()), fs::read(&place).unwrap()), (vec!["place".into()], b"new".into()));
     }
 
-    /// Looking first and renaming then would let both through now and then.
+    /// Looking first and renaming then would let both through from time to time.
     #[test]
     fn of_two_that_come_at_once_one_is_refused() {
         const ROUNDS: usize = 400;

@@ -1,4 +1,4 @@
-//! Bytes and numbers as lower-case hexadecimal digits, two a byte.
+//! Bytes and numbers as lower-case hexadecimal digits, two per byte.
 
 use std::fmt;
 

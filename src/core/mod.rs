@@ -1,5 +1,5 @@
-//! All that decides and cannot wait: what a node knows, what its lines mean, and what is to be done next on a connection
-//! and on a link. No socket, thread, file, clock or randomness: bytes, times and random numbers are handed in.
+//! Everything that decides and cannot wait: what a node knows, what its lines mean, and what to do next on a connection
+//! and on a link. There is no socket, thread, file, clock or randomness: bytes, times and random numbers are arguments.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 

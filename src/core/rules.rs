@@ -1,35 +1,35 @@
 //! The rules that keep a herd's stores alike, as values, so that the simulation can run the node's own code with one of
-//! them broken and be seen to notice. A node lives by [`Rules::SOUND`].
+//! them broken and show that it notices. A node uses [`Rules::SOUND`].
 
 /// Which rules hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
-    /// Of two locations of one client the later one lives.
+    /// Of two locations of one client, the later one is kept.
     pub newest_lives: bool,
-    /// Of two locations of one time, the one with the greater content lives.
+    /// Of two locations with the same time, the one with the greater content is kept.
     pub ties_are_broken: bool,
-    /// A leaf's sum follows each entry that takes the place of another.
+    /// A leaf's sum is updated when an entry replaces another.
     pub sums_follow: bool,
-    /// What a peer has told is not told to it.
+    /// What came from a peer is not sent to it.
     pub spares_the_sender: bool,
     /// A round follows each connect.
     pub round_on_connect: bool,
     /// A round follows each mark.
     pub heeds_marks: bool,
-    /// The own sums are read after the outbox was opened.
+    /// The node's own sums are read after the outbox was opened.
     pub opens_before_sums: bool,
     /// A link that is behind when its node stops runs a last round.
     pub last_round: bool,
     /// A round looks no further where the sums are equal.
     pub rests_when_equal: bool,
-    /// No more of a repair is under way than the neighbour soon takes.
+    /// No more of a repair is in flight than the neighbour soon accepts.
     pub repair_is_paced: bool,
-    /// A neighbour lives as long as bytes move.
+    /// A neighbour counts as alive while bytes move.
     pub moving_is_living: bool,
 }
 
 impl Rules {
-    /// All of them.
+    /// All of them hold.
     pub const SOUND: Self = Self {
         newest_lives: true,
         ties_are_broken: true,

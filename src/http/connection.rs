@@ -1,5 +1,5 @@
-//! One connection to the web face: reads a request's head within bounds, answers it, closes. The report is gathered only
-//! for those who have asked for something.
+//! One connection to the web face: reads a request's head within bounds, answers it, closes. The report is gathered
+//! only once a request has arrived.
 
 use super::{
     report::NodeReport,
@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{config::HttpConfig, system::clock, transport::Stream};
 
-/// What one read takes at most.
+/// The most bytes that one read takes.
 const READ_BYTES: usize = 2048;
 
-/// Serves one connection: one request, and no more. `hosts` are the names the node answers to, beside addresses. `false`
-/// where there was nothing to answer: the input ended before the request did.
+/// Serves one connection: a single request. `hosts` are the names that the node answers to, besides addresses. `false`
+/// if there was nothing to answer: the input ended before the request did.
 pub(crate) fn serve(
     stream: &Stream,
     config: &HttpConfig,
@@ -28,15 +28,15 @@ pub(crate) fn serve(
     true
 }
 
-/// Answers a connection for which there is no place, or none any longer. The socket's buffer takes it, so that nothing is
-/// waited for.
+/// Answers a connection for which there is no seat, or no longer one. The answer fits the socket's buffer, so nothing
+/// waits.
 pub(crate) fn refuse(stream: &Stream, config: &HttpConfig) {
     if stream.set_hasty().is_ok() {
         send(stream, config, &Response::full());
     }
 }
 
-/// Reads until the head is whole, too large or too late; `None` where the client has gone.
+/// Reads until the head is complete, too large or too late; `None` if the client has gone.
 fn ask(stream: &Stream, config: &HttpConfig, hosts: &[String]) -> Option<Result<Asked, Refused>> {
     let deadline = clock::tick() + config.request_time;
     let mut head = Vec::new();

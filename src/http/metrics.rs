@@ -1,4 +1,4 @@
-//! A node's report in the text format of Prometheus, version 0.0.4. No label tells a client.
+//! A node's report in the text format of Prometheus, version 0.0.4. No label names a client.
 
 use std::fmt::{self, Write};
 
@@ -46,56 +46,64 @@ fn as_0_0_4(text: &str) -> String {
 #[derive(Debug)]
 struct MetricsText(NodeReport);
 
-/// What a link's metrics are called, what they mean, and where they come from.
+/// A link metric's name, its meaning, its type, and where its value comes from.
 type LinkMetric = (&'static str, &'static str, MetricType, fn(&LinkReport) -> Option<f64>);
 
 const LINK_METRICS: [LinkMetric; 15] = {
     use MetricType::{Counter, Gauge};
     [
-        ("up", "Whether the link this node dials is up", Gauge, |link| {
+        ("up", "Whether the link that this node dials is up", Gauge, |link| {
             Some(f64::from(link.condition.state == crate::core::links::LinkState::Up))
         }),
-        ("connected_here", "Whether the neighbour's connection to this node is there", Gauge, |link| {
+        ("connected_here", "Whether the neighbour is connected to this node", Gauge, |link| {
             Some(f64::from(link.condition.is_connected_here))
         }),
-        ("in_step", "Whether the neighbour has all this node had at the last round", Gauge, |link| {
-            Some(f64::from(link.is_in_step()))
-        }),
-        ("in_step_seconds", "How long ago a round last found the neighbour in step", Gauge, |link| {
+        (
+            "in_step",
+            "Whether the neighbour had everything this node knew at the last repair round, and nothing was dropped since",
+            Gauge,
+            |link| Some(f64::from(link.is_in_step())),
+        ),
+        ("in_step_seconds", "Time since a repair round last found the neighbour in step", Gauge, |link| {
             link.condition.since_in_step.map(|since| since.as_secs_f64())
         }),
         ("lag_seconds", "Age of the oldest unanswered ping", Gauge, |link| {
             link.condition.lag.map(|lag| lag.as_secs_f64())
         }),
-        ("behind", "Whether something was lost that a round has to make good for", Gauge, |link| {
+        ("behind", "Whether an update was dropped that the next repair round must send", Gauge, |link| {
             Some(f64::from(link.is_behind))
         }),
-        ("outbox_bytes", "Bytes that wait to be sent", Gauge, |link| Some(link.outbox_bytes as f64)),
-        ("lasting_differences", "Differences the last round found just as the one before", Gauge, |link| {
-            Some(link.condition.lasting as f64)
-        }),
-        ("connects", "How often the link came up", Counter, |link| Some(link.condition.connects as f64)),
+        ("outbox_bytes", "Bytes waiting to be sent", Gauge, |link| Some(link.outbox_bytes as f64)),
+        (
+            "lasting_differences",
+            "Differences that the last repair round found unchanged from the one before",
+            Gauge,
+            |link| Some(link.condition.lasting as f64),
+        ),
+        ("connects", "Times the link came up", Counter, |link| Some(link.condition.connects as f64)),
         ("sent_bytes", "Bytes sent", Counter, |link| Some(link.condition.sent_bytes as f64)),
         ("received_bytes", "Bytes received", Counter, |link| Some(link.condition.received_bytes as f64)),
         ("sent_updates", "Locations sent", Counter, |link| Some(link.condition.sent_updates as f64)),
         ("received_updates", "Locations received", Counter, |link| {
             Some(link.condition.received_updates as f64)
         }),
-        ("rounds", "Rounds that have ended", Counter, |link| Some(link.condition.rounds as f64)),
-        ("differences", "Differences that rounds have found", Counter, |link| {
+        ("rounds", "Repair rounds completed", Counter, |link| Some(link.condition.rounds as f64)),
+        ("differences", "Differences found by repair rounds", Counter, |link| {
             Some(link.condition.differences as f64)
         }),
     ]
 };
 
-/// A count by what it was, of an upstream: its name, its meaning, the label, and where it comes from.
+/// A count for an upstream, divided by a label: its name, its meaning, the label, and where it comes from.
 type UpstreamCount =
     (&'static str, &'static str, &'static str, fn(&UpstreamReport) -> &[(&'static str, u64)]);
 
 const UPSTREAM_COUNTS: [UpstreamCount; 3] = [
-    ("lookups", "Lookups by how they ended", "outcome", |upstream| &upstream.lookups),
-    ("calls", "Calls to an upstream by what became of them", "outcome", |upstream| &upstream.calls),
-    ("refused", "Lookups for which the upstream was not asked", "why", |upstream| &upstream.refused),
+    ("lookups", "Lookups by outcome", "outcome", |upstream| &upstream.lookups),
+    ("calls", "Calls to the upstream by outcome", "outcome", |upstream| &upstream.calls),
+    ("refused", "Lookups refused without asking the upstream, by reason", "why", |upstream| {
+        &upstream.refused
+    }),
 ];
 
 type UpstreamMetric = (&'static str, &'static str, MetricType, fn(&UpstreamReport) -> u64);
@@ -103,16 +111,16 @@ type UpstreamMetric = (&'static str, &'static str, MetricType, fn(&UpstreamRepor
 const UPSTREAM_METRICS: [UpstreamMetric; 6] = {
     use MetricType::{Counter, Gauge};
     [
-        ("shared", "Lookups that waited for the call of another", Counter, |upstream| upstream.shared),
-        ("cached", "Lookups answered from what was kept", Counter, |upstream| upstream.cached),
-        ("retries", "Calls made again", Counter, |upstream| upstream.retries),
-        ("lookups_in_flight", "Lookups that wait for the upstream", Gauge, |upstream| {
+        ("shared", "Lookups that shared another lookup's call", Counter, |upstream| upstream.shared),
+        ("cached", "Lookups answered from the cache", Counter, |upstream| upstream.cached),
+        ("retries", "Calls retried", Counter, |upstream| upstream.retries),
+        ("lookups_in_flight", "Lookups waiting for the upstream", Gauge, |upstream| {
             upstream.in_flight as u64
         }),
-        ("breaker_open", "Whether the upstream is left alone", Gauge, |upstream| {
+        ("breaker_open", "Whether the circuit breaker keeps lookups from the upstream", Gauge, |upstream| {
             u64::from(upstream.is_breaker_open)
         }),
-        ("cache_bytes", "What the answers kept take", Gauge, |upstream| upstream.cache_bytes as u64),
+        ("cache_bytes", "Memory used by cached answers", Gauge, |upstream| upstream.cache_bytes as u64),
     ]
 };
 
@@ -133,27 +141,30 @@ impl MetricsText {
         let built = [("version", env!("CARGO_PKG_VERSION")), ("herd", &report.herd), ("node", &report.node)];
         let mut info = writer.family(
             "proxyherd_build_info",
-            "Which program this is, and whose node",
+            "Version of the program, herd and node",
             MetricType::Gauge,
         )?;
         ConstGauge::new(1_u64).encode(info.encode_family(&built)?)?;
-        writer.gauge("proxyherd_uptime_seconds", "How long the node has run", report.uptime.as_secs_f64())?;
+        writer.gauge(
+            "proxyherd_uptime_seconds",
+            "Time since the node started",
+            report.uptime.as_secs_f64(),
+        )?;
         let is_ready = report.not_ready().is_none();
-        writer.gauge("proxyherd_ready", "Whether clients may ask this node", f64::from(is_ready))?;
+        writer.gauge("proxyherd_ready", "Whether this node is ready for clients", f64::from(is_ready))?;
         writer.gauge("proxyherd_clients", "Clients whose location is known", report.clients as f64)?;
         writer.gauge(
             "proxyherd_store_bytes",
-            "Memory that the clients' locations take",
+            "Memory used by clients' locations",
             report.store_bytes as f64,
         )?;
         writer.gauge(
             "proxyherd_store_bytes_max",
-            "Memory that clients' reports may have their locations take",
+            "Memory that clients' locations may use before reports are refused",
             report.store_bytes_max as f64,
         )?;
         let connections = &report.connections;
-        let mut now =
-            writer.family("proxyherd_connections", "Connections that are open", MetricType::Gauge)?;
+        let mut now = writer.family("proxyherd_connections", "Open connections", MetricType::Gauge)?;
         for (kind, count) in [
             ("client", connections.clients),
             ("peer", connections.peers),
@@ -162,19 +173,15 @@ impl MetricsText {
         ] {
             ConstGauge::new(count as u64).encode(now.encode_family(&[("kind", kind)])?)?;
         }
-        writer.gauge(
-            "proxyherd_connections_max",
-            "Connections of clients there may be",
-            connections.max as f64,
-        )?;
+        writer.gauge("proxyherd_connections_max", "Limit on clients' connections", connections.max as f64)?;
         writer.counter(
             "proxyherd_connections_accepted",
-            "Connections of clients and neighbours that got a place",
+            "Connections accepted from clients and neighbours",
             connections.accepted,
         )?;
         writer.counter(
             "proxyherd_connections_refused",
-            "Connections closed for want of a place, a thread or a descriptor, or as no neighbour's",
+            "Connections closed because no seat, thread or file descriptor was left, or because they were not a neighbour's",
             connections.refused,
         )?;
         self.of_the_log(writer)
@@ -183,27 +190,24 @@ impl MetricsText {
     fn of_the_log(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let log = &self.0.log;
         let is_failing = log.failing.is_some();
-        writer.gauge("proxyherd_log_failing", "Whether the log cannot be written", f64::from(is_failing))?;
-        let lines = "Traffic lines for which the log had no room";
+        writer.gauge("proxyherd_log_failing", "Whether writing the log fails", f64::from(is_failing))?;
+        let lines = "Traffic lines dropped because the log's buffer was full";
         writer.counter("proxyherd_log_dropped_lines", lines, log.dropped_lines)?;
         writer.counter(
             "proxyherd_log_dropped_events",
-            "Events for which the log had no room",
+            "Events dropped because the log's buffer was full",
             log.dropped_events,
         )
     }
 
     fn of_requests(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let mut family = writer.family(
-            "proxyherd_requests",
-            "Clients' requests by what became of them",
-            MetricType::Counter,
-        )?;
+        let mut family =
+            writer.family("proxyherd_requests", "Clients' requests by outcome", MetricType::Counter)?;
         for &(outcome, count) in &self.0.outcomes {
             let labels = [("kind", outcome.kind().label()), ("outcome", outcome.label())];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
-        let help = "From the read that brought a request to the write that took its reply";
+        let help = "Time from reading a request to having written its reply";
         let mut family = writer.family("proxyherd_request_duration_seconds", help, MetricType::Histogram)?;
         for (kind, spread) in &self.0.spreads {
             family.encode_family(&[("kind", kind.label())])?.encode_histogram::<[(&str, &str); 0]>(
@@ -218,12 +222,12 @@ impl MetricsText {
 
     fn of_links(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let bad_lines: [LinkMetric; 2] = [
-            ("bad_lines", "Lines that were refused", MetricType::Counter, |link| {
+            ("bad_lines", "Lines from the neighbour that were refused", MetricType::Counter, |link| {
                 Some(link.condition.bad_lines as f64)
             }),
             (
                 "bad_lines_at_address",
-                "Lines that were refused of whoever shares the neighbour's address",
+                "Lines refused from the neighbour's address, which it shares with others",
                 MetricType::Counter,
                 |link| Some(link.condition.bad_lines_at_address as f64),
             ),
@@ -277,10 +281,14 @@ impl MetricsText {
             "Resident memory size",
             process.resident_bytes as f64,
         )?;
-        writer.gauge("process_open_fds", "Open descriptors", process.descriptors as f64)?;
-        writer.gauge("process_max_fds", "Descriptors that may be open", process.descriptors_max as f64)?;
+        writer.gauge("process_open_fds", "Open file descriptors", process.descriptors as f64)?;
+        writer.gauge("process_max_fds", "Limit on open file descriptors", process.descriptors_max as f64)?;
         writer.gauge("process_threads", "Threads", process.threads as f64)?;
-        writer.gauge("process_start_time_seconds", "When the process started", process.started_seconds)?;
+        writer.gauge(
+            "process_start_time_seconds",
+            "Start time of the process since the Unix epoch",
+            process.started_seconds,
+        )?;
         let cpu = ConstCounter::new(process.cpu_seconds);
         cpu.encode(writer.family("process_cpu_seconds", "Processor time used", MetricType::Counter)?)
     }

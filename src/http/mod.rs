@@ -1,5 +1,6 @@
-//! The web face of a node: health, status and metrics over HTTP, for operators and their monitors. A connection is one
-//! request, GET or HEAD; whatever else comes is answered with an error and harms nobody. The threads are the server's.
+//! The web face of a node: health, status and metrics over HTTP, for operators and their monitors. A connection carries
+//! one request, GET or HEAD; anything else is answered with an error and harms nobody. The threads belong to the
+//! server.
 
 mod connection;
 mod metrics;

@@ -1,4 +1,5 @@
-//! What a node says of itself, gathered once a request: plain values, from which `status` and `metrics` are written.
+//! What a node says about itself, gathered once per request: plain values, from which `status` and `metrics` are
+//! written.
 
 use std::time::Duration;
 
@@ -17,21 +18,21 @@ pub struct NodeReport {
     pub node: String,
     /// How long it has run.
     pub uptime: Duration,
-    /// How long after its start it is ready, whatever its neighbours do.
+    /// The time after its start when it is ready, whatever its neighbours do.
     pub ready_grace: Duration,
-    /// Whether it is on its way to stop.
+    /// Whether it is about to stop.
     pub is_draining: bool,
-    /// Clients it has a location of.
+    /// Clients whose location it has.
     pub clients: usize,
     /// How much memory their locations take, in bytes.
     pub store_bytes: usize,
-    /// How much clients' reports may have them take.
+    /// How much their locations may use before clients' reports are refused.
     pub store_bytes_max: usize,
-    /// The sum of all it holds.
+    /// The sum of its whole store.
     pub sum: u64,
     /// Its connections.
     pub connections: ConnectionCounts,
-    /// What became of how many requests.
+    /// How many requests had each outcome.
     pub outcomes: Vec<(RequestOutcome, u64)>,
     /// How long they took.
     pub spreads: Vec<(RequestKind, Spread)>,
@@ -39,9 +40,9 @@ pub struct NodeReport {
     pub links: Vec<LinkReport>,
     /// The upstreams it asks for places.
     pub upstreams: Vec<UpstreamReport>,
-    /// How its log is.
+    /// The state of its log.
     pub log: log::LogCondition,
-    /// What the system says of the process.
+    /// What the system reports about the process.
     pub process: Process,
 }
 
@@ -52,15 +53,15 @@ pub struct ConnectionCounts {
     pub clients: usize,
     /// Neighbours' now.
     pub peers: usize,
-    /// Now in places kept for neighbours, without having shown to be one.
+    /// Connections now in seats kept for neighbours that have not proved to be one.
     pub waiting: usize,
     /// Those of the web face now.
     pub http: usize,
-    /// As many as clients may have.
+    /// The most that clients may have.
     pub max: usize,
-    /// Taken since the start: each got a place of its own.
+    /// Accepted since the start: each got a seat.
     pub accepted: u64,
-    /// Refused since the start: there was no place, thread or descriptor for them, or a place for neighbours only.
+    /// Refused since the start: there was no seat, thread or descriptor for them, or only a seat kept for neighbours.
     pub refused: u64,
 }
 
@@ -69,32 +70,32 @@ pub struct ConnectionCounts {
 pub struct LinkReport {
     /// The neighbour's id.
     pub peer: String,
-    /// What is spoken on it.
+    /// The dialect that is spoken on it.
     pub dialect: &'static str,
-    /// Whether something was lost that a round has to make good for.
+    /// Whether an update was dropped that the next repair round must send.
     pub is_behind: bool,
-    /// What waits to be sent.
+    /// Bytes that wait to be sent.
     pub outbox_bytes: usize,
-    /// What its threads say.
+    /// What its threads report.
     pub condition: Condition,
 }
 
 impl LinkReport {
-    /// Whether the neighbour has all this node had when the last round began, nothing was lost since, and what it says is
-    /// taken.
+    /// Whether the neighbour has everything that this node had when the last round began, nothing was lost since, and
+    /// the lines that it sends are accepted.
     pub fn is_in_step(&self) -> bool {
         self.condition.is_in_step && !self.is_behind && !self.condition.is_refused
     }
 }
 
-/// What the system says of the process; 0 for what it does not say.
+/// What the system reports about the process; 0 for what it does not report.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Process {
     /// Memory in use, in bytes.
     pub resident_bytes: u64,
     /// Open descriptors.
     pub descriptors: u64,
-    /// As many as may be open.
+    /// The most that may be open.
     pub descriptors_max: u64,
     /// Threads.
     pub threads: u64,
@@ -108,17 +109,17 @@ impl NodeReport {
     /// Why this node is not ready. It is once one peer has completed a repair round with it, or after `ready_seconds`.
     pub fn not_ready(&self) -> Option<String> {
         if self.is_draining {
-            return Some("this node stops".into());
+            return Some("this node is stopping".into());
         }
         if let Some(link) = self.links.iter().find(|link| link.condition.lasting > 0) {
-            return Some(format!("{} differs from this node as it did a round ago", link.peer));
+            return Some(format!("{} still differs from this node as it did one round ago", link.peer));
         }
         let has_heard = self.links.iter().any(|link| link.condition.rounds_received > 0);
         let is_waiting = !self.links.is_empty() && !has_heard && self.uptime < self.ready_grace;
-        is_waiting.then(|| "no neighbour has ended a round with this node yet".into())
+        is_waiting.then(|| "no neighbour has completed a repair round with this node yet".into())
     }
 
-    /// What is wrong with a node that serves all the same. One full disk must not take every node away from its clients.
+    /// What is wrong with a node that still serves. One full disk must not take every node away from its clients.
     pub fn degraded(&self) -> Option<String> {
         self.log.failing.as_ref().map(|failing| format!("the log cannot be written: {}", failing.error))
     }
@@ -176,7 +177,10 @@ pub(super) mod tests {
     #[test]
     fn node_is_ready_once_a_neighbour_has_ended_a_round_or_the_grace_is_over() {
         let report = fresh();
-        assert_eq!(report.not_ready().unwrap(), "no neighbour has ended a round with this node yet");
+        assert_eq!(
+            report.not_ready().unwrap(),
+            "no neighbour has completed a repair round with this node yet"
+        );
         let mut heard = report.clone();
         heard.links[0].condition.rounds_received = 1;
         assert_eq!(heard.not_ready(), None);
@@ -189,10 +193,10 @@ pub(super) mod tests {
         let mut report = NodeReport { uptime: Duration::from_secs(60), ..fresh() };
         assert_eq!(report.not_ready(), None);
         report.links[0].condition.lasting = 1;
-        assert_eq!(report.not_ready().unwrap(), "Ball differs from this node as it did a round ago");
+        assert_eq!(report.not_ready().unwrap(), "Ball still differs from this node as it did one round ago");
         report.links[0].condition.lasting = 0;
         report.is_draining = true;
-        assert_eq!(report.not_ready().unwrap(), "this node stops");
+        assert_eq!(report.not_ready().unwrap(), "this node is stopping");
     }
 
     #[test]

@@ -7,14 +7,14 @@ use httparse::{EMPTY_HEADER, Status};
 /// More header fields than any monitor sends.
 const HEADERS_MAX: usize = 64;
 
-/// What may be asked for.
+/// What a request may ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Page {
-    /// What there is.
+    /// The list of pages.
     Index,
     /// Whether the process answers.
     Live,
-    /// Whether clients had better ask another node.
+    /// Whether clients should ask another node.
     Ready,
     /// The node in JSON.
     Status,
@@ -31,7 +31,7 @@ impl Page {
         ("/metrics", Self::Metrics),
     ];
 
-    /// The paths there are, one a line.
+    /// The paths of all pages, one per line.
     pub(super) fn index() -> String {
         Self::ALL.iter().map(|(path, _)| format!("{path}\n")).collect()
     }
@@ -49,21 +49,22 @@ pub struct Asked {
 /// Why a request is not answered with what it asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// It is no HTTP/1 request.
+    /// It is not an HTTP/1 request.
     Garbage,
-    /// It has no such page.
+    /// There is no such page.
     NoPage,
     /// It is neither GET nor HEAD.
     Method,
-    /// It was meant for a host this node is not: a browser led here by another name would read what it shows.
+    /// It was meant for a host that this node is not: a browser led here under another name could read what it shows.
     Host,
     /// Its head does not end within the limit.
     TooLarge,
-    /// Its head did not come in time.
+    /// Its head did not arrive in time.
     TooSlow,
 }
 
-/// Reads a request's head; `None` while it is not whole. `hosts` are the names this node answers to, beside addresses.
+/// Parses a request's head; `None` while it is incomplete. `hosts` are the names that this node answers to, besides
+/// addresses.
 pub fn parse(head: &[u8], hosts: &[String]) -> Option<Result<Asked, Refused>> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
@@ -82,12 +83,12 @@ fn judge(request: &httparse::Request<'_, '_>, hosts: &[String]) -> Result<Asked,
         (Some(host), None, _) => {
             Some(std::str::from_utf8(host.value).map_err(|_not_text| Refused::Garbage)?.trim())
         }
-        // Version 1.0 knew no hosts, and no browser speaks it.
+        // Version 1.0 has no Host field, and no browser speaks it.
         (None, None, Some(0)) => None,
         _ => return Err(Refused::Garbage),
     };
     let (authority, path) = target(request.path.unwrap_or_default());
-    // A target that names a host decides in the place of the field (RFC 9112, section 3.2.2).
+    // A target that names a host takes precedence over the field (RFC 9112, section 3.2.2).
     if authority.or(host).is_some_and(|host| !is_ours(host, hosts)) {
         return Err(Refused::Host);
     }
@@ -115,8 +116,8 @@ fn target(text: &str) -> (Option<&str>, &str) {
     (authority, if is_absolute && path.is_empty() { "/" } else { path })
 }
 
-/// Whether a host names this node: an address, `localhost`, or a configured name, with or without a port. A name may end with
-/// the dot of the root.
+/// Whether a host names this node: an address, `localhost`, or a configured name, with or without a port. A name may
+/// end with the root's dot.
 fn is_ours(host: &str, hosts: &[String]) -> bool {
     if let Some((address, port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return address.parse::<Ipv6Addr>().is_ok() && is_port(port);

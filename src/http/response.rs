@@ -1,4 +1,4 @@
-//! What goes back to an HTTP client: always whole, always the last on its connection.
+//! What is sent to an HTTP client: always complete, always the last thing on its connection.
 
 use super::{
     metrics,
@@ -9,7 +9,7 @@ use super::{
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// An answer, not yet in bytes.
+/// An answer, not encoded yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Response {
     status: &'static str,
@@ -35,13 +35,15 @@ impl Response {
     /// The answer to a request that is refused.
     pub(super) fn refusing(why: Refused) -> Self {
         let (status, body) = match why {
-            Refused::Garbage => ("400 Bad Request", "this is no HTTP/1.1 request with one Host\n".into()),
-            Refused::NoPage => ("404 Not Found", format!("there are only:\n{}", Page::index())),
-            Refused::Method => ("405 Method Not Allowed", "only GET and HEAD are served here\n".into()),
-            Refused::TooSlow => ("408 Request Timeout", "the request did not come in time\n".into()),
+            Refused::Garbage => {
+                ("400 Bad Request", "this is not an HTTP/1.1 request with exactly one Host\n".into())
+            }
+            Refused::NoPage => ("404 Not Found", format!("the pages are:\n{}", Page::index())),
+            Refused::Method => ("405 Method Not Allowed", "only GET and HEAD are allowed here\n".into()),
+            Refused::TooSlow => ("408 Request Timeout", "the request did not arrive in time\n".into()),
             Refused::Host => (
                 "421 Misdirected Request",
-                "this node has another name; add yours to hosts in [http]\n".into(),
+                "this node does not go by that name; add it to hosts in [http]\n".into(),
             ),
             Refused::TooLarge => {
                 ("431 Request Header Fields Too Large", "the request's head is too large\n".into())
@@ -50,13 +52,13 @@ impl Response {
         Self { status, content_type: TEXT, body, is_head: false }
     }
 
-    /// The answer to one connection too many.
+    /// The answer to a connection beyond the limit.
     pub(super) fn full() -> Self {
-        let body = "there are as many connections as this page takes\n".into();
+        let body = "this page has as many connections as it accepts; try again later\n".into();
         Self { status: "503 Service Unavailable", content_type: TEXT, body, is_head: false }
     }
 
-    /// As it is sent. `date` as HTTP wants it.
+    /// Its bytes. `date` is in HTTP's format.
     pub(super) fn to_bytes(&self, date: &str) -> Vec<u8> {
         let Self { status, content_type, body, is_head } = self;
         let length = body.len();
@@ -92,7 +94,11 @@ mod tests {
             |report: &NodeReport| String::from_utf8(Response::to(asked, report).to_bytes("now")).unwrap();
         let waiting = text(&fresh());
         assert!(waiting.starts_with("HTTP/1.1 503 Service Unavailable\r\nDate: now\r\n"), "{waiting}");
-        assert!(waiting.ends_with("\r\n\r\nnot ready: no neighbour has ended a round with this node yet\n"));
+        assert!(
+            waiting.ends_with(
+                "\r\n\r\nnot ready: no neighbour has completed a repair round with this node yet\n"
+            )
+        );
         let ready = text(&NodeReport { uptime: fresh().ready_grace, ..fresh() });
         assert!(ready.starts_with("HTTP/1.1 200 OK\r\n") && ready.ends_with("\r\n\r\nready\n"), "{ready}");
         let degraded = text(&NodeReport { uptime: fresh().ready_grace, ..degraded() });

@@ -1,7 +1,8 @@
-//! The box around points, and its middle: where a way, a relation or a polygon is, as far as a place needs to know.
+//! The box around points, and its middle: where a way, a relation or a polygon is, as precisely as a place needs to
+//! know.
 
-/// A box in ten-millionths of a degree. Keeps the longitudes twice, from -180 and from 0, and so knows the box that is
-/// narrow where the antimeridian goes through it.
+/// A box in ten-millionths of a degree. Keeps the longitudes twice, from -180 and from 0, and so finds the narrow box
+/// if the antimeridian goes through it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bounds {
     latitudes: (i64, i64),
@@ -24,7 +25,7 @@ impl Bounds {
         widen(&mut self.longitudes[1], eastward, eastward);
     }
 
-    /// The same in degrees; false, and nothing else, for what is no point on the Earth.
+    /// The same in degrees; for anything but a point on the Earth, returns false and does nothing.
     pub(super) fn add_degrees(&mut self, latitude: f64, longitude: f64) -> bool {
         let is_on_earth = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
         if is_on_earth {

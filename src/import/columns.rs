@@ -1,6 +1,6 @@
-//! Which column of a CSV file, or which property of a GeoJSON feature, says what of a place.
+//! Which column of a CSV file, or which property of a GeoJSON feature, holds which field of a place.
 
-/// What is said of a place.
+/// A field of a place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Field {
     /// As people know it.
@@ -15,7 +15,7 @@ pub enum Field {
     Vicinity,
     /// How well known: 0 to 5.
     Rank,
-    /// What tells it from others.
+    /// What distinguishes it from others.
     Id,
 }
 
@@ -23,7 +23,7 @@ impl Field {
     const ALL: [Self; 7] =
         [Self::Name, Self::Latitude, Self::Longitude, Self::Types, Self::Vicinity, Self::Rank, Self::Id];
 
-    /// What a column map calls the field.
+    /// The field's name in a column map.
     pub fn key(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -36,8 +36,8 @@ impl Field {
         }
     }
 
-    /// Names of columns that say the field where the user names none, the likeliest first; case does not count. Those of
-    /// GTFS (`stop_…`), OurAirports (`…_deg`, `ident`, `municipality`), simplemaps (`city_ascii`, `admin_name`), Overpass
+    /// Names of columns for the field if the user names none, the likeliest first; case does not count. Those of GTFS
+    /// (`stop_…`), OurAirports (`…_deg`, `ident`, `municipality`), simplemaps (`city_ascii`, `admin_name`), Overpass
     /// (`@…`) and Darwin Core (`decimal…`) are among them.
     fn usual(self) -> &'static [&'static str] {
         match self {
@@ -68,13 +68,13 @@ impl Field {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ColumnMapError {
     /// A part is not `field=column`.
-    #[error("{0:?} is no FIELD=COLUMN; write for example name=Name,lat=Latitude,lng=Longitude")]
+    #[error("{0:?} is not FIELD=COLUMN; write for example name=Name,lat=Latitude,lng=Longitude")]
     NotAPair(String),
     /// A field is unknown.
-    #[error("{0:?} is no field; there are name, lat, lng, types, vicinity, rank and id")]
+    #[error("{0:?} is not a field; the fields are name, lat, lng, types, vicinity, rank and id")]
     UnknownField(String),
-    /// A field is there twice.
-    #[error("{0} is there twice; give it one column")]
+    /// A field is given twice.
+    #[error("{0} is given twice; give it one column")]
     Twice(&'static str),
 }
 
@@ -83,7 +83,7 @@ pub enum ColumnMapError {
 pub struct ColumnMap(Vec<(Field, String)>);
 
 impl ColumnMap {
-    /// Reads `name=Name,lat=Latitude,lng=Longitude,types=Kind`.
+    /// Parses `name=Name,lat=Latitude,lng=Longitude,types=Kind`.
     pub fn parse(text: &str) -> Result<Self, ColumnMapError> {
         let mut pairs: Vec<(Field, String)> = Vec::new();
         for part in text.split(',').filter(|part| !part.trim().is_empty()) {
@@ -111,7 +111,7 @@ impl ColumnMap {
         self.named(field).map_or_else(|| field.usual().to_vec(), |column| vec![column])
     }
 
-    /// Which of the columns says the field, `taken` aside; an error where two of the same name might.
+    /// Which column holds the field, not counting `taken`; an error if two of the same name might.
     fn position(&self, field: Field, header: &[&str], taken: Option<usize>) -> Result<Option<usize>, String> {
         for name in self.names(field) {
             let found = |is_it: &dyn Fn(&str) -> bool| {
@@ -129,7 +129,7 @@ impl ColumnMap {
                 [..] => {
                     let names = at.iter().map(|&at| shown(header[at])).collect::<Vec<_>>().join(" and ");
                     return Err(format!(
-                        "has columns {names}, each of which may be the {}; rename all but one",
+                        "has columns {names}, each of which could be the {}; rename all but one",
                         field.key()
                     ));
                 }
@@ -139,7 +139,7 @@ impl ColumnMap {
     }
 }
 
-/// Where in a row each field is.
+/// The position of each field in a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Columns {
     pub(super) name: usize,
@@ -152,7 +152,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Finds the fields in a header; an error tells all that are missing, and what there is.
+    /// Finds the fields in a header; an error lists everything that is missing, and what there is.
     pub(super) fn find(map: &ColumnMap, header: &[&str]) -> Result<Self, String> {
         let unknown: Vec<_> = map
             .0
@@ -161,7 +161,7 @@ impl Columns {
             .map(|(_, name)| format!("{name:?}"))
             .collect();
         if !unknown.is_empty() {
-            return Err(format!("has no column {}; there are {}", unknown.join(", "), listed(header)));
+            return Err(format!("has no column {}; its columns are {}", unknown.join(", "), listed(header)));
         }
         let find = |field| map.position(field, header, None);
         let needed = [Field::Name, Field::Latitude, Field::Longitude];
@@ -183,7 +183,7 @@ impl Columns {
         })
     }
 
-    /// How many of the columns that must be there are in the header.
+    /// How many of the required columns are in the header.
     pub(super) fn count_needed(map: &ColumnMap, header: &[&str]) -> usize {
         let is_there = |field: &Field| !matches!(map.position(*field, header, None), Ok(None));
         [Field::Name, Field::Latitude, Field::Longitude].iter().filter(|field| is_there(field)).count()
@@ -201,7 +201,7 @@ fn missing(found: &[(Field, Result<Option<usize>, String>)], header: &[&str]) ->
     }
     if let [only] = header {
         return format!(
-            "has one column, {}, in its first line; if something divides it, say what with --delimiter",
+            "has one column, {}, in its first line; if another character separates its columns, name it with --delimiter",
             shown(only)
         );
     }
@@ -216,8 +216,8 @@ fn missing(found: &[(Field, Result<Option<usize>, String>)], header: &[&str]) ->
     )
 }
 
-/// So many columns are listed, and so much of each is shown, in characters: a file that is no table may have anything in
-/// its first line.
+/// How many columns are listed, and how much of each is shown, in characters: a file that is not a table may have
+/// anything in its first line.
 const LISTED_MAX: usize = 30;
 const SHOWN_CHARS_MAX: usize = 40;
 
@@ -265,7 +265,7 @@ mod tests {
             find(&["lat", "b"]),
             "has no column for name, lng; name them with --columns name=COLUMN,lng=COLUMN, of lat, b"
         );
-        assert!(find(&["name:lat:lng"]).ends_with("say what with --delimiter"));
+        assert!(find(&["name:lat:lng"]).ends_with("name it with --delimiter"));
         assert!(
             find(&["# made by hand", "z"])
                 .starts_with("begins with a comment, \"# made by hand\"; remove it")
@@ -280,7 +280,7 @@ mod tests {
         let find = |header: &[&str]| Columns::find(&ColumnMap::default(), header);
         let fault = find(&["name", "lat", "lng", "name"]).unwrap_err();
         assert!(
-            fault.starts_with("has columns \"name\" and \"name\", each of which may be the name"),
+            fault.starts_with("has columns \"name\" and \"name\", each of which could be the name"),
             "{fault}"
         );
         assert!(find(&["NAME", "Name", "lat", "lng"]).is_err());

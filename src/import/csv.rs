@@ -1,5 +1,5 @@
-//! CSV and its kin: a line of column names, then a place a line. Which column says what is the user's to say, or guessed by
-//! usual names.
+//! CSV and its relatives: a line of column names, then one place per line. The user says which column means what;
+//! otherwise it is guessed from usual names.
 
 use std::io::{BufRead, BufReader, Cursor, Read};
 
@@ -14,14 +14,14 @@ use super::{
 };
 use crate::places::file::{Id, PlaceEntry};
 
-/// What may divide columns where the user does not say it, the likeliest first.
+/// What may separate columns if the user does not say, the likeliest first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// So much of the first line is looked at for what divides it, in bytes.
+/// How much of the first line is examined to find the delimiter, in bytes.
 const FIRST_LINE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Reads rows until the end. Without a delimiter, the header shows which it is. Ids begin with the label; rows without one
-/// are numbered, in a name space of their own.
+/// Reads rows until the end. Without a delimiter, the header shows which it is. Ids begin with the label; rows without
+/// an id are numbered, in a name space of their own.
 pub fn read(
     from: impl Read,
     delimiter: Option<u8>,
@@ -50,7 +50,7 @@ pub fn read(
     Ok(())
 }
 
-/// The first line, its end included, as far as it is looked at; without a byte order mark.
+/// The first line, its end included, as far as it is examined; without a byte order mark.
 fn first_line(from: &mut impl BufRead) -> Result<Vec<u8>, ImportError> {
     let mut line = Vec::new();
     for byte in from.take(FIRST_LINE_BYTES_MAX).bytes() {
@@ -74,14 +74,14 @@ fn spreadsheet_hint(line: &[u8]) -> Option<u8> {
     }
 }
 
-/// The delimiter that makes the most of a header: the most columns that must be there, then the most columns.
+/// The delimiter that finds the most in a header: the most required columns, then the most columns.
 fn guess(line: &[u8], map: &ColumnMap) -> u8 {
     let score = |delimiter| score(line, delimiter, map);
     let first = |best: u8, other: u8| if score(other) > score(best) { other } else { best };
     DELIMITERS.into_iter().reduce(first).unwrap_or(b',')
 }
 
-/// How many columns that must be there a header has, and how many columns.
+/// How many required columns a header has, and how many columns in all.
 fn score(line: &[u8], delimiter: u8, map: &ColumnMap) -> (usize, usize) {
     let mut row = Row::default();
     // A name with a line break in it may open a quote that this line does not close.
@@ -91,7 +91,7 @@ fn score(line: &[u8], delimiter: u8, map: &ColumnMap) -> (usize, usize) {
     (Columns::count_needed(map, &names), names.len())
 }
 
-/// Whether a file may be a table, as far as its beginning tells: its first line has a name and a point.
+/// Whether a file may be a table, judging from its beginning: its first line has a name and a point.
 pub(super) fn is_header(head: &[u8], map: &ColumnMap) -> bool {
     let end = head.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(head.len());
     let line = &head[..end];
@@ -169,7 +169,7 @@ impl<'a> Table<'a> {
         self.check_quotes(row)?;
         let number_of_row = sink.number(self.options.label);
         let line = Some(row.line);
-        // Where a value is missing or one too many, there is no telling which value is which.
+        // If a value is missing or one too many, there is no telling which value is which.
         if row.len() < self.width {
             sink.skip(Skip::ShortRow, line);
             return Ok(());
@@ -209,10 +209,10 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What is wrong where the delimiter that the user names divides nothing.
+/// What is wrong if the delimiter that the user names separates nothing.
 fn no_such_delimiter(delimiter: u8) -> String {
     format!(
-        "has one column with the delimiter {:?}; its first line must name the columns, divided by it, among them name, lat and lng",
+        "has one column with the delimiter {:?}; its first line must name the columns, separated by it, among them name, lat and lng",
         char::from(delimiter)
     )
 }

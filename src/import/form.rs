@@ -1,12 +1,12 @@
-//! What a file is, by its first bytes: a form that is read, or something else, of which is said what it is and what makes a
-//! form of it that is read. Names of files count only where their content does not tell.
+//! What a file is, by its first bytes: a form that can be read, or something else, for which it says what it is and how
+//! to convert it. File names count only if the content does not tell.
 
 use super::{BYTE_ORDER_MARK, ColumnMap, Format, ImportError, csv, geonames};
 
-/// So many bytes from the beginning of a file are enough to tell.
+/// How many bytes from the beginning of a file are enough to tell.
 pub const HEAD_BYTES: usize = 64 * 1024;
 
-/// What can be made of the file at hand.
+/// How to handle the file.
 macro_rules! ogr2ogr {
     ($what:literal) => {
         concat!("is ", $what, "; convert it to GeoJSON: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE")
@@ -19,20 +19,20 @@ macro_rules! packed {
 }
 
 const VECTOR_TILE: &str = "is a vector tile, which is made for drawing and does not say where it is; import what it was made from, such as an .osm.pbf extract or GeoJSON";
-const OTHER_PBF: &str = "begins unlike any .osm.pbf; fetch an extract of OpenStreetMap in that format";
+const OTHER_PBF: &str = "does not begin like an .osm.pbf; fetch an extract of OpenStreetMap in that format";
 const ARCHIVE: &str = "is a zip archive; unpack it with unzip, and import the file that was in it (from a spreadsheet, save a CSV)";
 const OSM_OTHER: &str =
-    "is of OpenStreetMap in another format; convert it: osmium cat FILE -o NEW.osm.pbf (osmium-tool)";
+    "is OpenStreetMap data in another format; convert it: osmium cat FILE -o NEW.osm.pbf (osmium-tool)";
 const UTF16: &str = "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW";
 const UTF32: &str = "is UTF-32; convert it: iconv -f UTF-32 -t UTF-8 FILE > NEW";
-const WEB_PAGE: &str =
-    "is a web page, perhaps in place of the file that was wanted; look at it, and fetch the file again";
-const JSON_LIST: &str = "is a list in JSON, where GeoJSON has a FeatureCollection; if it is one of Features, wrap it: jq '{type: \"FeatureCollection\", features: .}' FILE > NEW.geojson";
+const WEB_PAGE: &str = "is a web page, perhaps an error page; open it, and fetch the file again";
+const JSON_LIST: &str = "is a JSON list, where GeoJSON has a FeatureCollection; if it is a list of Features, wrap it: jq '{type: \"FeatureCollection\", features: .}' FILE > NEW.geojson";
 const OTHER_JSON: &str =
-    "is JSON, but not GeoJSON; export it as a FeatureCollection, or as one Feature after the other";
-const BINARY: &str = "holds binary data of no form that herd reads, which are osm-pbf, geojson, csv and geonames; convert it to one of them";
+    "is JSON, but not GeoJSON; export it as a FeatureCollection, or as one Feature after another";
+const BINARY: &str =
+    "holds binary data in a format that herd does not read; convert it to osm-pbf, geojson, csv or geonames";
 
-/// How files begin that are something else.
+/// The first bytes of files that are something else.
 const BEGINNINGS: [(&[u8], &str); 17] = [
     (b"\x1f\x8b", packed!("gzip", "gunzip")),
     (b"PK\x03\x04", ARCHIVE),
@@ -51,12 +51,12 @@ const BEGINNINGS: [(&[u8], &str); 17] = [
     (b"\xfe\xff", UTF16),
     (
         b"proxyherd places",
-        "is a file of places that `herd places import` has made; import the files it was made from",
+        "is a file of places that `herd places import` made; import the files it was made from",
     ),
     (b"%PDF", "is a PDF; import the data it was made from"),
 ];
 
-/// The root of XML and HTML, in small letters, and what it is then.
+/// The root of XML and HTML, in small letters, and what it means.
 const ROOTS: [(&str, &str); 8] = [
     ("osm", OSM_OTHER),
     ("osmchange", "holds changes to OpenStreetMap, not places; fetch an extract as .osm.pbf"),
@@ -68,7 +68,7 @@ const ROOTS: [(&str, &str); 8] = [
     ("html", WEB_PAGE),
 ];
 
-/// The ends of names whose files can hardly be told by their content.
+/// Endings of names of files that can hardly be recognised by their content.
 const ENDS: [(&str, &str); 5] = [
     (".opl", OSM_OTHER),
     (".dbf", ogr2ogr!("a shapefile's table; name the .shp")),
@@ -77,8 +77,8 @@ const ENDS: [(&str, &str); 5] = [
     (".mif", ogr2ogr!("MapInfo")),
 ];
 
-/// What a file is that begins with `head` and has this name; nothing if it cannot be told. `told` is what the user says it
-/// is, and overrules all but what is plainly something else.
+/// What a file is that begins with `head` and has this name; nothing if it cannot be determined. `told` is what the
+/// user says it is, and overrides everything that is not plainly something else.
 pub fn recognise(
     head: &[u8],
     name: &str,
@@ -99,7 +99,7 @@ pub fn recognise(
     Ok(found)
 }
 
-/// What a file is that is not read, and what to do.
+/// What a file is that cannot be read, and what to do.
 fn other(head: &[u8], name: &str, told: Option<Format>) -> Option<&'static str> {
     if let Some((_, what)) = BEGINNINGS.iter().find(|(beginning, _)| head.starts_with(beginning)) {
         return Some(what);
@@ -156,7 +156,7 @@ fn is_osm_pbf(head: &[u8]) -> bool {
     head.get(4..15) == Some(b"\x0a\x09OSMHeader") || head.get(4..13) == Some(b"\x0a\x07OSMData")
 }
 
-/// A tile is layers, each a field 3 of some length, which begins with another field of a layer.
+/// A tile consists of layers, each a field 3 of some length, which begins with another field of a layer.
 fn is_vector_tile(head: &[u8]) -> bool {
     let Some((0x1a, rest)) = head.split_first() else { return false };
     let length = rest.iter().take(5).position(|byte| byte & 0x80 == 0);
@@ -179,7 +179,7 @@ fn markup(head: &[u8]) -> Option<&'static str> {
                     after.is_some_and(|letter| !letter.is_ascii_alphanumeric())
                 });
                 return Some(found.map_or(
-                    "is XML of a kind that herd does not read; convert it to GeoJSON or CSV",
+                    "is XML in a format that herd does not read; convert it to GeoJSON or CSV",
                     |(_, what)| what,
                 ));
             }
@@ -188,14 +188,14 @@ fn markup(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What comes after a byte order mark, white space and separators of records.
+/// What follows a byte order mark, white space and separators of records.
 fn text_of(head: &[u8]) -> &[u8] {
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     let blank = text.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x1e).count();
     &text[blank..]
 }
 
-/// A bracket, then what a value of JSON or the end of the list begins with; not a word, as in `[section]`.
+/// A bracket, then the beginning of a JSON value or the end of the list; not a word, as in `[section]`.
 fn is_json_list(head: &[u8]) -> bool {
     let inside = text_of(head).strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
     inside.is_some_and(|inside| {
@@ -295,7 +295,7 @@ mod tests {
             (b"\x1a\x0c\x78\x02\x0a\x05roads\x28\x80\x20", "tile.pbf", "is a vector tile"),
             (b"\x1a\x0c\x78\x02\x0a\x05roads\x28\x80\x20", "tile.mvt", "is a vector tile"),
             (b"\x1a\xac\x02\x0a\x05roads\x28\x80\x20", "tile.pbf", "is a vector tile"),
-            (b"hello", "x.pbf", "begins unlike any .osm.pbf"),
+            (b"hello", "x.pbf", "does not begin like an .osm.pbf"),
             (b"\xff\xe0\x04o5m2", "x.o5m", "osmium cat FILE -o NEW.osm.pbf"),
             (b"<?xml version='1.0'?>\n<!-- a --> <osm version=\"0.6\">", "map.osm", "osmium cat"),
             (b"<osm>", "map", "osmium cat"),

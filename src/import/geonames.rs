@@ -1,20 +1,20 @@
-//! The dumps of geonames.org: a place a line, 19 columns divided by tabs, no header.
+//! The dumps of geonames.org: one place per line, 19 columns separated by tabs, no header.
 
 use std::io::{BufRead, BufReader, Read};
 
 use super::{ImportError, NOT_UTF8, Sink, Skip, rank_of_population};
 use crate::places::file::{Id, PlaceEntry};
 
-/// Who must be named, as HTML.
+/// The attribution, as HTML.
 pub const ATTRIBUTION: &str = "Places © <a href=\"https://www.geonames.org/\">GeoNames</a>, \
      <a href=\"https://creativecommons.org/licenses/by/4.0/\">CC BY 4.0</a>, reformatted";
 
-/// The longest line that is read, in bytes: alternate names take 10,000 characters of it.
+/// The longest line that is read, in bytes: alternate names use 10,000 characters of it.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
 
 const COLUMNS: usize = 19;
 
-/// Whether a line may be of a dump: it has a number, a name, and where a place is.
+/// Whether a line may be from a dump: it has a number, a name, and a place's coordinates.
 pub(super) fn is_line(line: &[u8]) -> bool {
     let cells: Vec<_> = line.split(|&byte| byte == b'\t').collect();
     let is_number = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|cell| cell.parse::<f64>().is_ok());
@@ -32,7 +32,7 @@ pub fn read(from: impl Read, sink: &mut Sink) -> Result<(), ImportError> {
         }
         let fault = |fault: &str| ImportError::Line { line: number, fault: fault.to_owned() };
         if line.len() as u64 == LINE_BYTES_MAX {
-            return Err(fault("this is too long for a line of GeoNames; name the format with --format"));
+            return Err(fault("this line is too long for GeoNames; name the format with --format"));
         }
         if !line.ends_with(b"\n") {
             sink.note_unended();
@@ -45,7 +45,7 @@ pub fn read(from: impl Read, sink: &mut Sink) -> Result<(), ImportError> {
         let cells: Vec<&str> = text.split('\t').collect();
         if cells.len() != COLUMNS {
             return Err(fault(&format!(
-                "this has {} columns, where a dump of GeoNames has {COLUMNS} divided by tabs; name the format with --format",
+                "this line has {} columns, where a GeoNames dump has {COLUMNS}, separated by tabs; name the format with --format",
                 cells.len()
             )));
         }
@@ -76,7 +76,8 @@ fn add(cells: &[&str], line: u64, sink: &mut Sink) -> Result<(), ImportError> {
     Ok(())
 }
 
-/// Types by feature class and code, and a rank; none where the population says it. Streets and regions are no places here.
+/// Types by feature class and code, and a rank; no rank if the population decides it. Streets and regions are not
+/// places here.
 fn kind(class: &str, code: &str) -> Option<(&'static str, Option<f64>)> {
     const POI: &str = "point_of_interest,establishment";
     Some(match (class, code) {

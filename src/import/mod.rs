@@ -1,7 +1,7 @@
-//! Readers of other people's files of places: OpenStreetMap, GeoJSON, CSV, GeoNames. Each hands over one place after the
-//! other and keeps none, so that what is in memory is what the new file needs; what is left out is counted by its reason.
+//! Readers of third-party files of places: OpenStreetMap, GeoJSON, CSV, GeoNames. Each passes on one place after
+//! another and keeps none, so that memory holds only what the new file needs; what is left out is counted by reason.
 //!
-//! Readers take anything that can be read, and know nothing of paths, terminals or progress.
+//! Readers accept any byte stream, and know nothing of paths, terminals or progress.
 
 mod bounds;
 mod columns;
@@ -29,16 +29,16 @@ pub use sink::{Sink, Skipped};
 pub enum Format {
     /// OpenStreetMap's `.osm.pbf`.
     OsmPbf,
-    /// GeoJSON: a FeatureCollection, or a Feature a line.
+    /// GeoJSON: a FeatureCollection, or one Feature per line.
     GeoJson,
     /// Lines of values, the first of them names of columns.
     Csv,
-    /// A dump of geonames.org: 19 columns divided by tabs.
+    /// A dump of geonames.org: 19 columns separated by tabs.
     GeoNames,
 }
 
 impl Format {
-    /// All of them, with what a user calls them.
+    /// All of them, with the names that users know them by.
     pub const ALL: [(&'static str, Self); 4] = [
         ("osm-pbf", Self::OsmPbf),
         ("geojson", Self::GeoJson),
@@ -47,26 +47,26 @@ impl Format {
     ];
 }
 
-/// Why something in a file has not become a place.
+/// Why something in a file did not become a place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Skip {
     /// No name, or an empty one.
     NoName,
     /// Nothing that the tables call a place.
     NoKind,
-    /// Coordinates that are missing, no numbers, or not on the Earth.
+    /// Coordinates that are missing, not numbers, or not on the Earth.
     BadCoordinates,
     /// A way or relation whose points are not in the file.
     NoPoints,
     /// An id that is too long or has control characters in it.
     BadId,
-    /// A row with more values than the header has columns: which value is which cannot be told.
+    /// A row with more values than the header has columns: it is unclear which value is which.
     LongRow,
     /// A row with fewer values than the header has columns.
     ShortRow,
     /// A way or relation that is in the data as a node, or a way that is there as a relation.
     Twin,
-    /// A place_id that came before.
+    /// A place_id that occurred before.
     Duplicate,
 }
 
@@ -74,19 +74,19 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoName => "without a name",
-            Self::NoKind => "of no kind that is a place",
+            Self::NoKind => "of a kind that is not a place",
             Self::BadCoordinates => "without coordinates on the Earth",
             Self::NoPoints => "whose points are not in the file",
             Self::BadId => "with an id that is too long or has control characters in it",
             Self::LongRow => "with more values than the header has columns",
             Self::ShortRow => "with fewer values than the header has columns",
-            Self::Twin => "that are another element's place",
-            Self::Duplicate => "that came before",
+            Self::Twin => "that repeat another element's place",
+            Self::Duplicate => "with an id that came before",
         })
     }
 }
 
-/// What was taken otherwise than it stands in its file.
+/// What was read differently from what is in its file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Note {
     /// A text longer than a file of places can hold.
@@ -98,7 +98,7 @@ pub enum Note {
 }
 
 impl Note {
-    /// What was done how often, as a user is told.
+    /// What was done how many times, in words for a user.
     pub fn told(self, count: &str, is_one: bool) -> String {
         let noun = |one: &str, many: &str| format!("{count} {}", if is_one { one } else { many });
         match self {
@@ -108,7 +108,7 @@ impl Note {
                 noun("rank is", "ranks are")
             ),
             Self::TextBehindQuote => format!(
-                "{} text behind a closing quote, taken as part of the value",
+                "{} text after a closing quote, taken as part of the value",
                 noun("row has", "rows have")
             ),
         }
@@ -118,10 +118,10 @@ impl Note {
 /// Why a file cannot be read to its end; displays as what follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The system says no.
+    /// The system refuses.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// A line is not of the format.
+    /// A line does not have the right format.
     #[error("line {line}: {fault}")]
     Line {
         /// The line, counted from 1.
@@ -129,17 +129,17 @@ pub enum ImportError {
         /// What is wrong, and what to do.
         fault: String,
     },
-    /// A place in a line is not of the format.
+    /// A place in a line does not have the right format.
     #[error("line {line}, column {column}: {fault}")]
     Character {
         /// The line, counted from 1.
         line: u64,
-        /// The character of the line, counted from 1.
+        /// The character in the line, counted from 1.
         column: u64,
         /// What is wrong, and what to do.
         fault: String,
     },
-    /// A file without lines is not of the format.
+    /// A file without lines does not have the right format.
     #[error("byte {offset}: {fault}")]
     Offset {
         /// Where, counted from 0.
@@ -147,7 +147,7 @@ pub enum ImportError {
         /// What is wrong, and what to do.
         fault: String,
     },
-    /// The file as a whole is something else, or lacks what it must have.
+    /// The file as a whole is something else, or lacks something required.
     #[error("{0}")]
     Form(String),
     /// More than one file of places can hold.
@@ -155,30 +155,31 @@ pub enum ImportError {
     Full,
 }
 
-/// What a user may say of a file.
+/// What a user may say about a file.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportOptions<'a> {
     /// What the place_ids of places from CSV and GeoJSON begin with.
     pub label: &'a str,
-    /// Which column, or property, says what.
+    /// Which column, or property, means what.
     pub columns: &'a ColumnMap,
     /// The language of names, where there are several: `en`.
     pub lang: Option<&'a str>,
 }
 
-/// The types of a place of which nothing else is known.
+/// The types of a place about which nothing else is known.
 const ANY_TYPES: &str = "point_of_interest,establishment";
-/// The rank of a place of which nothing else is known.
+/// The rank of a place about which nothing else is known.
 const ANY_RANK: f64 = 1.0;
 
-/// A user's rank, and whether it is one: where it is not a number it is unknown, and beyond 0 to 5 it will be taken as the
+/// A user's rank, and whether it is valid: if it is not a number it is unknown, and outside 0 to 5 it counts as the
 /// nearest of these.
 fn rank_of(text: &str) -> (Option<f64>, bool) {
     let rank = number(text);
     (rank, text.trim().is_empty() || rank.is_some_and(|rank| (0.0..=5.0).contains(&rank)))
 }
 
-/// A user's list of types, divided by commas, semicolons or bars, as answers have it; the types of any place if it is empty.
+/// A user's list of types, separated by commas, semicolons or bars, as answers have it; the types of any place if it is
+/// empty.
 fn types_of(list: &str) -> String {
     let types = list.split([',', ';', '|']).map(|kind| {
         let words: Vec<_> = kind
@@ -191,13 +192,13 @@ fn types_of(list: &str) -> String {
     if types.is_empty() { ANY_TYPES.to_owned() } else { types.join(",") }
 }
 
-/// What place_ids of rows and features without an id begin with. No label has a `/` in it, so none of them is ever the
+/// What place_ids of rows and features without an id begin with. No label contains a `/`, so none of these is ever the
 /// place_id of one with an id.
 fn unnumbered(label: &str, what: &str) -> String {
     format!("{label}/{what}")
 }
 
-/// A number of a table; one comma without a point is a decimal comma.
+/// A number in a table; a single comma without a point is a decimal comma.
 fn number(cell: &str) -> Option<f64> {
     let cell = cell.trim();
     let number: Option<f64> = match cell.parse() {
@@ -212,7 +213,7 @@ fn number(cell: &str) -> Option<f64> {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is wrong with a text, and what mostly cures it.
+/// What is wrong with a text, and the usual cure.
 const NOT_UTF8: &str = "this is not UTF-8; if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 FILE > NEW";
 
 /// A town's rank by the number of people in it; an unknown number counts as 100.

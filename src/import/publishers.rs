@@ -1,9 +1,9 @@
-//! Tables of well-known publishers: told by their headers, so that their rows get the types and ranks that Google would
-//! give such places, and not the publisher's own words.
+//! Tables of well-known publishers, recognised by their headers, so that their rows get the types and ranks that Google
+//! would give such places, and not the publisher's own words.
 
 use super::rank_of_population;
 
-/// Whose table it is.
+/// The table's publisher.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Publisher {
     /// GTFS, `stops.txt`: stops and stations of public transport.
@@ -26,7 +26,7 @@ impl Publisher {
         }
     }
 
-    /// The types and the rank of a row of these values; nothing if it is no place (any more).
+    /// The types and the rank of a row with these values; nothing if it is not a place (any more).
     pub(super) fn kind<'a>(self, value: impl Fn(usize) -> &'a str) -> Option<(&'static str, f64)> {
         const AIRPORT: &str = "airport,point_of_interest,establishment";
         const OTHER: &str = "point_of_interest,establishment";

@@ -1,5 +1,6 @@
-//! The rows of CSV (RFC 4180) and its kin: values between delimiters, quoted where they hold a delimiter, a quote or a line
-//! break. Knows at which line of the file a row or a quote begins, and takes no unfinished quote for a value.
+//! The rows of CSV (RFC 4180) and its relatives: values between delimiters, quoted if they hold a delimiter, a quote or
+//! a line break. Knows the line of the file at which a row or a quote begins, and never takes an unfinished quote for a
+//! value.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -11,7 +12,7 @@ const ROW_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most values that a row may have.
 const VALUES_MAX: usize = 64 * 1024;
 
-/// So many line breaks a quoted value may hold. Beyond them a quote is missing, and what follows would be swallowed.
+/// How many line breaks a quoted value may hold. With more, a quote is missing, and what follows would be swallowed.
 const VALUE_BREAKS_MAX: u64 = 100;
 
 /// A row's values.
@@ -21,9 +22,9 @@ pub(super) struct Row {
     ends: Vec<usize>,
     /// The line at which it begins, counted from 1.
     pub(super) line: u64,
-    /// Whether a quoted value of it has a line break.
+    /// Whether a quoted value in it has a line break.
     is_multiline: bool,
-    /// Whether a value of it goes on behind the quote that closes it.
+    /// Whether a value in it continues after the quote that closes it.
     pub(super) has_text_behind_quote: bool,
 }
 
@@ -32,20 +33,20 @@ impl Row {
         self.ends.len()
     }
 
-    /// The value at this place; empty if there is none.
+    /// The value at this position; empty if there is none.
     pub(super) fn value(&self, at: usize) -> &[u8] {
         let Some(&end) = self.ends.get(at) else { return &[] };
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.bytes[start..end]
     }
 
-    /// Whether there is nothing in it from this value on.
+    /// Whether it has nothing from this value on.
     pub(super) fn is_blank_from(&self, at: usize) -> bool {
         (at..self.len()).all(|at| self.value(at).trim_ascii().is_empty())
     }
 
-    /// The line at which a quote opens that has swallowed a row: a value of several lines, one of which is a row by itself.
-    /// `is_row` is given a line's values, each with whether it is inside such quotes.
+    /// The line at which a quote opens that has swallowed a row: a value of several lines, one of which is a row by
+    /// itself. `is_row` gets a line's values, each with whether it is inside such quotes.
     pub(super) fn swallowing_quote(
         &self,
         delimiter: u8,
@@ -77,14 +78,14 @@ impl Row {
         opened.filter(|_| is_row(&line)).map(|at| self.line_of(at, 0))
     }
 
-    /// The line of the file that this byte of this value is in.
+    /// The line of the file that contains this byte of this value.
     pub(super) fn line_of(&self, at: usize, offset: usize) -> u64 {
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.line + breaks(&self.bytes[..start + offset])
     }
 }
 
-/// Takes a byte that follows the quote that closed a value of one line.
+/// Handles a byte that follows the quote that closed a value of one line.
 fn after_quote(byte: u8, row: &mut Row) -> RowState {
     row.bytes.push(byte);
     if matches!(byte, b' ' | b'\t') {
@@ -122,7 +123,7 @@ enum RowState {
     Blank,
     /// After a quote that opened at this line.
     Quoted(u64),
-    /// After the quote that may have closed what opened at this line.
+    /// After the quote that may have closed the one opened at this line.
     Closed(u64),
 }
 
@@ -215,7 +216,7 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Goes on by a byte, and counts lines: they end with a newline, a carriage return, or both.
+    /// Advances by a byte, and counts lines: they end with a newline, a carriage return, or both.
     fn take(&mut self, byte: u8) {
         self.from.consume(1);
         if byte == b'\r' || byte == b'\n' && self.last != b'\r' {

@@ -1,4 +1,4 @@
-//! Where readers put places: the file in the making, and the counts of what did not get into it.
+//! Where readers put places: the file in progress, and the counts of what was left out.
 
 use std::{collections::BTreeMap, mem};
 
@@ -10,7 +10,7 @@ use crate::places::file::{BadEntry, Builder, PlaceEntry};
 pub struct Skipped {
     /// How many rows, features or elements.
     pub count: u64,
-    /// Where the first of them is whose file has lines: the file's name and the line.
+    /// Where the first of them is, if its file has lines: the file's name and the line.
     pub first: Option<(String, u64)>,
 }
 
@@ -23,10 +23,10 @@ impl Skipped {
     }
 }
 
-/// The file in the making, and the counts of what did not get into it.
+/// The file in progress, and the counts of what was left out.
 #[derive(Debug, Default)]
 pub struct Sink {
-    /// The file in the making.
+    /// The file in progress.
     pub builder: Builder,
     skipped: BTreeMap<Skip, Skipped>,
     noted: BTreeMap<Note, Skipped>,
@@ -40,12 +40,12 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// What follows is of the file of this name.
+    /// What follows comes from the file of this name.
     pub fn begin(&mut self, file: &str) {
         file.clone_into(&mut self.file);
     }
 
-    /// Puts together what is there as more than one element. To be called once, after the last file.
+    /// Merges elements that are one place. Called once, after the last file.
     pub fn end(&mut self) {
         let count = mem::take(&mut self.twins).merge(&mut self.builder);
         if count > 0 {
@@ -58,12 +58,12 @@ impl Sink {
         &self.skipped
     }
 
-    /// What was taken otherwise than it stands in its file, by what was done.
+    /// What was read differently from what is in its file, by what was done.
     pub fn noted(&self) -> &BTreeMap<Note, Skipped> {
         &self.noted
     }
 
-    /// The files that may have been cut off in their last line, which has no newline.
+    /// The files that may be truncated in their last line, which has no newline.
     pub fn unended(&self) -> &[String] {
         &self.unended
     }
@@ -73,17 +73,17 @@ impl Sink {
         self.unended.push(self.file.clone());
     }
 
-    /// Counts something that is no place; `line` is where it is, if its file has lines.
+    /// Counts something that is not a place; `line` is where it is, if its file has lines.
     pub(super) fn skip(&mut self, why: Skip, line: Option<u64>) {
         self.skipped.entry(why).or_default().count(&self.file, line);
     }
 
-    /// Counts something that is taken otherwise than it stands in its file.
+    /// Counts something that is read differently from what is in its file.
     pub(super) fn note(&mut self, what: Note, line: Option<u64>) {
         self.noted.entry(what).or_default().count(&self.file, line);
     }
 
-    /// Takes a place, or counts why not. True if it is taken.
+    /// Accepts a place, or counts why not. True if it is accepted.
     pub(super) fn add(&mut self, entry: &PlaceEntry<'_>, line: Option<u64>) -> Result<bool, ImportError> {
         let shortened = self.builder.shortened();
         let why = match self.builder.add(entry) {
@@ -100,7 +100,7 @@ impl Sink {
         Ok(false)
     }
 
-    /// The next number of the label, so that those of several files differ.
+    /// The next number for the label, so that those of several files differ.
     pub(super) fn number(&mut self, label: &str) -> u64 {
         if !self.numbered.contains_key(label) {
             self.numbered.insert(label.to_owned(), 0);

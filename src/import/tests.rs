@@ -1,4 +1,4 @@
-//! Tests of the readers, each with what it takes, what it skips and why, and what it cannot read.
+//! Tests of the readers: for each, what it accepts, what it skips and why, and what it cannot read.
 
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ fn csv_columns_are_found_by_their_usual_names() {
 
 #[test]
 fn csv_rows_of_another_length_than_the_header_are_skipped() {
-    // Where a comma is one too many, or missing, there is no telling which value is which.
+    // If a comma is missing, or there is one too many, there is no telling which value is which.
     let text = "name,lat,lng,rank\nInn, Old,10,20,30\nHouse,10,20,3\nAlpha 10,20,30\nTail,1,2,3,, \n,,,\n";
     let sink = csv(text, "", None).unwrap();
     assert_eq!(sink.skipped()[&Skip::LongRow], Skipped { count: 1, first: Some((String::new(), 2)) });
@@ -112,7 +112,7 @@ fn csv_rows_of_another_length_than_the_header_are_skipped() {
 
 #[test]
 fn csv_of_many_values_over_lines_is_judged_in_one_pass() {
-    // Were the lines before each value counted again for it, this would take minutes.
+    // If the lines before each value were counted again for it, this would take minutes.
     let (names, values) =
         (",x".repeat(60_000), ",\"a\nb, and fifty more letters or so to count over again\"".repeat(60_000));
     let sink = csv(format!("name,lat,lng{names}\nA,48,2{values}\n"), "", None).unwrap();
@@ -344,10 +344,10 @@ fn geojson_errors_are_where_the_file_has_them() {
         )
     };
     for (value, at, expected) in [
-        ("NaN", 37, "NaN is no number in JSON"),
-        ("nan", 37, "nan is no number in JSON"),
-        ("-Infinity", 37, "-Infinity is no number in JSON"),
-        ("Infinity", 37, "Infinity is no number in JSON"),
+        ("NaN", 37, "NaN is not a JSON number"),
+        ("nan", 37, "nan is not a JSON number"),
+        ("-Infinity", 37, "-Infinity is not a JSON number"),
+        ("Infinity", 37, "Infinity is not a JSON number"),
         ("None", 37, "this is not JSON: expected value"),
         ("1}}}", 40, "this is not JSON"),
     ] {
@@ -393,5 +393,5 @@ fn geonames_of_another_form_are_told_by_their_line() {
     assert!(geonames(format!("{good}a\tb\n")).unwrap_err().starts_with("line 2: this has 2 columns"));
     let fault = geonames([good.as_bytes(), b"\xff\n"].concat()).unwrap_err();
     assert!(fault.starts_with("line 2: this is not UTF-8"), "{fault}");
-    assert!(geonames("x".repeat(1 << 20)).unwrap_err().starts_with("line 1: this is too long"));
+    assert!(geonames("x".repeat(1 << 20)).unwrap_err().starts_with("line 1: this line is too long"));
 }

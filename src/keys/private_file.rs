@@ -1,5 +1,5 @@
-//! Files that are for one user only, secrets and keys: checked on the open descriptor, read whole within a bound. What the
-//! bytes mean is their readers' affair.
+//! Files that are for one user only, secrets and keys: checked on the open descriptor, read whole within a bound. What
+//! the bytes mean is up to their readers.
 
 use std::{
     env,
@@ -12,24 +12,24 @@ use std::{
 
 use crate::regular_file;
 
-/// Where systemd lays the credentials of a unit, by the environment of its processes.
+/// Where systemd places the credentials of a unit, according to the environment of its processes.
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// What the owner may do with a private file.
 const OWNERS: u32 = 0o700;
 
-/// What a group may do with a credential besides. systemd lays credentials with mode 0440 and an access list that names
-/// the unit's user; the list's mask then stands where a group's permissions would.
+/// What a group may additionally do with a credential. systemd places credentials with mode 0440 and an access list
+/// that names the unit's user; the list's mask then stands where a group's permissions would.
 const READERS: u32 = 0o040;
 
 /// Why a file was not read.
 #[derive(Debug)]
 pub(crate) enum PrivateFileError {
-    /// It is not there, or may not be read.
+    /// It is missing, or may not be read.
     Unreadable(io::Error),
     /// A folder, a pipe or the like.
     NotAFile,
-    /// Others than its owner may open it. These are its permissions.
+    /// Users other than its owner may open it. These are its permissions.
     Open(u32),
     /// It is longer than such a file can be.
     TooLong,
@@ -44,7 +44,7 @@ impl From<regular_file::RegularFileError> for PrivateFileError {
     }
 }
 
-/// Reads a file that nobody but its owner may open, or one of the credentials that systemd has laid for this process,
+/// Reads a file that nobody but its owner may open, or one of the credentials that systemd has placed for this process,
 /// which a group may read.
 pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, PrivateFileError> {
     let file = regular_file::open(path)?;
@@ -62,8 +62,8 @@ pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, PrivateFile
         .ok_or(PrivateFileError::TooLong)
 }
 
-/// Whether an open file lies directly in a folder, wherever links on the way to either lead. The path says where to look;
-/// what is there must be the very file that is open, or links that were turned meanwhile would decide.
+/// Whether an open file is directly in a folder, wherever links on the way to either lead. The path only says where to
+/// look: the entry there must be the very file that is open, or links changed in the meantime would decide.
 fn lies_in(open: &Metadata, path: &Path, folder: &OsStr) -> bool {
     let (Ok(file), Ok(folder)) = (fs::canonicalize(path), fs::canonicalize(folder)) else { return false };
     let is_same = |there: Metadata| (there.dev(), there.ino()) == (open.dev(), open.ino());

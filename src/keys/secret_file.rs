@@ -1,5 +1,5 @@
-//! The secret file: read whole and checked, made once, changed by writing another beside it and putting that in its place.
-//! What its text means is in the parent module.
+//! The secret file: read whole and checked, created once, and changed by writing another file beside it and renaming
+//! that into place. What its text means is in `core::access`.
 
 use std::{
     fs,
@@ -23,9 +23,9 @@ const MODE: u32 = 0o600;
 /// Why there is no secret, or no changed one; displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It is not there, or may not be read.
+    /// It is missing, or may not be read.
     #[error(
-        "{file}: the secret cannot be read: {error}; make one with `herd secret {file}`, or copy that of the other nodes there"
+        "{file}: the secret cannot be read: {error}; make one with `herd secret {file}`, or copy the other nodes' file there"
     )]
     Unreadable {
         /// Its path.
@@ -34,14 +34,14 @@ pub enum SecretError {
         error: io::Error,
     },
     /// A folder, a pipe or the like.
-    #[error("{file} is not a regular file; give secret_file the path of one that `herd secret` has made")]
+    #[error("{file} is not a regular file; give secret_file the path of one that `herd secret` made")]
     NotAFile {
         /// Its path.
         file: String,
     },
-    /// Others than its owner may read or write it.
+    /// Users other than its owner may read or write it.
     #[error(
-        "{file} is open to others than its owner (mode {mode:03o}); say `chmod 600 {file}`, and if others may have read it, change the secret"
+        "{file} is open to users other than its owner (mode {mode:03o}); run `chmod 600 {file}`, and if others may have read it, change the secret"
     )]
     Open {
         /// Its path.
@@ -49,8 +49,8 @@ pub enum SecretError {
         /// Its permissions.
         mode: u32,
     },
-    /// The text is not a secret's.
-    #[error("{file} is not a whole secret file: {fault}; copy it again from where it was made")]
+    /// The text is not that of a secret.
+    #[error("{file} is not a complete secret file: {fault}; copy it again from where it was made")]
     Invalid {
         /// Its path.
         file: String,
@@ -58,14 +58,14 @@ pub enum SecretError {
         fault: SecretFault,
     },
     /// It is not text, or far too long.
-    #[error("{file} is no secret file, but something else or too long; copy it anew from where it was made")]
+    #[error("{file} is not a secret file, or is too long; copy it again from where it was made")]
     NotText {
         /// Its path.
         file: String,
     },
-    /// A new one would take the place of one that is there.
+    /// A new one would replace one that exists.
     #[error(
-        "{file} is there already, and its placement key would be lost; name another file, or change its secret with --add"
+        "{file} exists already, and its placement key would be lost; name another file, or change its secret with --add"
     )]
     Exists {
         /// Its path.
@@ -81,13 +81,13 @@ pub enum SecretError {
     },
     /// A file beside it is left over, or in use.
     #[error(
-        "{file} is there already, from a change that is going on or was cut off; if none is going on, remove it and try again"
+        "{file} exists already, from a change that is in progress or was interrupted; if none is in progress, remove it and try again"
     )]
     Unfinished {
         /// The path of the file beside it.
         file: String,
     },
-    /// The disk or the folder does not let it be written.
+    /// The disk or the folder does not allow writing it.
     #[error("{file}: cannot be written: {error}; the file that was there, if any, is unchanged")]
     Unwritable {
         /// Its path.
@@ -111,7 +111,7 @@ impl Secret {
         Self::parse(&text).map_err(|fault| SecretError::Invalid { file: file(), fault })
     }
 
-    /// Writes a file that must not be there yet.
+    /// Writes a file that must not exist yet.
     pub fn create(&self, path: &Path) -> Result<(), SecretError> {
         let file = path.display().to_string();
         let create = || {
@@ -126,7 +126,7 @@ impl Secret {
         }
     }
 
-    /// Reads a file, changes the secret, and puts the changed file in its place, whole or not at all.
+    /// Reads a file, changes the secret, and replaces the file, completely or not at all.
     pub fn change(
         path: &Path,
         step: impl FnOnce(Self) -> Result<Self, RotationFault>,
@@ -134,7 +134,7 @@ impl Secret {
         let changed = step(Self::load(path)?)
             .map_err(|fault| SecretError::Rotation { file: path.display().to_string(), fault })?;
         let unwritable = |error| SecretError::Unwritable { file: path.display().to_string(), error };
-        // Where the path is a link, what it leads to is changed.
+        // If the path is a link, its target is changed.
         let path = fs::canonicalize(path).map_err(unwritable)?;
         let owner = fs::metadata(&path).map_err(unwritable)?;
         let beside = beside(&path);
@@ -151,7 +151,7 @@ impl Secret {
             new.file().sync_all()?;
             new.put(&path, Existing::Replaced)
         };
-        // At worst a loss of power undoes the change, and the file before it is whole again.
+        // At worst a loss of power undoes the change, and the previous file is back, complete.
         let _ = put().map_err(unwritable)?;
         Ok(())
     }
@@ -205,7 +205,7 @@ mod tests {
         for open in [0o640, 0o604, 0o620, 0o610, 0o601, 0o644, 0o777] {
             fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
             let line = refusal(&path);
-            assert!(line.contains(&format!("say `chmod 600 {}`", path.display())), "{line}");
+            assert!(line.contains(&format!("run `chmod 600 {}`", path.display())), "{line}");
             assert!(matches!(
                 Secret::change(&path, Secret::switch),
                 Err(SecretError::Open { mode, .. }) if mode == open

@@ -1,4 +1,4 @@
-//! How durations are spread: counts between fixed bounds, and their sum.
+//! The distribution of durations: counts between fixed bounds, and their sum.
 
 use std::{
     array,
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// The upper bounds of the buckets: from what a request takes on a quiet machine to what no client waits for.
+/// The upper bounds of the buckets: from the time of a request on a quiet machine to more than any client waits.
 pub const BOUNDS: [Duration; 19] = {
     const fn micros(micros: u64) -> Duration {
         Duration::from_micros(micros)
@@ -37,7 +37,7 @@ pub const BOUNDS: [Duration; 19] = {
 /// A histogram that many threads add to.
 #[derive(Debug)]
 pub struct Histogram {
-    /// One a bound, and one for what is beyond the last.
+    /// One per bound, and one for everything beyond the last.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     nanoseconds: AtomicU64,
 }
@@ -49,7 +49,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// So many took that long.
+    /// So many requests took that long.
     pub fn add(&self, took: Duration, count: u64) {
         let bucket = BOUNDS.partition_point(|&bound| bound < took);
         self.buckets[bucket].fetch_add(count, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl Histogram {
     }
 }
 
-/// What a histogram held when it was read.
+/// The contents of a histogram when it was read.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Spread {
     buckets: [u64; BOUNDS.len() + 1],
@@ -66,7 +66,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Adds what `histogram` holds now.
+    /// Adds the present contents of `histogram`.
     pub fn add(&mut self, histogram: &Histogram) {
         for (sum, bucket) in self.buckets.iter_mut().zip(&histogram.buckets) {
             *sum += bucket.load(Ordering::Relaxed);
@@ -79,12 +79,12 @@ impl Spread {
         self.buckets.iter().sum()
     }
 
-    /// What all of them took together, in seconds.
+    /// The sum of their durations, in seconds.
     pub fn sum_seconds(&self) -> f64 {
         self.nanoseconds as f64 / 1e9
     }
 
-    /// For each bucket its upper bound in seconds, infinite for the last, and how many are in it.
+    /// For each bucket its upper bound in seconds, infinite for the last, and its count.
     pub fn buckets(&self) -> Vec<(f64, u64)> {
         let bounds = BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
         bounds.zip(self.buckets).collect()

@@ -1,23 +1,23 @@
-//! What a node counts of the upstreams it asks for places.
+//! A node's counts of the upstreams that it asks for places.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What became of one call to an upstream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CallOutcome {
-    /// It answered, perhaps that there is nothing.
+    /// It answered, possibly with no places.
     Ok,
-    /// It refused the key, or has not been switched on for it.
+    /// It refused the key, or is not enabled for it.
     Denied,
     /// It was asked too often.
     Limited,
     /// It did not understand the question.
     Invalid,
-    /// It was not there, or said that it cannot.
+    /// It could not be reached, or said that it cannot answer.
     Unavailable,
     /// It took too long.
     Timeout,
-    /// It said something that is no answer.
+    /// It sent something that is not an answer.
     Malformed,
 }
 
@@ -52,7 +52,7 @@ impl CallOutcome {
 pub enum LookupOutcome {
     /// With places.
     Ok,
-    /// With the word that there are none.
+    /// With the answer that there are none.
     ZeroResults,
     /// With an error.
     Failed,
@@ -75,13 +75,13 @@ impl LookupOutcome {
 /// Why an upstream was not asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotAsked {
-    /// It has failed too often just now.
+    /// It has failed too often recently.
     Breaker,
     /// It was called as often as allowed this second.
     Rate,
     /// It was called as often as allowed this day.
     Day,
-    /// As many lookups wait for it as may.
+    /// As many lookups wait for it as are allowed.
     Lookups,
 }
 
@@ -122,27 +122,27 @@ impl Lookups {
         self.calls[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The upstream was not asked.
+    /// The upstream was not asked, for this reason.
     pub fn refused(&self, why: NotAsked) {
         self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A lookup waits for the call of another.
+    /// A lookup waits for another lookup's call.
     pub fn shared(&self) {
         self.shared.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A lookup was answered from what was kept.
+    /// A lookup was answered from the cache.
     pub fn cached(&self) {
         self.cached.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A call is made again.
+    /// A call is retried.
     pub fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All of it at this moment, of the upstream of that name.
+    /// All values at this moment, for the upstream of that name.
     pub fn report(&self, source: &'static str) -> UpstreamReport {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         UpstreamReport {
@@ -165,23 +165,23 @@ impl Lookups {
 pub struct UpstreamReport {
     /// Its name in the configuration.
     pub source: &'static str,
-    /// How many lookups ended how.
+    /// How many lookups had each outcome.
     pub lookups: [(&'static str, u64); LookupOutcome::ALL.len()],
-    /// How many calls ended how.
+    /// How many calls had each outcome.
     pub calls: [(&'static str, u64); CallOutcome::ALL.len()],
     /// How often it was not asked, and why.
     pub refused: [(&'static str, u64); NotAsked::ALL.len()],
-    /// Lookups that waited for another's call.
+    /// Lookups that shared another lookup's call.
     pub shared: u64,
-    /// Lookups answered from what was kept.
+    /// Lookups answered from the cache.
     pub cached: u64,
-    /// Calls made again.
+    /// Calls retried.
     pub retries: u64,
     /// Lookups that wait now.
     pub in_flight: usize,
-    /// Whether it is left alone now.
+    /// Whether the breaker keeps lookups from it now.
     pub is_breaker_open: bool,
-    /// What the answers kept take.
+    /// How much memory the cached answers use.
     pub cache_bytes: usize,
 }
 

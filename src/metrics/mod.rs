@@ -1,5 +1,5 @@
-//! What can become of a client's request, under the names the metrics show, and what a node counts of it: plain atomics,
-//! added to once a batch, read when somebody asks.
+//! What can become of a client's request, under the names that the metrics show, and a node's counts of it: plain
+//! atomics, added to once per batch, read on request.
 
 mod histogram;
 mod lookups;
@@ -15,7 +15,7 @@ pub use self::{
     lookups::{CallOutcome, LookupOutcome, Lookups, NotAsked, UpstreamReport},
 };
 
-/// Over how many copies the counters are spread, so that sessions on many cores do not fight for one cache line.
+/// The number of copies of the counters, so that sessions on many cores do not compete for one cache line.
 const STRIPES: usize = 8;
 
 /// Which command a request was.
@@ -25,7 +25,7 @@ pub enum RequestKind {
     Iamat,
     /// A question.
     Whatsat,
-    /// Neither: the line is no command.
+    /// Neither: the line is not a command.
     Invalid,
 }
 
@@ -46,27 +46,27 @@ impl RequestKind {
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestOutcome {
-    /// A report that is the newest of its client.
+    /// A report that is its client's newest.
     Stored,
     /// A report that is not strictly newer than what is known; answered all the same.
     Stale,
     /// A report too far ahead of the server's clock.
     Ahead,
-    /// A report of a new client, where there are as many as there may be.
+    /// A report from a new client, when the store has as many as it may.
     Full,
-    /// A report for which the store would take more memory than it may.
+    /// A report for which the store would use more memory than it may.
     OutOfBytes,
     /// A report whose client's id is too long.
     LongClient,
     /// A question that was answered by the source of places.
     Answered,
-    /// A question whose source failed; answered with its error.
+    /// A question whose source failed; answered with the source's error.
     SourceFailed,
-    /// A question about a client nobody knows.
+    /// A question about an unknown client.
     UnknownClient,
     /// A question in a herd without a source of places.
     NoPlaces,
-    /// A line that is no valid command.
+    /// A line that is not a valid command.
     Invalid,
 }
 
@@ -117,7 +117,7 @@ impl RequestOutcome {
     }
 }
 
-/// What has become of requests since the last batch ended; a session's own.
+/// What has become of requests since the last batch ended; each session has its own.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Counts {
     outcomes: [u32; RequestOutcome::ALL.len()],
@@ -138,13 +138,13 @@ impl Counts {
 }
 
 /// What has become of all requests since the node's start, and how long each kind took: from the read that brought a
-/// request to the write that took its reply.
+/// request to the write that accepted its reply.
 #[derive(Default, Debug)]
 pub struct Requests {
     stripes: [Stripe; STRIPES],
 }
 
-/// Two cache lines are fetched together on many processors.
+/// Many processors fetch two cache lines together.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Stripe {
@@ -162,7 +162,7 @@ impl Default for Stripe {
 }
 
 impl Requests {
-    /// Takes what `counts` holds, all of which took that long. Which connection it was spreads the counters.
+    /// Adds what `counts` holds, all of which took that long. The connection's number spreads the counters.
     pub fn take(&self, counts: &mut Counts, took: Duration, connection: u64) {
         let stripe = &self.stripes[connection as usize % STRIPES];
         let mut of_kind = [0_u64; RequestKind::ALL.len()];

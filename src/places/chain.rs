@@ -1,4 +1,4 @@
-//! Sources one after the other: the next is asked where those before have failed, and all within one time.
+//! Sources in a chain: the next is asked if those before it have failed, all within one time limit.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::{core::model::Tick, metrics::UpstreamReport, system::clock};
 pub struct Chain {
     /// In the order they are asked.
     pub sources: Vec<Box<dyn Source>>,
-    /// What a lookup may take, whoever is asked.
+    /// How long a lookup may take, whichever source is asked.
     pub total_time: Duration,
 }
 
 impl Source for Chain {
-    /// The first one's: what may be asked does not depend on who is well.
+    /// The first one's: what may be asked does not depend on which source works.
     fn form(&self) -> Form {
         self.sources.first().map_or(Form::PLACES, |first| first.form())
     }
@@ -28,7 +28,7 @@ impl Source for Chain {
         self.nearby_until(query, deadline, out)
     }
 
-    /// Where all have failed, the last failure is told.
+    /// If all have failed, the last failure is reported.
     fn nearby_until(&self, query: &Query, deadline: Tick, out: &mut Vec<u8>) -> Result<usize, Failure> {
         let start = out.len();
         let mut failure =

@@ -1,6 +1,7 @@
-//! The byte-faithful cut: a document as it came, but for the elements of one array beyond a bound, and for empty lines.
+//! The byte-faithful cut: a document as it came, without the elements of one array beyond a bound, and without empty
+//! lines.
 //!
-//! Nothing is written anew. serde_json finds where the elements lie; every byte that leaves is a byte that came.
+//! Nothing is rewritten. serde_json finds where the elements are; every byte that leaves is a byte that came.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -12,46 +13,47 @@ use serde_json::value::RawValue;
 pub use super::unfit::Unfit;
 use super::unfit::utf8;
 
-/// A JSON object, one array in it, and what Google says beside it.
+/// A JSON object, one array in it, and two members that Google adds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Document {
     /// Without newlines at either end, and without two in a row.
     text: String,
-    /// Between the array's brackets; at least one array is there where this is `Some`.
+    /// Between the array's brackets; if this is `Some`, the document has at least one array.
     inside: Option<Range<usize>>,
-    /// Where its elements lie.
+    /// Where its elements are.
     elements: Vec<Range<usize>>,
-    /// Its `status`, where that is a string.
+    /// Its `status`, if that is a string.
     pub status: Option<String>,
-    /// Its `error_message`, where that is a string.
+    /// Its `error_message`, if that is a string.
     pub error_message: Option<String>,
 }
 
-/// What is wrong with a text as it came.
+/// What is wrong with the text.
 fn fault_of(came: &str, array: &str) -> Option<Unfit> {
     Outline::of(came, array).err().map(|error| Unfit::not_json(&error, came.as_bytes()))
 }
 
 impl Document {
-    /// Finds the array called `array` at the top level of a JSON object. Where a key comes twice, the last one counts, as
+    /// Finds the array called `array` at the top level of a JSON object. If a key occurs twice, the last one counts, as
     /// for most readers of JSON.
     pub fn parse(body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
         let came = utf8(body)?;
         match squeeze(&came) {
             None => Self::of(came, array),
-            // Only newlines are gone, which makes no fault good, but each has another place in the text that came.
+            // Only newlines are gone, which hides no fault, but moves each to another position than in the original
+            // text.
             Some(text) => Self::of(text, array).map_err(|fault| fault_of(&came, array).unwrap_or(fault)),
         }
     }
 
-    /// The same, and takes the white space out between the parts of the JSON.
+    /// The same, but removes the white space between the parts of the JSON.
     pub fn parse_on_one_line(body: Vec<u8>, array: &str) -> Result<Self, Unfit> {
         let came = utf8(body)?;
-        // What came is judged: without its white space, `1 2` would be `12`.
+        // The original text is judged: without its white space, `1 2` would be `12`.
         fault_of(&came, array).map_or_else(|| Self::of(on_one_line(came), array), Err)
     }
 
-    /// The text as it is.
+    /// The whole text.
     fn of(text: String, array: &str) -> Result<Self, Unfit> {
         let not_json = |error| Unfit::not_json(&error, text.as_bytes());
         let outline = Outline::of(&text, array).map_err(not_json)?;
@@ -70,7 +72,7 @@ impl Document {
         Ok(Self { inside, elements, status, error_message, text })
     }
 
-    /// The text of what stands under a key of the top level.
+    /// The text of the value of a key at the top level.
     pub fn part(&self, key: &str) -> Option<&str> {
         self.top_level().get(key).map(|raw| raw.get())
     }
@@ -86,7 +88,7 @@ impl Document {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
-    /// Whether the array is there at all.
+    /// Whether the array exists.
     pub fn has_array(&self) -> bool {
         self.inside.is_some()
     }
@@ -106,12 +108,12 @@ impl Document {
         &self.text[self.elements[at].clone()]
     }
 
-    /// How much memory it takes, nearly.
+    /// Approximately how much memory it uses.
     pub fn bytes(&self) -> usize {
         self.text.capacity() + self.elements.capacity() * size_of::<Range<usize>>()
     }
 
-    /// Appends the document with the first `bound` elements; returns how many those are.
+    /// Appends the document with the first `bound` elements; returns their number.
     pub fn write(&self, bound: usize, out: &mut Vec<u8>) -> usize {
         let text = self.text.as_bytes();
         let (Some(inside), Some(last)) = (&self.inside, self.elements.last()) else {
@@ -128,7 +130,7 @@ impl Document {
         kept
     }
 
-    /// Appends the document with just these elements, which a comma parts, and nothing else between the brackets.
+    /// Appends the document with only these elements, separated by commas, between the brackets.
     pub fn write_chosen(&self, chosen: impl IntoIterator<Item = usize>, out: &mut Vec<u8>) -> usize {
         let text = self.text.as_bytes();
         let Some(inside) = &self.inside else { return self.write(0, out) };
@@ -146,7 +148,7 @@ impl Document {
     }
 }
 
-/// What matters of the top level.
+/// The relevant parts of the top level.
 #[derive(Default)]
 struct Outline<'de> {
     array: Option<&'de RawValue>,
@@ -198,8 +200,8 @@ fn string(raw: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// Takes newlines from both ends, and all but the first of those in a row: an empty line would end the reply. `None` where
-/// there are none to take. JSON has no newline within a string, so nothing but its white space changes.
+/// Removes newlines from both ends, and all but the first of those in a row: an empty line would end the reply. `None`
+/// if there are none to remove. JSON has no newline within a string, so only its white space changes.
 fn squeeze(text: &str) -> Option<String> {
     const NEWLINES: [char; 2] = ['\r', '\n'];
     let inner = text.trim_matches(NEWLINES);
@@ -211,7 +213,7 @@ fn squeeze(text: &str) -> Option<String> {
     Some(inner.split_inclusive('\n').filter(|line| !is_empty(line)).collect())
 }
 
-/// Takes the white space out between the parts of a JSON text.
+/// Removes the white space between the parts of a JSON text.
 fn on_one_line(text: String) -> String {
     let (mut out, mut is_string, mut is_escaped) = (Vec::with_capacity(text.len()), false, false);
     for &byte in text.as_bytes() {
@@ -337,7 +339,10 @@ mod tests {
             ("{\"results\":[\n", "line 2 column 1"),
         ] {
             let said = place(text.as_bytes());
-            assert!(said.starts_with("it is no JSON object: ") && said.ends_with(expected), "{text}: {said}");
+            assert!(
+                said.starts_with("it is not a JSON object: ") && said.ends_with(expected),
+                "{text}: {said}"
+            );
         }
         assert_eq!(place(b"{\n\n \"\xc3\xab\xff\""), "it is not UTF-8 text: see line 3, column 4");
     }
@@ -394,7 +399,7 @@ mod tests {
         })
     }
 
-    /// Puts white space of every kind where JSON lets it be.
+    /// Puts white space of every kind wherever JSON allows it.
     fn spaced(value: &Value, spaces: &[&str]) -> String {
         let compact = value.to_string();
         let (mut out, mut is_string, mut is_escaped, mut turn) = (String::new(), false, false, 0);
@@ -437,7 +442,7 @@ mod tests {
             expected["results"] = Value::from(&results[..count]);
             prop_assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), expected);
             prop_assert!(!out.contains("\n\n") && !out.contains("\n\r\n") && !out.starts_with(['\r', '\n']) && !out.ends_with(['\r', '\n']));
-            // What is left of the array is a beginning of it, and nothing outside of it differs.
+            // What is left of the array is its beginning, and nothing outside it differs.
             let whole_again = squeeze(&text).unwrap_or(text);
             let document = Document::parse(whole_again.clone().into_bytes(), "results").unwrap();
             let inside = document.inside.clone().unwrap();

@@ -1,6 +1,6 @@
-//! The source inside the binary: 281,874 towns, airports and landmarks, searched where they lie in the program's pages.
+//! The source inside the binary: 281,874 towns, airports and landmarks, searched where they are in the program's pages.
 //!
-//! Never waits, never fails, and never says what it does not know. data/README.md tells where the places come from.
+//! Never waits, never fails, and never says what it does not know. data/README.md says where the places come from.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -11,11 +11,11 @@ use super::local::{Kind, Local, Shown};
 use super::record::STRIDE;
 use super::{Failure, Query, Source};
 
-/// Who must be named wherever the embedded places are shown.
+/// The attribution wherever the embedded places are shown.
 pub const ATTRIBUTION: &str =
     "Places © GeoNames (geonames.org), CC BY 4.0, reformatted; airports: OurAirports, public domain";
 
-/// The same for an answer, with the links the licence asks for.
+/// The same for an answer, with the links that the licence asks for.
 const HTML_ATTRIBUTIONS: [&str; 2] = [
     "Places © <a href=\"https://www.geonames.org/\">GeoNames</a>, \
      <a href=\"https://creativecommons.org/licenses/by/4.0/\">CC BY 4.0</a>, reformatted",
@@ -72,7 +72,7 @@ mod tests {
     const UCLA: (f64, f64) = (34.068930, -118.445127);
     const TOKYO: (f64, f64) = (35.6812, 139.7671);
     const MID_PACIFIC: (f64, f64) = (-48.87, -123.39);
-    /// Where answers were once poor, and what must be among the first three within 1 km.
+    /// Where answers used to be poor, and what must be among the first three within 1 km.
     const SPOTS: [((f64, f64), &str); 10] = [
         ((48.8606, 2.3376), "Louvre Museum"),
         ((40.7580, -73.9855), "Times Square"),

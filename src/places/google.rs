@@ -1,4 +1,4 @@
-//! Google's Nearby Search, the legacy one: its answers go to the client as they came.
+//! Google's legacy Nearby Search: its answers reach the client as they came.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{config::PlacesConfig, metrics::CallOutcome};
 
-/// Google asks for a radius that is not nothing.
+/// Google asks for a radius above zero.
 pub(super) const RADIUS_M_MIN: f64 = 1.0;
 
 /// The legacy service.
 pub(super) struct Google {
     key: ApiKey,
-    /// All of the address that is the same for every question, the key not among it.
+    /// The part of the address that is the same for every question, without the key.
     base: String,
     options: String,
 }
@@ -64,7 +64,7 @@ impl Service for Google {
             Some("INVALID_REQUEST" | "NOT_FOUND") => CallOutcome::Invalid,
             Some("UNKNOWN_ERROR") => CallOutcome::Unavailable,
             _ if status == 200 => {
-                let message = format!("{} answered with something else than places.", self.name());
+                let message = format!("{} answered with something other than places.", self.name());
                 return Err(CallFault::new(CallOutcome::Malformed, message));
             }
             _ => return Err(CallFault::of_http(status, self.name())),
@@ -81,12 +81,12 @@ impl Service for Google {
     }
 }
 
-/// The fault of a body that is no JSON: what the HTTP status says, if that says something.
+/// The fault of a body that is not JSON: what the HTTP status says, if that says something.
 pub(super) fn unreadable(source: &str, status: u16, unfit: &Unfit) -> CallFault {
     let fault = match status {
         200..300 => CallFault::new(
             CallOutcome::Malformed,
-            format!("{source} answered with something else than places."),
+            format!("{source} answered with something other than places."),
         ),
         _ => CallFault::of_http(status, source),
     };
@@ -156,7 +156,7 @@ mod tests {
         ] {
             let (outcome, status, message) = outcome(200, body).unwrap_err();
             assert_eq!((outcome, status), (CallOutcome::Malformed, "UNKNOWN_ERROR"), "{body}");
-            assert_eq!(message, "google answered with something else than places.");
+            assert_eq!(message, "google answered with something other than places.");
         }
     }
 

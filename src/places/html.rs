@@ -1,8 +1,8 @@
-//! Text of others as HTML: a client may show an attribution as it stands, so nothing in it may act.
+//! Text from outside as HTML: a client may show an attribution as it is, so nothing in it may be active.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
-/// Who is named by an attribution: a link where `uri` is one of the web, else the name alone.
+/// An attribution: a link if `uri` is a web address, otherwise the name alone.
 pub(super) fn attribution(name: &str, uri: Option<&str>) -> String {
     let name = escaped(name);
     match uri.and_then(web_address) {
@@ -11,9 +11,9 @@ pub(super) fn attribution(name: &str, uri: Option<&str>) -> String {
     }
 }
 
-/// The address of an `http` or `https` page; one without a scheme, as `//host/path`, is taken for `https`.
+/// The address of an `http` or `https` page; one without a scheme, such as `//host/path`, is taken for `https`.
 ///
-/// Anything else may be a script. So may an address with control characters, as browsers drop some of them.
+/// Anything else may be a script. So may an address with control characters, since browsers drop some of them.
 fn web_address(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once("//")?;
     let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -26,7 +26,8 @@ fn web_address(uri: &str) -> Option<String> {
     (has_host && is_visible).then(|| format!("{scheme}{rest}"))
 }
 
-/// Text that stays text in HTML, within quotation marks too. Control characters, some of which HTML forbids, become spaces.
+/// Text that remains text in HTML, within quotation marks too. Control characters, some of which HTML forbids, become
+/// spaces.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,6 +1,6 @@
-//! The search: which places lie within a circle on the Earth, and which of them are the best.
+//! The search: which places are within a circle on the Earth, and which of them are the best.
 //!
-//! Works on the flat records where they lie; allocates only the hits it returns, and knows nothing of answers.
+//! Works directly on the flat records; allocates only the hits it returns, and knows nothing of answers.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -16,11 +16,11 @@ use crate::core::model::Coordinates;
 const EARTH_RADIUS_KM: f64 = 6371.0088;
 
 const RANK_STEPS: f64 = 50.0;
-/// A place counts one rank less for so many kilometres…
+/// A place loses one rank for so many kilometres…
 const KM_PER_RANK: f64 = 10.0;
-/// …and at the circle's edge at least so many ranks less: the smaller the circle, the more a near place is worth.
+/// …and at the circle's edge it loses at least so many ranks: the smaller the circle, the more a near place is worth.
 const RANKS_AT_EDGE: f64 = 3.0;
-/// Most lookups ask for less than this, and are done in one go.
+/// Most lookups ask for less than this, and take a single pass.
 const FIRST_CIRCLE_M: f64 = 50_000.0;
 /// A little more than half the Earth's circumference: no place is farther away.
 const EARTH_M: f64 = 20_016_000.0;
@@ -61,9 +61,9 @@ fn rank_of(record: &Record) -> f64 {
     f64::from(record.rank) / RANK_STEPS
 }
 
-/// How many ranks a kilometre takes from a place, when all within `radius_m` metres is asked for.
+/// How many ranks a place loses per kilometre when everything within `radius_m` metres is asked for.
 fn ranks_per_km(radius_m: f64) -> f64 {
-    /// Smaller circles than this count as one of a metre, so that distance never counts without end.
+    /// Smaller circles count as one of a metre, so that the weight of distance stays finite.
     const RADIUS_KM_MIN: f64 = 0.001;
     (1.0 / KM_PER_RANK).max(RANKS_AT_EDGE / (radius_m / 1000.0).max(RADIUS_KM_MIN))
 }
@@ -77,8 +77,8 @@ fn hit(circle: &Circle, ranks_per_km: f64, at: usize, record: &Record) -> Option
 impl Index<'_> {
     /// The best places within `radius_m` metres of `center`, the best first, at most `bound` of them.
     ///
-    /// Looks through growing circles, and stops as soon as nothing outside can be better: so the whole Earth costs
-    /// little more than a city.
+    /// Searches growing circles, and stops as soon as nothing outside can be better: so the whole Earth costs little
+    /// more than a city.
     pub(super) fn best(self, center: Coordinates, radius_m: f64, bound: usize) -> Vec<Hit> {
         let ranks_per_km = ranks_per_km(radius_m);
         let mut tried_m = FIRST_CIRCLE_M;
@@ -100,7 +100,7 @@ impl Index<'_> {
         }
         self.each_near(circle, |at, record| {
             let worst = if best.len() < bound { None } else { best.peek().copied() };
-            // Distance only takes from the rank: most of a city's places need not be measured.
+            // Distance only lowers the rank: most of a city's places need not be measured.
             if worst.is_some_and(|worst: Hit| worst.score > rank_of(record)) {
                 return;
             }
@@ -145,10 +145,10 @@ pub(super) struct Circle {
     latitude: f64,
     longitude: f64,
     latitude_cos: f64,
-    /// The haversine of the radius: what lies within has at most this one.
+    /// The haversine of the radius: points within the circle have at most this one.
     haversine_max: f64,
     latitudes: RangeInclusive<i32>,
-    /// In two parts where the antimeridian divides the box, else the second is empty.
+    /// In two parts if the antimeridian divides the box; otherwise the second is empty.
     longitudes: [RangeInclusive<i32>; 2],
 }
 
@@ -156,8 +156,8 @@ const NO_LONGITUDES: RangeInclusive<i32> = RangeInclusive::new(1, 0);
 const ALL_LONGITUDES: [RangeInclusive<i32>; 2] = [-18_000_000..=18_000_000, NO_LONGITUDES];
 
 impl Circle {
-    /// The circle of `radius_m` metres around `center`. A radius beyond half the Earth's circumference holds the whole
-    /// Earth; one that is negative or not a number holds nothing.
+    /// The circle of `radius_m` metres around `center`. A radius beyond half the Earth's circumference covers the whole
+    /// Earth; one that is negative or not a number covers nothing.
     pub(super) fn new(center: Coordinates, radius_m: f64) -> Self {
         let Coordinates { latitude, longitude } = center;
         // Half the angle at the Earth's centre.
@@ -180,7 +180,7 @@ impl Circle {
 
     /// How far away the place is, if it is within the circle.
     fn km_to(&self, record: &Record) -> Option<f64> {
-        // Bands are higher than a box needs: leave what sticks out before the costly part.
+        // Bands are higher than a box needs: skip what sticks out before the costly part.
         if !self.latitudes.contains(&record.latitude) {
             return None;
         }
@@ -202,9 +202,9 @@ impl Circle {
     }
 }
 
-/// The longitudes a circle of `reach` degrees covers: all of them when a pole is within it.
+/// The longitudes that a circle of `reach` degrees covers: all of them if a pole is within it.
 fn longitudes(center: Coordinates, reach: f64) -> [RangeInclusive<i32>; 2] {
-    // A hair less than 90, since close to it the division below loses its digits.
+    // Slightly less than 90, since close to it the division below loses its digits.
     if center.latitude.abs() + reach >= 89.999_999 {
         return ALL_LONGITUDES;
     }
@@ -220,15 +220,15 @@ fn longitudes(center: Coordinates, reach: f64) -> [RangeInclusive<i32>; 2] {
     }
 }
 
-/// Degrees in a record's units, one wider on both sides, so that no rounding leaves anything out.
+/// Degrees in a record's units, one wider on both sides, so that rounding leaves nothing out.
 fn units(from: f64, to: f64) -> RangeInclusive<i32> {
-    // `as` saturates, and makes 0 of what is not a number.
+    // `as` saturates, and turns what is not a number into 0.
     let from = (from * UNITS_PER_DEGREE).floor().clamp(-1e9, 1e9) as i32;
     let to = (to * UNITS_PER_DEGREE).ceil().clamp(-1e9, 1e9) as i32;
     from - 1..=to + 1
 }
 
-/// How far two points are apart, in kilometres.
+/// The distance between two points, in kilometres.
 pub fn km_between(a: Coordinates, b: Coordinates) -> f64 {
     let cosines = a.latitude.to_radians().cos() * b.latitude.to_radians().cos();
     2.0 * EARTH_RADIUS_KM
@@ -304,7 +304,7 @@ mod tests {
         }
     }
 
-    /// Compares a search with a look at every place.
+    /// Compares a search with an inspection of every place.
     fn check(index: Index<'_>, center: Coordinates, radius_m: f64, bound: usize) {
         const ROUNDING_KM: f64 = 1e-4;
         let mut found = within(index, center, radius_m);
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn the_smaller_the_circle_the_more_distance_counts() {
-        // Known to its street and 50 m away; known to the world and 900 m away.
+        // One is known to its street and 50 m away, the other to the world and 900 m away.
         let places = Places::new(&[(45, 0, 150), (809, 0, 250)]);
         let order = |radius_m| -> Vec<u8> {
             let best = places.index().best(at(0.0, 0.0), radius_m, 2);
@@ -414,8 +414,8 @@ mod tests {
         })
     }
 
-    /// Places so near to where a search may stop, by distance and by rank, that stopping a little early is wrong.
-    /// Each is so many kilometres north and east of the centre.
+    /// Places so near to where a search may stop, by distance and by rank, that stopping slightly early is wrong. Each
+    /// is so many kilometres north and east of the centre.
     fn narrow() -> impl Strategy<Value = Vec<(f64, f64, u8)>> {
         let edge_km = prop_oneof![Just(0.0), Just(FIRST_CIRCLE_M / 1000.0), Just(FIRST_CIRCLE_M / 250.0)];
         edge_km.prop_flat_map(|edge_km| {

@@ -4,7 +4,7 @@ use std::{env, fmt, io, path::Path};
 
 use crate::keys::private_file::{self, PrivateFileError};
 
-/// The environment's name for it.
+/// The environment variable that holds it.
 pub const VARIABLE: &str = "HERD_PLACES_KEY";
 
 const LENGTH_MAX: usize = 512;
@@ -12,7 +12,7 @@ const LENGTH_MAX: usize = 512;
 /// A file of one key and some white space is far shorter.
 const FILE_BYTES_MAX: usize = 2 * LENGTH_MAX;
 
-/// A key. Whatever shows it shows only that there is one.
+/// A key. Its `Debug` form shows only that there is one.
 #[derive(Clone)]
 pub struct ApiKey(String);
 
@@ -21,10 +21,10 @@ pub struct ApiKey(String);
 pub enum KeyError {
     /// Neither place has one.
     #[error(
-        "Google asks for a key: set {VARIABLE}, or write it into a file and name that as key_file in [places]"
+        "Google needs a key: set {VARIABLE}, or write the key to a file and set key_file in [places] to its path"
     )]
     Missing,
-    /// The file is not there, or may not be read.
+    /// The file is missing, or may not be read.
     #[error(
         "{file}: Google's key cannot be read: {error}; give key_file in [places] the path of a file with it, or set {VARIABLE}"
     )]
@@ -42,9 +42,9 @@ pub enum KeyError {
         /// Its path.
         file: String,
     },
-    /// Others than its owner may read or write it.
+    /// Users other than its owner may read or write it.
     #[error(
-        "{file} is open to others than its owner (mode {mode:03o}); say `chmod 600 {file}`, and if others may have read it, have Google make you another key"
+        "{file} is open to users other than its owner (mode {mode:03o}); run `chmod 600 {file}`, and if others may have read it, have Google issue another key"
     )]
     Open {
         /// Its path.
@@ -52,9 +52,9 @@ pub enum KeyError {
         /// Its permissions.
         mode: u32,
     },
-    /// Something else than a key.
+    /// Something other than a key.
     #[error(
-        "{place} holds no key of Google's: that is one word of at most {LENGTH_MAX} letters, digits and signs; copy it anew"
+        "{place} does not hold a Google key: that is one word of at most {LENGTH_MAX} letters, digits and punctuation marks; copy it again"
     )]
     Invalid {
         /// Where it should be.
@@ -63,7 +63,7 @@ pub enum KeyError {
 }
 
 impl ApiKey {
-    /// The key of the environment, or that of the file.
+    /// The key from the environment, or from the file.
     pub fn find(file: Option<&Path>) -> Result<Self, KeyError> {
         match (env::var_os(VARIABLE).filter(|value| !value.is_empty()), file) {
             (Some(value), _) => {
@@ -100,7 +100,7 @@ impl ApiKey {
         &self.0
     }
 
-    /// A text of the upstream's without the key, should it hold it.
+    /// A text from the upstream without the key, in case it contains it.
     pub(super) fn scrub(&self, text: &str) -> String {
         text.replace(&self.0, "[key]")
     }
@@ -151,7 +151,10 @@ pub(super) mod tests {
         for text in [&b"not one word"[..], b"not\xff", &[b'x'; 10_000]] {
             fs::write(&path, text).unwrap();
             let error = ApiKey::load(&path).unwrap_err().to_string();
-            assert!(error.contains("places.key holds no key") && !error.contains("not one"), "{error}");
+            assert!(
+                error.contains("places.key does not hold a Google key") && !error.contains("not one"),
+                "{error}"
+            );
         }
         fs::write(&path, "  AIzaX\r\n").unwrap();
         assert_eq!(ApiKey::load(&path).unwrap().expose(), "AIzaX");
@@ -169,7 +172,7 @@ pub(super) mod tests {
             fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
             let error = ApiKey::load(&path).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("(mode {open:o}); say `chmod 600 {}`", path.display())),
+                error.contains(&format!("(mode {open:o}); run `chmod 600 {}`", path.display())),
                 "{error}"
             );
             assert!(!error.contains("AIza") && !error.contains('\n'), "{error}");

@@ -1,6 +1,6 @@
-//! The format of an answer: Google's Nearby Search (legacy), keys in alphabetical order, in its own white space.
+//! The format of an answer: Google's Nearby Search (legacy), keys in alphabetical order, with its own white space.
 //!
-//! What is said lives here; where it comes from never does.
+//! The content lives here; where it comes from never does.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -20,7 +20,7 @@ pub fn write<T: Serialize + ?Sized>(document: &T, out: &mut Vec<u8>) {
 pub(super) fn write_at<T: Serialize + ?Sized>(depth: usize, document: &T, out: &mut Vec<u8>) {
     let formatter = LegacyFormatter { depth, ..LegacyFormatter::default() };
     let mut serializer = Serializer::with_formatter(out, formatter);
-    // Only a writer, a map with keys that are no strings, or a type's own code can fail: there is none of them here.
+    // Only a writer, a map whose keys are not strings, or a type's own code can fail: there is none of them here.
     document.serialize(&mut serializer).expect("a Vec takes every byte");
 }
 
@@ -35,7 +35,7 @@ pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends the answer of a source that has none.
+/// Appends the answer of a source that failed.
 pub fn write_failure(failure: &Failure, out: &mut Vec<u8>) {
     #[derive(Serialize)]
     struct FailureAnswer<'a> {
@@ -48,7 +48,8 @@ pub fn write_failure(failure: &Failure, out: &mut Vec<u8>) {
     write(&FailureAnswer { error_message: message, html_attributions: [], results: [], status }, out);
 }
 
-/// Google's white space: three spaces a level, a space on both sides of a colon, short lists of plain values on one line.
+/// Google's white space: three spaces per level, a space on both sides of a colon, short lists of plain values on one
+/// line.
 ///
 /// Whether a list is short is known only at its end, so the innermost list is held back until it ends or something
 /// nested begins in it.
@@ -57,11 +58,11 @@ pub struct LegacyFormatter {
     depth: usize,
     object_is_empty: bool,
     is_holding: bool,
-    /// Of the list that is held; its memory serves the next one too.
+    /// The list that is held back; its memory serves the next one too.
     held: HeldList,
 }
 
-/// The elements of a list whose layout is still open, one after the other, and where each ends.
+/// The elements of a list whose layout is still undecided, one after another, and where each ends.
 #[derive(Default, Debug)]
 struct HeldList {
     bytes: Vec<u8>,
@@ -166,7 +167,7 @@ impl<W: Write + ?Sized> Write for Outlet<'_, W> {
     }
 }
 
-/// Plain values look as everywhere in JSON; only the place they go to is ours.
+/// Plain values look as everywhere in JSON; only their destination is ours.
 macro_rules! plain_values {
     ($($method:ident($($value:ident: $type:ty)?))*) => {
         $(fn $method<W: Write + ?Sized>(&mut self, writer: &mut W $(, $value: $type)?) -> io::Result<()> {
@@ -184,7 +185,7 @@ impl Formatter for LegacyFormatter {
         begin_string() end_string() write_char_escape(value: CharEscape) write_raw_fragment(value: &str)
     }
 
-    /// As Google does, escapes what HTML gives a meaning to.
+    /// Like Google, escapes characters that have a meaning in HTML.
     fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut sink = self.sink(writer);
         if memchr::memchr3(b'<', b'>', b'&', fragment.as_bytes()).is_none() {
@@ -211,7 +212,7 @@ impl Formatter for LegacyFormatter {
     }
 
     fn begin_array_value<W: Write + ?Sized>(&mut self, writer: &mut W, _first: bool) -> io::Result<()> {
-        // The first value never gets here with the list let go: it is held until a value begins.
+        // The first value never gets here with the list released: it is held until a value begins.
         if self.is_holding {
             return Ok(());
         }

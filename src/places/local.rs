@@ -1,5 +1,5 @@
-//! Places that lie in memory as flat records, and how they become an answer: what the embedded places and those of a file
-//! have in common. Never waits, never fails, and never says what is not known.
+//! Places that are in memory as flat records, and how they become an answer: what the embedded places and those of a
+//! file have in common. Never waits, never fails, and never says what is not known.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -10,10 +10,10 @@ use super::index::Index;
 use super::legacy;
 use super::record::{Record, UNITS_PER_DEGREE};
 
-/// What a result takes in an answer, mostly.
+/// The usual size of a result in an answer.
 const RESULT_BYTES: usize = 1024;
 
-/// What a record's `kind` stands for.
+/// What a record's `kind` means.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(super) struct Kind<S> {
     /// What ids begin with.
@@ -22,7 +22,7 @@ pub(super) struct Kind<S> {
     pub(super) types: S,
 }
 
-/// What is the same in every answer of a source, or for every place of a kind, written beforehand.
+/// What is the same in every answer of a source, or for every place of a kind, formatted in advance.
 #[derive(Debug)]
 pub(super) struct Shown {
     html_attributions: Vec<u8>,
@@ -51,7 +51,7 @@ impl Shown {
     }
 }
 
-/// Records, and all that they refer to. Every record's texts and kind must be there.
+/// Records, and everything they refer to. Every record's texts and kind must exist.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Local<'a> {
     pub(super) index: Index<'a>,
@@ -62,10 +62,10 @@ pub(super) struct Local<'a> {
 impl Local<'_> {
     /// Writes the best places within the radius, by how well known and how near they are. Returns how many there are.
     ///
-    /// The format is that of `legacy`, whose writer is too slow for as many answers as a node can give: here the text is
-    /// put together from pieces. A test compares the two.
+    /// The format is that of `legacy`, whose writer is too slow for as many answers as a node can give: here the text
+    /// is assembled from pieces. A test compares the two.
     pub(super) fn answer(&self, query: &Query, out: &mut Vec<u8>) -> usize {
-        // With a bound of nothing, the question is whether there is anything.
+        // With a bound of zero, the question is whether there is anything.
         let mut hits = self.index.best(query.center, query.radius_m, query.bound.max(1));
         let status = if hits.is_empty() { "ZERO_RESULTS" } else { "OK" };
         hits.truncate(query.bound);
@@ -86,7 +86,7 @@ impl Local<'_> {
 
     /// Writes one result, keys in alphabetical order.
     pub(super) fn write_place(&self, record: &Record, out: &mut Vec<u8>) {
-        /// Half of what Google shows of a point on a map, in degrees.
+        /// Half the size of the map section that Google shows around a point, in degrees.
         const MARGIN: f64 = 0.001_348_980_291_5;
         let [name, vicinity, id] = texts(self.text, record).expect("the texts of every record are there");
         let kind = &self.shown.kinds[usize::from(record.kind)];

@@ -33,7 +33,7 @@ use crate::{
 
 pub use crate::core::{model::Query, wire::Form};
 
-/// Somewhere to look places up. Blocks the caller until it has answered: that plainness is what a thread per connection buys.
+/// A source of places. Blocks the caller until it has answered: a thread per connection buys this simplicity.
 pub trait Source: Send + Sync {
     /// What may be asked of it, and how its answers end.
     fn form(&self) -> Form {
@@ -43,8 +43,8 @@ pub trait Source: Send + Sync {
     /// Whether a lookup may wait for something outside the process, so that replies already owed should leave first.
     fn may_wait(&self) -> bool;
 
-    /// Appends one JSON document, in the format of Google's Nearby Search or of tweets, at most `query.bound` results
-    /// long, without trailing newlines and without two newlines in a row. Returns the number of results in it.
+    /// Appends one JSON document, in the format of Google's Nearby Search or of tweets, with at most `query.bound`
+    /// results, without trailing newlines and without two newlines in a row. Returns the number of results in it.
     fn nearby(&self, query: &Query, out: &mut Vec<u8>) -> Result<usize, Failure>;
 
     /// Like [`Source::nearby`], but gives up at `deadline`.
@@ -52,26 +52,26 @@ pub trait Source: Send + Sync {
         self.nearby(query, out)
     }
 
-    /// From now on no lookup shall wait: the node stops.
+    /// From now on no lookup may wait: the node stops.
     fn stop(&self) {}
 
-    /// How the upstreams are that it asks.
+    /// The state of the upstreams that it asks.
     fn upstreams(&self) -> Vec<UpstreamReport> {
         Vec::new()
     }
 
-    /// How many connections of its own it may have at once: at most one for each lookup under way.
+    /// How many connections of its own it may have at once: at most one for each lookup in progress.
     fn sockets_max(&self) -> usize {
         0
     }
 
-    /// What an operator should hear of it since the last time; each a sentence for the log.
+    /// What an operator should know about it since the last call; each is a sentence for the log.
     fn take_news(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// Why a source gave no answer; said to the client in the format of an answer.
+/// Why a source gave no answer; the client is told in the format of an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// Google's `status` for the case.
@@ -80,7 +80,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// Looks places up, and appends the document: the source's answer, or what says that it gave none.
+/// Looks up places, and appends the document: the source's answer, or one that says that it failed.
 pub fn look_up(source: &dyn Source, query: &Query, out: &mut Vec<u8>) -> Looked {
     let begin = out.len();
     match source.nearby(query, out) {

@@ -1,4 +1,4 @@
-//! From `[places]` to what answers: each source of the chain opened, in order.
+//! From `[places]` to the sources that answer: each source of the chain opened, in order.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::{
     text::plural,
 };
 
-/// Why a source of places is not there; displays as one line.
+/// Why a source of places is not available; displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The tweets cannot be read.
@@ -28,20 +28,20 @@ pub enum OpenError {
     /// There can be no connections.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The file of places is not there, or not whole.
+    /// The file of places is missing, or incomplete.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 /// The configured sources, ready to be asked.
 pub struct Opened {
-    /// Who answers; `None` where nobody does.
+    /// The source that answers; `None` if there is none.
     pub source: Option<Box<dyn Source>>,
-    /// What each source has to answer from, in the order they are asked.
+    /// What each source answers from, in the order in which they are asked.
     pub stock: Vec<Stock>,
 }
 
-/// What a source has to answer from, for whoever starts a node or checks a configuration.
+/// What a source answers from, to be shown when a node starts or a configuration is checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stock {
     /// One line.
@@ -62,7 +62,7 @@ impl Stock {
     fn of_tweets(tweets: &Tweets, path: &Path) -> Self {
         let (count, located) = tweets.counts();
         let line = format!("{count} tweet{}, {located} located, in {}", plural(count), path.display());
-        let cure = "; no answer can hold any: give tweets with `geo`, `coordinates` or `place`";
+        let cure = "; no answer can contain any: use tweets with `geo`, `coordinates` or `place`";
         Self { line: if located == 0 { line + cure } else { line }, is_empty: located == 0 }
     }
 

@@ -1,6 +1,6 @@
-//! The flat form of local places: records of one length in bands of latitude, each band in order of longitude.
+//! The flat form of local places: records of fixed length in bands of latitude, each band in order of longitude.
 //!
-//! build.rs compiles this file too, to write what the binary reads; so it uses nothing of the crate, and no I/O.
+//! build.rs compiles this file too, to write what the binary reads; so it uses nothing else of the crate, and no I/O.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -23,15 +23,15 @@ pub struct Record {
     pub latitude: i32,
     /// -18,000,000 to 18,000,000, east positive.
     pub longitude: i32,
-    /// The place's number in its source; 0 where the source has texts for that.
+    /// The place's number in its source; 0 if the source has texts for that.
     pub number: u64,
-    /// Where in the text the name begins; the vicinity follows it at once, then the id.
+    /// Where in the text the name begins; the vicinity follows it directly, then the id.
     pub text_start: u32,
     /// The length of the name in bytes.
     pub name_len: u8,
-    /// The length of the vicinity in bytes; 0 where it is the name.
+    /// The length of the vicinity in bytes; 0 if it equals the name.
     pub vicinity_len: u8,
-    /// The length of the id in bytes; 0 where the number is the id.
+    /// The length of the id in bytes; 0 if the number is the id.
     pub id_len: u8,
     /// How well known the place is, in fiftieths: 0 to 250.
     pub rank: u8,
@@ -52,7 +52,7 @@ impl Record {
         bytes
     }
 
-    /// The record of a flat form; every 26 bytes are one.
+    /// The record in a flat form; any 26 bytes are one.
     pub fn from_bytes(bytes: &[u8; STRIDE]) -> Self {
         let [a, b, c, d, _, _, _, _, rest @ ..] = *bytes;
         let [i, j, k, l, m, n, o, p, rest @ ..] = rest;
@@ -70,18 +70,19 @@ impl Record {
         }
     }
 
-    /// Whether the coordinates are some place's on the Earth.
+    /// Whether the coordinates are on the Earth.
     pub fn is_on_earth(&self) -> bool {
         self.latitude.unsigned_abs() <= 9_000_000 && self.longitude.unsigned_abs() <= 18_000_000
     }
 
-    /// Where the record stands in the flat form. The fields after the longitude make the order total, and so the build repeatable.
+    /// The record's position in the flat form. The fields after the longitude make the order total, and so the build
+    /// repeatable.
     pub fn sort_key(&self) -> (usize, i32, i32, u16, u64, u32) {
         (band(self.latitude), self.longitude, self.latitude, self.kind, self.number, self.text_start)
     }
 }
 
-/// The longitude of a flat record alone: all that a binary search looks at.
+/// The longitude of a flat record alone, which is all that a binary search reads.
 pub fn longitude(bytes: &[u8; STRIDE]) -> i32 {
     i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
 }

@@ -6,7 +6,8 @@ use std::string::FromUtf8Error;
 
 use crate::text::utf8_cure;
 
-/// Why a text is not a document to cut. Lines and columns are those of the text as it came, in characters from 1.
+/// Why a text is not a document to cut. Lines and columns are those of the original text, in characters, counted from
+/// 1.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// Nothing but white space.
@@ -15,27 +16,27 @@ pub enum Unfit {
     /// Not UTF-8.
     #[error("it is not UTF-8 text: see line {line}, column {column}")]
     NotUtf8 {
-        /// Where the first byte is that does not belong.
+        /// The line of the first invalid byte.
         line: usize,
-        /// The character it stands for.
+        /// The character at its place.
         column: usize,
-        /// What makes UTF-8 of it.
+        /// The command that converts it to UTF-8.
         cure: &'static str,
     },
     /// Not a JSON object.
-    #[error("it is no JSON object: {what} at line {line} column {column}")]
+    #[error("it is not a JSON object: {what} at line {line} column {column}")]
     NotJson {
-        /// What was found or missed.
+        /// What was found or missing.
         what: String,
-        /// Where that is.
+        /// The line.
         line: usize,
-        /// Where in that line.
+        /// The column.
         column: usize,
     },
 }
 
 impl Unfit {
-    /// What serde_json says of a text, with its columns, which are bytes, made characters.
+    /// What serde_json says about a text, with its columns converted from bytes to characters.
     pub(super) fn not_json(error: &serde_json::Error, text: &[u8]) -> Self {
         if text.iter().all(u8::is_ascii_whitespace) {
             return Self::Empty;

@@ -1,5 +1,5 @@
-//! How connections are taken, at every door alike: each gets a seat and a thread, and where the system has no descriptor
-//! or thread left, the door is told, and goes on.
+//! How every door accepts connections: each connection gets a seat and a thread. When the system has no descriptor or
+//! thread left, the door is told and carries on.
 
 use std::{
     fmt,
@@ -17,19 +17,19 @@ use super::{
 };
 use crate::transport::{self, Stream};
 
-/// How long a door waits before it tries again, where the system can do nothing for it.
+/// How long a door waits before it tries again when the system can do nothing for it.
 const RETRY_TIME: Duration = Duration::from_millis(50);
 
-/// Where connections come in: what gives them seats, what serves them, and what is done with those that are not served.
+/// Where connections come in: what gives them seats, what serves them, and what happens to those that are not served.
 pub(super) trait Door: Sync {
-    /// A connection's place among those there may be; free again when dropped.
+    /// A connection's seat among a limited number; freed when dropped.
     type Seat: Send;
 
     fn kind(&self) -> DoorKind;
 
     fn listener(&self) -> &TcpListener;
 
-    /// Wakes the thread that accepts, once it is to stop.
+    /// Wakes the thread that accepts, so that it sees the stop.
     fn wake(&self) {
         transport::wake_accept(self.listener());
     }
@@ -43,7 +43,7 @@ pub(super) trait Door: Sync {
     /// Serves a connection until it ends.
     fn serve(&self, stream: &Arc<Stream>, number: u64, seat: Self::Seat);
 
-    /// Told of each connection that is not served, before it is dropped.
+    /// Hears of each connection that is not served, before it is dropped.
     fn refuse(&self, why: &Unserved<'_>);
 }
 
@@ -51,9 +51,9 @@ pub(super) trait Door: Sync {
 pub(super) enum Unserved<'a> {
     /// All seats are taken.
     Full(&'a Stream),
-    /// It is none of those who may come in by that door.
+    /// Its address is none of those that may come in by this door.
     Stranger(IpAddr),
-    /// The same, as far as is known yet.
+    /// The same, as far as is known: some names are not resolved yet.
     Unresolved(IpAddr),
     NoThread(io::Error),
     NoDescriptor(io::Error),
@@ -63,23 +63,20 @@ pub(super) enum Unserved<'a> {
 impl fmt::Display for Unserved<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(_) => write!(f, "there are as many connections as this node takes"),
-            Self::Stranger(ip) => write!(f, "{ip} is not the address of a plain neighbour"),
+            Self::Full(_) => write!(f, "this node has as many connections as it accepts"),
+            Self::Stranger(ip) => write!(f, "{ip} is not the address of a third-party node"),
             Self::Unresolved(ip) => {
-                write!(
-                    f,
-                    "{ip} is not known as the address of a plain neighbour, and a name is not resolved yet"
-                )
+                write!(f, "{ip} is not a known address of a third-party node, and a name is not resolved yet")
             }
-            Self::NoThread(error) => write!(f, "no thread is left ({error})"),
-            Self::NoDescriptor(error) => write!(f, "no descriptor is left ({error})"),
+            Self::NoThread(error) => write!(f, "the system has no thread left ({error})"),
+            Self::NoDescriptor(error) => write!(f, "no file descriptor is left ({error})"),
             Self::NotAccepted(error) => write!(f, "accept failed: {error}"),
         }
     }
 }
 
 impl Shared<'_> {
-    /// Opens a door: a thread takes the connections that come, until it is its turn to stop.
+    /// Opens a door: a thread accepts connections until it is its turn to stop.
     pub(super) fn open<'scope, D: Door>(
         &'scope self,
         scope: ScopeRef<'scope, '_>,
@@ -126,7 +123,7 @@ impl Shared<'_> {
             Err(Unadmitted::Unresolved(ip)) => return door.refuse(&Unserved::Unresolved(ip)),
             Err(Unadmitted::Stopped) => return,
         };
-        // Where no thread is to be had, the connection and its seat are dropped.
+        // If no thread can be started, the connection and its seat are dropped.
         let serve = move || door.serve(&stream, number, seat);
         if let Err(error) = self.try_spawn(scope, door.kind().serving(number), serve) {
             door.refuse(&Unserved::NoThread(error));
@@ -134,8 +131,8 @@ impl Shared<'_> {
     }
 }
 
-/// Accepts a connection. Where no descriptor is left, waits for a connection before it tries again: the system takes a
-/// descriptor before it looks for one, and when one comes, some may be free again.
+/// Accepts a connection. If no descriptor is left, waits for a connection before it tries again: the system takes a
+/// descriptor before it looks for a connection, and by the time one arrives, some may be free again.
 fn accept(listener: &TcpListener) -> io::Result<Stream> {
     let mut accepted = Stream::accept(listener);
     if accepted.as_ref().is_err_and(is_out_of_descriptors) {
@@ -145,7 +142,7 @@ fn accept(listener: &TcpListener) -> io::Result<Stream> {
     accepted
 }
 
-/// Whether the client gave up while it waited, or a signal came: then there is nothing to mend.
+/// Whether the client gave up while it waited, or a signal arrived: then nothing needs to be done.
 fn has_client_left(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
@@ -155,8 +152,8 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
 
-/// A descriptor kept for the time when none is left; every door has one of its own. Given up for a moment, it lets a
-/// waiting connection be accepted and closed, which is an answer; in the backlog it would get none.
+/// A spare descriptor for when none is left; each door has its own. Releasing it for a moment lets a waiting connection
+/// be accepted and closed, which is an answer; in the backlog it would get none.
 struct Spare(Option<File>);
 
 impl Spare {
@@ -164,7 +161,7 @@ impl Spare {
         Ok(Self(Some(File::open("/dev/null")?)))
     }
 
-    /// Accepts one connection with the spare's descriptor and drops it. `false` if even that is not possible.
+    /// Accepts one connection with the spare's descriptor and drops it. `false` if even that fails.
     fn refuse_one(&mut self, listener: &TcpListener) -> bool {
         let had_spare = self.0.take().is_some();
         let is_refused = had_spare && Stream::accept(listener).is_ok();

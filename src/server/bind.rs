@@ -20,15 +20,15 @@ use crate::{
     transport,
 };
 
-/// What a flooder is given of its own.
+/// What belongs to one flooder alone.
 pub(super) struct Mailbox {
-    /// What waits for its neighbour.
+    /// The updates waiting for its neighbour.
     pub(super) queue: Queue,
-    /// Gets a word when the neighbour has connected to this node.
+    /// Receives a message when the neighbour has connected to this node.
     pub(super) called: Receiver<()>,
-    /// Where it dials.
+    /// The address it dials.
     pub(super) address: Address,
-    /// What that name means.
+    /// The resolver of that address's name.
     pub(super) resolver: Arc<Resolver>,
 }
 
@@ -74,7 +74,8 @@ impl Server {
     }
 }
 
-/// Where clients belong. What everybody can know of it in a herd without a secret must not be enough to crowd the store.
+/// Where clients belong in the store. In a herd without a secret, public knowledge must not be enough to crowd one part
+/// of it.
 fn placement(herd: &str, secret: Option<&Secret>) -> io::Result<Placement> {
     match secret {
         Some(secret) => Ok(Placement::of_key(secret.placement())),
@@ -82,7 +83,7 @@ fn placement(herd: &str, secret: Option<&Secret>) -> io::Result<Placement> {
     }
 }
 
-/// Binds, within what a herd without a secret may.
+/// Binds, within the limits of a herd without a secret.
 fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListener, StartError> {
     let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
     let listener = transport::listen(&address.host, address.port).map_err(refused)?;
@@ -93,15 +94,15 @@ fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListene
     Ok(listener)
 }
 
-/// What of this machine's memory clients' reports may take where that is not configured: one part of so many.
+/// If not configured, clients' reports may use one part in this many of the machine's memory.
 const MEMORY_PARTS: u64 = 8;
 
-/// What is taken of clients' reports. How much memory that is is logged, since it may depend on the machine.
+/// The limits on clients' reports. The memory they may use is logged, since it may depend on the machine.
 fn reports(limits: &Limits, log: &Log) -> ReportLimits {
     let Limits { max_clients, client_bytes, max_ahead, .. } = *limits;
     let part = || usize::try_from(memory::available() / MEMORY_PARTS).unwrap_or(usize::MAX);
     let max_bytes = limits.max_bytes.unwrap_or_else(part);
-    log.info(format_args!("clients' reports may take {max_bytes} bytes of memory"));
+    log.info(format_args!("clients' reports may use {max_bytes} bytes of memory"));
     ReportLimits { max_clients, max_bytes, client_bytes, max_ahead }
 }
 
@@ -119,7 +120,7 @@ fn open_log(herd: &Herd, id: &NodeId, log_dir: &Path) -> Result<Log, LogError> {
     })
 }
 
-/// The configured source of places. What it has to answer from is logged.
+/// The configured source of places. Logs what it answers from.
 fn open_places(herd: &Herd, log: &Log) -> Result<Option<Box<dyn places::Source>>, places::OpenError> {
     let opened = places::open(&herd.places)?;
     for stock in &opened.stock {
@@ -144,7 +145,7 @@ fn neighbours(herd: &Herd, node: &config::Node, resolve: &Resolve) -> (Vec<Neigh
     both.unzip()
 }
 
-/// Which neighbours are third-party nodes, and what their names mean.
+/// Which neighbours are third-party nodes, and the resolvers of their names.
 fn third_party(neighbours: &[Neighbour], mailboxes: &[Mailbox]) -> Vec<(usize, Arc<Resolver>)> {
     let all = neighbours.iter().zip(mailboxes).enumerate();
     let plain = all.filter(|(_, (neighbour, _))| neighbour.plain.is_some());

@@ -1,5 +1,5 @@
-//! How many connections this machine lets a node have. Beyond some of these limits the standard library does not fail
-//! but aborts, so they are kept by not going near them.
+//! How many connections this machine lets a node have. Beyond some of these limits the standard library aborts instead
+//! of failing, so a node must stay well below them.
 
 use std::fs;
 
@@ -7,13 +7,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{config::Limits, log::Log};
 
-/// Descriptors for what is not a connection: log, listeners, libraries, names that are being resolved.
+/// Descriptors for everything but connections: log, listeners, libraries, names being resolved.
 const DESCRIPTORS_KEPT: u64 = 256;
-/// Memory mappings for what is not a session's thread.
+/// Memory mappings for everything but sessions' threads.
 const MAPPINGS_KEPT: u64 = 4096;
-/// A thread's mappings: its stack and guard page, and the signal stack and guard page std gives it.
+/// A thread's mappings: its stack and guard page, and the signal stack and guard page that std adds.
 const MAPPINGS_A_THREAD: u64 = 4;
-/// Threads for what is not a session, and for other programs.
+/// Threads for everything but sessions, and for other programs.
 const THREADS_KEPT: u64 = 512;
 
 /// What the system allows this process. `u64::MAX` where there is no limit.
@@ -25,18 +25,18 @@ struct Allowed {
     threads: u64,
 }
 
-/// What a node may hold beside the connections of clients.
+/// What a node may hold in addition to clients' connections.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Others {
-    /// Links. Each has a connection that is dialled.
+    /// Links. Each has one connection that this node dials.
     pub(super) links: usize,
-    /// Those of them to peers, for which seats are kept.
+    /// Links to peers, for which seats are kept.
     pub(super) peers: usize,
-    /// Connections of third-party neighbours.
+    /// Connections from third-party neighbours.
     pub(super) third_party: usize,
     /// Connections of the web face.
     pub(super) web: usize,
-    /// Connections to upstreams, of which each is made for a client's.
+    /// Connections to upstreams, each made on behalf of a client's connection.
     pub(super) upstream: usize,
 }
 
@@ -45,8 +45,8 @@ pub(super) fn reserved(peers: usize) -> usize {
     2 * peers + 4
 }
 
-/// Raises the descriptor limit as far as it goes, and tells how many connections a node may have: what is configured, or
-/// what the system allows if that is less, which is logged.
+/// Raises the descriptor limit as far as possible, and returns how many connections a node may have: what is
+/// configured, or, if the system allows less, that number, which is then logged.
 pub(super) fn connections(limits: &Limits, others: Others, log: &Log) -> usize {
     let descriptors = raise_descriptors();
     let allowed = Allowed { descriptors, ..Allowed::read() };
@@ -66,7 +66,7 @@ impl Allowed {
         let system =
             ["/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"].map(number).into_iter().flatten();
         let system = system.min().unwrap_or(u64::MAX).saturating_sub(running().unwrap_or(0));
-        // Root is not held to it.
+        // The limit does not apply to root.
         let of_user =
             if rustix::process::getuid().is_root() { None } else { getrlimit(Resource::Nproc).current };
         let of_group = control_group().and_then(|group| {
@@ -83,12 +83,12 @@ impl Allowed {
         }
     }
 
-    /// The most connections of clients beside all others, and the limit that binds. At least one, come what may.
+    /// The most client connections possible beside everything else, and which limit decides it. Always at least one.
     fn connections(self, others: Others) -> (u64, &'static str) {
         let Others { links, peers, third_party, web, upstream } = others;
         let reserved = (reserved(peers) + third_party + web) as u64;
         let by_descriptors = self.descriptors.saturating_sub(DESCRIPTORS_KEPT + links as u64);
-        // No more connections to upstreams are made than there are clients' to make them for.
+        // There are never more connections to upstreams than clients' connections to make them for.
         let by_descriptors = by_descriptors - (upstream as u64).min(by_descriptors.div_ceil(2));
         let by_mappings =
             self.mappings.saturating_sub(self.mappings_used + MAPPINGS_KEPT) / MAPPINGS_A_THREAD;
@@ -108,7 +108,7 @@ impl Allowed {
     }
 }
 
-/// Sets the soft limit to the hard one; what is then allowed.
+/// Raises the soft limit to the hard one, and returns what is then allowed.
 fn raise_descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -155,7 +155,7 @@ mod tests {
         let kept = DESCRIPTORS_KEPT + 300 + reserved(300) as u64 + 64;
         assert_eq!(most(20_000 + kept, Others { upstream: 0, ..others }), 20_000);
         assert_eq!(most(20_000 + kept, others), 20_000 - 1024);
-        // Each of few connections can have one upstream asked for it, and no more are made.
+        // Each of the few connections can have at most one upstream call made for it.
         let few = Others { upstream: 1024, ..ALONE };
         let most_of_few = most(1024, few);
         assert_eq!(most_of_few, (1024 - DESCRIPTORS_KEPT) / 2 - reserved(0) as u64);

@@ -11,9 +11,9 @@ pub(super) enum Ended {
     Said(Closing),
     Reset(io::Error),
     SlowReader(Duration),
-    /// Its replies were not taken at once while all connections together hold too much.
+    /// It did not read its replies at once while all connections together held too much.
     Crowded,
-    /// Another has its seat.
+    /// Another connection got its seat.
     Evicted,
     Draining,
 }
@@ -23,12 +23,15 @@ impl fmt::Display for Ended {
         match self {
             Self::Said(why) => write!(f, "{why}"),
             Self::Reset(error) => write!(f, "it broke: {error}"),
-            Self::SlowReader(limit) => write!(f, "its replies were not taken within {limit:?}"),
+            Self::SlowReader(limit) => write!(f, "it did not read its replies within {limit:?}"),
             Self::Crowded => {
-                write!(f, "its replies were not taken while all buffers hold `connection_buffer_bytes`")
+                write!(
+                    f,
+                    "it did not read its replies while all buffers together held `connection_buffer_bytes`"
+                )
             }
-            Self::Evicted => write!(f, "another connection takes its place"),
-            Self::Draining => write!(f, "this node stops"),
+            Self::Evicted => write!(f, "another connection took its place"),
+            Self::Draining => write!(f, "this node is stopping"),
         }
     }
 }

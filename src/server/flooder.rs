@@ -1,5 +1,5 @@
-//! One neighbour's flooder: the thread that carries its link out. It waits, dials, reads and writes; what is done and when is
-//! for `link`, and what is told of it for `link_log`.
+//! A neighbour's flooder: the thread that runs its link. It waits, dials, reads and writes; `link` decides what is done
+//! and when, and `link_log` what is reported of it.
 
 use std::{
     io,
@@ -27,26 +27,26 @@ use crate::{
 /// How long one read blocks before stop is looked at.
 const LISTEN_SLICE: Duration = Duration::from_millis(100);
 
-/// How long a third-party node may be silent, once it has been told all, before its connection is closed.
+/// How long a third-party node may be silent after it was sent everything before its connection is closed.
 const LAST_ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// The thread's state.
 pub(super) struct Flooder<'a> {
     shared: &'a Shared<'a>,
     peer: &'a NodeId,
-    /// Gets a word when the neighbour has connected to this node.
+    /// Receives a message when the neighbour has connected to this node.
     called: Receiver<()>,
-    /// Dropped before what is told of it: however the flooder ends, nothing more is queued once the link is said to be down.
+    /// Dropped before `log`: however the flooder ends, nothing more is queued once the link is reported down.
     link: AnyLink,
-    /// Whether it is one to a third-party node, which cannot be asked whether it is there.
+    /// Whether the neighbour is a third-party node, which cannot be asked whether it is there.
     is_plain: bool,
     link_log: LinkLog<'a>,
     resolver: Arc<Resolver>,
     vigil: Vigil,
     stream: Option<Stream>,
-    /// Whether the last line that went on it has not gone whole.
+    /// Whether its last line has been written only in part.
     is_mid_line: bool,
-    /// The number of the connection.
+    /// The number of its connection.
     connection: u64,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Flooder<'a> {
         }
     }
 
-    /// Keeps the link until stop.
+    /// Keeps the link up until stop.
     pub(super) fn run(mut self) {
         loop {
             if let Some(by) = self.stop().by() {
@@ -107,8 +107,9 @@ impl<'a> Flooder<'a> {
         self.link_log.end();
     }
 
-    /// Lets the neighbour have what was written. A third-party node may answer what it is told, and an answer to a connection
-    /// that is closed would throw away what is still on its way: so it is heard until it closes, too, or is silent.
+    /// Lets the neighbour receive what was written. A third-party node may answer what it is sent, and if its answer
+    /// reached a closed connection, whatever is still in flight would be discarded. So the flooder reads until the node
+    /// closes, too, or falls silent.
     fn close(&mut self) {
         self.take_half_lines_back();
         let Some(stream) = self.stream.take() else { return };
@@ -168,12 +169,12 @@ impl<'a> Flooder<'a> {
         self.shared.stop(DrainTurn::Second)
     }
 
-    /// How long it is until then, or until a link whose node stops must have ended.
+    /// The time until then, or until a link whose node stops must have ended.
     fn time_until(&self, until: Tick) -> Duration {
         self.stop().by().map_or(until, |by| by.min(until)).saturating_sub(clock::tick())
     }
 
-    /// Waits until the neighbour connects to this node, the node stops, or that moment.
+    /// Waits until the neighbour connects to this node, the node stops, or that time comes.
     fn pause(&mut self, until: Tick) {
         let none = never();
         let stop = if self.stop().is_set() { &none } else { self.stop().receiver() };
@@ -203,7 +204,7 @@ impl<'a> Flooder<'a> {
     fn resolve(&mut self, until: Tick) -> io::Result<Vec<SocketAddr>> {
         let resolved = self.resolver.addresses(self.time_until(until), self.stop().receiver());
         match resolved {
-            // From now on there may be less time.
+            // From here on there may be less time.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.resolver.addresses(self.time_until(until), &never())
             }
@@ -262,7 +263,7 @@ impl<'a> Flooder<'a> {
         Ok(())
     }
 
-    /// Waits until something is queued, the node stops, or that moment.
+    /// Waits until something is queued, the node stops, or that time comes.
     fn rest(&mut self, until: Tick) {
         let began = clock::tick();
         let awake_until = self.vigil.until(began).map_or(began, |awake_until| awake_until.min(until));
@@ -273,7 +274,7 @@ impl<'a> Flooder<'a> {
             let mut select = Select::new();
             select.recv(self.link.queue().receiver());
             select.recv(self.stop().receiver());
-            // What woke it is seen by the link; a wait that ends too early, too.
+            // The link finds out what woke it; it also copes with a wait that ends too early.
             let _ = select.ready_timeout(until.saturating_sub(clock::tick()));
         }
         self.vigil.ended(began, clock::tick());

@@ -1,4 +1,4 @@
-//! The doors where lines come in: of clients and peers, or of third-party nodes.
+//! The doors where lines come in: from clients and peers, or from third-party nodes.
 
 use std::{
     net::{IpAddr, Ipv4Addr, TcpListener},
@@ -23,7 +23,7 @@ pub(super) struct LineDoor<'a> {
 }
 
 impl<'a> LineDoor<'a> {
-    /// The door at that listener; `plain` where it is the one for third-party nodes.
+    /// The door at that listener; `plain` if it is the one for third-party nodes.
     pub(super) fn new(
         shared: &'a Shared<'a>,
         listener: &'a TcpListener,
@@ -34,7 +34,7 @@ impl<'a> LineDoor<'a> {
 }
 
 impl<'a> Door for LineDoor<'a> {
-    /// With what is known of whose it is.
+    /// With what is known about whose connection it is.
     type Seat = (LineSeat<'a>, Opening, Arrival);
 
     fn kind(&self) -> DoorKind {
@@ -51,7 +51,7 @@ impl<'a> Door for LineDoor<'a> {
 
     fn seat(&self, number: u64, stream: &Arc<Stream>) -> Result<Self::Seat, Unadmitted> {
         let seats = &self.shared.connections;
-        // One that has ended by now is from nowhere.
+        // A connection that has ended by now has no address.
         let address = stream.peer_address().ok();
         let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
         let origin = Origin::of(ip);
@@ -73,37 +73,38 @@ impl<'a> Door for LineDoor<'a> {
         session::run(self.shared, stream, number, seat, (opening, arrival));
     }
 
-    /// Counts it and logs it: a line a second at most, with the number of those not logged.
+    /// Counts and logs it: at most one line a second, with the number of those not logged.
     fn refuse(&self, why: &Unserved<'_>) {
         let Shared { log, counters, connections, rate_limits, .. } = self.shared;
         counters.refused.fetch_add(1, Ordering::Relaxed);
         if let Some(untold) = rate_limits.refusals.allow(clock::tick()) {
             let connections = connections.count();
-            log.warn(format_args!("a connection is refused: {why}; {connections} connections{untold}"));
+            log.warn(format_args!("refused a connection: {why}; {connections} connections are open{untold}"));
         }
     }
 }
 
-/// Where third-party nodes tell their news. They shake no hands: a connection from the address of one is taken for its own.
+/// Where third-party nodes send their updates. There is no handshake: a connection from the address of one is taken to
+/// be its own.
 pub(super) struct PlainDoor {
     listener: TcpListener,
-    /// Their positions among the node's neighbours, and what their names mean.
+    /// Their positions among the node's neighbours, and the resolvers of their names.
     neighbours: Vec<(usize, Arc<Resolver>)>,
 }
 
 impl PlainDoor {
-    /// What listens at `listener` for those neighbours.
+    /// The door at `listener` for those neighbours.
     pub(super) fn new(listener: TcpListener, neighbours: Vec<(usize, Arc<Resolver>)>) -> Self {
         Self { listener, neighbours }
     }
 
-    /// What to accept from.
+    /// The listener to accept from.
     pub(super) fn listener(&self) -> &TcpListener {
         &self.listener
     }
 
-    /// The positions of the neighbours at that address: one or more. Waits for nothing, least of all for a stranger: where a
-    /// name is not resolved, or no longer means what it meant, the neighbour gets in when it comes again.
+    /// The positions of the neighbours at that address: one or more. Waits for nothing, least of all for a stranger: if
+    /// a name is not resolved, or has changed its meaning, the neighbour gets in on its next attempt.
     fn links_at(&self, ip: IpAddr) -> Result<Vec<usize>, Unadmitted> {
         let (mut links, mut is_unresolved, now) = (Vec::new(), false, clock::tick());
         for (link, resolver) in &self.neighbours {

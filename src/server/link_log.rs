@@ -1,4 +1,4 @@
-//! What is told of one link: to the log, and to whoever asks how the link is.
+//! Reports on one link: to the log, and to its `Health`, which status reads.
 
 use std::thread;
 
@@ -14,19 +14,19 @@ use crate::{
 };
 
 /// What status says of a link whose flooder panicked.
-const PANICKED: &str = "its flooder panicked, a fault of the program; restart this node";
+const PANICKED: &str = "its flooder panicked, which is a bug; restart this node";
 
-/// Who tells it, and what was told last.
+/// Where it reports, and what it last reported.
 pub(super) struct LinkLog<'a> {
     log: &'a Log,
     health: &'a Health,
     peer: &'a NodeId,
     address: &'a Address,
-    /// The last failure told to the log.
+    /// The last failure that was logged.
     told: String,
-    /// Whoever answers in the neighbour's place may give another reason each time.
+    /// Something else that answers in the neighbour's place may give a different reason each time.
     strangers: RateLimit,
-    /// Whether the neighbour was told to be in step when last it was spoken of.
+    /// Whether the log last said that the neighbour was in step.
     told_in_step: bool,
     traffic: Traffic,
 }
@@ -34,12 +34,12 @@ pub(super) struct LinkLog<'a> {
 /// However its flooder ends, the link is down from then on.
 impl Drop for LinkLog<'_> {
     fn drop(&mut self) {
-        self.health.down(if thread::panicking() { PANICKED } else { "this node stops" });
+        self.health.down(if thread::panicking() { PANICKED } else { "this node is stopping" });
     }
 }
 
 impl<'a> LinkLog<'a> {
-    /// Of the link to `peer` at `address`.
+    /// For the link to `peer` at `address`.
     pub(super) fn new(log: &'a Log, health: &'a Health, peer: &'a NodeId, address: &'a Address) -> Self {
         let (told, traffic) = (String::new(), Traffic::default());
         Self {
@@ -54,7 +54,7 @@ impl<'a> LinkLog<'a> {
         }
     }
 
-    /// Tells an event of the connection of that number; `news` is what was sent, where something was.
+    /// Reports an event of the connection of that number; `news` is what was sent, if anything was.
     pub(super) fn tell(&mut self, event: Event, connection: u64, news: &[u8]) {
         let (peer, address) = (self.peer, self.address);
         match event {
@@ -77,10 +77,10 @@ impl<'a> LinkLog<'a> {
             Event::Swept(over) => {
                 self.health.round(&over, clock::tick());
                 let RoundOver { number, took, pushed, in_step, .. } = over;
-                // The next sweep tells what was missed meanwhile.
-                let all = if in_step { "all there is" } else { "all but what it missed" };
+                // The next sweep sends what was missed meanwhile.
+                let all = if in_step { "every location" } else { "every location but those it missed" };
                 self.log.info(format_args!(
-                    "told {peer} {all}: sweep {number} took {took:?}, {pushed} location{}",
+                    "sent {peer} {all}: sweep {number} took {took:?}, {pushed} location{}",
                     plural(pushed)
                 ));
             }
@@ -88,17 +88,17 @@ impl<'a> LinkLog<'a> {
         }
     }
 
-    /// Tells what the neighbour may lack of the node, which stops.
+    /// Logs what the neighbour may lack as this node stops.
     pub(super) fn tell_lack(&self, lack: Lack) {
         let (peer, Lack { updates, round, is_stuck }) = (self.peer, lack);
-        let why = if is_stuck { "it did not take all in time" } else { "it is not there" };
+        let why = if is_stuck { "it did not accept everything in time" } else { "it cannot be reached" };
         let updates = (updates > 0).then(|| format!("{updates} update{}", plural(updates)));
         let round = round.then(|| "what a repair round would have found".to_owned());
         let what: Vec<String> = updates.into_iter().chain(round).collect();
         self.log.warn(format_args!("{peer} may lack {}: {why}", what.join(", and ")));
     }
 
-    /// Tells how many failures were not told; no later one will.
+    /// Logs how many failures were left out; no later line will say so.
     pub(super) fn end(&self) {
         if let Some(count) = self.strangers.take_untold() {
             let peer = self.peer;
@@ -106,7 +106,7 @@ impl<'a> LinkLog<'a> {
         }
     }
 
-    /// Says what is new about a failure: the first since the link was up, and any whose reason is another.
+    /// Logs what is new about a failure: the first since the link was up, and any with a different reason.
     fn tell_loss(&mut self, why: &Lost, was_up: bool) {
         let text = why.to_string();
         self.health.down(&text);
@@ -116,7 +116,7 @@ impl<'a> LinkLog<'a> {
         } else if text != self.told {
             let untold = match why {
                 Lost::Broken(_) => {
-                    // What is not told now is told when it fails so again.
+                    // A failure left out now is logged when it happens again.
                     let Some(untold) = self.strangers.allow(clock::tick()) else { return };
                     untold.to_string()
                 }
@@ -127,7 +127,7 @@ impl<'a> LinkLog<'a> {
         self.told = text;
     }
 
-    /// Says what a round has found. One that is not the first and finds nothing is not worth a line.
+    /// Logs what a round has found. A round that is not the first and finds nothing is not worth a line.
     fn tell_round(&mut self, over: RoundOver) {
         let RoundOver { number, took, differing, lasting, pushed, in_step } = over;
         let peer = self.peer;
@@ -142,7 +142,7 @@ impl<'a> LinkLog<'a> {
         }
         if lasting > 0 {
             self.log.warn(format_args!(
-                "{peer} differs from this node as it did a round ago ({lasting} difference{}); look whether it can reach this node",
+                "{peer} still differs from this node as it did one round ago ({lasting} difference{}); check that it can reach this node",
                 plural(lasting)
             ));
         }

@@ -1,4 +1,4 @@
-//! What a node's links are made of: whom they join, in which words, and from which queue.
+//! What a node's links are made of: the neighbour, the dialect and the queue.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// A link to that neighbour, which takes what is queued for it from `queue`.
+/// A link to that neighbour, which sends what is queued in `queue`.
 pub(super) fn link(node: &Node, neighbour: &Neighbour, limits: &Limits, queue: Queue) -> AnyLink {
     let times = times(limits);
     let id = || node.id.clone();
@@ -36,17 +36,18 @@ fn ends(node: &Node, peer: &NodeId) -> Ends {
     }
 }
 
-/// From one ping to the next, unless a neighbour's silence is to be noticed sooner.
+/// The time from one ping to the next, unless a neighbour's silence must be noticed sooner.
 const PING_TIME: Duration = Duration::from_secs(1);
 
-/// A neighbour has so many times the liveness time for an answer, and for all that is written at once, while bytes move. A
-/// deadline for each of them, and none for a whole round, lets a slow link take as long as a large repair needs.
+/// While bytes move, a neighbour has this many times the liveness time for an answer, and for everything written at
+/// once. With a deadline for each of them, and none for a whole round, a slow link may take as long as a large repair
+/// needs.
 const ANSWER_LIVENESS_TIMES: u32 = 12;
 
-/// Rounds of a link begin at least this far apart, unless they are configured to come sooner.
+/// Rounds on a link begin at least this far apart, unless they are configured to come sooner.
 const ROUND_GAP: Duration = Duration::from_secs(1);
 
-/// The times of the links of a node with those limits.
+/// The times for the links of a node with those limits.
 fn times(limits: &Limits) -> LinkTimes {
     LinkTimes {
         backoff_min: limits.backoff_min,

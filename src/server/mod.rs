@@ -1,5 +1,5 @@
-//! The threads: a scope that owns every one of them, the doors where connections come in, a session a connection, and the
-//! order in which all of it starts and ends. What a line means is decided in `node`; here it is only carried.
+//! The threads: a scope that owns every one of them, the doors where connections come in, a session per connection, and
+//! the order in which all of it starts and ends. `node` decides what a line means; here it is only carried.
 
 mod accept;
 mod bind;
@@ -48,10 +48,10 @@ use crate::{
     system::clock,
 };
 
-/// What a node tells whoever started it.
+/// What a node announces to the program that started it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Announcement {
-    /// It takes connections.
+    /// It accepts connections.
     Listening(SocketAddr),
     /// Its link to that neighbour is up.
     Linked(NodeId),
@@ -62,18 +62,18 @@ pub type BeforeSpawn = Box<dyn Fn(&Role) -> io::Result<()> + Send + Sync>;
 
 /// The node's environment; tests can substitute any part.
 pub struct Surroundings {
-    /// Told what those who start nodes wait for.
+    /// Receives the events that programs wait for when they start nodes.
     pub announce: Box<dyn Fn(Announcement) + Send + Sync>,
     /// How neighbours' names are resolved.
     pub resolve: Resolve,
-    /// Asked before a thread of that role is made; an error stands for a system that has none left.
+    /// Asked before a thread of that role is started; an error stands for a system that has none left.
     pub before_spawn: BeforeSpawn,
-    /// Where WHATSAT looks places up, instead of the configured source.
+    /// Where WHATSAT looks up places, instead of the configured source.
     pub places: Option<Box<dyn places::Source>>,
 }
 
 impl Default for Surroundings {
-    /// The system's resolver and threads, and nobody to tell.
+    /// The system's resolver and threads, and no announcements.
     fn default() -> Self {
         Self {
             announce: Box::new(|_| {}),
@@ -84,7 +84,7 @@ impl Default for Surroundings {
     }
 }
 
-/// A node that listens, and does not yet serve.
+/// A node that listens but does not serve yet.
 pub struct Server {
     node: Node,
     places: Option<Box<dyn places::Source>>,
@@ -97,20 +97,20 @@ pub struct Server {
     surroundings: Surroundings,
 }
 
-/// What can be asked of a running node by the thread that runs it.
+/// What the thread that runs a node can ask of it.
 pub struct Controls<'a> {
     log: &'a Log,
 }
 
 impl Controls<'_> {
-    /// Closes the log file and opens it by its name, for those who moved it.
+    /// Closes the log file and reopens it by name, for when it has been moved.
     pub fn reopen_log(&self) {
         self.log.reopen();
     }
 }
 
 impl Server {
-    /// Where it listens; the port the system picked, where the configured one is 0.
+    /// Where it listens; with the port that the system picked if the configured one is 0.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -120,16 +120,17 @@ impl Server {
         self.web.as_ref().map(Web::address).transpose()
     }
 
-    /// Where it takes the news of third-party nodes, if it has any as neighbours.
+    /// Where it accepts updates from third-party nodes, if any of its neighbours is one.
     pub fn plain_address(&self) -> io::Result<Option<SocketAddr>> {
         self.plain.as_ref().map(|door| door.listener().local_addr()).transpose()
     }
 
-    /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, gives each neighbour what it
-    /// lacks. Gives the neighbours that were linked then and did not take it. Ends the process with status 1 where a thread
-    /// takes longer than the configured time.
+    /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, and gives each
+    /// neighbour what it lacks. Returns the neighbours that were linked then and did not accept it. Ends the process
+    /// with status 1 if a thread takes longer than the configured time.
     ///
-    /// Where a thread cannot be made that the node needs, what has begun is ended in the same way, and `until` is not called.
+    /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
+    /// called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Vec<NodeId>, StartError> {
         let Self { node, places, limits, mailboxes, listener, plain, web, log, surroundings } = self;
         let address = listener.local_addr()?;

@@ -21,38 +21,38 @@ use crate::{
     system::{scheduling, signals::is_ignored},
 };
 
-/// Runs one node until SIGTERM or SIGINT, or until standard input ends where it is the `lifeline`. SIGHUP reopens the log;
-/// a second signal to stop ends the process at once, with status 1. SIGTERM or SIGINT that was ignored at the start stays
-/// ignored. SIGHUP does not, as it never ends a node: a log must be reopened under `nohup`, too. Gives the neighbours that
-/// were linked at the end and did not take what they lacked.
+/// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log;
+/// a second signal to stop ends the process at once, with status 1. A SIGTERM or SIGINT that was ignored at the start
+/// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns the
+/// neighbours that were linked at the end and did not accept what they lacked.
 pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Result<Vec<NodeId>, StartError> {
     let mut signals = Signals::catch()?;
     let surroundings = Surroundings { announce: Box::new(print), ..Surroundings::default() };
     let server = Server::bind(herd, id, log_dir, surroundings)?;
-    // Before there are others: threads inherit it.
+    // Before any other thread exists: threads inherit it.
     let taking_turns = if herd.limits.batch_scheduling { scheduling::take_turns() } else { Ok(()) };
     server.run(|controls| {
         if let Err(error) = taking_turns {
             controls.log.warn(format_args!(
-                "the system refuses SCHED_BATCH ({error}); set batch_scheduling to false to ask no more"
+                "the system refused SCHED_BATCH ({error}); set batch_scheduling to false to stop asking"
             ));
         }
         signals.wait_for_stop(controls, lifeline);
     })
 }
 
-/// One line for whoever started the node and reads its standard output.
+/// One line for the program that started the node and reads its standard output.
 fn print(announcement: Announcement) {
     let mut out = io::stdout().lock();
     let printed = match announcement {
         Announcement::Listening(address) => writeln!(out, "listening {address}"),
         Announcement::Linked(peer) => writeln!(out, "linked {peer}"),
     };
-    // A node goes on when nobody reads its standard output any more.
+    // A node carries on when nobody reads its standard output any more.
     let _ = printed.and_then(|()| out.flush());
 }
 
-/// Signals, as bytes in pipes that can be waited for.
+/// Signals, as bytes in pipes that a thread can wait for.
 struct Signals {
     stop: UnixStream,
     /// Kept open so that reading `stop` never ends early.
@@ -66,13 +66,13 @@ impl Signals {
         let (hang_up, hanger_up) = UnixStream::pair()?;
         let is_second = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT].into_iter().filter(|&signal| !is_ignored(signal)) {
-            // In this order: the first signal finds the flag unset and sets it, the second finds it set.
+            // In this order: the first signal finds the flag clear and sets it, and the second finds it set.
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&is_second))?;
             flag::register(signal, Arc::clone(&is_second))?;
             pipe::register(signal, stopper.try_clone()?)?;
         }
         pipe::register(SIGHUP, hanger_up)?;
-        // A log that may not grow any more is a log that cannot be written, and no reason to die.
+        // A log that has reached the file-size limit cannot be written, which is no reason to die.
         flag::register(SIGXFSZ, Arc::default())?;
         Ok(Self { stop, _stopper: stopper, hang_up })
     }
@@ -86,7 +86,7 @@ impl Signals {
             if lifeline {
                 waits.push(PollFd::from_borrowed_fd(stdin, wanted));
             }
-            // A signal interrupts the wait; its byte is there at the next.
+            // A signal interrupts the wait; its byte is there at the next one.
             let _ = poll(&mut waits, None);
             let [has_stopped, has_hung_up, has_input] =
                 [0, 1, 2].map(|at| waits.get(at).is_some_and(|wait: &PollFd<'_>| !wait.revents().is_empty()));
@@ -102,7 +102,7 @@ impl Signals {
     }
 }
 
-/// Reads away what has come; whether it was the end of the input.
+/// Discards what has arrived; returns whether it was the end of the input.
 fn has_ended(input: &mut impl Read) -> bool {
     !matches!(input.read(&mut [0; 64]), Ok(count) if count > 0)
 }

@@ -1,6 +1,6 @@
-//! Names to addresses without waiting for a slow resolver: the system's call cannot be interrupted, so it runs on a thread
-//! of its own, at most one for each neighbour, and is abandoned where stop comes first. The one place where a thread is not
-//! joined; it holds nothing but where its answer goes.
+//! Resolves names without waiting for a slow resolver. The system's call cannot be interrupted, so it runs on a thread
+//! of its own, at most one per neighbour, and is abandoned if stop comes first. This is the only place where a thread
+//! is not joined; it holds nothing but the place for its answer.
 
 use std::{
     io,
@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 
 use crate::{core::model::Tick, system::clock};
 
-/// For so long an answer may be used by those who ask without having to dial: from one such lookup to the next at least.
+/// How long an answer may be reused without asking again: at least from one such lookup to the next.
 const FRESH_TIME: Duration = Duration::from_secs(1);
 
-/// Looks up a host and port; may take as long as it likes.
+/// Looks up a host and port; may take any amount of time.
 pub type Resolve = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// The system's resolver.
@@ -26,8 +26,8 @@ pub fn system_resolve() -> Resolve {
     Arc::new(|host, port| (host, port).to_socket_addrs().map(Iterator::collect))
 }
 
-/// What one neighbour's name means: for its flooder, which looks it up each time it dials, and for the door where it comes
-/// in, which makes do with the last answer.
+/// What one neighbour's name means: for its flooder, which looks it up each time it dials, and for the door where it
+/// comes in, which uses the last answer.
 pub(super) struct Resolver {
     resolve: Resolve,
     host: String,
@@ -40,13 +40,14 @@ struct State {
     /// The last good answer.
     known: Option<Vec<SocketAddr>>,
     asked_at: Option<Tick>,
-    /// The call that is under way.
+    /// The call in progress.
     pending: Option<Call>,
-    /// The one that took too long for the flooder: its answer is for the next dial, or a slow resolver would never be heard.
+    /// The call that took too long for the flooder. Its answer is for the next dial, or a slow resolver would never be
+    /// heard.
     late: Option<Call>,
 }
 
-/// A call of the system's resolver, for all who wait for it.
+/// A call of the system's resolver, shared by everyone who waits for it.
 #[derive(Clone)]
 struct Call {
     /// Nothing is ever sent; it is disconnected when the call is over.
@@ -54,7 +55,7 @@ struct Call {
     answer: Arc<OnceLock<LookupAnswer>>,
 }
 
-/// What it came to; an error has its kind and its text, which can be told more than once.
+/// Its result. An error is kept as its kind and its text, so that it can be reported more than once.
 type LookupAnswer = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
 impl State {
@@ -64,22 +65,22 @@ impl State {
 }
 
 impl Resolver {
-    /// For one host.
+    /// A resolver for one host.
     pub(super) fn new(resolve: Resolve, host: &str, port: u16) -> Self {
         let known = host.parse().ok().map(|ip: IpAddr| vec![SocketAddr::new(ip, port)]);
         let state = State { known, ..State::default() };
         Self { resolve, host: host.to_owned(), port, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The host's addresses, looked up now unless they were just now, within `limit` and before stop; a call that takes longer
-    /// is waited for at the next dial.
+    /// The host's addresses, looked up now unless that was done just before, within `limit` and before stop. The next
+    /// dial waits for a call that takes longer.
     pub(super) fn addresses(&self, limit: Duration, stop: &Receiver<()>) -> io::Result<Vec<SocketAddr>> {
         if self.is_address() {
             return Ok(self.state.lock().known.clone().unwrap_or_default());
         }
         let late = {
             let mut state = self.state.lock();
-            // Who dials for each line must not ask for each.
+            // A link that dials for each line must not ask for each.
             if state.is_fresh(clock::tick())
                 && state.pending.is_none()
                 && let Some(known) = &state.known
@@ -104,16 +105,16 @@ impl Resolver {
         match call.answer.get() {
             Some(Ok(addresses)) => Ok(addresses.clone()),
             Some(Err((kind, text))) => Err(io::Error::new(*kind, text.clone())),
-            None => Err(io::Error::other("the resolver's thread panicked")),
+            None => Err(io::Error::other("the resolver's thread panicked, which is a bug")),
         }
     }
 
-    /// Whether the host is at that address, by the last good answer; `None` where there has been none. Waits for nothing; an
-    /// answer that is not fresh is looked up again for those who ask later.
+    /// Whether the host is at that address, by the last good answer; `None` if there has been none. Waits for nothing;
+    /// an answer that is not fresh is looked up again for later callers.
     pub(super) fn is_at(&self, ip: IpAddr, now: Tick) -> Option<bool> {
         let is_fresh = self.state.lock().is_fresh(now);
         if !is_fresh && !self.is_address() {
-            // Where no thread is to be had, it is as if the name could not be resolved.
+            // If no thread can be started, the name counts as unresolvable.
             let _ = self.look_up(now);
         }
         let state = self.state.lock();
@@ -125,7 +126,7 @@ impl Resolver {
         self.host.parse::<IpAddr>().is_ok()
     }
 
-    /// Has the name looked up, unless that is under way.
+    /// Starts a lookup of the name, unless one is in progress.
     fn look_up(&self, now: Tick) -> io::Result<Call> {
         let mut state = self.state.lock();
         if let Some(call) = &state.pending {
@@ -150,7 +151,7 @@ impl Resolver {
     }
 }
 
-/// That a call is under way, however it ends.
+/// Marks a call in progress, however it ends.
 struct Pending(Arc<Mutex<State>>);
 
 impl Drop for Pending {
@@ -242,7 +243,7 @@ mod tests {
         let last_fresh = now + FRESH_TIME - Duration::from_nanos(1);
         assert_eq!([ask(now), ask(last_fresh)], [known; 2]);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
-        // What was known holds until something else is, and where nothing is known any more.
+        // An answer holds until there is another, also when a lookup fails.
         for _ in 0..100 {
             assert_eq!(ask(now + FRESH_TIME), known);
         }
@@ -251,7 +252,7 @@ mod tests {
         answered(Ok(new));
         assert_eq!(ask(now + 2 * FRESH_TIME), [Some(false), Some(true), Some(false)]);
         assert_eq!(calls.load(Ordering::Relaxed), 3);
-        // Whoever dials wants to know anew, but for one who dials again and again.
+        // Each dial looks the name up again, except for a link that dials over and over.
         assert_eq!(resolver.addresses(Duration::ZERO, &stop).unwrap(), [SocketAddr::new(new, 7)]);
         assert_eq!(calls.load(Ordering::Relaxed), 3);
         resolver.state.lock().asked_at = None;

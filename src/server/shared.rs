@@ -34,7 +34,7 @@ use crate::{
 
 pub(super) struct Shared<'a> {
     pub(super) node: &'a Node,
-    /// Where WHATSAT looks places up.
+    /// Where WHATSAT looks up places.
     pub(super) places: Option<&'a dyn places::Source>,
     pub(super) limits: &'a Limits,
     pub(super) log: &'a Log,
@@ -46,7 +46,7 @@ pub(super) struct Shared<'a> {
     pub(super) threads: Threads,
     /// One for each turn of a drain.
     stops: [Stop; 3],
-    /// The neighbours that were linked at the stop, and did not take what they lacked.
+    /// The neighbours that were linked at the stop and did not accept what they lacked.
     pub(super) lacking: Mutex<Vec<NodeId>>,
     pub(super) counters: Counters,
     pub(super) requests: Requests,
@@ -57,10 +57,10 @@ pub(super) struct Shared<'a> {
 /// A stop: set once, and seen or waited for by many.
 #[derive(Debug)]
 pub(super) struct Stop {
-    /// When whoever it is for must have ended.
+    /// When the threads it is for must have ended.
     by: OnceLock<Tick>,
     sender: Mutex<Option<Sender<()>>>,
-    /// Nothing is ever sent; it is disconnected by the stop.
+    /// Nothing is ever sent; the stop disconnects it.
     receiver: Receiver<()>,
 }
 
@@ -78,7 +78,7 @@ impl Stop {
         self.sender.lock().take();
     }
 
-    /// When whoever it is for must have ended; `None` as long as it is not set.
+    /// When the threads it is for must have ended; `None` until it is set.
     pub(super) fn by(&self) -> Option<Tick> {
         self.by.get().copied()
     }
@@ -87,7 +87,7 @@ impl Stop {
         self.by.get().is_some()
     }
 
-    /// What is disconnected by it.
+    /// A channel that the stop disconnects.
     pub(super) fn receiver(&self) -> &Receiver<()> {
         &self.receiver
     }
@@ -98,16 +98,16 @@ impl Stop {
     }
 }
 
-/// What is counted of connections, but for the web face's.
+/// Counts of connections, without the web face's.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    /// Those that have a number: with neighbours, in both directions.
+    /// Those that have a number: clients' and, in both directions, neighbours'.
     numbered: AtomicU64,
     pub(super) accepted: AtomicU64,
     pub(super) refused: AtomicU64,
 }
 
-/// Of events of each kind, the log has a line a second at most.
+/// For events of each kind, the log has at most one line a second.
 #[derive(Default)]
 pub(super) struct RateLimits {
     pub(super) refusals: RateLimit,
@@ -122,19 +122,19 @@ pub(super) struct RateLimits {
 }
 
 impl RateLimits {
-    /// Counts what was not told of each kind, which no later event will do.
+    /// Logs how many of each kind were left out, since no later event will.
     fn log_untold(&self, log: &Log) {
         let Self { refusals, closings, overflows, bad_lines, handshakes, other_protocols, .. } = self;
         let Self { bad_lines_of_neighbours, plain_connections, panics, .. } = self;
         for (kind, limit) in [
             ("bad lines", bad_lines),
-            ("bad lines of neighbours", bad_lines_of_neighbours),
+            ("bad lines from neighbours", bad_lines_of_neighbours),
             ("connections closed", closings),
             ("connections refused", refusals),
             ("handshakes refused", handshakes),
-            ("connections of another protocol", other_protocols),
+            ("connections in another protocol", other_protocols),
             ("connections of third-party nodes", plain_connections),
-            ("batches missed by a full outbox", overflows),
+            ("batches dropped by a full outbox", overflows),
             ("panics", panics),
         ] {
             if let Some(count) = limit.take_untold() {
@@ -144,10 +144,10 @@ impl RateLimits {
     }
 }
 
-/// Of connections that say nothing, so many begins and ends a second are logged at most.
+/// At most so many beginnings and ends of connections that send nothing are logged per second.
 const CONNECTION_EVENTS_A_SECOND: u64 = 100;
 
-/// What keeps a flood of connections from filling the log.
+/// Keeps a flood of connections from filling the log.
 pub(super) struct ConnectionEvents {
     pub(super) begins: RateLimit,
     pub(super) ends: RateLimit,
@@ -162,7 +162,7 @@ impl Default for ConnectionEvents {
 
 impl ConnectionEvents {
     fn log_untold(&self, log: &Log) {
-        for (kind, limit) in [("connections begun", &self.begins), ("connections ended", &self.ends)] {
+        for (kind, limit) in [("connections opened", &self.begins), ("connections ended", &self.ends)] {
             if let Some(count) = limit.take_untold() {
                 log.info(format_args!("{kind}: {count} more since the last such line"));
             }
@@ -171,7 +171,7 @@ impl ConnectionEvents {
 }
 
 impl<'a> Shared<'a> {
-    /// Finds out how many connections the system lets this node have.
+    /// Finds out how many connections the system allows this node.
     pub(super) fn new(
         (node, places): (&'a Node, Option<&'a dyn places::Source>),
         limits: &'a Limits,
@@ -215,13 +215,13 @@ impl<'a> Shared<'a> {
         })
     }
 
-    /// Counts what was not told of events that come as often as outsiders like.
+    /// Logs how many events were left out of those that outsiders can cause at will.
     pub(super) fn log_untold(&self) {
         self.rate_limits.log_untold(self.log);
         self.connection_events.log_untold(self.log);
     }
 
-    /// A number for a connection, not used before.
+    /// A number for a connection, never used before.
     pub(super) fn next_connection(&self) -> u64 {
         self.counters.numbered.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -231,7 +231,7 @@ impl<'a> Shared<'a> {
         &self.stops[turn as usize]
     }
 
-    /// Whether the node takes in no more.
+    /// Whether the node accepts no more.
     pub(super) fn is_stopping(&self) -> bool {
         self.stop(DrainTurn::First).is_set()
     }

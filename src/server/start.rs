@@ -40,7 +40,7 @@ pub enum StartError {
         /// Where.
         address: SocketAddr,
     },
-    /// The secret file is not there, or not as it must be.
+    /// The secret file is missing, or not as it must be.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The log file cannot be written.
@@ -49,9 +49,9 @@ pub enum StartError {
     /// A source of places lacks its file, or its key.
     #[error(transparent)]
     Places(#[from] places::OpenError),
-    /// A thread that the node needs is not to be had.
+    /// A thread that the node needs cannot be started.
     #[error(
-        "the thread {role} cannot be made: {error}; \
+        "the thread {role} cannot be started: {error}; \
          raise the limit on threads (ulimit -u, kernel.threads-max, kernel.pid_max, pids.max) and start again"
     )]
     Thread {
@@ -60,14 +60,14 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
-    /// Signals, standard input or descriptors are not to be had.
-    #[error("the system refuses what a node needs: {0}; raise its limits and start again")]
+    /// Signals, standard input or descriptors are not available.
+    #[error("the system refused what a node needs: {0}; raise its limits and start again")]
     System(#[from] io::Error),
 }
 
 fn bind_cure(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "end what runs there (another herd?) or configure another port",
+        io::ErrorKind::AddrInUse => "stop what is running there (another herd?) or configure another port",
         io::ErrorKind::AddrNotAvailable => "configure one of this machine's addresses",
         _ => "configure another address",
     }
@@ -115,7 +115,7 @@ impl Shared<'_> {
     ) -> Result<(), StartError> {
         let Some(door) = door else { return Ok(()) };
         self.log.warn(format_args!(
-            "whoever connects to {} from a plain neighbour's address can write to this herd; nothing proves who it is",
+            "anyone who connects to {} from a third-party node's address can write to this herd; nothing proves who they are",
             door.listener().local_addr()?
         ));
         self.open(scope, door)

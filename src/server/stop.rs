@@ -1,4 +1,4 @@
-//! How a node ends: what is told to stop, in which order and for how long, and what becomes of those who do not.
+//! How a node ends: what is told to stop, in which order and for how long, and what happens to threads that do not.
 
 use std::{io, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     text,
 };
 
-/// How long the log has to be written out, however much of the drain's time the others took.
+/// How long the log has to be written out, whatever part of the drain's time the others used.
 const LOG_TIME: Duration = Duration::from_secs(1);
 
 /// A drain: when it began, and how long it may take.
@@ -24,13 +24,13 @@ impl Drain {
         Self { began, time }
     }
 
-    /// When a client that does not take its last replies is cut off: halfway.
+    /// When a client that does not read its last replies is cut off: halfway.
     fn cuts_off_at(self) -> Tick {
         self.began + self.time / 2
     }
 
-    /// When a neighbour that does not take what it lacks is given up: after three quarters, so that what is to be told of it
-    /// reaches the log in time.
+    /// When a neighbour that does not accept what it lacks is given up: after three quarters, so that what must be
+    /// logged about it reaches the log in time.
     fn gives_up_at(self) -> Tick {
         self.began + self.time * 3 / 4
     }
@@ -41,7 +41,7 @@ impl Drain {
 }
 
 impl Shared<'_> {
-    /// Takes in no more at those doors, and has the sessions finish what they have in hand.
+    /// Stops accepting at those doors, and has the sessions finish what they have in hand.
     pub(super) fn stop_intake<'d>(&self, doors: impl Iterator<Item = &'d LineDoor<'d>>, drain: Drain) {
         self.log.info(format_args!("{} stops: {} connections", self.node.id, self.connections.count()));
         self.stop(DrainTurn::First).set(drain.cuts_off_at());
@@ -50,15 +50,15 @@ impl Shared<'_> {
         doors.for_each(Door::wake);
         self.connections.stop();
         let left = self.threads.wait_for(DrainTurn::First, drain.cuts_off_at());
-        // Where no time is left, there is none to end them in either.
+        // If no time is left, there is none to end them in either.
         if !left.is_empty() && clock::tick() < drain.ends_at() {
             self.connections.abort();
         }
         self.end_by(DrainTurn::First, drain.ends_at());
     }
 
-    /// Has the flooders hand over what their neighbours lack. The web face ends too: it told of the drain as long as clients
-    /// were served.
+    /// Has the flooders hand over what their neighbours lack. The web face ends too: it was there to report on the
+    /// drain while clients were served.
     pub(super) fn stop_links(&self, web: Option<&WebDoor<'_>>, drain: Drain) {
         self.stop(DrainTurn::Second).set(drain.gives_up_at());
         if let Some(door) = web {
@@ -68,7 +68,7 @@ impl Shared<'_> {
         self.end_by(DrainTurn::Second, drain.ends_at());
     }
 
-    /// Ends the log, with what is still to be told. Gives the neighbours that were linked at the stop and did not take what
+    /// Ends the log after its last lines. Returns the neighbours that were linked at the stop and did not accept what
     /// they lacked.
     pub(super) fn stop_log(&self, has_served: bool, drain: Drain) -> Vec<NodeId> {
         let lacking = std::mem::take(&mut *self.lacking.lock());
@@ -76,7 +76,10 @@ impl Shared<'_> {
         let id = &self.node.id;
         if !lacking.is_empty() {
             let names: Vec<_> = lacking.iter().map(NodeId::as_str).collect();
-            self.log.error(format_args!("{id} stops, and has not handed over all to {}", names.join(", ")));
+            self.log.error(format_args!(
+                "{id} stops without having handed over everything to {}",
+                names.join(", ")
+            ));
         } else if has_served {
             self.log.info(format_args!("{id} stops, drained"));
         }
@@ -86,7 +89,8 @@ impl Shared<'_> {
         lacking
     }
 
-    /// Waits for the threads of that turn. One that cannot be stopped would keep its scope, and so the process, for ever.
+    /// Waits for the threads of that turn. One that cannot be stopped would keep its scope, and so the process, alive
+    /// for ever.
     fn end_by(&self, turn: DrainTurn, deadline: Tick) {
         let left = self.threads.wait_for(turn, deadline);
         if !left.is_empty() {
@@ -94,12 +98,12 @@ impl Shared<'_> {
         }
     }
 
-    /// Names what is left, in the log and on standard error, and ends the process. The log is written by its own thread to
-    /// the last, since what it is written to may be what hangs.
+    /// Names the threads that are left, in the log and on standard error, and ends the process. Even then the log is
+    /// written only by its own thread, because what that thread writes to may be what hangs.
     fn give_up(&self, turn: DrainTurn, left: &str) -> ! {
         let id = &self.node.id;
         let last_words = match turn {
-            DrainTurn::Last => format!("{id} has drained, and its log has not; threads left: {left}"),
+            DrainTurn::Last => format!("{id} has drained, but its log has not; threads left: {left}"),
             _ => format!("{id} ends without having drained; threads left: {left}"),
         };
         self.log_untold();

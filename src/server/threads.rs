@@ -1,5 +1,6 @@
-//! The node's threads: what each is for, with its name and when in a drain it is its turn to end; how each is made, what
-//! its panic ends, and which of them live, so that a drain can be waited for with a deadline, and what is left be named.
+//! The node's threads: what each is for, its name, and its turn to end in a drain; how it is started, and what its
+//! panic ends; and which threads are alive, so that a drain can wait for them with a deadline and name those that are
+//! left.
 
 use std::{
     any::Any,
@@ -28,13 +29,13 @@ pub(super) type ScopeRef<'scope, 'env> = &'scope Scope<'scope, 'env>;
 pub enum Role {
     /// Writes the log.
     Log,
-    /// Keeps the link to that neighbour.
+    /// Keeps the link to that neighbour up.
     Flooder(NodeId),
-    /// Takes connections at that door.
+    /// Accepts connections at that door.
     Accept(DoorKind),
     /// Serves the connection of that number: a client's or a neighbour's.
     Session(u64),
-    /// Serves the web face's connection of that number.
+    /// Serves HTTP connection of that number.
     Http(u64),
 }
 
@@ -49,14 +50,14 @@ pub enum DoorKind {
     Web,
 }
 
-/// When in a drain a thread ends: each turn begins once the threads of the one before have ended.
+/// When a thread ends in a drain: each turn begins once the threads of the one before have ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum DrainTurn {
-    /// Those who take in what clients and neighbours say.
+    /// Those that take in what clients and neighbours send.
     First,
-    /// Those who pass it on, and those who tell of the drain.
+    /// Those that pass it on, and those that report on the drain.
     Second,
-    /// The log's, which tells of all others.
+    /// The log's, which records what all others do.
     Last,
 }
 
@@ -71,7 +72,7 @@ impl Role {
 }
 
 impl DoorKind {
-    /// What serves the connection of that number.
+    /// The thread that serves the connection of that number.
     pub(super) fn serving(self, number: u64) -> Role {
         match self {
             Self::Clients | Self::Plain => Role::Session(number),
@@ -95,7 +96,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// The living threads.
+/// The threads that are alive.
 #[derive(Debug, Default)]
 pub(super) struct Threads {
     living: Mutex<Living>,
@@ -108,7 +109,7 @@ struct Living {
     entered: u64,
 }
 
-/// A living thread, until it is dropped.
+/// Keeps a thread in the list until dropped.
 #[derive(Debug)]
 struct Alive<'a> {
     threads: &'a Threads,
@@ -116,7 +117,7 @@ struct Alive<'a> {
 }
 
 impl Threads {
-    /// Counts a thread in. Called before the thread is made, so that none is overlooked while it starts.
+    /// Adds a thread. Called before the thread starts, so that none is overlooked meanwhile.
     fn enter(&self, role: Role) -> Alive<'_> {
         let mut living = self.living.lock();
         living.entered += 1;
@@ -125,13 +126,13 @@ impl Threads {
         Alive { threads: self, number }
     }
 
-    /// Waits until no thread lives whose turn to end has come with `turn`. Gives the names of those that still do at the
-    /// deadline.
+    /// Waits until no thread is alive whose turn is `turn` or an earlier one. Returns the names of those that still are
+    /// at the deadline.
     pub(super) fn wait_for(&self, turn: DrainTurn, deadline: Tick) -> Vec<String> {
         self.wait_until_none(|role| role.turn() <= turn, deadline)
     }
 
-    /// The same for the log's.
+    /// The same for the log's thread.
     pub(super) fn wait_for_log(&self, deadline: Tick) -> Vec<String> {
         self.wait_until_none(|role| *role == Role::Log, deadline)
     }
@@ -158,7 +159,7 @@ impl Drop for Alive<'_> {
 }
 
 impl Shared<'_> {
-    /// Makes a thread that the node needs.
+    /// Starts a thread that the node needs.
     pub(super) fn spawn<'scope>(
         &'scope self,
         scope: ScopeRef<'scope, '_>,
@@ -168,7 +169,7 @@ impl Shared<'_> {
         self.try_spawn(scope, role.clone(), body).map_err(|error| StartError::Thread { role, error })
     }
 
-    /// Makes a thread, where the system has one left; else what the body holds is dropped.
+    /// Starts a thread if the system has one left; otherwise what the body holds is dropped.
     pub(super) fn try_spawn<'scope>(
         &'scope self,
         scope: ScopeRef<'scope, '_>,
@@ -187,14 +188,14 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// A panic ends what its thread served, and nothing else. Where that is the node itself, the scope hands the panic to
+    /// A panic ends what its thread served, and nothing else. If that is the node itself, the scope passes the panic to
     /// main.
     fn outlive(&self, role: &Role, panic: Box<dyn Any + Send>) {
         match role {
             Role::Session(number) => self.tell_closed(format_args!("#{number}")),
-            Role::Http(number) => self.tell_closed(format_args!("the web face's connection {number}")),
+            Role::Http(number) => self.tell_closed(format_args!("HTTP connection {number}")),
             Role::Flooder(peer) => self.log.error(format_args!(
-                "no link to {peer} until this node restarts: its flooder panicked, a fault of the program"
+                "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
@@ -202,9 +203,8 @@ impl Shared<'_> {
 
     fn tell_closed(&self, connection: fmt::Arguments<'_>) {
         if let Some(untold) = self.rate_limits.panics.allow(clock::tick()) {
-            self.log.error(format_args!(
-                "{connection} is closed: its thread panicked; this is a fault of the program{untold}"
-            ));
+            self.log
+                .error(format_args!("{connection} is closed: its thread panicked, which is a bug{untold}"));
         }
     }
 }

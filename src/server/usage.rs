@@ -1,4 +1,5 @@
-//! What the system says of this process: memory, descriptors, threads, processor time. 0 for what it does not say.
+//! What the system reports about this process: memory, descriptors, threads, processor time. 0 for what it does not
+//! report.
 
 use std::{fs, time::Duration};
 
@@ -6,7 +7,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::{core::model::Timestamp, http::Process, system::clock};
 
-/// When this process started, in POSIX seconds: its age taken off the time that it is now.
+/// When this process started, in POSIX seconds: the present time minus its age.
 pub(super) fn process_started(now: Timestamp) -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     now.as_nanoseconds() as f64 / 1e9 - age_seconds(clock::since_boot(), &stat)

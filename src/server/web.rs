@@ -1,5 +1,5 @@
-//! The web face: where its connections come in, with seats of their own, and the report they are shown, gathered from all
-//! over the node.
+//! The web face: where its connections come in, with seats of their own, and the report that they are shown, gathered
+//! from the whole node.
 
 use std::{
     io,
@@ -37,7 +37,7 @@ pub(super) struct Web {
 }
 
 impl Web {
-    /// What listens at `listener` for this node.
+    /// The web face at `listener` for this node.
     pub(super) fn new(listener: TcpListener, config: &HttpConfig, node: &config::Node) -> Self {
         let own = [Some(&node.listen), Some(&node.address), node.http.as_ref()];
         let own = own.into_iter().flatten().map(|address| address.host.clone());
@@ -60,7 +60,7 @@ impl Web {
     }
 }
 
-/// Where the web face's connections come in, which have numbers of their own.
+/// The door for the web face's connections, which are numbered separately.
 pub(super) struct WebDoor<'a> {
     shared: &'a Shared<'a>,
     web: &'a Web,
@@ -87,9 +87,9 @@ impl<'a> WebDoor<'a> {
         let uptime = now.saturating_sub(self.started);
         let link = |neighbour: &Neighbour| {
             let mut condition = neighbour.health.condition(now);
-            // A peer whose lines are not understood is found out by its rounds.
+            // A peer whose lines are not understood shows up in its rounds.
             condition.is_refused &= neighbour.plain.is_some();
-            // Nothing waits for a link that is down: what a session just missed its end with is thrown away.
+            // Nothing waits for a link that is down: what a session queued just as it ended is discarded.
             let is_up = condition.state == LinkState::Up;
             LinkReport {
                 peer: neighbour.id.to_string(),
@@ -160,7 +160,7 @@ impl<'a> Door for WebDoor<'a> {
         }
     }
 
-    /// Answers it, where there is one to answer.
+    /// Answers it, if there is a request to answer.
     fn refuse(&self, why: &Unserved<'_>) {
         if let Unserved::Full(stream) = why {
             http::refuse(stream, &self.web.config);

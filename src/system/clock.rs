@@ -1,4 +1,4 @@
-//! The clocks. The only file that reads them; everything else is handed a `Now`, a `Timestamp` or a `Tick`.
+//! The clocks. The only file that reads them; everything else gets a `Now`, a `Timestamp` or a `Tick` as an argument.
 
 use std::{
     sync::LazyLock,
@@ -27,7 +27,7 @@ pub fn tick() -> Tick {
     START.elapsed()
 }
 
-/// How long the machine has been up, sleep included: what /proc counts a process's start by.
+/// How long the machine has been up, sleep included: the clock by which /proc dates a process's start.
 pub fn since_boot() -> Duration {
     let up = clock_gettime(ClockId::Boottime);
     Duration::new(up.tv_sec.unsigned_abs(), u32::try_from(up.tv_nsec).unwrap_or_default())

@@ -1,5 +1,5 @@
-//! How much memory this process may have, which is what the machine has, or less where a cgroup bounds it; and what it has
-//! and does not use. Unsafe code, since no safe library gives that back.
+//! How much memory this process may have, which is what the machine has, or less if a cgroup bounds it; and giving back
+//! what it has but does not use. Unsafe code, since no safe library gives that back.
 
 use std::{fs, path::Path};
 
@@ -11,8 +11,8 @@ pub fn available() -> u64 {
     bound_of_cgroups(Path::new("/sys/fs/cgroup"), &own).map_or(machine, |bound| bound.min(machine))
 }
 
-/// The least that bounds the process's cgroups or one above them. `own` is what /proc says of it; in a container, it may
-/// name folders that are seen only from outside.
+/// The tightest bound of the process's cgroups and those above them. `own` is what /proc says about them; in a
+/// container, it may name folders that only the outside can see.
 fn bound_of_cgroups(mounted: &Path, own: &str) -> Option<u64> {
     let cgroups = own.lines().filter_map(|line| {
         let (_, rest) = line.split_once(':')?;
@@ -29,14 +29,15 @@ fn bound_of_cgroups(mounted: &Path, own: &str) -> Option<u64> {
     });
     let bounds = cgroups.flat_map(|(hierarchy, path, file)| {
         let folders = path.ancestors().map(move |folder| hierarchy.join(folder).join(file));
-        // Where there is none it says `max`.
+        // If there is no bound, it says `max`.
         folders.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok())
     });
     bounds.min()
 }
 
-/// Hands the system what the allocator keeps of memory that was freed: every free page, also those between others that are
-/// in use, which it never hands over by itself. Takes a few milliseconds, and holds up others who allocate meanwhile.
+/// Returns to the system what the allocator keeps of freed memory: every free page, including those between others that
+/// are in use, which it never returns by itself. Takes a few milliseconds, and holds up other threads that allocate
+/// meanwhile.
 pub fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes a number and may be called at any time by any thread.
@@ -66,7 +67,7 @@ mod tests {
         assert_eq!(with_files(&slice, "0::/a/b/c/d\n"), Some(500));
         assert_eq!(with_files(&slice, "0::/other\n"), None);
         assert_eq!(with_files(&[("memory.max", "700")], "0::/\n"), Some(700));
-        // Inside a container, whose own cgroup is mounted in the place of the root.
+        // Inside a container, whose own cgroup is mounted as the root.
         assert_eq!(with_files(&[("memory.max", "700")], "0::/machine/outside\n"), Some(700));
     }
 

@@ -1,4 +1,4 @@
-//! What a node asks the system for: the time, random numbers, memory, its place among other threads, signals.
+//! What a node gets from the system: the time, random numbers, memory, its place among other threads, signals.
 
 pub mod clock;
 #[expect(unsafe_code, reason = "a call of the allocator's, which no safe library makes")]

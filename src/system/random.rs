@@ -10,12 +10,12 @@ use rustix::{
     rand::{GetRandomFlags, getrandom},
 };
 
-/// 64 random bits: the standard library's randomly keyed hasher, asked about nothing. Not for secrets.
+/// 64 random bits, from the standard library's randomly keyed hasher without input. Not for secrets.
 pub fn bits() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Random bytes that nobody can guess, for secrets and nonces. Fails only where the system has no source of them.
+/// Random bytes that nobody can guess, for secrets and nonces. Fails only if the system has no source of them.
 pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     let mut filled = 0;
@@ -37,7 +37,7 @@ mod tests {
     fn bytes_are_all_filled_and_others_each_time() {
         let (first, second) = (bytes::<64>().unwrap(), bytes::<64>().unwrap());
         assert_ne!(first, second);
-        // Sixteen zeros in a row do not come about.
+        // Sixteen zeros in a row do not happen.
         assert!(first.chunks(16).all(|chunk| chunk != [0; 16]));
     }
 }

@@ -3,12 +3,13 @@
 
 use std::io;
 
-/// Has the calling thread, and every thread it makes from now on, wait for its turn when it is woken (`SCHED_BATCH`), rather
-/// than interrupt whoever runs. A node's threads do little each time; interrupting one another they would change places
-/// twice as often, and start on cold caches.
+/// Makes the calling thread, and every thread that it starts from now on, wait for its turn when it is woken
+/// (`SCHED_BATCH`), instead of interrupting a running one. A node's threads do little each time; if they interrupted
+/// one another, they would switch twice as often, and start on cold caches.
 pub fn take_turns() -> io::Result<()> {
     let priority = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the third argument points to a value that outlives the call, which reads it only; 0 is the calling thread.
+    // SAFETY: the third argument points to a value that outlives the call, which only reads it; 0 is the calling
+    // thread.
     let refused = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const priority) };
     if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,10 +1,11 @@
-//! Which signals were ignored when the process started: `nohup` ignores SIGHUP, and a shell without job control SIGINT in
-//! what it runs in the background. Whoever ends at a signal asks here first and leaves those alone. No signal is handled here.
+//! Which signals were ignored when the process started: `nohup` ignores SIGHUP, and a shell without job control ignores
+//! SIGINT in its background commands. Code that would end on a signal asks here first and leaves those alone. No signal
+//! is handled here.
 
 use std::fs;
 
-/// Whether this process ignores the signal, which it does from its start if it has changed nothing itself. Where the system
-/// does not tell, it does not.
+/// Whether this process ignores the signal, which it has done from its start if it changed nothing itself. `false` if
+/// the system does not say.
 pub fn is_ignored(signal: i32) -> bool {
     fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in_mask(&status, signal))
 }

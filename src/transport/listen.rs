@@ -8,15 +8,16 @@ use rustix::{
     net::sockopt::set_socket_send_buffer_size,
 };
 
-/// How many connections may wait to be accepted. std asks for 128, which makes quick clients wait for seconds.
+/// How many connections may wait to be accepted. std asks for 128, which makes clients that connect in bursts wait for
+/// seconds.
 const BACKLOG: i32 = 4096;
 
-/// What may wait in the system of what a connection is sent and does not take. The system counts its own records too, and
-/// doubles the number for them.
+/// How many sent but unaccepted bytes of a connection the system may hold. It counts its own records too, and doubles
+/// the number for them.
 const UNTAKEN_BYTES: usize = 64 * 1024;
 
-/// Binds and listens. Connections that are accepted have the send buffer of the listener, which costs them no call; left to
-/// itself, the system would let each have megabytes. A name is resolved; the first of its addresses that can be bound is.
+/// Binds and listens. Accepted connections inherit the listener's send buffer, which costs them no call; by default the
+/// system would let each have megabytes. A name is resolved, and the first of its addresses that can be bound is used.
 pub(crate) fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     let listener = TcpListener::bind((host, port))?;
     set_socket_send_buffer_size(&listener, UNTAKEN_BYTES)?;
@@ -26,13 +27,13 @@ pub(crate) fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
 
 /// Makes a blocked `accept` return an error, now and ever after. Needs no descriptor.
 pub(crate) fn wake_accept(listener: &TcpListener) {
-    // It fails only where nothing listens any more.
+    // It fails only if nothing listens any more.
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
 /// Waits until a connection can be accepted, or [`wake_accept`] has been called. Needs no descriptor.
 pub(crate) fn wait_for_connection(listener: &TcpListener) {
-    // A signal may end the wait early, which those who accept next do not mind.
+    // A signal may end the wait early, which does not hurt whoever accepts next.
     let _ = rustix::event::poll(&mut [PollFd::new(listener, PollFlags::IN)], None);
 }
 

@@ -1,5 +1,5 @@
-//! What carries bytes: the one type of connection that threads read and write, and what they accept from. No other part of
-//! a node names `TcpStream`; `herd send`, which is a client, does.
+//! What carries bytes: the one type of connection that threads read and write, and what they accept it from. No other
+//! part of a node names `TcpStream`; `herd send`, which is a client, does.
 
 mod listen;
 mod stream;

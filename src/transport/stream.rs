@@ -1,5 +1,5 @@
-//! One connection, in the verbs that threads use: plain TCP. Several threads may share it: one reads and writes, another
-//! may end it.
+//! One connection, in the verbs that threads use: plain TCP. Several threads may share it: one reads and writes,
+//! another may end it.
 
 use std::{
     io::{self, ErrorKind},
@@ -13,26 +13,26 @@ use rustix::{
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt},
 };
 
-/// How long a connection that is being made is waited for before its caller is asked whether there is time.
+/// How long to wait for a connection in the making before asking the caller whether there is time left.
 const CONNECT_SLICE: Duration = Duration::from_millis(100);
 
 /// How long one write call blocks before its caller looks at the clock.
 const WRITE_SLICE: Duration = Duration::from_millis(100);
 
-/// What the system may hold of what a link has written: a piece of news and a piece of repair, which is what a link writes
-/// at once. Left alone it lets megabytes wait, and on a slow link all that is said later waits behind them. (It doubles the
-/// number, for its own accounts.)
+/// How much of what a link has written the system may hold: a piece of updates and a piece of repair, which is what a
+/// link writes at once. By default it lets megabytes wait, and on a slow link everything said later waits for them. (It
+/// doubles the number, for its own records.)
 const LINK_SEND_BYTES: usize = 128 * 1024;
 
-/// How often the system asks in vain whether the other end is there before it gives the connection up.
+/// How many times the system asks in vain whether the other end is there before it gives the connection up.
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// The system counts the times of keepalive in whole seconds.
+/// The system counts keepalive times in whole seconds.
 const KEEPALIVE_TIME_MIN: Duration = Duration::from_secs(1);
-/// What may wait in the system of what a connection sends while nobody reads it; doubled, as for the listener.
+/// How many bytes the system may hold of what a connection sends while nobody reads it; doubled, as for the listener.
 const UNREAD_BYTES: usize = 64 * 1024;
 
-/// How often a closing connection is read, 4 KiB at a time, for what its client had sent and nobody will read.
+/// How many times a closing connection is read, 4 KiB at a time, to discard what its client sent.
 const UNREAD_READS_MAX: usize = 256;
 
 /// A connection. Closed when dropped.
@@ -42,12 +42,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Takes a connection that waits at the listener, or waits for one.
+    /// Accepts a connection that waits at the listener, or waits for one.
     pub(crate) fn accept(listener: &TcpListener) -> io::Result<Self> {
         listener.accept().map(|(tcp, _)| Self { tcp })
     }
 
-    /// Dials, or fails with [`ErrorKind::TimedOut`] once no `time` is left for it, which is asked again and again.
+    /// Dials, or fails with [`ErrorKind::TimedOut`] once `time`, which is called repeatedly, says that none is left.
     pub(crate) fn connect(address: &SocketAddr, mut time: impl FnMut() -> Duration) -> io::Result<Self> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -60,20 +60,20 @@ impl Stream {
         Ok(Self { tcp })
     }
 
-    /// Prepares it for [`Stream::write_all`], and for small lines to leave at once.
+    /// Prepares it for [`Stream::write_all`], and makes small lines leave at once.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         self.tcp.set_nodelay(true)?;
         self.tcp.set_write_timeout(Some(WRITE_SLICE))
     }
 
-    /// Has little of what a link writes wait in the system.
+    /// Limits how much of what a link writes may wait in the system.
     pub(crate) fn hold_little_unsent(&self) -> io::Result<()> {
         Ok(sockopt::set_socket_send_buffer_size(&self.tcp, LINK_SEND_BYTES)?)
     }
 
-    /// Has the system ask whether the other end is still there once nothing has come for `time`, and then so often again.
-    /// Reading fails once that was in vain, and so does writing once what was written is not taken for as long. It is for
-    /// those who cannot be pinged.
+    /// Makes the system ask whether the other end is still there once nothing has arrived for `time`, and then a number
+    /// of times more. Reading fails once that was in vain, and so does writing once nothing written has been accepted
+    /// for as long. For connections that cannot be pinged.
     pub(crate) fn keep_alive(&self, time: Duration) -> io::Result<()> {
         let time = time.max(KEEPALIVE_TIME_MIN);
         sockopt::set_tcp_keepidle(&self.tcp, time)?;
@@ -84,7 +84,8 @@ impl Stream {
         Ok(sockopt::set_socket_keepalive(&self.tcp, true)?)
     }
 
-    /// Bounds what may come before it is read, which the system else lets grow to megabytes on a busy connection.
+    /// Bounds how much may arrive before it is read; otherwise the system lets that grow to megabytes on a busy
+    /// connection.
     pub(crate) fn bound_unread(&self) -> io::Result<()> {
         Ok(sockopt::set_socket_recv_buffer_size(&self.tcp, UNREAD_BYTES)?)
     }
@@ -94,18 +95,18 @@ impl Stream {
         self.tcp.peer_addr()
     }
 
-    /// How long [`Stream::read`] waits from now on. More than nothing.
+    /// How long [`Stream::read`] waits from now on. More than zero.
     pub(crate) fn set_read_timeout(&self, time: Duration) -> io::Result<()> {
         self.tcp.set_read_timeout(Some(time))
     }
 
-    /// Reads what comes within the read timeout: 0 bytes are the end of the input, `None` is that nothing came.
+    /// Reads what arrives within the read timeout: 0 bytes mean the end of the input, `None` that nothing arrived.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         self.receive(bytes, RecvFlags::empty())
     }
 
-    /// The same without waiting. To be asked before a write: after the other end's close, one write would still succeed
-    /// and be lost.
+    /// The same without waiting. To be called before a write: after the other end's close, one write would still
+    /// succeed and be lost.
     pub(crate) fn receive_now(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         self.receive(bytes, RecvFlags::DONTWAIT)
     }
@@ -114,7 +115,7 @@ impl Stream {
         if_any(rustix::net::recv(&self.tcp, bytes, flags).map(|(_, count)| count))
     }
 
-    /// Writes what the connection takes before its caller should look at the clock: how much that was.
+    /// Writes as much as the connection accepts before its caller should look at the clock; returns how much that was.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match rustix::net::send(&self.tcp, bytes, SendFlags::NOSIGNAL) {
             Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
@@ -123,7 +124,8 @@ impl Stream {
     }
 
     /// Writes all of `bytes`, or fails with [`ErrorKind::TimedOut`] once `is_over` says so, which is asked each time a
-    /// write has blocked for a while: a deadline for each call would start anew with every few bytes a slow reader takes.
+    /// write has blocked for a while: a deadline for each call would start over with every few bytes that a slow reader
+    /// accepts.
     pub(crate) fn write_all(&self, mut bytes: &[u8], mut is_over: impl FnMut() -> bool) -> io::Result<()> {
         loop {
             bytes = &bytes[self.write(bytes)?..];
@@ -136,13 +138,13 @@ impl Stream {
         }
     }
 
-    /// From now on neither reading nor writing waits: what does not go at once does not go.
+    /// From now on neither reading nor writing waits: what cannot be sent at once is not sent.
     pub(crate) fn set_hasty(&self) -> io::Result<()> {
         self.tcp.set_nonblocking(true)
     }
 
-    /// Lets the other end have what was written to it, before the connection is dropped: bytes left unread would turn the
-    /// close into a reset, which can overtake them. Waits for nothing.
+    /// Lets the other end receive what was written before the connection is dropped: bytes left unread would turn the
+    /// close into a reset, which can overtake the output. Waits for nothing.
     pub(crate) fn finish(&self) {
         self.shutdown(Shutdown::Write);
         if self.set_hasty().is_ok() {
@@ -169,14 +171,14 @@ impl Stream {
         polled.is_ok() && ready[0].revents().contains(PollFlags::RDHUP)
     }
 
-    /// Wakes whoever reads from or writes to the connection, for good.
+    /// Wakes any thread that reads from or writes to the connection, for good.
     pub(crate) fn shutdown(&self, how: Shutdown) {
-        // It fails only where the connection has ended already.
+        // It fails only if the connection has already ended.
         let _ = self.tcp.shutdown(how);
     }
 }
 
-/// Waits until a connection that is being made is there, or has failed.
+/// Waits until a connection in the making is ready, or has failed.
 fn wait_for_connect(tcp: &TcpStream, time: &mut impl FnMut() -> Duration) -> io::Result<()> {
     loop {
         let left = time();
@@ -195,8 +197,8 @@ fn wait_for_connect(tcp: &TcpStream, time: &mut impl FnMut() -> Duration) -> io:
     }
 }
 
-/// An error that says no more than that nothing came is none. (That a connection has timed out is one: the system has given
-/// the other end up.)
+/// Turns an error that only says that nothing arrived into `None`. (That a connection has timed out is an error: the
+/// system has given the other end up.)
 fn if_any(moved: Result<usize, Errno>) -> io::Result<Option<usize>> {
     match moved {
         Ok(count) => Ok(Some(count)),
@@ -249,7 +251,7 @@ mod tests {
 
     #[test]
     fn connection_that_is_not_answered_is_given_up_when_no_time_is_left() {
-        // Its queue has room for one connection, and nobody takes that.
+        // Its queue has room for one connection, which nobody accepts.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         rustix::net::listen(&listener, 0).unwrap();
         let address = listener.local_addr().unwrap();
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn system_holds_no_more_of_a_link_than_is_written_at_once() {
         let (stream, mut other) = Stream::pair();
-        // Left alone, the system lets the other end's buffer grow, too.
+        // By default, the system lets the other end's buffer grow, too.
         sockopt::set_socket_recv_buffer_size(&other, 4096).unwrap();
         stream.hold_little_unsent().unwrap();
         assert_eq!(sockopt::socket_send_buffer_size(&stream.tcp).unwrap(), 2 * LINK_SEND_BYTES);

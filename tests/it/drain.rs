@@ -95,7 +95,7 @@ fn third_party_node_that_answers_each_line_is_told_the_last_one_too() {
     let mut node = setup.plain("Plain", listener.local_addr().unwrap(), "").start();
     let mut plain = Client::of(listener.accept().unwrap().0);
     // What is known by the first sweep would be told by that.
-    wait_until("it is told that there is nothing", || node.log().contains("told Plain all there is"));
+    wait_until("it is told that there is nothing", || node.log().contains("sent Plain every location"));
     let mut client = node.client();
     let (id, count) = ("x".repeat(16_000), 200);
     for number in 0..count {
@@ -156,7 +156,7 @@ fn neighbour_that_is_not_there_is_named_and_no_failure() {
     node.stop();
     let log = node.log();
     assert!(
-        log.contains("WARN  Welsh may lack what a repair round would have found: it is not there"),
+        log.contains("WARN  Welsh may lack what a repair round would have found: it cannot be reached"),
         "{log}"
     );
     assert!(log.trim_end().ends_with("Alford stops, drained"), "{log}");
@@ -215,10 +215,10 @@ fn neighbour_that_does_not_read_is_given_up_at_three_quarters_of_the_drain_time(
     assert!(rest.matches(" Alford\n").count() < count, "what it did not take is thrown away");
     let log = node.log();
     assert!(
-        log.contains(&format!("WARN  Welsh may lack {count} updates: it did not take all in time")),
+        log.contains(&format!("WARN  Welsh may lack {count} updates: it did not accept everything in time")),
         "{log}"
     );
-    let last = "ERROR Alford stops, and has not handed over all to Welsh";
+    let last = "ERROR Alford stops without having handed over everything to Welsh";
     assert!(log.trim_end().ends_with(last), "{log}");
 }
 

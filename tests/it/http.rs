@@ -94,7 +94,7 @@ fn node_is_ready_once_a_neighbour_has_ended_a_round_with_it() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().http("ready_seconds = 3600").neighbour(&welsh).start();
     assert!(!is_ready(&node));
-    assert_eq!(node.status()["not_ready"], "no neighbour has ended a round with this node yet");
+    assert_eq!(node.status()["not_ready"], "no neighbour has completed a repair round with this node yet");
     let mut session = welsh.dial(&node);
     assert!(!is_ready(&node));
     session.exchange("DONE 1\n", "DONE 1\n");
@@ -158,7 +158,10 @@ fn node_that_drains_says_so_to_the_end() {
     node.begin_stop();
     wait_until("the node says that it stops", || !is_ready(&node));
     let (status, body) = node.page("/readyz");
-    assert_eq!((&*status, &*body), ("HTTP/1.1 503 Service Unavailable", "not ready: this node stops\n"));
+    assert_eq!(
+        (&*status, &*body),
+        ("HTTP/1.1 503 Service Unavailable", "not ready: this node is stopping\n")
+    );
     assert_eq!(node.page("/livez").1, "live\n");
     assert_eq!(node.status()["state"], "draining");
     // An open connection of the web face does not hold the node up.
@@ -291,8 +294,7 @@ fn panic_ends_its_own_connection_and_the_web_face_goes_on() {
     assert_eq!(node.client().ask("hello"), "? hello");
     node.stop();
     let log = node.log();
-    let told =
-        "ERROR the web face's connection 0 is closed: its thread panicked; this is a fault of the program";
+    let told = "ERROR HTTP connection 0 is closed: its thread panicked, which is a bug";
     assert!(log.contains(told), "{log}");
 }
 

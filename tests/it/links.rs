@@ -84,16 +84,12 @@ fn flooder_that_panics_ends_its_own_link_and_nothing_else() {
         links.into_iter().find(|link| link["peer"] == "Welsh").unwrap()
     };
     wait_until("its link is down", || link_to_welsh()["state"] == "down");
-    assert_eq!(
-        link_to_welsh()["last_error"],
-        "its flooder panicked, a fault of the program; restart this node"
-    );
+    assert_eq!(link_to_welsh()["last_error"], "its flooder panicked, which is a bug; restart this node");
     node.begin_stop();
     assert_eq!(flooder.keep_until_closed(), [""; 0]);
     node.expect_ended(PATIENCE);
     let log = node.log();
-    let told =
-        "ERROR no link to Welsh until this node restarts: its flooder panicked, a fault of the program";
+    let told = "ERROR no link to Welsh until this node restarts: its flooder panicked, which is a bug";
     assert_eq!(log.matches(told).count(), 1, "{log}");
     assert!(log.trim_end().ends_with("Alford stops, drained"), "{log}");
 }
@@ -107,9 +103,7 @@ fn neighbour_that_answers_pings_and_no_round_is_given_up_and_the_log_says_why() 
     flooder.exchange("", "PING 1\n");
     flooder.send("PONG 1\n");
     flooder.expect_closed();
-    wait_until("the log says so", || {
-        node.log().contains("WARN  lost Welsh: it leaves out a question that was asked before")
-    });
+    wait_until("the log says so", || node.log().contains("WARN  lost Welsh: it skipped an earlier question"));
     // One that does better is linked again.
     welsh.link(&node);
 }

@@ -81,14 +81,14 @@ fn neighbours_bad_line_is_logged() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     welsh.dial(&node).send("AT Welsh nonsense\n");
-    expect_logged(&node, &["WARN", "no line that PROTOCOL.md lets a neighbour send", "AT Welsh nonsense"]);
+    expect_logged(&node, &["WARN", "not a line that PROTOCOL.md lets a peer send", "AT Welsh nonsense"]);
 }
 
 #[test]
 fn closed_and_refused_connections_are_logged_with_the_reason() {
     for (setup, reason) in [
-        (Setup::new().limit("idle_seconds", 0.1), "nothing came for 100ms"),
-        (Setup::new().limit("line_seconds", 0.1), "a line was not whole 100ms after its first byte"),
+        (Setup::new().limit("idle_seconds", 0.1), "it sent nothing for 100ms"),
+        (Setup::new().limit("line_seconds", 0.1), "a line was incomplete 100ms after its first byte"),
     ] {
         let node = setup.start();
         let mut client = node.client();
@@ -99,7 +99,7 @@ fn closed_and_refused_connections_are_logged_with_the_reason() {
     let node = Setup::new().limit("connections", 1).start();
     let mut clients: Vec<_> = (0..6).map(|_| node.client()).collect();
     clients[1].expect_closed();
-    expect_logged(&node, &["WARN", "is closed: another connection takes its place"]);
+    expect_logged(&node, &["WARN", "is closed: another connection took its place"]);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn end_of_every_kind_of_connection_has_its_reason() {
     expect_end(&node, peers, &[" s: 1 line, ", "; the other end closed it"]);
     let impatient = Setup::new().limit("idle_seconds", 0.1).start();
     let silent = impatient.client();
-    expect_end(&impatient, origin(&silent), &["; nothing came for 100ms"]);
+    expect_end(&impatient, origin(&silent), &["; it sent nothing for 100ms"]);
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn flood_of_silent_connections_is_told_of_in_part_and_counted_whole() {
     });
     node.stop();
     let most = 100 * (begun.elapsed().as_secs() as usize + 2);
-    for (word, rest) in [(" comes from ", "connections begun: "), (" ended after ", "connections ended: ")] {
+    for (word, rest) in [(" comes from ", "connections opened: "), (" ended after ", "connections ended: ")] {
         let (told, untold) = told_and_untold(&node.log(), word, rest);
         assert!((100..=most).contains(&told), "{told} of {word}");
         assert_eq!(told + untold, COUNT, "{told} and {untold} of {word}");

@@ -112,7 +112,7 @@ fn restarted_neighbour_is_told_everything() {
     node.client().ask("IAMAT away +1+1 1");
     let plain = PlainNode::start("Plain", TcpListener::bind(old).unwrap(), Manners::default());
     wait_until("it knows both", || plain.known() == 2);
-    assert!(node.log().contains("told Plain all there is: sweep 1 took "), "{}", node.log());
+    assert!(node.log().contains("sent Plain every location: sweep 1 took "), "{}", node.log());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn only_a_plain_neighbours_address_is_let_in_and_only_by_that_door() {
     let mut stranger = Client::of(connect_from("127.0.0.2".parse().unwrap(), node.plain_address()));
     let _ = stranger.stream().write_all(b"AT Plain +1.000000000 k +1+1 1 Plain\n");
     stranger.expect_closed();
-    wait_until("it is told", || node.log().contains("127.0.0.2 is not the address of a plain neighbour"));
+    wait_until("it is told", || node.log().contains("127.0.0.2 is not the address of a third-party node"));
     let mut client = node.client();
     assert_eq!(client.ask("AT Plain +1.000000000 k +1+1 1 Plain"), "? AT Plain +1.000000000 k +1+1 1 Plain");
     let mut claims = node.client();
@@ -201,7 +201,7 @@ fn only_a_plain_neighbours_address_is_let_in_and_only_by_that_door() {
     assert!(refusal.starts_with("REFUSED Alford has no link to Plain"), "{refusal}");
     settle(&node, &plain, "marker");
     assert_eq!(stored(&node, "k"), None);
-    assert!(node.log().contains("nothing proves who it is"), "a node that can be written to says so");
+    assert!(node.log().contains("nothing proves who they are"), "a node that can be written to says so");
 }
 
 #[test]
@@ -277,8 +277,7 @@ fn refused_lines_of_nobody_known_count_on_the_address_and_say_why() {
         let metric = format!("proxyherd_link_bad_lines_at_address_total{{peer=\"{peer}\"}}");
         assert_eq!(node.metric(&metric), Some(2.0));
     }
-    let skew =
-        "field 3, the skew, is no decimal number of at most 13 digits before the point: AT X nan k +1+1 1";
+    let skew = "field 3, the skew, is not a decimal number with at most 13 digits before the point: AT X nan k +1+1 1";
     wait_until("it is told", || node.log().contains(skew));
     stream.write_all(b"AT X 1 k +1+1 1\n").unwrap();
     wait_until("both may have said it", || all("refused", false.into()) && all("in_step", true.into()));
@@ -334,7 +333,7 @@ fn neighbour_that_never_reads_costs_its_outbox_and_is_told_the_newest_when_it_do
             // Nobody waits for it.
             assert!(client.ask(&format!("IAMAT c{} +1.{wide}+1 {time}", time % 50)).starts_with("AT Alford"));
         }
-        node.log().contains("lost Plain: it took nothing of what was written for 300ms")
+        node.log().contains("lost Plain: it accepted no bytes for 300ms")
     });
     assert!(node.log().contains("the outbox of Plain is full"), "{}", node.log());
     // Where it was cut off within a line, that does not look like the line's end.

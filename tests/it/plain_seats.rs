@@ -49,7 +49,7 @@ fn oldest_connection_makes_room_for_the_next_and_half_a_line_of_it_is_none() {
         wait_until("what was whole is heard", || is_stored(&node, &format!("whole{number}")));
     }
     assert!(!is_stored(&node, "half"));
-    wait_until("the log says why", || node.log().contains("another connection takes its place"));
+    wait_until("the log says why", || node.log().contains("another connection took its place"));
 }
 
 #[test]
@@ -126,6 +126,6 @@ fn stranger_waits_for_no_name_and_costs_no_thread() {
     // The log has a line a second of these.
     wait_until("a stranger is named", || {
         connect(&node).expect_closed();
-        node.log().contains("127.0.0.1 is not the address of a plain neighbour")
+        node.log().contains("127.0.0.1 is not the address of a third-party node")
     });
 }

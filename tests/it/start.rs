@@ -55,7 +55,7 @@ fn node_without_one_of_its_threads_does_not_start_says_which_and_leaves_nothing(
             "{missing}: {error}"
         );
         let said = error.to_string();
-        assert!(said.contains(&format!("the thread {missing} cannot be made: ")), "{said}");
+        assert!(said.contains(&format!("the thread {missing} cannot be started: ")), "{said}");
         assert!(said.contains("ulimit -u") && !said.contains('\n'), "{said}");
         for address in node.addresses() {
             // Nobody else listens at this address, whatever ports the system gives out.

@@ -240,7 +240,7 @@ mod tests {
         let skipped = BTreeMap::from([(Skip::NoName, lines), (Skip::Duplicate, others)]);
         assert_eq!(
             told(&skipped, &BTreeMap::from([(Note::Shortened, cut), (Note::BadRank, ranks)])),
-            "; skipped 3 without a name (see parks.csv, line 7), 1,000 that came before; 1 text cut to 255 bytes \
+            "; skipped 3 without a name (see parks.csv, line 7), 1,000 with an id that came before; 1 text cut to 255 bytes \
              (see parks.csv, line 9); 2 ranks are not 0 to 5, taken as the nearest of these, or as unknown"
         );
         assert_eq!(told(&BTreeMap::new(), &BTreeMap::new()), "");

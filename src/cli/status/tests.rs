@@ -144,11 +144,11 @@ fn node_that_is_degraded_says_so_and_is_in_step_all_the_same() {
     assert_eq!(scene.summary(), "in step");
     let row = "Ball      running   3h12m   123457  01234567  degraded: the log cannot be written: full";
     assert_eq!(scene.row("Ball "), row);
-    let scene = scene.answer("Ball", |answer| answer.not_ready = Some("this node stops".to_owned()));
+    let scene = scene.answer("Ball", |answer| answer.not_ready = Some("this node is stopping".to_owned()));
     assert!(
         scene
             .row("Ball ")
-            .ends_with("  not ready: this node stops; degraded: the log cannot be written: full")
+            .ends_with("  not ready: this node is stopping; degraded: the log cannot be written: full")
     );
 }
 

@@ -1,5 +1,5 @@
-//! Who is let in: what proves that a node is of the herd, which of two connections that claim one name is believed, and why
-//! a handshake is refused.
+//! Who is let in: what proves that a node belongs to the herd, which of two connections under one name is believed, and
+//! why a handshake is refused.
 
 mod peers;
 mod refusal;

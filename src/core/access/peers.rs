@@ -1,5 +1,5 @@
-//! Which neighbours are connected to this node, and which of two connections that claim one name is believed.
-//! Pure: connections are numbers, time is handed in.
+//! Which neighbours are connected to this node, and which of two connections under one name is believed. Pure:
+//! connections are numbers, and the time is an argument.
 
 use std::time::Duration;
 
@@ -20,15 +20,17 @@ struct Connected {
 }
 
 impl Peers {
-    /// For `links` neighbours. One not heard from for `liveness` may be replaced by another process of its name.
+    /// For `links` neighbours. One that was not heard from for `liveness` may be replaced by another process of its
+    /// name.
     pub fn new(links: usize, liveness: Duration) -> Self {
         Self { connected: vec![None; links], liveness }
     }
 
-    /// A handshake. A second connection of the same start of a neighbour replaces the first, which it has given up; one of
-    /// another start is refused while the first lives, so that two nodes with one id do not evict each other for ever.
+    /// A handshake. A second connection from the same start of a neighbour replaces the first, which the neighbour has
+    /// given up. One from another start is refused while the first lives, so that two nodes with one id do not evict
+    /// each other for ever.
     ///
-    /// Gives the connection whose place it takes, which is to be closed; or how long ago the other start was heard from.
+    /// Returns the connection that it replaces, which must be closed; or how long ago the other start was heard from.
     pub fn admit(
         &mut self,
         link: usize,
@@ -49,7 +51,7 @@ impl Peers {
         Ok(first.map(|first| first.connection))
     }
 
-    /// The neighbour said something on that connection.
+    /// The neighbour sent something on that connection.
     pub fn heard(&mut self, link: usize, connection: u64, now: Tick) {
         if let Some(connected) = &mut self.connected[link]
             && connected.connection == connection
@@ -79,7 +81,7 @@ mod tests {
         let mut peers = Peers::new(2, seconds(5));
         assert_eq!(peers.admit(1, 7, 100, seconds(0)), Ok(None));
         assert_eq!(peers.admit(1, 7, 101, seconds(0)), Ok(Some(100)));
-        // The first connection's end must not take the second's place away.
+        // The first connection's end must not free the second's place.
         peers.left(1, 100);
         assert_eq!(peers.admit(1, 8, 102, seconds(1)), Err(seconds(1)));
     }

@@ -1,10 +1,10 @@
-//! Why a handshake is refused. A refusal's text is sent to the other node and logged here; its end says what to do.
+//! Why a handshake is refused. A refusal's text is sent to the other node and logged here; it ends with what to do.
 
 use std::time::Duration;
 
 use crate::core::model::NodeId;
 
-/// Why a handshake is refused: for its line, by the node that was dialled, or by the node that dialled.
+/// Why a handshake is refused: because of its line, by the node that was dialled, or by the node that dialled.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say what each is")]
 pub enum Refusal {
@@ -45,9 +45,9 @@ pub enum Refusal {
     #[error("another {id} was heard from {silence:?} ago; end one of the two, or wait until it is forgotten")]
     NameInUse { id: NodeId, silence: Duration },
 
-    #[error("the address leads back to this node; mend it")]
+    #[error("the address leads back to this node; correct it")]
     LeadsBack,
-    #[error("it is {from} of the herd {herd}; mend the address")]
+    #[error("it is {from} of the herd {herd}; correct the address")]
     OtherPeer { from: String, herd: String },
     #[error("it answers {to}")]
     AnswersOther { to: String },

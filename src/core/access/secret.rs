@@ -1,5 +1,6 @@
-//! The herd's secret: what proves that a node is of the herd, for a while one more that proves it too, and the key by which
-//! clients are placed. Here it is a value and a text; `keys` reads and writes the file. No text of it reaches a log.
+//! The herd's secret: what proves that a node belongs to the herd, temporarily a second secret that proves it too, and
+//! the key by which clients are placed. Here it is a value and a text; `keys` reads and writes the file. Its text never
+//! reaches a log.
 
 use std::fmt::{self, Write};
 
@@ -11,7 +12,7 @@ const KEY_BYTES: usize = 32;
 /// Bytes of the placement key.
 const PLACEMENT_BYTES: usize = 16;
 
-/// What both ends of a link know and nobody else. Shows nothing of itself.
+/// What both ends of a link know and nobody else does. Its `Debug` form shows none of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey([u8; KEY_BYTES]);
 
@@ -21,7 +22,7 @@ impl SecretKey {
         Self(bytes)
     }
 
-    /// For the code that proves with it.
+    /// For the code that makes and checks proofs.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -41,7 +42,7 @@ pub struct Secret {
     placement: [u8; PLACEMENT_BYTES],
 }
 
-/// What is wrong with a secret file's text. Says which line, and never what stands there.
+/// What is wrong with a secret file's text. Names the line, and never shows its content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say what each is")]
 pub enum SecretFault {
@@ -80,17 +81,17 @@ impl Secret {
         Self { proving, also: None, placement }
     }
 
-    /// What this node proves itself with.
+    /// The secret that this node proves itself with.
     pub fn proving(&self) -> &SecretKey {
         &self.proving
     }
 
-    /// What others may prove themselves with.
+    /// The secrets that others may prove themselves with.
     pub fn accepted(&self) -> impl Iterator<Item = &SecretKey> {
         std::iter::once(&self.proving).chain(&self.also)
     }
 
-    /// What clients are placed by. The same for as long as the herd lives.
+    /// The key that clients are placed by. The same for as long as the herd lives.
     pub fn placement(&self) -> [u8; PLACEMENT_BYTES] {
         self.placement
     }
@@ -109,7 +110,7 @@ impl Secret {
         Ok(Self { proving: new, also: Some(self.proving), placement: self.placement })
     }
 
-    /// The last step: only the one that proves is accepted.
+    /// The last step: only the secret that this node proves itself with is accepted.
     pub fn drop_second(self) -> Result<Self, RotationFault> {
         match self.also {
             Some(_) => Ok(Self { also: None, ..self }),
@@ -152,7 +153,7 @@ impl Secret {
         Ok(Self { proving, also: keys.next(), placement })
     }
 
-    /// The file's text, with what its lines are.
+    /// The file's text, with comments on its lines.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::from(ABOUT);
         // Writing to a string cannot fail.
@@ -166,9 +167,9 @@ impl Secret {
 
 /// What a secret file begins with.
 const ABOUT: &str = "\
-# The secret of a herd of proxyherd nodes. Every node needs the same; whoever has it can pass for a node.
-# placement: where clients lie in the nodes' stores. Never changed.
-# secret: proves that a node is of the herd. The first one proves; a second one is accepted too.
+# The secret of a herd of proxyherd nodes. Every node needs the same file; anyone who has it can pose as a node.
+# placement: decides where the nodes' stores keep each client. It never changes.
+# secret: proves that a node belongs to the herd. Nodes prove with the first; they accept a second one too.
 # Changed with herd secret FILE --add, --switch and --drop.
 ";
 

@@ -1,5 +1,5 @@
-//! Whose a connection is, and how it begins, which decides that: by a handshake as its first line and the proof that
-//! follows, by another protocol, or by a client's line; where third-party nodes come in, by its address.
+//! Whose a connection is, and the beginning that decides it: a handshake as its first line and the proof that follows,
+//! another protocol, or a client's line; at the door for third-party nodes, the address.
 
 use std::{mem, ops::Deref};
 
@@ -14,27 +14,27 @@ use crate::core::{
 /// Whose a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Party {
-    /// Nobody's yet: what comes first decides. Its lines are a client's.
+    /// Not known yet: its beginning decides. Until then its lines are a client's.
     Stranger,
     /// A client's.
     Client(Principal),
-    /// The peer's at the end of that link, after its handshake.
+    /// The peer's at that link, after its handshake.
     Peer(usize),
-    /// A third-party node's: the one at the end of that link, or one of several at its address.
+    /// A third-party node's: the one at that link, or one of several at its address.
     Plain(Option<usize>),
 }
 
-/// Who a client's connection is for. There is nothing to tell clients apart by yet.
+/// The client that a connection is for. So far, nothing distinguishes clients.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Principal;
 
 impl Party {
-    /// Whether its lines are a client's, which are all answered.
+    /// Whether its lines are a client's, every one of which is answered.
     pub fn is_client(self) -> bool {
         matches!(self, Self::Stranger | Self::Client(_))
     }
 
-    /// The link to whom it is, where it is a neighbour's.
+    /// The neighbour's link, if it is a neighbour's connection.
     pub fn link(self) -> Option<usize> {
         match self {
             Self::Peer(link) | Self::Plain(Some(link)) => Some(link),
@@ -43,24 +43,24 @@ impl Party {
     }
 }
 
-/// By which door a connection came in.
+/// The door by which a connection came in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Opening {
-    /// The one for all.
+    /// The common one.
     Common {
-        /// Whether its seat is kept for peers, so that it must be earned by a handshake.
+        /// Whether its seat is kept for peers, so that a handshake must earn it.
         is_kept: bool,
     },
-    /// The one for third-party nodes: it is one of these links', by its address.
+    /// The one for third-party nodes. By its address, the connection belongs to one of these links.
     Plain(Vec<usize>),
 }
 
-/// A neighbour's connection is known to be its.
+/// A connection that turned out to be a neighbour's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Joined {
     /// Its link.
     pub link: usize,
-    /// Its earlier connection, which is to be closed.
+    /// The neighbour's earlier connection, which must be closed.
     pub replaces: Option<u64>,
 }
 
@@ -69,23 +69,23 @@ pub struct Joined {
 pub(super) enum Stage {
     /// The first one: a handshake, or a client's.
     First,
-    /// The proof of the herd's secret and nothing else, until then.
+    /// Only the proof of the herd's secret, until that time.
     Proof(Challenge, Tick),
-    /// No part of a handshake; but only blank lines have come, so the next may still be another protocol's first.
+    /// Not part of a handshake; but only blank lines have come, so the next may still be another protocol's first.
     Blank,
-    /// No part of a handshake.
+    /// Not part of a handshake.
     Lines,
 }
 
 impl Stage {
-    /// Why a line that is no handshake ends the connection, if it does.
+    /// Why a line that does not belong to a handshake ends the connection, if it does.
     pub(super) fn refuses_lines(self, line: Line<'_>, is_kept: bool) -> Option<Closing> {
         if !matches!(self, Self::First | Self::Blank) {
             return None;
         }
         match OtherProtocol::of_line(line) {
             Some(other) => Some(Closing::OtherProtocol(other)),
-            // A seat that is kept for peers is not for clients' lines.
+            // A seat that is kept for peers does not serve clients' lines.
             None => is_kept.then_some(Closing::NoHandshake),
         }
     }
@@ -93,15 +93,15 @@ impl Stage {
 
 /// What the next line has turned out to be.
 pub(super) enum Beginning {
-    /// There is none.
+    /// There is no line.
     NoLine,
-    /// A handshake's, or another protocol's: something else is to be done before lines go on.
+    /// A handshake's, or another protocol's: something else must be done before other lines are executed.
     Waiting,
-    /// No handshake: so many lines may be executed at once.
+    /// Not a handshake's: so many lines may be executed at once.
     Lines(usize),
 }
 
-/// How a first line is taken.
+/// How a first line is understood.
 enum Judged {
     Greeting(Result<Greeting, Refusal>),
     Proof(Result<Welcome, Refusal>),
@@ -110,7 +110,7 @@ enum Judged {
 }
 
 impl<N: Deref<Target = Node>> Dialogue<N> {
-    /// Judges the next line, as long as it may decide whose connection this is.
+    /// Judges the next line while it may still decide whose connection this is.
     pub(super) fn beginning(&mut self, host: &mut impl Host) -> Beginning {
         if matches!(self.stage, Stage::Lines) {
             return Beginning::Lines(GROUP_LINES);
@@ -167,13 +167,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         Beginning::Waiting
     }
 
-    /// Another protocol that shows in the beginning of a first line that is not whole yet, and may never be.
+    /// Another protocol that shows in the beginning of a first line that is incomplete, and may remain so.
     pub(super) fn other_protocol_begins(&self) -> Option<OtherProtocol> {
         let is_first = matches!(self.stage, Stage::First | Stage::Blank);
         self.buffer.beginning().filter(|_| is_first).and_then(OtherProtocol::of_beginning)
     }
 
-    /// The connection is a peer's, which has shaken hands.
+    /// The connection is a peer's, whose handshake succeeded.
     fn join(&mut self, welcome: Welcome) {
         let Welcome { link, replaces } = welcome;
         self.party = Party::Peer(link);
@@ -184,12 +184,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.doing = Phase::Joining(Joined { link, replaces });
     }
 
-    /// The connection is that third-party node's, which shakes no hands and may have as many as it likes.
+    /// The connection is that third-party node's, which does no handshake and may have any number of connections.
     pub(super) fn join_plain(&mut self, link: usize) -> Joined {
         let neighbour = &self.node.neighbours()[link];
         self.party = Party::Plain(Some(link));
         neighbour.health.connected_here();
-        // It lives, as after a handshake.
+        // It is alive, as after a handshake.
         let _ = neighbour.called.try_send(());
         Joined { link, replaces: None }
     }

@@ -1,4 +1,4 @@
-//! What connections' buffers hold: when one gives memory back, and what all may hold together.
+//! What connections' buffers hold: when a connection gives memory back, and what all of them may hold together.
 
 use std::{
     ops::Deref,
@@ -12,34 +12,35 @@ use crate::core::{model::Tick, node::Node};
 /// How long a connection keeps large buffers after the last batch that needed them.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
-/// A batch needs the buffers there are if what came and what is to go fills at least one part in so many of them.
+/// A batch needs its large buffers if its input and output together fill at least one part in so many of them.
 const NEEDED_PART: usize = 4;
 
-/// What holds more than this, be it a batch, its lines or what has come of one, is more than a quiet connection needs.
+/// Anything larger than this, whether a batch, its lines or an incomplete line, exceeds what a quiet connection needs.
 pub(super) const QUIET_BYTES: usize = 2048;
 
-/// The sum of all connections, and its bound. Touched when a connection's buffers grow or shrink, never for a line.
+/// The sum over all connections, and its bound. Touched when a connection's buffers grow or shrink, never for a line.
 #[derive(Debug)]
 pub struct Buffers {
     most: usize,
     held: AtomicUsize,
-    /// What was given back and may still be the process's.
+    /// What was freed but may still belong to the process.
     freed: AtomicUsize,
 }
 
 impl Buffers {
-    /// Of what they have given back, the process keeps no more than this.
+    /// Of the memory they have freed, the process keeps at most this much.
     pub const KEPT_BYTES: usize = 16 * 1024 * 1024;
 
-    /// They may hold so many bytes. More are held for a while where many grow at once, and each that has grown gives back
-    /// what it can, or ends.
+    /// They may hold so many bytes. For a while they may hold more, when many grow at once; each one that has grown
+    /// gives back what it can, or ends.
     pub fn new(most: usize) -> Self {
         Self { most, held: AtomicUsize::new(0), freed: AtomicUsize::new(0) }
     }
 
-    /// A connection that held `before` now holds `after`. Says whether so much has been freed that the system is to have it.
+    /// A connection that held `before` now holds `after`. Returns whether enough has been freed for the system to get
+    /// it back.
     pub fn replace(&self, before: usize, after: usize) -> bool {
-        // They wrap around together, so the sum of all is right again after each.
+        // Both wrap around together, so the sum is right again after each.
         self.held.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
         let freed = before.saturating_sub(after);
         let is_due = freed > 0 && self.freed.fetch_add(freed, Ordering::Relaxed) + freed >= Self::KEPT_BYTES;
@@ -54,14 +55,14 @@ impl Buffers {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Whether that is more than they may.
+    /// Whether that is more than they may hold.
     pub fn is_exceeded(&self) -> bool {
         self.held() > self.most
     }
 }
 
 impl<N: Deref<Target = Node>> Dialogue<N> {
-    /// Bytes of memory that are held for lines, and for what they lead to.
+    /// Bytes of memory that are held for lines and for their results.
     fn held(&self) -> usize {
         self.buffer.capacity() + self.batch.capacity()
     }
@@ -72,15 +73,16 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if is_quiet && !host.is_grown() { 0 } else { self.held() }
     }
 
-    /// Before what a batch has led to is handed over: whether it needed the buffers there are.
+    /// Before the results of a batch are handed over: whether it needed its large buffers.
     pub(super) fn note_need(&mut self) {
         if self.heard_bytes + self.batch.len() >= self.held() / NEEDED_PART {
             self.needed = self.heard.tick;
         }
     }
 
-    /// Gives memory back that no batch has needed for a while, or says when that will be. Where all connections together hold
-    /// too much, a client's gives it back at once, and is to end if a line that it has begun holds too much still.
+    /// Gives memory back that no batch has needed for a while, or returns when that will be. If all connections
+    /// together hold too much, a client's connection gives it back at once, and must end if its incomplete line still
+    /// holds too much.
     pub(super) fn give_back(&mut self, now: Tick, host: &mut impl Host) -> Result<Option<Tick>, Closing> {
         let is_client = self.party.is_client();
         let mut is_crowded = host.holds(self.counted(host)) && is_client;

@@ -1,5 +1,5 @@
-//! Executes the lines of a batch, a few at a time: each is parsed once into a closed enum, each variant with the key of
-//! whom it is about, and what executing it leads to is added to the batch.
+//! Executes the lines of a batch, a few at a time. Each is parsed once into a closed enum whose variants carry the key
+//! of the client concerned, and the results are added to the batch.
 
 use std::{mem, ops::Deref, slice};
 
@@ -19,7 +19,7 @@ use crate::core::{
     },
 };
 
-/// So many bytes of replies are owed at most before they are written: a batch is closed early then.
+/// At most so many bytes of replies wait to be written: then a batch is closed early.
 pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
 
 /// How many lines are parsed before the first of them is executed.
@@ -32,24 +32,24 @@ pub(super) enum Command<'a> {
     Report(Report<'a>, KeyHash),
     /// A client asks what is near a client.
     Whatsat(Whatsat<'a>, KeyHash),
-    /// A peer tells news.
+    /// A peer sends an update.
     Learn(Location<'a>, KeyHash),
-    /// A peer tells what this node was found to lack.
+    /// A peer pushes a location that this node was found to lack.
     Repair(Location<'a>, KeyHash),
-    /// A third-party node tells news.
+    /// A third-party node sends an update.
     Plain(PlainLine<'a>, KeyHash),
     /// A peer asks what this node holds.
     Ask(Question),
-    /// A peer wants to know that all before is done.
+    /// A peer asks to be told when everything before has been done.
     Ping(u64),
     /// A peer's repair round is over.
     Done(u64),
 }
 
 impl<'a> Command<'a> {
-    /// Reads a line of that party's, and finds the key of whom it is about. Changes nothing.
+    /// Parses a line from that party, and finds the key of the client concerned. Changes nothing.
     ///
-    /// Inlined, so that a command is made where it stays: it is some two hundred bytes.
+    /// Inlined, so that a command, which is some two hundred bytes, is built in its final place.
     #[inline]
     pub(super) fn parse(
         line: Line<'a>,
@@ -80,7 +80,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// The key of whom it is about.
+    /// The key of the client concerned.
     pub(super) fn key(&self) -> Option<KeyHash> {
         match self {
             Self::Report(_, key)
@@ -93,21 +93,21 @@ impl<'a> Command<'a> {
     }
 }
 
-/// What executed lines have led to, until each side effect is done once for all of them.
+/// The results of executed lines, collected until each side effect is done once for all of them.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// What is owed to the other end, ready to be written.
+    /// Replies to the other end, ready to be written.
     pub(super) replies: Vec<u8>,
-    /// What is to be offered.
+    /// Changes to be offered.
     pub(super) changes: Changes,
-    /// Locations a neighbour has told or pushed.
+    /// Locations that a neighbour has sent or pushed.
     pub(super) updates: u32,
-    /// Repair rounds a peer has ended.
+    /// Repair rounds that a peer has ended.
     pub(super) rounds: u32,
     /// A neighbour's lines that were skipped, and why the last one was.
     pub(super) bad_lines: u32,
     pub(super) last_bad: Option<Invalid>,
-    /// Where the client is that was asked about last.
+    /// The location of the client that was last asked about.
     found: OwnedLocation,
 }
 
@@ -117,18 +117,18 @@ impl Batch {
         self.replies.capacity() + self.changes.capacity() + self.found.capacity()
     }
 
-    /// Bytes of what is to go: to the other end, and to the neighbours.
+    /// Bytes of output: to the other end, and to the neighbours.
     pub(super) fn len(&self) -> usize {
         self.replies.len() + self.changes.len()
     }
 
-    /// Whether there is nothing to hand over, be it to the other end or to others.
+    /// Whether there is nothing to hand over, either to the other end or to others.
     pub(super) fn is_empty(&self) -> bool {
         let Self { replies, changes, updates, rounds, bad_lines, .. } = self;
         replies.is_empty() && changes.is_empty() && *updates + *rounds + *bad_lines == 0
     }
 
-    /// Does what a line says. Gives what is to be looked up before anything else is done.
+    /// Executes a line. Returns what must be looked up before anything else is done.
     pub(super) fn execute(
         &mut self,
         node: &Node,
@@ -220,8 +220,8 @@ impl Batch {
     }
 }
 
-/// Whether a line of a third-party node is answered, where such lines are: an AT line is, taken or refused. Whatever else it
-/// says may be an answer to an answer, to which there must be none.
+/// Whether a line of a third-party node is answered, if its lines are answered at all: an AT line is, accepted or
+/// refused. Anything else may be an answer to an answer, which must not get one.
 fn is_answered(command: &Result<Command<'_>, Invalid>) -> bool {
     match command {
         Ok(_) => true,
@@ -230,15 +230,15 @@ fn is_answered(command: &Result<Command<'_>, Invalid>) -> bool {
     }
 }
 
-/// Why a group of lines was left.
+/// Why a group of lines was left before its end.
 enum Left {
     NoLine,
     Done,
-    /// Something else is to be done first.
+    /// Something else must be done first.
     Waiting,
 }
 
-/// A line and what it says, which is not executed yet.
+/// A line and its command, not executed yet.
 pub(super) struct Prepared<'a> {
     line: Line<'a>,
     command: Result<Command<'a>, Invalid>,
@@ -252,7 +252,7 @@ impl Prepared<'_> {
     }
 }
 
-/// What stands between two lines.
+/// What must happen between two lines.
 #[derive(Clone, Copy)]
 enum Interruption {
     Settle,
@@ -279,10 +279,10 @@ impl Executing<'_> {
         Some(Prepared { line, command, left: lines.left() })
     }
 
-    /// Executes the first and more, so that what the store must fetch from memory for one is under way while another is
+    /// Executes the first and several more, so that the store fetches what one needs from memory while another is
     /// executed.
     ///
-    /// Not inlined: a connection that says one line at a time does not touch the stack that many need.
+    /// Not inlined: a connection that sends one line at a time does not touch the stack that many lines need.
     #[inline(never)]
     fn execute_several(
         &mut self,
@@ -291,7 +291,7 @@ impl Executing<'_> {
         most: usize,
         host: &mut impl Host,
     ) -> Option<Interruption> {
-        // Filled in its place: collected, it would be on the stack twice, and each connection's memory a page more.
+        // Filled in place: collecting it would put it on the stack twice, a page more for each connection.
         let mut group: ArrayVec<Prepared<'_>, GROUP_LINES> = ArrayVec::new();
         group.push(first);
         while group.len() < most
@@ -299,7 +299,7 @@ impl Executing<'_> {
         {
             let is_lookup = next.is_lookup();
             group.push(next);
-            // What comes behind a lookup is parsed after it.
+            // Lines that follow a lookup are parsed after it.
             if is_lookup {
                 break;
             }
@@ -308,7 +308,7 @@ impl Executing<'_> {
         self.execute(&group, host)
     }
 
-    /// Executes them in order, until something else is to be done first.
+    /// Executes them in order, until something else must be done first.
     fn execute(&mut self, group: &[Prepared<'_>], host: &mut impl Host) -> Option<Interruption> {
         let Self { node, batch, party, candidates, now, left } = self;
         for prepared in group {
@@ -342,7 +342,7 @@ impl Executing<'_> {
 impl<N: Deref<Target = Node>> Dialogue<N> {
     /// Executes every complete line, a few at a time.
     ///
-    /// Not inlined: what it needs of the stack, a connection that says nothing must not hold.
+    /// Not inlined, so that a connection that sends nothing does not hold the stack it needs.
     #[inline(never)]
     pub(super) fn execute(&mut self, host: &mut impl Host) {
         loop {
@@ -406,14 +406,14 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         };
         match self.other_protocol_begins() {
             Some(other) => self.settle(Then::Close(Closing::OtherProtocol(other))),
-            // All was handed over before the last lines turned out to be none.
+            // Everything was handed over before it turned out that no lines were left.
             None if self.batch.is_empty() && self.heard_bytes == 0 => self.doing = Phase::Reading,
             None => self.settle(Then::Read),
         }
     }
 
-    /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line can be a
-    /// valid, wrong one; a third-party node's has been given its terminator.
+    /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line
+    /// can be valid and wrong; a third-party node's last line has been given its terminator.
     fn execute_last(&mut self, host: &mut impl Host) {
         let is_taken = mem::replace(&mut self.input, InputState::Done) == InputState::Ended;
         let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
@@ -421,14 +421,14 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         let Some(line) = (if is_wanted { buffer.last_line() } else { None }) else {
             return self.settle(Then::Close(Closing::ByPeer));
         };
-        // Half a handshake is none, and so a client's line.
+        // Half a handshake is not a handshake, and so is a client's line.
         let closing = self.stage.refuses_lines(line, self.is_kept);
         if let Some(closing) = closing {
             return self.settle(Then::Close(closing));
         }
         let prepared = Prepared { line, command: Command::parse(line, *party, &[], node), left: 0 };
         if let Some(query) = batch.execute(node, &prepared, *party, *heard, host) {
-            // What is owed leaves with the answer: nobody sends any more lines.
+            // Anything owed leaves with the answer: no more lines will come.
             self.doing = Phase::Looking(query, line.ending(), self.batch.replies.len());
         }
     }

@@ -1,4 +1,4 @@
-//! What a dialogue asks of whoever drives it, beside bytes and times, and what it tells of its lines.
+//! What a dialogue asks of its driver, apart from bytes and times, and what it reports about its lines.
 
 use super::Party;
 use crate::core::{
@@ -6,7 +6,7 @@ use crate::core::{
     wire::{Invalid, Line, Nonce},
 };
 
-/// What a dialogue asks of, and tells, whoever drives it.
+/// What a dialogue asks of its driver, and reports to it.
 pub trait Host {
     /// Random bytes that nobody can guess, or why there are none.
     fn nonce(&mut self) -> Result<Nonce, String>;
@@ -14,7 +14,7 @@ pub trait Host {
     /// A line was executed.
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>);
 
-    /// What was near the client that was asked about last has been looked up, and this document is the answer.
+    /// The places near the client last asked about have been looked up, and this document is the answer.
     fn looked(&mut self, looked: &Looked, document: &[u8]);
 
     /// Whether the host keeps memory for this connection that a quiet one does not need.
@@ -22,12 +22,12 @@ pub trait Host {
         false
     }
 
-    /// Memory that a quiet connection does not need is to be given back.
+    /// Memory that a quiet connection does not need should be given back.
     fn give_back(&mut self) {}
 
-    /// The connection's buffers now hold so many bytes, beside the host's own; 0 where that is no more than a quiet
-    /// connection needs. Says whether all connections together hold more than they may. Told when a batch is over, and
-    /// before its replies are written.
+    /// The connection's buffers now hold so many bytes, without the host's own; 0 if that is no more than a quiet
+    /// connection needs. Returns whether all connections together hold more than they may. Called when a batch is over,
+    /// and before its replies are written.
     fn holds(&mut self, _bytes: usize) -> bool {
         false
     }
@@ -36,29 +36,29 @@ pub trait Host {
 /// What became of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reply<'a> {
-    /// A neighbour's line was taken; what is answered, if anything, is not a location.
+    /// A neighbour's line was accepted; the answer, if any, is not a location.
     None,
-    /// A report was taken, and its location is told.
+    /// A report was accepted, and the answer is its location.
     At {
-        /// What is told.
+        /// The location in the answer.
         location: &'a Location<'a>,
-        /// Whether the report was the newest of its client.
+        /// Whether the report was its client's newest.
         is_newest: bool,
     },
-    /// A client's location is told; what is near it follows.
+    /// The answer is a client's location; the places near it follow.
     Near {
-        /// What is told.
+        /// The location in the answer.
         location: &'a Location<'a>,
     },
     /// The line is invalid. A client gets it back.
     Invalid(Invalid),
 }
 
-/// What came of a lookup.
+/// The result of a lookup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Looked {
     /// How many places were found.
     pub results: usize,
-    /// Whether the source gave no answer, and the document says so.
+    /// Whether the source failed, and the document says so.
     pub is_failed: bool,
 }

@@ -1,12 +1,13 @@
-//! An accepted connection as a machine, whoever carries its bytes: a thread, a simulation, a task. It takes bytes, times and
-//! what came of lookups, and says what is to be done next. No socket, no clock, nothing in it waits.
+//! An accepted connection as a machine, whatever carries its bytes: a thread, a simulation, a task. It takes bytes,
+//! times and the results of lookups, and says what to do next. It has no socket and no clock, and nothing in it waits.
 //!
 //! # The contract
 //!
-//! Whoever drives a dialogue asks [`Dialogue::next`] and does what it says, again and again, until it is
-//! [`Next::Close`]; first of all right after it is made. Each [`Next`] names the call that answers it, and before that call
-//! `next` says the same again, but for [`Next::Joined`], which is told once and wants no answer. An answer to what was not
-//! asked changes nothing. What was stored is offered even where the dialogue is dropped before it says so.
+//! The driver of a dialogue calls [`Dialogue::next`] and does what it says, over and over until it is [`Next::Close`],
+//! beginning right after the dialogue is made. Each [`Next`] names the call that answers it. Until that call, `next`
+//! returns the same again, except for [`Next::Joined`], which is returned once and needs no answer. An answer to
+//! something that was not asked changes nothing. What was stored is offered even if the dialogue is dropped before it
+//! says so.
 //!
 //! ```
 //! # use proxyherd::core::{dialogue::*, model::*, node::*, store::Placement, wire::{Form, Line, Nonce}};
@@ -84,12 +85,12 @@ use crate::core::{
     wire::{Ending, LineBuffer, OtherProtocol, PEER_LINE_BYTES_MAX},
 };
 
-/// How long a connection may take for what.
+/// How long a connection may take for each of these.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Times {
-    /// A connection that says nothing for so long is closed.
+    /// A connection that sends nothing for so long is closed.
     pub idle: Duration,
-    /// A line is whole so long after its first byte.
+    /// A line must be complete so long after its first byte.
     pub line: Duration,
     /// A handshake, and a proof that was asked for.
     pub handshake: Duration,
@@ -103,15 +104,15 @@ pub enum Next {
     /// Nothing before bytes come, the input ends, or it is that time: [`Dialogue::received`], [`Dialogue::ended`], or
     /// nothing but the time given to the next call.
     Wait(Tick),
-    /// The connection has been found to be a neighbour's. It is told once, and nothing answers it.
+    /// The connection turned out to be a neighbour's. Returned once, and needs no answer.
     Joined(Joined),
-    /// What the lines have changed is to be offered: [`Dialogue::offer`].
+    /// Offer what the lines have changed: [`Dialogue::offer`].
     Offer,
-    /// [`Dialogue::replies`] are to be written, all of them: [`Dialogue::wrote`].
+    /// Write [`Dialogue::replies`], all of them: [`Dialogue::wrote`].
     Write,
-    /// Places are to be looked up, and the document appended to [`Dialogue::document`]: [`Dialogue::looked`].
+    /// Look up places, and append the document to [`Dialogue::document`]: [`Dialogue::looked`].
     Look(Query),
-    /// The connection is to end. Nothing is asked or told after it.
+    /// End the connection. Nothing follows.
     Close(Closing),
 }
 
@@ -122,11 +123,11 @@ pub enum Closing {
     ByPeer,
     /// Nothing came for this long.
     Idle(Duration),
-    /// A line was not whole in this time.
+    /// A line was incomplete after this time.
     SlowLine(Duration),
     /// A peer was silent for this long.
     SilentPeer(Duration),
-    /// The seat is kept for peers, and this is none, or not in time.
+    /// The seat is kept for peers, and this is not a peer's connection, or was too late to prove it.
     NoHandshake,
     /// The herd's secret was not proved in this time.
     NoProof(Duration),
@@ -134,7 +135,7 @@ pub enum Closing {
     Refused(Box<Refusal>),
     /// It speaks another protocol.
     OtherProtocol(OtherProtocol),
-    /// All connections together hold too much, and this one has begun a line of so many bytes.
+    /// All connections together hold too much, and this one has so many bytes of an incomplete line.
     Crowded(usize),
 }
 
@@ -142,13 +143,13 @@ impl fmt::Display for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ByPeer => write!(f, "the other end closed it"),
-            Self::Idle(limit) => write!(f, "nothing came for {limit:?}"),
-            Self::SlowLine(limit) => write!(f, "a line was not whole {limit:?} after its first byte"),
+            Self::Idle(limit) => write!(f, "it sent nothing for {limit:?}"),
+            Self::SlowLine(limit) => write!(f, "a line was incomplete {limit:?} after its first byte"),
             Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
             Self::NoHandshake => {
                 write!(
                     f,
-                    "this node takes no more clients, or no more from its address, and it is not a neighbour"
+                    "this node accepts no more clients, or no more from its address, and it is not a peer"
                 )
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
@@ -158,14 +159,14 @@ impl fmt::Display for Closing {
             Self::Crowded(bytes) => {
                 write!(
                     f,
-                    "all buffers hold `connection_buffer_bytes`, and {bytes} bytes of its line are not a line yet"
+                    "all buffers together hold `connection_buffer_bytes`, and after {bytes} bytes its line is still incomplete"
                 )
             }
         }
     }
 }
 
-/// One connection. `N` is however the driver holds the node: a reference or an `Arc`.
+/// One connection. `N` is how the driver holds the node: a reference or an `Arc`.
 #[derive(Debug)]
 pub struct Dialogue<N: Deref<Target = Node>> {
     node: N,
@@ -175,30 +176,30 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     stage: Stage,
     /// Whether its seat is kept for peers.
     is_kept: bool,
-    /// The links whose it may be, by its address.
+    /// The links that it may belong to, by its address.
     candidates: Vec<usize>,
     buffer: LineBuffer,
     batch: Batch,
     doing: Phase,
     then: Then,
     began: Tick,
-    /// When the last bytes came; for a peer, also when bytes last went that had waited.
+    /// When the last bytes arrived; for a peer, also when bytes that had waited were last sent.
     heard: Now,
-    /// When a batch last needed the buffers there are.
+    /// When a batch last needed its large buffers.
     needed: Tick,
-    /// When the first byte of the line came that is not whole yet.
+    /// When the first byte of the incomplete line arrived.
     line_began: Option<Tick>,
-    /// Whether the last bytes made a line whole.
+    /// Whether the last bytes completed a line.
     had_line: bool,
-    /// What has come since changes were last offered.
+    /// The number of bytes that have arrived since changes were last offered.
     heard_bytes: usize,
     input: InputState,
-    /// Whether the neighbour's flooder is to be told once the answer to its handshake is written.
+    /// Whether to wake the neighbour's flooder once the answer to its handshake is written.
     calls: bool,
     has_left: bool,
 }
 
-/// What is under way: each but the first two waits for its answer.
+/// What is in progress: all but the first two wait for an answer.
 #[derive(Debug)]
 enum Phase {
     Reading,
@@ -206,12 +207,12 @@ enum Phase {
     Joining(Joined),
     Offering,
     Writing,
-    /// The document begins there in the replies.
+    /// Where the document begins in the replies.
     Looking(Query, Ending, usize),
     Over(Closing),
 }
 
-/// What comes after the replies are written.
+/// What follows once the replies are written.
 #[derive(Debug)]
 enum Then {
     Read,
@@ -223,16 +224,16 @@ enum Then {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum InputState {
     Open,
-    /// It has ended, and the line without a terminator is still to be taken.
+    /// It has ended, and the line without a terminator still has to be executed.
     Ended,
     Done,
 }
 
-/// When something must come, and why the connection ends if nothing does.
+/// When something must arrive, and why the connection ends if nothing does.
 type Deadline = (Tick, Closing);
 
 impl<N: Deref<Target = Node>> Dialogue<N> {
-    /// A connection that begins now, of that number. `line_bytes` bounds a client's line.
+    /// A new connection of that number. `line_bytes` bounds a client's line.
     pub fn new(
         node: N,
         opening: Opening,
@@ -278,12 +279,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.party
     }
 
-    /// Whether it is, or may still turn out to be, a peer's, which has begun a handshake.
+    /// Whether it is a peer's, or may still become one by the handshake it has begun.
     pub fn has_greeted(&self) -> bool {
         matches!(self.party, Party::Peer(_)) || matches!(self.stage, Stage::Proof(..))
     }
 
-    /// When the last bytes came.
+    /// When the last bytes arrived.
     pub fn heard(&self) -> Tick {
         self.heard.tick
     }
@@ -300,7 +301,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                 }
                 Phase::Offering => return Next::Offer,
                 Phase::Writing => {
-                    // Whoever does not take them may hold them for long.
+                    // A client that does not read them may hold them for long.
                     host.holds(self.counted(host));
                     return Next::Write;
                 }
@@ -310,12 +311,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
     }
 
-    /// Where bytes that come may be put; never empty.
+    /// The space for bytes that arrive; never empty.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.space()
     }
 
-    /// So many bytes have come, and were put to the front of [`Dialogue::space`].
+    /// So many bytes have arrived, and were put at the front of [`Dialogue::space`].
     pub fn received(&mut self, count: usize, now: Now) {
         if !matches!(self.doing, Phase::Reading) {
             return;
@@ -340,14 +341,15 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if let Party::Plain(_) = self.party
             && self.buffer.is_mid_line()
         {
-            // Third-party nodes may end a connection instead of a line.
+            // Third-party nodes may end the connection instead of a line.
             self.buffer.space()[0] = b'\n';
             self.buffer.filled(1);
         }
         self.doing = Phase::Executing;
     }
 
-    /// Hands what the lines have changed to everybody but whom it came from. `full` is told whose outbox had no room.
+    /// Offers what the lines have changed to everyone except their sender. Calls `full` for each neighbour whose outbox
+    /// had no room.
     pub fn offer(&mut self, full: impl FnMut(&Neighbour)) {
         if !matches!(self.doing, Phase::Offering) {
             return;
@@ -361,7 +363,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         let health = |link: usize| &self.node.neighbours()[link].health;
         match self.party.link() {
             Some(link) => health(link).received(bytes, updates, (bad_lines, last_bad), rounds),
-            // Where it is not known whose they are, they count on the address: on all who may be there.
+            // If it is unknown which neighbour sent them, they count for the address: for all that may be there.
             None => self.candidates.iter().for_each(|&link| {
                 health(link).received_at_address(updates, (bad_lines, last_bad));
             }),
@@ -369,14 +371,14 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.doing = if self.batch.replies.is_empty() { self.after() } else { Phase::Writing };
     }
 
-    /// What is to be written.
+    /// The replies to write.
     pub fn replies(&self) -> &[u8] {
         &self.batch.replies
     }
 
-    /// Some of [`Dialogue::replies`] was taken that had waited for room: the other end lives. Gives whether its time for the
-    /// rest begins again. A peer's does, for a link may be slow; a client's does not, or one that takes a byte now and then
-    /// would have its replies kept for ever.
+    /// Some of [`Dialogue::replies`] that had waited for room was accepted: the other end lives. Returns whether its
+    /// time for the rest begins again. A peer's does, because a link may be slow. A client's does not, or its replies
+    /// would be kept for ever if it accepted a byte now and then.
     pub fn took_some(&mut self, now: Tick) -> bool {
         let (Phase::Writing, Party::Peer(link)) = (&self.doing, self.party) else { return false };
         self.heard.tick = now;
@@ -391,13 +393,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
         self.batch.replies.clear();
         if let Some(link) = self.party.link().filter(|_| mem::take(&mut self.calls)) {
-            // It lives, so the wait for dialling it is over. Where a word waits already, one is enough.
+            // It is alive, so there is no need to wait before dialling it. One message waiting is enough.
             let _ = self.node.neighbours()[link].called.try_send(());
         }
         self.doing = self.after();
     }
 
-    /// Where the document is to be appended that answers a lookup.
+    /// The buffer to which the document that answers a lookup is appended.
     pub fn document(&mut self) -> &mut Vec<u8> {
         &mut self.batch.replies
     }
@@ -413,8 +415,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
     }
 
-    /// The connection is over: what its lines have changed is offered, and it is no neighbour's any longer. Dropping the
-    /// dialogue says the same.
+    /// The connection is over: what its lines have changed is offered, and it no longer counts as a neighbour's.
+    /// Dropping the dialogue does the same.
     pub fn leave(&mut self) {
         if mem::replace(&mut self.has_left, true) {
             return;
@@ -436,12 +438,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
     }
 
-    /// What has been executed is handed over and written, and then comes that.
+    /// Hand over and write what has been executed, and then do that.
     fn settle(&mut self, then: Then) {
         (self.doing, self.then) = (Phase::Offering, then);
     }
 
-    /// Until when to wait for bytes.
+    /// How long to wait for bytes.
     fn wait(&mut self, now: Tick, host: &mut impl Host) -> Next {
         let lingers_until = match self.give_back(now, host) {
             Ok(until) => until,
@@ -458,7 +460,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         Next::Wait(lingers_until.map_or(deadline, |until| deadline.min(until)))
     }
 
-    /// Until when something must come, and what it means if nothing does.
+    /// When something must arrive, and what it means if nothing does.
     fn deadline(&self) -> Deadline {
         let Times { idle, line, handshake, liveness } = self.times;
         if self.is_kept && self.party.is_client() {

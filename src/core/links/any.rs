@@ -1,4 +1,4 @@
-//! A link of either machine, as a thread drives it: one that keeps its connection, or one that takes a line on each.
+//! A link of either kind, as a thread drives it: one that keeps its connection, or one with a connection for each line.
 
 use super::{Event, Lack, Link, Queue, Single, Step};
 use crate::core::{model::Tick, store::Store, wire::Nonce};
@@ -8,11 +8,11 @@ use crate::core::{model::Tick, store::Store, wire::Nonce};
 pub enum AnyLink {
     /// It keeps its connection.
     Steady(Link),
-    /// It makes one for each line.
+    /// It makes a connection for each line.
     Single(Single),
 }
 
-/// Hands a call over to whichever link it is.
+/// Passes a call on to the link, whichever it is.
 macro_rules! either {
     ($any:expr, $link:ident => $call:expr) => {
         match $any {
@@ -23,7 +23,7 @@ macro_rules! either {
 }
 
 impl AnyLink {
-    /// What waits to be written; to wait for more of it.
+    /// The queue of what waits to be written; to wait for more of it.
     pub fn queue(&self) -> &Queue {
         either!(self, link => link.queue())
     }
@@ -33,32 +33,32 @@ impl AnyLink {
         !self.queue().receiver().is_empty()
     }
 
-    /// What is to be written.
+    /// The bytes to write.
     pub fn output(&self) -> &[u8] {
         either!(self, link => link.output())
     }
 
-    /// The news in what is being written, or was last.
+    /// The updates in what is being written, or was written last.
     pub fn news(&self) -> &[u8] {
         either!(self, link => link.news())
     }
 
-    /// Where what has come is to be read into; empty without a connection.
+    /// The space to read into; empty without a connection.
     pub fn space(&mut self) -> &mut [u8] {
         either!(self, link => link.space())
     }
 
-    /// What has happened since it was last asked, first to last.
+    /// The events since the last call, first to last.
     pub fn event(&mut self) -> Option<Event> {
         either!(self, link => link.event())
     }
 
-    /// The node stops: until then the neighbour is given what it lacks. Only the first call counts.
+    /// The node stops: until `by`, the neighbour is given what it lacks. Only the first call counts.
     pub fn stop(&mut self, by: Tick) {
         either!(self, link => link.stop(by));
     }
 
-    /// What the neighbour may lack, once the link has ended; `None` where it has all.
+    /// What the neighbour may lack, once the link has ended; `None` if it has everything.
     pub fn lack(&self, store: &Store) -> Option<Lack> {
         either!(self, link => link.lack(store))
     }
@@ -68,7 +68,7 @@ impl AnyLink {
         either!(self, link => link.called(now));
     }
 
-    /// A connection is there. `nonce` is made of random bytes that nobody can guess.
+    /// A connection is made. `nonce` consists of random bytes that nobody can guess.
     pub fn connected(&mut self, now: Tick, nonce: Nonce, store: &Store) {
         match self {
             Self::Steady(link) => link.connected(now, nonce, store),
@@ -81,7 +81,7 @@ impl AnyLink {
         either!(self, link => link.wrote(count));
     }
 
-    /// The end of what is written has been shown.
+    /// The output has been ended.
     pub fn half_closed(&mut self) {
         if let Self::Single(link) = self {
             link.half_closed();
@@ -101,12 +101,12 @@ impl AnyLink {
         either!(self, link => link.failed(why));
     }
 
-    /// There is no connection any more. `random` is any 64 random bits.
+    /// The connection is closed, or there was none. `random` is any 64 random bits.
     pub fn hung_up(&mut self, now: Tick, random: u64) {
         either!(self, link => link.hung_up(now, random));
     }
 
-    /// What is to be done at `now`.
+    /// What to do at `now`.
     pub fn step(&mut self, now: Tick, store: &Store) -> Step {
         either!(self, link => link.step(now, store))
     }

@@ -1,5 +1,5 @@
-//! What is there of a link while it has a connection, and is gone with it: what is said on it, what is being written, and
-//! how the neighbour takes it.
+//! The part of a link that exists only while it has a connection: what is said on it, what is being written, and how
+//! the neighbour accepts it.
 
 use super::{LinkTimes, Lost, dialect::Dialect};
 use crate::core::{
@@ -7,11 +7,12 @@ use crate::core::{
     wire::{ANSWER_BYTES_MAX, LineBuffer},
 };
 
-/// What is kept to write from. A piece of news and a piece of repair fit; what one long batch took is given back.
+/// The capacity that the output buffer keeps. A piece of updates and a piece of repair fit; what one long batch took is
+/// given back.
 pub(super) const OUT_BYTES_KEPT: usize = 256 * 1024;
 
-/// How often what has come is read at a time where the neighbour may say what nobody asked for: at 16 KiB or more each, more
-/// than a socket holds.
+/// How many reads are done in a row if the neighbour may send what nobody asked for: at 16 KiB or more each, more than
+/// a socket holds.
 pub(super) const LOOKS_MAX: usize = 1024;
 
 /// One connection.
@@ -20,7 +21,7 @@ pub(super) struct Connection {
     pub(super) dialect: Box<dyn Dialect>,
     pub(super) answers: LineBuffer,
     pub(super) out: Vec<u8>,
-    /// How much of it is news, and how many lines that is.
+    /// How much of it is updates, and how many lines those are.
     pub(super) news: usize,
     pub(super) updates: usize,
     /// How much of it is written.
@@ -28,20 +29,20 @@ pub(super) struct Connection {
     /// When all of it must be written, and when some of it.
     write_by: Tick,
     stuck_at: Tick,
-    /// Whether a write of it has left some over, so that only bytes that have gone make room for more.
+    /// Whether a write has left some of it over, so that room appears only as bytes are sent.
     has_waited: bool,
-    /// Whether such room has been found since it was last heeded.
+    /// Whether room has appeared since this was last checked.
     has_moved: bool,
     pub(super) doing: Doing,
-    /// Whether something has come since it was last looked, and since the last wait.
+    /// Whether something has arrived since the last look, and since the last wait.
     pub(super) has_come: bool,
     pub(super) has_heard: bool,
 }
 
-/// What is being done on it.
+/// What it is doing.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Doing {
-    /// What has come is read, so often at most; then comes what is next, or the rest of what is being written.
+    /// Reading what has arrived, at most so often; then comes what is next, or the rest of what is being written.
     Looking {
         left: usize,
         write_until: Option<Tick>,
@@ -49,12 +50,12 @@ pub(super) enum Doing {
     Writing {
         until: Tick,
     },
-    /// Something is waited for.
+    /// Waiting for something.
     Waiting,
 }
 
 impl Connection {
-    /// A connection that begins now with what its dialect has put into `out`, which may be nothing.
+    /// A new connection, for which the dialect has put its first bytes, if any, into `out`.
     pub(super) fn new(dialect: Box<dyn Dialect>, out: Vec<u8>, now: Tick, times: &LinkTimes) -> Self {
         let mut connection = Self {
             dialect,
@@ -75,7 +76,7 @@ impl Connection {
         connection
     }
 
-    /// What has come is read before anything else is done.
+    /// Reads what has arrived before anything else is done.
     pub(super) fn look(&mut self, write_until: Option<Tick>) {
         let left = if self.dialect.says_unasked() { LOOKS_MAX } else { 1 };
         (self.has_come, self.has_heard) = (true, false);
@@ -90,7 +91,7 @@ impl Connection {
         (self.news, self.updates, self.written) = (0, 0, 0);
     }
 
-    /// What is in `out` is to be written; gives until when some of it must be.
+    /// Starts writing what is in `out`; returns when some of it must be written.
     pub(super) fn begin_write(&mut self, now: Tick, times: &LinkTimes) -> Tick {
         (self.write_by, self.has_waited) = (now + times.answer, false);
         let until = self.write_until(now, times);
@@ -98,7 +99,7 @@ impl Connection {
         until
     }
 
-    /// So much more of it is written; whether that was all.
+    /// So much more of it is written; returns whether that was all.
     pub(super) fn wrote(&mut self, count: usize) -> bool {
         self.written += count;
         self.has_moved |= self.has_waited && count > 0;
@@ -106,7 +107,7 @@ impl Connection {
         !self.has_waited
     }
 
-    /// Bytes that were in the way of what is being written have gone: the neighbour lives, and has its time again.
+    /// Bytes in front of what is being written have been sent: the neighbour lives, and its time starts over.
     pub(super) fn heed_progress(&mut self, now: Tick, times: &LinkTimes) {
         if !std::mem::take(&mut self.has_moved) {
             return;
@@ -118,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Why the neighbour is given up, which has not taken what was to be written by `now`.
+    /// Why the neighbour is given up if it has not accepted the output by `now`.
     pub(super) fn not_taken(&mut self, now: Tick, times: &LinkTimes) -> Lost {
         if now >= self.write_by {
             return Lost::Slow(times.answer);
@@ -127,7 +128,7 @@ impl Connection {
         why.map_or(Lost::Stuck(times.write), Lost::Broken)
     }
 
-    /// A neighbour that takes nothing says nothing either, and is not waited for longer than one that is only silent.
+    /// A neighbour that accepts nothing sends nothing either, and gets no more time than one that is only silent.
     fn write_until(&mut self, now: Tick, times: &LinkTimes) -> Tick {
         self.stuck_at = now + times.write;
         let until = self.stuck_at.min(self.write_by);

@@ -1,33 +1,33 @@
-//! When to dial a neighbour, for links of either kind: at once at first and when it calls, else after a wait that doubles
-//! with each failure, with full jitter, until a connection was good for a while.
+//! When to dial a neighbour, for both kinds of link: immediately at first and when it calls, otherwise after a wait
+//! that doubles with each failure, with full jitter, until a connection was good for a while.
 
 use std::time::Duration;
 
 use super::LinkTimes;
 use crate::core::model::Tick;
 
-/// Whether a link is up, and when it may be dialled where it is not.
+/// Whether a link is up, and when it may be dialled if it is not.
 #[derive(Debug)]
 pub(super) struct Dialling {
     backoff: Backoff,
-    /// Before this nobody dials.
+    /// It is not dialled before this.
     dial_at: Tick,
     up_since: Option<Tick>,
 }
 
 impl Dialling {
-    /// Of a link that dials at once.
+    /// For a link that dials at once.
     pub(super) fn new(times: &LinkTimes) -> Self {
         let backoff = Backoff::new(times.backoff_min, times.backoff_max, times.backoff_reset);
         Self { backoff, dial_at: Tick::ZERO, up_since: None }
     }
 
-    /// When the neighbour is to be dialled.
+    /// When to dial the neighbour.
     pub(super) fn dial_at(&self) -> Tick {
         self.dial_at
     }
 
-    /// Whether the handshake is done, where there is one, and nothing has failed since.
+    /// Whether the handshake, if there is one, is done, and nothing has failed since.
     pub(super) fn is_up(&self) -> bool {
         self.up_since.is_some()
     }
@@ -37,7 +37,7 @@ impl Dialling {
         self.up_since = Some(now);
     }
 
-    /// The connection broke, or did not come about. `random` is any 64 random bits.
+    /// The connection broke, or could not be made. `random` is any 64 random bits.
     pub(super) fn lost(&mut self, now: Tick, random: u64) {
         if let Some(since) = self.up_since.take() {
             self.backoff.was_up(now.saturating_sub(since));
@@ -51,8 +51,9 @@ impl Dialling {
     }
 }
 
-/// Waits that double from a smallest to a largest, each drawn evenly from nothing up to that bound, so that nodes which
-/// lost each other together do not dial together. A link that was up for long enough starts again from the smallest.
+/// Waits that double from a smallest bound to a largest one, each drawn evenly from zero up to the bound, so that nodes
+/// that lost each other together do not dial together. A link that was up for long enough starts over from the
+/// smallest.
 #[derive(Clone, Debug)]
 struct Backoff {
     min: Duration,
@@ -62,7 +63,7 @@ struct Backoff {
 }
 
 impl Backoff {
-    /// Waits bounded by `min` at first and by `max` at last, and by `min` again for a link that was up for `reset_after`.
+    /// Waits bounded by `min` at first and by `max` at last, and by `min` again after a link was up for `reset_after`.
     fn new(min: Duration, max: Duration, reset_after: Duration) -> Self {
         Self { min, max, bound: min, reset_after }
     }

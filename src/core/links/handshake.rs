@@ -1,5 +1,5 @@
-//! The handshake, from the side that dials: what a link says first, whether whoever answers is whom it meant, and what
-//! proves this node to it in turn.
+//! The handshake, on the side that dials: what a link says first, whether the answer comes from the intended node, and
+//! what proves this node to it in turn.
 
 use std::sync::Arc;
 
@@ -19,24 +19,24 @@ pub struct Ends {
     pub id: NodeId,
     /// The neighbour.
     pub peer: NodeId,
-    /// This node's start.
+    /// The random number of this node's start.
     pub incarnation: u64,
     /// The placement key's check value.
     pub check: u64,
-    /// What proves that a node is of the herd; `None` in a herd without one.
+    /// What proves that a node belongs to the herd; `None` in a herd without a secret.
     pub secret: Option<Arc<Secret>>,
 }
 
 impl Ends {
-    /// Appends this node's handshake. The nonce is used where there is a secret.
+    /// Appends this node's handshake. The nonce is used only if there is a secret.
     pub(super) fn write_hello(&self, nonce: Nonce, out: &mut Vec<u8>) {
         let hello = Hello::new(&self.herd, &self.id, &self.peer, self.incarnation, self.check);
         let hello = if self.secret.is_some() { hello.with_nonce(nonce, None) } else { hello };
         hello.write(out);
     }
 
-    /// Looks at the answer. Where there is a secret, gives the proof that this node owes in turn; the other end's has been
-    /// found good before.
+    /// Checks the answer. If there is a secret, returns the proof that this node owes in turn, after finding the other
+    /// end's proof good.
     pub(super) fn check_answer(&self, answer: &[u8], nonce: Nonce) -> Result<Option<Proof>, Broken> {
         check_not_refused(answer)?;
         let proof = Hello::parse(answer).and_then(|theirs| self.check_hello(&theirs, nonce));
@@ -56,8 +56,8 @@ impl Ends {
         }
     }
 
-    /// The proof that is owed for a good one, where there is a secret. A neighbour without one is refused before what it
-    /// says is looked at any further, or whoever answers could do without.
+    /// The proof that is owed for a good one, if there is a secret. A neighbour without one is refused before anything
+    /// else it says is checked, or an impostor could go without.
     fn check_proof(&self, theirs: &Hello<'_>, nonce: Nonce) -> Result<Option<Proof>, Refusal> {
         let proved = match (&self.secret, theirs.nonce, theirs.proof) {
             (None, None, _) => None,
@@ -76,7 +76,7 @@ impl Ends {
         Ok(Some(transcript.prove(Prover::Dialler, secret)))
     }
 
-    /// Looks at the answer to this node's proof.
+    /// Checks the answer to this node's proof.
     pub(super) fn check_welcome(answer: &[u8]) -> Result<(), Broken> {
         check_not_refused(answer)?;
         if is_welcome(answer) { Ok(()) } else { Err(Broken::Nonsense) }

@@ -1,5 +1,5 @@
-//! What is told of a link: what happens on it, for its log, and how it is, for those who ask: written by its flooder and by
-//! the neighbour's session, read by anyone.
+//! What is reported about a link: its events, for the log, and its state, for status. Its flooder and the neighbour's
+//! session write it, and anyone may read it.
 
 use std::{
     fmt,
@@ -12,29 +12,29 @@ use parking_lot::Mutex;
 use super::Broken;
 use crate::core::{model::Tick, wire::Invalid};
 
-/// Something that has happened on a link.
+/// An event on a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// There is a connection, and the handshake is not done.
+    /// A connection is made, and the handshake is not done.
     Greeting,
-    /// The handshake is done, or none is needed: news is queued from now on.
+    /// The handshake is done, or not needed: from now on updates are queued.
     Up,
-    /// Something was written; [`super::Link::news`] is the news in it.
+    /// Something was written; [`super::Link::news`] is the updates in it.
     Sent {
-        /// How much it was.
+        /// How many bytes.
         bytes: usize,
-        /// How many lines of news are in it; what a round pushes is told at its end.
+        /// How many lines of updates are in it; what a round pushes is reported at its end.
         updates: usize,
-        /// When the oldest ping was sent that is not answered.
+        /// When the oldest unanswered ping was sent.
         pinged_at: Option<Tick>,
     },
     /// A ping was answered after this long.
     Pong(Duration),
     /// A round is over.
     Round(RoundOver),
-    /// A third-party node has been told everything.
+    /// A third-party node has been sent everything.
     Swept(RoundOver),
-    /// There is no connection any more, or none came about.
+    /// The connection is lost, or could not be made.
     Lost {
         /// Why.
         why: Lost,
@@ -52,28 +52,28 @@ pub struct RoundOver {
     pub took: Duration,
     /// Parts of the stores that differed: leaves, or shards and all where one side had nothing.
     pub differing: usize,
-    /// Of those, how many differed in the same way in the round before.
+    /// How many of those differed in the same way in the round before.
     pub lasting: usize,
     /// Locations pushed.
     pub pushed: usize,
-    /// Whether the neighbour has all this node had when the round began, and nothing was lost since.
+    /// Whether the neighbour has everything that this node had when the round began, and nothing was lost since.
     pub in_step: bool,
 }
 
-/// Why there is no connection, or no longer.
+/// Why there is no connection, or no longer one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lost {
-    /// What the neighbour said, or did not say.
+    /// What the neighbour sent, or failed to send.
     Broken(Broken),
     /// The neighbour closed it.
     Closed,
-    /// Nothing of what was left to write was taken for this long.
+    /// None of the remaining output was accepted for this long.
     Stuck(Duration),
-    /// Some was taken, but what was written at once was not all taken in this time.
+    /// Some was accepted, but the output was not all accepted in this time.
     Slow(Duration),
-    /// A line's end was not answered by the connection's in this time.
+    /// The connection was not ended in this time after the line.
     Unended(Duration),
-    /// What failed, in the words of who carries the link out.
+    /// What failed, in the words of the driver.
     Failed(String),
 }
 
@@ -82,25 +82,25 @@ impl fmt::Display for Lost {
         match self {
             Self::Broken(why) => write!(f, "{why}"),
             Self::Closed => write!(f, "it closed the connection"),
-            Self::Stuck(limit) => write!(f, "it took nothing of what was written for {limit:?}"),
-            Self::Slow(limit) => write!(f, "it did not take what was written within {limit:?}"),
+            Self::Stuck(limit) => write!(f, "it accepted no bytes for {limit:?}"),
+            Self::Slow(limit) => write!(f, "it did not accept a write within {limit:?}"),
             Self::Unended(limit) => write!(
                 f,
-                "it did not end the connection within {limit:?} of its line; leave out per_connection = \"one\" for a \
-                 node that keeps it"
+                "it did not close the connection within {limit:?} of its line; remove per_connection = \"one\" if that node \
+                 keeps connections open"
             ),
             Self::Failed(why) => write!(f, "{why}"),
         }
     }
 }
 
-/// Where the connection this node dials stands.
+/// The state of the connection that this node dials.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum LinkState {
-    /// There is none.
+    /// There is no connection.
     #[default]
     Down,
-    /// There is one; the handshake is not done.
+    /// There is a connection, but the handshake is not done.
     Greeting,
     /// The handshake is done.
     Up,
@@ -117,8 +117,8 @@ impl LinkState {
     }
 }
 
-/// How a link is now, and what has been counted since the node's start. Each is written by one thread at a time, and read
-/// without order among them.
+/// The state of a link, and counts since the node's start. One thread at a time writes each value; readers see them in
+/// no particular order.
 #[derive(Default, Debug)]
 pub struct Health {
     now: Mutex<Current>,
@@ -128,10 +128,10 @@ pub struct Health {
     received_bytes: AtomicU64,
     received_updates: AtomicU64,
     bad_lines: AtomicU64,
-    /// Of a third-party node that shares its address with others: what came from there, of whomever.
+    /// For a third-party node that shares its address with others: what came from there, from whichever of them.
     updates_at_address: AtomicU64,
     bad_lines_at_address: AtomicU64,
-    /// Locations and bad lines, those of its address too, up to when the link was last lost.
+    /// Locations and bad lines, including those from its address, at the time the link was last lost.
     before: [AtomicU64; 2],
     /// Why a line was skipped last.
     last_bad: Mutex<Option<Invalid>>,
@@ -140,13 +140,13 @@ pub struct Health {
     rounds: AtomicU64,
     rounds_received: AtomicU64,
     differences: AtomicU64,
-    /// When a round last found the neighbour in step, on whichever connection; in nanoseconds and one more, so that 0 is
+    /// When a round last found the neighbour in step, on any connection; in nanoseconds plus one, so that 0 means
     /// never.
     in_step_at: AtomicU64,
 }
 
-/// What is so of the present connection, or of there being none: replaced as a whole when that changes, so that nothing
-/// of one connection is said of the next.
+/// The state of the present connection, or of there being none. It is replaced as a whole when that changes, so that
+/// nothing about one connection is reported of the next.
 #[derive(Clone, Default, Debug)]
 struct Current {
     state: LinkState,
@@ -156,46 +156,47 @@ struct Current {
     failure: Option<String>,
 }
 
-/// What [`Health`] was when it was asked.
+/// The values of [`Health`] when it was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
-    /// Where the connection this node dials stands.
+    /// The state of the connection that this node dials.
     pub state: LinkState,
-    /// How often it came up.
+    /// How many times it came up.
     pub connects: u64,
     /// Bytes written to the neighbour.
     pub sent_bytes: u64,
-    /// Locations written to it, as news or as repair.
+    /// Locations written to it, as updates or as repair.
     pub sent_updates: u64,
-    /// Bytes it has written to this node.
+    /// Bytes received from it.
     pub received_bytes: u64,
-    /// Locations it has written to this node.
+    /// Locations received from it.
     pub received_updates: u64,
     /// Whether it is connected to this node.
     pub is_connected_here: bool,
-    /// Lines of it that were skipped.
+    /// Lines from it that were skipped.
     pub bad_lines: u64,
-    /// Lines that were skipped of who shares a third-party node's address, where it was not found out who.
+    /// Lines that were skipped from a third-party node's address, when it was unclear which of the nodes there sent
+    /// them.
     pub bad_lines_at_address: u64,
-    /// Why a line of either was skipped last.
+    /// Why one of either was last skipped.
     pub last_bad: Option<Invalid>,
-    /// Whether lines have come since the link was last lost, of either, and all were skipped.
+    /// Whether lines of either kind have come since the link was last lost, and all were skipped.
     pub is_refused: bool,
-    /// Rounds that have ended.
+    /// Rounds completed.
     pub rounds: u64,
-    /// Rounds of the neighbour's that have ended here.
+    /// Rounds of the neighbour's that ended here.
     pub rounds_received: u64,
     /// Differences found by all rounds.
     pub differences: u64,
-    /// Differences the last round on this connection found just as the one before it.
+    /// Differences that the last round on this connection found unchanged from the one before.
     pub lasting: u64,
     /// Whether the last round on this connection left the neighbour in step.
     pub is_in_step: bool,
-    /// How long ago a round last ended so.
+    /// How long ago a round last did so.
     pub since_in_step: Option<Duration>,
-    /// The age of the oldest ping that is not answered; 0 where none is, `None` where the link is not up.
+    /// The age of the oldest unanswered ping; 0 if there is none, `None` if the link is not up.
     pub lag: Option<Duration>,
-    /// Why the link was lost, or is not there.
+    /// Why the link was lost, or is not up.
     pub failure: Option<String>,
 }
 
@@ -212,7 +213,7 @@ impl Health {
     /// The neighbour is being greeted.
     pub fn greeting(&self) {
         let mut now = self.now.lock();
-        // Why there was no link before is worth knowing until there is one.
+        // The reason for having no link is worth keeping until there is one.
         let failure = now.failure.take();
         *now = Current { state: LinkState::Greeting, failure, ..Current::default() };
     }
@@ -223,11 +224,11 @@ impl Health {
         *self.now.lock() = Current { state: LinkState::Up, ..Current::default() };
     }
 
-    /// The link is lost, or was not to be had.
+    /// The link is lost, or could not be made.
     pub fn down(&self, why: &str) {
         let mut now = self.now.lock();
         if now.state == LinkState::Up {
-            // Whoever comes next in its name may speak otherwise.
+            // The next node to come under its name may speak differently.
             for (before, count) in self.before.iter().zip(self.said()) {
                 before.store(count, Ordering::Relaxed);
             }
@@ -235,13 +236,13 @@ impl Health {
         *now = Current { failure: Some(why.to_owned()), ..Current::default() };
     }
 
-    /// So much was written, with so much news in it; what a round pushes is counted at its end.
+    /// So many bytes were written, with so many updates in them; what a round pushes is counted at its end.
     pub fn sent(&self, bytes: usize, updates: usize) {
         self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.sent_updates.fetch_add(updates as u64, Ordering::Relaxed);
     }
 
-    /// When the oldest ping was sent that is not answered.
+    /// When the oldest unanswered ping was sent.
     pub fn pinged(&self, at: Option<Tick>) {
         self.now.lock().pinged_at = at;
     }
@@ -268,7 +269,7 @@ impl Health {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The neighbour wrote so much to this node; with bad lines it is told why the last of them is one.
+    /// The neighbour sent so much to this node. With bad lines comes the reason for the last of them.
     pub fn received(
         &self,
         bytes: usize,
@@ -283,7 +284,7 @@ impl Health {
         self.refused(last_bad);
     }
 
-    /// Somebody at a third-party node's address wrote so much to this node: the neighbour, or another there.
+    /// A node at a third-party node's address sent so much to this node: the neighbour, or another one there.
     pub fn received_at_address(&self, updates: u32, (bad_lines, last_bad): (u32, Option<Invalid>)) {
         self.updates_at_address.fetch_add(u64::from(updates), Ordering::Relaxed);
         self.bad_lines_at_address.fetch_add(u64::from(bad_lines), Ordering::Relaxed);
@@ -296,7 +297,7 @@ impl Health {
         }
     }
 
-    /// Locations and bad lines so far, with those of the address.
+    /// Locations and bad lines so far, including those from the address.
     fn said(&self) -> [u64; 2] {
         let sum = |of: [&AtomicU64; 2]| of.map(|count| count.load(Ordering::Relaxed)).iter().sum();
         [
@@ -305,7 +306,7 @@ impl Health {
         ]
     }
 
-    /// How it is.
+    /// Its present state.
     pub fn condition(&self, now: Tick) -> Condition {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let Current { state, is_in_step, lasting, pinged_at, failure } = self.now.lock().clone();

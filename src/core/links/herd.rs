@@ -1,4 +1,4 @@
-//! A link's dialect among this program's own nodes: the handshake, pings, rounds, and what to make of the answers.
+//! The dialect of links between this program's own nodes: the handshake, pings, rounds, and what the answers mean.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -35,7 +35,7 @@ enum State {
         until: Tick,
         nonce: Nonce,
         said: Said,
-        /// The sum of all, read too early; only for rules that are wrong.
+        /// The sum of the whole store, read too early; only for rules that are wrong.
         early_sum: Option<u64>,
     },
     Up(Box<Up>),
@@ -45,31 +45,31 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 enum Said {
     Hello,
-    /// The neighbour has proved itself; this is to be written.
+    /// The neighbour has proved itself; this proof is to be written next.
     Unsaid(Proof),
     Proof,
 }
 
 #[derive(Debug)]
 struct Up {
-    /// When bytes last moved, or might have if it had been asked.
+    /// When bytes last moved, or could have moved if it had been asked.
     waiting_since: Tick,
     /// What it was asked and has not answered, first to last.
     owed: VecDeque<Owed>,
     ping_at: Tick,
     pings: u64,
-    /// The ping that is not answered yet.
+    /// The unanswered ping.
     ping: Option<Ping>,
     rounds: u64,
     round: Option<Round>,
     pace: Pace,
     round_began: Tick,
-    /// When a round is due though nothing is known to be missing.
+    /// When a round is due even though nothing is known to be missing.
     round_at: Tick,
-    /// Before this no round begins.
+    /// No round begins before this.
     no_round_before: Tick,
     early_sum: Option<u64>,
-    /// Updates told on this connection, and how many of them have been taken for sure.
+    /// Updates sent on this connection, and how many of them are confirmed.
     told: usize,
     confirmed: usize,
 }
@@ -91,17 +91,17 @@ enum AnswerKind {
 #[derive(Clone, Copy, Debug)]
 struct Ping {
     sent: Tick,
-    /// How many updates were told before it, which its answer confirms.
+    /// How many updates were sent before it, which its answer confirms.
     confirms: usize,
     /// When to look for the answer.
     look_at: Tick,
 }
 
-/// How soon an answer to a ping is looked for at first; then after twice as long each time, up to the second of these.
+/// How soon to look for the answer to a ping at first; then after twice as long each time, up to the second of these.
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 impl HerdDialect {
-    /// Begins with the handshake, which it appends. `nonce` is made of random bytes that nobody can guess.
+    /// Begins with the handshake, which it appends. `nonce` consists of random bytes that nobody can guess.
     pub(super) fn greet(
         ends: Ends,
         times: LinkTimes,
@@ -117,7 +117,7 @@ impl HerdDialect {
         Self { ends, times, rules, state, differed: HashMap::new() }
     }
 
-    /// Takes a line during the handshake.
+    /// Handles a line during the handshake.
     fn be_greeted(&mut self, line: &[u8], now: Tick) -> Result<Option<Event>, Broken> {
         let State::Greeting { nonce, said, early_sum, .. } = &mut self.state else { return Ok(None) };
         match said {
@@ -145,7 +145,8 @@ impl Dialect for HerdDialect {
             State::Greeting { .. } => Ok(()),
             State::Up(up) => {
                 if !up.is_owed() {
-                    // One that is asked each second is heard each second. Where it was not asked, it is not to blame.
+                    // One that is asked each second is heard each second. If it was not asked, its silence is not held
+                    // against it.
                     up.waiting_since = up.waiting_since.max(now.saturating_sub(times.ping));
                 }
                 up.check(now, times)
@@ -289,12 +290,12 @@ impl Up {
         }
     }
 
-    /// Whether the neighbour has been asked something it has not answered.
+    /// Whether the neighbour owes an answer.
     fn is_owed(&self) -> bool {
         !self.owed.is_empty()
     }
 
-    /// When it is given up for what it owes, unless bytes move or it answers; never where it owes nothing.
+    /// When it is given up for what it owes, unless bytes move or it answers; never if it owes nothing.
     fn given_up_at(&self, times: &LinkTimes) -> Tick {
         let oldest = self.owed.front();
         oldest.map_or(Tick::MAX, |owed| (self.waiting_since + times.liveness).min(owed.since + times.answer))
@@ -308,7 +309,7 @@ impl Up {
         }
     }
 
-    /// Something is answered. All is answered in the order in which it was asked, or what is missing would be for ever.
+    /// Something is answered. Answers come in the order of the questions, or a missing one would be missed for ever.
     fn settle(&mut self, answered: AnswerKind) -> Result<(), Broken> {
         match self.owed.pop_front() {
             Some(owed) if owed.what == answered => Ok(()),
@@ -317,7 +318,7 @@ impl Up {
         }
     }
 
-    /// Pings if it is time for it, or as much is pushed as may be under way; or puts off looking for the answer.
+    /// Sends a ping if it is time, or if as much is pushed as may be in flight; or puts off looking for the answer.
     fn ping_or_look(&mut self, now: Tick, times: &LinkTimes, rules: Rules, out: &mut Vec<u8>) {
         let is_due = now >= self.ping_at || rules.repair_is_paced && self.pace.is_full();
         match &mut self.ping {
@@ -379,7 +380,7 @@ impl Up {
     ) -> RoundOver {
         let took = now.saturating_sub(self.round_began);
         self.no_round_before = self.round_began + times.round_gap.max(2 * took);
-        // Three to five quarters, so that the links of a herd do not keep step.
+        // Three to five quarters, so that the links of a herd do not fall into step.
         let half = times.round.as_nanos() as u64 / 2;
         let jitter = Duration::from_nanos(((u128::from(half) * u128::from(random)) >> 64) as u64);
         self.round_at = now + times.round * 3 / 4 + jitter;

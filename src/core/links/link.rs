@@ -1,5 +1,5 @@
-//! A link as a machine without sockets, clocks or threads: when to dial, what to write, when to read and when to rest, and
-//! when to give up. A thread carries it out, as does the simulation.
+//! A link as a machine without sockets, clocks or threads: when to dial, what to write, when to read and when to rest,
+//! and when to give up. A thread drives it, and so does the simulation.
 
 mod stopping;
 
@@ -23,52 +23,52 @@ use crate::core::{
     wire::{Nonce, PlainForm},
 };
 
-/// How much news goes out at once: so much that a busy link writes seldom, so little that neither repair nor the answers
-/// wait for long. One batch more may be in it.
+/// How many bytes of updates go out at once: enough for a busy link to write seldom, and few enough that neither repair
+/// nor the answers wait for long. One batch more may be included.
 pub const NEWS_BYTES_MAX: usize = 64 * 1024;
 
-/// How soon a neighbour that may say what nobody asked for is looked at again while it says something.
+/// How soon to look again at a neighbour that may send what nobody asked for, while it does so.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// What is to be done next about a link.
+/// What to do next for a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// The neighbour is to be dialled.
+    /// Dial the neighbour.
     Dial,
-    /// There is no connection, nor is there to be one until then, unless the neighbour connects to this node.
+    /// There is no connection, and none is made until then, unless the neighbour connects to this node.
     Pause {
         /// When to dial.
         until: Tick,
     },
-    /// As much is to be written as goes until then, or less.
+    /// Write as much as can be sent until then, or less.
     Write {
-        /// When the neighbour is given up that has taken nothing more.
+        /// When the neighbour is given up if it has accepted nothing more.
         until: Tick,
     },
-    /// What has come is to be read, without waiting.
+    /// Read what has arrived, without waiting.
     Look,
-    /// The end of what is written is to be shown to the neighbour, which may still say something: a half-close.
+    /// Show the neighbour the end of the output by a half-close; it may still send something.
     HalfClose,
-    /// The neighbour is to be listened to, and to nothing else.
+    /// Wait for the neighbour, and for nothing else.
     Listen {
         /// At most until then.
         until: Tick,
     },
-    /// Nothing is to be done, unless something is queued.
+    /// Nothing to do, unless something is queued.
     Rest {
         /// Until then.
         until: Tick,
     },
-    /// The connection is to be closed, if there is one.
+    /// Close the connection, if there is one.
     HangUp,
-    /// The node stops, and the neighbour has what it lacked, or the time for it is over.
+    /// The node stops, and the neighbour has what it lacked, or time is up.
     End,
 }
 
-/// One link, as who drives it sees it.
+/// One link, as its driver sees it.
 ///
-/// [`Link::step`] says what is to be done. Who drives the link does that one thing, tells the link what came of it, and asks
-/// again; where nothing came of it, because nothing was there to read or the time was over, it only asks again.
+/// [`Link::step`] says what to do. The driver does that one thing, tells the link the result, and asks again; if there
+/// is no result, because nothing was there to read or time was up, it only asks again.
 ///
 /// | step | to be done | what may come of it |
 /// |---|---|---|
@@ -83,7 +83,7 @@ pub enum Step {
 /// | [`Step::End`] | nothing more | |
 ///
 /// Every wait also ends when the node stops, which [`Link::stop`] says, and may end too early. After each call
-/// [`Link::event`] tells what has happened, and after the end [`Link::lack`] what was not handed over.
+/// [`Link::event`] says what has happened, and after the end [`Link::lack`] what was not handed over.
 ///
 /// ```
 /// use std::time::Duration;
@@ -147,14 +147,14 @@ pub struct Link {
     queue: Queue,
     dialling: Dialling,
     connection: Option<Connection>,
-    /// Why the connection, or dialling, is to be given up.
+    /// Why to give up the connection, or dialling.
     failure: Option<Lost>,
     /// Set once the node stops.
     stopping: Option<Stopping>,
     events: VecDeque<Event>,
 }
 
-/// What a connection's dialect is made of.
+/// What a connection's dialect is made from.
 #[derive(Debug)]
 enum Speech {
     Herd(Ends, Rules),
@@ -172,7 +172,7 @@ impl Link {
         Self::of(Speech::Herd(ends, rules), times, queue)
     }
 
-    /// A link of the node `id` to a third-party node that wants lines of that form.
+    /// A link from the node `id` to a third-party node that wants lines of that form.
     pub fn plain(id: NodeId, form: PlainForm, times: LinkTimes, queue: Queue) -> Self {
         Self::of(Speech::Plain(id, form), times, queue)
     }
@@ -183,7 +183,7 @@ impl Link {
         Self { speech, times, queue, dialling, connection, failure, stopping, events }
     }
 
-    /// What waits to be written; to wait for more of it.
+    /// The queue of what waits to be written; to wait for more of it.
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -193,7 +193,7 @@ impl Link {
         !self.queue.receiver().is_empty()
     }
 
-    /// Whether news is queued and written.
+    /// Whether updates are queued and written.
     pub fn is_up(&self) -> bool {
         self.dialling.is_up()
     }
@@ -212,22 +212,22 @@ impl Link {
         })
     }
 
-    /// What is to be written.
+    /// The bytes to write.
     pub fn output(&self) -> &[u8] {
         self.connection.as_ref().map_or(&[], |connection| &connection.out[connection.written..])
     }
 
-    /// The news in what is being written, or was last.
+    /// The updates in what is being written, or was written last.
     pub fn news(&self) -> &[u8] {
         self.connection.as_ref().map_or(&[], |connection| &connection.out[..connection.news])
     }
 
-    /// Where what has come is to be read into; empty without a connection.
+    /// The space to read into; empty without a connection.
     pub fn space(&mut self) -> &mut [u8] {
         self.connection.as_mut().map_or(&mut [], |connection| connection.answers.space())
     }
 
-    /// What has happened since it was last asked, first to last.
+    /// The events since the last call, first to last.
     pub fn event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -237,7 +237,7 @@ impl Link {
         self.dialling.called(now);
     }
 
-    /// A connection is there. `nonce` is made of random bytes that nobody can guess.
+    /// A connection is made. `nonce` consists of random bytes that nobody can guess.
     pub fn connected(&mut self, now: Tick, nonce: Nonce, store: &Store) {
         let mut out = Vec::new();
         let dialect: Box<dyn Dialect> = match &self.speech {
@@ -261,7 +261,7 @@ impl Link {
     pub fn wrote(&mut self, count: usize) {
         let Some(connection) = &mut self.connection else { return };
         if !connection.wrote(count) {
-            // While it cannot say what nobody asked for, it may not read either.
+            // If it cannot send unasked, it may not read either.
             if let Doing::Writing { until } = connection.doing
                 && connection.dialect.says_unasked()
             {
@@ -279,14 +279,14 @@ impl Link {
     pub fn received(&mut self, count: usize, now: Tick, random: u64, store: &Store) {
         let Some(connection) = &mut self.connection else { return };
         if count == 0 {
-            // What is being written may still be taken.
+            // What is being written may still be accepted.
             if !matches!(connection.doing, Doing::Looking { write_until: Some(_), .. }) {
                 self.failure.get_or_insert(Lost::Closed);
             }
             return;
         }
         (connection.has_come, connection.has_heard) = (true, true);
-        // Also where it makes no line whole yet.
+        // Even if it completes no line yet.
         connection.dialect.moved(now);
         connection.answers.filled(count);
         let mut is_linked = false;
@@ -310,7 +310,7 @@ impl Link {
         self.failure.get_or_insert(Lost::Failed(why));
     }
 
-    /// There is no connection any more. `random` is any 64 random bits.
+    /// The connection is closed, or there was none. `random` is any 64 random bits.
     pub fn hung_up(&mut self, now: Tick, random: u64) {
         let was_connected = self.connection.take().is_some();
         match &mut self.stopping {
@@ -327,7 +327,7 @@ impl Link {
         self.events.extend(self.failure.take().map(|why| Event::Lost { why, was_up }));
     }
 
-    /// What is to be done at `now`.
+    /// What to do at `now`.
     pub fn step(&mut self, now: Tick, store: &Store) -> Step {
         if self.failure.is_some() {
             return Step::HangUp;
@@ -366,14 +366,15 @@ impl Link {
         })
     }
 
-    /// News need not wait until the neighbour has been heard, but nobody is given up unheard, nor goes unheard for two pieces
-    /// of news: after each write it is looked what has come.
+    /// Updates need not wait until the neighbour has been read, but no neighbour is given up unread, nor left unread
+    /// for two pieces of updates: after each write, the link looks for what has arrived.
     fn is_news_urgent(&self, now: Tick) -> bool {
         let silent_at = self.connection.as_ref().and_then(|connection| connection.dialect.silent_at());
         self.has_news() && silent_at.is_none_or(|silent_at| now < silent_at)
     }
 
-    /// News is queued from now on. What a dialect reads of the store to see what the neighbour lacks, it reads later.
+    /// Updates are queued from now on. Whatever a dialect reads from the store to see what the neighbour lacks, it
+    /// reads later.
     fn come_up(&mut self, now: Tick) {
         self.queue.open();
         self.dialling.up(now);
@@ -381,7 +382,7 @@ impl Link {
         self.events.push_back(Event::Up);
     }
 
-    /// The neighbour has not taken all yet.
+    /// The neighbour has not accepted everything yet.
     fn write_on(&mut self, now: Tick, until: Tick) -> Result<Step, Lost> {
         if now >= until
             && let Some(connection) = &mut self.connection
@@ -391,7 +392,7 @@ impl Link {
         Ok(Step::Write { until: self.no_later(until) })
     }
 
-    /// What is next, all that has come until now having been taken: at most a piece of news and a piece of repair are
+    /// What is next, now that everything that has arrived is read: at most a piece of updates and a piece of repair are
     /// written, so that neither starves the other.
     fn go_on(&mut self, now: Tick, store: &Store) -> Result<Step, Lost> {
         let is_up = self.is_up();

@@ -1,6 +1,6 @@
-//! What waits for one subscriber to changes, a link or another: batches shared with the other subscribers, bounded in bytes
-//! and in number. Sessions offer and never wait; the subscriber takes. What finds no room leaves a mark, on which the
-//! subscriber compares with the store: a link by a round, another by walking it.
+//! What waits for one subscriber to changes, a link or another: batches shared with the other subscribers, bounded in
+//! bytes and in number. Sessions offer and never wait; the subscriber takes. A batch that finds no room leaves a mark,
+//! which makes the subscriber compare with the store: a link by a round, any other by walking it.
 //!
 //! Nothing is missed if both sides keep their order. A session stores, then offers or marks. The flooder opens the outbox,
 //! clears the mark, then reads the store's sums. So whatever is not in those sums will be queued, or will mark again.
@@ -15,9 +15,9 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 /// Lines ready to be written, terminators included.
 pub type Encoded = Arc<[u8]>;
 
-/// What the number of batches is bounded by: as many as fill the bytes at this size, so that the channel's own memory is a
-/// tenth of the bytes. Of lines, which are seldom shorter than half of it, the bytes bind first on a busy link; of keys,
-/// which have 8 bytes each, the number does unless a batch has many.
+/// What bounds the number of batches: as many as fill the bytes at this size, so that the channel's own memory is a
+/// tenth of the bytes. Batches of lines are seldom shorter than half of it, so on a busy link the bytes are the bound;
+/// batches of keys take 8 bytes per key, so the number is, unless a batch has many.
 const BATCH_BYTES_MEAN: usize = 256;
 
 /// What became of a batch.
@@ -27,7 +27,7 @@ pub enum Offer {
     Queued,
     /// There was no room; the subscriber is marked, and compares with the store.
     Dropped,
-    /// The subscriber sleeps; nothing is queued for it, and it compares with the store when it wakes.
+    /// The subscriber sleeps. Nothing is queued for it, and it compares with the store when it wakes.
     Down,
 }
 
@@ -49,7 +49,7 @@ pub struct Queue<T = u8> {
 #[derive(Debug, Default)]
 struct OutboxState {
     is_open: AtomicBool,
-    /// Set where the subscriber may lack what this node has, other than what is queued.
+    /// Set if the subscriber may lack something that this node has, other than what is queued.
     is_behind: AtomicBool,
     bytes: AtomicUsize,
 }
@@ -76,12 +76,12 @@ impl<T> Outbox<T> {
             }
         }
         self.shared.bytes.fetch_sub(length, Ordering::Relaxed);
-        // Whoever waits for batches must be woken, or the mark would be seen with the next one only.
+        // A subscriber that waits for batches must be woken, or it would see the mark only with the next one.
         self.mark_behind();
         Offer::Dropped
     }
 
-    /// Whether there is anybody to offer to. Asked after storing: whoever opens later finds what is stored.
+    /// Whether there is anyone to offer to. Asked after storing: a subscriber that opens later finds what is stored.
     pub fn is_open(&self) -> bool {
         self.shared.is_open.load(Ordering::Acquire)
     }
@@ -96,10 +96,10 @@ impl<T> Outbox<T> {
         self.shared.is_behind.load(Ordering::Relaxed)
     }
 
-    /// Says that the store has something this subscriber may lack and will not be offered.
+    /// Notes that the store has something that this subscriber may lack and will not be offered.
     pub fn mark_behind(&self) {
-        // An empty batch wakes whoever waits, once for each mark, so that no such batches take the room of others; where
-        // there is no room for it, nobody waits.
+        // An empty batch wakes a waiting subscriber, once per mark, so that empty batches do not use up the room. If
+        // there is no room for it, nobody is waiting.
         if !self.shared.is_behind.swap(true, Ordering::AcqRel) {
             let _ = self.sender.try_send(Arc::default());
         }
@@ -107,13 +107,13 @@ impl<T> Outbox<T> {
 }
 
 impl<T> Queue<T> {
-    /// Starts queueing. What a session had in hand when the link went down is thrown away first.
+    /// Starts queueing. Discards first what a session had in hand when the link went down.
     pub fn open(&self) {
         while self.take().is_ok() {}
         self.shared.is_open.store(true, Ordering::Release);
     }
 
-    /// Stops queueing, and throws away what is queued.
+    /// Stops queueing, and discards what is queued.
     pub fn close(&self) {
         self.shared.is_open.store(false, Ordering::Release);
         while self.take().is_ok() {}
@@ -124,7 +124,7 @@ impl<T> Queue<T> {
         self.shared.is_behind.load(Ordering::Acquire)
     }
 
-    /// The subscriber begins to compare with the store: it answers for all marks so far.
+    /// The subscriber begins to compare with the store, which takes care of all marks so far.
     pub fn clear_mark(&self) {
         self.shared.is_behind.swap(false, Ordering::AcqRel);
     }
@@ -134,7 +134,7 @@ impl<T> Queue<T> {
         self.receiver.try_recv().map(|batch| self.taken(batch))
     }
 
-    /// To wait on; what comes out of it must be passed through [`Queue::taken`].
+    /// To wait on; whatever comes out of it must be passed through [`Queue::taken`].
     pub fn receiver(&self) -> &Receiver<Arc<[T]>> {
         &self.receiver
     }
@@ -146,7 +146,7 @@ impl<T> Queue<T> {
     }
 }
 
-/// A subscriber that is gone, however it went, is offered nothing more, and lacks what is stored from now on.
+/// A subscriber that is gone, however it went, is offered nothing more, and from then on lacks what is stored.
 impl<T> Drop for Queue<T> {
     fn drop(&mut self) {
         self.close();

@@ -1,34 +1,34 @@
-//! How much of a repair may be under way, so that what is said after it, news above all, arrives soon on a slow link too.
-//! Sockets, and whatever else stands between two nodes, may hold megabytes, and nobody can tell how much; so what is pushed
-//! is followed by a ping, and no more is pushed before that is answered.
+//! How much of a repair may be in flight, so that what is sent after it, above all updates, arrives soon even on a slow
+//! link. Sockets, and whatever else is between two nodes, may hold megabytes, and nobody can tell how much. So a ping
+//! follows what is pushed, and no more is pushed before that is answered.
 
 use std::time::Duration;
 
-/// What is pushed in one round, by how soon the neighbour has taken it.
+/// The window for pushing in a round, sized by how soon the neighbour accepts it.
 #[derive(Debug)]
 pub(super) struct Pace {
     window: usize,
     /// What was pushed since the last ping.
     pushed: usize,
-    /// What was pushed before the ping that is not answered yet.
+    /// What was pushed before the unanswered ping.
     pinged: Option<usize>,
 }
 
 impl Pace {
-    /// A neighbour that takes longer for what is under way is pushed less at once, one that does not is pushed more.
+    /// If a window takes the neighbour longer than this, the next one is smaller; if not, larger.
     pub(super) const TIME: Duration = Duration::from_millis(500);
-    /// What may be under way at first, and the least: so little that a link of 3 kB/s carries it within the liveness time of
-    /// 5 s. Less than sockets hold goes at once, and no byte is seen to move until it has all arrived.
+    /// The first window, and the smallest: so little that a link of 3 kB/s carries it within the liveness time of 5 s.
+    /// It is less than sockets hold, so it leaves at once, and no byte is seen to move until all of it has arrived.
     pub(super) const BYTES_MIN: usize = 16 * 1024;
-    /// The most: on a link without delay it is long in comparison to the wait for an answer.
+    /// The largest window: on a link without delay, sending it takes long compared to waiting for an answer.
     pub(super) const BYTES_MAX: usize = 1024 * 1024;
 
-    /// Of a connection on which nothing was pushed or pinged yet.
+    /// For a connection on which nothing was pushed or pinged yet.
     pub(super) fn new() -> Self {
         Self { window: Self::BYTES_MIN, pushed: 0, pinged: None }
     }
 
-    /// A round begins. What was found out in the one before may be long ago.
+    /// A round begins. What the one before found out may be old.
     pub(super) fn begin(&mut self) {
         self.window = Self::BYTES_MIN;
     }
@@ -53,7 +53,7 @@ impl Pace {
         self.pinged = Some(std::mem::take(&mut self.pushed));
     }
 
-    /// That ping was answered after so long. A window that was not full tells nothing of a larger one.
+    /// That ping was answered after so long. A window that was not full says nothing about a larger one.
     pub(super) fn answered(&mut self, took: Duration) {
         let was_full = self.pinged.take().is_some_and(|pushed| pushed >= self.window);
         if took > Self::TIME {
@@ -71,7 +71,7 @@ mod tests {
     const SOON: Duration = Pace::TIME;
     const LATE: Duration = Pace::TIME.saturating_add(Duration::from_nanos(1));
 
-    /// Pushes all there is room for, and gives how much that was.
+    /// Pushes as much as there is room for, and returns how much that was.
     fn fill(pace: &mut Pace) -> usize {
         let room = pace.room();
         pace.push(room);
@@ -91,7 +91,7 @@ mod tests {
         }
         assert_eq!(windows, [16, 32, 16, 16, 16, 16, 32, 64, 128, 256, 512, 1024]);
         assert_eq!(fill(&mut pace), Pace::BYTES_MAX);
-        // The next round does not count on it, and a ping that is under way stays so.
+        // The next round does not rely on it, and a ping in flight remains so.
         pace.begin();
         assert_eq!(pace.room(), 0);
         pace.answered(SOON);

@@ -1,5 +1,5 @@
-//! A link's dialect with a third-party node: it knows AT lines and nothing else, acknowledges nothing, and cannot be asked. So
-//! it is told the news as it comes; and after each connect and each loss, everything.
+//! The dialect of a link with a third-party node, which knows AT lines and nothing else, acknowledges nothing, and
+//! cannot be asked. So it is sent updates as they come, and everything after each connect and each loss.
 
 use super::{
     Event, LinkTimes, Queue, RoundOver,
@@ -11,10 +11,10 @@ use crate::core::{
     wire::PlainForm,
 };
 
-/// How much of a sweep is told at once, so that news need not wait for long; a line more may be in it.
+/// How much of a sweep is sent at once, so that updates need not wait for long; one line more may be included.
 const SWEEP_BYTES_MAX: usize = 64 * 1024;
 
-/// What is told to one neighbour on one connection.
+/// What is sent to one neighbour on one connection.
 #[derive(Debug)]
 pub(super) struct Plain {
     id: NodeId,
@@ -22,7 +22,7 @@ pub(super) struct Plain {
     times: LinkTimes,
     sweeps: u64,
     sweep: Option<Sweep>,
-    /// Before this no sweep begins.
+    /// No sweep begins before this.
     no_sweep_before: Tick,
     /// A sweep whose last piece is not written yet.
     over: Option<RoundOver>,
@@ -30,7 +30,7 @@ pub(super) struct Plain {
     unwritten: usize,
 }
 
-/// How far everything is told.
+/// The progress of a sweep.
 #[derive(Debug)]
 struct Sweep {
     began: Tick,
@@ -39,14 +39,14 @@ struct Sweep {
 }
 
 impl Plain {
-    /// What the node `id` tells in that form, from `now` on.
+    /// What the node `id` sends in that form, from `now` on.
     pub(super) fn new(id: NodeId, form: PlainForm, times: LinkTimes, now: Tick) -> Self {
         Self { id, form, times, sweeps: 0, sweep: None, no_sweep_before: now, over: None, unwritten: 0 }
     }
 }
 
 impl Plain {
-    /// Goes on with a sweep, or begins one that is due and not too early.
+    /// Continues a sweep, or begins one that is due and not too early.
     fn sweep(&mut self, now: Tick, not_before: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) {
         let is_due = self.sweeps == 0 || queue.is_behind();
         if self.sweep.is_none() && is_due && now >= not_before {
@@ -75,13 +75,13 @@ impl Dialect for Plain {
 
     fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
         self.sweep(now, self.no_sweep_before, store, queue, out);
-        // It is looked at once in a while whether the neighbour is still there.
+        // From time to time it is checked whether the neighbour is still there.
         let look_at = now + self.times.ping;
         let sweep_at = if queue.is_behind() { self.no_sweep_before } else { Tick::MAX };
         Wait::News(look_at.min(sweep_at))
     }
 
-    /// It confirms nothing: what it has been written counts as taken.
+    /// It confirms nothing: what has been written to it counts as accepted.
     fn last(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Option<Wait> {
         self.sweep(now, now, store, queue, out);
         None
@@ -110,7 +110,7 @@ impl Dialect for Plain {
 }
 
 impl Sweep {
-    /// Appends the next piece; whether it was the last.
+    /// Appends the next piece; returns whether it was the last.
     fn tell_piece(&mut self, store: &Store, id: &NodeId, form: &PlainForm, out: &mut Vec<u8>) -> bool {
         let end = out.len() + SWEEP_BYTES_MAX;
         self.cursor.walk(store, |_, location| {

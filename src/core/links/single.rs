@@ -1,8 +1,9 @@
-//! A link to a third-party node that takes one line a connection. A line is told, its end is shown by a half-close, and it
-//! has been taken once the other end has ended the connection too; then the next one goes. News goes before all else.
+//! A link to a third-party node that takes one line per connection. A line is sent, a half-close shows its end, and the
+//! line has been accepted once the other end has ended the connection too; then the next one follows. Updates go before
+//! everything else.
 //!
-//! No connection lasts, so none is lost by which it would show that the node was started again and knows nothing. It is
-//! therefore told everything again and again, as often as a peer would be compared with.
+//! No connection lasts, so there is no loss that would show that the node was restarted and knows nothing. Therefore it
+//! is sent everything again and again, as often as a peer would be compared with.
 
 use std::{collections::VecDeque, mem, time::Duration};
 
@@ -16,14 +17,14 @@ use crate::core::{
     wire::PlainForm,
 };
 
-/// From one line of a sweep to the next. A connection that this end has closed first keeps its port for a minute, so this
+/// The time between two lines of a sweep. A connection that this end closed first keeps its port for a minute, so this
 /// many may be in use at a time: 12,000, of the 28,000 that a machine has.
 const SWEEP_LINE_TIME: Duration = Duration::from_millis(5);
 
-/// How many connections a line of a sweep may fail on before the sweep goes on without it. Another sweep follows.
+/// How many connections a line of a sweep may fail on before the sweep continues without it. Another sweep follows.
 const LINE_TRIES_MAX: u32 = 3;
 
-/// What is read at a time of what the other end says, which is thrown away.
+/// How much is read at a time of what the other end sends, which is discarded.
 const HEARD_BYTES: usize = 4096;
 
 /// One such link. It is driven as a [`super::Link`] is.
@@ -35,19 +36,19 @@ pub struct Single {
     queue: Queue,
     dialling: Dialling,
     exchange: Exchange,
-    /// A batch of news, and where in it the next line begins.
+    /// A batch of updates, and where the next line begins in it.
     batch: Option<(Encoded, usize)>,
     sweep: Option<LineSweep>,
     sweeps: u64,
-    /// Whether everything is to be told, once more where a sweep is under way.
+    /// Whether everything must be sent, or sent once more if a sweep is in progress.
     is_due: bool,
-    /// When everything is told again.
+    /// When everything is sent again.
     sweep_at: Tick,
-    /// Before this no sweep begins.
+    /// No sweep begins before this.
     no_sweep_before: Tick,
-    /// Before this no line of a sweep is told.
+    /// No line of a sweep is sent before this.
     no_line_before: Tick,
-    /// The line that is told next, or is being told.
+    /// The line that is sent next, or is being sent.
     line: Option<TellingLine>,
     /// How often it has failed.
     tries: u32,
@@ -58,23 +59,23 @@ pub struct Single {
     events: VecDeque<Event>,
 }
 
-/// How far a connection is.
+/// How far a connection has got.
 #[derive(Clone, Copy, Debug)]
 enum Exchange {
-    /// There is none.
+    /// There is no connection.
     Unconnected,
     Writing {
         until: Tick,
     },
-    /// All is written, and the end of it is to be shown.
+    /// Everything is written, and its end must be shown.
     HalfClosing {
         until: Tick,
     },
-    /// The other end is to end it.
+    /// The other end must end it.
     Ending {
         until: Tick,
     },
-    /// It has.
+    /// The other end has ended it.
     Ended,
 }
 
@@ -82,11 +83,11 @@ enum Exchange {
 struct TellingLine {
     text: Vec<u8>,
     written: usize,
-    /// Where the sweep stood before this line; `None` for news.
+    /// Where the sweep stood before this line; `None` for an update.
     swept_from: Option<Cursor>,
 }
 
-/// How far everything is told.
+/// The progress of a sweep.
 #[derive(Debug)]
 struct LineSweep {
     began: Tick,
@@ -94,12 +95,12 @@ struct LineSweep {
     told: usize,
     /// Whether the line at hand is its last.
     is_walked: bool,
-    /// Whether it tells again only because that is done now and then.
+    /// Whether it is sent again only because that is done from time to time.
     is_routine: bool,
 }
 
 impl Single {
-    /// A link of the node `id` to one that wants lines of that form. It dials at once.
+    /// A link from the node `id` to one that wants lines of that form. It dials at once.
     pub fn new(id: NodeId, form: PlainForm, times: LinkTimes, queue: Queue) -> Self {
         Self {
             id,
@@ -124,55 +125,55 @@ impl Single {
         }
     }
 
-    /// What waits to be written; to wait for more of it.
+    /// The queue of what waits to be written; to wait for more of it.
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    /// Whether a line was taken, or a connection ended well that had none, and nothing has failed since.
+    /// Whether a line was accepted, or a connection without a line ended well, and nothing has failed since.
     pub fn is_up(&self) -> bool {
         self.dialling.is_up()
     }
 
-    /// Whether it has been told everything, and nothing is queued or known to be missing.
+    /// Whether it has been sent everything, and nothing is queued or known to be missing.
     pub fn is_quiet(&self) -> bool {
         let has_news = self.batch.is_some() || !self.queue.receiver().is_empty();
         self.is_up() && matches!(self.exchange, Exchange::Unconnected) && !has_news && !self.is_missing()
     }
 
-    /// What is to be written.
+    /// The bytes to write.
     pub fn output(&self) -> &[u8] {
         self.line.as_ref().map_or(&[], |line| &line.text[line.written..])
     }
 
-    /// The news that is being told, or was last.
+    /// The update that is being sent, or was sent last.
     pub fn news(&self) -> &[u8] {
         let news = self.line.as_ref().filter(|line| line.swept_from.is_none());
         news.map_or(&[], |line| &line.text)
     }
 
-    /// Where what has come is to be read into.
+    /// The space to read into.
     pub fn space(&mut self) -> &mut [u8] {
         &mut self.heard
     }
 
-    /// What has happened since it was last asked, first to last.
+    /// The events since the last call, first to last.
     pub fn event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// The node stops: what is queued is still told until then, and the rest of what is known to be missing; where the link
-    /// is down, the neighbour is dialled once more.
+    /// The node stops: until `by`, what is queued is still sent, and the rest of what is known to be missing; if the
+    /// link is down, the neighbour is dialled once more.
     pub fn stop(&mut self, by: Tick) {
         if self.stopping.is_none() {
             self.stopping = Some(Stopping::new(by, self.is_up()));
             self.dialling.called(Tick::ZERO);
-            // What such a sweep tells was taken before, all of it.
+            // Everything in such a sweep was accepted before.
             self.sweep = self.sweep.take().filter(|sweep| !sweep.is_routine);
         }
     }
 
-    /// What the neighbour may lack, once the link has ended; `None` where it has all.
+    /// What the neighbour may lack, once the link has ended; `None` if it has everything.
     pub fn lack(&self, store: &Store) -> Option<Lack> {
         let stopping = self.stopping?;
         let mut updates = self.batch.as_ref().map_or(0, |(batch, at)| count_lines(&batch[*at..]));
@@ -182,7 +183,7 @@ impl Single {
         stopping.lack(updates, self.is_missing() && !store.is_empty())
     }
 
-    /// Whether everything is being told, or is to be told.
+    /// Whether everything is being sent, or is due to be.
     fn is_missing(&self) -> bool {
         self.sweep.is_some() || self.is_due || self.queue.is_behind()
     }
@@ -192,7 +193,7 @@ impl Single {
         self.dialling.called(now);
     }
 
-    /// A connection is there.
+    /// A connection is made.
     pub fn connected(&mut self, now: Tick, store: &Store) {
         if !self.is_up() {
             // Before the store is read, so that nothing is missed.
@@ -201,7 +202,7 @@ impl Single {
         }
         self.prepare(now, store);
         let until = now + self.times.write;
-        // Where nothing is known yet, it has only been found out whether anybody is there.
+        // If nothing is known yet, the connection only shows whether anyone is there.
         self.exchange = match &self.line {
             Some(_) => Exchange::Writing { until },
             None => Exchange::HalfClosing { until },
@@ -219,14 +220,14 @@ impl Single {
         }
     }
 
-    /// The end of what is written has been shown.
+    /// The output has been ended.
     pub fn half_closed(&mut self) {
         if let Exchange::HalfClosing { until } = self.exchange {
             self.exchange = Exchange::Ending { until };
         }
     }
 
-    /// So much was read; nothing at the end of the input, by which the line is taken.
+    /// So much was read; nothing at the end of the input, which means that the line was accepted.
     pub fn received(&mut self, count: usize) {
         if count > 0 || !matches!(self.exchange, Exchange::Ending { .. }) {
             return;
@@ -243,7 +244,7 @@ impl Single {
         self.failure.get_or_insert(Lost::Failed(why));
     }
 
-    /// There is no connection any more. `random` is any 64 random bits.
+    /// The connection is closed, or there was none. `random` is any 64 random bits.
     pub fn hung_up(&mut self, now: Tick, random: u64) {
         let exchange = mem::replace(&mut self.exchange, Exchange::Unconnected);
         let line = self.line.take();
@@ -266,7 +267,7 @@ impl Single {
         }
     }
 
-    /// What is to be done at `now`.
+    /// What to do at `now`.
     pub fn step(&mut self, now: Tick, store: &Store) -> Step {
         if self.failure.is_some() {
             return Step::HangUp;
@@ -300,7 +301,7 @@ impl Single {
         Step::HangUp
     }
 
-    /// That moment, or when the link of a node that stops must have ended.
+    /// That time, or when the link of a node that stops must have ended.
     fn no_later(&self, until: Tick) -> Tick {
         self.stopping.map_or(until, |stopping| stopping.no_later(until))
     }
@@ -323,7 +324,7 @@ impl Single {
         }
     }
 
-    /// When a line of a sweep may be told next.
+    /// When a line of a sweep may be sent next.
     fn sweeps_at(&self) -> Tick {
         if self.sweep.is_some() {
             return self.no_line_before;
@@ -333,7 +334,7 @@ impl Single {
         due.max(self.no_sweep_before)
     }
 
-    /// Finds the next line, news first, if there is none at hand.
+    /// Finds the next line, updates first, if there is none at hand.
     fn prepare(&mut self, now: Tick, store: &Store) {
         if self.line.is_some() {
             return;
@@ -341,7 +342,7 @@ impl Single {
         while self.batch.is_none()
             && let Ok(batch) = self.queue.take()
         {
-            // One without a line only wakes.
+            // A batch without a line only wakes.
             self.batch = Some((batch, 0)).filter(|(batch, _)| !batch.is_empty());
         }
         let mut text = Vec::new();
@@ -356,7 +357,7 @@ impl Single {
         }
     }
 
-    /// Goes on with a sweep, or begins one: to the next line, or its end.
+    /// Continues a sweep, or begins one: to the next line, or its end.
     fn sweep_on(&mut self, now: Tick, store: &Store, mut text: Vec<u8>) {
         let Self { id, form, queue, is_due, sweeps, .. } = self;
         let sweep = self.sweep.get_or_insert_with(|| {
@@ -391,7 +392,7 @@ impl Single {
         self.events.push_back(Event::Swept(over));
     }
 
-    /// The line has been taken, if there was one.
+    /// The line has been accepted, if there was one.
     fn taken(&mut self, line: Option<TellingLine>, now: Tick) {
         self.tries = 0;
         if !self.is_up() {
@@ -401,7 +402,7 @@ impl Single {
         }
         let is_walked = self.sweep.as_ref().is_some_and(|sweep| sweep.is_walked);
         let Some(line) = line else {
-            // There was nothing to tell.
+            // There was nothing to send.
             if is_walked {
                 self.end_sweep(now);
             }
@@ -423,8 +424,8 @@ impl Single {
         }
     }
 
-    /// It is not known whether the line was taken, nor whether the neighbour still knows what it was told. The sweep that is
-    /// under way goes on with it, and another follows; so news need not be kept.
+    /// It is not known whether the line was accepted, nor whether the neighbour still knows what it was sent. The sweep
+    /// in progress continues with it, and another follows; so updates need not be kept.
     fn untaken(&mut self, line: Option<TellingLine>, was_connected: bool) {
         self.queue.close();
         self.batch = None;

@@ -1,12 +1,12 @@
-//! Whether to stay awake for what a neighbour's thread is about to hand over, or to sleep until it has.
+//! Whether to stay awake for what a neighbour's thread is about to hand over, or to sleep until it has done so.
 
 use std::time::Duration;
 
 use crate::core::model::Tick;
 
-/// On a busy link the next batch is microseconds away, and to sleep and be woken costs more than that, above all where an
-/// idle processor is woken. A thread whose last wait was shorter than [`Vigil::TIME`] spins, yielding, for up to that time
-/// before it sleeps; after a longer wait it sleeps at once.
+/// On a busy link the next batch is microseconds away, and sleeping and being woken costs more than that, above all if
+/// an idle processor must be woken. A thread whose last wait was shorter than [`Vigil::TIME`] spins, yielding, for up
+/// to that time before it sleeps; after a longer wait it sleeps at once.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Vigil {
     is_kept: bool,

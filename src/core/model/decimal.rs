@@ -1,6 +1,6 @@
 //! Decimal numbers as other programs write them, read exactly: no digit passes through a float.
 
-/// The greatest exponent that is read, in size. A 64-bit float has none beyond 324.
+/// The largest exponent that is accepted, in size. A 64-bit float has none beyond 324.
 const EXPONENT_MAX: i64 = 999;
 
 /// Digits from a second to a nanosecond.
@@ -31,7 +31,7 @@ pub(super) fn nanoseconds(text: &[u8], digits_max: i64) -> Option<i128> {
     if zeros == whole.len() + fraction.len() {
         return Some(0);
     }
-    // So many digits, from the first on, make whole nanoseconds; what follows is rounded.
+    // So many digits, from the first on, are whole nanoseconds; the rest is rounded.
     let kept = whole.len() as i64 + exponent + NANOS_DIGITS;
     let most = digits_max + NANOS_DIGITS;
     if kept - zeros as i64 > most {

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// Space, tab, CR, LF, FF, VT: what separates fields, and so is in none.
+/// Space, tab, CR, LF, FF, VT: the bytes that separate fields, and that no field contains.
 pub const fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// Who reports: a client's name as it stands in the line it came in, any run of bytes without white space, UTF-8 or not,
-/// given back byte for byte. Never empty.
+/// A client's name as it stands in its line: any run of bytes without white space, UTF-8 or not, returned byte for
+/// byte. Never empty.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId<'a>(&'a [u8]);
 
@@ -19,7 +19,7 @@ impl<'a> ClientId<'a> {
         sound.then_some(Self(bytes))
     }
 
-    /// For a field that splitting has already freed of white space.
+    /// For a field that splitting has already stripped of white space.
     pub(crate) fn of_field(bytes: &'a [u8]) -> Self {
         debug_assert!(Self::new(bytes).is_some());
         Self(bytes)

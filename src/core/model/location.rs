@@ -1,29 +1,29 @@
-//! Where a client is: the ISO 6709 text of a report, checked exactly, and its value in degrees for lookups; and what a herd
-//! remembers of a client, with the total order that decides which of two memories lives.
+//! Where a client is: the ISO 6709 text of a report, checked exactly, and its value in degrees for lookups; and what a
+//! herd remembers of a client, with the total order that decides which of two locations is kept.
 
 use std::cmp::Ordering;
 
 use super::{ClientId, NodeId, Skew, Timestamp};
 
-/// A client's location as one server took it: the fields of an AT line, borrowed from whatever holds them.
+/// A client's location as one server accepted it: the fields of an AT line, borrowed from wherever they are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Location<'a> {
     /// The id of the server the client reported to.
     pub server: &'a [u8],
     /// That server's clock minus the client's timestamp, as [`Skew::text`] writes it.
     pub skew: &'a [u8],
-    /// Who reported.
+    /// The client.
     pub client: ClientId<'a>,
     /// The ISO 6709 text of the report.
     pub position: &'a [u8],
-    /// The timestamp's text of the report.
+    /// The text of the report's timestamp.
     pub timestamp: &'a [u8],
     /// The value of `timestamp`.
     pub time: Timestamp,
 }
 
 impl<'a> Location<'a> {
-    /// The fields of an AT line, checked by the rules that hold on every node alike; `None` if one breaks them.
+    /// The fields of an AT line, checked by the rules that are the same on every node; `None` if one breaks them.
     pub fn of_fields(fields: [&'a [u8]; 5]) -> Option<Self> {
         let [server, skew, client, position, timestamp] = fields;
         let sound = NodeId::is_valid(server) && Skew::is_skew(skew) && is_position(position);
@@ -31,8 +31,8 @@ impl<'a> Location<'a> {
         sound.then_some(Self { server, skew, client: ClientId::new(client)?, position, timestamp, time })
     }
 
-    /// The order in which one client's locations replace each other: by time, and where times are equal by the
-    /// whole content, so that all nodes choose alike in whatever order the locations reach them.
+    /// The order in which one client's locations replace each other: by time, and for equal times by the whole content,
+    /// so that all nodes choose alike in whatever order the locations reach them.
     pub fn cmp_age(&self, other: &Self) -> Ordering {
         debug_assert_eq!(self.client, other.client);
         let content =
@@ -41,7 +41,7 @@ impl<'a> Location<'a> {
     }
 }
 
-/// A location that owns its text, to be copied into under a lock and read after it.
+/// A location that owns its text: copied under a lock, and read afterwards.
 #[derive(Clone, Default, Debug)]
 pub struct OwnedLocation {
     /// Server, skew, position and timestamp, one after the other.
@@ -52,7 +52,7 @@ pub struct OwnedLocation {
 }
 
 impl OwnedLocation {
-    /// Holds that location from now on. The client's id is not copied: whoever asks has it.
+    /// Stores that location. The client's id is not copied, because the caller has it.
     pub fn copy_from(&mut self, location: &Location<'_>) {
         self.text.clear();
         let fields = [location.server, location.skew, location.position, location.timestamp];
@@ -63,7 +63,7 @@ impl OwnedLocation {
         self.time = location.time;
     }
 
-    /// The location, which is that client's.
+    /// The location, given its client.
     pub fn of<'a>(&'a self, client: ClientId<'a>) -> Location<'a> {
         let [server, skew, position, timestamp] = self.ends;
         Location {
@@ -102,8 +102,8 @@ impl Coordinates {
     }
 }
 
-/// Whether `text` is a position by the rulings of PROTOCOL.md: twice a sign, 1 to 3 digits and perhaps a `.` with at least
-/// one digit, latitude first, within ±90 and ±180, perhaps a closing `/`. The bounds are exact in every digit.
+/// Whether `text` is a position by the rules of PROTOCOL.md: twice a sign, 1 to 3 digits and optionally a `.` with at
+/// least one digit, latitude first, within ±90 and ±180, optionally a closing `/`. The bounds are exact in every digit.
 pub fn is_position(text: &[u8]) -> bool {
     let Some(latitude_end) = number(text, 90) else { return false };
     let rest = &text[latitude_end..];

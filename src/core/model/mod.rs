@@ -1,5 +1,5 @@
-//! The nouns: what a client says and what a node remembers of it.
-//! Everything here is a plain value: no sockets, no locks, no clock.
+//! The nouns: what a client says and what a node remembers of it. Everything here is a plain value: no sockets, no
+//! locks, no clock.
 
 mod decimal;
 mod ids;

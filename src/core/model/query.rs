@@ -1,8 +1,8 @@
-//! What is asked of a source of places.
+//! What a source of places is asked.
 
 use super::Coordinates;
 
-/// One lookup: what is within `radius_m` of `center`, at most `bound` of it.
+/// One lookup: at most `bound` places within `radius_m` of `center`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Query {
     /// The middle of the circle.

@@ -1,19 +1,19 @@
-//! Moments, and the differences between them, as values. Reading a clock is the caller's.
+//! Moments, and the differences between them, as values. The caller reads the clock.
 
 use std::time::Duration;
 
 use super::decimal;
 
-/// In a second.
+/// Nanoseconds in a second.
 const NANOS: u64 = 1_000_000_000;
 
-/// Monotonic time since the process began to ask for it. For deadlines and intervals; never goes back.
+/// Monotonic time since the process first asked for it. For deadlines and intervals; never goes back.
 pub type Tick = Duration;
 
 /// Both clocks, read together once per read of a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// What the machine believes the time to be; may jump.
+    /// The machine's idea of the time; may jump.
     pub wall: Timestamp,
     /// How long this process has run.
     pub tick: Tick,
@@ -33,7 +33,7 @@ impl Timestamp {
         Self { seconds, nanoseconds }
     }
 
-    /// Reads `1479413884.392014450`: 1 to 12 digits, then perhaps a `.` and 1 to 9 digits; nothing else.
+    /// Parses `1479413884.392014450`: 1 to 12 digits, then optionally a `.` and 1 to 9 digits; nothing else.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (seconds, rest) = digits(text);
         let whole = &text[..text.len() - rest.len()];
@@ -56,7 +56,7 @@ impl Timestamp {
         self.seconds
     }
 
-    /// The nanoseconds of the second that has begun.
+    /// The nanoseconds within the current second.
     pub fn nanoseconds(self) -> u32 {
         self.nanoseconds
     }
@@ -67,7 +67,8 @@ impl Timestamp {
     }
 }
 
-/// The value of the digits `text` begins with, and what follows them. Meaningless beyond 19 digits, which no caller takes.
+/// The value of the digits that `text` begins with, and what follows them. Meaningless beyond 19 digits, which no
+/// caller accepts.
 fn digits(mut text: &[u8]) -> (u64, &[u8]) {
     let mut value = 0_u64;
     while let Some((eight, rest)) = text.split_first_chunk()
@@ -90,11 +91,11 @@ fn eight_digits(text: [u8; 8]) -> Option<u64> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let word = u64::from_le_bytes(text);
     let digits = word ^ (ONES * 0x30);
-    // A byte that was no digit has a high nibble left, or gets one by adding 6.
+    // A byte that is not a digit has a high nibble left, or gets one by adding 6.
     if (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
         return None;
     }
-    // Neighbours are joined: digits to pairs, pairs to fours, fours to the eight. The first digit is the lowest byte.
+    // Neighbouring digits are joined: to pairs, pairs to fours, fours to the eight. The first digit is the lowest byte.
     let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
     Some((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff)
@@ -103,7 +104,7 @@ fn eight_digits(text: [u8; 8]) -> Option<u64> {
 /// A number below 100,000,000 as eight digits, the way back from [`eight_digits`].
 fn text_of_eight(value: u64) -> [u8; 8] {
     let fours = (value / 10_000) | ((value % 10_000) << 32);
-    // Products that stand in for divisions by 100 and by 10; they are exact for what four and two digits hold.
+    // Products that stand in for divisions by 100 and by 10; they are exact for four and two digits.
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
     let pairs = hundreds | ((fours - hundreds * 100) << 16);
     let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
@@ -127,8 +128,8 @@ impl Skew {
         Self { nanoseconds: server.as_nanoseconds() - client.as_nanoseconds() }
     }
 
-    /// Reads a skew as another program writes it: any decimal number, rounded half to even; `None` for anything else, and
-    /// for more than [`Skew::SECONDS_DIGITS_MAX`] digits before the point.
+    /// Parses a skew as another program writes it: any decimal number, rounded half to even; `None` for anything else,
+    /// and for more than [`Skew::SECONDS_DIGITS_MAX`] digits before the point.
     pub fn of_decimal(text: &[u8]) -> Option<Self> {
         let nanoseconds = decimal::nanoseconds(text, Self::SECONDS_DIGITS_MAX as i64)?;
         Some(Self { nanoseconds })
@@ -163,7 +164,7 @@ impl Skew {
 /// The longest text, in bytes: a sign, the digits of seconds, a `.` and nine decimals.
 const TEXT_BYTES_MAX: usize = 1 + Skew::SECONDS_DIGITS_MAX + 10;
 
-/// A skew as it is written.
+/// A skew in its written form.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct SkewText {
     bytes: [u8; TEXT_BYTES_MAX],
@@ -171,10 +172,10 @@ pub struct SkewText {
 }
 
 impl SkewText {
-    /// Writes that skew, in place: bytes copied right after they were written one by one hold the processor up.
+    /// Writes that skew, in place: copying bytes right after they were written one by one stalls the processor.
     pub fn set(&mut self, skew: Skew) {
         let size = skew.nanoseconds.unsigned_abs();
-        // A skew that fits 64 bits, as all but absurd ones do, is spared 128-bit division.
+        // A skew that fits 64 bits, as all but absurd ones do, avoids 128-bit division.
         let (mut seconds, fraction) = match u64::try_from(size) {
             Ok(size) => (size / NANOS, size % NANOS),
             Err(_) => ((size / u128::from(NANOS)) as u64, (size % u128::from(NANOS)) as u64),

@@ -1,8 +1,8 @@
-//! What lines have changed, until it is offered to those who want to know: once for a batch, after storing, outside every
-//! lock, and before anything is acknowledged.
+//! What lines have changed, until it is offered to subscribers: once per batch, after storing, outside every lock, and
+//! before anything is acknowledged.
 //!
-//! No order among changes is promised: a client's locations have one of their own. Between two marks each change is offered
-//! at most once. What was stored and not offered leaves a mark.
+//! No order among changes is promised: a client's locations have their own. Between two marks each change is offered at
+//! most once. What was stored and not offered leaves a mark.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::core::{
     wire::write_flooded,
 };
 
-/// Who wants to know of changes, besides the links. A link wants news, which is neither repair nor its own.
+/// The subscribers to changes besides the links. A link wants updates, which are neither repair nor its own.
 #[derive(Debug, Default)]
 pub struct Subscribers {
-    /// These want all changes, whatever they came by: as AT lines.
+    /// These want all changes, however they came: as AT lines.
     pub all: Vec<Outbox>,
     /// These want the keys of what has changed.
     pub keys: Vec<Outbox<KeyHash>>,
@@ -26,19 +26,19 @@ pub struct Subscribers {
 /// What has changed since changes were last offered.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// What the neighbours are to hear, ready to be written.
+    /// What the neighbours are to receive, ready to be written.
     news: Vec<u8>,
     all: Vec<u8>,
     keys: Vec<KeyHash>,
-    /// Who was awake when the first of these changes was stored; none where nothing has changed.
+    /// Which subscribers were awake when the first of these changes was stored; none if nothing has changed.
     awake: Option<Awake>,
-    /// Whether there was news for links that slept then.
+    /// Whether there were updates for links that slept then.
     has_unheard: bool,
     /// Whether a neighbour has pushed what this node lacked.
     was_repaired: bool,
 }
 
-/// Which kinds of subscribers there are that do not sleep. For the others nothing is written down.
+/// Which kinds of subscribers are awake. For the others nothing is written down.
 #[derive(Clone, Copy, Debug)]
 struct Awake {
     links: bool,
@@ -46,12 +46,12 @@ struct Awake {
     keys: bool,
 }
 
-/// What a change came by.
+/// How a change came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum By {
-    /// A client, or another node's news.
+    /// From a client, or as another node's update.
     News,
-    /// What a neighbour found this node to lack.
+    /// Pushed by a neighbour that found this node to lack it.
     Repair,
 }
 
@@ -61,7 +61,7 @@ impl Changes {
         self.news.capacity() + self.all.capacity() + self.keys.capacity() * size_of::<KeyHash>()
     }
 
-    /// Bytes of what is to be offered.
+    /// Bytes to offer.
     pub fn len(&self) -> usize {
         self.news.len() + self.all.len() + self.keys.len() * size_of::<KeyHash>()
     }
@@ -100,11 +100,11 @@ impl Node {
         }
     }
 
-    /// Offers the changes to everybody who wants to know of them, as one shared piece for each kind, but to the link that
-    /// they came from. `full` is told which neighbour's outbox had no room for it.
+    /// Offers the changes to all subscribers, as one shared piece for each kind, except to the link that they came
+    /// from. `full` is called for each neighbour whose outbox had no room.
     ///
-    /// What was learned by repair is not news: it may be much, and most neighbours have it. Their links are marked, so that
-    /// a round carries it on to those who have not.
+    /// What was learned by repair is not an update: there may be much of it, and most neighbours have it. Their links
+    /// are marked, so that a round carries it to those that lack it.
     pub fn offer(&self, changes: &mut Changes, from: Option<usize>, mut full: impl FnMut(&Neighbour)) {
         let Some(awake) = changes.awake.take() else { return };
         let from = from.filter(|_| self.rules.spares_the_sender);
@@ -128,7 +128,7 @@ impl Node {
     }
 }
 
-/// Offers what was written down; where nothing was, since all slept, marks those who have woken since.
+/// Offers what was written down; if nothing was, because all slept, marks those that have woken since.
 fn offer_or_mark<T: Copy>(outboxes: &[Outbox<T>], was_awake: bool, changes: &mut Vec<T>) {
     if was_awake {
         let batch: Arc<[T]> = Arc::from(&changes[..]);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     impl Scene {
-        /// A report that is news, which is stored and not yet offered.
+        /// A report that is an update, stored and not offered yet.
         fn report(&mut self) -> KeyHash {
             self.seconds += 1;
             let time = Timestamp::new(self.seconds, 0);
@@ -229,11 +229,11 @@ mod tests {
         assert_eq!(&*scene.news.take().unwrap(), format!("{line} Alford\n").as_bytes());
         assert_eq!(&*scene.all.take().unwrap(), format!("{line}\n").as_bytes());
         assert_eq!(&*scene.keys.take().unwrap(), [key]);
-        // What came from a neighbour is not its own news; the others want it all the same.
+        // What came from a neighbour is not an update for it; the others want it all the same.
         scene.report();
         scene.offer(Some(0));
         assert!(scene.news.take().is_err() && scene.all.take().is_ok() && scene.keys.take().is_ok());
-        // Repair is no news: a round carries it on.
+        // Repair is not an update: a round carries it on.
         let client = ClientId::new(b"kiwi").unwrap();
         let (position, server, skew) = (b"+2+2", b"Welsh", b"+0.000000001");
         let time = Timestamp::new(9, 0);

@@ -1,5 +1,6 @@
-//! A node: what it knows, whom it talks with, and what becomes of a report, a question or another node's news. Values in,
-//! values out, but for a handshake's lines (`welcome`): what lines say is for `wire`, where a connection is for `dialogue`.
+//! A node: what it knows, who its neighbours are, and what becomes of a report, a question or another node's update.
+//! Values in, values out, except for a handshake's lines (`welcome`): `wire` says what lines mean, and `dialogue` where
+//! a connection stands.
 
 mod changes;
 mod welcome;
@@ -32,11 +33,11 @@ pub struct Node {
     pub herd: String,
     /// Its own name.
     pub id: NodeId,
-    /// A random number of this start, by which neighbours tell it from another process of its name.
+    /// A random number drawn at this start, by which neighbours distinguish it from another process of its name.
     pub incarnation: u64,
     /// The placement key's check value.
     pub check: u64,
-    /// What proves that a node is of the herd; `None` in a herd without one.
+    /// What proves that a node belongs to the herd; `None` in a herd without a secret.
     pub secret: Option<Arc<Secret>>,
     store: Store,
     neighbours: Vec<Neighbour>,
@@ -51,46 +52,46 @@ pub struct Node {
 pub struct Options {
     /// The name of its herd.
     pub herd: String,
-    /// Where clients belong, on every node of the herd alike.
+    /// Where clients belong in the store, the same on every node of the herd.
     pub placement: Placement,
-    /// What proves that a node is of the herd; `None` in a herd without one.
+    /// What proves that a node belongs to the herd; `None` in a herd without a secret.
     pub secret: Option<Arc<Secret>>,
     /// Its own name.
     pub id: NodeId,
-    /// A random number of this start.
+    /// A random number drawn at this start.
     pub incarnation: u64,
-    /// What it takes of clients' reports.
+    /// The limits on clients' reports.
     pub reports: ReportLimits,
-    /// A peer that has not been heard for so long may be replaced by another process of its name.
+    /// A peer that has not been heard from for so long may be replaced by another process of its name.
     pub liveness: Duration,
-    /// Whom it talks with.
+    /// The nodes it talks with.
     pub neighbours: Vec<Neighbour>,
-    /// Who else wants to know of changes.
+    /// The other subscribers to changes.
     pub subscribers: Subscribers,
     /// How places are looked up; `None` for a herd without a source.
     pub lookups: Option<LookupRules>,
 }
 
-/// What a node takes of clients' own reports.
+/// The limits on clients' own reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReportLimits {
-    /// Beyond so many, new clients' are refused.
+    /// New clients beyond this number are refused.
     pub max_clients: usize,
-    /// Where the store would take more memory than this, in bytes, they are refused.
+    /// Reports that would make the store use more memory than this, in bytes, are refused.
     pub max_bytes: usize,
     /// The longest id of a client, in bytes.
     pub client_bytes: usize,
-    /// How far they, and those of a third-party node, may be ahead of the clock; `None` for no limit.
+    /// How far they, and those of a third-party node, may be ahead of the clock; `None` for any distance.
     pub max_ahead: Option<Duration>,
 }
 
 impl ReportLimits {
-    /// Any report is taken.
+    /// Any report is accepted.
     pub const NONE: Self =
         Self { max_clients: usize::MAX, max_bytes: usize::MAX, client_bytes: usize::MAX, max_ahead: None };
 }
 
-/// A node this one talks with, from the point of view of those who have something for it.
+/// A node this one talks with, as seen by those that have something for it.
 #[derive(Debug)]
 pub struct Neighbour {
     /// Its name.
@@ -99,9 +100,9 @@ pub struct Neighbour {
     pub outbox: Outbox,
     /// Tells its flooder that it has connected to this node.
     pub called: Sender<()>,
-    /// How to speak to it, where it is a third-party node.
+    /// How to speak to it, if it is a third-party node.
     pub plain: Option<PlainForm>,
-    /// How the link is.
+    /// The state of its link.
     pub health: Health,
 }
 
@@ -114,17 +115,17 @@ pub struct LookupRules {
     pub may_wait: bool,
 }
 
-/// A report that was taken.
+/// A report that was accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Reported<'a> {
-    /// The location it tells, as this node took it.
+    /// The location in the reply, as this node recorded it.
     pub location: Location<'a>,
-    /// Whether it is the newest of its client.
+    /// Whether it is its client's newest.
     pub is_newest: bool,
 }
 
 impl Node {
-    /// A node that knows nobody yet.
+    /// A node that knows no clients yet.
     pub fn new(options: Options) -> Self {
         Self::with_rules(options, Rules::SOUND)
     }
@@ -153,12 +154,12 @@ impl Node {
         }
     }
 
-    /// Whom this node talks with. A *link* is a position among them.
+    /// The nodes that this one talks with. A *link* is a position among them.
     pub fn neighbours(&self) -> &[Neighbour] {
         &self.neighbours
     }
 
-    /// What it remembers.
+    /// The locations that it remembers.
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -173,13 +174,13 @@ impl Node {
         self.lookups
     }
 
-    /// Has the processor fetch what calls about these clients will read. Worth it where there are several.
+    /// Makes the processor fetch what calls about these clients will read. Worth it for several at once.
     pub fn prefetch(&self, keys: impl Iterator<Item = KeyHash> + Clone) {
         self.store.prefetch(keys);
     }
 
-    /// Takes a client's report: stored if it is strictly newer than what is known. What the client is told is the same
-    /// either way. `skew` holds a part of it.
+    /// Takes a client's report: stored if it is strictly newer than what is known. The reply is the same either way.
+    /// `skew` holds a part of it.
     pub fn report<'a>(
         &'a self,
         report: &Report<'a>,
@@ -208,7 +209,7 @@ impl Node {
         }
     }
 
-    /// Takes a peer's news: stored if it is greater in the order of its client's locations.
+    /// Takes a peer's update: stored if it is greater in the order of its client's locations.
     pub fn learn(&self, location: &Location<'_>, key: KeyHash, changes: &mut Changes) {
         if self.store.merge(key, location).is_news() {
             changes.add(self, location, key, By::News);
@@ -222,8 +223,8 @@ impl Node {
         }
     }
 
-    /// Takes the news of a third-party node, which is held to this node's clock and to strictly newer times as its own
-    /// clients are.
+    /// Takes the update of a third-party node, which must obey this node's clock and be strictly newer, as its own
+    /// clients must.
     pub fn learn_plain(
         &self,
         line: &PlainLine<'_>,
@@ -240,7 +241,7 @@ impl Node {
         Ok(())
     }
 
-    /// Finds out where a client is, whose location is copied into `found`, and what is to be looked up around it.
+    /// Finds a client's location, copies it into `found`, and returns what to look up around it.
     pub fn locate(
         &self,
         asked: &Whatsat<'_>,
@@ -261,13 +262,13 @@ impl Node {
         repair::answer(&self.store, question)
     }
 
-    /// Where a client's location belongs: what every call about it wants to be told.
+    /// Where a client's location belongs: every call about it needs this.
     pub fn key(&self, client: ClientId<'_>) -> KeyHash {
         self.store.key_hash(client)
     }
 
-    /// Reads a line of a third-party node: by the form of the one at the end of that link, or by those of the `candidates`,
-    /// who may be at the other end, in turn.
+    /// Parses a line from a third-party node: by the form of the one at that link, or in turn by those of the
+    /// `candidates` that may be at the other end.
     pub fn read_plain<'a>(
         &self,
         line: &'a [u8],
@@ -280,22 +281,22 @@ impl Node {
         first.or_else(|fault| forms.find_map(|form| PlainLine::parse(line, form).ok()).ok_or(fault))
     }
 
-    /// The form by which a third-party node's lines are answered, if they are: that of the one at the end of that link, or of
-    /// the first of the `candidates` who wants answers.
+    /// The form by which a third-party node's lines are answered, if they are: that of the one at that link, or of the
+    /// first of the `candidates` that wants answers.
     pub fn plain_answer(&self, link: Option<usize>, candidates: &[usize]) -> Option<&PlainForm> {
         let links = link.as_ref().map_or(candidates, std::slice::from_ref);
         let mut forms = links.iter().filter_map(|&link| self.neighbours[link].plain.as_ref());
         forms.find(|form| form.answer.is_some())
     }
 
-    /// The link that a line of a third-party node names as its sender, if it is one of the `candidates`: those who may be
+    /// The link that a line from a third-party node names as its sender, if it is one of the `candidates` that may be
     /// at the other end.
     pub fn plain_sender(&self, line: &PlainLine<'_>, candidates: &[usize]) -> Option<usize> {
         let sender = line.sender?;
         candidates.iter().copied().find(|&link| self.neighbours[link].id.as_bytes() == sender)
     }
 
-    /// A peer's connection has said something.
+    /// Something arrived on a peer's connection.
     pub(super) fn heard(&self, link: usize, connection: u64, now: Tick) {
         self.peers.lock().heard(link, connection, now);
     }

@@ -1,4 +1,4 @@
-//! Whether a connection's first lines make it a neighbour's: the handshake, from the side that is dialled. Where the herd
+//! Whether a connection's first lines make it a neighbour's: the handshake, on the side that is dialled. If the herd
 //! has a secret, nobody is let in, and nothing changes, before it is proved.
 
 use super::Node;
@@ -13,23 +13,23 @@ use crate::core::{
 pub struct Welcome {
     /// Its position among the neighbours.
     pub link: usize,
-    /// Its earlier connection, which is to be closed.
+    /// Its earlier connection, which must be closed.
     pub replaces: Option<u64>,
 }
 
-/// What a good first line leads to.
+/// The result of a good first line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Greeting {
     /// The neighbour is let in: the herd has no secret.
     Welcome(Welcome),
-    /// It is to prove the secret with its second line.
+    /// It must prove the secret with its second line.
     Challenge(Challenge),
 }
 
-/// What a proof must be over.
+/// What a proof must cover.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenge {
-    /// The position of whom it claims to be.
+    /// The position of the neighbour it claims to be.
     link: usize,
     incarnation: u64,
     theirs: Nonce,
@@ -37,7 +37,7 @@ pub struct Challenge {
 }
 
 impl Node {
-    /// Judges a handshake's first line, and appends the answer to one that is good. `nonce` is made of random bytes that
+    /// Judges a handshake's first line, and appends the answer to a good one. `nonce` consists of random bytes that
     /// nobody can guess. `connection` is the number of the connection, and the time.
     pub fn greet(
         &self,
@@ -67,7 +67,7 @@ impl Node {
         Ok(Greeting::Challenge(challenge))
     }
 
-    /// Judges the line that must prove the secret, and appends the answer to one that does. The rest is as in
+    /// Judges the line that must prove the secret, and appends the answer to one that does. Otherwise as
     /// [`Node::greet`].
     pub fn check_proof(
         &self,
@@ -106,7 +106,7 @@ impl Node {
         position.ok_or_else(|| Refusal::NoLink { id: id(), from: text(hello.from) })
     }
 
-    /// The nonce there must be if this node has a secret, and must not be if it has none.
+    /// The nonce, which must be there if this node has a secret, and must not if it has none.
     fn their_nonce(&self, hello: &Hello<'_>) -> Result<Option<Nonce>, Refusal> {
         let names = || (self.id.clone(), text(hello.from));
         match (&self.secret, hello.nonce, hello.proof) {

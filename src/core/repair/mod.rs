@@ -1,7 +1,8 @@
-//! Repair (PROTOCOL.md, "Repair"): how two stores find out where they differ. A round, from the side that asks: where does
-//! the neighbour's store differ from ours, and what does it lack? One sum of all, then the shards' sums, then the leaves' of
-//! the shards that differ, then the entries of the leaves that differ; what the neighbour lacks, or holds in another version,
-//! is pushed. Whether ours is the newer one is for the neighbour's merge to say. And what the other side answers.
+//! Repair (PROTOCOL.md, "Repair rounds"): how two stores find out where they differ. On the side that asks, a round
+//! finds where the neighbour's store differs from ours and what it lacks: first the sum of the whole store, then the
+//! shards' sums, then the leaves' sums of the shards that differ, then the entries of the leaves that differ. What the
+//! neighbour lacks, or holds in another version, is pushed; the neighbour's merge decides whether ours is newer. And
+//! what the other side answers.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,28 +12,28 @@ use crate::core::{
     wire::{Answer, Held, LIST_ENTRIES_MAX, Question, Sums, write_done, write_push},
 };
 
-/// How long the answers in flight may be together: so little fits any socket's buffers, so that the neighbour can always
-/// write them while we write to it.
+/// How long the answers in flight may be together: few enough to fit any socket's buffers, so that the neighbour can
+/// always write them while we write to it.
 const ANSWERS_BYTES_MAX: usize = 16 * 1024;
 
-/// How much is pushed at once, so that news need not wait for long; a line more may be in it.
+/// How much is pushed at once, so that updates need not wait for long; one line more may be included.
 pub const PUSH_BYTES_MAX: usize = 64 * 1024;
 
 /// Differences remembered from one round to the next, to see which last.
 const REMEMBERED_MAX: usize = 4096;
 
-/// A round under way.
+/// A round in progress.
 #[derive(Debug)]
 pub struct Round {
     number: u64,
-    /// Our sum of all, read when the round began.
+    /// Our sum of the whole store, read when the round began.
     sum: u64,
     asked: VecDeque<Question>,
     /// How long the answers to these may be together.
     answers_bytes: usize,
     to_ask: VecDeque<Question>,
     pushes: VecDeque<Push>,
-    /// Shards of which the neighbour has nothing.
+    /// Shards in which the neighbour has nothing.
     to_fill: VecDeque<usize>,
     is_closing: bool,
     found: Findings,
@@ -42,7 +43,7 @@ pub struct Round {
 /// What a round has found so far.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Parts of the store that differ, as far down as was looked.
+    /// Parts of the store that differ, as deep as the round looked.
     pub differing: usize,
     /// Locations pushed.
     pub pushed: usize,
@@ -61,7 +62,7 @@ pub enum Part {
     Leaf(usize, usize),
 }
 
-/// A stretch of a leaf's keys to be pushed, but for what the neighbour holds just so.
+/// A range of a leaf's keys to be pushed, except what the neighbour holds in the same version.
 #[derive(Debug)]
 struct Push {
     shard: usize,
@@ -72,27 +73,27 @@ struct Push {
 }
 
 impl Push {
-    /// A leaf of which the neighbour has nothing.
+    /// A leaf in which the neighbour has nothing.
     fn whole(shard: usize, leaf: usize) -> Self {
         Self { shard, leaf, from: 0, to: u64::MAX, theirs: Vec::new() }
     }
 }
 
-/// An answer that does not fit the question.
+/// An answer that does not match the question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unfitting;
 
 /// What a round needs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Need {
-    /// What it has just appended is to be written.
+    /// Write what it has just appended.
     Write,
-    /// Nothing goes on before the next answer, or before there is room.
+    /// Nothing more before the next answer, or before there is room.
     Answer,
 }
 
 impl Round {
-    /// A round that compares with this sum of all, which was read after the link had begun to queue.
+    /// A round that compares with this sum of the whole store, which was read after the link had begun to queue.
     pub fn new(number: u64, sum: u64, rules: Rules) -> Self {
         let to_ask = VecDeque::from([Question::Sum]);
         let (asked, pushes, to_fill) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
@@ -100,9 +101,9 @@ impl Round {
         Self { number, sum, asked, answers_bytes, to_ask, pushes, to_fill, is_closing, found, rules }
     }
 
-    /// Appends what is to be written next: a bounded piece of what is to be pushed, or questions, or the round's end. There
-    /// is `room` for so much to be pushed, and a line more; where there is none for what is to be pushed now, nothing else
-    /// is said before there is.
+    /// Appends what to write next: a bounded piece of what must be pushed, or questions, or the round's end. There is
+    /// `room` for so many bytes to push, and one line more; if there is none for what must be pushed now, the round
+    /// says nothing else until there is.
     pub fn next(&mut self, store: &Store, room: usize, out: &mut Vec<u8>) -> Need {
         let before = out.len();
         if room == 0 && !(self.pushes.is_empty() && self.to_fill.is_empty()) {
@@ -142,7 +143,7 @@ impl Round {
         self.asked.len() + usize::from(self.is_closing)
     }
 
-    /// Takes the answer to the oldest question. Gives what was found once the round is over.
+    /// Takes the answer to the oldest question. Returns what was found once the round is over.
     pub fn answered(&mut self, answer: &Answer<'_>, store: &Store) -> Result<Option<Findings>, Unfitting> {
         let question = self.asked.pop_front();
         self.answers_bytes -= question.as_ref().map_or(0, Question::answer_bytes_max);
@@ -208,7 +209,7 @@ impl Round {
         match pair {
             (ours, theirs) if ours == theirs || ours == 0 => {}
             (_, 0) => self.pushes.push_back(Push::whole(shard, leaf)),
-            // Before other shards are asked about, so that what is known of differences stays little.
+            // Before asking about other shards, so that little needs to be remembered of differences.
             _ => self.to_ask.push_front(Question::List { shard, leaf, from: 0, most }),
         }
     }
@@ -250,14 +251,14 @@ impl Findings {
         }
     }
 
-    /// How many parts differ just as they did in an earlier round.
+    /// How many parts differ in the same way as in an earlier round.
     pub fn lasting(&self, earlier: &HashMap<Part, (u64, u64)>) -> usize {
         self.pairs.iter().filter(|&(part, pair)| earlier.get(part) == Some(pair)).count()
     }
 }
 
-/// How many of a leaf's entries to ask for: twice what is usual and some, for what is asked for takes its place among the
-/// answers in flight whether there is so much or not.
+/// How many of a leaf's entries to ask for: twice the usual number and a few more, because room for as many as are
+/// asked for is reserved among the answers in flight, whether they exist or not.
 fn list_most(store: &Store) -> usize {
     let leaves = store.shape().shards() * store.shape().leaves();
     (2 * store.len() / leaves + 8).min(LIST_ENTRIES_MAX)

@@ -1,15 +1,15 @@
-//! A walk over the whole store in pieces, with no lock held between two of them. What changes meanwhile may be met as it was
-//! or as it is; what was stored before the walk began, and has not changed, is met once.
+//! A walk over the whole store in pieces, with no lock held between two of them. What changes meanwhile may be seen
+//! before or after the change; what was stored before the walk began, and has not changed, is seen once.
 
 use super::{Entry, KeyHash, Store};
 use crate::core::model::Location;
 
-/// How far a walk has come.
+/// How far a walk has got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor {
     shard: usize,
     leaf: usize,
-    /// The key to go on with in that leaf.
+    /// The key to continue with in that leaf.
     from: KeyHash,
 }
 
@@ -21,8 +21,8 @@ impl Default for Cursor {
 }
 
 impl Cursor {
-    /// Hands over the next locations, until `take` says that there is no room for one, which then comes first in the next
-    /// piece. Under a shard's lock: copy what is needed and return. Gives whether the walk is over.
+    /// Passes on the next locations, until `take` says that there is no room for one, which then comes first in the
+    /// next piece. Runs under a shard's lock: copy what is needed and return. Returns whether the walk is over.
     pub fn walk(&mut self, store: &Store, mut take: impl FnMut(Entry, &Location<'_>) -> bool) -> bool {
         let shape = store.shape();
         while self.shard < shape.shards() {

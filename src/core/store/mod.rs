@@ -1,5 +1,5 @@
 //! The map from clients to their last known locations: shards, each under its own lock, and the sums by which two
-//! stores find out where they differ. At most one lock is held at a time, and never across anything but memory.
+//! stores find out where they differ. At most one lock is held at a time, and only while touching memory.
 
 mod cursor;
 mod pages;
@@ -28,27 +28,27 @@ use crate::core::{
     model::{ClientId, Location},
 };
 
-/// Everyone's last known location.
+/// The last known locations of all clients.
 ///
-/// Merging is commutative, associative and idempotent, so that stores which have seen the same locations in any order
+/// Merging is commutative, associative and idempotent, so that stores that have seen the same locations in any order
 /// hold the same bytes and have the same sums.
 #[derive(Debug)]
 pub struct Store {
     placement: Placement,
     shards: Box<[Mutex<Shard>]>,
     clients: AtomicUsize,
-    /// What the shards hold.
+    /// What the shards hold in total.
     bytes: AtomicUsize,
     bounds: StoreBounds,
     rules: Rules,
 }
 
-/// What a store takes of clients' own reports. What other nodes tell is taken beyond it, or they would judge differently.
+/// The limits on clients' own reports. What other nodes send is accepted beyond them, or nodes would judge differently.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreBounds {
     /// Clients.
     pub clients: usize,
-    /// Bytes of memory. Moving records may take a page a shard more for a while.
+    /// Bytes of memory. Moving records may temporarily take a page more per shard.
     pub bytes: usize,
 }
 
@@ -64,24 +64,25 @@ impl Store {
         Self { placement, shards, clients: AtomicUsize::new(0), bytes: AtomicUsize::new(0), bounds, rules }
     }
 
-    /// How it is cut.
+    /// The shape of the store.
     pub fn shape(&self) -> Shape {
         self.placement.shape()
     }
 
-    /// Where the client belongs: what every other call about it wants to be told.
+    /// Where the client belongs: every other call about it needs this.
     pub fn key_hash(&self, client: ClientId<'_>) -> KeyHash {
         self.placement.key_hash(client)
     }
 
-    /// Has the processor fetch what the next calls about these clients will read, and does not wait for it, so that their
-    /// cache misses pass side by side: first the slots, then the records they point at.
+    /// Makes the processor fetch what the next calls about these clients will read, without waiting for it, so that
+    /// their cache misses overlap: first the slots, then the records they point to.
     pub fn prefetch(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
         hashes.clone().for_each(|hash| self.shard_of(hash).lock().prefetch_slot(&self.placement, hash));
         hashes.for_each(|hash| self.shard_of(hash).lock().prefetch_record(&self.placement, hash));
     }
 
-    /// Takes a client's own report: stored if it is strictly newer than what is known, or the first, and within the bounds.
+    /// Takes a client's own report: stored if it is the first, or strictly newer than what is known, and within the
+    /// limits.
     pub fn report(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
         self.change(hash, |shard, counted| {
             let admit = |growth| self.admit(growth, counted);
@@ -89,7 +90,7 @@ impl Store {
         })
     }
 
-    /// Takes a location another node holds: stored if it replaces what is known, or the first.
+    /// Takes a location that another node holds: stored if it is the first, or replaces what is known.
     pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let outcome = self.change(hash, |shard, _| shard.merge(&self.placement, self.rules, hash, location));
         if outcome == Outcome::Added {
@@ -98,8 +99,8 @@ impl Store {
         outcome
     }
 
-    /// Takes a location from a third-party node, as a client's own report: stored if it is strictly newer than what is
-    /// known, or the first. Nothing bounds how many.
+    /// Takes a location from a third-party node, like a client's own report: stored if it is the first, or strictly
+    /// newer than what is known. Nothing limits their number.
     pub fn learn(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
         let outcome = self
             .change(hash, |shard, _| shard.report(&self.placement, self.rules, hash, location, |_| Ok(())));
@@ -109,14 +110,15 @@ impl Store {
         outcome
     }
 
-    /// Changes a client's shard, and counts what that holds then. `change` may have counted some of it already.
+    /// Changes a client's shard, and counts what the shard then holds. `change` may have counted some of it already.
     #[inline]
     fn change(&self, hash: KeyHash, change: impl FnOnce(&mut Shard, &mut usize) -> Outcome) -> Outcome {
         let mut shard = self.shard_of(hash).lock();
         let mut counted = shard.bytes();
         let outcome = change(&mut shard, &mut counted);
         let bytes = shard.bytes();
-        // Most changes take as much room as they find. Counted under the lock, or the sum could be below nothing for a while.
+        // Most changes take as much room as they find. Counted under the lock, or the sum could be negative for a
+        // while.
         if bytes > counted {
             self.bytes.fetch_add(bytes - counted, Ordering::Relaxed);
         } else if bytes < counted {
@@ -125,7 +127,7 @@ impl Store {
         outcome
     }
 
-    /// Lets a client's report have the store grow, and counts that, or says what is in the way.
+    /// Lets the store grow for a client's report, and counts that, or says what prevents it.
     fn admit(&self, growth: Growth, counted: &mut usize) -> Result<(), Outcome> {
         if !take(&self.bytes, growth.bytes, self.bounds.bytes) {
             return Err(Outcome::OutOfBytes);
@@ -134,7 +136,7 @@ impl Store {
         if take(&self.clients, growth.clients, self.bounds.clients) { Ok(()) } else { Err(Outcome::Full) }
     }
 
-    /// Hands the client's location to `read`, under the shard's lock: copy what is needed and return.
+    /// Passes the client's location to `read`, under the shard's lock: copy what is needed and return.
     pub fn get<R>(
         &self,
         hash: KeyHash,
@@ -155,7 +157,7 @@ impl Store {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// What it takes of clients' own reports.
+    /// The limits on clients' own reports.
     pub fn bounds(&self) -> StoreBounds {
         self.bounds
     }
@@ -165,7 +167,7 @@ impl Store {
         self.len() == 0
     }
 
-    /// The XOR of all entries' hashes. Equal for stores of equal contents, and only for those but for a chance of 2⁻⁶⁴.
+    /// The XOR of all entries' hashes. Equal for stores of equal contents, and for others only with a chance of 2⁻⁶⁴.
     pub fn sum(&self) -> u64 {
         self.shard_sums().iter().fold(0, |all, sum| all ^ sum)
     }
@@ -188,8 +190,8 @@ impl Store {
         entries.into_iter().map(|(entry, _)| entry).collect()
     }
 
-    /// Hands a leaf's locations to `visit`, from that key on and in the order of their keys, until it returns false. Under
-    /// the shard's lock: copy what is needed and return.
+    /// Passes a leaf's locations to `visit`, from that key on and in the order of their keys, until it returns false.
+    /// Runs under the shard's lock: copy what is needed and return.
     pub fn locations(
         &self,
         shard: usize,
@@ -210,7 +212,7 @@ impl Store {
     }
 }
 
-/// Counts so many more, if there are `most` at most then.
+/// Adds so many, if the total is then at most `most`.
 fn take(count: &AtomicUsize, more: usize, most: usize) -> bool {
     let sum = |held: usize| held.checked_add(more).filter(|sum| *sum <= most);
     more == 0 || count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).is_ok()

@@ -1,7 +1,7 @@
-//! Memory for records: pages that are filled from the front, so that a record costs no allocation of its own.
+//! Memory for records: pages that are filled from the front, so that a record needs no allocation of its own.
 //!
-//! A record that outgrows its room is written anew at the end and its old place is dead. Pages that are all dead are
-//! freed; when much of the memory is dead, the caller moves what lives out of the emptiest page.
+//! A record that outgrows its room is rewritten at the end, and its old place is dead. Pages that are entirely dead are
+//! freed; when much of the memory is dead, the caller moves the live records out of the emptiest page.
 
 use super::record::{self, UNIT};
 
@@ -15,7 +15,7 @@ const OFFSET_BITS: u32 = (PAGE_BYTES_MAX / UNIT).trailing_zeros();
 pub(super) struct RecordAddress(u32);
 
 impl RecordAddress {
-    /// No record's address: no page is numbered so high.
+    /// The address of no record: no page has so high a number.
     pub(super) const NOWHERE: Self = Self(u32::MAX);
 
     fn new(page: usize, offset: usize) -> Self {
@@ -41,7 +41,7 @@ pub(super) struct Pages {
     vacant: Vec<usize>,
     /// The page that is being filled; may be full, or not there yet.
     current: usize,
-    /// Bytes of all pages, and those of them that are records in use.
+    /// Bytes of all pages, and bytes of records in use.
     allocated: usize,
     live: usize,
 }
@@ -54,7 +54,7 @@ struct RecordPage {
 }
 
 impl Pages {
-    /// Room for a record of `length` bytes, a multiple of [`UNIT`]. Its bytes are the caller's to write.
+    /// Makes room for a record of `length` bytes, a multiple of [`UNIT`]. The caller writes its bytes.
     pub(super) fn allocate(&mut self, length: usize) -> RecordAddress {
         let number = if self.fits(length) { self.current } else { self.add_page(length) };
         let page = &mut self.pages[number];
@@ -79,7 +79,7 @@ impl Pages {
         &mut self.pages[address.page()].bytes[address.offset()..][..length]
     }
 
-    /// Gives the record's room up.
+    /// Gives up the record's room.
     pub(super) fn free(&mut self, address: RecordAddress) {
         let page = &mut self.pages[address.page()];
         let record = &mut page.bytes[address.offset()..];
@@ -94,7 +94,7 @@ impl Pages {
         }
     }
 
-    /// When more than half of the memory is dead or unused: the page with the most of it, but not the one being filled.
+    /// When more than half of the memory is dead or unused: the page with the most of it, except the one being filled.
     pub(super) fn sparsest(&self) -> Option<usize> {
         if self.allocated <= 2 * self.live + PAGE_BYTES_MAX {
             return None;
@@ -133,7 +133,7 @@ impl Pages {
         self.allocated + self.pages.len() * size_of::<RecordPage>()
     }
 
-    /// How many bytes more that is once there is room for a record of `length` bytes.
+    /// How many bytes more it is after making room for a record of `length` bytes.
     pub(super) fn growth(&self, length: usize) -> usize {
         if self.fits(length) {
             return 0;
@@ -142,15 +142,16 @@ impl Pages {
         numbered + self.next_page(length).0
     }
 
-    /// How large a page is made for a record of `length` bytes, and whether it is for that record alone. Pages grow with the
-    /// shard, so that a small store stays small; a large record gets a page of its own, and the current page stays current.
+    /// How large a page is made for a record of `length` bytes, and whether it is for that record alone. Pages grow
+    /// with the shard, so that a small store stays small; a large record gets a page of its own, and the current page
+    /// stays current.
     fn next_page(&self, length: usize) -> (usize, bool) {
         let usual = (self.allocated / 4).next_power_of_two().clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
         let is_own = length > usual / 4;
         (if is_own { length } else { usual }, is_own)
     }
 
-    /// Makes a page that holds at least `length` bytes.
+    /// Makes a page that can hold at least `length` bytes.
     fn add_page(&mut self, length: usize) -> usize {
         let (page_bytes, is_own) = self.next_page(length);
         let bytes = vec![0; page_bytes].into_boxed_slice();

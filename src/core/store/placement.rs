@@ -1,6 +1,6 @@
-//! Where a client belongs, and what an entry weighs in the sums: hashes that are the same on every node of a herd and
-//! unknown to clients, who choose their ids and could otherwise aim them at one leaf or at a sum. A herd without a secret
-//! cannot keep them from its clients; there each store scatters its slots by numbers of its own.
+//! Where a client belongs, and what an entry contributes to the sums: hashes that are the same on every node of a herd
+//! and unknown to clients, who choose their ids and could otherwise aim at one leaf or at a sum. A herd without a
+//! secret cannot hide them from its clients; there each store scatters its slots by numbers of its own.
 
 use std::hash::Hasher;
 
@@ -12,7 +12,7 @@ use twox_hash::xxhash3_64::Hasher as Xxh3;
 
 use crate::core::model::ClientId;
 
-/// Into how many parts a store is cut, for its locks and for the search for differences.
+/// The number of parts that a store is divided into, for its locks and for the search for differences.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
     shard_bits: u32,
@@ -40,27 +40,27 @@ impl Shape {
     }
 }
 
-/// Bytes of an XXH3 secret, as its specification has them.
+/// Bytes of an XXH3 secret, by its specification.
 const SECRET_BYTES: usize = 192;
 
-/// The herd's placement key, ready to hash with, and the shape its hashes are cut by.
+/// The herd's placement key, ready to hash with, and the shape that divides its hashes.
 ///
-/// Clients are placed by SipHash-1-3, which does not yield to who can watch what a server does with chosen ids. Entries are
-/// hashed by XXH3 under a secret: their hashes go to neighbours only, so nobody can choose contents that collide, and it
-/// takes half the time.
+/// Clients are placed by SipHash-1-3, which withstands attackers who can watch what a server does with ids they choose.
+/// Entries are hashed by XXH3 under a secret: only neighbours see their hashes, so nobody can choose contents that
+/// collide, and it takes half the time.
 #[derive(Clone, Copy)]
 pub struct Placement {
     keys: SipHasher13,
     entries: [u8; SECRET_BYTES],
     shape: Shape,
-    /// By what slots are scattered within a shard; without it, a leaf's slots lie together.
+    /// The numbers by which slots are scattered within a shard; without them, a leaf's slots are adjacent.
     scatter: Option<[u64; 2]>,
 }
 
 /// Any odd number whose bits look random.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A client id's hash: its first byte tells the shard, the second the leaf.
+/// A client id's hash: its first byte gives the shard, the second the leaf.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyHash(u64);
 
@@ -110,9 +110,9 @@ impl Placement {
         Self { shape, ..self }
     }
 
-    /// The same but for where slots lie within a shard, which depends on these random bytes: for a herd without a secret,
-    /// where everybody can find out which ids crowd a leaf. Nobody can find out which crowd a store that is scattered.
-    /// Shards, leaves and keys stay those of the herd. Listing a leaf reads all of its shard's slots.
+    /// The same, except that the position of slots within a shard depends on these random bytes: for a herd without a
+    /// secret, where everyone can find out which ids crowd a leaf. Nobody can find out which ids crowd a scattered
+    /// store. Shards, leaves and keys stay those of the herd. Listing a leaf reads all of its shard's slots.
     pub fn scattered(self, random: [u8; 16]) -> Self {
         let random = u128::from_le_bytes(random);
         Self { scatter: Some([random as u64, (random >> 64) as u64]), ..self }
@@ -124,7 +124,7 @@ impl Placement {
         self.scatter.is_some()
     }
 
-    /// How the store is cut.
+    /// The shape of the store.
     pub fn shape(&self) -> Shape {
         self.shape
     }
@@ -143,9 +143,9 @@ impl Placement {
         usize::from(byte) >> (8 - self.shape.leaf_bits)
     }
 
-    /// What a shard's table keeps of a key. Its top bits say where: in the order of leaves, or scattered, with the leaf's
-    /// byte at the bottom. Two multiplications of what only this store knows cost less than a keyed hash; what they scatter
-    /// is one already.
+    /// What a shard's table keeps of a key. Its top bits give the position: in the order of leaves, or scattered, with
+    /// the leaf's byte at the bottom. Two multiplications by numbers that only this store knows cost less than a keyed
+    /// hash, and their input is one already.
     #[inline]
     pub(super) fn slot_hash(&self, key: KeyHash) -> u32 {
         let Some([first, second]) = self.scatter else { return (key.0 >> 24) as u32 };
@@ -157,7 +157,7 @@ impl Placement {
         (scattered >> 32) as u32 & !0xff | u32::from(key.leaf_byte())
     }
 
-    /// The leaf of a key of which a shard's table keeps this.
+    /// The leaf of a key, given what a shard's table keeps of it.
     pub(super) fn leaf_of_slot(&self, slot_hash: u32) -> usize {
         let byte = if self.scatter.is_some() { slot_hash } else { slot_hash >> 24 };
         self.leaf_of_byte(byte as u8)
@@ -173,7 +173,7 @@ impl Placement {
         (first as u32, (first + (1 << width) - 1) as u32)
     }
 
-    /// Equal on nodes that place alike; says nothing else about the key.
+    /// Equal on nodes that place alike; reveals nothing else about the key.
     pub fn check(&self) -> u64 {
         self.keys.hash(b" placement check ")
     }
@@ -183,16 +183,16 @@ impl Placement {
         KeyHash(self.keys.hash(client.as_bytes()))
     }
 
-    /// What a location adds to its leaf's sum. `content` is its fields one after another as a record holds them, with
-    /// their lengths before them, so that equal hashes mean equal fields.
+    /// What a location contributes to its leaf's sum. `content` is its fields one after another as a record holds them,
+    /// with their lengths before them, so that equal hashes mean equal fields.
     pub(super) fn entry_hash(&self, content: &[u8]) -> u64 {
-        // It fails for a secret of less than 136 bytes only.
+        // It fails only for a secret of less than 136 bytes.
         Xxh3::oneshot_with_secret(&self.entries, content).unwrap_or_default()
     }
 }
 
 impl std::fmt::Debug for Placement {
-    /// Without the key, which is a secret's part.
+    /// Without the key, which is part of a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Placement")
     }

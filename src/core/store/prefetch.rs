@@ -1,13 +1,13 @@
-//! A hint to the processor that memory will be read soon. Its code is unsafe, since the standard library has no safe form of
-//! it yet; it reads and writes nothing.
+//! A hint to the processor that memory will be read soon. The code is unsafe, since the standard library has no safe
+//! form of it yet; it reads and writes nothing.
 
-/// Begins to fetch a record of usual length, about 100 bytes: they lie on three cache lines as often as on two.
+/// Begins to fetch a record of usual length, about 100 bytes, which is as often on three cache lines as on two.
 pub(super) fn prefetch_record(record: &[u8]) {
     [0, 64, 95].into_iter().filter_map(|at| record.get(at)).for_each(prefetch);
 }
 
-/// Begins to fetch the cache line the value begins on. Nothing where the processor has no such instruction that is stable
-/// in Rust.
+/// Begins to fetch the cache line that the value begins on. Does nothing on processors for which Rust has no stable
+/// instruction.
 pub(super) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {

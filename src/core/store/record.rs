@@ -1,4 +1,4 @@
-//! How one location lies in memory: a header of fixed width, then the fields' text one after another.
+//! How one location is laid out in memory: a header of fixed width, then the fields' text one after another.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -16,11 +16,11 @@ const SPARE: usize = 8;
 const LENGTHS: usize = 9;
 const TEXT: usize = 16;
 
-/// In the place of the spare room, what marks a dead record.
+/// Stored in place of the spare room, marks a dead record.
 const DEAD: u8 = u8::MAX;
 
-/// Records begin at multiples of this, and their room is one. Less would save a byte or so a record, and have more of them
-/// move for a report that is a digit longer.
+/// Records begin at multiples of this, and their room is a multiple of it. A smaller unit would save about a byte per
+/// record, but more records would move for a report that is a digit longer.
 pub(super) const UNIT: usize = 4;
 
 /// The most room a record may have beyond what it needs, in bytes.
@@ -70,7 +70,7 @@ pub(super) fn room(record: &[u8]) -> usize {
     end.next_multiple_of(UNIT) + usize::from(record[SPARE]) * UNIT
 }
 
-/// The client whose record this is.
+/// The record's client.
 pub(super) fn client(record: &[u8]) -> &[u8] {
     &record[TEXT..][..usize::from(u16_at(record, LENGTHS))]
 }
@@ -88,7 +88,7 @@ pub(super) fn location(record: &[u8]) -> Option<Location<'_>> {
     Some(Location { server, skew, client: ClientId::of_field(client), position, timestamp, time })
 }
 
-/// Marks the record as dead, so that a walk over its page passes over it.
+/// Marks the record as dead, so that a walk over its page skips it.
 pub(super) fn bury(record: &mut [u8]) {
     let room = (room(record) / UNIT) as u16;
     record[LENGTHS..][..2].copy_from_slice(&room.to_le_bytes());

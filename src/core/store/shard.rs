@@ -20,17 +20,17 @@ use crate::core::{
 pub enum Outcome {
     /// It is the client's first.
     Added,
-    /// It took the place of another.
+    /// It replaced another.
     Replaced,
-    /// The client's stored location stays.
+    /// The stored location stays.
     Stale,
-    /// The client is new, and there are as many as there may be.
+    /// The client is new, and the store has as many as it may.
     Full,
-    /// The store would grow, and holds as many bytes as it may.
+    /// The store would have to grow, and uses as many bytes as it may.
     OutOfBytes,
 }
 
-/// What a store takes more, where it takes a client's report.
+/// How much a store grows for a client's report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Growth {
     pub(super) clients: usize,
@@ -48,40 +48,41 @@ impl Outcome {
 pub(super) struct Shard {
     slots: Slots,
     pages: Pages,
-    /// Empty, or one a leaf.
+    /// Empty, or one per leaf.
     leaf_sums: Vec<u64>,
     /// The XOR of the leaves' sums.
     sum: u64,
 }
 
-/// What two stores compare of a client: who it is, and what is held of it.
+/// What two stores compare for each client: its key, and the hash of what is held.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Entry {
     /// The client's key.
     pub key: KeyHash,
-    /// The hash of all that is held of it.
+    /// The hash of everything that is held of it.
     pub hash: u64,
 }
 
 impl Shard {
-    /// Has the slot fetched where the client is looked for first.
+    /// Prefetches the slot at which the search for the client begins.
     pub(super) fn prefetch_slot(&self, placement: &Placement, hash: KeyHash) {
         self.slots.first(placement.slot_hash(hash)).into_iter().for_each(prefetch);
     }
 
-    /// Has the client's record and its leaf's sum fetched, if it has them.
+    /// Prefetches the client's record and its leaf's sum, if they exist.
     pub(super) fn prefetch_record(&self, placement: &Placement, hash: KeyHash) {
         if let Some(sum) = self.leaf_sums.get(placement.leaf(hash)) {
             prefetch(sum);
         }
-        // The first of that hash is it, but for a chance of 2^-32 a neighbour, and then only the hint is lost.
+        // The first slot with that hash is the right one, except for a chance of 2^-32 per neighbour; then only the
+        // hint is lost.
         if let Some(address) = self.slots.find(placement.slot_hash(hash), |_| true) {
             prefetch_record(self.pages.get(address));
         }
     }
 
-    /// Stores a client's own report if it is strictly newer than what is there, and if `admit` lets the store grow by what
-    /// that takes. An update that needs no more room than its client has is not asked about.
+    /// Stores a client's own report if it is strictly newer than what is there, and if `admit` lets the store grow by
+    /// what that takes. `admit` is not asked about an update that needs no more room than its client has.
     pub(super) fn report(
         &mut self,
         placement: &Placement,
@@ -111,8 +112,8 @@ impl Shard {
         self.replace(placement, rules, hash, location, address)
     }
 
-    /// Stores a location if it replaces what is there: the greater in the total order lives, so that merging is
-    /// commutative, associative and idempotent. What the simulation breaks is told by the rules.
+    /// Stores a location if it replaces what is there: the greater in the total order is kept, so that merging is
+    /// commutative, associative and idempotent. `rules` says which of this the simulation breaks.
     pub(super) fn merge(
         &mut self,
         placement: &Placement,
@@ -144,7 +145,7 @@ impl Shard {
         record::location(self.pages.get(self.find(placement, hash, client)?))
     }
 
-    /// Empty where nothing was ever stored, else one a leaf.
+    /// Empty if nothing was ever stored, otherwise one per leaf.
     pub(super) fn leaf_sums(&self) -> &[u64] {
         &self.leaf_sums
     }
@@ -166,7 +167,7 @@ impl Shard {
                 addresses.push(slot.address);
             }
         });
-        // Their records lie anywhere, so their cache misses had better pass side by side.
+        // Their records can be anywhere, so their cache misses should overlap.
         addresses.iter().for_each(|&address| prefetch_record(self.pages.get(address)));
         let entry = |address| {
             let record = self.pages.get(address);
@@ -209,7 +210,7 @@ impl Shard {
         let needed = record::room_for(location);
         let leaf = placement.leaf(hash);
         let changed_by = |new_hash| if rules.sums_follow { old_hash ^ new_hash } else { 0 };
-        // A record much smaller than its room moves too, or one large report would hold its room for ever.
+        // A record much smaller than its room moves too, or one large report would keep its room for ever.
         if needed <= room && room <= needed + record::SPARE_BYTES_MAX {
             let new_hash = record::write(self.pages.get_mut(address, room), location, placement);
             self.resum(placement, leaf, changed_by(new_hash));
@@ -231,7 +232,7 @@ impl Shard {
         (address, record::write(self.pages.get_mut(address, room), location, placement))
     }
 
-    /// Changes a leaf's sum, and the shard's with it, by the hashes of entries that came or went.
+    /// Updates a leaf's sum, and the shard's with it, by the hashes of entries that came or went.
     fn resum(&mut self, placement: &Placement, leaf: usize, by: u64) {
         if self.leaf_sums.is_empty() {
             self.leaf_sums.resize(placement.shape().leaves(), 0);
@@ -240,7 +241,7 @@ impl Shard {
         self.sum ^= by;
     }
 
-    /// Moves the page's live records elsewhere, which frees it.
+    /// Moves the page's live records elsewhere, which frees the page.
     fn evacuate(&mut self, placement: &Placement, page: usize) {
         for from in self.pages.live_on(page) {
             let client = ClientId::of_field(record::client(self.pages.get(from)));

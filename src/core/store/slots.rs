@@ -1,9 +1,9 @@
-//! A shard's table: 8 bytes a client, in one array. A slot holds enough of the key's hash to be told from its neighbours
-//! and to be moved when the table grows, so that neither touches a record; and nothing is ever taken out, so that plain
-//! linear probing needs no tombstones. A lookup costs one cache miss here and one for the record.
+//! A shard's table: 8 bytes per client, in one array. A slot holds enough of the key's hash to distinguish it from its
+//! neighbours and to move it when the table grows, so that neither touches a record; and nothing is ever removed, so
+//! that plain linear probing needs no tombstones. A lookup costs one cache miss here and one for the record.
 //!
-//! A slot's position is given by its hash's top bits. Where only the herd knows how clients are placed, these are the
-//! leaf's: the slots of a leaf lie together, and listing it reads those alone. Elsewhere they are scattered.
+//! The top bits of a slot's hash give its position. If only the herd knows how clients are placed, these are the
+//! leaf's: the slots of a leaf are adjacent, and listing it reads only those. Otherwise they are scattered.
 
 use super::pages::RecordAddress;
 
@@ -17,11 +17,11 @@ pub(super) struct Slot {
 
 const VACANT: Slot = Slot { hash: 0, address: RecordAddress::NOWHERE };
 
-/// The capacity a table begins with, and the least it grows by.
+/// A table's first capacity, and the least by which it grows.
 const CAPACITY_MIN: usize = 8;
 
-/// From this capacity on a table grows by a quarter and not by half. The place it leaves is then as large as a page of
-/// records, so that what smaller steps leave behind is used again.
+/// From this capacity on, a table grows by a quarter instead of half. The memory it leaves is then as large as a page
+/// of records, so that what smaller steps left is reused.
 const LARGE: usize = 8192;
 
 /// The table. At most four fifths of it are taken.
@@ -47,12 +47,12 @@ impl Slots {
         self.slots.get(self.home(hash))
     }
 
-    /// Bytes of memory it holds.
+    /// Bytes of memory it uses.
     pub(super) fn bytes(&self) -> usize {
         self.slots.len() * size_of::<Slot>()
     }
 
-    /// How many bytes more it holds with one slot more.
+    /// How many bytes more it uses with one more slot.
     pub(super) fn growth(&self) -> usize {
         if self.is_full() { (self.grown() - self.slots.len()) * size_of::<Slot>() } else { 0 }
     }
@@ -75,7 +75,7 @@ impl Slots {
         }
     }
 
-    /// Where the first slot is, from the hash's own position on, that is vacant or for which `is_it` holds.
+    /// The first slot, from the hash's own position on, that is vacant or for which `is_it` holds.
     fn probe(&self, hash: u32, mut is_it: impl FnMut(Slot) -> bool) -> Option<usize> {
         if self.slots.is_empty() {
             return None;
@@ -90,14 +90,14 @@ impl Slots {
         }
     }
 
-    /// Hands over every slot whose hash is in the range, both ends included, in no order.
+    /// Passes on every slot whose hash is in the range, both ends included, in no particular order.
     pub(super) fn in_range(&self, (first, last): (u32, u32), mut visit: impl FnMut(Slot)) {
         if self.slots.is_empty() {
             return;
         }
         let (mut at, end) = (self.home(first), self.home(last));
         let mut is_beyond = false;
-        // What found its own position taken lies further on, but never behind a vacant one.
+        // A slot that found its own position taken is further on, but never beyond a vacant one.
         for _ in 0..self.slots.len() {
             let slot = self.slots[at];
             let is_vacant = slot.address == RecordAddress::NOWHERE;
@@ -117,7 +117,7 @@ impl Slots {
         if at + 1 < self.slots.len() { at + 1 } else { 0 }
     }
 
-    /// Where a slot of that hash would like to be.
+    /// The ideal position for a slot of that hash.
     fn home(&self, hash: u32) -> usize {
         ((u64::from(hash) * self.slots.len() as u64) >> 32) as usize
     }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::core::store::{KeyHash, Placement, pages::Pages};
 
-    /// How many taken slots are looked at, all told, before each of these keys finds its own.
+    /// How many taken slots are inspected in total before each of these keys finds its own.
     fn steps(placement: &Placement, keys: impl Iterator<Item = u64>) -> usize {
         let (mut slots, mut steps) = (Slots::default(), 0);
         let address = Pages::default().allocate(4);
@@ -171,11 +171,11 @@ mod tests {
     #[test]
     fn ids_that_crowd_one_leaf_take_no_more_steps_than_others() {
         const IDS: u64 = 40_000;
-        // Where four fifths are taken, a search that finds nothing looks at 13 on average.
+        // If four fifths are taken, an unsuccessful search inspects 13 on average.
         const STEPS_MAX: usize = 13 * IDS as usize;
         for random in [[0x00; 16], [0x5a; 16], [0xff; 16], *b"sixteen at rando"] {
             let placement = Placement::of_herd("test").scattered(random);
-            // Any id may be tried until its first bits are the wanted ones. 16 of them are cheap, 40 beyond most.
+            // Anyone can try ids until their first bits are as wanted. 16 bits are cheap, 40 beyond most attackers.
             let below =
                 |bits: u32| (0..IDS).map(move |id| id.wrapping_mul(0xd134_2543_de82_ef95) >> (64 - bits));
             let of_one_leaf = below(48).map(|low| 0x1234 << 48 | low);
@@ -185,7 +185,7 @@ mod tests {
             assert!(steps(&placement, of_forty_bits) < STEPS_MAX);
             assert!(steps(&placement, in_a_row) < STEPS_MAX);
         }
-        // Side by side, as where only the herd knows the placement, each of them would be a step for the next.
+        // If they were adjacent, as when only the herd knows the placement, each would be a step for the next.
         let few = (0..1000).map(|low| 0x1234 << 48 | low << 20);
         assert!(steps(&Placement::of_herd("test"), few) > 1000 * 400);
     }

@@ -1,16 +1,16 @@
 //! The search for differences: what the node that dialled asks, and what the other answers. Sums and hashes are 16
-//! lower-case hexadecimal digits each, side by side, so that an answer's length is known before it is asked for.
+//! lower-case hexadecimal digits each, without separators, so that an answer's length is known before it is asked for.
 
 use super::{Fields, fields::decimal, peer::number};
 use crate::core::hex::from_hex;
 
-/// The longest answer, its terminator not counted: 256 numbers behind a keyword and the question's own numbers.
+/// The longest answer, without its terminator: a keyword and the question's own numbers, followed by 256 numbers.
 pub const ANSWER_BYTES_MAX: usize = NUMBERS_MAX * HEX_DIGITS + ANSWER_WORDS_MAX;
 
-/// What an answer's keyword and the numbers of its question take, with the white space between and at the end.
+/// The room for an answer's keyword and the numbers of its question, with the white space between them and at the end.
 const ANSWER_WORDS_MAX: usize = 64;
 
-/// How many entries one answer lists at most.
+/// The most entries that one answer lists.
 pub const LIST_ENTRIES_MAX: usize = NUMBERS_MAX / 2;
 
 const NUMBERS_MAX: usize = 256;
@@ -19,7 +19,7 @@ const HEX_DIGITS: usize = 16;
 /// What is asked about the other node's store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Question {
-    /// The sum of all.
+    /// The sum of the whole store.
     Sum,
     /// The sum of each shard.
     Shards,
@@ -34,9 +34,9 @@ pub enum Question {
         shard: usize,
         /// The leaf in it.
         leaf: usize,
-        /// The key to begin with.
+        /// The first key.
         from: u64,
-        /// At most so many, 1 to [`LIST_ENTRIES_MAX`].
+        /// The most entries to list, 1 to [`LIST_ENTRIES_MAX`].
         most: usize,
     },
 }
@@ -89,7 +89,7 @@ pub enum Held {
     Entries {
         /// As many as were asked for, or all.
         pairs: Vec<(u64, u64)>,
-        /// Whether there are none behind the last of these.
+        /// Whether no entries follow the last of these.
         is_end: bool,
     },
 }
@@ -129,7 +129,7 @@ pub enum Answer<'a> {
     Pong(u64),
     /// The number of the round that is over.
     Done(u64),
-    /// The sum of all.
+    /// The sum of the whole store.
     Sum(u64),
     /// Each shard's sum.
     Shards(Sums<'a>),
@@ -154,7 +154,7 @@ pub enum Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Reads a line, given without its terminator; `None` for a bad one.
+    /// Parses a line, given without its terminator; `None` for a bad one.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let mut fields = Fields::of(line);
         match fields.next()? {
@@ -175,7 +175,7 @@ impl<'a> Answer<'a> {
             b"LIST" => {
                 let mut next = || fields.next();
                 let (shard, leaf, end) = (next()?, next()?, next()?);
-                // A leaf may have become empty, which is no field at all.
+                // A leaf may have become empty, which leaves no field at all.
                 let pairs = Pairs(Sums::parse(next().unwrap_or_default())?);
                 let is_end = match end {
                     b"end" => true,
@@ -193,7 +193,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Numbers side by side, known to be well formed.
+/// Numbers without separators, known to be well formed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sums<'a>(&'a [u8]);
 
@@ -216,7 +216,7 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Keys and the hashes of what is held of them.
+/// Keys and the hashes of their entries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pairs<'a>(Sums<'a>);
 

@@ -2,7 +2,7 @@
 
 use crate::core::model::is_white_space;
 
-/// The fields of a line, first to last. White space at either end is passed over.
+/// The fields of a line, first to last. White space at either end is skipped.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
@@ -23,7 +23,7 @@ impl<'a> Fields<'a> {
         Some(fields)
     }
 
-    /// Exactly the `N` fields that are left; `None` when there are more or fewer.
+    /// Exactly the `N` remaining fields; `None` when there are more or fewer.
     pub fn exactly<const N: usize>(mut self) -> Option<[&'a [u8]; N]> {
         let fields = self.first()?;
         self.next().is_none().then_some(fields)
@@ -42,13 +42,14 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// How many bytes of `text` come before its first white space. Eight at a time, since this sees every byte of every line.
+/// How many bytes of `text` come before its first white space. Eight at a time, since this sees every byte of every
+/// line.
 fn field_length(text: &[u8]) -> usize {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let mut at = 0;
     while let Some(chunk) = text[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
-        // The top bit of each byte below 0x21; the lowest one set is exact, which is all that is looked at.
+        // The top bit of each byte below 0x21; the lowest one set is exact, and only that one is used.
         let low = word.wrapping_sub(ONES * 0x21) & !word & (ONES * 0x80);
         if low == 0 {
             at += 8;
@@ -63,7 +64,7 @@ fn field_length(text: &[u8]) -> usize {
     text[at..].iter().position(|&byte| is_white_space(byte)).map_or(text.len(), |rest| at + rest)
 }
 
-/// A whole number that 64 bits hold: digits and nothing else.
+/// A whole number that fits 64 bits: digits and nothing else.
 pub(super) fn decimal(field: &[u8]) -> Option<u64> {
     let add = |sum: u64, &digit: &u8| {
         let value = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;

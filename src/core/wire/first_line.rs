@@ -1,10 +1,10 @@
-//! What a connection's first line shows: a peer's handshake, or another protocol. A web page can have a browser send a
-//! request to any port of its machine, with lines of the page's choice in the body. So nothing is executed of a connection
-//! that begins as HTTP or TLS does.
+//! What a connection's first line shows: a peer's handshake, or another protocol. A web page can make a browser send a
+//! request to any port of its machine, with lines of the page's choice in the body. So nothing is executed on a
+//! connection that begins as HTTP or TLS does.
 
 use super::{Fields, HEAD_BYTES, Line, fields::decimal};
 
-/// Whether a connection's first line is a peer's, of whatever version: `HELLO` and a number.
+/// Whether a connection's first line is a peer's, of any version: `HELLO` and a number.
 pub fn is_hello(line: &[u8]) -> bool {
     let mut fields = Fields::of(line);
     fields.next() == Some(b"HELLO") && fields.next().and_then(version).is_some()
@@ -15,7 +15,7 @@ pub(super) fn version(field: &[u8]) -> Option<u64> {
     decimal(field).filter(|_| field.len() <= 9)
 }
 
-/// A protocol that is not served on the port clients and nodes use.
+/// A protocol that is not served on the port that clients and nodes use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OtherProtocol {
     /// HTTP, of any version that has one in its request line; the preface of HTTP/2 is a request line too.
@@ -25,13 +25,13 @@ pub enum OtherProtocol {
 }
 
 impl OtherProtocol {
-    /// The protocol whose first line this is, if it is another one. The line may be whole, or over the limit: then its first
-    /// bytes are enough.
+    /// The protocol whose first line this is, if it is another one. The line may be complete, or over the limit: then
+    /// its first bytes are enough.
     ///
-    /// A request line is a method, a target and a version: the first word is an HTTP token, and a later word than the second
-    /// begins with `HTTP/`. Where the line is over the limit its end is not known, and a target that looks like one is
-    /// enough. A keyword of this protocol is not taken for a method, so none of its valid lines looks like a request. No
-    /// browser gets through by that: it asks the server before it uses a method of a page's choice.
+    /// A request line is a method, a target and a version: the first word is an HTTP token, and a word after the second
+    /// begins with `HTTP/`. If the line is over the limit, its end is unknown, and a target that looks like one is
+    /// enough. A keyword of this protocol does not count as a method, so none of its valid lines looks like a request.
+    /// No browser gets through that way: it asks the server before it uses a method of a page's choice.
     pub fn of_line(line: Line<'_>) -> Option<Self> {
         match line {
             Line::Whole(text, _) => Self::of_text(text),
@@ -39,8 +39,8 @@ impl OtherProtocol {
         }
     }
 
-    /// The same of a line that is not whole yet. Only its first bytes are looked at, so that it does not depend on how the
-    /// bytes arrive.
+    /// The same for an incomplete line. Only its first bytes are considered, so that the result does not depend on how
+    /// the bytes arrive.
     pub fn of_beginning(line: Line<'_>) -> Option<Self> {
         match line {
             Line::Whole(text, _) => Self::of_text(&text[..text.len().min(HEAD_BYTES)]),
@@ -53,7 +53,7 @@ impl OtherProtocol {
             return Some(Self::Tls);
         }
         let mut later = method_and_rest(text)?;
-        // No browser can ask for it, and it stands behind a third-party node's own keyword.
+        // No browser can send it, and it may follow a third-party node's own keyword.
         if later.next()? == b"AT" {
             return None;
         }
@@ -63,13 +63,13 @@ impl OtherProtocol {
     }
 }
 
-/// Whether the second word of an unended line is what HTTP asks for: a path, or a whole URL.
+/// Whether the second word of an incomplete line is what HTTP asks for: a path, or a whole URL.
 fn has_target(head: &[u8]) -> bool {
     let target = method_and_rest(head).and_then(|mut rest| rest.next()).unwrap_or_default();
     target.starts_with(b"/") || memchr::memmem::find(target, b"://").is_some()
 }
 
-/// The words after the first, if that may be a method.
+/// The words after the first, if the first may be a method.
 fn method_and_rest(text: &[u8]) -> Option<Fields<'_>> {
     let mut words = Fields::of(text);
     let method = words.next()?;
@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    /// What the first line of `input` is taken for when it comes in pieces of that length.
+    /// What the first line of `input` is taken for when it arrives in pieces of that length.
     fn judged(input: &[u8], piece: usize) -> Option<OtherProtocol> {
         let mut buffer = LineBuffer::new(512);
         for piece in input.chunks(piece) {

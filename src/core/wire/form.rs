@@ -1,5 +1,4 @@
-//! The forms that differ: what a WHATSAT may ask and how its answer ends, which is a matter of the source that places come
-//! from.
+//! The forms that differ: what a WHATSAT may ask and how its answer ends, both of which depend on the source of places.
 
 /// What may be asked of a source, and how its answers end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +14,6 @@ pub struct Form {
 impl Form {
     /// What Google's Nearby Search supports, and the assignment's editions since 2014 ask for.
     pub const PLACES: Self = Self { radius_km_max: 50, bound_max: 20, newlines: 2 };
-    /// The editions before: any radius on Earth, and a document of one line.
+    /// The earlier editions: any radius on Earth, and a document of one line.
     pub const TWEETS: Self = Self { radius_km_max: 20_016, bound_max: 100, newlines: 1 };
 }

@@ -1,4 +1,4 @@
-//! The handshake's lines, and what refuses one.
+//! The handshake's lines, and why one is refused.
 
 use super::{Fields, Nonce, Proof, digest::hex, first_line::version};
 use crate::core::{access::Refusal, model::NodeId};
@@ -9,9 +9,8 @@ pub(super) const VERSION: u64 = 1;
 /// What a refusal begins with; the rest of the line says why, and what to do.
 pub const REFUSED: &[u8] = b"REFUSED ";
 
-/// The first line of a peer's connection, and the same line the other way as its answer:
-/// `HELLO 1 herd from to incarnation check`. In a herd with a secret, a nonce stands behind it, and in the answer a nonce
-/// and a proof.
+/// The first line of a peer's connection, and in the other direction the same line as its answer: `HELLO 1 herd from to
+/// incarnation check`. In a herd with a secret, a nonce follows it, and in the answer a nonce and a proof.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hello<'a> {
     /// The protocol's version, 1.
@@ -20,32 +19,33 @@ pub struct Hello<'a> {
     pub herd: &'a [u8],
     /// The sender's id.
     pub from: &'a [u8],
-    /// The id of the node the sender believes it talks with.
+    /// The id of the node that the sender believes it is talking to.
     pub to: &'a [u8],
-    /// A random number of the sender's start.
+    /// A random number drawn at the sender's start.
     pub incarnation: u64,
-    /// Equal when both place clients alike in their stores.
+    /// Equal if both place clients alike in their stores.
     pub check: u64,
-    /// Of a node that has a secret.
+    /// From a node that has a secret.
     pub nonce: Option<Nonce>,
-    /// Of a node that has a secret and answers; never without a nonce.
+    /// From a node that has a secret and answers; never without a nonce.
     pub proof: Option<Proof>,
 }
 
 impl<'a> Hello<'a> {
-    /// This version's line about its own values.
+    /// This version's line with its own values.
     pub fn new(herd: &'a str, from: &'a NodeId, to: &'a NodeId, incarnation: u64, check: u64) -> Self {
         let (from, to) = (from.as_bytes(), to.as_bytes());
         let (nonce, proof) = (None, None);
         Self { version: VERSION, herd: herd.as_bytes(), from, to, incarnation, check, nonce, proof }
     }
 
-    /// The line of a node that has a secret: with what is to be proved over, and by one that answers the proof itself.
+    /// The line of a node that has a secret: with the nonce that must be proved over, and, in an answer, the proof
+    /// itself.
     pub fn with_nonce(self, nonce: Nonce, proof: Option<Proof>) -> Self {
         Self { nonce: Some(nonce), proof, ..self }
     }
 
-    /// Reads the line. An `Err` says why it is refused.
+    /// Parses the line. An `Err` says why it is refused.
     pub fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
         let mut fields = Fields::of(line);
         let (Some(b"HELLO"), Some(version)) = (fields.next(), fields.next().and_then(version)) else {
@@ -95,7 +95,7 @@ pub fn write_proof(proof: &Proof, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("PROOF {proof}\n").as_bytes());
 }
 
-/// Reads that line; `None` for any other.
+/// Parses that line; `None` for any other.
 pub fn parse_proof(line: &[u8]) -> Option<Proof> {
     let [keyword, proof] = Fields::of(line).exactly()?;
     (keyword == b"PROOF").then(|| Proof::parse(proof))?
@@ -208,7 +208,7 @@ mod tests {
             let mut line = Vec::new();
             hello.write(&mut line);
             prop_assert_eq!(Hello::parse(&line), Ok(hello));
-            // With one byte of another value it is refused, or is another line that reads back.
+            // With one byte changed it is refused, or is another line that parses to the same text.
             let at = bent.index(line.len());
             line[at] = byte;
             if let Ok(other) = Hello::parse(&line) {

@@ -1,12 +1,12 @@
 //! How a stream of bytes becomes lines, with bounded memory: a line that is too long is skipped, not stored.
 
-/// The most bytes one read takes.
+/// The most bytes that one read takes.
 pub const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// How much of a line that is too long is kept, for its reply.
 pub const HEAD_BYTES: usize = 64;
 
-/// What a buffer begins with, and shrinks to on a quiet connection.
+/// The capacity that a buffer begins with, and shrinks to on a quiet connection.
 const SPACE_BYTES_MIN: usize = 1024;
 
 /// How a line ended, and so how its reply ends.
@@ -19,7 +19,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The bytes of it.
+    /// Its bytes.
     pub fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Lf => b"\n",
@@ -33,12 +33,12 @@ impl Ending {
 pub enum Line<'a> {
     /// A line within the limit.
     Whole(&'a [u8], Ending),
-    /// The first bytes, at most [`HEAD_BYTES`], of a line beyond the limit. The rest is gone.
+    /// The first bytes, at most [`HEAD_BYTES`], of a line over the limit. The rest is gone.
     TooLong(&'a [u8], Ending),
 }
 
 impl<'a> Line<'a> {
-    /// What there is of its bytes.
+    /// The bytes that are left of it.
     pub fn text(self) -> &'a [u8] {
         let (Self::Whole(text, _) | Self::TooLong(text, _)) = self;
         text
@@ -51,17 +51,17 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Collects bytes and gives lines. Holds at most one read and one line within the limit.
+/// Collects bytes and returns lines. Holds at most one read and one line within the limit.
 #[derive(Debug)]
 pub struct LineBuffer {
     bytes: Vec<u8>,
-    /// What of `bytes` has been given out as lines already.
+    /// How much of `bytes` has already been returned as lines.
     start: usize,
-    /// Up to where lines are complete.
+    /// The end of the complete lines.
     complete: usize,
-    /// What of `bytes` has been filled.
+    /// How much of `bytes` has been filled.
     end: usize,
-    /// Up to where there is known to be no newline.
+    /// There is no newline before this position.
     scanned: usize,
     /// How much room the next read gets.
     space: usize,
@@ -70,14 +70,14 @@ pub struct LineBuffer {
     head: [u8; HEAD_BYTES],
 }
 
-/// A line beyond the limit whose end has not come yet.
+/// A line over the limit whose end has not arrived yet.
 #[derive(Clone, Copy, Debug)]
 struct LongLine {
     last_is_cr: bool,
 }
 
 impl LineBuffer {
-    /// For lines of at most `limit` bytes, terminators not counted. `limit` is at least [`HEAD_BYTES`].
+    /// For lines of at most `limit` bytes, without terminators. `limit` is at least [`HEAD_BYTES`].
     pub fn new(limit: usize) -> Self {
         assert!(limit >= HEAD_BYTES);
         Self {
@@ -93,14 +93,14 @@ impl LineBuffer {
         }
     }
 
-    /// Replaces the limit, for what has not been given out yet.
+    /// Replaces the limit, for what has not been returned yet.
     pub fn set_limit(&mut self, limit: usize) {
         assert!(limit >= HEAD_BYTES);
         self.limit = limit;
     }
 
-    /// Where the next read may write; never empty. What has been read may be the beginning of a line, not a whole one: all
-    /// complete lines are consumed before.
+    /// Where the next read may write; never empty. What has been read may be an incomplete line, but all complete lines
+    /// must be consumed first.
     pub fn space(&mut self) -> &mut [u8] {
         debug_assert!(self.complete <= self.start, "complete lines are consumed first");
         self.skip_if_too_long();
@@ -111,7 +111,8 @@ impl LineBuffer {
         &mut self.bytes[self.end..][..self.space]
     }
 
-    /// Says that `count` bytes were written to the front of [`LineBuffer::space`]. A read that used all the room doubles it.
+    /// Says that `count` bytes were written to the front of [`LineBuffer::space`]. A read that used all the room
+    /// doubles it.
     pub fn filled(&mut self, count: usize) {
         self.end += count;
         if count == self.space {
@@ -130,7 +131,8 @@ impl LineBuffer {
         }
     }
 
-    /// Drops complete lines but for the last so many bytes of them: what [`Lines::left`] was behind the last line of use.
+    /// Drops complete lines except for the last so many bytes of them: what [`Lines::left`] was after the last line
+    /// used.
     pub fn consume(&mut self, left: usize) {
         let before = self.start;
         self.start = self.complete - left;
@@ -139,7 +141,7 @@ impl LineBuffer {
         }
     }
 
-    /// All lines that are complete. They are gone from the buffer, whether they are looked at or not.
+    /// All lines that are complete. They are gone from the buffer, whether they are read or not.
     pub fn take_lines(&mut self) -> Lines<'_> {
         self.find_complete();
         let start = self.start;
@@ -175,7 +177,7 @@ impl LineBuffer {
         (!text.is_empty()).then_some(Line::Whole(text, Ending::Lf))
     }
 
-    /// What has come of the line that has not ended, after all complete ones; `None` where none has begun.
+    /// What has arrived of the incomplete line, after all complete ones; `None` if none has begun.
     pub fn beginning(&self) -> Option<Line<'_>> {
         if self.skipping.is_some() {
             return Some(Line::TooLong(&self.head, Ending::Lf));
@@ -196,7 +198,7 @@ impl LineBuffer {
         self.start < self.end || self.skipping.is_some()
     }
 
-    /// Bytes that have come and were not given out: of a line that has not ended, after all complete ones.
+    /// Bytes that have arrived and were not returned: those of an incomplete line, after all complete ones.
     pub fn begun(&self) -> usize {
         self.end - self.start
     }
@@ -206,17 +208,17 @@ impl LineBuffer {
         self.bytes.capacity()
     }
 
-    /// Whether the buffer holds more memory than a quiet connection needs, and what has come of a line.
+    /// Whether the buffer uses more memory than a quiet connection, and the incomplete line, need.
     pub fn is_grown(&self) -> bool {
         let wanted = match self.begun() {
             0 => SPACE_BYTES_MIN,
-            // A line that goes on has its buffer doubled from time to time.
+            // A line that keeps growing has its buffer doubled from time to time.
             begun => 2 * (begun + SPACE_BYTES_MIN),
         };
         self.capacity() > wanted || self.space > SPACE_BYTES_MIN
     }
 
-    /// Gives memory back, keeping what has not been given out yet.
+    /// Gives memory back, keeping what has not been returned yet.
     pub fn shrink(&mut self) {
         self.space = SPACE_BYTES_MIN;
         self.move_to_front();
@@ -234,7 +236,7 @@ impl LineBuffer {
         }
     }
 
-    /// Drops what is stored of a line that can no longer be within the limit, but for its head.
+    /// Drops what is stored of a line that can no longer be within the limit, except for its head.
     fn skip_if_too_long(&mut self) {
         let text = &self.bytes[self.start..self.end];
         let Some(&last) = text.last() else { return };
@@ -249,7 +251,7 @@ impl LineBuffer {
         }
         self.skipping = Some(LongLine { last_is_cr });
         self.start = self.end;
-        // A caller may read on without having asked for lines in between.
+        // A caller may continue reading without having asked for lines in between.
         self.scanned = self.end;
     }
 }
@@ -258,13 +260,13 @@ impl LineBuffer {
 #[derive(Debug)]
 pub struct Lines<'a> {
     rest: &'a [u8],
-    /// The first line is the end of one that was skipped; its head.
+    /// The first line is the end of one that was skipped; this is its head.
     skipped: Option<(&'a [u8; HEAD_BYTES], LongLine)>,
     limit: usize,
 }
 
 impl Lines<'_> {
-    /// How many bytes the lines to come are long, terminators included.
+    /// The total length of the remaining lines in bytes, terminators included.
     pub fn left(&self) -> usize {
         self.rest.len()
     }
@@ -314,7 +316,7 @@ mod tests {
         }
     }
 
-    /// The first complete line, and what is left behind it.
+    /// The first complete line, and what is left after it.
     fn first(buffer: &mut LineBuffer) -> Option<(Owned, usize)> {
         let mut lines = buffer.lines();
         let line = lines.next().map(owned)?;
@@ -338,7 +340,7 @@ mod tests {
             if piece % 2 == 0 {
                 lines.extend(buffer.take_lines().map(owned));
             } else {
-                // One by one, as by a reader that stops behind each.
+                // One by one, as by a reader that stops after each.
                 while let Some((line, left)) = first(&mut buffer) {
                     lines.push(line);
                     buffer.consume(left);
@@ -351,7 +353,7 @@ mod tests {
         lines
     }
 
-    /// The rulings, stated over the whole input at once.
+    /// The rules, stated over the whole input at once.
     fn expected(input: &[u8], limit: usize) -> Vec<Owned> {
         let mut pieces: Vec<&[u8]> = input.split_inclusive(|&byte| byte == b'\n').collect();
         pieces.retain(|piece| !piece.is_empty());
@@ -433,7 +435,7 @@ mod tests {
             );
             assert_eq!(buffer.begun(), length);
         }
-        // To shrink and grow again with each byte would be work that a client can ask for.
+        // To shrink and grow again with each byte would be work that a client can cause at will.
         assert!(times_grown <= 16, "{times_grown} times");
     }
 

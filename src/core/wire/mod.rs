@@ -1,5 +1,5 @@
-//! The lines: how bytes become lines, what a line says, and what is said back (PROTOCOL.md).
-//! Pure: no sockets, no clock, no locks. Parsing borrows from the line and allocates nothing.
+//! The lines: how bytes become lines, what a line says, and what is said in reply (PROTOCOL.md). Pure: no sockets, no
+//! clock, no locks. Parsing borrows from the line and allocates nothing.
 
 mod digest;
 mod fields;

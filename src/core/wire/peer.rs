@@ -1,15 +1,15 @@
-//! What nodes say to each other once they have shaken hands: locations, which clients are told in the same words, and the
-//! lines that keep a link. The search for differences is in `digest`. The rules here are fixed by the
-//! protocol's version and alike on every node: no clock, no configured limit.
+//! What nodes say to each other after the handshake: locations, which clients get in the same words, and the lines that
+//! maintain a link. The search for differences is in `digest`. The protocol's version fixes the rules here, and they
+//! are the same on every node: no clock, no configured limit.
 
 use super::{Fields, Question, fields::decimal};
 use crate::core::model::{Location, NodeId};
 
-/// The longest line on a peer's connection, its terminator not counted. Twice a client's, so that whatever a client may
+/// The longest line on a peer's connection, without its terminator. Twice a client's, so that whatever a client may
 /// report fits with the names and the skew added.
 pub const PEER_LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// A line on a peer's connection after the handshake, understood.
+/// A line on a peer's connection after the handshake, parsed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PeerLine<'a> {
     /// A flooded location.
@@ -18,14 +18,15 @@ pub enum PeerLine<'a> {
     Push(Location<'a>),
     /// A question about what the receiver holds.
     Ask(Question),
-    /// Answered with [`write_pong`] once all before it is done.
+    /// Answered with [`write_pong`] once everything before it is done.
     Ping(u64),
-    /// The round of that number is over: all that was found missing has been pushed. Answered with its like.
+    /// The round of that number is over: everything that was found missing has been pushed. Answered with the same
+    /// line.
     Done(u64),
 }
 
 impl<'a> PeerLine<'a> {
-    /// Reads a line, given without its terminator; `None` for a bad one.
+    /// Parses a line, given without its terminator; `None` for a bad one.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let mut fields = Fields::of(line);
         match fields.next()? {
@@ -63,10 +64,10 @@ impl Location<'_> {
     }
 }
 
-/// Reads a location of a node's line. One that could not be passed on is none.
+/// Parses a location in a node's line. One that could not be passed on is `None`.
 fn location_of(fields: [&[u8]; 5]) -> Option<Location<'_>> {
     let location = Location::of_fields(fields)?;
-    // Whoever passes it on appends a name, perhaps a longer one.
+    // A node that passes it on appends its name, which may be longer.
     let fits = location.at_length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX;
     fits.then_some(location)
 }
@@ -88,13 +89,13 @@ pub fn write_push(location: &Location<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// The only field left, a whole number.
+/// The only remaining field, a whole number.
 pub(super) fn number(fields: Fields<'_>) -> Option<u64> {
     let [number] = fields.exactly()?;
     decimal(number)
 }
 
-/// Appends a question whose answer says that all before it is done.
+/// Appends a question whose answer says that everything before it is done.
 pub fn write_ping(number: u64, out: &mut Vec<u8>) {
     write_numbered("PING", number, out);
 }

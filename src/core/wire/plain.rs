@@ -1,28 +1,28 @@
-//! What third-party nodes say and are told: AT lines in the form of each. Lenient in what is taken: any decimal skew, and
-//! what the node's form adds; strict in what is told.
+//! What third-party nodes send and receive: AT lines in the form of each. Lenient in what it accepts: any decimal skew,
+//! and what the node's form adds; strict in what it sends.
 
 use super::{Ending, Fields, PEER_LINE_BYTES_MAX};
 use crate::core::model::{ClientId, Location, NodeId, Skew, SkewText, Timestamp, is_position};
 
-/// The form of AT lines for one third-party node, which knows nothing else, and what it wants beside them.
+/// The form of AT lines for one third-party node, which knows nothing else, and its other wishes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PlainForm {
-    /// A word of its own before `AT`, in what it is told; what it says may have it.
+    /// A word of its own before `AT` in what it is sent; what it sends may have it.
     pub keyword: Option<Box<str>>,
-    /// Whether an AT line that it is told ends with the sender's id: seven fields, as in the assignment's flooding, or six,
+    /// Whether an AT line sent to it ends with the sender's id: seven fields, as in the assignment's flooding, or six,
     /// as clients get it.
     pub has_sender: bool,
-    /// Whether more than seven fields are taken from it; what is behind the seventh is passed over.
+    /// Whether more than seven fields are accepted from it; everything after the seventh is ignored.
     pub takes_more: bool,
-    /// How the lines end that it is told.
+    /// How the lines that it is sent end.
     pub ending: Ending,
-    /// How many lines it is told on one connection.
+    /// How many lines it is sent on one connection.
     pub per_connection: PerConnection,
-    /// What each AT line of it is answered with.
+    /// What each AT line from it is answered with.
     pub answer: Option<Box<str>>,
 }
 
-/// How many lines a third-party node is told on one connection.
+/// How many lines a third-party node is sent on one connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PerConnection {
     /// All of them, for as long as the connection lasts.
@@ -48,17 +48,17 @@ impl PlainForm {
     /// The longest answer, in bytes.
     pub const ANSWER_BYTES_MAX: usize = 1024;
 
-    /// Whether `word` may stand before `AT`: 1 to 64 visible ASCII characters that are not `AT`.
+    /// Whether `word` may precede `AT`: 1 to 64 visible ASCII characters that are not `AT`.
     pub fn is_keyword(word: &str) -> bool {
         NodeId::is_valid(word.as_bytes()) && word != "AT"
     }
 
-    /// Whether `text` may be an answer: one line, with something to see in it.
+    /// Whether `text` may be an answer: one line with a visible character in it.
     pub fn is_answer(text: &str) -> bool {
         text.len() <= Self::ANSWER_BYTES_MAX && !text.contains(char::is_control) && !text.trim().is_empty()
     }
 
-    /// Appends the line that tells a location, as `sender` does.
+    /// Appends the line for a location, with `sender` as its sender.
     pub fn write(&self, location: &Location<'_>, sender: &NodeId, out: &mut Vec<u8>) {
         self.write_keyword(out);
         location.write_at(out);
@@ -78,7 +78,7 @@ impl PlainForm {
         out.extend_from_slice(self.ending.as_bytes());
     }
 
-    /// Appends the answer to a line, if there is to be one.
+    /// Appends the answer to a line, if it gets one.
     pub fn write_answer(&self, out: &mut Vec<u8>) {
         if let Some(answer) = &self.answer {
             out.extend_from_slice(answer.as_bytes());
@@ -94,25 +94,25 @@ impl PlainForm {
     }
 }
 
-/// A line of a third-party node: an AT line, with or without its sender's id behind it.
+/// A line from a third-party node: an AT line, optionally followed by its sender's id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlainLine<'a> {
     server: &'a [u8],
     skew: Skew,
-    /// Whom it is about.
+    /// The client it is about.
     pub client: ClientId<'a>,
     position: &'a [u8],
     timestamp: &'a [u8],
     /// The value of the timestamp.
     pub time: Timestamp,
-    /// Who says so.
+    /// Its sender.
     pub sender: Option<&'a [u8]>,
 }
 
-/// Why a line of a third-party node is refused: which field, counted from `AT` on, breaks which rule.
+/// Why a line from a third-party node is refused: which field, counted from `AT` on, breaks which rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlainFault {
-    /// It is no AT line.
+    /// It is not an AT line.
     #[error("its first word is not AT, nor the at_keyword of its sender and then AT")]
     Keyword,
     /// Fewer than six fields.
@@ -125,7 +125,7 @@ pub enum PlainFault {
     #[error("field 2, the server, is not 1 to 64 visible ASCII characters")]
     Server,
     /// The skew.
-    #[error("field 3, the skew, is no decimal number of at most 13 digits before the point")]
+    #[error("field 3, the skew, is not a decimal number with at most 13 digits before the point")]
     Skew,
     /// The location.
     #[error("field 5, the location, is not latitude and longitude with signs, within 90 and 180 degrees")]
@@ -137,12 +137,12 @@ pub enum PlainFault {
     #[error("field 7, the sender, is not 1 to 64 visible ASCII characters")]
     Sender,
     /// It could not be passed on.
-    #[error("it is too long to be passed on")]
+    #[error("it is too long to pass on")]
     TooLong,
 }
 
 impl<'a> PlainLine<'a> {
-    /// Reads a line of a node of that form, given without its terminator.
+    /// Parses a line from a node of that form, given without its terminator.
     pub fn parse(line: &'a [u8], form: &PlainForm) -> Result<Self, PlainFault> {
         let mut fields = Fields::of(line);
         let mut first = fields.next();
@@ -157,7 +157,7 @@ impl<'a> PlainLine<'a> {
         if fields.next().is_some() && !form.takes_more {
             return Err(PlainFault::TooMany);
         }
-        // What a node with fields of its own puts there may be anything.
+        // A node with fields of its own may put anything there.
         let is_sender = sender.is_none_or(NodeId::is_valid);
         if !is_sender && !form.takes_more {
             return Err(PlainFault::Sender);
@@ -172,7 +172,7 @@ impl<'a> PlainLine<'a> {
         let time = Timestamp::parse(timestamp).ok_or(PlainFault::Timestamp)?;
         let (client, sender) = (ClientId::of_field(client), sender.filter(|_| is_sender));
         let line = Self { server, skew, client, position, timestamp, time, sender };
-        // Whoever passes it on appends a name, perhaps a longer one.
+        // A node that passes it on appends its name, which may be longer.
         let length = line.location(&skew.text()).at_length() + 1 + NodeId::LENGTH_MAX;
         if length <= PEER_LINE_BYTES_MAX { Ok(line) } else { Err(PlainFault::TooLong) }
     }
@@ -182,7 +182,7 @@ impl<'a> PlainLine<'a> {
         self.skew.text()
     }
 
-    /// What it tells, with its skew as nodes write it.
+    /// Its location, with the skew as nodes write it.
     pub fn location<'s>(&'s self, skew: &'s SkewText) -> Location<'s> {
         let Self { server, client, position, timestamp, time, .. } = *self;
         Location { server, skew: skew.as_bytes(), client, position, timestamp, time }
@@ -200,7 +200,7 @@ mod tests {
         PlainLine::parse(line.as_bytes(), &PlainForm::default())
     }
 
-    /// The location a line tells, as an AT line.
+    /// The location in a line, as an AT line.
     fn told(line: &str, form: &PlainForm) -> String {
         let line = PlainLine::parse(line.as_bytes(), form).unwrap();
         let mut out = Vec::new();

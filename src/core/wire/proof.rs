@@ -1,5 +1,6 @@
-//! What proves in a handshake that a node has the herd's secret: an HMAC-SHA-256 over everything the handshake says, and
-//! over a number each end has made up for it, so that none can be used again, elsewhere or the other way round. Pure.
+//! What proves in a handshake that a node has the herd's secret: an HMAC-SHA-256 over everything that the handshake
+//! says, and over a number that each end has made up for it, so that no proof can be used again, elsewhere or in the
+//! other direction. Pure.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use crate::core::{
     hex::{Hex, from_hex},
 };
 
-/// A random number of one handshake, never used again.
+/// A random number for one handshake, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Nonce([u8; Self::BYTES]);
 
@@ -37,14 +38,14 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// A proof, made or received. To compare two of them tells nothing: see [`Transcript::is_proved`].
+/// A proof, made or received. Comparing two of them reveals nothing: see [`Transcript::is_proved`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proof([u8; Self::BYTES]);
 
 impl Proof {
     const BYTES: usize = 32;
 
-    /// Reads 64 lower-case hexadecimal digits.
+    /// Parses 64 lower-case hexadecimal digits.
     pub(super) fn parse(field: &[u8]) -> Option<Self> {
         from_hex(field).map(Self)
     }
@@ -56,7 +57,7 @@ impl fmt::Display for Proof {
     }
 }
 
-/// Which end of a handshake a proof is of.
+/// The end of a handshake that a proof belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Prover {
     /// The node that dialled.
@@ -74,7 +75,7 @@ impl Prover {
     }
 }
 
-/// What one end says of itself in a handshake.
+/// What one end says about itself in a handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct End<'a> {
     /// Its id.
@@ -85,7 +86,7 @@ pub struct End<'a> {
     pub nonce: Nonce,
 }
 
-/// All that both ends have said in a handshake, as each of them has it.
+/// Everything that both ends have said in a handshake, the same for each of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transcript<'a> {
     /// The herd's name.
@@ -98,11 +99,11 @@ pub struct Transcript<'a> {
     pub check: u64,
 }
 
-/// What every proof is over first, so that it means nothing anywhere else.
+/// The first field under every proof, so that it means nothing anywhere else.
 const LABEL: &[u8] = b"proxyherd handshake";
 
 impl Transcript<'_> {
-    /// The proof of one end, by the secret that proves.
+    /// The proof of one end, by the secret that this node proves itself with.
     pub fn prove(&self, prover: Prover, secret: &Secret) -> Proof {
         Proof(self.mac(prover, secret.proving()).finalize().into_bytes().into())
     }
@@ -112,9 +113,9 @@ impl Transcript<'_> {
         secret.accepted().any(|key| self.mac(prover, key).verify_slice(&proof.0).is_ok())
     }
 
-    /// Over the fields as they stand in the handshake's lines, each with its length before it.
+    /// Over the fields as they stand in the handshake's lines, each preceded by its length.
     fn mac(&self, prover: Prover, key: &SecretKey) -> Hmac<Sha256> {
-        // It takes keys of any length.
+        // It accepts keys of any length.
         let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes());
         let mut mac = mac.unwrap_or_else(|error| unreachable!("{error}"));
         let Self { herd, dialler, acceptor, check } = self;
@@ -193,7 +194,7 @@ mod tests {
             Transcript { acceptor: End { incarnation: 1, ..good.acceptor }, ..good },
             Transcript { acceptor: End { nonce: other, ..good.acceptor }, ..good },
             Transcript { dialler: good.acceptor, acceptor: good.dialler, ..good },
-            // The same letters, cut elsewhere.
+            // The same letters, divided differently.
             Transcript {
                 dialler: End { id: b"WelshAl", ..good.dialler },
                 acceptor: End { id: b"ford", ..good.acceptor },
@@ -214,7 +215,7 @@ mod tests {
         let (old, new) = (secret(1), secret(2));
         let added = secret(1).add_second(key(2)).unwrap();
         let switched = added.clone().switch().unwrap();
-        // Each step with the one before and after it; what is two steps apart need not agree.
+        // Each step works with the one before and after it; steps that are two apart need not agree.
         let steps = [&old, &added, &switched, &new];
         for pair in steps.windows(2) {
             for (prover, verifier) in [(pair[0], pair[1]), (pair[1], pair[0])] {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Fields, Form, PlainFault, fields::decimal};
 use crate::core::model::{ClientId, Timestamp, is_position};
 
-/// A client's line, understood.
+/// A client's line, parsed.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Request<'a> {
     /// `IAMAT client position timestamp`
@@ -17,20 +17,20 @@ pub enum Request<'a> {
 /// A client says where it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Report<'a> {
-    /// Who reports.
+    /// The client.
     pub client: ClientId<'a>,
-    /// Where, as written: an ISO 6709 text that [`is_position`] takes.
+    /// Its location as written: an ISO 6709 text that [`is_position`] accepts.
     pub position: &'a [u8],
-    /// When, as written.
+    /// The time, as written.
     pub timestamp: &'a [u8],
-    /// When.
+    /// The time.
     pub time: Timestamp,
 }
 
 /// A client asks what is near a client.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Whatsat<'a> {
-    /// Near whom.
+    /// The client to search around.
     pub client: ClientId<'a>,
     /// Within how many kilometres.
     pub radius_km: f64,
@@ -41,9 +41,9 @@ pub struct Whatsat<'a> {
 /// Why a line is invalid; for the log, since the client only gets its line back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Invalid {
-    /// No field at all.
+    /// There is no field.
     Empty,
-    /// The first field is no command.
+    /// The first field is not a command.
     Keyword,
     /// Not the four fields a command has.
     FieldCount,
@@ -67,11 +67,11 @@ pub enum Invalid {
     TooManyClients,
     /// A report for which the store would grow beyond `max_bytes`.
     TooManyBytes,
-    /// WHATSAT on a herd that has no source of places.
+    /// WHATSAT in a herd that has no source of places.
     NoPlaces,
-    /// A line that cannot stand on a peer's connection.
+    /// A line that is not allowed on a peer's connection.
     NotFromPeer,
-    /// A line that cannot stand on a third-party node's connection.
+    /// A line that is not allowed on a third-party node's connection.
     NotPlain(PlainFault),
 }
 
@@ -98,16 +98,16 @@ impl fmt::Display for Invalid {
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
-            Self::NotFromPeer => "it is no line that PROTOCOL.md lets a neighbour send",
+            Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),
         })
     }
 }
 
 impl<'a> Request<'a> {
-    /// Reads a line, given without its terminator.
+    /// Parses a line, given without its terminator.
     ///
-    /// Inlined, as a report's is: what has just been written field by field is slow to copy whole.
+    /// Inlined, as a report's parser is: copying whole what was just written field by field is slow.
     #[inline(always)]
     pub fn parse(line: &'a [u8], form: &Form) -> Result<Self, Invalid> {
         // How nearly every line begins.
@@ -150,7 +150,7 @@ impl<'a> Whatsat<'a> {
     }
 }
 
-/// Digits, then perhaps a `.` and more digits; at most `max`, exactly.
+/// Digits, then optionally a `.` and more digits; at most `max`, exactly.
 fn radius(text: &[u8], max: u64) -> Option<f64> {
     let (before, after) = match memchr::memchr(b'.', text) {
         Some(point) => (&text[..point], Some(&text[point + 1..])),

@@ -1,16 +1,17 @@
-//! What coordinates are in: degrees, as GeoJSON has them, or something else that the file names, or that shows.
+//! What coordinates are in: degrees, as GeoJSON has them, or something else, which the file names or the coordinates
+//! show.
 
 use serde_json::Value;
 
 use crate::import::ImportError;
 
-/// So much is shown of the name of a coordinate reference system, in characters.
+/// How much of the name of a coordinate reference system is shown, in characters.
 const CRS_CHARS_MAX: usize = 60;
 
 /// Where the features of a file are.
 #[derive(Default)]
 pub(super) struct Whereabouts {
-    /// The `crs` that earlier versions of GeoJSON had, unless it is one of degrees.
+    /// The `crs` that earlier versions of GeoJSON had, unless it is one in degrees.
     projection: Option<String>,
     on_earth: u64,
     off_earth: u64,
@@ -33,8 +34,8 @@ impl Whereabouts {
         self.far += u64::from(is_far);
     }
 
-    /// To be asked at the end of the file, since the members of an object have no order: an error if its coordinates are not
-    /// in degrees. A file of which most is on the Earth is in degrees, whatever its `crs` says.
+    /// Called at the end of the file, since the members of an object have no order: an error if its coordinates are not
+    /// in degrees. A file that is mostly on the Earth is in degrees, whatever its `crs` says.
     pub(super) fn check(&self) -> Result<(), ImportError> {
         let fault = match &self.projection {
             Some(crs) if self.off_earth > self.on_earth => format!(
@@ -47,13 +48,13 @@ impl Whereabouts {
     }
 }
 
-/// Whether a coordinate reference system is one of degrees, by its name, such as `urn:ogc:def:crs:EPSG::4269`.
+/// Whether a coordinate reference system is in degrees, judging by its name, such as `urn:ogc:def:crs:EPSG::4269`.
 fn is_geographic(name: &str) -> bool {
     if ["CRS84", "CRS83", "CRS27", "CRS84h"].iter().any(|known| name.ends_with(known)) {
         return true;
     }
     let code = name.rsplit(|letter: char| !letter.is_ascii_digit()).next().and_then(|code| code.parse().ok());
-    // EPSG keeps the 4000s for systems of degrees; these are the others among them, and newer ones beyond.
+    // EPSG keeps the 4000s for systems in degrees; these are the others among them, and newer ones beyond.
     code.is_some_and(|code: u32| match code {
         4087 | 4088 | 4328 | 4936..=4938 | 4978 => false,
         4001..=4999 => true,

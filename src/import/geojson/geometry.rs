@@ -1,4 +1,4 @@
-//! Geometries of GeoJSON: the box around their points is kept, and no point.
+//! Geometries of GeoJSON: only the box around their points is kept.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::import::bounds::Bounds;
 
-/// What a coordinate of a point in degrees never comes near, and one in metres is beyond nearly everywhere.
+/// A value that no coordinate in degrees comes near, and that nearly every one in metres exceeds.
 const FAR: f64 = 1000.0;
 
 /// What is kept of a geometry.
@@ -14,7 +14,7 @@ pub(super) struct Extent {
     pub(super) bounds: Bounds,
     /// Whether it has a position that is not on the Earth.
     pub(super) is_off: bool,
-    /// Whether it has one so far off that it cannot be in degrees.
+    /// Whether it has a position so far off that it cannot be in degrees.
     pub(super) is_far: bool,
 }
 
@@ -68,7 +68,7 @@ impl<'de> Visitor<'de> for GeometrySeed<'_> {
     }
 }
 
-/// What is found in a list of coordinates.
+/// The findings in a list of coordinates.
 enum Coordinate {
     Number(f64),
     List,

@@ -1,5 +1,5 @@
-//! GeoJSON (RFC 7946): a FeatureCollection, read feature by feature, or one Feature after the other, a line each. A point
-//! is where it is; anything else is at the middle of the box around it.
+//! GeoJSON (RFC 7946): a FeatureCollection, read feature by feature, or one Feature after another, one per line. A
+//! point is where it is; anything else is at the middle of the box around it.
 
 mod crs;
 mod geometry;
@@ -64,7 +64,7 @@ struct GeoJsonImport<'a> {
     /// The line of the last byte that has been read.
     line: Rc<Cell<u64>>,
     whereabouts: Whereabouts,
-    /// What serde's errors have no room for.
+    /// Errors that serde's own cannot express.
     fault: Option<ImportError>,
 }
 
@@ -79,7 +79,7 @@ struct Feature {
 }
 
 impl GeoJsonImport<'_> {
-    /// An error of serde's in place of one that it has no room for.
+    /// An error of serde's, standing in for one that it cannot express.
     fn refuse<E: serde::de::Error>(&mut self, error: ImportError) -> E {
         self.fault = Some(error);
         E::custom("not taken")
@@ -131,7 +131,8 @@ impl GeoJsonImport<'_> {
         Ok(())
     }
 
-    /// The property that says the field, which is not the one called `taken`: by which of the field's names, and its text.
+    /// The property that holds the field, other than the one called `taken`: which of the field's names it has, and its
+    /// text.
     fn property(&self, feature: &Feature, field: Field, taken: &str) -> Option<(&str, String)> {
         let columns = self.options.columns;
         let is_free = |name: &&str| columns.named(field).is_some() || *name != taken;
@@ -144,7 +145,7 @@ impl GeoJsonImport<'_> {
 }
 
 impl Feature {
-    /// A property's text, unless it is blank; where none has just this name, the case of letters does not count.
+    /// A property's text, unless it is blank; if none has exactly this name, case is ignored.
     fn text(&self, name: &str) -> Option<String> {
         let text = |value: &Property| Some(value.text.clone()).filter(|text| !text.trim().is_empty());
         let exact = self.properties.get(name).and_then(text);
@@ -155,7 +156,7 @@ impl Feature {
     }
 }
 
-/// A collection, a feature, or anything else, of which nothing is taken.
+/// A collection, a feature, or anything else, of which nothing is used.
 struct GeoObject<'a, 'b>(&'a mut GeoJsonImport<'b>);
 
 impl<'de> DeserializeSeed<'de> for GeoObject<'_, '_> {
@@ -242,7 +243,7 @@ impl<'de> Visitor<'de> for Properties<'_> {
     }
 }
 
-/// What a document is that is not GeoJSON, as far as a key or its type shows it, and what to do.
+/// What a document that is not GeoJSON is, as far as a key or its type shows it, and what to do.
 fn foreign(key: &str, kind: Option<&str>) -> Option<&'static str> {
     Some(match (key, kind) {
         ("type", Some("Topology")) => {
@@ -250,13 +251,13 @@ fn foreign(key: &str, kind: Option<&str>) -> Option<&'static str> {
         }
         ("elements", None) => "is Overpass JSON; convert it to GeoJSON: osmtogeojson FILE > NEW.geojson",
         ("geometryType" | "spatialReference", None) => {
-            "is JSON of ArcGIS; convert it to GeoJSON: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
+            "is ArcGIS JSON; convert it to GeoJSON: ogr2ogr -f GeoJSON -t_srs EPSG:4326 NEW.geojson FILE"
         }
         _ => return None,
     })
 }
 
-/// The list of a collection: each feature is taken before the next is read.
+/// The list of a collection: each feature is handled before the next is read.
 struct Features<'a, 'b>(&'a mut GeoJsonImport<'b>);
 
 impl<'de> DeserializeSeed<'de> for Features<'_, '_> {

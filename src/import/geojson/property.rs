@@ -1,4 +1,4 @@
-//! Values of GeoJSON as texts. Numbers keep the digits that the file has: an id of twenty digits is none that a float could hold.
+//! Values of GeoJSON as texts. Numbers keep the digits that the file has: no float could hold an id of twenty digits.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ fn text(json: &str, depth: usize) -> Option<String> {
     }
 }
 
-/// A string; what is half a surrogate pair in it has no character, and becomes the one that stands for such.
+/// A string; half a surrogate pair in it, which is not a character, becomes the replacement character.
 fn string(json: &str) -> Option<String> {
     struct Bytes;
     impl Visitor<'_> for Bytes {
@@ -55,7 +55,7 @@ fn string(json: &str) -> Option<String> {
     Some(text.unwrap_or_else(|error| {
         let bytes = error.into_bytes();
         let chunks = bytes.utf8_chunks();
-        // Half a pair takes three bytes, of which each would become one.
+        // Half a pair takes three bytes, each of which would become one.
         let mut text = String::new();
         for chunk in chunks {
             text.push_str(chunk.valid());

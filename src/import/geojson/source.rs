@@ -13,12 +13,12 @@ use crate::import::{BYTE_ORDER_MARK, ImportError, NOT_UTF8};
 
 const RECORD_SEPARATOR: u8 = 0x1e;
 
-/// A word of so many bytes is told from others by its first ones.
+/// A word of so many bytes can be distinguished from others by its beginning.
 const WORD_BYTES_MAX: usize = 9;
 
 pub(super) struct JsonReader<R> {
     inner: BufReader<R>,
-    /// How many bytes have been read of the byte order mark, as long as nothing else came before.
+    /// How many bytes of the byte order mark have been read, while nothing else came before.
     marked: Option<usize>,
     /// Where the last byte is: the line, and the character of it, both counted from 1.
     line: Rc<Cell<u64>>,
@@ -41,7 +41,7 @@ impl<R: Read> JsonReader<R> {
         }
     }
 
-    /// The line of the last byte, from now on too.
+    /// The line of the last byte, kept up to date.
     pub(super) fn line(&self) -> Rc<Cell<u64>> {
         Rc::clone(&self.line)
     }
@@ -57,7 +57,7 @@ impl<R: Read> JsonReader<R> {
             self.line.set(self.line.get() + 1);
             self.column = 0;
         }
-        // Bytes that go on with a character of UTF-8 are of the same column.
+        // Bytes that continue a UTF-8 character are in the same column.
         self.column += u64::from(byte & 0xc0 != 0x80);
         self.last = byte;
         let (word, length) = &mut self.word;
@@ -71,7 +71,7 @@ impl<R: Read> JsonReader<R> {
         Ok(Some(if byte == RECORD_SEPARATOR { b' ' } else { byte }))
     }
 
-    /// The word that the last byte is in, whole.
+    /// The whole word that contains the last byte.
     fn whole_word(&mut self) -> String {
         while self.inner.fill_buf().ok().and_then(<[u8]>::first).is_some_and(u8::is_ascii_alphabetic) {
             let length = self.word.1;
@@ -83,9 +83,9 @@ impl<R: Read> JsonReader<R> {
         String::from_utf8_lossy(&word[..length]).into_owned()
     }
 
-    /// An error of serde's, at the place where the last byte is.
+    /// An error of serde's, at the position of the last byte.
     pub(super) fn fault(&mut self, error: serde_json::Error) -> ImportError {
-        // A word is told where it begins.
+        // A word is reported at its beginning.
         let letters_before = self.word.1.saturating_sub(1) as u64;
         let (line, column) = (self.line.get(), self.column.saturating_sub(letters_before).max(1));
         let message = error.to_string();
@@ -95,11 +95,11 @@ impl<R: Read> JsonReader<R> {
             Category::Eof => "the file ends too early; fetch it again".to_owned(),
             Category::Data => {
                 format!(
-                    "this is not GeoJSON as herd reads it: {message}; export the file as a FeatureCollection, or as one Feature after the other"
+                    "this is not GeoJSON as herd reads it: {message}; export the file as a FeatureCollection, or as one Feature after another"
                 )
             }
             Category::Syntax if ["surrogate", "hex escape"].iter().any(|part| message.contains(part)) => {
-                "this text has half a surrogate pair (such as \\ud800 by itself), which is no character; take it out, or export the file again".to_owned()
+                "this text has half a surrogate pair (such as \\ud800 by itself), which is not a character; remove it, or export the file again".to_owned()
             }
             Category::Syntax if message.starts_with("invalid unicode code point") => NOT_UTF8.to_owned(),
             Category::Syntax => {
@@ -108,7 +108,7 @@ impl<R: Read> JsonReader<R> {
                 match unsigned.as_str() {
                     "nan" | "inf" | "infinity" => {
                         format!(
-                            "{word} is no number in JSON; write null in its place, or leave the property out"
+                            "{word} is not a JSON number; write null instead, or leave the property out"
                         )
                     }
                     _ => format!("this is not JSON: {message}; export the file again"),

@@ -1,5 +1,5 @@
-//! The blobs of an `.osm.pbf`, which it consists of: where each begins and what is in it, so that a sweep reads only those
-//! that have what is wanted.
+//! The blobs that an `.osm.pbf` consists of: where each begins and what is in it, so that a sweep reads only those with
+//! the wanted contents.
 
 use std::{
     io::{self, BufReader, Read, Seek, SeekFrom},
@@ -11,7 +11,7 @@ use osmpbf::{BlobDecode, BlobReader, ByteOffset, PrimitiveBlock};
 use super::{BlockError, Done};
 use crate::import::ImportError;
 
-/// What a reader must understand to read a file; this one does.
+/// What a reader must support to read a file; this one does.
 const FEATURES: [&str; 4] = ["OsmSchema-V0.6", "DenseNodes", "LocationsOnWays", "Sort.Type_then_ID"];
 
 pub(super) const NODES: u8 = 1;
@@ -32,7 +32,7 @@ struct BlobAt {
     has: u8,
 }
 
-/// Tells how many bytes have been gone over, and how many there will be.
+/// Called with how many bytes have been processed, and how many there will be.
 pub(super) struct Progress<'a> {
     pub(super) tell: &'a mut dyn FnMut(u64, u64),
     pub(super) done: u64,
@@ -47,7 +47,7 @@ impl Progress<'_> {
 }
 
 impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
-    /// Goes over the whole file for the first time.
+    /// Goes through the whole file for the first time.
     pub(super) fn find(
         mut from: R,
         tell: &'a mut dyn FnMut(u64, u64),
@@ -59,7 +59,8 @@ impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
         let mut blobs = Self {
             reader: BlobReader::new_seekable(near).map_err(|error| broken(0, &error))?,
             found: Vec::new(),
-            // Nodes, ways twice and relations are the most that is gone over again; few blobs have more than one of them.
+            // Nodes, ways twice and relations are the most that is processed again; few blobs have more than one of
+            // them.
             progress: Progress { tell, done: 0, total: length.saturating_mul(3) },
         };
         let mut offset = 0;
@@ -83,7 +84,7 @@ impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
             offset = end;
         }
         if offset == 0 {
-            let fault = "this is no .osm.pbf; name the format with --format".to_owned();
+            let fault = "this is not an .osm.pbf; name the format with --format".to_owned();
             return Err(ImportError::Offset { offset, fault });
         }
         if offset < length {
@@ -101,7 +102,7 @@ impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
         self.progress.advance(0);
     }
 
-    /// Goes over the blobs that have some of this in them.
+    /// Goes through the blobs that have some of this in them.
     pub(super) fn sweep(
         &mut self,
         what: u8,
@@ -118,7 +119,7 @@ impl<'a, R: Read + Seek + Send> Blobs<'a, R> {
     }
 }
 
-/// Names the compression of a blob that cannot be read because of it, and what to do.
+/// Names the compression that makes a blob unreadable, and what to do.
 pub(super) fn told_by_compression(from: &mut (impl Read + Seek), error: ImportError) -> ImportError {
     let ImportError::Offset { offset, .. } = error else { return error };
     match data_field(from, offset) {
@@ -157,7 +158,7 @@ fn data_field(from: &mut (impl Read + Seek), offset: u64) -> Option<u8> {
     }
 }
 
-/// The library panics where a block holds numbers that no writer writes: that is a broken file, too.
+/// The library panics if a block holds numbers that no writer writes: that is a broken file, too.
 fn guarded(
     offset: u64,
     block: &PrimitiveBlock,
@@ -185,7 +186,9 @@ fn check_features(offset: u64, features: &[String]) -> Result<(), ImportError> {
     match features.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
         None => Ok(()),
         Some(history) if history == "HistoricalInformation" => {
-            let fault = "this is a history; make an extract of one moment of it: osmium time-filter FILE -o NEW.osm.pbf".to_owned();
+            let fault =
+                "this is a history file; extract one moment of it: osmium time-filter FILE -o NEW.osm.pbf"
+                    .to_owned();
             Err(ImportError::Offset { offset, fault })
         }
         Some(feature) => {
@@ -200,7 +203,7 @@ fn broken(offset: u64, why: &dyn std::fmt::Display) -> ImportError {
     ImportError::Offset { offset, fault: format!("the blob there is broken: {why}; fetch the file again") }
 }
 
-/// A buffered reader that keeps what it has in its buffer when it is asked to go where it nearly is.
+/// A buffered reader that keeps its buffer when it is asked to seek to a nearby position.
 struct Near<R>(BufReader<R>);
 
 impl<R: Read> Read for Near<R> {

@@ -1,9 +1,9 @@
 //! OpenStreetMap's `.osm.pbf`: nodes as they are, ways by the middle of the box around them, relations by the node that
 //! labels them or by the box around their outer ways.
 //!
-//! Goes over the file up to five times, each time only over the blobs that can have what is wanted: so elements may come
-//! in any order, and of all the nodes that are no place only those are kept, 16 bytes each, which some way that is one
-//! goes through.
+//! Goes through the file up to five times, each time only through the blobs that can have the wanted contents. So
+//! elements may come in any order, and of the nodes that are not places only those are kept, 16 bytes each, that belong
+//! to a way that is one.
 
 mod blobs;
 mod nodes;
@@ -29,12 +29,12 @@ const NODE: &str = "osm:node";
 const WAY: &str = "osm:way";
 const RELATION: &str = "osm:relation";
 
-/// Who must be named, as HTML.
+/// The attribution, as HTML.
 pub const ATTRIBUTION: &str =
     "© <a href=\"https://www.openstreetmap.org/copyright\">OpenStreetMap</a> contributors, ODbL";
 
-/// Reads the whole file. `tell` is told how many bytes have been gone over, and of how many: the file's, once for each time
-/// that they are gone over.
+/// Reads the whole file. `tell` is called with how many bytes have been processed, and out of how many: the file's,
+/// once for each time that they are processed.
 pub fn read(
     mut from: impl Read + Seek + Send,
     options: &ImportOptions<'_>,
@@ -71,7 +71,7 @@ fn read_blobs(
     blobs.sweep(RELATIONS, |block| block.elements().try_for_each(|element| import.take_relation(&element)))
 }
 
-/// What a block has done wrong, or an error of the sink.
+/// What is wrong with a block, or an error of the sink.
 type Done = Result<(), BlockError>;
 
 enum BlockError {
@@ -94,7 +94,7 @@ struct OsmImport<'a> {
 }
 
 impl OsmImport<'_> {
-    /// The first time: takes the nodes that are places, and notes what ways and relations need.
+    /// The first pass: accepts the nodes that are places, and notes what ways and relations need.
     fn look_at(&mut self, element: &Element<'_>) -> Done {
         match element {
             Element::Node(node) => {
@@ -172,7 +172,7 @@ impl OsmImport<'_> {
             read.add(key, value, self.name_key);
             count += 1;
         }
-        // The iterator ends at a text that it cannot give.
+        // The iterator ends at a text that it cannot decode.
         if count < claimed {
             return Err(BlockError::Block("a tag's text is missing or not UTF-8".to_owned()));
         }
@@ -196,7 +196,7 @@ impl OsmImport<'_> {
         self.take_by_box(NODE, id, &Some(tags), &bounds, &[])
     }
 
-    /// Takes an element at the middle of the box around it; `labels` are the nodes that label it.
+    /// Accepts an element at the middle of the box around it; `labels` are the nodes that label it.
     fn take_by_box(
         &mut self,
         source: &str,
@@ -219,7 +219,7 @@ impl OsmImport<'_> {
             return Ok(());
         };
         let kind = self.sink.kind(source, types)?;
-        // Ids below zero are those of elements that nobody has uploaded yet.
+        // Negative ids belong to elements that nobody has uploaded yet.
         let text = id.to_string();
         let id = u64::try_from(id).map_or(Id::Text(&text), Id::Number);
         let vicinity = tags.vicinity();

@@ -1,5 +1,5 @@
-//! Where the nodes are that ways and relations go through: of all nodes in the file only those are kept that some place
-//! depends on.
+//! Where the nodes are that ways and relations go through: of all nodes in the file, only those are kept that some
+//! place depends on.
 
 use osmpbf::{DenseNode, Element, Way};
 
@@ -18,12 +18,12 @@ pub(super) fn dense_point(node: &DenseNode<'_>) -> Option<OsmPoint> {
     point(node.nano_lat(), node.nano_lon())
 }
 
-/// The nodes that places depend on: their ids in order, and where they are.
+/// The nodes that places depend on: their ids in order, and their positions.
 #[derive(Default)]
 pub(super) struct Nodes {
     ids: Vec<i64>,
     points: Vec<OsmPoint>,
-    /// So many ids are in order, and there once.
+    /// So many ids are sorted and unique.
     sorted: usize,
 }
 
@@ -32,7 +32,7 @@ const NOWHERE: OsmPoint = (i32::MAX, i32::MAX);
 impl Nodes {
     pub(super) fn need(&mut self, id: i64) {
         self.ids.push(id);
-        // Neighbouring ways share nodes: forgetting them now and then keeps the list near its final length.
+        // Neighbouring ways share nodes: removing duplicates from time to time keeps the list near its final length.
         if self.ids.len() >= 2 * self.sorted.max(1 << 20) {
             self.sort();
         }

@@ -1,11 +1,11 @@
-//! What the tags of an OpenStreetMap element say of a place: its types and rank by the table in data/osm_types.tsv, its
-//! name, and where it is in words.
+//! What the tags of an OpenStreetMap element say about a place: its types and rank by the table in data/osm_types.tsv,
+//! its name, and its address in words.
 
 use std::{collections::HashMap, sync::LazyLock};
 
 use crate::import::rank_of_population;
 
-/// A row of the table: Google's types, divided by commas, a rank, and how many rows are above it.
+/// A row of the table: Google's types, separated by commas, a rank, and how many rows are above it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct TypeRow {
     types: &'static str,
@@ -14,13 +14,13 @@ struct TypeRow {
 }
 
 impl TypeRow {
-    /// Whether this row counts where another one fits, too; the order of an element's tags has no say in it.
+    /// Whether this row counts if another one fits, too; the order of an element's tags does not matter.
     fn counts_before(&self, other: &Self) -> bool {
         self.rank > other.rank || self.rank == other.rank && self.above < other.above
     }
 }
 
-/// Which row a key with a value has; `*` stands for any value.
+/// The row for a key with a value; `*` stands for any value.
 type TypeTable = HashMap<&'static str, HashMap<&'static str, TypeRow>>;
 
 static TABLE: LazyLock<TypeTable> = LazyLock::new(|| {
@@ -52,7 +52,7 @@ pub(in crate::import) struct Tags<'a> {
     name: &'a str,
     name_in_language: &'a str,
     street: &'a str,
-    /// What stands in place of a street where there is none.
+    /// What is used instead of a street if there is none.
     locality: &'a str,
     number: &'a str,
     city: &'a str,
@@ -63,7 +63,7 @@ pub(in crate::import) struct Tags<'a> {
 }
 
 impl<'a> Tags<'a> {
-    /// Takes a tag. `name_key` is the key of names in the language that is wanted, such as `name:en`.
+    /// Reads a tag. `name_key` is the key of names in the wanted language, such as `name:en`.
     pub(in crate::import) fn add(&mut self, key: &str, value: &'a str, name_key: Option<&str>) {
         match key {
             "name" => self.name = value,
@@ -88,7 +88,7 @@ impl<'a> Tags<'a> {
         }
     }
 
-    /// The types and the rank, if the tags are some place's.
+    /// The types and the rank, if the tags are those of a place.
     pub(in crate::import) fn kind(&self) -> Option<(&'static str, f64)> {
         let TypeRow { types, rank, .. } = self.best?;
         let rank = if self.is_settlement && self.population > 0.0 {
@@ -99,7 +99,7 @@ impl<'a> Tags<'a> {
         Some((types, rank))
     }
 
-    /// The name, in the language that is wanted if there is one.
+    /// The name, in the wanted language if there is one.
     pub(in crate::import) fn name(&self) -> &'a str {
         if self.name_in_language.is_empty() { self.name } else { self.name_in_language }
     }

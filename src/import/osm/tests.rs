@@ -164,7 +164,7 @@ fn square(id: i64, at: (f64, f64), half: f64, tags: &[(&str, &str)]) -> (pbf::Wa
     (way, nodes)
 }
 
-/// What comes of nodes, squares and relations, in this order of blobs and in the opposite one.
+/// The result of nodes, squares and relations, in this order of blobs and in the opposite one.
 fn places_of(
     nodes: Vec<pbf::Node>,
     squares: Vec<(pbf::Way, Vec<pbf::Node>)>,

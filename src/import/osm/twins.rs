@@ -1,10 +1,10 @@
 //! What OpenStreetMap has as more than one element: a town as a node and as its boundary, a museum as a node, as a way and as
 //! a relation. It becomes one place, whatever the order of elements, blobs and files.
 //!
-//! A way or relation is left out where an element of the same name is the same place: the node that labels it; or a node
-//! (for a way, a relation too) in the box around it or 100 m beyond, whose first type or item of Wikidata is the same. Two
-//! elements with different items of Wikidata are never one place, nor are two nodes, two ways or two relations. What stays
-//! has the higher of the ranks, and the vicinity of what is left out if it has none.
+//! A way or relation is left out if an element of the same name is the same place: the node that labels it; or a node
+//! (for a way, a relation too) in the box around it or 100 m beyond, whose first type or item of Wikidata is the same.
+//! Two elements with different items of Wikidata are never one place, nor are two nodes, two ways or two relations. The
+//! one that stays gets the higher of the ranks, and the vicinity of the one left out if it has none.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -23,7 +23,7 @@ const MARGIN: i64 = 90;
 /// All the way around the Earth, in hundred-thousandths of a degree.
 const TURN: i64 = 36_000_000;
 
-/// What is known of the elements in a [`Builder`], by their numbers there, beyond what they are as places.
+/// What is known about the elements in a [`Builder`], by their numbers there, beyond what they are as places.
 #[derive(Debug, Default)]
 pub(crate) struct Twins {
     /// In order of their numbers.
@@ -57,7 +57,7 @@ impl Twins {
         self.labels.extend(labels.iter().map(|&node| (number, node)));
     }
 
-    /// Leaves out what is another element's place, and says how much that is.
+    /// Leaves out elements that are another element's place, and returns how many.
     pub(crate) fn merge(self, builder: &mut Builder) -> u64 {
         if self.areas.is_empty() {
             return 0;
@@ -121,7 +121,7 @@ impl Twins {
         }
         let areas = elements.iter().zip(best);
         let mut twins: Vec<_> = areas.filter_map(|(area, best)| Some((area, best?))).collect();
-        // What a way hands to a relation, that may hand on to a node.
+        // What a way passes to a relation, that one may pass on to a node.
         twins.sort_unstable_by_key(|(area, _)| (Reverse(area.class), area.id, area.number));
         for (area, (.., twin)) in twins {
             builder.absorb(twin as usize, area.number as usize);
@@ -150,7 +150,7 @@ impl Twins {
         labelled.collect()
     }
 
-    /// Whether nothing speaks against their being one place: another name, or another item of Wikidata.
+    /// Whether nothing contradicts their being one place: another name, or another item of Wikidata.
     fn may_be_one(&self, area: &Element, other: &Element, builder: &Builder) -> bool {
         let [first, second] = [area, other].map(|element| builder.taken(element.number as usize).name);
         let [one, another] = [area, other].map(|element| self.wikidata.get(&element.number));
@@ -170,7 +170,7 @@ impl Twins {
 type Preference = (Class, bool, i64, u64, u32);
 
 /// Each area with every element that its box reaches in latitude, by their indices in `elements`, which are sorted by
-/// latitude. An area looks only as far as its own box goes, so that a huge one does not make all others look as far.
+/// latitude. An area looks only as far as its own box reaches, so that a huge one does not make all others look as far.
 fn pairs(elements: &[Element]) -> impl Iterator<Item = (usize, usize)> {
     let areas = elements.iter().enumerate().filter(|(_, element)| element.class != Class::Node);
     areas.flat_map(|(at, area)| {
@@ -181,7 +181,7 @@ fn pairs(elements: &[Element]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// The first of some types, which says the most.
+/// The first of some types, which is the most specific.
 fn main_type(types: &str) -> Option<&str> {
     types.split(',').next()
 }
@@ -191,7 +191,7 @@ fn item(wikidata: &str) -> Option<u64> {
     wikidata.split(';').next()?.trim().strip_prefix('Q')?.parse().ok()
 }
 
-/// The elements by a hash of their names, so that those of a name are side by side.
+/// The elements by a hash of their names, so that those with the same name are adjacent.
 fn names(builder: &Builder) -> Vec<(u64, u32)> {
     let numbers = (0..builder.count() as u32).filter(|&number| {
         let source = builder.taken(number as usize).source;
@@ -243,7 +243,7 @@ impl Element {
         ((self.latitude - other.latitude).abs(), east.min(TURN - east))
     }
 
-    /// Whether the other's point is in this one's box, or hardly outside of it.
+    /// Whether the other's point is in this one's box, or barely outside it.
     fn is_around(&self, other: &Self) -> bool {
         let (north, east) = self.offset(other);
         self.class != Class::Node && north <= self.half.0 + MARGIN && east <= self.half.1 + self.margin_east()

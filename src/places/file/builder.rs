@@ -1,5 +1,5 @@
-//! Makes a file of places out of one place after the other. Holds in memory what the file will hold, and nothing more: 32
-//! bytes a place, and its texts.
+//! Makes a file of places from one place after another. Holds in memory what the file will hold, and nothing more: 32
+//! bytes per place, and its texts.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -13,28 +13,28 @@ use super::layout::{Header, Made, Prelude};
 use crate::places::local::{Kind, texts};
 use crate::places::record::{Record, UNITS_PER_DEGREE};
 
-/// A text is no longer than this, in bytes; what is beyond it is cut off.
+/// The maximum length of a text in bytes; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 255;
-/// Text is written in pieces of so many bytes, so that whoever wants to end the writing need not wait for all of it.
+/// Text is written in pieces of this size, so that writing can be stopped without waiting for all of it.
 const PIECE_BYTES: usize = 1 << 20;
 const RANK_STEPS: f64 = 50.0;
 const RANK_MAX: f64 = 5.0;
 
-/// What tells a place from others of its source.
+/// What distinguishes a place from others of its source.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Id<'a> {
-    /// As its place_id ends with.
+    /// A number, with which its place_id ends.
     Number(u64),
-    /// As its place_id ends with; not empty.
+    /// A text, with which its place_id ends; not empty.
     Text(&'a str),
 }
 
-/// One place, as readers of foreign files hand it over.
+/// One place, as readers of foreign files pass it on.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct PlaceEntry<'a> {
-    /// A number that [`Builder::kind`] has given.
+    /// A number that [`Builder::kind`] returned.
     pub kind: u16,
-    /// What tells it from others of the kind's source.
+    /// What distinguishes it from others of the kind's source.
     pub id: Id<'a>,
     /// As people know it.
     pub name: &'a str,
@@ -48,12 +48,12 @@ pub struct PlaceEntry<'a> {
     pub rank: f64,
 }
 
-/// Why a place is not taken.
+/// Why a place is not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadEntry {
     /// Its name is empty.
     NoName,
-    /// Its coordinates are no point on the Earth.
+    /// Its coordinates are not a point on the Earth.
     NotOnEarth,
     /// Its id is empty, or longer than 255 bytes.
     BadId,
@@ -61,14 +61,14 @@ pub enum BadEntry {
     Full,
 }
 
-/// A place that has been taken, as it will be in the file.
+/// An accepted place, as it will be in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TakenPlace<'a> {
     /// The first part of its place_id.
     pub source: &'a str,
     /// Google's types, separated by commas.
     pub types: &'a str,
-    /// What its place_id ends with, where that is a number; else 0.
+    /// The end of its place_id, if that is a number; else 0.
     pub number: u64,
     /// As people know it.
     pub name: &'a str,
@@ -83,13 +83,13 @@ pub struct TakenPlace<'a> {
 pub struct Finished {
     /// How many are in the file.
     pub places: usize,
-    /// How many are not, as one with the same place_id came before.
+    /// How many were left out because one with the same place_id came before.
     pub duplicates: usize,
     /// The length of the file in bytes.
     pub bytes: u64,
 }
 
-/// The places taken so far.
+/// The places accepted so far.
 #[derive(Debug, Default)]
 pub struct Builder {
     records: Vec<Record>,
@@ -113,14 +113,14 @@ impl Builder {
         Ok(number)
     }
 
-    /// Has somebody named wherever the places are shown, as HTML.
+    /// Adds an attribution to be shown wherever the places are, as HTML.
     pub fn attribute(&mut self, html: &str) {
         if !self.html_attributions.iter().any(|known| known == html) {
             self.html_attributions.push(html.to_owned());
         }
     }
 
-    /// Takes a place, or says why not.
+    /// Accepts a place, or says why not.
     pub fn add(&mut self, entry: &PlaceEntry<'_>) -> Result<(), BadEntry> {
         let latitude = units(entry.latitude, 90.0).ok_or(BadEntry::NotOnEarth)?;
         let longitude = units(entry.longitude, 180.0).ok_or(BadEntry::NotOnEarth)?;
@@ -159,22 +159,22 @@ impl Builder {
         Ok(())
     }
 
-    /// The beginning of a text that fits; counts what does not.
+    /// The beginning of a text that fits; counts texts that do not fit.
     fn cut<'a>(&mut self, text: &'a str) -> &'a str {
         let end = text.floor_char_boundary(TEXT_BYTES_MAX);
         self.shortened += u64::from(end < text.len());
         text[..end].trim_end()
     }
 
-    /// How many places have been taken, those that are there twice included.
+    /// How many places have been accepted, duplicates included.
     pub fn count(&self) -> usize {
         self.records.len()
     }
 
-    /// The place that was taken as this one, counted from 0.
+    /// The place that was accepted as this one, counted from 0.
     ///
     /// # Panics
-    /// If there are not as many.
+    /// If there are fewer.
     pub fn taken(&self, at: usize) -> TakenPlace<'_> {
         let record = &self.records[at];
         let Kind { source, types } = &self.kinds[usize::from(record.kind)];
@@ -186,14 +186,14 @@ impl Builder {
     /// Makes a place as well known as another that is the same, and gives it that one's vicinity if it has none.
     ///
     /// # Panics
-    /// If there are not as many.
+    /// If there are fewer.
     pub fn absorb(&mut self, at: usize, other: usize) {
         let (mut record, other) = (self.records[at], self.records[other]);
         record.rank = record.rank.max(other.rank);
         if record.vicinity_len == 0 && other.vicinity_len > 0 {
             let ([name, _, id], [_, vicinity, _]) = (self.texts(&record), self.texts(&other));
             let text = [name, vicinity, id].concat();
-            // Where there is no room for one more text, the vicinity stays unknown.
+            // If there is no room for one more text, the vicinity stays unknown.
             if let Ok(text_start) = u32::try_from(self.text.len()) {
                 record = Record { text_start, vicinity_len: other.vicinity_len, ..record };
                 self.text.push_str(&text);
@@ -202,7 +202,7 @@ impl Builder {
         self.records[at] = record;
     }
 
-    /// Takes back the places of these numbers, which are in order.
+    /// Removes the places with these numbers, which are in order.
     pub fn remove(&mut self, sorted: &[usize]) {
         let mut at = 0;
         self.records.retain(|_| {
@@ -220,7 +220,7 @@ impl Builder {
         self.shortened
     }
 
-    /// Puts the places in order. Of those with the same place_id the one that was added first is kept.
+    /// Sorts the places. Of those with the same place_id, the one added first is kept.
     pub fn finish(mut self, made: Made) -> Ready {
         let taken = self.records.len();
         self.drop_duplicates();
@@ -244,7 +244,7 @@ impl Builder {
             let id = texts(&self.text, record).map(|[_, _, id]| id);
             (of_kind[usize::from(record.kind)], record.number, id)
         };
-        // Texts lie in the order in which their places came.
+        // Texts are stored in the order in which their places came.
         self.records.sort_unstable_by(|a, b| id(a).cmp(&id(b)).then(a.text_start.cmp(&b.text_start)));
         self.records.dedup_by(|later, first| id(later) == id(first));
     }
@@ -287,7 +287,7 @@ fn units(degrees: f64, bound: f64) -> Option<i32> {
     (degrees.abs() <= bound).then(|| (degrees * UNITS_PER_DEGREE).round() as i32)
 }
 
-/// The number that is written like this and no other way.
+/// The number whose only written form this is.
 fn plain_number(id: &str) -> Option<u64> {
     let number: u64 = id.parse().ok()?;
     (number.to_string() == id).then_some(number)

@@ -1,4 +1,4 @@
-//! How a file of places looks: a prelude of fixed length, a header in JSON, the records, their text, a checksum.
+//! The layout of a file of places: a prelude of fixed length, a header in JSON, the records, their text, a checksum.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | … | header, records (`places/record.rs`), text |
 //! | 8 | XXH3 of all before it |
 //!
-//! Numbers are little-endian. Whoever changes this raises [`VERSION`].
+//! Numbers are little-endian. A change to this layout must raise [`VERSION`].
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -29,31 +29,31 @@ const SUM_LENGTH: u64 = 8;
 /// What is wrong with a file; follows its name, and says what to do.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LayoutFault {
-    /// Something else altogether.
-    #[error("is no file of places; name one that `herd places import` has made")]
+    /// Something else entirely.
+    #[error("is not a file of places; name one that `herd places import` made")]
     NotPlaces,
     /// Made by another herd.
     #[error(
         "has version {0} of the format, and this herd reads {VERSION}; import it again with this herd, or use the herd that made it"
     )]
     OtherVersion(u32),
-    /// The end is missing, or there is more than an end.
+    /// It is too short or too long.
     #[error("is {have} bytes long where it should be {want}; copy it again, or import it again")]
     WrongLength {
         /// Its length in bytes.
         have: u64,
-        /// What it says of itself.
+        /// The length that it claims.
         want: u64,
     },
-    /// Some bit is not as it was written.
+    /// Some bit has changed since it was written.
     #[error("is damaged, as its checksum shows; copy it again, or import it again")]
     Damaged,
-    /// The checksum is good, and the content is not: another program wrote it.
-    #[error("contradicts itself: {0}; import it again")]
+    /// The checksum is right but the content is not: another program wrote it.
+    #[error("is inconsistent: {0}; import it again")]
     Contradicts(&'static str),
 }
 
-/// The bytes of fixed length at the beginning.
+/// The part of fixed length at the beginning.
 #[derive(Debug)]
 pub(super) struct Prelude {
     bytes: [u8; Self::LENGTH],
@@ -76,7 +76,7 @@ impl Prelude {
     }
 
     /// Reads the prelude of a file of `length` bytes, of which `at_hand` are in `bytes`, and compares its lengths with
-    /// the file's: what is read by them afterwards is there.
+    /// the file's: whatever is read by them afterwards exists.
     pub(super) fn read(bytes: &[u8; Self::LENGTH], at_hand: usize, length: u64) -> Result<Self, LayoutFault> {
         let begins = at_hand.min(MAGIC.len());
         if at_hand == 0 || bytes[..begins] != MAGIC[..begins] {
@@ -122,7 +122,7 @@ impl Prelude {
     }
 }
 
-/// A checksum in the making.
+/// A checksum in progress.
 #[derive(Clone)]
 pub(super) struct Sum(Xxh3);
 
@@ -136,7 +136,7 @@ impl Sum {
     }
 }
 
-/// What a file says of itself.
+/// What a file says about itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Made {
     /// When, as RFC 3339.
@@ -156,8 +156,8 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn read(json: &[u8]) -> Result<Self, LayoutFault> {
-        let header: Self = serde_json::from_slice(json)
-            .map_err(|_| LayoutFault::Contradicts("its header is not as it should be"))?;
+        let header: Self =
+            serde_json::from_slice(json).map_err(|_| LayoutFault::Contradicts("its header is malformed"))?;
         let is_sound = |kind: &Kind<String>| !kind.source.is_empty() && !kind.types.is_empty();
         if !header.kinds.iter().all(is_sound) {
             return Err(LayoutFault::Contradicts("it has a kind without types"));

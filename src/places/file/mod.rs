@@ -1,6 +1,6 @@
-//! A file of places, as `herd places import` makes them: read whole, checked in every byte, then searched where it lies in
-//! memory. `layout.rs` says how the file looks, `builder.rs` makes one. A file that opens can be asked anything: no lookup
-//! waits or fails.
+//! A file of places, as `herd places import` makes them: read whole, checked in every byte, then searched where it is
+//! in memory. `layout.rs` defines the layout of the file, `builder.rs` makes one. A file that opens can be asked
+//! anything: no lookup waits or fails.
 
 mod builder;
 mod layout;
@@ -24,7 +24,7 @@ use crate::regular_file;
 /// Why a file of places does not open; displays as one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It is not there, may not be read, or is not a regular file.
+    /// It is missing, may not be read, or is not a regular file.
     #[error(
         "{file}: the places cannot be read: {error}; make the file with `herd places import`, or name another"
     )]
@@ -69,7 +69,7 @@ impl PlacesFile {
         }
     }
 
-    /// Reads the `length` bytes of a file. Takes no more memory than those, whatever they claim.
+    /// Reads the `length` bytes of a file. Uses no more memory than those, whatever they claim.
     pub fn read(from: &mut impl Read, length: u64) -> io::Result<Result<Self, LayoutFault>> {
         let mut prelude = [0; Prelude::LENGTH];
         let at_hand = usize::try_from(length).unwrap_or(usize::MAX).min(Prelude::LENGTH);
@@ -94,7 +94,7 @@ impl PlacesFile {
         Ok(Self::of_parts(&header, records, text))
     }
 
-    /// What the checksum cannot say: that the parts fit together. So no lookup can go astray in them.
+    /// Checks what the checksum cannot: that the parts fit together. So no lookup can go astray in them.
     fn of_parts(header: &[u8], records: Vec<[u8; STRIDE]>, text: Vec<u8>) -> Result<Self, LayoutFault> {
         let Header { kinds, html_attributions, made } = Header::read(header)?;
         let text = String::from_utf8(text).map_err(|_| LayoutFault::Contradicts("its text is not UTF-8"))?;
@@ -122,12 +122,12 @@ impl PlacesFile {
         self.records.len()
     }
 
-    /// Where the file comes from.
+    /// The origin of the file.
     pub fn made(&self) -> &Made {
         &self.made
     }
 
-    /// Who must be named wherever the places are shown, as HTML.
+    /// The attributions wherever the places are shown, as HTML.
     pub fn html_attributions(&self) -> &[String] {
         &self.html_attributions
     }
@@ -146,10 +146,10 @@ fn check(record: &Record, text: &str, kinds: usize) -> Result<(), LayoutFault> {
         return Err(LayoutFault::Contradicts("it has a place that is not on the Earth"));
     }
     if usize::from(record.kind) >= kinds {
-        return Err(LayoutFault::Contradicts("it has a place of a kind it does not name"));
+        return Err(LayoutFault::Contradicts("it has a place of a kind that it does not list"));
     }
     if record.name_len == 0 || super::local::texts(text, record).is_none() {
-        return Err(LayoutFault::Contradicts("it has a place without its name"));
+        return Err(LayoutFault::Contradicts("it has a place without a name"));
     }
     Ok(())
 }

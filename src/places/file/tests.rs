@@ -154,11 +154,11 @@ fn parts_must_fit_together_whatever_the_checksum_says() {
     let faults = [
         (record(0, 3), 0x7f, "not on the Earth"),
         (record(2, 7), 0x7f, "not on the Earth"),
-        (record(0, 24), 2, "a kind it does not name"),
-        (record(1, 18), 1, "without its name"),
-        (record(1, 20), 0, "without its name"),
-        (record(2, 21), 255, "without its name"),
-        (record(1, 20), 4, "without its name"),
+        (record(0, 24), 2, "a kind that it does not list"),
+        (record(1, 18), 1, "without a name"),
+        (record(1, 20), 0, "without a name"),
+        (record(2, 21), 255, "without a name"),
+        (record(1, 20), 4, "without a name"),
         (record(1, 4), 97, "not in order"),
         (bytes.len() - 9, 0xff, "not UTF-8"),
         (40, b'[', "header"),
@@ -184,7 +184,7 @@ proptest! {
         prop_assert!(read(&bytes[..to.index(bytes.len())]).is_err());
     }
 
-    /// Where somebody means harm, the checksum is right: then every answer is still an answer.
+    /// If someone means harm, the checksum is right: then every answer is still an answer.
     #[test]
     fn no_forged_file_breaks_a_lookup(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
         let mut bytes = built();

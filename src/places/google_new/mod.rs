@@ -1,4 +1,4 @@
-//! Google's Nearby Search, the new one, its answers put into the format of the legacy one.
+//! Google's new Nearby Search, with its answers converted to the format of the legacy one.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{config::PlacesConfig, metrics::CallOutcome};
 
-/// As many as Google gives; the bound is cut afterwards, so that lookups with different bounds are one call.
+/// The most that Google returns; the bound is applied afterwards, so that lookups with different bounds share one call.
 const RESULTS_MAX: usize = 20;
 
-/// What the cheaper tier has. A call is billed by the dearest field it names.
+/// The fields of the cheaper tier. The most expensive field that a call names decides its price.
 const FIELDS: [&str; 11] = [
     "id",
     "displayName",
@@ -103,7 +103,7 @@ impl Service for GoogleNew {
                 let fault = CallFault::of_http(code, self.name());
                 let message =
                     error.message.map_or(fault.failure.message.clone(), |text| self.key.scrub(&text.0));
-                // A key that is not valid is told as an invalid argument.
+                // An invalid key is reported as an invalid argument.
                 let is_key = code == 400 && message.contains("API key");
                 let outcome = if is_key { CallOutcome::Denied } else { fault.outcome };
                 return Err(CallFault::new(outcome, message));
@@ -125,7 +125,7 @@ impl Service for GoogleNew {
     }
 }
 
-// What the client gets: keys in alphabetical order, and what Google did not say left out.
+// What the client gets: keys in alphabetical order, without those that Google left out.
 
 #[derive(Serialize)]
 struct LegacyAnswer<'a> {
@@ -224,7 +224,7 @@ impl<'a> Place<'a> {
                 location,
                 viewport: place.viewport.as_ref().and_then(Viewport::of),
             }),
-            // Google serves a mask as a picture where its ending is added.
+            // Google serves a mask as a picture if its ending is added.
             icon: mask.map(|mask| format!("{mask}.png")),
             icon_background_color: place.icon_background_color.as_deref(),
             icon_mask_base_uri: mask,

@@ -1,4 +1,4 @@
-//! What Google's new Nearby Search sends, as far as it is of use here. All of it may be missing.
+//! The part of Google's new Nearby Search response that is of use here. All of it may be missing.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -51,7 +51,7 @@ pub(super) struct DisplayName {
     pub(super) text: Option<JsonText>,
 }
 
-/// The numbers as their digits came: a float read and written may change its last one.
+/// Numbers with their digits as they came: parsing and printing a float may change its last one.
 #[derive(Deserialize)]
 pub(super) struct LatLng<'a> {
     #[serde(borrow)]
@@ -97,14 +97,14 @@ pub(super) struct NewHours {
     pub(super) open_now: Option<bool>,
 }
 
-/// A number as it came, or nothing where something else stands in its place.
+/// A number as it came, or nothing if something else is in its place.
 pub(super) fn number(raw: &RawValue) -> Option<&RawValue> {
     let is_number = raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
     is_number.then_some(raw)
 }
 
-/// A string. Half of a surrogate pair, which is no text, becomes U+FFFD rather than the end of the whole answer: whoever
-/// cuts a name in the middle of an emoji leaves one.
+/// A string. Half a surrogate pair, which is not text, becomes U+FFFD instead of costing the whole answer: cutting a
+/// name in the middle of an emoji leaves one.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(super) struct JsonText(pub(super) String);

@@ -1,7 +1,7 @@
 //! Tweets near a client, as the editions of 2012 and 2014 ask for: from one document, read at start, of a service that
 //! answers with one array.
 //!
-//! Its elements that say where they were written are given as they stand in the file, in its order, on one line.
+//! The elements that say where they were written are returned as they are in the file, in its order, on one line.
 
 mod position;
 
@@ -10,16 +10,16 @@ use std::{io, path::Path};
 use super::{Failure, Form, Query, Source, cut::Document, cut::Unfit, index::Circle};
 use crate::{core::model::Coordinates, regular_file};
 
-/// A file of tweets is at most so large.
+/// The maximum size of a file of tweets.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// What some programs write before a text to say that it is UTF-8; no part of the JSON.
+/// What some programs write before a text to mark it as UTF-8; not part of the JSON.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why there are no tweets; displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum TweetsError {
-    /// It is not there, may not be read, or is not a regular file.
+    /// It is missing, may not be read, or is not a regular file.
     #[error(
         "{file}: the tweets cannot be read: {error}; give tweets_file in [places] the path of a JSON document"
     )]
@@ -30,7 +30,7 @@ pub enum TweetsError {
         error: io::Error,
     },
     /// Over the limit.
-    #[error("{file} is over {} MiB; give a part of it", FILE_BYTES_MAX >> 20)]
+    #[error("{file} is over {} MiB; use a part of it", FILE_BYTES_MAX >> 20)]
     TooLarge {
         /// Its path.
         file: String,
@@ -50,7 +50,7 @@ pub enum TweetsError {
         file: String,
         /// Its name.
         array: String,
-        /// The names of those that are there.
+        /// The names of the arrays that exist.
         there: Vec<String>,
     },
 }
@@ -59,18 +59,18 @@ fn cure(fault: &Unfit) -> &'static str {
     match fault {
         Unfit::NotUtf8 { cure, .. } => cure,
         Unfit::Empty | Unfit::NotJson { .. } => {
-            "give a whole answer of the service, one JSON object with the tweets in an array"
+            "use a whole answer of the service: one JSON object with the tweets in an array"
         }
     }
 }
 
-/// An error names no more arrays than these.
+/// The most arrays that an error names.
 const ARRAYS_SHOWN_MAX: usize = 8;
 
-/// What to write instead of an array that is not there.
+/// What to write instead of an array that does not exist.
 fn instead(there: &[String]) -> String {
     if there.is_empty() {
-        return ", nor any other; give a whole answer of the service".to_owned();
+        return ", nor any other; use a whole answer of the service".to_owned();
     }
     let names: Vec<_> = there.iter().take(ARRAYS_SHOWN_MAX).map(|name| format!("{name:?}")).collect();
     let more = if there.len() > ARRAYS_SHOWN_MAX { "…" } else { "" };
@@ -81,12 +81,12 @@ fn instead(there: &[String]) -> String {
 #[derive(Debug)]
 pub struct Tweets {
     document: Document,
-    /// Which of its elements say where they were written, and where that was.
+    /// Which of its elements say where they were written, and the positions.
     located: Vec<(usize, Coordinates)>,
 }
 
 impl Tweets {
-    /// Reads a file; `array` is where its tweets are.
+    /// Reads a file; `array` holds its tweets.
     pub fn open(path: &Path, array: &str) -> Result<Self, TweetsError> {
         let file = || path.display().to_string();
         let unreadable = |error| TweetsError::Unreadable { file: file(), error };
@@ -112,7 +112,7 @@ impl Tweets {
         (self.document.count(), self.located.len())
     }
 
-    /// The tweets an answer has, each with where it was written.
+    /// The tweets in an answer, each with where it was written.
     pub fn near(&self, query: &Query) -> impl Iterator<Item = (&str, Coordinates)> {
         self.within(query).map(|(at, point)| (self.document.element(at), point))
     }
@@ -197,7 +197,7 @@ mod tests {
         assert!(missing.starts_with("/nonexistent/t.json: the tweets cannot be read: "), "{missing}");
         let broken = tweets("{\"results\":[", "results").unwrap_err().to_string();
         assert!(
-            broken.contains("holds no tweets: it is no JSON object: ") && !broken.contains('\n'),
+            broken.contains("holds no tweets: it is not a JSON object: ") && !broken.contains('\n'),
             "{broken}"
         );
         let wide = tweets(b"\xff\xfe{\0", "results").unwrap_err().to_string();

@@ -1,8 +1,8 @@
-//! Where a tweet was written, in any of the forms services have. A tweet in which it cannot be found is not located; it is
-//! never an error, and nothing else that is odd in a tweet matters here.
+//! Where a tweet was written, in any of the forms that services use. A tweet without a recognisable position is not
+//! located; that is never an error, and nothing else odd in a tweet matters here.
 //!
 //! Search 1.0 and version 1.1 have `geo.coordinates`, latitude first; all others are as in GeoJSON, longitude first:
-//! `coordinates` of 1.1, `geo.coordinates` of 2, and the boxes around places. A place's box is one in `place.bounding_box`
+//! `coordinates` of 1.1, `geo.coordinates` of 2, and the boxes around places. A place's box is in `place.bounding_box`
 //! (1.1), or in `includes.places` of the document, by the tweet's `geo.place_id` (2).
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
@@ -16,14 +16,14 @@ use crate::core::model::Coordinates;
 /// The places of a document whose tweets only name them, by id.
 pub(super) type KnownPlaces = HashMap<String, Coordinates>;
 
-/// An object's values, each to be read by itself: one that is broken, as half an emoji is, costs no other.
+/// An object's values, each to be parsed by itself: a broken one, such as half an emoji, does not affect the others.
 type Parts<'a> = HashMap<String, &'a RawValue>;
 
 fn part(parts: &Parts<'_>, key: &str) -> Value {
     parts.get(key).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 
-/// What `includes` says of places.
+/// What `includes` says about places.
 pub(super) fn known_places(includes: &str) -> KnownPlaces {
     let includes: Parts<'_> = serde_json::from_str(includes).unwrap_or_default();
     let places = includes.get("places").and_then(|raw| serde_json::from_str(raw.get()).ok());
@@ -36,12 +36,12 @@ pub(super) fn known_places(includes: &str) -> KnownPlaces {
     known.collect()
 }
 
-/// Where a tweet was written: at its own point, else in the middle of the box around its place.
+/// Where a tweet was written: at its own point, otherwise in the middle of the box around its place.
 pub(super) fn of(tweet: &str, known: &KnownPlaces) -> Option<Coordinates> {
     let tweet: Parts<'_> = serde_json::from_str(tweet).ok()?;
     let geo = part(&tweet, "geo");
     let named_place = || geo.get("place_id")?.as_str().and_then(|id| known.get(id).copied());
-    // A list is of version 1 and an object of version 2; in the wrong order both may be somewhere.
+    // A list is version 1 and an object version 2; in the wrong order either could be a valid point.
     let own = match &geo["coordinates"] {
         list @ Value::Array(_) => latitude_first(list),
         object => point(object),
@@ -61,7 +61,7 @@ fn of_place(place: &Value) -> Option<Coordinates> {
     of_geo(&place["geo"]).or_else(from_outline)
 }
 
-/// Of a place of version 2: its point, else the middle of its box, which is its west, south, east and north.
+/// For a place of version 2: its point, otherwise the middle of its box, given as west, south, east and north.
 fn of_geo(geo: &Value) -> Option<Coordinates> {
     let from_box = || {
         let [west, south, east, north] = geo["bbox"].as_array()?.as_slice() else { return None };
@@ -70,8 +70,8 @@ fn of_geo(geo: &Value) -> Option<Coordinates> {
     point(&geo["coordinates"]).or_else(|| point(&geo["geometry"])).or_else(from_box)
 }
 
-/// The middle of the box around corners. The same corners are those of two boxes, one over the antimeridian: the narrower
-/// is meant, as no place is wider than half the Earth.
+/// The middle of the box around corners. The same corners belong to two boxes, one of which crosses the antimeridian:
+/// the narrower is meant, since no place is wider than half the Earth.
 fn middle(mut corners: Vec<Coordinates>) -> Option<Coordinates> {
     let range = |of: fn(&Coordinates) -> f64, corners: &[Coordinates]| {
         let (least, most) = (f64::min as fn(f64, f64) -> f64, f64::max as fn(f64, f64) -> f64);
@@ -97,7 +97,7 @@ fn point(value: &Value) -> Option<Coordinates> {
     longitude_first(value).or_else(inner)
 }
 
-/// A list of longitude and latitude; GeoJSON lets a height follow.
+/// A list of longitude and latitude; GeoJSON allows a height after them.
 fn longitude_first(pair: &Value) -> Option<Coordinates> {
     let [longitude, latitude] = pair.as_array()?.first_chunk()?;
     on_earth(latitude, longitude)
@@ -148,7 +148,7 @@ mod tests {
         assert_at(r#"{"geo": {"coordinates": {"point": [-73.9, 40.7]}}}"#, Some((40.7, -73.9)));
         assert_at(r#"{"geometry": {"location": {"lat": 1, "lng": 2}}}"#, Some((1.0, 2.0)));
         assert_at(r#"{"coordinates": {"coordinates": [1, 2, 300]}}"#, Some((2.0, 1.0)));
-        // Version 1.1 says it twice, each its own way.
+        // Version 1.1 says it twice, in two different ways.
         assert_at(
             r#"{"geo": {"coordinates": [10, 20]}, "coordinates": {"coordinates": [20, 10]}}"#,
             Some((10.0, 20.0)),

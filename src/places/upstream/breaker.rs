@@ -1,4 +1,4 @@
-//! The circuit breaker: an upstream that fails again and again is left alone, and tried again by itself.
+//! The circuit breaker: an upstream that fails repeatedly is left alone, and retried automatically.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::fault::CallFault;
 use crate::{core::model::Tick, metrics::CallOutcome, places::Failure};
 
-/// The wait doubles so often at most.
+/// The most times that the wait doubles.
 const DOUBLINGS_MAX: u32 = 5;
 
 /// Whether an upstream may be called.
@@ -16,7 +16,7 @@ pub(super) struct Breaker {
     failures_max: usize,
     first_wait: Duration,
     state: State,
-    /// How often it has opened without an answer in between.
+    /// How many times it has opened without an answer in between.
     openings: u32,
 }
 
@@ -29,7 +29,7 @@ enum State {
         until: Tick,
         why: Failure,
     },
-    /// One call is on its way to find out.
+    /// One call is in progress to find out.
     Trying {
         why: Failure,
     },
@@ -38,7 +38,7 @@ enum State {
 /// What the end of a call has changed; for the log.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Change {
-    /// The upstream is left alone for so long.
+    /// The upstream is left alone for this long.
     Opened(Duration),
     /// It answers again.
     Closed,
@@ -65,7 +65,7 @@ impl Breaker {
         }
     }
 
-    /// A call that was let through has not been made after all.
+    /// A call that was let through was not made after all.
     pub(super) fn withdraw(&mut self, now: Tick) {
         if let State::Trying { why } = &self.state {
             self.state = State::Open { until: now, why: why.clone() };
@@ -80,8 +80,8 @@ impl Breaker {
         was_open.then_some(Change::Closed)
     }
 
-    /// A call has failed. A key that is refused once is refused always, so that opens at once; a question that was not
-    /// understood says nothing against the upstream.
+    /// A call has failed. A refused key will be refused again, so that opens the breaker at once; a question that was
+    /// not understood does not count against the upstream.
     pub(super) fn failed(&mut self, fault: &CallFault, now: Tick) -> Option<Change> {
         if fault.outcome == CallOutcome::Invalid {
             return self.succeeded();

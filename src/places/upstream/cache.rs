@@ -1,4 +1,4 @@
-//! Answers that may be given again for a while. Bounded in bytes; the oldest go first.
+//! Answers that may be reused for a while. Bounded in bytes; the oldest go first.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -11,17 +11,18 @@ use std::{
 use super::LookupKey;
 use crate::{core::model::Tick, places::cut::Document};
 
-/// What an entry costs beside its document, nearly: twice its key, a time, a pointer, the room both tables keep free.
+/// The approximate cost of an entry besides its document: twice its key, a time, a pointer, and the room that both
+/// tables keep free.
 const ENTRY_BYTES: usize = 192;
 
-/// The answers kept.
+/// The cached answers.
 #[derive(Debug)]
 pub(super) struct Cache {
     time: Duration,
     bytes_max: usize,
     bytes: usize,
     entries: HashMap<LookupKey, (Tick, Arc<Document>)>,
-    /// In the order they came, and so in the order they go; with the time by which an entry is known.
+    /// In the order in which they came, and so in which they go; with the time that identifies an entry.
     order: VecDeque<(Tick, LookupKey)>,
 }
 
@@ -31,7 +32,7 @@ impl Cache {
         Self { time, bytes_max, bytes: 0, entries: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// What the answers kept take.
+    /// The memory that cached answers use.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -44,7 +45,7 @@ impl Cache {
         self.entries.get(&key).map(|(_, document)| Arc::clone(document))
     }
 
-    /// Keeps an answer, and lets older ones go for it. One that is larger than everything may be is not kept.
+    /// Keeps an answer, and drops older ones to make room. An answer larger than the whole cache may be is not kept.
     pub(super) fn put(&mut self, key: LookupKey, document: &Arc<Document>, now: Tick) {
         let cost = document.bytes() + ENTRY_BYTES;
         if self.time.is_zero() || cost > self.bytes_max || self.entries.contains_key(&key) {

@@ -1,5 +1,5 @@
-//! Who may call an upstream, who waits for the call of another, and who is turned away: one pure state, a lock's length
-//! at a time. Told the time, it reads no clock; it makes no call.
+//! Who may call an upstream, who waits for another lookup's call, and who is turned away: one pure state under one
+//! lock, held briefly. It gets the time as an argument and makes no call.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -35,14 +35,14 @@ pub(super) struct Desk {
     breaker: Breaker,
 }
 
-/// What a lookup is to do. After `Lead` and `Follow`, it must [leave](Desk::leave).
+/// What a lookup must do. After `Lead` and `Follow`, it must [leave](Desk::leave).
 #[derive(Debug)]
 pub(super) enum Turn {
     /// Nothing: here is the answer.
     Kept(Arc<Document>),
-    /// Wait for the call another makes.
+    /// Wait for another lookup's call.
     Follow(Arc<Flight>),
-    /// Make the call, and [land](Desk::land) what comes of it.
+    /// Make the call, and [land](Desk::land) its result.
     Lead(Arc<Flight>),
     /// Do without.
     Refused(NotAsked, Failure),
@@ -61,7 +61,7 @@ impl Desk {
         }
     }
 
-    /// A lookup comes.
+    /// A lookup arrives.
     pub(super) fn ask(&mut self, key: LookupKey, now: Tick) -> Turn {
         if let Some(document) = self.cache.get(key, now) {
             return Turn::Kept(document);
@@ -84,15 +84,19 @@ impl Desk {
         Turn::Lead(Arc::clone(vacant.insert(Arc::default())))
     }
 
-    /// After a refusal for the day: whether it is the first of that day, which is worth a line of the log.
+    /// After a refusal for the day: whether it is the first of that day, which is worth a line in the log.
     pub(super) fn take_end_of_day(&mut self) -> bool {
         self.rate.take_end_of_day()
     }
 
     fn refused(&self, why: NotAsked) -> Turn {
         let message = match why {
-            NotAsked::Lookups => format!("Too many lookups wait for {}; ask again later.", self.source),
-            NotAsked::Day => format!("This server has asked {} as often as it may today.", self.source),
+            NotAsked::Lookups => {
+                format!("Too many lookups are waiting for {}; ask again later.", self.source)
+            }
+            NotAsked::Day => {
+                format!("This server has asked {} as often as it may today; ask again tomorrow.", self.source)
+            }
             NotAsked::Rate | NotAsked::Breaker => {
                 format!("This server asks {} as often as it may; ask again later.", self.source)
             }
@@ -100,12 +104,12 @@ impl Desk {
         Turn::Refused(why, Failure { status: "OVER_QUERY_LIMIT", message })
     }
 
-    /// Whether a call may be made again.
+    /// Whether a call may be retried.
     pub(super) fn may_retry(&mut self, now: Tick) -> bool {
         self.rate.take(now).is_ok()
     }
 
-    /// The call for that key has ended; those who wait for it are to be told by the caller.
+    /// The call for that key has ended; the caller must tell those who wait for it.
     pub(super) fn land(
         &mut self,
         key: LookupKey,

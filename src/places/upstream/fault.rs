@@ -11,12 +11,12 @@ pub(in crate::places) struct CallFault {
     pub(in crate::places) outcome: CallOutcome,
     /// For the client.
     pub(in crate::places) failure: Failure,
-    /// More of it, for the log; may be empty. Never holds a key.
+    /// Details for the log; may be empty. Never holds a key.
     pub(in crate::places) cause: String,
 }
 
 impl CallFault {
-    /// One with the status that Google has for the case.
+    /// A failure with Google's status for the case.
     pub(in crate::places) fn new(outcome: CallOutcome, message: String) -> Self {
         let status = match outcome {
             CallOutcome::Denied => "REQUEST_DENIED",
@@ -29,7 +29,7 @@ impl CallFault {
         Self { outcome, failure: Failure { status, message }, cause: String::new() }
     }
 
-    /// What an HTTP status says where the body says nothing.
+    /// What an HTTP status says if the body says nothing.
     pub(in crate::places) fn of_http(status: u16, source: &str) -> Self {
         let outcome = match status {
             400 => CallOutcome::Invalid,

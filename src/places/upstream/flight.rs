@@ -1,4 +1,4 @@
-//! A call that is on its way, and those who wait for it.
+//! A call in progress, and the lookups that wait for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::places::{Failure, cut::Document};
 
-/// What comes of a call; the same for all who wait.
+/// The result of a call; the same for all who wait.
 pub(super) type Landed = Result<Arc<Document>, Failure>;
 
 /// One call.
@@ -17,13 +17,13 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Tells those who wait.
+    /// Gives the result to those who wait.
     pub(super) fn land(&self, answer: Landed) {
         *self.answer.lock() = Some(answer);
         self.has_landed.notify_all();
     }
 
-    /// Waits for the answer; `None` where it takes longer.
+    /// Waits for the answer; `None` if it takes longer.
     pub(super) fn wait(&self, patience: Duration) -> Option<Landed> {
         let mut answer = self.answer.lock();
         self.has_landed.wait_while_for(&mut answer, |answer| answer.is_none(), patience);

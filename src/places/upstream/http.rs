@@ -23,20 +23,20 @@ use ureq::{
 use super::fault::CallFault;
 use crate::{config::UpstreamLimits, core::model::Tick, metrics::CallOutcome, regular_file, system::clock};
 
-/// Where what is asked stands. Holds the key: it has no `Debug`.
+/// A request. It holds the key, so it has no `Debug`.
 pub(in crate::places) struct UpstreamRequest {
     /// The whole address.
     pub(in crate::places) url: String,
     /// Headers beyond the usual.
     pub(in crate::places) headers: Vec<(&'static str, String)>,
-    /// A JSON document for POST; GET without.
+    /// A JSON document for POST; a GET without it.
     pub(in crate::places) body: Option<Vec<u8>>,
 }
 
 /// A response: its status and its body.
 pub(in crate::places) type UpstreamResponse = (u16, Vec<u8>);
 
-/// What talks with one upstream.
+/// The client for one upstream.
 #[derive(Debug)]
 pub(super) struct Http {
     source: &'static str,
@@ -49,9 +49,9 @@ pub(super) struct Http {
 const INPUT_BYTES: usize = 32 * 1024;
 const OUTPUT_BYTES: usize = 8 * 1024;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// Mozilla's whole list is a quarter of a MiB.
+/// Mozilla's complete list is a quarter of a MiB.
 const CERTIFICATES_BYTES_MAX: u64 = 16 << 20;
-/// Google closes after four minutes.
+/// Google closes idle connections after four minutes.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// Why there can be no connections; displays as one line.
@@ -85,7 +85,7 @@ pub enum HttpError {
 }
 
 impl Http {
-    /// Made once; connects when asked.
+    /// Made once; connects when needed.
     pub(super) fn new(
         source: &'static str,
         limits: &UpstreamLimits,
@@ -139,12 +139,12 @@ impl Http {
         Ok((status, body))
     }
 
-    /// Ends what is under way, in all threads, for good.
+    /// Ends everything in progress, in all threads, for good.
     pub(super) fn stop(&self) {
         self.agent.clone().shutdown();
     }
 
-    /// The client is told what kind of failure it is; the cause is for the log.
+    /// The client is told what kind of failure it is; the cause goes to the log.
     fn fault(&self, error: &Error) -> CallFault {
         let source = self.source;
         let timed_out =
@@ -160,9 +160,9 @@ impl Http {
                 (CallOutcome::Unavailable, format!("{source} cannot be reached."))
             }
             Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
-                (CallOutcome::Unavailable, format!("No safe connection to {source} comes about."))
+                (CallOutcome::Unavailable, format!("No secure connection to {source} could be made."))
             }
-            _ => (CallOutcome::Malformed, format!("{source} does not speak HTTP as it should.")),
+            _ => (CallOutcome::Malformed, format!("{source} did not answer in valid HTTP.")),
         };
         CallFault { cause: error.to_string(), ..CallFault::new(outcome, message) }
     }
@@ -193,14 +193,14 @@ fn certificates(path: &Path) -> Result<RootCerts, HttpError> {
     Ok(RootCerts::Specific(Arc::new(certificates)))
 }
 
-/// Remembers for a while where a host is. ureq asks for every request, and with a time limit the standard library's lookup
-/// takes a thread each time.
+/// Caches a host's address for a while. ureq resolves it for every request, and with a time limit the standard
+/// library's lookup takes a thread each time.
 #[derive(Clone, Default, Debug)]
 struct KnownAddresses {
     known: Arc<Mutex<HashMap<String, (Tick, ResolvedSocketAddrs)>>>,
 }
 
-/// So long an address is taken to hold.
+/// How long an address is reused.
 const ADDRESS_TIME: Duration = Duration::from_secs(60);
 
 impl Resolver for KnownAddresses {

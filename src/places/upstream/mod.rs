@@ -1,5 +1,5 @@
-//! A source over the network, kept within bounds: what is asked of it is decided at the desk, what it is asked and what
-//! its answers mean by a [`Service`], and how bytes get there and back by `http`. Here a lookup waits.
+//! A source over the network, kept within bounds: the desk decides whether it is asked, a [`Service`] how it is asked
+//! and what its answers mean, and `http` carries the bytes. Here a lookup waits.
 
 mod breaker;
 mod cache;
@@ -37,23 +37,23 @@ use crate::{
     system::{clock, random},
 };
 
-/// What is particular to one upstream. Pure.
+/// What is specific to one upstream. Pure.
 pub(super) trait Service: Send + Sync {
     /// Its name in the configuration.
     fn name(&self) -> &'static str;
 
-    /// How it is asked.
+    /// The request for a question.
     fn request(&self, query: &Query) -> UpstreamRequest;
 
     /// What a response means: a document in the format of Google's legacy Nearby Search, with all its results.
     fn read(&self, status: u16, body: Vec<u8>) -> Result<Document, CallFault>;
 
-    /// A text without the key, should it hold it.
+    /// A text without the key, in case it contains it.
     fn scrub(&self, text: &str) -> String;
 }
 
-/// Which question: two with the same key have the same answer, whatever their bounds. The bits of latitude, longitude and
-/// radius.
+/// Identifies a question: two with the same key have the same answer, whatever their bounds. The bits of latitude,
+/// longitude and radius.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct LookupKey([u64; 3]);
 
@@ -75,7 +75,7 @@ pub(super) struct Upstream {
     news: News,
 }
 
-/// A wait before a call is made again: this long, and up to so much longer.
+/// The wait before a call is retried: this long, plus a random part of the jitter.
 const RETRY_WAIT: Duration = Duration::from_millis(50);
 const RETRY_JITTER_MS: u64 = 200;
 
@@ -102,7 +102,7 @@ impl Upstream {
     fn find(&self, query: &Query, deadline: Tick) -> Landed {
         let (key, now) = (LookupKey::of(query), clock::tick());
         if self.is_stopping.load(Ordering::Acquire) {
-            return Err(self.failure("This server stops.".to_owned()));
+            return Err(self.failure("This server is stopping.".to_owned()));
         }
         if now >= deadline {
             return Err(self.late());
@@ -115,7 +115,7 @@ impl Upstream {
             }
             Turn::Refused(why, failure) => {
                 self.counts.refused(why);
-                // Lookups go on; one line for each of them would fill the log.
+                // Other lookups go on; one line for each would fill the log.
                 if why == NotAsked::Day && self.desk.lock().take_end_of_day() {
                     self.news.tell(format!("{}: {}", self.service.name(), failure.message));
                 }
@@ -134,7 +134,7 @@ impl Upstream {
         }
     }
 
-    /// Calls, and where the failure invites it calls once more after a moment.
+    /// Calls, and calls once more after a moment if the failure suggests it.
     fn call(&self, query: &Query, deadline: Tick) -> Result<Document, CallFault> {
         let request = self.service.request(query);
         let first = self.call_once(&request, deadline);
@@ -223,7 +223,7 @@ impl Drop for DeskSeat<'_> {
     }
 }
 
-/// The duty to end a flight, kept however the call ends: those who follow would wait for nothing.
+/// The duty to land a flight, fulfilled however the call ends: otherwise those who follow would wait for nothing.
 struct Lead<'a> {
     upstream: &'a Upstream,
     key: LookupKey,
@@ -242,7 +242,7 @@ impl Drop for Lead<'_> {
     fn drop(&mut self) {
         let name = self.upstream.service.name();
         let panicked =
-            || Err(CallFault::new(CallOutcome::Malformed, format!("The lookup at {name} came to nothing.")));
+            || Err(CallFault::new(CallOutcome::Malformed, format!("The lookup at {name} failed.")));
         let answer = self.answer.take().unwrap_or_else(panicked);
         let change = self.upstream.desk.lock().land(self.key, &answer, clock::tick());
         match (change, &answer) {
@@ -265,16 +265,17 @@ impl Drop for Lead<'_> {
     }
 }
 
-/// What an operator should hear of, until somebody with a log comes by. Looking whether there is any costs next to nothing.
+/// What an operator should hear, kept until a caller with a log collects it. Checking whether there is any costs almost
+/// nothing.
 #[derive(Default, Debug)]
 struct News {
     is_any: AtomicBool,
     lines: Mutex<Vec<String>>,
 }
 
-/// More than a breaker can say between two lookups.
+/// More than a breaker can report between two lookups.
 const NEWS_MAX: usize = 16;
-/// What an upstream says of itself fits.
+/// Long enough for what an upstream says about itself.
 const NEWS_CHARS_MAX: usize = 1000;
 
 impl News {

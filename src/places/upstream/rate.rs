@@ -1,4 +1,4 @@
-//! Our own limit on calls: so many a second, so many a day. What an upstream bills, it bills for calls.
+//! The node's own limits on calls: per second and per day, because an upstream bills by the call.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -8,7 +8,7 @@ use crate::{core::model::Tick, metrics::NotAsked};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A bucket that fills evenly up to a second's worth, and a count that begins anew each day since the start.
+/// A bucket that fills evenly up to a second's worth, and a count that starts over each day since the start.
 #[derive(Debug)]
 pub(super) struct Rate {
     per_second: u64,
@@ -19,7 +19,7 @@ pub(super) struct Rate {
     started: Tick,
     day: u64,
     today: usize,
-    /// Whether the end of today's calls has been told.
+    /// Whether it was reported that today's calls are used up.
     is_end_told: bool,
 }
 
@@ -40,7 +40,7 @@ impl Rate {
         }
     }
 
-    /// Takes one call, if there is one.
+    /// Takes one call, if there is one left.
     pub(super) fn take(&mut self, now: Tick) -> Result<(), NotAsked> {
         let day = now.saturating_sub(self.started).as_secs() / DAY.as_secs();
         if day != self.day {
@@ -60,7 +60,7 @@ impl Rate {
         Ok(())
     }
 
-    /// Whether somebody should hear that today's calls are used up; true once a day.
+    /// Whether to report that today's calls are used up; true once a day.
     pub(super) fn take_end_of_day(&mut self) -> bool {
         self.today >= self.per_day && !std::mem::replace(&mut self.is_end_told, true)
     }

@@ -1,5 +1,5 @@
-//! The seats of clients and neighbours, who speak in lines: how many there may be, and how to reach their streams when
-//! one must end. Who gets which is decided in [`Seating`].
+//! The seats of clients and neighbours, which speak in lines: how many there may be, and how to reach their streams
+//! when one must end. [`Seating`] decides who gets which.
 
 use std::{collections::HashMap, net::Shutdown, sync::Arc, time::Duration};
 
@@ -11,14 +11,15 @@ use super::{
 };
 use crate::{system::clock, transport::Stream};
 
-/// How long a connection that must make room is still heard.
+/// How long the node still reads from a connection that must make room.
 const LAST_LINES_TIME: Duration = Duration::from_millis(500);
 
-/// All of them. One lock, taken when a connection begins, ends or becomes a peer's, never for a line.
+/// All of them, under one lock, which is taken when a connection begins, ends or becomes a peer's, and never for a
+/// line.
 #[derive(Debug)]
 pub(crate) struct LineSeats {
     state: Mutex<State>,
-    /// Notified when a seat is free again, and at stop.
+    /// Notified when a seat becomes free, and at stop.
     changed: Condvar,
 }
 
@@ -47,35 +48,35 @@ pub(crate) struct LineSeat<'a> {
 /// How many connections there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tally {
-    /// Of clients, or of those who have not said yet what they are.
+    /// Of clients, or of those that have not said yet what they are.
     pub(crate) clients: usize,
     /// Of neighbours.
     pub(crate) peers: usize,
-    /// In a seat that is kept for neighbours, without having shown to be one.
+    /// In seats kept for neighbours, without having proved to be one.
     pub(crate) waiting: usize,
 }
 
 impl LineSeats {
-    /// So many of each kind.
+    /// Seats in these numbers.
     pub(crate) fn new(bounds: SeatBounds) -> Self {
         let state = State { is_stopped: false, seating: Seating::new(bounds), held: HashMap::new() };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Gives a connection a seat: a common one, or when those are taken a kept one, which it must earn by a peer's
-    /// handshake; for that, another may have to go. None once stop is set, under the same lock, so that no socket is
-    /// overlooked.
+    /// handshake; another connection may have to make room. Gives none once stop is set, under the same lock, so that
+    /// no socket is overlooked.
     pub(crate) fn admit(
         &self,
         number: u64,
         stream: &Arc<Stream>,
         origin: Origin,
     ) -> Result<LineSeat<'_>, Unadmitted> {
-        // It is a stranger's, to whom nothing is owed.
+        // It is a stranger's, which is owed nothing.
         self.take(number, stream, Shutdown::Both, |seating| seating.sit(number, origin))
     }
 
-    /// Gives a connection from the address of so many third-party neighbours a seat, likewise.
+    /// Gives a connection a seat in the same way, if it comes from the address of so many third-party neighbours.
     pub(crate) fn admit_plain(
         &self,
         number: u64,
@@ -83,7 +84,7 @@ impl LineSeats {
         origin: Origin,
         neighbours: usize,
     ) -> Result<LineSeat<'_>, Unadmitted> {
-        // What has come of a neighbour's lines can still be read.
+        // The lines that a neighbour has already sent can still be read.
         self.take(number, stream, Shutdown::Read, |seating| seating.sit_plain(number, origin, neighbours))
     }
 
@@ -116,7 +117,7 @@ impl LineSeats {
             if waited >= SEAT_TIME {
                 return Err(Unadmitted::Full);
             }
-            // One that goes on sending never comes to the end of what it may still say, nor does one that reads nothing.
+            // A connection that keeps sending never reaches the end of its input, nor does one that reads nothing.
             if waited >= LAST_LINES_TIME
                 && let Some(number) = evicted.take()
             {
@@ -127,7 +128,7 @@ impl LineSeats {
         }
     }
 
-    /// How many there may be, but for those kept for peers.
+    /// How many there may be, without those kept for peers.
     pub(crate) fn most(&self) -> usize {
         self.state.lock().seating.bounds().common
     }
@@ -159,7 +160,7 @@ impl LineSeats {
         self.changed.notify_all();
     }
 
-    /// Ends every connection there is, whatever is still to be written.
+    /// Ends every connection, even if something is still to be written.
     pub(crate) fn abort(&self) {
         self.state.lock().held.values().for_each(|held| held.stream.shutdown(Shutdown::Both));
     }
@@ -183,12 +184,12 @@ impl LineSeat<'_> {
         self.sitter.kind == SeatKind::Kept
     }
 
-    /// The connection is a peer's: it moves to a kept seat, if one is free, and leaves its common one to others.
+    /// The connection is a peer's: it moves to a kept seat if one is free, and leaves its common one to others.
     pub(crate) fn become_peer(&mut self) {
         self.seats.state.lock().seating.prove(&mut self.sitter);
     }
 
-    /// Whether this end has cut it off, for another to have its seat.
+    /// Whether this end has cut it off to free its seat for another.
     pub(crate) fn is_cut(&self) -> bool {
         self.seats.state.lock().held.get(&self.sitter.number).is_some_and(|held| held.is_cut)
     }
@@ -244,7 +245,7 @@ mod tests {
         let seat = seats.admit(1, &first, origin()).unwrap();
         assert_eq!(seats.tally(), Tally { clients: 0, peers: 0, waiting: 1 });
         std::thread::scope(|scope| {
-            // As its thread would: its read ends, and so does it.
+            // As its thread would do: its read ends, and then it does.
             scope.spawn(|| {
                 assert_eq!(first.read(&mut [0]).unwrap(), Some(0));
                 assert!(seat.is_cut());

@@ -1,5 +1,5 @@
-//! Seats: a connection's slot among those that may be at once, free again when it is dropped. Two kinds: clients and
-//! neighbours keep theirs until they leave, but for those that must be earned; the web face's are given up for newcomers.
+//! Seats: slots for a limited number of connections, freed when dropped. There are two kinds: clients and neighbours
+//! keep theirs until they leave, unless they must earn them; the web face's go to newcomers.
 
 mod line;
 mod seating;
@@ -13,18 +13,18 @@ pub(super) use self::{
     web::{WebSeat, WebSeats},
 };
 
-/// How long one that gives its seat up has for it. Its thread needs no more than to be woken.
+/// How long a connection that must give its seat up may take. Its thread only needs to be woken.
 pub(super) const SEAT_TIME: Duration = Duration::from_secs(1);
 
 /// Why a connection gets no seat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Unadmitted {
-    /// There are as many connections as there may be.
+    /// The maximum number of connections is reached.
     Full,
-    /// It came where third-party neighbours do, from where none is.
+    /// It came to the door of third-party neighbours, from an address that none of them has.
     Stranger(IpAddr),
     /// The same, as far as is known: not all of their names are resolved.
     Unresolved(IpAddr),
-    /// The node stops.
+    /// The node is stopping.
     Stopped,
 }

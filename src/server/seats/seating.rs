@@ -1,9 +1,10 @@
-//! Who gets which seat, and who must go for it: pure. Connections are numbers, and where they come from is an [`Origin`].
+//! Decides who gets which seat, and who must go for it: pure. Connections are numbers, and where they come from is an
+//! [`Origin`].
 
 use std::{collections::HashMap, net::IpAddr};
 
-/// Whose connections are counted together: those of an IPv4 address, or of an IPv6 network of 64 bits, all of whose
-/// addresses one machine may have.
+/// Connections that are counted together: those of one IPv4 address, or of one IPv6 network of 64 bits, all of whose
+/// addresses may belong to one machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Origin {
     network: IpAddr,
@@ -12,7 +13,7 @@ pub(crate) struct Origin {
 impl Origin {
     pub(crate) fn of(ip: IpAddr) -> Self {
         let network = match ip.to_canonical() {
-            // A loopback address is one among IPv4's, and stands for the machine itself in IPv6.
+            // A loopback address: one of many in IPv4, the only one in IPv6.
             IpAddr::V6(ip) if !ip.is_loopback() => {
                 let [first, second, third, fourth, ..] = ip.segments();
                 IpAddr::from([first, second, third, fourth, 0, 0, 0, 0])
@@ -32,28 +33,28 @@ impl Origin {
 pub(crate) struct SeatBounds {
     /// For anyone.
     pub(crate) common: usize,
-    /// More, for those who prove to be peers.
+    /// Additional ones, for connections that prove to be peers'.
     pub(crate) kept: usize,
-    /// Common ones that those of one origin may have.
+    /// Common ones that one origin may have.
     pub(crate) of_origin: usize,
-    /// Whether that bounds this machine's own programs, too.
+    /// Whether that applies to this machine's own programs, too.
     pub(crate) caps_loopback: bool,
-    /// Those of each third-party neighbour.
+    /// For each third-party neighbour.
     pub(crate) plain: usize,
 }
 
-/// What a connection sits in.
+/// The kind of seat that a connection has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SeatKind {
     /// One for anyone.
     Common,
-    /// One that is kept for peers: to be earned by a handshake, and given up until then.
+    /// One kept for peers, which a handshake earns; until then it may be taken back.
     Kept,
     /// A third-party neighbour's.
     Plain,
 }
 
-/// A connection that sits in a seat.
+/// A connection that has a seat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Sitter {
     pub(super) number: u64,
@@ -65,31 +66,31 @@ pub(super) struct Sitter {
 /// Why there is no seat now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NoSeat {
-    /// All are taken by those who may keep theirs.
+    /// All are taken by connections that may keep theirs.
     Full,
-    /// This connection is to end, for another to have its seat.
+    /// This connection has been told to end, to free its seat.
     Evict(u64),
-    /// One that was told to end is still about to.
+    /// One that was told to end has not ended yet.
     Leaving,
 }
 
-/// All seats, and who must go first.
+/// All seats, and which connections must go first.
 #[derive(Debug)]
 pub(super) struct Seating {
     bounds: SeatBounds,
-    /// How many are taken of each.
+    /// How many of each are taken.
     common: usize,
     kept: usize,
-    /// How many of those who sit are neighbours.
+    /// How many of the seated connections are neighbours'.
     peers: usize,
     of_origin: HashMap<Origin, usize>,
-    /// Those in kept seats who have not proved to be peers, the oldest first.
+    /// Those in kept seats that have not proved to be peers', oldest first.
     unproven: Vec<Movable>,
-    /// Third-party neighbours', the oldest first.
+    /// Those of third-party neighbours, oldest first.
     plain: Vec<Movable>,
 }
 
-/// One that may have to give its seat up.
+/// A connection that may have to give its seat up.
 #[derive(Clone, Copy, Debug)]
 struct Movable {
     number: u64,
@@ -107,9 +108,9 @@ impl Seating {
         &self.bounds
     }
 
-    /// Gives a connection a common seat, or where those are taken, be it by all or by its own origin, a kept one. Where
-    /// those are taken too, one that has not proved to be a peer's must go: the oldest of the origin that has most of them,
-    /// so that one address alone never keeps a peer out.
+    /// Gives a connection a common seat, or a kept one when the common ones are taken, whether by everyone or by its
+    /// own origin. If those are taken too, a connection that has not proved to be a peer's must go: the oldest of the
+    /// origin that has most of them, so that a single address never keeps a peer out.
     pub(super) fn sit(&mut self, number: u64, origin: Origin) -> Result<Sitter, NoSeat> {
         let kind = if self.common < self.bounds.common && !self.is_capped(origin) {
             self.common += 1;
@@ -128,8 +129,8 @@ impl Seating {
         Ok(Sitter { number, origin, kind, is_peer: false })
     }
 
-    /// Gives a connection from the address of so many third-party neighbours its seat, for which the oldest one from there
-    /// may have to go: such nodes leave connections behind, and what they have to say comes on the latest.
+    /// Gives a connection from the address of so many third-party neighbours its seat. The oldest connection from there
+    /// may have to go for it: such nodes leave connections behind, and what they have to say comes on the latest.
     pub(super) fn sit_plain(
         &mut self,
         number: u64,
@@ -144,8 +145,8 @@ impl Seating {
         Ok(Sitter { number, origin, kind: SeatKind::Plain, is_peer: true })
     }
 
-    /// The connection has proved to be a peer's: its seat is its own. Out of a common one it moves to a kept one, if one is
-    /// free.
+    /// The connection has proved to be a peer's: the seat is now its own. It moves from a common seat to a kept one, if
+    /// one is free.
     pub(super) fn prove(&mut self, sitter: &mut Sitter) {
         if std::mem::replace(&mut sitter.is_peer, true) {
             return;
@@ -172,14 +173,14 @@ impl Seating {
         }
     }
 
-    /// Whether it has been told to end, for another to have its seat.
+    /// Whether it has been told to end, to free its seat.
     #[cfg(test)]
     pub(super) fn is_evicted(&self, sitter: &Sitter) -> bool {
         let mut movable = self.unproven.iter().chain(&self.plain);
         movable.any(|one| one.number == sitter.number && one.is_evicted)
     }
 
-    /// How many sit there as neighbours, and how many have still to prove that they are.
+    /// How many are neighbours', and how many still have to prove that they are.
     pub(super) fn peers_and_waiting(&self) -> (usize, usize) {
         (self.peers, self.unproven.len())
     }
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(seating.sit(4, origin(1)), Err(NoSeat::Leaving), "one at a time");
         seating.leave(&sitters[1]);
         sitters[1] = seating.sit(4, origin(1)).unwrap();
-        // One that proves itself after it was chosen keeps nobody waiting: the next is chosen.
+        // A connection that proves itself after it was chosen keeps nobody waiting: the next one is chosen.
         assert_eq!(seating.sit(5, origin(1)), Err(NoSeat::Evict(3)));
         seating.prove(&mut sitters[2]);
         assert_eq!(seating.sit(5, origin(1)), Err(NoSeat::Evict(4)));
@@ -285,7 +286,7 @@ mod tests {
             seating.sit(number, Origin::of(ip.parse().unwrap())).map(|sitter| sitter.kind)
         };
         let mut number = 0..;
-        // A network of IPv6 is one address; what is IPv4 in other words is that.
+        // An IPv6 network counts as one address; a mapped IPv4 address counts as IPv4.
         for (ip, kind) in [
             ("192.0.2.1", SeatKind::Common),
             ("::ffff:192.0.2.1", SeatKind::Common),

@@ -1,5 +1,5 @@
-//! The web face's seats. When all are taken, whoever has sat longest without having asked for anything gives its seat up,
-//! so that connections that say nothing, or drip, or do not take their answers, never keep a probe out.
+//! The web face's seats. When all are taken, the connection that has waited longest without sending a request gives its
+//! seat up, so that connections that send nothing, drip, or do not read their answers never keep a probe out.
 
 use std::{collections::BTreeMap, net::Shutdown, sync::Arc, time::Duration};
 
@@ -8,15 +8,16 @@ use parking_lot::{Condvar, Mutex};
 use super::Unadmitted;
 use crate::{core::model::Tick, system::clock, transport::Stream};
 
-/// How long one that has asked may keep its seat while others want it: far longer than an answer takes that is read.
+/// How long a connection that has sent its request may keep its seat while others want it: far longer than an answer
+/// takes when it is read.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
 
-/// So many connections and no more, in the order in which they came.
+/// A fixed number of connections, in the order in which they came.
 #[derive(Debug)]
 pub(crate) struct WebSeats {
     most: usize,
     state: Mutex<State>,
-    /// Notified when a seat is free again, and at stop.
+    /// Notified when a seat becomes free, and at stop.
     changed: Condvar,
 }
 
@@ -29,7 +30,7 @@ struct State {
 #[derive(Debug)]
 struct Taken {
     stream: Arc<Stream>,
-    /// When its request was there.
+    /// When its request was complete.
     asked_at: Option<Tick>,
     is_evicted: bool,
 }
@@ -42,12 +43,12 @@ pub(crate) struct WebSeat<'a> {
 }
 
 impl WebSeats {
-    /// So many at most.
+    /// So many seats at most.
     pub(crate) fn new(most: usize) -> Self {
         Self { most, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Gives a connection a seat. Where none is free, one is made free, which is waited for until the deadline.
+    /// Gives a connection a seat. If none is free, makes one free, and waits for that until the deadline.
     pub(crate) fn take(
         &self,
         number: u64,
@@ -88,10 +89,10 @@ impl WebSeats {
 }
 
 impl State {
-    /// Has the oldest connection end that has not asked for anything. Where all have, it is the one that asked first, once it
-    /// has had its time; until then nothing is done, and this says when to look again.
+    /// Ends the oldest connection that has not sent a request. If all have, ends the one that did so first, once its
+    /// time is up; until then it does nothing, and returns when to look again.
     ///
-    /// One whose request has come but was not read yet is answered all the same: what has come can still be read.
+    /// A request that has arrived but was not read yet is answered all the same: what has arrived can still be read.
     fn evict(&mut self, now: Tick) -> Option<Tick> {
         let staying = self.taken.values_mut().filter(|taken| !taken.is_evicted);
         // The silent ones first, each kind in the order in which they came or asked.
@@ -110,14 +111,14 @@ impl State {
 }
 
 impl WebSeat<'_> {
-    /// Its request is there.
+    /// Its request is complete.
     pub(crate) fn has_asked(&self) {
         if let Some(taken) = self.seats.state.lock().taken.get_mut(&self.number) {
             taken.asked_at = Some(clock::tick());
         }
     }
 
-    /// Whether it was to give its seat up.
+    /// Whether it was told to give its seat up.
     pub(crate) fn is_evicted(&self) -> bool {
         self.seats.state.lock().taken.get(&self.number).is_some_and(|taken| taken.is_evicted)
     }
@@ -159,7 +160,7 @@ mod tests {
             assert_eq!(seats.take(9, &newcomer, Tick::ZERO).unwrap_err(), Unadmitted::Full);
             assert_eq!(evicted(), expected);
         }
-        // One that has asked has its time.
+        // One that has sent its request has its time.
         for _ in 0..2 {
             assert!(seats.take(9, &newcomer, clock::tick() + 2 * ANSWER_TIME).is_err());
             assert_eq!(evicted(), [true, true, true]);
@@ -205,7 +206,7 @@ mod tests {
         let ((first, _client), (second, _other)) = (pair(), pair());
         let seat = seats.take(1, &first, Tick::ZERO).unwrap();
         std::thread::scope(|scope| {
-            // As the thread of the first would: its read ends, and so does it.
+            // As the first one's thread would do: its read ends, and then it does.
             scope.spawn(|| {
                 assert!(matches!(first.read(&mut [0]), Ok(Some(0))));
                 drop(seat);

@@ -1,5 +1,5 @@
-//! One connection's thread: it does what the connection's [`Dialogue`] says, and nothing else. What a line means, whose
-//! the connection is and when it has waited too long are decided there.
+//! One connection's thread: it does what the connection's [`Dialogue`] says, and nothing else. The dialogue decides
+//! what a line means, whose the connection is and when it has waited too long.
 
 mod notes;
 
@@ -46,14 +46,14 @@ struct Session<'a> {
     stream: &'a Stream,
     number: u64,
     seat: LineSeat<'a>,
-    /// Whether it was counted as accepted. A connection that was not by its end counts as refused.
+    /// Whether it was counted as accepted. A connection that never was counts as refused in the end.
     is_accepted: bool,
-    /// Whether the system has been told how much may wait unread, where the connection is no peer's.
+    /// Whether the socket's limit on unread bytes is set; a peer's connection has none.
     is_bounded: bool,
     notes: Notes<'a>,
-    /// Kept where it is a peer's.
+    /// Only for a peer's connection.
     vigil: Option<Vigil>,
-    /// What the socket's read timeout is set to.
+    /// The socket's present read timeout.
     timeout: Option<Duration>,
 }
 
@@ -64,12 +64,13 @@ enum Waited {
     Nothing,
 }
 
-// What a connection that waits for bytes does not need is not inlined: it would take room on the stack of each.
+// Code that a waiting connection does not need is not inlined: it would use stack in every connection.
 impl<'a> Session<'a> {
-    /// Holds the dialogue from beginning to end.
+    /// Owns the dialogue from beginning to end.
     fn hold(&mut self, opening: Opening) {
         let Shared { node, limits, .. } = self.shared;
-        // A client's connection is accepted at once, unless its seat is kept for neighbours: that must be earned first.
+        // A client's connection counts as accepted at once, unless its seat is kept for neighbours and must be earned
+        // first.
         if opening != (Opening::Common { is_kept: true }) {
             self.count_accepted();
         }
@@ -93,7 +94,7 @@ impl<'a> Session<'a> {
 
     fn prepare(&self, opening: &Opening) -> io::Result<()> {
         self.stream.prepare()?;
-        // A peer's silence is noticed by its pings, a client's by its time to be idle.
+        // Pings reveal a silent peer; a client has its idle time.
         match opening {
             Opening::Common { .. } => Ok(()),
             Opening::Plain(_) => self.stream.keep_alive(self.shared.limits.liveness_time),
@@ -138,10 +139,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Waits for bytes until that time, and hands them over.
+    /// Waits for bytes until that time, and passes them on.
     fn wait(&mut self, dialogue: &mut Dialogue<&'a Node>, until: Tick, now: Tick) -> Result<Waited, Ended> {
         let is_client = dialogue.party().is_client();
-        // Right after the last bytes, and not again when memory has been given back.
+        // Right after the last bytes arrived, and not again when memory has been given back.
         let vigil = self.vigil.filter(|_| now == dialogue.heard());
         let awake_until = vigil.and_then(|vigil| vigil.until(now));
         let waited = self.read(dialogue.space(), awake_until, until - now, is_client)?;
@@ -155,7 +156,7 @@ impl<'a> Session<'a> {
                 dialogue.received(count, now);
             }
             Waited::End if self.shared.is_stopping() => return Err(Ended::Draining),
-            // What it had begun to say is no line.
+            // The line that it had begun is incomplete.
             Waited::End if self.seat.is_cut() => return Err(Ended::Evicted),
             Waited::End => {
                 let now = clock::now();
@@ -198,15 +199,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The connection is known to be a neighbour's.
+    /// The connection turns out to be a neighbour's.
     #[inline(never)]
     fn join(&mut self, joined: Joined, party: Party) {
         let Shared { node, connections, log, .. } = self.shared;
         let id = &node.neighbours()[joined.link].id;
         if let Party::Plain(_) = party {
-            // One may make a connection for each update.
+            // A third-party node may make a connection for each update.
             if let Some(untold) = self.shared.rate_limits.plain_connections.allow(clock::tick()) {
-                log.info(format_args!("{id} tells its news as #{}{untold}", self.number));
+                log.info(format_args!("{id} sends its updates as #{}{untold}", self.number));
             }
             return;
         }
@@ -224,19 +225,21 @@ impl<'a> Session<'a> {
     #[inline(never)]
     fn offer(&mut self, dialogue: &mut Dialogue<&'a Node>) {
         let Shared { log, rate_limits, .. } = self.shared;
-        // Before the news, so that the log tells what came before it tells what went on.
+        // Before the offer, so that the log shows what came in before what went out.
         self.notes.log();
         dialogue.offer(|neighbour| {
             if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
                 let id = &neighbour.id;
-                log.warn(format_args!("the outbox of {id} is full: it misses a batch{untold}"));
+                log.warn(format_args!(
+                    "the outbox of {id} is full: a batch was dropped, which the next repair will send{untold}"
+                ));
             }
         });
     }
 
     #[inline(never)]
     fn write(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
-        // A peer, whose repair may be much, has what the system gives.
+        // A peer, whose repairs may be large, gets the buffers that the system gives.
         if !self.is_bounded && !dialogue.has_greeted() {
             self.stream.bound_unread().map_err(Ended::Reset)?;
             self.is_bounded = true;
@@ -254,7 +257,7 @@ impl<'a> Session<'a> {
     fn write_replies(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
         let Shared { limits, buffers, .. } = self.shared;
         let write_time = limits.write_time;
-        // Only once a write has blocked, so that a reply that is taken at once costs no look at the clock.
+        // Only after a write has blocked, so that a reply that is accepted at once costs no clock reading.
         let (mut written, mut until) = (0, None);
         loop {
             let count = self.stream.write(&dialogue.replies()[written..]).map_err(Ended::Reset)?;
@@ -264,7 +267,7 @@ impl<'a> Session<'a> {
                 return Ok(());
             }
             let now = clock::tick();
-            // What is taken at first finds room; what is taken then has had to wait for it.
+            // The first bytes accepted found room; any later ones had to wait for it.
             if count > 0 && until.is_some() && dialogue.took_some(now) {
                 until = None;
             }
@@ -285,7 +288,7 @@ impl<'a> Session<'a> {
         looked
     }
 
-    /// Failed handshakes and browsers must not hide why clients are closed.
+    /// Failed handshakes and browsers must not keep the log from saying why clients are closed.
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
             Ended::Said(Closing::Refused(_) | Closing::NoProof(_)) => &self.shared.rate_limits.handshakes,
@@ -294,7 +297,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What the log adds for whoever uses the wrong port.
+    /// What the log adds for someone who uses the wrong port.
     fn cure(&self, ended: &Ended) -> String {
         match (ended, self.shared.http_address) {
             (Ended::Said(Closing::OtherProtocol(_)), Some(http)) => {
@@ -307,7 +310,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Says why the connection ends, where anyone may wonder, and lets the client have what was written to it.
+    /// Logs why the connection ends, if anyone may wonder, and lets the client receive what was written to it.
     #[inline(never)]
     fn close(&mut self, ended: &Ended, link: Option<usize>) {
         if !self.is_accepted {

@@ -1,4 +1,4 @@
-//! What is noted of a connection and its lines: in the log, and in the counters.
+//! What is recorded about a connection and its lines, in the log and in the counters.
 
 use std::{fmt, net::SocketAddr};
 
@@ -17,18 +17,18 @@ use crate::{
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;
 
-/// How a connection came.
+/// How a connection came in.
 pub(crate) struct Arrival {
-    /// From where; not known where the other end left too soon.
+    /// Where it came from; unknown if the other end left too soon.
     address: Option<SocketAddr>,
     at: Tick,
-    /// Whether the log says so, or is not to say it.
+    /// Whether the log has said so, or need not.
     is_introduced: bool,
 }
 
 impl Arrival {
-    /// The connection of that number has come, which the log is told unless too many do. Who accepts it tells it: to write it
-    /// takes more of a stack than a connection that says nothing else touches.
+    /// The connection of that number has arrived, which is logged unless too many do. The thread that accepts it writes
+    /// the line: that takes more stack than a connection that sends nothing else would touch.
     pub(crate) fn now(shared: &Shared<'_>, number: u64, address: Option<SocketAddr>) -> Self {
         let mut arrival = Self { address, at: clock::tick(), is_introduced: !shared.log.takes_connections() };
         if !arrival.is_introduced
@@ -46,7 +46,7 @@ impl Arrival {
     }
 }
 
-/// What is still to be noted of one connection.
+/// What remains to be recorded about one connection.
 pub(super) struct Notes<'a> {
     shared: &'a Shared<'a>,
     number: u64,
@@ -55,7 +55,7 @@ pub(super) struct Notes<'a> {
     bytes_in: u64,
     bytes_out: u64,
     traffic: Traffic,
-    /// What of all connections' buffers is counted as this one's.
+    /// Its share in what all connections' buffers are counted to hold.
     held: usize,
     /// What has become of a client's requests since the last replies were written.
     pub(super) counts: Counts,
@@ -76,8 +76,8 @@ impl<'a> Notes<'a> {
         }
     }
 
-    /// The log is about to tell of its lines. Where too many connections began with it, it is told late whose it is: else who
-    /// floods a node could hide who reports.
+    /// The log is about to show its lines. If too many connections began at the same time, its address is logged only
+    /// now; otherwise a flood of connections could hide who reports.
     #[cold]
     fn introduce_late(&mut self) {
         self.arrival.introduce(self.shared, self.number, Untold::default());
@@ -93,7 +93,7 @@ impl<'a> Notes<'a> {
             return;
         }
         let mut allowed = connection_events.ends.allow(now);
-        // As with its begin: else who floods a node could hide how long others spoke.
+        // As at its beginning: otherwise a flood of connections could hide how long others lasted.
         if allowed.is_none() && self.lines > 0 && log.takes_traffic() {
             connection_events.ends.told_after_all();
             allowed = Some(Untold::default());
@@ -110,7 +110,7 @@ impl<'a> Notes<'a> {
         }
     }
 
-    /// So many bytes have come, and the lines that follow, at `now`.
+    /// So many bytes have arrived, and the lines in them, at `now`.
     pub(super) fn begin(&mut self, now: Now, bytes: usize) {
         self.bytes_in += bytes as u64;
         if self.shared.log.takes_traffic() {
@@ -143,7 +143,7 @@ impl<'a> Notes<'a> {
     #[cold]
     fn log_bad_line(&mut self, text: &[u8], party: Party, why: Invalid) {
         let Shared { rate_limits, .. } = self.shared;
-        // What clients say must not hide what is wrong with a neighbour.
+        // What clients send must not hide what is wrong with a neighbour.
         let limit =
             if party.is_client() { &rate_limits.bad_lines } else { &rate_limits.bad_lines_of_neighbours };
         if let Some(untold) = limit.allow(clock::tick()) {
@@ -211,7 +211,7 @@ impl Drop for Notes<'_> {
     }
 }
 
-/// Where a connection comes from, as the log has it.
+/// Where a connection comes from, as the log shows it.
 struct ShownAddress(Option<SocketAddr>);
 
 impl fmt::Display for ShownAddress {
@@ -223,7 +223,7 @@ impl fmt::Display for ShownAddress {
     }
 }
 
-/// What became of a client's line, where that is known yet.
+/// What became of a client's line, if that is known yet.
 fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
     Some(match reply {
         Reply::None | Reply::Near { .. } => return None,

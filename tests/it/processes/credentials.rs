@@ -129,7 +129,7 @@ fn credential_that_a_group_may_write_or_others_may_open_is_refused() {
     for name in ["herd.secret", "google.key"] {
         for mode in [0o460, 0o450, 0o444, 0o442, 0o441, 0o644] {
             credentials.lay(name, mode);
-            let told = format!("is open to others than its owner (mode {mode:o}); say `chmod 600 ");
+            let told = format!("is open to users other than its owner (mode {mode:o}); run `chmod 600 ");
             expect_refused(&credentials.check(&config, Some(here)), &[name, &told]);
         }
         credentials.lay(name, 0o440);
@@ -140,7 +140,7 @@ fn credential_that_a_group_may_write_or_others_may_open_is_refused() {
 fn outside_of_the_folder_of_credentials_the_group_may_not_read() {
     let credentials = Credentials::new();
     let (here, config) = (credentials.folder.path(), credentials.file("herd.toml"));
-    let told = ["herd.secret is open to others than its owner (mode 440)"];
+    let told = ["herd.secret is open to users other than its owner (mode 440)"];
     let elsewhere = tempfile::tempdir().unwrap();
     let none = elsewhere.path().join("none");
     for folder in [None, Some(Path::new("")), Some(elsewhere.path()), Some(&none), here.parent()] {

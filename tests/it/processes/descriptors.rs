@@ -7,7 +7,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::support::{Client, Herd, eventually, solo};
 
-const REFUSED: &str = "WARN  a connection is refused: no descriptor is left";
+const REFUSED: &str = "WARN  refused a connection: no file descriptor is left";
 
 #[test]
 fn node_without_descriptors_refuses_says_so_and_goes_on() {

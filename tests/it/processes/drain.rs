@@ -107,7 +107,7 @@ fn connection_that_is_being_made_does_not_hold_up_the_end() {
     herd.start("Solo");
     assert!(herd.client("Solo").ask(REPORT).starts_with("AT Solo "));
     herd.stop("Solo");
-    herd.wait_for_log("Solo", &["WARN  Deaf may lack ", ": it is not there"]);
+    herd.wait_for_log("Solo", &["WARN  Deaf may lack ", ": it cannot be reached"]);
     assert!(herd.log("Solo").last().unwrap().ends_with("INFO  Solo stops, drained"));
 }
 

@@ -70,10 +70,15 @@ fn neighbour_that_is_there_and_takes_nothing_is_named_and_the_node_ends_with_1()
     let lack = log.iter().find(|line| line.contains("WARN  B may lack ")).unwrap();
     assert!(
         lack.contains(" update")
-            && lack.ends_with(", and what a repair round would have found: it did not take all in time"),
+            && lack.ends_with(
+                ", and what a repair round would have found: it did not accept everything in time"
+            ),
         "{lack}"
     );
-    assert!(log.last().unwrap().ends_with("ERROR A stops, and has not handed over all to B"), "{log:?}");
+    assert!(
+        log.last().unwrap().ends_with("ERROR A stops without having handed over everything to B"),
+        "{log:?}"
+    );
     herd.process("B").signal(Signal::CONT);
 }
 

@@ -366,7 +366,7 @@ fn strangers_where_third_party_nodes_come_in() {
     scene.expect_to_come_down(|| {});
     // That none of them got as far as a thread, plain_seats.rs shows.
     let log = scene.herd.log(Setup::ID).join("\n");
-    assert!(log.contains(" is not the address of a plain neighbour"), "{log}");
+    assert!(log.contains(" is not the address of a third-party node"), "{log}");
 }
 
 #[test]

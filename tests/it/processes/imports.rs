@@ -89,7 +89,7 @@ fn what_is_taken_otherwise_than_it_stands_is_told_with_its_line() {
         import_of(&files, "a.csv", "name,lat,lng,rank\nA,48,2,5\nB,48,2,9\nC,48,2,-1\nD,48,2,x\nE,48,2,\n");
     assert!(said.contains("; 3 ranks are not 0 to 5") && said.contains("(see a.csv, line 3)"), "{said}");
     let said = import_of(&files, "a.csv", "name,lat,lng\n\"A\" ,48,2\n\"Big\" Al's,48,2\n\"A\"x,48,2\n");
-    assert!(said.contains("; 2 rows have text behind a closing quote"), "{said}");
+    assert!(said.contains("; 2 rows have text after a closing quote"), "{said}");
     assert!(said.contains("(see a.csv, line 3)"), "{said}");
     let said = import_of(&files, "a.csv", format!("name,lat,lng\nA,48,2\n{},48,2\n", "x".repeat(300)));
     assert!(said.contains("; 1 text cut to 255 bytes (see a.csv, line 3)"), "{said}");
@@ -273,7 +273,7 @@ fn other_forms_are_named_with_what_makes_them_readable() {
         ("a.csv", b"a,b\n1,2\n".to_vec(), "no column for name, lat, lng"),
         ("a.csv", b"name,lat,lng,name\n".to_vec(), "rename all but one"),
         ("a.csv", vec![], "is empty"),
-        ("nan.geojson", nan.into(), "line 1, column 37: NaN is no number in JSON"),
+        ("nan.geojson", nan.into(), "line 1, column 37: NaN is not a JSON number"),
     ] {
         let said = refusal_of(&files, name, content);
         assert!(said.contains(expected), "{name}: {said}");
@@ -319,7 +319,7 @@ fn tags_in_any_order_and_elements_of_any_kind_make_one_place() {
     let blocks = [pbf::nodes(&nodes), pbf::ways(&[outline])];
     let blobs = blocks.map(|block| pbf::blob("OSMData", &block, false));
     let said = import_of(&files, "stop.osm.pbf", [vec![pbf::header(&[])], blobs.to_vec()].concat().concat());
-    assert!(said.contains("2 places") && said.contains("1 that are another element's place"), "{said}");
+    assert!(said.contains("2 places") && said.contains("1 that repeat another element's place"), "{said}");
     let table = near(&files, &["10", "20", "5", "--file", "out.bin"]);
     let types: Vec<_> =
         table.lines().skip(1).take(2).map(|row| row.split("  ").nth(2).unwrap().trim()).collect();

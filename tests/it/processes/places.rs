@@ -78,8 +78,8 @@ fn files_of_several_kinds_become_one_that_answers() {
     ]);
     assert_eq!(
         said,
-        "herd: places.bin: 6 places in 0.9 kB; skipped 2 without a name (see parks.csv, line 3), 2 of no kind \
-         that is a place, 1 without coordinates on the Earth (see parks.csv, line 4), 1 whose points are not in the file"
+        "herd: places.bin: 6 places in 0.9 kB; skipped 2 without a name (see parks.csv, line 3), 2 of a kind \
+         that is not a place, 1 without coordinates on the Earth (see parks.csv, line 4), 1 whose points are not in the file"
     );
     let table = near(&files, &["10", "20", "5", "--file", "places.bin"]);
     let rows: Vec<_> = table.lines().collect();
@@ -161,8 +161,8 @@ fn what_cannot_be_imported_is_one_line_and_writes_nothing() {
         (&["x.zip", "--format", "zip"], 2, "it is one of osm-pbf, geojson, csv, geonames"),
         (&["cut.osm.pbf"], 1, "cut.osm.pbf: byte "),
         (&["cut.geojson"], 1, "cut.geojson: line 2, column 13: the file ends too early"),
-        (&["parks.csv", "--columns", "nam=x"], 2, "is no field; there are name, lat"),
-        (&["parks.csv", "--columns", "name=x"], 1, "has no column \"x\"; there are name, lat"),
+        (&["parks.csv", "--columns", "nam=x"], 2, "is not a field; the fields are name, lat"),
+        (&["parks.csv", "--columns", "name=x"], 1, "has no column \"x\"; its columns are name, lat"),
         (&["parks.csv", "--delimiter", "||"], 2, "one character"),
         (&["parks.csv", "--label", "a b"], 2, "made of letters"),
     ];

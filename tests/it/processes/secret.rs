@@ -98,7 +98,7 @@ fn secret_file_is_its_owners_and_one_that_is_not_is_refused_at_start() {
         }
     };
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    refused(&format!("say `chmod 600 {}`", file.display()));
+    refused(&format!("run `chmod 600 {}`", file.display()));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&file, "placement 00\n").unwrap();
     refused("line 1 does not have `placement`");

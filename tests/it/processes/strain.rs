@@ -120,7 +120,7 @@ fn third_party_node_that_is_gone_without_a_word_is_noticed() {
             plain.tell(at(11701));
             plain.report("theirs", "6.5");
             herd.wait_until_known(&["A"], "theirs", "AT Plain +1.000000000 theirs +1+1 6.5");
-            herd.wait_for_log("A", &["told Plain all there is"]);
+            herd.wait_for_log("A", &["sent Plain every location"]);
             // Nothing is said on either connection from now on, and nothing closes them.
             namespace.set("down");
             herd.wait_for_log("A", &["WARN  lost Plain: reading failed: "]);

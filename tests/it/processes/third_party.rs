@@ -129,7 +129,7 @@ fn lives_in_a_herd_of_five(heading: &str, habit: Habit) {
     scene.theirs().report("twelve", "1479413884.5");
     // It may pass on what it is told, and be refused for that, too.
     let (refused, why) =
-        ("\nGoloman   plain    refused lines: ", "; the last: field 3, the skew, is no decimal number");
+        ("\nGoloman   plain    refused lines: ", "; the last: field 3, the skew, is not a decimal number");
     let verdict = "\nnot in step: Ball refuses every line of Goloman\n";
     scene.wait_for_status(&[refused, why, "  refused  ", verdict]);
     scene.herd.wait_for_log("Ball", &["bad line on #", why.trim_start_matches("; the last: "), "AT "]);

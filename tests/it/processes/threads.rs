@@ -72,7 +72,7 @@ fn node_with_too_few_threads_ends_with_one_line() {
         let said = process.all_complaints();
         assert_eq!(status.code(), Some(1), "{missing}: {said:?}");
         let [line] = &said[..] else { panic!("{missing}: {said:?}") };
-        assert!(line.starts_with(&format!("herd: the thread {missing} cannot be made: ")), "{line}");
+        assert!(line.starts_with(&format!("herd: the thread {missing} cannot be started: ")), "{line}");
         for port in [":11600", ":11700", ":11800"] {
             let refused = TcpStream::connect(herd.listens_at("A").replace(":11600", port)).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{missing}");

@@ -96,7 +96,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
     assert!(files.fault().contains("it is not a regular file; give tweets_file"));
     fs::remove_dir(&path).unwrap();
     File::create(&path).unwrap().set_len((64 << 20) + 1).unwrap();
-    assert!(files.fault().contains(" is over 64 MiB; give a part of it"));
+    assert!(files.fault().contains(" is over 64 MiB; use a part of it"));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn array_that_is_missing_is_told_with_those_that_are_there() {
     let said = Files::new("{\"results\":null}").fault();
     assert_eq!(
         said,
-        " has no array \"results\" at its top level, nor any other; give a whole answer of the service"
+        " has no array \"results\" at its top level, nor any other; use a whole answer of the service"
     );
 }
 
@@ -155,7 +155,7 @@ fn tweets_with_and_without_a_position_are_counted_where_a_configuration_is_check
     let complained = String::from_utf8(checked.stderr).unwrap();
     assert_eq!((checked.status.code(), complained.lines().count()), (Some(0), 1));
     assert!(complained.starts_with("herd: test: places: 1 tweet, 0 located, in "), "{complained}");
-    assert!(complained.contains("; no answer can hold any: give tweets with "), "{complained}");
+    assert!(complained.contains("; no answer can contain any: use tweets with "), "{complained}");
 }
 
 #[test]

@@ -210,14 +210,18 @@ fn node_without_a_key_that_can_be_one_does_not_start_and_says_why_in_one_line() 
         }
     };
     let herd = google(&upstream, "");
-    refused(&herd, &[], "set HERD_PLACES_KEY, or write it into a file");
-    refused(&herd, &[("HERD_PLACES_KEY", "Distinctive, but no word")], "HERD_PLACES_KEY holds no key");
+    refused(&herd, &[], "set HERD_PLACES_KEY, or write the key to a file");
+    refused(
+        &herd,
+        &[("HERD_PLACES_KEY", "Distinctive, but no word")],
+        "HERD_PLACES_KEY does not hold a Google key",
+    );
     let herd = google(&upstream, "key_file = \"places.key\"");
     refused(&herd, &[], "places.key: Google's key cannot be read");
     write_key(&herd, "Distinctive, but no word");
-    refused(&herd, &[], "places.key holds no key");
+    refused(&herd, &[], "places.key does not hold a Google key");
     write_key(&herd, "");
-    refused(&herd, &[], "places.key holds no key");
+    refused(&herd, &[], "places.key does not hold a Google key");
     let herd = google(&upstream, "ca_file = \"ca.pem\"");
     refused(&herd, &[("HERD_PLACES_KEY", KEY)], "ca.pem: the certificates cannot be read");
     fs::write(herd.config.with_file_name("ca.pem"), "nothing").unwrap();

@@ -228,7 +228,7 @@ fn empty_variable_is_an_unset_one() {
     fs::write(scene.folder.path().join("google.toml"), google).unwrap();
     let words = ["check-config", "--config", "google.toml"];
     let output = scene.command(&words).env("HERD_PLACES_KEY", "").output().unwrap();
-    assert!(complaint(&words, &output, 2).starts_with("Google asks for a key: set HERD_PLACES_KEY"));
+    assert!(complaint(&words, &output, 2).starts_with("Google needs a key: set HERD_PLACES_KEY"));
 }
 
 #[test]

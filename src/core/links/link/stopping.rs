@@ -1,5 +1,5 @@
-//! How a link ends when its node stops: it hands over what its neighbour lacks, as long as there is time, and says what was
-//! not taken. News may lie in sockets unread, so only what the neighbour has confirmed counts as taken.
+//! How a link ends when its node stops: it hands over what its neighbour lacks while there is time, and says what was
+//! not accepted. Updates may lie unread in sockets, so only what the neighbour has confirmed counts.
 
 use super::Link;
 use crate::core::{
@@ -11,12 +11,13 @@ use crate::core::{
 /// What a neighbour may lack of what a node knew when it stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lack {
-    /// Updates that were queued or written, and not confirmed.
+    /// Updates that were queued or written, but not confirmed.
     pub updates: usize,
-    /// Whether a repair round was due, or under way: how much that would have sent is not known.
+    /// Whether a repair round was due or in progress: how much it would have sent is not known.
     pub round: bool,
-    /// Whether the neighbour was linked when the node stopped, or since, and has not left: one that ended the link and then
-    /// cannot be dialled has ended, or is ending itself. One that has only fallen silent may live behind a cut.
+    /// Whether the neighbour was linked when the node stopped, or since, and has not left. A neighbour that ended the
+    /// link and cannot be dialled any more has ended, or is ending. One that only fell silent may be alive on the other
+    /// side of a cut.
     pub is_stuck: bool,
 }
 
@@ -48,7 +49,7 @@ impl Stopping {
         self.has_left |= matches!(why, Some(Lost::Closed | Lost::Failed(_)));
     }
 
-    /// The neighbour has left, as far as can be told of one that never keeps a connection.
+    /// The neighbour has left, as far as can be known of one that never keeps a connection.
     pub(in crate::core::links) fn left(&mut self) {
         self.has_left = true;
     }
@@ -58,27 +59,27 @@ impl Stopping {
         self.has_dialled = true;
     }
 
-    /// Dialling has failed, which says nothing where it began before the stop.
+    /// Dialling has failed, which means nothing if it began before the stop.
     pub(in crate::core::links) fn not_reached(&mut self, now: Tick) {
         self.is_gone |= self.has_dialled && now < self.by;
     }
 
-    /// Whether the neighbour is still to be dialled once.
+    /// Whether the neighbour must still be dialled once.
     pub(in crate::core::links) fn is_to_dial(&self) -> bool {
         !self.has_dialled
     }
 
-    /// Whether the time is over, or nobody is there to take anything.
+    /// Whether time is up, or nobody is there to accept anything.
     pub(in crate::core::links) fn is_over(&self, now: Tick) -> bool {
         self.is_gone || now >= self.by
     }
 
-    /// That moment, or when the link must have ended.
+    /// That time, or when the link must have ended.
     pub(in crate::core::links) fn no_later(&self, until: Tick) -> Tick {
         until.min(self.by)
     }
 
-    /// What a neighbour lacks that has not confirmed so many updates, and to which a round, or a sweep, was due.
+    /// What a neighbour lacks that has not confirmed so many updates; `round` if a round, or a sweep, was due to it.
     pub(in crate::core::links) fn lack(&self, updates: usize, round: bool) -> Option<Lack> {
         let is_stuck = self.was_up && !(self.is_gone && self.has_left);
         (updates > 0 || round).then_some(Lack { updates, round, is_stuck })
@@ -86,8 +87,8 @@ impl Stopping {
 }
 
 impl Link {
-    /// The node stops: until then the neighbour is given what it lacks, dialled once more where the link is down, and asked to
-    /// confirm it. Nothing else is begun. Only the first call counts.
+    /// The node stops: until `by`, the neighbour is given what it lacks, dialled once more if the link is down, and
+    /// asked to confirm it. Nothing else is begun. Only the first call counts.
     pub fn stop(&mut self, by: Tick) {
         if self.stopping.is_none() {
             self.stopping = Some(Stopping::new(by, self.is_up()));
@@ -95,7 +96,7 @@ impl Link {
         }
     }
 
-    /// What the neighbour may lack, once the link has ended; `None` where it has all.
+    /// What the neighbour may lack, once the link has ended; `None` if it has everything.
     pub fn lack(&self, store: &Store) -> Option<Lack> {
         let stopping = self.stopping?;
         let dialect = self.connection.as_ref().map(|connection| &connection.dialect);
@@ -108,14 +109,14 @@ impl Link {
         stopping.lack(updates, round)
     }
 
-    /// Whether the node stops, and nothing more can be handed over: the time is over, nobody is there to take it, or there is
-    /// no reason to dial, as the node knows nothing.
+    /// Whether the node stops and nothing more can be handed over: time is up, nobody is there to accept it, or there
+    /// is no reason to dial because the node knows nothing.
     pub(super) fn is_over(&self, now: Tick, store: &Store) -> bool {
         let is_needless = self.connection.is_none() && store.is_empty();
         self.stopping.is_some_and(|stopping| stopping.is_over(now) || is_needless)
     }
 
-    /// That moment, or when the link of a node that stops must have ended.
+    /// That time, or when the link of a node that stops must have ended.
     pub(super) fn no_later(&self, until: Tick) -> Tick {
         self.stopping.map_or(until, |stopping| stopping.no_later(until))
     }
