@@ -112,7 +112,7 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
     Some((times.next()?, times.next()?))
 }
 
-/// The number behind a name that begins a line.
+/// The number after a name that begins a line.
 fn number(status: &str, name: &str) -> Option<u64> {
     let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_ascii_whitespace().next()?.parse().ok()

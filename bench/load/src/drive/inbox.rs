@@ -63,7 +63,7 @@ impl Judge {
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     lines: Lines,
-    /// Filled only when every field is to be checked.
+    /// Filled only when every field is checked.
     expected: VecDeque<Awaited>,
     /// The lookup whose document is arriving, if one is.
     document: Option<Document>,

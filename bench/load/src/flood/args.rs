@@ -129,7 +129,7 @@ pub enum FloodRunError {
     },
 }
 
-/// What is to be printed, and whether all went well.
+/// What to print, and whether everything went well.
 #[derive(Debug)]
 pub struct FloodRun {
     /// For standard output: the figures, or where they were written.

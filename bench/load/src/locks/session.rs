@@ -35,7 +35,7 @@ pub(super) struct Done {
     pub(super) met_locked: u64,
 }
 
-/// One thread's, with clients of its own, so that each of its reports is news.
+/// One thread's, with clients of its own, so that each of its reports is an update.
 #[derive(Debug)]
 pub(super) struct Session<'a> {
     store: &'a Store,

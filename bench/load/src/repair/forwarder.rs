@@ -75,7 +75,7 @@ struct Shared {
 }
 
 impl Forwarder {
-    /// Connects whoever comes to `address` with `behind`.
+    /// Connects each connection to `address` with `behind`.
     pub(super) fn open(address: SocketAddr, behind: SocketAddr) -> io::Result<Self> {
         let listener = listener::bind(address)?;
         let shared = Arc::new(Shared::default());

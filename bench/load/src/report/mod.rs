@@ -9,11 +9,11 @@
 //! | `RUN; PART; SERVER; WHAT; > 1.2` | nothing; but the report is refused if the figure is not so |
 //! | `text; RUN/FILE; KEY` | the rest of the first line that begins with `KEY: ` |
 //! | `lines; MODEL; own` or `all` | its lines of code, by bench/report/models.toml |
-//! | `defects; MODEL; comparable` or `all` | the defects told of it, without and with those in parts no other has |
+//! | `defects; MODEL; comparable` or `all` | the defects listed for it, without or with those in parts only it has |
 //! | `code; PATH; FROM-TO` | lines of a file, from 1, without the indentation they share |
 //!
-//! `RUN` is a folder below the runs, with or without its date; a `WHAT` may end in ` @3`, three hops away. `form` says what a
-//! FORM is.
+//! `RUN` is a folder below the runs, with or without its date; a `WHAT` may end in ` @3`, three hops away. `form` defines
+//! FORM.
 
 mod figure;
 mod form;

@@ -68,7 +68,7 @@ pub(super) fn measure(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<
     found
 }
 
-/// A server under way, or why it no longer is.
+/// A running server, or why it no longer runs.
 type Subject = (String, Result<Driven, String>);
 
 /// All servers side by side, in an order that changes, so that whatever the machine does for a while, it does to all of
