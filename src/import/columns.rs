@@ -255,7 +255,7 @@ mod tests {
         let found = Columns::find(&map, &columns).unwrap();
         assert_eq!((found.name, found.latitude, found.longitude, found.rank), (2, 1, 3, None));
         let fault = Columns::find(&map, &["a", "b"]).unwrap_err();
-        assert_eq!(fault, "has no column \"Full Name\", \"Y\"; there are a, b");
+        assert_eq!(fault, "has no column \"Full Name\", \"Y\"; its columns are a, b");
     }
 
     #[test]

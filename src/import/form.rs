@@ -308,7 +308,7 @@ mod tests {
             (b"\0n\0a\0m\0e", "x.csv", "iconv -f UTF-16BE -t UTF-8"),
             (b"{\0\0\0\"\0\0\0", "x.json", "iconv -f UTF-32LE -t UTF-8"),
             (b"\0\0\0{\0\0\0\"", "x.json", "iconv -f UTF-32BE -t UTF-8"),
-            (b"[{\"name\": 1}]", "x.json", "is a list in JSON"),
+            (b"[{\"name\": 1}]", "x.json", "is a JSON list"),
             (b"\x7fELF\0", "x.csv", "holds binary data"),
         ];
         for (head, name, expected) in cases {

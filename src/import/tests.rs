@@ -313,7 +313,7 @@ fn geojson_that_is_broken_is_told_by_its_line_and_column() {
     for (other, expected) in [
         ("{\"type\": \"Topology\", \"arcs\": []}", "is TopoJSON"),
         ("{\"version\": 0.6, \"elements\": []}", "is Overpass JSON"),
-        ("{\"geometryType\": \"esriGeometryPoint\"}", "is JSON of ArcGIS"),
+        ("{\"geometryType\": \"esriGeometryPoint\"}", "is ArcGIS JSON"),
         (" \n", "is empty"),
     ] {
         let fault = geojson(other, "").map(|_| ()).unwrap_err();
@@ -390,7 +390,7 @@ fn geonames_dumps_are_read_by_feature_codes() {
 #[test]
 fn geonames_of_another_form_are_told_by_their_line() {
     let good = dump("1", "a", ("1", "2"), "P", "PPL", "0");
-    assert!(geonames(format!("{good}a\tb\n")).unwrap_err().starts_with("line 2: this has 2 columns"));
+    assert!(geonames(format!("{good}a\tb\n")).unwrap_err().starts_with("line 2: this line has 2 columns"));
     let fault = geonames([good.as_bytes(), b"\xff\n"].concat()).unwrap_err();
     assert!(fault.starts_with("line 2: this is not UTF-8"), "{fault}");
     assert!(geonames("x".repeat(1 << 20)).unwrap_err().starts_with("line 1: this line is too long"));

@@ -65,7 +65,7 @@ pub enum SecretError {
     },
     /// A new one would replace one that exists.
     #[error(
-        "{file} exists already, and its placement key would be lost; name another file, or change its secret with --add"
+        "{file} is there already, and its placement key would be lost; name another file, or change its secret with --add"
     )]
     Exists {
         /// Its path.
@@ -81,7 +81,7 @@ pub enum SecretError {
     },
     /// A file beside it is left over, or in use.
     #[error(
-        "{file} exists already, from a change that is in progress or was interrupted; if none is in progress, remove it and try again"
+        "{file} is there already, from a change that is in progress or was interrupted; if none is in progress, remove it and try again"
     )]
     Unfinished {
         /// The path of the file beside it.
@@ -238,7 +238,7 @@ mod tests {
         let text = secret().to_text();
         refuse(b"", "no placement key");
         refuse(&text.as_bytes()[..text.len() - 2], "line 6 does not have `secret` and 64");
-        refuse(b"\xff\xfe", "something else");
+        refuse(b"\xff\xfe", "is not a secret file");
         refuse(format!("{text}{}", "#\n".repeat(10_000)).as_bytes(), "too long");
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();

@@ -64,7 +64,7 @@ fn node_without_one_of_its_threads_does_not_start_says_which_and_leaves_nothing(
         }
         let log = node.log();
         // What has no thread for its log has no log.
-        let is_told = log.contains(&format!("Alford does not start: the thread {missing} cannot be made"));
+        let is_told = log.contains(&format!("Alford does not start: the thread {missing} cannot be started"));
         assert!(is_told || missing == "log", "{missing}: {log}");
         assert!(!log.contains("drained"), "{log}");
     }

@@ -15,7 +15,7 @@ use herd_load::{
     words::{Format, seconds},
 };
 
-/// Puts a herd under load and says what came back, and how soon.
+/// Puts a herd under load, and reports what came back and how soon
 #[derive(Debug, Parser)]
 #[command(name = "herd-load", version, about)]
 pub(crate) struct Cli {
@@ -27,34 +27,34 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// An echo server: a thread per connection as a node has, or an event loop; one fixed line for each line
     Echo(Echo),
-    /// Load on a server or several: how many requests a second it takes, and how soon it answers
+    /// Load on one server or several: how many requests a second it handles, and how soon it answers
     #[command(after_long_help = run::EXAMPLES)]
     Run(Run),
     /// The time from a client's write to a node until its AT line reaches the node's neighbour
     Hop(Hop),
     /// The same time through bare threads and a channel: the least a hop can cost
     SkeletonHop(SkeletonHop),
-    /// Until a report made at one server of a herd, any herd, is known at the others; what rate it sustains
+    /// How long until a report made at one server of any herd is known at the others, and what rate the herd sustains
     #[command(long_about = flood::ABOUT)]
     Flood(Box<flood::Args>),
     /// The process that `skeleton-hop` measures
     #[command(hide = true)]
     Skeleton(Skeleton),
-    /// One node by itself: its start, its lookups, its memory a client, to a run folder
+    /// One node by itself: its start, its lookups, its memory per client, to a run folder
     Figures(Figures),
-    /// What repair costs and how soon it is done, between nodes that lost or missed something
+    /// What repair costs and how long it takes, between nodes that lost or missed something
     Repair(Repair),
-    /// What lookups cost, from the places built in and through an upstream that is slow or silent
+    /// What lookups cost, from the embedded places and through an upstream that is slow or silent
     Places(Places),
     /// What the number of a store's locks is worth: threads at 1 to 256 of them, to a run folder
     Locks(herd_load::locks::Args),
     /// How many lines of code each of the compared servers has, and which defects were found in them
     Lines(Lines),
-    /// The report, every figure of it read from the run folders
+    /// The report, with every figure read from the run folders
     Report(Report),
     /// Servers from a plan, under the same loads in turn: rates, latencies, CPU, memory, and their ratios
     Sweep(Sweep),
-    /// An upstream to look places up at: answers every legacy Nearby Search with one invented document
+    /// An upstream to look up places at: answers every legacy Nearby Search with one invented document
     Upstream(Upstream),
     /// Charts of a run folder, as SVG at the width of a paper's column
     Plot(Plot),
@@ -67,7 +67,7 @@ pub(crate) struct Echo {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
-    /// Bytes of the line that answers each line, its newline not counted
+    /// Bytes of the line that answers each line, without its newline
     #[arg(long, default_value_t = 90)]
     pub(crate) line_length: usize,
     /// How connections are served
@@ -80,10 +80,10 @@ pub(crate) struct Hops {
     /// Hops before any is counted
     #[arg(long, value_name = "N", default_value_t = 500)]
     warmup: u32,
-    /// Hops each of which follows the one before at once
+    /// Hops that follow one another at once
     #[arg(long, value_name = "N", default_value_t = 5_000)]
     back_to_back: u32,
-    /// Hops each of which follows a pause
+    /// Hops that each follow a pause
     #[arg(long, value_name = "N", default_value_t = 500)]
     idle: u32,
     /// That pause
@@ -100,10 +100,10 @@ impl Hops {
 
 #[derive(Debug, Args)]
 pub(crate) struct Hop {
-    /// The node, when it runs already
+    /// The node, if it is already running
     #[arg(long, value_name = "ADDRESS", required_unless_present = "command", conflicts_with = "command")]
     pub(crate) node: Option<SocketAddr>,
-    /// The command that starts the node, when it does not run yet
+    /// The command that starts the node, if it is not running yet
     #[arg(value_name = "NODE-COMMAND", trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
     /// Where the node expects its neighbour
@@ -186,7 +186,7 @@ pub(crate) struct Repair {
     /// Clients that the nodes hold
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) clients: u32,
-    /// Clients whose locations are newer at one of two nodes, for `differ`; each number is measured by itself
+    /// Clients whose locations are newer at one of two nodes, for `differ`; each number is measured separately
     #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., default_value = "10")]
     pub(crate) differing: Vec<u32>,
     /// Updates over one link, each client's first among them
@@ -201,7 +201,7 @@ pub(crate) struct Repair {
     /// Seconds a neighbour is stopped
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
     pub(crate) stopped: Duration,
-    /// Reports through the chain, and bare round trips, each following the one before at once
+    /// Reports through the chain, and bare round trips, that follow one another at once
     #[arg(long, value_name = "N", default_value_t = 5_000)]
     pub(crate) hops: u32,
 }
@@ -230,8 +230,9 @@ pub(crate) struct Places {
 
 /// How many lines of code each of the compared servers consists of
 ///
-/// A line counts as code unless it is blank or only a comment; doc comments and Python's docstrings are comments, and what is
-/// compiled for tests only is left out. Prints tables in Markdown: the lines, and the defects found in each, as FILE has them.
+/// A line counts as code unless it is blank or only a comment; doc comments and Python's docstrings are comments, and
+/// code that is compiled only for tests is left out. Prints tables in Markdown: the lines, and the defects found in
+/// each, as FILE lists them.
 #[derive(Debug, Args)]
 pub(crate) struct Lines {
     /// Which files they consist of, such as bench/report/models.toml
@@ -242,10 +243,10 @@ pub(crate) struct Lines {
     pub(crate) json: bool,
 }
 
-/// The report, every figure of it read from the run folders
+/// The report, with every figure read from the run folders
 ///
-/// Fills the placeholders of a template, such as {{full; C=50 P=1; node; rate; k1}}, and writes the text. Ends with 1, and
-/// writes nothing, where a figure is not there or a claim of the template does not hold.
+/// Fills in the placeholders of a template, such as {{full; C=50 P=1; node; rate; k1}}, and writes the text. Exits with
+/// 1, and writes nothing, if a figure is missing or a claim of the template does not hold.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The template
@@ -260,7 +261,7 @@ pub(crate) struct Report {
     /// Which files the compared servers consist of, and their defects
     #[arg(long, value_name = "FILE", default_value = "bench/report/models.toml")]
     pub(crate) models: PathBuf,
-    /// Write nothing; end with 1 where the file is not what it would be
+    /// Write nothing; exit with 1 if the file differs from what would be written
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -270,19 +271,19 @@ pub(crate) struct Sweep {
     /// The plan, such as bench/plans/full.toml
     #[arg(value_name = "PLAN")]
     pub(crate) plan: PathBuf,
-    /// The `herd` program to measure; the one beside this tester otherwise
+    /// The `herd` program to measure; by default the one beside this tester
     #[arg(long, value_name = "HERD")]
     pub(crate) herd: Option<PathBuf>,
-    /// What is measured, in a word or two, in place of the plan's: the end of the run folder's name
+    /// What is measured, in a word or two, instead of the plan's: the end of the run folder's name
     #[arg(long)]
     pub(crate) what: Option<String>,
     /// Where the run folder goes
     #[arg(long, default_value = "bench/runs")]
     pub(crate) runs: PathBuf,
-    /// Rounds, in place of the plan's
+    /// Rounds, instead of the plan's
     #[arg(long)]
     pub(crate) rounds: Option<u32>,
-    /// Seconds each server is measured at a point, in place of the plan's
+    /// Seconds each server is measured at a point, instead of the plan's
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
     /// Only these servers of the plan
@@ -293,9 +294,10 @@ pub(crate) struct Sweep {
     pub(crate) only_point: Vec<String>,
 }
 
-/// Answers every GET of a path that ends in `/nearbysearch/json` with the same document of invented places, after a delay,
-/// and GET `/count` with how often it did. HTTP/1.1 without TLS, connections kept alive, a thread for each. Prints
-/// `listening ADDRESS`; give a node `source = "google"` and `base_url = "http://ADDRESS"` in `[places]`, and any word as key.
+/// Answers every GET of a path that ends in `/nearbysearch/json` with the same document of invented places, after a
+/// delay, and GET `/count` with how many times it did. HTTP/1.1 without TLS, connections kept alive, one thread each.
+/// Prints `listening ADDRESS`; give a node `source = "google"` and `base_url = "http://ADDRESS"` in `[places]`, and any
+/// word as key.
 #[derive(Debug, Args)]
 pub(crate) struct Upstream {
     /// Where to listen
@@ -314,33 +316,35 @@ pub(crate) struct Upstream {
 
 /// Charts of a run folder, as SVG at the width of a paper's column
 ///
-/// Throughput against connections and against requests in flight, where a run varies them; throughput, processor time and
-/// memory of each point as bars from zero; percentiles of each point, and of hops, on a logarithmic axis. All show medians
-/// over the rounds with the least and the greatest, and leave out what is invalid. The same run gives the same bytes.
-/// Prints each chart's file; a chart that is there already is written over, others stay.
+/// Throughput against connections and against requests in flight, if a run varies them; throughput, processor time and
+/// memory of each point as bars from zero; percentiles of each point, and of hops, on a logarithmic axis. All show
+/// medians over the rounds with the minimum and the maximum, and leave out what is invalid. The same run gives the same
+/// bytes. Prints each chart's file; a chart that already exists is overwritten, others stay.
 #[derive(Debug, Args)]
 pub(crate) struct Plot {
     /// The run folder
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
-    /// Where the charts go; `plots` in the run folder otherwise
+    /// Where the charts go; by default `plots` in the run folder
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
 /// Two run folders side by side: what changed, and whether by more than the noise
 ///
-/// For every figure that both runs have: the median of each run's rounds, their least and greatest, and the change of the
-/// median. What is invalid is left out, and told; so is what only one run has, and what was measured under another load.
+/// For every figure that both runs have: the median of each run's rounds, their minimum and maximum, and the change of
+/// the median. Invalid samples are left out and reported; so are figures that only one run has, and figures measured
+/// under another load.
 ///
-/// A change is beyond the noise where the two ranges do not overlap: every round of one run lies above every round of the
-/// other. Were both runs alike, that would come about by chance in one of (n+m)!/(n! m!) figures in each direction: one of
-/// 20 for three rounds each, one of 252 for five. Where it is more than one of 20, the rounds are too few to tell. With
-/// many figures some lie apart by chance; how many to expect is told at the end. Rounds show only the noise within a run:
-/// a machine that is busier today than yesterday shifts all rounds of a run alike, so measure both in one session.
+/// A change is beyond the noise if the two ranges do not overlap: every round of one run is above every round of the
+/// other. If both runs were alike, that would happen by chance for one of (n+m)!/(n! m!) figures in each direction: one
+/// of 20 for three rounds each, one of 252 for five. If it is more than one of 20, the rounds are too few to tell. With
+/// many figures some differ by chance; the end of the output says how many to expect. Rounds show only the noise within
+/// a run: a machine that is busier today than yesterday shifts all rounds of a run alike, so measure both in one
+/// session.
 ///
-/// Better or worse is what the figure says (`better`), or else its target (≥, ≤), or else its unit: more of what is a
-/// second, less of times and bytes. Where none of these tells, a figure only differs.
+/// The figure says what is better or worse (`better`), or else its target does (≥, ≤), or else its unit: more of
+/// anything per second, less of times and bytes. If none of these decides, a figure only differs.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
     /// The run folder to compare with
@@ -349,7 +353,8 @@ pub(crate) struct Compare {
     /// The run folder that may have changed
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
-    /// Exit with 1 where a figure got worse by more than this, beyond the noise; folders that cannot be read exit with 2
+    /// Exit with 1 if a figure got worse by more than this, beyond the noise; exit with 2 for folders that cannot be
+    /// read
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) fail_above: Option<f64>,
     /// How to print it

@@ -24,7 +24,7 @@ impl Clock {
         nanoseconds(self.start.elapsed())
     }
 
-    /// POSIX nanoseconds at the moment that was `elapsed_ns` after the start.
+    /// POSIX nanoseconds at the moment `elapsed_ns` after the start.
     pub fn posix_ns(&self, elapsed_ns: u64) -> u64 {
         self.wall_at_start_ns + elapsed_ns
     }

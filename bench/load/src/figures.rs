@@ -1,4 +1,4 @@
-//! What one node takes by itself: the time until it listens, the time of a lookup, the memory of a client. Each is
+//! What one node takes by itself: the time until it listens, the time of a lookup, the memory per client. Each is
 //! measured on a process of its own, over its sockets, and goes to a run folder.
 
 use std::{
@@ -56,7 +56,7 @@ struct Figure {
     value: f64,
 }
 
-/// Measures all of it; gives the run folder and its summary.
+/// Measures everything; returns the run folder and its summary.
 pub fn run(figures: &Figures) -> Result<(PathBuf, String), BenchError> {
     let Figures { herd, what, runs } = figures;
     let name = herd.file_name().unwrap_or_default().to_string_lossy();

@@ -8,7 +8,7 @@ use rand_distr::{Distribution, Zipf};
 /// How a connection comes to its next client.
 #[derive(Clone, Debug)]
 pub enum Keys {
-    /// One after the other, from this one on, and again from the first: to report each client once.
+    /// One after another, from this one on, and again from the first: to report each client once.
     InTurn {
         /// The clients.
         slice: Range<u32>,
@@ -43,7 +43,7 @@ impl Keys {
 }
 
 /// Clients by how often they are met: the first of them most, the one of rank r as often as r to the power of minus the
-/// exponent. Ranks are dealt out over all numbers, so that those who are met often are not neighbours in memory.
+/// exponent. Ranks are spread over all numbers, so that frequent clients are not neighbours in memory.
 #[derive(Clone, Debug)]
 pub struct ByRank {
     clients: u32,
@@ -52,7 +52,7 @@ pub struct ByRank {
 }
 
 impl ByRank {
-    /// `None` for no clients, and for an exponent that is negative or no number.
+    /// `None` for no clients, and for an exponent that is negative or not a number.
     pub fn new(clients: u32, exponent: f64) -> Option<Self> {
         if clients == 0 || !exponent.is_finite() {
             return None;
@@ -73,7 +73,7 @@ pub fn slices(clients: u32, parts: u32) -> impl Iterator<Item = Range<u32>> {
     (0..parts).map(move |part| cut(part)..cut(part + 1))
 }
 
-/// All of `0..clients` here and there, and then again: none is met a second time before all were.
+/// All of `0..clients` in scattered order, and then again: none is met a second time before all were.
 pub fn scattered(clients: u32) -> impl Iterator<Item = u32> {
     let (stride, clients) = (u64::from(scattered_stride(clients)), u64::from(clients));
     (0..).map(move |step: u64| (step % clients * stride % clients) as u32)

@@ -1,8 +1,8 @@
-//! herd-load: puts a herd under load and says what came back, and how soon.
+//! herd-load: puts a herd under load and reports what came back, and how soon.
 //!
-//! The map, from the nouns up. Only `main` prints; sockets live in `listener`, `drive`, `echo`, `flood`, `hop`, `skeleton` and
-//! `upstream`, and some parts of `repair`, `places` and `sweep` have their own; processes are started by `server` only.
-//! What servers do is measured from outside; only `locks` runs the node's own code.
+//! The modules, from the nouns up. Only `main` prints; sockets are in `listener`, `drive`, `echo`, `flood`, `hop`,
+//! `skeleton` and `upstream`, and some parts of `repair`, `places` and `sweep` have their own; only `server` starts
+//! processes. What servers do is measured from outside; only `locks` runs the node's own code.
 
 pub mod clock;
 mod digits;

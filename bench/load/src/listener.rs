@@ -1,5 +1,5 @@
-//! Listening and accepting as a node does: a deep backlog, a named thread of 256 KiB for each connection.
-//! Shared by the servers that a node is measured against, so that they differ from it in their work only.
+//! Listening and accepting as a node does: a deep backlog, a named thread of 256 KiB for each connection. Shared by the
+//! servers that a node is measured against, so that they differ from it only in their work.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-/// Connections the kernel may hold for us; std's 128 drops clients that come in a burst.
+/// Connections the kernel may hold for us; std's 128 drops clients that connect in a burst.
 const BACKLOG: i32 = 4096;
 /// A session's stack.
 const STACK_BYTES: usize = 256 * 1024;
@@ -21,8 +21,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Runs `session` on a thread of its own for each connection, until accepting fails; then waits for them.
-/// A session's error is the end of its connection and nobody else's concern.
+/// Runs `session` on a thread of its own for each connection, until accepting fails; then waits for them. A session's
+/// error ends its connection and affects nothing else.
 pub fn serve(listener: &TcpListener, session: impl Fn(&TcpStream) -> io::Result<()> + Sync) -> io::Error {
     let session = &session;
     thread::scope(|scope| {
@@ -33,7 +33,7 @@ pub fn serve(listener: &TcpListener, session: impl Fn(&TcpStream) -> io::Result<
             };
             let body = move || drop(session(&stream));
             let builder = thread::Builder::new().name(format!("session-{number}")).stack_size(STACK_BYTES);
-            // Without a thread for it, the connection is closed: that is what dropping the body does.
+            // If there is no thread for it, the connection is closed: that is what dropping the body does.
             drop(builder.spawn_scoped(scope, body));
         }
         io::Error::other("more connections than can be numbered")

@@ -1,4 +1,4 @@
-//! A load: who is asked what, how often, by how many. Plain data; `drive` makes it.
+//! A load: which servers are asked what, how often, over how many connections. Plain data; `drive` makes it.
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
@@ -10,13 +10,13 @@ use thiserror::Error;
 pub struct Load {
     /// The servers; connections go to them in turn.
     pub targets: Vec<SocketAddr>,
-    /// Connections that ask.
+    /// Connections that send requests.
     pub connections: u32,
-    /// Connections that only sit there.
+    /// Connections that stay silent.
     pub idle: u32,
     /// Requests in flight on each connection, at most.
     pub pipeline: u32,
-    /// Requests a second over all connections, sent at planned times; none is a closed loop.
+    /// Requests a second over all connections, sent at planned times; `None` is a closed loop.
     pub rate: Option<f64>,
     /// How much to measure.
     pub length: Length,
@@ -24,7 +24,7 @@ pub struct Load {
     pub warmup: Duration,
     /// What is asked.
     pub mix: Mix,
-    /// In which words.
+    /// The commands used.
     pub dialect: Dialect,
     /// Distinct clients.
     pub clients: u32,
@@ -45,16 +45,16 @@ pub struct Load {
     pub half_close: bool,
     /// Whether every field of every reply is checked.
     pub verify: bool,
-    /// What every document must say, where that is known; its status is then checked without `verify`, too.
+    /// What every document must say, if that is known; its status is then checked without `verify`, too.
     pub document: Option<Document>,
-    /// Where all that is drawn by chance begins.
+    /// The seed of everything that is drawn by chance.
     pub seed: u64,
-    /// With no reply at all for this long, the run is given up.
+    /// With no reply at all for this long, the run is abandoned.
     pub patience: Duration,
 }
 
 impl Load {
-    /// A closed loop of reports, with one in flight on each of 50 connections, until more is said.
+    /// A closed loop of reports, with one in flight on each of 50 connections, by default.
     pub fn on(target: SocketAddr) -> Self {
         Self {
             targets: vec![target],
@@ -147,7 +147,7 @@ impl FromStr for Mix {
     }
 }
 
-/// The words in which a server is asked to keep a location.
+/// The commands in which a server is asked to keep a location.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
@@ -183,10 +183,10 @@ pub enum Choice {
 /// Why a load could not be made.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// Connections and pipelines of none do nothing.
+    /// Zero connections or pipelines do nothing.
     #[error("{0} must be at least 1")]
     Nothing(&'static str),
-    /// A rate, an exponent or a mix that says nothing.
+    /// A rate, an exponent or a mix that makes no sense.
     #[error("{0}")]
     Senseless(&'static str),
     /// Each connection needs clients of its own.

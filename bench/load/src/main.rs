@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     raise_descriptor_limit();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
-        // Help, also where a subcommand is missing, and the version.
+        // Help, also if a subcommand is missing, and the version.
         Err(error) if !error.use_stderr() || error.kind() == MissingSubcommand => error.exit(),
         Err(error) => {
             complain(&wrong_usage(&error, &Cli::command(), std::env::args_os().skip(1)));
@@ -68,7 +68,7 @@ fn complain(line: &str) {
     say(&mut io::stderr(), "herd-load", line);
 }
 
-/// How far a run has come. Nobody may be there to read it, and the run goes on.
+/// How far a run has got. If nobody can read it, the run goes on.
 fn progress(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -277,7 +277,7 @@ fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ten thousand connections need as many descriptors. Where the limit stays, connecting fails and says so.
+/// Ten thousand connections need as many descriptors. If the limit stays, connecting fails and says so.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _refused = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -1,5 +1,5 @@
-//! Clients that move: each sets out from a real landmark and walks, cycles or drives, never faster than its kind can, turning
-//! a little with each report, and turning back where it has come far.
+//! Clients that move: each sets out from a real landmark and walks, cycles or drives, never faster than its kind can,
+//! turning a little with each report, and turning back when it is far away.
 
 use rand::{RngExt, rngs::SmallRng};
 
@@ -7,7 +7,7 @@ use crate::place::Place;
 
 /// Name, latitude, longitude and more, a landmark a line.
 const LANDMARKS: &str = include_str!("../../../data/landmarks.tsv");
-/// Of ten clients so many walk and so many cycle; the others drive. Metres a second.
+/// How many of ten clients walk and how many cycle; the others drive. Metres a second.
 const WALKERS: u32 = 6;
 const CYCLISTS: u32 = 2;
 const WALKING: f64 = 1.4;

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// The longest latency that is told apart from longer ones: a minute, in nanoseconds.
+/// The longest latency that is distinguished from longer ones: a minute, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// From this share of a core on, the tester's one thread is the limit of what it measured.
 const SATURATED_CPU: f64 = 0.9;
@@ -67,11 +67,11 @@ pub struct Errors {
     pub connect: u64,
     /// Connections that the server closed.
     pub closed: u64,
-    /// Requests that were never answered: their connection ended, or the run was given up.
+    /// Requests that were never answered: their connection ended, or the run was abandoned.
     pub unanswered: u64,
     /// Replies that refuse: `? …`, or an error of Redis.
     pub refused: u64,
-    /// Replies that are not what they have to be.
+    /// Replies that are not what they must be.
     pub wrong: u64,
     /// Lines that answer no request.
     pub surplus: u64,
@@ -159,7 +159,7 @@ pub struct Client {
     pub busy: f64,
     /// Whether its thread used up its core; then the rate is a lower bound.
     pub saturated: bool,
-    /// How much later than planned it sent, where nothing but itself was in the way.
+    /// How much later than planned it sent, when nothing but itself was in the way.
     pub late: Option<Latency>,
 }
 
@@ -193,12 +193,12 @@ impl fmt::Display for Client {
 /// One run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
-    /// Replies that count: in a closed loop those that came while measuring, in an open loop the answers to what was planned
-    /// for that time, whenever they came.
+    /// Replies that count: in a closed loop those that arrived while measuring, in an open loop the answers to requests
+    /// planned for that time, whenever they arrived.
     pub replies: u64,
     /// How long was measured.
     pub seconds: f64,
-    /// Replies a second, those that came after that time not counted.
+    /// Replies a second, not counting those that arrived after that time.
     pub rate: f64,
     /// Requests a second that an open loop planned.
     pub target_rate: Option<f64>,
@@ -206,12 +206,12 @@ pub struct Outcome {
     /// loop a slow server is asked less often, so these are service times under this load, not what clients
     /// arriving on their own clock would see.
     pub service: Latency,
-    /// From the moment a request was planned for to its reply: what a client waits that comes on its own clock. Only an open
-    /// loop plans.
+    /// From the moment a request was planned for to its reply: what a client waits that comes on its own clock. Only an
+    /// open loop plans.
     pub response: Option<Latency>,
-    /// By kind, where there is more than one.
+    /// By kind, if there is more than one.
     pub kinds: Vec<OfKind>,
-    /// By server, where there is more than one.
+    /// By server, if there is more than one.
     pub targets: Vec<OfTarget>,
     /// The tester's own share.
     pub client: Client,
@@ -225,12 +225,12 @@ pub struct Outcome {
     pub errors: Errors,
     /// The first of the replies that were refused, wrong or surplus.
     pub mismatches: Vec<Mismatch>,
-    /// Why the run was broken off, if it was.
+    /// Why the run was abandoned, if it was.
     pub gave_up: Option<String>,
 }
 
 impl Outcome {
-    /// The latencies a client would meet: response times where there are any.
+    /// The latencies a client would see: response times if there are any.
     pub fn met(&self) -> Latency {
         self.response.unwrap_or(self.service)
     }

@@ -9,7 +9,7 @@ pub const LONGITUDE_BYTES: usize = 11;
 /// Bytes of both.
 pub const PLACE_BYTES: usize = LATITUDE_BYTES + LONGITUDE_BYTES;
 
-/// Where every client is that does not move: the example of the assignment.
+/// The position of every client that does not move: the example of the assignment.
 pub const LOCATION: &str = "+34.068930-118.445127";
 
 /// A point on the Earth, in millionths of a degree.

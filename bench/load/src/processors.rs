@@ -15,7 +15,7 @@ pub(crate) fn only_on<T>(processor: usize, action: impl FnOnce() -> T) -> io::Re
     among(&[processor], action)
 }
 
-/// Does something with the calling thread on any but that one, or wherever it may where there is no other.
+/// Does something with the calling thread on any processor but that one, or on any if there is no other.
 pub(crate) fn not_on<T>(processor: usize, action: impl FnOnce() -> T) -> io::Result<T> {
     let others: Vec<_> = allowed()?.into_iter().filter(|other| *other != processor).collect();
     if others.is_empty() { Ok(action()) } else { among(&others, action) }

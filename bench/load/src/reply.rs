@@ -1,11 +1,11 @@
-//! The replies: cutting what arrives into lines, whatever the reads were, and judging each line.
-//! A reply is never taken on trust: its first bytes are always looked at, all of its fields if asked.
+//! The replies: cutting what arrives into lines, whatever the reads were, and judging each line. A reply is never taken
+//! on trust: its first bytes are always checked, and all of its fields on request.
 
 use memchr::{memchr, memchr_iter};
 
 use crate::{load::Document, place::Place, requests::client_id, stamp::Stamp};
 
-/// Cuts a stream into lines; holds the one that is not whole yet.
+/// Cuts a stream into lines; holds the one that is incomplete.
 #[derive(Debug, Default)]
 pub struct Lines {
     partial: Vec<u8>,
@@ -46,16 +46,16 @@ impl Lines {
 /// What the head of a reply must carry: `AT server skew client location timestamp`.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// Whom it is about.
+    /// The client.
     pub number: u32,
-    /// Where that client is, and when it said so; `None` where only the client itself knows.
+    /// Where that client is, and when it said so; `None` if only the client itself knows.
     pub report: Option<(Place, Stamp)>,
 }
 
 /// The fields of a reply's head.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    /// The server that had the report from the client.
+    /// The server that received the report from the client.
     pub server: &'a [u8],
     client: &'a [u8],
     location: &'a [u8],
@@ -63,7 +63,7 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// `None` for a line that has not these fields, or whose skew is not written as one.
+    /// `None` for a line that does not have these fields, or whose skew is not a skew.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ');
         let mut next = || fields.next();
@@ -92,7 +92,7 @@ pub fn is_document(text: &[u8], bound: u32, known: Option<Document>) -> bool {
     })
 }
 
-/// What a line of a document says its status is, if it does: little enough to look at that each line can be.
+/// The status in a line of a document, if it has one: a check cheap enough for every line.
 pub fn status(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix(b"   \"status\" : \"")?.split(|byte| *byte == b'"').next()
 }

@@ -1,5 +1,5 @@
-//! The requests a tester sends, made by patching digits into ready lines, because at millions a second the tester must not be
-//! the slower side.
+//! The requests that a tester sends, made by patching digits into ready lines, because at millions a second the tester
+//! must not be the slower side.
 
 use crate::{
     digits,
@@ -37,7 +37,7 @@ pub struct Composer {
 }
 
 impl Composer {
-    /// A composer for a load's words, whose first report is later than `posix_ns`.
+    /// A composer for a load's commands, whose first report is later than `posix_ns`.
     pub fn new(load: &Load, posix_ns: u64) -> Self {
         let end = if load.crlf { "\r\n" } else { "\n" };
         let reports = (1..=NUMBER_DIGITS_MAX).map(|digits| report(load.dialect, digits, end)).collect();
@@ -49,12 +49,12 @@ impl Composer {
         Self { reports, lookups, stamp: Stamp::new(posix_ns) }
     }
 
-    /// Tells the time before a batch, so that the skews in the replies stay those of honest clocks.
+    /// Sets the time before a batch, so that the skews in the replies stay those of honest clocks.
     pub fn set_time(&mut self, posix_ns: u64) {
         self.stamp.advance_to(posix_ns);
     }
 
-    /// Appends client `number`'s next report, newer than every report before it, and gives its timestamp.
+    /// Appends client `number`'s next report, newer than every report before it, and returns its timestamp.
     pub fn report(&mut self, out: &mut Vec<u8>, number: u32, place: Option<Place>) -> Stamp {
         self.stamp.advance();
         let digits = digits::count(number);
@@ -93,7 +93,7 @@ fn report(dialect: Dialect, number_digits: usize, end: &str) -> Template {
     let id = id_template(number_digits);
     let (latitude, longitude) = LOCATION.split_at(LATITUDE_BYTES);
     let stamp = "0".repeat(STAMP_BYTES);
-    // Where in the text each of its parts stands is counted while it is written.
+    // The position of each part is counted while it is written.
     let mut text = String::new();
     let mut put = |part: &str| {
         let at = text.len();

@@ -1,5 +1,5 @@
-//! A server in a process of its own: started, awaited until it listens, ended by its process id. Dropping it
-//! ends it, so that no failed run leaves a server behind.
+//! A server in a process of its own: started, awaited until it listens, ended by its process id. Dropping it ends it,
+//! so that no failed run leaves a server running.
 
 use std::{
     io::{self, BufRead, BufReader},
@@ -19,10 +19,10 @@ use crate::usage::{self, Usage};
 const START: Duration = Duration::from_secs(20);
 /// How long it may take to drain; a node gives up by itself after ten seconds.
 const DRAIN: Duration = Duration::from_secs(15);
-/// How often its end is looked for.
+/// How often to look for its end.
 const TICK: Duration = Duration::from_millis(2);
 
-/// Why a server is not there.
+/// Why a server is not available.
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// No such program, or no right to run it.
@@ -33,13 +33,13 @@ pub enum ServerError {
         /// Why it was not.
         source: io::Error,
     },
-    /// It ended, or said nothing in time.
+    /// It ended, or printed nothing in time.
     #[error("{program} did not print `listening ADDRESS` within {} s; run it by hand to see why", START.as_secs())]
     Silent {
         /// What was run.
         program: String,
     },
-    /// It ended, or took no connection in time.
+    /// It ended, or accepted no connection in time.
     #[error("{program} took no connection at {address} within {} s; run it by hand to see why", START.as_secs())]
     Unreachable {
         /// What was run.
@@ -77,7 +77,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts `command`, which is to listen at `address`, and waits until it takes a connection there.
+    /// Starts `command`, which should listen at `address`, and waits until it accepts a connection there.
     pub fn start_at(command: Command, address: SocketAddr) -> Result<Self, ServerError> {
         let (mut server, _lines) = Self::spawn(command)?;
         server.address = address;
@@ -116,7 +116,7 @@ impl Server {
         usage::resident_bytes(self.child.id())
     }
 
-    /// CPU time all of its threads have used, user and kernel together, to a hundredth of a second or so.
+    /// CPU time that all of its threads have used, user and kernel together, to about a hundredth of a second.
     pub fn cpu(&self) -> io::Result<Duration> {
         usage::cpu(self.child.id()).map(|(user, system)| user + system)
     }
@@ -136,12 +136,12 @@ impl Server {
         self.child.try_wait()
     }
 
-    /// Halts it, as a machine that is suspended does.
+    /// Halts it, as a suspended machine does.
     pub fn pause(&self) -> io::Result<()> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it go on.
+    /// Lets it continue.
     pub fn resume(&self) -> io::Result<()> {
         self.signal(Signal::CONT)
     }
@@ -164,7 +164,7 @@ impl Server {
             && let Some(pid) = Pid::from_raw(self.child.id().cast_signed())
         {
             kill_process(pid, Signal::TERM)?;
-            // One that was paused hears the first signal only after this one.
+            // One that was paused receives the first signal only after this one.
             kill_process(pid, Signal::CONT)?;
         }
         let deadline = Instant::now() + DRAIN;
@@ -244,7 +244,7 @@ mod tests {
         };
         assert_eq!(Server::start_at(sleep(), address).unwrap().address(), address);
         drop(listener);
-        // One that ends is not waited for any longer.
+        // One that ends is no longer waited for.
         assert!(matches!(
             Server::start_at(Command::new("true"), address),
             Err(ServerError::Unreachable { .. })

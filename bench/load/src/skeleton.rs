@@ -1,6 +1,6 @@
-//! The least that a hop through a node's threads can cost: a session thread that reads a line, makes a shared
-//! line of it and sends that into a bounded channel; a flooder thread that takes it out and writes it to the
-//! neighbour. The same threads and channel as a node's, and none of its work.
+//! The least that a hop through a node's threads can cost: a session thread that reads a line, makes a shared line of
+//! it and sends that into a bounded channel; a flooder thread that takes it out and writes it to the neighbour. The
+//! same threads and channel as in a node, and none of its work.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -22,7 +22,7 @@ const OUTBOX_LINES: usize = 1024;
 /// What every client is answered.
 const REPLY: &[u8] = b"AT Solo +0.000000000 kiwi0.cs.ucla.edu +34.068930-118.445127 0000000000.000000000\n";
 
-/// Whom the skeleton floods to, and as whom.
+/// The neighbour that the skeleton floods to, and the skeleton's own id.
 #[derive(Clone, Debug)]
 pub struct Ends {
     /// The neighbour's address.

@@ -1,5 +1,5 @@
-//! Stands in for Google's Nearby Search, the legacy one: answers every such GET with the same invented document after a
-//! delay, over HTTP/1.1 that keeps connections alive, with a thread for each. `/count` tells how many it was asked.
+//! Stands in for Google's legacy Nearby Search: answers every such GET with the same invented document after a delay,
+//! over HTTP/1.1 that keeps connections alive, with one thread each. `/count` says how many it was asked.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Upstream {
     /// From a request's end to its answer.
     pub delay: Duration,
-    /// An answer's body; more where its results need more.
+    /// An answer's body; more if its results need more.
     pub body_bytes: usize,
     /// How many results it has.
     pub results: usize,
@@ -52,7 +52,7 @@ pub fn serve(listener: &TcpListener, upstream: &Upstream) -> io::Error {
     listener::serve(listener, session)
 }
 
-/// How often the server at `address` was asked for what is near.
+/// How many times the server at `address` was asked for what is near.
 pub fn count(address: SocketAddr) -> io::Result<u64> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -77,7 +77,7 @@ struct Request {
 }
 
 impl Request {
-    /// `None` at the connection's end. No body is read: after a request that is no GET, the connection closes.
+    /// `None` at the connection's end. No body is read: after a request that is not a GET, the connection closes.
     fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut head = reader.take(HEAD_BYTES_MAX);
         let (mut first, mut line) = (String::new(), String::new());

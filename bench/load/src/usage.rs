@@ -1,14 +1,15 @@
-//! What a process has used so far, as Linux tells it in `/proc`: processor time, context switches, resident memory.
+//! What a process has used so far, as Linux reports it in `/proc`: processor time, context switches, resident memory.
 
 use std::{fs, io, time::Duration};
 
 use rustix::param::clock_ticks_per_second;
 use serde::Serialize;
 
-/// Processor time and context switches of a process, since it began. The time is exact to a hundredth of a second or so.
+/// Processor time and context switches of a process, since it began. The time is exact to about a hundredth of a
+/// second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
-    /// In its own code, all threads together, those that have ended too.
+    /// In its own code, in all threads, including those that have ended.
     pub user: Duration,
     /// In the kernel on its behalf.
     pub system: Duration,
@@ -54,7 +55,7 @@ impl Usage {
 pub(crate) struct Switches {
     /// It waited for something.
     pub(crate) voluntary: u64,
-    /// Its turn was over, or it gave it up.
+    /// Its turn was over, or it yielded.
     pub(crate) involuntary: u64,
 }
 
@@ -104,14 +105,14 @@ pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
     fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count)
 }
 
-/// The fields 14 and 15 of a process' `stat`; the second is the program's name, in which anything may stand.
+/// The fields 14 and 15 of a process' `stat`; the second is the program's name, which may contain anything.
 fn ticks(stat: &str) -> Option<(u64, u64)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_ascii_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
     Some((times.next()?, times.next()?))
 }
 
-/// The number behind a name that begins a line.
+/// The number after a name that begins a line.
 fn number(status: &str, name: &str) -> Option<u64> {
     let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_ascii_whitespace().next()?.parse().ok()
@@ -157,7 +158,7 @@ mod tests {
         input.write_all(b"\n").unwrap();
         assert_eq!(output.read(&mut [0]).unwrap(), 1);
         let used = Usage::of(child.id()).unwrap().since(&before);
-        // Waiting for each of the twenty is a voluntary switch; so many involuntary ones do not come by in that time.
+        // Waiting for each of the twenty is a voluntary switch; so many involuntary ones do not happen in that time.
         assert!(used.switches >= 20, "{used:?}");
         assert!(resident_bytes(child.id()).unwrap() > 1 << 18);
         input.write_all(b"\n").unwrap();

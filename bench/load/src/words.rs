@@ -1,4 +1,4 @@
-//! Words that more than one command line reads: times with their units, the form of a result.
+//! Values that more than one command line reads: times with their units, the form of a result.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub fn time(text: &str) -> Result<Duration, String> {
     duration(text, "")
 }
 
-/// A number, and perhaps the unit that it has without one, or another.
+/// A number, optionally with the unit that it has by default, or another.
 fn duration(text: &str, unit: &str) -> Result<Duration, String> {
     let end = text.find(|letter: char| letter.is_alphabetic()).unwrap_or(text.len());
     let (number, given) = text.split_at(end);

@@ -12,7 +12,7 @@ use crate::core::{model::Tick, node::Node};
 /// How long a connection keeps large buffers after the last batch that needed them.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
-/// A batch needs its large buffers if its input and output together fill at least one part in so many of them.
+/// A batch needs its large buffers if its input and output together fill at least one part of them in this many.
 const NEEDED_PART: usize = 4;
 
 /// Anything larger than this, whether a batch, its lines or an incomplete line, exceeds what a quiet connection needs.

@@ -98,7 +98,7 @@ pub struct Times {
     pub liveness: Duration,
 }
 
-/// What is to be done next.
+/// What to do next.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Next {
     /// Nothing before bytes come, the input ends, or it is that time: [`Dialogue::received`], [`Dialogue::ended`], or

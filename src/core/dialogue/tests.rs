@@ -1,4 +1,4 @@
-//! Dialogues without sockets: what is answered, when something is waited for and for how long, and what is given back.
+//! Dialogues without sockets: what is answered, what is waited for and how long, and what memory is given back.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ fn now(tick: Tick) -> Now {
     Now { wall: Timestamp::new(1_479_413_884, 0), tick }
 }
 
-/// Counts what it is told, and keeps memory that it can be asked to give back.
+/// Counts its calls, and keeps memory that it can be asked to give back.
 #[derive(Default)]
 struct Ear {
     lines: usize,
@@ -114,7 +114,7 @@ impl Driven {
         (driven, next)
     }
 
-    /// Says something, and drives until the dialogue waits or closes.
+    /// Sends something, and drives until the dialogue waits or closes.
     fn say(&mut self, mut bytes: &[u8], tick: Tick) -> Next {
         while !bytes.is_empty() {
             let space = self.dialogue.space();
@@ -257,7 +257,7 @@ fn peer_that_goes_on_speaking_is_not_replaced_by_another_of_its_name() {
     let (mut second, next) = Driven::peer(&node, 8, 2, at(7_000));
     assert_eq!(next, Next::Close(Closing::Refused(Box::new(refused))));
     assert!(second.written().starts_with("REFUSED another Welsh was heard from 3s ago"));
-    // It has not taken the first one's name away by ending.
+    // Its end has not freed the first one's name.
     drop(second);
     assert!(node.neighbours()[0].health.condition(at(7_000)).is_connected_here);
     drop(first);
@@ -407,7 +407,7 @@ fn answers_to_what_was_not_asked_change_nothing() {
     refused.dialogue.offer(|_| {});
     refused.dialogue.received(0, now(at(3)));
     assert!(matches!(refused.drive(at(3)), Next::Close(Closing::Refused(_))));
-    // Whose it is, is decided by the door, not by how many it may be.
+    // The door decides whose it is, not the number of nodes it may belong to.
     assert_eq!(Driven::new(&node, Opening::Plain(Vec::new()), 2).dialogue.party(), Party::Plain(None));
 }
 

@@ -86,7 +86,7 @@ impl fmt::Display for Lost {
             Self::Slow(limit) => write!(f, "it did not accept a write within {limit:?}"),
             Self::Unended(limit) => write!(
                 f,
-                "it did not close the connection within {limit:?} of its line; remove per_connection = \"one\" if that node \
+                "it did not end the connection within {limit:?} of its line; remove per_connection = \"one\" if that node \
                  keeps connections open"
             ),
             Self::Failed(why) => write!(f, "{why}"),

@@ -45,7 +45,7 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 enum Said {
     Hello,
-    /// The neighbour has proved itself; this proof is to be written next.
+    /// The neighbour has proved itself; this proof is written next.
     Unsaid(Proof),
     Proof,
 }

@@ -23,7 +23,7 @@ impl Bench {
         Self::of(|queue| super::super::Link::new(ends, times(), queue))
     }
 
-    /// Connects, and gives what is said first.
+    /// Connects, and returns what is said first.
     #[track_caller]
     fn greet(&mut self, now: u64) {
         self.connect(now);
@@ -79,7 +79,7 @@ fn a_round_follows_the_handshake_and_then_the_timer() {
     bench.link_up(0);
     bench.round(0, 1);
     bench.expect_rest(0, 1000);
-    // Pings go on meanwhile; with the least random bits the timer is at three quarters of its time.
+    // Pings continue meanwhile; with the lowest random bits the timer is at three quarters of its time.
     for now in (1000..22_500).step_by(1000) {
         let number = now / 1000;
         assert_eq!(bench.next(now).1, format!("PING {number}\n"));
@@ -134,7 +134,7 @@ fn a_neighbour_that_owes_an_answer_is_gone_after_the_liveness_time() {
     assert!(matches!(bench.next(4950).0, Next::Rest(until) if until == ms(5000)));
     assert_eq!(bench.next(5000).0, Next::HangUp);
     assert_eq!(bench.broken(5000), Broken::Silent(times().liveness));
-    // One that owes nothing may be silent: this node was away itself.
+    // One that owes nothing may be silent: this node may have been away itself.
     bench.link_up(5000);
     bench.round(5000, 1);
     assert_eq!(bench.next(60_000).1, "SUM\nPING 1\n");
@@ -175,7 +175,7 @@ fn nothing_is_queued_before_the_handshake_or_after_a_loss() {
 }
 
 impl Bench {
-    /// Part of a line comes.
+    /// Part of a line arrives.
     fn trickle(&mut self, now: u64, bytes: &str) {
         self.link.space()[..bytes.len()].copy_from_slice(bytes.as_bytes());
         self.link.received(bytes.len(), ms(now), 0, &self.store);
@@ -272,12 +272,12 @@ fn no_more_of_a_repair_is_under_way_than_a_ping_has_confirmed_and_news_goes_befo
     let first = bench.say_all(0);
     assert!(first.ends_with("\nPING 1\n"), "{} bytes", first.len());
     assert!((Pace::BYTES_MIN..Pace::BYTES_MIN + 1200).contains(&first.len()), "{} bytes", first.len());
-    // News need not wait for the answer, and what is not pushed yet waits behind it.
+    // Updates need not wait for the answer, and what is not pushed yet waits for it.
     bench.outbox.offer(&b"AT news\n"[..].into());
     assert_eq!(bench.next(300), (Next::Write { news: 8 }, "AT news\n".into()));
     assert_eq!(bench.next(300), (Next::Listen(ms(5_000)), String::new()));
     bench.hear(300, "PONG 1");
-    // What was taken soon is followed by more.
+    // What was accepted soon is followed by more.
     let second = bench.say_all(300);
     assert!(second.len() > 2 * Pace::BYTES_MIN && second.ends_with("\nPING 2\n"), "{} bytes", second.len());
     // And what was not, by less.

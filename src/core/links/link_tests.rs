@@ -29,7 +29,7 @@ pub(super) fn of_plain() -> Bench {
     bench
 }
 
-/// Links up, and goes on until the link rests; gives until when.
+/// Links up, and continues until the link rests; returns until when.
 #[track_caller]
 pub(super) fn come_to_rest(bench: &mut Bench, now: u64) -> Tick {
     bench.connect(now);
@@ -126,7 +126,7 @@ fn what_is_written_in_pieces_is_told_once_it_is_whole_and_a_slow_neighbour_is_gi
     bench.link.wrote(9);
     assert_eq!(bench.events(), []);
     assert_eq!(bench.link.output(), b"AT two A\n");
-    // What goes at once finds room that was there, whether the neighbour lives or not.
+    // What is sent at once found room that was there, whether the neighbour lives or not.
     assert_eq!(step(&mut bench, 5099), Step::Write { until: ms(5100) });
     bench.link.wrote(9);
     assert_eq!(bench.events(), [Event::Sent { bytes: 18, updates: 2, pinged_at: None }]);
@@ -137,7 +137,7 @@ fn what_is_written_in_pieces_is_told_once_it_is_whole_and_a_slow_neighbour_is_gi
     assert_eq!(bench.lost(10_100), Lost::Stuck(times().write));
 }
 
-/// What is next, all that could be looked for having been.
+/// What is next, after everything that could be looked for has been.
 fn go_on(bench: &mut Bench, now: u64) -> Step {
     loop {
         let step = bench.link.step(ms(now), &bench.store);
@@ -159,7 +159,7 @@ fn neighbour_that_takes_a_little_now_and_then_is_kept_until_all_of_it_is_due() {
             bench.link.wrote(1);
             let until = (now + 5_000).min(60_100);
             assert_eq!(go_on(&mut bench, now), Step::Write { until: ms(until) });
-            // A write that takes nothing is no progress.
+            // A write that sends nothing is not progress.
             bench.link.wrote(0);
             assert_eq!(go_on(&mut bench, now + 100), Step::Write { until: ms(until) });
         }
@@ -204,7 +204,7 @@ fn all_that_a_plain_neighbour_says_is_taken_and_thrown_away_also_while_it_takes_
         assert_eq!(bench.hear(100, "? AT what nobody asked for"), None);
     }
     assert_eq!(step(&mut bench), Step::Look);
-    // More may come, so that it does not rest for long; once nothing has come, it does.
+    // More may arrive, so it does not rest for long; once nothing has arrived, it does.
     assert_eq!(step(&mut bench), Step::Rest { until: ms(100) + LOOK_AGAIN });
     assert_eq!(bench.next(100).0, Next::Rest(ms(1100)));
     bench.outbox.offer(&b"AT one A\n"[..].into());
@@ -215,7 +215,7 @@ fn all_that_a_plain_neighbour_says_is_taken_and_thrown_away_also_while_it_takes_
         assert_eq!(bench.hear(100, "? AT what nobody asked for"), None);
     }
     assert_eq!(step(&mut bench), Step::Look);
-    // How the connection ends is seen once it takes nothing more.
+    // Once it accepts nothing more, the link sees how the connection ends.
     bench.link.received(0, ms(100), 0, &bench.store);
     assert!(matches!(step(&mut bench), Step::Write { .. }));
     assert_eq!(bench.link.output(), b"T one A\n");
@@ -282,7 +282,7 @@ fn memory_that_answers_took_is_given_back_once_no_more_come() {
 fn failed_dial_is_told_and_waited_for() {
     for mut bench in both() {
         assert_eq!(bench.next(0).0, Next::Dial);
-        // Who could not dial just now is asked to again.
+        // A link that could not dial just now is told to again.
         assert_eq!(bench.next(0).0, Next::Dial);
         bench.link.failed("it cannot be reached".to_owned());
         assert_eq!(bench.next(0).0, Next::HangUp);

@@ -1,4 +1,4 @@
-//! What is told to a third-party node that keeps its connection: when everything is told again.
+//! What a third-party node that keeps its connection is sent: when everything is sent again.
 
 use super::*;
 use crate::core::{
@@ -14,7 +14,7 @@ impl Bench {
         Self::of(|queue| Link::plain(id("A"), PlainForm::default(), times(), queue))
     }
 
-    /// One that is up and has told everything at the time 0.
+    /// One that is up and has sent everything at the time 0.
     fn swept() -> Self {
         let mut bench = Self::plain();
         bench.connect(0);
@@ -23,7 +23,7 @@ impl Bench {
         bench
     }
 
-    /// The sweep that has ended since it was last asked.
+    /// The sweep that has ended since the last call.
     fn swept_over(&mut self) -> Option<RoundOver> {
         self.events().into_iter().find_map(|event| match event {
             Event::Swept(over) => Some(over),
@@ -88,7 +88,7 @@ fn loss_is_made_good_for_by_another_sweep_but_not_at_once() {
     let mut bench = Bench::swept();
     bench.know("kiwi");
     bench.outbox.mark_behind();
-    // Looked at each second; a sweep begins a second after the last one did.
+    // It looks each second; a sweep begins a second after the last one did.
     let (next, over, out) = bench.go_on(500);
     assert_eq!((next, over, out.as_str()), (Next::Rest(ms(1000)), None, ""));
     let (_, over, out) = bench.go_on(1000);

@@ -1,4 +1,4 @@
-//! A link on the bench: what its neighbour says is put into it, and what it does next comes out.
+//! A link on a test bench: what its neighbour says is put in, and what it does next comes out.
 
 use super::{Broken, Event, Link, LinkTimes, Lost, Outbox, Queue, Step, outbox};
 use crate::core::{
@@ -12,7 +12,7 @@ pub(super) const NONCE: Nonce = Nonce::of_bytes([0xaa; Nonce::BYTES]);
 /// Random bits that make a wait just short of its bound.
 pub(super) const LONGEST: u64 = u64::MAX;
 
-/// What a node is configured with unless it is told otherwise.
+/// What a node is configured with by default.
 pub(super) fn times() -> LinkTimes {
     LinkTimes::default()
 }
@@ -25,12 +25,12 @@ pub(super) fn id(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
 }
 
-/// What a link does next, once it has seen that nothing has come.
+/// What a link does next, once it has seen that nothing has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Next {
     Dial,
     Pause(Tick),
-    /// It writes, all at once; so many bytes of it are news.
+    /// It writes, all at once; so many bytes of it are updates.
     Write {
         news: usize,
     },
@@ -44,7 +44,7 @@ pub(super) struct Bench {
     pub(super) link: Link,
     pub(super) outbox: Outbox,
     pub(super) store: Store,
-    /// Since when a ping is not answered, as was told last.
+    /// Since when a ping is unanswered, as last reported.
     pub(super) pinged_at: Option<Tick>,
     /// What was written last.
     pub(super) said: String,
@@ -85,7 +85,7 @@ impl Bench {
         (Next::Write { news: self.link.news().len() }, text)
     }
 
-    /// What comes of a line of the neighbour, but for what was told before.
+    /// The result of a line from the neighbour, without what was reported before.
     pub(super) fn hear(&mut self, now: u64, line: &str) -> Option<Event> {
         self.events();
         let space = self.link.space();
@@ -95,7 +95,7 @@ impl Bench {
         self.events().pop()
     }
 
-    /// What was told since it was last asked.
+    /// What was reported since the last call.
     pub(super) fn events(&mut self) -> Vec<Event> {
         let events: Vec<Event> = std::iter::from_fn(|| self.link.event()).collect();
         for event in &events {
@@ -112,7 +112,7 @@ impl Bench {
         self.lost(now);
     }
 
-    /// Hangs up, and gives why.
+    /// Hangs up, and returns why.
     #[track_caller]
     pub(super) fn lost(&mut self, now: u64) -> Lost {
         assert_eq!(self.next(now).0, Next::HangUp);
@@ -123,7 +123,7 @@ impl Bench {
         }
     }
 
-    /// Hangs up on a neighbour for what it has said, or has not.
+    /// Hangs up on a neighbour for what it has sent, or has not.
     #[track_caller]
     pub(super) fn broken(&mut self, now: u64) -> Broken {
         match self.lost(now) {

@@ -1,4 +1,5 @@
-//! What a link does that takes one line a connection: what goes when, when it counts as told, and what is told again.
+//! What a link does that takes one line per connection: what is sent when, when it counts as accepted, and what is sent
+//! again.
 
 use super::*;
 use crate::core::{
@@ -24,7 +25,7 @@ enum Takes {
     Line,
     /// It ends the connection by a reset.
     Nothing,
-    /// It keeps it open.
+    /// It keeps the connection open.
     ForEver,
 }
 
@@ -60,13 +61,13 @@ impl Scene {
         self.link.step(ms(self.now), &self.store)
     }
 
-    /// Waits, as long as it takes, until the link dials; then carries a connection out. What was said on it.
+    /// Waits, as long as it takes, until the link dials; then serves a connection. Returns what was said on it.
     #[track_caller]
     fn connection(&mut self, takes: Takes) -> String {
         self.connection_of(|_| takes)
     }
 
-    /// The same; how it is taken depends on what was said.
+    /// The same; how the connection is handled depends on what was said.
     #[track_caller]
     fn connection_of(&mut self, takes: impl Fn(&[u8]) -> Takes) -> String {
         self.events();
@@ -115,7 +116,7 @@ impl Scene {
         panic!("it does not dial");
     }
 
-    /// Connections that each take a line, until the link rests; what was told.
+    /// Connections that each take a line, until the link rests; returns what was sent.
     fn settle(&mut self) -> Vec<String> {
         let mut told = vec![self.connection(Takes::Line)];
         while !self.link.is_quiet() {
@@ -129,7 +130,7 @@ impl Scene {
         std::iter::from_fn(|| self.link.event()).collect()
     }
 
-    /// Whether it was said since the last look that all was told.
+    /// Whether an event since the last look said that everything was sent.
     fn told_all(&mut self) -> bool {
         self.swept().is_some_and(|over| over.in_step)
     }
@@ -290,7 +291,7 @@ fn stop_does_not_go_on_telling_what_was_taken_before() {
     let mut scene = Scene::new();
     (0..3).for_each(|client| scene.know(&format!("c{client}")));
     assert_eq!(scene.settle().len(), 3);
-    // The next sweep is there only since it is time for one.
+    // The next sweep is there only because it is time for one.
     scene.connection(Takes::Line);
     scene.link.stop(ms(scene.now) + Duration::from_secs(2));
     assert_eq!((scene.step(), scene.link.lack(&scene.store)), (Step::End, None));

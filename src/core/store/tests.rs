@@ -154,7 +154,7 @@ fn store_out_of_bytes_refuses_reports_that_make_it_grow_and_nothing_else() {
     let entry = |client, timestamp, digits| {
         Entry::new(client, timestamp, &format!("+1.{}+1", "1".repeat(digits)), "Alford")
     };
-    // To the byte: what the first client takes, with its shard's first page, slots and sums.
+    // To the byte: what the first client uses, with its shard's first page, slots and sums.
     let first = entry("a", "1", 100);
     let bytes = merged([&first]).bytes();
     assert_eq!(bytes, 256 * 8 + 8 * 8 + 1024 + 32);
@@ -162,7 +162,7 @@ fn store_out_of_bytes_refuses_reports_that_make_it_grow_and_nothing_else() {
     assert_eq!((report(&store, &first), store.bytes(), store.len()), (Outcome::OutOfBytes, 0, 0));
     let store = bounded(bytes);
     assert_eq!((report(&store, &first), store.bytes()), (Outcome::Added, bytes));
-    // Another client lies in another shard, which has no page yet.
+    // Another client is in another shard, which has no page yet.
     assert_eq!((report(&store, &entry("b", "1", 1)), store.len()), (Outcome::OutOfBytes, 1));
     // As long, shorter, and longer with room on its page.
     for (timestamp, digits) in [("2", 100), ("3", 1), ("4", 100), ("5", 120), ("6", 120)] {
@@ -171,7 +171,7 @@ fn store_out_of_bytes_refuses_reports_that_make_it_grow_and_nothing_else() {
     assert_eq!(report(&store, &entry("a", "7", 1000)), Outcome::OutOfBytes);
     assert_stored(&store, &entry("a", "6", 120));
     assert_eq!(report(&store, &entry("a", "5", 1000)), Outcome::Stale);
-    // What other nodes tell is taken, whatever it takes.
+    // What other nodes send is accepted, whatever room it needs.
     assert_eq!(merge(&store, &entry("a", "8", 5000)), Outcome::Replaced);
     assert_eq!(merge(&store, &entry("b", "1", 5000)), Outcome::Added);
     let learned = entry("c", "1", 1);

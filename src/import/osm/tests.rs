@@ -96,9 +96,9 @@ fn osm_file_that_is_broken_is_told_by_its_byte() {
     bad[name] = 0xff;
     assert!(with(&bad).contains("a tag's text is missing or not UTF-8"), "{}", with(&bad));
     assert!(osm(b"no pbf at all", None).map(|_| ()).unwrap_err().starts_with("byte 0: "));
-    assert!(osm(b"", None).map(|_| ()).unwrap_err().contains("this is no .osm.pbf"));
+    assert!(osm(b"", None).map(|_| ()).unwrap_err().contains("this is not an .osm.pbf"));
     let no_header = pbf::blob("OSMData", &pbf::nodes(&[]), true);
-    assert!(osm(&no_header, None).map(|_| ()).unwrap_err().contains("this is no .osm.pbf"));
+    assert!(osm(&no_header, None).map(|_| ()).unwrap_err().contains("this is not an .osm.pbf"));
     let history = pbf::header(&["OsmSchema-V0.6", "HistoricalInformation"]);
     assert!(osm(&history, None).map(|_| ()).unwrap_err().contains("this is a history"));
     assert!(osm(&pbf::header(&["Zstd"]), None).map(|_| ()).unwrap_err().contains("asks for \"Zstd\""));

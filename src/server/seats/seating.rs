@@ -13,7 +13,7 @@ pub(crate) struct Origin {
 impl Origin {
     pub(crate) fn of(ip: IpAddr) -> Self {
         let network = match ip.to_canonical() {
-            // A loopback address: one of many in IPv4, the only one in IPv6.
+            // IPv6 has a single loopback address, which stands for this machine itself.
             IpAddr::V6(ip) if !ip.is_loopback() => {
                 let [first, second, third, fourth, ..] = ip.segments();
                 IpAddr::from([first, second, third, fourth, 0, 0, 0, 0])

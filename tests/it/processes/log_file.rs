@@ -126,7 +126,7 @@ fn log_that_takes_no_bytes_does_not_keep_a_drained_node_alive() {
         lacks.starts_with("herd: the log ") && lacks.ends_with("the disk does not end a write"),
         "{lacks}"
     );
-    assert_eq!(left, "herd: Solo has drained, but its log has not;  threads left: log");
+    assert_eq!(left, "herd: Solo has drained, but its log has not; threads left: log");
 }
 
 #[test]

@@ -193,8 +193,8 @@ fn file_that_is_broken_or_newer_is_one_line_with_its_cure() {
         (with(16, 2), "has version 2 of the format, and this herd reads 1; import it again"),
         (with(good.len() / 2, !good[good.len() / 2]), "is damaged"),
         (good[..good.len() - 1].to_vec(), "bytes long where it should be"),
-        (PARKS.as_bytes().to_vec(), "is no file of places"),
-        (vec![], "is no file of places"),
+        (PARKS.as_bytes().to_vec(), "is not a file of places"),
+        (vec![], "is not a file of places"),
     ];
     for (bytes, expected) in faults {
         fs::write(files.path("broken.bin"), bytes).unwrap();

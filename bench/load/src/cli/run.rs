@@ -43,10 +43,10 @@ pub(crate) struct Run {
     /// Requests in flight on each connection, at most [default: 1, with -R 64]
     #[arg(short = 'P', long)]
     pipeline: Option<u32>,
-    /// Requests a second in all, planned for even times whatever the server does
+    /// Requests a second in all, planned at even intervals whatever the server does
     #[arg(short = 'R', long, value_name = "PER-SECOND")]
     rate: Option<f64>,
-    /// What is asked, by weight
+    /// What to ask, by weight
     #[arg(long, default_value = "iamat=100", value_name = "iamat=N,whatsat=N")]
     mix: Mix,
     /// Distinct clients
@@ -58,22 +58,22 @@ pub(crate) struct Run {
     /// Clients walk, cycle and drive from real places, instead of staying at one
     #[arg(long)]
     moving: bool,
-    /// Kilometres that lookups reach
+    /// The radius of lookups in kilometres
     #[arg(long, default_value_t = 10, value_name = "KM")]
     radius: u32,
-    /// Places that lookups ask for
+    /// The number of places that lookups ask for
     #[arg(long, default_value_t = 5, value_name = "N")]
     bound: u32,
     /// Seconds of load before measuring
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0")]
     warmup: Duration,
-    /// Report every client once before [default where lookups are asked]
+    /// Report every client once first [default if there are lookups]
     #[arg(long)]
     prefill: bool,
-    /// Report no client before
+    /// Report no client first
     #[arg(long, conflicts_with = "prefill")]
     no_prefill: bool,
-    /// More connections, which only sit there
+    /// Additional connections that stay silent
     #[arg(long, value_name = "N", default_value_t = 0)]
     idle: u32,
     /// A connection for each request
@@ -88,40 +88,40 @@ pub(crate) struct Run {
     /// End lines with CR LF
     #[arg(long)]
     crlf: bool,
-    /// The words in which locations are reported
+    /// The commands in which locations are reported
     #[arg(long, value_enum, default_value_t = Dialect::Herd)]
     dialect: Dialect,
-    /// Where chance begins: the same seed draws the same clients
+    /// The seed: the same seed draws the same clients
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Seconds without any reply after which the run is given up
+    /// Seconds without any reply after which the run is abandoned
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     timeout: Duration,
-    /// Also measure what this tester gets out of an echo with as many connections
+    /// Also measure what this tester achieves against an echo with as many connections
     #[arg(long)]
     ceiling: bool,
     /// How the result is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output_format: Format,
-    /// Where to, instead of standard output
+    /// The file to write to, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// An HdrHistogram log of each second's latencies
     #[arg(long, value_name = "FILE")]
     hdr: Option<PathBuf>,
-    /// Fail where the median is above; 250us, 5ms, 1s. Of response times with -R, else of service times
+    /// Fail if the median is above this; 250us, 5ms, 1s. Of response times with -R, else of service times
     #[arg(long, value_name = "TIME", value_parser = time)]
     max_p50: Option<Duration>,
-    /// Fail where 99 of 100 are not within this
+    /// Fail if 99 of 100 are not within this
     #[arg(long, value_name = "TIME", value_parser = time)]
     max_p99: Option<Duration>,
-    /// Fail where 999 of 1,000 are not within this
+    /// Fail if 999 of 1,000 are not within this
     #[arg(long, value_name = "TIME", value_parser = time)]
     max_p999: Option<Duration>,
-    /// Fail where fewer replies come in a second
+    /// Fail if there are fewer replies a second
     #[arg(long, value_name = "PER-SECOND")]
     min_rate: Option<f64>,
-    /// Fail only where there are more errors
+    /// Fail only if there are more errors
     #[arg(long, value_name = "N", default_value_t = 0)]
     max_errors: u64,
 }
@@ -137,11 +137,11 @@ struct RunLength {
     duration: Option<Duration>,
 }
 
-/// In flight on each connection of an open loop, where nothing is said: clients do not wait for each other.
+/// In flight on each connection of an open loop by default: clients do not wait for each other.
 const OPEN_PIPELINE: u32 = 64;
 
 impl Run {
-    /// What is to be done, its servers' names resolved.
+    /// What to do, with its servers' names resolved.
     pub(crate) fn plan(&self) -> Result<Plan, String> {
         let targets = self.addresses.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
         let first = targets.first().copied().ok_or("name a server")?;

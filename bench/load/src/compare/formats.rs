@@ -22,7 +22,7 @@ struct Row<'a> {
     b_max: Option<f64>,
     b_samples: Option<usize>,
     change_percent: Option<f64>,
-    /// Of both runs: what became of it. Otherwise why it was not compared.
+    /// For a figure of both runs: the verdict. Otherwise why it was not compared.
     verdict: &'a str,
     fails: bool,
 }
@@ -54,16 +54,16 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// Not with the figures a run folder can hold.
+    /// Never, with the figures that a run folder can hold.
     pub fn json(&self) -> Result<String, CompareError> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// A header and a row a figure. Why a sample does not count is told in the other formats only.
+    /// A header and one row per figure. Only the other formats say why a sample does not count.
     ///
     /// # Errors
     ///
-    /// Not with the figures a run folder can hold.
+    /// Never, with the figures that a run folder can hold.
     pub fn csv(&self) -> Result<String, CompareError> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         for figure in &self.compared {

@@ -1,5 +1,5 @@
-//! Two run folders side by side: what changed from the one to the other, and whether by more than the noise. Pure: it
-//! takes two runs and gives a comparison, which `text` and `formats` print.
+//! Two run folders side by side: what changed from one to the other, and whether by more than the noise. Pure: it takes
+//! two runs and returns a comparison, which `text` and `formats` print.
 
 mod formats;
 mod text;
@@ -15,7 +15,7 @@ pub use verdict::Verdict;
 use crate::rounds::Better;
 use crate::rounds::read::{Key, LeftOut, ReadError, Recorded, Series};
 
-/// Why two runs were not compared, or not told of.
+/// Why two runs were not compared, or the comparison not printed.
 #[derive(Debug, Error)]
 pub enum CompareError {
     /// One of them is not there.
@@ -59,13 +59,13 @@ pub struct Compared {
     pub a: Side,
     /// In the second.
     pub b: Side,
-    /// From the first median to the second; none from zero.
+    /// From the first median to the second; `None` from zero.
     pub change_percent: Option<f64>,
     /// Which direction is the better one, if that is known.
     pub better: Option<Better>,
-    /// What became of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Whether it got worse by more than is allowed.
+    /// Whether it got worse by more than allowed.
     pub fails: bool,
 }
 
@@ -79,14 +79,14 @@ pub struct OtherLoad {
     pub difference: String,
 }
 
-/// Which run, and what of it does not count.
+/// What does not count in a run.
 #[derive(Debug, Serialize)]
 pub struct Run {
     /// The folder's name.
     pub name: String,
     /// How many rounds.
     pub rounds: usize,
-    /// Figures that the other run has not.
+    /// Figures that the other run lacks.
     pub only_here: Vec<Key>,
     /// Samples that are invalid.
     pub left_out: Vec<LeftOut>,
@@ -99,13 +99,13 @@ pub struct Comparison {
     pub a: Run,
     /// The second.
     pub b: Run,
-    /// More percent of worsening than this fail.
+    /// Worsening by more percent than this fails.
     pub fail_above: Option<f64>,
     /// Every figure that both have.
     pub compared: Vec<Compared>,
     /// Those that cannot be compared.
     pub other_load: Vec<OtherLoad>,
-    /// How many figures one may expect to be better, worse or different though nothing changed.
+    /// How many figures are expected to be better, worse or different by chance if nothing changed.
     pub expected_by_chance: f64,
 }
 
@@ -114,7 +114,7 @@ impl Comparison {
     ///
     /// # Errors
     ///
-    /// Where a folder cannot be read.
+    /// If a folder cannot be read.
     pub fn read(a: &Path, b: &Path, fail_above: Option<f64>) -> Result<Self, CompareError> {
         Ok(Self::of(Recorded::read(a)?, Recorded::read(b)?, fail_above))
     }
@@ -161,7 +161,7 @@ impl Compared {
         Self { key: one.key.clone(), a, b, change_percent, better, verdict, fails }
     }
 
-    /// How likely it is to be told to differ where it does not: either run may come out above the other.
+    /// The chance of reporting a difference where there is none: either run may come out above the other.
     fn chance(&self) -> f64 {
         if matches!(self.verdict, Verdict::TooFewRounds | Verdict::Same) {
             return 0.0;
@@ -170,7 +170,7 @@ impl Compared {
     }
 }
 
-/// What the one run has and the other has not, nor any invalid samples of.
+/// What one run has and the other lacks, not even as invalid samples.
 fn missing(one: &Recorded, other: &Recorded) -> Vec<Key> {
     let is_there = |key: &Key| {
         other.series.iter().any(|series| series.key == *key)

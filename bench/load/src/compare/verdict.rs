@@ -1,18 +1,18 @@
 //! Whether a figure of one run differs from that of another by more than its rounds differ among themselves.
 //!
-//! Two figures differ beyond the noise where the ranges of their rounds do not overlap. Were both runs alike, all n
-//! rounds of the one would lie above all m of the other once in (n+m)! / (n! m!) times; where that is more than once in
+//! Two figures differ beyond the noise if the ranges of their rounds do not overlap. If both runs were alike, all n
+//! rounds of the one would be above all m of the other once in (n+m)! / (n! m!) times; if that is more than once in
 //! twenty, the rounds are too few to tell. Nothing is assumed about how figures are distributed, only that rounds are
-//! alike. They are not where the machine changed between the runs, and no statistics of two runs can show that.
+//! alike. They are not if the machine changed between the runs, and no statistics of two runs can show that.
 
 use serde::Serialize;
 
 use crate::rounds::{Better, Spread};
 
-/// One order of rounds in so many is what chance may have.
+/// Chance may have one order of rounds in so many.
 const CHANCE: f64 = 20.0;
 
-/// What became of a figure.
+/// The verdict on a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -20,13 +20,13 @@ pub enum Verdict {
     Same,
     /// The ranges overlap.
     WithinNoise,
-    /// They do not, but with so few rounds that happens by chance.
+    /// They do not overlap, but with so few rounds that happens by chance.
     TooFewRounds,
     /// It changed, beyond the noise, to the better.
     Better,
     /// It changed, beyond the noise, to the worse.
     Worse,
-    /// It changed, beyond the noise, and neither direction is known to be the better one.
+    /// It changed, beyond the noise, and it is not known which direction is better.
     Differs,
 }
 
@@ -63,13 +63,13 @@ impl Verdict {
     }
 }
 
-/// In how many orders the rounds of two runs may come out.
+/// The number of orders in which the rounds of two runs may come out.
 pub(super) fn orders(of_a: usize, of_b: usize) -> f64 {
     let fewer = of_a.min(of_b);
     (1..=fewer).map(|chosen| (of_a.max(of_b) + chosen) as f64 / chosen as f64).product()
 }
 
-/// From one median to another, in percent; none from zero, of which there are no percents.
+/// From one median to another, in percent; `None` from zero.
 pub(super) fn change(from: f64, to: f64) -> Option<f64> {
     if from == to {
         return Some(0.0);

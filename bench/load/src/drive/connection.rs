@@ -1,5 +1,5 @@
-//! One connection: its socket, what it may still send and what it is owed. It never waits; the loop in `drive` tells it when
-//! its socket may have become ready.
+//! One connection: its socket, what it may still send and what it is owed. It never waits; the loop in `drive` tells it
+//! when its socket may have become ready.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -16,17 +16,17 @@ use super::{
 };
 use crate::keys::Keys;
 
-/// How long a connection that could not be made, or was closed at once, is left alone.
+/// How long to wait before redialling a connection that could not be made, or was closed at once.
 pub(crate) const RETRY: Duration = Duration::from_millis(100);
 /// The longest line or document that is read.
 const REPLY_BYTES_MAX: usize = 64 << 20;
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Debug)]
 pub(crate) enum Socket {
-    /// There is none, and none is to be made before this moment.
+    /// There is none, and none is made before this time.
     Closed { until_ns: u64 },
-    /// Asked for, not there yet.
+    /// Requested, not there yet.
     Connecting(TcpStream),
     /// There.
     Open(TcpStream),
@@ -108,7 +108,7 @@ impl Connection {
             Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(()),
             Err(_) => return Err(Ended::Unmade),
         }
-        // Only delays are lost where it is refused.
+        // If it is refused, the only effect is delay.
         let _refused = stream.set_nodelay(true);
         if let Socket::Connecting(stream) =
             std::mem::replace(&mut self.socket, Socket::Closed { until_ns: 0 })
@@ -167,18 +167,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Shows the end of what is written, once it is.
+    /// Shows the end of the output, once everything is written.
     pub(crate) fn half_close(&self) {
         if let Socket::Open(stream) = &self.socket
             && self.out.is_empty()
             && self.owed.requests() > 0
         {
-            // Where it fails, the connection has ended, which reading shows.
+            // If it fails, the connection has ended, as reading will show.
             let _ended = stream.shutdown(Shutdown::Write);
         }
     }
 
-    /// Lets go of the socket and of all that was on its way. A socket that never brought anything is not replaced at once.
+    /// Lets go of the socket and of everything in flight. A socket that never brought anything is not replaced at once.
     pub(crate) fn close(&mut self, now_ns: u64) {
         let pause = if self.has_answered { Duration::ZERO } else { RETRY };
         self.socket = Socket::Closed { until_ns: now_ns + crate::clock::nanoseconds(pause) };
@@ -188,7 +188,8 @@ impl Connection {
         self.has_answered = false;
     }
 
-    /// Closes a connection whose one request is answered, with a reset: of many a second, none may linger on its port.
+    /// Closes a connection whose one request is answered, with a reset: with many a second, none may linger on its
+    /// port.
     pub(crate) fn hang_up(&mut self) {
         if let Socket::Open(stream) = &self.socket {
             let _refused = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));

@@ -21,9 +21,9 @@ pub(crate) struct Judge {
     bound: u32,
     /// Whether the end of the input ends a reply, too.
     takes_end: bool,
-    /// What is known of documents.
+    /// What is known about documents.
     document: Option<load::Document>,
-    /// The name each target gave itself in its first reply.
+    /// The name that each target gave itself in its first reply.
     servers: Vec<Option<Vec<u8>>>,
 }
 
@@ -47,7 +47,7 @@ impl Judge {
     fn is_right(&mut self, line: &[u8], awaited: &Awaited, target: usize) -> bool {
         let Some(head) = Head::parse(line) else { return false };
         let server = self.servers[target].get_or_insert_with(|| head.server.to_vec());
-        // A lookup's head names the server that had the report from the client, which may be another.
+        // A lookup's head names the server that received the client's report, which may be another.
         (awaited.kind == Kind::Lookup || *server == head.server) && head.says(&awaited.reply)
     }
 
@@ -59,11 +59,11 @@ impl Judge {
     }
 }
 
-/// What is not whole yet, and what is awaited.
+/// What is incomplete, and what is awaited.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     lines: Lines,
-    /// Filled only when every field is to be checked.
+    /// Filled only when every field is checked.
     expected: VecDeque<Awaited>,
     /// The lookup whose document is arriving, if one is.
     document: Option<Document>,
@@ -71,7 +71,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug)]
 struct Document {
-    /// Kept only when it is to be checked.
+    /// Kept only if it must be checked.
     text: Vec<u8>,
     head: Vec<u8>,
     is_right: bool,
@@ -101,7 +101,7 @@ impl Inbox {
         }
     }
 
-    /// The input has ended: where each request has a connection of its own, that ends its reply.
+    /// The input has ended: if each request has a connection of its own, that ends its reply.
     pub(crate) fn end(&mut self, owed: &mut Owed, judge: &mut Judge, tally: &mut Tally, now: (usize, u64)) {
         if judge.takes_end && self.unfinished() > 0 {
             self.feed(b"\n", owed, judge, tally, now);

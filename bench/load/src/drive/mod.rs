@@ -1,5 +1,5 @@
-//! The loop that makes a load: one thread, every connection. In a closed loop a reply makes room for the next request; in
-//! an open loop requests leave at planned times, and what is late is late by the server's fault.
+//! The loop that makes a load: one thread, every connection. In a closed loop a reply makes room for the next request;
+//! in an open loop requests leave at planned times, and lateness is the server's fault.
 
 mod connection;
 mod inbox;
@@ -88,7 +88,7 @@ struct Until {
     drains: bool,
 }
 
-/// A load with its connections open, that can be let loose turn by turn while other servers have theirs.
+/// A load with its connections open, which can run turn by turn while other servers have theirs.
 pub struct Drive {
     load: Load,
     clock: Clock,
@@ -134,7 +134,7 @@ impl Drive {
             connections.push(Connection::new(index % load.targets.len(), keys));
         }
         for index in 0..load.idle as usize {
-            // It never asks.
+            // It never sends a request.
             connections.push(Connection::new(index % load.targets.len(), Keys::in_turn(0..1)));
         }
         if !load.reconnect {
@@ -181,7 +181,7 @@ impl Drive {
         self.observer = Some(Box::new(observer));
     }
 
-    /// Warms up, then measures once more, as long as the load says, then waits for all answers.
+    /// Warms up, then measures once more for as long as the load says, then waits for all answers.
     pub fn turn(&mut self) -> Result<(), LoadError> {
         let started_ns = self.clock.elapsed_ns();
         (self.ticked_ns, self.last_reply_ns) = (started_ns, started_ns);
@@ -198,7 +198,7 @@ impl Drive {
         self.drain()
     }
 
-    /// What all turns together have found.
+    /// The combined results of all turns.
     pub fn outcome(&mut self) -> Outcome {
         self.tally.take_in();
         let Self { load, tally, .. } = &*self;
@@ -245,7 +245,7 @@ impl Drive {
         }
     }
 
-    /// Has every connection ask so often in a closed loop, and waits for nothing.
+    /// Makes every connection send so many requests in a closed loop, and waits for nothing.
     pub fn ask(&mut self, times: u64) {
         self.set_quotas(|_| times);
         self.last_reply_ns = self.clock.elapsed_ns();
@@ -253,13 +253,13 @@ impl Drive {
         self.send_all();
     }
 
-    /// Takes in what has come; how many requests are not answered yet.
+    /// Handles what has arrived; returns how many requests are not answered yet.
     pub fn unanswered(&mut self) -> u64 {
         (0..self.load.connections as usize).for_each(|index| self.serve(index));
         self.outstanding
     }
 
-    /// Waits until all is answered that was asked, as long as something keeps coming.
+    /// Waits until everything asked is answered, while something keeps arriving.
     pub fn await_all(&mut self) -> Result<(), LoadError> {
         self.run(Until { end_ns: u64::MAX, drains: true })
     }
@@ -282,7 +282,7 @@ impl Drive {
         }
     }
 
-    /// Opens the window of what counts; gives when it is to be shut at the latest.
+    /// Opens the window of what counts; returns when to close it at the latest.
     fn begin_measuring(&mut self, warm_ns: u64) -> u64 {
         self.tally.take_in();
         self.measuring_since_ns = Some(self.clock.elapsed_ns());
@@ -322,8 +322,8 @@ impl Drive {
         }
     }
 
-    /// Waits for what is still in flight: in a closed loop it is not counted, but awaited and judged; in an open loop what was
-    /// planned has yet to leave, too.
+    /// Waits for what is still in flight. In a closed loop it is not counted, but awaited and judged; in an open loop,
+    /// what was planned must still leave, too.
     fn drain(&mut self) -> Result<(), LoadError> {
         if self.schedule.is_none() {
             self.set_quotas(|_| 0);
@@ -354,7 +354,7 @@ impl std::fmt::Debug for Drive {
     }
 }
 
-/// Refuses what cannot be made sense of.
+/// Refuses what makes no sense.
 fn check(load: &Load) -> Result<(), LoadError> {
     let Load { targets, connections, pipeline, clients, mix, dialect, rate, reconnect, half_close, .. } =
         load;
@@ -416,7 +416,7 @@ fn share(load: &Load, index: u64, keys: &Keys) -> u64 {
     }
 }
 
-/// A timer that wakes the loop to the nanosecond, where its own waits know only milliseconds.
+/// A timer that wakes the loop with nanosecond precision; its own waits only have milliseconds.
 fn timer(poll: &Poll, is_used: bool) -> io::Result<OwnedFd> {
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
     if is_used {

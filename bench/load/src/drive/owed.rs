@@ -1,4 +1,5 @@
-//! What a connection is owed: requests that left and are not answered, in their order, those that left together as one.
+//! What a connection is owed: requests that were sent and are not answered, in their order, with those sent together as
+//! one entry.
 
 use std::collections::VecDeque;
 
@@ -24,7 +25,7 @@ pub(crate) struct Sent {
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
     sent: VecDeque<Sent>,
-    /// Answered of the first, and not told yet.
+    /// Answered of the first, and not reported yet.
     answered: u32,
     requests: u32,
 }
@@ -48,7 +49,7 @@ impl Owed {
         self.sent.front().map(|sent| sent.kind)
     }
 
-    /// Takes one answer off; gives those that left together once the last of them is answered.
+    /// Takes one answer off; returns those that left together once the last of them is answered.
     pub(crate) fn answer(&mut self) -> Option<Sent> {
         let first = self.sent.front()?;
         self.answered += 1;
@@ -56,7 +57,7 @@ impl Owed {
         if self.answered == first.requests { self.settle() } else { None }
     }
 
-    /// Those that are answered and have not been told yet.
+    /// Those that are answered and have not been reported yet.
     pub(crate) fn settle(&mut self) -> Option<Sent> {
         let first = self.sent.front_mut()?;
         let requests = std::mem::take(&mut self.answered);
@@ -68,7 +69,7 @@ impl Owed {
         (requests > 0).then_some(settled)
     }
 
-    /// Forgets all; gives what was owed.
+    /// Forgets everything; returns what was owed.
     pub(crate) fn forget(&mut self) -> impl Iterator<Item = Sent> {
         let Self { sent, .. } = std::mem::take(self);
         sent.into_iter()

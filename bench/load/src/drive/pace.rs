@@ -1,5 +1,5 @@
-//! When each request of an open loop is to leave: at even steps from the start, the connections in turn, whatever the
-//! server does meanwhile.
+//! When each request of an open loop should leave: at even intervals from the start, the connections in turn, whatever
+//! the server does meanwhile.
 
 /// A rate, from a moment on.
 #[derive(Clone, Copy, Debug)]
@@ -15,19 +15,19 @@ impl Schedule {
         Self { start_ns, step_ns: 1e9 / rate, connections: u64::from(connections) }
     }
 
-    /// When request `number`, counted from 0, is to leave.
+    /// When request `number`, counted from 0, should leave.
     pub(crate) fn planned_ns(&self, number: u64) -> u64 {
         self.start_ns + (number as f64 * self.step_ns) as u64
     }
 
-    /// When the request that is `turn`, counted from 0, on its connection is to leave.
+    /// When the request that is `turn`, counted from 0, on its connection should leave.
     pub(crate) fn planned_on(&self, connection: usize, turn: u64) -> u64 {
         self.planned_ns(turn * self.connections + connection as u64)
     }
 
-    /// How many requests are to have left by `now_ns`, and no request planned for `end_ns` or later is among them.
+    /// How many requests should have left by `now_ns`, not counting any planned for `end_ns` or later.
     pub(crate) fn due(&self, now_ns: u64, end_ns: u64) -> u64 {
-        // The first number that is planned for later; division alone may be one off.
+        // The first number that is planned for later; division alone may be off by one.
         let until = now_ns.saturating_add(1).min(end_ns);
         let guess = (until.saturating_sub(self.start_ns) as f64 / self.step_ns) as u64;
         (guess.saturating_sub(1)..).find(|number| self.planned_ns(*number) >= until).unwrap_or(guess)
@@ -66,7 +66,7 @@ mod tests {
             assert_eq!(schedule.due(now, end), due, "at {now}");
         }
         assert_eq!(schedule.due(9_999, 3_000), 2);
-        // Steps that are no whole nanoseconds.
+        // Steps that are not whole nanoseconds.
         let odd = Schedule::new(7, 333_333.0, 5);
         for number in 0..10_000 {
             let planned = odd.planned_ns(number);

@@ -25,7 +25,7 @@ pub(crate) struct Questioner {
     composer: Composer,
     random: SmallRng,
     walkers: Option<Walkers>,
-    /// Each client's last report, where lookups are to be checked against them and only one connection reports it.
+    /// Each client's last report, if lookups are checked against them and only one connection reports it.
     reports: Option<Vec<Option<(Place, Stamp)>>>,
 }
 
@@ -34,7 +34,7 @@ impl Questioner {
         let clients = load.clients as usize;
         let checks_lookups =
             load.verify && load.mix.whatsat > 0 && matches!(load.choice, crate::load::Choice::Uniform);
-        // Whoever reports all clients once and whoever goes on must not draw the same.
+        // The load that reports all clients once and the one that follows must not draw the same.
         let seed = load.seed ^ u64::from(load.length == Length::EveryClient);
         Self {
             mix: load.mix,
@@ -46,7 +46,7 @@ impl Questioner {
         }
     }
 
-    /// Appends so many requests to what a connection has to send. The time of an open loop's was planned.
+    /// Appends so many requests to what a connection will send. Those of an open loop have a planned time.
     pub(crate) fn ask(
         &mut self,
         connection: &mut Connection,
@@ -95,7 +95,7 @@ impl Questioner {
         }
     }
 
-    /// A connection ended; whether its clients' last reports arrived, nobody knows.
+    /// A connection ended; nobody knows whether its clients' last reports arrived.
     pub(crate) fn forget(&mut self, keys: &Keys) {
         if let (Some(reports), Keys::Uniform(slice)) = (&mut self.reports, keys) {
             reports[slice.start as usize..slice.end as usize].fill(None);

@@ -17,7 +17,7 @@ pub(crate) enum Window {
     Shut,
     /// Those that come while it is open.
     Arriving,
-    /// Those that answer what was planned from here until there.
+    /// Those that answer requests planned between these times.
     Planned { from_ns: u64, until_ns: u64 },
 }
 
@@ -44,7 +44,7 @@ impl Latencies {
 
     /// Adds another's, and empties it.
     pub fn take_in(&mut self, other: &mut Self) {
-        // Both are made alike, so that every value of one fits the other.
+        // Both are made alike, so every value of one fits the other.
         let _fits = (self.service.add(&other.service), self.response.add(&other.response));
         other.service.reset();
         other.response.reset();
@@ -120,7 +120,7 @@ impl Tally {
         }
     }
 
-    /// Counts requests that will not be answered. Who asked at a planned time has waited at least until now.
+    /// Counts requests that will not be answered. A client that asked at a planned time has waited at least until now.
     pub(crate) fn give_up(&mut self, sent: Sent, now_ns: u64) {
         self.errors.unanswered += u64::from(sent.requests);
         if let Window::Planned { from_ns, until_ns } = self.window
@@ -139,7 +139,7 @@ impl Tally {
         self.fresh_replies = 0;
     }
 
-    /// Keeps a wrong reply to be shown, with what it should have answered.
+    /// Keeps a wrong reply, to be shown with what it should have answered.
     pub(crate) fn show(&mut self, sent: impl FnOnce() -> String, got: &[u8]) {
         if self.mismatches.len() < SHOWN {
             let got = String::from_utf8_lossy(&got[..got.len().min(SHOWN_BYTES)]).into_owned();

@@ -1,4 +1,4 @@
-//! The loop itself: deal what is due, wait, serve who is ready, until the part of the run is over.
+//! The loop itself: deal what is due, wait, serve what is ready, until the part of the run is over.
 
 use std::{io, time::Duration};
 
@@ -42,7 +42,7 @@ impl Drive {
         Ok(())
     }
 
-    /// Has every connection send what it may; gives when that was done.
+    /// Makes every connection send what it may; returns when that was done.
     pub(super) fn send_all(&mut self) -> u64 {
         let mut now_ns = self.clock.elapsed_ns();
         for index in 0..self.asking() {
@@ -94,7 +94,7 @@ impl Drive {
         self.dealt = self.dealt.max(due);
     }
 
-    /// Has a connection send what it may, if its socket is there or can be asked for.
+    /// Makes a connection send what it may, if it has a socket or can request one.
     fn send(&mut self, index: usize, now_ns: u64) {
         let connection = &mut self.connections[index];
         let room = self.load.pipeline - connection.owed.requests();
@@ -136,7 +136,7 @@ impl Drive {
         }
     }
 
-    /// Asks for a socket, now or when its pause is over; gives whether it was asked for.
+    /// Requests a socket, now or when its pause is over; returns whether it did.
     fn connect(&mut self, index: usize, now_ns: u64) -> bool {
         let connection = &mut self.connections[index];
         if matches!(connection.socket, Socket::Closed { until_ns } if until_ns > now_ns) {
@@ -153,7 +153,7 @@ impl Drive {
         true
     }
 
-    /// Has those send whose pause is over.
+    /// Makes the connections send whose pause is over.
     fn reopen(&mut self, now_ns: u64) {
         if self.closed.is_empty() {
             return;
@@ -213,7 +213,7 @@ impl Drive {
         is_owed && now_ns.saturating_sub(self.last_reply_ns) >= nanoseconds(self.load.patience)
     }
 
-    /// Ends the run where nothing comes any more. What was planned and never left has waited, too.
+    /// Ends the run if nothing arrives any more. What was planned and never left has waited, too.
     fn give_up(&mut self, now_ns: u64) {
         let patience = self.load.patience.as_secs_f64();
         let outstanding = self.outstanding;
@@ -250,7 +250,7 @@ impl Drive {
         self.tally.take_in();
     }
 
-    /// Waits for sockets, and not beyond the next moment at which something is to be done.
+    /// Waits for sockets, but not beyond the next moment at which something is due.
     fn wait(&mut self, events: &mut Events, now_ns: u64, until: Until) -> Result<(), LoadError> {
         let mut wake_ns = until.end_ns.min(self.ticked_ns + nanoseconds(TICK));
         if self.outstanding > 0 {

@@ -1,5 +1,6 @@
-//! One thread for all connections, edge-triggered: when a socket has something, it is read until a read comes up short, and
-//! all that came is answered with one write. What the client does not take waits, and nothing more is read meanwhile.
+//! One thread for all connections, edge-triggered: when a socket has something, it is read until a read comes up short,
+//! and everything that arrived is answered with one write. What the client does not accept waits, and nothing more is
+//! read meanwhile.
 
 use std::{
     convert::Infallible,
@@ -59,7 +60,7 @@ struct Connection {
     stream: TcpStream,
     /// Answers that are not written yet.
     owed: Vec<u8>,
-    /// Whether the client has said its last.
+    /// Whether the client has sent its last.
     is_ended: bool,
 }
 
@@ -99,8 +100,8 @@ impl Echo<'_> {
 }
 
 impl Connection {
-    /// Whether it goes on. A short read says that nothing more is there, but not that nothing more comes: where the client
-    /// has said its last, the end must be read too, since no other event will tell of it.
+    /// Whether it goes on. A short read says that nothing more is there, but not that nothing more will come: if the
+    /// client has sent its last, the end must be read too, since no other event will show it.
     fn advance(&mut self, line: &[u8], arrived: &mut [u8], is_last: bool) -> io::Result<bool> {
         loop {
             let is_all_written = self.flush()?;

@@ -1,5 +1,5 @@
-//! The ceilings a node is compared with: the least that a server of some shape can do, and no work. Every line that comes
-//! in is answered with one fixed line; nothing is parsed, stored or logged.
+//! The ceilings that a node is compared with: the least that a server of some shape can do, without any work. Every
+//! line that arrives is answered with one fixed line; nothing is parsed, stored or logged.
 
 mod events;
 mod threads;

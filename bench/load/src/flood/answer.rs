@@ -9,7 +9,7 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing yet: newlines here closed the answer before.
+    /// Nothing yet: newlines here belong to the end of the answer before.
     Between,
     /// The first line.
     Line,
@@ -21,7 +21,7 @@ enum State {
     Other { is_line_empty: bool },
 }
 
-/// The answers of one connection, of which at most one is in the making.
+/// The answers of one connection, of which at most one is incomplete.
 #[derive(Debug)]
 pub(super) struct Answers {
     are_of_lookups: bool,
@@ -72,7 +72,7 @@ impl Answers {
         is_whole.then_some(line)
     }
 
-    /// What was begun is not awaited any longer.
+    /// What was begun is no longer awaited.
     pub(super) fn forget(&mut self) {
         (self.state, self.bytes) = (State::Between, 0);
         self.line.clear();
@@ -97,7 +97,7 @@ impl Answers {
                 self.state = State::BeforeDocument;
             }
             State::BeforeDocument => match byte {
-                // No document at all, but what closes one.
+                // Not a document, but what closes one.
                 b'\n' => return true,
                 b' ' | b'\t' | b'\r' => {}
                 b'{' | b'[' => self.state = State::Json { depth: 1, in_string: false, is_escaped: false },

@@ -15,10 +15,10 @@ use crate::words::{Format, microseconds, milliseconds, seconds};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Where reports are made: HOST:PORT, or NAME=HOST:PORT to have it told by a name
+    /// Where reports are made: HOST:PORT, or NAME=HOST:PORT to give it a name in the results
     #[arg(value_name = "FROM")]
     pub from: Endpoint,
-    /// Who is to learn of them
+    /// The servers that should learn of them
     #[arg(value_name = "TO", required = true)]
     pub to: Vec<Endpoint>,
     /// Reports to measure
@@ -30,19 +30,19 @@ pub struct Args {
     /// Pause between two reports, in which nothing is asked
     #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "0")]
     pub interval: Duration,
-    /// From one question at a server to the next, at least; with 0 the next follows the answer at once
+    /// Least time from one question at a server to the next; with 0 the next follows the answer at once
     #[arg(long, value_name = "US", value_parser = microseconds, default_value = "0")]
     pub spacing: Duration,
-    /// Never sleep while waiting: exact to the last microsecond, if the tester has a processor to itself
+    /// Never sleep while waiting: exact to the microsecond if the tester has a processor to itself
     #[arg(long)]
     pub spin: bool,
-    /// After so long a report counts as lost
+    /// The time after which a report counts as lost
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub timeout: Duration,
     /// Where the clients are; lookups there should cost little
     #[arg(long, value_name = "LOCATION", default_value = FAR_FROM_LAND, allow_hyphen_values = true)]
     pub location: String,
-    /// Bare round trips of each server before that
+    /// Bare round trips to each server first
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub round_trips: u32,
     /// A connection for each request
@@ -54,16 +54,16 @@ pub struct Args {
     /// How figures are written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub output_format: Format,
-    /// Where they are written; standard output otherwise
+    /// The file to write to, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Search the rate of reports that the herd sustains
+    /// Search for the rate of reports that the herd sustains
     #[arg(long, visible_alias = "rate-search")]
     pub sustained: bool,
     /// Seconds of each trial
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5", requires = "sustained")]
     pub seconds: Duration,
-    /// A server is behind if a report takes it longer than this at the end of a trial
+    /// A server is behind if a report takes longer than this to reach it at the end of a trial
     #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "100", requires = "sustained")]
     pub behind: Duration,
     /// Report to all servers named here, not only to FROM, each with clients of its own
@@ -129,7 +129,7 @@ pub enum FloodRunError {
     },
 }
 
-/// What is to be printed, and whether all went well.
+/// What to print, and whether everything went well.
 #[derive(Debug)]
 pub struct FloodRun {
     /// For standard output: the figures, or where they were written.

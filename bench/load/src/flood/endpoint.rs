@@ -1,4 +1,4 @@
-//! A server as its user names it: a host name or an address, a port, and perhaps a name to be told by.
+//! A server as its user names it: a host name or an address, a port, and optionally a name for the results.
 
 use std::{
     fmt, io,

@@ -9,7 +9,7 @@ use crate::load::LoadError;
 /// What went wrong, and what to do about it.
 #[derive(Debug, Error)]
 pub enum FloodError {
-    /// A plan that says nothing.
+    /// A plan that makes no sense.
     #[error("{0}")]
     Senseless(&'static str),
     /// No connection.
@@ -36,10 +36,10 @@ pub enum FloodError {
     Silent {
         /// As it was named.
         server: String,
-        /// For how long it was waited.
+        /// How long the tester waited.
         within: Duration,
     },
-    /// A report was not taken.
+    /// A report was not accepted.
     #[error("{server} answered {line:?} to a report; check that it is a server of this protocol")]
     Refused {
         /// As it was named.
@@ -47,7 +47,7 @@ pub enum FloodError {
         /// What it said.
         line: String,
     },
-    /// A lookup was answered with what is no answer.
+    /// A lookup was answered with something that is not an answer.
     #[error("{server} answered {line:?} to a lookup; check that it is a server of this protocol")]
     Wrong {
         /// As it was named.

@@ -1,4 +1,5 @@
-//! Figures, each a line by itself, whole without the others: for `plot`, for other programs, for run folders.
+//! Figures, each on a line by itself that is complete without the others: for `plot`, for other programs, for run
+//! folders.
 
 use std::fmt::Write;
 
@@ -12,9 +13,9 @@ use crate::rounds::Better;
 pub struct Figure {
     /// Always `flood`.
     pub part: &'static str,
-    /// Whose it is: a server as it was named, `every node`, or the tester.
+    /// What it belongs to: a server as it was named, `every node`, or the tester.
     pub server: String,
-    /// What it is.
+    /// What was measured.
     pub what: String,
     /// Its unit.
     pub unit: &'static str,

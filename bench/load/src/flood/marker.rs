@@ -1,9 +1,9 @@
-//! A client that reports once, so that whoever knows of it has heard of that report.
+//! A client that reports once, so that a server that knows of it has heard of that report.
 
 use crate::reply::is_skew;
 
-/// Where markers are unless they are told to be elsewhere: the place on Earth farthest from any land, near which a
-/// lookup finds nothing and so costs little.
+/// Where markers are by default: the place on Earth farthest from any land, near which a lookup finds nothing and so
+/// costs little.
 pub const FAR_FROM_LAND: &str = "-48.876667-123.393333";
 
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -17,7 +17,7 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// Of a client nobody has, made at this POSIX time, in nanoseconds.
+    /// For a client that nobody has, made at this POSIX time, in nanoseconds.
     pub(super) fn new(client: String, location: &str, posix_ns: u64) -> Self {
         let timestamp = format!("{}.{:09}", posix_ns / NANOSECONDS, posix_ns % NANOSECONDS);
         Self { client, location: location.to_owned(), timestamp }
@@ -31,7 +31,7 @@ impl Marker {
         lookup(&self.client)
     }
 
-    /// Whether an AT line tells this report.
+    /// Whether an AT line is the answer for this report.
     pub(super) fn is_told_by(&self, line: &[u8]) -> bool {
         let fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
         let fields: Vec<_> = fields.collect();
@@ -44,7 +44,7 @@ impl Marker {
     }
 }
 
-/// Asks for as little as there is: one place within one kilometre.
+/// Asks for as little as possible: one place within one kilometre.
 pub(super) fn lookup(client: &str) -> String {
     format!("WHATSAT {client} 1 1\n")
 }

@@ -1,9 +1,9 @@
-//! How long a report takes from the server where it is made to the others, in any herd that speaks this protocol, by
-//! nothing but IAMAT and WHATSAT; and what rate of reports a herd sustains with no server falling behind.
+//! How long a report takes from the server where it is made to the others, in any herd that speaks this protocol, using
+//! only IAMAT and WHATSAT; and what rate of reports a herd sustains with no server falling behind.
 //!
-//! A server cannot be told to say when it learns of something. So it is asked again and again, and what is known is a
-//! question it answered with `?`, and a later one it answered with the report: it learned of it between the sending of
-//! the first and the answer to the second.
+//! A server cannot be told to say when it learns of something. So it is asked repeatedly, and the result is a question
+//! that it answered with `?`, and a later one that it answered with the report: it learned of the report between the
+//! sending of the first and the answer to the second.
 
 mod answer;
 mod args;
@@ -35,7 +35,7 @@ use std::{thread, time::Duration};
 use self::{probe::Prober, tally::Tally};
 use crate::clock::{Clock, thread_cpu};
 
-/// A node that did not learn of so many reports in a row is not waited for any longer.
+/// A node that did not learn of so many reports in a row is no longer waited for.
 pub const GIVEN_UP_AFTER: u32 = 3;
 
 /// What is measured, and how.
@@ -43,21 +43,21 @@ pub const GIVEN_UP_AFTER: u32 = 3;
 pub struct FloodPlan {
     /// Where reports are made.
     pub from: Endpoint,
-    /// Who is to learn of them.
+    /// The servers that should learn of them.
     pub to: Vec<Endpoint>,
-    /// Reports that count, one after the other.
+    /// Reports that count, one after another.
     pub reports: u32,
     /// Reports before those.
     pub warmup: u32,
     /// Pause between two reports, in which nothing is asked.
     pub interval: Duration,
-    /// From one question at a node to the next, at least; with zero the next follows the answer at once.
+    /// Least time from one question at a node to the next; with zero the next follows the answer at once.
     pub spacing: Duration,
-    /// Whether the tester looks at its sockets without ever sleeping, which takes a processor of its own.
+    /// Whether the tester watches its sockets without ever sleeping, which takes a processor of its own.
     pub spins: bool,
     /// How long a node may take to learn of a report.
     pub timeout: Duration,
-    /// Where the clients are that report, as a report tells it.
+    /// The position of the clients that report, as a report has it.
     pub location: String,
     /// Bare round trips, of each node.
     pub round_trips: u32,
@@ -70,7 +70,8 @@ pub struct FloodPlan {
 pub enum Lasting {
     /// For the whole run.
     Kept,
-    /// For one request; then its end is shown by a half-close, if wanted, for servers that read to the end of the input.
+    /// For one request; then its end is shown by a half-close, if wanted, for servers that read to the end of the
+    /// input.
     OneRequest {
         /// Whether it is.
         half_close: bool,
@@ -90,7 +91,7 @@ impl Lasting {
 }
 
 impl FloodPlan {
-    /// Two hundred reports after twenty, one as soon as all know of the last, until more is said.
+    /// Two hundred reports after twenty, each as soon as all know of the last, by default.
     pub fn new(from: Endpoint, to: Vec<Endpoint>) -> Self {
         Self {
             from,

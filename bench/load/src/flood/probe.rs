@@ -1,5 +1,6 @@
-//! The prober: one thread, one connection to the server where reports are made, one to each that is to learn of them, or one
-//! for each request. A marker's report is written, then each server is asked about it, again as soon as it has answered, until it knows.
+//! The prober: one thread, with one connection to the server where reports are made and one to each that should learn
+//! of them, or one for each request. It writes a marker's report, then asks each server about it, again as soon as it
+//! has answered, until it knows.
 
 use std::{
     io::{self, Read, Write},
@@ -23,13 +24,13 @@ use crate::clock::{Clock, nanoseconds};
 /// The most that is read from a socket at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Connections to a server, one after the other, or one for all; on each at most one answer is awaited.
+/// Connections to a server, one after another, or one for all; on each at most one answer is awaited.
 #[derive(Debug)]
 struct Connection {
     server: Endpoint,
     address: SocketAddr,
     lasting: Lasting,
-    /// There is none between a request that was answered and the next, where each has its own.
+    /// There is none between a request that was answered and the next, if each has its own.
     stream: Option<TcpStream>,
     /// Whether a request was written on it.
     is_used: bool,
@@ -44,7 +45,7 @@ impl Connection {
         Ok(Self { server: server.clone(), address, lasting, stream: Some(stream), is_used: false, answers })
     }
 
-    /// A line fits the socket's buffer, for the one before was answered, or is not awaited any longer.
+    /// A line fits the socket's buffer, because the one before was answered, or is no longer awaited.
     fn write(&mut self, line: &[u8]) -> Result<(), FloodError> {
         if self.lasting.is_short() && self.is_used {
             self.hang_up();
@@ -127,7 +128,7 @@ pub(super) struct Seen {
     pub(super) not_before_ns: u64,
     /// The question was sent whose answer tells the report.
     pub(super) asked_ns: u64,
-    /// That answer was read: the node learned of it before that.
+    /// That answer was read: the node learned of it before then.
     pub(super) answered_ns: u64,
 }
 
@@ -136,11 +137,11 @@ pub(super) struct Seen {
 pub(super) struct Marked {
     /// Until the report was answered, in nanoseconds; none when that took too long.
     pub(super) replied_ns: Option<u64>,
-    /// By node; none where it was not known in time.
+    /// By node; `None` if it was not known in time.
     pub(super) seen: Vec<Option<Seen>>,
 }
 
-/// A server that is to learn of reports.
+/// A server that should learn of reports.
 #[derive(Debug)]
 struct Node {
     connection: Connection,
@@ -172,7 +173,7 @@ impl Node {
         })
     }
 
-    /// Turns to the next marker; a question about the last one may still be open, and holds the next back.
+    /// Turns to the next marker; a question about the last one may still be open, and delays the next.
     fn begin(&mut self, now_ns: u64) {
         (self.asked_ns, self.unknown_ns, self.seen) = (None, None, None);
         self.due_ns = (!self.is_given_up && self.question.is_none()).then_some(now_ns);
@@ -192,7 +193,7 @@ impl Node {
     }
 }
 
-/// The marker that is on its way.
+/// The marker in progress.
 #[derive(Debug)]
 struct Current {
     number: u64,
@@ -246,13 +247,13 @@ impl Prober {
         self.clock.elapsed_ns()
     }
 
-    /// Where the connections were made to: where reports go, then those who are to learn of them.
+    /// The addresses of the connections: where reports go, then those of the servers that should learn of them.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         let nodes = self.nodes.iter().map(|node| &node.connection);
         std::iter::once(&self.from).chain(nodes).map(|to| to.address).collect()
     }
 
-    /// Asks questions from one to the next at least so far apart.
+    /// Keeps at least so much time between one question and the next.
     pub(super) fn set_spacing(&mut self, spacing: Duration) {
         self.spacing_ns = nanoseconds(spacing);
     }
@@ -272,7 +273,7 @@ impl Prober {
         &self.nodes[node].spacing
     }
 
-    /// Asks one node alone about a client that nobody has, so many times; how long each took, in nanoseconds.
+    /// Asks one node alone about a client that nobody has, so many times; returns how long each took, in nanoseconds.
     pub(super) fn round_trips(&mut self, node: usize, trips: u32) -> Result<Histogram<u64>, FloodError> {
         let line = lookup(&format!("{}-nobody", self.prefix));
         let mut took = histogram();
@@ -299,7 +300,7 @@ impl Prober {
         Ok(took)
     }
 
-    /// Makes one report and asks all nodes about it until they know, or until the time is up.
+    /// Makes one report and asks all nodes about it until they know, or until time is up.
     pub(super) fn mark(&mut self) -> Result<Marked, FloodError> {
         self.count += 1;
         let client = format!("{}-{}", self.prefix, self.count);
@@ -307,7 +308,7 @@ impl Prober {
         let (report, lookup) = (marker.report(), marker.lookup());
         let current = Current { number: self.count, marker, reported_ns: self.clock.elapsed_ns() };
         self.from.write(report.as_bytes())?;
-        // What is owed on an earlier connection does not come any more.
+        // What is owed on an earlier connection will not come any more.
         self.owed = if self.from.lasting.is_short() { 1 } else { self.owed + 1 };
         self.nodes.iter_mut().for_each(|node| node.begin(current.reported_ns));
         let end_ns = current.reported_ns + nanoseconds(self.timeout);
@@ -332,7 +333,7 @@ impl Prober {
         }
     }
 
-    /// Asks whoever is to be asked by now; gives the present moment.
+    /// Asks the nodes that are due; returns the present moment.
     fn ask_those_due(&mut self, current: &Current, line: &[u8]) -> Result<u64, FloodError> {
         let mut now_ns = self.clock.elapsed_ns();
         for node in &mut self.nodes {
@@ -379,7 +380,7 @@ impl Prober {
                 return Err(node.connection.wrong(&line));
             };
             if marker != current.number {
-                // It was about a marker that is past; whatever it says, the present one is asked about now.
+                // It was about an earlier marker; whatever it says, the present one is asked about now.
                 node.due_ns = node.is_awaited().then_some(now_ns);
             } else if line.starts_with(b"?") {
                 node.unknown_ns = Some(asked_ns);

@@ -1,7 +1,7 @@
-//! The search for the highest rate that is kept up: doubling until one is not, then halving what lies between.
+//! The search for the highest rate that is sustained: doubling until one is not, then halving the interval.
 
-/// Tries rates, beginning with `first` and never above `most`, until the highest that was kept up and the lowest that
-/// was not lie within the share `within` of each other; gives the former. `None` when not even one a second was.
+/// Tries rates, beginning with `first` and never above `most`, until the highest that was sustained and the lowest that
+/// was not are within the share `within` of each other; returns the former. `None` if not even one a second was.
 pub(super) fn search<E>(
     first: f64,
     most: f64,

@@ -20,9 +20,9 @@ use crate::{
     rounds::Better,
 };
 
-/// The kept rate and the next that was not are this close.
+/// The sustained rate and the next that was not are this close.
 const WITHIN: f64 = 0.05;
-/// Questions are at least so far apart during trials, so that asking takes little from the servers.
+/// Questions are at least so far apart during trials, so that asking costs the servers little.
 const SPACING_MIN: Duration = Duration::from_millis(1);
 /// Between two markers of a trial.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -32,7 +32,7 @@ const OVER: f64 = 1.1;
 /// What is searched, and how.
 #[derive(Clone, Debug)]
 pub struct SustainedPlan {
-    /// The servers and the markers; how many reports it has plays no part.
+    /// The servers and the markers; the number of reports in it is ignored.
     pub flood: FloodPlan,
     /// Whether the load goes to all servers, not only to where the markers are made.
     pub is_at_all: bool,
@@ -55,7 +55,7 @@ pub struct SustainedPlan {
 }
 
 impl SustainedPlan {
-    /// Trials of five seconds at the server where the markers are made, until more is said.
+    /// Trials of five seconds at the server where the markers are made, by default.
     pub fn new(flood: FloodPlan) -> Self {
         Self {
             flood,
@@ -208,7 +208,8 @@ fn trial(
         let pusher = builder.spawn_scoped(scope, || push(&load)).map_err(FloodError::Thread)?;
         let mut samples = Vec::new();
         loop {
-            // Looked at first, so that one more is made as the load has ended: it comes behind all that is late.
+            // Checked first, so that one more marker is made when the load has ended: it comes after everything that is
+            // late.
             let is_last = pusher.is_finished();
             let at_ns = prober.now_ns() - began_ns;
             samples.push(Sample::new(at_ns, &prober.mark()?.seen));
@@ -249,7 +250,7 @@ fn load(plan: &SustainedPlan, prober: &Prober, rate: f64) -> Result<Load, FloodE
 /// The load tester's own loop.
 fn push(load: &Load) -> Result<Pushed, LoadError> {
     let outcome = drive(load)?;
-    // A herd that says nothing any more under such a load has not kept up with it.
+    // A herd that stops answering under such a load has not kept up with it.
     let rate = if outcome.gave_up.is_some() { 0.0 } else { outcome.rate };
     let first_wrong = outcome.mismatches.first().map(|mismatch| mismatch.got.clone());
     let wrong = outcome.errors.total();

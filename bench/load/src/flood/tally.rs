@@ -21,7 +21,7 @@ pub struct FloodOutcome {
     pub reports: u32,
     /// From just before the write of a report until the reading of its own answer.
     pub reply: Times,
-    /// Those that were to learn of them, in the order they were given.
+    /// Those that should learn of them, in the order they were given.
     pub nodes: Vec<NodeOutcome>,
     /// From just before the write of a report until the last of all answers that tell it was read.
     pub every: Times,
@@ -38,7 +38,7 @@ pub struct NodeOutcome {
     pub hop: Times,
     /// From there until the last question was sent that was answered `?`: a lower bound.
     pub not_before: Times,
-    /// From there until the question was sent whose answer tells it.
+    /// From there until the question was sent whose answer has it.
     pub asked: Times,
     /// That question's round trip, which is in `hop`; half of it or so is the answer's way back.
     pub lookup: Times,
@@ -70,7 +70,7 @@ impl FloodOutcome {
                 ("poll p50", &node.spacing),
                 ("bare p50", &node.bare),
             ];
-            // Nothing is told of what was not timed: a 0 would be the best there is.
+            // Figures that were not timed are left out: a 0 would be the best there is.
             let timed = medians.into_iter().filter(|(_, times)| times.count > 0);
             let median = |(what, times): (&str, &Times)| {
                 Figure::new(&node.server, what, "µs", times.p50_us, Better::Less)
@@ -186,12 +186,12 @@ impl Tally {
         Self { nodes: (0..nodes).map(|_| node()).collect(), every: histogram(), reply: histogram() }
     }
 
-    /// Takes in a node's bare round trips.
+    /// Takes a node's bare round trips.
     pub(super) fn bare(&mut self, node: usize, took: Histogram<u64>) {
         self.nodes[node].bare = took;
     }
 
-    /// Takes in a marker, whose times may be those of a warm-up; gives the nodes that are not to be asked any longer.
+    /// Takes a marker, whose times may be those of a warm-up; returns the nodes that are no longer asked.
     pub(super) fn add(&mut self, marked: &Marked, counts: bool) -> Vec<usize> {
         let mut hopeless = Vec::new();
         for (index, (node, seen)) in self.nodes.iter_mut().zip(&marked.seen).enumerate() {

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::outcome::microseconds;
 
-/// The longest time that is told apart from longer ones: ten minutes, in nanoseconds.
+/// The longest time that is distinguished from longer ones: ten minutes, in nanoseconds.
 const TIME_NS_MAX: u64 = 600_000_000_000;
 
 /// An empty histogram of nanoseconds, three significant digits, that never needs to grow.

@@ -6,13 +6,13 @@ use super::{figure::Figure, probe::Seen};
 use crate::clock::nanoseconds;
 use crate::{outcome::microseconds, rounds::Better};
 
-/// Into how many parts a trial is cut to see whether a node's lag grows.
+/// The number of parts that a trial is divided into to see whether a node's lag grows.
 const PARTS: u32 = 4;
-/// A lag that grows steadily must have become so many times what it was, or it is noise.
+/// A lag that grows steadily must have grown by this factor, or it is noise.
 const GROWTH: u64 = 2;
 /// And by this share of what counts as behind.
 const GROWTH_SHARE: u64 = 10;
-/// A load that reaches less of its rate than this was not taken by the servers, or not made by the tester.
+/// A load that reaches less of its rate than this was not accepted by the servers, or not made by the tester.
 const RATE_REACHED: f64 = 0.95;
 
 /// A marker of a trial.
@@ -30,7 +30,7 @@ impl Sample {
     }
 }
 
-/// What the load of a trial came to.
+/// The result of a trial's load.
 #[derive(Clone, Debug, Default)]
 pub struct Pushed {
     /// Reports that were answered, a second.
@@ -48,9 +48,9 @@ pub struct Pushed {
 pub struct NodeLag {
     /// As it was named.
     pub server: String,
-    /// The longest until a report was known, in microseconds; none when one was not known in time.
+    /// The longest until a report was known, in microseconds; `None` if one was not known in time.
     pub worst_us: Option<f64>,
-    /// The median of those made in the last quarter, in microseconds; none when that one was not known in time.
+    /// The median of those made in the last quarter, in microseconds; `None` if that one was not known in time.
     pub end_us: Option<f64>,
 }
 
@@ -67,7 +67,7 @@ pub struct Trial {
     pub markers: u32,
     /// The nodes, in the order they were given.
     pub nodes: Vec<NodeLag>,
-    /// Why the rate does not count as kept up, if it does not.
+    /// Why the rate does not count as sustained, if it does not.
     pub failure: Option<String>,
 }
 
@@ -192,7 +192,7 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// What is found of lags in milliseconds at so many of a trial of a second, where 100 are behind.
+    /// The verdict on lags in milliseconds at so many moments in a trial of a second, where 100 is behind.
     fn reason(lags: &[(u64, u64)]) -> Option<String> {
         let lags: Vec<_> = lags.iter().map(|(at, lag)| (at * MS, Some(lag * MS))).collect();
         falls_behind(&lags, 1_000 * MS, 100 * MS)

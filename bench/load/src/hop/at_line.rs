@@ -1,4 +1,4 @@
-//! The line a neighbour gets: `AT server skew client location timestamp sender`. Only its place in time is read.
+//! The line a neighbour gets: `AT server skew client location timestamp sender`. Only its timestamp is read.
 
 /// The client's timestamp in a flooded AT line; `None` for any other line, such as `PING 1`.
 pub(super) fn timestamp(line: &[u8]) -> Option<&[u8]> {

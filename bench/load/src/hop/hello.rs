@@ -1,5 +1,5 @@
-//! The handshake's one line: `HELLO 1 <herd> <from> <to> <incarnation> <check>`, and the answer to it.
-//! No secret is known here; a herd that has one refuses the tester.
+//! The handshake's one line: `HELLO 1 <herd> <from> <to> <incarnation> <check>`, and the answer to it. No secret is
+//! known here; a herd that has one refuses the tester.
 
 use std::{fmt, str::FromStr};
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 const VERSION: &str = "1";
 const HEX_DIGITS: usize = 16;
 
-/// Who calls whom, in which herd.
+/// Which node calls which, in which herd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The herd's name.

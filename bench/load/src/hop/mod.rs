@@ -33,7 +33,7 @@ use crate::{
 const CLIENT: u32 = 0;
 /// How long a link may take to carry its first report: a node may still be backing off.
 const FIRST_CONTACT: Duration = Duration::from_secs(10);
-/// How long the first reports are waited for before a newer one is sent.
+/// How long to wait for the first reports before a newer one is sent.
 const FIRST_TRY: Duration = Duration::from_millis(250);
 /// How long any other report may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,9 +43,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct HopPlan {
     /// Hops before any is counted.
     pub warmup: u32,
-    /// Hops each of which follows the one before at once.
+    /// Hops that follow one another at once.
     pub back_to_back: u32,
-    /// Hops each of which follows a pause.
+    /// Hops that each follow a pause.
     pub idle: u32,
     /// That pause, in milliseconds.
     pub pause_ms: u64,
@@ -86,7 +86,7 @@ pub enum HopError {
     /// The node did not come.
     #[error("no node connected within {} s; is --listen the address its configuration gives this neighbour?", .0.as_secs())]
     NoLink(Duration),
-    /// The node's first line was not for us.
+    /// The node's first line was not meant for us.
     #[error("the node's handshake does not fit: {0}")]
     Hello(#[from] HelloError),
     /// The report did not come through.
@@ -163,7 +163,7 @@ impl Timer {
         }
     }
 
-    /// Reports until one comes through: a node may shake hands with us before its link queues anything.
+    /// Sends reports until one arrives: a node may finish its handshake with us before its link queues anything.
     fn first_contact(&mut self) -> Result<(), HopError> {
         self.link.set_patience(FIRST_TRY)?;
         let deadline = Instant::now() + FIRST_CONTACT;

@@ -1,5 +1,5 @@
-//! The tester as a node's neighbour: it takes the flooder's connection, answers its handshake, and from then on reads.
-//! Pings are answered, and rounds as by one that has nothing.
+//! The tester as a node's neighbour: it accepts the flooder's connection, answers its handshake, and from then on
+//! reads. It answers pings, and rounds like a node that has nothing.
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Write},
@@ -39,7 +39,7 @@ impl Neighbour {
         self.listener.local_addr().map_err(HopError::socket("the neighbour's listener has no address"))
     }
 
-    /// Waits for the node's flooder and shakes hands with it.
+    /// Waits for the node's flooder and completes the handshake with it.
     pub fn accept(&self, patience: Duration) -> Result<Link, HopError> {
         self.await_caller(patience)?;
         let (stream, _caller) =
@@ -84,7 +84,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// The node's check value, which whoever calls it must know.
+    /// The node's check value, which a node that calls it must know.
     pub fn check(&self) -> u64 {
         self.check
     }
@@ -135,7 +135,7 @@ impl Link {
     }
 }
 
-/// What a neighbour says that has nothing; nobody waits for what is pushed to it.
+/// What a neighbour answers that has nothing; nobody waits for what is pushed to it.
 fn answer(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
     match line.split_once(' ').unwrap_or((&line, "")) {

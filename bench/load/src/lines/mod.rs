@@ -1,5 +1,5 @@
-//! How many lines of code each of the compared servers consists of, by a file that says which: its own, and those that it
-//! shares with others. The file also tells the defects that were found in each; they are handed on as they are.
+//! How many lines of code each of the compared servers consists of, by a file that lists them: its own, and those that
+//! it shares with others. The file also lists the defects that were found in each; they are passed on unchanged.
 
 mod models;
 mod source;

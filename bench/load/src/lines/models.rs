@@ -1,4 +1,4 @@
-//! The file of the servers, as it is written, and what is counted by it.
+//! The file that lists the servers, as written, and what is counted by it.
 
 use std::{
     collections::BTreeMap,
@@ -42,16 +42,16 @@ struct WrittenModel {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defect {
-    /// In which.
+    /// The server.
     pub model: String,
     /// What was wrong.
     pub what: String,
-    /// What showed it, or where it is told.
+    /// What showed it, or where it is documented.
     pub found_by: String,
-    /// Whether it lies in a part that the other servers do not have.
+    /// Whether it is in a part that the other servers do not have.
     #[serde(default)]
     pub beyond: bool,
-    /// The commit, shortened, that mended it; none where it is still there.
+    /// The commit, abbreviated, that fixed it; `None` if it is still there.
     #[serde(default)]
     pub mended: Option<String>,
 }
@@ -69,20 +69,20 @@ pub struct Model {
     pub shared_files: usize,
     /// Their lines.
     pub shared: Lines,
-    /// How many defects are told of it.
+    /// How many defects are listed for it.
     pub defects: usize,
-    /// How many of these lie in parts that the other servers do not have.
+    /// How many of these are in parts that the other servers do not have.
     pub beyond: usize,
-    /// What to know of it.
+    /// What to know about it.
     pub note: String,
 }
 
 /// All servers, counted, and all defects.
 #[derive(Debug, Serialize)]
 pub struct Models {
-    /// As they are told.
+    /// As they are listed.
     pub models: Vec<Model>,
-    /// As they are told.
+    /// As they are listed.
     pub defects: Vec<Defect>,
 }
 
@@ -118,7 +118,7 @@ impl Models {
     ///
     /// # Errors
     ///
-    /// Where anything it names is not there, is no source, or is named of a server that it does not tell of.
+    /// If anything it names is missing, is not a source, or is named for a server that it does not list.
     pub fn read(path: &Path) -> Result<Self, ModelsError> {
         let text = read(path)?;
         let syntax = |source| ModelsError::Syntax { path: path.to_owned(), source: Box::new(source) };
@@ -158,7 +158,7 @@ fn counted(model: &WrittenModel, written: &Written, root: &Path) -> Result<Model
     })
 }
 
-/// The files that are named, and the sources in folders that are; without tests, and each once.
+/// The named files, and the sources in the named folders; without tests, and each once.
 fn files(root: &Path, named: &[PathBuf]) -> Result<Vec<PathBuf>, ModelsError> {
     let mut files = Vec::new();
     for name in named {

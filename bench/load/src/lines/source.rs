@@ -1,7 +1,7 @@
-//! The lines of one source file: which are code, which only comment, which blank, and which of the code is tests'. It knows
-//! of each language no more than where comments and strings begin and end.
+//! The lines of one source file: which are code, which only comment, which blank, and which of the code belongs to
+//! tests. It knows no more about each language than where comments and strings begin and end.
 //!
-//! A line is code if anything on it stands outside a comment, blank if nothing is on it, and a comment otherwise. Doc
+//! A line is code if anything on it is outside a comment, blank if nothing is on it, and a comment otherwise. Doc
 //! comments are comments; so is a string in Python that is a statement by itself. Strings are code, whatever they hold.
 
 use std::path::Path;
@@ -22,7 +22,7 @@ pub enum Language {
 /// How many lines there are of each kind.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize)]
 pub struct Lines {
-    /// Code that is no test's.
+    /// Code that does not belong to tests.
     pub code: usize,
     /// Only comment.
     pub comments: usize,
@@ -179,7 +179,7 @@ impl Scan<'_> {
         at
     }
 
-    /// A string that is a statement: it begins a line, within no brackets, and nothing but a comment stands behind it.
+    /// A string that is a statement: it begins a line, within no brackets, and nothing but a comment follows it.
     fn beyond_docstring(&self, depth: usize) -> Option<usize> {
         let before = self.text[..self.at].rsplit(|byte| *byte == b'\n').next()?;
         if self.language != Language::Python || depth > 0 || !before.trim_ascii().is_empty() {
@@ -303,7 +303,7 @@ fn test_items(text: &str, kinds: &[Kind]) -> Vec<(usize, usize)> {
     items
 }
 
-/// Behind the first `;` outside brackets, or behind the braces that close, whichever comes first.
+/// After the first `;` outside brackets, or after the closing brace, whichever comes first.
 fn end_of_item(text: &[u8], kinds: &[Kind], from: usize) -> usize {
     let mut depth = 0_usize;
     for at in (from..text.len()).filter(|at| kinds[*at] == Kind::Code) {

@@ -5,15 +5,16 @@ use std::{path::PathBuf, time::Duration};
 use super::{LOCKS_MAX, Locks};
 use crate::words;
 
-/// More threads than a node is ever given connections on the machines this is for.
+/// More threads than the connections that a node ever gets on the machines this is for.
 const THREADS_MAX: u32 = 1_024;
 
 /// What the number of a store's locks is worth: updates a second by locks and threads, to a run folder
 ///
-/// Threads in this process do for each line what a node's session does, less its socket: parse it, place its client, update
-/// the store, write the reply. Before the store, whose shards and leaves stay as they are, stand 1, 2, 4, ... 256 locks, each
-/// for an equal part of the shards. Told are updates a second, processor time, context switches, and how often a lock was
-/// found taken. Every round has a store of its own, and goes through all numbers in another order.
+/// Threads in this process do for each line what a node's session does, without its socket: parse it, place its client,
+/// update the store, write the reply. In front of the store, whose shards and leaves stay as they are, stand 1, 2, 4,
+/// ... 256 locks, each for an equal part of the shards. The results are updates a second, processor time, context
+/// switches, and how often a lock was found taken. Every round has a store of its own, and goes through all numbers in
+/// a different order.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What is measured, in a word or two: the end of the run folder's name
@@ -40,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 100_000,
           value_parser = clap::value_parser!(u32).range(i64::from(THREADS_MAX)..=10_000_000))]
     pub clients: u32,
-    /// Of 100 lines so many ask where a client is, rather than report; 90 at most
+    /// How many of 100 lines ask where a client is, rather than report; 90 at most
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=90))]
     pub reads: u32,
 }

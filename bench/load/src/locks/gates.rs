@@ -1,17 +1,17 @@
-//! The locks that stand before a store: each covers an equal part of its shards, so that their number can be varied while
-//! the store, its shards and its leaves stay as they are.
+//! The locks in front of a store: each covers an equal part of its shards, so that their number can be varied while the
+//! store, its shards and its leaves stay as they are.
 
 use parking_lot::{Mutex, MutexGuard};
 use proxyherd::core::store::{KeyHash, Placement};
 
 use super::Behind;
 
-/// On cache lines of its own, or threads at neighbouring locks would hold each other up all the same.
+/// On cache lines of its own, or threads at neighbouring locks would still hold each other up.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Gate(Mutex<()>);
 
-/// None, where the store's own locks are all.
+/// `None` if the store's own locks are all there is.
 #[derive(Debug)]
 pub(super) struct Gates<'a> {
     placement: &'a Placement,
@@ -27,7 +27,7 @@ impl<'a> Gates<'a> {
         Self { placement, gates: (0..count).map(|_| Gate::default()).collect() }
     }
 
-    /// Waits for the lock that the client is behind, if it is behind one. Counts it where somebody had it.
+    /// Waits for the lock that covers the client, if there is one. Counts it if another thread had it.
     #[inline]
     pub(super) fn enter(&self, client: KeyHash, met_locked: &mut u64) -> Option<MutexGuard<'_, ()>> {
         let gate = &self.gates.get(self.number(client))?.0;

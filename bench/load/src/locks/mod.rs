@@ -1,5 +1,6 @@
-//! What the number of a store's locks is worth: the node's own store, behind so many locks, under threads that each do what
-//! a session does for a report. No sockets, no nodes: all of it runs in this process, and only here is the node's code used.
+//! What the number of a store's locks is worth: the node's own store, with so many locks in front of it, under threads
+//! that each do what a session does for a report. No sockets, no nodes: all of it runs in this process, and only here
+//! is the node's code used.
 
 mod args;
 mod gates;
@@ -33,15 +34,15 @@ pub struct Locks {
     pub runs: PathBuf,
     /// How often each is measured.
     pub rounds: u32,
-    /// How many threads report at once, one count after the other.
+    /// How many threads report at once, one count after another.
     pub threads: Vec<u32>,
-    /// Behind how many locks the store is, one count after the other.
+    /// How many locks are in front of the store, one count after another.
     pub locks: Vec<u32>,
     /// How long each is measured.
     pub length: Duration,
-    /// Distinct clients, all reported before.
+    /// Distinct clients, all of which report first.
     pub clients: u32,
-    /// Of 100 lines so many ask where a client is, rather than report.
+    /// How many of 100 lines ask where a client is, rather than report.
     pub reads: u32,
 }
 
@@ -59,15 +60,15 @@ pub enum LocksError {
         /// Why there were fewer.
         source: io::Error,
     },
-    /// The system does not tell of a thread's context switches.
+    /// The system does not report a thread's context switches.
     #[error("cannot read a thread's context switches from /proc: {0}")]
     Usage(io::Error),
 }
 
-/// What the store is behind.
+/// The locks in front of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Behind {
-    /// So many locks, each before an equal part of the shards; so no two threads meet at a shard's own.
+    /// So many locks, each for an equal part of the shards; so no two threads meet at a shard's own.
     Gates(u32),
     /// Nothing but the shards' own.
     Own,
@@ -83,7 +84,7 @@ impl fmt::Display for Behind {
     }
 }
 
-/// Measures all of it; `tell` hears of every sample as it comes.
+/// Measures everything; `tell` is called with every sample as it comes.
 pub fn run(locks: &Locks, tell: impl Fn(&Sample<String>)) -> Result<Finished, LocksError> {
     if locks.rounds == 0 {
         return Err(BenchError::NoRounds.into());
@@ -164,7 +165,7 @@ fn in_turn<T: Clone>(all: &[T], round: u32) -> Vec<T> {
 }
 
 impl Locks {
-    /// All that the store is put behind.
+    /// All the ways in which locks are put in front of the store.
     fn behind(&self) -> Vec<Behind> {
         self.locks.iter().map(|locks| Behind::Gates(*locks)).chain([Behind::Own]).collect()
     }

@@ -1,5 +1,5 @@
-//! What a session does for a line, less its socket, its log and its neighbours: the line is parsed, its client placed, the
-//! store asked or told, the reply written.
+//! What a session does for a line, without its socket, its log and its neighbours: the line is parsed, its client
+//! placed, the store read or updated, the reply written.
 
 use std::{net::SocketAddr, ops::Range};
 
@@ -22,20 +22,20 @@ pub(super) const LINES: u64 = 16;
 /// The server's name in what is stored and answered.
 const SERVER: &[u8] = b"Solo";
 
-/// What came of a session's lines.
+/// The results of a session's lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Done {
-    /// Reports that the store took.
+    /// Reports that the store accepted.
     pub(super) updates: u64,
     /// Questions that were answered.
     pub(super) answers: u64,
-    /// Lines of either kind of which nothing came. There should be none.
+    /// Lines of either kind without any result. There should be none.
     pub(super) failures: u64,
     /// Lines that found the lock taken.
     pub(super) met_locked: u64,
 }
 
-/// One thread's, with clients of its own, so that each of its reports is news.
+/// One thread's, with clients of its own, so that each of its reports is an update.
 #[derive(Debug)]
 pub(super) struct Session<'a> {
     store: &'a Store,
@@ -61,7 +61,7 @@ impl<'a> Session<'a> {
 
     fn with_keys(store: &'a Store, gates: &'a Gates<'a>, keys: Keys, random: SmallRng, reads: u32) -> Self {
         let clock = Clock::start();
-        // Of a load it is only asked how its lines look.
+        // Only the form of a load's lines is needed.
         let load = Load { radius_km: 10, bound: 5, ..Load::on(SocketAddr::from(([127, 0, 0, 1], 0))) };
         let composer = Composer::new(&load, clock.posix_ns(0));
         let (line, replies) = (Vec::new(), Vec::new());
@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
         self.line.pop();
     }
 
-    /// Whether something came of it.
+    /// Whether it had a result.
     fn execute(&mut self, line: &[u8], now: Timestamp) -> bool {
         match Request::parse(line, &Form::PLACES) {
             Ok(Request::Iamat(report)) => self.report(&report, now),

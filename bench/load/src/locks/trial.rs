@@ -1,5 +1,5 @@
-//! One trial: so many threads at so many locks, for so long. They start together once all are there, and each tells of
-//! itself what the system says of it.
+//! One trial: so many threads at so many locks, for so long. They start together once all are there, and each returns
+//! what the system reports about it.
 
 use std::{
     io,
@@ -67,7 +67,7 @@ impl Trial<'_> {
                 match thread::Builder::new().name(format!("session-{number}")).spawn_scoped(scope, work) {
                     Ok(thread) => running.push(thread),
                     Err(source) => {
-                        // Those that are there already wait to be let go, and then see this at once.
+                        // Those that are there already wait to be released, and then see this at once.
                         stop.store(true, Ordering::Relaxed);
                         return Err(LocksError::Threads { threads: self.threads, source });
                     }
@@ -106,7 +106,7 @@ fn one(mut session: Session<'_>, start: &RwLock<()>, stop: &AtomicBool) -> io::R
 }
 
 impl Counts {
-    /// All lines of which something came.
+    /// All lines that had a result.
     pub(super) fn lines(&self) -> u64 {
         self.updates + self.answers
     }

@@ -1,4 +1,5 @@
-//! Where the clients are that are asked about: so many within a kilometre of a point, no two at the same place.
+//! The positions of the clients that lookups ask about: so many within a kilometre of a point, no two at the same
+//! place.
 
 use std::{
     f64::consts::PI,
@@ -51,7 +52,7 @@ impl Clients {
         wrong.map_or(Ok(()), |line| Err(BenchError::Wrong(line)))
     }
 
-    /// The first answer that is none.
+    /// The first answer that is not valid.
     fn told(&self, node: SocketAddr) -> io::Result<Option<String>> {
         let stream = TcpStream::connect(node)?;
         stream.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! Lookups in the places built in, from a node that has one processor: how many, and how soon a wide one.
+//! Lookups in the embedded places, from a node that has one processor: how many, and how soon a wide one.
 
 use serde_json::json;
 

@@ -18,11 +18,11 @@ use crate::{
 /// Longer than any lookup may take.
 const DELAY: Duration = Duration::from_secs(30);
 const CONNECTIONS: u32 = 250;
-/// Enough for all to call at once, and not to be left alone for having failed.
+/// Enough to call all at once, without the upstream being left alone for having failed.
 const LIMITS: &str = "calls_per_second = 1000000\nbreaker_failures = 1000\n";
 /// With and without, so often; the order turns each time.
 const TURNS: u32 = 2;
-/// A turn with lookups must be over before these are given up, which is after 5 s.
+/// A turn with lookups must be over before these fail, which is after 5 s.
 const TURN_MAX: Duration = Duration::from_secs(3);
 /// How long the calls may take to arrive upstream.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -35,7 +35,7 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let document = Document { status: "UNKNOWN_ERROR", results: 0 };
     let mut lookups = Drive::open(lookups::on(node, CONNECTIONS, CONNECTIONS, document))?;
     let length = Length::Time((places.seconds / TURNS).min(TURN_MAX));
-    // One of those asked about; no other client is where it reports to be.
+    // One of those that lookups ask about; no other client is where it reports to be.
     let load = Load { connections: 1, clients: 1, length, ..Load::on(node) };
     let (mut without, mut with) = (Drive::open(load.clone())?, Drive::open(load)?);
     let mut objection = None;
@@ -66,8 +66,8 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
 }
 
-/// A turn of the reports with all lookups waiting; then waits until these are given up. Why it does not count, if not all
-/// waited all the time.
+/// A turn of the reports with all lookups waiting; then waits until the lookups fail. Returns why it does not count, if
+/// not all waited all the time.
 fn hang(pair: &Pair, lookups: &mut Drive, reports: &mut Drive) -> Result<Option<String>, BenchError> {
     let before = pair.calls()?;
     lookups.ask(1);

@@ -1,5 +1,5 @@
-//! What answering WHATSAT takes: from the places built in, and through an upstream that the tester plays. Each part runs a
-//! real node in a process of its own; all of it goes to one run folder.
+//! What answering WHATSAT costs: from the embedded places, and through an upstream that the tester plays. Each part
+//! runs a real node in a process of its own; all of it goes to one run folder.
 
 mod clients;
 mod embedded;
@@ -54,7 +54,7 @@ impl Places {
     }
 }
 
-/// Measures all of it; `tell` hears of every sample as it comes.
+/// Measures everything; `tell` is called with every sample as it comes.
 pub fn run(places: &Places, tell: impl Fn(&Sample<Part>)) -> Result<Finished, BenchError> {
     let Places { herd, what, runs, rounds, seconds, .. } = places;
     // Before anything is written, so that a program that cannot run leaves no folder.

@@ -11,7 +11,7 @@ use crate::rounds;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// The places built in, from one processor.
+    /// The embedded places, with one processor.
     Embedded,
     /// One question, asked by many at once.
     SingleFlight,

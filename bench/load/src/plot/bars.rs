@@ -1,5 +1,5 @@
-//! Horizontal bars from zero, a row a server: the median as the bar's end, least and greatest as a whisker, the figure
-//! beside it.
+//! Horizontal bars from zero, one row per server: the median as the bar's end, minimum and maximum as a whisker, the
+//! figure beside it.
 
 use super::{
     frame::{AXIS, Captions, Frame, GRID, MARGIN, WHISKER_STROKE, told},

@@ -1,4 +1,4 @@
-//! Which charts a run gives, and what they say of themselves.
+//! Which charts a run gives, and what their texts say.
 
 use super::{
     bars::{self, Bar},
@@ -58,7 +58,7 @@ pub(super) fn of(run: &Recorded) -> Vec<Chart> {
     charts.0
 }
 
-/// Charts so far, no two of one name.
+/// The charts so far, no two with the same name.
 #[derive(Debug, Default)]
 struct Charts(Vec<Chart>);
 
@@ -72,7 +72,7 @@ impl Charts {
     }
 }
 
-/// What of a load is varied in a chart of lines, while all else is kept.
+/// What of a load is varied in a chart of lines, while everything else is kept.
 struct Varied {
     what: &'static str,
     unit: Unit,
@@ -91,7 +91,7 @@ impl Varied {
         name: "throughput-by-connections",
         title: "Throughput against connections",
         axis: "connections, logarithmic",
-        // Connections that only sit there would be another axis.
+        // Connections that stay silent would be another axis.
         of: |at| at.connections.filter(|_| at.idle.unwrap_or(0) == 0 && at.rate.is_none()),
         rest: |at| At { connections: None, idle: None, ..at },
     };
@@ -138,7 +138,7 @@ struct Drawing<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    /// A chart for all loads that differ in nothing else, where there are two.
+    /// A chart for all loads that differ in nothing else, if there are two.
     fn against(&self, charts: &mut Charts, varied: &Varied) {
         let is_drawn = |series: &&Series| {
             let Series { key, at, .. } = series;
@@ -149,7 +149,8 @@ impl<'a> Drawing<'a> {
         for rest in distinct(all.iter().map(|series| (varied.rest)(series.at))) {
             let mut kept: Vec<&Series> = Vec::new();
             for series in all.iter().filter(|series| (varied.rest)(series.at) == rest) {
-                // Parts may differ in what is not told of loads; then the first is drawn, and the footnote names it.
+                // Parts may differ in something that loads do not say; then the first is drawn, and the footnote names
+                // it.
                 let is_same = |other: &&Series| other.at == series.at && other.key.part != series.key.part;
                 if !kept.iter().any(is_same) {
                     kept.push(series);
@@ -289,7 +290,7 @@ fn titled(what: &str, part: &str) -> String {
     if part.is_empty() { what.to_owned() } else { format!("{what}: {part}") }
 }
 
-/// A load in words, as far as it is told.
+/// A load in words, as far as it is known.
 fn described(at: &At) -> String {
     let At { connections, idle, pipeline, iamat, whatsat, clients, rate, hops: _ } = *at;
     let mix = match (iamat, whatsat) {

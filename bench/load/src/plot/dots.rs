@@ -1,5 +1,5 @@
-//! Percentiles on a logarithmic axis, a row a server: a marker for each percentile's median, the whisker through it from
-//! the least to the greatest. Rows rather than columns, so that servers' names need not be turned.
+//! Percentiles on a logarithmic axis, one row per server: a marker for each percentile's median, with a whisker through
+//! it from the minimum to the maximum. Rows rather than columns, so that servers' names need not be turned.
 
 use super::{
     frame::{AXIS, Captions, Frame, GRID, MARGIN, WHISKER_STROKE, told},
@@ -46,7 +46,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, percentiles: &[&str], rows: &
         let (x, text) = (scale.at(tick), unit.tick(tick));
         let half = width(&text, TEXT) / 2.0;
         svg.line((x, top + 8.0), (x, bottom), GRID);
-        // A tick whose name would run into the one before goes without it.
+        // A tick whose name would overlap the one before has no name.
         if x - half >= free_from && x + half <= COLUMN {
             svg.text((x, bottom + LEADING - 1.0), Anchor::Middle, &text);
             free_from = x + half + 2.0;

@@ -1,4 +1,4 @@
-//! What is around every chart: a title that says what is measured, and below it where that is from.
+//! What surrounds every chart: a title that says what is measured, and below it where that is from.
 
 use super::svg::{COLUMN, LEADING, Svg, TEXT, number, wrap};
 use crate::rounds::{Spread, read::Series};

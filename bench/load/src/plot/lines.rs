@@ -1,5 +1,5 @@
-//! A line a server, each named at its right end; a marker is a median, the thin line through it reaches from the least
-//! to the greatest.
+//! One line per server, each named at its right end; a marker is a median, and the thin line through it reaches from
+//! the minimum to the maximum.
 
 use super::{
     frame::{AXIS, Captions, Frame, GRID, MARGIN, told},
@@ -70,7 +70,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, across: &Across, lines: &[Lin
         let text = figure.to_string();
         svg.line((*x, bottom), (*x, bottom + 2.5), AXIS);
         let half = width(&text, TEXT) / 2.0;
-        // A tick whose name would run into the one before goes without.
+        // A tick whose name would overlap the one before has no name.
         if x - half >= free_from {
             svg.text((*x, bottom + LEADING + 1.0), Anchor::Middle, &text);
             free_from = x + half + 2.0;

@@ -1,5 +1,5 @@
-//! Charts of a run folder: SVG at the width of a paper's column, the same bytes for the same figures. What is drawn is
-//! decided in `charts`; `bars`, `dots` and `lines` draw it; nothing below here knows of folders.
+//! Charts of a run folder: SVG at the width of a paper's column, the same bytes for the same figures. `charts` decides
+//! what is drawn; `bars`, `dots` and `lines` draw it; nothing below here knows of folders.
 
 mod bars;
 mod charts;
@@ -29,7 +29,7 @@ pub enum PlotError {
     /// The run is not there.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It has nothing that is drawn.
+    /// It has nothing that can be drawn.
     #[error(
         "{0} has no figure that charts are drawn of: a rate, percentiles of service or response, memory, or those of a hop; \
          its summary.md and `herd-load compare` show the others"
@@ -49,7 +49,7 @@ pub enum PlotError {
 ///
 /// # Errors
 ///
-/// Where the run cannot be read, has nothing to draw, or the charts cannot be written.
+/// If the run cannot be read, has nothing to draw, or the charts cannot be written.
 pub fn run(folder: &Path, out: Option<&Path>) -> Result<Vec<PathBuf>, PlotError> {
     let recorded = Recorded::read(folder)?;
     let charts = charts::of(&recorded);

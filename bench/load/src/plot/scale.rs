@@ -41,7 +41,7 @@ impl Scale {
         from + share.clamp(0.0, 1.0) * (to - from)
     }
 
-    /// The figures that the axis names: round ones, not more than so many unless it is logarithmic.
+    /// The figures that the axis names: round ones, and no more than so many unless it is logarithmic.
     pub(super) fn ticks(&self, ticks_max: usize) -> Vec<f64> {
         if !self.is_log {
             let step = step(self.high, ticks_max);

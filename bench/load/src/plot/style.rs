@@ -1,5 +1,5 @@
-//! How a server looks, the same in all charts of a run: a colour that the colour-blind can tell apart (Okabe and Ito), and
-//! besides a marker, a dash and a hatching, so that paper printed in grey tells as much.
+//! How a server looks, the same in all charts of a run: a colour that the colour-blind can distinguish (Okabe and Ito),
+//! and in addition a marker, a dash and a hatching, so that a grey print shows as much.
 
 use super::svg::{Svg, number};
 

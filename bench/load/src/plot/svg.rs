@@ -26,7 +26,7 @@ pub(super) struct Svg {
 }
 
 impl Svg {
-    /// The document, as wide as a column; `title` and `description` are for those who do not see it.
+    /// The document, as wide as a column; `title` and `description` are for readers who do not see it.
     pub(super) fn document(&self, height: f64, title: &str, description: &str) -> String {
         let (width, inches) = (number(COLUMN), number(height / POINTS_AN_INCH));
         let height = number(height);
@@ -41,7 +41,7 @@ impl Svg {
         )
     }
 
-    /// Elements with a name that a reader is shown who points at them.
+    /// Elements with a name that is shown to a reader who points at them.
     pub(super) fn group(&mut self, class: &str, title: &str, fill: impl FnOnce(&mut Self)) {
         let _ = writeln!(self.body, "<g class=\"{class}\"><title>{}</title>", escaped(title));
         fill(self);

@@ -1,5 +1,5 @@
 //! Where the nodes of a part run: an address of this process's own, a port for each node, and a neighbour that they all
-//! have, which the tester plays.
+//! have, played by the tester.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,7 +20,7 @@ pub(super) const TESTER: &str = "Bench";
 
 /// The first port; below the ephemeral range, so that no client's socket can be sitting on one.
 const PORTS: u16 = 21_620;
-/// The tester's, where nobody listens but while the check value is asked for.
+/// The tester's port, where nothing listens except while the check value is asked for.
 const TESTER_PORT: u16 = 9;
 /// How long a node may take to call its neighbour.
 const CALL: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) struct Bed<'a> {
     herd: &'a Path,
     ip: Ipv4Addr,
-    /// What a neighbour must know to be let in.
+    /// What a neighbour must know to be admitted.
     check: u64,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Bed<'a> {
         Peer::dial(node.address(), node.id(), self.check)
     }
 
-    /// Waits until two nodes have the same sum; why they are not alike, if they do not come to it.
+    /// Waits until two nodes have the same sum; returns why they do not, if they never do.
     pub(super) fn await_alike(
         &self,
         nodes: [&Running; 2],

@@ -24,7 +24,7 @@ use crate::{
     server::Server,
 };
 
-/// Into how many turns a round's reports and round trips are cut.
+/// The number of turns that a round's reports and round trips are divided into.
 const TURNS: u32 = 20;
 /// Reports before any is counted.
 const WARMUP: u32 = 500;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::rounds::{BenchError, Figure, Target};
 
-/// Up to so many differences there are bounds to what they may cost.
+/// The number of differences up to which their cost has bounds.
 const BOUNDED: u32 = 10;
 /// Rounds of each link that find nothing, at least.
 const IDLE_ROUNDS: u64 = 3;

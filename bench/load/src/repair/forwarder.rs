@@ -1,5 +1,5 @@
-//! A stand between two nodes: whoever connects here is connected with the node behind, and what passes is counted, by
-//! direction. While there is none, the link is cut.
+//! A proxy between two nodes: a connection made here is connected to the node on the other side, and what passes is
+//! counted, by direction. While there is none, the link is cut.
 
 use std::{
     io::{self, Read, Write},
@@ -58,7 +58,7 @@ impl Meter {
     }
 }
 
-/// The stand. Dropping it cuts what passes.
+/// The proxy. Dropping it cuts what passes.
 #[derive(Debug)]
 pub(super) struct Forwarder {
     shared: Arc<Shared>,
@@ -75,7 +75,7 @@ struct Shared {
 }
 
 impl Forwarder {
-    /// Connects whoever comes to `address` with `behind`.
+    /// Connects each connection to `address` with `behind`.
     pub(super) fn open(address: SocketAddr, behind: SocketAddr) -> io::Result<Self> {
         let listener = listener::bind(address)?;
         let shared = Arc::new(Shared::default());
@@ -115,7 +115,7 @@ fn serve(listener: &TcpListener, behind: SocketAddr, shared: &Shared) {
             if shared.is_over.load(Relaxed) {
                 return;
             }
-            // A node that is not there ends the call, as it would without us.
+            // If the node is not there, the call ends as it would without us.
             let Ok((caller, callee)) = join(caller, behind, shared) else { continue };
             let (caller, callee) = (Arc::new(caller), Arc::new(callee));
             let (to_caller, to_callee) = (Arc::clone(&caller), Arc::clone(&callee));

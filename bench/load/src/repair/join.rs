@@ -21,7 +21,7 @@ use crate::{
 
 /// Reports in flight on each connection, each a measurement of its own.
 const WINDOWS: [u32; 2] = [1, 64];
-/// The load is let loose so long at a time, also while the usual rate is measured.
+/// The load runs for this long at a time, also while the usual rate is measured.
 const SLICE: Duration = Duration::from_millis(100);
 /// How long a node may take to be in step.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,8 +33,8 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
     Ok(figures.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// What the older node says once the newer one has what it was after. Where clients report more than a link carries, it
-/// is never in step; then its first round tells when the newer one has all there was at its start.
+/// What the older node logs once the newer one has what it came for. If clients report more than a link carries, it is
+/// never in step; then its first round shows when the newer one has everything that there was at its start.
 fn end(window: u32) -> (&'static str, &'static [&'static str]) {
     if window == 1 {
         ("start until in step", &["in step with New: "])
@@ -110,7 +110,7 @@ pub(super) fn turns(load: Load, time: Duration) -> Result<Outcome, BenchError> {
     })
 }
 
-/// The load until something is so, looked at after each slice.
+/// The load until something is so, checked after each slice.
 pub(super) fn until(load: Load, mut is_over: impl FnMut() -> bool) -> Result<Outcome, BenchError> {
     let mut drive = Drive::open(load)?;
     loop {

@@ -1,4 +1,4 @@
-//! What one link carries: the tester tells a node of locations as fast as it takes them.
+//! What one link carries: the tester sends a node locations as fast as it accepts them.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
     Ok(figures)
 }
 
-/// Tells a fresh node of all these lines, so many each, and waits for it after each.
+/// Sends a fresh node all these lines, so many at a time, and waits for it after each batch.
 fn told(bed: &Bed<'_>, lines: &[(Vec<u8>, u32); 2], traffic: bool) -> Result<Vec<Figure>, BenchError> {
     let plan = Plan::new("Solo", bed.address(0), &[bed.tester()]);
     let node = bed.start(&Plan { traffic, ..plan })?;

@@ -1,5 +1,5 @@
-//! What repair takes: between nodes that lost something, missed something or start with nothing. Each part runs real
-//! nodes in processes of their own and plays whoever else it needs; all of it goes to one run folder.
+//! What repair costs: between nodes that lost something, missed something or start with nothing. Each part runs real
+//! nodes in processes of their own and plays everyone else it needs; all of it goes to one run folder.
 
 mod bed;
 mod chain;
@@ -64,7 +64,7 @@ impl Repair {
     }
 }
 
-/// Measures all of it; `tell` hears of every sample as it comes.
+/// Measures everything; `tell` is called with every sample as it comes.
 pub fn run(repair: &Repair, tell: impl Fn(&Sample<Part>)) -> Result<Finished, BenchError> {
     let Repair { herd, what, runs, rounds, clients, .. } = repair;
     // Before anything is written, so that a program that cannot run leaves no folder.

@@ -1,4 +1,4 @@
-//! The tester as a neighbour that dials: it shakes hands, tells the node what it likes, and reads the answers.
+//! The tester as a neighbour that dials: it does the handshake, sends the node what it likes, and reads the answers.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,7 +10,7 @@ use std::{
 use super::bed::{HERD, TESTER, failed};
 use crate::{clock::Clock, hop::Hello, listener::READ_BYTES, rounds::BenchError};
 
-/// How long an answer may take, with all that was written before it still to be done.
+/// How long an answer may take, with everything that was written before it still to be done.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All connections are of one start of this neighbour, so that a new one takes the place of the last, whose end the node may
@@ -56,7 +56,8 @@ impl Peer {
         self.stream.get_mut().write_all(bytes).map_err(failed("cannot write to the node"))
     }
 
-    /// Writes whole lines, in writes as a flooder's; how long until the node has done all they say.
+    /// Writes whole lines, in writes like a flooder's; returns how long it took until the node had done everything they
+    /// say.
     pub(super) fn tell(&mut self, lines: &[u8]) -> Result<Duration, BenchError> {
         let began = Instant::now();
         for piece in lines.chunks(READ_BYTES) {

@@ -1,5 +1,5 @@
-//! A neighbour that is stopped for a while under full load: memory meanwhile, what clients notice, and how soon it is in
-//! step when it goes on.
+//! A neighbour that is stopped for a while under full load: memory meanwhile, what clients notice, and how soon it is
+//! in step when it continues.
 
 use std::time::{Duration, Instant};
 

@@ -1,14 +1,14 @@
-//! Lines that a neighbour tells: each client's first location, then newer ones, made before anything is timed.
+//! Lines that a neighbour sends: each client's first location, then newer ones, made before anything is timed.
 
 use std::io::Write;
 
 use super::bed::TESTER;
 use crate::{clock::Clock, keys::scattered, place::LOCATION, requests::client_id, stamp::Stamp};
 
-/// How a neighbour tells of a location.
+/// How a neighbour sends a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keyword {
-    /// As news, to be passed on.
+    /// As an update, to be passed on.
     At,
     /// As something the node was found to lack.
     Push,
@@ -31,7 +31,7 @@ impl Updates {
         self.lines(0..clients)
     }
 
-    /// So many locations of clients here and there.
+    /// So many locations of clients in scattered order.
     pub(super) fn of_some(&mut self, clients: u32, count: u32) -> Vec<u8> {
         self.lines(scattered(clients).take(count as usize))
     }

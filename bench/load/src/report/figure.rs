@@ -1,4 +1,4 @@
-//! Looks a figure up in a run that was read.
+//! Looks up a figure in a run that was read.
 
 use crate::rounds::{
     Spread,
@@ -11,22 +11,22 @@ pub(super) struct Wanted<'a> {
     pub(super) part: &'a str,
     /// Empty where the run has none; `A/B` for a ratio.
     pub(super) server: &'a str,
-    /// With ` @3` behind, three hops away.
+    /// With ` @3` at the end, three hops away.
     pub(super) what: &'a str,
 }
 
 impl Wanted<'_> {
-    /// Its median and how far it reaches.
+    /// Its median and its range.
     ///
     /// # Errors
     ///
-    /// Where there is none, with what there is instead.
+    /// If there is none; says what there is instead.
     pub(super) fn in_run(self, run: &Recorded) -> Result<Spread, String> {
         let values = match self.server.split_once('/') {
             None => self.series(run, self.server)?.values.clone(),
             Some((one, other)) => {
                 let (one, other) = (self.series(run, one)?, self.series(run, other)?);
-                // Values are in the order of rounds; where one is left out, the rounds cannot be paired.
+                // Values are in the order of rounds; if one is left out, the rounds cannot be paired.
                 if one.values.len() != other.values.len() {
                     return Err("the rounds that count are not the same for both".to_owned());
                 }

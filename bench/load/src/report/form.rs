@@ -1,6 +1,6 @@
-//! How a figure is written: `[factor][decimals][r|l|g]`, such as `k1` for thousands with one decimal, `2r` for two decimals with
-//! the least and the greatest behind, `ms1l` for the least of the rounds and `k1g` for the greatest: what disturbs a
-//! measurement can only add to a time and take from a rate.
+//! How a figure is written: `[factor][decimals][r|l|g]`, such as `k1` for thousands with one decimal, `2r` for two
+//! decimals followed by the minimum and the maximum, `ms1l` for the lowest of the rounds and `k1g` for the highest: a
+//! disturbance can only add to a time and take from a rate.
 
 use crate::rounds::Spread;
 
@@ -8,7 +8,7 @@ use crate::rounds::Spread;
 const FACTORS: [(&str, f64); 7] =
     [("KiB", 1024.0), ("MiB", 1_048_576.0), ("ms", 1e3), ("pct", 0.01), ("k", 1e3), ("M", 1e6), ("", 1.0)];
 
-/// What is to be made of a figure.
+/// What to make of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Form {
     /// Its text.
@@ -19,7 +19,7 @@ pub(super) enum Form {
     Below(f64),
 }
 
-/// Which of the rounds' values are told.
+/// Which of the rounds' values are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     Median,
@@ -51,7 +51,7 @@ impl Form {
 
     /// # Errors
     ///
-    /// Where a claim does not hold.
+    /// If a claim does not hold.
     pub(super) fn of(self, spread: Spread) -> Result<String, String> {
         let Spread { median, min, max } = spread;
         match self {

@@ -1,5 +1,5 @@
-//! The report, put together from a template: every figure in it is read from a run folder, the sources, or their history, so
-//! that none can be typed wrong or grow stale.
+//! The report, assembled from a template: every figure in it is read from a run folder, the sources, or their history,
+//! so that none can be mistyped or become outdated.
 //!
 //! What stands between `{{` and `}}` is fields, separated by semicolons:
 //!
@@ -9,11 +9,11 @@
 //! | `RUN; PART; SERVER; WHAT; > 1.2` | nothing; but the report is refused if the figure is not so |
 //! | `text; RUN/FILE; KEY` | the rest of the first line that begins with `KEY: ` |
 //! | `lines; MODEL; own` or `all` | its lines of code, by bench/report/models.toml |
-//! | `defects; MODEL; comparable` or `all` | the defects told of it, without and with those in parts no other has |
+//! | `defects; MODEL; comparable` or `all` | the defects listed for it, without or with those in parts only it has |
 //! | `code; PATH; FROM-TO` | lines of a file, from 1, without the indentation they share |
 //!
-//! `RUN` is a folder below the runs, with or without its date; a `WHAT` may end in ` @3`, three hops away. `form` says what a
-//! FORM is.
+//! `RUN` is a folder below the runs, with or without its date; a `WHAT` may end in ` @3`, three hops away. `form` defines
+//! FORM.
 
 mod figure;
 mod form;
@@ -45,7 +45,7 @@ pub struct Report {
 /// Why there is no report.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    /// A file is not there.
+    /// A file is missing.
     #[error("cannot read {}: {source}", .path.display())]
     Unreadable {
         /// Which.
@@ -53,7 +53,7 @@ pub enum ReportError {
         /// Why.
         source: io::Error,
     },
-    /// The template asks for what is not there, or claims what is not so.
+    /// The template asks for something that does not exist, or makes a claim that does not hold.
     #[error("{}:{line}: {{{{{text}}}}}: {reason}", .template.display())]
     Placeholder {
         /// The template.
@@ -78,7 +78,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// Where anything the template names cannot be read or is not there, or a claim does not hold.
+    /// If anything that the template names cannot be read or does not exist, or a claim does not hold.
     pub fn render(&self) -> Result<String, ReportError> {
         let unreadable = |source| ReportError::Unreadable { path: self.template.clone(), source };
         let template = fs::read_to_string(&self.template).map_err(unreadable)?;
@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// What is otherwise in a text than it should be: the first line of it, from 1, with both.
+/// What differs in a text from what it should be: the first line, from 1, in both.
 pub fn first_difference<'a>(is: &'a str, should_be: &'a str) -> Option<(usize, &'a str, &'a str)> {
     let (mut one, mut other) = (is.lines(), should_be.lines());
     for number in 1.. {
@@ -117,7 +117,7 @@ fn folder(runs: &Path, name: &str) -> Result<PathBuf, String> {
         .map(|entry| entry.path())
         .filter(|path| path.file_name().is_some_and(|own| without_date(&own.to_string_lossy()) == Some(name)))
         .collect();
-    // The latest, where there are several.
+    // The latest, if there are several.
     found.sort();
     found.pop().ok_or_else(|| format!("there is no run {name:?} in {}", runs.display()))
 }

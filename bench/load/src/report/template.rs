@@ -43,7 +43,7 @@ impl Sources {
         Ok(Self { runs: runs.to_owned(), root: root.to_owned(), models, read: RefCell::default() })
     }
 
-    /// The text with all placeholders filled. A line that holds claims only is gone.
+    /// The text with all placeholders filled in. A line that holds only claims is gone.
     pub(super) fn fill(&self, template: &str) -> Result<String, Fault> {
         let mut filled = String::new();
         for (line, number) in template.split_inclusive('\n').zip(1..) {

@@ -23,7 +23,7 @@ pub enum BenchError {
     /// No rounds.
     #[error("a run needs at least one round: raise --rounds")]
     NoRounds,
-    /// The run folder is there already.
+    /// The run folder exists already.
     #[error("{0} exists; give another --what, or move it away")]
     FolderExists(PathBuf),
     /// A file could not be written or read.
@@ -52,10 +52,10 @@ pub enum BenchError {
     /// The node's reply to a lookup was not one.
     #[error("the node answered {0:?} to a lookup")]
     WrongToLookup(String),
-    /// The node's answer to its neighbour was not the one.
+    /// The node's answer to its neighbour was not the right one.
     #[error("the node answered {0:?} to its neighbour")]
     WrongToNeighbour(String),
-    /// Something did not come about.
+    /// Something did not happen.
     #[error("{what} did not come within {} s; the nodes' logs should say why", .within.as_secs())]
     Late {
         /// What was awaited.

@@ -23,13 +23,13 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder `<runs>/<date>-<what>` with everything that is known beforehand.
+    /// Makes the folder `<runs>/<date>-<what>` with everything that is known in advance.
     pub(crate) fn create(runs: &Path, what: &str, herd: &Path, command: &str) -> Result<Self, BenchError> {
         let herd = ("herd".to_owned(), output(Command::new(herd).arg("--version")));
         Self::create_with(runs, what, &[herd], command)
     }
 
-    /// The same, where other programs are measured; each with what it says its version is.
+    /// The same, for measuring other programs; each with the version that it reports.
     pub(crate) fn create_with(
         runs: &Path,
         what: &str,
@@ -52,7 +52,7 @@ impl Folder {
         &self.path
     }
 
-    /// At once, so that a run that breaks off leaves what it had.
+    /// At once, so that a run that is interrupted leaves what it had.
     pub(crate) fn append(&mut self, sample: &impl Serialize) -> Result<(), BenchError> {
         let line = serde_json::to_string(sample).map_err(std::io::Error::from);
         line.and_then(|line| writeln!(self.raw, "{line}")).map_err(BenchError::file("cannot write raw.jsonl"))

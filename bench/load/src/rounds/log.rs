@@ -9,7 +9,7 @@ use crate::clock::Clock;
 /// POSIX time in microseconds, as exact as a log's.
 pub(crate) type Micros = i64;
 
-/// The present, as the logs tell it.
+/// The present, on the logs' clock.
 pub(crate) fn now() -> Micros {
     (Clock::start().posix_ns(0) / 1_000).cast_signed()
 }
@@ -19,7 +19,7 @@ pub(crate) fn seconds_between(from: Micros, to: Micros) -> f64 {
     (to - from) as f64 / 1e6
 }
 
-/// A line of a log that tells of an event.
+/// A line of a log that reports an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) at: Micros,
@@ -36,7 +36,7 @@ impl Event {
     }
 }
 
-/// The whole lines so far; none where there is no log yet.
+/// The complete lines so far; none if there is no log yet.
 pub(crate) fn events(path: &Path) -> Vec<Event> {
     let bytes = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);

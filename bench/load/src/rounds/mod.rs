@@ -1,5 +1,5 @@
-//! What several commands share that measure nodes in rounds, part by part: figures with what they aim at, the run folder
-//! they go to, the nodes they are of.
+//! What several commands share that measure nodes in rounds, part by part: figures with their targets, the run folder
+//! they go to, the nodes they are about.
 
 mod error;
 pub(crate) mod folder;
@@ -28,11 +28,11 @@ use folder::Folder;
 
 /// What is measured by itself.
 pub trait Part: Copy + PartialEq + Debug + Display + Serialize {
-    /// What is promised of it and how that is measured; the beginning of its section.
+    /// What is promised about it and how that is measured; the beginning of its section.
     fn promise(self) -> &'static str;
 }
 
-/// A run, and what its folder says of it beforehand.
+/// A run, and what its folder says about it in advance.
 #[derive(Debug)]
 pub(crate) struct Rounds<'a, P> {
     pub(crate) herd: &'a Path,
@@ -50,7 +50,7 @@ pub(crate) struct Rounds<'a, P> {
 }
 
 impl<P: Part> Rounds<'_, P> {
-    /// Measures all parts in every round; `tell` hears of every sample as it comes.
+    /// Measures all parts in every round; `tell` is called with every sample as it comes.
     pub(crate) fn run(
         &self,
         measure: impl Fn(P) -> Result<Vec<Figure>, BenchError>,
@@ -64,7 +64,7 @@ impl<P: Part> Rounds<'_, P> {
         for round in 1..=self.rounds {
             for part in &self.parts {
                 let figures = match measure(*part) {
-                    // The other parts may well come about, and what did not is a finding.
+                    // The other parts may well succeed, and a failure is a finding.
                     Err(late @ BenchError::Late { .. }) => {
                         vec![Figure::new("finished", "", 0.0).invalid_if(Some(late.to_string()))]
                     }

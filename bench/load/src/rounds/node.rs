@@ -21,20 +21,20 @@ use crate::{
     server::Server,
 };
 
-/// The herd all nodes are of.
+/// The herd of all nodes.
 pub(crate) const HERD: &str = "bench";
-/// Where the key is that a node has for its upstreams.
+/// The key that a node has for its upstreams.
 pub(crate) const KEY_FILE: &str = "key";
 
 /// How often a log is looked at.
 const LOOK: Duration = Duration::from_millis(5);
-/// On a disk by convention, where `/tmp` may be memory.
+/// On a disk by convention; `/tmp` may be memory.
 const SCRATCH: &str = "/var/tmp";
-/// What a node would heed of the tester's environment.
+/// What a node would read from the tester's environment.
 pub(crate) const NOT_INHERITED: [&str; 7] =
     ["HERD_PLACES_KEY", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
 
-/// Writes a key that is none to [`KEY_FILE`] in a folder; a node takes one only from a file that others may not open.
+/// Writes a dummy key to [`KEY_FILE`] in a folder; a node accepts one only from a file that others may not open.
 pub(crate) fn write_key(folder: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(KEY_FILE))?;
     file.write_all(b"herd-load-has-no-key\n")
@@ -50,7 +50,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) traffic: bool,
     /// Lines for the table `[limits]`.
     pub(crate) limits: &'a str,
-    /// Lines for the table `[places]`; beside the configuration lies a file [`KEY_FILE`] that holds some key.
+    /// Lines for the table `[places]`; beside the configuration there is a file [`KEY_FILE`] that holds some key.
     pub(crate) places: String,
     /// The only processor it may run on.
     pub(crate) processor: Option<usize>,
@@ -79,7 +79,7 @@ impl<'a> Plan<'a> {
             .map_err(BenchError::file("cannot write the node's configuration"))?;
         let mut command = Command::new(program);
         command.args(["node", self.id]).arg("--config").arg(config).arg("--log-dir").arg(&logs);
-        // No key of the tester's user leaves this machine, and no proxy stands before an upstream on it.
+        // No key of the tester's user leaves this machine, and no proxy is between it and an upstream on it.
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
@@ -128,7 +128,7 @@ impl Running {
         self.server.address()
     }
 
-    /// Waits until an event that begins like one of these is told of which came at `since` or later; the moment of the first.
+    /// Waits for an event, at `since` or later, that begins like one of these; returns the time of the first.
     pub(crate) fn await_event(
         &self,
         beginnings: &[&str],
@@ -151,7 +151,7 @@ impl Running {
         }
     }
 
-    /// Ends the node; why its log is not whole, if it is not.
+    /// Ends the node; returns why its log is incomplete, if it is.
     pub(crate) fn stop(self) -> Result<Option<String>, BenchError> {
         let Self { server, logs, .. } = self;
         server.stop()?;
@@ -160,7 +160,8 @@ impl Running {
     }
 }
 
-/// A directory for one server's files, removed when dropped: a log's pages are not to be written back during the next run.
+/// A directory for one server's files, removed when dropped: a log's pages should not be written back during the next
+/// run.
 pub(crate) fn scratch() -> Result<TempDir, BenchError> {
     let root = std::env::var_os("TMPDIR")
         .filter(|root| !root.is_empty())

@@ -1,5 +1,5 @@
-//! A run folder, read back: what raw.jsonl holds, one figure a line, the rounds of each figure brought together. What was
-//! marked invalid is set aside here, so that nobody who reads a run counts it.
+//! A run folder, read back: what raw.jsonl holds, one figure per line, with the rounds of each figure brought together.
+//! What was marked invalid is set aside here, so that no reader counts it.
 
 use std::{
     collections::HashMap,
@@ -15,15 +15,15 @@ use super::{Better, Spread};
 
 /// The file of a run folder that holds its figures.
 const RAW: &str = "raw.jsonl";
-/// Units of which less is better, where nothing else says so.
+/// Units of which less is better by default.
 const LESS: [&str; 13] = ["ns", "µs", "us", "ms", "s", "min", "B", "bytes", "kB", "MB", "GB", "KiB", "MiB"];
-/// How a unit of a rate ends.
+/// How the unit of a rate ends.
 const A_SECOND: &str = "/s";
 
 /// Why a run folder cannot be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// There is no such folder, or it has no raw.jsonl that can be read.
+    /// The folder does not exist, or it has no raw.jsonl that can be read.
     #[error("cannot read {}: {source}; give a run folder, such as one below bench/runs", .path.display())]
     Unreadable {
         /// The file.
@@ -52,12 +52,12 @@ pub enum ReadError {
     Empty(PathBuf),
 }
 
-/// The load a figure was measured under, as far as it is told.
+/// The load a figure was measured under, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct At {
-    /// Connections that ask.
+    /// Connections that send requests.
     pub(crate) connections: Option<u64>,
-    /// Connections that only sit there.
+    /// Connections that stay silent.
     pub(crate) idle: Option<u64>,
     /// Requests in flight on each connection.
     pub(crate) pipeline: Option<u64>,
@@ -74,7 +74,7 @@ pub(crate) struct At {
 }
 
 impl At {
-    /// What two loads differ in, of all that both tell: `clients 1000 and 100000`.
+    /// What two loads differ in, of everything that both state: `clients 1000 and 100000`.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let fields = [
             ("connections", self.connections, other.connections),
@@ -93,18 +93,18 @@ impl At {
     }
 }
 
-/// What tells a figure from all others of a run.
+/// What distinguishes a figure from all others of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Key {
     /// What it is a figure of; empty where a run has no parts.
     pub part: String,
-    /// The server it is of, where there are several.
+    /// The server it is of, if there are several.
     pub server: Option<String>,
     /// Which figure.
     pub what: String,
     /// Its unit.
     pub unit: String,
-    /// The length of the chain, where that is varied.
+    /// The length of the chain, if that is varied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hops: Option<u64>,
 }
@@ -146,9 +146,9 @@ pub struct LeftOut {
 pub(crate) struct Recorded {
     /// The folder's name, without what it lies in.
     pub(crate) name: String,
-    /// How many rounds it tells of.
+    /// How many rounds it has.
     pub(crate) rounds: usize,
-    /// All figures, in the order they first came.
+    /// All figures, in the order in which they first appear.
     pub(crate) series: Vec<Series>,
     /// What does not count.
     pub(crate) left_out: Vec<LeftOut>,
@@ -183,7 +183,7 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Where there is no raw.jsonl, where a line of it is not a figure, and where it has none.
+    /// If there is no raw.jsonl, if a line of it is not a figure, and if it has none.
     pub(crate) fn read(folder: &Path) -> Result<Self, ReadError> {
         let path = folder.join(RAW);
         let unreadable = |source| ReadError::Unreadable { path: path.clone(), source };
@@ -248,7 +248,7 @@ impl Gathered {
 }
 
 impl Line {
-    /// As the line says, or its target does, or its unit.
+    /// As the line says, or else its target, or else its unit.
     fn direction(&self) -> Option<Better> {
         self.better.or_else(|| of_target(self.target.as_deref()?)).or_else(|| of_unit(&self.unit))
     }

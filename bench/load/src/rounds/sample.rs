@@ -1,4 +1,4 @@
-//! One figure of one part in one round, and what it aims at.
+//! One figure of one part in one round, and its target.
 
 use std::fmt;
 
@@ -37,13 +37,13 @@ impl fmt::Display for Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
-    /// The more of it.
+    /// More of it.
     More,
-    /// The less of it.
+    /// Less of it.
     Less,
 }
 
-/// What a part has found of one thing.
+/// What a part has found about one thing.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
     /// Of which of several servers.
@@ -130,10 +130,10 @@ pub struct Sample<P> {
     pub unit: &'static str,
     /// The figure.
     pub value: f64,
-    /// Which way it is better, where that is said.
+    /// Which way it is better, if that is stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub better: Option<Better>,
-    /// Under which load, as numbers by name, where that is said.
+    /// Under which load, as numbers by name, if that is stated.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub at: Value,
     #[serde(serialize_with = "bound")]
@@ -167,7 +167,7 @@ impl<P: fmt::Display> fmt::Display for Sample<P> {
     }
 }
 
-/// Three digits at least, and no fraction where it says nothing.
+/// At least three digits, and no fraction that says nothing.
 pub(crate) fn number(value: f64) -> String {
     let decimals = if value >= 100.0 { 0 } else { 2 };
     format!("{value:.decimals$}")

@@ -1,6 +1,6 @@
-//! The median of some figures, and how far they reach.
+//! The median of some figures, and their range.
 
-/// The middle of some figures, and how far they reach.
+/// The middle of some figures, and their range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,

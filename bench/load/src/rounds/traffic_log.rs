@@ -1,4 +1,4 @@
-//! What a node's log says about a run. A run with the log on counts only if the log holds all of it.
+//! What a node's log says about a run. A run with the log on counts only if the log holds everything.
 
 use std::{
     fs::{self, File},
@@ -53,8 +53,8 @@ impl Findings {
         Ok(())
     }
 
-    /// Why a run of `sent` requests does not count, if it does not. Where old files were rotated away, what is
-    /// left cannot show that all was there, and then only the node's own word counts.
+    /// Why a run of `sent` requests does not count, if it does not. If old files were rotated away, the remaining ones
+    /// cannot show that everything was there, and then only the node's own word counts.
     pub(crate) fn objection(&self, sent: u64) -> Option<String> {
         if self.dropped {
             return Some("the node's log dropped traffic lines".to_owned());

@@ -23,7 +23,7 @@ use crate::drive::Tick;
 
 /// Histograms that may wait to be written.
 const QUEUE: usize = 64;
-/// Nanoseconds in a unit of the maximum that stands beside each histogram: milliseconds, as others write it.
+/// Nanoseconds in a unit of the maximum that accompanies each histogram: milliseconds, as others write it.
 const MAX_VALUE_DIVISOR: f64 = 1e6;
 
 /// A log that is being filled.
@@ -54,7 +54,7 @@ impl Writer {
                 if !histogram.is_empty() {
                     let Tick { since, lasted, .. } = *tick;
                     let interval = Interval { since, lasted, tag, histogram: histogram.clone() };
-                    // A writer that has ended tells why when it is joined.
+                    // A writer that has ended says why when it is joined.
                     let _ended = self.0.send(interval);
                 }
             }
@@ -78,7 +78,7 @@ impl HdrLog {
         Writer(self.intervals.clone())
     }
 
-    /// Waits until all is written; every writer must be gone by now.
+    /// Waits until everything is written; every writer must be gone by now.
     pub(super) fn finish(self) -> Result<(), RunError> {
         let Self { path, intervals, thread } = self;
         drop(intervals);

@@ -1,4 +1,4 @@
-//! `run`: a load on servers that are there, with everything around it that a person or a script wants of it.
+//! `run`: a load on servers that are already running, with everything around it that a person or a script wants.
 
 mod hdr_log;
 mod progress;
@@ -33,17 +33,17 @@ const CEILING: Duration = Duration::from_secs(2);
 pub struct Run {
     /// The load.
     pub load: Load,
-    /// Whether every client is reported once before.
+    /// Whether every client is reported once first.
     pub prefill: bool,
-    /// Whether an echo is put under the same load, to know what the tester can do.
+    /// Whether an echo is put under the same load, to learn the tester's limit.
     pub ceiling: bool,
     /// How the result is written.
     pub format: Format,
-    /// Where to; standard output if to no file.
+    /// Where to; standard output if there is no file.
     pub output: Option<PathBuf>,
     /// Where each second's histograms go.
     pub hdr: Option<PathBuf>,
-    /// What the result is held to.
+    /// The limits for the result.
     pub thresholds: Thresholds,
 }
 
@@ -52,7 +52,7 @@ pub struct Run {
 pub struct Finished {
     /// What came out.
     pub outcome: Outcome,
-    /// Whether it held to its thresholds.
+    /// Whether it met its thresholds.
     pub is_good: bool,
 }
 
@@ -85,7 +85,7 @@ impl RunError {
     }
 }
 
-/// Makes the run and writes its result; progress goes to a terminal on standard error, if there is one.
+/// Makes the run and writes its result; progress goes to the terminal on standard error, if there is one.
 pub fn run(run: &Run) -> Result<Finished, RunError> {
     let ceiling = if run.ceiling { Some(ceiling(&run.load)?) } else { None };
     // Before the load, so that a long run is not lost to a wrong name.
@@ -114,7 +114,7 @@ pub fn run(run: &Run) -> Result<Finished, RunError> {
     progress.end();
     turned?;
     let outcome = Outcome { ceiling, ..drive.outcome() };
-    // With it goes what notes its seconds.
+    // With it goes what records its seconds.
     drop(drive);
     hdr.map_or(Ok(()), HdrLog::finish)?;
     let violations = run.thresholds.violations(&outcome);
@@ -133,8 +133,8 @@ fn output(path: Option<&Path>) -> Result<Box<dyn Write>, RunError> {
     })
 }
 
-/// What the same connections get out of an echo on an event loop, which does nothing else: the tester's own limit on this
-/// machine, in requests a second.
+/// What the same connections get out of an echo on an event loop, which does nothing else: the tester's own limit on
+/// this machine, in requests a second.
 fn ceiling(load: &Load) -> Result<f64, RunError> {
     let tester = std::env::current_exe().map_err(RunError::write(Path::new("the tester's own path")))?;
     let mut command = Command::new(tester);

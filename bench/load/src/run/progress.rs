@@ -1,4 +1,4 @@
-//! A line on the terminal that says how a run goes. Where standard error is no terminal, there is none.
+//! A line on the terminal that says how a run goes. If standard error is not a terminal, there is none.
 
 use std::{
     env,
@@ -47,7 +47,7 @@ impl Progress {
 
     fn put(self, text: &str) {
         let mut terminal = io::stderr();
-        // Without a terminal to write to nothing is lost but the sight.
+        // Without a terminal to write to, only the display is lost.
         let _unseen = terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush());
     }
 

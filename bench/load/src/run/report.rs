@@ -1,4 +1,4 @@
-//! The result of a run as text, JSON or CSV, and what it is held to.
+//! The result of a run as text, JSON or CSV, and its limits.
 
 use std::{
     io::{self, Write},
@@ -12,7 +12,7 @@ use crate::{
     words::Format,
 };
 
-/// What a result is held to.
+/// The limits for a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Thresholds {
     /// The longest median.
@@ -51,7 +51,7 @@ impl Thresholds {
     }
 }
 
-/// Writes a result, and what it did not hold to.
+/// Writes a result, and which limits it did not meet.
 pub(super) fn write(
     out: &mut dyn Write,
     outcome: &Outcome,

@@ -53,7 +53,7 @@ pub(super) struct Missing {
 pub(super) struct Place {
     pub(super) id: String,
     pub(super) address: SocketAddr,
-    /// The neighbours it is told of.
+    /// The neighbours that it gets.
     pub(super) neighbours: Vec<(String, SocketAddr)>,
     /// The tables `[[node]]` of its whole herd.
     pub(super) nodes: String,

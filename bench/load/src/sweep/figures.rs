@@ -1,5 +1,5 @@
-//! The figures of one server at one point, made of what was measured. Their names are what plans' targets and readers of
-//! the raw data go by.
+//! The figures of one server at one point, made from what was measured. Plans' targets and readers of the raw data use
+//! their names.
 
 use serde_json::json;
 

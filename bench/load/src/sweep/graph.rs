@@ -1,4 +1,4 @@
-//! Who is linked with whom in a herd: a shape of so many nodes, or the links of a herd that is configured.
+//! Which nodes of a herd are linked: a shape of so many nodes, or the links of a configured herd.
 
 use std::{fs, path::Path};
 
@@ -81,7 +81,7 @@ impl Graph {
         })
     }
 
-    /// How many links each node is away from one of them, where there is a way.
+    /// How many links each node is away from one of them, if there is a way.
     pub(super) fn distances(&self, from: usize) -> Vec<Option<usize>> {
         let mut distances = vec![None; self.nodes];
         let mut reached = vec![from];

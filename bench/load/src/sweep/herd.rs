@@ -1,6 +1,6 @@
-//! A whole herd under load: linked nodes of one kind, reports at all of them at once, and the time until every node knows
-//! what each was told last. Floods are in order on a link, so a node that knows another's last report has heard what was
-//! flooded before it; what overflowed an outbox, and is repaired later, that does not show.
+//! A whole herd under load: linked nodes of one kind, reports at all of them at once, and the time until every node
+//! knows what each was last told. Floods are in order on a link, so a node that knows another's last report has
+//! received what was flooded before it; this does not show what overflowed an outbox and is repaired later.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -55,7 +55,7 @@ pub(super) struct Measured {
     pub(super) objection: Option<String>,
 }
 
-/// Measures a point's kinds of servers, one herd after another, another first each round.
+/// Measures a point's kinds of servers, one herd after another, with a different one first each round.
 pub(super) fn measure(
     bed: &Bed,
     plan: &Plan,
@@ -102,8 +102,8 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind) -> Result<Measured, BenchE
     Ok(Measured { prefill, outcome, usage, loaded, in_step, hops, objection })
 }
 
-/// Times of reports from a node at the edge to one at each distance, one at a time: watched by itself, a node is watched
-/// finely.
+/// Times of reports from a node at the edge to one at each distance, one at a time: a node that is watched alone is
+/// watched closely.
 fn hops(nodes: &[SocketAddr], graph: &Graph) -> Result<Vec<Times>, BenchError> {
     let edge = graph.edge();
     let distances = graph.distances(edge);
@@ -127,7 +127,8 @@ fn usage(nodes: &[Running]) -> Result<Usage, BenchError> {
     Ok(each.iter().fold(Usage::default(), |all, usage| all.and(usage)))
 }
 
-/// A place for each node, with its neighbours for those who are told of them, and the herd's tables for those who read it.
+/// A place for each node, with its neighbours for servers that take them as arguments, and the herd's tables for those
+/// that read them.
 fn places(bed: &Bed, point: &Point) -> Vec<Place> {
     let count = point.graph.nodes;
     let ids: Vec<_> = (1..=count).map(|number| format!("N{number}")).collect();
@@ -144,7 +145,7 @@ fn places(bed: &Bed, point: &Point) -> Vec<Place> {
     (0..count).map(place).collect()
 }
 
-/// The herd as a node's configuration has it: a link is named once, at either end.
+/// The herd as a node's configuration has it: each link is named once, at either end.
 fn tables(ids: &[String], addresses: &[SocketAddr], links: &[(usize, usize)]) -> String {
     let table = |(own, (id, address)): (usize, (&String, &SocketAddr))| {
         let linked = links.iter().filter(|(one, _)| *one == own).map(|(_, two)| format!("{:?}", ids[*two]));
@@ -165,7 +166,7 @@ impl<'a> Markers<'a> {
         Self { nodes }
     }
 
-    /// Waits until what is reported at any node comes to all.
+    /// Waits until what is reported at any node reaches all.
     fn await_links(&self) -> Result<(), BenchError> {
         let deadline = Instant::now() + WITHIN;
         loop {

@@ -1,5 +1,5 @@
-//! One point in one round: each server starts afresh, is seen at rest, with connections and with clients, and is then put
-//! under the load, turn by turn. What fails at one server is a finding about that server; the others go on.
+//! One point in one round: each server is started, measured at rest, with connections and with clients, and is then put
+//! under the load, turn by turn. A failure at one server is a finding about that server; the others go on.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Clone, Debug)]
 pub(super) struct Measured {
     pub(super) memory: Memory,
-    /// From the first connect until a request on one more connection, behind all others, is answered.
+    /// From the first connect until a request on one more connection, after all others, is answered.
     pub(super) accept_all: Duration,
     pub(super) prefill: Outcome,
     /// Of the server's process, during the turns, warming up included.
@@ -45,7 +45,7 @@ pub(super) struct Measured {
 pub(super) struct Memory {
     /// After its start.
     pub(super) rest: u64,
-    /// With all of the point's connections open, and nothing said on them.
+    /// With all of the point's connections open, and nothing sent on them.
     pub(super) connected: u64,
     /// After the prefill, its connections closed.
     pub(super) filled: u64,
@@ -56,7 +56,7 @@ pub(super) struct Memory {
 /// What was found, or why nothing was.
 pub(super) type Found = Result<Measured, String>;
 
-/// Measures a point's servers, in the plan's order or with another first each round.
+/// Measures a point's servers, in the plan's order or with a different one first each round.
 pub(super) fn measure(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<(String, Found)> {
     let mut kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
     let by = (round as usize).checked_rem(kinds.len()).unwrap_or(0);
@@ -68,10 +68,11 @@ pub(super) fn measure(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<
     found
 }
 
-/// A server under way, or why it no longer is.
+/// A running server, or why it no longer runs.
 type Subject = (String, Result<Driven, String>);
 
-/// All servers side by side, in an order that changes, so that what the machine does for a while, it does to all of them.
+/// All servers side by side, in an order that changes, so that whatever the machine does for a while, it does to all of
+/// them.
 fn take_turns(bed: &Bed, point: &Point, group: &[&Kind]) -> Vec<(String, Found)> {
     let start = |kind: &&Kind| (kind.name.clone(), Driven::start(bed, point, kind).map_err(reason));
     let mut subjects: Vec<Subject> = group.iter().map(start).collect();
@@ -146,8 +147,9 @@ impl Driven {
     }
 }
 
-/// Opens all connections of a load and says nothing on them: how long that took, the server's memory then, and how many
-/// requests were made. Servers accept in order, so one more connection that is answered stands behind all.
+/// Opens all connections of a load and sends nothing on them: returns how long that took, the server's memory then, and
+/// how many requests were made. Servers accept in order, so one more connection that is answered comes after all of
+/// them.
 fn crowd(running: &Running, load: &Load) -> Result<(Duration, u64, u64), BenchError> {
     let began = Instant::now();
     let count = load.connections + load.idle;
@@ -189,7 +191,7 @@ fn settled(server: &Server) -> Result<u64, BenchError> {
     }
 }
 
-/// Waits until a server has closed what was opened since it had so many descriptors; one that is slow at it goes on.
+/// Waits until a server has closed what was opened since it had so many descriptors; if it is slow, continues.
 fn await_closed(server: &Server, at_rest: usize) -> Result<(), BenchError> {
     let deadline = Instant::now() + SETTLE;
     while descriptors(server)? > at_rest && Instant::now() < deadline {

@@ -1,5 +1,5 @@
-//! A sweep: servers from a plan, each under the same loads, round after round. What they do is compared within a round only,
-//! since the machine is never the same for long; all of it goes to a run folder.
+//! A sweep: servers from a plan, each under the same loads, round after round. What they do is compared within a round
+//! only, since the machine is never the same for long; all of it goes to a run folder.
 
 mod bed;
 mod figures;
@@ -35,14 +35,14 @@ pub struct Sweep {
     pub plan: PathBuf,
     /// Where the run folder goes.
     pub runs: PathBuf,
-    /// What of the plan, and how much.
+    /// Which parts of the plan, and how much.
     pub choice: Choice,
 }
 
 /// Why a sweep was not made.
 #[derive(Debug, Error)]
 pub enum SweepError {
-    /// The plan says nothing that can be run.
+    /// The plan has nothing that can be run.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// A server cannot be started here.
@@ -64,7 +64,7 @@ pub enum SweepError {
     Bench(#[from] BenchError),
 }
 
-/// Measures all of it; `tell` hears of what is left out, and of every rate and ratio as it comes.
+/// Measures everything; `tell` is called with what is left out, and with every rate and ratio as it comes.
 pub fn run(sweep: &Sweep, tell: impl Fn(&str)) -> Result<Finished, SweepError> {
     let mut plan = Plan::read(&sweep.plan, &sweep.choice)?;
     let mut bed = Bed::new(&sweep.plan, &sweep.tester, &sweep.herd)?;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{load::Dialect, rounds::Target};
 
-/// Why a plan says nothing that can be run.
+/// Why a plan has nothing that can be run.
 #[derive(Debug, Error)]
 pub enum PlanError {
     /// It cannot be read.
@@ -25,7 +25,7 @@ pub enum PlanError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is not TOML, or has a key that means nothing, or lacks one.
+    /// It is not TOML, or has an unknown key, or lacks one.
     #[error("{file}: {message}")]
     Syntax {
         /// As it was given.
@@ -59,7 +59,7 @@ impl Fault {
     }
 }
 
-/// What of a plan is to be run, and how much of it.
+/// Which parts of a plan to run, and how much of them.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// In place of the plan's.
@@ -92,41 +92,41 @@ pub(super) struct Plan {
 pub(super) struct Server {
     pub(super) name: String,
     pub(super) command: Vec<Template>,
-    /// What prints its version; where that fails, the server is missing.
+    /// What prints its version; if that fails, the server is missing.
     #[serde(default)]
     pub(super) version: Vec<Template>,
-    /// Files that must be there, or the server is missing.
+    /// Files that must exist, or the server is missing.
     #[serde(default)]
     pub(super) needs: Vec<Template>,
-    /// Whether a missing one is told of and left out; otherwise the run ends before it begins.
+    /// Whether a missing one is reported and left out; otherwise the run ends before it begins.
     #[serde(default)]
     pub(super) skip_if_missing: bool,
     /// The text of the file `{config}`.
     pub(super) config: Option<Template>,
-    /// The directory of its traffic log, each of whose files is counted; none where it writes none.
+    /// The directory of its traffic log, each of whose files is counted; `None` if it writes none.
     pub(super) log: Option<Template>,
-    /// How it is seen to be there.
+    /// How to see that it is ready.
     #[serde(default)]
     pub(super) ready: Ready,
-    /// In which words it is asked.
+    /// The commands in which it is asked.
     #[serde(default)]
     pub(super) dialect: Dialect,
     /// Whether every field of the prefill's replies is checked.
     #[serde(default)]
     pub(super) verify: bool,
-    /// The arguments that name one neighbour, by `{id}` and `{address}`, where the configuration does not.
+    /// The arguments that name one neighbour, with `{id}` and `{address}`, if the configuration does not.
     #[serde(default)]
     pub(super) peer: Vec<Template>,
 }
 
-/// How a server is seen to be there.
+/// How to see that a server is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Ready {
     /// It prints `listening ADDRESS`.
     #[default]
     Line,
-    /// It takes a connection.
+    /// It accepts a connection.
     Connect,
 }
 
@@ -162,7 +162,7 @@ fn ten() -> f64 {
 }
 
 impl Plan {
-    /// Reads a plan and keeps of it what was chosen.
+    /// Reads a plan and keeps the chosen parts of it.
     pub(super) fn read(path: &Path, choice: &Choice) -> Result<Self, PlanError> {
         let file = path.display().to_string();
         let unreadable = |source| PlanError::Unreadable { file: file.clone(), source };
@@ -210,7 +210,7 @@ impl Plan {
         self.point(point).is_some_and(|point| point.servers.iter().any(|other| other == server))
     }
 
-    /// Does without servers that cannot be started; what is expected of them stays, and is not met.
+    /// Leaves out servers that cannot be started; what is expected of them stays, and is not met.
     pub(super) fn leave_out(&mut self, missing: &[Missing]) {
         let is_missing = |name: &String| missing.iter().any(|missing| missing.server == *name);
         self.servers.retain(|server| !is_missing(&server.name));

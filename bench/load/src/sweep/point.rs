@@ -45,10 +45,10 @@ pub(super) struct WrittenPoint {
     herd: Option<String>,
 }
 
-/// What a point has where it says nothing.
+/// The defaults of a point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Defaults<'a> {
-    /// Where files are looked for.
+    /// Where to look for files.
     pub(super) root: &'a Path,
     pub(super) servers: &'a [String],
     pub(super) baseline: Option<&'a str>,
@@ -70,12 +70,12 @@ pub(super) struct Point {
     pub(super) baseline: Option<String>,
     /// Whether the servers run side by side and take turns; otherwise each runs alone.
     pub(super) together: bool,
-    /// It is measured in so many rounds, the first ones.
+    /// The number of rounds it is measured in, which are the first ones.
     pub(super) rounds: u32,
     pub(super) turns: u32,
     /// How long each server is measured, all turns together.
     pub(super) seconds: Duration,
-    /// Nodes of each server and their links; a herd if more than one.
+    /// Nodes of each server and their links; a herd if there is more than one.
     pub(super) graph: Graph,
     load: Load,
 }
@@ -159,7 +159,7 @@ impl WrittenPoint {
         }
     }
 
-    /// What tells a point from others, in the order of a shell's habit: `C=50 P=16 idle=9900`.
+    /// What distinguishes a point from others, in the order of a command line: `C=50 P=16 idle=9900`.
     fn derived_name(&self, defaults: &Defaults<'_>) -> String {
         let mut name = format!("C={} P={}", self.connections, self.pipeline);
         let mut say = |word: &str| {
@@ -198,7 +198,7 @@ impl WrittenPoint {
     }
 }
 
-/// A herd may have so many nodes: ports are set aside for them.
+/// The most nodes that a herd may have: ports are set aside for them.
 const NODES_MAX: usize = 64;
 
 impl Point {

@@ -5,7 +5,7 @@ use crate::rounds::{Sample, Spread, number};
 
 type Samples<'a> = &'a [Sample<String>];
 
-/// A column: its head, its figure, how its value is told.
+/// A column: its head, its figure, how its value is shown.
 type Column = (&'static str, &'static str, fn(Spread) -> String);
 
 const AFTER_RATIO: [Column; 5] = [
@@ -15,7 +15,7 @@ const AFTER_RATIO: [Column; 5] = [
     ("switches/req", "switches", |spread| format!("{:.2}", spread.median)),
     ("RSS under load MiB", "rss under load", |spread| mebibytes(spread.median)),
 ];
-/// Only those of which there is anything at a point.
+/// Only those that a point has values for.
 const BESIDE: [Column; 7] = [
     ("response p50 µs", "response p50", |spread| format!("{:.0}", spread.median)),
     ("response p99 µs", "response p99", |spread| format!("{:.0}", spread.median)),
@@ -132,7 +132,7 @@ fn beside(point: &Point, samples: &[&Sample<String>]) -> String {
     text
 }
 
-/// How long a report takes to a node so many links away, where that was timed.
+/// How long a report takes to a node so many links away, if that was timed.
 fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
     let hop = |sample: &&Sample<String>| sample.at["hops"].as_u64().filter(|_| sample.what == "hop p50");
     let Some(farthest) = samples.iter().filter_map(hop).max() else { return String::new() };

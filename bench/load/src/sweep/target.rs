@@ -12,7 +12,7 @@ pub(super) struct WrittenTarget {
     point: String,
     server: String,
     figure: String,
-    /// The server that this one's figure is divided by; itself where only `of_point` is given.
+    /// The server that this one's figure is divided by; itself if only `of_point` is given.
     of: Option<String>,
     /// The point that it is taken at; this one otherwise.
     of_point: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     pub(super) server: String,
     pub(super) figure: String,
     pub(super) of: Option<Base>,
-    /// None where it is only to be stated.
+    /// `None` if it is only reported.
     pub(super) target: Option<Target>,
 }
 

@@ -1,4 +1,4 @@
-//! Text with placeholders, such as `--listen {listen}`: what a plan says of a server's command and files.
+//! Text with placeholders, such as `--listen {listen}`: a plan's commands and files.
 
 use std::collections::BTreeMap;
 
@@ -64,13 +64,13 @@ impl Template {
         None
     }
 
-    /// All placeholders, for who wrote another.
+    /// All placeholders, to help someone who wrote another.
     pub(super) fn known() -> String {
         KNOWN.map(|name| format!("{{{name}}}")).join(", ")
     }
 }
 
-/// The first placeholder, with what stands before and after it. Braces around anything but a word, as in TOML's inline
+/// The first placeholder, with what comes before and after it. Braces around anything but a word, as in TOML's inline
 /// tables, are text.
 fn cut(text: &str) -> Option<(&str, &str, &str)> {
     for (start, _) in text.match_indices('{') {

@@ -1,4 +1,4 @@
-//! `herd-load compare` over folders that are made up: what is compared, what is only told, and how it exits.
+//! `herd-load compare` over folders that are made up: what is compared, what is only reported, and how it exits.
 
 use std::{fs, process::Output};
 

@@ -1,4 +1,4 @@
-//! `echo` in both shapes: every line is answered once, however lines arrive and whoever leaves.
+//! `echo` in both shapes: every line is answered once, however lines arrive and whichever client leaves.
 
 use std::{
     io::{Read, Write},

@@ -1,4 +1,4 @@
-//! `lines` over the file that the report is made by: every model is told of, and every source of theirs is counted.
+//! `lines` over the file that the report is made by: every model is listed, and every source of theirs is counted.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

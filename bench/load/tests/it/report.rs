@@ -1,5 +1,5 @@
-//! `herd-load report` from outside: the repository's own report is what its runs give, and one that was changed by hand is
-//! told.
+//! `herd-load report` from outside: the repository's own report is what its runs give, and one that was
+//! changed by hand is reported.
 
 use std::{fs, path::Path};
 

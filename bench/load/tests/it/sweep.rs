@@ -1,5 +1,5 @@
-//! `sweep` with the plans that come with it and with small ones: every figure of every server is written down, and what
-//! cannot be started, or answers wrongly, is told.
+//! `sweep` with the plans that come with it and with small ones: every figure of every server is recorded, and what cannot
+//! be started, or answers wrongly, is reported.
 
 use std::{
     fs,

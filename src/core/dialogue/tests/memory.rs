@@ -1,4 +1,4 @@
-//! What a dialogue holds in memory: what it needs, for how long, and what it gives back where all hold too much.
+//! What a dialogue holds in memory: what it needs, for how long, and what it gives back when all hold too much.
 
 use super::*;
 use crate::core::dialogue::buffers::QUIET_BYTES;
@@ -71,7 +71,7 @@ fn where_all_hold_too_much_a_client_gives_back_at_once_and_ends_if_it_cannot() {
     client.ear.is_crowded = true;
     assert_eq!(client.say(b"\n", at(501)), Next::Wait(at(100_501)));
     assert_eq!((client.ear.given_back, client.ear.held), (1, 0));
-    // A quiet client is served on, and so is one whose line is not long.
+    // A quiet client is still served, and so is one whose line is not long.
     client.say(&b"x".repeat(400), at(502));
     client.say(b"\n", at(503));
     assert!(matches!(client.drive(at(503)), Next::Wait(_)));

@@ -1,4 +1,4 @@
-//! Third-party nodes' connections: what of them is a line, what is answered, and on whom a refused line counts.
+//! Third-party nodes' connections: what counts as a line, what is answered, and for whom a refused line counts.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn last_line_of_a_third_party_node_needs_no_terminator() {
         assert_eq!(welsh.drive(at(2)), Next::Close(Closing::ByPeer));
         assert_eq!(node.store().len(), number + 1, "{line}");
     }
-    // The last one named whose it is.
+    // The last line named its sender.
     assert_eq!((condition(&node, 0).received_updates, condition(&node, 1).received_updates), (1, 0));
     let mut long = link(&node, 0);
     long.say(format!("AT X 0.1 {} +1+1 1", "x".repeat(PEER_LINE_BYTES_MAX)).as_bytes(), at(1));
@@ -55,7 +55,7 @@ fn at_lines_are_answered_where_the_neighbour_waits_for_it_and_nothing_else_ever_
     let mut welsh = link(&node, 0);
     welsh.say(lines, at(1));
     assert_eq!(welsh.written(), "");
-    // Where it is not known yet whose they are, one who waits must not wait for ever; then it is known.
+    // While their sender is unknown, a node that waits must not wait for ever; after that it is known.
     let mut either = Driven::new(&node, Opening::Plain(vec![0, 1]), 1);
     either.say(b"AT X 1 k +1+1 3\n", at(1));
     assert_eq!(either.written(), "taken\r\n");

@@ -1,4 +1,5 @@
-//! What a link does once its node stops: it hands over what the neighbour lacks, has it confirmed, and says what was not.
+//! What a link does once its node stops: it hands over what the neighbour lacks, has it confirmed, and says what was
+//! not.
 
 use super::*;
 use crate::core::{
@@ -13,7 +14,7 @@ use crate::core::{
     model::{ClientId, Location, Timestamp},
 };
 
-/// What the neighbour is told of the one client that the store knows.
+/// What the neighbour is sent about the one client that the store knows.
 const PUSH: &str = "PUSH A +1.000000000 kiwi +1+1 7\n";
 
 /// One of either kind that rests, at the time 0.
@@ -77,7 +78,7 @@ fn link_whose_neighbour_has_all_for_sure_ends_at_once() {
     offer(&bench, "AT x A\n");
     assert_eq!(bench.next(1000).1, "AT x A\nPING 1\n");
     bench.hear(1001, "PONG 1");
-    // This one is asked as ever, and its answer confirms nothing new.
+    // This one is asked as usual, and its answer confirms nothing new.
     assert_eq!(bench.next(2000).1, "PING 2\n");
     bench.link.stop(ms(9000));
     assert_eq!((bench.next(2000).0, lack(&bench)), (Next::End, None));
@@ -152,7 +153,7 @@ fn what_is_not_taken_or_not_confirmed_in_time_is_counted() {
     assert_eq!(bench.next(0).1, "AT x A\nSUM\nPING 1\n");
     assert_eq!(bench.next(0).0, Next::Listen(ms(2000)));
     bench.hear(100, "SUM 0000000000000000");
-    // As ever, nothing is pushed while a ping is not answered.
+    // As usual, nothing is pushed while a ping is unanswered.
     assert_eq!(bench.next(100).0, Next::Listen(ms(2000)));
     bench.hear(200, "PONG 1");
     assert_eq!(bench.next(200).1, PUSH);
@@ -231,7 +232,7 @@ fn neighbour_that_neither_takes_nor_leaves_is_dialled_until_the_time_is_over() {
     bench.link.stop(ms(20_000));
     offer(&bench, "AT x A\n");
     bench.next(0);
-    // It is silent, and then accepts and does not shake hands.
+    // It is silent, and then accepts a connection without doing the handshake.
     bench.lost(5000);
     let mut now = 5000;
     loop {
