@@ -94,7 +94,8 @@ enum HerdCommand {
     Secret(secret::Args),
 }
 
-/// Why a subcommand did not do what it was asked to; displays as one line that says what to do.
+/// Why a subcommand did not do what it was asked to; displays as a line that says what to do, a configuration as a line for
+/// each of its faults.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     #[error(transparent)]
@@ -155,7 +156,10 @@ fn ended(result: Result<ExitCode, CommandError>) -> ExitCode {
         // Whoever reads our output has seen enough; that is no failure of ours.
         Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&failure.to_string());
+            match &failure {
+                CommandError::Config(error) => error.lines().iter().for_each(|line| complain(line)),
+                other => complain(&other.to_string()),
+            }
             failure.exit_code()
         }
     }
@@ -175,7 +179,7 @@ fn refuse(error: &clap::Error) -> Result<ExitCode, CommandError> {
     Err(CommandError::Usage(wrong_usage(error, &Args::command(), env::args_os().skip(1))))
 }
 
-/// Every error and all advice of a subcommand: one line on standard error.
+/// Every error and all advice of a subcommand: a line on standard error.
 fn complain(line: &str) {
     text::say(&mut io::stderr(), "herd", line);
 }
