@@ -12,13 +12,13 @@ mod status;
 mod up;
 mod usage;
 
-use std::{env, io, path::PathBuf, process::ExitCode};
+use std::{env, io, num::NonZeroU16, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable, error::ErrorKind};
 
 pub use self::usage::wrong_usage;
 use crate::{
-    config::{ConfigError, Herd},
+    config::{BasePortError, ConfigError, Herd},
     core::access::Secret,
     keys::SecretError,
     places::{OpenError, Stock},
@@ -54,13 +54,20 @@ struct Common {
     /// Where each node writes its log, as NODE.log unless configured otherwise.
     #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
     log_dir: PathBuf,
+    /// Move the herd's lowest port to N, and its others as far, so that two herds run side by side; 1 to 65535.
+    #[arg(long, global = true, env = "HERD_BASE_PORT", hide_env_values = true, value_name = "N")]
+    base_port: Option<NonZeroU16>,
 }
 
 const DEFAULT_LOG_DIR: &str = "./herd-logs";
 
 impl Common {
-    fn herd(&self) -> Result<Herd, ConfigError> {
-        self.config.as_deref().map_or_else(|| Ok(Herd::embedded()), Herd::load)
+    fn herd(&self) -> Result<Herd, CommandError> {
+        let herd = self.config.as_deref().map_or_else(|| Ok(Herd::embedded()), Herd::load)?;
+        Ok(match self.base_port {
+            Some(base) => herd.with_base_port(base)?,
+            None => herd,
+        })
     }
 }
 
@@ -101,6 +108,8 @@ enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    BasePort(#[from] BasePortError),
+    #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
     Places(#[from] OpenError),
@@ -117,7 +126,9 @@ enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Config(_) | Self::BasePort(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => {
+                ExitCode::from(2)
+            }
             Self::Failed(_) | Self::Signals(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }

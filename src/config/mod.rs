@@ -2,6 +2,7 @@
 //! Whoever holds a `Herd` need not check it again; nothing below this module sees TOML, a file or a key.
 
 mod address;
+mod base_port;
 mod check;
 mod error;
 mod faults;
@@ -25,6 +26,7 @@ use std::{
 };
 
 pub use address::Address;
+pub use base_port::BasePortError;
 pub use error::{At, ConfigError, Fault};
 pub use http::HttpConfig;
 pub use limits::Limits;

@@ -110,3 +110,36 @@ fn all_faults_of_a_file_are_told_at_once_each_on_its_line() {
         );
     }
 }
+
+#[test]
+fn base_port_moves_what_is_printed() {
+    let printed = |words: &[&str], base: Option<&str>| {
+        let mut command = herd_command(words);
+        command.envs(base.map(|base| ("HERD_BASE_PORT", base)));
+        let checked = command.output().unwrap();
+        assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+        String::from_utf8(checked.stdout).unwrap()
+    };
+    let moved = printed(&["check-config", "--base-port", "21600"], None);
+    assert_eq!(printed(&["check-config"], Some("21600")), moved);
+    let herd = Herd::parse(&moved, "moved").unwrap();
+    for (node, own) in herd.nodes.iter().zip(Herd::embedded().nodes) {
+        let web = |http: &Option<proxyherd::config::Address>| http.as_ref().unwrap().port;
+        assert_eq!((node.listen.port, web(&node.http)), (own.listen.port + 10_000, web(&own.http) + 10_000));
+    }
+    for (base, part) in [
+        (
+            "65500",
+            "--base-port 65500 moves `http` of Welsh from 11704 to 65604, and the last port is 65535; give at most 65431",
+        ),
+        ("0", "invalid value '0' for '--base-port <N>'"),
+        ("70000", "invalid value '70000' for '--base-port <N>'"),
+    ] {
+        for words in [&["check-config"][..], &["up"], &["node", "Alford"], &["send", "Alford"], &["status"]] {
+            let refused = herd_command(words).args(["--base-port", base]).output().unwrap();
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0), "{said}");
+            assert!(said.starts_with("herd: ") && said.contains(part) && said.lines().count() == 1, "{said}");
+        }
+    }
+}
