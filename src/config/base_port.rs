@@ -54,9 +54,8 @@ fn addresses(node: &mut Node) -> impl Iterator<Item = (&'static str, &mut Addres
 }
 
 impl Herd {
-    /// The herd with its lowest port at `base`, and each other port as far from it as before. Port 0 stays 0, and the ports
-    /// of third-party nodes stay as they are: their programs listen where their own users told them to, not where this
-    /// program would like them.
+    /// The herd with its lowest port at `base`, and each other port as far from it as before. Port 0 stays 0. The ports of
+    /// third-party nodes stay as they are: this program does not start them, so they go on listening where they do.
     pub fn with_base_port(mut self, base: NonZeroU16) -> Result<Self, BasePortError> {
         let (mut own, plain): (Vec<&mut Node>, Vec<&mut Node>) =
             self.nodes.iter_mut().partition(|node| node.plain.is_none());

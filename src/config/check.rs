@@ -1,5 +1,5 @@
 //! From a herd's stated parts to a herd that cannot be wrong: ids, addresses and links are checked against each other.
-//! Pure. What a fault leaves open is not judged, so that no fault is told that is only another's consequence.
+//! Pure. A value that could not be read is not judged, so that no reported fault is only the consequence of another.
 
 use std::collections::BTreeSet;
 

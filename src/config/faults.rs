@@ -7,11 +7,12 @@ use super::error::{At, ConfigError, Fault};
 /// The most faults that are told, one a line.
 pub(super) const FAULTS_MAX: usize = 100;
 
-/// Stands for a value that is not there, as a fault that has been noted is why. Only [`Faults::note`] makes one.
+/// Stands in for a value that a fault kept from being read. Only [`Faults::note`] makes one, so every value that is missing has
+/// its fault on the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Noted(());
 
-/// A value, unless a fault that has been noted keeps it away.
+/// A value, unless a fault kept it from being read.
 pub(super) type Found<T> = Result<T, Noted>;
 
 /// The faults noted so far.

@@ -70,7 +70,7 @@ struct Text<'t> {
     faults: &'t Faults,
 }
 
-/// The keys that unknown ones were probably meant to be. One of these is not missing: it is misspelt, which has been noted.
+/// Known keys that resemble an unknown one. Such a key does not count as missing: it is misspelt, which has been noted.
 struct Misspelt(Vec<(&'static str, Noted)>);
 
 impl Misspelt {

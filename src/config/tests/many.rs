@@ -1,4 +1,4 @@
-//! Several faults of one file: all are told, each with its line, and none that is only another's consequence.
+//! Several faults of one file: each is reported with its line, and none that is only the consequence of another.
 
 use super::*;
 
