@@ -49,6 +49,27 @@ pub(crate) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
+/// The name that was probably meant where `word` was written: the most alike, if at most a third of its letters differ.
+/// Small and capital letters are the same.
+pub fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    /// No name is as long, and the time it takes grows with the square.
+    const BYTES_MAX: usize = 200;
+    let small = word.to_lowercase();
+    let differing = |name: &'n str| {
+        let count = strsim::damerau_levenshtein(&small, &name.to_lowercase());
+        (3 * count <= small.chars().count().max(name.chars().count())).then_some((count, name))
+    };
+    if word.len() > BYTES_MAX {
+        return None;
+    }
+    names.filter_map(differing).min_by_key(|(count, _)| *count).map(|(_, name)| name)
+}
+
+/// Asks whether the nearest name was meant, where there is one.
+pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" (did you mean {name:?}?)"))
+}
+
 /// The command that converts other encodings to UTF-8.
 pub fn utf8_cure(bytes: &[u8]) -> &'static str {
     match bytes {
@@ -76,6 +97,24 @@ pub fn is_deceptive(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nearest_name_is_found_if_it_is_near_enough() {
+        for (word, names, wanted) in [
+            ("Alfrod", &["Ball", "Alford"][..], Some("Alford")),
+            ("ALFORD", &["Alford"], Some("Alford")),
+            ("Bal", &["Alford", "Ball"], Some("Ball")),
+            ("lisen", &["listen", "links"], Some("listen")),
+            ("links_", &["links", "link"], Some("links")),
+            ("n1", &["n2"], None),
+            ("Cat", &["Alford", "Ball"], None),
+            ("", &["A"], None),
+        ] {
+            assert_eq!(nearest(word, names.iter().copied()), wanted, "{word}");
+        }
+        let long = "a".repeat(100_000);
+        assert_eq!(nearest(&long, [long.as_str()].into_iter()), None);
+    }
 
     struct Pieces(Vec<Vec<u8>>);
 

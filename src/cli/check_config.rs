@@ -14,6 +14,7 @@ use crate::{
 Examples:
   herd check-config                              the built-in herd
   herd check-config --config config/2020.toml
+  herd check-config --base-port 21600            the built-in herd with its ports moved
   herd check-config > my.toml                    a file to start from; then herd up --config my.toml")]
 pub(super) struct Args {}
 
@@ -24,6 +25,9 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
         Some(file) => file.display().to_string(),
         None => format!("{}, built in", Herd::EMBEDDED_FILE),
     };
+    let moved =
+        common.base_port.map_or_else(String::new, |base| format!(", its ports moved to {base} and up"));
+    let origin = origin + &moved;
     let mut out = io::stdout().lock();
     write!(out, "{}", effective(&herd, &origin, &stock))?;
     out.flush()?;

@@ -2,6 +2,9 @@
 //! Each subcommand is a file or a folder; what nodes do is not here.
 
 mod check_config;
+pub mod completions;
+mod help;
+pub mod man;
 mod node;
 mod places;
 mod printable;
@@ -12,13 +15,22 @@ mod status;
 mod up;
 mod usage;
 
-use std::{env, io, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write},
+    num::NonZeroU16,
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable, error::ErrorKind};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint, builder::Resettable, error::ErrorKind,
+};
 
-pub use self::usage::wrong_usage;
+use self::man::ManError;
+pub use self::{help::with_whole_notes, usage::wrong_usage};
 use crate::{
-    config::{ConfigError, Herd},
+    config::{BasePortError, ConfigError, Herd},
     core::access::Secret,
     keys::SecretError,
     places::{OpenError, Stock},
@@ -42,25 +54,33 @@ Examples:
   herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'
   herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
   herd status                     is the herd in step?
+  source <(herd completions bash) completes what you type
 
 Exit codes: 0 done, 1 failed (status: not in step), 2 wrong usage or configuration.";
 
-/// The flags of every subcommand.
+/// The flags that every subcommand takes; `help` hides those that one ignores.
 #[derive(Debug, clap::Args)]
 struct Common {
     /// The herd's configuration; without it, the built-in herd of the fall of 2016.
-    #[arg(long, global = true, env = "HERD_CONFIG", hide_env_values = true, value_name = "FILE")]
+    #[arg(long, global = true, env = "HERD_CONFIG", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// Where each node writes its log, as NODE.log unless configured otherwise.
-    #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
+    #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = DEFAULT_LOG_DIR)]
     log_dir: PathBuf,
+    /// Move the herd's lowest port to N, and its others as far, so that two herds run side by side; 1 to 65535.
+    #[arg(long, global = true, env = "HERD_BASE_PORT", hide_env_values = true, value_name = "N")]
+    base_port: Option<NonZeroU16>,
 }
 
 const DEFAULT_LOG_DIR: &str = "./herd-logs";
 
 impl Common {
-    fn herd(&self) -> Result<Herd, ConfigError> {
-        self.config.as_deref().map_or_else(|| Ok(Herd::embedded()), Herd::load)
+    fn herd(&self) -> Result<Herd, CommandError> {
+        let herd = self.config.as_deref().map_or_else(|| Ok(Herd::embedded()), Herd::load)?;
+        Ok(match self.base_port {
+            Some(base) => herd.with_base_port(base)?,
+            None => herd,
+        })
     }
 }
 
@@ -92,17 +112,44 @@ enum HerdCommand {
     Places(places::PlacesCommand),
     /// Make a herd's secret file, or change its secret.
     Secret(secret::Args),
+    /// Print a script that lets your shell complete herd's subcommands, flags and files.
+    #[command(after_help = COMPLETIONS)]
+    Completions(completions::Args),
+    /// Write a manual page for herd and for each of its subcommands.
+    #[command(after_help = MAN)]
+    Man(man::Args),
 }
 
-/// Why a subcommand did not do what it was asked to; displays as one line that says what to do.
+const COMPLETIONS: &str = "\
+Examples:
+  source <(herd completions bash)                        for this shell
+  herd completions bash > ~/.local/share/bash-completion/completions/herd
+  herd completions zsh > \"${fpath[1]}/_herd\"
+  herd completions fish > ~/.config/fish/completions/herd.fish
+
+A shell that was started before knows nothing of a new file.";
+
+const MAN: &str = "\
+Examples:
+  herd man pages                                 then: man -l pages/herd.1
+  herd man ~/.local/share/man/man1               then: man herd, man herd-up
+
+Pages that are there already are written over.";
+
+/// Why a subcommand did not do what it was asked to; displays as a line that says what to do, a configuration as a line for
+/// each of its faults.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    BasePort(#[from] BasePortError),
+    #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
     Places(#[from] OpenError),
+    #[error(transparent)]
+    Man(#[from] ManError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -116,15 +163,17 @@ enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) | Self::Signals(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Config(_) | Self::BasePort(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => {
+                ExitCode::from(2)
+            }
+            Self::Man(_) | Self::Failed(_) | Self::Signals(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }
 
-/// Runs the program on its arguments.
-pub fn main() -> ExitCode {
-    let args = match arguments().try_get_matches().and_then(|found| Args::from_arg_matches(&found)) {
+/// Runs the program on its arguments. `version` is what `--version` says.
+pub fn main(version: &'static str) -> ExitCode {
+    let args = match arguments(version).try_get_matches().and_then(|found| Args::from_arg_matches(&found)) {
         Ok(args) => args,
         Err(error) => return ended(refuse(&error)),
     };
@@ -137,16 +186,29 @@ pub fn main() -> ExitCode {
         HerdCommand::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
         HerdCommand::Places(places) => places::run(places, &args.common).map(done),
         HerdCommand::Secret(secret) => secret::run(secret).map(done),
+        HerdCommand::Completions(shell) => print(&completions::script(shell, arguments(version))).map(done),
+        HerdCommand::Man(man) => man::write(man, arguments(version))
+            .map_err(Into::into)
+            .and_then(|told| print(format!("{}\n", printable::one_line(&told)).as_bytes()).map(done)),
     })
 }
 
 /// What is understood. An environment variable that is empty counts as one that is not set.
-fn arguments() -> clap::Command {
+fn arguments(version: &'static str) -> clap::Command {
     let is_empty = |name: &std::ffi::OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    Args::command().mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
-        true => arg.env(Resettable::Reset),
-        false => arg,
-    })
+    let command =
+        Args::command().long_version(version).mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        });
+    help::without_ignored_flags(with_whole_notes(command))
+}
+
+fn print(bytes: &[u8]) -> Result<(), CommandError> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(())
 }
 
 fn ended(result: Result<ExitCode, CommandError>) -> ExitCode {
@@ -155,7 +217,10 @@ fn ended(result: Result<ExitCode, CommandError>) -> ExitCode {
         // Whoever reads our output has seen enough; that is no failure of ours.
         Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&failure.to_string());
+            match &failure {
+                CommandError::Config(error) => error.lines().iter().for_each(|line| complain(line)),
+                other => complain(&other.to_string()),
+            }
             failure.exit_code()
         }
     }
@@ -175,7 +240,7 @@ fn refuse(error: &clap::Error) -> Result<ExitCode, CommandError> {
     Err(CommandError::Usage(wrong_usage(error, &Args::command(), env::args_os().skip(1))))
 }
 
-/// Every error and all advice of a subcommand: one line on standard error.
+/// Every error and all advice of a subcommand: a line on standard error.
 fn complain(line: &str) {
     text::say(&mut io::stderr(), "herd", line);
 }
@@ -187,7 +252,7 @@ mod tests {
     use super::*;
 
     fn refused(words: &[&str]) -> String {
-        let error = arguments().try_get_matches_from(std::iter::once(&"herd").chain(words)).unwrap_err();
+        let error = arguments("0").try_get_matches_from(std::iter::once(&"herd").chain(words)).unwrap_err();
         wrong_usage(&error, &Args::command(), words.iter().map(OsString::from))
     }
 

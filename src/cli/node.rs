@@ -5,6 +5,7 @@ use crate::{
     config::{Herd, Node},
     core::model::NodeId,
     server::{self, StartError},
+    text::{did_you_mean, nearest},
 };
 
 #[derive(Debug, clap::Args)]
@@ -49,12 +50,13 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     )))
 }
 
-/// The node called `name`, or a refusal that lists the names.
+/// The node called `name`, or a refusal that asks for the nearest name and lists them all.
 pub(super) fn known<'h>(herd: &'h Herd, name: &str) -> Result<&'h Node, CommandError> {
     if let Some(node) = herd.node(name) {
         return Ok(node);
     }
     let names: Vec<_> = herd.nodes.iter().map(|node| node.id.as_str()).collect();
+    let meant = did_you_mean(nearest(name, names.iter().copied()));
     let (herd, names) = (&herd.name, names.join(", "));
-    Err(CommandError::Usage(format!("{herd} has no node {name:?}; its nodes are {names}")))
+    Err(CommandError::Usage(format!("{herd} has no node {name:?}{meant}; its nodes are {names}")))
 }

@@ -15,9 +15,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  herd secret herd.secret                        makes one; name it as secret_file in [herd] of the configuration
+  herd secret herd.secret                        makes one; name it as secret_file in [herd]
 
-To change it while the herd runs, three steps; after each, copy the file to all nodes and restart them one by one:
+To change it while the herd runs, take three steps. After each, copy the file to all nodes and
+restart them one by one:
   herd secret herd.secret --add                  the nodes accept a new secret, too
   herd secret herd.secret --switch               they prove themselves with the new one
   herd secret herd.secret --drop                 they no longer accept the old one")]

@@ -1,175 +1,195 @@
 //! From a herd's stated parts to a herd that cannot be wrong: ids, addresses and links are checked against each other.
-//! Pure; the first fault in the order below is the one reported.
+//! Pure. A value that could not be read is not judged, so that no reported fault is only the consequence of another.
 
 use std::collections::BTreeSet;
 
 use super::{
     Address, Herd, Node,
-    error::Fault,
-    read::{At, Found, Stated, StatedNode},
+    error::{At, Fault},
+    faults::{Faults, Found},
+    read::{Stated, StatedNode},
 };
-use crate::core::model::NodeId;
+use crate::{core::model::NodeId, text::nearest};
 
 /// Checks everything that takes more than one value to check, and closes the links.
-pub(super) fn check(stated: Stated) -> Found<Herd> {
+pub(super) fn check(stated: Stated, faults: &Faults) -> Found<Herd> {
     let nodes = &stated.nodes;
     if nodes.is_empty() {
-        return Err(At { line: 1, value: Fault::NoNodes });
+        stated.has_all_nodes?;
+        return Err(faults.note(1, Fault::NoNodes));
     }
-    ids_differ(nodes)?;
-    addresses_differ(nodes)?;
-    if stated.secret_file.is_none() {
-        on_loopback(nodes)?;
+    let are_ids_sound = stated.has_all_nodes.and(ids_differ(nodes, faults));
+    addresses_differ(nodes, faults);
+    let links = links(nodes, are_ids_sound, faults);
+    match &stated.secret_file {
+        Ok(None) => on_loopback(nodes, faults),
+        _ => linked_nodes_lead_somewhere(nodes, &links, faults),
     }
-    let links = links(nodes)?;
-    linked_nodes_can_be_dialled(nodes, &links)?;
-    plain_neighbours_are_heard(nodes, &links)?;
-    in_one_piece(nodes, &links)?;
-    let Stated { name, secret_file, log, http, limits, places, nodes } = stated;
-    let nodes = nodes.into_iter().zip(links).map(|(node, links)| {
-        let listen = node.listen.value;
-        let address = node.address.map_or_else(|| listen.clone(), |address| address.value);
-        let [http, plain_listen] = [node.http, node.plain_listen].map(|address| address.map(|at| at.value));
-        let (id, plain) = (node.id.value, node.plain);
-        Node { id, listen, address, http, plain, plain_listen, links: links.into_iter().collect() }
-    });
-    let nodes = nodes.collect();
-    Ok(Herd { name, secret_file, log, http, limits, places, nodes })
+    linked_nodes_have_ports(nodes, &links, faults);
+    plain_neighbours_are_heard(nodes, &links, faults);
+    let ids = nodes.iter().map(|node| Ok(node.id.as_ref().map_err(|noted| *noted)?.value.clone()));
+    let ids: Vec<NodeId> = ids.collect::<Found<_>>()?;
+    links.are_all?;
+    in_one_piece(nodes, &ids, &links, faults);
+    let Stated { name, secret_file, log, http, limits, places, nodes, .. } = stated;
+    let nodes = nodes.into_iter().zip(&links.of);
+    let nodes =
+        nodes.map(|(node, peers)| node_of(node, peers.iter().map(|&peer| ids[peer].clone()).collect()));
+    let nodes = nodes.collect::<Found<_>>()?;
+    let (log, http, limits, places) = (log?, http?, limits?, places?);
+    Ok(Herd { name: name?, secret_file: secret_file?, log, http, limits, places, nodes })
 }
 
-/// Each node's neighbours, by the node's index.
-type Links = Vec<BTreeSet<NodeId>>;
+fn node_of(node: StatedNode, mut links: Vec<NodeId>) -> Found<Node> {
+    links.sort_unstable();
+    let value = |address: Option<At<Address>>| address.map(|at| at.value);
+    let listen = node.listen?.value;
+    let address = value(node.address?).unwrap_or_else(|| listen.clone());
+    let (http, plain_listen) = (value(node.http?), value(node.plain_listen?));
+    Ok(Node { id: node.id?.value, listen, address, http, plain: node.plain?, plain_listen, links })
+}
 
-fn ids_differ(nodes: &[StatedNode]) -> Found<()> {
+/// The links, as far as they are known.
+struct Links {
+    /// Each node's neighbours, as indices; every one of them has the node among its own.
+    of: Vec<BTreeSet<usize>>,
+    /// Whether these are all.
+    are_all: Found<()>,
+}
+
+/// Whether every node has an id, and one of its own.
+fn ids_differ(nodes: &[StatedNode], faults: &Faults) -> Found<()> {
+    let mut differ = Ok(());
     for (at, node) in nodes.iter().enumerate() {
-        let id = &node.id;
-        if let Some(first) = nodes[..at].iter().find(|other| other.id.value == id.value) {
-            let fault = Fault::DuplicateId { id: id.value.to_string(), first_line: first.id.line };
-            return Err(At { line: id.line, value: fault });
+        let id = match &node.id {
+            Ok(id) => id,
+            Err(noted) => {
+                differ = Err(*noted);
+                continue;
+            }
+        };
+        let mut before = nodes[..at].iter().filter_map(|other| other.id.as_ref().ok());
+        if let Some(first) = before.find(|other| other.value == id.value) {
+            let fault = Fault::DuplicateId { id: id.value.to_string(), first_line: first.line };
+            differ = Err(faults.note(id.line, fault));
         }
     }
-    Ok(())
+    differ
 }
 
-fn addresses(node: &StatedNode) -> impl Iterator<Item = &At<Address>> {
-    std::iter::once(&node.listen).chain(&node.address).chain(&node.http).chain(&node.plain_listen)
-}
-
-/// Where nothing proves who connects, only this machine's users may.
-fn on_loopback(nodes: &[StatedNode]) -> Found<()> {
-    match nodes.iter().flat_map(addresses).find(|address| !address.value.is_loopback()) {
-        Some(At { line, value }) => {
-            Err(At { line: *line, value: Fault::BeyondLoopback { address: value.to_string() } })
-        }
-        None => Ok(()),
+/// Where nothing proves who connects, only this machine's users may. One fault, the lack of a secret, wherever it shows.
+fn on_loopback(nodes: &[StatedNode], faults: &Faults) {
+    let mut addresses = nodes.iter().flat_map(StatedNode::addresses);
+    if let Some(At { line, value }) = addresses.find(|address| !address.value.is_loopback()) {
+        faults.note(*line, Fault::BeyondLoopback { address: value.to_string() });
     }
 }
 
-fn addresses_differ(nodes: &[StatedNode]) -> Found<()> {
+fn addresses_differ(nodes: &[StatedNode], faults: &Faults) {
     for (at, node) in nodes.iter().enumerate() {
-        for address in addresses(node) {
+        for address in node.addresses() {
             let others =
-                nodes[..at].iter().flat_map(|other| addresses(other).map(move |taken| (other, taken)));
+                nodes[..at].iter().flat_map(|other| other.addresses().map(move |taken| (other, taken)));
             // What it is dialled at may be where it listens; its web face is a socket of its own.
-            let is_http = node.http.as_ref().is_some_and(|http| std::ptr::eq(http, address));
-            let own = std::iter::once(&node.listen).chain(&node.address).filter(|_| is_http);
+            let http = node.http.as_ref().ok().and_then(Option::as_ref);
+            let is_http = http.is_some_and(|http| std::ptr::eq(http, address));
+            let dialled = node.address.iter().flatten();
+            let own = node.listen.iter().chain(dialled).filter(|_| is_http);
             let others = others.chain(own.map(|taken| (node, taken)));
             let mut clashes = others.filter(|(_, taken)| taken.value.clashes_with(&address.value));
             if let Some((other, taken)) = clashes.next() {
                 let fault = Fault::DuplicateAddress {
-                    id: node.id.value.to_string(),
+                    id: node.name(),
                     address: address.value.to_string(),
-                    other: other.id.value.to_string(),
+                    other: other.name(),
                     first_line: taken.line,
                 };
-                return Err(At { line: address.line, value: fault });
+                faults.note(address.line, fault);
             }
         }
     }
-    Ok(())
 }
 
-fn links(nodes: &[StatedNode]) -> Found<Links> {
-    let mut links: Links = vec![BTreeSet::new(); nodes.len()];
+fn links(nodes: &[StatedNode], are_ids_sound: Found<()>, faults: &Faults) -> Links {
+    let mut links = Links { of: vec![BTreeSet::new(); nodes.len()], are_all: are_ids_sound };
+    let ids = || nodes.iter().filter_map(|node| Some(node.id.as_ref().ok()?.value.as_str()));
+    let position = |link: &At<String>| {
+        nodes.iter().position(|node| node.id.as_ref().is_ok_and(|id| id.value.as_str() == link.value))
+    };
     for (at, node) in nodes.iter().enumerate() {
-        let id = &node.id.value;
+        links.are_all = links.are_all.and(node.has_all_links);
         for link in &node.links {
-            let peer = nodes.iter().position(|other| other.id.value.as_str() == link.value);
-            let fault = match peer {
+            let fault = match position(link) {
                 Some(peer) if peer != at => {
-                    links[at].insert(nodes[peer].id.value.clone());
-                    links[peer].insert(id.clone());
+                    links.of[at].insert(peer);
+                    links.of[peer].insert(at);
                     continue;
                 }
-                Some(_) => Fault::SelfLink { id: id.to_string() },
+                Some(_) => Fault::SelfLink { id: node.name() },
+                // The node may be one of those whose id is at fault.
+                None if are_ids_sound.is_err() => continue,
                 None => {
-                    let nodes = names(nodes.iter().map(|node| &node.id.value));
-                    Fault::UnknownLink { id: id.to_string(), peer: link.value.clone(), nodes }
+                    let nearest = nearest(&link.value, ids()).map(str::to_owned);
+                    let nodes = ids().collect::<Vec<_>>().join(", ");
+                    Fault::UnknownLink { id: node.name(), peer: link.value.clone(), nearest, nodes }
                 }
             };
-            return Err(At { line: link.line, value: fault });
+            links.are_all = Err(faults.note(link.line, fault));
         }
     }
-    Ok(links)
+    links
 }
 
-fn linked_nodes_can_be_dialled(nodes: &[StatedNode], links: &Links) -> Found<()> {
-    for (node, links) in nodes.iter().zip(links) {
-        let dialled = node.address.as_ref().unwrap_or(&node.listen);
-        let id = || node.id.value.to_string();
-        let fault = match &dialled.value {
-            _ if links.is_empty() => continue,
-            address if address.port == 0 => Fault::PortZero { id: id() },
-            address if address.is_everywhere() => {
-                Fault::Everywhere { id: id(), address: address.to_string() }
-            }
-            _ => continue,
-        };
-        return Err(At { line: dialled.line, value: fault });
+/// Where the linked nodes are dialled.
+fn dialled<'n>(
+    nodes: &'n [StatedNode],
+    links: &Links,
+) -> impl Iterator<Item = (&'n StatedNode, &'n At<Address>)> {
+    nodes.iter().zip(&links.of).filter(|(_, links)| !links.is_empty()).filter_map(|(node, _)| {
+        let listen = node.listen.as_ref().ok();
+        Some((node, node.address.as_ref().ok()?.as_ref().or(listen)?))
+    })
+}
+
+fn linked_nodes_have_ports(nodes: &[StatedNode], links: &Links, faults: &Faults) {
+    for (node, At { line, .. }) in dialled(nodes, links).filter(|(_, address)| address.value.port == 0) {
+        faults.note(*line, Fault::PortZero { id: node.name() });
     }
-    Ok(())
+}
+
+fn linked_nodes_lead_somewhere(nodes: &[StatedNode], links: &Links, faults: &Faults) {
+    let nowhere = |address: &Address| address.port != 0 && address.is_everywhere();
+    for (node, At { line, value }) in dialled(nodes, links).filter(|(_, address)| nowhere(&address.value)) {
+        faults.note(*line, Fault::Everywhere { id: node.name(), address: value.to_string() });
+    }
 }
 
 /// Each of this program's nodes that has a plain neighbour listens for it, and no other does.
-fn plain_neighbours_are_heard(nodes: &[StatedNode], links: &Links) -> Found<()> {
-    let is_plain = |peer: &NodeId| nodes.iter().any(|node| node.id.value == *peer && node.plain.is_some());
-    for (node, links) in nodes.iter().zip(links).filter(|(node, _)| node.plain.is_none()) {
-        let id = node.id.value.to_string();
-        match (&node.plain_listen, links.iter().find(|peer| is_plain(peer))) {
-            (None, Some(peer)) => {
-                let fault = Fault::NoPlainListen { id, peer: peer.to_string() };
-                return Err(At { line: node.id.line, value: fault });
+fn plain_neighbours_are_heard(nodes: &[StatedNode], links: &Links, faults: &Faults) {
+    for (node, peers) in nodes.iter().zip(&links.of).filter(|(node, _)| matches!(node.plain, Ok(None))) {
+        let mut plain =
+            peers.iter().map(|&peer| &nodes[peer]).filter(|peer| matches!(peer.plain, Ok(Some(_))));
+        let are_peers_known = links.are_all.is_ok() && peers.iter().all(|&peer| nodes[peer].plain.is_ok());
+        match (&node.plain_listen, plain.next()) {
+            (Ok(None), Some(peer)) => {
+                faults.note(node.line, Fault::NoPlainListen { id: node.name(), peer: peer.name() });
             }
-            (Some(At { line, .. }), None) => {
-                return Err(At { line: *line, value: Fault::NeedlessPlainListen { id } });
+            (Ok(Some(At { line, .. })), None) if are_peers_known => {
+                faults.note(*line, Fault::NeedlessPlainListen { id: node.name() });
             }
-            (None, None) | (Some(_), Some(_)) => {}
+            _ => {}
         }
     }
-    Ok(())
 }
 
-fn in_one_piece(nodes: &[StatedNode], links: &Links) -> Found<()> {
-    let mut reached = BTreeSet::from([&nodes[0].id.value]);
-    loop {
-        let before = reached.len();
-        for (node, links) in nodes.iter().zip(links) {
-            if reached.contains(&node.id.value) {
-                reached.extend(links);
-            }
-        }
-        if reached.len() == before {
-            break;
-        }
+fn in_one_piece(nodes: &[StatedNode], ids: &[NodeId], links: &Links, faults: &Faults) {
+    let (mut reached, mut open) = (BTreeSet::from([0]), vec![0]);
+    while let Some(node) = open.pop() {
+        open.extend(links.of[node].iter().copied().filter(|&peer| reached.insert(peer)));
     }
-    let (reached, cut_off): (Vec<_>, Vec<_>) =
-        nodes.iter().map(|node| &node.id).partition(|id| reached.contains(&id.value));
-    let Some(first) = cut_off.first() else { return Ok(()) };
-    let line = first.line;
-    let [reached, cut_off] = [reached, cut_off].map(|piece| names(piece.into_iter().map(|id| &id.value)));
-    Err(At { line, value: Fault::Split { reached, cut_off } })
-}
-
-fn names<'n>(ids: impl Iterator<Item = &'n NodeId>) -> String {
-    ids.map(NodeId::as_str).collect::<Vec<_>>().join(", ")
+    let (reached, cut_off): (Vec<_>, Vec<_>) = (0..ids.len()).partition(|node| reached.contains(node));
+    let Some(&first) = cut_off.first() else { return };
+    let [reached, cut_off] = [reached, cut_off]
+        .map(|piece| piece.into_iter().map(|node| ids[node].as_str()).collect::<Vec<_>>().join(", "));
+    faults.note(nodes[first].line, Fault::Split { reached, cut_off });
 }

@@ -1,9 +1,20 @@
 //! What can be wrong with a configuration. Each fault says what it is and, after the semicolon, the cure; with the
-//! file and the line in front it is the one line a user sees. Nothing here reads or decides.
+//! file and the line in front it is the one line a user sees of it. Nothing here reads or decides.
 
 use std::io;
 
-/// Why there is no [`Herd`](super::Herd); displays as one line.
+use crate::text::did_you_mean;
+
+/// A value and the line it stands on, counted from 1.
+#[derive(Clone, PartialEq, Debug)]
+pub struct At<T> {
+    /// The line.
+    pub line: usize,
+    /// The value.
+    pub value: T,
+}
+
+/// Why there is no [`Herd`](super::Herd); displays as [`ConfigError::lines`], which has one for each fault.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read at all.
@@ -17,15 +28,31 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// The text is not a herd.
-    #[error("{file}:{line}: {fault}")]
+    #[error("{}", invalid_lines(.file, .faults, *.dropped).join("\n"))]
     Invalid {
         /// The path as the user gave it.
         file: String,
-        /// Where, counted from 1.
-        line: usize,
-        /// What is wrong there.
-        fault: Fault,
+        /// What is wrong, in the order of the lines.
+        faults: Vec<At<Fault>>,
+        /// How many faults of later lines are left out.
+        dropped: usize,
     },
+}
+
+impl ConfigError {
+    /// A line for each fault: where it is, what it is, its cure. Control characters of a file's name are not escaped.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Invalid { file, faults, dropped } => invalid_lines(file, faults, *dropped),
+            other => vec![other.to_string()],
+        }
+    }
+}
+
+fn invalid_lines(file: &str, faults: &[At<Fault>], dropped: usize) -> Vec<String> {
+    let lines = faults.iter().map(|At { line, value }| format!("{file}:{line}: {value}"));
+    let rest = (dropped > 0).then(|| format!("{file}: … and {dropped} more"));
+    lines.chain(rest).collect()
 }
 
 /// One thing that is wrong with a herd's text, and its cure.
@@ -36,8 +63,8 @@ pub enum Fault {
     NotUtf8 { cure: &'static str },
     #[error("this is not TOML: {message}; correct it here")]
     Syntax { message: String },
-    #[error("unknown key `{key}` in {table}; the keys known there are {known}")]
-    UnknownKey { key: String, table: &'static str, known: String },
+    #[error("unknown key `{key}` in {table}{}; the keys known there are {known}", did_you_mean(*.nearest))]
+    UnknownKey { key: String, table: &'static str, nearest: Option<&'static str>, known: String },
     #[error("{table} has no `{key}`; add one, such as {example}")]
     MissingKey { table: &'static str, key: &'static str, example: &'static str },
     #[error("`{key}` is {found}; write {wanted}")]
@@ -46,8 +73,8 @@ pub enum Fault {
     OutOfRange { key: &'static str, value: String, min: f64, max: f64, or: &'static str },
     #[error("`backoff_ms_min` is above `backoff_ms_max`; make it the smaller one")]
     BackoffReversed,
-    #[error("{source_name:?} is no source of places; the sources are {known}")]
-    UnknownPlaces { source_name: String, known: String },
+    #[error("{source_name:?} is no source of places{}; the sources are {known}", did_you_mean(*.nearest))]
+    UnknownPlaces { source_name: String, nearest: Option<&'static str>, known: String },
     #[error("{why}; leave it out of `then`")]
     Then { why: String },
     #[error("`{key}` is empty; write {wanted}, or leave it out")]
@@ -100,8 +127,8 @@ pub enum Fault {
     DuplicateAddress { id: String, address: String, other: String, first_line: usize },
     #[error("{id} is linked to itself; remove that link")]
     SelfLink { id: String },
-    #[error("{id} is linked to {peer:?}, which is no node here; the nodes are {nodes}")]
-    UnknownLink { id: String, peer: String, nodes: String },
+    #[error("{id} is linked to {peer:?}, which is no node here{}; the nodes are {nodes}", did_you_mean(.nearest.as_deref()))]
+    UnknownLink { id: String, peer: String, nearest: Option<String>, nodes: String },
     #[error("{reached} cannot reach {cut_off}; add a link")]
     Split { reached: String, cut_off: String },
 }

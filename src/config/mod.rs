@@ -2,8 +2,10 @@
 //! Whoever holds a `Herd` need not check it again; nothing below this module sees TOML, a file or a key.
 
 mod address;
+mod base_port;
 mod check;
 mod error;
+mod faults;
 mod http;
 mod keys;
 mod limits;
@@ -24,12 +26,14 @@ use std::{
 };
 
 pub use address::Address;
-pub use error::{ConfigError, Fault};
+pub use base_port::BasePortError;
+pub use error::{At, ConfigError, Fault};
 pub use http::HttpConfig;
 pub use limits::Limits;
 pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 
+use self::faults::Faults;
 use crate::{
     core::{model::NodeId, wire::PlainForm},
     regular_file::read_within,
@@ -114,13 +118,11 @@ impl Herd {
     /// Where [`Herd::embedded`] comes from, for messages.
     pub const EMBEDDED_FILE: &str = "config/herd.toml";
 
-    /// Reads TOML; `file` stands in front of a fault.
+    /// Reads TOML; `file` stands in front of each fault.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        read::read(text).and_then(check::check).map_err(|fault| ConfigError::Invalid {
-            file: file.to_owned(),
-            line: fault.line,
-            fault: fault.value,
-        })
+        let faults = Faults::default();
+        let herd = read::read(text, &faults).and_then(|stated| check::check(stated, &faults));
+        faults.conclude(herd, file)
     }
 
     /// Reads a file. The paths in it begin at its folder, or at the current one where it lies in none.
@@ -139,7 +141,8 @@ impl Herd {
             Err(error) => error.valid_up_to(),
         };
         let line = 1 + memchr::memchr_iter(b'\n', &bytes[..first_bad]).count();
-        Err(ConfigError::Invalid { file, line, fault: Fault::NotUtf8 { cure: utf8_cure(&bytes) } })
+        let faults = vec![At { line, value: Fault::NotUtf8 { cure: utf8_cure(&bytes) } }];
+        Err(ConfigError::Invalid { file, faults, dropped: 0 })
     }
 
     fn with_files_beside(mut self, path: &Path) -> Self {

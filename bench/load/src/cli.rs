@@ -6,7 +6,7 @@ pub(crate) use run::Run;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use herd_load::{
     echo::Shape,
     flood,
@@ -14,6 +14,7 @@ use herd_load::{
     places, repair,
     words::{Format, seconds},
 };
+use proxyherd::cli::{completions, man, with_whole_notes};
 
 /// Puts a herd under load, and reports what came back and how soon
 #[derive(Debug, Parser)]
@@ -28,7 +29,7 @@ pub(crate) enum Command {
     /// An echo server: a thread per connection as a node has, or an event loop; one fixed line for each line
     Echo(Echo),
     /// Load on one server or several: how many requests a second it handles, and how soon it answers
-    #[command(after_long_help = run::EXAMPLES)]
+    #[command(after_help = run::EXAMPLES)]
     Run(Run),
     /// The time from a client's write to a node until its AT line reaches the node's neighbour
     Hop(Hop),
@@ -60,6 +61,29 @@ pub(crate) enum Command {
     Plot(Plot),
     /// Two run folders side by side: what changed, and whether by more than the noise
     Compare(Compare),
+    /// A script that lets your shell complete herd-load's subcommands, flags and files
+    #[command(after_help = COMPLETIONS)]
+    Completions(completions::Args),
+    /// A manual page for herd-load and for each of its subcommands
+    #[command(after_help = MAN)]
+    Man(man::Args),
+}
+
+const COMPLETIONS: &str = "\
+Examples:
+  source <(herd-load completions bash)           for this shell
+  herd-load completions bash > ~/.local/share/bash-completion/completions/herd-load
+  herd-load completions zsh > \"${fpath[1]}/_herd-load\"
+  herd-load completions fish > ~/.config/fish/completions/herd-load.fish";
+
+const MAN: &str = "\
+Examples:
+  herd-load man pages                            then: man -l pages/herd-load.1
+  herd-load man ~/.local/share/man/man1          then: man herd-load, man herd-load-run";
+
+/// What is understood.
+pub(crate) fn arguments() -> clap::Command {
+    with_whole_notes(Cli::command().long_version(herd_version::version_with_commit!()))
 }
 
 #[derive(Debug, Args)]
@@ -371,10 +395,9 @@ fn percent(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_hold_together() {
-        Cli::command().debug_assert();
+        arguments().debug_assert();
     }
 }

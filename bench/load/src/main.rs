@@ -12,9 +12,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{
-    CommandFactory, Parser, error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MissingSubcommand,
-};
+use clap::{FromArgMatches, error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MissingSubcommand};
 use herd_load::{
     compare::Comparison,
     echo,
@@ -34,11 +32,14 @@ use herd_load::{
     upstream::{self, Upstream},
     words::Format,
 };
-use proxyherd::{cli::wrong_usage, text::say};
+use proxyherd::{
+    cli::{completions, man, wrong_usage},
+    text::say,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, arguments};
 
 /// How long a node may take to call its neighbour: longer than its longest backoff.
 const CALL: Duration = Duration::from_secs(30);
@@ -49,12 +50,13 @@ type Done = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     raise_descriptor_limit();
-    let command = match Cli::try_parse() {
+    let parsed = arguments().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
+    let command = match parsed {
         Ok(cli) => cli.command,
         // Help, also if a subcommand is missing, and the version.
         Err(error) if !error.use_stderr() || error.kind() == MissingSubcommand => error.exit(),
         Err(error) => {
-            complain(&wrong_usage(&error, &Cli::command(), std::env::args_os().skip(1)));
+            complain(&wrong_usage(&error, &arguments(), std::env::args_os().skip(1)));
             return ExitCode::from(2);
         }
     };
@@ -91,6 +93,14 @@ fn run(command: Command) -> Done {
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
         Command::Compare(args) => compare(&args),
+        Command::Completions(args) => {
+            io::stdout().write_all(&completions::script(&args, arguments()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => {
+            println!("{}", man::write(&args, arguments())?);
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

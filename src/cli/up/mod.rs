@@ -12,6 +12,7 @@ use std::{
     ffi::{OsStr, OsString},
     io::{self, Write},
     net::{TcpListener, ToSocketAddrs},
+    num::NonZeroU16,
     path::Path,
     thread::{self, Scope},
     time::Duration,
@@ -35,6 +36,7 @@ use crate::{config::Herd, system::clock, text::say};
 Examples:
   herd up                                        the built-in herd; logs in ./herd-logs
   herd up --config config/2020.toml --log-dir /var/log/herd
+  herd up --base-port 21600 --log-dir two        a second herd beside the first
 
 Ctrl-C, SIGTERM or SIGHUP lets every node finish what it has in hand; a second one kills.
 Under nohup it goes on when its terminal closes.
@@ -59,6 +61,8 @@ struct Plan<'p> {
     config: Option<&'p Path>,
     /// The same as the user may type it in the folder where this runs.
     typed_config: Option<&'p Path>,
+    /// Where the user wants the ports, in place of where the configuration has them.
+    base_port: Option<NonZeroU16>,
     log_dir: &'p Path,
     ready_time: Duration,
 }
@@ -94,6 +98,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
         typed: &env::args_os().next().unwrap_or_else(|| "herd".into()),
         config: handover.path.as_deref(),
         typed_config: handover.typed(given),
+        base_port: common.base_port,
         log_dir: &common.log_dir,
         ready_time: READY_TIME,
     };
@@ -138,7 +143,7 @@ fn refuse_taken_addresses(herd: &Herd) -> Result<(), CommandError> {
     }
     let verb = if taken.len() == 1 { "is" } else { "are" };
     let taken = taken.join(", ");
-    let cure = "end what listens there (is this herd up already?) or give other ports with --config";
+    let cure = "end what listens there (is this herd up already?) or give other ports with --base-port";
     Err(CommandError::Failed(format!("{taken} {verb} taken; {cure}")))
 }
 

@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt::Write,
+    num::NonZeroU16,
     os::unix::ffi::OsStrExt,
     path::Path,
 };
@@ -50,7 +51,7 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
 
 /// A subcommand of this herd as the user would type it where this runs.
 fn typed(plan: &Plan<'_>, words: &[&str]) -> String {
-    command(plan.typed, words, plan.typed_config, None)
+    command(plan.typed, words, plan.typed_config, plan.base_port, None)
 }
 
 /// The same so that it does the same in any folder, with the same log directory.
@@ -60,14 +61,24 @@ pub(super) fn cure(plan: &Plan<'_>, words: &[&str]) -> String {
     let is_path = plan.typed.as_bytes().contains(&b'/');
     let program =
         if is_path { absolute(Path::new(plan.typed)).into_os_string() } else { plan.typed.to_owned() };
-    command(&program, words, plan.config, Some(&absolute(plan.log_dir)))
+    command(&program, words, plan.config, plan.base_port, Some(&absolute(plan.log_dir)))
 }
 
-fn command(program: &OsStr, words: &[&str], config: Option<&Path>, log_dir: Option<&Path>) -> String {
+fn command(
+    program: &OsStr,
+    words: &[&str],
+    config: Option<&Path>,
+    base_port: Option<NonZeroU16>,
+    log_dir: Option<&Path>,
+) -> String {
     let mut typed: Vec<OsString> = vec![program.to_owned()];
     typed.extend(words.iter().map(OsString::from));
-    for (flag, path) in [("--config", config), ("--log-dir", log_dir)] {
-        typed.extend(path.into_iter().flat_map(|path| [flag.into(), path.as_os_str().to_owned()]));
+    let base_port = base_port.map(|port| OsString::from(port.to_string()));
+    let path = |path: Option<&Path>| path.map(|path| path.as_os_str().to_owned());
+    for (flag, value) in
+        [("--config", path(config)), ("--base-port", base_port), ("--log-dir", path(log_dir))]
+    {
+        typed.extend(value.into_iter().flat_map(|value| [flag.into(), value]));
     }
     typed.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }

@@ -74,6 +74,7 @@ fn plan<'p>(first: &'p [OsString], ready_time: Duration) -> Plan<'p> {
         typed: OsStr::new("herd"),
         config: None,
         typed_config: None,
+        base_port: None,
         log_dir: Path::new("./herd-logs"),
         ready_time,
     }
@@ -241,13 +242,16 @@ fn children_get_their_herd_from_flags_alone() {
         let command = child::command(plan, &PAIR.nodes[1].id);
         let unset: Vec<_> =
             command.get_envs().filter(|(_, value)| value.is_none()).map(|(key, _)| key).collect();
-        assert_eq!(unset, ["HERD_CONFIG", "HERD_LOG_DIR"]);
+        assert_eq!(unset, ["HERD_BASE_PORT", "HERD_CONFIG", "HERD_LOG_DIR"]);
         command.get_args().map(|arg| arg.to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let with_config = ["node", "Ball", "--config", "a herd.toml", "--log-dir", "./herd-logs", "--lifeline"];
     assert_eq!(args(&plan), with_config);
     let built_in = Plan { config: None, ..plan };
     assert_eq!(args(&built_in), ["node", "Ball", "--log-dir", "./herd-logs", "--lifeline"]);
+    let moved = Plan { base_port: NonZeroU16::new(21_600), ..built_in };
+    let with_base = ["node", "Ball", "--base-port", "21600", "--log-dir", "./herd-logs", "--lifeline"];
+    assert_eq!(args(&moved), with_base);
 }
 
 #[test]
@@ -294,6 +298,13 @@ fn lines_to_type_are_quoted_and_the_cure_holds_in_any_folder() {
         table::cure(&plan, &["node", "Ball"]),
         format!(
             r"{here}/target/release/herd node Ball --config '/a/it'\''s/my herd.toml' --log-dir {here}/logs"
+        )
+    );
+    let moved = Plan { base_port: NonZeroU16::new(21_600), ..plan };
+    assert_eq!(
+        table::cure(&moved, &["node", "Ball"]),
+        format!(
+            "{here}/target/release/herd node Ball --config '/a/it'\\''s/my herd.toml' --base-port 21600 --log-dir {here}/logs"
         )
     );
     let odd = OsStr::from_bytes(b"/x/a\n\x1b'\\\xff1 \xe2\x80\xae.toml");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 
 mod document;
+mod many;
 mod plain;
 mod round_trip;
 mod shipped;
@@ -20,7 +21,7 @@ id = "Ball"
 listen = "127.0.0.1:11601"
 "#;
 
-/// The one line a user sees for [`TWO_NODES`] with `old` replaced by `new`.
+/// What a user sees for [`TWO_NODES`] with `old` replaced by `new`.
 fn fault_with(old: &str, new: &str) -> String {
     assert_eq!(TWO_NODES.matches(old).count(), 1, "{old:?} must be there once");
     fault_of(&TWO_NODES.replace(old, new))
@@ -97,7 +98,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             "[herd]",
             "[heard]",
-            "h.toml:1: unknown key `heard` in the file; the keys known there are herd, places, log, http, limits, node",
+            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, places, log, http, limits, node",
         ),
         (
             "[herd]\nname = \"pair\"\n",
@@ -174,7 +175,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"["Ball"]"#,
             r#"["Bal"]"#,
-            r#"h.toml:6: Alford is linked to "Bal", which is no node here; the nodes are Alford, Ball"#,
+            r#"h.toml:6: Alford is linked to "Bal", which is no node here (did you mean "Ball"?); the nodes are Alford, Ball"#,
         ),
         (
             r#"["Ball"]"#,
@@ -293,7 +294,7 @@ fn settings_outside_their_bounds_are_refused() {
         (
             "log",
             "trafic = true",
-            "h.toml:11: unknown key `trafic` in [log]; the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept",
+            "h.toml:11: unknown key `trafic` in [log] (did you mean \"traffic\"?); the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept",
         ),
         (
             "places",
@@ -344,7 +345,7 @@ fn settings_outside_their_bounds_are_refused() {
         "h.toml:1: `limits` is a whole number; write a table"
     );
     let unknown = fault_of(&format!("{TWO_NODES}[limits]\nline_second = 5\n"));
-    assert!(unknown.starts_with("h.toml:11: unknown key `line_second` in [limits]; the keys known there are connections, address_connections, loopback_counts, "), "{unknown}");
+    assert!(unknown.starts_with("h.toml:11: unknown key `line_second` in [limits] (did you mean \"line_seconds\"?); the keys known there are connections, address_connections, loopback_counts, "), "{unknown}");
 }
 
 #[test]

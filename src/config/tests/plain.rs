@@ -104,7 +104,8 @@ fn a_third_party_node_is_described_and_heard() {
         (
             "dialect = \"plain\"",
             "dialect = \"herd\"",
-            "h.toml:11: `at_fields` says how to speak to a node of dialect \"plain\", which Ball is not; remove it",
+            "h.toml:11: `at_fields` says how to speak to a node of dialect \"plain\", which Ball is not; remove it\n\
+             h.toml:12: `line_end` says how to speak to a node of dialect \"plain\", which Ball is not; remove it",
         ),
         (
             "dialect = \"plain\"",

@@ -78,3 +78,68 @@ fn fault_is_one_line_with_file_and_line_and_exit_code_2() {
     assert_eq!(missing.status.code(), Some(2));
     assert_eq!(String::from_utf8(missing.stderr).unwrap().lines().count(), 1);
 }
+
+#[test]
+fn all_faults_of_a_file_are_told_at_once_each_on_its_line() {
+    let text = "[herd]\nname = \"a b\"\n[limits]\nline_seconds = 0\nlien_bytes = 600\n[log]\ntraffic = 1\n\
+        [[node]]\nid = \"A\"\nlisten = \"127.0.0.1\"\nlinks = [\"Bal\"]\n\
+        [[node]]\nid = \"Ball\"\nlisten = \"127.0.0.1:11600\"\nhttp = \"127.0.0.1:11600\"\nlinks = [\"Ball\"]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eight.toml");
+    fs::write(&path, text).unwrap();
+    for words in [&["check-config"][..], &["up"], &["node", "A"], &["send", "A", "x"], &["status"]] {
+        let checked = herd_command(words).arg("--config").arg(&path).output().unwrap();
+        assert_eq!((checked.status.code(), checked.stdout.len()), (Some(2), 0), "{words:?}: {checked:?}");
+        let said = String::from_utf8(checked.stderr).unwrap();
+        let place = format!("herd: {}:", path.display());
+        let told = said.lines().map(|line| line.strip_prefix(&place).unwrap_or_else(|| panic!("{said}")));
+        let told: Vec<_> = told.map(|line| line.split("; ").next().unwrap()).collect();
+        assert_eq!(
+            told,
+            [
+                "2: \"a b\" cannot name a herd",
+                "4: `line_seconds` = 0 is out of range",
+                "5: unknown key `lien_bytes` in [limits] (did you mean \"line_bytes\"?)",
+                "7: `traffic` is a whole number",
+                "10: \"127.0.0.1\" is no address",
+                "11: A is linked to \"Bal\", which is no node here (did you mean \"Ball\"?)",
+                "15: Ball has 127.0.0.1:11600, which Ball has on line 14",
+                "16: Ball is linked to itself",
+            ],
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn base_port_moves_what_is_printed() {
+    let printed = |words: &[&str], base: Option<&str>| {
+        let mut command = herd_command(words);
+        command.envs(base.map(|base| ("HERD_BASE_PORT", base)));
+        let checked = command.output().unwrap();
+        assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+        String::from_utf8(checked.stdout).unwrap()
+    };
+    let moved = printed(&["check-config", "--base-port", "21600"], None);
+    assert_eq!(printed(&["check-config"], Some("21600")), moved);
+    let herd = Herd::parse(&moved, "moved").unwrap();
+    for (node, own) in herd.nodes.iter().zip(Herd::embedded().nodes) {
+        let web = |http: &Option<proxyherd::config::Address>| http.as_ref().unwrap().port;
+        assert_eq!((node.listen.port, web(&node.http)), (own.listen.port + 10_000, web(&own.http) + 10_000));
+    }
+    for (base, part) in [
+        (
+            "65500",
+            "--base-port 65500 moves `http` of Welsh from 11704 to 65604, and the last port is 65535; give at most 65431",
+        ),
+        ("0", "invalid value '0' for '--base-port <N>'"),
+        ("70000", "invalid value '70000' for '--base-port <N>'"),
+    ] {
+        for words in [&["check-config"][..], &["up"], &["node", "Alford"], &["send", "Alford"], &["status"]] {
+            let refused = herd_command(words).args(["--base-port", base]).output().unwrap();
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0), "{said}");
+            assert!(said.starts_with("herd: ") && said.contains(part) && said.lines().count() == 1, "{said}");
+        }
+    }
+}

@@ -274,12 +274,55 @@ fn configuration_from_a_pipe_reaches_every_node_and_the_one_brought_back() {
     }
 }
 
+#[test]
+fn two_herds_of_one_configuration_run_side_by_side_and_a_lost_node_comes_back_to_its_own() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("2014-2015.toml"));
+    let first = Up::start(herd.command(&["up"]), 5);
+    let base = ["--base-port", "21600", "--log-dir"];
+    let mut command = herd_command(&["up"]);
+    command.arg("--config").arg(&herd.config).args(base).arg(herd.logs.join("two"));
+    let mut second = Up::start(command, 5);
+    let lowest = herd.ids().iter().map(|id| port_of(&herd.address(id))).min().unwrap();
+    let moved = |id: &str| {
+        let address = herd.address(id);
+        let (host, _) = address.rsplit_once(':').unwrap();
+        format!("{host}:{}", port_of(&address) - lowest + 21_600)
+    };
+    for id in herd.ids() {
+        assert!(second.process.said.iter().any(|line| line.contains(&format!(" {} ", moved(&id)))), "{id}");
+        drop(Client::try_connect(&moved(&id)).unwrap());
+    }
+    let to_try = second.process.said.iter().find(|line| line.contains(" send ")).unwrap();
+    assert!(to_try.contains(" --base-port 21600 "), "{to_try}");
+    second.node("Parker").kill();
+    let report = second.process.complaint("its end", |line| line.starts_with("herd: Parker has ended"));
+    let (_, command) = report.split_once("in another terminal: ").unwrap();
+    let mut parker = Process::start(shell(command));
+    let listening = format!("listening {}", moved("Parker"));
+    parker.hear(&listening, |said| said.contains(&listening));
+    for peer in herd.neighbours("Parker") {
+        let linked = format!("linked {peer}");
+        parker.hear(&linked, |said| said.contains(&linked));
+    }
+    parker.signal(Signal::TERM);
+    assert_eq!(parker.end().code(), Some(0));
+    for mut up in [first, second] {
+        up.process.signal(Signal::TERM);
+        assert_eq!(up.process.end().code(), Some(0), "{:?}", up.process.complained);
+    }
+}
+
+fn port_of(address: &str) -> u16 {
+    address.rsplit_once(':').unwrap().1.parse().unwrap()
+}
+
 /// The same command, started with these signals ignored.
 fn ignoring(signals: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("trap '' {signals}; exec \"$@\""), "sh"]);
     shell.arg(command.get_program()).args(command.get_args());
-    shell.env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR");
+    shell.env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR").env_remove("HERD_BASE_PORT");
     shell
 }
 
@@ -294,7 +337,7 @@ fn ignores(pid: Pid, signal: Signal) -> bool {
 fn shell(line: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("exec {}", line.trim())]);
-    command.env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR");
+    command.env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR").env_remove("HERD_BASE_PORT");
     command
 }
 

@@ -13,16 +13,20 @@ use tempfile::TempDir;
 use super::support::herd_command;
 
 /// What every subcommand is called with at least.
-const SUBCOMMANDS: [&[&str]; 8] = [
+const SUBCOMMANDS: [&[&str]; 10] = [
     &["up"],
     &["node", "Alford"],
     &["send", "Alford", "x"],
     &["status"],
     &["check-config"],
     &["places", "near", "1", "2", "3"],
-    &["places", "import", "sights.csv", "-o", "places.bin"],
+    IMPORT,
     &["secret", "new.secret"],
+    &["completions", "bash"],
+    &["man", "pages"],
 ];
+
+const IMPORT: &[&str] = &["places", "import", "sights.csv", "-o", "places.bin"];
 
 /// What tries to move the cursor, to end the line, and to turn the text around.
 const EVIL: &str = "\x1b[2J\r\n\u{9b}1A\u{202e}\u{2028}";
@@ -100,8 +104,15 @@ fn arguments_that_are_wrong_name_the_help_to_read() {
             assert!(line.ends_with(&help), "{line}");
         }
     }
-    for words in [&["node"][..], &["send"], &["places", "near", "1", "2"], &["places", "import"], &["secret"]]
-    {
+    for words in [
+        &["node"][..],
+        &["send"],
+        &["places", "near", "1", "2"],
+        &["places", "import"],
+        &["secret"],
+        &["completions"],
+        &["man"],
+    ] {
         let line = scene.refused(words, 2);
         assert!(line.starts_with("the following required arguments were not provided: "), "{line}");
     }
@@ -158,6 +169,12 @@ fn configuration_that_cannot_be_used_is_named_with_its_cure() {
     for words in [["node", "Nobody"], ["send", "Nobody"]] {
         let line = scene.refused(&[&words[..], &config].concat(), 2);
         assert_eq!(line, "one has no node \"Nobody\"; its nodes are Alford");
+    }
+    for words in [["node", "alfrod"], ["send", "Alforde"]] {
+        let line = scene.refused(&[&words[..], &config].concat(), 2);
+        let wanted =
+            format!("one has no node {:?} (did you mean \"Alford\"?); its nodes are Alford", words[1]);
+        assert_eq!(line, wanted);
     }
     let line = scene.refused(&[&["node", EVIL], &config[..]].concat(), 2);
     assert!(line.ends_with("; its nodes are Alford"), "{line}");
@@ -218,7 +235,7 @@ fn log_folder_that_cannot_be_made_is_named() {
 #[test]
 fn empty_variable_is_an_unset_one() {
     let scene = Scene::new();
-    for variable in ["HERD_CONFIG", "HERD_LOG_DIR", "HERD_PLACES_KEY"] {
+    for variable in ["HERD_CONFIG", "HERD_LOG_DIR", "HERD_BASE_PORT", "HERD_PLACES_KEY"] {
         for words in [&["check-config"][..], &["places", "near", "1", "2", "3"], &["--help"]] {
             let output = scene.command(words).env(variable, "").output().unwrap();
             assert!(output.status.success(), "{variable} {words:?}: {output:?}");
@@ -242,7 +259,9 @@ fn help_shows_what_to_type_and_nothing_of_the_environment() {
             let text = String::from_utf8(output.stdout).unwrap();
             assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{asked:?}");
             assert!(text.contains(&format!("\nUsage: herd {} ", name.join(" "))), "{text}");
-            assert!(text.contains("\nExamples:\n") && text.contains(" [env: HERD_CONFIG]"), "{text}");
+            assert!(text.contains("\nExamples:\n"), "{text}");
+            let reads = !["secret", "completions", "man"].contains(&words[0]) && words != IMPORT;
+            assert_eq!(text.contains(" [env: HERD_CONFIG]"), reads, "{text}");
             assert!(!text.contains(['\x1b', '\r', '\u{9b}', '\u{202e}']), "{text:?}");
         }
     }
@@ -260,6 +279,8 @@ fn full_disk_under_standard_output_is_an_error_and_a_reader_that_left_is_none() 
         (&["places", "near", "34.07", "-118.45", "10"], 0),
         (&["places", "near", "34.07", "-118.45", "10", "--json"], 0),
         (&["secret", "new.secret"], 0),
+        (&["completions", "zsh"], 0),
+        (&["man", "pages"], 0),
         // It is not in step, which is what its exit code says.
         (&["status"], 1),
         (&["status", "--json"], 1),

@@ -2,7 +2,7 @@
 
 use crate::support::{run, tester};
 
-const SUBCOMMANDS: [&str; 16] = [
+const SUBCOMMANDS: [&str; 18] = [
     "echo",
     "run",
     "hop",
@@ -19,6 +19,8 @@ const SUBCOMMANDS: [&str; 16] = [
     "upstream",
     "plot",
     "compare",
+    "completions",
+    "man",
 ];
 
 #[test]
@@ -66,4 +68,25 @@ fn an_error_that_nobody_reads_keeps_its_exit_code() {
     drop(reader);
     let status = tester(&["--wrong"]).stderr(writer).status().unwrap();
     assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn every_subcommand_has_a_manual_page_and_a_completion() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = tester(&["man"]).arg(folder.path()).output().unwrap();
+    assert!(written.status.success() && written.stderr.is_empty(), "{written:?}");
+    let script = String::from_utf8(run(&["completions", "bash"]).stdout).unwrap();
+    for subcommand in SUBCOMMANDS.into_iter().filter(|subcommand| *subcommand != "skeleton") {
+        let page = std::fs::read_to_string(folder.path().join(format!("herd-load-{subcommand}.1"))).unwrap();
+        let help = String::from_utf8(run(&[subcommand, "--help"]).stdout).unwrap();
+        let words = help.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+        let page = page.replace("\\-", "-");
+        for flag in words.filter(|word| word.starts_with("--") && word.len() > 3) {
+            assert!(page.contains(flag), "{subcommand} has no {flag}: {page}");
+        }
+        assert!(script.contains(&format!(" {subcommand} ")), "{subcommand}: {script}");
+    }
+    let version = String::from_utf8(run(&["--version"]).stdout).unwrap();
+    let short = String::from_utf8(run(&["-V"]).stdout).unwrap();
+    assert!(version.starts_with(short.trim_end()), "{version:?}, {short:?}");
 }

@@ -18,7 +18,7 @@ use super::{PATIENCE, eventually};
 /// `herd` with these arguments, whatever the environment of the tests.
 pub(crate) fn herd_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
-    command.args(arguments).env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR");
+    command.args(arguments).env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR").env_remove("HERD_BASE_PORT");
     command
 }
 

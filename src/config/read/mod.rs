@@ -1,0 +1,264 @@
+//! From TOML text to a herd's parts, each with the line it stands on: shape, keys and single values are checked here, to the
+//! end of the file whatever is wrong with it. What the parts mean to each other is checked in `check`.
+
+mod node;
+mod places;
+
+use std::{collections::BTreeSet, ops::Range, path::PathBuf};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+pub(super) use self::node::StatedNode;
+use super::{
+    HttpConfig, Limits, LogConfig, PlacesConfig,
+    error::{At, Fault},
+    faults::{Faults, Found, Noted},
+    keys,
+    log::name_fault,
+    settings::{TomlTable, wrong_type},
+};
+use crate::{core::model::NodeId, text::nearest};
+
+/// The herd as its text states it.
+pub(super) struct Stated {
+    pub(super) name: Found<String>,
+    pub(super) secret_file: Found<Option<PathBuf>>,
+    pub(super) log: Found<LogConfig>,
+    pub(super) http: Found<HttpConfig>,
+    pub(super) limits: Found<Limits>,
+    pub(super) places: Found<PlacesConfig>,
+    pub(super) nodes: Vec<StatedNode>,
+    /// Whether these are all the nodes that the text is about.
+    pub(super) has_all_nodes: Found<()>,
+}
+
+/// Reads a whole file.
+pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
+    let root = DeTable::parse(text);
+    let text = Text::new(text, faults);
+    let root = root.map_err(|error| {
+        // The parser may explain itself on several lines.
+        let message = error.message().trim().replace('\n', ", ");
+        text.note(error.span().unwrap_or_default(), Fault::Syntax { message })
+    })?;
+    let root = root.get_ref();
+    let misspelt = text.unknown_keys(root, "the file", &keys::TABLES);
+    let (name, secret_file) = text.herd(root, &misspelt);
+    let places = text.places(root);
+    let http = text.http(root);
+    let limits = text.limits(root);
+    let (nodes, has_all_nodes) = text.nodes(root, &misspelt);
+    let log = text.log(root, &nodes);
+    Ok(Stated { name, secret_file, log, http, limits, places, nodes, has_all_nodes })
+}
+
+fn setting_names<T: TomlTable>() -> Vec<&'static str> {
+    T::SETTINGS.iter().map(|setting| setting.key).collect()
+}
+
+type Value<'t> = Spanned<DeValue<'t>>;
+
+/// A table, and where it begins.
+type FoundTable<'v, 't> = Found<Option<(&'v DeTable<'t>, Range<usize>)>>;
+
+/// Turns the parser's offsets into lines.
+struct Text<'t> {
+    line_ends: Vec<usize>,
+    faults: &'t Faults,
+}
+
+/// Known keys that resemble an unknown one. Such a key does not count as missing: it is misspelt, which has been noted.
+struct Misspelt(Vec<(&'static str, Noted)>);
+
+impl Misspelt {
+    fn noted(&self, key: &str) -> Option<Noted> {
+        self.0.iter().find(|(meant, _)| *meant == key).map(|(_, noted)| *noted)
+    }
+}
+
+/// A table of settings, with the default where a value is at fault.
+struct Filled<T> {
+    value: T,
+    faulty: Vec<(&'static str, Noted)>,
+}
+
+impl<T> Filled<T> {
+    /// Whether what these keys have can be compared.
+    fn is_sound(&self, keys: &[&str]) -> Found<()> {
+        let faulty = self.faulty.iter().find(|(key, _)| keys.contains(key));
+        faulty.map_or(Ok(()), |(_, noted)| Err(*noted))
+    }
+
+    fn whole(self) -> Found<T> {
+        self.faulty.first().map_or(Ok(self.value), |(_, noted)| Err(*noted))
+    }
+}
+
+impl<'t> Text<'t> {
+    fn new(text: &str, faults: &'t Faults) -> Self {
+        Self { line_ends: memchr::memchr_iter(b'\n', text.as_bytes()).collect(), faults }
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        1 + self.line_ends.partition_point(|&end| end < span.start)
+    }
+
+    fn note(&self, span: Range<usize>, fault: Fault) -> Noted {
+        self.faults.note(self.line(&span), fault)
+    }
+
+    fn unknown_keys(&self, table: &DeTable<'_>, name: &'static str, known: &[&'static str]) -> Misspelt {
+        let mut misspelt = Vec::new();
+        for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+            let nearest = nearest(key.get_ref(), known.iter().copied());
+            let (key, span) = (key.get_ref().to_string(), key.span());
+            let fault = Fault::UnknownKey { key, table: name, nearest, known: known.join(", ") };
+            let noted = self.note(span, fault);
+            misspelt.extend(nearest.map(|nearest| (nearest, noted)));
+        }
+        Misspelt(misspelt)
+    }
+
+    fn table<'v, 'd>(&self, root: &'v DeTable<'d>, key: &str) -> FoundTable<'v, 'd> {
+        let Some(value) = root.get(key) else { return Ok(None) };
+        match value.get_ref().as_table() {
+            Some(table) => Ok(Some((table, value.span()))),
+            None => Err(self.wrong_type(key, value, "a table")),
+        }
+    }
+
+    fn wrong_type(&self, key: &str, value: &Value<'_>, wanted: &'static str) -> Noted {
+        self.note(value.span(), wrong_type(key, value.get_ref(), wanted))
+    }
+
+    fn string(&self, key: &str, value: &Value<'_>, wanted: &'static str) -> Found<At<String>> {
+        let string = value.get_ref().as_str().ok_or_else(|| self.wrong_type(key, value, wanted))?;
+        Ok(At { line: self.line(&value.span()), value: string.to_owned() })
+    }
+
+    /// The herd's name, and its secret file.
+    fn herd(&self, root: &DeTable<'_>, misspelt: &Misspelt) -> (Found<String>, Found<Option<PathBuf>>) {
+        let missing = Fault::MissingKey { table: "[herd]", key: "name", example: "name = \"fall-2016\"" };
+        let (table, span) = match self.table(root, "herd") {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let meant = misspelt.noted("herd");
+                let name = meant.unwrap_or_else(|| self.note(0..0, missing));
+                return (Err(name), meant.map_or(Ok(None), Err));
+            }
+            Err(noted) => return (Err(noted), Err(noted)),
+        };
+        let misspelt = self.unknown_keys(table, "[herd]", &keys::names(&keys::HERD));
+        let name = match table.get("name") {
+            Some(value) => self.herd_name(value),
+            None => Err(misspelt.noted("name").unwrap_or_else(|| self.note(span, missing))),
+        };
+        let secret_file = match table.get("secret_file") {
+            Some(value) => self.secret_file(value).map(Some),
+            None => misspelt.noted("secret_file").map_or(Ok(None), Err),
+        };
+        (name, secret_file)
+    }
+
+    fn herd_name(&self, value: &Value<'_>) -> Found<String> {
+        let At { line, value: name } = self.string("name", value, "a name in quotes")?;
+        // A herd's name stands in peers' lines, so it obeys the rule of a node's.
+        match NodeId::is_valid(name.as_bytes()) {
+            true => Ok(name),
+            false => Err(self.faults.note(line, Fault::HerdName { name })),
+        }
+    }
+
+    fn secret_file(&self, value: &Value<'_>) -> Found<PathBuf> {
+        let At { line, value: path } = self.string("secret_file", value, "a path in quotes")?;
+        if path.is_empty() { Err(self.faults.note(line, Fault::NoSecretFile)) } else { Ok(path.into()) }
+    }
+
+    fn limits(&self, root: &DeTable<'_>) -> Found<Limits> {
+        let Some((table, _)) = self.table(root, Limits::NAME)? else { return Ok(Limits::default()) };
+        let limits: Filled<Limits> = self.settings(table, &[]);
+        let bounds = ["backoff_ms_min", "backoff_ms_max"];
+        limits.is_sound(&bounds).and_then(|()| {
+            if limits.value.backoff_min <= limits.value.backoff_max {
+                return Ok(());
+            }
+            let given = bounds.into_iter().find_map(|key| table.get(key)).map(Spanned::span);
+            Err(self.note(given.unwrap_or_default(), Fault::BackoffReversed))
+        })?;
+        limits.whole()
+    }
+
+    fn log(&self, root: &DeTable<'_>, nodes: &[StatedNode]) -> Found<LogConfig> {
+        let found = self.table(root, LogConfig::NAME)?;
+        let log = found.as_ref().map(|(table, _)| self.settings(table, &[]));
+        let log = log.unwrap_or_else(|| Filled { value: LogConfig::default(), faulty: Vec::new() });
+        let table = found.map(|(table, _)| table);
+        let span = |key| table.and_then(|table| table.get(key)).map(Spanned::span).unwrap_or_default();
+        let mut are_names_sound = log.is_sound(&["file", "events_file"]);
+        for (key, name) in [("file", Some(&log.value.file)), ("events_file", log.value.events_file.as_ref())]
+        {
+            if let Some((name, why)) = name.and_then(|name| Some((name.clone(), name_fault(name)?))) {
+                are_names_sound = Err(self.note(span(key), Fault::LogName { key, name, why }));
+            }
+        }
+        are_names_sound?;
+        // Each id once: that two nodes have one is told elsewhere.
+        let own = nodes.iter().filter(|node| matches!(node.plain, Ok(None)));
+        let ids: BTreeSet<_> = own.filter_map(|node| Some(node.id.as_ref().ok()?.value.as_str())).collect();
+        if let Some(name) = log.value.name_clash(ids.into_iter()) {
+            let key = if log.value.events_file.is_some() { "events_file" } else { "file" };
+            return Err(self.note(span(key), Fault::LogNamesClash { name }));
+        }
+        log.whole()
+    }
+
+    fn http(&self, root: &DeTable<'_>) -> Found<HttpConfig> {
+        let Some((table, _)) = self.table(root, HttpConfig::NAME)? else { return Ok(HttpConfig::default()) };
+        let http = self.settings(table, &keys::names(&keys::HTTP)).whole();
+        let hosts = table.get("hosts").map_or(Ok(Vec::new()), |value| {
+            let (hosts, are_all) =
+                self.strings("hosts", value, "a list of names, such as [\"alford.example\"]");
+            are_all.map(|()| hosts.into_iter().map(|host| host.value).collect())
+        });
+        Ok(HttpConfig { hosts: hosts?, ..http? })
+    }
+
+    /// The strings of a list, and whether they are all that the list has.
+    fn strings(&self, key: &str, list: &Value<'_>, wanted: &'static str) -> (Vec<At<String>>, Found<()>) {
+        let Some(values) = list.get_ref().as_array() else {
+            return (Vec::new(), Err(self.wrong_type(key, list, wanted)));
+        };
+        let mut are_all = Ok(());
+        let mut strings = Vec::new();
+        for value in values {
+            match self.string(key, value, wanted) {
+                Ok(string) => strings.push(string),
+                Err(noted) => are_all = Err(noted),
+            }
+        }
+        (strings, are_all)
+    }
+
+    /// The settings of a table that may hold these other keys, too.
+    fn settings<T: TomlTable>(&self, table: &DeTable<'_>, others: &[&'static str]) -> Filled<T> {
+        let Misspelt(faulty) = self.unknown_keys(table, T::TITLE, &[&setting_names::<T>(), others].concat());
+        let mut filled = self.fill(table);
+        filled.faulty.extend(faulty);
+        filled
+    }
+
+    fn fill<T: TomlTable>(&self, table: &DeTable<'_>) -> Filled<T> {
+        let mut filled = Filled { value: T::default(), faulty: Vec::new() };
+        for setting in T::SETTINGS {
+            if let Some(value) = table.get(setting.key)
+                && let Err(fault) = setting.set(&mut filled.value, value.get_ref())
+            {
+                filled.faulty.push((setting.key, self.note(value.span(), fault)));
+            }
+        }
+        filled
+    }
+}
