@@ -21,6 +21,7 @@ use crate::{
     config::{ConfigError, Herd},
     core::access::Secret,
     keys::SecretError,
+    log::LogDir,
     places::{OpenError, Stock},
     text,
 };
@@ -51,7 +52,7 @@ struct Common {
     /// The herd's configuration; without it, the built-in herd of the fall of 2016.
     #[arg(long, global = true, env = "HERD_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where each node writes its log, as NODE.log unless configured otherwise.
+    /// Where each node writes its log, as NODE.log unless configured otherwise; with `herd node`, `-` is standard output.
     #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", default_value = DEFAULT_LOG_DIR)]
     log_dir: PathBuf,
 }
@@ -61,6 +62,13 @@ const DEFAULT_LOG_DIR: &str = "./herd-logs";
 impl Common {
     fn herd(&self) -> Result<Herd, ConfigError> {
         self.config.as_deref().map_or_else(|| Ok(Herd::embedded()), Herd::load)
+    }
+
+    fn log_dir(&self) -> LogDir {
+        match self.log_dir.as_os_str() == "-" {
+            true => LogDir::StandardOutput,
+            false => LogDir::Folder(self.log_dir.clone()),
+        }
     }
 }
 

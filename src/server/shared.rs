@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::{
-    Surroundings,
+    Announcement, Surroundings,
     capacity::{self, Others},
     seats::{LineSeats, SeatBounds},
     threads::{DrainTurn, Threads},
@@ -213,6 +213,14 @@ impl<'a> Shared<'a> {
             rate_limits: RateLimits::default(),
             connection_events: ConnectionEvents::default(),
         })
+    }
+
+    /// Tells whoever started the node, in the log where that is all they read.
+    pub(super) fn announce(&self, announcement: Announcement) {
+        if self.log.is_on_standard_output() {
+            self.log.info(format_args!("{announcement}"));
+        }
+        (self.surroundings.announce)(announcement);
     }
 
     /// Counts what was not told of events that come as often as outsiders like.

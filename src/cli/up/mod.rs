@@ -28,7 +28,7 @@ use super::{
     CommandError, Common, check_files, complain,
     signals::{ENDING, SignalPipe},
 };
-use crate::{config::Herd, system::clock, text::say};
+use crate::{config::Herd, log::LogDir, system::clock, text::say};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -72,6 +72,13 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
             "all nodes of {name} are of dialect \"plain\"; start their own programs"
         )));
     }
+    let LogDir::Folder(log_dir) = common.log_dir() else {
+        return Err(CommandError::Usage(
+            "herd up cannot log to standard output, where each node tells it how far it is; give a folder with \
+             --log-dir, or start each node with `herd node NAME --log-dir -`"
+                .to_owned(),
+        ));
+    };
     let plain = whole.plain_nodes();
     if !plain.is_empty() {
         let names: Vec<_> = plain.into_iter().map(crate::core::model::NodeId::as_str).collect();
@@ -94,7 +101,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
         typed: &env::args_os().next().unwrap_or_else(|| "herd".into()),
         config: handover.path.as_deref(),
         typed_config: handover.typed(given),
-        log_dir: &common.log_dir,
+        log_dir: &log_dir,
         ready_time: READY_TIME,
     };
     let signals = SignalPipe::listen(&ENDING).map_err(CommandError::Signals)?;

@@ -31,6 +31,7 @@ mod plain;
 mod readme;
 mod secret;
 mod send;
+mod standard_output;
 mod status;
 mod strain;
 mod terminal;
