@@ -5,6 +5,7 @@ mod check_config;
 mod node;
 mod places;
 mod printable;
+mod seconds;
 mod secret;
 mod send;
 mod signals;

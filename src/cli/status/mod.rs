@@ -21,6 +21,7 @@ use std::{
 use self::{fetch::FetchOutcome, screen::Screen, verdict::Verdict};
 use super::{
     CommandError, Common, printable,
+    seconds::seconds,
     signals::{ENDING, SignalPipe, wait_any},
 };
 use crate::{config::Herd, system::clock};
@@ -80,13 +81,6 @@ pub(super) struct Args {
 
 /// A herd in pieces that only third-party nodes join rests where nothing changes for this long.
 const REST_TIME: Duration = Duration::from_millis(500);
-
-const SECONDS_MIN: f64 = 0.01;
-
-fn seconds(text: &str, max: f64) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (SECONDS_MIN..=max).contains(number));
-    number.ok_or_else(|| format!("give {SECONDS_MIN} to {max} seconds"))
-}
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError> {
     let herd = common.herd()?;
