@@ -15,7 +15,7 @@ use proxyherd::{
         store::{Placement, Store},
         wire::{Line, Nonce},
     },
-    log::{Log, LogOptions, Traffic},
+    log::{Log, LogContent, LogOptions, Traffic},
 };
 
 const LINES: usize = 16;
@@ -143,9 +143,7 @@ fn a_batch_that_is_logged_allocates_nothing() {
     let log = Log::open(LogOptions {
         path: folder.path().join("Alford.log"),
         events_path: None,
-        traffic: true,
-        bodies: false,
-        connections: false,
+        content: LogContent { traffic: true, bodies: false, connections: false },
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
         files_kept: 0,

@@ -6,6 +6,7 @@ use super::{CommandError, Common, check_files, complain, printable};
 use crate::{
     config::{Herd, PlacesSource},
     core::model::NodeId,
+    log::LogDir,
     places::Stock,
 };
 
@@ -31,6 +32,9 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     write!(out, "{}", effective(&herd, &origin, &stock))?;
     out.flush()?;
+    if common.log_dir() == LogDir::StandardOutput {
+        complain(&format!("{}: {TO_STANDARD_OUTPUT}", herd.name));
+    }
     for node in herd.nodes.iter().filter(|node| node.plain_listen.is_some()) {
         complain(&format!("{}: {OPEN_TO_PLAIN}", node.id));
     }
@@ -48,6 +52,8 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
     }
     Ok(())
 }
+
+const TO_STANDARD_OUTPUT: &str = "nodes log to standard output (--log-dir -): `file`, `events_file`, `file_bytes` and `files_kept` of [log] are not used, and herd up takes a folder only";
 
 const OPEN_TO_PLAIN: &str = "whoever connects to its plain_listen from a plain neighbour's address can write to the herd; nothing proves who it is";
 

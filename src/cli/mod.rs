@@ -8,6 +8,7 @@ pub mod man;
 mod node;
 mod places;
 mod printable;
+mod seconds;
 mod secret;
 mod send;
 mod signals;
@@ -33,6 +34,7 @@ use crate::{
     config::{BasePortError, ConfigError, Herd},
     core::access::Secret,
     keys::SecretError,
+    log::LogDir,
     places::{OpenError, Stock},
     text,
 };
@@ -64,7 +66,7 @@ struct Common {
     /// The herd's configuration; without it, the built-in herd of the fall of 2016.
     #[arg(long, global = true, env = "HERD_CONFIG", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Where each node writes its log, as NODE.log unless configured otherwise.
+    /// Where each node writes its log, as NODE.log unless configured otherwise; with `herd node`, `-` is standard output.
     #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = DEFAULT_LOG_DIR)]
     log_dir: PathBuf,
     /// Move the herd's lowest port to N, and its others as far, so that two herds run side by side; 1 to 65535.
@@ -81,6 +83,13 @@ impl Common {
             Some(base) => herd.with_base_port(base)?,
             None => herd,
         })
+    }
+
+    fn log_dir(&self) -> LogDir {
+        match self.log_dir.as_os_str() == "-" {
+            true => LogDir::StandardOutput,
+            false => LogDir::Folder(self.log_dir.clone()),
+        }
     }
 }
 

@@ -13,8 +13,12 @@ use crate::{
 Examples:
   herd node Alford                               listens, links up with whichever neighbours are there
   herd node Hill --config config/2020.toml --log-dir /var/log/herd
+  herd node Hill --config config/2020.toml --log-dir - | grep WARN
 
 It prints `listening ADDRESS` and, as links come up, `linked PEER`.
+With --log-dir - it prints its log instead, and those two are lines of it. Then
+`file`, `events_file`, `file_bytes` and `files_kept` of [log] are not used, and
+SIGHUP does nothing: a container's runtime or systemd keeps what is printed.
 SIGTERM or Ctrl-C drains it, a second signal ends it at once, SIGHUP reopens its log.")]
 pub(super) struct Args {
     /// The node's id in the configuration.
@@ -34,7 +38,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         )));
     }
     let id = node.id.clone();
-    let ended = server::run_node(&herd, &id, &common.log_dir, args.lifeline);
+    let ended = server::run_node(&herd, &id, &common.log_dir(), args.lifeline);
     let lacking = ended.map_err(|error| match error {
         StartError::Secret(error) => error.into(),
         StartError::Places(error) => error.into(),

@@ -4,7 +4,10 @@
 use std::{
     io::{self, Read},
     net::Shutdown,
-    os::unix::net::UnixStream,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -52,9 +55,21 @@ impl SignalPipe {
         (&self.arrivals).read_exact(&mut byte).is_ok()
     }
 
+    /// Forgets the signals that have come; several that came together are one.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        (&self.arrivals).read(&mut [0; 64]).map(drop)
+    }
+
     /// Ends the wait of the thread that is in it.
     pub(super) fn stop(&self) {
         let _ = self.arrivals.shutdown(Shutdown::Both);
+    }
+}
+
+/// Can be read once a signal has come.
+impl AsFd for SignalPipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.arrivals.as_fd()
     }
 }
 
@@ -66,10 +81,9 @@ impl Drop for SignalPipe {
     }
 }
 
-/// Waits for a signal of any of these at most for this time; the number of the first that has one. Several signals that
-/// came together are one.
-pub(super) fn wait_any<const N: usize>(all: [&SignalPipe; N], time: Duration) -> io::Result<Option<usize>> {
-    let mut waits = all.map(|signals| PollFd::new(&signals.arrivals, PollFlags::IN));
+/// Waits until one of these can be read, at most for this time; the number of the first that can.
+pub(super) fn wait_any(all: &[BorrowedFd<'_>], time: Duration) -> io::Result<Option<usize>> {
+    let mut waits: Vec<_> = all.iter().map(|&one| PollFd::from_borrowed_fd(one, PollFlags::IN)).collect();
     let deadline = clock::tick() + time;
     loop {
         let left = deadline.saturating_sub(clock::tick());
@@ -77,16 +91,11 @@ pub(super) fn wait_any<const N: usize>(all: [&SignalPipe; N], time: Duration) ->
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
         match poll(&mut waits, Some(&timeout)) {
             Ok(0) => return Ok(None),
-            Ok(_) => break,
+            Ok(_) => return Ok(waits.iter().position(|wait| !wait.revents().is_empty())),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let first = waits.iter().position(|wait| !wait.revents().is_empty());
-    if let Some(first) = first {
-        let _ = (&all[first].arrivals).read(&mut [0; 64])?;
-    }
-    Ok(first)
 }
 
 /// While this is there, the signals that end a process are noted and end nothing, so that there is time to clean up. One that was ignored when the process started

@@ -42,15 +42,15 @@ pub(super) struct Watch {
     /// When the write began that is going on, in nanoseconds.
     writing_since: AtomicU64,
     failing: Mutex<Option<(Tick, String)>>,
-}
-
-impl Default for Watch {
-    fn default() -> Self {
-        Self { writing_since: AtomicU64::new(IDLE), failing: Mutex::default() }
-    }
+    /// What a write that does not return means.
+    stall: &'static str,
 }
 
 impl Watch {
+    pub(super) fn new(stall: &'static str) -> Self {
+        Self { writing_since: AtomicU64::new(IDLE), failing: Mutex::default(), stall }
+    }
+
     /// A write begins.
     pub(super) fn begin(&self, now: Tick) {
         let now = u64::try_from(now.as_nanos()).unwrap_or(IDLE);
@@ -63,6 +63,11 @@ impl Watch {
         let mut failing = self.failing.lock();
         let since = failing.as_ref().map_or(then, |&(since, _)| since);
         *failing = failure.map(|error| (since, error.to_owned()));
+    }
+
+    /// Whether a write is going on.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing_since.load(Ordering::Relaxed) != IDLE
     }
 
     /// Why nothing can be written, if nothing can.
@@ -79,7 +84,7 @@ impl Watch {
         let since = self.writing_since.load(Ordering::Relaxed);
         let duration = now.saturating_sub(Duration::from_nanos(since));
         let stalls = since != IDLE && duration >= STALL_TIME;
-        stalls.then(|| Failing { duration, error: "the disk does not end a write".to_owned() })
+        stalls.then(|| Failing { duration, error: self.stall.to_owned() })
     }
 }
 
@@ -89,7 +94,7 @@ mod tests {
 
     #[test]
     fn failure_lasts_from_its_first_write_and_tells_the_latest_reason() {
-        let watch = Watch::default();
+        let watch = Watch::new("it hangs");
         let at = Duration::from_secs;
         let write = |now, failure| {
             watch.begin(now);
@@ -108,12 +113,12 @@ mod tests {
 
     #[test]
     fn write_that_does_not_end_is_a_failure_after_a_while() {
-        let watch = Watch::default();
+        let watch = Watch::new("it hangs");
         let at = Duration::from_secs;
         watch.begin(at(10));
         assert_eq!(watch.failing(at(14)), None);
         let failing = watch.failing(at(15)).unwrap();
-        assert_eq!((failing.duration, failing.error.as_str()), (at(5), "the disk does not end a write"));
+        assert_eq!((failing.duration, failing.error.as_str()), (at(5), "it hangs"));
         watch.end(at(10), None);
         assert_eq!(watch.failing(at(99)), None);
     }

@@ -1,5 +1,6 @@
 //! The log's file: appended to, rotated by size between two lines, opened again when it was moved, created again when it
-//! was removed. A disk that is full is tried again at every tick, and continued where it stopped.
+//! was removed. A disk that is full is tried again at every tick, and continued where it stopped. Standard output stands in
+//! for a file, and is neither rotated nor opened again.
 
 use std::{
     fs::{self, File},
@@ -10,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use super::open::{self, LogError, LogFault};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::open::{self, LogError, LogFault, Target};
 use crate::core::model::Tick;
 
 /// A buffer larger than this is given back once the log is quiet.
@@ -25,9 +28,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The file, and what is on its way into it.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    path: PathBuf,
+    target: Target,
     file: Option<File>,
-    /// Pipes and devices have no size, and are not rotated.
+    /// Pipes, devices and standard output have no size, and are not rotated.
     has_size: bool,
     /// Whether the file ends with half a line of a process that was killed. It is ended with the first that follows, so
     /// that a node starts on a full disk.
@@ -47,9 +50,9 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    pub(super) fn open(path: PathBuf, size_max: u64, kept: usize) -> Result<Self, LogError> {
+    pub(super) fn open(target: Target, size_max: u64, kept: usize) -> Result<Self, LogError> {
         let mut log = Self {
-            path,
+            target,
             file: None,
             has_size: true,
             ends_mid_line: false,
@@ -63,17 +66,20 @@ impl LogFile {
             looked_at: Tick::ZERO,
             remarks: Vec::new(),
         };
-        match log.open_by_name() {
+        match log.open_target() {
             Ok(()) => {
                 log.look_around();
                 Ok(log)
             }
-            Err(fault) => Err(LogError { path: log.path, fault }),
+            Err(fault) => Err(LogError { target: log.target, fault }),
         }
     }
 
-    fn open_by_name(&mut self) -> Result<(), LogFault> {
-        let opened = open::open(&self.path, &mut self.remarks)?;
+    fn open_target(&mut self) -> Result<(), LogFault> {
+        let opened = match &self.target {
+            Target::File(path) => open::open(path, &mut self.remarks)?,
+            Target::StandardOutput => open::standard_output()?,
+        };
         (self.file, self.has_size) = (Some(opened.file), opened.is_file);
         (self.size, self.advised) = (opened.size, opened.size);
         self.ends_mid_line = opened.is_mid_line;
@@ -82,9 +88,10 @@ impl LogFile {
 
     /// What is beside the file that an operator should know of: its folder, and older files.
     fn look_around(&mut self) {
-        open::look_at_folder(&self.path, &mut self.remarks);
+        let Target::File(path) = &self.target else { return };
+        open::look_at_folder(path, &mut self.remarks);
         for number in 1..=self.kept {
-            let older = numbered(&self.path, number);
+            let older = numbered(path, number);
             if open::close_older(&older, &mut self.remarks).is_err() {
                 break;
             }
@@ -104,7 +111,7 @@ impl LogFile {
     /// Has it be another file from the next time on that it is opened by its name.
     #[cfg(test)]
     pub(super) fn rename(&mut self, path: &Path) {
-        self.path = path.to_owned();
+        self.target = Target::File(path.to_owned());
     }
 
     /// How many lines are still to be written, one that is half written too.
@@ -112,10 +119,13 @@ impl LogFile {
         lines(&self.pending[self.written..])
     }
 
-    /// Closes the file, and opens the name as the start does, with all that this creates and checks.
+    /// Closes the file, and opens the name as the start does, with all that this creates and checks. Standard output stays.
     pub(super) fn reopen(&mut self) {
+        if self.target == Target::StandardOutput {
+            return;
+        }
         self.close();
-        match self.open_by_name() {
+        match self.open_target() {
             Ok(()) => self.look_around(),
             Err(fault) => self.failure = Some(fault.to_string()),
         }
@@ -154,7 +164,8 @@ impl LogFile {
 
     /// A file that has no name any more is seen by nobody, and keeps its room on the disk.
     fn look_for_removal(&mut self) {
-        let about = self.file.as_ref().and_then(|file| file.metadata().ok());
+        let named = self.file.as_ref().filter(|_| self.has_size);
+        let about = named.and_then(|file| file.metadata().ok());
         if about.is_some_and(|about| about.is_file() && about.nlink() == 0) {
             self.close();
             self.remarks.push("the log was removed and is created again; what was in it is gone".to_owned());
@@ -163,13 +174,13 @@ impl LogFile {
 
     fn write_pending(&mut self) -> Result<(), LogFault> {
         if self.file.is_none() {
-            self.open_by_name()?;
+            self.open_target()?;
         }
         while self.written < self.pending.len() {
             let end = self.end_within_room();
             if end == self.written {
                 self.rotate()?;
-                self.open_by_name()?;
+                self.open_target()?;
             } else {
                 self.write_through(end)?;
             }
@@ -214,10 +225,12 @@ impl LogFile {
                     self.size += count as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Whoever shares a pipe or a terminal may have made it so; it is waited for as if nobody had.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(file)?,
                 Err(error) => return Err(error),
             }
         }
-        if self.size - self.advised >= ADVICE_BYTES {
+        if self.has_size && self.size - self.advised >= ADVICE_BYTES {
             let_go(file, self.advised, self.size);
             self.advised = self.size;
         }
@@ -226,12 +239,14 @@ impl LogFile {
 
     /// `node.log` becomes `node.log.1`, that `node.log.2`, and so on; the oldest goes.
     fn rotate(&mut self) -> io::Result<()> {
+        // What has no name has no size either, and never comes here.
+        let Target::File(path) = &self.target else { return Ok(()) };
         self.file = None;
         if self.kept == 0 {
-            return remove(&self.path);
+            return remove(path);
         }
         for number in (0..self.kept).rev() {
-            match fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1)) {
+            match fs::rename(numbered(path, number), numbered(path, number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -261,6 +276,14 @@ pub(super) fn lines(bytes: &[u8]) -> u64 {
 fn let_go(file: &File, from: u64, to: u64) {
     let from = from.saturating_sub(ADVICE_BYTES);
     let _ = rustix::fs::fadvise(file, from, NonZeroU64::new(to - from), rustix::fs::Advice::DontNeed);
+}
+
+/// Waits until the other end takes more, or is gone.
+fn wait_for_room(file: &File) -> io::Result<()> {
+    match poll(&mut [PollFd::new(file, PollFlags::OUT)], None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -1,4 +1,5 @@
-//! A node's log: events, by fern, and all traffic, by batch, in one file and in order, or events in a file of their own.
+//! A node's log: events, by fern, and all traffic, by batch, in one file and in order, or events in a file of their own, or
+//! all of it on standard output.
 //! Nobody waits for the disk: what has no room is dropped and counted. Each node owns its logger; none is installed for the
 //! whole process, so that a library's records go nowhere.
 
@@ -10,12 +11,7 @@ mod output;
 mod rate_limit;
 mod traffic;
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use ::log::{Level, LevelFilter, Log as _, Record};
 use crossbeam_channel::{Receiver, bounded, select};
@@ -23,6 +19,7 @@ use crossbeam_channel::{Receiver, bounded, select};
 use self::{
     buffer::Buffer,
     file::LogFile,
+    open::Target,
     output::{Output, OutputOptions},
 };
 pub use self::{
@@ -33,8 +30,8 @@ pub use self::{
 };
 use crate::{
     core::model::Tick,
-    system::clock,
-    text::{self, Escaped},
+    system::{clock, standard_error},
+    text::Escaped,
 };
 
 /// How often the buffer is written out, if it does not fill before.
@@ -43,19 +40,35 @@ const TICK: Duration = Duration::from_millis(20);
 /// Of what may wait for the disk, one part of so many is for events alone.
 const EVENTS_PART: usize = 8;
 
-/// What is logged, where, and how much is kept.
-#[derive(Clone, Debug)]
-pub struct LogOptions {
-    /// The file. Its folder is made if it is not there.
-    pub path: PathBuf,
-    /// Another file, which has the events instead.
-    pub events_path: Option<PathBuf>,
+/// Where nodes log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogDir {
+    /// To files in this folder.
+    Folder(PathBuf),
+    /// To standard output, all of it.
+    StandardOutput,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug)]
+pub struct LogContent {
     /// Whether lines of clients and AT lines are logged.
     pub traffic: bool,
     /// Whether JSON replies are logged whole.
     pub bodies: bool,
     /// Whether the begin and the end of each connection are logged.
     pub connections: bool,
+}
+
+/// What is logged to files, to which, and how much is kept.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// The file. Its folder is made if it is not there.
+    pub path: PathBuf,
+    /// Another file, which has the events instead.
+    pub events_path: Option<PathBuf>,
+    /// What is logged.
+    pub content: LogContent,
     /// What may wait for the disk, in bytes.
     pub buffer_bytes: usize,
     /// How large a file may grow, in bytes.
@@ -71,23 +84,33 @@ pub struct Log {
     /// Where events go, if not there.
     apart: Option<Output>,
     half_full: Receiver<()>,
-    takes_traffic: bool,
-    takes_bodies: bool,
-    takes_connections: bool,
+    content: LogContent,
 }
 
 impl Log {
     /// Opens or makes the files, for their owner only, as they are from then on.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
-        let LogOptions { path, events_path, traffic, bodies, connections, .. } = options;
-        let LogOptions { buffer_bytes, file_bytes, files_kept, .. } = options;
+        let LogOptions { path, events_path, content, buffer_bytes, file_bytes, files_kept } = options;
         let (wake, half_full) = bounded(1);
-        let open = |path: &Path, buffer_bytes| {
-            Output::open(OutputOptions { path, buffer_bytes, file_bytes, files_kept }, wake.clone())
+        let open = |path, buffer_bytes| {
+            let target = Target::File(path);
+            Output::open(OutputOptions { target, buffer_bytes, file_bytes, files_kept }, wake.clone())
         };
-        let main = open(&path, buffer_bytes)?;
+        let main = open(path, buffer_bytes)?;
         // The part of the buffer that traffic leaves free for events.
-        let apart = events_path.map(|path| open(&path, buffer_bytes / EVENTS_PART)).transpose()?;
+        let apart = events_path.map(|path| open(path, buffer_bytes / EVENTS_PART)).transpose()?;
+        Ok(Self::over((main, apart), half_full, content))
+    }
+
+    /// Logs to standard output, of which `buffer_bytes` may wait for whoever reads it. It is never opened again.
+    pub fn on_standard_output(content: LogContent, buffer_bytes: usize) -> Result<Self, LogError> {
+        let (wake, half_full) = bounded(1);
+        let options =
+            OutputOptions { target: Target::StandardOutput, buffer_bytes, file_bytes: 0, files_kept: 0 };
+        Ok(Self::over((Output::open(options, wake)?, None), half_full, content))
+    }
+
+    fn over((main, apart): (Output, Option<Output>), half_full: Receiver<()>, content: LogContent) -> Self {
         let buffer = Arc::clone(&apart.as_ref().unwrap_or(&main).buffer);
         let (_, events) = fern::Dispatch::new()
             .level(LevelFilter::Info)
@@ -97,15 +120,12 @@ impl Log {
             })
             .chain(fern::Output::writer(Box::new(EventWriter { line: Vec::new(), buffer }), "\n"))
             .into_log();
-        Ok(Self {
-            events,
-            main,
-            apart,
-            half_full,
-            takes_traffic: traffic,
-            takes_bodies: bodies,
-            takes_connections: connections,
-        })
+        Self { events, main, apart, half_full, content }
+    }
+
+    /// Whether it goes to standard output, where nothing else may go then.
+    pub fn is_on_standard_output(&self) -> bool {
+        self.main.target == Target::StandardOutput
     }
 
     /// Events first, so that what has become of traffic finds room among them.
@@ -134,17 +154,17 @@ impl Log {
 
     /// Whether traffic is wanted; where it is not, nobody should format it.
     pub fn takes_traffic(&self) -> bool {
-        self.takes_traffic
+        self.content.traffic
     }
 
     /// Whether whole JSON replies are wanted.
     pub fn takes_bodies(&self) -> bool {
-        self.takes_bodies
+        self.content.bodies
     }
 
     /// Whether the begin and the end of each connection are wanted.
     pub fn takes_connections(&self) -> bool {
-        self.takes_connections
+        self.content.connections
     }
 
     /// Appends a batch's traffic, whole lines that are formatted already; drops and counts them where there is no room.
@@ -193,7 +213,7 @@ impl Log {
         output.watch.end(now, file.failure());
         // Where nothing can be written, they are reported once it can be. By now there is room to say so.
         if file.failure().is_none() {
-            self.warn_of_dropped(&output.buffer);
+            self.warn_of_dropped(output);
         }
         match (failed_before, file.failure()) {
             (None, Some(failure)) => {
@@ -211,22 +231,16 @@ impl Log {
 
     /// What tells one file from the other, where there are two.
     fn which(&self, output: &Output) -> String {
-        self.apart.as_ref().map_or_else(String::new, |_| format!(" ({})", output.path.display()))
+        self.apart.as_ref().map_or_else(String::new, |_| format!(" ({})", output.target))
     }
 
-    fn warn_of_dropped(&self, buffer: &Buffer) {
-        let dropped = buffer.take_dropped();
+    fn warn_of_dropped(&self, output: &Output) {
+        let (dropped, why) = (output.buffer.take_dropped(), output.target.slowness());
         if dropped.lines > 0 {
-            self.warn(format_args!(
-                "{} traffic lines dropped: the disk is slower than the traffic, or full",
-                dropped.lines
-            ));
+            self.warn(format_args!("{} traffic lines dropped: {why}", dropped.lines));
         }
         if dropped.events > 0 {
-            self.warn(format_args!(
-                "{} events dropped: the disk is slower than they came, or full",
-                dropped.events
-            ));
+            self.warn(format_args!("{} events dropped: {why}", dropped.events));
         }
     }
 
@@ -235,7 +249,7 @@ impl Log {
         let dropped = output.buffer.take_dropped();
         let lost = file.unwritten_lines() + output.buffer.lines() + dropped.lines + dropped.events;
         if lost > 0 {
-            let why = file.failure().unwrap_or("the disk is slower than they came");
+            let why = file.failure().unwrap_or_else(|| output.target.slowness());
             tell_standard_error(output, format_args!("lacks {lost} lines, which are lost: {why}"));
         }
     }
@@ -262,19 +276,29 @@ impl Log {
 
     /// What the log lacks of a process that ends without its log thread, which does not come back from a write.
     pub fn tell_stalled(&self) {
+        let stalled = self.outputs().find(|output| output.watch.is_writing()).unwrap_or(&self.main);
         for output in self.outputs() {
             let lines = output.buffer.lines();
-            tell_standard_error(
-                output,
-                format_args!("lacks {lines} lines at least, which are lost: the disk does not end a write"),
-            );
+            if std::ptr::eq(output, stalled) {
+                let why = output.target.stall();
+                tell_standard_error(
+                    output,
+                    format_args!("lacks {lines} lines at least, which are lost: {why}"),
+                );
+            } else if lines > 0 {
+                let cause = &stalled.target;
+                let why = format_args!(
+                    "lacks {lines} lines, which are lost: a write to the log {cause} does not end"
+                );
+                tell_standard_error(output, why);
+            }
         }
     }
 }
 
 /// Says it where it can be seen, since the log cannot.
 fn tell_standard_error(output: &Output, what: fmt::Arguments<'_>) {
-    text::say(&mut io::stderr(), "herd", format_args!("the log {} {what}", output.path.display()));
+    standard_error::say(format_args!("the log {} {what}", output.target));
 }
 
 /// Makes one append of an event, which fern formats in several writes.

@@ -1,10 +1,14 @@
-//! How the log's file is opened: made with its folder where it is not there, for its owner only, and never through a link.
-//! A file that others may open is closed to them, for it holds everyone's locations.
+//! How a log is opened. A file is made with its folder where it is not there, for its owner only, and never through a link;
+//! one that others may open is closed to them, for it holds everyone's locations. Standard output is taken as it is.
 
 use std::{
+    fmt,
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -15,11 +19,45 @@ use crate::whole_file::folder_of;
 /// What groups and others may do.
 const NOT_OWNERS: u32 = 0o077;
 
+/// What a log is written to. Displays as what follows "the log".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Target {
+    File(PathBuf),
+    StandardOutput,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::StandardOutput => write!(f, "on standard output"),
+        }
+    }
+}
+
+impl Target {
+    /// Why a write to it does not return.
+    pub(super) fn stall(&self) -> &'static str {
+        match self {
+            Self::File(_) => "the disk does not end a write",
+            Self::StandardOutput => "its reader takes nothing",
+        }
+    }
+
+    /// Why lines found no room in the buffer.
+    pub(super) fn slowness(&self) -> &'static str {
+        match self {
+            Self::File(_) => "the disk is slower than they came, or full",
+            Self::StandardOutput => "its reader is slower than they came, or gone",
+        }
+    }
+}
+
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
-#[error("the log {} cannot be opened: {fault}; {}", path.display(), fault.cure())]
+#[error("the log {target} cannot be opened: {fault}; {}", fault.cure())]
 pub struct LogError {
-    pub(super) path: PathBuf,
+    pub(super) target: Target,
     pub(super) fault: LogFault,
 }
 
@@ -52,7 +90,7 @@ impl LogFault {
     }
 }
 
-/// The file, open for appending.
+/// The file, open for appending, or standard output.
 #[derive(Debug)]
 pub(super) struct OpenedFile {
     pub(super) file: File,
@@ -61,6 +99,13 @@ pub(super) struct OpenedFile {
     pub(super) is_file: bool,
     /// Whether it ends with a line that a killed process left half written.
     pub(super) is_mid_line: bool,
+}
+
+/// Standard output, by a descriptor of the log's own: what the log is told of is then in no other buffer.
+pub(super) fn standard_output() -> io::Result<OpenedFile> {
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    // Where it leads to a file, that is the shell's: neither its size nor its last line is this log's.
+    Ok(OpenedFile { file, size: 0, is_file: false, is_mid_line: false })
 }
 
 /// Opens the file, and makes it and its folder where they are not there. What an operator should know is added to

@@ -1,22 +1,19 @@
-//! One file of a log, and what waits for it.
+//! One file of a log, or standard output, and what waits for it.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use super::{LogError, buffer::Buffer, condition::Watch, file::LogFile};
+use super::{LogError, buffer::Buffer, condition::Watch, file::LogFile, open::Target};
 
 /// Where it is, how much may wait for it, and how much of it is kept.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OutputOptions<'a> {
-    pub(super) path: &'a Path,
+#[derive(Clone, Debug)]
+pub(super) struct OutputOptions {
+    pub(super) target: Target,
     pub(super) buffer_bytes: usize,
     pub(super) file_bytes: usize,
     pub(super) files_kept: usize,
@@ -25,7 +22,7 @@ pub(super) struct OutputOptions<'a> {
 /// The file and its buffer.
 #[derive(Debug)]
 pub(super) struct Output {
-    pub(super) path: PathBuf,
+    pub(super) target: Target,
     pub(super) buffer: Arc<Buffer>,
     pub(super) file: Mutex<LogFile>,
     pub(super) watch: Watch,
@@ -34,13 +31,13 @@ pub(super) struct Output {
 
 impl Output {
     /// Opens or makes the file. `wake` is told when the buffer is half full.
-    pub(super) fn open(options: OutputOptions<'_>, wake: Sender<()>) -> Result<Self, LogError> {
-        let OutputOptions { path, buffer_bytes, file_bytes, files_kept } = options;
+    pub(super) fn open(options: OutputOptions, wake: Sender<()>) -> Result<Self, LogError> {
+        let OutputOptions { target, buffer_bytes, file_bytes, files_kept } = options;
         Ok(Self {
-            file: Mutex::new(LogFile::open(path.to_owned(), file_bytes as u64, files_kept)?),
-            path: path.to_owned(),
+            file: Mutex::new(LogFile::open(target.clone(), file_bytes as u64, files_kept)?),
+            watch: Watch::new(target.stall()),
+            target,
             buffer: Arc::new(Buffer::new(buffer_bytes, wake)),
-            watch: Watch::default(),
             is_moved: AtomicBool::new(false),
         })
     }

@@ -1,8 +1,11 @@
 //! The log as a whole: order, bounds, rotation, moved files, full disks.
 
-use std::os::unix::{
-    ffi::OsStrExt,
-    fs::{PermissionsExt, symlink},
+use std::{
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
+    path::Path,
 };
 
 use super::*;
@@ -16,9 +19,7 @@ pub(super) fn options(folder: &tempfile::TempDir) -> LogOptions {
     LogOptions {
         path: folder.path().join("logs").join("Alford.log"),
         events_path: None,
-        traffic: true,
-        bodies: false,
-        connections: true,
+        content: LogContent { traffic: true, bodies: false, connections: true },
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
         files_kept: 2,

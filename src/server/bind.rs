@@ -1,6 +1,6 @@
 //! What a node is made of before it serves: its listeners, its log, its places, its neighbours.
 
-use std::{io, net::TcpListener, path::Path, sync::Arc};
+use std::{io, net::TcpListener, sync::Arc};
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -14,7 +14,7 @@ use crate::{
         node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
         store::Placement,
     },
-    log::{self, Log, LogError},
+    log::{Log, LogContent, LogDir, LogError, LogOptions},
     places,
     system::{clock, memory, random},
     transport,
@@ -37,7 +37,7 @@ impl Server {
     pub fn bind(
         herd: &Herd,
         id: &NodeId,
-        log_dir: &Path,
+        log_dir: &LogDir,
         mut surroundings: Surroundings,
     ) -> Result<Self, StartError> {
         let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
@@ -106,17 +106,19 @@ fn reports(limits: &Limits, log: &Log) -> ReportLimits {
     ReportLimits { max_clients, max_bytes, client_bytes, max_ahead }
 }
 
-fn open_log(herd: &Herd, id: &NodeId, log_dir: &Path) -> Result<Log, LogError> {
+fn open_log(herd: &Herd, id: &NodeId, log_dir: &LogDir) -> Result<Log, LogError> {
+    let config::LogConfig { traffic, bodies, connections, buffer_bytes, file_bytes, files_kept, .. } =
+        herd.log;
+    let content = LogContent { traffic, bodies, connections };
+    let LogDir::Folder(folder) = log_dir else { return Log::on_standard_output(content, buffer_bytes) };
     let (file, events_file) = herd.log.names(id.as_str(), &clock::compact_text(clock::wall()));
-    Log::open(log::LogOptions {
-        path: log_dir.join(file),
-        events_path: events_file.map(|name| log_dir.join(name)),
-        traffic: herd.log.traffic,
-        bodies: herd.log.bodies,
-        connections: herd.log.connections,
-        buffer_bytes: herd.log.buffer_bytes,
-        file_bytes: herd.log.file_bytes,
-        files_kept: herd.log.files_kept,
+    Log::open(LogOptions {
+        path: folder.join(file),
+        events_path: events_file.map(|name| folder.join(name)),
+        content,
+        buffer_bytes,
+        file_bytes,
+        files_kept,
     })
 }
 

@@ -90,7 +90,7 @@ impl<'a> Flooder<'a> {
                 let is_up = matches!(event, Event::Up);
                 self.link_log.tell(event, self.connection, self.link.news());
                 if is_up {
-                    (self.shared.surroundings.announce)(Announcement::Linked(self.peer.clone()));
+                    self.shared.announce(Announcement::Linked(self.peer.clone()));
                 }
             }
             if step == Step::End {

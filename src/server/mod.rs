@@ -21,7 +21,7 @@ mod usage;
 mod web;
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     thread,
 };
@@ -48,13 +48,22 @@ use crate::{
     system::clock,
 };
 
-/// What a node announces to the program that started it.
+/// What a node announces to the program that started it. Displays as the line that says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Announcement {
     /// It accepts connections.
     Listening(SocketAddr),
     /// Its link to that neighbour is up.
     Linked(NodeId),
+}
+
+impl fmt::Display for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listening(address) => write!(f, "listening {address}"),
+            Self::Linked(peer) => write!(f, "linked {peer}"),
+        }
+    }
 }
 
 /// Whether a thread of that role may be made.
@@ -148,7 +157,7 @@ impl Server {
                 .and_then(|()| shared.open_plain(scope, plain.as_ref()));
             match &started {
                 Ok(()) => {
-                    (surroundings.announce)(Announcement::Listening(address));
+                    shared.announce(Announcement::Listening(address));
                     until(&Controls { log: &log });
                 }
                 Err(error) => log.error(format_args!("{} does not start: {error}", node.id)),

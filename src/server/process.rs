@@ -1,9 +1,8 @@
-//! A node as a process of its own: signals, standard input as a lifeline, and announcements on standard output.
+//! A node as a process of its own: signals, standard input as a lifeline, and standard output for announcements or the log.
 
 use std::{
     io::{self, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
-    path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -18,6 +17,7 @@ use super::{Announcement, Controls, Server, StartError, Surroundings};
 use crate::{
     config::Herd,
     core::model::NodeId,
+    log::LogDir,
     system::{scheduling, signals::is_ignored},
 };
 
@@ -25,9 +25,19 @@ use crate::{
 /// a second signal to stop ends the process at once, with status 1. A SIGTERM or SIGINT that was ignored at the start
 /// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns the
 /// neighbours that were linked at the end and did not accept what they lacked.
-pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Result<Vec<NodeId>, StartError> {
+///
+/// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log.
+pub fn run_node(
+    herd: &Herd,
+    id: &NodeId,
+    log_dir: &LogDir,
+    lifeline: bool,
+) -> Result<Vec<NodeId>, StartError> {
     let mut signals = Signals::catch()?;
-    let surroundings = Surroundings { announce: Box::new(print), ..Surroundings::default() };
+    let surroundings = match log_dir {
+        LogDir::Folder(_) => Surroundings { announce: Box::new(print), ..Surroundings::default() },
+        LogDir::StandardOutput => Surroundings::default(),
+    };
     let server = Server::bind(herd, id, log_dir, surroundings)?;
     // Before any other thread exists: threads inherit it.
     let taking_turns = if herd.limits.batch_scheduling { scheduling::take_turns() } else { Ok(()) };
@@ -44,10 +54,7 @@ pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &Path, lifeline: bool) -> Res
 /// One line for the program that started the node and reads its standard output.
 fn print(announcement: Announcement) {
     let mut out = io::stdout().lock();
-    let printed = match announcement {
-        Announcement::Listening(address) => writeln!(out, "listening {address}"),
-        Announcement::Linked(peer) => writeln!(out, "linked {peer}"),
-    };
+    let printed = writeln!(out, "{announcement}");
     // A node carries on when nobody reads its standard output any more.
     let _ = printed.and_then(|()| out.flush());
 }

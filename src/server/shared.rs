@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::{
-    Surroundings,
+    Announcement, Surroundings,
     capacity::{self, Others},
     seats::{LineSeats, SeatBounds},
     threads::{DrainTurn, Threads},
@@ -213,6 +213,14 @@ impl<'a> Shared<'a> {
             rate_limits: RateLimits::default(),
             connection_events: ConnectionEvents::default(),
         })
+    }
+
+    /// Announces to the program that started the node, in the log if the log is all that it reads.
+    pub(super) fn announce(&self, announcement: Announcement) {
+        if self.log.is_on_standard_output() {
+            self.log.info(format_args!("{announcement}"));
+        }
+        (self.surroundings.announce)(announcement);
     }
 
     /// Logs how many events were left out of those that outsiders can cause at will.

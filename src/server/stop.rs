@@ -1,12 +1,11 @@
 //! How a node ends: what is told to stop, in which order and for how long, and what happens to threads that do not.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use super::{Shared, accept::Door, line_door::LineDoor, threads::DrainTurn, web::WebDoor};
 use crate::{
     core::model::{NodeId, Tick},
-    system::clock,
-    text,
+    system::{clock, standard_error},
 };
 
 /// How long the log has to be written out, whatever part of the drain's time the others used.
@@ -113,7 +112,7 @@ impl Shared<'_> {
         if !self.threads.wait_for_log(by).is_empty() {
             self.log.tell_stalled();
         }
-        text::say(&mut io::stderr(), "herd", format_args!("{last_words}"));
+        standard_error::say(last_words);
         std::process::exit(1);
     }
 }

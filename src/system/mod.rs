@@ -10,3 +10,4 @@ pub mod random;
 )]
 pub mod scheduling;
 pub mod signals;
+pub mod standard_error;

@@ -356,7 +356,8 @@ fn web_face_that_cannot_listen_is_told_in_one_line() {
     let herd = proxyherd::config::Herd::parse(&text, "x").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let id = proxyherd::core::model::NodeId::new("A").unwrap();
-    let bound = proxyherd::server::Server::bind(&herd, &id, folder.path(), Default::default());
+    let logs = proxyherd::log::LogDir::Folder(folder.path().to_owned());
+    let bound = proxyherd::server::Server::bind(&herd, &id, &logs, Default::default());
     let error = bound.err().unwrap().to_string();
     assert!(error.contains("A cannot listen on") && error.contains("another port"), "{error}");
 }

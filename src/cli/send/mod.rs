@@ -8,22 +8,23 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Read, Write},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
+    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     os::{fd::AsFd, unix::ffi::OsStringExt},
     thread,
     time::Duration,
 };
 
+use crossbeam_channel::bounded;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use self::{
     reason::KnownRules,
     replies::{RefusedLine, Replies, Sent},
 };
-use super::{CommandError, Common, complain, node, printable};
+use super::{CommandError, Common, complain, node, printable, seconds::seconds};
 use crate::{
     config::{Address, Herd},
-    core::wire::OtherProtocol,
+    core::{model::Tick, wire::OtherProtocol},
     system::clock,
 };
 
@@ -34,6 +35,7 @@ Examples:
   herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
   herd send 127.0.0.1:11600 < lines.txt > replies.txt
   herd send Ball                                 then type lines; Ctrl-D ends
+  herd send Ball --timeout 2 'WHATSAT kiwi.cs.ucla.edu 10 5' || echo unanswered
 
 A line that comes back after a `?` was refused; standard error says which one and why.
 On a terminal, control characters in replies are shown as \\x1b and the like.")]
@@ -43,12 +45,20 @@ pub(super) struct Args {
     /// What to send, each on its line; without any, standard input as it is.
     #[arg(value_name = "LINE")]
     lines: Vec<OsString>,
+    /// How long all of it may take, connecting too; 0.01 to 86400. It fails where replies are missing then. Without it,
+    /// replies are waited for until the node closes the connection.
+    #[arg(long, value_name = "SECONDS", value_parser = |text: &str| seconds(text, 86_400.0))]
+    timeout: Option<f64>,
 }
 
+/// For each address of a name.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// The system takes no timeout of nothing.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const BUFFER_BYTES: usize = 256 * 1024;
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
+    let deadline = CallLimit::of(args.timeout);
     let node = &args.node;
     let (address, rules) = find(node, common)?;
     let input = if args.lines.is_empty() {
@@ -57,7 +67,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     } else {
         ToSend::Lines(joined(&args.lines))
     };
-    let stream = dial(&address).map_err(|error| {
+    let stream = dial(&address, deadline).map_err(|error| {
         let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
         CommandError::Failed(format!(
             "cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"
@@ -65,10 +75,11 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     })?;
     let mut out = printable::documents();
     let mut tell = |refusal: RefusedLine<'_>| complain(&rules.text(&refusal, clock::wall()));
-    let done = exchange(&stream, input, &mut out, &mut tell);
+    let done = exchange(&stream, input, deadline, &mut out, &mut tell);
     let finished = out.finish().map_err(SendError::Output);
     done.and(finished).map_err(|fault| match fault {
         SendError::Output(error) => CommandError::Output(error),
+        fault @ SendError::Late { .. } => CommandError::Failed(format!("{node}: {fault}")),
         fault => CommandError::Failed(format!("{node} {fault}")),
     })
 }
@@ -111,10 +122,45 @@ fn joined(lines: &[OsString]) -> Vec<u8> {
     bytes
 }
 
-fn dial(address: &Address) -> io::Result<TcpStream> {
+/// When the whole call must be over, if ever.
+#[derive(Clone, Copy)]
+struct CallLimit {
+    /// When, and how long after the begin that is.
+    at: Option<(Tick, f64)>,
+}
+
+impl CallLimit {
+    fn of(seconds: Option<f64>) -> Self {
+        Self { at: seconds.map(|seconds| (clock::tick() + Duration::from_secs_f64(seconds), seconds)) }
+    }
+
+    /// Nothing once it is over; `None` where there is none.
+    fn left(self) -> Option<Duration> {
+        self.at.map(|(at, _)| at.saturating_sub(clock::tick()))
+    }
+
+    fn is_over(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// How long it was, in seconds.
+    fn seconds(self) -> f64 {
+        self.at.map_or(f64::INFINITY, |(_, seconds)| seconds)
+    }
+
+    fn no_connection(self) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", self.seconds()))
+    }
+}
+
+fn dial(address: &Address, deadline: CallLimit) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
-    for address in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_TIME) {
+    for address in resolved(address, deadline)? {
+        let time = deadline.left().map_or(CONNECT_TIME, |left| left.min(CONNECT_TIME));
+        if time.is_zero() {
+            return Err(deadline.no_connection());
+        }
+        match TcpStream::connect_timeout(&address, time) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);
@@ -122,7 +168,19 @@ fn dial(address: &Address) -> io::Result<TcpStream> {
             Err(error) => last = error,
         }
     }
-    Err(last)
+    Err(if deadline.is_over() { deadline.no_connection() } else { last })
+}
+
+/// The addresses of a name. The system's call takes no deadline: where there is one, the call has a thread of its own, which
+/// ends with the process where it takes longer.
+fn resolved(address: &Address, deadline: CallLimit) -> io::Result<Vec<SocketAddr>> {
+    let (host, port) = (address.host.clone(), address.port);
+    let resolve = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+    let Some(left) = deadline.left() else { return resolve() };
+    let (answer, answered) = bounded(1);
+    let thread = thread::Builder::new().name("resolve".into());
+    thread.spawn(move || answer.send(resolve()).is_ok())?;
+    answered.recv_timeout(left).unwrap_or_else(|_| Err(deadline.no_connection()))
 }
 
 /// What to send.
@@ -148,12 +206,30 @@ enum SendError {
         "answers as a web server does; where that is a node's `http` address, send to its `listen` address"
     )]
     Http,
+    #[error("{whole} of {lines} replies came within {seconds} s{}; what is unanswered may have been taken all the same; its log says more, and a longer --timeout waits longer", beyond(*.whole, *.lines, *.is_input_open))]
+    Late {
+        whole: u64,
+        /// How many lines were read.
+        lines: u64,
+        /// Whether more may have come.
+        is_input_open: bool,
+        seconds: f64,
+    },
     #[error("was not sent all: cannot read standard input: {0}; give another")]
     Input(io::Error),
     #[error("was not sent all: no second thread: {0}; try again")]
     Thread(io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+}
+
+/// What else was missing when time was up.
+fn beyond(whole: u64, lines: u64, is_input_open: bool) -> &'static str {
+    match (is_input_open, whole < lines) {
+        (true, _) => ", and standard input had not ended",
+        (false, true) => "",
+        (false, false) => ", and the connection was not closed",
+    }
 }
 
 fn name(other: OtherProtocol) -> &'static str {
@@ -173,8 +249,20 @@ impl From<SendError> for CommandError {
 struct SendProgress {
     any: bool,
     all: bool,
+    /// How many lines were read.
+    lines: u64,
+    /// Whether more may have come.
+    is_input_open: bool,
     /// What the first line looks like, if not one of this protocol.
     other: Option<OtherProtocol>,
+}
+
+/// How the receiving half ended.
+enum Received {
+    /// By the node's close, after so many bytes.
+    Closed(u64),
+    /// By the deadline.
+    Late,
 }
 
 /// Sends all of `input`, then half-closes; meanwhile copies what comes back to `out` until the node closes, and calls `tell`
@@ -182,6 +270,7 @@ struct SendProgress {
 fn exchange(
     stream: &TcpStream,
     input: ToSend,
+    deadline: CallLimit,
     out: &mut impl Write,
     tell: &mut impl FnMut(RefusedLine<'_>),
 ) -> Result<(), SendError> {
@@ -189,7 +278,7 @@ fn exchange(
     thread::scope(|scope| {
         let sender = thread::Builder::new().name("send".into());
         let sender = sender.spawn_scoped(scope, || send(stream, input, sent)).map_err(SendError::Thread)?;
-        let received = receive(stream, out, &mut replies, tell);
+        let received = receive(stream, deadline, out, &mut replies, tell);
         // Whatever the sender waits for, there is no use in it any more; this ends its poll and its write.
         let _ = stream.shutdown(Shutdown::Both);
         let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -197,34 +286,46 @@ fn exchange(
             return Err(SendError::Http);
         }
         match (sent, received) {
-            (Ok(SendProgress { other: Some(other), .. }), Ok(0) | Err(SendError::Cut(_))) => {
-                Err(SendError::OtherProtocol(other))
-            }
+            (
+                Ok(SendProgress { other: Some(other), .. }),
+                Ok(Received::Closed(0)) | Err(SendError::Cut(_)),
+            ) => Err(SendError::OtherProtocol(other)),
             (_, Err(fault)) | (Err(fault), _) => Err(fault),
+            (Ok(SendProgress { lines, is_input_open, .. }), Ok(Received::Late)) => {
+                let (whole, seconds) = (replies.whole(), deadline.seconds());
+                Err(SendError::Late { whole, lines, is_input_open, seconds })
+            }
             (Ok(SendProgress { all: false, .. }), _) => Err(SendError::ClosedEarly),
-            (Ok(SendProgress { any: true, .. }), Ok(0)) => Err(SendError::NoReply),
+            (Ok(SendProgress { any: true, .. }), Ok(Received::Closed(0))) => Err(SendError::NoReply),
             (Ok(SendProgress { .. }), Ok(_)) => Ok(()),
         }
     })
 }
 
-/// The number of bytes that came.
+/// Copies what comes until the node closes, or the deadline.
 fn receive(
     mut stream: &TcpStream,
+    deadline: CallLimit,
     out: &mut impl Write,
     replies: &mut Replies,
     tell: &mut impl FnMut(RefusedLine<'_>),
-) -> Result<u64, SendError> {
+) -> Result<Received, SendError> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut received = 0;
     loop {
+        if deadline.is_over() {
+            return Ok(Received::Late);
+        }
+        stream.set_read_timeout(deadline.left().map(|left| left.max(TIMEOUT_MIN))).map_err(SendError::Cut)?;
         let count = match stream.read(&mut buffer) {
             Ok(0) => {
                 replies.end(tell);
-                return Ok(received);
+                return Ok(Received::Closed(received));
             }
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                continue;
+            }
             Err(error) => return Err(SendError::Cut(error)),
         };
         received += count as u64;
@@ -235,10 +336,10 @@ fn receive(
 
 /// A node that stops taking is not this half's to report: the receiving half sees why.
 fn send(mut stream: &TcpStream, input: ToSend, mut sent: Sent) -> Result<SendProgress, SendError> {
-    let mut progress = SendProgress { any: false, all: false, other: None };
+    let mut progress = SendProgress { any: false, all: false, lines: 0, is_input_open: true, other: None };
     match input {
         ToSend::Lines(lines) => {
-            progress.any = true;
+            (progress.any, progress.is_input_open) = (true, false);
             sent.take(&lines);
             progress.all = stream.write_all(&lines).is_ok();
         }
@@ -251,7 +352,7 @@ fn send(mut stream: &TcpStream, input: ToSend, mut sent: Sent) -> Result<SendPro
                     Err(error) => return Err(SendError::Input(error)),
                 };
                 progress.any |= count > 0;
-                progress.all = count == 0;
+                (progress.all, progress.is_input_open) = (count == 0, count > 0);
                 sent.take(&buffer[..count]);
                 if progress.all {
                     sent.end();
@@ -263,7 +364,7 @@ fn send(mut stream: &TcpStream, input: ToSend, mut sent: Sent) -> Result<SendPro
         }
     }
     let _ = stream.shutdown(Shutdown::Write);
-    progress.other = sent.other_protocol();
+    (progress.lines, progress.other) = (sent.lines(), sent.other_protocol());
     Ok(progress)
 }
 
@@ -289,6 +390,8 @@ mod tests {
 
     use super::*;
 
+    const FOR_EVER: CallLimit = CallLimit { at: None };
+
     /// What `exchange` prints and returns against a server that does `serve` with its one connection.
     fn exchanged(input: ToSend, serve: impl FnOnce(TcpStream) + Send) -> (Vec<u8>, Result<(), SendError>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -296,7 +399,8 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || serve(listener.accept().unwrap().0));
             let mut out = Vec::new();
-            let done = exchange(&dial(&address).unwrap(), input, &mut out, &mut |_| ());
+            let stream = dial(&address, FOR_EVER).unwrap();
+            let done = exchange(&stream, input, FOR_EVER, &mut out, &mut |_| ());
             (out, done)
         })
     }
@@ -373,7 +477,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| listener.accept().unwrap().0.write_all(b"reply\n").unwrap());
             let input = ToSend::File(File::from(OwnedFd::from(reader)));
-            let done = exchange(&stream, input, &mut Closed, &mut |_| ());
+            let done = exchange(&stream, input, FOR_EVER, &mut Closed, &mut |_| ());
             assert!(matches!(done, Err(SendError::Output(_))), "{done:?}");
         });
         drop(writer);

@@ -2,6 +2,7 @@
 //! that begins with `?` refuses. JSON is passed over by its brackets, so that nothing in it is taken for a reply. What is
 //! kept does not grow with the input: of a line that is sent, its length and a hash. Pure.
 
+use arrayvec::ArrayVec;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::core::wire::{Ending, Fields, Line, OtherProtocol};
@@ -36,7 +37,13 @@ struct Mark {
     hash: u64,
     /// Of its first [`HEAD_BYTES`].
     head_hash: u64,
+    /// Its first field as far as it has room: enough to tell a lookup.
+    keyword: ArrayVec<u8, { LOOKUP.len() + 1 }>,
+    has_keyword: bool,
 }
+
+/// Whose answer has a document after its AT line.
+const LOOKUP: &[u8] = b"WHATSAT";
 
 /// FNV-1a, begun with `HASH_BEGIN`. It tells lines apart; nothing depends on it against an adversary.
 fn hash(before: u64, byte: u8) -> u64 {
@@ -55,6 +62,7 @@ pub(super) fn lines() -> (Sent, Replies) {
         part: Expected::Line(Vec::new()),
         marks: receiver,
         next_mark: None,
+        lacks_document: false,
         is_http: false,
     };
     (sent, replies)
@@ -62,7 +70,8 @@ pub(super) fn lines() -> (Sent, Replies) {
 
 impl Mark {
     fn begin(number: u64) -> Self {
-        Self { number, length: 0, hash: HASH_BEGIN, head_hash: HASH_BEGIN }
+        let keyword = ArrayVec::new();
+        Self { number, length: 0, hash: HASH_BEGIN, head_hash: HASH_BEGIN, keyword, has_keyword: false }
     }
 
     fn add(&mut self, byte: u8) {
@@ -71,6 +80,16 @@ impl Mark {
         if self.length == HEAD_BYTES as u64 {
             self.head_hash = self.hash;
         }
+        if !self.has_keyword && !byte.is_ascii_whitespace() {
+            // One that is longer is none that matters here.
+            let _ = self.keyword.try_push(byte);
+        } else {
+            self.has_keyword |= !self.keyword.is_empty();
+        }
+    }
+
+    fn is_lookup(&self) -> bool {
+        *self.keyword == *LOOKUP
     }
 }
 
@@ -115,6 +134,11 @@ impl Sent {
         }
     }
 
+    /// How many lines were taken; a last one needs no newline.
+    pub(super) fn lines(&self) -> u64 {
+        self.line.number - 1 + u64::from(self.line.length > 0)
+    }
+
     /// The protocol that the first line belongs to, where a node ends the connection because of it.
     pub(super) fn other_protocol(&self) -> Option<OtherProtocol> {
         // A node does not wait for the end of a line that begins so.
@@ -149,6 +173,8 @@ pub(super) struct Replies {
     part: Expected,
     marks: Receiver<Mark>,
     next_mark: Option<Mark>,
+    /// Whether the last reply is an AT line whose document has not begun.
+    lacks_document: bool,
     is_http: bool,
 }
 
@@ -173,6 +199,7 @@ impl Replies {
                     None => return,
                 },
                 Expected::Line(line) if line.is_empty() && matches!(first, b'{' | b'[') => {
+                    self.lacks_document = false;
                     self.part = Expected::Document(PassingJson::default());
                 }
                 Expected::Line(line) => {
@@ -206,6 +233,7 @@ impl Replies {
         self.number += 1;
         self.is_http |= self.number == 1 && line.starts_with(b"HTTP/");
         let mark = self.mark();
+        self.lacks_document = mark.as_ref().is_some_and(Mark::is_lookup) && !line.starts_with(b"?");
         if let Some(line) = line.strip_prefix(b"?") {
             let line = line.strip_prefix(b" ").unwrap_or(line);
             let came = line.iter().fold(HASH_BEGIN, |before, &byte| hash(before, byte));
@@ -215,6 +243,12 @@ impl Replies {
             let is_other = length.is_none() && mark.is_some_and(|mark| came != mark.hash);
             tell(RefusedLine { number: self.number, line, length, is_other });
         }
+    }
+
+    /// How many replies have come whole.
+    pub(super) fn whole(&self) -> u64 {
+        let is_partial = self.lacks_document || matches!(self.part, Expected::Document(_));
+        self.number - u64::from(is_partial)
     }
 
     /// Whether it is a web server that answers.
@@ -369,6 +403,29 @@ mod tests {
         let same = (false, None);
         let other = (true, None);
         assert_eq!(found, [same, same, other, same, other, (false, Some(600)), other, same]);
+    }
+
+    #[test]
+    fn reply_is_whole_with_the_last_bracket_of_its_document() {
+        let sent = b"IAMAT a\n\tWHATSAT a 1 1\r\nWHATSAT\nWHATSATX\nWHATSAT b 1 1\nWHATSAT a 1 1\n";
+        let pieces = [
+            (&b"AT A"[..], 0),
+            (b" a\nAT A a\n", 1),
+            (b"{\n[", 1),
+            (b"]}\n\n", 2),
+            (b"? WHATSAT\n? WHATSATX\n? WHATSAT b 1 1\nAT A a\n", 5),
+            (b"{", 5),
+            (b"}", 6),
+        ];
+        let (mut out, mut replies) = lines();
+        out.take(sent);
+        assert_eq!(out.lines(), 6);
+        out.take(b"x");
+        assert_eq!(out.lines(), 7);
+        for (piece, whole) in pieces {
+            replies.take(piece, &mut |_| ());
+            assert_eq!(replies.whole(), whole, "{}", piece.escape_ascii());
+        }
     }
 
     #[test]

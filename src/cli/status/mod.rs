@@ -4,6 +4,7 @@
 mod answer;
 mod fetch;
 mod json;
+mod keys;
 mod screen;
 mod table;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod verdict;
 use std::{
     env,
     io::{self, ErrorKind, IsTerminal, Write},
+    os::fd::AsFd,
     process::ExitCode,
     thread,
     time::Duration,
@@ -21,6 +23,7 @@ use std::{
 use self::{fetch::FetchOutcome, screen::Screen, verdict::Verdict};
 use super::{
     CommandError, Common, printable,
+    seconds::seconds,
     signals::{ENDING, SignalPipe, wait_any},
 };
 use crate::{config::Herd, system::clock};
@@ -29,7 +32,7 @@ use crate::{config::Herd, system::clock};
 #[command(after_help = "\
 Examples:
   herd status                     the built-in herd
-  herd status --watch             the same again each second, until Ctrl-C
+  herd status --watch             the same again each second, until q or Ctrl-C
   herd status | grep Ball         one node and its links
   until herd status > /dev/null; do sleep 1; done
   herd status --json | jq -r '.nodes[] | select(.result != \"answered\").node'
@@ -61,10 +64,11 @@ nothing but third-party nodes joins some of the nodes, each is asked twice,
 half a second apart, and the digests of those that rest are compared.
 
 Exit codes: 0 in step, 1 not in step or failed, 2 wrong usage or configuration.
-With --watch, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look;
-Ctrl-Z gives the terminal back until fg.")]
+With --watch, q, Ctrl-C, SIGTERM or SIGHUP ends it with that of the last look;
+Ctrl-Z gives the terminal back until fg. Keys are read only where the table is
+drawn in place and standard input is a terminal.")]
 pub(super) struct Args {
-    /// Look again and again until Ctrl-C: in place on a terminal, else one block after another.
+    /// Look again and again until q or Ctrl-C: in place on a terminal, else one block after another.
     #[arg(long)]
     watch: bool,
     /// Print one JSON object a look, on one line.
@@ -80,13 +84,6 @@ pub(super) struct Args {
 
 /// A herd in pieces that only third-party nodes join rests where nothing changes for this long.
 const REST_TIME: Duration = Duration::from_millis(500);
-
-const SECONDS_MIN: f64 = 0.01;
-
-fn seconds(text: &str, max: f64) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (SECONDS_MIN..=max).contains(number));
-    number.ok_or_else(|| format!("give {SECONDS_MIN} to {max} seconds"))
-}
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError> {
     let herd = common.herd()?;
@@ -163,7 +160,7 @@ impl Status<'_> {
     fn watch(&self, in_place: bool) -> Result<bool, CommandError> {
         let signals = SignalPipe::listen(&ENDING).map_err(CommandError::Signals)?;
         let interval = Duration::from_secs_f64(self.args.interval);
-        let screen = if in_place { Some(Screen::enter()?) } else { None };
+        let mut screen = if in_place { Some(Screen::enter(&signals)?) } else { None };
         let look = loop {
             let began = clock::tick();
             let look = self.look()?;
@@ -174,9 +171,9 @@ impl Status<'_> {
             };
             let has_reader = finished(written)?;
             let left = interval.saturating_sub(clock::tick() - began);
-            let is_over = || match &screen {
+            let mut is_over = || match &mut screen {
                 Some(screen) => screen.wait(&signals, left, &block),
-                None => Ok(wait_any([&signals], left).map_err(CommandError::Signals)?.is_some()),
+                None => Ok(wait_any(&[signals.as_fd()], left).map_err(CommandError::Signals)?.is_some()),
             };
             if !has_reader || is_over()? {
                 break look;

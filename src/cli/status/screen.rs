@@ -1,43 +1,55 @@
 //! The terminal's other screen, for a table that is drawn again and again: what was on the first comes back untouched, also
-//! while Ctrl-Z has the table wait. What finds no room is left out at the bottom and on the right, so that nothing scrolls.
+//! while Ctrl-Z has the table wait. `q` ends it. What finds no room is left out at the bottom and on the right, so that nothing scrolls.
 
 use std::{
-    io::{self, Write},
+    io::{self, Stdin, Write},
+    os::fd::AsFd,
     time::Duration,
 };
 
-use rustix::{
-    process::getpgrp,
-    termios::{tcgetpgrp, tcgetwinsize},
-};
+use rustix::termios::tcgetwinsize;
 use signal_hook::{
-    consts::{SIGTSTP, SIGWINCH},
+    consts::{SIGQUIT, SIGTSTP, SIGWINCH},
     low_level::emulate_default_handler,
 };
 
-use super::super::{
-    CommandError,
-    signals::{SignalPipe, wait_any},
+use super::{
+    super::{
+        CommandError,
+        signals::{SignalPipe, wait_any},
+    },
+    keys::{Keys, Pressed, is_in_foreground},
 };
 use crate::system::clock;
 
 /// The other screen, until this is dropped.
 pub(super) struct Screen {
     stops: SignalPipe,
+    quits: SignalPipe,
     resizes: SignalPipe,
+    /// `None` where there are none to be had.
+    keys: Option<Keys<Stdin>>,
+    is_shown: bool,
 }
 
 impl Screen {
-    pub(super) fn enter() -> Result<Self, CommandError> {
+    /// Waits until this is in the foreground, or one of `ends` has come.
+    pub(super) fn enter(ends: &SignalPipe) -> Result<Self, CommandError> {
         let listen = |signal| SignalPipe::listen(&[signal]).map_err(CommandError::Signals);
-        let screen = Self { stops: listen(SIGTSTP)?, resizes: listen(SIGWINCH)? };
-        wait_for_foreground()?;
-        show()?;
+        let (stops, quits, resizes) = (listen(SIGTSTP)?, listen(SIGQUIT)?, listen(SIGWINCH)?);
+        let mut screen = Self { stops, quits, resizes, keys: None, is_shown: false };
+        if wait_for_foreground(ends)? {
+            screen.keys = Keys::take(io::stdin());
+            screen.show()?;
+        }
         Ok(screen)
     }
 
     /// Draws from the top left, over what is there, so that nothing flickers.
     pub(super) fn draw(&self, text: &str) -> io::Result<()> {
+        if !self.is_shown {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         // A terminal that does not tell its size has none to keep to.
         let size = tcgetwinsize(&out).ok().map(|size| (usize::from(size.ws_row), usize::from(size.ws_col)));
@@ -49,24 +61,81 @@ impl Screen {
         out.flush()
     }
 
-    /// Shows this text for so long; true where one of `ends` came sooner.
-    pub(super) fn wait(&self, ends: &SignalPipe, time: Duration, text: &str) -> Result<bool, CommandError> {
+    /// Shows this text for so long; true where one of `ends` or the key that ends it came sooner.
+    pub(super) fn wait(
+        &mut self,
+        ends: &SignalPipe,
+        time: Duration,
+        text: &str,
+    ) -> Result<bool, CommandError> {
         let deadline = clock::tick() + time;
         loop {
-            let left = deadline.saturating_sub(clock::tick());
-            let came = wait_any([ends, &self.stops, &self.resizes], left).map_err(CommandError::Signals)?;
-            match came {
-                None => return Ok(false),
-                Some(0) => return Ok(true),
-                Some(1) => {
-                    hide()?;
-                    emulate_default_handler(SIGTSTP)?;
-                    wait_for_foreground()?;
-                    show()?;
-                }
-                Some(_) => {}
+            match self.next(ends, deadline.saturating_sub(clock::tick())).map_err(CommandError::Signals)? {
+                Happened::Nothing => return Ok(false),
+                Happened::End => return Ok(true),
+                Happened::Stop if !self.stop(ends)? => return Ok(true),
+                Happened::Key => continue,
+                Happened::Stop | Happened::Resize => self.draw(text)?,
             }
-            self.draw(text)?;
+        }
+    }
+
+    /// What happens next, within this time.
+    fn next(&mut self, ends: &SignalPipe, time: Duration) -> io::Result<Happened> {
+        let mut waits = vec![ends.as_fd(), self.stops.as_fd(), self.quits.as_fd(), self.resizes.as_fd()];
+        waits.extend(self.keys.as_ref().map(AsFd::as_fd));
+        Ok(match wait_any(&waits, time)? {
+            None => Happened::Nothing,
+            Some(0) => Happened::End,
+            Some(1) => {
+                self.stops.clear()?;
+                Happened::Stop
+            }
+            Some(2) => {
+                self.hide()?;
+                emulate_default_handler(SIGQUIT)?;
+                Happened::End
+            }
+            Some(3) => {
+                self.resizes.clear()?;
+                Happened::Resize
+            }
+            Some(_) => match self.keys.as_ref().map(Keys::pressed) {
+                Some(Pressed::Quit) => Happened::End,
+                Some(Pressed::Other) => Happened::Key,
+                Some(Pressed::Nothing) | None => {
+                    self.keys = None;
+                    Happened::Key
+                }
+            },
+        })
+    }
+
+    /// Gives the terminal back and stops, as Ctrl-Z would have it; false where it is to end, and not to go on.
+    fn stop(&mut self, ends: &SignalPipe) -> io::Result<bool> {
+        self.hide()?;
+        emulate_default_handler(SIGTSTP)?;
+        let goes_on = wait_for_foreground(ends)?;
+        if goes_on {
+            // The shell may have given the terminal other modes.
+            self.keys.take_if(|keys| !keys.take_again());
+            self.show()?;
+        }
+        Ok(goes_on)
+    }
+
+    /// The other screen, no cursor on it, and lines that do not go on in the next row.
+    fn show(&mut self) -> io::Result<()> {
+        self.is_shown = true;
+        write(b"\x1b[?1049h\x1b[?25l\x1b[?7l")
+    }
+
+    /// The terminal as it was.
+    fn hide(&mut self) -> io::Result<()> {
+        self.keys.iter_mut().for_each(Keys::give_back);
+        match std::mem::take(&mut self.is_shown) {
+            true => write(b"\x1b[?7h\x1b[?25h\x1b[?1049l"),
+            false => Ok(()),
         }
     }
 }
@@ -74,17 +143,19 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // Where this fails, there is no terminal any more.
-        let _ = hide();
+        let _ = self.hide();
     }
 }
 
-/// The other screen, no cursor on it, and lines that do not go on in the next row.
-fn show() -> io::Result<()> {
-    write(b"\x1b[?1049h\x1b[?25l\x1b[?7l")
-}
-
-fn hide() -> io::Result<()> {
-    write(b"\x1b[?7h\x1b[?25h\x1b[?1049l")
+/// What interrupts the look at a screen.
+enum Happened {
+    /// Time is up.
+    Nothing,
+    End,
+    Stop,
+    Resize,
+    /// A key that means nothing.
+    Key,
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {
@@ -93,13 +164,16 @@ fn write(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// In the background, where `&` and `bg` put it, it stops as Ctrl-Z would have it: the terminal is somebody else's.
-fn wait_for_foreground() -> io::Result<()> {
-    // A terminal that is not this process's own has no foreground to be in.
-    while tcgetpgrp(io::stdout()).is_ok_and(|foreground| foreground != getpgrp()) {
+/// In the background, where `&` and `bg` put it, it stops as Ctrl-Z would have it: the terminal is somebody else's. False
+/// where one of `ends` has come, with which a shell has it go on.
+fn wait_for_foreground(ends: &SignalPipe) -> io::Result<bool> {
+    while !is_in_foreground(io::stdout()) {
+        if wait_any(&[ends.as_fd()], Duration::ZERO)?.is_some() {
+            return Ok(false);
+        }
         emulate_default_handler(SIGTSTP)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The lines for a screen of so many rows and columns. The last line of the text is its verdict, which stays, on several

@@ -37,6 +37,11 @@ impl Handover {
         Ok(Self { path: Some(path.into()), memory: Some(memory) })
     }
 
+    /// Whether the path leads to this process, and so to nothing once it has ended.
+    pub(super) fn is_piped(&self) -> bool {
+        self.memory.is_some()
+    }
+
     /// The path as the user may type it in the folder where `up` runs.
     pub(super) fn typed<'t>(&'t self, config: Option<&'t Path>) -> Option<&'t Path> {
         if self.memory.is_some() { self.path.as_deref() } else { config }

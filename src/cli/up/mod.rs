@@ -10,16 +10,19 @@ mod tests;
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs,
     io::{self, Write},
     net::{TcpListener, ToSocketAddrs},
     num::NonZeroU16,
-    path::Path,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
     thread::{self, Scope},
     time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::process::Signal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use self::{
     child::{Child, ChildEnd, ChildEvent},
@@ -29,7 +32,13 @@ use super::{
     CommandError, Common, check_files, complain,
     signals::{ENDING, SignalPipe},
 };
-use crate::{config::Herd, system::clock, text::say};
+use crate::{
+    config::{Herd, PlacesSource},
+    log::LogDir,
+    places,
+    system::{clock, signals::is_ignored},
+    text::say,
+};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -40,7 +49,8 @@ Examples:
 
 Ctrl-C, SIGTERM or SIGHUP lets every node finish what it has in hand; a second one kills.
 Under nohup it goes on when its terminal closes.
-A node that ends by itself is reported, and the others go on.")]
+A node that ends by itself is reported with the command that brings it back, and the
+others go on. That command can be pasted in any folder.")]
 pub(super) struct Args {}
 
 /// How long a herd may take until every node listens and every link is up.
@@ -50,6 +60,9 @@ const GRACE_TIME: Duration = Duration::from_secs(5);
 /// Complaints of one node that are kept while the herd starts.
 const COMPLAINTS_MAX: usize = 100;
 
+/// A key is never printed.
+const KEY_TOO: &str = " where HERD_PLACES_KEY is set as it is here";
+
 /// What to run, and how to speak of it.
 struct Plan<'p> {
     herd: &'p Herd,
@@ -57,13 +70,21 @@ struct Plan<'p> {
     program: (&'p OsStr, &'p [OsString]),
     /// How the user calls this program.
     typed: &'p OsStr,
+    /// How it can be called in any folder.
+    callable: &'p Path,
     /// Where the nodes' processes read the configuration; absolute.
     config: Option<&'p Path>,
     /// The same as the user may type it in the folder where this runs.
     typed_config: Option<&'p Path>,
     /// Where the user wants the ports, in place of where the configuration has them.
     base_port: Option<NonZeroU16>,
+    /// Whether those paths lead to what this process keeps of a pipe.
+    is_piped: bool,
     log_dir: &'p Path,
+    /// What ends it, as a sentence.
+    ending: &'p str,
+    /// Whether the nodes have a key of this process's environment.
+    has_key: bool,
     ready_time: Duration,
 }
 
@@ -76,6 +97,13 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
             "all nodes of {name} are of dialect \"plain\"; start their own programs"
         )));
     }
+    let LogDir::Folder(log_dir) = common.log_dir() else {
+        return Err(CommandError::Usage(
+            "herd up cannot log to standard output, where each node tells it how far it is; give a folder with \
+             --log-dir, or start each node with `herd node NAME --log-dir -`"
+                .to_owned(),
+        ));
+    };
     let plain = whole.plain_nodes();
     if !plain.is_empty() {
         let names: Vec<_> = plain.into_iter().map(crate::core::model::NodeId::as_str).collect();
@@ -92,14 +120,19 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
     let handover = Handover::new(given, &whole).map_err(|error| {
         CommandError::Failed(format!("cannot hand the configuration on: {error}; give it as a file"))
     })?;
+    let typed = env::args_os().next().unwrap_or_else(|| "herd".into());
     let plan = Plan {
         herd: &herd,
         program: (program.as_os_str(), &[]),
-        typed: &env::args_os().next().unwrap_or_else(|| "herd".into()),
+        typed: &typed,
+        callable: &callable(&typed, &program),
         config: handover.path.as_deref(),
         typed_config: handover.typed(given),
         base_port: common.base_port,
-        log_dir: &common.log_dir,
+        is_piped: handover.is_piped(),
+        log_dir: &log_dir,
+        ending: &ending(is_ignored, std::process::id()),
+        has_key: asks_google(&herd) && env::var_os(places::key::VARIABLE).is_some_and(|key| !key.is_empty()),
         ready_time: READY_TIME,
     };
     let signals = SignalPipe::listen(&ENDING).map_err(CommandError::Signals)?;
@@ -117,6 +150,30 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
             .map_err(CommandError::Signals)?;
         supervise(&plan, scope, &sender, events, &mut io::stdout(), &mut io::stderr())
     })
+}
+
+/// The program as it can be called in any folder: as the user called it, where that is a path to it, or its own file.
+fn callable(typed: &OsStr, own: &Path) -> PathBuf {
+    let called = std::path::absolute(typed).ok().filter(|_| typed.as_bytes().contains(&b'/'));
+    let is_own = |path: &PathBuf| fs::canonicalize(path).is_ok_and(|path| path == own);
+    called.filter(is_own).unwrap_or_else(|| own.to_owned())
+}
+
+fn asks_google(herd: &Herd) -> bool {
+    let mut sources = herd.places.then.iter().chain([&herd.places.source]);
+    sources.any(|source| matches!(source, PlacesSource::Google | PlacesSource::GoogleNew))
+}
+
+/// What ends this process. A shell without job control has what it starts with `&` ignore SIGINT, and `nohup` SIGHUP.
+fn ending(is_ignored: impl Fn(i32) -> bool, pid: u32) -> String {
+    if !is_ignored(SIGINT) {
+        return "Ctrl-C ends the herd.".to_owned();
+    }
+    let others = [(SIGTERM, ""), (SIGHUP, "-HUP ")];
+    // The nodes end by themselves, and drain.
+    let option =
+        others.into_iter().find(|&(signal, _)| !is_ignored(signal)).map_or("-KILL ", |(_, option)| option);
+    format!("Ctrl-C does not end the herd, which was started with SIGINT ignored; `kill {option}{pid}` does.")
 }
 
 /// Lets the scope end, also when it is left by an error.
@@ -290,11 +347,12 @@ impl<E: Write> RunningHerd<'_, '_, E> {
         let left = self.children.iter().filter(|child| !child.gone).count();
         let id = &self.children[number].id;
         let command = table::cure(self.plan, &["node", id.as_str()]);
+        let key = if self.plan.has_key { KEY_TOO } else { "" };
         say(
             self.err,
             "herd",
             format_args!(
-                "{id} has ended ({how}), {left} go on; to bring it back, in another terminal: {command}"
+                "{id} has ended ({how}), {left} go on; to bring it back, in another terminal{key}: {command}"
             ),
         );
     }

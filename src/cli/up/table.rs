@@ -36,7 +36,15 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
         let _ = writeln!(out, "{}", row.trim_end());
     }
     let _ = writeln!(out, "\nLogs: {}", printable::one_line(&plan.log_dir.display().to_string()));
-    let _ = writeln!(out, "Ctrl-C ends the herd. To try it, in another terminal in this folder:\n");
+    if plan.is_piped {
+        let _ = writeln!(
+            out,
+            "The configuration came through a pipe, and is there for as long as this runs: until then,"
+        );
+        let _ =
+            writeln!(out, "a node that has ended can be brought back by the command that is printed then.");
+    }
+    let _ = writeln!(out, "{} To try it, in another terminal in this folder:\n", plan.ending);
     let (first, last) = (&herd.nodes[0].id, &herd.nodes[herd.nodes.len() - 1].id);
     let send = |id: &str, line: &str| format!("  {} {}\n", typed(plan, &["send", id]), quoted(line));
     out.push_str(&send(first.as_str(), "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450"));
@@ -54,14 +62,12 @@ fn typed(plan: &Plan<'_>, words: &[&str]) -> String {
     command(plan.typed, words, plan.typed_config, plan.base_port, None)
 }
 
-/// The same so that it does the same in any folder, with the same log directory.
+/// The same so that it does the same in any folder and any terminal, with the same log directory.
 pub(super) fn cure(plan: &Plan<'_>, words: &[&str]) -> String {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    // Without a slash, the shell finds it by its PATH.
-    let is_path = plan.typed.as_bytes().contains(&b'/');
-    let program =
-        if is_path { absolute(Path::new(plan.typed)).into_os_string() } else { plan.typed.to_owned() };
-    command(&program, words, plan.config, plan.base_port, Some(&absolute(plan.log_dir)))
+    let log_dir = std::path::absolute(plan.log_dir).unwrap_or_else(|_| plan.log_dir.to_owned());
+    let command = command(plan.callable.as_os_str(), words, plan.config, plan.base_port, Some(&log_dir));
+    // No flag names the built-in herd, and the other terminal may name another in its environment.
+    if plan.config.is_none() { format!("env HERD_CONFIG= {command}") } else { command }
 }
 
 fn command(
@@ -102,13 +108,14 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// For what no line can show: bash, zsh and ksh understand it.
+/// For what no line can show: every shell understands it, but leaves out newlines at the end.
 fn quoted_bytes(bytes: &[u8]) -> String {
-    let shown = bytes.iter().map(|&byte| match byte {
-        b'\'' | b'\\' => format!("\\{}", char::from(byte)),
-        b' '..=b'~' => char::from(byte).to_string(),
+    let shown = bytes.iter().enumerate().map(|(at, &byte)| match byte {
+        b'\\' => r"\\".to_owned(),
+        b'%' => "%%".to_owned(),
+        b' '..=b'~' if byte != b'\'' && (byte != b'-' || at > 0) => char::from(byte).to_string(),
         // Three digits at most, so that none of the next letter's is taken for one.
         _ => format!("\\{byte:03o}"),
     });
-    format!("$'{}'", shown.collect::<String>())
+    format!("\"$(printf '{}')\"", shown.collect::<String>())
 }

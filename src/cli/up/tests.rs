@@ -72,10 +72,14 @@ fn plan<'p>(first: &'p [OsString], ready_time: Duration) -> Plan<'p> {
         herd: &PAIR,
         program: (OsStr::new("/bin/sh"), first),
         typed: OsStr::new("herd"),
+        callable: Path::new("/opt/herd"),
         config: None,
         typed_config: None,
         base_port: None,
+        is_piped: false,
         log_dir: Path::new("./herd-logs"),
+        ending: "Ctrl-C ends the herd.",
+        has_key: false,
         ready_time,
     }
 }
@@ -150,7 +154,7 @@ echo $$ > "$file.new"; mv "$file.new" "$file"
     let Outcome { out, err, done } = supervised(&script, LONG, &Then::Signal, NEVER);
     let line = "Ball did not start, and nothing is left running: 127.0.0.1:11601 is taken; give another port";
     assert_eq!((out.as_str(), err.as_str(), done), ("", "", Err(line.to_owned())));
-    let alford = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
+    let alford = fs::read_to_string(file).unwrap().trim().parse().unwrap();
     assert!(test_kill_process(Pid::from_raw(alford).unwrap()).is_err(), "Alford is left");
 }
 
@@ -186,7 +190,7 @@ fn a_signal_ends_a_herd_that_is_not_up_yet() {
 fn a_node_that_dies_is_reported_and_the_others_go_on() {
     let Outcome { err, done, .. } = supervised(NODE, LONG, &Then::Kill(&[1]), "has ended");
     assert_eq!(done, Ok(()));
-    let line = "herd: Ball has ended (signal: 9 (SIGKILL)), 1 go on; to bring it back, in another terminal: herd node Ball --log-dir ";
+    let line = "herd: Ball has ended (signal: 9 (SIGKILL)), 1 go on; to bring it back, in another terminal: env HERD_CONFIG= /opt/herd node Ball --log-dir ";
     assert!(err.starts_with(line) && err.lines().next().unwrap().ends_with("/herd-logs"), "{err}");
 }
 
@@ -296,23 +300,48 @@ fn lines_to_type_are_quoted_and_the_cure_holds_in_any_folder() {
     let here = here.display();
     assert_eq!(
         table::cure(&plan, &["node", "Ball"]),
-        format!(
-            r"{here}/target/release/herd node Ball --config '/a/it'\''s/my herd.toml' --log-dir {here}/logs"
-        )
+        format!(r"/opt/herd node Ball --config '/a/it'\''s/my herd.toml' --log-dir {here}/logs")
     );
     let moved = Plan { base_port: NonZeroU16::new(21_600), ..plan };
     assert_eq!(
         table::cure(&moved, &["node", "Ball"]),
         format!(
-            "{here}/target/release/herd node Ball --config '/a/it'\\''s/my herd.toml' --base-port 21600 --log-dir {here}/logs"
+            "/opt/herd node Ball --config '/a/it'\\''s/my herd.toml' --base-port 21600 --log-dir {here}/logs"
         )
     );
-    let odd = OsStr::from_bytes(b"/x/a\n\x1b'\\\xff1 \xe2\x80\xae.toml");
+    let odd = OsStr::from_bytes(b"/x/a\n\x1b'\\\xff1 100% \xe2\x80\xae.toml");
     let plan = Plan { config: Some(Path::new(odd)), typed: OsStr::new("herd"), ..plan };
     let cure = table::cure(&plan, &["node", "Ball"]);
     assert!(
-        cure.contains(r"herd node Ball --config $'/x/a\012\033\'\\\3771 \342\200\256.toml' --log-dir "),
+        cure.contains(
+            r#"herd node Ball --config "$(printf '/x/a\012\033\047\\\3771 100%% \342\200\256.toml')" --log-dir "#
+        ),
         "{cure}"
+    );
+}
+
+#[test]
+fn what_ends_the_herd_is_what_it_does_not_ignore() {
+    let with = |ignored: &'static [i32]| ending(|signal| ignored.contains(&signal), 7);
+    assert_eq!(with(&[SIGHUP, SIGTERM]), "Ctrl-C ends the herd.");
+    for (ignored, command) in [
+        (&[SIGINT][..], "`kill 7`"),
+        (&[SIGINT, SIGTERM], "`kill -HUP 7`"),
+        (&[SIGINT, SIGTERM, SIGHUP], "`kill -KILL 7`"),
+    ] {
+        let text = with(ignored);
+        assert!(text.starts_with("Ctrl-C does not end the herd") && text.contains(command), "{text}");
+    }
+}
+
+#[test]
+fn herd_of_a_pipe_and_a_key_of_the_environment_are_told() {
+    let first = shell(NODE);
+    let plan = Plan { is_piped: true, ..plan(&first, LONG) };
+    let text = table::up_text(&plan, &["x".into(), "y".into()]);
+    assert!(
+        text.contains("\nThe configuration came through a pipe, and is there for as long as this runs"),
+        "{text}"
     );
 }
 

@@ -130,6 +130,33 @@ fn log_that_takes_no_bytes_does_not_keep_a_drained_node_alive() {
 }
 
 #[test]
+fn of_two_logs_the_one_whose_write_hangs_is_named_as_why_the_other_lacks_lines() {
+    let names = "[log]\nevents_file = \"{node}.events\"\n";
+    let mut herd = solo(&format!("[limits]\ndrain_seconds = 1\n{names}"));
+    fs::create_dir(&herd.logs).unwrap();
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, herd.log_path("Solo"), FileType::Fifo, mode, 0).unwrap();
+    herd.start("Solo");
+    let (mut client, line) = (herd.client("Solo"), "x".repeat(10_000));
+    (0..20).for_each(|_| assert!(client.ask(&line).starts_with("? x")));
+    let process = herd.process("Solo");
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().code(), Some(1));
+    let complaints = process.all_complaints();
+    let [events, traffic, _] = &complaints[..] else { panic!("{complaints:?}") };
+    assert!(
+        traffic.contains("Solo.log lacks ") && traffic.ends_with(": the disk does not end a write"),
+        "{traffic}"
+    );
+    assert!(
+        events.contains("Solo.events lacks ")
+            && events.contains(": a write to the log ")
+            && events.ends_with("Solo.log does not end"),
+        "{events}"
+    );
+}
+
+#[test]
 fn log_folder_removed_under_a_node_is_made_again_at_sighup() {
     let mut herd = solo("");
     herd.start("Solo");

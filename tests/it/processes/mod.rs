@@ -32,6 +32,7 @@ mod readme;
 mod secret;
 mod send;
 mod shells;
+mod standard_output;
 mod status;
 mod strain;
 mod terminal;

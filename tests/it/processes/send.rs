@@ -3,10 +3,12 @@
 
 use std::{
     io::{BufWriter, Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
 use super::support::{Herd, Process, heavy, herd_command, shipped, solo};
 
@@ -237,4 +239,90 @@ fn what_is_no_address_is_not_taken_for_a_nodes_name() {
     }
     let sent = herd_command(&["send", "Alfrod", "x"]).output().unwrap();
     assert!(String::from_utf8(sent.stderr).unwrap().contains("has no node \"Alfrod\"; its nodes are "));
+}
+
+/// What `send --timeout 0.3` of these lines comes to at a server that says this at once and then nothing, and does not close:
+/// its complaint.
+fn late(answer: &'static [u8], lines: &[&str]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.write_all(answer).unwrap();
+        // It stays open until the other end has given up.
+        stream
+    });
+    let begin = Instant::now();
+    let sent = herd_command(&["send", "--timeout", "0.3", &address]).args(lines).output().unwrap();
+    assert!(begin.elapsed() >= Duration::from_millis(300), "not before its time");
+    drop(server.join().unwrap());
+    assert_eq!((sent.status.code(), &sent.stdout[..]), (Some(1), answer), "what came is printed");
+    let said = String::from_utf8(sent.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said.strip_prefix(&format!("herd: {address}: ")).unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+#[test]
+fn what_was_missing_when_time_was_up_is_told() {
+    let (report, lookup) = ("IAMAT kiwi +1+1 1", "WHATSAT kiwi 10 5");
+    for (answer, lines, told) in [
+        (&b""[..], &[report, lookup][..], "0 of 2 replies came within 0.3 s; "),
+        (b"AT A +1 kiwi +1+1 1\n", &[report, lookup, "x"], "1 of 3 replies came within 0.3 s; "),
+        (b"AT A +1 kiwi +1+1 1\nAT A", &[report, lookup, "x"], "1 of 3 replies came within 0.3 s; "),
+        // Of a lookup, its document is the better half.
+        (b"AT A +1 kiwi +1+1 1\n", &[lookup], "0 of 1 replies came within 0.3 s; "),
+        (b"AT A +1 kiwi +1+1 1\n{\n\"results\" : [", &[lookup], "0 of 1 replies came within 0.3 s; "),
+        (b"? x\n", &["x"], "1 of 1 replies came within 0.3 s, and the connection was not closed; "),
+    ] {
+        let said = late(answer, lines);
+        assert!(
+            said.starts_with(told) && said.contains("; what is unanswered may have been taken"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn standard_input_that_stays_open_is_no_reason_to_wait_longer() {
+    let mut herd = solo("");
+    herd.start("Solo");
+    let mut send = Process::start(herd.command(&["send", "--timeout", "0.5", "Solo"]));
+    let mut input = send.take_input();
+    input.write_all(b"one\n").unwrap();
+    assert_eq!(send.end().code(), Some(1));
+    let said = send.all_complaints();
+    let told = "herd: Solo: 1 of 1 replies came within 0.5 s, and standard input had not ended; ";
+    assert!(said.last().unwrap().starts_with(told), "{said:?}");
+    drop(input);
+    let sent = herd.command(&["send", "--timeout", "30", "Solo", "one"]).output().unwrap();
+    assert_eq!((sent.status.code(), &sent.stdout[..]), (Some(0), &b"? one\n"[..]), "in time all is as ever");
+}
+
+#[test]
+fn server_that_never_accepts_is_given_up_in_time() {
+    // A queue for one, which is full: the system answers nobody else.
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&listener, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    listen(&listener, 0).unwrap();
+    let address = std::net::SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        queued.push(stream);
+    }
+    let begin = Instant::now();
+    let sent = herd_command(&["send", "--timeout", "0.3", &address.to_string(), "x"]).output().unwrap();
+    // Without the flag it is five seconds.
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    let said = String::from_utf8(sent.stderr).unwrap();
+    let told = format!("herd: cannot connect to {address}: no connection within 0.3 s; ");
+    assert!(sent.status.code() == Some(1) && said.starts_with(&told), "{said}");
+}
+
+#[test]
+fn time_that_is_none_is_wrong_usage() {
+    for seconds in ["0", "-1", "x", "nan", "86401"] {
+        let sent = herd_command(&["send", &format!("--timeout={seconds}"), "Alford", "x"]).output().unwrap();
+        let said = String::from_utf8(sent.stderr).unwrap();
+        assert!(sent.status.code() == Some(2) && said.contains("give 0.01 to 86400 seconds"), "{said}");
+    }
 }

@@ -1,4 +1,4 @@
-//! `herd status` on a terminal: colour, and a table that is drawn in place and leaves the terminal as it was.
+//! `herd status` on a terminal: colour, and a table that is drawn in place, ends at a key and leaves the terminal as it was.
 
 use std::{
     ffi::OsString,
@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     os::{fd::OwnedFd, unix::ffi::OsStringExt},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     thread::{self, JoinHandle},
 };
 
@@ -14,19 +14,20 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 use super::{
     status::{Asked, StandIn, ok, turning, well},
     support::{PATIENCE, eventually, herd_command},
 };
+use crate::support::skipped;
 
 /// The other screen, without a cursor and without lines that go on in the next row; and back.
 const SHOWN: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const HIDDEN: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-/// A process whose standard output is a terminal, and what it has drawn there.
+/// A process whose standard input and output are a terminal, and what it has drawn there.
 struct OnTerminal {
     child: Child,
     terminal: File,
@@ -34,14 +35,20 @@ struct OnTerminal {
 }
 
 impl OnTerminal {
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        Self::start_reading(command, None)
+    }
+
+    /// The same with another standard input.
+    fn start_reading(mut command: Command, input: Option<Stdio>) -> Self {
         let terminal: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
         let name = OsString::from_vec(ptsname(&terminal, Vec::new()).unwrap().into_bytes());
         let inner = File::options().read(true).write(true).open(name).unwrap();
         // Its own end goes with the command, so that the terminal hangs up when the process ends.
-        let child = command.stdout(inner).spawn().unwrap();
+        let input = input.unwrap_or_else(|| inner.try_clone().unwrap().into());
+        let child = command.stdin(input).stdout(inner).spawn().unwrap();
         Self { child, terminal: File::from(terminal), drawn: String::new() }
     }
 
@@ -56,6 +63,19 @@ impl OnTerminal {
             let Ok(count @ 1..) = self.terminal.read(&mut buffer) else { return };
             self.drawn += &String::from_utf8_lossy(&buffer[..count]);
         }
+    }
+
+    fn type_in(&mut self, keys: &str) {
+        self.terminal.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Whether keys come at once, and none is shown.
+    fn takes_keys(&self) -> bool {
+        !tcgetattr(&self.terminal).unwrap().local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// All it draws until it ends, and its exit code.
@@ -147,13 +167,129 @@ fn ctrl_z_gives_the_terminal_back_until_the_table_goes_on() {
         kill_process(pid, Signal::TSTP).unwrap();
         watch.read_until(|drawn| drawn.ends_with(HIDDEN));
         eventually("it stops", || state(&watch.child) == "T");
+        assert!(!watch.takes_keys());
         watch.drawn.clear();
         kill_process(pid, Signal::CONT).unwrap();
         watch.read_until(|drawn| drawn.ends_with(verdict));
-        assert!(watch.drawn.starts_with(SHOWN), "{:?}", watch.drawn);
+        assert!(watch.drawn.starts_with(SHOWN) && watch.takes_keys(), "{:?}", watch.drawn);
     }
     kill_process(pid, Signal::INT).unwrap();
     assert_eq!(watch.end().1, Some(0));
+}
+
+/// A watch of a herd in step, which looks once in ten minutes; once it has drawn that.
+fn watching(asked: &Asked) -> OnTerminal {
+    let mut watch = OnTerminal::start(command(asked, &["--watch", "--interval", "600"], &[]));
+    watch.read_until(|drawn| drawn.ends_with(VERDICT));
+    watch
+}
+
+/// How a frame of a herd in step ends.
+const VERDICT: &str = "in step\x1b[0m\x1b[K\x1b[J";
+
+fn in_step() -> (StandIn, StandIn) {
+    let answering = |node: &str, peer: &str| StandIn::answering(ok(&well(node, &[peer])));
+    (answering("Alford", "Ball"), answering("Ball", "Alford"))
+}
+
+#[test]
+fn keys_are_not_shown_and_q_ends_the_watch() {
+    let (alford, ball) = in_step();
+    let asked = Asked::pair(&alford, &ball);
+    for key in ["q", "Q"] {
+        let mut watch = watching(&asked);
+        assert!(watch.takes_keys());
+        watch.type_in(&format!("x\n\x1b[A\x04{key}"));
+        watch.read_until(|drawn| drawn.contains(HIDDEN));
+        eventually("the terminal has its modes again", || !watch.takes_keys());
+        let (drawn, code) = watch.end();
+        assert_eq!(code, Some(0), "{drawn:?}");
+        let (before, last) = drawn.split_once(HIDDEN).unwrap();
+        assert!(before.ends_with(VERDICT) && !before.contains('x'), "{drawn:?}");
+        assert!(last.ends_with("\x1b[32min step\x1b[0m\r\n\r\n"), "{last:?}");
+    }
+}
+
+#[test]
+fn terminal_has_its_modes_again_whatever_signal_ends_the_watch() {
+    let (alford, ball) = in_step();
+    let asked = Asked::pair(&alford, &ball);
+    for (signal, code) in
+        [(Signal::INT, Some(0)), (Signal::TERM, Some(0)), (Signal::HUP, Some(0)), (Signal::QUIT, None)]
+    {
+        let mut watch = watching(&asked);
+        assert!(watch.takes_keys());
+        watch.signal(signal);
+        watch.read_until(|drawn| drawn.contains(HIDDEN));
+        eventually("the terminal has its modes again", || !watch.takes_keys());
+        assert_eq!(watch.end().1, code, "{signal:?}");
+    }
+}
+
+#[test]
+fn input_that_is_no_terminal_is_left_to_others() {
+    let (alford, ball) = in_step();
+    let asked = Asked::pair(&alford, &ball);
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"q\n").unwrap();
+    drop(writer);
+    let watch = command(&asked, &["--watch", "--interval", "0.05"], &[]);
+    let mut watch = OnTerminal::start_reading(watch, Some(reader.try_clone().unwrap().into()));
+    watch.read_until(|drawn| drawn.matches(VERDICT).count() > 5);
+    assert!(!watch.takes_keys());
+    watch.signal(Signal::INT);
+    assert_eq!(watch.end().1, Some(0));
+    let mut left = String::new();
+    reader.read_to_string(&mut left).unwrap();
+    assert_eq!(left, "q\n");
+}
+
+#[test]
+fn shell_stops_the_watch_brings_it_back_and_ends_it() {
+    for (tool, question) in [("bash", "--version"), ("setsid", "--version")] {
+        if !Command::new(tool).arg(question).output().is_ok_and(|output| output.status.success()) {
+            return skipped("the watch under a shell's job control", &format!("`{tool}` is not there"));
+        }
+    }
+    let (alford, ball) = in_step();
+    let asked = Asked::pair(&alford, &ball);
+    let mut bash = Command::new("setsid");
+    bash.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]).stderr(Stdio::null());
+    bash.env("TERM", "xterm").env("PS1", "$ ").env_remove("HISTFILE").env_remove("HERD_CONFIG");
+    let mut shell = OnTerminal::start(bash);
+    let watch = format!(
+        "'{}' status --watch --interval 600 --config '{}'\n",
+        env!("CARGO_BIN_EXE_herd"),
+        asked.config().display()
+    );
+    // Both times by keys alone: what a terminal makes of them is what counts.
+    shell.type_in(&watch);
+    shell.read_until(|drawn| drawn.ends_with(VERDICT));
+    shell.type_in("\x1a");
+    shell.read_until(|drawn| drawn.contains(HIDDEN));
+    shell.drawn.clear();
+    shell.type_in("fg\n");
+    shell.read_until(|drawn| drawn.contains(SHOWN) && drawn.ends_with(VERDICT));
+    assert!(shell.takes_keys());
+    shell.type_in("\x03");
+    shell.read_until(|drawn| drawn.contains(HIDDEN));
+    shell.type_in("echo ended-$?\n");
+    shell.read_until(|drawn| drawn.contains("ended-0"));
+    // What was stopped ends as well, and leaves the terminal to the shell.
+    shell.drawn.clear();
+    shell.type_in(&watch);
+    shell.read_until(|drawn| drawn.ends_with(VERDICT));
+    shell.type_in("\x1a");
+    shell.read_until(|drawn| drawn.contains(HIDDEN));
+    shell.type_in("echo pid=$(jobs -p)=\n");
+    let pid = |drawn: &str| Some(drawn.rsplit_once("\npid=")?.1.split_once('=')?.0.to_owned());
+    shell.read_until(|drawn| pid(drawn).is_some());
+    let stopped = format!("/proc/{}", pid(&shell.drawn).unwrap());
+    assert!(fs::exists(&stopped).unwrap(), "{stopped}");
+    shell.type_in("kill %%\n");
+    eventually("the watch has ended", || !fs::exists(&stopped).unwrap());
+    shell.type_in("exit\n");
+    assert_eq!(shell.end().1, Some(0));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! nodes that die under it.
 
 use std::{
+    ffi::OsStr,
     io::Write,
     net::TcpListener,
+    os::unix::ffi::OsStrExt,
     process::{Command, Output},
 };
 
@@ -138,6 +140,70 @@ fn killed_node_is_reported_and_the_command_given_brings_it_back() {
     up.wait_until_nothing_is_left();
 }
 
+/// The command that brings a node back, from the report of its end.
+fn cure_of(up: &mut Up, id: &str) -> String {
+    up.node(id).kill();
+    let ended = format!("herd: {id} has ended");
+    let report = up.process.complaint(&ended, |line| line.starts_with(&ended));
+    report.split_once("in another terminal: ").unwrap().1.to_owned()
+}
+
+/// The same line as pasted into a terminal that has another folder, and another herd in its environment.
+fn pasted_elsewhere(line: &str) -> Process {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).current_dir("/");
+    command.env("HERD_CONFIG", "/another/herd.toml").env("HERD_LOG_DIR", "/another/folder");
+    Process::start(command)
+}
+
+#[test]
+fn command_given_is_whole_whatever_the_paths_and_wherever_it_is_pasted() {
+    let _turn = heavy();
+    let text = "[herd]\nname = \"pair\"\n[[node]]\nid = \"A\"\nlisten = \"127.0.0.1:11600\"\nlinks = [\"B\"]\n\
+        [[node]]\nid = \"B\"\nlisten = \"127.0.0.1:11601\"\n";
+    let herd = Herd::new(text);
+    let names = ["it's a \"herd\" of $HOME & `x`".as_bytes(), b"-50%\\n\n\x1b\xff 1"];
+    for (name, by_environment) in names.into_iter().zip([false, true]) {
+        let folder = herd.config.parent().unwrap().join(OsStr::from_bytes(name));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::copy(&herd.config, folder.join("my herd.toml")).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_herd"), folder.join("my herd")).unwrap();
+        // Everything by paths that hold in that folder alone.
+        let mut command = Command::new("sh");
+        let flag = if by_environment { "" } else { " --config 'my herd.toml'" };
+        command.args(["-c", &format!("exec './my herd' up --log-dir 'the logs'{flag}")]);
+        command.current_dir(&folder).env_remove("HERD_LOG_DIR").env_remove("HERD_CONFIG");
+        if by_environment {
+            command.env("HERD_CONFIG", "my herd.toml");
+        }
+        let mut up = Up::start(command, 2);
+        let log = folder.join("the logs/B.log");
+        let starts = || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            text.matches("B of the herd pair starts at ").count()
+        };
+        eventually("its log has the start", || starts() == 1);
+        let cure = cure_of(&mut up, "B");
+        assert!(cure.is_ascii() && cure.contains("/my herd"), "{cure}");
+        let mut b = pasted_elsewhere(&cure);
+        b.hear("linked A", |said| said.contains(&"linked A".to_owned()));
+        eventually("the same log has both starts", || starts() == 2);
+        end(&mut b);
+        up.process.signal(Signal::TERM);
+        assert_eq!(up.process.end().code(), Some(0), "{:?}", up.process.complained);
+    }
+}
+
+/// Ends what a shell may have started in its stead, or as its child.
+fn end(process: &mut Process) {
+    let children = children_of(process.pid());
+    match children.first() {
+        Some(child) => kill_process(child.pid, Signal::TERM).unwrap(),
+        None => process.signal(Signal::TERM),
+    }
+    assert_eq!(process.end().code(), Some(0), "{:?}", process.complained);
+}
+
 #[test]
 fn last_node_to_end_ends_up_with_an_error() {
     let _turn = heavy();
@@ -174,6 +240,11 @@ fn herd_comes_up_without_any_configuration_and_the_lines_to_try_work() {
         answer.status.success() && answer.stdout.starts_with(&at.stdout)
     });
     assert!(folder.path().join("herd-logs/Welsh.log").exists());
+    // The built-in herd has no file; the other terminal's is not taken for it.
+    let cure = cure_of(&mut up, "Ball");
+    let mut ball = pasted_elsewhere(&cure);
+    ball.hear("linked Welsh", |said| said.contains(&"linked Welsh".to_owned()));
+    end(&mut ball);
     up.process.signal(Signal::TERM);
     assert_eq!(up.process.end().code(), Some(0));
     up.wait_until_nothing_is_left();
@@ -185,6 +256,9 @@ fn signals_ignored_at_the_start_stay_ignored_and_a_node_still_reopens_its_log() 
     let herd = Herd::new(&shipped("2014-2015.toml"));
     // As `nohup` does, and a shell's `&` for SIGINT.
     let mut up = Up::start(ignoring("HUP INT", &herd.command(&["up"])), 5);
+    let line = up.process.said.iter().find(|line| line.starts_with("Ctrl-C does not end the herd")).unwrap();
+    // SIGTERM is not ignored.
+    assert!(line.contains(&format!("; `kill {}` does.", up.process.pid())), "{line}");
     let nodes = up.nodes.iter().map(|node| node.pid);
     for pid in nodes.chain([up.process.pid()]) {
         assert!(ignores(pid, Signal::INT), "{pid:?}");
@@ -265,6 +339,7 @@ fn configuration_from_a_pipe_reaches_every_node_and_the_one_brought_back() {
         });
         b.hear("linked A", |said| said.contains(&"linked A".to_owned()));
         eventually("the same log has the other start", || starts() == 2);
+        assert!(up.process.said.iter().any(|line| line.starts_with("The configuration came through a pipe")));
         let status = up.process.said.iter().find(|line| line.contains(" send A ")).unwrap();
         assert!(status.contains(" --config /proc/"), "{status}");
         b.signal(Signal::TERM);

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use proxyherd::{
     config::Herd,
     core::{access::Secret, model::NodeId},
+    log::LogDir,
     places::Source,
     server::{Announcement, Resolve, Role, Server, StartError, Surroundings},
 };
@@ -219,7 +220,8 @@ impl Setup {
             let _ = announce.send(announcement);
         });
         let id = NodeId::new(Self::ID).unwrap();
-        let server = Server::bind(&herd, &id, log_dir.path(), self.surroundings).unwrap();
+        let logs = LogDir::Folder(log_dir.path().to_owned());
+        let server = Server::bind(&herd, &id, &logs, self.surroundings).unwrap();
         let (address, http) = (server.address().unwrap(), server.http_address().unwrap());
         let plain = server.plain_address().unwrap();
         let (stop, stopped) = bounded::<()>(0);

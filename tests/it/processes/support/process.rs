@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, never, unbounded};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PATIENCE, eventually};
@@ -37,11 +37,16 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it with pipes at all three ends.
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_into(command, Stdio::piped())
+    }
+
+    /// The same with another standard output, which the test reads, or leaves unread.
+    pub(crate) fn start_into(mut command: Command, stdout: impl Into<Stdio>) -> Self {
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take();
-        let lines = lines_of(child.stdout.take().unwrap());
+        let lines = child.stdout.take().map_or_else(never, lines_of);
         let complaints = lines_of(child.stderr.take().unwrap());
         Self { child, stdin, lines, complaints, said: Vec::new(), complained: Vec::new() }
     }
