@@ -10,7 +10,7 @@ const TESTS: [&str; 5] = [
     "http::metrics_please_promtool",
     "operations::systemd_has_nothing_against_the_unit",
     "processes::namespace::herd_whose_network_goes_away_under_load_is_whole_once_it_is_back",
-    "processes::readme::node_is_found_by_its_port_and_its_neighbours_are_not",
+    "processes::documented::node_is_found_by_its_port_and_its_neighbours_are_not",
     "processes::threads::node_with_too_few_threads_ends_with_one_line",
 ];
 
