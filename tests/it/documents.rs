@@ -1,5 +1,6 @@
 //! What a reader of the documents may rely on: code fences close, every path that is named exists, every link leads
-//! somewhere. Comments in Rust files are held to the paths, too. Each rule is also shown a text that breaks it.
+//! somewhere, the README is short and leads to every page, and every page leads on. Comments in Rust files are held to the
+//! paths, too. Each rule is also shown a text that breaks it.
 
 use std::{
     collections::HashSet,
@@ -29,6 +30,16 @@ const EXAMPLES: [&str; 10] = [
     "target/models",
     "target/release/herd",
 ];
+
+/// The README is one page to read, not a manual.
+const README_LINES_MAX: usize = 150;
+
+/// Pages beside those in docs/ that the README leads to.
+const PAGES: [&str; 6] =
+    ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "PROTOCOL.md", "REPORT.md", "SECURITY.md"];
+
+/// Of these, the ones that lead nowhere: a list of changes, and a paper.
+const ENDS: [&str; 2] = ["CHANGELOG.md", "REPORT.md"];
 
 /// A template becomes a document in another folder, from which its links are seen.
 const TEMPLATES: [(&str, &str); 1] = [("bench/report/template.md", "REPORT.md")];
@@ -201,6 +212,39 @@ fn dead_links(tree: &Tree, document: &str, text: &str, read: impl Fn(&str) -> St
     dead
 }
 
+/// The documents that a document links to, itself not among them.
+fn linked(document: &str, text: &str) -> HashSet<String> {
+    let lines = fences(text).unwrap_or_default();
+    let outside = lines.iter().filter(|(is_block, _)| !is_block).flat_map(|(_, line)| targets(line));
+    let files =
+        outside.filter(|target| !target.contains("://")).map(|target| target.split('#').next().unwrap());
+    let mut linked: HashSet<_> = files.filter_map(|file| resolved(document, file)).collect();
+    linked.remove(document);
+    linked
+}
+
+/// What keeps a reader who starts at the README from a page, or a page's reader from the others.
+fn dead_ends(readme: &str, pages: &[(&str, String)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    if readme.lines().count() > README_LINES_MAX {
+        faults.push(format!("README.md has {} lines", readme.lines().count()));
+    }
+    let from_readme = linked("README.md", readme);
+    for (name, text) in pages {
+        if !from_readme.contains(*name) {
+            faults.push(format!("README.md does not link to {name}"));
+        }
+        let on = linked(name, text);
+        if !ENDS.contains(name)
+            && !on.contains("README.md")
+            && !pages.iter().any(|(page, _)| on.contains(*page))
+        {
+            faults.push(format!("{name} links to no other page"));
+        }
+    }
+    faults
+}
+
 fn comment_paths(tree: &Tree, text: &str) -> Vec<String> {
     let comments = text.lines().filter_map(|line| line.trim_start().strip_prefix("//"));
     let lost = comments.flat_map(rooted).filter(|path| !tree.ends.contains(*path) && !path.contains("DATE"));
@@ -260,6 +304,32 @@ fn links_between_documents_lead_somewhere() {
         template.map_or_else(|| name.to_owned(), |(_, as_if)| (*as_if).to_owned())
     };
     assert_eq!(all(&tree.read(".md"), |name, text| dead_links(&tree, &seen_from(name), text, read)), "");
+}
+
+#[test]
+fn readme_is_short_and_leads_to_every_page_and_each_leads_on() {
+    let tree = Tree::of_repository();
+    let mut pages = tree.read(".md");
+    let (_, readme) = pages.iter().find(|(name, _)| *name == "README.md").unwrap().clone();
+    pages.retain(|(name, _)| name.starts_with("docs/") || PAGES.contains(name));
+    assert!(pages.len() > PAGES.len() && PAGES.iter().all(|page| pages.iter().any(|(name, _)| name == page)));
+    assert_eq!(dead_ends(&readme, &pages), Vec::<String>::new());
+}
+
+#[test]
+fn the_rules_for_links_between_pages_bite() {
+    let page = |text: &str| vec![("docs/a.md", text.to_owned())];
+    assert_eq!(dead_ends("[a](docs/a.md#b)", &page("[up](../README.md)")), Vec::<String>::new());
+    assert_eq!(
+        dead_ends("`docs/a.md`", &page("[up](../README.md)")),
+        ["README.md does not link to docs/a.md"]
+    );
+    let nowhere = "[a](docs/a.md)";
+    for on in ["README.md", "[self](a.md) [here](#b)", "[out](https://x.org/README.md)"] {
+        assert_eq!(dead_ends(nowhere, &page(on)), ["docs/a.md links to no other page"], "{on}");
+    }
+    let long = format!("{nowhere}{}", "\n".repeat(README_LINES_MAX + 1));
+    assert_eq!(dead_ends(&long, &page("[up](../README.md)")), ["README.md has 151 lines"]);
 }
 
 #[test]

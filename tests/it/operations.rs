@@ -111,7 +111,7 @@ fn unit_allows_what_a_node_with_default_limits_takes() {
     let number = |key| values(&unit, key)[0].parse::<usize>().unwrap();
     let limits = Herd::embedded().limits;
     assert!(number("TimeoutStopSec") as f64 > limits.drain_time.as_secs_f64() + 5.0);
-    // What a node keeps away from, as the README says, and neighbours' connections.
+    // What a node keeps away from, as docs/limits.md says, and neighbours' connections.
     assert!(number("TasksMax") > limits.connections + 512 + 1_000);
     assert!(number("LimitNOFILE") > limits.connections + 256 + 1_000);
 }

@@ -10,7 +10,7 @@ const TESTS: [&str; 10] = [
     "http::metrics_please_promtool",
     "operations::systemd_has_nothing_against_the_unit",
     "processes::namespace::herd_whose_network_goes_away_under_load_is_whole_once_it_is_back",
-    "processes::readme::node_is_found_by_its_port_and_its_neighbours_are_not",
+    "processes::documented::node_is_found_by_its_port_and_its_neighbours_are_not",
     "processes::shells::bash_completes_subcommands_flags_and_the_values_of_flags",
     "processes::shells::fish_understands_its_completions_and_completes",
     "processes::shells::groff_sets_every_manual_page_without_a_warning",

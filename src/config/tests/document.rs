@@ -15,28 +15,54 @@ const WRITE: &str = "PROXYHERD_WRITE";
 const INTRODUCTION: &str = "\
 # Configuration
 
-One TOML file describes a whole herd. All of its nodes read the same file, once, at start. This page lists every key that
-the file may have. [README.md](../README.md) explains how the keys work together.
+Which keys may a herd's configuration have, with which defaults and bounds, and what do they mean? One TOML file
+describes a whole herd, and every node reads it once, at start. [README](../README.md) has the first steps,
+[operate.md](operate.md) a herd on three machines.
+";
 
-`herd check-config --config FILE` checks a file, and prints everything that is in force with it, defaults too.
-`herd check-config > my.toml` makes a file to start from. A key that is not listed here, or a value outside its bounds, is
-an error; the message names the line, and what to write instead.
+const EXAMPLE: &str = "\
+[herd]
+name = \"fall-2016\"
+
+[[node]]
+id = \"Alford\"
+listen = \"127.0.0.1:11600\"
+http = \"127.0.0.1:11700\"             # health, status and metrics; `herd status` asks there
+links = [\"Hamilton\", \"Welsh\"]        # naming a link at one end is enough
+
+[[node]]
+id = \"Hamilton\"
+listen = \"127.0.0.1:11602\"
+
+[[node]]
+id = \"Welsh\"
+listen = \"127.0.0.1:11604\"
+
+[log]
+traffic = false                      # events only
+";
+
+const RULES: &str = "\
+`herd check-config --config FILE` checks a file and prints everything in force, defaults included.
+`herd check-config > my.toml` makes a file to start from. `config/` has a herd for each edition of the assignment this
+protocol comes from, and `config/places/` an example of each source of places. A key that is not listed here, or a value
+outside its bounds, is an error that names the line and what to write instead.
 
 - A key may be left out if its default is not *required*. A table may be left out if none of its keys is required.
-- A key's unit stands in its name: `bytes`, `seconds`, or `ms` for milliseconds. Seconds may have a fraction.
+- A key's unit is in its name: `bytes`, `seconds`, or `ms` for milliseconds. Seconds may have a fraction.
 - Numbers may be written with underscores, as in TOML: `12_000` is 12000.
-- `\"HOST:PORT\"` is an address such as `\"127.0.0.1:11600\"`, `\"[::1]:11600\"` or `\"alford.example:11600\"`. It must be a
-  loopback one unless the herd has a secret.
-- A relative path begins at the folder of the configuration file.
+- `\"HOST:PORT\"` is an address such as `\"127.0.0.1:11600\"`, `\"[::1]:11600\"` or `\"alford.example:11600\"`. It must be on
+  loopback unless the herd has a [secret](security.md#a-secret).
+- A relative path starts at the folder of the configuration file.
 
-A test makes this page from the tables in `src/config/`. [CONTRIBUTING.md](../CONTRIBUTING.md) says how to write it again.
+A test makes this page from the tables in `src/config/`. [CONTRIBUTING.md](../CONTRIBUTING.md#add-a-setting) says how to
+write it again.
 ";
 
 const HERD: &str = "What holds for the whole herd.";
 const NODE: &str =
     "A node of the herd; `[[node]]` stands above each, in two brackets. There must be at least one.";
-const PLACES: &str =
-    "Where answers to WHATSAT come from. [README.md](../README.md#places) says what each source has.";
+const PLACES: &str = "Where answers to WHATSAT come from. [places.md](places.md) says what each source has.";
 const UPSTREAM: &str = "The other keys of `[places]` say how Google is asked. Each node counts for itself, and each upstream by itself.";
 const LOG: &str = "What a node logs, and how much of it is kept.";
 const HTTP: &str =
@@ -158,7 +184,7 @@ fn sections() -> Vec<(&'static str, &'static str, Vec<DocumentRow>)> {
 }
 
 fn document() -> String {
-    let mut text = INTRODUCTION.to_owned();
+    let mut text = format!("{INTRODUCTION}\n```toml\n{EXAMPLE}```\n\n{RULES}");
     let mut last = "";
     for (title, about, rows) in sections() {
         if title != last {
@@ -185,6 +211,16 @@ fn configuration_document_is_what_the_table_says() {
          {WRITE}=1 cargo test -p proxyherd --lib configuration_document",
         same + 1
     );
+}
+
+#[test]
+fn the_documents_example_is_a_herd() {
+    let herd = Herd::parse(EXAMPLE, "example.toml").unwrap();
+    assert_eq!(
+        herd.nodes.iter().map(|node| node.id.as_str()).collect::<Vec<_>>(),
+        ["Alford", "Hamilton", "Welsh"]
+    );
+    assert!(!herd.log.traffic);
 }
 
 #[test]

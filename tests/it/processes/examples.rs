@@ -1,4 +1,4 @@
-//! The example of each source of places in config/places, as its first lines and the README say to run it.
+//! The example of each source of places in config/places, as its first lines and docs/places.md say to run it.
 
 use std::{fs, path::Path};
 

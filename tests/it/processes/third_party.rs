@@ -1,5 +1,5 @@
-//! Third-party nodes of three habits, each in a herd of five by a configuration of docs/third-party.md as it stands there:
-//! news both ways across the whole herd, through `kill -9` and restart of either side, and what `herd status` says.
+//! Third-party nodes of three habits, each in a herd of five by a configuration of docs/interoperate.md as it stands there:
+//! updates both ways across the whole herd, through `kill -9` and restart of either side, and what `herd status` says.
 
 use std::{fs, net::SocketAddr, path::Path};
 
@@ -11,7 +11,7 @@ const THEIRS: &str = "Goloman";
 
 /// The configuration below that heading of the page.
 fn configuration(heading: &str) -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/third-party.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/interoperate.md");
     let page = fs::read_to_string(page).unwrap();
     let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
     let (_, block) = section.split_once("\n```toml\n").unwrap();

@@ -1,5 +1,5 @@
-//! The README's commands for those who run a herd, as they stand there, in a shell: against stand-ins for nodes, with a
-//! `systemctl` that only notes what it is asked, and below a folder instead of the root.
+//! The commands of the README and of docs/, as they stand there, in a shell: against a herd, against stand-ins for nodes,
+//! with a `systemctl` that only notes what it is asked, and below a folder instead of the root.
 
 use std::{
     env, fs,
@@ -9,26 +9,30 @@ use std::{
 };
 
 use proxyherd::config;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{
     status::{Asked, StandIn, ok, turning, well},
-    support::{Herd, shipped},
+    support::{Herd, Process, eventually, heavy, shipped},
 };
 use crate::support::skipped;
 
-const FIVE: [&str; 5] = ["Alford", "Ball", "Hamilton", "Holiday", "Welsh"];
+const THREE: [&str; 3] = ["Alford", "Hamilton", "Welsh"];
 
-/// What stands below this heading of the README.
-fn section(heading: &str) -> String {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, rest) = readme.split_once(&format!("\n## {heading}\n")).unwrap();
+/// Stands in a document for what is left out there.
+const LEFT_OUT: &str = "[…]";
+
+/// What stands below this heading of a document.
+fn section(document: &str, heading: &str) -> String {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
+    let (_, rest) = text.split_once(&format!("\n## {heading}\n")).unwrap();
     rest.split("\n## ").next().unwrap().to_owned()
 }
 
 /// The fenced block of a section that holds this.
-fn block(heading: &str, part: &str) -> String {
-    let section = section(heading);
+fn block(document: &str, heading: &str, part: &str) -> String {
+    let section = section(document, heading);
     // Behind the fence that opens one may stand its language.
     let fenced = section.split("\n```").skip(1).step_by(2);
     let mut blocks = fenced.map(|block| block.split_once('\n').unwrap().1);
@@ -67,9 +71,76 @@ impl Shell {
     }
 }
 
+/// What a document shows of a session: each command, and the lines that follow it.
+fn session(block: &str) -> Vec<(&str, Vec<&str>)> {
+    let commands = block.split("$ ").skip(1).map(|part| part.split_once('\n').unwrap());
+    commands.map(|(command, said)| (command, said.lines().collect())).collect()
+}
+
+/// Whether these lines are those that a document shows, where some may be left out.
+fn are_as_shown(shown: &[&str], said: &[&str]) -> bool {
+    match shown.split_first() {
+        None => said.is_empty(),
+        Some((&LEFT_OUT, rest)) => (0..=said.len()).any(|left_out| are_as_shown(rest, &said[left_out..])),
+        Some((line, rest)) => said.first() == Some(line) && are_as_shown(rest, &said[1..]),
+    }
+}
+
+/// An AT line without its skew and its time; any other line as it is.
+fn without_times(line: &str) -> String {
+    let fields: Vec<_> = line.split(' ').collect();
+    match fields[..] {
+        ["AT", node, _, client, point, _] => format!("AT {node} {client} {point}"),
+        _ => line.to_owned(),
+    }
+}
+
+/// `herd up`, until it has printed what the README shows of it.
+fn up(herd: &Herd) -> Process {
+    let block = block("README.md", "A first session", "-- up");
+    let session = session(&block);
+    let [(command, shown)] = &session[..] else { panic!("{block}") };
+    assert_eq!(*command, "cargo run --release -- up");
+    let own = herd.address("Alford");
+    let shown = shown.join("\n").replace("127.0.0.1", own.split(':').next().unwrap());
+    // The columns are as wide as the addresses in them.
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut up = Process::start(herd.command(&["up"]));
+    up.hear("what the README shows", |said| words(&said.join("\n")).starts_with(&words(&shown)));
+    up
+}
+
+#[test]
+fn first_session_is_as_the_readme_shows_it() {
+    let _turn = heavy();
+    let herd = Herd::new(&shipped("herd.toml"));
+    let shell = Shell::new();
+    let mut up = up(&herd);
+    let in_step = || shell.run("herd status", Some(&herd.config)).status.success();
+    eventually("the herd is in step", in_step);
+    let block = block("README.md", "A first session", "IAMAT me");
+    let session = session(&block);
+    assert_eq!(session.len(), 4);
+    for (command, shown) in session {
+        let herds = command.strip_prefix("target/release/").unwrap();
+        let output = shell.run(&format!("exec 2>&1\n{herds}"), Some(&herd.config));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<_> = said.trim_end().lines().map(without_times).collect();
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        let shown: Vec<_> = shown.into_iter().map(without_times).collect();
+        let shown: Vec<_> = shown.iter().map(String::as_str).collect();
+        assert!(are_as_shown(&shown, &lines), "{command}: {said}");
+        if command.contains("IAMAT") {
+            herd.wait_until_known(&["Alford", "Ball", "Hamilton", "Holiday", "Welsh"], "me", said.trim_end());
+        }
+    }
+    up.signal(Signal::INT);
+    assert!(up.end().success());
+}
+
 #[test]
 fn herd_can_be_waited_for_in_a_shell() {
-    let block = block("Is the herd in step?", "until herd status");
+    let block = block("docs/commands.md", "`herd status`", "until herd status");
     let until = block.lines().find(|line| line.starts_with("until ")).unwrap().split("   ").next().unwrap();
     let (alford, ball) = (StandIn::answering(ok(&well("Alford", &["Ball"]))), turning(false));
     let asked = Asked::pair(&alford, &ball);
@@ -79,24 +150,24 @@ fn herd_can_be_waited_for_in_a_shell() {
 
 #[test]
 fn herd_is_changed_node_by_node() {
-    let stand_ins: Vec<_> = FIVE
+    let stand_ins: Vec<_> = THREE
         .iter()
         .enumerate()
         .map(|(at, id)| {
             let peers = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
-            let peers: Vec<_> = peers.filter_map(|at| FIVE.get(at).copied()).collect();
+            let peers: Vec<_> = peers.filter_map(|at| THREE.get(at).copied()).collect();
             StandIn::answering(ok(&well(id, &peers)))
         })
         .collect();
-    let nodes: Vec<_> = FIVE.into_iter().zip(stand_ins.iter().map(|node| Some(node.address()))).collect();
+    let nodes: Vec<_> = THREE.into_iter().zip(stand_ins.iter().map(|node| Some(node.address()))).collect();
     let asked = Asked::new(&nodes);
     let config = asked.config();
-    let script = block("Change a herd node by node", "systemctl restart");
+    let script = block("docs/operate.md", "Change a herd node by node", "systemctl restart");
     assert!(script.contains("/etc/proxyherd/herd.toml"));
     let shell = Shell::new();
     let output = shell.run(&script.replace("/etc/proxyherd/herd.toml", config.to_str().unwrap()), None);
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(shell.asked(), FIVE.map(|id| format!("restart proxyherd@{id}")));
+    assert_eq!(shell.asked(), THREE.map(|id| format!("restart proxyherd@{id}")));
 }
 
 #[test]
@@ -108,7 +179,7 @@ fn node_is_installed_where_its_unit_looks() {
     for folder in ["usr/local/bin", "etc/systemd/system"] {
         fs::create_dir_all(below(folder)).unwrap();
     }
-    let script = block("Run it under systemd", "systemctl enable")
+    let script = block("docs/operate.md", "Run it under systemd", "systemctl enable")
         .replace(" /", &format!(" {}/", root.path().display()))
         .replace("target/release/herd", env!("CARGO_BIN_EXE_herd"))
         .replace("my.toml", herd.to_str().unwrap());
@@ -123,16 +194,21 @@ fn node_is_installed_where_its_unit_looks() {
     let (program, config) = (named("ExecStart=", ' '), named("LoadCredential=herd.toml:", ' '));
     let mode = |path: &str| fs::metadata(below(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&program), mode(&config)), (0o755, 0o600));
-    // Where the README says that the log is.
+    // Where the page says that the log is.
     assert!(unit.contains("\nLogsDirectory=proxyherd/%i\n") && unit.contains(" --log-dir %L/proxyherd/%i\n"));
-    assert!(section("Run it under systemd").contains("`/var/log/proxyherd/Alford/Alford.log`"));
+    assert!(
+        section("docs/operate.md", "Run it under systemd").contains("`/var/log/proxyherd/Alford/Alford.log`")
+    );
 }
 
 #[test]
-fn configuration_of_two_machines_is_one_and_names_the_secret_as_their_unit_lays_it() {
-    let herd = config::Herd::parse(&block("Run it under systemd", "secret_file"), "my.toml").unwrap();
+fn configuration_of_three_machines_is_one_and_names_the_secret_as_their_unit_lays_it() {
+    let block = |heading, part| block("docs/operate.md", heading, part);
+    let herd = config::Herd::parse(&block("Three machines", "secret_file"), "my.toml").unwrap();
     let ids: Vec<_> = herd.nodes.iter().map(|node| node.id.as_str()).collect();
-    assert_eq!(ids, ["Alford", "Welsh"]);
+    assert_eq!(ids, THREE);
+    // Each one may be lost, and the others hold together.
+    assert!(herd.nodes.iter().all(|node| node.links.len() == THREE.len() - 1));
     assert!(herd.nodes.iter().all(|node| !node.listen.host.starts_with("127.") && node.http.is_some()));
     let made = block("Run it under systemd", "herd secret");
     let secret = herd.secret_file.unwrap();
@@ -144,7 +220,7 @@ fn configuration_of_two_machines_is_one_and_names_the_secret_as_their_unit_lays_
 
 #[test]
 fn node_is_found_by_its_port_and_its_neighbours_are_not() {
-    let block = block("Commands", "lsof -t");
+    let block = block("docs/load-testing.md", "Point your load test or your grader at it", "lsof -t");
     let lsof = block.trim().strip_prefix("kill $(").unwrap().strip_suffix(')').unwrap();
     if let Err(missing) = Command::new("lsof").arg("-v").output() {
         return skipped("how nodes are found by their ports", &format!("`lsof`: {missing}; install lsof"));
@@ -161,7 +237,7 @@ fn node_is_found_by_its_port_and_its_neighbours_are_not() {
         found
     };
     assert_eq!(found(&asked), [pids[0].clone()]);
-    // As the README says: others than the node have it open, too.
+    // As the page says: others than the node have it open, too.
     let all = found(&asked.replace(" -sTCP:LISTEN", ""));
     pids.sort();
     assert!(all.len() > 1 && all.iter().all(|pid| pids.contains(pid)), "{all:?} of {pids:?}");
@@ -169,7 +245,7 @@ fn node_is_found_by_its_port_and_its_neighbours_are_not() {
 
 #[test]
 fn own_places_are_imported_and_shown() {
-    let block = block("Your own places", "herd places import");
+    let block = block("docs/places.md", "Your own places", "herd places import");
     let folder = tempfile::tempdir().unwrap();
     let output = Shell::new().run(&format!("cd '{}'\n{block}", folder.path().display()), None);
     let said = String::from_utf8(output.stdout).unwrap();
