@@ -25,7 +25,7 @@ use proxyherd::{
         store::Placement,
         wire::Form,
     },
-    log::{Log, LogOptions},
+    log::{Log, LogContent, LogOptions},
     system::random,
 };
 use tokio::{
@@ -114,9 +114,7 @@ fn open_log(path: PathBuf) -> Result<Log, Box<dyn Error>> {
     Ok(Log::open(LogOptions {
         path,
         events_path: None,
-        traffic: true,
-        bodies: false,
-        connections: false,
+        content: LogContent { traffic: true, bodies: false, connections: false },
         buffer_bytes: 64 << 20,
         file_bytes: 256 << 20,
         files_kept: 4,
