@@ -238,7 +238,11 @@ fn what_is_no_address_is_not_taken_for_a_nodes_name() {
         assert!(said.starts_with(&format!("herd: {word:?} is not HOST:PORT, such as ")), "{word}: {said}");
     }
     let sent = herd_command(&["send", "Alfrod", "x"]).output().unwrap();
-    assert!(String::from_utf8(sent.stderr).unwrap().contains("has no node \"Alfrod\"; its nodes are "));
+    assert!(
+        String::from_utf8(sent.stderr)
+            .unwrap()
+            .contains("has no node \"Alfrod\" (did you mean \"Alford\"?); its nodes are ")
+    );
 }
 
 /// What `send --timeout 0.3` of these lines comes to at a server that says this at once and then nothing, and does not close:

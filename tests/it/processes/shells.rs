@@ -63,7 +63,7 @@ fn bash_completes_subcommands_flags_and_the_values_of_flags() {
     assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
     for (words, wanted) in [
         (&["herd", "sta"][..], &["status"][..]),
-        (&["herd", "se"], &["send", "secret"]),
+        (&["herd", "se"], &["secret", "send"]),
         (&["herd", "places", "ne"], &["near"]),
         (&["herd", "status", "--wa"], &["--watch"]),
         (&["herd", "up", "--base"], &["--base-port"]),
