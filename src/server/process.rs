@@ -35,7 +35,10 @@ pub fn run_node(
 ) -> Result<Vec<NodeId>, StartError> {
     let mut signals = Signals::catch()?;
     let surroundings = match log_dir {
-        LogDir::Folder(_) => Surroundings { announce: Box::new(print), ..Surroundings::default() },
+        LogDir::Folder(_) => Surroundings {
+            announce: Box::new(|announcement| print(&announcement)),
+            ..Surroundings::default()
+        },
         LogDir::StandardOutput => Surroundings::default(),
     };
     let server = Server::bind(herd, id, log_dir, surroundings)?;
@@ -51,8 +54,8 @@ pub fn run_node(
     })
 }
 
-/// One line for the program that started the node and reads its standard output.
-fn print(announcement: Announcement) {
+/// One line for whoever started the node and reads its standard output.
+fn print(announcement: &Announcement) {
     let mut out = io::stdout().lock();
     let printed = writeln!(out, "{announcement}");
     // A node carries on when nobody reads its standard output any more.

@@ -206,7 +206,7 @@ enum SendError {
         "answers as a web server does; where that is a node's `http` address, send to its `listen` address"
     )]
     Http,
-    #[error("{whole} of {lines} replies came within {seconds} s{}; what is unanswered may have been taken all the same; its log says more, and a longer --timeout waits longer", beyond(*.whole, *.lines, *.is_input_open))]
+    #[error("{whole} of {lines} replies came within {seconds} s{}", beyond(*.whole, *.lines, *.is_input_open))]
     Late {
         whole: u64,
         /// How many lines were read.
@@ -223,12 +223,13 @@ enum SendError {
     Output(io::Error),
 }
 
-/// What else was missing when time was up.
-fn beyond(whole: u64, lines: u64, is_input_open: bool) -> &'static str {
+/// What else was missing when time was up, and what to do.
+fn beyond(whole: u64, lines: u64, is_input_open: bool) -> String {
+    const LONGER: &str = "its log may say more, and a longer --timeout waits longer";
     match (is_input_open, whole < lines) {
-        (true, _) => ", and standard input had not ended",
-        (false, true) => "",
-        (false, false) => ", and the connection was not closed",
+        (true, _) => ", and standard input had not ended; end it, or give a longer --timeout".to_owned(),
+        (false, true) => format!("; what is unanswered may have been taken all the same; {LONGER}"),
+        (false, false) => format!(", and the connection was not closed; {LONGER}"),
     }
 }
 

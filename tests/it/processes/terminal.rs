@@ -282,7 +282,11 @@ fn shell_stops_the_watch_brings_it_back_and_ends_it() {
     shell.type_in("\x1a");
     shell.read_until(|drawn| drawn.contains(HIDDEN));
     shell.type_in("echo pid=$(jobs -p)=\n");
-    let pid = |drawn: &str| Some(drawn.rsplit_once("\npid=")?.1.split_once('=')?.0.to_owned());
+    // What was typed is shown, too.
+    let pid = |drawn: &str| {
+        let said = drawn.rsplit_once("pid=")?.1.split_once('=')?.0;
+        said.bytes().all(|byte| byte.is_ascii_digit()).then(|| said.to_owned())
+    };
     shell.read_until(|drawn| pid(drawn).is_some());
     let stopped = format!("/proc/{}", pid(&shell.drawn).unwrap());
     assert!(fs::exists(&stopped).unwrap(), "{stopped}");
