@@ -54,7 +54,7 @@ pub fn run_node(
     })
 }
 
-/// One line for whoever started the node and reads its standard output.
+/// One line for the program that started the node and reads its standard output.
 fn print(announcement: &Announcement) {
     let mut out = io::stdout().lock();
     let printed = writeln!(out, "{announcement}");
