@@ -55,7 +55,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
 
 const TO_STANDARD_OUTPUT: &str = "nodes log to standard output (--log-dir -): `file`, `events_file`, `file_bytes` and `files_kept` of [log] are not used, and herd up takes a folder only";
 
-const OPEN_TO_PLAIN: &str = "whoever connects to its plain_listen from a plain neighbour's address can write to the herd; nothing proves who it is";
+const OPEN_TO_PLAIN: &str = "anyone who connects to its plain_listen from a third-party node's address can write to the herd; nothing proves who they are";
 
 const JOINED_BY_PLAIN: &str = "only third-party nodes join them, so nothing repairs what differs: of two reports of one client with equal times each side keeps its own; link them directly, too";
 

@@ -94,12 +94,12 @@ fn a_third_party_node_is_described_and_heard() {
         (
             "plain_listen = \"127.0.0.1:11800\"\n",
             "",
-            "h.toml:4: Alford has the plain neighbour Ball and nowhere to hear it; add plain_listen = \"HOST:PORT\"",
+            "h.toml:4: Alford has the third-party neighbour Ball and nowhere to hear it; add plain_listen = \"HOST:PORT\"",
         ),
         (
             "dialect = \"plain\"\nat_fields = 6\nline_end = \"crlf\"",
             "",
-            "h.toml:7: Alford has no plain neighbour to hear at its plain_listen; remove it, or link one",
+            "h.toml:7: Alford has no third-party neighbour to hear at its plain_listen; remove it, or link one",
         ),
         (
             "dialect = \"plain\"",
