@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Command, ValueHint, builder::Resettable};
+use clap::{Arg, Command, ValueHint, builder::Resettable};
 use clap_mangen::{
     Man,
     roff::{Roff, roman},
@@ -59,6 +59,7 @@ fn pages(program: Command) -> io::Result<Vec<(String, Vec<u8>)>> {
             command.get_after_long_help().or_else(|| command.get_after_help()).map(ToString::to_string);
         // Its paragraphs would be filled, and the examples run together.
         let command = command.after_help(Resettable::Reset).after_long_help(Resettable::Reset);
+        let command = command.mut_args(with_aliases);
         let man = Man::new(command).source(source.clone()).manual("The herd");
         let mut page = Vec::new();
         man.render(&mut page)?;
@@ -71,6 +72,17 @@ fn pages(program: Command) -> io::Result<Vec<(String, Vec<u8>)>> {
 /// `herd help up` says what `herd up --help` says, and needs no page.
 fn without_help(command: Command) -> Command {
     command.disable_help_subcommand(true).mut_subcommands(without_help)
+}
+
+/// A page names a flag's other names only in what is said about the flag.
+fn with_aliases(flag: Arg) -> Arg {
+    let names = flag.get_visible_aliases().unwrap_or_default();
+    if names.is_empty() {
+        return flag;
+    }
+    let names: Vec<_> = names.into_iter().map(|name| format!("--{name}")).collect();
+    let about = flag.get_long_help().or_else(|| flag.get_help()).map(ToString::to_string).unwrap_or_default();
+    flag.long_help(format!("{about} [alias: {}]", names.join(", ")))
 }
 
 const EXAMPLES: &str = "Examples:\n";
