@@ -1,6 +1,6 @@
 //! Names to addresses without waiting for a slow resolver: the system's call cannot be interrupted, so it runs on a thread
-//! of its own, at most one for each neighbour, and is abandoned where stop comes first. The one place where a thread is not
-//! joined; it holds nothing but where its answer goes.
+//! of its own, at most one for each neighbour, and is abandoned where stop comes first. The one place of a node where a
+//! thread is not joined; it holds nothing but where its answer goes.
 
 use std::{
     io,
