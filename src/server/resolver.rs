@@ -1,6 +1,6 @@
 //! Resolves names without waiting for a slow resolver. The system's call cannot be interrupted, so it runs on a thread
-//! of its own, at most one per neighbour, and is abandoned if stop comes first. This is the only place where a thread
-//! is not joined; it holds nothing but the place for its answer.
+//! of its own, at most one per neighbour, and is abandoned if stop comes first. This is the only place of a node where a
+//! thread is not joined; it holds nothing but the place for its answer.
 
 use std::{
     io,

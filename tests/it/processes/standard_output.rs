@@ -84,7 +84,7 @@ fn output_that_is_closed_or_full_degrades_the_node_and_it_ends_well() {
             true => {
                 let (reader, writer) = io::pipe().unwrap();
                 let process = Process::start_into(command, writer);
-                read_until(&mut BufReader::new(reader), "listening ");
+                drop((client_of(&herd), reader));
                 process
             }
             false => Process::start_into(command, File::options().write(true).open("/dev/full").unwrap()),
@@ -105,15 +105,6 @@ fn output_that_is_closed_or_full_degrades_the_node_and_it_ends_well() {
             lacks.starts_with("herd: the log on standard output lacks ") && lacks.contains(why),
             "{complaints:?}"
         );
-    }
-}
-
-/// Reads lines until one has this event.
-fn read_until(reader: &mut impl BufRead, wanted: &str) {
-    let mut line = String::new();
-    while !event(&line).is_some_and(|event| event.starts_with(wanted)) {
-        line.clear();
-        assert_ne!(reader.read_line(&mut line).unwrap(), 0, "no end before {wanted}");
     }
 }
 
