@@ -117,7 +117,9 @@ pub enum Fault {
     ForPlain { id: String, key: &'static str },
     #[error("`{key}` is for this program's own nodes, and {id} is of dialect \"plain\"; remove it")]
     NotForPlain { id: String, key: &'static str },
-    #[error("{id} has the third-party neighbour {peer} and nowhere to hear it; add plain_listen = \"HOST:PORT\"")]
+    #[error(
+        "{id} has the third-party neighbour {peer} and nowhere to hear it; add plain_listen = \"HOST:PORT\""
+    )]
     NoPlainListen { id: String, peer: String },
     #[error("{id} has no third-party neighbour to hear at its plain_listen; remove it, or link one")]
     NeedlessPlainListen { id: String },

@@ -34,11 +34,11 @@ pub(super) const NODE: [TomlKey; 13] = [
     TomlKey { name: "address", form: "`\"HOST:PORT\"`", default: "as `listen`", meaning: "What its neighbours and `herd send` dial, where that differs from `listen`. A node with links that listens at `0.0.0.0` or `[::]` needs it." },
     TomlKey { name: "http", form: "`\"HOST:PORT\"`", default: NONE, meaning: "Where the node serves its health, status and metrics over HTTP." },
     TomlKey { name: "dialect", form: "`\"herd\"` or `\"plain\"`", default: "`\"herd\"`", meaning: "`\"plain\"` for a third-party node. Such a node has no `http` and no `plain_listen`." },
-    TomlKey { name: "at_fields", form: "6 or 7", default: "`7`", meaning: "Of a third-party node: how many fields the AT lines have that it is sent. The seventh is the sender's id. From it, both are taken." },
+    TomlKey { name: "at_fields", form: "6 or 7", default: "`7`", meaning: "Of a third-party node: how many fields the AT lines sent to it have; the seventh is the sender's id. Lines from it may have either number." },
     TomlKey { name: "at_keyword", form: "a word in quotes", default: NONE, meaning: "Of a third-party node: a word that stands before `AT` in the lines that it is sent, and may stand there in its own. 1 to 64 visible ASCII characters, not `AT`." },
-    TomlKey { name: "extra_fields", form: "true or false", default: "`false`", meaning: "Of a third-party node: whether its lines may have more than seven fields. Those behind the seventh are passed over." },
-    TomlKey { name: "line_end", form: "`\"lf\"` or `\"crlf\"`", default: "`\"lf\"`", meaning: "Of a third-party node: how the lines end that it is sent." },
-    TomlKey { name: "per_connection", form: "`\"many\"` or `\"one\"`", default: "`\"many\"`", meaning: "Of a third-party node: how many lines it is sent on one connection. With `\"one\"`, a line is followed by a half-close, and the next one goes once the node has ended the connection too; everything is told again each `round_seconds`." },
+    TomlKey { name: "extra_fields", form: "true or false", default: "`false`", meaning: "Of a third-party node: whether its lines may have more than seven fields. Those after the seventh are ignored." },
+    TomlKey { name: "line_end", form: "`\"lf\"` or `\"crlf\"`", default: "`\"lf\"`", meaning: "Of a third-party node: how the lines sent to it end." },
+    TomlKey { name: "per_connection", form: "`\"many\"` or `\"one\"`", default: "`\"many\"`", meaning: "Of a third-party node: how many lines are sent to it on one connection. With `\"one\"`, a line is followed by a half-close, and the next one goes once the node has ended the connection too; everything is told again each `round_seconds`." },
     TomlKey { name: "answer", form: "a line in quotes", default: NONE, meaning: "Of a third-party node: what each of its AT lines is answered with on `plain_listen`, for a node that waits for an answer. At most 1,024 bytes without control characters." },
     TomlKey { name: "plain_listen", form: "`\"HOST:PORT\"`", default: NONE, meaning: "Where the node takes connections of third-party nodes. A node with such a neighbour needs it, and no other may have it." },
     TomlKey { name: "links", form: "a list of node ids", default: "`[]`", meaning: "The nodes it talks with. To name a link at one end is enough. The links must hold the herd together in one piece." },
@@ -48,7 +48,7 @@ pub(super) const NODE: [TomlKey; 13] = [
 #[rustfmt::skip]
 pub(super) const PLACES: [TomlKey; 2] = [
     TomlKey { name: "source", form: "a source's name in quotes", default: "`\"embedded\"`", meaning: "Who answers: `\"embedded\"`, the places built into the program; `\"file\"`, your own; `\"google\"` or `\"google-new\"`, Google's Nearby Search, the legacy one or the new one; `\"tweets\"`, a document of tweets; `\"none\"`, nobody: then every WHATSAT is invalid." },
-    TomlKey { name: "then", form: "a source's name, or a list of them", default: "`[]`", meaning: "Who is asked, in this order, where those before have failed. Only Google can fail." },
+    TomlKey { name: "then", form: "a source's name, or a list of them", default: "`[]`", meaning: "Sources to try, in this order, when those before them fail. Only Google can fail." },
 ];
 
 /// The key of `[http]` that is a list.

@@ -14,9 +14,9 @@ table! {
         /// Connections at once, of clients and neighbours together. Where the system allows fewer, the node lowers it at
         /// start and says so in its log.
         connections: usize = "connections", Count { default: 12_000, min: 1, max: 1_000_000 }, "at once, clients and peers";
-        /// Connections at once from one IPv4 address, or from one IPv6 network of 64 bits. One more is taken for a neighbour's
-        /// that has to prove it, as beyond `connections`. Where all clients come through one address, such as a proxy's, set it
-        /// to `connections`.
+        /// Connections at once from one IPv4 address, or from one IPv6 network of 64 bits. A further connection must prove to be a
+        /// neighbour's, as beyond `connections`. If all clients come through one address, such as a proxy's, set it to
+        /// `connections`.
         address_connections: usize = "address_connections", Count { default: 1_000, min: 1, max: 1_000_000 }, "of those, from one address";
         /// Whether `address_connections` also holds for loopback addresses, where only this machine's own programs are.
         loopback_counts: bool = "loopback_counts", Flag { default: false }, "whether that holds for loopback addresses";
@@ -24,9 +24,9 @@ table! {
         /// that address. One more takes the place of the oldest. They do not count among `connections`.
         plain_connections: usize = "plain_connections", Count { default: 64, min: 1, max: 10_000 }, "at once, of each third-party neighbour";
         /// What the buffers of all connections may hold together: lines that have come, and replies that were not taken.
-        /// A connection of which none holds more than 2 KiB does not count. While they hold more, a client's connection gives
-        /// back what it does not need at once, and is closed if it does not take its replies, or if 2 KiB of a line have come
-        /// and not its end.
+        /// A connection whose buffers each hold at most 2 KiB does not count. While they hold more together, a client's connection
+        /// shrinks its buffers at once, and is closed if it does not take its replies, or has sent 2 KiB of a line that does not
+        /// end.
         connection_buffer_bytes: usize = "connection_buffer_bytes", Count { default: 268_435_456, min: 1_048_576, max: 1_099_511_627_776 }, "what all connections hold for lines and replies";
         /// The longest line of a client, without its terminator. A neighbour's first line must fit, too.
         line_bytes: usize = "line_bytes", Count { default: 16_384, min: 512, max: 32_768 }, "the longest line of a client";
@@ -54,9 +54,9 @@ table! {
         /// What may wait to be sent to one neighbour. It also bounds the batches that wait, to one for each 256 bytes. An update
         /// that finds no room is repaired later.
         outbox_bytes: usize = "outbox_bytes", Count { default: 8_388_608, min: 1_024, max: 1_073_741_824 }, "waiting for one neighbour";
-        /// A peer that owes an answer, which it does at least once a second, is given up where no byte moves for longer; where
-        /// bytes move, an answer may take 12 times as long. A third-party node that is gone without a word is noticed within
-        /// 4 times as long, in whole seconds. Below 3 it must be the same on all nodes.
+        /// A peer must answer at least once a second. The link is dropped if an answer is due and no byte moves for this long;
+        /// while bytes move, the answer may take 12 times as long. A third-party node that vanishes is noticed within 4 times as
+        /// long, in whole seconds. Below 3, all nodes need the same value.
         liveness_time: Duration = "liveness_seconds", Seconds { default: 5.0, min: 0.01, max: 3_600.0 }, "a peer silent for longer is gone";
         /// The time from one repair round with a neighbour to the next, a quarter more or less. After a start, a lost link or a
         /// full outbox, one comes at once.
@@ -74,7 +74,7 @@ table! {
         /// neighbour to prove the secret.
         handshake_time: Duration = "handshake_seconds", Seconds { default: 1.0, min: 0.01, max: 60.0 }, "for a peer's handshake";
         /// The time for a drain. Clients have half of it to take their last replies, neighbours three quarters to take what they
-        /// lack. After it, the node exits with code 1 and leaves undone what is not done; its log has a second in any case.
+        /// lack. After it, the node exits with code 1; its log has a second in any case.
         drain_time: Duration = "drain_seconds", Seconds { default: 10.0, min: 0.0, max: 3_600.0 }, "for a drain before the node ends regardless";
         /// Whether threads that are woken wait for their turn (`SCHED_BATCH`) rather than interrupt others. At 50 connections it
         /// is worth half as many requests again.

@@ -12,7 +12,7 @@ table! {
     #[derive(Clone, PartialEq, Debug)]
     pub struct PlacesConfig fills "places" {
         /// Google's key, in a file with nothing else, which only its owner may open. The environment variable
-        /// `HERD_PLACES_KEY` goes before it.
+        /// `HERD_PLACES_KEY` takes precedence.
         key_file: Option<PathBuf> = "key_file", Path {};
         /// The authorities that may vouch for an upstream, in PEM, instead of Mozilla's list, which is built in.
         ca_file: Option<PathBuf> = "ca_file", Path {};
@@ -60,7 +60,7 @@ table! {
         calls_per_second: usize = "calls_per_second", Count { default: 100, min: 1, max: 1_000_000 }, "to one upstream";
         /// Calls a day from one node to one upstream. Days are counted from the node's start.
         calls_per_day: usize = "calls_per_day", Count { default: 10_000, min: 1, max: 1_000_000_000 }, "to one upstream, days counted from the start";
-        /// How long an answer may be given again. With 0, none is kept.
+        /// How long a cached answer may be reused; 0 turns the cache off.
         cache_time: Duration = "cache_seconds", Seconds { default: 0.0, min: 0.0, max: 86_400.0 }, "an answer may be given again; 0 for never";
         /// What the answers kept may take. The oldest go first.
         cache_bytes: usize = "cache_bytes", Count { default: 67_108_864, min: 1_024, max: 17_179_869_184 }, "of answers kept";
