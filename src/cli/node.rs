@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  herd node Alford                               listens, links up with whichever neighbours are there
+  herd node Alford                               listens, and links up with the neighbours that run
   herd node Hill --config config/2020.toml --log-dir /var/log/herd
   herd node Hill --config config/2020.toml --log-dir - | grep WARN
 
