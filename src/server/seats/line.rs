@@ -27,12 +27,12 @@ pub(crate) struct LineSeats {
 struct State {
     is_stopped: bool,
     seating: Seating,
-    held: HashMap<u64, Held>,
+    held: HashMap<u64, SeatedStream>,
 }
 
 /// A connection that has a seat.
 #[derive(Debug)]
-struct Held {
+struct SeatedStream {
     stream: Arc<Stream>,
     /// Whether this end has ended what it says, so that its last line may be half of one.
     is_cut: bool,
@@ -102,7 +102,7 @@ impl LineSeats {
             }
             match sit(&mut state.seating) {
                 Ok(sitter) => {
-                    state.held.insert(number, Held { stream: Arc::clone(stream), is_cut: false });
+                    state.held.insert(number, SeatedStream { stream: Arc::clone(stream), is_cut: false });
                     return Ok(LineSeat { seats: self, sitter });
                 }
                 Err(NoSeat::Full) => return Err(Unadmitted::Full),

@@ -102,6 +102,7 @@ fn up(herd: &Herd) -> Process {
     let [(command, shown)] = &session[..] else { panic!("{block}") };
     assert_eq!(*command, "cargo run --release -- up");
     let own = herd.address("Alford");
+    let [shown @ .., "[…]"] = &shown[..] else { panic!("{block}") };
     let shown = shown.join("\n").replace("127.0.0.1", own.split(':').next().unwrap());
     // The columns are as wide as the addresses in them.
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();

@@ -131,7 +131,7 @@ fn reader_that_hangs_holds_up_neither_the_node_nor_its_end() {
             && lacks.ends_with(" lines at least, which are lost: its reader takes nothing"),
         "{lacks}"
     );
-    assert_eq!(left, "herd: Solo has drained, and its log has not; threads left: log");
+    assert_eq!(left, "herd: Solo has drained, but its log has not; threads left: log");
     drop(reader);
 }
 
