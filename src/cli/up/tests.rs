@@ -203,7 +203,9 @@ fn a_herd_of_which_nothing_is_left_is_a_failure() {
 
 #[test]
 fn a_second_signal_kills_what_does_not_drain() {
-    let stubborn = NODE.replace("trap '", "trap '' TERM; : '");
+    // A stopped process heeds neither SIGTERM nor the end of its lifeline.
+    let stubborn = NODE.replace("cat <&3 >/dev/null 2>&1 & cat=$!", "kill -STOP $$");
+    assert_ne!(stubborn, NODE);
     let Outcome { out, done, .. } = supervised(&stubborn, LONG, &Then::Signal, "ending every node");
     let line = done.unwrap_err();
     assert!(line.starts_with("killed before they had drained: "), "{line}");

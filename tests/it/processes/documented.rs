@@ -48,16 +48,15 @@ impl Shell {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_herd"), folder.path().join("herd")).unwrap();
-        let systemctl = folder.path().join("systemctl");
-        fs::write(&systemctl, "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/asked\"\n").unwrap();
-        fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
         Self { folder }
     }
 
     fn run(&self, script: &str, config: Option<&Path>) -> Output {
         let path = format!("{}:{}", self.folder.path().display(), env::var("PATH").unwrap());
+        let note = format!("systemctl() {{ echo \"$@\" >> '{}/asked'; }}", self.folder.path().display());
         let mut shell = Command::new("sh");
-        shell.args(["-euc", script]).env("PATH", path).current_dir(env!("CARGO_MANIFEST_DIR"));
+        shell.args(["-euc", &format!("{note}\n{script}")]);
+        shell.env("PATH", path).current_dir(env!("CARGO_MANIFEST_DIR"));
         if let Some(config) = config {
             shell.env("HERD_CONFIG", config);
         }

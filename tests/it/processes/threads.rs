@@ -53,8 +53,10 @@ fn node_with_too_few_threads_ends_with_one_line() {
     }
     let herd = Herd::new(CONFIG);
     let program = herd.config.with_file_name("herd");
-    // Where the tests lie, that user may not be let in.
-    fs::copy(env!("CARGO_BIN_EXE_herd"), &program).unwrap();
+    // Where the tests lie, that user may not be let in. A file that this process had open for writing could not be
+    // started as long as a child begun meanwhile by another test still held it, too.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_herd")).arg(&program).status().unwrap();
+    assert!(copied.success());
     fs::create_dir(&herd.logs).unwrap();
     let folder = herd.config.parent().unwrap();
     for (path, mode) in [(folder, 0o755), (&program, 0o755), (&herd.config, 0o644), (&herd.logs, 0o777)] {
