@@ -18,6 +18,8 @@ pub mod config;
 pub mod log;
 pub mod metrics;
 
+pub mod journal;
+
 pub mod places;
 
 pub mod import;

@@ -1,0 +1,143 @@
+//! All that a journal asks of a file system, and the real one.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::regular_file;
+
+/// A folder with files. What is done to it survives a power cut only as far as it was synced: a file's bytes by
+/// [`DiskFile::sync`], its name, and that it is gone, by [`Disk::sync`].
+pub trait Disk {
+    /// An open file.
+    type File: DiskFile;
+
+    /// The names of its files, in any order.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// Makes a file that did not exist, to append to.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens a file, to read it from its beginning.
+    fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Gives a file another name, which replaces what has that name.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Brings names to the disk.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// An open file of a [`Disk`].
+pub trait DiskFile {
+    /// Appends some of the bytes, at least one, and returns how many.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Brings the bytes to the disk. A file whose sync failed must not be synced again: the system may have marked as
+    /// clean what it could not write, and would report success.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Reads some bytes, none at the end.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+}
+
+/// A real folder, for one user only.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder at that path, which is made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made, or is no folder.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Disk for Folder {
+    type File = File;
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            // What is not text was not named by a journal.
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new().append(true).create_new(true).mode(0o600).open(self.path(name))
+    }
+
+    fn open(&self, name: &str) -> io::Result<File> {
+        Ok(regular_file::open(&self.path(name))?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.0)?.sync_all()
+    }
+}
+
+impl DiskFile for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, into)
+    }
+}
+
+/// Appends all of the bytes.
+pub(super) fn append_all(file: &mut impl DiskFile, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.append(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads until the space is full or the file ends, and returns how much that was.
+pub(super) fn read_full(file: &mut impl DiskFile, space: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < space.len() {
+        match file.read(&mut space[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

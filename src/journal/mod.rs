@@ -1,0 +1,28 @@
+//! What survives a stop: the changes of a node's map as frames in files of its own folder, appended by one thread and
+//! read before the node listens.
+//!
+//! A map that merges has no use for a database: reading a record twice, or in another order, gives the same map. So a
+//! journal is a row of **segments**, which are only appended to, and now and then a **snapshot** of the whole map, which
+//! replaces all segments before it. The files tell everything themselves; there is no list of them.
+//!
+//! `disk` is all that is asked of a file system, so that tests can have disks that fail. `header` says whose a file is,
+//! `frame` makes a torn or damaged piece known as such, `names` which file is which. `writer` appends, syncs, and goes on
+//! in another file when that fails; `snapshot` writes the map; `recovery` reads it all again.
+
+mod disk;
+#[cfg(test)]
+mod fake_disk;
+mod frame;
+mod header;
+mod names;
+mod recovery;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use disk::{Disk, DiskFile, Folder};
+pub use header::Owner;
+pub use recovery::{Recovered, RecoveryError, recover};
+pub use snapshot::Snapshot;
+pub use writer::{Bounds, Writer};

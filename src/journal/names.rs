@@ -1,0 +1,87 @@
+//! What the files of a journal are called: `segment-0000000007`, `snapshot-0000000007`. A snapshot replaces the segments
+//! with lower numbers; one that is being written ends in `.partial`, and what had damage in its middle is kept as
+//! `.damaged`.
+
+use std::io;
+
+use super::disk::Disk;
+
+/// Two kinds of files.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum FileKind {
+    /// Changes in the order in which they came.
+    Segment,
+    /// The whole map.
+    Snapshot,
+}
+
+/// Which file: its kind and its number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct FileId {
+    pub(super) number: u64,
+    pub(super) kind: FileKind,
+}
+
+pub(super) const PARTIAL: &str = ".partial";
+pub(super) const DAMAGED: &str = ".damaged";
+
+impl FileId {
+    pub(super) fn segment(number: u64) -> Self {
+        Self { number, kind: FileKind::Segment }
+    }
+
+    pub(super) fn snapshot(number: u64) -> Self {
+        Self { number, kind: FileKind::Snapshot }
+    }
+
+    pub(super) fn name(self) -> String {
+        let word = match self.kind {
+            FileKind::Segment => "segment",
+            FileKind::Snapshot => "snapshot",
+        };
+        format!("{word}-{:010}", self.number)
+    }
+
+    /// The file of that name, if it is a journal's and whole.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let (word, digits) = name.split_once('-')?;
+        let number = digits.parse().ok()?;
+        let id = match word {
+            "segment" => Self::segment(number),
+            "snapshot" => Self::snapshot(number),
+            _ => return None,
+        };
+        (id.name() == name).then_some(id)
+    }
+}
+
+/// Removes the files that a snapshot of that number replaces, the oldest last.
+pub(super) fn remove_before<D: Disk>(disk: &D, number: u64) -> io::Result<()> {
+    let mut ids: Vec<_> = disk.names()?.iter().filter_map(|name| FileId::of_name(name)).collect();
+    ids.retain(|id| id.number < number);
+    ids.sort_unstable();
+    ids.iter().rev().try_for_each(|id| disk.remove(&id.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back_as_they_were_written() {
+        for id in [FileId::segment(0), FileId::segment(7), FileId::snapshot(12_345_678_901)] {
+            assert_eq!(FileId::of_name(&id.name()), Some(id), "{}", id.name());
+        }
+        assert_eq!(FileId::segment(7).name(), "segment-0000000007");
+        for other in ["segment-7", "segment-0000000007.damaged", "snapshot-+000000007", "lock", "segment"] {
+            assert_eq!(FileId::of_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn files_are_ordered_by_number_and_segments_first() {
+        let mut ids = [FileId::snapshot(2), FileId::segment(10), FileId::segment(2)];
+        ids.sort();
+        assert_eq!(ids, [FileId::segment(2), FileId::snapshot(2), FileId::segment(10)]);
+    }
+}

@@ -1,0 +1,264 @@
+//! Reads a journal: the newest snapshot that is whole, and every segment since. A file of somebody else's stops it
+//! before anything is read. What cannot be read is told: a torn tail, as after a power cut, apart from damage in what had
+//! been on the disk.
+
+use std::{collections::BTreeMap, io};
+
+use thiserror::Error;
+
+use super::{
+    disk::{Disk, DiskFile, read_full},
+    frame::{Content, Frames, Piece},
+    header::{BEGINNING_BYTES_MAX, Before, Header, HeaderFault, Owner},
+    names::{FileId, FileKind, PARTIAL},
+};
+
+/// Why a journal cannot be used.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// It is another node's.
+    #[error("{file} is of node {} of herd {}; give each node a folder of its own", .owner.node, .owner.herd)]
+    Foreign {
+        /// Which file says so.
+        file: String,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// It is this node's, and was written under another secret.
+    #[error("{file} was written under another secret of the herd; restore that secret, or move the folder away")]
+    OtherPlacement {
+        /// Which file says so.
+        file: String,
+    },
+    /// It was written by a newer version.
+    #[error("{file} has format {format}, of a newer version; run that version, or move the folder away")]
+    Newer {
+        /// Which file says so.
+        file: String,
+        /// The format.
+        format: u32,
+    },
+    /// The disk cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Disk {
+        /// Which file; the folder for its list of files.
+        file: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Bytes that had been on the disk and are unreadable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Damage {
+    /// In which file.
+    pub file: String,
+    /// Where they begin.
+    pub at: u64,
+    /// How many; unknown where the file ends too early.
+    pub bytes: Option<u64>,
+}
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Recovered {
+    /// Files that were read.
+    pub files: usize,
+    /// Bytes of lines that were read.
+    pub bytes: u64,
+    /// Bytes that had not been on the disk as a whole when the node ended.
+    pub torn: u64,
+    /// What is missing.
+    pub damage: Vec<Damage>,
+    /// The number of the next file, and the segment before it.
+    next: u64,
+    before: Before,
+}
+
+impl Recovered {
+    /// Where a writer goes on.
+    pub(super) fn end(&self) -> (u64, Before) {
+        (self.next, self.before)
+    }
+}
+
+/// A file whose header has been read.
+struct Known<F> {
+    file: F,
+    /// Read beyond the header.
+    window: Vec<u8>,
+    /// Where its frames begin.
+    begin: u64,
+    header: Header,
+}
+
+/// How a file ended.
+struct FileEnd {
+    good_until: u64,
+    /// What follows that is no frame.
+    tail: u64,
+    is_whole: bool,
+}
+
+/// Reads the journal of that owner. `take` gets its lines, many at a time, in no particular order.
+///
+/// # Errors
+///
+/// If a file is another node's, of a newer format, or cannot be read.
+pub fn recover<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    mut take: impl FnMut(&[u8]),
+) -> Result<Recovered, RecoveryError> {
+    let of_folder = |source| RecoveryError::Disk { file: "the journal's folder".to_owned(), source };
+    let names = disk.names().map_err(of_folder)?;
+    for name in names.iter().filter(|name| name.ends_with(PARTIAL)) {
+        disk.remove(name).map_err(of_folder)?;
+    }
+    let mut found = Recovered::default();
+    let (mut files, mut headless) = (BTreeMap::new(), BTreeMap::new());
+    for id in names.iter().filter_map(|name| FileId::of_name(name)) {
+        found.next = found.next.max(id.number + 1);
+        match open(disk, id, owner)? {
+            Ok(known) => drop(files.insert(id, known)),
+            Err(bytes) => drop(headless.insert(id, bytes)),
+        }
+    }
+    found.next = found.next.max(1);
+
+    let mut replaced = 0;
+    let snapshots: Vec<_> = files.keys().copied().filter(|id| id.kind == FileKind::Snapshot).collect();
+    let newest = snapshots.last().map_or(0, |id| id.number);
+    for id in snapshots.into_iter().rev() {
+        let Some(known) = files.remove(&id) else { continue };
+        let end = read(id, known, &mut found, &mut take)?;
+        if end.is_whole {
+            replaced = id.number;
+            break;
+        }
+        if found.damage.iter().all(|damage| damage.file != id.name()) {
+            found.damage.push(Damage { file: id.name(), at: end.good_until, bytes: None });
+        }
+    }
+    let is_needed = |id: &FileId| id.number >= replaced;
+    files.retain(|id, _| is_needed(id) && id.kind == FileKind::Segment);
+    headless.retain(|id, _| is_needed(id));
+    let told: BTreeMap<u64, u64> =
+        files.values().map(|known| (known.header.before.number, known.header.before.bytes)).collect();
+    note_missing(&told, (&files, &headless), newest, &mut found);
+    read_segments(files, &told, &mut found, take)?;
+    Ok(found)
+}
+
+/// Notes what has no header, or is gone although its successor knows it and no snapshot, from `newest` back, had replaced
+/// it.
+fn note_missing<F>(
+    told: &BTreeMap<u64, u64>,
+    (files, headless): (&BTreeMap<FileId, Known<F>>, &BTreeMap<FileId, usize>),
+    newest: u64,
+    found: &mut Recovered,
+) {
+    for (id, bytes) in headless {
+        // One that got no further than its header had nothing in it, as after a power cut.
+        if *bytes < BEGINNING_BYTES_MAX && !told.contains_key(&id.number) && id.kind == FileKind::Segment {
+            found.torn += *bytes as u64;
+        } else {
+            found.damage.push(Damage { file: id.name(), at: 0, bytes: None });
+        }
+    }
+    for number in told.keys().filter(|number| **number >= newest.max(1)) {
+        let id = FileId::segment(*number);
+        if !files.contains_key(&id) && !headless.contains_key(&id) {
+            found.damage.push(Damage { file: id.name(), at: 0, bytes: None });
+        }
+    }
+}
+
+fn read_segments<F: DiskFile>(
+    files: BTreeMap<FileId, Known<F>>,
+    told: &BTreeMap<u64, u64>,
+    found: &mut Recovered,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), RecoveryError> {
+    let last = files.keys().next_back().copied();
+    for (id, known) in files {
+        let FileEnd { good_until, tail, .. } = read(id, known, found, &mut take)?;
+        // Where its successor is gone or unreadable, only the last one's tail may be torn.
+        let is_torn = match told.get(&id.number) {
+            Some(bytes) => good_until >= *bytes,
+            None => Some(id) == last,
+        };
+        if is_torn {
+            found.torn += tail;
+        } else if tail > 0 || told.contains_key(&id.number) {
+            let bytes = Some(tail).filter(|tail| *tail > 0);
+            found.damage.push(Damage { file: id.name(), at: good_until, bytes });
+        }
+        if Some(id) == last {
+            found.before = Before { number: id.number, bytes: good_until };
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file's header. Without one that is whole, returns how much of the beginning there is.
+fn open<D: Disk>(
+    disk: &D,
+    id: FileId,
+    owner: &Owner,
+) -> Result<Result<Known<D::File>, usize>, RecoveryError> {
+    let unreadable = |source| RecoveryError::Disk { file: id.name(), source };
+    let mut file = disk.open(&id.name()).map_err(unreadable)?;
+    let mut window = vec![0; BEGINNING_BYTES_MAX];
+    let read = read_full(&mut file, &mut window).map_err(unreadable)?;
+    window.truncate(read);
+    match Header::parse(&window) {
+        Ok((header, begin)) if header.id == id => {
+            if header.owner.herd != owner.herd || header.owner.node != owner.node {
+                return Err(RecoveryError::Foreign { file: id.name(), owner: header.owner });
+            }
+            if header.owner.placement != owner.placement {
+                return Err(RecoveryError::OtherPlacement { file: id.name() });
+            }
+            window.drain(..begin.min(read));
+            Ok(Ok(Known { file, window, begin: begin as u64, header }))
+        }
+        Err(HeaderFault::Newer(format)) => Err(RecoveryError::Newer { file: id.name(), format }),
+        // A file that was given another's name counts as damaged, too.
+        Ok(_) | Err(HeaderFault::Damaged) => Ok(Err(read)),
+    }
+}
+
+fn read<F: DiskFile>(
+    id: FileId,
+    known: Known<F>,
+    found: &mut Recovered,
+    take: &mut impl FnMut(&[u8]),
+) -> Result<FileEnd, RecoveryError> {
+    let Known { mut file, window, begin, header } = known;
+    found.files += 1;
+    let mut frames = Frames::new(&mut file, header.seal(), begin, window);
+    let (mut count, mut bad, mut is_whole) = (0_u64, None, false);
+    loop {
+        let piece = frames.next().map_err(|source| RecoveryError::Disk { file: id.name(), source })?;
+        if !matches!(piece, Piece::End)
+            && let Some((at, bytes)) = bad.take()
+        {
+            // Something good follows, so it had been on the disk.
+            found.damage.push(Damage { file: id.name(), at, bytes: Some(bytes) });
+            is_whole = false;
+        }
+        match piece {
+            Piece::Frame(Content::Lines, lines) => {
+                count += 1;
+                found.bytes += lines.len() as u64;
+                take(lines);
+            }
+            Piece::Frame(Content::End, told) => is_whole = *told == count.to_le_bytes(),
+            Piece::Bad { at, bytes } => bad = Some((at, bytes)),
+            Piece::End => break,
+        }
+    }
+    let tail = bad.map_or(0, |(_, bytes)| bytes);
+    Ok(FileEnd { good_until: frames.good_until(), tail, is_whole: is_whole && tail == 0 })
+}

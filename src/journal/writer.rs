@@ -1,0 +1,350 @@
+//! Appends changes to the journal's last segment and brings them to the disk; begins another segment when one is full,
+//! or when it has failed.
+//!
+//! What is not known to be on the disk stays in memory, so that it can be told again in another file: after a failed
+//! sync the system may have dropped what it could not write and call the pages clean, so a file that failed once is
+//! never written to or synced again. What memory has no room for is left to the next snapshot.
+
+use std::{io, mem, time::Duration};
+
+use super::{
+    disk::{Disk, DiskFile, append_all},
+    frame::{CONTENT_BYTES_MAX, Content, write_frame},
+    header::{Before, Header, Owner, Seal},
+    names::{FileId, remove_before},
+    snapshot::{Finished, Snapshot},
+};
+use crate::core::model::Tick;
+
+/// How much a journal keeps where, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// A segment that is longer is followed by another.
+    pub segment_bytes: u64,
+    /// So many bytes are synced at once,
+    pub sync_bytes: usize,
+    /// and what is so old.
+    pub sync_time: Duration,
+    /// What waits in memory while the disk fails, at most.
+    pub waiting_bytes: usize,
+    /// A disk that failed is tried again after this time.
+    pub retry_time: Duration,
+    /// Whether anything is synced; if not, what the system was given counts as safe.
+    pub is_synced: bool,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            sync_bytes: 16 << 20,
+            sync_time: Duration::from_secs(1),
+            waiting_bytes: 32 << 20,
+            retry_time: Duration::from_secs(1),
+            is_synced: true,
+        }
+    }
+}
+
+/// The journal's end that is written to. `S` draws the salt of each new file.
+#[derive(Debug)]
+pub struct Writer<D: Disk, S> {
+    disk: D,
+    owner: Owner,
+    salts: S,
+    bounds: Bounds,
+    segment: Option<OpenSegment<D::File>>,
+    /// The number of the next file.
+    next: u64,
+    /// The segment before the next one.
+    before: Before,
+    /// Lines that are not known to be on the disk; the first `written` bytes of them are in the segment.
+    waiting: Vec<u8>,
+    written: usize,
+    /// When the first of them came.
+    waiting_since: Option<Tick>,
+    /// How many bytes of lines were appended in all.
+    appended: u64,
+    /// Lines that were dropped for want of room.
+    gap: Option<Gap>,
+    trouble: Option<Trouble>,
+    /// Reused for frames.
+    frames: Vec<u8>,
+}
+
+/// A segment that is appended to.
+#[derive(Debug)]
+struct OpenSegment<F> {
+    number: u64,
+    file: F,
+    seal: Seal,
+    bytes: u64,
+    /// How many of them are on the disk.
+    synced: u64,
+}
+
+/// Lines that no segment has. The map has them, and so will a snapshot that is begun after them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Gap {
+    /// How much was on the disk before it.
+    from: u64,
+    /// How much had been appended when the last of them came.
+    until: u64,
+    /// Whether a snapshot has begun that will have them.
+    is_covered: bool,
+}
+
+/// Why nothing is written at present.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Trouble {
+    why: String,
+    retry_at: Tick,
+}
+
+impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
+    /// Goes on after the files that recovery has found: `next` is the number of the next one.
+    pub(super) fn new(disk: D, owner: Owner, salts: S, bounds: Bounds, (next, before): (u64, Before)) -> Self {
+        Self {
+            disk,
+            owner,
+            salts,
+            bounds,
+            segment: None,
+            next,
+            before,
+            waiting: Vec::new(),
+            written: 0,
+            waiting_since: None,
+            appended: 0,
+            gap: None,
+            trouble: None,
+            frames: Vec::new(),
+        }
+    }
+
+    /// Takes lines, each with its terminator. They are on the disk once [`Writer::synced`] has reached what this returns.
+    pub fn append(&mut self, lines: &[u8], now: Tick) -> u64 {
+        let has_room = self.waiting.len() + lines.len() <= self.bounds.waiting_bytes;
+        if has_room && !self.is_short() {
+            self.appended += lines.len() as u64;
+            self.waiting.extend_from_slice(lines);
+            self.waiting_since.get_or_insert(now);
+            return self.appended;
+        }
+        let from = self.synced();
+        self.appended += lines.len() as u64;
+        self.gap = Some(Gap { from, until: self.appended, is_covered: false });
+        self.give_up_segment();
+        self.waiting = Vec::new();
+        self.waiting_since = None;
+        self.appended
+    }
+
+    /// How many bytes of lines are on the disk: all that were appended up to there.
+    pub fn synced(&self) -> u64 {
+        self.gap.map_or(self.appended - self.waiting.len() as u64, |gap| gap.from)
+    }
+
+    /// Bytes of lines that are not on the disk.
+    pub fn unsynced(&self) -> u64 {
+        self.appended - self.synced()
+    }
+
+    /// Why it fails, if the disk does.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| &*trouble.why)
+    }
+
+    /// Whether lines were dropped for want of room, so that a snapshot is due.
+    pub fn is_short(&self) -> bool {
+        self.gap.is_some_and(|gap| !gap.is_covered)
+    }
+
+    /// When to call [`Writer::sync`]; `None` if nothing waits.
+    pub fn due(&self) -> Option<Tick> {
+        let since = self.waiting_since?;
+        match &self.trouble {
+            Some(trouble) => Some(trouble.retry_at),
+            None if self.waiting.len() >= self.bounds.sync_bytes => Some(since),
+            None => Some(since + self.bounds.sync_time),
+        }
+    }
+
+    /// Hands to the system what waits, which then survives the end of this process.
+    pub fn write(&mut self, now: Tick) {
+        if self.trouble.is_none() && self.written < self.waiting.len() {
+            self.attempt(now, if self.bounds.is_synced { Self::write_waiting } else { Self::write_and_sync });
+        }
+    }
+
+    /// Brings to the disk what waits.
+    pub fn sync(&mut self, now: Tick) {
+        if self.trouble.as_ref().is_some_and(|trouble| now < trouble.retry_at) {
+            return;
+        }
+        self.attempt(now, Self::write_and_sync);
+    }
+
+    /// Ends the segment and begins a snapshot, which is to get the map as it is from now on.
+    pub fn begin_snapshot(&mut self, now: Tick) -> Option<Snapshot<D::File>> {
+        let mut snapshot = None;
+        if self.trouble.as_ref().is_none_or(|trouble| now >= trouble.retry_at) {
+            let begun = self.rotate().and_then(|()| {
+                let header = self.header(FileId::snapshot(self.next - 1))?;
+                Snapshot::begin(&self.disk, &header, self.appended)
+            });
+            snapshot = self.note(begun, now);
+        }
+        if let (Some(_), Some(gap)) = (&snapshot, &mut self.gap) {
+            gap.is_covered = true;
+        }
+        snapshot
+    }
+
+    /// The whole map is in the snapshot: what it has is on the disk, and the files before it go. Returns its length.
+    pub fn finish_snapshot(&mut self, snapshot: Snapshot<D::File>, now: Tick) -> Option<u64> {
+        let finished = snapshot.finish(&self.disk);
+        let Some(Finished { number, appended, bytes }) = self.note(finished, now) else {
+            self.lose_snapshot();
+            return None;
+        };
+        self.gap = self.gap.filter(|gap| gap.until > appended);
+        let removed = remove_before(&self.disk, number);
+        // They are read once more at the next start; nothing is lost.
+        let _ = removed;
+        Some(bytes)
+    }
+
+    /// The snapshot could not be written: what only it would have had needs another.
+    pub fn lose_snapshot(&mut self) {
+        if let Some(gap) = &mut self.gap {
+            gap.is_covered = false;
+        }
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.write_waiting()?;
+        self.end_segment()?;
+        self.begin_segment()
+    }
+
+    fn note<T>(&mut self, done: io::Result<T>, now: Tick) -> Option<T> {
+        match done {
+            Ok(done) => {
+                self.trouble = None;
+                Some(done)
+            }
+            Err(error) => {
+                self.give_up_segment();
+                self.trouble =
+                    Some(Trouble { why: error.to_string(), retry_at: now + self.bounds.retry_time });
+                None
+            }
+        }
+    }
+
+    /// Does it with the present segment, and if that fails, once more with a new one.
+    fn attempt(&mut self, now: Tick, action: fn(&mut Self) -> io::Result<()>) {
+        let done = action(self).or_else(|_| {
+            self.give_up_segment();
+            action(self)
+        });
+        self.note(done, now);
+    }
+
+    /// What was in it and not synced is told again in the next.
+    fn give_up_segment(&mut self) {
+        if let Some(segment) = self.segment.take() {
+            self.before = Before { number: segment.number, bytes: segment.synced };
+        }
+        self.written = 0;
+    }
+
+    fn write_and_sync(&mut self) -> io::Result<()> {
+        self.write_waiting()?;
+        if let Some(segment) = self.segment.as_mut().filter(|_| self.written > 0) {
+            if self.bounds.is_synced {
+                segment.file.sync()?;
+                segment.synced = segment.bytes;
+            }
+            self.forget_written();
+        }
+        Ok(())
+    }
+
+    /// What was written is safe.
+    fn forget_written(&mut self) {
+        self.waiting.drain(..mem::take(&mut self.written));
+        if self.waiting.is_empty() {
+            self.waiting_since = None;
+        }
+    }
+
+    fn write_waiting(&mut self) -> io::Result<()> {
+        while self.written < self.waiting.len() {
+            if self.segment.as_ref().is_some_and(|segment| segment.bytes >= self.bounds.segment_bytes) {
+                self.end_segment()?;
+            }
+            if self.segment.is_none() {
+                self.begin_segment()?;
+            }
+            let Some(segment) = &mut self.segment else { return Ok(()) };
+            self.frames.clear();
+            let mut rest = &self.waiting[self.written..];
+            while !rest.is_empty() && segment.bytes + (self.frames.len() as u64) < self.bounds.segment_bytes {
+                let lines;
+                (lines, rest) = split_lines(rest);
+                let offset = segment.bytes + self.frames.len() as u64;
+                write_frame(&segment.seal, offset, Content::Lines, lines, &mut self.frames);
+            }
+            append_all(&mut segment.file, &self.frames)?;
+            segment.bytes += self.frames.len() as u64;
+            self.written = self.waiting.len() - rest.len();
+        }
+        Ok(())
+    }
+
+    /// Syncs the segment, so that the next one may get frames.
+    fn end_segment(&mut self) -> io::Result<()> {
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        if self.bounds.is_synced {
+            segment.file.sync()?;
+            segment.synced = segment.bytes;
+        }
+        self.forget_written();
+        self.give_up_segment();
+        Ok(())
+    }
+
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let id = FileId::segment(self.next);
+        // A number is used once, whatever becomes of its file.
+        self.next += 1;
+        let header = self.header(id)?;
+        let mut file = self.disk.create(&id.name())?;
+        let beginning = header.beginning();
+        let begun = append_all(&mut file, &beginning).and_then(|()| file.sync()).and_then(|()| self.disk.sync());
+        if let Err(error) = begun {
+            // It has nothing in it; on a full disk there must not be one for each attempt.
+            let _ = self.disk.remove(&id.name());
+            return Err(error);
+        }
+        let bytes = beginning.len() as u64;
+        self.segment = Some(OpenSegment { number: id.number, file, seal: header.seal(), bytes, synced: bytes });
+        Ok(())
+    }
+
+    fn header(&mut self, id: FileId) -> io::Result<Header> {
+        Ok(Header { id, owner: self.owner.clone(), salt: (self.salts)()?, before: self.before })
+    }
+}
+
+/// Cuts lines so that the first part fits into a frame.
+pub(super) fn split_lines(lines: &[u8]) -> (&[u8], &[u8]) {
+    if lines.len() <= CONTENT_BYTES_MAX {
+        return (lines, &[]);
+    }
+    let end = memchr::memrchr(b'\n', &lines[..CONTENT_BYTES_MAX]);
+    // No line is longer than that.
+    lines.split_at(end.map_or(CONTENT_BYTES_MAX, |end| end + 1))
+}
