@@ -25,7 +25,7 @@ pub(super) fn without_ignored_flags(command: Command) -> Command {
 /// The flags of every subcommand that each heeds.
 fn heeded(subcommand: &str) -> &'static [&'static str] {
     match subcommand {
-        "up" | "node" => &["config", "log_dir", "base_port"],
+        "up" | "node" => &["config", "log_dir", "data_dir", "base_port"],
         "send" | "status" | "check-config" => &["config", "base_port"],
         "places" | "near" => &["config"],
         _ => &[],

@@ -69,6 +69,9 @@ struct Common {
     /// Where each node writes its log, as NODE.log unless configured otherwise; with `herd node`, `-` is standard output.
     #[arg(long, global = true, env = "HERD_LOG_DIR", hide_env_values = true, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = DEFAULT_LOG_DIR)]
     log_dir: PathBuf,
+    /// Keep what each node knows over a stop, in a folder of its name below this one; otherwise what `[journal]` says.
+    #[arg(long, global = true, env = "HERD_DATA_DIR", hide_env_values = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
     /// Move the herd's lowest port to N, and its others as far, so that two herds run side by side; 1 to 65535.
     #[arg(long, global = true, env = "HERD_BASE_PORT", hide_env_values = true, value_name = "N")]
     base_port: Option<NonZeroU16>,
@@ -79,10 +82,14 @@ const DEFAULT_LOG_DIR: &str = "./herd-logs";
 impl Common {
     fn herd(&self) -> Result<Herd, CommandError> {
         let herd = self.config.as_deref().map_or_else(|| Ok(Herd::embedded()), Herd::load)?;
-        Ok(match self.base_port {
+        let mut herd = match self.base_port {
             Some(base) => herd.with_base_port(base)?,
             None => herd,
-        })
+        };
+        if let Some(dir) = &self.data_dir {
+            herd.journal.dir = Some(dir.clone());
+        }
+        Ok(herd)
     }
 
     fn log_dir(&self) -> LogDir {

@@ -79,6 +79,13 @@ pub enum Fault {
     Then { why: String },
     #[error("`{key}` is empty; write {wanted}, or leave it out")]
     EmptyText { key: &'static str, wanted: &'static str },
+    #[error("`{key}` = {word:?} is none of {}{}", .among.join(", "), did_you_mean(*.nearest))]
+    NoSuchWord {
+        key: &'static str,
+        word: String,
+        nearest: Option<&'static str>,
+        among: &'static [&'static str],
+    },
     #[error("`{key}` = {name:?} {why}")]
     LogName { key: &'static str, name: String, why: &'static str },
     #[error("{name:?} would be the name of two logs; choose other names as `file` and `events_file`")]

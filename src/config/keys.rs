@@ -13,7 +13,7 @@ pub(super) struct TomlKey {
 }
 
 /// The file's tables.
-pub(super) const TABLES: [&str; 6] = ["herd", "places", "log", "http", "limits", "node"];
+pub(super) const TABLES: [&str; 7] = ["herd", "places", "log", "journal", "http", "limits", "node"];
 
 /// What stands instead of a default where a key must be given.
 const REQUIRED: &str = "required";

@@ -7,6 +7,7 @@ mod check;
 mod error;
 mod faults;
 mod http;
+mod journal;
 mod keys;
 mod limits;
 mod log;
@@ -29,6 +30,7 @@ pub use address::Address;
 pub use base_port::BasePortError;
 pub use error::{At, ConfigError, Fault};
 pub use http::HttpConfig;
+pub use journal::JournalConfig;
 pub use limits::Limits;
 pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
@@ -50,6 +52,8 @@ pub struct Herd {
     pub secret_file: Option<PathBuf>,
     /// The table `[log]`.
     pub log: LogConfig,
+    /// The table `[journal]`.
+    pub journal: JournalConfig,
     /// The table `[http]`.
     pub http: HttpConfig,
     /// The table `[limits]`.
@@ -149,7 +153,7 @@ impl Herd {
         let no_folder = Path::new("");
         let folder = if is_open_file(path) { no_folder } else { path.parent().unwrap_or(no_folder) };
         // So that the effective configuration means the same wherever it is put.
-        for file in self.secret_file.iter_mut().chain(self.places.files_mut()) {
+        for file in self.secret_file.iter_mut().chain(self.places.files_mut()).chain(&mut self.journal.dir) {
             let beside = folder.join(&*file);
             *file = std::path::absolute(&beside).unwrap_or(beside);
         }
@@ -215,6 +219,8 @@ impl Herd {
         out.push_str(&self.places.to_toml());
         out.push_str("\n[log]\n");
         settings::write(self.log.clone(), &mut out);
+        out.push_str("\n[journal]\n");
+        settings::write(self.journal.clone(), &mut out);
         out.push_str("\n[limits]\n");
         settings::write(self.limits.clone(), &mut out);
         out.push_str("\n[http]\n");

@@ -6,6 +6,7 @@ use std::{fmt::Write, path::PathBuf, time::Duration};
 use toml::de::DeValue;
 
 use super::{error::Fault, quoted};
+use crate::text::nearest;
 
 /// What stands for no bound where a bound may be left out.
 const OFF: &str = "off";
@@ -105,6 +106,8 @@ pub(super) enum Content<T: 'static> {
     Text { field: FieldOf<T, String>, default: &'static str, wanted: &'static str },
     /// The same, without a default.
     OptionalText { field: FieldOf<T, Option<String>>, wanted: &'static str },
+    /// One of a few words.
+    Word { field: FieldOf<T, String>, default: &'static str, among: &'static [&'static str] },
     /// Where a service is: a scheme and a host, perhaps a path.
     BaseUrl { field: FieldOf<T, String>, default: &'static str },
     /// A file, without a default.
@@ -122,7 +125,9 @@ impl<T> Setting<T> {
                 *field(into) = Some(Duration::from_secs_f64(default));
             }
             Content::Milliseconds { field, default, .. } => *field(into) = Duration::from_millis(default),
-            Content::Text { field, default, .. } | Content::BaseUrl { field, default } => {
+            Content::Text { field, default, .. }
+            | Content::Word { field, default, .. }
+            | Content::BaseUrl { field, default } => {
                 default.clone_into(field(into));
             }
             Content::BytesOrAuto { field, .. } => *field(into) = None,
@@ -151,6 +156,7 @@ impl<T> Setting<T> {
                 *field(into) = Duration::from_millis(self.whole(value, min, max)? as u64);
             }
             Content::Text { field, .. } => *field(into) = self.text(value)?,
+            Content::Word { field, among, .. } => *field(into) = self.word(value, among)?,
             Content::OptionalText { field, .. } => *field(into) = Some(self.text(value)?),
             Content::BaseUrl { field, .. } => *field(into) = self.base_url(value)?,
             Content::Path { field } => *field(into) = Some(self.text(value)?.into()),
@@ -171,7 +177,9 @@ impl<T> Setting<T> {
                 Some(field(from).map_or_else(|| quoted(OFF), seconds_text))
             }
             Content::Milliseconds { field, .. } => Some(field(from).as_millis().to_string()),
-            Content::Text { field, .. } | Content::BaseUrl { field, .. } => Some(quoted(field(from))),
+            Content::Text { field, .. } | Content::Word { field, .. } | Content::BaseUrl { field, .. } => {
+                Some(quoted(field(from)))
+            }
             Content::OptionalText { field, .. } => field(from).as_deref().map(quoted),
             Content::Path { field } => field(from).as_ref().map(|path| quoted(&path.to_string_lossy())),
         }
@@ -186,6 +194,7 @@ impl<T> Setting<T> {
             Content::Seconds { .. } => "a number of seconds",
             Content::SecondsOrOff { .. } => "a number of seconds, or \"off\"",
             Content::Text { wanted, .. } | Content::OptionalText { wanted, .. } => wanted,
+            Content::Word { .. } => "a word in quotes",
             Content::BaseUrl { .. } => "\"https://HOST\"",
             Content::Path { .. } => "a path in quotes",
         }
@@ -225,6 +234,14 @@ impl<T> Setting<T> {
             None => Err(self.wrong_type(value)),
             Some("") => Err(Fault::EmptyText { key: self.key, wanted: self.wanted() }),
             Some(text) => Ok(text.to_owned()),
+        }
+    }
+
+    fn word(&self, value: &DeValue<'_>, among: &'static [&'static str]) -> Result<String, Fault> {
+        let word = self.text(value)?;
+        match among.contains(&&*word) {
+            true => Ok(word),
+            false => Err(Fault::NoSuchWord { key: self.key, nearest: nearest(&word, among.iter().copied()), word, among }),
         }
     }
 

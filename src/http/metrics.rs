@@ -184,7 +184,42 @@ impl MetricsText {
             "Connections closed because no seat, thread or file descriptor was left, or because they were not a neighbour's",
             connections.refused,
         )?;
+        self.of_the_journal(writer)?;
         self.of_the_log(writer)
+    }
+
+    fn of_the_journal(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Some(journal) = &self.0.journal else { return Ok(()) };
+        let is_failing = f64::from(journal.failing.is_some());
+        writer.gauge("proxyherd_journal_failing", "Whether writing the journal fails", is_failing)?;
+        writer.gauge(
+            "proxyherd_journal_unsynced_bytes",
+            "Bytes of changes that are not on the disk",
+            journal.unsynced as f64,
+        )?;
+        writer.gauge(
+            "proxyherd_journal_snapshot_bytes",
+            "Length of the journal's last snapshot",
+            journal.snapshot_bytes as f64,
+        )?;
+        writer.gauge(
+            "proxyherd_journal_recovery_seconds",
+            "How long the start took to read the journal",
+            journal.recovery.time.as_secs_f64(),
+        )?;
+        let damaged = journal.recovery.damage + journal.recovery.set_aside;
+        writer.gauge(
+            "proxyherd_journal_damaged",
+            "Places in the journal that the start found damaged, and damaged files that are kept",
+            damaged as f64,
+        )?;
+        let appended = "Bytes of changes that the journal has taken";
+        writer.counter("proxyherd_journal_appended_bytes", appended, journal.appended)?;
+        let syncs = "How often changes were brought to the disk";
+        writer.counter("proxyherd_journal_syncs", syncs, journal.syncs)?;
+        writer.counter("proxyherd_journal_snapshots", "Snapshots that were finished", journal.snapshots)?;
+        let failures = "How often the journal's disk has begun to fail";
+        writer.counter("proxyherd_journal_failures", failures, journal.failures)
     }
 
     fn of_the_log(&self, writer: &mut Writer<'_>) -> fmt::Result {

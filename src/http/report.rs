@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     core::links::Condition,
+    journal::JournalCondition,
     log,
     metrics::{RequestKind, RequestOutcome, Spread, UpstreamReport},
 };
@@ -40,6 +41,8 @@ pub struct NodeReport {
     pub links: Vec<LinkReport>,
     /// The upstreams it asks for places.
     pub upstreams: Vec<UpstreamReport>,
+    /// The state of its journal; `None` if nothing is kept over a stop.
+    pub journal: Option<JournalCondition>,
     /// The state of its log.
     pub log: log::LogCondition,
     /// What the system reports about the process.
@@ -121,7 +124,14 @@ impl NodeReport {
 
     /// What is wrong with a node that still serves. One full disk must not take every node away from its clients.
     pub fn degraded(&self) -> Option<String> {
-        self.log.failing.as_ref().map(|failing| format!("the log cannot be written: {}", failing.error))
+        let journal = self.journal.as_ref().and_then(|journal| journal.failing.as_ref());
+        let log = self.log.failing.as_ref().map(|failing| &failing.error);
+        let faults = [("journal", journal), ("log", log)];
+        let told: Vec<_> = faults
+            .into_iter()
+            .filter_map(|(what, why)| Some(format!("the {what} cannot be written: {}", why?)))
+            .collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 }
 
@@ -162,6 +172,7 @@ pub(super) mod tests {
                 condition,
             }],
             upstreams: vec![crate::metrics::Lookups::default().report("google")],
+            journal: Some(JournalCondition::default()),
             log: log::LogCondition::default(),
             process: Process::default(),
         }

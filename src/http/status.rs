@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::report::{LinkReport, NodeReport};
-use crate::{log::LogCondition, metrics::UpstreamReport};
+use crate::{journal::JournalCondition, log::LogCondition, metrics::UpstreamReport};
 
 /// The page, with its newline.
 pub(super) fn json(report: &NodeReport) -> String {
@@ -23,6 +23,7 @@ pub(super) fn json(report: &NodeReport) -> String {
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
         "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "degraded": report.degraded(),
+        "journal": report.journal.as_ref().map(journal),
         "log": log(&report.log),
     });
     format!("{value}\n")
@@ -52,6 +53,27 @@ fn link(link: &LinkReport) -> Value {
         "last_bad": condition.last_bad.map(|why| why.to_string()),
         "refused": condition.is_refused,
         "last_error": condition.failure,
+    })
+}
+
+fn journal(journal: &JournalCondition) -> Value {
+    let JournalCondition { recovery, .. } = journal;
+    json!({
+        "state": if journal.failing.is_some() { "failing" } else { "ok" },
+        "error": journal.failing,
+        "appended_bytes": journal.appended,
+        "unsynced_bytes": journal.unsynced,
+        "needs_snapshot": journal.is_short,
+        "syncs": journal.syncs,
+        "longest_sync_seconds": journal.sync_time_max.as_secs_f64(),
+        "snapshots": journal.snapshots,
+        "snapshot_bytes": journal.snapshot_bytes,
+        "failures": journal.failures,
+        "recovered_bytes": recovery.bytes,
+        "recovery_seconds": recovery.time.as_secs_f64(),
+        "torn_bytes": recovery.torn,
+        "damaged_places": recovery.damage,
+        "damaged_files_kept": recovery.set_aside,
     })
 }
 

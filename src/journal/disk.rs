@@ -7,6 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+
 use crate::regular_file;
 
 /// A folder with files. What is done to it survives a power cut only as far as it was synced: a file's bytes by
@@ -63,10 +68,28 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
+    /// Keeps other processes from using it, until what is returned is dropped; `None` if one does.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be written to.
+    pub fn lock(&self) -> io::Result<Option<FolderLock>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.path("lock"))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(FolderLock(file))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
+
+/// Of a folder; the system ends it with the process, however that ends.
+#[derive(Debug)]
+pub struct FolderLock(#[expect(dead_code, reason = "it is open for as long as the lock holds")] File);
 
 impl Disk for Folder {
     type File = File;

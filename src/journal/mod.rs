@@ -9,6 +9,7 @@
 //! `frame` makes a torn or damaged piece known as such, `names` which file is which. `writer` appends, syncs, and goes on
 //! in another file when that fails; `snapshot` writes the map; `recovery` reads it all again.
 
+mod condition;
 mod disk;
 #[cfg(test)]
 mod fake_disk;
@@ -21,8 +22,9 @@ mod snapshot;
 mod tests;
 mod writer;
 
-pub use disk::{Disk, DiskFile, Folder};
+pub use condition::{JournalCondition, RecoveryCondition};
+pub use disk::{Disk, DiskFile, Folder, FolderLock};
 pub use header::Owner;
-pub use recovery::{Recovered, RecoveryError, recover};
+pub use recovery::{Damage, Recovered, RecoveryError, recover};
 pub use snapshot::Snapshot;
 pub use writer::{Bounds, Writer};

@@ -55,12 +55,16 @@ impl FileId {
     }
 }
 
-/// Removes the files that a snapshot of that number replaces, the oldest last.
-pub(super) fn remove_before<D: Disk>(disk: &D, number: u64) -> io::Result<()> {
+/// Removes the files that a snapshot of that number replaces, the oldest last; those that are damaged only get another
+/// name.
+pub(super) fn remove_before<D: Disk>(disk: &D, number: u64, damaged: &[FileId]) -> io::Result<()> {
     let mut ids: Vec<_> = disk.names()?.iter().filter_map(|name| FileId::of_name(name)).collect();
     ids.retain(|id| id.number < number);
     ids.sort_unstable();
-    ids.iter().rev().try_for_each(|id| disk.remove(&id.name()))
+    ids.iter().rev().try_for_each(|id| match damaged.contains(id) {
+        true => disk.rename(&id.name(), &(id.name() + DAMAGED)),
+        false => disk.remove(&id.name()),
+    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
     disk::{Disk, DiskFile, read_full},
     frame::{Content, Frames, Piece},
     header::{BEGINNING_BYTES_MAX, Before, Header, HeaderFault, Owner},
-    names::{FileId, FileKind, PARTIAL},
+    names::{DAMAGED, FileId, FileKind, PARTIAL},
 };
 
 /// Why a journal cannot be used.
@@ -70,6 +70,10 @@ pub struct Recovered {
     pub torn: u64,
     /// What is missing.
     pub damage: Vec<Damage>,
+    /// Files that were damaged at an earlier start, and are kept for whoever wants to look at them.
+    pub set_aside: Vec<String>,
+    /// Bytes of the files.
+    pub file_bytes: u64,
     /// The number of the next file, and the segment before it.
     next: u64,
     before: Before,
@@ -115,7 +119,8 @@ pub fn recover<D: Disk>(
     for name in names.iter().filter(|name| name.ends_with(PARTIAL)) {
         disk.remove(name).map_err(of_folder)?;
     }
-    let mut found = Recovered::default();
+    let set_aside = names.iter().filter(|name| name.ends_with(DAMAGED)).cloned().collect();
+    let mut found = Recovered { set_aside, ..Recovered::default() };
     let (mut files, mut headless) = (BTreeMap::new(), BTreeMap::new());
     for id in names.iter().filter_map(|name| FileId::of_name(name)) {
         found.next = found.next.max(id.number + 1);
@@ -260,5 +265,6 @@ fn read<F: DiskFile>(
         }
     }
     let tail = bad.map_or(0, |(_, bytes)| bytes);
+    found.file_bytes += frames.good_until() + tail;
     Ok(FileEnd { good_until: frames.good_until(), tail, is_whole: is_whole && tail == 0 })
 }

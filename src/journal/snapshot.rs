@@ -49,6 +49,10 @@ impl<F: DiskFile> Snapshot<F> {
         self.file.sync()
     }
 
+    pub(super) fn partial_name(&self) -> String {
+        self.id.name() + PARTIAL
+    }
+
     /// Its length so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -61,8 +65,7 @@ impl<F: DiskFile> Snapshot<F> {
         self.frame(Content::End, &frames);
         self.append()?;
         self.file.sync()?;
-        let name = self.id.name();
-        disk.rename(&(name.clone() + PARTIAL), &name)?;
+        disk.rename(&self.partial_name(), &self.id.name())?;
         disk.sync()?;
         Ok(Finished { number: self.id.number, appended: self.appended, bytes: self.bytes })
     }

@@ -63,8 +63,8 @@ impl Node {
     }
 
     fn start_with(disk: &FakeDisk, bounds: Bounds) -> Self {
-        let end = recover(disk, &owner(), |_| {}).map_or_else(|_| Recovered::default().end(), |found| found.end());
-        let writer = Writer::new(disk.clone(), owner(), salt as fn() -> _, bounds, end);
+        let found = recover(disk, &owner(), |_| {}).unwrap_or_default();
+        let writer = Writer::new(disk.clone(), owner(), salt as fn() -> _, bounds, &found);
         Self { writer, lines: Vec::new(), ends: Vec::new(), seconds: 0 }
     }
 
@@ -97,7 +97,7 @@ impl Node {
         let Some(mut snapshot) = self.writer.begin_snapshot(now) else { return false };
         let written = self.lines.chunks(3).try_for_each(|lines| snapshot.write(lines.concat().as_bytes()));
         if written.is_err() {
-            self.writer.lose_snapshot();
+            self.writer.abandon_snapshot(snapshot);
             return false;
         }
         self.writer.finish_snapshot(snapshot, now).is_some()
@@ -436,8 +436,8 @@ fn files_of_others_are_refused_and_left_alone() {
 fn real_folder_does_what_the_fake_one_does() {
     let parent = tempfile::tempdir().unwrap();
     let folder = Folder::at(&parent.path().join("a/b")).unwrap();
-    let end = recover(&folder, &owner(), |_| {}).unwrap().end();
-    let mut writer = Writer::new(folder.clone(), owner(), salt, BOUNDS, end);
+    let found = recover(&folder, &owner(), |_| {}).unwrap();
+    let mut writer = Writer::new(folder.clone(), owner(), salt, BOUNDS, &found);
     let now = Duration::ZERO;
     for number in 0..20 {
         writer.append(line(number).as_bytes(), now);

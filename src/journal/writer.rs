@@ -12,6 +12,7 @@ use super::{
     frame::{CONTENT_BYTES_MAX, Content, write_frame},
     header::{Before, Header, Owner, Seal},
     names::{FileId, remove_before},
+    recovery::Recovered,
     snapshot::{Finished, Snapshot},
 };
 use crate::core::model::Tick;
@@ -68,6 +69,8 @@ pub struct Writer<D: Disk, S> {
     /// Lines that were dropped for want of room.
     gap: Option<Gap>,
     trouble: Option<Trouble>,
+    /// Files to be kept aside when a snapshot replaces them.
+    damaged: Vec<FileId>,
     /// Reused for frames.
     frames: Vec<u8>,
 }
@@ -102,9 +105,13 @@ struct Trouble {
 }
 
 impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
-    /// Goes on after the files that recovery has found: `next` is the number of the next one.
-    pub(super) fn new(disk: D, owner: Owner, salts: S, bounds: Bounds, (next, before): (u64, Before)) -> Self {
-        Self {
+    /// Goes on after the files that [`recover`] has found.
+    ///
+    /// [`recover`]: super::recover
+    pub fn new(disk: D, owner: Owner, salts: S, bounds: Bounds, found: &Recovered) -> Self {
+        let (next, before) = found.end();
+        let damaged: Vec<_> = found.damage.iter().filter_map(|damage| FileId::of_name(&damage.file)).collect();
+        let mut writer = Self {
             disk,
             owner,
             salts,
@@ -118,31 +125,48 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
             appended: 0,
             gap: None,
             trouble: None,
+            damaged,
             frames: Vec::new(),
+        };
+        if !found.damage.is_empty() {
+            // So that what was good of it is in a file without damage soon.
+            writer.miss();
         }
+        writer
     }
 
     /// Takes lines, each with its terminator. They are on the disk once [`Writer::synced`] has reached what this returns.
     pub fn append(&mut self, lines: &[u8], now: Tick) -> u64 {
-        let has_room = self.waiting.len() + lines.len() <= self.bounds.waiting_bytes;
-        if has_room && !self.is_short() {
-            self.appended += lines.len() as u64;
-            self.waiting.extend_from_slice(lines);
-            self.waiting_since.get_or_insert(now);
-            return self.appended;
-        }
-        let from = self.synced();
         self.appended += lines.len() as u64;
-        self.gap = Some(Gap { from, until: self.appended, is_covered: false });
-        self.give_up_segment();
-        self.waiting = Vec::new();
-        self.waiting_since = None;
+        self.waiting.extend_from_slice(lines);
+        self.waiting_since.get_or_insert(now);
+        if self.waiting.len() > self.bounds.waiting_bytes {
+            self.widen_gap(self.appended - self.waiting.len() as u64);
+            self.give_up_segment();
+            self.waiting = Vec::new();
+            self.waiting_since = None;
+        }
         self.appended
+    }
+
+    /// Lines were lost before they came here, which are in the map.
+    pub fn miss(&mut self) {
+        self.widen_gap(self.synced());
+    }
+
+    fn widen_gap(&mut self, synced: u64) {
+        let from = self.gap.map_or(synced, |gap| gap.from);
+        self.gap = Some(Gap { from, until: self.appended, is_covered: false });
     }
 
     /// How many bytes of lines are on the disk: all that were appended up to there.
     pub fn synced(&self) -> u64 {
         self.gap.map_or(self.appended - self.waiting.len() as u64, |gap| gap.from)
+    }
+
+    /// How many bytes of lines were appended.
+    pub fn appended(&self) -> u64 {
+        self.appended
     }
 
     /// Bytes of lines that are not on the disk.
@@ -185,38 +209,48 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
         self.attempt(now, Self::write_and_sync);
     }
 
-    /// Ends the segment and begins a snapshot, which is to get the map as it is from now on.
+    /// Ends the segment and begins a snapshot, which is to get the map as it is from now on. `None` if the disk fails.
     pub fn begin_snapshot(&mut self, now: Tick) -> Option<Snapshot<D::File>> {
-        let mut snapshot = None;
-        if self.trouble.as_ref().is_none_or(|trouble| now >= trouble.retry_at) {
-            let begun = self.rotate().and_then(|()| {
-                let header = self.header(FileId::snapshot(self.next - 1))?;
-                Snapshot::begin(&self.disk, &header, self.appended)
-            });
-            snapshot = self.note(begun, now);
+        if self.trouble.as_ref().is_some_and(|trouble| now < trouble.retry_at) {
+            return None;
         }
-        if let (Some(_), Some(gap)) = (&snapshot, &mut self.gap) {
+        let begun = self.rotate().and_then(|()| {
+            let header = self.header(FileId::snapshot(self.next - 1))?;
+            Snapshot::begin(&self.disk, &header, self.appended)
+        });
+        let snapshot = self.note(begun, now)?;
+        if let Some(gap) = &mut self.gap {
             gap.is_covered = true;
         }
-        snapshot
+        Some(snapshot)
     }
 
-    /// The whole map is in the snapshot: what it has is on the disk, and the files before it go. Returns its length.
+    /// The whole map is in the snapshot: what it has is on the disk, and the files before it go. Returns its length;
+    /// `None` if the disk failed.
     pub fn finish_snapshot(&mut self, snapshot: Snapshot<D::File>, now: Tick) -> Option<u64> {
+        let partial = snapshot.partial_name();
         let finished = snapshot.finish(&self.disk);
         let Some(Finished { number, appended, bytes }) = self.note(finished, now) else {
-            self.lose_snapshot();
+            self.forget_snapshot(&partial);
             return None;
         };
         self.gap = self.gap.filter(|gap| gap.until > appended);
-        let removed = remove_before(&self.disk, number);
-        // They are read once more at the next start; nothing is lost.
-        let _ = removed;
+        // What stays is read once more at the next start, and nothing is lost by that.
+        let _ = remove_before(&self.disk, number, &self.damaged);
         Some(bytes)
     }
 
-    /// The snapshot could not be written: what only it would have had needs another.
-    pub fn lose_snapshot(&mut self) {
+    /// The snapshot is not going to be finished.
+    pub fn abandon_snapshot(&mut self, snapshot: Snapshot<D::File>) {
+        let partial = snapshot.partial_name();
+        drop(snapshot);
+        self.forget_snapshot(&partial);
+    }
+
+    /// What only it would have had needs another.
+    fn forget_snapshot(&mut self, partial: &str) {
+        // The next start removes it, too.
+        let _ = self.disk.remove(partial);
         if let Some(gap) = &mut self.gap {
             gap.is_covered = false;
         }

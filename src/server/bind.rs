@@ -4,7 +4,7 @@ use std::{io, net::TcpListener, sync::Arc};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Resolve, Server, StartError, Surroundings, line_door::PlainDoor, resolver::Resolver, web::Web};
+use super::{Resolve, Server, StartError, Surroundings, journal::Journal, line_door::PlainDoor, resolver::Resolver, web::Web};
 use crate::{
     config::{self, Address, Herd, Limits},
     core::{
@@ -55,6 +55,9 @@ impl Server {
             Some(given) => Some(given),
             None => open_places(herd, &log)?,
         };
+        let folder = herd.journal.folder(id.as_str());
+        let (journal_outbox, journal_queue) =
+            folder.as_ref().map(|_| outbox(herd.journal.waiting_bytes)).unzip();
         let node = Node::new(node::Options {
             herd: herd.name.clone(),
             placement: placement(&herd.name, secret.as_deref())?,
@@ -64,13 +67,17 @@ impl Server {
             reports: reports(&herd.limits, &log),
             liveness: herd.limits.liveness_time,
             neighbours,
-            subscribers: Subscribers::default(),
+            subscribers: Subscribers { all: journal_outbox.into_iter().collect(), keys: Vec::new() },
             lookups: places
                 .as_deref()
                 .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
         });
+        let journal = folder.zip(journal_queue).map(|(folder, queue)| {
+            Journal::open((&herd.journal, folder), &node, queue, &log)
+        });
+        let journal = journal.transpose()?;
         let limits = herd.limits.clone();
-        Ok(Self { node, places, limits, mailboxes, listener, plain, web, log, surroundings })
+        Ok(Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings })
     }
 }
 

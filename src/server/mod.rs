@@ -6,6 +6,7 @@ mod bind;
 mod capacity;
 mod ended;
 mod flooder;
+mod journal;
 mod line_door;
 mod link_log;
 mod links;
@@ -26,8 +27,11 @@ use std::{
     thread,
 };
 
+use parking_lot::Mutex;
+
 use self::{
     bind::Mailbox,
+    journal::Journal,
     line_door::{LineDoor, PlainDoor},
     shared::Shared,
     stop::Drain,
@@ -35,6 +39,7 @@ use self::{
     web::WebDoor,
 };
 pub use self::{
+    journal::JournalError,
     process::run_node,
     resolver::{Resolve, system_resolve},
     start::StartError,
@@ -99,6 +104,7 @@ pub struct Server {
     places: Option<Box<dyn places::Source>>,
     limits: Limits,
     mailboxes: Vec<Mailbox>,
+    journal: Option<Journal>,
     listener: TcpListener,
     plain: Option<PlainDoor>,
     web: Option<Web>,
@@ -141,9 +147,10 @@ impl Server {
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Vec<NodeId>, StartError> {
-        let Self { node, places, limits, mailboxes, listener, plain, web, log, surroundings } = self;
+        let Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings } = self;
         let address = listener.local_addr()?;
-        let shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
+        let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
+        shared.journal = journal.as_ref().map(|journal| Mutex::new(journal.condition()));
         let clients = LineDoor::new(&shared, &listener, None);
         let plain = plain.as_ref().map(|plain| LineDoor::new(&shared, plain.listener(), Some(plain)));
         let web = web.as_ref().map(|web| WebDoor::new(&shared, web));
@@ -151,7 +158,8 @@ impl Server {
             shared.start_log(scope)?;
             log.info(format_args!("{} of the herd {} starts at {address}", node.id, node.herd));
             let started = shared
-                .start_flooders(scope, mailboxes)
+                .start_journal(scope, journal)
+                .and_then(|()| shared.start_flooders(scope, mailboxes))
                 .and_then(|()| shared.open_web(scope, web.as_ref()))
                 .and_then(|()| shared.open(scope, &clients))
                 .and_then(|()| shared.open_plain(scope, plain.as_ref()));
@@ -165,6 +173,7 @@ impl Server {
             let drain = Drain::new(clock::tick(), limits.drain_time);
             shared.stop_intake([&clients].into_iter().chain(&plain), drain);
             shared.stop_links(web.as_ref(), drain);
+            shared.stop_journal(drain);
             let lacking = shared.stop_log(started.is_ok(), drain);
             started.map(|()| lacking)
         })

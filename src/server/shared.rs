@@ -27,6 +27,7 @@ use crate::{
         model::{NodeId, Tick},
         node::Node,
     },
+    journal::JournalCondition,
     log::{Log, RateLimit},
     metrics::Requests,
     places,
@@ -44,8 +45,10 @@ pub(super) struct Shared<'a> {
     pub(super) buffers: Buffers,
     pub(super) http_address: Option<SocketAddr>,
     pub(super) threads: Threads,
+    /// What the journal says about itself; `None` without one.
+    pub(super) journal: Option<Mutex<JournalCondition>>,
     /// One for each turn of a drain.
-    stops: [Stop; 3],
+    stops: [Stop; 4],
     /// The neighbours that were linked at the stop and did not accept what they lacked.
     pub(super) lacking: Mutex<Vec<NodeId>>,
     pub(super) counters: Counters,
@@ -206,6 +209,7 @@ impl<'a> Shared<'a> {
             buffers: Buffers::new(limits.connection_buffer_bytes),
             http_address: web.map(Web::address).transpose()?,
             threads: Threads::default(),
+            journal: None,
             stops: Default::default(),
             lacking: Mutex::default(),
             counters: Counters::default(),

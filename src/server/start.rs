@@ -6,6 +6,7 @@ use super::{
     Mailbox, Shared,
     accept::Door,
     flooder::Flooder,
+    journal::{Journal, JournalError},
     line_door::LineDoor,
     links,
     threads::{DrainTurn, Role, ScopeRef},
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The log file cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A source of places lacks its file, or its key.
     #[error(transparent)]
     Places(#[from] places::OpenError),
@@ -77,6 +81,17 @@ impl Shared<'_> {
     pub(super) fn start_log<'scope>(&'scope self, scope: ScopeRef<'scope, '_>) -> Result<(), StartError> {
         let stop = self.stop(DrainTurn::Last).receiver();
         self.spawn(scope, Role::Log, move || self.log.write_until(stop))
+    }
+
+    /// Has changes kept, if there is a journal.
+    pub(super) fn start_journal<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        journal: Option<Journal>,
+    ) -> Result<(), StartError> {
+        let Some((journal, condition)) = journal.zip(self.journal.as_ref()) else { return Ok(()) };
+        let stop = self.stop(DrainTurn::Third);
+        self.spawn(scope, Role::Journal, move || journal.run(self.node, self.log, stop, condition))
     }
 
     pub(super) fn start_flooders<'scope>(

@@ -11,6 +11,9 @@ use crate::{
 /// How long the log has to be written out, whatever part of the drain's time the others used.
 const LOG_TIME: Duration = Duration::from_secs(1);
 
+/// How long the journal has for its last sync, whatever part of the drain's time the others used.
+const JOURNAL_TIME: Duration = Duration::from_secs(1);
+
 /// A drain: when it began, and how long it may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drain {
@@ -65,6 +68,12 @@ impl Shared<'_> {
             door.end_all();
         }
         self.end_by(DrainTurn::Second, drain.ends_at());
+    }
+
+    /// Has the journal bring to the disk what has changed, with a snapshot if there is time.
+    pub(super) fn stop_journal(&self, drain: Drain) {
+        self.stop(DrainTurn::Third).set(drain.ends_at());
+        self.end_by(DrainTurn::Third, drain.ends_at().max(clock::tick()) + JOURNAL_TIME);
     }
 
     /// Ends the log after its last lines. Returns the neighbours that were linked at the stop and did not accept what

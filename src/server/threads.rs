@@ -29,6 +29,8 @@ pub(super) type ScopeRef<'scope, 'env> = &'scope Scope<'scope, 'env>;
 pub enum Role {
     /// Writes the log.
     Log,
+    /// Writes the journal.
+    Journal,
     /// Keeps the link to that neighbour up.
     Flooder(NodeId),
     /// Accepts connections at that door.
@@ -57,6 +59,8 @@ pub(super) enum DrainTurn {
     First,
     /// Those that pass it on, and those that report on the drain.
     Second,
+    /// The journal's, which keeps what all of these have changed.
+    Third,
     /// The log's, which records what all others do.
     Last,
 }
@@ -66,6 +70,7 @@ impl Role {
         match self {
             Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => DrainTurn::First,
             Self::Flooder(_) | Self::Http(_) | Self::Accept(DoorKind::Web) => DrainTurn::Second,
+            Self::Journal => DrainTurn::Third,
             Self::Log => DrainTurn::Last,
         }
     }
@@ -86,6 +91,7 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log => write!(f, "log"),
+            Self::Journal => write!(f, "journal"),
             Self::Flooder(peer) => write!(f, "flood-{peer}"),
             Self::Accept(DoorKind::Clients) => write!(f, "accept"),
             Self::Accept(DoorKind::Plain) => write!(f, "accept-plain"),
@@ -197,7 +203,7 @@ impl Shared<'_> {
             Role::Flooder(peer) => self.log.error(format_args!(
                 "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
-            Role::Accept(_) | Role::Log => resume_unwind(panic),
+            Role::Accept(_) | Role::Log | Role::Journal => resume_unwind(panic),
         }
     }
 
@@ -218,10 +224,10 @@ mod tests {
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn roles() -> [Role; 7] {
+    fn roles() -> [Role; 8] {
         let peer = NodeId::new("Welsh").unwrap();
         let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
-        [Role::Log, web, Role::Http(1), Role::Flooder(peer), Role::Session(1), plain, clients]
+        [Role::Log, Role::Journal, web, Role::Http(1), Role::Flooder(peer), Role::Session(1), plain, clients]
     }
 
     #[test]
@@ -230,11 +236,14 @@ mod tests {
         let mut alive: Vec<_> = roles().into_iter().map(|role| threads.enter(role)).collect();
         let left = |turn| threads.wait_for(turn, Tick::ZERO);
         assert_eq!(left(DrainTurn::First), ["session-1", "accept-plain", "accept"]);
-        alive.truncate(4);
+        alive.truncate(5);
         assert_eq!(left(DrainTurn::First), [""; 0]);
         assert_eq!(left(DrainTurn::Second), ["accept-http", "http-1", "flood-Welsh"]);
-        alive.truncate(1);
+        alive.truncate(2);
         assert_eq!(left(DrainTurn::Second), [""; 0]);
+        assert_eq!(left(DrainTurn::Third), ["journal"]);
+        alive.truncate(1);
+        assert_eq!(left(DrainTurn::Third), [""; 0]);
         assert_eq!(
             (left(DrainTurn::Last), threads.wait_for_log(Tick::ZERO)),
             (vec!["log".into()], vec!["log".into()])

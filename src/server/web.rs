@@ -123,6 +123,7 @@ impl<'a> WebDoor<'a> {
             spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
             upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
+            journal: self.shared.journal.as_ref().map(|journal| journal.lock().clone()),
             log: log.condition(now),
             process: usage::read(self.process_started),
         }

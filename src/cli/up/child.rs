@@ -136,9 +136,14 @@ pub(super) fn command(plan: &Plan<'_>, id: &NodeId) -> Command {
     if let Some(base_port) = plan.base_port {
         command.arg("--base-port").arg(base_port.to_string());
     }
+    if let Some(data_dir) = plan.data_dir {
+        command.arg("--data-dir").arg(data_dir);
+    }
     command.arg("--log-dir").arg(plan.log_dir).arg("--lifeline");
     // The flags say it all: without --config it is the built-in herd that is meant, without --base-port its own ports.
-    command.env_remove("HERD_CONFIG").env_remove("HERD_LOG_DIR").env_remove("HERD_BASE_PORT");
+    for variable in ["HERD_CONFIG", "HERD_LOG_DIR", "HERD_DATA_DIR", "HERD_BASE_PORT"] {
+        command.env_remove(variable);
+    }
     // A Ctrl-C at the terminal is for `up` alone, which then ends the children in order.
     command.process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

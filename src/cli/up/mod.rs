@@ -81,6 +81,8 @@ struct Plan<'p> {
     /// Whether those paths lead to what this process keeps of a pipe.
     is_piped: bool,
     log_dir: &'p Path,
+    /// Where the user wants what the nodes know to be kept, in place of where the configuration says.
+    data_dir: Option<&'p Path>,
     /// What ends it, as a sentence.
     ending: &'p str,
     /// Whether the nodes have a key of this process's environment.
@@ -131,6 +133,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
         base_port: common.base_port,
         is_piped: handover.is_piped(),
         log_dir: &log_dir,
+        data_dir: common.data_dir.as_deref(),
         ending: &ending(is_ignored, std::process::id()),
         has_key: asks_google(&herd) && env::var_os(places::key::VARIABLE).is_some_and(|key| !key.is_empty()),
         ready_time: READY_TIME,

@@ -5,7 +5,7 @@ use std::{
     fmt::Write,
     num::NonZeroU16,
     os::unix::ffi::OsStrExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::Plan;
@@ -36,6 +36,11 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
         let _ = writeln!(out, "{}", row.trim_end());
     }
     let _ = writeln!(out, "\nLogs: {}", printable::one_line(&plan.log_dir.display().to_string()));
+    let kept = match &herd.journal.dir {
+        Some(dir) => format!("Kept over a stop, in {}", printable::one_line(&dir.display().to_string())),
+        None => "Nothing is kept over a stop; --data-dir DIR keeps what the nodes know".to_owned(),
+    };
+    let _ = writeln!(out, "{kept}");
     if plan.is_piped {
         let _ = writeln!(
             out,
@@ -59,13 +64,15 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
 
 /// A subcommand of this herd as the user would type it where this runs.
 fn typed(plan: &Plan<'_>, words: &[&str]) -> String {
-    command(plan.typed, words, plan.typed_config, plan.base_port, None)
+    command(plan.typed, words, plan.typed_config, plan.base_port, &[])
 }
 
 /// The same so that it does the same in any folder and any terminal, with the same log directory.
 pub(super) fn cure(plan: &Plan<'_>, words: &[&str]) -> String {
-    let log_dir = std::path::absolute(plan.log_dir).unwrap_or_else(|_| plan.log_dir.to_owned());
-    let command = command(plan.callable.as_os_str(), words, plan.config, plan.base_port, Some(&log_dir));
+    let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let mut dirs = vec![("--log-dir", absolute(plan.log_dir))];
+    dirs.extend(plan.data_dir.map(|dir| ("--data-dir", absolute(dir))));
+    let command = command(plan.callable.as_os_str(), words, plan.config, plan.base_port, &dirs);
     // No flag names the built-in herd, and the other terminal may name another in its environment.
     if plan.config.is_none() { format!("env HERD_CONFIG= {command}") } else { command }
 }
@@ -75,15 +82,14 @@ fn command(
     words: &[&str],
     config: Option<&Path>,
     base_port: Option<NonZeroU16>,
-    log_dir: Option<&Path>,
+    dirs: &[(&str, PathBuf)],
 ) -> String {
     let mut typed: Vec<OsString> = vec![program.to_owned()];
     typed.extend(words.iter().map(OsString::from));
     let base_port = base_port.map(|port| OsString::from(port.to_string()));
-    let path = |path: Option<&Path>| path.map(|path| path.as_os_str().to_owned());
-    for (flag, value) in
-        [("--config", path(config)), ("--base-port", base_port), ("--log-dir", path(log_dir))]
-    {
+    let flags = [("--config", config.map(|path| path.as_os_str().to_owned())), ("--base-port", base_port)];
+    let dirs = dirs.iter().map(|(flag, dir)| (*flag, Some(dir.as_os_str().to_owned())));
+    for (flag, value) in flags.into_iter().chain(dirs) {
         typed.extend(value.into_iter().flat_map(|value| [flag.into(), value]));
     }
     typed.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")

@@ -78,6 +78,7 @@ fn plan<'p>(first: &'p [OsString], ready_time: Duration) -> Plan<'p> {
         base_port: None,
         is_piped: false,
         log_dir: Path::new("./herd-logs"),
+        data_dir: None,
         ending: "Ctrl-C ends the herd.",
         has_key: false,
         ready_time,
@@ -248,7 +249,7 @@ fn children_get_their_herd_from_flags_alone() {
         let command = child::command(plan, &PAIR.nodes[1].id);
         let unset: Vec<_> =
             command.get_envs().filter(|(_, value)| value.is_none()).map(|(key, _)| key).collect();
-        assert_eq!(unset, ["HERD_BASE_PORT", "HERD_CONFIG", "HERD_LOG_DIR"]);
+        assert_eq!(unset, ["HERD_BASE_PORT", "HERD_CONFIG", "HERD_DATA_DIR", "HERD_LOG_DIR"]);
         command.get_args().map(|arg| arg.to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let with_config = ["node", "Ball", "--config", "a herd.toml", "--log-dir", "./herd-logs", "--lifeline"];

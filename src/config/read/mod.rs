@@ -13,7 +13,7 @@ use toml::{
 
 pub(super) use self::node::StatedNode;
 use super::{
-    HttpConfig, Limits, LogConfig, PlacesConfig,
+    HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig,
     error::{At, Fault},
     faults::{Faults, Found, Noted},
     keys,
@@ -27,6 +27,7 @@ pub(super) struct Stated {
     pub(super) name: Found<String>,
     pub(super) secret_file: Found<Option<PathBuf>>,
     pub(super) log: Found<LogConfig>,
+    pub(super) journal: Found<JournalConfig>,
     pub(super) http: Found<HttpConfig>,
     pub(super) limits: Found<Limits>,
     pub(super) places: Found<PlacesConfig>,
@@ -48,11 +49,12 @@ pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
     let misspelt = text.unknown_keys(root, "the file", &keys::TABLES);
     let (name, secret_file) = text.herd(root, &misspelt);
     let places = text.places(root);
+    let journal = text.journal(root);
     let http = text.http(root);
     let limits = text.limits(root);
     let (nodes, has_all_nodes) = text.nodes(root, &misspelt);
     let log = text.log(root, &nodes);
-    Ok(Stated { name, secret_file, log, http, limits, places, nodes, has_all_nodes })
+    Ok(Stated { name, secret_file, log, journal, http, limits, places, nodes, has_all_nodes })
 }
 
 fn setting_names<T: TomlTable>() -> Vec<&'static str> {
@@ -213,6 +215,11 @@ impl<'t> Text<'t> {
             return Err(self.note(span(key), Fault::LogNamesClash { name }));
         }
         log.whole()
+    }
+
+    fn journal(&self, root: &DeTable<'_>) -> Found<JournalConfig> {
+        let table = self.table(root, JournalConfig::NAME)?;
+        table.map_or_else(|| Ok(JournalConfig::default()), |(table, _)| self.settings(table, &[]).whole())
     }
 
     fn http(&self, root: &DeTable<'_>) -> Found<HttpConfig> {

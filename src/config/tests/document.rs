@@ -65,6 +65,7 @@ const NODE: &str =
 const PLACES: &str = "Where answers to WHATSAT come from. [places.md](places.md) says what each source has.";
 const UPSTREAM: &str = "The other keys of `[places]` say how Google is asked. Each node counts for itself, and each upstream by itself.";
 const LOG: &str = "What a node logs, and how much of it is kept.";
+const JOURNAL: &str = "Where a node keeps what it knows over a stop, and how soon that is safe. [operate.md](operate.md#keep-what-nodes-know) says what survives what.";
 const HTTP: &str =
     "The web face of a node, which serves health, status and metrics at the node's `http` address.";
 const LIMITS: &str = "How much a node takes, and how long it waits.";
@@ -178,6 +179,7 @@ fn sections() -> Vec<(&'static str, &'static str, Vec<DocumentRow>)> {
         ),
         ("[places]", UPSTREAM, settings_of::<UpstreamLimits>()),
         ("[log]", LOG, settings_of::<LogConfig>()),
+        ("[journal]", JOURNAL, settings_of::<JournalConfig>()),
         ("[http]", HTTP, settings_of::<HttpConfig>().into_iter().chain(keys_of(&keys::HTTP)).collect()),
         ("[limits]", LIMITS, settings_of::<Limits>()),
     ]

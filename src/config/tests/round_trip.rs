@@ -67,6 +67,20 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn any_journal()(
+        dir in proptest::option::of(".{1,20}"),
+        sync in prop_oneof![Just("interval"), Just("never")],
+        times in (any_time(1_000_000, 3_600), any_time(10_000_000, 3_600)),
+        bytes in (1_usize..=1 << 30, 131_072_usize..=1 << 34, 4_096_usize..=1 << 40, 4_096_usize..=1 << 40),
+    ) -> JournalConfig {
+        JournalConfig {
+            dir: dir.map(PathBuf::from), sync: sync.to_owned(), sync_time: times.0, retry_time: times.1,
+            sync_bytes: bytes.0, waiting_bytes: bytes.1, segment_bytes: bytes.2, snapshot_bytes: bytes.3,
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_reads_back_the_same(
@@ -80,6 +94,7 @@ proptest! {
         hosts in proptest::collection::vec(".{0,9}", 0..3),
         secret_file in proptest::option::of("[ -~]{1,20}"),
         places in any_places(),
+        journal in any_journal(),
     ) {
         let ids: Vec<_> = ids.into_iter().map(|id| NodeId::new(&format!("n{id}")).unwrap()).collect();
         let address = |port: usize| Address { host: "127.0.0.1".to_owned(), port: port as u16 };
@@ -95,7 +110,7 @@ proptest! {
         let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
-        let herd = Herd { name, secret_file, log, http, limits, places, nodes: nodes.collect() };
+        let herd = Herd { name, secret_file, log, journal, http, limits, places, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

@@ -42,6 +42,15 @@ impl<'a> PeerLine<'a> {
     }
 }
 
+impl<'a> Location<'a> {
+    /// Reads back what [`Location::write_at`] wrote; `None` for anything else.
+    pub fn parse_at(line: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields::of(line);
+        (fields.next()? == b"AT").then_some(())?;
+        location_of(fields.exactly::<5>()?)
+    }
+}
+
 impl Location<'_> {
     /// Appends `AT server skew client position timestamp`, without a terminator.
     pub fn write_at(&self, out: &mut Vec<u8>) {

@@ -1,0 +1,376 @@
+//! The journal's thread: takes every change, has it written and synced, and writes a snapshot of the map when one is due.
+//! `journal` decides what goes where; here is when.
+
+use std::{
+    io,
+    path::PathBuf,
+    time::Duration,
+};
+
+use crossbeam_channel::select;
+use parking_lot::Mutex;
+
+use super::shared::Stop;
+use crate::{
+    config::JournalConfig,
+    core::{
+        links::{Encoded, Queue},
+        model::{Location, Tick},
+        node::Node,
+        store::Cursor,
+    },
+    journal::{
+        Bounds, Damage, Folder, FolderLock, JournalCondition, Owner, Recovered, RecoveryCondition, RecoveryError,
+        Snapshot, Writer, recover,
+    },
+    log::Log,
+    system::{clock, random},
+};
+
+/// What is taken from the queue, or put into a snapshot, before anything else is looked at.
+const PIECE_BYTES: usize = 1 << 20;
+/// So much of a snapshot is brought to the disk at once, so that clients' syncs do not wait for all of it.
+const SNAPSHOT_SYNC_BYTES: u64 = 16 << 20;
+/// Files of changes may be so many times as long as the last snapshot.
+const SNAPSHOT_SHARE: u64 = 4;
+/// A snapshot that failed is tried again after this time.
+const SNAPSHOT_RETRY_TIME: Duration = Duration::from_secs(30);
+/// A thread that has nothing to do looks up this often.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The folder cannot be made or written to.
+    #[error("{}: {error}; choose another with --data-dir, or let this user write there", .folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Another process uses it.
+    #[error("{} is in use by another process; end that one, or choose another with --data-dir", .0.display())]
+    InUse(PathBuf),
+    /// What is in it cannot be used.
+    #[error("{}: {error}", .folder.display())]
+    Recovery {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        error: RecoveryError,
+    },
+}
+
+type Salts = fn() -> io::Result<[u8; 16]>;
+
+/// A node's journal before its thread runs.
+pub(super) struct Journal {
+    writer: Writer<Folder, Salts>,
+    queue: Queue,
+    /// Changes that are due to be replaced by a snapshot.
+    snapshot_bytes: u64,
+    recovery: RecoveryCondition,
+    /// Bytes of the files that a start would have to read.
+    file_bytes: u64,
+    _lock: FolderLock,
+}
+
+impl Journal {
+    /// Reads what the node knew when it ended, and begins to take its changes.
+    pub(super) fn open(
+        (config, folder): (&JournalConfig, PathBuf),
+        node: &Node,
+        queue: Queue,
+        log: &Log,
+    ) -> Result<Self, JournalError> {
+        let disk = Folder::at(&folder).map_err(|error| JournalError::Folder { folder: folder.clone(), error })?;
+        let lock = disk.lock().map_err(|error| JournalError::Folder { folder: folder.clone(), error })?;
+        let lock = lock.ok_or_else(|| JournalError::InUse(folder.clone()))?;
+        let owner = Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check };
+        let began = clock::tick();
+        let mut bad_lines = 0_u64;
+        let found = recover(&disk, &owner, |lines| {
+            for line in lines.split_inclusive(|&byte| byte == b'\n') {
+                match Location::parse_at(line.trim_ascii_end()) {
+                    Some(location) => drop(node.store().merge(node.key(location.client), &location)),
+                    None => bad_lines += 1,
+                }
+            }
+        });
+        let found = found.map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
+        let time = clock::tick().saturating_sub(began);
+        tell_recovery(log, &found, (node.store().len(), time, bad_lines));
+        // Nobody has changed anything since.
+        queue.open();
+        let bounds = Bounds {
+            segment_bytes: config.segment_bytes as u64,
+            sync_bytes: config.sync_bytes,
+            sync_time: config.sync_time,
+            waiting_bytes: config.waiting_bytes,
+            retry_time: config.retry_time,
+            is_synced: config.is_synced(),
+        };
+        let recovery = RecoveryCondition {
+            bytes: found.bytes,
+            time,
+            torn: found.torn,
+            damage: found.damage.len(),
+            set_aside: found.set_aside.len(),
+        };
+        Ok(Self {
+            writer: Writer::new(disk, owner, random::bytes::<16>, bounds, &found),
+            queue,
+            snapshot_bytes: config.snapshot_bytes as u64,
+            recovery,
+            file_bytes: found.file_bytes,
+            _lock: lock,
+        })
+    }
+
+    /// What it says about itself before its thread runs.
+    pub(super) fn condition(&self) -> JournalCondition {
+        JournalCondition { recovery: self.recovery.clone(), ..JournalCondition::default() }
+    }
+
+    /// Takes changes until the stop, and brings all of them to the disk.
+    pub(super) fn run(self, node: &Node, log: &Log, stop: &Stop, condition: &Mutex<JournalCondition>) {
+        let told = self.condition();
+        let mut keeper = Keeper {
+            journal: self,
+            node,
+            log,
+            condition,
+            told,
+            underway: None,
+            last_snapshot: 0,
+            changed: 0,
+            snapshot_not_before: Tick::ZERO,
+            lines: Vec::new(),
+        };
+        keeper.changed = keeper.journal.file_bytes;
+        while !stop.is_set() {
+            keeper.take(stop);
+            keeper.keep();
+        }
+        keeper.end(stop);
+    }
+}
+
+fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usize, Duration, u64)) {
+    if found.files > 0 {
+        log.info(format_args!(
+            "the journal has {clients} clients, read from {} bytes of {} files in {time:?}",
+            found.file_bytes, found.files
+        ));
+    }
+    if found.torn > 0 {
+        log.warn(format_args!(
+            "the journal's last {} bytes were not on the disk as a whole when this node ended, and are cut off",
+            found.torn
+        ));
+    }
+    for Damage { file, at, bytes } in &found.damage {
+        let what = bytes.map_or_else(|| "all from byte".to_owned(), |bytes| format!("{bytes} bytes from"));
+        log.error(format_args!(
+            "the journal is damaged: {file} lacks {what} {at} on; what is good of it is used, and the file is kept"
+        ));
+    }
+    if bad_lines > 0 {
+        log.error(format_args!("the journal has {bad_lines} lines that are no locations"));
+    }
+}
+
+/// The thread at work.
+struct Keeper<'a> {
+    journal: Journal,
+    node: &'a Node,
+    log: &'a Log,
+    condition: &'a Mutex<JournalCondition>,
+    /// What it says about itself, between two looks at it.
+    told: JournalCondition,
+    underway: Option<Underway>,
+    /// The last snapshot's length, and how many bytes of changes came since.
+    last_snapshot: u64,
+    changed: u64,
+    snapshot_not_before: Tick,
+    /// Reused for a snapshot's lines.
+    lines: Vec<u8>,
+}
+
+/// A snapshot, and how far the walk over the map is.
+struct Underway {
+    snapshot: Snapshot<std::fs::File>,
+    cursor: Cursor,
+    synced: u64,
+    changed: u64,
+}
+
+impl Keeper<'_> {
+    /// Waits for changes, and takes what there is.
+    fn take(&mut self, stop: &Stop) {
+        let now = clock::tick();
+        let due = self.journal.writer.due().map_or(IDLE_TIME, |due| due.saturating_sub(now));
+        let wait = if self.underway.is_some() { Duration::ZERO } else { due };
+        let mut batch = None;
+        select! {
+            recv(self.journal.queue.receiver()) -> taken => batch = taken.ok().map(|batch| self.journal.queue.taken(batch)),
+            recv(stop.receiver()) -> _ => {}
+            default(wait) => {}
+        }
+        let mut bytes = 0;
+        while let Some(lines) = batch {
+            bytes += lines.len();
+            self.append(&lines);
+            batch = if bytes < PIECE_BYTES { self.journal.queue.take().ok() } else { None };
+        }
+    }
+
+    fn append(&mut self, lines: &Encoded) {
+        if !lines.is_empty() {
+            self.journal.writer.append(lines, clock::tick());
+            self.changed += lines.len() as u64;
+        }
+    }
+
+    /// Writes what was taken, syncs what is due, and goes on with a snapshot.
+    fn keep(&mut self) {
+        let Journal { writer, queue, .. } = &mut self.journal;
+        if queue.is_behind() {
+            queue.clear_mark();
+            writer.miss();
+        }
+        writer.write(clock::tick());
+        if writer.due().is_some_and(|due| due <= clock::tick()) {
+            self.sync();
+        }
+        self.step();
+        self.tell();
+    }
+
+    fn sync(&mut self) {
+        let began = clock::tick();
+        self.journal.writer.sync(began);
+        let took = clock::tick().saturating_sub(began);
+        self.told.syncs += 1;
+        self.told.sync_time += took;
+        self.told.sync_time_max = self.told.sync_time_max.max(took);
+    }
+
+    /// The next piece of a snapshot, if one is under way or due.
+    fn step(&mut self) {
+        let now = clock::tick();
+        let writer = &mut self.journal.writer;
+        let Some(Underway { snapshot, cursor, synced, .. }) = &mut self.underway else {
+            let due = self.journal.snapshot_bytes.max(SNAPSHOT_SHARE * self.last_snapshot);
+            if (writer.is_short() || self.changed >= due) && now >= self.snapshot_not_before {
+                self.begin(now);
+            }
+            return;
+        };
+        self.lines.clear();
+        let is_over = cursor.walk(self.node.store(), |_, location| {
+            let has_room = self.lines.len() < PIECE_BYTES;
+            if has_room {
+                location.write_at(&mut self.lines);
+                self.lines.push(b'\n');
+            }
+            has_room
+        });
+        let mut written = snapshot.write(&self.lines);
+        if snapshot.bytes() - *synced >= SNAPSHOT_SYNC_BYTES {
+            *synced = snapshot.bytes();
+            written = written.and_then(|()| snapshot.sync());
+        }
+        if written.is_err() || is_over {
+            self.finish(written.is_ok(), now);
+        }
+    }
+
+    fn begin(&mut self, now: Tick) {
+        let snapshot = self.journal.writer.begin_snapshot(now);
+        self.underway = snapshot.map(|snapshot| Underway {
+            snapshot,
+            cursor: Cursor::default(),
+            synced: 0,
+            changed: self.changed,
+        });
+        if self.underway.is_none() {
+            self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
+        }
+    }
+
+    fn finish(&mut self, is_whole: bool, now: Tick) {
+        let Some(Underway { snapshot, changed, .. }) = self.underway.take() else { return };
+        let writer = &mut self.journal.writer;
+        let finished = if is_whole {
+            writer.finish_snapshot(snapshot, now)
+        } else {
+            writer.abandon_snapshot(snapshot);
+            None
+        };
+        match finished {
+            Some(bytes) => {
+                self.changed -= changed;
+                self.last_snapshot = bytes;
+                self.told.snapshots += 1;
+                self.told.snapshot_bytes = bytes;
+            }
+            None => {
+                self.log.warn(format_args!(
+                    "the journal's snapshot could not be written; it is tried again in {SNAPSHOT_RETRY_TIME:?}"
+                ));
+                self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
+            }
+        }
+    }
+
+    /// Everything that changed is in the queue by now. A snapshot spares the next start the changes.
+    fn end(&mut self, stop: &Stop) {
+        let is_in_time = || stop.by().is_none_or(|by| clock::tick() < by);
+        while let Ok(lines) = self.journal.queue.take() {
+            self.append(&lines);
+        }
+        let Journal { writer, queue, .. } = &mut self.journal;
+        if queue.is_behind() {
+            writer.miss();
+        }
+        self.sync();
+        if self.underway.is_none() && self.changed > 0 {
+            self.begin(clock::tick());
+        }
+        while self.underway.is_some() && is_in_time() {
+            self.step();
+        }
+        self.tell();
+        if let Some(Underway { snapshot, .. }) = self.underway.take() {
+            self.journal.writer.abandon_snapshot(snapshot);
+        }
+        let unsynced = self.journal.writer.unsynced();
+        if unsynced > 0 {
+            let why = self.journal.writer.trouble().unwrap_or("there was no time for a snapshot");
+            self.log.error(format_args!("the journal lacks {unsynced} bytes of the last changes: {why}"));
+        }
+    }
+
+    /// Brings up to date what others see of it, and logs when the disk begins or ends to fail.
+    fn tell(&mut self) {
+        let writer = &self.journal.writer;
+        let failing = writer.trouble().map(str::to_owned);
+        match (&self.told.failing, &failing) {
+            (None, Some(why)) => {
+                self.told.failures += 1;
+                self.log.error(format_args!(
+                    "the journal cannot be written: {why}; what changes is kept in memory, and the disk tried again"
+                ));
+            }
+            (Some(_), None) => self.log.info(format_args!("the journal can be written again")),
+            _ => {}
+        }
+        self.told.failing = failing;
+        self.told.appended = writer.appended();
+        self.told.unsynced = writer.unsynced();
+        self.told.is_short = writer.is_short();
+        self.condition.lock().clone_from(&self.told);
+    }
+}
