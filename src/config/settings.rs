@@ -241,7 +241,12 @@ impl<T> Setting<T> {
         let word = self.text(value)?;
         match among.contains(&&*word) {
             true => Ok(word),
-            false => Err(Fault::NoSuchWord { key: self.key, nearest: nearest(&word, among.iter().copied()), word, among }),
+            false => Err(Fault::NoSuchWord {
+                key: self.key,
+                nearest: nearest(&word, among.iter().copied()),
+                word,
+                among,
+            }),
         }
     }
 

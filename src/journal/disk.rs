@@ -74,7 +74,12 @@ impl Folder {
     ///
     /// If the folder cannot be written to.
     pub fn lock(&self) -> io::Result<Option<FolderLock>> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.path("lock"))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path("lock"))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(FolderLock(file))),
             Err(Errno::WOULDBLOCK) => Ok(None),

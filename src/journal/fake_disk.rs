@@ -17,7 +17,7 @@ const SECTOR: usize = 512;
 
 /// What happens to one operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
+pub(super) enum DiskFault {
     /// It does nothing and fails.
     Error(Errno),
     /// A write is cut short; another operation fails.
@@ -35,9 +35,9 @@ struct State {
     names: BTreeMap<String, usize>,
     /// Names as they are on the disk, and what has changed since.
     synced_names: BTreeMap<String, usize>,
-    changes: Vec<Change>,
+    changes: Vec<NameChange>,
     operations: usize,
-    fault: Option<(usize, Fault)>,
+    fault: Option<(usize, DiskFault)>,
     /// How many more bytes fit.
     room: Option<usize>,
     is_crashed: bool,
@@ -53,7 +53,7 @@ struct FakeFileState {
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+enum NameChange {
     Named(String, usize),
     Removed(String),
     Renamed(String, String, usize),
@@ -91,7 +91,7 @@ impl FakeDisk {
     }
 
     /// The operation of that number, from 0, and no other, gets the fault.
-    pub(super) fn fail_at(&self, number: usize, fault: Fault) {
+    pub(super) fn fail_at(&self, number: usize, fault: DiskFault) {
         self.0.borrow_mut().fault = Some((number, fault));
     }
 
@@ -134,9 +134,9 @@ impl FakeDisk {
                 continue;
             }
             match change {
-                Change::Named(name, index) => drop(names.insert(name, index)),
-                Change::Removed(name) => drop(names.remove(&name)),
-                Change::Renamed(from, to, index) => {
+                NameChange::Named(name, index) => drop(names.insert(name, index)),
+                NameChange::Removed(name) => drop(names.remove(&name)),
+                NameChange::Renamed(from, to, index) => {
                     names.remove(&from);
                     names.insert(to, index);
                 }
@@ -165,9 +165,9 @@ impl FakeDisk {
         }
         match state.fault.filter(|(at, _)| *at == number) {
             None => Ok(false),
-            Some((_, Fault::Error(error))) => Err(error.into()),
-            Some((_, Fault::Short)) => Ok(true),
-            Some((_, Fault::Crash)) => {
+            Some((_, DiskFault::Error(error))) => Err(error.into()),
+            Some((_, DiskFault::Short)) => Ok(true),
+            Some((_, DiskFault::Crash)) => {
                 state.is_crashed = true;
                 Err(Errno::IO.into())
             }
@@ -200,7 +200,7 @@ impl Disk for FakeDisk {
         let index = state.files.len();
         state.files.push(FakeFileState::default());
         state.names.insert(name.to_owned(), index);
-        state.changes.push(Change::Named(name.to_owned(), index));
+        state.changes.push(NameChange::Named(name.to_owned(), index));
         Ok(self.opened(index))
     }
 
@@ -215,7 +215,7 @@ impl Disk for FakeDisk {
         let mut state = self.0.borrow_mut();
         let index = state.names.remove(from).ok_or(Errno::NOENT)?;
         state.names.insert(to.to_owned(), index);
-        state.changes.push(Change::Renamed(from.to_owned(), to.to_owned(), index));
+        state.changes.push(NameChange::Renamed(from.to_owned(), to.to_owned(), index));
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl Disk for FakeDisk {
         self.operate_whole()?;
         let mut state = self.0.borrow_mut();
         state.names.remove(name).ok_or(Errno::NOENT)?;
-        state.changes.push(Change::Removed(name.to_owned()));
+        state.changes.push(NameChange::Removed(name.to_owned()));
         Ok(())
     }
 

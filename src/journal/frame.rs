@@ -24,14 +24,14 @@ const WINDOW_BYTES: usize = 1 << 20;
 
 /// What a frame holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Content {
+pub(super) enum FrameKind {
     /// AT lines, each with its terminator.
     Lines,
     /// The end of a snapshot: how many frames came before it.
     End,
 }
 
-impl Content {
+impl FrameKind {
     const ALL: [Self; 2] = [Self::Lines, Self::End];
 
     fn byte(self) -> u8 {
@@ -42,12 +42,12 @@ impl Content {
     }
 }
 
-fn form(content: Content, length: usize) -> u64 {
+fn form(content: FrameKind, length: usize) -> u64 {
     u64::from(content.byte()) << 32 | length as u64
 }
 
 /// Appends a frame that will begin at that place of its file.
-pub(super) fn write_frame(seal: &Seal, offset: u64, content: Content, bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_frame(seal: &Seal, offset: u64, content: FrameKind, bytes: &[u8], out: &mut Vec<u8>) {
     debug_assert!(bytes.len() <= CONTENT_BYTES_MAX && offset.is_multiple_of(ALIGNMENT as u64));
     let begin = out.len();
     out.extend_from_slice(&MAGIC);
@@ -61,9 +61,12 @@ pub(super) fn write_frame(seal: &Seal, offset: u64, content: Content, bytes: &[u
 /// What comes next in a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Piece<'a> {
-    Frame(Content, &'a [u8]),
+    Frame(FrameKind, &'a [u8]),
     /// So many bytes from there are no frame.
-    Bad { at: u64, bytes: u64 },
+    Bad {
+        at: u64,
+        bytes: u64,
+    },
     End,
 }
 
@@ -133,7 +136,7 @@ impl<'f, F: DiskFile> Frames<'f, F> {
 }
 
 /// The frame at the beginning of these bytes, which are at that place of its file.
-fn frame_at(seal: &Seal, offset: u64, bytes: &[u8]) -> Option<(Content, usize)> {
+fn frame_at(seal: &Seal, offset: u64, bytes: &[u8]) -> Option<(FrameKind, usize)> {
     let (front, rest) = bytes.split_first_chunk::<FRONT_BYTES>()?;
     let ([magic @ .., kind], after) = front.split_first_chunk::<4>()?;
     let (length, check) = after.split_first_chunk::<4>()?;
@@ -141,7 +144,7 @@ fn frame_at(seal: &Seal, offset: u64, bytes: &[u8]) -> Option<(Content, usize)> 
     if *magic != MAGIC || length > CONTENT_BYTES_MAX {
         return None;
     }
-    let content = Content::ALL.into_iter().find(|content| content.byte() == *kind)?;
+    let content = FrameKind::ALL.into_iter().find(|content| content.byte() == *kind)?;
     let check = u64::from_le_bytes(check.try_into().ok()?);
     let bytes = rest.get(..length)?;
     (seal.check(offset, form(content, length), bytes) == check).then_some((content, length))

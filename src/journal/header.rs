@@ -29,7 +29,7 @@ pub struct Owner {
 
 /// What a file says about itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Header {
+pub(super) struct FileHeader {
     pub(super) id: FileId,
     pub(super) owner: Owner,
     /// Drawn for this file: makes its frames' checks secret.
@@ -57,7 +57,7 @@ pub(super) enum HeaderFault {
     Newer(u32),
 }
 
-impl Header {
+impl FileHeader {
     /// The beginning of the file: the header, twice.
     pub(super) fn beginning(&self) -> Vec<u8> {
         self.encoded().repeat(2)
@@ -131,7 +131,8 @@ impl Header {
         let names = content.get(FIXED_BYTES..FIXED_BYTES + herd + node)?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         let owner = Owner { herd: text(&names[..herd])?, node: text(&names[herd..])?, placement: long(40)? };
-        let (salt, before) = (*content.get(64..)?.first_chunk()?, Before { number: long(48)?, bytes: long(56)? });
+        let (salt, before) =
+            (*content.get(64..)?.first_chunk()?, Before { number: long(48)?, bytes: long(56)? });
         Some(Self { id: FileId { number: long(32)?, kind }, owner, salt, before })
     }
 
@@ -187,19 +188,24 @@ impl std::fmt::Debug for Seal {
 mod tests {
     use super::*;
 
-    fn header() -> Header {
+    fn header() -> FileHeader {
         let owner = Owner { herd: "quick".to_owned(), node: "Alford".to_owned(), placement: 77 };
-        Header { id: FileId::segment(5), owner, salt: *b"0123456789abcdef", before: Before { number: 4, bytes: 4096 } }
+        FileHeader {
+            id: FileId::segment(5),
+            owner,
+            salt: *b"0123456789abcdef",
+            before: Before { number: 4, bytes: 4096 },
+        }
     }
 
     #[test]
     fn header_survives_every_flipped_bit_and_is_never_taken_for_another() {
         let bytes = header().beginning();
-        assert_eq!(Header::parse(&bytes), Ok((header(), bytes.len())));
+        assert_eq!(FileHeader::parse(&bytes), Ok((header(), bytes.len())));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Header::parse(&flipped), Ok((header(), bytes.len())), "bit {bit}");
+            assert_eq!(FileHeader::parse(&flipped), Ok((header(), bytes.len())), "bit {bit}");
         }
     }
 
@@ -207,11 +213,11 @@ mod tests {
     fn header_cut_short_is_damaged_unless_one_copy_is_whole() {
         let bytes = header().beginning();
         for length in 0..bytes.len() {
-            let parsed = Header::parse(&bytes[..length]);
+            let parsed = FileHeader::parse(&bytes[..length]);
             let whole = Ok((header(), bytes.len()));
             assert_eq!(parsed, if length < bytes.len() / 2 { Err(HeaderFault::Damaged) } else { whole });
         }
-        assert_eq!(Header::parse(&[0; 4096]), Err(HeaderFault::Damaged));
+        assert_eq!(FileHeader::parse(&[0; 4096]), Err(HeaderFault::Damaged));
     }
 
     #[test]
@@ -221,9 +227,9 @@ mod tests {
         let content = newer.len() - 8;
         let check = Xxh3::oneshot(&newer[..content]);
         newer[content..].copy_from_slice(&check.to_le_bytes());
-        assert_eq!(Header::parse(&newer.repeat(2)), Err(HeaderFault::Newer(2)));
+        assert_eq!(FileHeader::parse(&newer.repeat(2)), Err(HeaderFault::Newer(2)));
         newer[17] = 1;
-        assert_eq!(Header::parse(&newer.repeat(2)), Err(HeaderFault::Damaged));
+        assert_eq!(FileHeader::parse(&newer.repeat(2)), Err(HeaderFault::Damaged));
     }
 
     #[test]
@@ -233,6 +239,6 @@ mod tests {
         let mut bytes = header.beginning();
         assert!(bytes.len() <= BEGINNING_BYTES_MAX);
         bytes[0] = 0;
-        assert_eq!(Header::parse(&bytes).unwrap().0, header);
+        assert_eq!(FileHeader::parse(&bytes).unwrap().0, header);
     }
 }

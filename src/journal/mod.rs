@@ -27,4 +27,4 @@ pub use disk::{Disk, DiskFile, Folder, FolderLock};
 pub use header::Owner;
 pub use recovery::{Damage, Recovered, RecoveryError, recover};
 pub use snapshot::Snapshot;
-pub use writer::{Bounds, Writer};
+pub use writer::{JournalBounds, JournalWriter};

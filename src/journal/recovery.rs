@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::{
     disk::{Disk, DiskFile, read_full},
-    frame::{Content, Frames, Piece},
-    header::{BEGINNING_BYTES_MAX, Before, Header, HeaderFault, Owner},
+    frame::{FrameKind, Frames, Piece},
+    header::{BEGINNING_BYTES_MAX, Before, FileHeader, HeaderFault, Owner},
     names::{DAMAGED, FileId, FileKind, PARTIAL},
 };
 
@@ -25,7 +25,9 @@ pub enum RecoveryError {
         owner: Owner,
     },
     /// It is this node's, and was written under another secret.
-    #[error("{file} was written under another secret of the herd; restore that secret, or move the folder away")]
+    #[error(
+        "{file} was written under another secret of the herd; restore that secret, or move the folder away"
+    )]
     OtherPlacement {
         /// Which file says so.
         file: String,
@@ -93,7 +95,7 @@ struct Known<F> {
     window: Vec<u8>,
     /// Where its frames begin.
     begin: u64,
-    header: Header,
+    header: FileHeader,
 }
 
 /// How a file ended.
@@ -217,7 +219,7 @@ fn open<D: Disk>(
     let mut window = vec![0; BEGINNING_BYTES_MAX];
     let read = read_full(&mut file, &mut window).map_err(unreadable)?;
     window.truncate(read);
-    match Header::parse(&window) {
+    match FileHeader::parse(&window) {
         Ok((header, begin)) if header.id == id => {
             if header.owner.herd != owner.herd || header.owner.node != owner.node {
                 return Err(RecoveryError::Foreign { file: id.name(), owner: header.owner });
@@ -254,12 +256,12 @@ fn read<F: DiskFile>(
             is_whole = false;
         }
         match piece {
-            Piece::Frame(Content::Lines, lines) => {
+            Piece::Frame(FrameKind::Lines, lines) => {
                 count += 1;
                 found.bytes += lines.len() as u64;
                 take(lines);
             }
-            Piece::Frame(Content::End, told) => is_whole = *told == count.to_le_bytes(),
+            Piece::Frame(FrameKind::End, told) => is_whole = *told == count.to_le_bytes(),
             Piece::Bad { at, bytes } => bad = Some((at, bytes)),
             Piece::End => break,
         }

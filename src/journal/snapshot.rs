@@ -4,8 +4,8 @@ use std::io;
 
 use super::{
     disk::{Disk, DiskFile, append_all},
-    frame::{Content, write_frame},
-    header::{Header, Seal},
+    frame::{FrameKind, write_frame},
+    header::{FileHeader, Seal},
     names::{FileId, PARTIAL},
     writer::split_lines,
 };
@@ -24,7 +24,7 @@ pub struct Snapshot<F> {
 }
 
 impl<F: DiskFile> Snapshot<F> {
-    pub(super) fn begin<D: Disk<File = F>>(disk: &D, header: &Header, appended: u64) -> io::Result<Self> {
+    pub(super) fn begin<D: Disk<File = F>>(disk: &D, header: &FileHeader, appended: u64) -> io::Result<Self> {
         let name = header.id.name() + PARTIAL;
         let mut file = disk.create(&name)?;
         let beginning = header.beginning();
@@ -39,7 +39,7 @@ impl<F: DiskFile> Snapshot<F> {
         while !lines.is_empty() {
             let part;
             (part, lines) = split_lines(lines);
-            self.frame(Content::Lines, part);
+            self.frame(FrameKind::Lines, part);
         }
         self.append()
     }
@@ -59,18 +59,18 @@ impl<F: DiskFile> Snapshot<F> {
     }
 
     /// All of the map is written: brings it to the disk and gives it its name. Returns what it replaces is older than.
-    pub(super) fn finish<D: Disk<File = F>>(mut self, disk: &D) -> io::Result<Finished> {
+    pub(super) fn finish<D: Disk<File = F>>(mut self, disk: &D) -> io::Result<FinishedSnapshot> {
         self.buffer.clear();
         let frames = self.frames.to_le_bytes();
-        self.frame(Content::End, &frames);
+        self.frame(FrameKind::End, &frames);
         self.append()?;
         self.file.sync()?;
         disk.rename(&self.partial_name(), &self.id.name())?;
         disk.sync()?;
-        Ok(Finished { number: self.id.number, appended: self.appended, bytes: self.bytes })
+        Ok(FinishedSnapshot { number: self.id.number, appended: self.appended, bytes: self.bytes })
     }
 
-    fn frame(&mut self, content: Content, bytes: &[u8]) {
+    fn frame(&mut self, content: FrameKind, bytes: &[u8]) {
         write_frame(&self.seal, self.bytes + self.buffer.len() as u64, content, bytes, &mut self.buffer);
         self.frames += 1;
     }
@@ -84,7 +84,7 @@ impl<F: DiskFile> Snapshot<F> {
 
 /// A snapshot that is on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Finished {
+pub(super) struct FinishedSnapshot {
     /// All files with lower numbers are in it.
     pub(super) number: u64,
     pub(super) appended: u64,

@@ -5,13 +5,13 @@ use std::{cell::Cell, collections::BTreeSet, io, time::Duration};
 use rustix::io::Errno;
 
 use super::{
-    fake_disk::{Dice, FakeDisk, Fault},
+    fake_disk::{Dice, DiskFault, FakeDisk},
     names::FileId,
     recovery::RecoveryError,
     *,
 };
 
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: JournalBounds = JournalBounds {
     segment_bytes: 700,
     sync_bytes: 400,
     sync_time: Duration::from_secs(1),
@@ -41,7 +41,7 @@ fn read(disk: &FakeDisk) -> (BTreeSet<String>, Recovered) {
 
 /// A node's journal at work: lines are appended, written, synced, and now and then all are in a snapshot.
 struct Node {
-    writer: Writer<FakeDisk, fn() -> io::Result<[u8; 16]>>,
+    writer: JournalWriter<FakeDisk, fn() -> io::Result<[u8; 16]>>,
     lines: Vec<String>,
     /// Where each ends, in bytes of lines appended.
     ends: Vec<u64>,
@@ -62,9 +62,9 @@ impl Node {
         Self::start_with(disk, BOUNDS)
     }
 
-    fn start_with(disk: &FakeDisk, bounds: Bounds) -> Self {
+    fn start_with(disk: &FakeDisk, bounds: JournalBounds) -> Self {
         let found = recover(disk, &owner(), |_| {}).unwrap_or_default();
-        let writer = Writer::new(disk.clone(), owner(), salt as fn() -> _, bounds, &found);
+        let writer = JournalWriter::new(disk.clone(), owner(), salt as fn() -> _, bounds, &found);
         Self { writer, lines: Vec::new(), ends: Vec::new(), seconds: 0 }
     }
 
@@ -181,8 +181,8 @@ fn every_operation_may_fail_and_nothing_is_lost() {
         disk.operations()
     };
     assert!(operations > 50, "{operations}");
-    let faults = [Errno::IO, Errno::NOSPC, Errno::INTR].map(Fault::Error);
-    for fault in faults.into_iter().chain([Fault::Short]) {
+    let faults = [Errno::IO, Errno::NOSPC, Errno::INTR].map(DiskFault::Error);
+    for fault in faults.into_iter().chain([DiskFault::Short]) {
         for number in 0..operations {
             let disk = FakeDisk::new();
             disk.fail_at(number, fault);
@@ -211,7 +211,7 @@ fn crash_at_every_operation_loses_nothing_that_was_safe() {
     };
     for number in 0..operations {
         let disk = FakeDisk::new();
-        disk.fail_at(number, Fault::Crash);
+        disk.fail_at(number, DiskFault::Crash);
         let mut node = Node::start(&disk);
         node.work(|_| {});
         let mut dice = Dice::new(number as u64);
@@ -346,7 +346,7 @@ fn failed_sync_is_not_repeated_on_the_same_file() {
     for failing in 0..40 {
         let disk = FakeDisk::new();
         let mut node = Node::start(&disk);
-        disk.fail_at(disk.operations() + failing, Fault::Error(Errno::IO));
+        disk.fail_at(disk.operations() + failing, DiskFault::Error(Errno::IO));
         for _ in 0..6 {
             node.append(2);
             node.sync();
@@ -395,7 +395,11 @@ fn full_disk_costs_nothing_while_there_is_memory_and_a_snapshot_brings_the_rest(
         node.sync();
         assert_holds(&disk.after_kill(), &node, "full");
     }
-    assert!(node.writer.trouble().unwrap().contains("No space left on device"), "{:?}", node.writer.trouble());
+    assert!(
+        node.writer.trouble().unwrap().contains("No space left on device"),
+        "{:?}",
+        node.writer.trouble()
+    );
     assert!(!node.writer.is_short() && node.writer.unsynced() > 0);
     let files_of_a_full_disk = files(&disk).len();
     // More than memory may hold.
@@ -428,7 +432,7 @@ fn files_of_others_are_refused_and_left_alone() {
     let rekeyed = Owner { placement: 78, ..owner() };
     assert!(refused(&rekeyed).starts_with("segment-0000000001 was written under another secret"));
     assert_eq!(files(&disk), names);
-    disk.fail_at(disk.operations() + 1, Fault::Error(Errno::IO));
+    disk.fail_at(disk.operations() + 1, DiskFault::Error(Errno::IO));
     assert!(matches!(recover(&disk, &owner(), |_| {}), Err(RecoveryError::Disk { .. })));
 }
 
@@ -437,7 +441,7 @@ fn real_folder_does_what_the_fake_one_does() {
     let parent = tempfile::tempdir().unwrap();
     let folder = Folder::at(&parent.path().join("a/b")).unwrap();
     let found = recover(&folder, &owner(), |_| {}).unwrap();
-    let mut writer = Writer::new(folder.clone(), owner(), salt, BOUNDS, &found);
+    let mut writer = JournalWriter::new(folder.clone(), owner(), salt, BOUNDS, &found);
     let now = Duration::ZERO;
     for number in 0..20 {
         writer.append(line(number).as_bytes(), now);

@@ -9,17 +9,17 @@ use std::{io, mem, time::Duration};
 
 use super::{
     disk::{Disk, DiskFile, append_all},
-    frame::{CONTENT_BYTES_MAX, Content, write_frame},
-    header::{Before, Header, Owner, Seal},
+    frame::{CONTENT_BYTES_MAX, FrameKind, write_frame},
+    header::{Before, FileHeader, Owner, Seal},
     names::{FileId, remove_before},
     recovery::Recovered,
-    snapshot::{Finished, Snapshot},
+    snapshot::{FinishedSnapshot, Snapshot},
 };
 use crate::core::model::Tick;
 
 /// How much a journal keeps where, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Bounds {
+pub struct JournalBounds {
     /// A segment that is longer is followed by another.
     pub segment_bytes: u64,
     /// So many bytes are synced at once,
@@ -34,7 +34,7 @@ pub struct Bounds {
     pub is_synced: bool,
 }
 
-impl Default for Bounds {
+impl Default for JournalBounds {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
@@ -49,11 +49,11 @@ impl Default for Bounds {
 
 /// The journal's end that is written to. `S` draws the salt of each new file.
 #[derive(Debug)]
-pub struct Writer<D: Disk, S> {
+pub struct JournalWriter<D: Disk, S> {
     disk: D,
     owner: Owner,
     salts: S,
-    bounds: Bounds,
+    bounds: JournalBounds,
     segment: Option<OpenSegment<D::File>>,
     /// The number of the next file.
     next: u64,
@@ -104,13 +104,14 @@ struct Trouble {
     retry_at: Tick,
 }
 
-impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
+impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
     /// Goes on after the files that [`recover`] has found.
     ///
     /// [`recover`]: super::recover
-    pub fn new(disk: D, owner: Owner, salts: S, bounds: Bounds, found: &Recovered) -> Self {
+    pub fn new(disk: D, owner: Owner, salts: S, bounds: JournalBounds, found: &Recovered) -> Self {
         let (next, before) = found.end();
-        let damaged: Vec<_> = found.damage.iter().filter_map(|damage| FileId::of_name(&damage.file)).collect();
+        let damaged: Vec<_> =
+            found.damage.iter().filter_map(|damage| FileId::of_name(&damage.file)).collect();
         let mut writer = Self {
             disk,
             owner,
@@ -135,7 +136,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
         writer
     }
 
-    /// Takes lines, each with its terminator. They are on the disk once [`Writer::synced`] has reached what this returns.
+    /// Takes lines, each with its terminator. They are on the disk once [`JournalWriter::synced`] has reached what this returns.
     pub fn append(&mut self, lines: &[u8], now: Tick) -> u64 {
         self.appended += lines.len() as u64;
         self.waiting.extend_from_slice(lines);
@@ -184,7 +185,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
         self.gap.is_some_and(|gap| !gap.is_covered)
     }
 
-    /// When to call [`Writer::sync`]; `None` if nothing waits.
+    /// When to call [`JournalWriter::sync`]; `None` if nothing waits.
     pub fn due(&self) -> Option<Tick> {
         let since = self.waiting_since?;
         match &self.trouble {
@@ -230,7 +231,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
     pub fn finish_snapshot(&mut self, snapshot: Snapshot<D::File>, now: Tick) -> Option<u64> {
         let partial = snapshot.partial_name();
         let finished = snapshot.finish(&self.disk);
-        let Some(Finished { number, appended, bytes }) = self.note(finished, now) else {
+        let Some(FinishedSnapshot { number, appended, bytes }) = self.note(finished, now) else {
             self.forget_snapshot(&partial);
             return None;
         };
@@ -329,7 +330,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
                 let lines;
                 (lines, rest) = split_lines(rest);
                 let offset = segment.bytes + self.frames.len() as u64;
-                write_frame(&segment.seal, offset, Content::Lines, lines, &mut self.frames);
+                write_frame(&segment.seal, offset, FrameKind::Lines, lines, &mut self.frames);
             }
             append_all(&mut segment.file, &self.frames)?;
             segment.bytes += self.frames.len() as u64;
@@ -357,19 +358,21 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Writer<D, S> {
         let header = self.header(id)?;
         let mut file = self.disk.create(&id.name())?;
         let beginning = header.beginning();
-        let begun = append_all(&mut file, &beginning).and_then(|()| file.sync()).and_then(|()| self.disk.sync());
+        let begun =
+            append_all(&mut file, &beginning).and_then(|()| file.sync()).and_then(|()| self.disk.sync());
         if let Err(error) = begun {
             // It has nothing in it; on a full disk there must not be one for each attempt.
             let _ = self.disk.remove(&id.name());
             return Err(error);
         }
         let bytes = beginning.len() as u64;
-        self.segment = Some(OpenSegment { number: id.number, file, seal: header.seal(), bytes, synced: bytes });
+        self.segment =
+            Some(OpenSegment { number: id.number, file, seal: header.seal(), bytes, synced: bytes });
         Ok(())
     }
 
-    fn header(&mut self, id: FileId) -> io::Result<Header> {
-        Ok(Header { id, owner: self.owner.clone(), salt: (self.salts)()?, before: self.before })
+    fn header(&mut self, id: FileId) -> io::Result<FileHeader> {
+        Ok(FileHeader { id, owner: self.owner.clone(), salt: (self.salts)()?, before: self.before })
     }
 }
 

@@ -4,7 +4,10 @@ use std::{io, net::TcpListener, sync::Arc};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Resolve, Server, StartError, Surroundings, journal::Journal, line_door::PlainDoor, resolver::Resolver, web::Web};
+use super::{
+    Resolve, Server, StartError, Surroundings, journal::Journal, line_door::PlainDoor, resolver::Resolver,
+    web::Web,
+};
 use crate::{
     config::{self, Address, Herd, Limits},
     core::{
@@ -72,9 +75,9 @@ impl Server {
                 .as_deref()
                 .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
         });
-        let journal = folder.zip(journal_queue).map(|(folder, queue)| {
-            Journal::open((&herd.journal, folder), &node, queue, &log)
-        });
+        let journal = folder
+            .zip(journal_queue)
+            .map(|(folder, queue)| Journal::open((&herd.journal, folder), &node, queue, &log));
         let journal = journal.transpose()?;
         let limits = herd.limits.clone();
         Ok(Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings })

@@ -1,11 +1,7 @@
 //! The journal's thread: takes every change, has it written and synced, and writes a snapshot of the map when one is due.
 //! `journal` decides what goes where; here is when.
 
-use std::{
-    io,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io, path::PathBuf, time::Duration};
 
 use crossbeam_channel::select;
 use parking_lot::Mutex;
@@ -20,8 +16,8 @@ use crate::{
         store::Cursor,
     },
     journal::{
-        Bounds, Damage, Folder, FolderLock, JournalCondition, Owner, Recovered, RecoveryCondition, RecoveryError,
-        Snapshot, Writer, recover,
+        Damage, Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Owner, Recovered,
+        RecoveryCondition, RecoveryError, Snapshot, recover,
     },
     log::Log,
     system::{clock, random},
@@ -66,7 +62,7 @@ type Salts = fn() -> io::Result<[u8; 16]>;
 
 /// A node's journal before its thread runs.
 pub(super) struct Journal {
-    writer: Writer<Folder, Salts>,
+    writer: JournalWriter<Folder, Salts>,
     queue: Queue,
     /// Changes that are due to be replaced by a snapshot.
     snapshot_bytes: u64,
@@ -84,7 +80,8 @@ impl Journal {
         queue: Queue,
         log: &Log,
     ) -> Result<Self, JournalError> {
-        let disk = Folder::at(&folder).map_err(|error| JournalError::Folder { folder: folder.clone(), error })?;
+        let disk =
+            Folder::at(&folder).map_err(|error| JournalError::Folder { folder: folder.clone(), error })?;
         let lock = disk.lock().map_err(|error| JournalError::Folder { folder: folder.clone(), error })?;
         let lock = lock.ok_or_else(|| JournalError::InUse(folder.clone()))?;
         let owner = Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check };
@@ -103,7 +100,7 @@ impl Journal {
         tell_recovery(log, &found, (node.store().len(), time, bad_lines));
         // Nobody has changed anything since.
         queue.open();
-        let bounds = Bounds {
+        let bounds = JournalBounds {
             segment_bytes: config.segment_bytes as u64,
             sync_bytes: config.sync_bytes,
             sync_time: config.sync_time,
@@ -119,7 +116,7 @@ impl Journal {
             set_aside: found.set_aside.len(),
         };
         Ok(Self {
-            writer: Writer::new(disk, owner, random::bytes::<16>, bounds, &found),
+            writer: JournalWriter::new(disk, owner, random::bytes::<16>, bounds, &found),
             queue,
             snapshot_bytes: config.snapshot_bytes as u64,
             recovery,
@@ -210,7 +207,10 @@ impl Keeper<'_> {
     /// Waits for changes, and takes what there is.
     fn take(&mut self, stop: &Stop) {
         let now = clock::tick();
-        let due = self.journal.writer.due().map_or(IDLE_TIME, |due| due.saturating_sub(now));
+        let writer = &self.journal.writer;
+        let snapshot = writer.is_short().then_some(self.snapshot_not_before);
+        let next = writer.due().into_iter().chain(snapshot).min();
+        let due = next.map_or(IDLE_TIME, |next| next.saturating_sub(now));
         let wait = if self.underway.is_some() { Duration::ZERO } else { due };
         let mut batch = None;
         select! {

@@ -277,6 +277,7 @@ fall-2016 is up: 5 nodes, 5 links
   Welsh     127.0.0.1:11604  Alford, Ball
 
 Logs: ./herd-logs
+Nothing is kept over a stop; --data-dir DIR keeps what the nodes know
 Ctrl-C ends the herd. To try it, in another terminal in this folder:
 
   herd send Alford 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450'

@@ -98,7 +98,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             "[herd]",
             "[heard]",
-            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, places, log, http, limits, node",
+            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, places, log, journal, http, limits, node",
         ),
         (
             "[herd]\nname = \"pair\"\n",

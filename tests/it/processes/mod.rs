@@ -19,6 +19,7 @@ mod handover;
 mod hostile;
 mod imports;
 mod in_step;
+mod journal;
 mod kill;
 mod log_file;
 mod log_lines;

@@ -20,7 +20,7 @@ pub(super) use self::{
     client::Client,
     faulty::{FaultyHerd, line_of},
     herd::{Herd, shipped, solo},
-    load::{Floors, Load, count_lacking, wait_until_agreed},
+    load::{Floors, Load, answers, count_lacking, wait_until_agreed},
     logs::{is_well_formed, traffic, unescaped},
     process::{Process, Watched, children_of, herd_command},
     proxy::Proxy,

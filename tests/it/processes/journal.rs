@@ -1,0 +1,243 @@
+//! Nodes with a journal: what they know again after a stop, a kill and a full disk, and whose folder they refuse.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rustix::process::Signal;
+
+use super::support::{Herd, Process, answers, eventually, heavy, solo};
+use crate::support::skipped;
+
+const WEB: &str = "http = \"127.0.0.1:11700\"\n";
+
+/// A node whose journal is beside its configuration.
+fn keeper(more: &str) -> Herd {
+    solo(&format!("{WEB}[journal]\ndir = \"kept\"\n{more}"))
+}
+
+fn folder(herd: &Herd) -> PathBuf {
+    herd.config.with_file_name("kept").join("Solo")
+}
+
+fn clients(round: usize) -> Vec<String> {
+    (0..50).map(|number| format!("kiwi-{round}-{number}")).collect()
+}
+
+/// Reports these clients, and returns the AT lines.
+fn report(herd: &Herd, clients: &[String], time: usize) -> Vec<String> {
+    let mut client = herd.client("Solo");
+    clients.iter().map(|id| client.ask(&format!("IAMAT {id} +34.068930-118.445127 {time}"))).collect()
+}
+
+/// Waits until these AT lines, all that were answered since the start, are on the disk.
+fn wait_until_synced(herd: &Herd, said: &[String]) {
+    let bytes: usize = said.iter().map(|line| line.len() + 1).sum();
+    eventually("everything is on the disk", || {
+        herd.metric("Solo", "proxyherd_journal_appended_bytes_total") == bytes as f64
+            && herd.metric("Solo", "proxyherd_journal_unsynced_bytes") == 0.0
+    });
+}
+
+#[test]
+fn stopped_node_knows_all_of_it_again() {
+    let _turn = heavy();
+    let mut herd = keeper("");
+    herd.start("Solo");
+    let said = report(&herd, &clients(1), 1_400_000_001);
+    herd.stop("Solo");
+    // The stop has left a snapshot, and the segment that was begun with it.
+    let mut names: Vec<_> = fs::read_dir(folder(&herd))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["lock", "segment-0000000002", "snapshot-0000000002"]);
+    for _ in 0..2 {
+        herd.start("Solo");
+        assert_eq!(answers(&herd, "Solo", &clients(1)), said);
+        herd.wait_for_log("Solo", &["INFO  the journal has 50 clients, read from "]);
+        herd.stop("Solo");
+    }
+}
+
+#[test]
+fn killed_node_knows_what_was_on_the_disk_and_nothing_that_was_never_said() {
+    let _turn = heavy();
+    let mut herd = keeper("sync_seconds = 0.01\nsegment_bytes = 4096\nsnapshot_bytes = 16384\n");
+    let (mut known, mut said) = (Vec::new(), Vec::new());
+    for round in 0..8 {
+        herd.start("Solo");
+        assert_eq!(answers(&herd, "Solo", &known), said, "round {round}");
+        let before = clients(round);
+        let told = report(&herd, &before, 1_400_000_000 + round);
+        wait_until_synced(&herd, &told);
+        said.extend(told);
+        known.extend(before);
+        // Of these, any may be lost.
+        let late: Vec<_> = (0..50).map(|number| format!("late-{round}-{number}")).collect();
+        let told = report(&herd, &late, 1_400_000_000 + round);
+        herd.kill("Solo");
+        herd.start("Solo");
+        for (found, told) in answers(&herd, "Solo", &late).iter().zip(&told) {
+            assert!(found == told || found.starts_with("? "), "{found} instead of {told}");
+        }
+        herd.kill("Solo");
+    }
+}
+
+#[test]
+fn whole_herd_that_was_switched_off_comes_back_with_what_it_knew() {
+    let _turn = heavy();
+    let herd = Herd::new(
+        "[herd]\nname = \"pair\"\n[[node]]\nid = \"A\"\nlisten = \"127.0.0.1:11600\"\nlinks = [\"B\"]\n\
+         [[node]]\nid = \"B\"\nlisten = \"127.0.0.1:11601\"\n",
+    );
+    let kept = herd.config.with_file_name("kept here");
+    let mut at = None;
+    for start in 0..2 {
+        let mut command = herd.command(&["up"]);
+        command.arg("--data-dir").arg(&kept);
+        let mut up = Process::start(command);
+        let table = format!("Kept over a stop, in {}", kept.display());
+        up.hear("the table", |said| said.iter().any(|line| line.contains("WHATSAT")));
+        assert!(up.said.contains(&table), "{:?}", up.said);
+        let at = at.get_or_insert_with(|| herd.report("A", "kiwi", "1400000000"));
+        herd.wait_until_known(&["A", "B"], "kiwi", at);
+        up.signal(Signal::INT);
+        assert_eq!(up.end().code(), Some(0), "start {start}: {:?}", up.complained);
+    }
+    assert!(kept.join("A").is_dir() && kept.join("B").is_dir());
+}
+
+/// Starts a node that is refused; the line it says.
+fn refused(herd: &Herd) -> String {
+    let mut process = Process::start(herd.command(&["node", "Solo"]));
+    assert_eq!(process.end().code(), Some(1));
+    let said = process.all_complaints();
+    let [line] = &said[..] else { panic!("{said:?}") };
+    line.clone()
+}
+
+#[test]
+fn folder_of_another_process_node_or_version_is_refused_in_one_line() {
+    let _turn = heavy();
+    let mut herd = keeper("");
+    herd.start("Solo");
+    report(&herd, &clients(1), 1_400_000_000);
+    let in_use = format!("herd: {} is in use by another process; ", folder(&herd).display());
+    let text = fs::read_to_string(&herd.config).unwrap();
+    // The same node at other ports.
+    fs::write(&herd.config, text.replace(":11600", ":11650").replace(":11700", ":11750")).unwrap();
+    assert!(refused(&herd).starts_with(&in_use));
+    herd.stop("Solo");
+    fs::write(&herd.config, text.replace("\"solo\"", "\"other\"")).unwrap();
+    let line = refused(&herd);
+    assert!(line.contains(" is of node Solo of herd solo; give each node a folder of its own"), "{line}");
+    fs::write(&herd.config, &text).unwrap();
+    herd.start("Solo");
+    herd.stop("Solo");
+    let other = herd.config.with_file_name("file");
+    fs::write(&other, "").unwrap();
+    fs::write(&herd.config, text.replace("\"kept\"", "\"file\"")).unwrap();
+    let line = refused(&herd);
+    assert!(line.contains("choose another with --data-dir"), "{line}");
+}
+
+#[test]
+fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
+    let _turn = heavy();
+    let mut herd = keeper("sync_seconds = 0.01\n");
+    herd.start("Solo");
+    let mut said = Vec::new();
+    // In three frames at least, and the damage in the middle.
+    for part in clients(1).chunks(17) {
+        said.extend(report(&herd, part, 1_400_000_000));
+        wait_until_synced(&herd, &said);
+    }
+    herd.kill("Solo");
+    let segment = folder(&herd).join("segment-0000000001");
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    herd.start("Solo");
+    let found = answers(&herd, "Solo", &clients(1));
+    let lost = found.iter().zip(&said).filter(|(found, said)| found != said).count();
+    assert!((1..50).contains(&lost), "{lost} lost");
+    herd.wait_for_log("Solo", &["ERROR the journal is damaged: segment-0000000001 lacks "]);
+    assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 1.0);
+    eventually("the damaged file is kept aside", || {
+        folder(&herd).join("segment-0000000001.damaged").exists()
+    });
+    herd.stop("Solo");
+    herd.start("Solo");
+    assert_eq!(answers(&herd, "Solo", &clients(1)), found);
+    assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 1.0, "it is still there");
+}
+
+/// A file system in memory of so many bytes, until dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Why there is none here, if there is not.
+    fn mount(at: &Path, bytes: usize) -> Result<Self, String> {
+        fs::create_dir_all(at).unwrap();
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "herd-test"]).arg(at);
+        match command.output() {
+            Ok(output) if output.status.success() => Ok(Self(at.to_owned())),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn full_disk_degrades_a_node_that_serves_on_and_nothing_is_lost_once_there_is_room() {
+    let _turn = heavy();
+    let mut herd = keeper("sync_seconds = 0.01\nretry_seconds = 0.05\n");
+    let kept = herd.config.with_file_name("kept");
+    let _disk = match SmallDisk::mount(&kept, 256 * 1024) {
+        Ok(disk) => disk,
+        Err(why) => {
+            return skipped(
+                "a full disk under a journal",
+                &format!("no tmpfs can be mounted: {why}; install util-linux and run this as root"),
+            );
+        }
+    };
+    let ballast = kept.join("ballast");
+    herd.start("Solo");
+    fs::write(&ballast, vec![0; 200 * 1024]).unwrap();
+    let (mut known, mut said) = (Vec::new(), Vec::new());
+    for round in 0..20 {
+        said.extend(report(&herd, &clients(round), 1_400_000_000));
+        known.extend(clients(round));
+    }
+    eventually("it says that its disk is full", || {
+        herd.page("Solo", "/status").contains("the journal cannot be written: No space left on device")
+    });
+    herd.wait_for_log("Solo", &["ERROR the journal cannot be written: No space left on device"]);
+    assert!(
+        herd.answer("Solo", "/readyz").starts_with("HTTP/1.1 200"),
+        "a full disk is no reason to end a herd"
+    );
+    assert_eq!(answers(&herd, "Solo", &known), said);
+    fs::remove_file(&ballast).unwrap();
+    wait_until_synced(&herd, &said);
+    eventually("it is well again", || herd.metric("Solo", "proxyherd_journal_failing") == 0.0);
+    assert_eq!(herd.metric("Solo", "proxyherd_journal_failures_total"), 1.0);
+    herd.kill("Solo");
+    herd.start("Solo");
+    assert_eq!(answers(&herd, "Solo", &known), said);
+    herd.stop("Solo");
+}
