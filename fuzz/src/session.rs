@@ -118,6 +118,7 @@ impl Session {
                 Next::Wait(_) => return true,
                 Next::Joined(_) => {}
                 Next::Offer => self.dialogue.offer(|_| panic!("the outbox is large enough")),
+                Next::Commit => self.dialogue.committed(),
                 Next::Write => {
                     ear.replied(self.dialogue.replies());
                     self.dialogue.wrote();

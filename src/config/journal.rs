@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::settings::table;
 
-/// A change is on the disk within this time, or once so much has gathered.
-pub(super) const SYNCS: [&str; 2] = ["interval", "never"];
+/// When changes are brought to the disk: before they are acknowledged, within some time, when the system sees fit.
+pub(super) const SYNCS: [&str; 3] = ["commit", "interval", "never"];
 
 table! {
     /// The table `[journal]`.
@@ -14,9 +14,11 @@ table! {
         /// The folder in which each node has a folder of its name for its journal, from which it knows again at its start what
         /// it knew at its end. Without it, or `--data-dir`, nothing is kept.
         dir: Option<PathBuf> = "dir", Path {}, "what the nodes know is kept below it";
-        /// When changes are brought to the disk: `"interval"`, each `sync_seconds` and each `sync_bytes`; `"never"`, when the
+        /// When changes are brought to the disk: `"commit"`, before a client's report is acknowledged; `"interval"`, each `sync_seconds` and each `sync_bytes`; `"never"`, when the
         /// system sees fit, so that a power cut may lose the last half a minute, and the end of a process nothing.
         sync: String = "sync", Word { default: "interval", among: &SYNCS }, "when changes are brought to the disk";
+        /// With `"commit"`, how long a client's reports may wait for the disk until its connection is closed unanswered.
+        commit_time: Duration = "commit_seconds", Seconds { default: 5.0, min: 0.01, max: 3_600.0 }, "for reports to be on the disk, with sync = \"commit\"";
         /// What a power cut may lose, by time.
         sync_time: Duration = "sync_seconds", Seconds { default: 1.0, min: 0.001, max: 3_600.0 }, "changes are on the disk within this time";
         /// What a power cut may lose, by size.
@@ -34,9 +36,14 @@ table! {
 }
 
 impl JournalConfig {
+    /// Whether clients' reports are acknowledged only once they are on the disk.
+    pub fn commits(&self) -> bool {
+        self.sync == SYNCS[0]
+    }
+
     /// Whether changes are brought to the disk at all.
     pub fn is_synced(&self) -> bool {
-        self.sync == SYNCS[0]
+        self.sync != SYNCS[2]
     }
 
     /// The folder of that node's journal.

@@ -114,6 +114,10 @@ impl NodeReport {
         if self.is_draining {
             return Some("this node is stopping".into());
         }
+        let failing = self.journal.as_ref().filter(|journal| journal.is_awaited);
+        if let Some(why) = failing.and_then(|journal| journal.failing.as_ref()) {
+            return Some(format!("it acknowledges no reports, since its journal cannot be written: {why}"));
+        }
         if let Some(link) = self.links.iter().find(|link| link.condition.lasting > 0) {
             return Some(format!("{} still differs from this node as it did one round ago", link.peer));
         }

@@ -9,6 +9,8 @@ pub struct JournalCondition {
     pub appended: u64,
     /// How many of them are not on the disk.
     pub unsynced: u64,
+    /// Whether reports are acknowledged only once they are on the disk.
+    pub is_awaited: bool,
     /// How often it has brought changes to the disk.
     pub syncs: u64,
     /// How long all of that took.

@@ -58,6 +58,8 @@ pub enum RequestOutcome {
     OutOfBytes,
     /// A report whose client's id is too long.
     LongClient,
+    /// A report that came while the journal failed, in which it would have to be first.
+    NotKept,
     /// A question that was answered by the source of places.
     Answered,
     /// A question whose source failed; answered with the source's error.
@@ -72,13 +74,14 @@ pub enum RequestOutcome {
 
 impl RequestOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Stored,
         Self::Stale,
         Self::Ahead,
         Self::Full,
         Self::OutOfBytes,
         Self::LongClient,
+        Self::NotKept,
         Self::Answered,
         Self::SourceFailed,
         Self::UnknownClient,
@@ -89,9 +92,13 @@ impl RequestOutcome {
     /// Which command it was.
     pub fn kind(self) -> RequestKind {
         match self {
-            Self::Stored | Self::Stale | Self::Ahead | Self::Full | Self::OutOfBytes | Self::LongClient => {
-                RequestKind::Iamat
-            }
+            Self::Stored
+            | Self::Stale
+            | Self::Ahead
+            | Self::Full
+            | Self::OutOfBytes
+            | Self::LongClient
+            | Self::NotKept => RequestKind::Iamat,
             Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
                 RequestKind::Whatsat
             }
@@ -108,6 +115,7 @@ impl RequestOutcome {
             Self::Full => "full",
             Self::OutOfBytes => "out_of_bytes",
             Self::LongClient => "long_client",
+            Self::NotKept => "not_kept",
             Self::Answered => "answered",
             Self::SourceFailed => "source_failed",
             Self::UnknownClient => "unknown_client",

@@ -75,6 +75,8 @@ impl Server {
                 .as_deref()
                 .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
         });
+        let commits = folder.is_some() && herd.journal.commits();
+        let node = if commits { node.acknowledging_what_is_durable() } else { node };
         let journal = folder
             .zip(journal_queue)
             .map(|(folder, queue)| Journal::open((&herd.journal, folder), &node, queue, &log));

@@ -13,6 +13,8 @@ pub(super) enum Ended {
     SlowReader(Duration),
     /// It did not read its replies at once while all connections together held too much.
     Crowded,
+    /// What it reported was not on the disk in time.
+    NotKept(Duration),
     /// Another connection got its seat.
     Evicted,
     Draining,
@@ -29,6 +31,9 @@ impl fmt::Display for Ended {
                     f,
                     "it did not read its replies while all buffers together held `connection_buffer_bytes`"
                 )
+            }
+            Self::NotKept(limit) => {
+                write!(f, "its reports were not on the disk within {limit:?}, so they are not acknowledged")
             }
             Self::Evicted => write!(f, "another connection took its place"),
             Self::Draining => write!(f, "this node is stopping"),

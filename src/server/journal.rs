@@ -6,7 +6,7 @@ use std::{io, path::PathBuf, time::Duration};
 use crossbeam_channel::select;
 use parking_lot::Mutex;
 
-use super::shared::Stop;
+use super::{Shared, commits::Commits, shared::Stop};
 use crate::{
     config::JournalConfig,
     core::{
@@ -69,6 +69,8 @@ pub(super) struct Journal {
     recovery: RecoveryCondition,
     /// Bytes of the files that a start would have to read.
     file_bytes: u64,
+    /// How long sessions wait for it, if they do.
+    commit_time: Option<Duration>,
     _lock: FolderLock,
 }
 
@@ -121,22 +123,35 @@ impl Journal {
             snapshot_bytes: config.snapshot_bytes as u64,
             recovery,
             file_bytes: found.file_bytes,
+            commit_time: config.commits().then_some(config.commit_time),
             _lock: lock,
         })
     }
 
     /// What it says about itself before its thread runs.
     pub(super) fn condition(&self) -> JournalCondition {
-        JournalCondition { recovery: self.recovery.clone(), ..JournalCondition::default() }
+        JournalCondition {
+            is_awaited: self.commit_time.is_some(),
+            recovery: self.recovery.clone(),
+            ..JournalCondition::default()
+        }
+    }
+
+    /// Where sessions wait for it, if they do.
+    pub(super) fn commits(&self) -> Option<Commits> {
+        self.commit_time.map(Commits::new)
     }
 
     /// Takes changes until the stop, and brings all of them to the disk.
-    pub(super) fn run(self, node: &Node, log: &Log, stop: &Stop, condition: &Mutex<JournalCondition>) {
+    pub(super) fn run(self, shared: &Shared<'_>, stop: &Stop, condition: &Mutex<JournalCondition>) {
         let told = self.condition();
         let mut keeper = Keeper {
             journal: self,
-            node,
-            log,
+            node: shared.node,
+            log: shared.log,
+            commits: shared.commits.as_ref(),
+            committed: 0,
+            offered: 0,
             condition,
             told,
             underway: None,
@@ -183,6 +198,10 @@ struct Keeper<'a> {
     journal: Journal,
     node: &'a Node,
     log: &'a Log,
+    commits: Option<&'a Commits>,
+    /// The numbers of the last batch that is on the disk, and of the last that was taken.
+    committed: u64,
+    offered: u64,
     condition: &'a Mutex<JournalCondition>,
     /// What it says about itself, between two looks at it.
     told: JournalCondition,
@@ -235,17 +254,39 @@ impl Keeper<'_> {
 
     /// Writes what was taken, syncs what is due, and goes on with a snapshot.
     fn keep(&mut self) {
+        self.take_offered();
         let Journal { writer, queue, .. } = &mut self.journal;
         if queue.is_behind() {
             queue.clear_mark();
             writer.miss();
         }
         writer.write(clock::tick());
-        if writer.due().is_some_and(|due| due <= clock::tick()) {
+        let is_awaited = self.offered > self.committed && writer.trouble().is_none();
+        if is_awaited || writer.due().is_some_and(|due| due <= clock::tick()) {
             self.sync();
         }
         self.step();
+        self.commit();
         self.tell();
+    }
+
+    /// Takes all batches that sessions wait for.
+    fn take_offered(&mut self) {
+        let Some(commits) = self.commits else { return };
+        let mut batches = Vec::new();
+        let queue = &self.journal.queue;
+        self.offered = commits.take(|| batches.extend(std::iter::from_fn(|| queue.take().ok())));
+        batches.iter().for_each(|lines| self.append(lines));
+    }
+
+    /// Lets the sessions go on whose batches are on the disk.
+    fn commit(&mut self) {
+        let Some(commits) = self.commits else { return };
+        let is_safe = self.journal.writer.unsynced() == 0 && !self.journal.queue.is_behind();
+        if is_safe && self.offered > self.committed {
+            self.committed = self.offered;
+            commits.commit(self.offered);
+        }
     }
 
     fn sync(&mut self) {
@@ -367,6 +408,7 @@ impl Keeper<'_> {
             (Some(_), None) => self.log.info(format_args!("the journal can be written again")),
             _ => {}
         }
+        self.node.refuse_reports(failing.is_some());
         self.told.failing = failing;
         self.told.appended = writer.appended();
         self.told.unsynced = writer.unsynced();

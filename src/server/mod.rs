@@ -4,6 +4,7 @@
 mod accept;
 mod bind;
 mod capacity;
+mod commits;
 mod ended;
 mod flooder;
 mod journal;
@@ -151,6 +152,7 @@ impl Server {
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
         shared.journal = journal.as_ref().map(|journal| Mutex::new(journal.condition()));
+        shared.commits = journal.as_ref().and_then(Journal::commits);
         let clients = LineDoor::new(&shared, &listener, None);
         let plain = plain.as_ref().map(|plain| LineDoor::new(&shared, plain.listener(), Some(plain)));
         let web = web.as_ref().map(|web| WebDoor::new(&shared, web));

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::{
     Announcement, Surroundings,
     capacity::{self, Others},
+    commits::Commits,
     seats::{LineSeats, SeatBounds},
     threads::{DrainTurn, Threads},
     web::Web,
@@ -47,6 +48,8 @@ pub(super) struct Shared<'a> {
     pub(super) threads: Threads,
     /// What the journal says about itself; `None` without one.
     pub(super) journal: Option<Mutex<JournalCondition>>,
+    /// Where sessions wait for the journal, if they do.
+    pub(super) commits: Option<Commits>,
     /// One for each turn of a drain.
     stops: [Stop; 4],
     /// The neighbours that were linked at the stop and did not accept what they lacked.
@@ -210,6 +213,7 @@ impl<'a> Shared<'a> {
             http_address: web.map(Web::address).transpose()?,
             threads: Threads::default(),
             journal: None,
+            commits: None,
             stops: Default::default(),
             lacking: Mutex::default(),
             counters: Counters::default(),

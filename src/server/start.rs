@@ -91,7 +91,7 @@ impl Shared<'_> {
     ) -> Result<(), StartError> {
         let Some((journal, condition)) = journal.zip(self.journal.as_ref()) else { return Ok(()) };
         let stop = self.stop(DrainTurn::Third);
-        self.spawn(scope, Role::Journal, move || journal.run(self.node, self.log, stop, condition))
+        self.spawn(scope, Role::Journal, move || journal.run(self, stop, condition))
     }
 
     pub(super) fn start_flooders<'scope>(

@@ -49,6 +49,8 @@ pub(crate) async fn run(herd: &'static Herd, mut stream: TcpStream) -> io::Resul
                 dialogue.offer(|_| {});
                 herd.wake_for_news();
             }
+            // It has no journal.
+            Next::Commit => dialogue.committed(),
             Next::Write => {
                 timeout(limits.write_time, stream.write_all(dialogue.replies())).await??;
                 dialogue.wrote();

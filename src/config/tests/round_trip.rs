@@ -70,12 +70,12 @@ prop_compose! {
 prop_compose! {
     fn any_journal()(
         dir in proptest::option::of(".{1,20}"),
-        sync in prop_oneof![Just("interval"), Just("never")],
-        times in (any_time(1_000_000, 3_600), any_time(10_000_000, 3_600)),
+        sync in prop_oneof![Just("commit"), Just("interval"), Just("never")],
+        times in (any_time(1_000_000, 3_600), any_time(10_000_000, 3_600), any_time(10_000_000, 3_600)),
         bytes in (1_usize..=1 << 30, 131_072_usize..=1 << 34, 4_096_usize..=1 << 40, 4_096_usize..=1 << 40),
     ) -> JournalConfig {
         JournalConfig {
-            dir: dir.map(PathBuf::from), sync: sync.to_owned(), sync_time: times.0, retry_time: times.1,
+            dir: dir.map(PathBuf::from), sync: sync.to_owned(), sync_time: times.0, retry_time: times.1, commit_time: times.2,
             sync_bytes: bytes.0, waiting_bytes: bytes.1, segment_bytes: bytes.2, snapshot_bytes: bytes.3,
         }
     }

@@ -100,6 +100,8 @@ pub(super) struct Batch {
     pub(super) replies: Vec<u8>,
     /// Changes to be offered.
     pub(super) changes: Changes,
+    /// Whether the replies acknowledge what must be durable first.
+    pub(super) acknowledges: bool,
     /// Locations that a neighbour has sent or pushed.
     pub(super) updates: u32,
     /// Repair rounds that a peer has ended.
@@ -146,6 +148,7 @@ impl Batch {
                 match &node.report(report, *key, now, &mut skew, &mut self.changes) {
                     Ok(Reported { location, is_newest }) => {
                         self.write_at(location, ending);
+                        self.acknowledges |= node.acknowledges_what_is_durable();
                         host.said(line, party, &Reply::At { location, is_newest: *is_newest });
                         Ok(())
                     }

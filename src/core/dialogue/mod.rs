@@ -49,6 +49,8 @@
 //!         Next::Joined(_joined) => {}
 //!         // The lines so far are executed: what they changed is handed over before anything is acknowledged.
 //!         Next::Offer => dialogue.offer(|_overflowing| {}),
+//!         // Only where the node acknowledges nothing before it is durable.
+//!         Next::Commit => dialogue.committed(),
 //!         Next::Write => {
 //!             output.extend_from_slice(dialogue.replies());
 //!             dialogue.wrote();
@@ -108,6 +110,9 @@ pub enum Next {
     Joined(Joined),
     /// Offer what the lines have changed: [`Dialogue::offer`].
     Offer,
+    /// Wait until what was just offered is durable: [`Dialogue::committed`]. If it is not in time, the connection ends
+    /// and the replies are dropped.
+    Commit,
     /// Write [`Dialogue::replies`], all of them: [`Dialogue::wrote`].
     Write,
     /// Look up places, and append the document to [`Dialogue::document`]: [`Dialogue::looked`].
@@ -206,6 +211,7 @@ enum Phase {
     Executing,
     Joining(Joined),
     Offering,
+    Committing,
     Writing,
     /// Where the document begins in the replies.
     Looking(Query, Ending, usize),
@@ -300,6 +306,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                     return Next::Joined(joined);
                 }
                 Phase::Offering => return Next::Offer,
+                Phase::Committing => return Next::Commit,
                 Phase::Writing => {
                     // A client that does not read them may hold them for long.
                     host.holds(self.counted(host));
@@ -368,7 +375,19 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                 health(link).received_at_address(updates, (bad_lines, last_bad));
             }),
         }
-        self.doing = if self.batch.replies.is_empty() { self.after() } else { Phase::Writing };
+        let acknowledges = mem::take(&mut self.batch.acknowledges);
+        self.doing = match self.batch.replies.is_empty() {
+            true => self.after(),
+            false if acknowledges => Phase::Committing,
+            false => Phase::Writing,
+        };
+    }
+
+    /// What was offered is durable.
+    pub fn committed(&mut self) {
+        if matches!(self.doing, Phase::Committing) {
+            self.doing = Phase::Writing;
+        }
     }
 
     /// The replies to write.

@@ -145,6 +145,10 @@ impl Driven {
                     self.did.push("offer");
                     self.dialogue.offer(|_| {});
                 }
+                Next::Commit => {
+                    self.did.push("commit");
+                    self.dialogue.committed();
+                }
                 Next::Write => {
                     self.did.push("write");
                     self.written.extend_from_slice(self.dialogue.replies());

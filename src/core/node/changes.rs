@@ -90,6 +90,17 @@ impl Changes {
     }
 }
 
+impl Changes {
+    /// What is stored already is told again to those that want all changes.
+    pub(super) fn add_again(&mut self, node: &Node, location: &Location<'_>) {
+        let awake = *self.awake.get_or_insert_with(|| node.awake());
+        if awake.all {
+            location.write_at(&mut self.all);
+            self.all.push(b'\n');
+        }
+    }
+}
+
 impl Node {
     fn awake(&self) -> Awake {
         let Subscribers { all, keys } = &self.subscribers;

@@ -5,7 +5,13 @@
 mod changes;
 mod welcome;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
@@ -45,6 +51,8 @@ pub struct Node {
     peers: Mutex<Peers>,
     lookups: Option<LookupRules>,
     reports: ReportLimits,
+    /// Whether reports are refused for now; `None` if they are acknowledged at once.
+    refuses: Option<AtomicBool>,
     rules: Rules,
 }
 
@@ -150,7 +158,29 @@ impl Node {
             peers,
             lookups,
             reports,
+            refuses: None,
             rules,
+        }
+    }
+
+    /// The same, acknowledging a client's report only once a subscriber to all changes has made it durable: then a
+    /// dialogue asks its driver to wait for that ([`Next::Commit`]).
+    ///
+    /// [`Next::Commit`]: crate::core::dialogue::Next::Commit
+    #[must_use]
+    pub fn acknowledging_what_is_durable(self) -> Self {
+        Self { refuses: Some(AtomicBool::new(false)), ..self }
+    }
+
+    /// Whether clients' reports are acknowledged only once they are durable.
+    pub fn acknowledges_what_is_durable(&self) -> bool {
+        self.refuses.is_some()
+    }
+
+    /// While nothing can be made durable, reports are refused before they are stored.
+    pub fn refuse_reports(&self, refuses: bool) {
+        if let Some(refused) = &self.refuses {
+            refused.store(refuses, Ordering::Relaxed);
         }
     }
 
@@ -195,12 +225,18 @@ impl Node {
         }
         let ahead = Skew::between(now.wall, time);
         self.check_not_ahead(ahead)?;
+        if self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed)) {
+            return Err(Invalid::NotKept);
+        }
         skew.set(ahead);
         let (server, skew) = (self.id.as_bytes(), skew.as_bytes());
         let location = Location { server, skew, client, position, timestamp, time };
         let outcome = self.store.report(key, &location);
         if outcome.is_news() {
             changes.add(self, &location, key, By::News);
+        } else if outcome == Outcome::Stale && self.refuses.is_some() {
+            // What it met may not have been offered yet, and this report is acknowledged for its sake.
+            self.store.get(key, client, |met| changes.add_again(self, met));
         }
         match outcome {
             Outcome::Full => Err(Invalid::TooManyClients),

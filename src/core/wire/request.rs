@@ -67,6 +67,8 @@ pub enum Invalid {
     TooManyClients,
     /// A report for which the store would grow beyond `max_bytes`.
     TooManyBytes,
+    /// A report while the journal fails, in which it would have to be before it is acknowledged.
+    NotKept,
     /// WHATSAT in a herd that has no source of places.
     NoPlaces,
     /// A line that is not allowed on a peer's connection.
@@ -95,6 +97,7 @@ impl fmt::Display for Invalid {
             Self::LongClient => "the client's id is longer than client_bytes",
             Self::TooManyClients => "the store holds max_clients already",
             Self::TooManyBytes => "the store would take more memory than max_bytes",
+            Self::NotKept => "the journal cannot be written, and reports are acknowledged only from there",
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }

@@ -35,9 +35,9 @@ pub(super) fn run(
     (opening, arrival): (Opening, Arrival),
 ) {
     let notes = Notes::new(shared, number, arrival);
-    let (is_accepted, is_bounded, vigil, timeout) = (false, false, None, None);
+    let (is_accepted, is_bounded, vigil, timeout, batch) = (false, false, None, None, 0);
     let mut session =
-        Session { shared, stream, number, seat, is_accepted, is_bounded, notes, vigil, timeout };
+        Session { shared, stream, number, seat, is_accepted, is_bounded, notes, vigil, timeout, batch };
     session.hold(opening);
 }
 
@@ -55,6 +55,8 @@ struct Session<'a> {
     vigil: Option<Vigil>,
     /// The socket's present read timeout.
     timeout: Option<Duration>,
+    /// The last batch's number, where replies wait for the journal.
+    batch: u64,
 }
 
 /// What a wait has brought.
@@ -125,6 +127,7 @@ impl<'a> Session<'a> {
                     self.offer(dialogue);
                     Ok(())
                 }
+                Next::Commit => self.commit(dialogue),
                 Next::Write => self.write(dialogue),
                 Next::Look(query) => {
                     let looked = self.look_up(&query, dialogue.document());
@@ -224,17 +227,32 @@ impl<'a> Session<'a> {
 
     #[inline(never)]
     fn offer(&mut self, dialogue: &mut Dialogue<&'a Node>) {
-        let Shared { log, rate_limits, .. } = self.shared;
+        let Shared { log, rate_limits, commits, .. } = self.shared;
         // Before the offer, so that the log shows what came in before what went out.
         self.notes.log();
-        dialogue.offer(|neighbour| {
-            if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
-                let id = &neighbour.id;
-                log.warn(format_args!(
+        let mut offer = || {
+            dialogue.offer(|neighbour| {
+                if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
+                    let id = &neighbour.id;
+                    log.warn(format_args!(
                     "the outbox of {id} is full: a batch was dropped, which the next repair will send{untold}"
                 ));
-            }
-        });
+                }
+            })
+        };
+        match commits {
+            Some(commits) => self.batch = commits.offer(offer),
+            None => offer(),
+        }
+    }
+
+    #[inline(never)]
+    fn commit(&mut self, dialogue: &mut Dialogue<&'a Node>) -> Result<(), Ended> {
+        if let Some(commits) = &self.shared.commits {
+            commits.wait(self.batch).map_err(Ended::NotKept)?;
+        }
+        dialogue.committed();
+        Ok(())
     }
 
     #[inline(never)]

@@ -233,6 +233,7 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::Invalid(Invalid::LongClient) => RequestOutcome::LongClient,
         Reply::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,
         Reply::Invalid(Invalid::TooManyBytes) => RequestOutcome::OutOfBytes,
+        Reply::Invalid(Invalid::NotKept) => RequestOutcome::NotKept,
         Reply::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
         Reply::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
         Reply::Invalid(_) => RequestOutcome::Invalid,

@@ -4,11 +4,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
 };
 
 use rustix::process::Signal;
 
-use super::support::{Herd, Process, answers, eventually, heavy, solo};
+use super::support::{Client, Herd, Process, answers, eventually, heavy, solo};
 use crate::support::skipped;
 
 const WEB: &str = "http = \"127.0.0.1:11700\"\n";
@@ -86,6 +88,82 @@ fn killed_node_knows_what_was_on_the_disk_and_nothing_that_was_never_said() {
         }
         herd.kill("Solo");
     }
+}
+
+/// A client that reports one client's location after another as fast as it is answered, until its connection ends: the
+/// last time that was answered, and the last that was sent.
+fn pound(mut client: Client, id: &str, from: u64, answered: &AtomicU64) -> (u64, u64) {
+    let mut last = from;
+    loop {
+        let sent = last + 1;
+        let asked = client.try_send(format!("IAMAT {id} +34.068930-118.445127 {sent}\n").as_bytes());
+        let line = asked.and_then(|()| client.try_line()).unwrap_or_default();
+        if !line.ends_with(&format!(" {id} +34.068930-118.445127 {sent}")) {
+            return (last, sent);
+        }
+        last = sent;
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Before any report.
+const BEGINNING: u64 = 1_400_000_000;
+
+/// Kills a node under load at one moment after another: whatever it answered it knows again, and it knows nothing that it
+/// was not told.
+fn torture(sync: &str, rounds: u64) {
+    let mut herd = keeper(&format!("sync = \"{sync}\"\nsegment_bytes = 8192\nsnapshot_bytes = 32768\n"));
+    let ids: Vec<_> = (0..8).map(|number| format!("kiwi{number}")).collect();
+    let mut times = vec![(BEGINNING, BEGINNING); ids.len()];
+    for round in 0..rounds {
+        herd.start("Solo");
+        let answers = answers(&herd, "Solo", &ids);
+        for ((answer, id), (answered, sent)) in answers.iter().zip(&ids).zip(&mut times) {
+            let is_unknown = answer.starts_with("? ");
+            let found =
+                if is_unknown { BEGINNING } else { answer.rsplit(' ').next().unwrap().parse().unwrap() };
+            assert!(
+                (*answered..=*sent).contains(&found),
+                "round {round}: {id} at {found}, not {answered} to {sent}"
+            );
+            (*answered, *sent) = (found, found);
+        }
+        let count = AtomicU64::new(0);
+        times = thread::scope(|scope| {
+            let reporters = ids.iter().zip(&times).map(|(id, (from, _))| {
+                let (client, count) = (herd.client("Solo"), &count);
+                scope.spawn(move || pound(client, id, *from, count))
+            });
+            let reporters: Vec<_> = reporters.collect();
+            // Not at the same place of the files each time.
+            let enough = 20 + round * 37 % 211;
+            eventually("enough is answered", || count.load(Ordering::Relaxed) >= enough);
+            herd.kill("Solo");
+            reporters.into_iter().map(|reporter| reporter.join().unwrap()).collect()
+        });
+    }
+}
+
+#[test]
+fn what_was_answered_after_its_commit_is_there_after_every_kill() {
+    let _turn = heavy();
+    torture("commit", 100);
+}
+
+#[test]
+fn stale_report_is_answered_once_what_it_met_is_on_the_disk() {
+    let _turn = heavy();
+    let mut herd = keeper("sync = \"commit\"\n");
+    herd.start("Solo");
+    let mut client = herd.client("Solo");
+    let at = herd.report("Solo", "kiwi", "1400000002");
+    let stale = client.ask("IAMAT kiwi +1+1 1400000001");
+    assert!(stale.ends_with(" kiwi +1+1 1400000001"), "{stale}");
+    // Told twice: for itself, and for the one that met it.
+    wait_until_synced(&herd, &[at.clone(), at.clone()]);
+    herd.kill("Solo");
+    herd.start("Solo");
+    assert!(herd.answers("Solo", "kiwi", &at));
 }
 
 #[test]
@@ -178,6 +256,10 @@ fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
     assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 1.0, "it is still there");
 }
 
+fn no_disk(why: &str) -> String {
+    format!("no tmpfs can be mounted: {why}; install util-linux and run this as root")
+}
+
 /// A file system in memory of so many bytes, until dropped.
 struct SmallDisk(PathBuf);
 
@@ -208,12 +290,7 @@ fn full_disk_degrades_a_node_that_serves_on_and_nothing_is_lost_once_there_is_ro
     let kept = herd.config.with_file_name("kept");
     let _disk = match SmallDisk::mount(&kept, 256 * 1024) {
         Ok(disk) => disk,
-        Err(why) => {
-            return skipped(
-                "a full disk under a journal",
-                &format!("no tmpfs can be mounted: {why}; install util-linux and run this as root"),
-            );
-        }
+        Err(why) => return skipped("a full disk under a journal", &no_disk(&why)),
     };
     let ballast = kept.join("ballast");
     herd.start("Solo");
@@ -240,4 +317,45 @@ fn full_disk_degrades_a_node_that_serves_on_and_nothing_is_lost_once_there_is_ro
     herd.start("Solo");
     assert_eq!(answers(&herd, "Solo", &known), said);
     herd.stop("Solo");
+}
+
+#[test]
+fn node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again() {
+    let _turn = heavy();
+    let mut herd = keeper("sync = \"commit\"\nretry_seconds = 0.05\ncommit_seconds = 0.5\n");
+    let kept = herd.config.with_file_name("kept");
+    let _disk = match SmallDisk::mount(&kept, 256 * 1024) {
+        Ok(disk) => disk,
+        Err(why) => return skipped("a full disk under a journal", &no_disk(&why)),
+    };
+    let ballast = kept.join("ballast");
+    herd.start("Solo");
+    let before = herd.report("Solo", "before", "1400000000");
+    fs::write(&ballast, vec![0; 240 * 1024]).unwrap();
+    // The first that finds no room waits for the disk, unanswered; those after it are refused at once.
+    let mut refused = Vec::new();
+    eventually("a report is refused", || {
+        let id = format!("kiwi{}-{}", refused.len(), "x".repeat(900));
+        let line = format!("IAMAT {id} +34.068930-118.445127 1400000000");
+        let mut client = herd.client("Solo");
+        client.send(format!("{line}\n").as_bytes());
+        refused.push(client.try_line().unwrap_or_default());
+        *refused.last().unwrap() == format!("? {line}")
+    });
+    assert!(
+        herd.answer("Solo", "/readyz")
+            .contains("it acknowledges no reports, since its journal cannot be written")
+    );
+    assert!(herd.answer("Solo", "/readyz").starts_with("HTTP/1.1 503"));
+    herd.wait_for_log(
+        "Solo",
+        &["WARN", "its reports were not on the disk within 500ms, so they are not acknowledged"],
+    );
+    assert!(herd.answers("Solo", "before", &before), "questions are answered all the same");
+    fs::remove_file(&ballast).unwrap();
+    eventually("it is ready again", || herd.answer("Solo", "/readyz").starts_with("HTTP/1.1 200"));
+    let after = herd.report("Solo", "after", "1400000000");
+    herd.kill("Solo");
+    herd.start("Solo");
+    assert!(herd.answers("Solo", "before", &before) && herd.answers("Solo", "after", &after));
 }

@@ -231,6 +231,7 @@ impl Simulation {
                     connection.is_thinking = false;
                     self.offer(server, &mut connection.dialogue);
                 }
+                Next::Commit => connection.dialogue.committed(),
                 Next::Write => {
                     let until = self.now + self.plan.nodes[server].liveness;
                     let (_, until) = *connection.writing.get_or_insert((0, until));
