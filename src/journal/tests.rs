@@ -92,11 +92,14 @@ impl Node {
         self.writer.sync(now);
     }
 
+    /// Writes a snapshot of what there is, while more comes.
     fn snapshot(&mut self) -> bool {
         let now = self.now();
         let Some(mut snapshot) = self.writer.begin_snapshot(now) else { return false };
-        let written = self.lines.chunks(3).try_for_each(|lines| snapshot.write(lines.concat().as_bytes()));
-        if written.is_err() {
+        let lines = self.lines.clone();
+        self.append(1);
+        self.write();
+        if lines.chunks(3).try_for_each(|lines| snapshot.write(lines.concat().as_bytes())).is_err() {
             self.writer.abandon_snapshot(snapshot);
             return false;
         }
@@ -414,6 +417,7 @@ fn full_disk_costs_nothing_while_there_is_memory_and_a_snapshot_brings_the_rest(
     assert_ne!(node.safe(), node.all(), "what was dropped is said to be safe");
     assert_holds(&disk.after_kill(), &node, "freed");
     assert!(node.snapshot());
+    node.sync();
     assert_eq!((node.safe(), node.writer.is_short(), node.writer.trouble()), (node.all(), false, None));
     assert_eq!(read(&disk.after_kill()).0, node.all());
 }
