@@ -18,9 +18,10 @@ const EXTENSIONS: [&str; 15] = [
 ];
 
 /// Names that stand for a user's own files, or for what a build or a run makes.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     "./herd-logs",
     "NODE.log",
+    "DIR/NAME",
     "RUN/plots",
     "google.key",
     "herd.secret",

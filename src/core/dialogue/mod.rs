@@ -69,22 +69,23 @@
 
 mod beginning;
 mod buffers;
+mod closing;
 mod execute;
 mod host;
 
-use std::{fmt, mem, ops::Deref, time::Duration};
+use std::{mem, ops::Deref, time::Duration};
 
 use self::{beginning::Stage, execute::Batch};
 pub use self::{
     beginning::{Joined, Opening, Party, Principal},
     buffers::Buffers,
+    closing::Closing,
     host::{Host, Looked, Reply},
 };
 use crate::core::{
-    access::Refusal,
     model::{Now, Query, Tick, Timestamp},
     node::{Neighbour, Node},
-    wire::{Ending, LineBuffer, OtherProtocol, PEER_LINE_BYTES_MAX},
+    wire::{Ending, LineBuffer, PEER_LINE_BYTES_MAX},
 };
 
 /// How long a connection may take for each of these.
@@ -119,56 +120,6 @@ pub enum Next {
     Look(Query),
     /// End the connection. Nothing follows.
     Close(Closing),
-}
-
-/// Why a dialogue ends its connection.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Closing {
-    /// The other end has said all it has to say.
-    ByPeer,
-    /// Nothing came for this long.
-    Idle(Duration),
-    /// A line was incomplete after this time.
-    SlowLine(Duration),
-    /// A peer was silent for this long.
-    SilentPeer(Duration),
-    /// The seat is kept for peers, and this is not a peer's connection, or was too late to prove it.
-    NoHandshake,
-    /// The herd's secret was not proved in this time.
-    NoProof(Duration),
-    /// The handshake was refused.
-    Refused(Box<Refusal>),
-    /// It speaks another protocol.
-    OtherProtocol(OtherProtocol),
-    /// All connections together hold too much, and this one has so many bytes of an incomplete line.
-    Crowded(usize),
-}
-
-impl fmt::Display for Closing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ByPeer => write!(f, "the other end closed it"),
-            Self::Idle(limit) => write!(f, "it sent nothing for {limit:?}"),
-            Self::SlowLine(limit) => write!(f, "a line was incomplete {limit:?} after its first byte"),
-            Self::SilentPeer(limit) => write!(f, "the neighbour was silent for {limit:?}"),
-            Self::NoHandshake => {
-                write!(
-                    f,
-                    "this node accepts no more clients, or no more from its address, and it is not a peer"
-                )
-            }
-            Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
-            Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
-            Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),
-            Self::OtherProtocol(OtherProtocol::Tls) => write!(f, "it speaks TLS"),
-            Self::Crowded(bytes) => {
-                write!(
-                    f,
-                    "all buffers together hold `connection_buffer_bytes`, and after {bytes} bytes its line is still incomplete"
-                )
-            }
-        }
-    }
 }
 
 /// One connection. `N` is how the driver holds the node: a reference or an `Arc`.

@@ -164,9 +164,7 @@ impl Node {
     }
 
     /// The same, acknowledging a client's report only once a subscriber to all changes has made it durable: then a
-    /// dialogue asks its driver to wait for that ([`Next::Commit`]).
-    ///
-    /// [`Next::Commit`]: crate::core::dialogue::Next::Commit
+    /// dialogue has its driver wait for that.
     #[must_use]
     pub fn acknowledging_what_is_durable(self) -> Self {
         Self { refuses: Some(AtomicBool::new(false)), ..self }

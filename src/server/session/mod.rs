@@ -238,7 +238,7 @@ impl<'a> Session<'a> {
                     "the outbox of {id} is full: a batch was dropped, which the next repair will send{untold}"
                 ));
                 }
-            })
+            });
         };
         match commits {
             Some(commits) => self.batch = commits.offer(offer),
