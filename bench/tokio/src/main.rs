@@ -30,6 +30,7 @@ use proxyherd::{
 };
 use tokio::{
     net::{TcpListener, TcpSocket},
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
     sync::Notify,
 };
@@ -53,6 +54,9 @@ struct Args {
     upstream: Option<String>,
     #[arg(long)]
     log: Option<PathBuf>,
+    /// All tasks on one thread, instead of one thread per core
+    #[arg(long)]
+    current_thread: bool,
 }
 
 /// What all tasks share.
@@ -154,9 +158,14 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
+    let mut builder =
+        if args.current_thread { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()?.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let address = args.listen;
     let (herd, mailboxes) = herd(args)?;
     let herd: &'static Herd = Box::leak(Box::new(herd));
