@@ -22,10 +22,11 @@ use crate::{
 /// Finds a server's program, or says what to install.
 type Find = fn() -> Result<Program, String>;
 
-const SERVERS: [(&str, Find); 11] = [
+const SERVERS: [(&str, Find); 12] = [
     ("proxyherd", || Ok(Program::Product)),
     ("tokio", || beside_the_product("herd-tokio", &[])),
     ("tokio, one thread", || beside_the_product("herd-tokio", &["--current-thread"])),
+    ("uring", uring),
     ("go", go),
     ("java", || java("java", &[])),
     ("java, the newer", || java(NEWER_JAVA, &[])),
@@ -95,6 +96,15 @@ fn beside_the_product(name: &str, flags: &[&str]) -> Result<Program, String> {
     let program = Path::new(env!("CARGO_BIN_EXE_herd")).with_file_name(name);
     let missing = || "it is not built yet; `cargo test --workspace` builds it".to_owned();
     program.is_file().then(|| model(program, []).with(flags)).ok_or_else(missing)
+}
+
+/// Where the system permits what it is made of; otherwise it says why not.
+fn uring() -> Result<Program, String> {
+    let program = beside_the_product("herd-uring", &[])?;
+    let Program::Model(words) = &program else { return Ok(program) };
+    let output = Command::new(&words[0]).arg("--driver").output().map_err(|error| error.to_string())?;
+    let why = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    output.status.success().then_some(program).ok_or_else(why)
 }
 
 /// As `bench/install` builds it.
