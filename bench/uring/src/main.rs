@@ -43,7 +43,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Ok(ring) => ring.driver_type(),
         Err(error) => {
             eprintln!(
-                "io_uring is not permitted here: {error}; see kernel.io_uring_disabled, and a container's seccomp"
+                "io_uring is not available here: {error}; see kernel.io_uring_disabled, and a container's seccomp profile"
             );
             return Ok(ExitCode::from(UNAVAILABLE));
         }
