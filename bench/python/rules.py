@@ -1,10 +1,13 @@
 """What both Python models share: the fields of a line, the skew, the cut, the log and the command line."""
 
 import argparse
+import gc
 import json
+import os
 import re
 import time
 from decimal import Decimal
+from pathlib import Path
 
 BACKLOG = 4096
 LINE_BYTES = 16 * 1024
@@ -98,17 +101,38 @@ def escape(match):
     return b"\\\\" if match[0] == b"\\" else b"\\x%02x" % match[0][0]
 
 
+def tell_pauses(path):
+    """Writes a line for each garbage collection: seconds since the process began, and the milliseconds that it took."""
+    stat = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    began = int(stat[19]) / os.sysconf("SC_CLK_TCK")  # since the system's start
+    file, start = open(path, "w", buffering=1), 0
+
+    def tell(phase, _):
+        nonlocal start
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        if phase == "start":
+            start = now
+        else:
+            file.write(f"{start - began:.6f} {(now - start) * 1e3:.3f}\n")
+
+    gc.callbacks.append(tell)
+
+
 def options(*flags):
-    """The command line that all models have, and this one's own flags."""
+    """The command line that all models have, that of both in Python, and this one's own flags."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--id", required=True)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--peer", action="append", default=[], metavar="ID=HOST:PORT")
     parser.add_argument("--upstream", metavar="URL")
     parser.add_argument("--log", metavar="FILE")
+    parser.add_argument("--pauses", metavar="FILE")
     for flag in flags:
         parser.add_argument(flag, action="store_true")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.pauses:
+        tell_pauses(options.pauses)
+    return options
 
 
 def address(text):

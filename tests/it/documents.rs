@@ -12,13 +12,13 @@ use std::{
 const MADE: [&str; 5] = [".git", "target", "herd-logs", "node_modules", "__pycache__"];
 
 /// What a word ends with that names a file.
-const EXTENSIONS: [&str; 15] = [
-    ".bin", ".java", ".js", ".json", ".key", ".log", ".md", ".pdf", ".py", ".rs", ".secret", ".service",
-    ".sh", ".toml", ".tsv",
+const EXTENSIONS: [&str; 16] = [
+    ".bin", ".go", ".java", ".js", ".json", ".key", ".log", ".md", ".pdf", ".py", ".rs", ".secret",
+    ".service", ".sh", ".toml", ".tsv",
 ];
 
 /// Names that stand for a user's own files, or for what a build or a run makes.
-const EXAMPLES: [&str; 11] = [
+const EXAMPLES: [&str; 9] = [
     "./herd-logs",
     "NODE.log",
     "DIR/NAME",
@@ -28,8 +28,6 @@ const EXAMPLES: [&str; 11] = [
     "my.toml",
     "node-log/twisted",
     "places.bin",
-    "target/models",
-    "target/release/herd",
 ];
 
 /// The README is one page to read, not a manual.
@@ -152,6 +150,7 @@ fn missing_paths(tree: &Tree, text: &str) -> Vec<String> {
             let is_known = EXAMPLES.contains(&word)
                 || EXTENSIONS.contains(&word)
                 || word.contains("DATE")
+                || word.starts_with("target/")
                 || rooted(word).next().is_some();
             if is_file && !is_known && !tree.ends.contains(word) {
                 missing.push(format!("names {word}, which is not there"));

@@ -314,7 +314,7 @@ fn long_functions(name: &str, text: &str) -> Vec<String> {
         let Some(function) = function_name(name, line) else { continue };
         let rest = lines[begin + 1..].iter();
         let mut outside = rest.take_while(|line| {
-            let is_inside = line.starts_with(&" ".repeat(indent + 1)) || line.trim().is_empty();
+            let is_inside = line.len() - line.trim_start().len() > indent || line.trim().is_empty();
             // The signature's own end, where it takes several lines.
             is_inside || line.trim_start().starts_with([')', '{']) || line.trim_start().starts_with("where")
         });
@@ -354,6 +354,9 @@ fn function_name<'a>(file: &str, line: &'a str) -> Option<&'a str> {
         "rs" => after("fn "),
         "py" => after("def "),
         "js" => after("function "),
+        // A method has its receiver first, in parentheses.
+        "go" if line.starts_with("func (") => ident(line.split_once(") ")?.1),
+        "go" => after("func "),
         // A method or a constructor: what ends in `{`, has parentheses, and is no statement.
         "java" if line.ends_with('{') && line.contains('(') && !line.contains([';', '=']) => {
             let (before, _) = line.split_once('(')?;
@@ -370,7 +373,7 @@ fn function_name<'a>(file: &str, line: &'a str) -> Option<&'a str> {
 fn functions_fit_on_a_screen() {
     let files = source_files(
         &["src", "version", "bench", "tests", "fuzz", "data", "build.rs"],
-        &["rs", "py", "js", "java"],
+        &["rs", "py", "js", "java", "go"],
     );
     assert_eq!(broken(&files, long_functions), "");
 }
@@ -451,6 +454,7 @@ fn the_rules_bite() {
         ("a.py", "async def f(a):", "x = 1"),
         ("a.js", "function f(a) {", "}"),
         ("a.java", "    static int f(int a) throws E {", "    }"),
+        ("a.go", "func (a *A) f(b B) C {", "}"),
     ] {
         let longest = FUNCTION_LINES_MAX - begin.lines().count() - usize::from(!file.ends_with(".py"));
         let function = |lines| format!("{begin}\n{}{end}\n", "        x();\n".repeat(lines));

@@ -97,6 +97,9 @@ pub(crate) struct Echo {
     /// How connections are served
     #[arg(long, value_enum, default_value = "threads")]
     pub(crate) shape: Shape,
+    /// Run under `SCHED_BATCH`, as a node does: a thread that is woken waits for its turn
+    #[arg(long)]
+    pub(crate) batch: bool,
 }
 
 #[derive(Debug, Args)]

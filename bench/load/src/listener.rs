@@ -1,4 +1,4 @@
-//! Listening and accepting as a node does: a deep backlog, a named thread of 256 KiB for each connection. Shared by the
+//! Listening and accepting as a node does: a deep backlog, a named thread for each connection. Shared by the
 //! servers that a node is measured against, so that they differ from it only in their work.
 
 use std::{
@@ -9,8 +9,8 @@ use std::{
 
 /// Connections the kernel may hold for us; std's 128 drops clients that connect in a burst.
 const BACKLOG: i32 = 4096;
-/// A session's stack.
-const STACK_BYTES: usize = 256 * 1024;
+/// The stack of a node's session.
+pub const STACK_BYTES: usize = 256 * 1024;
 /// The most a session reads at once.
 pub const READ_BYTES: usize = 64 * 1024;
 
@@ -21,9 +21,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Runs `session` on a thread of its own for each connection, until accepting fails; then waits for them. A session's
-/// error ends its connection and affects nothing else.
-pub fn serve(listener: &TcpListener, session: impl Fn(&TcpStream) -> io::Result<()> + Sync) -> io::Error {
+/// Runs `session` on a thread of its own with so much stack for each connection, until accepting fails; then waits for them.
+/// A session's error ends its connection and affects nothing else.
+pub fn serve(
+    listener: &TcpListener,
+    stack_bytes: usize,
+    session: impl Fn(&TcpStream) -> io::Result<()> + Sync,
+) -> io::Error {
     let session = &session;
     thread::scope(|scope| {
         for number in 0_u64.. {
@@ -32,7 +36,7 @@ pub fn serve(listener: &TcpListener, session: impl Fn(&TcpStream) -> io::Result<
                 Err(error) => return error,
             };
             let body = move || drop(session(&stream));
-            let builder = thread::Builder::new().name(format!("session-{number}")).stack_size(STACK_BYTES);
+            let builder = thread::Builder::new().name(format!("session-{number}")).stack_size(stack_bytes);
             // If there is no thread for it, the connection is closed: that is what dropping the body does.
             drop(builder.spawn_scoped(scope, body));
         }

@@ -34,6 +34,7 @@ use herd_load::{
 };
 use proxyherd::{
     cli::{completions, man, wrong_usage},
+    system::scheduling::take_turns,
     text::say,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -105,6 +106,9 @@ fn run(command: Command) -> Done {
 }
 
 fn echo(args: &cli::Echo) -> Done {
+    if args.batch {
+        take_turns()?;
+    }
     let listener = listener::bind(args.listen)?;
     println!("listening {}", listener.local_addr()?);
     Err(echo::serve(listener, args.shape, args.line_length).into())

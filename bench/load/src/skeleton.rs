@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::{
     hop::{Hello, HelloError},
-    listener::{self, READ_BYTES},
+    listener::{self, READ_BYTES, STACK_BYTES},
 };
 
 /// Lines that may wait for the flooder.
@@ -53,7 +53,7 @@ pub fn serve(listener: &TcpListener, ends: &Ends) -> Result<(), SkeletonError> {
     thread::scope(|scope| {
         let flooder = thread::Builder::new().name(format!("flood-{}", ends.peer));
         flooder.spawn_scoped(scope, move || drop(flood(&mut link, &drained)))?;
-        let error = listener::serve(listener, |stream| session(stream, &outbox));
+        let error = listener::serve(listener, STACK_BYTES, |stream| session(stream, &outbox));
         drop(outbox);
         Err(error.into())
     })

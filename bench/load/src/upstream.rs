@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::listener;
+use crate::listener::{self, STACK_BYTES};
 
 /// A request's head may be this long.
 const HEAD_BYTES_MAX: u64 = 32 * 1024;
@@ -49,7 +49,7 @@ pub fn serve(listener: &TcpListener, upstream: &Upstream) -> io::Error {
         }
         Ok(())
     };
-    listener::serve(listener, session)
+    listener::serve(listener, STACK_BYTES, session)
 }
 
 /// How many times the server at `address` was asked for what is near.

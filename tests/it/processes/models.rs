@@ -22,14 +22,23 @@ use crate::{
 /// Finds a server's program, or says what to install.
 type Find = fn() -> Result<Program, String>;
 
-const SERVERS: [(&str, Find); 6] = [
+const SERVERS: [(&str, Find); 12] = [
     ("proxyherd", || Ok(Program::Product)),
-    ("tokio", tokio),
-    ("asyncio", || python("bench/asyncio/herd.py", "import sys; assert sys.version_info >= (3, 11)")),
-    ("twisted", || python("bench/twisted/herd.py", "import twisted.web.client")),
+    ("tokio", || beside_the_product("herd-tokio", &[])),
+    ("tokio, one thread", || beside_the_product("herd-tokio", &["--current-thread"])),
+    ("uring", uring),
+    ("go", go),
+    ("java", || java("java", &[])),
+    ("java, the newer", || java(NEWER_JAVA, &[])),
+    ("java, virtual threads", || java(NEWER_JAVA, &["--virtual"])),
     ("nodejs", || Ok(model(tool("node", "--version")?, ["bench/nodejs/herd.js"]))),
-    ("java", java),
+    ("asyncio", || python("bench/asyncio/herd.py", "import sys; assert sys.version_info >= (3, 11)", &[])),
+    ("uvloop", || python("bench/asyncio/herd.py", "import uvloop", &["--uvloop"])),
+    ("twisted", || python("bench/twisted/herd.py", "import twisted.web.client", &[])),
 ];
+
+/// What `bench/install` makes, from the root.
+const NEWER_JAVA: &str = "target/models/bin/java25";
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -50,46 +59,75 @@ fn model<const N: usize>(runtime: impl Into<OsString>, files: [&str; N]) -> Prog
     Program::Model([runtime.into()].into_iter().chain(files).collect())
 }
 
+impl Program {
+    /// With flags of its own before the common ones.
+    fn with(self, flags: &[&str]) -> Self {
+        match self {
+            Self::Product => Self::Product,
+            Self::Model(words) => {
+                Self::Model(words.into_iter().chain(flags.iter().map(OsString::from)).collect())
+            }
+        }
+    }
+}
+
 /// Whether a command is there and succeeds.
 fn succeeds(program: impl Into<OsString>, arguments: &[&str]) -> bool {
     let output = Command::new(program.into()).args(arguments).output();
     output.is_ok_and(|output| output.status.success())
 }
 
-fn tool(program: &'static str, question: &str) -> Result<&'static str, String> {
-    let is_there = succeeds(program, &[question]);
-    is_there.then_some(program).ok_or_else(|| format!("`{program}` is not there"))
+fn tool(program: &str, question: &str) -> Result<OsString, String> {
+    let path = if program.contains('/') { root().join(program).into() } else { OsString::from(program) };
+    let missing = || format!("`{program}` is not there; bench/README.md says how to install it");
+    succeeds(&path, &[question]).then_some(path).ok_or_else(missing)
 }
 
-/// The Python of `target/models`, if the gate has made that, or whichever can do what is `needed`.
-fn python(file: &str, needed: &str) -> Result<Program, String> {
+/// The Python of `target/models`, if `bench/install` has made that, or whichever can do what is `needed`.
+fn python(file: &str, needed: &str, flags: &[&str]) -> Result<Program, String> {
     let own = root().join("target/models/bin/python").into_os_string();
     let found = [own, "python3".into()].into_iter().find(|python| succeeds(python, &["-c", needed]));
     let missing = || format!("no Python here that can do `{needed}`; bench/README.md says how to install it");
-    Ok(model(found.ok_or_else(missing)?, [file]))
+    Ok(model(found.ok_or_else(missing)?, [file]).with(flags))
 }
 
 /// Another package of this workspace, whose own test has its program built beside the product's.
-fn tokio() -> Result<Program, String> {
-    let program = Path::new(env!("CARGO_BIN_EXE_herd")).with_file_name("herd-tokio");
+fn beside_the_product(name: &str, flags: &[&str]) -> Result<Program, String> {
+    let program = Path::new(env!("CARGO_BIN_EXE_herd")).with_file_name(name);
     let missing = || "it is not built yet; `cargo test --workspace` builds it".to_owned();
-    program.is_file().then(|| Program::Model(vec![program.into()])).ok_or_else(missing)
+    program.is_file().then(|| model(program, []).with(flags)).ok_or_else(missing)
 }
 
-/// Compiled once.
-fn java() -> Result<Program, String> {
+/// Where the system permits what it is made of; otherwise it says why not.
+fn uring() -> Result<Program, String> {
+    let program = beside_the_product("herd-uring", &[])?;
+    let Program::Model(words) = &program else { return Ok(program) };
+    let output = Command::new(&words[0]).arg("--driver").output().map_err(|error| error.to_string())?;
+    let why = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    output.status.success().then_some(program).ok_or_else(why)
+}
+
+/// As `bench/install` builds it.
+fn go() -> Result<Program, String> {
+    Ok(model(tool("target/models/bin/herd-go", "--help")?, []))
+}
+
+/// Compiled once, for the older of the two.
+fn java(runtime: &str, flags: &[&str]) -> Result<Program, String> {
     static CLASSES: OnceLock<PathBuf> = OnceLock::new();
-    tool("javac", "--version")?;
-    tool("java", "--version")?;
+    let compiler = tool("javac", "--version")?;
+    let runtime = tool(runtime, "--version")?;
     let classes = CLASSES.get_or_init(|| {
         let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("java-model");
         let sources =
             ["Herd.java", "Log.java", "Rules.java"].map(|file| root().join("bench/java").join(file));
-        let output = Command::new("javac").arg("-d").arg(&classes).args(sources).output().unwrap();
+        let arguments = ["--release", "17", "-d"];
+        let output = Command::new(compiler).args(arguments).arg(&classes).args(sources).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         classes
     });
-    Ok(Program::Model(vec!["java".into(), "-cp".into(), classes.into(), "Herd".into()]))
+    let words = vec![runtime, "-cp".into(), classes.into(), "Herd".into()];
+    Ok(Program::Model(words).with(flags))
 }
 
 /// The servers that can be started here; those that cannot are told loudly, and must not be missing in CI.

@@ -2,6 +2,7 @@
 //! line that arrives is answered with one fixed line; nothing is parsed, stored or logged.
 
 mod events;
+mod minimal;
 mod threads;
 
 use std::{io, net::TcpListener};
@@ -11,6 +12,8 @@ use std::{io, net::TcpListener};
 pub enum Shape {
     /// A thread for each, with a node's system calls.
     Threads,
+    /// A thread for each, with as little beside its two system calls as there can be.
+    Minimal,
     /// One thread for all, which waits for events.
     Events,
 }
@@ -20,6 +23,7 @@ pub fn serve(listener: TcpListener, shape: Shape, line_length: usize) -> io::Err
     let line = line(line_length);
     match shape {
         Shape::Threads => threads::serve(&listener, &line),
+        Shape::Minimal => minimal::serve(&listener, &line),
         Shape::Events => match events::serve(listener, &line) {
             Ok(never) => match never {},
             Err(error) => error,

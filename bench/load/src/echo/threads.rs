@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::answer;
-use crate::listener::{self, READ_BYTES};
+use crate::listener::{self, READ_BYTES, STACK_BYTES};
 
 pub(super) fn serve(listener: &TcpListener, line: &[u8]) -> io::Error {
-    listener::serve(listener, |stream| session(stream, line))
+    listener::serve(listener, STACK_BYTES, |stream| session(stream, line))
 }
 
 fn session(mut stream: &TcpStream, line: &[u8]) -> io::Result<()> {

@@ -109,7 +109,7 @@ pub enum ModelsError {
     #[error("{0}")]
     Unknown(String),
     /// Nothing is known of its language.
-    #[error("{}: its lines cannot be counted; name .rs, .py, .js or .java files", .0.display())]
+    #[error("{}: its lines cannot be counted; name .rs, .py, .js, .java or .go files", .0.display())]
     Language(PathBuf),
 }
 

@@ -17,6 +17,8 @@ pub enum Language {
     JavaScript,
     /// `.java`
     Java,
+    /// `.go`
+    Go,
 }
 
 /// How many lines there are of each kind.
@@ -53,6 +55,7 @@ impl Language {
             "py" => Some(Self::Python),
             "js" => Some(Self::JavaScript),
             "java" => Some(Self::Java),
+            "go" => Some(Self::Go),
             _ => None,
         }
     }
@@ -199,7 +202,10 @@ impl Scan<'_> {
             (Language::Java, b'"') if self.is_at("\"\"\"") => {
                 Some(self.beyond_escaped(self.at + 3, "\"\"\""))
             }
-            (Language::Java | Language::JavaScript, b'\'') => Some(self.beyond_escaped(self.at + 1, "'")),
+            (Language::Go, b'`') => Some(self.beyond(self.at + 1, "`")),
+            (Language::Go | Language::Java | Language::JavaScript, b'\'') => {
+                Some(self.beyond_escaped(self.at + 1, "'"))
+            }
             (Language::JavaScript, b'`') => Some(self.beyond_template(self.at)),
             (Language::JavaScript, b'/') if self.is_operand() => Some(self.beyond_expression()),
             (_, b'"') => Some(self.beyond_escaped(self.at + 1, "\"")),

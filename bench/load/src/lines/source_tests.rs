@@ -68,6 +68,12 @@ fn java_documents_are_comments_and_text_blocks_code() {
 }
 
 #[test]
+fn go_has_raw_strings_without_escapes() {
+    let text = "// One.\na := `\\` // b\nc := `// d\n\n/* e`\nf := '\"' + '\\''\n/* g */\n";
+    assert_eq!(counted(Language::Go, text), [4, 2, 1, 0]);
+}
+
+#[test]
 fn what_never_ends_ends_with_the_file() {
     for (language, text) in [
         (Language::Rust, "a\n/* b\n"),

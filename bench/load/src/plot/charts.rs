@@ -92,7 +92,9 @@ impl Varied {
         title: "Throughput against connections",
         axis: "connections, logarithmic",
         // Connections that stay silent would be another axis.
-        of: |at| at.connections.filter(|_| at.idle.unwrap_or(0) == 0 && at.rate.is_none()),
+        of: |at| {
+            at.connections.filter(|_| at.idle.unwrap_or(0) == 0 && at.rate.is_none() && at.share.is_none())
+        },
         rest: |at| At { connections: None, idle: None, ..at },
     };
     const PIPELINE: Self = Self {
@@ -101,7 +103,7 @@ impl Varied {
         name: "throughput-by-pipeline",
         title: "Throughput against requests in flight on each connection",
         axis: "requests in flight, logarithmic",
-        of: |at| at.pipeline.filter(|_| at.rate.is_none()),
+        of: |at| at.pipeline.filter(|_| at.rate.is_none() && at.share.is_none()),
         rest: |at| At { pipeline: None, ..at },
     };
     const MEMORY: Self = Self {
@@ -294,7 +296,7 @@ fn titled(what: &str, part: &str) -> String {
 
 /// A load in words, as far as it is known.
 fn described(at: &At) -> String {
-    let At { connections, idle, pipeline, iamat, whatsat, clients, rate, hops: _ } = *at;
+    let At { connections, idle, pipeline, iamat, whatsat, clients, rate, share, hops: _ } = *at;
     let mix = match (iamat, whatsat) {
         (Some(_), Some(0)) => Some("reports only".to_owned()),
         (Some(0), Some(_)) => Some("lookups only".to_owned()),
@@ -306,6 +308,7 @@ fn described(at: &At) -> String {
         idle.filter(|count| *count > 0).map(|count| format!("{count} more that are idle")),
         pipeline.map(|count| format!("{count} in flight on each connection")),
         rate.map(|rate| format!("{rate} requests a second, each when it is due")),
+        share.map(|share| format!("at {share} of what each server can take, each request when it is due")),
         mix,
         clients.map(|count| format!("{count} clients")),
     ];

@@ -69,6 +69,8 @@ pub(crate) struct At {
     pub(crate) clients: Option<u64>,
     /// Requests a second in an open loop.
     pub(crate) rate: Option<f64>,
+    /// The same, as a share of what each server can take.
+    pub(crate) share: Option<f64>,
     /// Links of a chain.
     pub(crate) hops: Option<u64>,
 }

@@ -7,11 +7,13 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 use super::{
+    pauses::{Collector, Pauses},
     plan::{Plan, Ready, Server as Kind},
     template::{Template, Words},
 };
@@ -64,6 +66,8 @@ pub(super) struct Place {
 pub(super) struct Running {
     pub(super) server: Server,
     log: Option<PathBuf>,
+    pauses: Option<(Collector, PathBuf)>,
+    started: Instant,
     _scratch: TempDir,
 }
 
@@ -183,6 +187,7 @@ impl Bed {
             write(&config, &template.fill(&words))?;
         }
         let log = kind.log.as_ref().map(|log| PathBuf::from(log.fill(&words)));
+        let pauses = kind.pauses.as_ref().map(|log| (log.format, PathBuf::from(log.file.fill(&words))));
         if let Some(log) = &log {
             fs::create_dir_all(log).map_err(BenchError::file("cannot make the log's directory"))?;
         }
@@ -194,11 +199,12 @@ impl Bed {
             words.extend([("id", id.clone()), ("address", address.to_string())]);
             command.args(kind.peer.iter().map(|argument| argument.fill(&words)));
         }
+        let started = Instant::now();
         let server = match kind.ready {
             Ready::Line => Server::start(command)?,
             Ready::Connect => Server::start_at(command, place.address)?,
         };
-        Ok(Running { server, log, _scratch: scratch })
+        Ok(Running { server, log, pauses, started, _scratch: scratch })
     }
 }
 
@@ -207,9 +213,20 @@ impl Running {
         self.server.address()
     }
 
+    /// How long it has run.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// What it says of its pauses since it was so old, if it says that at all.
+    pub(super) fn pauses(&self, since: Duration) -> Result<Option<Pauses>, BenchError> {
+        let read = self.pauses.as_ref().map(|(collector, log)| collector.read(log, since));
+        read.transpose().map_err(BenchError::file("cannot read a server's log of its pauses"))
+    }
+
     /// Ends the server; why a run of `sent` requests does not count, if it does not.
     pub(super) fn stop(self, sent: u64) -> Result<Option<String>, BenchError> {
-        let Self { mut server, log, _scratch } = self;
+        let Self { mut server, log, _scratch, .. } = self;
         if let Some(status) = server.ended().map_err(BenchError::file("cannot wait for a server"))? {
             return Ok(Some(format!("the server ended by itself, {status}")));
         }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{herd, measure::Measured, point::Point};
+use super::{herd, measure::Measured, pauses::Pauses, point::Point};
 use crate::{
     flood::Times,
     outcome::{Latency, Outcome},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// All that a target may name.
-pub(super) const NAMES: [&str; 19] = [
+pub(super) const NAMES: [&str; 22] = [
     "rate",
     "service p50",
     "service p90",
@@ -31,6 +31,9 @@ pub(super) const NAMES: [&str; 19] = [
     "rss a connection",
     "rss a client",
     "accept all",
+    "pauses",
+    "pause max",
+    "pause total",
     IN_STEP,
 ];
 
@@ -43,7 +46,7 @@ const CLIENTS_A_CONNECTION_MIN: u32 = 100;
 
 /// Of a server that was measured.
 pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
-    let Measured { memory, accept_all, prefill, usage, outcome, .. } = measured;
+    let Measured { memory, accept_all, prefill, usage, outcome, pauses, .. } = measured;
     let mut figures = under_load(outcome, prefill, usage, memory.loaded);
     figures.push(less("rss at rest", "bytes", memory.rest as f64));
     let connections = point.connections();
@@ -55,6 +58,10 @@ pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
     if point.clients() / connections >= CLIENTS_A_CONNECTION_MIN {
         let grown = memory.filled.saturating_sub(memory.rest) as f64;
         figures.push(less("rss a client", "bytes", grown / f64::from(point.clients())));
+    }
+    if let Some(Pauses { count, longest_us, total_us }) = *pauses {
+        figures.push(less("pauses", "", f64::from(count)));
+        figures.extend([less("pause max", "µs", longest_us), less("pause total", "µs", total_us)]);
     }
     figures
 }

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     bed::{Bed, Running},
+    pauses::Pauses,
     plan::{Plan, Server as Kind},
     point::Point,
 };
@@ -36,6 +37,8 @@ pub(super) struct Measured {
     /// Of the server's process, during the turns, warming up included.
     pub(super) usage: Usage,
     pub(super) outcome: Outcome,
+    /// Since the first turn, where the server tells them.
+    pub(super) pauses: Option<Pauses>,
     /// Why it does not count, if it does not.
     pub(super) objection: Option<String>,
 }
@@ -111,6 +114,8 @@ struct Driven {
     sent_before: u64,
     prefill: Outcome,
     usage: Usage,
+    /// How old the server was before the first turn.
+    age: Duration,
 }
 
 impl Driven {
@@ -126,8 +131,8 @@ impl Driven {
         await_closed(&running.server, descriptors)?;
         memory.filled = settled(&running.server)?;
         let drive = Drive::open(load)?;
-        let sent_before = asked + prefill.sent;
-        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, usage: Usage::default() })
+        let (sent_before, age, usage) = (asked + prefill.sent, running.age(), Usage::default());
+        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, usage, age })
     }
 
     fn turn(&mut self) -> Result<(), BenchError> {
@@ -138,12 +143,13 @@ impl Driven {
     }
 
     fn finish(self) -> Result<Measured, BenchError> {
-        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, usage } = self;
+        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, usage, age } = self;
         memory.loaded = resident(&running.server)?;
+        let pauses = running.pauses(age)?;
         let outcome = drive.outcome();
         let unlogged = running.stop(sent_before + outcome.sent)?;
         let objection = prefill.objection().or_else(|| outcome.objection()).or(unlogged);
-        Ok(Measured { memory, accept_all, prefill, usage, outcome, objection })
+        Ok(Measured { memory, accept_all, prefill, usage, outcome, pauses, objection })
     }
 }
 

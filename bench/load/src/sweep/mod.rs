@@ -6,9 +6,11 @@ mod figures;
 mod graph;
 mod herd;
 mod measure;
+mod pauses;
 mod plan;
 mod point;
 mod ratios;
+mod share;
 mod summary;
 mod target;
 mod template;
@@ -113,7 +115,8 @@ fn measure(
     let mut record = Record { plan, folder, tell, samples: Vec::new() };
     for round in 1..=plan.rounds {
         for point in plan.points.iter().filter(|point| round <= point.rounds) {
-            for figure in figures_of(bed, plan, point, round) {
+            let (point, refused) = share::in_round(point, round, &record.samples);
+            for figure in figures_of(bed, plan, &point, round).into_iter().chain(refused) {
                 record.keep(round, &point.name, figure)?;
             }
         }

@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use super::{
     bed::{Missing, root},
+    pauses::PauseLog,
     point::{Defaults, Point, WrittenPoint},
+    share,
     target::{Wanted, WrittenTarget},
     template::Template,
 };
@@ -105,6 +107,8 @@ pub(super) struct Server {
     pub(super) config: Option<Template>,
     /// The directory of its traffic log, each of whose files is counted; `None` if it writes none.
     pub(super) log: Option<Template>,
+    /// Where its memory management writes its pauses.
+    pub(super) pauses: Option<PauseLog>,
     /// How to see that it is ready.
     #[serde(default)]
     pub(super) ready: Ready,
@@ -230,6 +234,7 @@ impl Plan {
             point.servers.retain(|name| is_chosen(&choice.only_servers, name));
         }
         self.points.retain(|point| is_chosen(&choice.only_points, &point.name) && !point.servers.is_empty());
+        share::check(&self.points)?;
         if self.points.is_empty() {
             return Err(Fault::new("--only-server and --only-point", "no point has one of these servers"));
         }
@@ -300,6 +305,7 @@ impl Server {
             ("needs", &self.needs),
             ("config", self.config.as_slice()),
             ("log", self.log.as_slice()),
+            ("pauses", self.pauses.as_ref().map_or(&[][..], |pauses| std::slice::from_ref(&pauses.file))),
             ("peer", &self.peer),
         ];
         for (name, templates) in parts {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     graph::{Graph, Shape},
     plan::{Fault, Server, known},
+    share::Share,
 };
 use crate::load::{Choice, Length, Load, Mix};
 
@@ -23,6 +24,8 @@ pub(super) struct WrittenPoint {
     /// Such as `iamat=90,whatsat=10`.
     mix: Option<String>,
     rate: Option<f64>,
+    /// In place of a rate.
+    rate_of: Option<Share>,
     clients: Option<u32>,
     zipf: Option<f64>,
     #[serde(default)]
@@ -77,6 +80,10 @@ pub(super) struct Point {
     pub(super) seconds: Duration,
     /// Nodes of each server and their links; a herd if there is more than one.
     pub(super) graph: Graph,
+    /// What the servers' rates are shares of.
+    pub(super) share: Option<Share>,
+    /// The servers' rates, once those are known.
+    pub(super) rates: Vec<(String, f64)>,
     load: Load,
 }
 
@@ -108,6 +115,9 @@ impl WrittenPoint {
                 return Err(Fault::new(key(name), "must be more than 0"));
             }
         }
+        if self.rate.is_some() && self.rate_of.is_some() {
+            return Err(Fault::new(key("rate_of"), "leave out rate, or this"));
+        }
         let seconds = time("seconds", seconds)?;
         let servers = self.servers.clone().unwrap_or_else(|| defaults.servers.to_vec());
         known(&key("servers"), &servers, defaults.servers.iter())?;
@@ -138,6 +148,8 @@ impl WrittenPoint {
             turns,
             seconds,
             graph,
+            share: self.rate_of.clone(),
+            rates: Vec::new(),
             load,
         })
     }
@@ -174,7 +186,8 @@ impl WrittenPoint {
         {
             say(&format!("whatsat={}/{}", mix.whatsat, mix.iamat + mix.whatsat));
         }
-        let numbers = [("rate", self.rate), ("zipf", self.zipf)];
+        let share = self.rate_of.as_ref().map(|of| of.share);
+        let numbers = [("rate", self.rate), ("share", share), ("zipf", self.zipf)];
         for (word, number) in numbers {
             if let Some(number) = number {
                 say(&format!("{word}={number}"));
@@ -204,7 +217,13 @@ const NODES_MAX: usize = 64;
 impl Point {
     /// The load on these servers of one kind.
     pub(super) fn load(&self, targets: Vec<SocketAddr>, server: &Server) -> Load {
-        Load { targets, dialect: server.dialect, ..self.load.clone() }
+        let own = self.rates.iter().find(|(name, _)| *name == server.name).map(|(_, rate)| *rate);
+        Load { targets, dialect: server.dialect, rate: own.or(self.load.rate), ..self.load.clone() }
+    }
+
+    /// Whether requests have times.
+    pub(super) fn is_planned(&self) -> bool {
+        self.load.rate.is_some() || self.share.is_some()
     }
 
     pub(super) fn connections(&self) -> u32 {
@@ -233,6 +252,9 @@ impl Point {
         });
         if self.graph.nodes > 1 {
             at["nodes"] = self.graph.nodes.into();
+        }
+        if let Some(of) = &self.share {
+            at["share"] = of.share.into();
         }
         at
     }

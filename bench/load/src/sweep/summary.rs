@@ -1,6 +1,6 @@
 //! The summary of a sweep, as Markdown: pure text from the plan and the samples, so that a test can read it.
 
-use super::{bed::Missing, plan::Plan, point::Point, target::Wanted};
+use super::{bed::Missing, plan::Plan, point::Point, share::Share, target::Wanted};
 use crate::rounds::{Sample, Spread, number};
 
 type Samples<'a> = &'a [Sample<String>];
@@ -16,9 +16,15 @@ const AFTER_RATIO: [Column; 5] = [
     ("RSS under load MiB", "rss under load", |spread| mebibytes(spread.median)),
 ];
 /// Only those that a point has values for.
-const BESIDE: [Column; 7] = [
+const BESIDE: [Column; 13] = [
     ("response p50 µs", "response p50", |spread| format!("{:.0}", spread.median)),
+    ("response p90 µs", "response p90", |spread| format!("{:.0}", spread.median)),
     ("response p99 µs", "response p99", |spread| format!("{:.0}", spread.median)),
+    ("response p99.9 µs", "response p99.9", |spread| format!("{:.0}", spread.median)),
+    ("worst response µs", "response max", |spread| reach(spread, 0)),
+    ("longest pause µs", "pause max", |spread| reach(spread, 0)),
+    ("pauses", "pauses", |spread| reach(spread, 0)),
+    ("all pauses µs", "pause total", |spread| reach(spread, 0)),
     ("RSS at rest MiB", "rss at rest", |spread| mebibytes(spread.median)),
     ("bytes a connection at rest", "rss a connection", |spread| reach(spread, 0)),
     ("bytes a client", "rss a client", |spread| reach(spread, 0)),
@@ -57,6 +63,8 @@ const HOW_TO_READ: &str = "
 - A connection's bytes are what the resident memory grew by while all of them were open and silent; a client's what it
   had grown by after the prefill, whose connections were closed. All are accepted once a request on one more connection
   behind them is answered.
+- Pauses are those that a server's memory management tells in its own log, from the server's first turn on, in others' turns
+  too. A response cannot be faster than the pause it meets; a worst response without a pause of its length has another cause.
 - A herd is in step once every node knows of a last report at each node. What a full outbox dropped, and a node repairs
   later, this does not show.
 ";
@@ -86,10 +94,14 @@ fn told(point: &Point, rounds: u32) -> String {
     };
     let (seconds, warmup) = (point.seconds.as_secs_f64(), point.warmup().as_secs_f64());
     let few = (point.rounds < rounds).then(|| format!(" Only in the first {} rounds.", point.rounds));
+    let share = point.share.as_ref().map(|Share { point, share }| {
+        format!(" Requests have times, at {share} of the rate that the same server had at {point} in the same round.")
+    });
     format!(
-        "{herd}: {} clients, {seconds} s in {} turns, {warmup} s of warm-up.{}",
+        "{herd}: {} clients, {seconds} s in {} turns, {warmup} s of warm-up.{}{}",
         point.clients(),
         point.turns,
+        share.unwrap_or_default(),
         few.unwrap_or_default()
     )
 }

@@ -1,8 +1,10 @@
-//! `echo` in both shapes: every line is answered once, however lines arrive and whichever client leaves.
+//! `echo` in all shapes: every line is answered once, however lines arrive and whichever client leaves.
 
 use std::{
-    io::{Read, Write},
+    fs,
+    io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    process::Stdio,
     thread,
     time::Duration,
 };
@@ -15,7 +17,7 @@ use herd_load::{
 
 use crate::support::tester;
 
-const SHAPES: [&str; 2] = ["threads", "events"];
+const SHAPES: [&str; 3] = ["threads", "minimal", "events"];
 
 fn echo(shape: &str) -> Server {
     Server::start(tester(&["echo", "--line-length", "30", "--shape", shape])).unwrap()
@@ -101,5 +103,19 @@ fn a_client_that_does_not_read_gets_all_answers_later() {
             answers.chunks(31).all(|line| line.starts_with(b"AT Echo ") && line.ends_with(b"\n")),
             "{shape}"
         );
+    }
+}
+
+#[test]
+fn turns_are_taken_only_where_that_was_asked_for() {
+    for (flags, policy) in [(&["echo"][..], "0"), (&["echo", "--batch"], "3")] {
+        let mut child = tester(flags).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The 41st field; the second, the program's name, ends with the last parenthesis.
+        assert_eq!(stat.rsplit_once(") ").unwrap().1.split(' ').nth(38), Some(policy), "{flags:?}");
     }
 }

@@ -20,7 +20,8 @@ fn every_model_is_counted_with_all_it_consists_of() {
         .iter()
         .map(|model| (model["name"].as_str().unwrap(), model))
         .collect();
-    let names = ["asyncio", "java", "node", "node, the models' part", "nodejs", "tokio", "twisted"];
+    let names =
+        ["asyncio", "go", "java", "node", "node, the models' part", "nodejs", "tokio", "twisted", "uring"];
     assert!(models.keys().eq(names.iter()), "{models:?}");
     let number = |model: &str, of: &str| models[model].pointer(of).and_then(Value::as_u64).unwrap();
     for name in names {
@@ -31,11 +32,11 @@ fn every_model_is_counted_with_all_it_consists_of() {
     assert_eq!(number("node, the models' part", "/shared/code"), number("tokio", "/shared/code"));
     assert!(part + number("tokio", "/shared/code") < number("node", "/own/code"));
     for (model, folder) in
-        [("nodejs", "nodejs"), ("java", "java"), ("asyncio", "asyncio"), ("twisted", "twisted")]
+        [("go", "go"), ("nodejs", "nodejs"), ("java", "java"), ("asyncio", "asyncio"), ("twisted", "twisted")]
     {
         let sources = fs::read_dir(root().join("bench").join(folder)).unwrap().filter(|entry| {
             let name = entry.as_ref().unwrap().file_name();
-            [".js", ".java", ".py"].iter().any(|end| name.to_string_lossy().ends_with(end))
+            [".go", ".js", ".java", ".py"].iter().any(|end| name.to_string_lossy().ends_with(end))
         });
         assert_eq!(number(model, "/files"), sources.count() as u64, "{model}");
     }

@@ -99,16 +99,52 @@ fn the_small_plan_is_measured_and_written_down() {
 #[test]
 fn every_plan_that_is_shipped_can_be_read() {
     let runs = tempfile::tempdir().unwrap();
-    for name in ["small.toml", "full.toml"] {
+    let plans = fs::read_dir(plan("")).unwrap().map(|entry| entry.unwrap().path());
+    let plans: Vec<_> = plans.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    assert!(plans.len() >= 8, "{plans:?}");
+    for plan in plans {
         // Fails for the choice, which is looked at once all else is found to be right.
-        let output = sweep(&plan(name), runs.path(), &["--only-server", "nobody"]);
-        assert!(
-            said(&output).contains("--only-server: \"nobody\" is none of \"echo-threads\""),
-            "{}",
-            said(&output)
-        );
+        let told = said(&sweep(&plan, runs.path(), &["--only-server", "nobody"]));
+        assert!(told.contains("--only-server: \"nobody\" is none of "), "{}: {told}", plan.display());
     }
     assert_eq!(fs::read_dir(runs.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_share_is_of_the_servers_own_rate_and_its_pauses_stand_beside_the_responses() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    // One pause is of before the load.
+    let pausing = "[[server]]\nname = \"pausing\"\n\
+        command = [\"sh\", \"-c\", \"printf '0.0 9\\\\n999.0 0.5\\\\n999.5 0.25\\\\n' > {dir}/pauses; exec $0 echo --listen {listen}\", \
+        \"{herd-load}\"]\npauses = { format = \"python\", file = \"{dir}/pauses\" }\n";
+    let text = fs::read_to_string(own_plan(folder.path(), &format!("{ECHO}{pausing}"))).unwrap();
+    let share = "[[point]]\nconnections = 2\npipeline = 1\nrate_of = { point = \"C=2 P=1\", share = 0.25 }\n";
+    let path = folder.path().join("share.toml");
+    fs::write(&path, format!("{text}{share}")).unwrap();
+    let output = sweep(&path, &runs, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let samples = samples(&runs);
+    let of = |part: &str, server: &str, what: &str| {
+        let is_it =
+            |sample: &&Value| sample["part"] == part && sample["server"] == server && sample["what"] == what;
+        samples.iter().find(is_it)
+    };
+    for server in ["echo", "pausing"] {
+        let most = of("C=2 P=1", server, "rate").unwrap()["value"].as_f64().unwrap();
+        let planned = of("C=2 P=1 share=0.25", server, "rate").unwrap();
+        assert_eq!(planned["detail"]["outcome"]["target_rate"].as_f64().unwrap(), most * 0.25, "{server}");
+    }
+    let told =
+        |what| of("C=2 P=1 share=0.25", "pausing", what).map(|sample| sample["value"].as_f64().unwrap());
+    assert_eq!(
+        [told("pauses"), told("pause max"), told("pause total")],
+        [Some(2.0), Some(500.0), Some(750.0)]
+    );
+    assert!(of("C=2 P=1", "echo", "pauses").is_none(), "it tells of none");
+    let summary = written(&runs, "summary.md");
+    assert!(summary.contains("at 0.25 of the rate that the same server had at C=2 P=1"), "{summary}");
+    assert!(summary.contains(" worst response µs | longest pause µs |"), "{summary}");
 }
 
 #[test]

@@ -6,3 +6,10 @@
 
 mod command_line;
 mod peer;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_herd-tokio");
+
+/// Everywhere; the herd on io_uring, which has the same tests, is not.
+fn is_available() -> bool {
+    true
+}

@@ -1,7 +1,7 @@
 //! One neighbour's task: it carries the [`Link`] out. It waits, dials, reads and writes; what is done and when is decided
 //! there.
 
-use std::{future::Future, io, time::Duration};
+use std::{future::pending, io, time::Duration};
 
 use crossbeam_channel::Receiver;
 use proxyherd::{
@@ -13,13 +13,11 @@ use proxyherd::{
     log::Traffic,
     system::{clock, random},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
 
-use crate::{Herd, Mailbox};
+use crate::{
+    Herd, Mailbox, Stream,
+    stream::{Alarm, at_once},
+};
 
 /// How long after stop a neighbour has to take what it lacks.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
@@ -27,9 +25,9 @@ const FLUSH_TIME: Duration = Duration::from_secs(2);
 /// How long a socket is waited for before stop is looked at.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Keeps the link of that number until stop.
-pub(crate) async fn run(herd: &'static Herd, number: usize, mailbox: Mailbox) {
-    let Mailbox { address, queue, called } = mailbox;
+/// Keeps a link until stop.
+pub async fn run<S: Stream>(herd: &'static Herd, mailbox: Mailbox) {
+    let Mailbox { number, address, queue, called, woken } = mailbox;
     let (node, peer) = (&herd.node, &herd.node.neighbours()[number].id);
     let ends = Ends {
         herd: node.herd.clone(),
@@ -40,25 +38,26 @@ pub(crate) async fn run(herd: &'static Herd, number: usize, mailbox: Mailbox) {
         secret: node.secret.clone(),
     };
     let link = Link::new(ends, LinkTimes::default(), queue);
-    let (stream, connection, traffic) = (None, 0, Traffic::default());
-    Carrier { herd, number, peer, address, called, link, stream, connection, traffic }.run().await;
+    let (stream, connection, traffic) = (None::<S>, 0, Traffic::default());
+    let alarm = Alarm::new(S::sleep);
+    Carrier { herd, peer, address, called, woken, link, stream, connection, traffic, alarm }.run().await;
 }
 
-struct Carrier {
+struct Carrier<S, F, M> {
     herd: &'static Herd,
-    number: usize,
     peer: &'static NodeId,
     address: String,
-    /// Has a word when the neighbour has connected to this node.
     called: Receiver<()>,
+    woken: flume::Receiver<()>,
     link: Link,
-    stream: Option<TcpStream>,
+    stream: Option<S>,
     /// The number of the connection.
     connection: u64,
     traffic: Traffic,
+    alarm: Alarm<F, M>,
 }
 
-impl Carrier {
+impl<S: Stream, F: Future<Output = ()>, M: Fn(Duration) -> F> Carrier<S, F, M> {
     async fn run(mut self) {
         let store = self.herd.node.store();
         loop {
@@ -68,19 +67,19 @@ impl Carrier {
             let done = match self.link.step(clock::tick(), store) {
                 Step::Dial => self.dial().await,
                 Step::Pause { until } => {
-                    self.wait(until, |own| !own.called.is_empty()).await;
+                    self.wait(until, |_, called| !called.is_empty()).await;
                     if self.called.try_recv().is_ok() {
                         self.link.called(clock::tick());
                     }
                     Ok(())
                 }
                 Step::Write { until } => self.write(until).await,
-                Step::Look => self.look(),
+                Step::Look => self.look().await,
                 // Links between peers last.
                 Step::HalfClose => Ok(()),
                 Step::Listen { until } => self.listen(until).await,
                 Step::Rest { until } => {
-                    self.wait(until, |own| own.link.has_news()).await;
+                    self.wait(until, |link, _| link.has_news()).await;
                     Ok(())
                 }
                 Step::HangUp => {
@@ -104,50 +103,51 @@ impl Carrier {
     }
 
     /// Waits until that is there, the process stops, or that moment. Whoever brings it about wakes this task afterwards.
-    async fn wait(&mut self, until: Tick, is_there: impl Fn(&Self) -> bool) {
-        if self.herd.is_stopping() {
-            return tokio::time::sleep(until.saturating_sub(clock::tick()).min(SLICE)).await;
+    async fn wait(&mut self, until: Tick, is_there: impl Fn(&Link, &Receiver<()>) -> bool) {
+        let Self { herd, link, called, woken, alarm, .. } = self;
+        if herd.is_stopping() {
+            alarm.until(within_slice(until), pending::<()>()).await;
+            return;
         }
-        while !is_there(self) && !self.herd.is_stopping() {
-            let left = until.saturating_sub(clock::tick());
-            if timeout(left, self.herd.wakes[self.number].notified()).await.is_err() {
+        while !is_there(link, called) && !herd.is_stopping() {
+            if alarm.until(until, woken.recv_async()).await.is_none() {
                 return;
             }
         }
     }
 
     async fn dial(&mut self) -> io::Result<()> {
-        let stream = timeout(self.herd.limits.connect_time, TcpStream::connect(&self.address)).await??;
-        stream.set_nodelay(true)?;
+        let until = clock::tick() + self.herd.limits.connect_time;
+        let stream = self.alarm.until(until, S::connect(&self.address)).await;
+        self.stream = Some(stream.ok_or(io::ErrorKind::TimedOut)??);
         self.connection = self.herd.next_connection();
         let nonce = Nonce::of_bytes(random::bytes()?);
-        self.stream = Some(stream);
         self.link.connected(clock::tick(), nonce, self.herd.node.store());
         Ok(())
     }
 
     async fn write(&mut self, until: Tick) -> io::Result<()> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        if let Some(count) = within(until, stream.write(self.link.output())).await? {
-            self.link.wrote(count);
+        let wrote = stream.write(self.link.output());
+        if let Some(count) = self.alarm.until(within_slice(until), wrote).await {
+            self.link.wrote(count?);
         }
         Ok(())
     }
 
     async fn listen(&mut self, until: Tick) -> io::Result<()> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        if let Some(count) = within(until, stream.read(self.link.space())).await? {
-            self.received(count);
+        let read = stream.read(self.link.space());
+        if let Some(count) = self.alarm.until(within_slice(until), read).await {
+            self.received(count?);
         }
         Ok(())
     }
 
-    fn look(&mut self) -> io::Result<()> {
-        let Some(stream) = &self.stream else { return Ok(()) };
-        match stream.try_read(self.link.space()) {
-            Ok(count) => self.received(count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+    async fn look(&mut self) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        if let Some(count) = at_once(stream.read(self.link.space())).await {
+            self.received(count?);
         }
         Ok(())
     }
@@ -166,8 +166,7 @@ impl Carrier {
     }
 }
 
-/// What a socket has done until then, if anything. It may give up sooner, so that stop is looked at.
-async fn within(until: Tick, done: impl Future<Output = io::Result<usize>>) -> io::Result<Option<usize>> {
-    let wait = until.saturating_sub(clock::tick()).min(SLICE);
-    timeout(wait, done).await.ok().transpose()
+/// Until then, or sooner, so that stop is looked at.
+fn within_slice(until: Tick) -> Tick {
+    until.min(clock::tick() + SLICE)
 }

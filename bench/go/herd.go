@@ -1,0 +1,197 @@
+// A node of the herd in Go: a goroutine a connection, on net and bufio. bench/README.md has the command line.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	outboxLines  = 65536 // for one peer; what finds no room is lost
+	retryTime    = time.Second
+	flushTime    = time.Second
+	drainTime    = 10 * time.Second
+	lookupTime   = 6 * time.Second
+	idleUpstream = 1024 // connections to the upstream that are kept
+)
+
+// location is what a node knows of a client.
+type location struct {
+	time moment
+	at   string // the AT line
+}
+
+// node is what all goroutines share.
+type node struct {
+	id       string
+	peers    []*peer
+	upstream *upstream
+	log      *trafficLog
+
+	mutex sync.RWMutex
+	known map[string]*location
+
+	connections atomic.Int64
+	sessions    sync.WaitGroup
+	isStopping  atomic.Bool
+	open        sync.Map // the connections of sessions
+}
+
+// number returns the next connection's, as it stands in the log.
+func (n *node) number() string {
+	return fmt.Sprintf("#%d", n.connections.Add(1))
+}
+
+// at returns the AT line of a client.
+func (n *node) at(client []byte) (string, bool) {
+	n.mutex.RLock()
+	defer n.mutex.RUnlock()
+	kept := n.known[string(client)]
+	if kept == nil {
+		return "", false
+	}
+	return kept.at, true
+}
+
+// learn keeps what is strictly newer, and tells it to all peers but the one it came from.
+func (n *node) learn(client []byte, time moment, at []byte, sender string) {
+	if !n.keep(client, time, at) {
+		return
+	}
+	var news []byte
+	for _, peer := range n.peers {
+		link := peer.link.Load()
+		if link == nil || peer.id == sender {
+			continue
+		}
+		if news == nil {
+			news = fmt.Appendf(nil, "%s %s\n", at, n.id)
+		}
+		select {
+		case link.outbox <- news:
+			n.log.traffic(link.number, sent(news[:len(news)-1]))
+		default:
+		}
+	}
+}
+
+func (n *node) keep(client []byte, time moment, at []byte) bool {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	kept := n.known[string(client)]
+	if kept == nil {
+		n.known[string(client)] = &location{time, string(at)}
+		return true
+	}
+	if !time.isAfter(kept.time) {
+		return false
+	}
+	kept.time, kept.at = time, string(at)
+	return true
+}
+
+// isPeer tells whether a line from this sender is a peer's.
+func (n *node) isPeer(sender []byte) bool {
+	for _, peer := range n.peers {
+		if peer.id == string(sender) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *node) serve(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if n.isStopping.Load() {
+			return
+		}
+		if err != nil {
+			continue // the caller has hung up, or descriptors have run out
+		}
+		n.sessions.Add(1)
+		n.open.Store(conn, nil)
+		go func() {
+			defer n.sessions.Done()
+			defer n.open.Delete(conn)
+			newSession(n, conn).run()
+		}()
+	}
+}
+
+// drain has every session finish what it has read, and waits for them.
+func (n *node) drain(listener net.Listener) {
+	n.isStopping.Store(true)
+	listener.Close()
+	n.open.Range(func(conn, _ any) bool {
+		conn.(net.Conn).SetReadDeadline(time.Unix(1, 0))
+		return true
+	})
+	done := make(chan struct{})
+	go func() {
+		n.sessions.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(drainTime):
+	}
+	n.log.flush()
+}
+
+// peers is the flag that may be repeated.
+type peers []*peer
+
+func (p *peers) String() string { return "" }
+
+func (p *peers) Set(text string) error {
+	id, address, found := strings.Cut(text, "=")
+	if !found {
+		return fmt.Errorf("give ID=HOST:PORT")
+	}
+	*p = append(*p, &peer{id: id, address: address})
+	return nil
+}
+
+func main() {
+	n := &node{known: make(map[string]*location)}
+	flag.StringVar(&n.id, "id", "", "the node's `name`")
+	listen := flag.String("listen", "", "`HOST:PORT` for clients and peers")
+	flag.Var((*peers)(&n.peers), "peer", "`ID=HOST:PORT` of a neighbour; may be repeated")
+	url := flag.String("upstream", "", "the `URL` of a Nearby Search")
+	file := flag.String("log", "", "the traffic log's `file`")
+	flag.Parse()
+	if *url != "" {
+		n.upstream = newUpstream(*url)
+	}
+	if *file != "" {
+		traffic, err := openLog(*file)
+		if err != nil {
+			log.Fatal(err)
+		}
+		n.log = traffic
+		go traffic.flushEach(flushTime)
+	}
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	fmt.Println("listening", listener.Addr())
+	for _, peer := range n.peers {
+		go n.keepLinked(peer)
+	}
+	go n.serve(listener)
+	<-stop
+	n.drain(listener)
+}
