@@ -6,18 +6,18 @@ use std::{io, path::PathBuf, time::Duration};
 use crossbeam_channel::select;
 use parking_lot::Mutex;
 
-use super::{Shared, commits::Commits, shared::Stop};
+use super::{Shared, commits::Commits, recover::recover_into, shared::Stop};
 use crate::{
     config::JournalConfig,
     core::{
         links::{Encoded, Queue},
-        model::{Location, Tick},
+        model::Tick,
         node::Node,
         store::Cursor,
     },
     journal::{
         Damage, Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Owner, Recovered,
-        RecoveryCondition, RecoveryError, Snapshot, recover,
+        RecoveryCondition, RecoveryError, Snapshot,
     },
     log::Log,
     system::{clock, random},
@@ -88,16 +88,8 @@ impl Journal {
         let lock = lock.ok_or_else(|| JournalError::InUse(folder.clone()))?;
         let owner = Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check };
         let began = clock::tick();
-        let mut bad_lines = 0_u64;
-        let found = recover(&disk, &owner, |lines| {
-            for line in lines.split_inclusive(|&byte| byte == b'\n') {
-                match Location::parse_at(line.trim_ascii_end()) {
-                    Some(location) => drop(node.store().merge(node.key(location.client), &location)),
-                    None => bad_lines += 1,
-                }
-            }
-        });
-        let found = found.map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
+        let (found, bad_lines) = recover_into(node, &disk, &owner)
+            .map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
         let time = clock::tick().saturating_sub(began);
         tell_recovery(log, &found, (node.store().len(), time, bad_lines));
         // Nobody has changed anything since.

@@ -12,6 +12,7 @@ mod line_door;
 mod link_log;
 mod links;
 mod process;
+mod recover;
 mod resolver;
 mod seats;
 mod session;

@@ -90,7 +90,14 @@ const RESERVED: [(&str, &[&str], &[&str]); 5] = [
     (
         "threads",
         &["thread::spawn", "Builder::new().name", "spawn_scoped", "scope.spawn"],
-        &["server/threads.rs", "server/resolver.rs", "cli/send/mod.rs", "cli/status/fetch.rs", "cli/up/"],
+        &[
+            "server/threads.rs",
+            "server/recover.rs",
+            "server/resolver.rs",
+            "cli/send/mod.rs",
+            "cli/status/fetch.rs",
+            "cli/up/",
+        ],
     ),
     (
         "unsafe code",
