@@ -16,19 +16,18 @@ use clap::{FromArgMatches, error::ErrorKind::DisplayHelpOnMissingArgumentOrSubco
 use herd_load::{
     compare::Comparison,
     echo,
-    figures::{self, Figures},
-    flood,
+    exit::Exit,
+    figures, flood,
     hop::{self, HopOutcome, HopPlan, Neighbour},
     lines::Models,
-    listener, locks,
-    places::{self, Places},
-    plot,
+    listener, locks, places, plot,
     repair::{self, Repair},
     report::{Report, first_difference},
+    rounds::Finished,
     run,
     server::Server,
     skeleton::{self, Ends},
-    sweep::{self, Choice, Sweep},
+    sweep::{self, Sweep},
     upstream::{self, Upstream},
     words::Format,
 };
@@ -83,13 +82,13 @@ fn run(command: Command) -> Done {
         Command::Flood(args) => flood(&args),
         Command::SkeletonHop(args) => skeleton_hop(&args),
         Command::Skeleton(args) => skeleton(args),
-        Command::Figures(args) => figures(args),
-        Command::Repair(args) => repair(args),
-        Command::Places(args) => places(args),
-        Command::Locks(args) => locks(&args),
+        Command::Figures(args) => finish(&figures::run(&args, &|said| progress(said))?),
+        Command::Repair(args) => repair(&args),
+        Command::Places(args) => finish(&places::run(&args, &|said| progress(said))?),
+        Command::Locks(args) => finish(&locks::run(&args.plan(), &|said| progress(said))?),
         Command::Lines(args) => print(&Models::read(&args.file)?, args.json),
         Command::Report(args) => report(args),
-        Command::Sweep(args) => sweep(args),
+        Command::Sweep(args) => sweep(&args),
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
         Command::Compare(args) => compare(&args),
@@ -162,60 +161,19 @@ fn skeleton(args: cli::Skeleton) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn figures(args: cli::Figures) -> Done {
-    let (folder, summary) = figures::run(&Figures { herd: args.herd, what: args.what, runs: args.runs })?;
-    println!("{summary}");
-    println!("written to {}", folder.display());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn repair(args: cli::Repair) -> Done {
+fn repair(args: &Repair) -> Done {
     if let Some(more) = args.differing.iter().find(|differing| **differing > args.clients) {
-        return Err(format!("--differing {more}: there are only {} clients", args.clients).into());
+        complain(&format!("--differing {more}: there are only {} clients", args.clients));
+        return Ok(Exit::Usage.into());
     }
-    let plan = Repair {
-        tester: std::env::current_exe()?,
-        herd: args.herd,
-        without_sums: args.without_sums,
-        what: args.what,
-        runs: args.runs,
-        only: args.only,
-        rounds: args.rounds,
-        clients: args.clients,
-        differing: args.differing,
-        updates: args.updates,
-        connections: args.connections,
-        seconds: args.seconds,
-        stopped: args.stopped,
-        hops: args.hops,
-    };
-    let finished = repair::run(&plan, |sample| progress(sample))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    finish(&repair::run(args, &|said| progress(said))?)
 }
 
-fn places(args: cli::Places) -> Done {
-    let plan = Places {
-        tester: std::env::current_exe()?,
-        herd: args.herd,
-        what: args.what,
-        runs: args.runs,
-        only: args.only,
-        rounds: args.rounds,
-        seconds: args.seconds,
-    };
-    let finished = places::run(&plan, |sample| progress(sample))?;
+/// Prints what came out of a run that is in its folder.
+fn finish(finished: &Finished) -> Done {
     println!("{}", finished.summary);
     println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn locks(args: &locks::Args) -> Done {
-    let finished = locks::run(&args.plan(), |sample| progress(sample))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(finished.exit.into())
 }
 
 fn report(args: cli::Report) -> Done {
@@ -235,15 +193,14 @@ fn report(args: cli::Report) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn sweep(args: cli::Sweep) -> Done {
-    let tester = std::env::current_exe()?;
-    let cli::Sweep { plan, herd, what, runs, rounds, seconds, only_server, only_point } = args;
-    let herd = herd.map_or_else(|| Ok(tester.with_file_name("herd")), std::path::absolute)?;
-    let choice = Choice { what, rounds, seconds, only_servers: only_server, only_points: only_point };
-    let finished = sweep::run(&Sweep { tester, herd, plan, runs, choice }, |said| progress(said))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+fn sweep(args: &Sweep) -> Done {
+    match sweep::run(args, &|said| progress(said)) {
+        Err(error) if error.is_usage() => {
+            complain(&error.to_string());
+            Ok(Exit::Usage.into())
+        }
+        finished => finish(&finished?),
+    }
 }
 
 fn upstream(args: &cli::Upstream) -> Done {
@@ -262,20 +219,13 @@ fn plot(args: &cli::Plot) -> Done {
 }
 
 fn compare(args: &cli::Compare) -> Done {
-    let comparison = match Comparison::read(&args.a, &args.b, args.fail_above) {
-        Ok(comparison) => comparison,
-        // Not the status of a figure that got worse.
-        Err(error) => {
-            complain(&error.to_string());
-            return Ok(ExitCode::from(2));
-        }
-    };
+    let comparison = Comparison::read(&args.a, &args.b, args.fail_above)?;
     match args.output_format {
         Format::Text => print!("{comparison}"),
         Format::Json => print!("{}", comparison.json()?),
         Format::Csv => print!("{}", comparison.csv()?),
     }
-    Ok(if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if comparison.fails() { Exit::Missed } else { Exit::Good }.into())
 }
 
 fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {

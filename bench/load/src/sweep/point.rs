@@ -207,6 +207,11 @@ impl Point {
         Load { targets, dialect: server.dialect, ..self.load.clone() }
     }
 
+    /// Whether servers take turns.
+    pub(super) fn is_together(&self) -> bool {
+        self.together && self.graph.nodes == 1
+    }
+
     pub(super) fn connections(&self) -> u32 {
         self.load.connections + self.load.idle
     }
