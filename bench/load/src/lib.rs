@@ -1,11 +1,14 @@
 //! herd-load: puts a herd under load and reports what came back, and how soon.
 //!
-//! The modules, from the nouns up. Only `main` prints; sockets are in `listener`, `drive`, `echo`, `flood`, `hop`,
+//! The modules, from the nouns up. Only `main` prints; sockets are in `address`, `listener`, `drive`, `echo`, `flood`, `hop`,
 //! `skeleton` and `upstream`, and some parts of `repair`, `places` and `sweep` have their own; only `server` starts
 //! processes. What servers do is measured from outside; only `locks` runs the node's own code.
 
+pub mod address;
 pub mod clock;
 mod digits;
+pub mod exit;
+pub mod interrupt;
 pub mod keys;
 mod moving;
 pub mod place;
@@ -13,6 +16,8 @@ mod processors;
 pub mod reply;
 pub mod requests;
 pub mod stamp;
+pub mod whole;
+pub mod words;
 
 pub mod outcome;
 
@@ -26,7 +31,6 @@ pub mod server;
 pub mod skeleton;
 pub mod upstream;
 pub mod usage;
-pub mod words;
 
 pub mod compare;
 pub mod figures;
