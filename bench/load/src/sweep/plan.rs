@@ -369,6 +369,9 @@ mod tests {
         assert_eq!(second.name, "C=2 P=1 idle=7 whatsat=1/4 rate=500.5 clients=9");
         assert_eq!((second.servers.len(), second.rounds, second.together), (1, 1, false));
         assert_eq!(second.at()["rate"], 500.5);
+        let single = "[[point]]\nconnections = 2\npipeline = 1\nreconnect = true\nhalf_close = true\n";
+        let plan = parse(&format!("{HEAD}{SERVERS}{single}"), &Choice::default()).unwrap();
+        assert_eq!(plan.points[0].name, "C=2 P=1 reconnect half-close");
     }
 
     #[test]
@@ -388,6 +391,8 @@ mod tests {
             ("pipeline = 16", "pipeline = 16\nservers = [\"z\"]", "servers: \"z\" is none of"),
             ("pipeline = 16", "pipeline = 16\nmix = \"put=1\"", "mix: \"put=1\" is not iamat=N or whatsat=N"),
             ("pipeline = 16", "pipeline = 16\nrate = -1", "rate: must be more than 0"),
+            ("pipeline = 16", "pipeline = 16\nreconnect = true", "pipeline: must be 1 with reconnect"),
+            ("pipeline = 16", "pipeline = 1\nhalf_close = true", "half_close: needs reconnect"),
             ("pipeline = 16", "pipeline = 16\nnodes = 99", "nodes: must be from 1 to 64"),
             (
                 "pipeline = 16",

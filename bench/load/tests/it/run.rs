@@ -1,8 +1,13 @@
 //! `run` in a closed loop, against echo, a small node and a real one: every request sent is counted, answered and judged.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
 };
 
 use base64::Engine;
@@ -157,6 +162,36 @@ fn with_a_connection_for_each_request_a_node_may_hang_up_after_each() {
         assert_eq!(outcome["failed"], serde_json::json!([]), "{outcome}");
         assert_eq!((&outcome["replies"], seen.load(Ordering::Relaxed)), (&300.into(), 300));
         assert_eq!(node.connections(), 300);
+    }
+}
+
+/// A server of one command a connection: it reads to the end of the input, answers without a newline, and closes.
+fn reads_to_the_end() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // It ends with the process.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut command = String::new();
+                if stream.read_to_string(&mut command).is_ok_and(|count| count > 0) {
+                    let _gone = stream.write_all(honest(command.trim_end()).trim_end().as_bytes());
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn servers_of_one_command_a_connection_are_measured_at_a_planned_rate_too() {
+    let address = reads_to_the_end();
+    for more in [&["-R", "200"][..], &["--prefill", "--clients=20"], &["--ceiling"]] {
+        let single = ["run", &address, "--reconnect", "--half-close", "-c", "4", "-n", "40", "--verify"];
+        let output = run(&[&single[..], more, &["--output-format=json"]].concat());
+        let outcome = json(&output);
+        assert_eq!((output.status.code(), &outcome["replies"]), (Some(0), &40.into()), "{more:?}: {outcome}");
+        assert_eq!(outcome["ceiling"].is_number(), more == ["--ceiling"]);
     }
 }
 
