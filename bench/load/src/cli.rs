@@ -4,10 +4,15 @@ mod run;
 
 pub(crate) use run::Run;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use herd_load::{echo::Shape, flood, hop::HopPlan, words::Format};
+use herd_load::{
+    echo::Shape,
+    flood,
+    hop::HopPlan,
+    words::{Format, milliseconds},
+};
 use proxyherd::cli::{completions, man, with_whole_notes};
 
 /// Puts a herd under load, and reports what came back and how soon
@@ -77,7 +82,12 @@ Examples:
 
 /// What is understood.
 pub(crate) fn arguments() -> clap::Command {
-    with_whole_notes(Cli::command().long_version(herd_version::version_with_commit!()))
+    with_whole_notes(Cli::command().long_version(version()))
+}
+
+/// The version, and what is known of the commit.
+pub(crate) fn version() -> &'static str {
+    herd_version::version_with_commit!()
 }
 
 #[derive(Debug, Args)]
@@ -105,22 +115,22 @@ pub(crate) struct Hops {
     #[arg(long, value_name = "N", default_value_t = 500)]
     idle: u32,
     /// That pause
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2)]
-    pause: u64,
+    #[arg(long, value_name = "MILLISECONDS", value_parser = milliseconds, default_value = "2")]
+    pause: Duration,
 }
 
 impl Hops {
     pub(crate) fn plan(&self) -> HopPlan {
         let Self { warmup, back_to_back, idle, pause } = *self;
-        HopPlan { warmup, back_to_back, idle, pause_ms: pause }
+        HopPlan { warmup, back_to_back, idle, pause }
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Hop {
-    /// The node, if it is already running
+    /// The node, HOST:PORT, if it is already running
     #[arg(long, value_name = "ADDRESS", required_unless_present = "command", conflicts_with = "command")]
-    pub(crate) node: Option<SocketAddr>,
+    pub(crate) node: Option<String>,
     /// The command that starts the node, if it is not running yet
     #[arg(value_name = "NODE-COMMAND", trailing_var_arg = true)]
     pub(crate) command: Vec<String>,
@@ -216,8 +226,8 @@ pub(crate) struct Upstream {
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
     /// Milliseconds until each answer
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub(crate) delay: u64,
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "0")]
+    pub(crate) delay: Duration,
     /// Bytes of each answer's body; more where the results need more
     #[arg(long, value_name = "N", default_value_t = 2_048)]
     pub(crate) body_bytes: usize,

@@ -4,7 +4,10 @@
 use std::{
     cell::Cell,
     fs,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -197,13 +200,18 @@ pub(crate) struct Watch<'a> {
     patience: Cell<Duration>,
     was_quiet: Cell<bool>,
     /// Set when nothing more is to be measured.
-    stop: &'a AtomicBool,
+    stop: &'a Arc<AtomicBool>,
     tell: &'a dyn Fn(&str),
 }
 
 impl<'a> Watch<'a> {
     /// With flags instead of these limits where there are some; `tell` hears of what is measured again.
-    pub(crate) fn new(limits: Limits, args: &Demands, stop: &'a AtomicBool, tell: &'a dyn Fn(&str)) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        args: &Demands,
+        stop: &'a Arc<AtomicBool>,
+        tell: &'a dyn Fn(&str),
+    ) -> Self {
         Self {
             limits: limits.with(args),
             began: Instant::now(),
@@ -217,6 +225,11 @@ impl<'a> Watch<'a> {
     /// Whether nothing more is to be measured.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What is set when nothing more is to be measured.
+    pub(crate) fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(self.stop)
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -430,7 +443,7 @@ mod tests {
         let seen = Watch::new(
             Limits { tries: 1, ..Limits::default() },
             &Demands::default(),
-            &AtomicBool::new(false),
+            &Arc::default(),
             &|_| {},
         )
         .sample(|| Ok::<_, Infallible>(()))

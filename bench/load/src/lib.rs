@@ -1,10 +1,11 @@
 //! herd-load: puts a herd under load and reports what came back, and how soon.
 //!
-//! The modules, from the nouns up; each uses only those of the groups above its own (`tests/it/load_layers.rs`). Only `main`
-//! prints; sockets are in `listener`, `drive`, `echo`, `flood`, `hop`, `skeleton` and `upstream`, and some parts of
-//! `repair`, `places` and `sweep` have their own; only `server` starts processes. What servers do is measured from
-//! outside; only `locks` runs the node's own code.
+//! The modules, from the nouns up; each uses only those of the groups above its own (`tests/it/load_layers.rs`). Only
+//! `main` prints; sockets are in `address`, `listener`, `drive`, `echo`, `flood`, `hop`, `skeleton` and `upstream`, and
+//! some parts of `repair`, `places` and `sweep` have their own; only `server` starts processes. What servers do is
+//! measured from outside; only `locks` runs the node's own code.
 
+pub mod address;
 pub mod clock;
 mod digits;
 pub mod interrupt;

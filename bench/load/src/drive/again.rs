@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::{Drive, tally::Latencies};
+use super::{Drive, connection::Bytes, tally::Latencies};
 
 /// What the turns so far have measured.
 #[derive(Clone, Debug)]
@@ -18,13 +18,14 @@ pub struct Measured {
     elapsed: Duration,
     cpu: Duration,
     waited: Duration,
+    bytes: Bytes,
 }
 
 impl Drive {
     /// What the turns so far have measured.
     pub fn measured(&mut self) -> Measured {
         self.tally.take_in();
-        let Self { tally, elapsed, cpu, waited, .. } = &*self;
+        let Self { tally, elapsed, cpu, waited, bytes, .. } = &*self;
         Measured {
             totals: tally.totals.clone(),
             counted: tally.counted,
@@ -34,14 +35,16 @@ impl Drive {
             elapsed: *elapsed,
             cpu: *cpu,
             waited: *waited,
+            bytes: *bytes,
         }
     }
 
     /// Has measured this, and nothing else.
     pub fn restore(&mut self, measured: &Measured) {
         self.tally.take_in();
-        let Measured { totals, counted, in_time, by_target, late, elapsed, cpu, waited } = measured.clone();
-        (self.elapsed, self.cpu, self.waited) = (elapsed, cpu, waited);
+        let Measured { totals, counted, in_time, by_target, late, elapsed, cpu, waited, bytes } =
+            measured.clone();
+        (self.elapsed, self.cpu, self.waited, self.bytes) = (elapsed, cpu, waited, bytes);
         let tally = &mut self.tally;
         (tally.totals, tally.counted, tally.in_time) = (totals, counted, in_time);
         (tally.by_target, tally.late) = (by_target, late);

@@ -46,7 +46,12 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         start(hamilton, &[parker])?,
         start(alford, &[parker, powell])?,
     ];
-    let plan = HopPlan { warmup: WARMUP.min(repair.hops), back_to_back: repair.hops, idle: 0, pause_ms: 0 };
+    let plan = HopPlan {
+        warmup: WARMUP.min(repair.hops),
+        back_to_back: repair.hops,
+        idle: 0,
+        pause: Duration::ZERO,
+    };
     let mut timer = Timer::start(last.accept(CALL)?, hamilton.1, plan)?;
     let mut command = own_program()?;
     command
@@ -60,7 +65,8 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         timer.back_to_back(part)?;
         trips.time(part)?;
     }
-    let (chain, bare) = (timer.outcome().back_to_back, Latency::of(&trips.taken));
+    let (chain, bare) =
+        (timer.outcome().back_to_back.unwrap_or_default(), Latency::of(&trips.taken).unwrap_or_default());
     drop((timer, trips));
     echo.stop()?;
     nodes.into_iter().try_for_each(|node| node.stop().map(drop))?;

@@ -102,10 +102,10 @@ fn under_load(outcome: &Outcome, prefill: &Outcome, turns: &Turns, loaded: u64) 
 
 /// Percentiles, of service times and, where requests were sent at planned times, of what clients saw.
 fn latencies(outcome: &Outcome) -> Vec<Figure> {
-    let kinds = [("service", Some(outcome.service)), ("response", outcome.response)];
+    let kinds = [("service", outcome.service), ("response", outcome.response)];
     let percentiles = |(kind, latency): (&str, Option<Latency>)| {
         latency.map(|latency| {
-            let Latency { p50_us, p90_us, p99_us, p999_us, max_us } = latency;
+            let Latency { p50_us, p90_us, p99_us, p999_us, max_us, .. } = latency;
             [("p50", p50_us), ("p90", p90_us), ("p99", p99_us), ("p99.9", p999_us), ("max", max_us)]
                 .map(|(percentile, us)| less(format!("{kind} {percentile}"), "µs", us))
         })

@@ -83,6 +83,7 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Resu
     let prefill = drive(&Load { verify: kind.verify, ..load.prefill() })?;
     Markers::new(&addresses).await_step(WITHIN)?;
     let mut drive = Drive::open(load)?;
+    drive.end_once(watch.stop());
     let mut turns = Turns::default();
     for _turn in (0..point.turns).take_while(|_| !watch.is_stopped()) {
         turns.take(&mut drive, watch, || usage(&nodes), || nodes[0].warm())?;

@@ -85,7 +85,7 @@ fn take_turns(
     turns: &[Vec<usize>],
     watch: &Watch<'_>,
 ) -> Vec<(String, Found)> {
-    let start = |kind: &&Kind| (kind.name.clone(), Driven::start(bed, point, kind).map_err(reason));
+    let start = |kind: &&Kind| (kind.name.clone(), Driven::start(bed, point, kind, watch).map_err(reason));
     let mut subjects: Vec<Subject> = kinds.iter().take_while(|_| !watch.is_stopped()).map(start).collect();
     for &index in turns.iter().flatten() {
         if watch.is_stopped() {
@@ -165,7 +165,7 @@ impl Turns {
 }
 
 impl Driven {
-    fn start(bed: &Bed, point: &Point, kind: &Kind) -> Result<Self, BenchError> {
+    fn start(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Result<Self, BenchError> {
         let running = bed.start(kind, &bed.alone(kind))?;
         let load = point.load(vec![running.address()], kind);
         let mut memory = Memory { rest: resident(&running.server)?, ..Memory::default() };
@@ -176,7 +176,8 @@ impl Driven {
         let prefill = drive(&Load { verify: kind.verify, ..load.prefill() })?;
         await_closed(&running.server, descriptors)?;
         memory.filled = settled(&running.server)?;
-        let drive = Drive::open(load)?;
+        let mut drive = Drive::open(load)?;
+        drive.end_once(watch.stop());
         let sent_before = asked + prefill.sent;
         Ok(Self { drive, running, memory, accept_all, sent_before, prefill, turns: Turns::default() })
     }

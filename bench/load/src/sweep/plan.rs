@@ -269,7 +269,7 @@ impl Written {
         let points =
             self.point.iter().map(|point| point.checked(&defaults)).collect::<Result<Vec<_>, Fault>>()?;
         for point in &points {
-            fixed_addresses(point, &self.server)?;
+            point.check_addresses(&self.server)?;
         }
         distinct("point", &points.iter().map(|point| point.name.clone()).collect::<Vec<_>>())?;
         let what = choice.what.clone().unwrap_or(self.what);
@@ -348,21 +348,6 @@ impl Server {
     }
 }
 
-/// Refuses a point where two servers would have one address at once.
-fn fixed_addresses(point: &Point, servers: &[Server]) -> Result<(), Fault> {
-    let listen = |name: &String| servers.iter().find(|server| server.name == *name)?.listen;
-    let fixed: Vec<SocketAddr> = point.servers.iter().filter_map(listen).collect();
-    let is_twice = |(index, address): (usize, &SocketAddr)| fixed[..index].contains(address);
-    let key = format!("point {:?}: together", point.name);
-    if point.graph.nodes > 1 && !fixed.is_empty() {
-        return Err(Fault::new(key, "a server with listen is one node, so it cannot be a herd of several"));
-    }
-    if point.is_together() && fixed.iter().enumerate().any(is_twice) {
-        return Err(Fault::new(key, "two of its servers listen at one address; write together = false"));
-    }
-    Ok(())
-}
-
 fn distinct(what: &str, names: &[String]) -> Result<(), Fault> {
     let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
     let message = "there is another of this name; give each one of its own";
@@ -412,6 +397,9 @@ mod tests {
         assert_eq!(second.name, "C=2 P=1 idle=7 whatsat=1/4 rate=500.5 clients=9");
         assert_eq!((second.servers.len(), second.rounds, second.together), (1, 1, false));
         assert_eq!(second.at()["rate"], 500.5);
+        let single = "[[point]]\nconnections = 2\npipeline = 1\nreconnect = true\nhalf_close = true\n";
+        let plan = parse(&format!("{HEAD}{SERVERS}{single}"), &Choice::default()).unwrap();
+        assert_eq!(plan.points[0].name, "C=2 P=1 reconnect half-close");
     }
 
     #[test]
@@ -433,6 +421,8 @@ mod tests {
             ("pipeline = 16", "pipeline = 16\nservers = [\"z\"]", "servers: \"z\" is none of"),
             ("pipeline = 16", "pipeline = 16\nmix = \"put=1\"", "mix: \"put=1\" is not iamat=N or whatsat=N"),
             ("pipeline = 16", "pipeline = 16\nrate = -1", "rate: must be more than 0"),
+            ("pipeline = 16", "pipeline = 16\nreconnect = true", "pipeline: must be 1 with reconnect"),
+            ("pipeline = 16", "pipeline = 1\nhalf_close = true", "half_close: needs reconnect"),
             ("pipeline = 16", "pipeline = 16\nnodes = 99", "nodes: must be from 1 to 64"),
             (
                 "pipeline = 16",

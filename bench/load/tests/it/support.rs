@@ -149,6 +149,8 @@ fn session(mut stream: &TcpStream, hangs_up: bool, answer: &(impl Fn(&str) -> St
 #[derive(Debug)]
 pub(crate) struct RealNode {
     pub(crate) server: Server,
+    /// Where its counters are.
+    pub(crate) http: String,
     _directory: TempDir,
 }
 
@@ -156,11 +158,15 @@ impl RealNode {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("herd.toml");
-        let text = "[herd]\nname = \"bench\"\n[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\n";
+        // A port that was free a moment ago.
+        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let text = format!(
+            "[herd]\nname = \"bench\"\n[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\n"
+        );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(herd());
         command.args(["node", "Solo", "--config"]).arg(config).arg("--log-dir").arg(directory.path());
-        Self { server: Server::start(command).unwrap(), _directory: directory }
+        Self { server: Server::start(command).unwrap(), http, _directory: directory }
     }
 
     pub(crate) fn address(&self) -> String {

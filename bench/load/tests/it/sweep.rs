@@ -195,7 +195,8 @@ impl Drop for Busy {
 fn what_others_use_is_seen_and_the_sample_is_marked() {
     let folder = tempfile::tempdir().unwrap();
     let runs = folder.path().join("runs");
-    let plan = plan_with(folder.path(), "rounds = 1\nmax_steal = 1\ntries = 2\n", &format!("{ECHO}{POINT}"));
+    let point = format!("{ECHO}{POINT}name = \"p\"\nrate = 100\n");
+    let plan = plan_with(folder.path(), "rounds = 1\nmax_steal = 1\ntries = 2\n", &point);
     // No process of the tester's, and it takes at least its share of the processors for as long as the sweep lasts.
     let _busy = Busy(Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap());
     let output = sweep(&plan, &runs, &["--seconds", "0.5"]);
@@ -205,10 +206,14 @@ fn what_others_use_is_seen_and_the_sample_is_marked() {
     let seen = &samples[0]["disturbance"];
     assert!(seen["foreign"].as_f64().unwrap() > 0.05 && seen["disturbed"] == true, "{seen}");
     assert_eq!(seen["tries"], 2);
+    // Of the two tries of half a second, one counts.
+    let outcome = &samples.iter().find(|sample| sample["what"] == "rate").unwrap()["detail"]["outcome"];
+    let [replies, sent] = ["replies", "sent"].map(|name| outcome[name].as_u64().unwrap());
+    assert!((48..=52).contains(&replies) && (96..=104).contains(&sent), "{outcome}");
     assert!(samples.iter().all(|sample| sample["invalid"].is_null()));
     let summary = written(&runs, "summary.md");
     assert!(summary.contains("1 of 1 samples were disturbed, even the best of 2 tries"), "{summary}");
-    assert!(summary.contains("**DISTURBED: C=2 P=1, echo, round 1: host "), "{summary}");
+    assert!(summary.contains("**DISTURBED: p, echo, round 1: host "), "{summary}");
 }
 
 #[test]
@@ -247,7 +252,7 @@ fn servers_take_turns_in_an_order_that_the_seed_decides() {
 fn a_run_that_is_interrupted_says_what_there_is_and_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let runs = folder.path().join("runs");
-    let endless = POINT.to_owned() + "name = \"endless\"\nseconds = 600\nturns = 6000\n";
+    let endless = POINT.to_owned() + "name = \"endless\"\nseconds = 600\n";
     let plan = plan_with(folder.path(), "rounds = 2\ntries = 1\n", &format!("{ECHO}{POINT}{endless}"));
     let mut command = tester(&["sweep", "--seed", "7", "--runs"]);
     let mut child =
