@@ -2,13 +2,16 @@
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A run against one server or several.
-#[derive(Clone, Debug)]
+use crate::words::as_seconds;
+
+/// A run against one server or several. Times are seconds where it is written down.
+#[derive(Clone, Debug, Serialize)]
 pub struct Load {
     /// The servers; connections go to them in turn.
+    #[serde(skip)]
     pub targets: Vec<SocketAddr>,
     /// Connections that send requests.
     pub connections: u32,
@@ -21,6 +24,7 @@ pub struct Load {
     /// How much to measure.
     pub length: Length,
     /// How long to run before measuring.
+    #[serde(rename = "warmup_seconds", serialize_with = "as_seconds")]
     pub warmup: Duration,
     /// What is asked.
     pub mix: Mix,
@@ -46,11 +50,16 @@ pub struct Load {
     /// Whether every field of every reply is checked.
     pub verify: bool,
     /// What every document must say, if that is known; its status is then checked without `verify`, too.
+    #[serde(skip)]
     pub document: Option<Document>,
     /// The seed of everything that is drawn by chance.
     pub seed: u64,
     /// With no reply at all for this long, the run is abandoned.
+    #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]
     pub patience: Duration,
+    /// How long after its time the last replies may come.
+    #[serde(rename = "grace_seconds", serialize_with = "as_seconds")]
+    pub grace: Duration,
 }
 
 impl Load {
@@ -78,6 +87,8 @@ impl Load {
             document: None,
             seed: 1,
             patience: Duration::from_secs(10),
+            // However long they take.
+            grace: Duration::MAX,
         }
     }
 
@@ -101,18 +112,20 @@ const PREFILL_CONNECTIONS: u32 = 50;
 const PREFILL_PIPELINE: u32 = 64;
 
 /// How much to measure.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Length {
     /// This many requests, after the warm-up.
     Requests(u64),
     /// For this long, after the warm-up.
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     Time(Duration),
     /// Each client reported once.
     EveryClient,
 }
 
 /// Shares of the kinds of requests, by weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Mix {
     /// Of reports.
     pub iamat: u32,
@@ -148,7 +161,7 @@ impl FromStr for Mix {
 }
 
 /// The commands in which a server is asked to keep a location.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// IAMAT and WHATSAT.
@@ -170,7 +183,8 @@ pub struct Document {
 }
 
 /// Which client comes next.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// Any of the connection's own; each connection owns a slice of them, so that no two reports of a client overtake
     /// each other.
@@ -178,6 +192,13 @@ pub enum Choice {
     /// By Zipf's law with this exponent, over all clients, on whatever connection; then a client's reports may overtake
     /// each other.
     Zipf(f64),
+}
+
+impl LoadError {
+    /// Whether it was asked for what makes no sense.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Nothing(_) | Self::Senseless(_) | Self::TooFewClients { .. })
+    }
 }
 
 /// Why a load could not be made.
@@ -206,6 +227,17 @@ pub enum LoadError {
         address: SocketAddr,
         /// Why.
         source: std::io::Error,
+    },
+    /// The tester may not open so many files.
+    #[error(
+        "this tester may have {limit} files open and needs {needed} for so many connections: raise its limit with \
+         ulimit -n, or lower -c"
+    )]
+    Descriptors {
+        /// What the system allows this process.
+        limit: u64,
+        /// One for each connection, and some.
+        needed: u64,
     },
     /// The readiness queue broke.
     #[error("cannot wait for sockets: {0}")]

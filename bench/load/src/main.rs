@@ -1,6 +1,4 @@
 //! The command line of the load tester. It parses, calls the library, and is the only file that prints.
-#![allow(clippy::print_stdout, reason = "a command's output is its standard output")]
-
 mod cli;
 
 use std::{
@@ -14,22 +12,23 @@ use std::{
 
 use clap::{FromArgMatches, error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MissingSubcommand};
 use herd_load::{
+    address::{AddressError, resolve},
     compare::Comparison,
     echo,
-    figures::{self, Figures},
-    flood,
+    exit::Exit,
+    figures, flood,
     hop::{self, HopOutcome, HopPlan, Neighbour},
     lines::Models,
-    listener, locks,
-    places::{self, Places},
-    plot,
+    listener, locks, places, plot,
     repair::{self, Repair},
     report::{Report, first_difference},
-    run,
+    rounds::Finished,
+    run::{self, RunError},
     server::Server,
     skeleton::{self, Ends},
-    sweep::{self, Choice, Sweep},
+    sweep::{self, SweepError},
     upstream::{self, Upstream},
+    whole::WholeFile,
     words::Format,
 };
 use proxyherd::{
@@ -58,13 +57,39 @@ fn main() -> ExitCode {
         Err(error) if !error.use_stderr() || error.kind() == MissingSubcommand => error.exit(),
         Err(error) => {
             complain(&wrong_usage(&error, &arguments(), std::env::args_os().skip(1)));
-            return ExitCode::from(2);
+            return Exit::Usage.into();
         }
     };
     run(command).unwrap_or_else(|error| {
-        complain(&error.to_string());
-        ExitCode::FAILURE
+        // Whoever reads our output has seen enough; that is no failure.
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
+        let exit = exit(&*error);
+        let subcommand = std::env::args().nth(1).unwrap_or_default();
+        let hint =
+            if exit == Exit::Usage { format!("; try herd-load {subcommand} --help") } else { String::new() };
+        complain(&format!("{error}{hint}"));
+        exit.into()
     })
+}
+
+/// What is asked for makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+fn exit(error: &(dyn Error + 'static)) -> Exit {
+    let is_usage = error.is::<Usage>()
+        || matches!(error.downcast_ref(), Some(AddressError::Form(_)))
+        || error.downcast_ref().is_some_and(SweepError::is_usage);
+    let of_run = error.downcast_ref().map_or(Exit::Failed, RunError::exit);
+    if is_usage { Exit::Usage } else { of_run }
+}
+
+/// Writes a line to standard output. Unlike `println!` it does not panic where nobody reads.
+fn out(line: impl Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
 }
 
 fn complain(line: &str) {
@@ -84,13 +109,13 @@ fn run(command: Command) -> Done {
         Command::Flood(args) => flood(&args),
         Command::SkeletonHop(args) => skeleton_hop(&args),
         Command::Skeleton(args) => skeleton(args),
-        Command::Figures(args) => figures(args),
-        Command::Repair(args) => repair(args),
-        Command::Places(args) => places(args),
-        Command::Locks(args) => locks(&args),
+        Command::Figures(args) => finish(&figures::run(&args, &|said| progress(said))?),
+        Command::Repair(args) => repair(&args),
+        Command::Places(args) => finish(&places::run(&args, &|said| progress(said))?),
+        Command::Locks(args) => finish(&locks::run(&args.once(), &|said| progress(said))?),
         Command::Lines(args) => print(&Models::read(&args.file)?, args.json),
         Command::Report(args) => report(args),
-        Command::Sweep(args) => sweep(args),
+        Command::Sweep(args) => finish(&sweep::run(&args, &|said| progress(said))?),
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
         Command::Compare(args) => compare(&args),
@@ -99,7 +124,7 @@ fn run(command: Command) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         Command::Man(args) => {
-            println!("{}", man::write(&args, arguments())?);
+            out(man::write(&args, arguments())?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -110,33 +135,35 @@ fn echo(args: &cli::Echo) -> Done {
         take_turns()?;
     }
     let listener = listener::bind(args.listen)?;
-    println!("listening {}", listener.local_addr()?);
+    out(format_args!("listening {}", listener.local_addr()?))?;
     Err(echo::serve(listener, args.shape, args.line_length).into())
 }
 
 fn run_load(args: &cli::Run) -> Done {
-    let run = args.plan()?;
-    let finished = run::run(&run)?;
-    Ok(if finished.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let (exit, written) = run::run(&args.plan(cli::version())?)?;
+    write!(io::stdout(), "{}", written.unwrap_or_default())?;
+    Ok(exit.into())
 }
 
 fn hop(args: &cli::Hop) -> Done {
     let neighbour = Neighbour::listen(args.listen, &args.herd, &args.id)?;
-    let outcome = match (args.node, &args.command[..]) {
-        (Some(node), _) => hop::measure(neighbour.accept(CALL)?, node, args.hops.plan())?,
+    let outcome = match (&args.node, &args.command[..]) {
+        (Some(node), _) => hop::measure(neighbour.accept(CALL)?, resolve(node)?, args.hops.plan())?,
         (None, [program, arguments @ ..]) => {
             let mut command = std::process::Command::new(program);
             command.args(arguments);
             through_child(&neighbour, command, args.hops.plan())?
         }
-        (None, []) => return Err("give --node ADDRESS or the command that starts the node".into()),
+        (None, []) => {
+            return Err(Usage("give --node ADDRESS or the command that starts the node".to_owned()).into());
+        }
     };
     print(&outcome, args.json)
 }
 
 fn flood(args: &flood::Args) -> Done {
     let run = args.run(|trial| progress(trial))?;
-    print!("{}", run.text);
+    write!(io::stdout(), "{}", run.text)?;
     Ok(if run.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -160,73 +187,31 @@ fn through_child(
 
 fn skeleton(args: cli::Skeleton) -> Done {
     let listener = listener::bind(args.listen)?;
-    println!("listening {}", listener.local_addr()?);
+    out(format_args!("listening {}", listener.local_addr()?))?;
     let ends = Ends { neighbour: args.neighbour, herd: args.herd, id: args.id, peer: args.peer };
     skeleton::serve(&listener, &ends)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn figures(args: cli::Figures) -> Done {
-    let (folder, summary) = figures::run(&Figures { herd: args.herd, what: args.what, runs: args.runs })?;
-    println!("{summary}");
-    println!("written to {}", folder.display());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn repair(args: cli::Repair) -> Done {
+fn repair(args: &Repair) -> Done {
     if let Some(more) = args.differing.iter().find(|differing| **differing > args.clients) {
-        return Err(format!("--differing {more}: there are only {} clients", args.clients).into());
+        return Err(Usage(format!("--differing {more}: there are only {} clients", args.clients)).into());
     }
-    let plan = Repair {
-        tester: std::env::current_exe()?,
-        herd: args.herd,
-        without_sums: args.without_sums,
-        what: args.what,
-        runs: args.runs,
-        only: args.only,
-        rounds: args.rounds,
-        clients: args.clients,
-        differing: args.differing,
-        updates: args.updates,
-        connections: args.connections,
-        seconds: args.seconds,
-        stopped: args.stopped,
-        hops: args.hops,
-    };
-    let finished = repair::run(&plan, |sample| progress(sample))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    finish(&repair::run(args, &|said| progress(said))?)
 }
 
-fn places(args: cli::Places) -> Done {
-    let plan = Places {
-        tester: std::env::current_exe()?,
-        herd: args.herd,
-        what: args.what,
-        runs: args.runs,
-        only: args.only,
-        rounds: args.rounds,
-        seconds: args.seconds,
-    };
-    let finished = places::run(&plan, |sample| progress(sample))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn locks(args: &locks::Args) -> Done {
-    let finished = locks::run(&args.plan(), |sample| progress(sample))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// Prints what came out of a run that is in its folder.
+fn finish(finished: &Finished) -> Done {
+    out(&finished.summary)?;
+    out(format_args!("written to {}", finished.folder.display()))?;
+    Ok(finished.exit.into())
 }
 
 fn report(args: cli::Report) -> Done {
     let cli::Report { template, out, runs, models, check } = args;
     let text = Report { template, runs, models, root: PathBuf::from(".") }.render()?;
     if !check {
-        return Ok(std::fs::write(&out, text).map(|()| ExitCode::SUCCESS)?);
+        return Ok(WholeFile::write(&out, text).map(|()| ExitCode::SUCCESS)?);
     }
     let written = std::fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     if let Some((line, is, should_be)) = first_difference(&written, &text) {
@@ -239,54 +224,36 @@ fn report(args: cli::Report) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn sweep(args: cli::Sweep) -> Done {
-    let tester = std::env::current_exe()?;
-    let cli::Sweep { plan, herd, what, runs, rounds, seconds, only_server, only_point } = args;
-    let herd = herd.map_or_else(|| Ok(tester.with_file_name("herd")), std::path::absolute)?;
-    let choice = Choice { what, rounds, seconds, only_servers: only_server, only_points: only_point };
-    let finished = sweep::run(&Sweep { tester, herd, plan, runs, choice }, |said| progress(said))?;
-    println!("{}", finished.summary);
-    println!("written to {}", finished.folder.display());
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
 fn upstream(args: &cli::Upstream) -> Done {
     let listener = listener::bind(args.listen)?;
-    println!("listening {}", listener.local_addr()?);
+    out(format_args!("listening {}", listener.local_addr()?))?;
     let cli::Upstream { delay, body_bytes, results, .. } = *args;
-    let upstream = Upstream { delay: Duration::from_millis(delay), body_bytes, results };
+    let upstream = Upstream { delay, body_bytes, results };
     Err(upstream::serve(&listener, &upstream).into())
 }
 
 fn plot(args: &cli::Plot) -> Done {
     for chart in plot::run(&args.run, args.out.as_deref(), !args.no_captions)? {
-        println!("{}", chart.display());
+        out(chart.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn compare(args: &cli::Compare) -> Done {
-    let comparison = match Comparison::read(&args.a, &args.b, args.fail_above) {
-        Ok(comparison) => comparison,
-        // Not the status of a figure that got worse.
-        Err(error) => {
-            complain(&error.to_string());
-            return Ok(ExitCode::from(2));
-        }
-    };
+    let comparison = Comparison::read(&args.a, &args.b, args.fail_above)?;
     match args.output_format {
-        Format::Text => print!("{comparison}"),
-        Format::Json => print!("{}", comparison.json()?),
-        Format::Csv => print!("{}", comparison.csv()?),
+        Format::Text => write!(io::stdout(), "{comparison}")?,
+        Format::Json => write!(io::stdout(), "{}", comparison.json()?)?,
+        Format::Csv => write!(io::stdout(), "{}", comparison.csv()?)?,
     }
-    Ok(if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if comparison.fails() { Exit::Missed } else { Exit::Good }.into())
 }
 
 fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {
     if json {
-        println!("{}", serde_json::to_string(outcome)?);
+        out(serde_json::to_string(outcome)?)?;
     } else {
-        println!("{outcome}");
+        out(outcome)?;
     }
     Ok(ExitCode::SUCCESS)
 }

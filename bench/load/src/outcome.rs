@@ -6,6 +6,8 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::words::shown;
+
 /// The longest latency that is distinguished from longer ones: a minute, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// From this share of a core on, the tester's one thread is the limit of what it measured.
@@ -21,13 +23,19 @@ pub fn histogram() -> Histogram<u64> {
     histogram
 }
 
-/// Percentiles of a latency, in microseconds.
+/// A latency that was measured at least once, in microseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Latency {
+    /// The mean.
+    pub mean_us: f64,
+    /// The standard deviation.
+    pub stdev_us: f64,
     /// The median.
     pub p50_us: f64,
     /// Nine of ten are at or below.
     pub p90_us: f64,
+    /// Nineteen of twenty are at or below.
+    pub p95_us: f64,
     /// Ninety-nine of a hundred are at or below.
     pub p99_us: f64,
     /// All but one of a thousand are at or below.
@@ -37,38 +45,47 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// The percentiles of a histogram of nanoseconds.
-    pub fn of(histogram: &Histogram<u64>) -> Self {
+    /// What a histogram of nanoseconds says; nothing if it is empty.
+    pub fn of(histogram: &Histogram<u64>) -> Option<Self> {
         let at = |quantile| microseconds(histogram.value_at_quantile(quantile));
-        Self {
+        (!histogram.is_empty()).then(|| Self {
+            mean_us: histogram.mean() / 1e3,
+            stdev_us: histogram.stdev() / 1e3,
             p50_us: at(0.5),
             p90_us: at(0.9),
+            p95_us: at(0.95),
             p99_us: at(0.99),
             p999_us: at(0.999),
             max_us: microseconds(histogram.max()),
-        }
+        })
     }
 }
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { p50_us, p90_us, p99_us, p999_us, max_us } = self;
-        write!(
-            f,
-            "p50 {p50_us:.1} µs, p90 {p90_us:.1} µs, p99 {p99_us:.1} µs, p99.9 {p999_us:.1} µs, max {max_us:.1} µs"
-        )
+        let Self { mean_us, stdev_us, p50_us, p90_us, p95_us, p99_us, p999_us, max_us } = *self;
+        let ranks = [("p50", p50_us), ("p90", p90_us), ("p95", p95_us), ("p99", p99_us), ("p99.9", p999_us)];
+        ranks.iter().try_for_each(|(name, us)| write!(f, "{name} {}, ", shown(*us)))?;
+        write!(f, "max {}, mean {} ± {}", shown(max_us), shown(mean_us), shown(stdev_us))
     }
 }
 
-/// Failures by kind.
+/// A latency as text; a dash if there is none.
+pub fn told(latency: Option<Latency>) -> String {
+    latency.map_or_else(|| "–".to_owned(), |latency| latency.to_string())
+}
+
+/// Failures by kind. Whatever is lost counts once, under one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Errors {
-    /// Connections that could not be made after the first were.
+    /// Requests whose connection could not be made.
     pub connect: u64,
-    /// Connections that the server closed.
+    /// Connections that the server closed although they owed nothing.
     pub closed: u64,
-    /// Requests that were never answered: their connection ended, or the run was abandoned.
+    /// Requests that were sent and never answered: their connection ended, or the run did.
     pub unanswered: u64,
+    /// Requests that an open loop planned and had not sent when the run ended.
+    pub unsent: u64,
     /// Replies that refuse: `? …`, or an error of Redis.
     pub refused: u64,
     /// Replies that are not what they must be.
@@ -79,12 +96,13 @@ pub struct Errors {
 
 impl Errors {
     /// Each with its name.
-    pub fn by_kind(&self) -> [(&'static str, u64); 6] {
-        let Self { connect, closed, unanswered, refused, wrong, surplus } = *self;
+    pub fn by_kind(&self) -> [(&'static str, u64); 7] {
+        let Self { connect, closed, unanswered, unsent, refused, wrong, surplus } = *self;
         [
             ("connect", connect),
             ("closed", closed),
             ("unanswered", unanswered),
+            ("unsent", unsent),
             ("refused", refused),
             ("wrong", wrong),
             ("surplus", surplus),
@@ -94,16 +112,6 @@ impl Errors {
     /// All together.
     pub fn total(&self) -> u64 {
         self.by_kind().iter().map(|(_, count)| count).sum()
-    }
-
-    /// Adds another's.
-    pub fn add(&mut self, other: &Self) {
-        self.connect += other.connect;
-        self.closed += other.closed;
-        self.unanswered += other.unanswered;
-        self.refused += other.refused;
-        self.wrong += other.wrong;
-        self.surplus += other.surplus;
     }
 }
 
@@ -135,9 +143,24 @@ pub struct OfKind {
     /// Replies that count.
     pub replies: u64,
     /// From the write to the reply.
-    pub service: Latency,
+    pub service: Option<Latency>,
     /// From the planned moment to the reply.
     pub response: Option<Latency>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It had measured what it was to measure.
+    #[default]
+    Complete,
+    /// Somebody interrupted it.
+    Interrupted,
+    /// Its time was over, and so was the grace for the last replies.
+    GraceOver,
+    /// The server answered nothing any more.
+    GaveUp,
 }
 
 /// One of several servers.
@@ -185,7 +208,7 @@ impl fmt::Display for Client {
         };
         write!(f, "{cpu:.2} of a core, busy {busy:.2} of the time, {verdict}")?;
         late.map_or(Ok(()), |late| {
-            write!(f, "; sent late by p50 {:.0} µs, p99 {:.0} µs", late.p50_us, late.p99_us)
+            write!(f, "; sent late by p50 {}, p99 {}", shown(late.p50_us), shown(late.p99_us))
         })
     }
 }
@@ -196,18 +219,20 @@ pub struct Outcome {
     /// Replies that count: in a closed loop those that arrived while measuring, in an open loop the answers to requests
     /// planned for that time, whenever they arrived.
     pub replies: u64,
+    /// Those of them that arrived in the time that was measured.
+    pub in_time: u64,
     /// How long was measured.
     pub seconds: f64,
-    /// Replies a second, not counting those that arrived after that time.
+    /// Replies a second in that time.
     pub rate: f64,
     /// Requests a second that an open loop planned.
     pub target_rate: Option<f64>,
     /// From just before the write that held a request to just after the read that held its reply. In a closed
     /// loop a slow server is asked less often, so these are service times under this load, not what clients
     /// arriving on their own clock would see.
-    pub service: Latency,
+    pub service: Option<Latency>,
     /// From the moment a request was planned for to its reply: what a client waits that comes on its own clock. Only an
-    /// open loop plans.
+    /// open loop plans. Requests that were never answered are in it, with the time they waited until the run ended.
     pub response: Option<Latency>,
     /// By kind, if there is more than one.
     pub kinds: Vec<OfKind>,
@@ -219,20 +244,28 @@ pub struct Outcome {
     pub ceiling: Option<f64>,
     /// How long all connections took to be made.
     pub connecting_seconds: f64,
+    /// Bytes a second that were sent while measuring.
+    pub sent_bytes_rate: f64,
+    /// Bytes a second that were received while measuring.
+    pub received_bytes_rate: f64,
     /// Requests sent in all, warming up included.
     pub sent: u64,
+    /// Requests that an interrupted run no longer awaited.
+    pub in_flight: u64,
     /// Failures by kind, warming up included.
     pub errors: Errors,
     /// The first of the replies that were refused, wrong or surplus.
     pub mismatches: Vec<Mismatch>,
+    /// Why it ended.
+    pub end: End,
     /// Why the run was abandoned, if it was.
     pub gave_up: Option<String>,
 }
 
 impl Outcome {
     /// The latencies a client would see: response times if there are any.
-    pub fn met(&self) -> Latency {
-        self.response.unwrap_or(self.service)
+    pub fn met(&self) -> Option<Latency> {
+        self.response.or(self.service)
     }
 
     /// Why the run does not count, if it does not.
@@ -248,18 +281,22 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "replies   {} in {:.3} s", self.replies, self.seconds)?;
-        write!(f, "rate      {:.0} /s", self.rate)?;
+        let Self { replies, in_time, seconds, rate, .. } = *self;
+        let late = replies - in_time;
+        let late = if late > 0 { format!(", and {late} after that time") } else { String::new() };
+        writeln!(f, "replies   {in_time} in {seconds:.3} s{late}")?;
+        write!(f, "rate      {rate:.0} /s")?;
         if let Some(target) = self.target_rate {
             write!(f, " of {target:.0} /s asked for")?;
         }
-        writeln!(f, "\nservice   {}", self.service)?;
+        let [sent, received] = [self.sent_bytes_rate, self.received_bytes_rate].map(|rate| rate / 1e6);
+        writeln!(f, "; {sent:.3} MB/s sent, {received:.3} MB/s received")?;
+        writeln!(f, "service   {}", told(self.service))?;
         let unknown = "not known: a closed loop asks a slow server less often; see --rate";
-        let response = self.response.map_or_else(|| unknown.to_owned(), |response| response.to_string());
+        let response = if self.target_rate.is_some() { told(self.response) } else { unknown.to_owned() };
         writeln!(f, "response  {response}")?;
         for OfKind { kind, replies, service, response } in &self.kinds {
-            let latency = response.unwrap_or(*service);
-            writeln!(f, "  {kind:<8}{replies} replies, {latency}")?;
+            writeln!(f, "  {kind:<8}{replies} replies, {}", told(response.or(*service)))?;
         }
         for OfTarget { address, replies } in &self.targets {
             writeln!(f, "  {address}  {replies} replies")?;
@@ -272,7 +309,12 @@ impl fmt::Display for Outcome {
         if let Some(ceiling) = self.ceiling {
             write!(f, "\nceiling   {ceiling:.0} /s: all this tester gets out of an echo on this machine")?;
         }
-        self.gave_up.as_ref().map_or(Ok(()), |reason| write!(f, "\nGAVE UP   {reason}"))
+        match self.end {
+            End::Complete => Ok(()),
+            End::Interrupted => write!(f, "\nINTERRUPTED with {} requests in flight", self.in_flight),
+            End::GraceOver => write!(f, "\nCUT OFF   when the grace for the last replies was over"),
+            End::GaveUp => write!(f, "\nGAVE UP   {}", self.gave_up.as_deref().unwrap_or_default()),
+        }
     }
 }
 
@@ -289,10 +331,12 @@ mod tests {
     fn percentiles_are_in_microseconds() {
         let mut histogram = histogram();
         (1..=1_000).for_each(|us| histogram.saturating_record(us * 1_000));
-        let latency = Latency::of(&histogram);
+        assert!(Latency::of(&super::histogram()).is_none(), "nothing has no percentiles");
+        let latency = Latency::of(&histogram).unwrap();
         assert!((latency.p50_us - 500.0).abs() < 1.0);
         assert!((latency.p99_us - 990.0).abs() < 2.0);
-        assert!((latency.max_us - 1_000.0).abs() < 2.0);
+        assert!((latency.p95_us - 950.0).abs() < 2.0 && (latency.max_us - 1_000.0).abs() < 2.0);
+        assert!((latency.mean_us - 500.5).abs() < 1.0 && (latency.stdev_us - 288.7).abs() < 1.0);
     }
 
     #[test]
@@ -309,8 +353,7 @@ mod tests {
 
     #[test]
     fn errors_are_told_by_their_kind() {
-        let mut errors = Errors { closed: 2, ..Errors::default() };
-        errors.add(&Errors { wrong: 5, ..Errors::default() });
+        let errors = Errors { closed: 2, wrong: 5, ..Errors::default() };
         assert_eq!((errors.to_string(), errors.total()), ("closed 2, wrong 5".to_owned(), 7));
         assert_eq!(Errors::default().to_string(), "none");
     }

@@ -105,18 +105,9 @@ pub fn is_at_line(line: &[u8]) -> bool {
 /// Whether a field is a skew as the assignment has it: any decimal number. A sign, the number of decimals and an exponent
 /// are each server's own.
 pub fn is_skew(field: &[u8]) -> bool {
-    let unsigned = |text: &[u8]| text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text).to_vec();
-    let (number, exponent) = match field.iter().position(|byte| matches!(byte, b'e' | b'E')) {
-        Some(at) => (&field[..at], Some(&field[at + 1..])),
-        None => (field, None),
-    };
-    let are_digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
-    let number = unsigned(number);
-    let digits: Vec<_> = number.splitn(2, |byte| *byte == b'.').collect();
-    let is_exponent = |text: &[u8]| !text.is_empty() && are_digits(text);
-    digits.iter().any(|part| !part.is_empty())
-        && digits.iter().all(|part| are_digits(part))
-        && exponent.is_none_or(|text| is_exponent(&unsigned(text)))
+    // Rust also reads words as numbers, such as `nan`.
+    let has_no_word = field.iter().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte));
+    has_no_word && std::str::from_utf8(field).is_ok_and(|text| text.parse::<f64>().is_ok())
 }
 
 #[cfg(test)]

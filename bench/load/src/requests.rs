@@ -93,52 +93,26 @@ fn report(dialect: Dialect, number_digits: usize, end: &str) -> Template {
     let id = id_template(number_digits);
     let (latitude, longitude) = LOCATION.split_at(LATITUDE_BYTES);
     let stamp = "0".repeat(STAMP_BYTES);
-    // The position of each part is counted while it is written.
-    let mut text = String::new();
-    let mut put = |part: &str| {
-        let at = text.len();
-        text.push_str(part);
-        at
+    let text = match dialect {
+        Dialect::Herd => format!("IAMAT {id} {LOCATION} {stamp}{end}"),
+        Dialect::RedisGeoadd => format!(
+            "*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n${LONGITUDE_BYTES}\r\n{longitude}\r\n${LATITUDE_BYTES}\r\n{latitude}\r\n${}\r\n{id}\r\n",
+            id.len()
+        ),
+        Dialect::RedisSet => format!(
+            "*3\r\n$3\r\nSET\r\n${}\r\n{id}\r\n${}\r\n{LOCATION} {stamp}\r\n",
+            id.len(),
+            PLACE_BYTES + 1 + STAMP_BYTES
+        ),
     };
-    let (id_at, latitude_at, longitude_at, stamp_at);
-    match dialect {
-        Dialect::Herd => {
-            put("IAMAT ");
-            id_at = put(&id);
-            put(" ");
-            latitude_at = put(latitude);
-            longitude_at = put(longitude);
-            put(" ");
-            stamp_at = Some(put(&stamp));
-            put(end);
-        }
-        Dialect::RedisGeoadd => {
-            put(&format!("*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n${LONGITUDE_BYTES}\r\n"));
-            longitude_at = put(longitude);
-            put(&format!("\r\n${LATITUDE_BYTES}\r\n"));
-            latitude_at = put(latitude);
-            put(&format!("\r\n${}\r\n", id.len()));
-            id_at = put(&id);
-            put("\r\n");
-            stamp_at = None;
-        }
-        Dialect::RedisSet => {
-            put(&format!("*3\r\n$3\r\nSET\r\n${}\r\n", id.len()));
-            id_at = put(&id);
-            put(&format!("\r\n${}\r\n", PLACE_BYTES + 1 + STAMP_BYTES));
-            latitude_at = put(latitude);
-            longitude_at = put(longitude);
-            put(" ");
-            stamp_at = Some(put(&stamp));
-            put("\r\n");
-        }
-    }
+    let at = |part: &str| text.find(part);
+    let known = |part: &str| at(part).expect("it was written a moment ago");
     Template {
+        number: known(&id) + BEFORE_NUMBER.len(),
+        latitude: known(latitude),
+        longitude: known(longitude),
+        stamp: at(&stamp),
         bytes: text.into_bytes(),
-        number: id_at + BEFORE_NUMBER.len(),
-        latitude: latitude_at,
-        longitude: longitude_at,
-        stamp: stamp_at,
     }
 }
 

@@ -15,36 +15,52 @@ pub enum Format {
 
 /// Seconds, or a time with its unit.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    duration(text, "s")
+    duration(text, Some(1.0))
+}
+
+/// The same, and more than none.
+pub fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds(text).and_then(|time| (!time.is_zero()).then_some(time).ok_or("must be more than 0".to_owned()))
 }
 
 /// Milliseconds, or a time with its unit.
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
-    duration(text, "ms")
+    duration(text, Some(1e-3))
 }
 
 /// Microseconds, or a time with its unit.
 pub fn microseconds(text: &str) -> Result<Duration, String> {
-    duration(text, "us")
+    duration(text, Some(1e-6))
 }
 
-/// A number with its unit.
+/// A time with its unit.
 pub fn time(text: &str) -> Result<Duration, String> {
-    duration(text, "")
+    duration(text, None)
 }
 
-/// A number, optionally with the unit that it has by default, or another.
-fn duration(text: &str, unit: &str) -> Result<Duration, String> {
-    let end = text.find(|letter: char| letter.is_alphabetic()).unwrap_or(text.len());
-    let (number, given) = text.split_at(end);
-    let second = match if given.is_empty() { unit } else { given } {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        _ => return Err("give a time with its unit, such as 250us, 5ms or 1.5s".to_owned()),
-    };
-    let number: f64 = number.trim().parse().map_err(|_| format!("give a number, such as 5 or 5{unit}"))?;
-    Duration::try_from_secs_f64(number * second).map_err(|error| error.to_string())
+/// A time with units, or a number of the unit that it has by default, which is so many seconds.
+fn duration(text: &str, unit: Option<f64>) -> Result<Duration, String> {
+    match (text.parse::<f64>(), unit) {
+        (Ok(number), Some(unit)) => {
+            Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
+        }
+        _ => humantime::parse_duration(text)
+            .map_err(|error| format!("{error}; give a time such as 250us, 5ms, 1.5s or 1m30s")),
+    }
+}
+
+/// A time as JSON has it.
+pub fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+/// Microseconds in the unit that suits them.
+pub fn shown(us: f64) -> String {
+    match us {
+        ..1e3 => format!("{us:.1} µs"),
+        ..1e6 => format!("{:.2} ms", us / 1e3),
+        _ => format!("{:.2} s", us / 1e6),
+    }
 }
 
 #[cfg(test)]
@@ -59,9 +75,16 @@ mod tests {
         assert_eq!(microseconds("50"), Ok(Duration::from_micros(50)));
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(time("250us"), Ok(Duration::from_micros(250)));
-        for wrong in ["5m", "", "-1", "ms"] {
+        assert_eq!(seconds("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("1.5s"), Ok(Duration::from_millis(1_500)));
+        for wrong in ["5x", "", "-1", "ms", "nan", "1m-30s"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
-        assert!(time("5").is_err());
+        assert!(time("5").is_err() && some_seconds("0").is_err() && some_seconds("0ms").is_err());
+    }
+
+    #[test]
+    fn a_time_is_shown_in_the_unit_that_suits_it() {
+        assert_eq!([0.04, 999.9, 1_234.0, 2.5e6].map(shown), ["0.0 µs", "999.9 µs", "1.23 ms", "2.50 s"]);
     }
 }

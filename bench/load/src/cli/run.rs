@@ -1,16 +1,13 @@
 //! The arguments of `run`.
 
-use std::{
-    net::{SocketAddr, ToSocketAddrs},
-    path::PathBuf,
-    time::Duration,
-};
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use herd_load::{
+    address::{AddressError, resolve},
     load::{Choice, Dialect, Length, Load, Mix},
-    run::{Run as Plan, Thresholds},
-    words::{Format, seconds, time},
+    run::{Run as Plan, Thresholds, Written},
+    words::{seconds, some_seconds},
 };
 
 pub(crate) const EXAMPLES: &str = "\
@@ -36,12 +33,12 @@ pub(crate) struct Run {
     #[arg(required = true, value_name = "ADDR")]
     addresses: Vec<String>,
     /// Connections at once
-    #[arg(short, long, default_value_t = 50)]
+    #[arg(short, long, default_value_t = 50, value_parser = value_parser!(u32).range(1..))]
     connections: u32,
     #[command(flatten)]
     length: RunLength,
     /// Requests in flight on each connection, at most [default: 1, with -R 64]
-    #[arg(short = 'P', long)]
+    #[arg(short = 'P', long, value_parser = value_parser!(u32).range(1..))]
     pipeline: Option<u32>,
     /// Requests a second in all, planned at even intervals whatever the server does
     #[arg(short = 'R', long, value_name = "PER-SECOND")]
@@ -95,45 +92,29 @@ pub(crate) struct Run {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Seconds without any reply after which the run is abandoned
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds, default_value = "10")]
     timeout: Duration,
+    /// Seconds that the last replies may take when the time is over; then the run ends, and what was not sent or not
+    /// answered counts as errors
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
+    grace: Duration,
     /// Also measure what this tester achieves against an echo with as many connections
     #[arg(long)]
     ceiling: bool,
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    output_format: Format,
-    /// The file to write to, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// An HdrHistogram log of each second's latencies
-    #[arg(long, value_name = "FILE")]
-    hdr: Option<PathBuf>,
-    /// Fail if the median is above this; 250us, 5ms, 1s. Of response times with -R, else of service times
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    max_p50: Option<Duration>,
-    /// Fail if 99 of 100 are not within this
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    max_p99: Option<Duration>,
-    /// Fail if 999 of 1,000 are not within this
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    max_p999: Option<Duration>,
-    /// Fail if there are fewer replies a second
-    #[arg(long, value_name = "PER-SECOND")]
-    min_rate: Option<f64>,
-    /// Fail only if there are more errors
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    max_errors: u64,
+    #[command(flatten)]
+    written: Written,
+    #[command(flatten)]
+    thresholds: Thresholds,
 }
 
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct RunLength {
     /// Requests to measure
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     requests: Option<u64>,
-    /// Seconds to measure [default: 10]
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    /// Seconds to measure, or a time such as 500ms or 1m30s [default: 10]
+    #[arg(short, long, value_name = "SECONDS", value_parser = some_seconds)]
     duration: Option<Duration>,
 }
 
@@ -142,9 +123,9 @@ const OPEN_PIPELINE: u32 = 64;
 
 impl Run {
     /// What to do, with its servers' names resolved.
-    pub(crate) fn plan(&self) -> Result<Plan, String> {
+    pub(crate) fn plan(&self, version: &'static str) -> Result<Plan, AddressError> {
         let targets = self.addresses.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
-        let first = targets.first().copied().ok_or("name a server")?;
+        let first = targets[0];
         let timed = Length::Time(self.length.duration.unwrap_or(Duration::from_secs(10)));
         let load = Load {
             targets,
@@ -171,29 +152,20 @@ impl Run {
             verify: self.verify,
             seed: self.seed,
             patience: self.timeout,
+            grace: self.grace,
             ..Load::on(first)
         };
         let prefill = self.prefill || (self.mix.whatsat > 0 && !self.no_prefill);
-        let Self { max_p50, max_p99, max_p999, min_rate, max_errors, .. } = *self;
         Ok(Plan {
+            version,
+            servers: self.addresses.clone(),
             load,
             prefill,
             ceiling: self.ceiling,
-            format: self.output_format,
-            output: self.output.clone(),
-            hdr: self.hdr.clone(),
-            thresholds: Thresholds { max_p50, max_p99, max_p999, min_rate, max_errors },
+            written: self.written.clone(),
+            thresholds: self.thresholds,
         })
     }
-}
-
-fn resolve(name: &str) -> Result<SocketAddr, String> {
-    let mut addresses = name.to_socket_addrs().map_err(|error| {
-        format!(
-            "cannot find {name:?}: {error}; give HOST:PORT, an IPv6 address in brackets as in [::1]:11600"
-        )
-    })?;
-    addresses.next().ok_or_else(|| format!("{name:?} has no address"))
 }
 
 fn choice(text: &str) -> Result<Choice, String> {
@@ -217,13 +189,5 @@ mod tests {
         assert_eq!(choice("zipf"), Ok(Choice::Zipf(1.0)));
         assert_eq!(choice("zipf:0.8"), Ok(Choice::Zipf(0.8)));
         assert!(choice("zipf:x").is_err() && choice("pareto").is_err());
-    }
-
-    #[test]
-    fn servers_may_be_names_and_ipv6() {
-        assert_eq!(resolve("127.0.0.1:5").unwrap().to_string(), "127.0.0.1:5");
-        assert_eq!(resolve("[::1]:5").unwrap().to_string(), "[::1]:5");
-        assert!(resolve("localhost:5").unwrap().ip().is_loopback());
-        assert!(resolve("localhost").unwrap_err().contains("HOST:PORT"));
     }
 }

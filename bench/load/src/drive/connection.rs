@@ -41,6 +41,13 @@ pub(crate) enum Ended {
     Closed,
 }
 
+/// What went over a connection's sockets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bytes {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// Which of the servers.
@@ -55,6 +62,7 @@ pub(crate) struct Connection {
     pub(crate) owed: Owed,
     pub(crate) inbox: Inbox,
     pub(crate) out: Vec<u8>,
+    pub(crate) bytes: Bytes,
     /// How much of `out` the socket has taken.
     taken: usize,
     /// Whether anything came on this socket.
@@ -73,6 +81,7 @@ impl Connection {
             owed: Owed::default(),
             inbox: Inbox::default(),
             out: Vec::new(),
+            bytes: Bytes::default(),
             taken: 0,
             has_answered: false,
         }
@@ -126,7 +135,7 @@ impl Connection {
         tally: &mut Tally,
         now_ns: impl Fn() -> u64,
     ) -> Result<(), Ended> {
-        let Self { socket, owed, inbox, target, has_answered, .. } = self;
+        let Self { socket, owed, inbox, target, has_answered, bytes, .. } = self;
         let Socket::Open(stream) = socket else { return Ok(()) };
         loop {
             let count = match stream.read(buffer) {
@@ -140,6 +149,7 @@ impl Connection {
                 Err(_) => return Err(Ended::Closed),
             };
             *has_answered = true;
+            bytes.received += count as u64;
             inbox.feed(&buffer[..count], owed, judge, tally, (*target, now_ns()));
             if inbox.unfinished() > REPLY_BYTES_MAX {
                 return Err(Ended::Closed);
@@ -156,7 +166,10 @@ impl Connection {
         let Socket::Open(stream) = &mut self.socket else { return Ok(()) };
         while self.taken < self.out.len() {
             match stream.write(&self.out[self.taken..]) {
-                Ok(count) => self.taken += count,
+                Ok(count) => {
+                    self.taken += count;
+                    self.bytes.sent += count as u64;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Ended::Closed),

@@ -1,10 +1,12 @@
 //! The loop that makes a load: one thread, every connection. In a closed loop a reply makes room for the next request;
 //! in an open loop requests leave at planned times, and lateness is the server's fault.
 
+mod again;
 mod connection;
 mod inbox;
 mod owed;
 mod pace;
+mod plan;
 mod questioner;
 mod tally;
 mod turning;
@@ -12,9 +14,11 @@ mod turning;
 use std::{
     io,
     os::fd::AsRawFd,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
+use hdrhistogram::Histogram;
 use mio::{Interest, Poll, Token, unix::SourceFd};
 use rustix::{
     fd::OwnedFd,
@@ -26,14 +30,16 @@ use rustix::{
 
 use crate::{
     clock::{Clock, nanoseconds, thread_cpu},
-    keys::{ByRank, Keys, slices},
-    load::{Choice, Dialect, Length, Load, LoadError},
-    outcome::{Client, Errors, Latency, OfKind, OfTarget, Outcome},
+    keys::Keys,
+    load::{Length, Load, LoadError},
+    outcome::{Client, End, Errors, Latency, OfKind, OfTarget, Outcome},
 };
-use connection::Connection;
+pub use again::Measured;
+use connection::{Bytes, Connection};
 use inbox::Judge;
 use owed::Kind;
 use pace::Schedule;
+use plan::{check, keys, share};
 use questioner::Questioner;
 pub use tally::Latencies;
 use tally::{KINDS, Tally, Window};
@@ -77,6 +83,7 @@ struct Mark {
     at_ns: u64,
     cpu: Duration,
     waited_ns: u64,
+    bytes: Bytes,
 }
 
 /// How far a part of a run goes.
@@ -118,7 +125,12 @@ pub struct Drive {
     elapsed: Duration,
     cpu: Duration,
     waited: Duration,
+    bytes: Bytes,
+    /// Set by others, to interrupt the run.
+    interrupt: Option<Arc<AtomicBool>>,
+    end: End,
     gave_up: Option<String>,
+    in_flight: u64,
 }
 
 impl Drive {
@@ -171,7 +183,11 @@ impl Drive {
             elapsed: Duration::ZERO,
             cpu: Duration::ZERO,
             waited: Duration::ZERO,
+            bytes: Bytes::default(),
+            interrupt: None,
+            end: End::Complete,
             gave_up: None,
+            in_flight: 0,
             load,
         })
     }
@@ -179,6 +195,11 @@ impl Drive {
     /// Has an observer hear of the run each second, and at the end of what is measured.
     pub fn observe(&mut self, observer: impl FnMut(&Tick<'_>) + 'static) {
         self.observer = Some(Box::new(observer));
+    }
+
+    /// Has the run end early, with what it has by then, once this is set.
+    pub fn end_once(&mut self, interrupt: Arc<AtomicBool>) {
+        self.interrupt = Some(interrupt);
     }
 
     /// Warms up, then measures once more for as long as the load says, then waits for all answers.
@@ -202,12 +223,8 @@ impl Drive {
     pub fn outcome(&mut self) -> Outcome {
         self.tally.take_in();
         let Self { load, tally, .. } = &*self;
-        let is_open = load.rate.is_some();
-        let latencies =
-            |of: &Latencies| (Latency::of(&of.service), is_open.then(|| Latency::of(&of.response)));
-        let mut all = Latencies::new();
-        tally.totals.iter().for_each(|of_kind| all.take_in(&mut of_kind.clone()));
-        let (service, response) = latencies(&all);
+        let latencies = |of: &Latencies| (Latency::of(&of.service), Latency::of(&of.response));
+        let (service, response) = latencies(&Latencies::all(&tally.totals));
         let mut kinds = Vec::new();
         if load.mix.iamat > 0 && load.mix.whatsat > 0 {
             for kind in KINDS {
@@ -225,9 +242,11 @@ impl Drive {
             targets = load.targets.iter().zip(&tally.by_target).map(of).collect();
         }
         let seconds = self.elapsed.as_secs_f64().max(1e-9);
-        let late = is_open.then(|| Latency::of(&tally.late));
+        let [sent_bytes_rate, received_bytes_rate] =
+            [self.bytes.sent, self.bytes.received].map(|bytes| bytes as f64 / seconds);
         Outcome {
             replies: tally.counted.iter().sum(),
+            in_time: tally.in_time,
             seconds,
             rate: tally.in_time as f64 / seconds,
             target_rate: load.rate,
@@ -235,14 +254,24 @@ impl Drive {
             response,
             kinds,
             targets,
-            client: Client::measured(self.elapsed, self.cpu, self.waited, late),
+            client: Client::measured(self.elapsed, self.cpu, self.waited, Latency::of(&tally.late)),
             ceiling: None,
             connecting_seconds: self.connecting.as_secs_f64(),
+            sent_bytes_rate,
+            received_bytes_rate,
             sent: self.sent,
+            in_flight: self.in_flight,
             errors: tally.errors,
             mismatches: tally.mismatches.clone(),
+            end: self.end,
             gave_up: self.gave_up.clone(),
         }
+    }
+
+    /// What clients met in all turns: response times if there are any, else service times.
+    pub fn met(&mut self) -> Histogram<u64> {
+        self.tally.take_in();
+        Latencies::all(&self.tally.totals).met()
     }
 
     /// Makes every connection send so many requests in a closed loop, and waits for nothing.
@@ -316,19 +345,26 @@ impl Drive {
         self.elapsed += Duration::from_nanos(until_ns.saturating_sub(from_ns));
         self.cpu += ended.cpu.saturating_sub(began.cpu);
         self.waited += Duration::from_nanos(ended.waited_ns - began.waited_ns);
+        self.bytes.sent += ended.bytes.sent - began.bytes.sent;
+        self.bytes.received += ended.bytes.received - began.bytes.received;
         if self.schedule.is_none() {
             self.tell(ended.at_ns);
             self.tally.window = Window::Shut;
         }
     }
 
-    /// Waits for what is still in flight. In a closed loop it is not counted, but awaited and judged; in an open loop,
-    /// what was planned must still leave, too.
+    /// Waits for what is still in flight, as long as the grace lasts. In a closed loop it is not counted, but awaited and
+    /// judged; in an open loop, what was planned must still leave, too.
     fn drain(&mut self) -> Result<(), LoadError> {
         if self.schedule.is_none() {
             self.set_quotas(|_| 0);
         }
-        self.run(Until { end_ns: u64::MAX, drains: true })?;
+        let end_ns = self.clock.elapsed_ns().saturating_add(nanoseconds(self.load.grace));
+        let until = Until { end_ns, drains: true };
+        self.run(until)?;
+        if self.end == End::Complete && !self.is_done(until) {
+            self.abandon(self.clock.elapsed_ns(), End::GraceOver);
+        }
         self.tell(self.clock.elapsed_ns());
         self.tally.window = Window::Shut;
         self.schedule = None;
@@ -344,75 +380,18 @@ impl Drive {
     }
 
     fn mark(&self) -> Mark {
-        Mark { at_ns: self.clock.elapsed_ns(), cpu: thread_cpu(), waited_ns: self.waited_ns }
+        let mut bytes = Bytes::default();
+        for connection in &self.connections {
+            bytes.sent += connection.bytes.sent;
+            bytes.received += connection.bytes.received;
+        }
+        Mark { at_ns: self.clock.elapsed_ns(), cpu: thread_cpu(), waited_ns: self.waited_ns, bytes }
     }
 }
 
 impl std::fmt::Debug for Drive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Drive").field("load", &self.load).field("sent", &self.sent).finish_non_exhaustive()
-    }
-}
-
-/// Refuses what makes no sense.
-fn check(load: &Load) -> Result<(), LoadError> {
-    let Load { targets, connections, pipeline, clients, mix, dialect, rate, reconnect, half_close, .. } =
-        load;
-    if targets.is_empty() {
-        return Err(LoadError::Nothing("the number of servers"));
-    }
-    if *connections == 0 {
-        return Err(LoadError::Nothing("-c"));
-    }
-    if *pipeline == 0 {
-        return Err(LoadError::Nothing("-P"));
-    }
-    let owns_clients = load.length == Length::EveryClient || load.choice == Choice::Uniform;
-    if *clients == 0 || (owns_clients && clients < connections) {
-        return Err(LoadError::TooFewClients { clients: *clients, connections: *connections });
-    }
-    if mix.iamat.checked_add(mix.whatsat).is_none_or(|all| all == 0) {
-        return Err(LoadError::Senseless("the weights of --mix must be above 0 together, and below 2^32"));
-    }
-    if mix.whatsat > 0 && *dialect != Dialect::Herd {
-        return Err(LoadError::Senseless("only a herd is asked WHATSAT; leave it out of --mix"));
-    }
-    if rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-        return Err(LoadError::Senseless("a rate must be above 0"));
-    }
-    if *reconnect && *pipeline > 1 {
-        return Err(LoadError::Senseless("with a connection for each request, -P must be 1"));
-    }
-    if *half_close && !*reconnect {
-        return Err(LoadError::Senseless("a half-close ends a connection: --half-close needs --reconnect"));
-    }
-    Ok(())
-}
-
-/// The clients of each connection that asks.
-fn keys(load: &Load) -> Result<Vec<Keys>, LoadError> {
-    let slices = slices(load.clients, load.connections);
-    if load.length == Length::EveryClient {
-        return Ok(slices.map(Keys::in_turn).collect());
-    }
-    match load.choice {
-        Choice::Uniform => Ok(slices.map(Keys::Uniform).collect()),
-        Choice::Zipf(exponent) => {
-            let refused = LoadError::Senseless("an exponent of Zipf's law must be 0 or above");
-            let by_rank = ByRank::new(load.clients, exponent).ok_or(refused)?;
-            Ok((0..load.connections).map(|_| Keys::Zipf(by_rank.clone())).collect())
-        }
-    }
-}
-
-/// How many requests the connection at `index` sends in all.
-fn share(load: &Load, index: u64, keys: &Keys) -> u64 {
-    let connections = u64::from(load.connections);
-    match (load.length, keys) {
-        (Length::Time(_), _) => u64::MAX,
-        (Length::EveryClient, Keys::InTurn { slice, .. }) => u64::from(slice.end - slice.start),
-        (Length::EveryClient, _) => 0,
-        (Length::Requests(all), _) => all / connections + u64::from(index < all % connections),
     }
 }
 
@@ -432,55 +411,4 @@ fn arm(timer: &OwnedFd, after_ns: u64) -> io::Result<()> {
     let once = Itimerspec { it_interval: seconds(0), it_value: seconds(after_ns.max(1)) };
     timerfd_settime(timer, TimerfdTimerFlags::empty(), &once)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use super::*;
-    use crate::load::Mix;
-
-    fn load(length: Length) -> Load {
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        Load { connections: 3, pipeline: 2, clients: 10, length, ..Load::on(address) }
-    }
-
-    #[test]
-    fn the_shares_of_the_connections_add_up() {
-        let total = |length| {
-            let load = load(length);
-            let keys = keys(&load).unwrap();
-            keys.iter().enumerate().map(|(index, keys)| share(&load, index as u64, keys)).sum::<u64>()
-        };
-        assert_eq!(total(Length::Requests(100)), 100);
-        assert_eq!(total(Length::Requests(2)), 2);
-        assert_eq!(total(Length::EveryClient), 10);
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        let load = load(Length::EveryClient);
-        let few = Load { clients: 2, ..load.clone() };
-        assert!(matches!(drive(&few), Err(LoadError::TooFewClients { clients: 2, connections: 3 })));
-        for nothing in [
-            Load { connections: 0, ..load.clone() },
-            Load { pipeline: 0, ..load.clone() },
-            Load { targets: Vec::new(), ..load.clone() },
-        ] {
-            assert!(matches!(drive(&nothing), Err(LoadError::Nothing(_))));
-        }
-        let lookups = Mix { iamat: 0, whatsat: 1 };
-        for senseless in [
-            Load { mix: Mix { iamat: 0, whatsat: 0 }, ..load.clone() },
-            Load { mix: lookups, dialect: Dialect::RedisSet, ..load.clone() },
-            Load { rate: Some(0.0), ..load.clone() },
-            Load { rate: Some(f64::NAN), ..load.clone() },
-            Load { reconnect: true, ..load.clone() },
-            Load { half_close: true, pipeline: 1, ..load.clone() },
-            Load { choice: Choice::Zipf(-1.0), length: Length::Requests(1), ..load.clone() },
-        ] {
-            assert!(matches!(drive(&senseless), Err(LoadError::Senseless(_))), "{senseless:?}");
-        }
-    }
 }

@@ -42,6 +42,18 @@ impl Latencies {
         Self { service: histogram(), response: histogram() }
     }
 
+    /// Of all kinds together.
+    pub fn all(by_kind: &[Self]) -> Self {
+        let mut all = Self::new();
+        by_kind.iter().for_each(|of_kind| all.take_in(&mut of_kind.clone()));
+        all
+    }
+
+    /// What clients met: response times if there are any.
+    pub fn met(self) -> Histogram<u64> {
+        if self.response.is_empty() { self.service } else { self.response }
+    }
+
     /// Adds another's, and empties it.
     pub fn take_in(&mut self, other: &mut Self) {
         // Both are made alike, so every value of one fits the other.
@@ -120,9 +132,8 @@ impl Tally {
         }
     }
 
-    /// Counts requests that will not be answered. A client that asked at a planned time has waited at least until now.
+    /// Notes requests that will not be answered. A client that asked at a planned time has waited at least until now.
     pub(crate) fn give_up(&mut self, sent: Sent, now_ns: u64) {
-        self.errors.unanswered += u64::from(sent.requests);
         if let Window::Planned { from_ns, until_ns } = self.window
             && (from_ns..until_ns).contains(&sent.planned_ns)
         {

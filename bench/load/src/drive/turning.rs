@@ -1,6 +1,6 @@
 //! The loop itself: deal what is due, wait, serve what is ready, until the part of the run is over.
 
-use std::{io, time::Duration};
+use std::{io, sync::atomic::Ordering, time::Duration};
 
 use mio::{Events, Token};
 
@@ -9,7 +9,7 @@ use super::{
     connection::{Ended, RETRY, Socket},
     owed::{Kind, Sent},
 };
-use crate::{clock::nanoseconds, load::LoadError};
+use crate::{clock::nanoseconds, load::LoadError, outcome::End};
 
 /// Sockets handled between two waits.
 const EVENTS: usize = 1024;
@@ -21,14 +21,23 @@ impl Drive {
     pub(super) fn run(&mut self, until: Until) -> Result<(), LoadError> {
         let mut events = Events::with_capacity(EVENTS);
         let mut now_ns = self.send_all();
-        while self.gave_up.is_none() && now_ns < until.end_ns && !self.is_done(until) {
+        while self.end == End::Complete && now_ns < until.end_ns && !self.is_done(until) {
             self.deal(now_ns);
             self.reopen(now_ns);
             if now_ns - self.ticked_ns >= nanoseconds(TICK) {
                 self.tell(now_ns);
             }
+            if self.interrupt.as_ref().is_some_and(|interrupt| interrupt.load(Ordering::Relaxed)) {
+                self.abandon(now_ns, End::Interrupted);
+                break;
+            }
             if self.is_stalled(now_ns) {
-                self.give_up(now_ns);
+                let patience = self.load.patience.as_secs_f64();
+                let outstanding = self.outstanding;
+                self.gave_up = Some(format!(
+                    "no reply for {patience} s with {outstanding} requests unanswered; the server's log should say why"
+                ));
+                self.abandon(now_ns, End::GaveUp);
                 break;
             }
             self.wait(&mut events, now_ns, until)?;
@@ -57,7 +66,7 @@ impl Drive {
         self.load.connections as usize
     }
 
-    fn is_done(&self, until: Until) -> bool {
+    pub(super) fn is_done(&self, until: Until) -> bool {
         if self.outstanding > 0 {
             return false;
         }
@@ -191,15 +200,23 @@ impl Drive {
 
     /// A connection is gone, and with it all it was owed.
     fn end(&mut self, index: usize, ended: Ended, now_ns: u64) {
-        match ended {
-            Ended::Unmade => self.tally.errors.connect += 1,
-            Ended::Closed => self.tally.errors.closed += 1,
-        }
         let asking = self.asking();
-        let connection = &mut self.connections[index];
-        for lost in connection.owed.forget() {
-            self.outstanding -= u64::from(lost.requests);
-            self.tally.give_up(lost, now_ns);
+        let Self { connections, tally, .. } = self;
+        let connection = &mut connections[index];
+        let mut lost = 0;
+        for sent in connection.owed.forget() {
+            lost += u64::from(sent.requests);
+            tally.give_up(sent, now_ns);
+        }
+        self.outstanding -= lost;
+        match ended {
+            Ended::Unmade => {
+                // They never left.
+                self.sent -= lost;
+                tally.errors.connect += lost.max(1);
+            }
+            Ended::Closed if lost > 0 => tally.errors.unanswered += lost,
+            Ended::Closed => tally.errors.closed += 1,
         }
         self.questioner.forget(&connection.keys);
         connection.close(now_ns);
@@ -213,25 +230,37 @@ impl Drive {
         is_owed && now_ns.saturating_sub(self.last_reply_ns) >= nanoseconds(self.load.patience)
     }
 
-    /// Ends the run if nothing arrives any more. What was planned and never left has waited, too.
-    fn give_up(&mut self, now_ns: u64) {
-        let patience = self.load.patience.as_secs_f64();
-        let outstanding = self.outstanding;
-        self.gave_up = Some(format!(
-            "no reply for {patience} s with {outstanding} requests unanswered; the server's log should say why"
-        ));
-        for (index, connection) in self.connections.iter_mut().enumerate() {
-            for lost in connection.owed.forget() {
+    /// Ends the run with requests unanswered. What was planned by now and never left has waited, too.
+    pub(super) fn abandon(&mut self, now_ns: u64, end: End) {
+        self.end = end;
+        let mut unsent = 0;
+        for index in 0..self.connections.len() {
+            for lost in self.connections[index].owed.forget() {
                 self.tally.give_up(lost, now_ns);
             }
-            let Some(schedule) = self.schedule else { continue };
-            for turn in connection.left..connection.due {
-                let planned_ns = schedule.planned_on(index, turn);
-                let unsent = Sent { kind: Kind::Report, planned_ns, sent_ns: now_ns, requests: 1 };
-                self.tally.give_up(unsent, now_ns);
+        }
+        if let Some(schedule) = self.schedule {
+            let due = schedule.due(now_ns, self.planned_end_ns);
+            for number in self.dealt..due {
+                self.connections[schedule.connection(number)].due += 1;
+            }
+            self.dealt = self.dealt.max(due);
+            for (index, connection) in self.connections.iter_mut().enumerate() {
+                for turn in connection.left..connection.due {
+                    let planned_ns = schedule.planned_on(index, turn);
+                    let late = Sent { kind: Kind::Report, planned_ns, sent_ns: now_ns, requests: 1 };
+                    self.tally.give_up(late, now_ns);
+                    unsent += 1;
+                }
             }
         }
-        self.outstanding = 0;
+        let unanswered = std::mem::take(&mut self.outstanding);
+        if end == End::Interrupted {
+            self.in_flight = unanswered;
+        } else {
+            self.tally.errors.unanswered += unanswered;
+            self.tally.errors.unsent += unsent;
+        }
     }
 
     /// Lets the observer hear of what is fresh.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::times::Times;
-use crate::rounds::Better;
+use crate::statistics::Better;
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]

@@ -10,7 +10,7 @@ use super::{
     probe::{Marked, Prober},
     times::{Times, histogram},
 };
-use crate::rounds::Better;
+use crate::statistics::Better;
 
 /// How soon reports were known.
 #[derive(Clone, Debug)]

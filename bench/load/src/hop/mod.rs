@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::{
     clock::{Clock, nanoseconds},
     load::Load,
-    outcome::{Latency, histogram},
+    outcome::{Latency, histogram, told},
     reply,
     requests::Composer,
     stamp::Stamp,
@@ -47,8 +47,9 @@ pub struct HopPlan {
     pub back_to_back: u32,
     /// Hops that each follow a pause.
     pub idle: u32,
-    /// That pause, in milliseconds.
-    pub pause_ms: u64,
+    /// That pause.
+    #[serde(rename = "pause_seconds", serialize_with = "crate::words::as_seconds")]
+    pub pause: Duration,
 }
 
 /// What the hops took.
@@ -57,18 +58,18 @@ pub struct HopOutcome {
     /// The plan that was followed.
     pub plan: HopPlan,
     /// One after the other.
-    pub back_to_back: Latency,
+    pub back_to_back: Option<Latency>,
     /// After a pause each.
-    pub idle: Latency,
+    pub idle: Option<Latency>,
     /// Reports sent in all.
     pub sent: u64,
 }
 
 impl fmt::Display for HopOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HopPlan { back_to_back, idle, pause_ms, .. } = self.plan;
-        writeln!(f, "back to back ({back_to_back})  {}", self.back_to_back)?;
-        write!(f, "after {pause_ms} ms ({idle})  {}", self.idle)
+        let HopPlan { back_to_back, idle, pause, .. } = self.plan;
+        writeln!(f, "back to back ({back_to_back})  {}", told(self.back_to_back))?;
+        write!(f, "after {pause:?} ({idle})  {}", told(self.idle))
     }
 }
 
@@ -146,7 +147,7 @@ impl Timer {
     /// Times this many hops, each of which follows the plan's pause.
     pub fn idle(&mut self, count: u32) -> Result<(), HopError> {
         for _ in 0..count {
-            thread::sleep(Duration::from_millis(self.plan.pause_ms));
+            thread::sleep(self.plan.pause);
             let taken = self.hop()?;
             self.idle.saturating_record(nanoseconds(taken));
         }

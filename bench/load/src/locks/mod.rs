@@ -8,15 +8,19 @@ mod session;
 mod summary;
 mod trial;
 
-pub use args::Args;
+pub use args::Locks;
 
-use std::{collections::HashMap, fmt, io, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fmt, io, time::Duration};
 
 use proxyherd::core::store::{Placement, Store};
 use serde_json::json;
 use thiserror::Error;
 
-use crate::rounds::{BenchError, Better, Figure, Finished, Sample, folder::Folder};
+use crate::{
+    disturbance::{Limits, Watch},
+    interrupt,
+    rounds::{BenchError, Better, Ending, Figure, Finished, Sample, folder::Folder, summary::notes},
+};
 use gates::Gates;
 use trial::{Counts, Trial};
 
@@ -24,27 +28,6 @@ use trial::{Counts, Trial};
 const LOCKS_MAX: u32 = 256;
 /// A trial before those of a round, this long at most, so that none of them is the first to touch the store.
 const WARMUP: Duration = Duration::from_millis(200);
-
-/// What to measure, and how much of it.
-#[derive(Clone, Debug)]
-pub struct Locks {
-    /// The end of the run folder's name.
-    pub what: String,
-    /// Where the run folder goes.
-    pub runs: PathBuf,
-    /// How often each is measured.
-    pub rounds: u32,
-    /// How many threads report at once, one count after another.
-    pub threads: Vec<u32>,
-    /// How many locks are in front of the store, one count after another.
-    pub locks: Vec<u32>,
-    /// How long each is measured.
-    pub length: Duration,
-    /// Distinct clients, all of which report first.
-    pub clients: u32,
-    /// How many of 100 lines ask where a client is, rather than report.
-    pub reads: u32,
-}
 
 /// Why nothing was measured.
 #[derive(Debug, Error)]
@@ -85,24 +68,28 @@ impl fmt::Display for Behind {
 }
 
 /// Measures everything; `tell` is called with every sample as it comes.
-pub fn run(locks: &Locks, tell: impl Fn(&Sample<String>)) -> Result<Finished, LocksError> {
+pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, LocksError> {
     if locks.rounds == 0 {
         return Err(BenchError::NoRounds.into());
     }
-    let mut folder = Folder::create_with(&locks.runs, &locks.what, &[], &command(locks))?;
+    let stop = interrupt::watch().map_err(BenchError::file("cannot wait for signals"))?;
+    let watch = Watch::new(Limits::default(), &locks.disturbance, &stop, tell);
+    let settings = json!({ "limits": watch.limits() });
+    let mut folder = Folder::create(&locks.runs, &locks.what, &[], &command(locks), &settings)?;
     let mut samples = Vec::new();
-    for round in 1..=locks.rounds {
-        for (threads, figure) in measure(locks, round)? {
+    for round in (1..=locks.rounds).take_while(|_| !watch.is_stopped()) {
+        for (threads, figure) in measure(locks, round, &watch)? {
             let sample = Sample::new(round, part(threads), figure);
             folder.append(&sample)?;
-            tell(&sample);
+            tell(&sample.to_string());
             samples.push(sample);
         }
     }
-    let summary = summary::render(locks, &samples);
-    folder.finish(&summary)?;
     let valid = samples.iter().all(|sample| sample.invalid.is_none());
-    Ok(Finished { folder: folder.path().to_owned(), summary, valid })
+    let ending = Ending { interrupted: watch.is_stopped(), valid, missed: false };
+    let summary = summary::render(locks, &samples, &notes(&samples, &watch.limits(), ending.interrupted));
+    folder.finish(&summary)?;
+    Ok(Finished::new(&folder, summary, ending))
 }
 
 /// A section's name.
@@ -111,7 +98,7 @@ fn part(threads: u32) -> String {
 }
 
 /// The figures of a round, each with its number of threads.
-fn measure(locks: &Locks, round: u32) -> Result<Vec<(u32, Figure)>, LocksError> {
+fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Figure)>, LocksError> {
     let placement = Placement::of_herd("bench");
     let store = Store::new(placement, locks.clients as usize);
     session::fill(&store, &Gates::new(&placement, Behind::Own), locks.clients);
@@ -119,14 +106,18 @@ fn measure(locks: &Locks, round: u32) -> Result<Vec<(u32, Figure)>, LocksError> 
         let Locks { clients, reads, .. } = *locks;
         Trial { store: &store, placement: &placement, threads, behind, length, clients, reads }.run()
     };
-    trial(locks.threads[0], Behind::Own, locks.length.min(WARMUP))?;
+    trial(locks.threads[0], Behind::Own, locks.seconds.min(WARMUP))?;
     let mut figures = Vec::new();
     for &threads in &in_turn(&locks.threads, round) {
         let mut rates = HashMap::new();
         for behind in in_turn(&locks.behind(), round) {
-            let counts = trial(threads, behind, locks.length)?;
+            if watch.is_stopped() {
+                return Ok(figures);
+            }
+            let (counts, seen) = watch.sample(|| trial(threads, behind, locks.seconds))?;
             rates.insert(behind, counts.rate());
-            figures.extend(figures_of(locks, threads, behind, &counts).map(|figure| (threads, figure)));
+            let found = figures_of(locks, threads, behind, &counts);
+            figures.extend(found.map(|figure| (threads, figure.amid(seen))));
         }
         let whole = rates.get(&Behind::Gates(LOCKS_MAX)).copied();
         for (behind, rate) in
@@ -194,13 +185,14 @@ fn command(locks: &Locks) -> String {
          --reads {reads}\n\nNode and tester are one process, built {built} debug assertions.\n",
         list(&locks.threads),
         list(&locks.locks),
-        locks.length.as_secs_f64(),
+        locks.seconds.as_secs_f64(),
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disturbance::Demands;
 
     #[test]
     fn rounds_begin_elsewhere_and_go_back_and_forth() {
@@ -215,13 +207,14 @@ mod tests {
     fn a_figure_names_its_load() {
         let locks = Locks {
             what: "locks".to_owned(),
-            runs: PathBuf::new(),
+            runs: "runs".into(),
             rounds: 1,
             threads: vec![2],
             locks: vec![1, 16],
-            length: Duration::from_millis(500),
+            seconds: Duration::from_millis(500),
             clients: 1_000,
             reads: 10,
+            disturbance: Demands::default(),
         };
         let expected = json!({ "threads": 2, "clients": 1_000, "iamat": 90, "whatsat": 10, "locks": 16 });
         assert_eq!(locks.at(2, Behind::Gates(16)), expected);

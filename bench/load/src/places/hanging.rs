@@ -53,15 +53,15 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     let (without, with) = (without.outcome(), with.outcome());
     pair.stop()?;
     let objection = objection.or(without.objection()).or(with.objection());
-    let [p99_without, p99_with] = [&without, &with].map(|outcome| outcome.service.p99_us);
+    let [p99_without, p99_with] = [&without, &with].map(|outcome| outcome.service.unwrap_or_default().p99_us);
     let figures = [
         Figure::new("reports' p99 beside 250 lookups, of that without", "", p99_with / p99_without)
             .at_most(1.5)
             .with(json!({ "with": with, "without": without })),
         Figure::new("reports' p99 beside 250 lookups", "µs", p99_with),
         Figure::new("reports' p99 without", "µs", p99_without),
-        Figure::new("reports' median beside 250 lookups", "µs", with.service.p50_us),
-        Figure::new("reports' median without", "µs", without.service.p50_us),
+        Figure::new("reports' median beside 250 lookups", "µs", with.service.unwrap_or_default().p50_us),
+        Figure::new("reports' median without", "µs", without.service.unwrap_or_default().p50_us),
     ];
     Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
 }

@@ -34,7 +34,7 @@ pub(super) fn measure(places: &Places) -> Result<Vec<Figure>, BenchError> {
     });
     let figures = [
         Figure::new("lookups", "/s", outcome.rate).at_least(0.9 * ideal).with(detail),
-        Figure::new("p99", "ms", outcome.service.p99_us / 1e3),
+        Figure::new("p99", "ms", outcome.service.unwrap_or_default().p99_us / 1e3),
         Figure::new("the node's share of one processor", "", node_cpu),
         Figure::new("the upstream's share of one", "", upstream_cpu),
         Figure::new("the tester's share of one", "", outcome.client.cpu),

@@ -4,7 +4,6 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -21,7 +20,7 @@ use crate::{
     outcome::{Latency, histogram},
     rounds::BenchError,
     rounds::Figure,
-    server::Server,
+    server::{Server, own_program},
 };
 
 /// The number of turns that a round's reports and round trips are divided into.
@@ -47,9 +46,14 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         start(hamilton, &[parker])?,
         start(alford, &[parker, powell])?,
     ];
-    let plan = HopPlan { warmup: WARMUP.min(repair.hops), back_to_back: repair.hops, idle: 0, pause_ms: 0 };
+    let plan = HopPlan {
+        warmup: WARMUP.min(repair.hops),
+        back_to_back: repair.hops,
+        idle: 0,
+        pause: Duration::ZERO,
+    };
     let mut timer = Timer::start(last.accept(CALL)?, hamilton.1, plan)?;
-    let mut command = Command::new(&repair.tester);
+    let mut command = own_program()?;
     command
         .arg("echo")
         .arg(format!("--listen={}", bed.address(5)))
@@ -61,7 +65,8 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         timer.back_to_back(part)?;
         trips.time(part)?;
     }
-    let (chain, bare) = (timer.outcome().back_to_back, Latency::of(&trips.taken));
+    let (chain, bare) =
+        (timer.outcome().back_to_back.unwrap_or_default(), Latency::of(&trips.taken).unwrap_or_default());
     drop((timer, trips));
     echo.stop()?;
     nodes.into_iter().try_for_each(|node| node.stop().map(drop))?;

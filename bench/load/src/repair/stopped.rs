@@ -46,7 +46,8 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
     peer.stop()?;
     node.stop()?;
     let growth = memory.iter().copied().fold(0.0, f64::max) - memory.first().copied().unwrap_or(0.0);
-    let p99 = meanwhile.service.p99_us / before.service.p99_us;
+    let [p99, p99_before] = [&meanwhile, &before].map(|outcome| outcome.service.unwrap_or_default().p99_us);
+    let p99 = p99 / p99_before;
     let detail = json!({ "before": before, "meanwhile": meanwhile, "after": after });
     let figures = [
         Figure::new("clients' p99 during the stop, of that before", "", p99).at_most(1.5).with(detail),
@@ -54,7 +55,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         Figure::new("memory grown by during the stop, at most", "MiB", growth)
             .with(json!({ "mib_each_second": memory })),
         Figure::new("rate before", "k/s", before.rate / 1e3),
-        Figure::new("clients' p99 before", "µs", before.service.p99_us),
+        Figure::new("clients' p99 before", "µs", p99_before),
     ];
     Ok(figures.map(|figure| figure.invalid_if(objection.clone())).into())
 }

@@ -2,24 +2,23 @@
 //! of which kind. A thread of its own writes, so that the load does not wait for a disk.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter},
     path::{Path, PathBuf},
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use hdrhistogram::{
-    Histogram,
-    serialization::{
-        V2DeflateSerializer,
-        interval_log::{IntervalLogWriterBuilder, Tag},
-    },
+use hdrhistogram::serialization::{
+    V2DeflateSerializer,
+    interval_log::{IntervalLogWriterBuilder, Tag},
 };
 
 use super::RunError;
-use crate::drive::Tick;
+use crate::{
+    drive::{Latencies, Tick},
+    whole::WholeFile,
+};
 
 /// Histograms that may wait to be written.
 const QUEUE: usize = 64;
@@ -31,15 +30,14 @@ const MAX_VALUE_DIVISOR: f64 = 1e6;
 pub(super) struct HdrLog {
     path: PathBuf,
     intervals: Sender<Interval>,
-    thread: JoinHandle<io::Result<()>>,
+    thread: JoinHandle<io::Result<WholeFile>>,
 }
 
 #[derive(Debug)]
 struct Interval {
     since: Duration,
     lasted: Duration,
-    tag: &'static str,
-    histogram: Histogram<u64>,
+    latencies: [Latencies; 2],
 }
 
 /// What the loop notes its seconds with.
@@ -48,28 +46,19 @@ pub(super) struct Writer(Sender<Interval>);
 
 impl Writer {
     pub(super) fn note(&self, tick: &Tick<'_>) {
-        let names = [("IAMAT-service", "IAMAT-response"), ("WHATSAT-service", "WHATSAT-response")];
-        for (latencies, (service, response)) in tick.latencies.iter().zip(names) {
-            for (tag, histogram) in [(service, &latencies.service), (response, &latencies.response)] {
-                if !histogram.is_empty() {
-                    let Tick { since, lasted, .. } = *tick;
-                    let interval = Interval { since, lasted, tag, histogram: histogram.clone() };
-                    // A writer that has ended says why when it is joined.
-                    let _ended = self.0.send(interval);
-                }
-            }
-        }
+        let Tick { since, lasted, .. } = *tick;
+        // A writer that has ended says why when it is joined.
+        let _ended = self.0.send(Interval { since, lasted, latencies: tick.latencies.clone() });
     }
 }
 
 impl HdrLog {
-    /// Makes the file.
-    pub(super) fn create(path: &Path) -> Result<Self, RunError> {
-        let file = File::create(path).map_err(RunError::write(path))?;
+    /// Begins to fill a file, which will be at `path`.
+    pub(super) fn begin(file: WholeFile, path: &Path) -> Result<Self, RunError> {
         let (intervals, queue) = bounded(QUEUE);
         let thread = thread::Builder::new()
             .name("hdr-log".to_owned())
-            .spawn(move || fill(BufWriter::new(file), &queue))
+            .spawn(move || fill(file, &queue))
             .map_err(RunError::write(path))?;
         Ok(Self { path: path.to_owned(), intervals, thread })
     }
@@ -78,16 +67,17 @@ impl HdrLog {
         Writer(self.intervals.clone())
     }
 
-    /// Waits until everything is written; every writer must be gone by now.
+    /// Waits until everything is written, and puts the file in its place; every writer must be gone by now.
     pub(super) fn finish(self) -> Result<(), RunError> {
         let Self { path, intervals, thread } = self;
         drop(intervals);
         let written = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written.map_err(RunError::write(&path))
+        written.and_then(WholeFile::put).map_err(RunError::write(&path))
     }
 }
 
-fn fill(mut out: impl Write, queue: &Receiver<Interval>) -> io::Result<()> {
+fn fill(file: WholeFile, queue: &Receiver<Interval>) -> io::Result<WholeFile> {
+    let mut out = BufWriter::new(file);
     let mut serializer = V2DeflateSerializer::new();
     let now = SystemTime::now();
     let mut log = IntervalLogWriterBuilder::new()
@@ -97,9 +87,16 @@ fn fill(mut out: impl Write, queue: &Receiver<Interval>) -> io::Result<()> {
         .with_base_time(now)
         .with_max_value_divisor(MAX_VALUE_DIVISOR)
         .begin_log_with(&mut out, &mut serializer)?;
-    for Interval { since, lasted, tag, histogram } in queue {
-        log.write_histogram(&histogram, since, lasted, Tag::new(tag))
-            .map_err(|error| io::Error::other(error.to_string()))?;
+    for Interval { since, lasted, latencies } in queue {
+        for (of_kind, kind) in latencies.iter().zip(["IAMAT", "WHATSAT"]) {
+            for (of, histogram) in [("service", &of_kind.service), ("response", &of_kind.response)] {
+                if !histogram.is_empty() {
+                    let tag = format!("{kind}-{of}");
+                    log.write_histogram(histogram, since, lasted, Tag::new(&tag))
+                        .map_err(|error| io::Error::other(error.to_string()))?;
+                }
+            }
+        }
     }
-    out.flush()
+    Ok(out.into_inner()?)
 }

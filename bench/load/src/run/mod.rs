@@ -1,29 +1,32 @@
 //! `run`: a load on servers that are already running, with everything around it that a person or a script wants.
 
 mod hdr_log;
-mod progress;
 mod report;
 
 use std::{
-    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::Ordering,
     time::Duration,
 };
 
+use chrono::Utc;
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use thiserror::Error;
 
 use crate::{
-    drive::{Drive, drive},
+    drive::{Drive, Latencies, Tick, drive},
+    exit::Exit,
+    interrupt,
     load::{Length, Load, LoadError, Mix},
-    outcome::Outcome,
+    outcome::{Latency, Outcome, told},
     server::{Server, ServerError},
-    words::Format,
+    whole::WholeFile,
 };
 use hdr_log::HdrLog;
-use progress::Progress;
-pub use report::Thresholds;
+use report::Report;
+pub use report::{Thresholds, Written};
 
 /// How long the ceiling is measured, at most.
 const CEILING: Duration = Duration::from_secs(2);
@@ -31,29 +34,20 @@ const CEILING: Duration = Duration::from_secs(2);
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// The version of this tester.
+    pub version: &'static str,
+    /// The servers, as they were named.
+    pub servers: Vec<String>,
     /// The load.
     pub load: Load,
     /// Whether every client is reported once first.
     pub prefill: bool,
     /// Whether an echo is put under the same load, to learn the tester's limit.
     pub ceiling: bool,
-    /// How the result is written.
-    pub format: Format,
-    /// Where to; standard output if there is no file.
-    pub output: Option<PathBuf>,
-    /// Where each second's histograms go.
-    pub hdr: Option<PathBuf>,
+    /// How the result is written, and where to.
+    pub written: Written,
     /// The limits for the result.
     pub thresholds: Thresholds,
-}
-
-/// A run that was made.
-#[derive(Clone, Debug)]
-pub struct Finished {
-    /// What came out.
-    pub outcome: Outcome,
-    /// Whether it met its thresholds.
-    pub is_good: bool,
 }
 
 /// Why there is no result.
@@ -65,6 +59,12 @@ pub enum RunError {
     /// The prefill went wrong.
     #[error("nothing was measured, since reporting every client once went wrong: {0}")]
     Prefill(String),
+    /// A signal came before the load.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
+    /// No signal can be handled.
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
     /// No echo to compare with.
     #[error("cannot measure the ceiling: {0}")]
     Ceiling(#[from] ServerError),
@@ -79,58 +79,89 @@ pub enum RunError {
 }
 
 impl RunError {
-    fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Interrupted => Exit::Interrupted,
+            Self::Load(load) if load.is_usage() => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
+    fn write(path: &Path) -> impl Fn(io::Error) -> Self {
         let path = path.display().to_string();
-        move |source| Self::Write { path, source }
+        move |source| Self::Write { path: path.clone(), source }
     }
 }
 
-/// Makes the run and writes its result; progress goes to the terminal on standard error, if there is one.
-pub fn run(run: &Run) -> Result<Finished, RunError> {
+/// Makes the run and writes its result to the file that it names, or returns it. Progress goes to the terminal on standard
+/// error, if there is one.
+pub fn run(run: &Run) -> Result<(Exit, Option<String>), RunError> {
     let ceiling = if run.ceiling { Some(ceiling(&run.load)?) } else { None };
     // Before the load, so that a long run is not lost to a wrong name.
-    let mut output = output(run.output.as_deref())?;
-    let hdr = run.hdr.as_deref().map(HdrLog::create).transpose()?;
-    let progress = Progress::new();
+    let create = |path: &PathBuf| WholeFile::create(path).map_err(RunError::write(path));
+    let (output, hdr) = (
+        run.written.output.as_ref().map(create).transpose()?,
+        run.written.hdr.as_ref().map(create).transpose()?,
+    );
+    let interrupt = interrupt::watch().map_err(RunError::Signals)?;
     if run.prefill {
         let mut prefill = Drive::open(run.load.prefill())?;
-        prefill.observe(progress.observer("prefill"));
+        prefill.end_once(interrupt.clone());
+        prefill.observe(progress("prefill"));
         prefill.turn()?;
         if let Some(objection) = prefill.outcome().objection() {
-            progress.end();
             return Err(RunError::Prefill(objection));
         }
     }
     let mut drive = Drive::open(run.load.clone())?;
-    let mut show = progress.observer("measuring");
+    if interrupt.load(Ordering::Relaxed) {
+        return Err(RunError::Interrupted);
+    }
+    drive.end_once(interrupt);
+    let hdr =
+        hdr.zip(run.written.hdr.as_deref()).map(|(file, path)| HdrLog::begin(file, path)).transpose()?;
     let log = hdr.as_ref().map(HdrLog::writer);
+    let mut show = progress("measuring");
     drive.observe(move |tick| {
         show(tick);
         if let Some(log) = &log {
             log.note(tick);
         }
     });
+    let started = Utc::now();
     let turned = drive.turn();
-    progress.end();
-    turned?;
     let outcome = Outcome { ceiling, ..drive.outcome() };
-    // With it goes what records its seconds.
+    let met = drive.met();
+    // With it go the line on the terminal, and what records its seconds.
     drop(drive);
     hdr.map_or(Ok(()), HdrLog::finish)?;
-    let violations = run.thresholds.violations(&outcome);
-    let written = report::write(&mut output, &outcome, &violations, run.format);
-    written.and_then(|()| output.flush()).map_err(|source| {
-        let path = run.output.as_ref().map_or("standard output".into(), |path| path.display().to_string());
-        RunError::Write { path, source }
-    })?;
-    Ok(Finished { outcome, is_good: violations.is_empty() })
+    turned?;
+    let report = Report { run, started, outcome: &outcome, met: &met };
+    let written = report.written();
+    let Some((mut file, path)) = output.zip(run.written.output.as_deref()) else {
+        return Ok((report.exit(), Some(written)));
+    };
+    let put = file.write_all(written.as_bytes()).and_then(|()| file.put());
+    put.map_err(RunError::write(path))?;
+    Ok((report.exit(), None))
 }
 
-fn output(path: Option<&Path>) -> Result<Box<dyn Write>, RunError> {
-    Ok(match path {
-        Some(path) => Box::new(File::create(path).map_err(RunError::write(path))?),
-        None => Box::new(io::stdout()),
-    })
+/// Shows each second of a phase in a line, which disappears when the phase is over.
+fn progress(phase: &'static str) -> impl FnMut(&Tick<'_>) + 'static {
+    let style =
+        ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let line = ProgressBar::new_spinner().with_style(style).with_finish(ProgressFinish::AndClear);
+    move |tick| {
+        let (phase, seconds) = match tick.measuring {
+            Some(measuring) => (phase, measuring.as_secs_f64()),
+            None => ("warming up, or waiting for the last replies", tick.since.as_secs_f64()),
+        };
+        let rate = tick.replies as f64 / tick.lasted.as_secs_f64().max(1e-9);
+        let errors = tick.errors.total();
+        let met = Latency::of(&Latencies::all(tick.latencies).met());
+        line.set_message(format!("{phase} {seconds:.0} s  {rate:.0} /s  errors {errors}  {}", told(met)));
+    }
 }
 
 /// What the same connections get out of an echo on an event loop, which does nothing else: the tester's own limit on

@@ -1,107 +1,244 @@
-//! The result of a run as text, JSON or CSV, and its limits.
+//! The result of a run as text, JSON or CSV, and what was wrong with it.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::{fmt::Write, path::PathBuf, time::Duration};
 
-use serde_json::json;
+use chrono::{DateTime, SecondsFormat, Utc};
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
 
+use super::Run;
 use crate::{
-    outcome::{Latency, Outcome},
-    words::Format,
+    exit::Exit,
+    outcome::{End, Latency, Outcome, microseconds},
+    words::{Format, shown, time},
 };
 
-/// The limits for a result.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The limits for a result, as clap reads them.
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Thresholds {
-    /// The longest median.
+    /// Miss the target if the median is above this; 250us, 5ms, 1s. Of response times with -R, else of service times
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub max_p50: Option<Duration>,
-    /// The longest p99.
+    /// Miss the target if 99 of 100 are not within this
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub max_p99: Option<Duration>,
-    /// The longest p99.9.
+    /// Miss the target if 999 of 1,000 are not within this
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub max_p999: Option<Duration>,
-    /// The fewest replies a second.
+    /// Miss the target if there are fewer replies a second
+    #[arg(long, value_name = "PER-SECOND")]
     pub min_rate: Option<f64>,
-    /// The most errors.
+    /// Fail only if there are more errors
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_errors: u64,
 }
 
+/// How a result is written, as clap reads it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Written {
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output_format: Format,
+    /// Also show how many replies came how soon, as bars
+    #[arg(long)]
+    pub histogram: bool,
+    /// Also write all percentiles, in the form of HdrHistogram and wrk2
+    #[arg(long)]
+    pub spectrum: bool,
+    /// The file to write to, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// An HdrHistogram log of each second's latencies
+    #[arg(long, value_name = "FILE")]
+    pub hdr: Option<PathBuf>,
+}
+
 impl Thresholds {
-    /// What does not hold, a sentence each.
-    pub fn violations(&self, outcome: &Outcome) -> Vec<String> {
-        let Latency { p50_us, p99_us, p999_us, .. } = outcome.met();
-        let mut violations = Vec::new();
-        for (name, us, bound) in
-            [("p50", p50_us, self.max_p50), ("p99", p99_us, self.max_p99), ("p99.9", p999_us, self.max_p999)]
-        {
+    /// Why the result counts for nothing, a sentence each.
+    pub fn failures(&self, outcome: &Outcome) -> Vec<String> {
+        let mut failures = Vec::new();
+        let errors = outcome.errors.total();
+        if errors > self.max_errors {
+            failures.push(format!("{errors} errors, above {}: {}", self.max_errors, outcome.errors));
+        }
+        failures.extend(outcome.gave_up.iter().map(|reason| format!("given up: {reason}")));
+        if outcome.replies == 0 {
+            failures.push("nothing was measured: no reply counts".to_owned());
+        }
+        failures
+    }
+
+    /// Which limits the result does not keep, a sentence each. Whoever measured nothing keeps none.
+    pub fn missed(&self, outcome: &Outcome) -> Vec<String> {
+        let us = |of: fn(&Latency) -> f64| outcome.met().as_ref().map_or(f64::INFINITY, of);
+        let mut missed = Vec::new();
+        for (name, us, bound) in [
+            ("p50", us(|met| met.p50_us), self.max_p50),
+            ("p99", us(|met| met.p99_us), self.max_p99),
+            ("p99.9", us(|met| met.p999_us), self.max_p999),
+        ] {
             if let Some(bound) = bound.filter(|bound| us > bound.as_secs_f64() * 1e6) {
-                violations.push(format!("{name} is {us:.1} µs, above {bound:?}"));
+                missed.push(format!("{name} is {}, above {bound:?}", shown(us)));
             }
         }
         if let Some(bound) = self.min_rate.filter(|bound| outcome.rate < *bound) {
-            violations.push(format!("the rate is {:.0} /s, below {bound:.0}", outcome.rate));
+            missed.push(format!("the rate is {:.0} /s, below {bound:.0}", outcome.rate));
         }
-        let errors = outcome.errors.total();
-        if errors > self.max_errors {
-            violations.push(format!("{errors} errors, above {}: {}", self.max_errors, outcome.errors));
-        }
-        violations.extend(outcome.gave_up.iter().map(|reason| format!("given up: {reason}")));
-        violations
+        missed
     }
 }
 
-/// Writes a result, and which limits it did not meet.
-pub(super) fn write(
-    out: &mut dyn Write,
-    outcome: &Outcome,
-    violations: &[String],
-    format: Format,
-) -> io::Result<()> {
-    match format {
-        Format::Text => {
-            writeln!(out, "{outcome}")?;
-            violations.iter().try_for_each(|violation| writeln!(out, "FAILED    {violation}"))
+/// A run and what came of it.
+pub(super) struct Report<'a> {
+    pub(super) run: &'a Run,
+    pub(super) started: DateTime<Utc>,
+    pub(super) outcome: &'a Outcome,
+    /// What clients met, in nanoseconds.
+    pub(super) met: &'a Histogram<u64>,
+}
+
+impl Report<'_> {
+    pub(super) fn exit(&self) -> Exit {
+        let Self { run: Run { thresholds, .. }, outcome, .. } = self;
+        match (outcome.end, &thresholds.failures(outcome)[..], &thresholds.missed(outcome)[..]) {
+            (End::Interrupted, ..) => Exit::Interrupted,
+            (_, [], []) => Exit::Good,
+            (_, [], _) => Exit::Missed,
+            _ => Exit::Failed,
         }
-        Format::Json => {
-            let mut value = serde_json::to_value(outcome)?;
-            value["failed"] = json!(violations);
-            writeln!(out, "{value}")
+    }
+
+    pub(super) fn written(&self) -> String {
+        match self.run.written.output_format {
+            Format::Text => self.text(),
+            Format::Json => format!("{}\n", self.json()),
+            Format::Csv => {
+                let mut columns = Vec::new();
+                flatten("", &self.figures(), &mut columns);
+                let (names, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+                format!("{}\n{}\n", names.join(","), values.join(","))
+            }
         }
-        Format::Csv => {
-            let columns = columns(outcome);
-            let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
-            let values: Vec<_> = columns.iter().map(|(_, value)| value.as_str()).collect();
-            writeln!(out, "{}\n{}", names.join(","), values.join(","))
+    }
+
+    fn text(&self) -> String {
+        let Self { run, outcome, met, .. } = self;
+        let addresses: Vec<_> = run.load.targets.iter().map(ToString::to_string).collect();
+        let mut text = format!("servers   {}\n{outcome}\n", addresses.join(", "));
+        for (is_wanted, part) in
+            [(run.written.histogram, bars as fn(&_) -> _), (run.written.spectrum, spectrum)]
+        {
+            if is_wanted {
+                let times = if outcome.response.is_some() { "response" } else { "service" };
+                text += &format!("\n{times} times\n{}", part(met));
+            }
         }
+        let [failed, missed] = [run.thresholds.failures(outcome), run.thresholds.missed(outcome)];
+        text.extend(failed.iter().map(|failure| format!("FAILED    {failure}\n")));
+        text.extend(missed.iter().map(|limit| format!("MISSED    {limit}\n")));
+        text
+    }
+
+    fn json(&self) -> Value {
+        let Self { run, started, outcome, met } = self;
+        let mut value = json!(outcome);
+        value["version"] = run.version.into();
+        value["started"] = started.to_rfc3339_opts(SecondsFormat::Millis, true).into();
+        value["servers"] = json!(run.servers);
+        value["addresses"] = json!(run.load.targets);
+        value["settings"] = json!(run.load);
+        value["settings"]["prefill"] = run.prefill.into();
+        value["failed"] = run.thresholds.failures(outcome).into();
+        value["missed"] = run.thresholds.missed(outcome).into();
+        if run.written.spectrum {
+            let row = |row: Row| json!({ "us": row.us, "quantile": row.quantile, "replies": row.replies });
+            value["spectrum"] = rows(met).map(row).collect();
+        }
+        value
+    }
+
+    /// What a line of CSV holds: the same columns whatever was measured.
+    fn figures(&self) -> Value {
+        let mut absent = json!(Latency::default());
+        absent
+            .as_object_mut()
+            .into_iter()
+            .flat_map(|fields| fields.values_mut())
+            .for_each(|us| *us = Value::Null);
+        let mut value = json!(self.outcome);
+        for times in ["/service", "/response", "/client/late"] {
+            if let Some(times) = value.pointer_mut(times).filter(|times| times.is_null()) {
+                *times = absent.clone();
+            }
+        }
+        value
     }
 }
 
-/// Names and values of one line; none needs quotes.
-fn columns(outcome: &Outcome) -> Vec<(String, String)> {
-    let mut columns = vec![
-        ("replies".to_owned(), outcome.replies.to_string()),
-        ("seconds".to_owned(), outcome.seconds.to_string()),
-        ("rate".to_owned(), outcome.rate.to_string()),
-        ("target_rate".to_owned(), outcome.target_rate.map_or_else(String::new, |rate| rate.to_string())),
-    ];
-    for (name, latency) in [("service", Some(outcome.service)), ("response", outcome.response)] {
-        let figure =
-            |of: fn(&Latency) -> f64| latency.as_ref().map_or_else(String::new, |l| of(l).to_string());
-        columns.extend([
-            (format!("{name}_p50_us"), figure(|l| l.p50_us)),
-            (format!("{name}_p90_us"), figure(|l| l.p90_us)),
-            (format!("{name}_p99_us"), figure(|l| l.p99_us)),
-            (format!("{name}_p999_us"), figure(|l| l.p999_us)),
-            (format!("{name}_max_us"), figure(|l| l.max_us)),
-        ]);
+/// Numbers and words by the path to them. No list is one of either, and none of them needs quotes.
+fn flatten(path: &str, value: &Value, columns: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}_{name}") };
+                flatten(&path, field, columns);
+            }
+        }
+        Value::Array(_) => {}
+        Value::Null => columns.push((path.to_owned(), String::new())),
+        Value::String(text) => columns.push((path.to_owned(), text.replace([',', '"', '\n'], " "))),
+        other => columns.push((path.to_owned(), other.to_string())),
     }
-    columns
-        .extend(outcome.errors.by_kind().map(|(name, count)| (format!("errors_{name}"), count.to_string())));
-    columns.extend([
-        ("client_cpu".to_owned(), outcome.client.cpu.to_string()),
-        ("client_saturated".to_owned(), outcome.client.saturated.to_string()),
-        ("ceiling".to_owned(), outcome.ceiling.map_or_else(String::new, |rate| rate.to_string())),
-    ]);
-    columns
+}
+
+/// A point of a percentile spectrum: so many replies came within a time.
+struct Row {
+    us: f64,
+    quantile: f64,
+    replies: u64,
+}
+
+/// Five points for each half of what is left above the last.
+fn rows(met: &Histogram<u64>) -> impl Iterator<Item = Row> {
+    let mut replies = 0;
+    met.iter_quantiles(5).map(move |step| {
+        replies += step.count_since_last_iteration();
+        Row { us: microseconds(step.value_iterated_to()), quantile: step.quantile_iterated_to(), replies }
+    })
+}
+
+/// The spectrum as HdrHistogram's own tools write and read it, in milliseconds.
+fn spectrum(met: &Histogram<u64>) -> String {
+    let mut text =
+        format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    for Row { us, quantile, replies } in rows(met) {
+        let _ = write!(text, "{:12.3} {quantile:2.12} {replies:10}", us / 1e3);
+        let _ =
+            if quantile < 1.0 { writeln!(text, " {:14.2}", 1.0 / (1.0 - quantile)) } else { writeln!(text) };
+    }
+    let [mean, stdev, max] = [met.mean(), met.stdev(), met.max() as f64].map(|ns| ns / 1e6);
+    let _ = writeln!(text, "#[Mean    = {mean:12.3}, StdDeviation   = {stdev:12.3}]");
+    let _ = writeln!(text, "#[Max     = {max:12.3}, TotalCount     = {:12}]", met.len());
+    let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {:12}]", met.buckets(), 2048);
+    text
+}
+
+/// How many replies came in each tenth of the time up to p99, and how many later.
+fn bars(met: &Histogram<u64>) -> String {
+    const BARS: usize = 10;
+    const WIDTH: u64 = 50;
+    let low = met.min();
+    let step = (met.value_at_quantile(0.99).saturating_sub(low) / BARS as u64).max(1);
+    let mut counts = [0; BARS + 1];
+    for value in met.iter_recorded() {
+        let bar = (value.value_iterated_to().saturating_sub(low) / step) as usize;
+        counts[bar.min(BARS)] += value.count_since_last_iteration();
+    }
+    let highest = counts.into_iter().max().unwrap_or(0).max(1);
+    let ends = (1..=BARS as u64).map(|bar| low + bar * step).chain([met.max()]);
+    let bar = |(end, count): (u64, u64)| {
+        let bar = "■".repeat((count * WIDTH).div_ceil(highest) as usize);
+        format!("{:>12} {count:>10} {bar}\n", shown(microseconds(end)))
+    };
+    ends.zip(counts).filter(|(_, count)| *count > 0).map(bar).collect()
 }

@@ -3,16 +3,21 @@
 
 use serde_json::json;
 
-use super::{herd, measure::Measured, pauses::Pauses, point::Point};
+use super::{
+    herd,
+    measure::{Measured, Turns},
+    pauses::Pauses,
+    point::Point,
+};
 use crate::{
+    disturbance::Disturbance,
     flood::Times,
     outcome::{Latency, Outcome},
     rounds::{Better, Figure},
-    usage::Usage,
 };
 
 /// All that a target may name.
-pub(super) const NAMES: [&str; 22] = [
+pub(super) const NAMES: [&str; 23] = [
     "rate",
     "service p50",
     "service p90",
@@ -25,6 +30,7 @@ pub(super) const NAMES: [&str; 22] = [
     "response p99.9",
     "response max",
     "cpu",
+    "client cpu",
     "switches",
     "rss at rest",
     "rss under load",
@@ -46,8 +52,8 @@ const CLIENTS_A_CONNECTION_MIN: u32 = 100;
 
 /// Of a server that was measured.
 pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
-    let Measured { memory, accept_all, prefill, usage, outcome, pauses, .. } = measured;
-    let mut figures = under_load(outcome, prefill, usage, memory.loaded);
+    let Measured { memory, accept_all, prefill, turns, outcome, pauses, .. } = measured;
+    let mut figures = under_load(outcome, prefill, turns, memory.loaded);
     figures.push(less("rss at rest", "bytes", memory.rest as f64));
     let connections = point.connections();
     if connections >= CONNECTIONS_MIN {
@@ -63,30 +69,39 @@ pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
         figures.push(less("pauses", "", f64::from(count)));
         figures.extend([less("pause max", "µs", longest_us), less("pause total", "µs", total_us)]);
     }
-    figures
+    amid(figures, turns.disturbance)
 }
 
 /// Of a herd.
 pub(super) fn of_herd(measured: &herd::Measured) -> Vec<Figure> {
-    let herd::Measured { prefill, outcome, usage, loaded, in_step, hops, .. } = measured;
-    let mut figures = under_load(outcome, prefill, usage, *loaded);
-    figures.push(less(IN_STEP, "s", in_step.as_secs_f64()));
+    let herd::Measured {
+        prefill, outcome, turns, loaded, in_step, hops, amid: [spreading, flooding], ..
+    } = measured;
+    let mut figures = amid(under_load(outcome, prefill, turns, *loaded), turns.disturbance);
+    figures.push(less(IN_STEP, "s", in_step.as_secs_f64()).amid(*spreading));
     for (times, hops) in hops.iter().zip(1..) {
         let Times { p50_us, p90_us, p99_us, max_us, .. } = *times;
         let ranks = [("hop p50", p50_us), ("hop p90", p90_us), ("hop p99", p99_us), ("hop max", max_us)];
-        figures.extend(ranks.map(|(what, us)| less(what, "µs", us).after_hops(hops)));
+        figures.extend(ranks.map(|(what, us)| less(what, "µs", us).after_hops(hops).amid(*flooding)));
     }
     figures
 }
 
-fn under_load(outcome: &Outcome, prefill: &Outcome, usage: &Usage, loaded: u64) -> Vec<Figure> {
-    let requests = outcome.sent.max(1) as f64;
+fn amid(figures: Vec<Figure>, disturbance: Option<Disturbance>) -> Vec<Figure> {
+    figures.into_iter().map(|figure| figure.amid(disturbance)).collect()
+}
+
+fn under_load(outcome: &Outcome, prefill: &Outcome, turns: &Turns, loaded: u64) -> Vec<Figure> {
+    let Turns { usage, requests, .. } = turns;
+    let requests = (*requests).max(1) as f64;
+    let client = outcome.client.cpu * outcome.seconds * 1e6 / outcome.replies.max(1) as f64;
     let [user, system] = [usage.user, usage.system].map(|time| time.as_secs_f64() * 1e6 / requests);
     let detail = json!({ "outcome": outcome, "prefill": prefill });
     let mut figures = vec![Figure::new("rate", "/s", outcome.rate).better(Better::More).with(detail)];
     figures.extend(latencies(outcome));
     figures.extend([
         less("cpu", "µs", user + system).with(json!({ "user": user, "system": system })),
+        less("client cpu", "µs", client),
         less("switches", "", usage.switches as f64 / requests),
         less("rss under load", "bytes", loaded as f64),
     ]);
@@ -95,10 +110,10 @@ fn under_load(outcome: &Outcome, prefill: &Outcome, usage: &Usage, loaded: u64) 
 
 /// Percentiles, of service times and, where requests were sent at planned times, of what clients saw.
 fn latencies(outcome: &Outcome) -> Vec<Figure> {
-    let kinds = [("service", Some(outcome.service)), ("response", outcome.response)];
+    let kinds = [("service", outcome.service), ("response", outcome.response)];
     let percentiles = |(kind, latency): (&str, Option<Latency>)| {
         latency.map(|latency| {
-            let Latency { p50_us, p90_us, p99_us, p999_us, max_us } = latency;
+            let Latency { p50_us, p90_us, p99_us, p999_us, max_us, .. } = latency;
             [("p50", p50_us), ("p90", p90_us), ("p99", p99_us), ("p99.9", p999_us), ("max", max_us)]
                 .map(|(percentile, us)| less(format!("{kind} {percentile}"), "µs", us))
         })

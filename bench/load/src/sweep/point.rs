@@ -34,6 +34,9 @@ pub(super) struct WrittenPoint {
     crlf: bool,
     #[serde(default)]
     reconnect: bool,
+    /// Whether each of those connections is ended by a half-close.
+    #[serde(default)]
+    half_close: bool,
     seconds: Option<f64>,
     warmup: Option<f64>,
     turns: Option<u32>,
@@ -95,6 +98,12 @@ impl WrittenPoint {
         let name = self.name.clone().unwrap_or_else(|| self.derived_name(defaults));
         let key = |key: &str| format!("point {name:?}: {key}");
         let mix = mix.map_err(|message| Fault::new(key("mix"), message))?;
+        if self.reconnect && self.pipeline > 1 {
+            return Err(Fault::new(key("pipeline"), "must be 1 with reconnect"));
+        }
+        if self.half_close && !self.reconnect {
+            return Err(Fault::new(key("half_close"), "needs reconnect"));
+        }
         let counts = [("connections", self.connections), ("pipeline", self.pipeline), ("turns", turns)];
         if let Some((count, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(Fault::new(key(count), "must be at least 1"));
@@ -110,14 +119,7 @@ impl WrittenPoint {
         if seconds <= 0.0 {
             return Err(Fault::new(key("seconds"), "must be more than 0"));
         }
-        for (figure, name) in [(self.rate, "rate"), (self.zipf, "zipf")] {
-            if figure.is_some_and(|figure| !(figure > 0.0 && figure.is_finite())) {
-                return Err(Fault::new(key(name), "must be more than 0"));
-            }
-        }
-        if self.rate.is_some() && self.rate_of.is_some() {
-            return Err(Fault::new(key("rate_of"), "leave out rate, or this"));
-        }
+        self.check_numbers().map_err(|(of, message)| Fault::new(key(of), message))?;
         let seconds = time("seconds", seconds)?;
         let servers = self.servers.clone().unwrap_or_else(|| defaults.servers.to_vec());
         known(&key("servers"), &servers, defaults.servers.iter())?;
@@ -136,6 +138,7 @@ impl WrittenPoint {
             moving: self.moving,
             crlf: self.crlf,
             reconnect: self.reconnect,
+            half_close: self.half_close,
             patience: time("patience", self.patience.unwrap_or(defaults.patience))?,
             ..Load::on(SocketAddr::from(([0, 0, 0, 0], 0)))
         };
@@ -152,6 +155,19 @@ impl WrittenPoint {
             rates: Vec::new(),
             load,
         })
+    }
+
+    /// What is wrong with the numbers that are not counts: the key, and why.
+    fn check_numbers(&self) -> Result<(), (&'static str, &'static str)> {
+        for (figure, name) in [(self.rate, "rate"), (self.zipf, "zipf")] {
+            if figure.is_some_and(|figure| !(figure > 0.0 && figure.is_finite())) {
+                return Err((name, "must be more than 0"));
+            }
+        }
+        if self.rate.is_some() && self.rate_of.is_some() {
+            return Err(("rate_of", "leave out rate, or this"));
+        }
+        Ok(())
     }
 
     /// The herd's nodes and links, or the key that is at fault and why.
@@ -202,11 +218,9 @@ impl WrittenPoint {
         if let Some(herd) = &self.herd {
             say(&format!("herd={}", Path::new(herd).file_stem().unwrap_or_default().display()));
         }
-        for (word, is_so) in [("moving", self.moving), ("crlf", self.crlf), ("reconnect", self.reconnect)] {
-            if is_so {
-                say(word);
-            }
-        }
+        let words = ["moving", "crlf", "reconnect", "half-close"];
+        let flags = [self.moving, self.crlf, self.reconnect, self.half_close];
+        words.into_iter().zip(flags).filter(|(_, is_so)| *is_so).for_each(|(word, _)| say(word));
         name
     }
 }
@@ -224,6 +238,29 @@ impl Point {
     /// Whether requests have times.
     pub(super) fn is_planned(&self) -> bool {
         self.load.rate.is_some() || self.share.is_some()
+    }
+
+    /// Whether servers take turns.
+    pub(super) fn is_together(&self) -> bool {
+        self.together && self.graph.nodes == 1
+    }
+
+    /// Refuses it if two servers would have one address at once.
+    pub(super) fn check_addresses(&self, servers: &[Server]) -> Result<(), Fault> {
+        let listen = |name: &String| servers.iter().find(|server| server.name == *name)?.listen;
+        let fixed: Vec<SocketAddr> = self.servers.iter().filter_map(listen).collect();
+        let is_twice = |(index, address): (usize, &SocketAddr)| fixed[..index].contains(address);
+        let key = format!("point {:?}: together", self.name);
+        if self.graph.nodes > 1 && !fixed.is_empty() {
+            return Err(Fault::new(
+                key,
+                "a server with listen is one node, so it cannot be a herd of several",
+            ));
+        }
+        if self.is_together() && fixed.iter().enumerate().any(is_twice) {
+            return Err(Fault::new(key, "two of its servers listen at one address; write together = false"));
+        }
+        Ok(())
     }
 
     pub(super) fn connections(&self) -> u32 {

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::{
         load::Load,
-        sweep::plan::{Choice, Plan},
+        sweep::{choice::Choice, plan::Plan},
     };
 
     const PLAN: &str = "what = \"t\"\nrounds = 2\nseconds = 1\nclients = 9\n\

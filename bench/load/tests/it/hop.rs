@@ -13,7 +13,7 @@ use herd_load::{
 
 use crate::support::{FakeNode, json, run, tester};
 
-const FEW: HopPlan = HopPlan { warmup: 2, back_to_back: 20, idle: 3, pause_ms: 1 };
+const FEW: HopPlan = HopPlan { warmup: 2, back_to_back: 20, idle: 3, pause: Duration::from_millis(1) };
 
 fn neighbour() -> Neighbour {
     Neighbour::listen("127.0.0.1:0".parse().unwrap(), "bench", "Bench").unwrap()
@@ -35,7 +35,7 @@ fn a_skeleton_that_runs_already_is_measured() {
     let link = neighbour.accept(Duration::from_secs(10)).unwrap();
     let outcome = measure(link, skeleton.address(), FEW).unwrap();
     assert!(outcome.sent >= 26, "one to begin with, 2 + 20 + 3 hops");
-    assert!(outcome.back_to_back.p50_us > 0.0 && outcome.idle.p50_us > 0.0);
+    assert!(outcome.back_to_back.unwrap().p50_us > 0.0 && outcome.idle.unwrap().p50_us > 0.0);
     skeleton.stop().unwrap();
 }
 

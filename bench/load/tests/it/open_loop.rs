@@ -87,6 +87,12 @@ fn requests_that_are_never_answered_have_waited_until_the_run_was_given_up() {
     let output = run(&[&["run", &node.address().to_string()][..], &arguments].concat());
     assert_eq!(output.status.code(), Some(1));
     let outcome = json(&output);
-    assert_eq!((&outcome["replies"], &outcome["errors"]["unanswered"]), (&0.into(), &20.into()), "{outcome}");
+    assert_eq!(
+        (&outcome["errors"]["unanswered"], &outcome["errors"]["unsent"]),
+        (&2.into(), &18.into()),
+        "{outcome}"
+    );
+    assert_eq!((&outcome["replies"], &outcome["service"]), (&0.into(), &serde_json::Value::Null));
+    assert_eq!(outcome["end"], "gave_up");
     assert!(outcome["response"]["p50_us"].as_f64().unwrap() >= 300_000.0, "{outcome}");
 }

@@ -1,8 +1,13 @@
 //! `run` in a closed loop, against echo, a small node and a real one: every request sent is counted, answered and judged.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
 };
 
 use base64::Engine;
@@ -79,7 +84,8 @@ fn the_text_says_how_the_tester_itself_fared() {
     let address = echo.address().to_string();
     let output = run(&["run", &address, "-c", "2", "-n", "100", "--warmup", "0.01"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    for part in ["replies   100 in", "rate", "p99.9", "saturated"] {
+    for part in ["servers   127.0.0.1:", "replies   100 in", "MB/s sent", "p95 ", "p99.9", "± ", "saturated"]
+    {
         assert!(text.contains(part), "{part:?} in {text}");
     }
 }
@@ -159,6 +165,36 @@ fn with_a_connection_for_each_request_a_node_may_hang_up_after_each() {
     }
 }
 
+/// A server of one command a connection: it reads to the end of the input, answers without a newline, and closes.
+fn reads_to_the_end() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // It ends with the process.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut command = String::new();
+                if stream.read_to_string(&mut command).is_ok_and(|count| count > 0) {
+                    let _gone = stream.write_all(honest(command.trim_end()).trim_end().as_bytes());
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn servers_of_one_command_a_connection_are_measured_at_a_planned_rate_too() {
+    let address = reads_to_the_end();
+    for more in [&["-R", "200"][..], &["--prefill", "--clients=20"], &["--ceiling"]] {
+        let single = ["run", &address, "--reconnect", "--half-close", "-c", "4", "-n", "40", "--verify"];
+        let output = run(&[&single[..], more, &["--output-format=json"]].concat());
+        let outcome = json(&output);
+        assert_eq!((output.status.code(), &outcome["replies"]), (Some(0), &40.into()), "{more:?}: {outcome}");
+        assert_eq!(outcome["ceiling"].is_number(), more == ["--ceiling"]);
+    }
+}
+
 #[test]
 fn idle_connections_are_there_and_ask_nothing() {
     let node = FakeNode::honest();
@@ -207,7 +243,9 @@ fn results_come_as_csv_to_a_file_and_histograms_as_a_log() {
     let csv = std::fs::read_to_string(csv).unwrap();
     let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!((lines.len(), lines[0].len()), (2, lines[1].len()));
-    assert_eq!((lines[0][0], lines[1][0]), ("replies", "500"));
+    let replies = lines[0].iter().position(|name| *name == "replies").unwrap();
+    assert_eq!(lines[1][replies], "500");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "nothing is left beside them");
 
     let log = std::fs::read(hdr).unwrap();
     let mut counted = 0;
@@ -222,7 +260,7 @@ fn results_come_as_csv_to_a_file_and_histograms_as_a_log() {
 }
 
 #[test]
-fn thresholds_that_do_not_hold_fail_the_run_and_are_named() {
+fn limits_that_are_missed_are_named_and_have_an_exit_code_of_their_own() {
     let node = FakeNode::honest();
     let address = node.address().to_string();
     let run = |threshold: [&str; 2]| {
@@ -238,8 +276,10 @@ fn thresholds_that_do_not_hold_fail_the_run_and_are_named() {
         (["--min-rate", "1e12"], "the rate is"),
     ] {
         let output = run(broken);
-        assert_eq!(output.status.code(), Some(1), "{broken:?}");
-        let failed = json(&output)["failed"].clone();
-        assert!(failed[0].as_str().unwrap().starts_with(name) && failed[1].is_null(), "{failed}");
+        assert_eq!(output.status.code(), Some(3), "{broken:?}");
+        let outcome = json(&output);
+        let missed = &outcome["missed"];
+        assert!(missed[0].as_str().unwrap().starts_with(name) && missed[1].is_null(), "{missed}");
+        assert_eq!(outcome["failed"], serde_json::json!([]));
     }
 }

@@ -34,6 +34,12 @@ pub(crate) fn json(output: &Output) -> Value {
         .unwrap_or_else(|_| panic!("no JSON; standard error: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
+/// The figures of a run's raw data, without what is noted about the run itself.
+pub(crate) fn figures(raw: &str) -> Vec<Value> {
+    let lines = raw.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line.get("run").is_none()).collect()
+}
+
 /// The node beside this tester, built as it was.
 pub(crate) fn herd() -> PathBuf {
     let tester = PathBuf::from(env!("CARGO_BIN_EXE_herd-load"));
@@ -143,6 +149,8 @@ fn session(mut stream: &TcpStream, hangs_up: bool, answer: &(impl Fn(&str) -> St
 #[derive(Debug)]
 pub(crate) struct RealNode {
     pub(crate) server: Server,
+    /// Where its counters are.
+    pub(crate) http: String,
     _directory: TempDir,
 }
 
@@ -150,11 +158,15 @@ impl RealNode {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("herd.toml");
-        let text = "[herd]\nname = \"bench\"\n[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\n";
+        // A port that was free a moment ago.
+        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let text = format!(
+            "[herd]\nname = \"bench\"\n[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\n"
+        );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(herd());
         command.args(["node", "Solo", "--config"]).arg(config).arg("--log-dir").arg(directory.path());
-        Self { server: Server::start(command).unwrap(), _directory: directory }
+        Self { server: Server::start(command).unwrap(), http, _directory: directory }
     }
 
     pub(crate) fn address(&self) -> String {

@@ -1,0 +1,220 @@
+//! How `run` ends: complete, interrupted, when a rate was not reached, with nothing measured, or at once. Each end has its
+//! exit code, and is told.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, Stdio},
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use proxyherd::system::signals::is_ignored;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{FakeNode, honest, json, run, tester};
+
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A node that tells when it has answered so many, and answers nothing after that.
+fn silent_after(count: u32) -> (FakeNode, mpsc::Receiver<()>) {
+    let (said, heard) = mpsc::channel();
+    let seen = AtomicU32::new(0);
+    let node = FakeNode::answering(move |report| {
+        if seen.fetch_add(1, Ordering::Relaxed) < count {
+            return honest(report);
+        }
+        let _nobody = said.send(());
+        " ".to_owned()
+    });
+    (node, heard)
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn an_interrupted_run_writes_what_it_has() {
+    let ends = [(Signal::TERM, 15), (Signal::INT, 2)];
+    for (how, _) in ends.into_iter().filter(|(_, number)| !is_ignored(*number)) {
+        for rate in [&[][..], &["-R", "20"]] {
+            let (node, silent) = silent_after(10);
+            let directory = tempfile::tempdir().unwrap();
+            let [result, log] = ["result.json", "result.hlog"].map(|name| directory.path().join(name));
+            let address = node.address().to_string();
+            let mut run = tester(&["run", &address, "-d", "10m", "--timeout", "10m", "-c", "1", "-P", "1"]);
+            run.args(rate).arg("--output-format=json").arg("-o").arg(&result).arg("--hdr").arg(&log);
+            let mut child = run.spawn().unwrap();
+            silent.recv_timeout(LONG).unwrap();
+            assert!(!result.exists() && !log.exists(), "nothing is there before it is whole");
+            signal(&child, how);
+            assert_eq!(child.wait().unwrap().code(), Some(130));
+            let outcome: Value = serde_json::from_slice(&std::fs::read(&result).unwrap()).unwrap();
+            assert_eq!(
+                (&outcome["end"], &outcome["in_flight"]),
+                (&"interrupted".into(), &1.into()),
+                "{outcome}"
+            );
+            assert_eq!((&outcome["replies"], &outcome["failed"]), (&10.into(), &json!([])), "{outcome}");
+            assert!(std::fs::read_to_string(&log).unwrap().contains("Tag=IAMAT-service,"));
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left");
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_says_so_in_text() {
+    let (node, silent) = silent_after(10);
+    let mut run = tester(&["run", &node.address().to_string(), "-d", "600", "-c", "1"]);
+    let child = run.stdout(Stdio::piped()).spawn().unwrap();
+    silent.recv_timeout(LONG).unwrap();
+    signal(&child, Signal::TERM);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(text.contains("replies   10 in") && text.contains("INTERRUPTED with 1 request"), "{text}");
+}
+
+#[test]
+fn a_second_signal_kills() {
+    let (node, silent) = silent_after(10);
+    // Standard output is full, and nobody reads it: the first signal ends the load, and the result cannot be written.
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let full = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    std::io::Write::write_all(&mut &writer, &vec![b' '; full]).unwrap();
+    let mut child =
+        tester(&["run", &node.address().to_string(), "-d", "600"]).stdout(writer).spawn().unwrap();
+    silent.recv_timeout(LONG).unwrap();
+    let deadline = Instant::now() + LONG;
+    let status = loop {
+        signal(&child, Signal::TERM);
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline);
+        thread::yield_now();
+    };
+    assert_eq!(status.signal(), Some(15));
+}
+
+#[test]
+fn a_rate_that_is_not_reached_ends_with_the_grace_and_all_that_was_planned_is_accounted_for() {
+    // 5 ms each: within the second until the grace is over, it cannot answer 1,000.
+    let node = FakeNode::answering(|report| {
+        thread::sleep(Duration::from_millis(5));
+        honest(report)
+    });
+    let address = node.address().to_string();
+    let slow = ["run", &address, "-R", "2000", "-d", "500ms", "-c", "2", "-P", "3", "--grace", "100ms"];
+    let output = run(&[&slow[..], &["--output-format=json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let outcome = json(&output);
+    let number = |path: &str| outcome.pointer(path).and_then(Value::as_u64).unwrap();
+    let (replies, sent) = (number("/replies"), number("/sent"));
+    let (unanswered, unsent) = (number("/errors/unanswered"), number("/errors/unsent"));
+    assert_eq!(replies + unanswered + unsent, 1_000, "{outcome}");
+    assert_eq!((sent, &outcome["end"]), (replies + unanswered, &"grace_over".into()));
+    assert!(unsent > 0 && (1..=6).contains(&unanswered), "{outcome}");
+    let rate = outcome["rate"].as_f64().unwrap();
+    assert!((rate * 0.5 - number("/in_time") as f64).abs() < 1e-6, "the rate and the count agree: {outcome}");
+    let text = String::from_utf8(run(&slow).stdout).unwrap();
+    assert!(text.contains(" in 0.500 s, and ") && text.contains(" after that time"), "{text}");
+    assert!(text.contains("unsent ") && text.contains("\nCUT OFF "), "{text}");
+}
+
+#[test]
+fn a_run_that_measured_nothing_has_failed_whatever_its_limits() {
+    let node = FakeNode::answering(|_| String::new());
+    let address = node.address().to_string();
+    for rate in [&[][..], &["-R", "1000"]] {
+        let lax =
+            ["run", &address, "-n", "10", "-c", "1", "--max-errors=1000", "--max-p99=60s", "--timeout=60"];
+        let output = run(&[&lax[..], rate, &["--output-format=json"]].concat());
+        let outcome = json(&output);
+        assert_eq!((output.status.code(), &outcome["service"]), (Some(1), &Value::Null), "{outcome}");
+        assert_eq!(outcome["failed"], json!(["nothing was measured: no reply counts"]), "{outcome}");
+        let text = String::from_utf8(run(&[&lax[..], rate].concat()).stdout).unwrap();
+        assert!(text.contains("service   –\n"), "{text}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_wrong_usage() {
+    for wrong in [
+        &["127.0.0.1:1", "-n", "0"][..],
+        &["127.0.0.1:1", "-d", "0"],
+        &["127.0.0.1:1", "-d", "0ms"],
+        &["127.0.0.1:1", "-c", "0"],
+        &["127.0.0.1:1", "-P", "0"],
+        &["127.0.0.1:1", "-R", "0"],
+        &["127.0.0.1:1", "--timeout", "0"],
+        &["127.0.0.1:1", "--clients", "5"],
+        &["127.0.0.1:1", "--reconnect", "-P", "2"],
+        &["127.0.0.1:1", "--half-close"],
+        &["127.0.0.1"],
+    ] {
+        let output = run(&[&["run"], wrong].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{wrong:?}: {said}");
+        assert!(said.lines().count() == 1 && said.ends_with("; try herd-load run --help\n"), "{said}");
+    }
+}
+
+#[test]
+fn the_testers_own_limit_of_open_files_is_told_as_its_own() {
+    let node = FakeNode::honest();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 40; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_herd-load"), "run"]);
+    let output = limited.args([&node.address().to_string(), "-c", "50"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), node.connections()), (Some(1), 0), "{said}");
+    assert!(said.contains("this tester may have 40 files open") && said.contains("ulimit -n"), "{said}");
+}
+
+#[test]
+fn whoever_has_read_enough_makes_nothing_fail() {
+    let node = FakeNode::honest();
+    let address = node.address().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../report/models.toml");
+    for words in [
+        &["run", &address, "-n", "10", "-c", "1"][..],
+        &["run", &address, "-n", "10", "-c", "1", "--output-format=json"],
+        &["lines", models],
+        &["lines", models, "--json"],
+        &["completions", "bash"],
+        &["man", folder.path().to_str().unwrap()],
+        &["skeleton-hop", "--warmup=1", "--back-to-back=1", "--idle=1"],
+        &["echo"],
+        &["upstream"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = tester(words).current_dir("../..").stdout(writer).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &said[..]), (Some(0), ""), "{words:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_none_is_written_as_it_is_and_a_link_stays() {
+    let node = FakeNode::honest();
+    let address = node.address().to_string();
+    let few = ["run", &address, "-n", "10", "-c", "1", "-o"];
+    let output = run(&[&few[..], &["/dev/stdout"]].concat());
+    assert!(output.status.success() && output.stdout.starts_with(b"servers "), "{output:?}");
+    let directory = tempfile::tempdir().unwrap();
+    let [link, file] = ["link", "file"].map(|name| directory.path().join(name));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink("file", &link).unwrap();
+    assert!(tester(&few).arg(&link).status().unwrap().success());
+    assert!(link.is_symlink() && std::fs::read(&file).unwrap().starts_with(b"servers "));
+}
