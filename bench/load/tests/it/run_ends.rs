@@ -139,6 +139,9 @@ fn a_run_that_measured_nothing_has_failed_whatever_its_limits() {
         let outcome = json(&output);
         assert_eq!((output.status.code(), &outcome["service"]), (Some(1), &Value::Null), "{outcome}");
         assert_eq!(outcome["failed"], json!(["nothing was measured: no reply counts"]), "{outcome}");
+        // An open loop knows at least how long was waited in vain.
+        let unknown = json!(["p99 is not known, so not within 60s"]);
+        assert_eq!(outcome["missed"], if rate.is_empty() { unknown } else { json!([]) });
         let text = String::from_utf8(run(&[&lax[..], rate].concat()).stdout).unwrap();
         assert!(text.contains("service   –\n"), "{text}");
     }
