@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::{herd, measure::Measured, point::Point};
 use crate::{
-    flood::Times,
     outcome::{Latency, Outcome},
     rounds::{Better, Figure},
     usage::Usage,
@@ -65,7 +64,7 @@ pub(super) fn of_herd(measured: &herd::Measured) -> Vec<Figure> {
     let mut figures = under_load(outcome, prefill, usage, *loaded);
     figures.push(less(IN_STEP, "s", in_step.as_secs_f64()));
     for (times, hops) in hops.iter().zip(1..) {
-        let Times { p50_us, p90_us, p99_us, max_us, .. } = *times;
+        let Latency { p50_us, p90_us, p99_us, max_us, .. } = *times;
         let ranks = [("hop p50", p50_us), ("hop p90", p90_us), ("hop p99", p99_us), ("hop max", max_us)];
         figures.extend(ranks.map(|(what, us)| less(what, "µs", us).after_hops(hops)));
     }

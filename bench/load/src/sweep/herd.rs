@@ -19,9 +19,9 @@ use super::{
 use crate::{
     clock::Clock,
     drive::{Drive, drive},
-    flood::{self, Endpoint, FloodPlan, Times},
+    flood::{self, Endpoint, FloodPlan},
     load::Load,
-    outcome::Outcome,
+    outcome::{Latency, Outcome},
     place::LOCATION,
     rounds::BenchError,
     server::Server,
@@ -51,7 +51,7 @@ pub(super) struct Measured {
     /// From the last reply until all nodes knew the last marker of each.
     pub(super) in_step: Duration,
     /// How long a report takes from a node at the edge to one so many links away, after the load; from one link on.
-    pub(super) hops: Vec<Times>,
+    pub(super) hops: Vec<Latency>,
     pub(super) objection: Option<String>,
 }
 
@@ -104,7 +104,7 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind) -> Result<Measured, BenchE
 
 /// Times of reports from a node at the edge to one at each distance, one at a time: a node that is watched alone is
 /// watched closely.
-fn hops(nodes: &[SocketAddr], graph: &Graph) -> Result<Vec<Times>, BenchError> {
+fn hops(nodes: &[SocketAddr], graph: &Graph) -> Result<Vec<Latency>, BenchError> {
     let edge = graph.edge();
     let distances = graph.distances(edge);
     let first_at = |distance| distances.iter().position(|own| *own == Some(distance));
