@@ -37,5 +37,6 @@ mod processes;
 mod simulation;
 
 mod documents;
+mod load_layers;
 mod purity;
 mod tidy;

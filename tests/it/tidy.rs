@@ -111,7 +111,7 @@ fn root() -> &'static Path {
 }
 
 /// All Rust files below these folders, with their paths from the root.
-fn rust_files(folders: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn rust_files(folders: &[&str]) -> Vec<(String, String)> {
     source_files(folders, &["rs"])
 }
 
@@ -135,7 +135,7 @@ fn source_files(folders: &[&str], extensions: &[&str]) -> Vec<(String, String)> 
     files
 }
 
-fn broken(files: &[(String, String)], rule: impl Fn(&str, &str) -> Vec<String>) -> String {
+pub(crate) fn broken(files: &[(String, String)], rule: impl Fn(&str, &str) -> Vec<String>) -> String {
     let faults: Vec<String> = files
         .iter()
         .flat_map(|(name, text)| rule(name, text).into_iter().map(move |fault| format!("{name}: {fault}")))
@@ -144,13 +144,13 @@ fn broken(files: &[(String, String)], rule: impl Fn(&str, &str) -> Vec<String>) 
 }
 
 /// The module below a folder that a file belongs to: `places` for `src/places/cut.rs` below `src/`.
-fn module_of<'n>(folder: &str, name: &'n str) -> &'n str {
+pub(crate) fn module_of<'n>(folder: &str, name: &'n str) -> &'n str {
     let inside = name.strip_prefix(folder).unwrap_or(name);
     inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
 }
 
 /// The modules that a text names below `root`: as `crate::module` or within `crate::{…}`, for `crate::`.
-fn imported<'t>(root: &str, text: &'t str) -> Vec<&'t str> {
+pub(crate) fn imported<'t>(root: &str, text: &'t str) -> Vec<&'t str> {
     let mut modules = Vec::new();
     for (at, _) in text.match_indices(root) {
         let is_own =
@@ -193,7 +193,7 @@ fn wrong_imports(name: &str, text: &str) -> Vec<String> {
     faults
 }
 
-fn upward(layers: &[&[&str]], own: &str, imported: &[&str]) -> Vec<String> {
+pub(crate) fn upward(layers: &[&[&str]], own: &str, imported: &[&str]) -> Vec<String> {
     let layer = |module: &str| layers.iter().position(|row| row.contains(&module));
     let Some(height) = layer(own) else { return vec![format!("{own} has no place in the layers")] };
     let is_wrong = |module: &&&str| **module != own && layer(module).is_some_and(|other| other >= height);

@@ -11,8 +11,7 @@ use herd_load::{
     echo::Shape,
     flood,
     hop::HopPlan,
-    places, repair,
-    words::{Format, milliseconds, seconds},
+    words::{Format, milliseconds},
 };
 use proxyherd::cli::{completions, man, with_whole_notes};
 
@@ -42,11 +41,11 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Skeleton(Skeleton),
     /// One node by itself: its start, its lookups, its memory per client, to a run folder
-    Figures(Figures),
+    Figures(herd_load::figures::Figures),
     /// What repair costs and how long it takes, between nodes that lost or missed something
-    Repair(Repair),
+    Repair(Box<herd_load::repair::Repair>),
     /// What lookups cost, from the embedded places and through an upstream that is slow or silent
-    Places(Places),
+    Places(herd_load::places::Places),
     /// What the number of a store's locks is worth: threads at 1 to 256 of them, to a run folder
     Locks(herd_load::locks::Args),
     /// How many lines of code each of the compared servers has, and which defects were found in them
@@ -54,7 +53,7 @@ pub(crate) enum Command {
     /// The report, with every figure read from the run folders
     Report(Report),
     /// Servers from a plan, under the same loads in turn: rates, latencies, CPU, memory, and their ratios
-    Sweep(Sweep),
+    Sweep(herd_load::sweep::Sweep),
     /// An upstream to look up places at: answers every legacy Nearby Search with one invented document
     Upstream(Upstream),
     /// Charts of a run folder, as SVG at the width of a paper's column
@@ -179,84 +178,6 @@ pub(crate) struct Skeleton {
     pub(crate) peer: String,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Figures {
-    /// The `herd` program to measure
-    #[arg(value_name = "HERD")]
-    pub(crate) herd: PathBuf,
-    /// What is measured, in a word or two: the end of the run folder's name
-    #[arg(long, default_value = "one-node")]
-    pub(crate) what: String,
-    /// Where the run folder goes
-    #[arg(long, default_value = "bench/runs")]
-    pub(crate) runs: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Repair {
-    /// The `herd` program to measure
-    #[arg(value_name = "HERD")]
-    pub(crate) herd: PathBuf,
-    /// A `herd` built with bench/load/without-sums.patch, for `sums`
-    #[arg(long, value_name = "HERD")]
-    pub(crate) without_sums: Option<PathBuf>,
-    /// What is measured, in a word or two: the end of the run folder's name
-    #[arg(long, default_value = "repair")]
-    pub(crate) what: String,
-    /// Where the run folder goes
-    #[arg(long, default_value = "bench/runs")]
-    pub(crate) runs: PathBuf,
-    /// Only these parts; all of them otherwise
-    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
-    pub(crate) only: Vec<repair::Part>,
-    /// Rounds; each measures everything once
-    #[arg(long, default_value_t = 5)]
-    pub(crate) rounds: u32,
-    /// Clients that the nodes hold
-    #[arg(long, default_value_t = 1_000_000)]
-    pub(crate) clients: u32,
-    /// Clients whose locations are newer at one of two nodes, for `differ`; each number is measured separately
-    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., default_value = "10")]
-    pub(crate) differing: Vec<u32>,
-    /// Updates over one link, each client's first among them
-    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
-    pub(crate) updates: u32,
-    /// Connections of clients at once
-    #[arg(short, long, default_value_t = 50)]
-    pub(crate) connections: u32,
-    /// Seconds each rate is measured, and each latency before a stop
-    #[arg(long, value_parser = seconds, default_value = "5")]
-    pub(crate) seconds: Duration,
-    /// Seconds a neighbour is stopped
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
-    pub(crate) stopped: Duration,
-    /// Reports through the chain, and bare round trips, that follow one another at once
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
-    pub(crate) hops: u32,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Places {
-    /// The `herd` program to measure
-    #[arg(value_name = "HERD")]
-    pub(crate) herd: PathBuf,
-    /// What is measured, in a word or two: the end of the run folder's name
-    #[arg(long, default_value = "places")]
-    pub(crate) what: String,
-    /// Where the run folder goes
-    #[arg(long, default_value = "bench/runs")]
-    pub(crate) runs: PathBuf,
-    /// Only these parts; all of them otherwise
-    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
-    pub(crate) only: Vec<places::Part>,
-    /// Rounds; each measures everything once
-    #[arg(long, default_value_t = 5)]
-    pub(crate) rounds: u32,
-    /// Seconds each rate and each latency is measured
-    #[arg(long, value_parser = seconds, default_value = "5")]
-    pub(crate) seconds: Duration,
-}
-
 /// How many lines of code each of the compared servers consists of
 ///
 /// A line counts as code unless it is blank or only a comment; doc comments and Python's docstrings are comments, and
@@ -293,34 +214,6 @@ pub(crate) struct Report {
     /// Write nothing; exit with 1 if the file differs from what would be written
     #[arg(long)]
     pub(crate) check: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Sweep {
-    /// The plan, such as bench/plans/full.toml
-    #[arg(value_name = "PLAN")]
-    pub(crate) plan: PathBuf,
-    /// The `herd` program to measure; by default the one beside this tester
-    #[arg(long, value_name = "HERD")]
-    pub(crate) herd: Option<PathBuf>,
-    /// What is measured, in a word or two, instead of the plan's: the end of the run folder's name
-    #[arg(long)]
-    pub(crate) what: Option<String>,
-    /// Where the run folder goes
-    #[arg(long, default_value = "bench/runs")]
-    pub(crate) runs: PathBuf,
-    /// Rounds, instead of the plan's
-    #[arg(long)]
-    pub(crate) rounds: Option<u32>,
-    /// Seconds each server is measured at a point, instead of the plan's
-    #[arg(long)]
-    pub(crate) seconds: Option<f64>,
-    /// Only these servers of the plan
-    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
-    pub(crate) only_server: Vec<String>,
-    /// Only these points of the plan
-    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
-    pub(crate) only_point: Vec<String>,
 }
 
 /// Answers every GET of a path that ends in `/nearbysearch/json` with the same document of invented places, after a
@@ -385,8 +278,7 @@ pub(crate) struct Compare {
     /// The run folder that may have changed
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
-    /// Exit with 1 if a figure got worse by more than this, beyond the noise; exit with 2 for folders that cannot be
-    /// read
+    /// Exit with 3 if a figure got worse by more than this, beyond the noise
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) fail_above: Option<f64>,
     /// How to print it

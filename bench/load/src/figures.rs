@@ -2,7 +2,7 @@
 //! measured on a process of its own, over its sockets, and goes to a run folder.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, BufRead, BufReader, Write},
     net::TcpStream,
     path::{Path, PathBuf},
@@ -14,9 +14,10 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::{
+    disturbance,
     drive::drive,
     load::Load,
-    rounds::{BenchError, Spread, folder::Folder},
+    rounds::{self, BenchError, Figure, Finished, Rounds},
     server::Server,
 };
 
@@ -38,56 +39,79 @@ const QUERIES: [(&str, &str, u32, u32); 3] = [
 ];
 
 /// What to measure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Figures {
-    /// The `herd` program.
+    /// The `herd` program to measure
+    #[arg(value_name = "HERD")]
     pub herd: PathBuf,
-    /// The end of the run folder's name.
+    /// What is measured, in a word or two: the end of the run folder's name
+    #[arg(long, default_value = "one-node")]
     pub what: String,
-    /// Where the run folder goes.
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
     pub runs: PathBuf,
+    /// When a sample is disturbed
+    #[command(flatten)]
+    pub disturbance: disturbance::Demands,
 }
 
-/// One measured figure.
-#[derive(Clone, Debug, Serialize)]
-struct Figure {
-    what: String,
-    unit: &'static str,
-    value: f64,
+/// What is measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Part {
+    Start,
+    Lookups,
+    Memory,
 }
 
-/// Measures everything; returns the run folder and its summary.
-pub fn run(figures: &Figures) -> Result<(PathBuf, String), BenchError> {
-    let Figures { herd, what, runs } = figures;
-    let name = herd.file_name().unwrap_or_default().to_string_lossy();
-    let command = format!(
-        "herd-load figures {name} --what {what}\n\n\
-         {STARTS} starts of `{name} node Solo`, from making the process to its word that it listens;\n\
-         {LOOKUPS} WHATSATs one after another on one connection, from writing the line to the reply's end;\n\
-         {FILLS} times {CLIENTS} clients reported to a fresh node: its resident growth, with the connections closed.\n\
-         The traffic log is off.\n"
-    );
-    let mut folder = Folder::create(runs, what, herd, &command)?;
-    let mut rows = Vec::new();
-    for measured in [starts(herd)?, lookups(herd)?, fills(herd)?].into_iter().flatten() {
-        for figure in &measured {
-            folder.append(figure)?;
-        }
-        rows.extend(row(&measured));
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Start => "start",
+            Self::Lookups => "lookups",
+            Self::Memory => "memory",
+        })
     }
-    let summary = format!(
-        "# One node by itself\n\n| what | unit | median | min | max |\n|---|---|---|---|---|\n{}",
-        rows.concat()
-    );
-    folder.finish(&summary)?;
-    Ok((folder.path().to_owned(), summary))
 }
 
-/// A table's row for figures of one name.
-fn row(figures: &[Figure]) -> Option<String> {
-    let Figure { what, unit, .. } = figures.first()?;
-    let Spread { median, min, max } = Spread::of(figures.iter().map(|figure| figure.value).collect())?;
-    Some(format!("| {what} | {unit} | {median:.1} | {min:.1} | {max:.1} |\n"))
+impl rounds::Part for Part {
+    fn promise(self) -> &'static str {
+        match self {
+            Self::Start => "From making the process to its word that it listens.",
+            Self::Lookups => {
+                "One after another on one connection, from writing the line to the end of the reply."
+            }
+            Self::Memory => {
+                "What a fresh node has grown by once all clients have reported, their connections closed."
+            }
+        }
+    }
+}
+
+/// Measures everything; `tell` is called with every sample as it comes.
+pub fn run(figures: &Figures, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
+    let Figures { herd, what, runs, disturbance } = figures;
+    let name = herd.file_name().unwrap_or_default().to_string_lossy();
+    let sizes = format!(
+        "{STARTS} starts of `{name} node Solo`, {LOOKUPS} WHATSATs of each kind, {FILLS} times {CLIENTS} clients; the \
+         traffic log is off"
+    );
+    let rounds = Rounds {
+        herd,
+        what,
+        runs,
+        rounds: 1,
+        command: format!("herd-load figures {name} --what {what}\n\n{sizes}.\n"),
+        sizes,
+        parts: vec![Part::Start, Part::Lookups, Part::Memory],
+        disturbance,
+    };
+    let measure = |part| match part {
+        Part::Start => starts(herd),
+        Part::Lookups => lookups(herd),
+        Part::Memory => fills(herd),
+    };
+    rounds.run(measure, tell)
 }
 
 fn start(herd: &Path) -> Result<(Server, TempDir), BenchError> {
@@ -101,30 +125,30 @@ fn start(herd: &Path) -> Result<(Server, TempDir), BenchError> {
     Ok((Server::start(command)?, directory))
 }
 
-fn starts(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
+fn starts(herd: &Path) -> Result<Vec<Figure>, BenchError> {
     let mut figures = Vec::new();
     for _ in 0..STARTS {
         let began = Instant::now();
         let (server, _directory) = start(herd)?;
         let value = began.elapsed().as_secs_f64() * 1e3;
-        figures.push(Figure { what: "start until listening".into(), unit: "ms", value });
+        figures.push(Figure::new("start until listening", "ms", value));
         server.stop()?;
     }
-    Ok(vec![figures])
+    Ok(figures)
 }
 
-fn lookups(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
+fn lookups(herd: &Path) -> Result<Vec<Figure>, BenchError> {
     let (server, _directory) = start(herd)?;
     let measured = QUERIES.map(|(what, position, radius, bound)| {
         let query = format!("WHATSAT client {radius} {bound}\n");
         // Each place is the client's next, so that every report is newer.
         lookup(&server, position, &query).map(|values| {
-            let figure = |value| Figure { what: format!("WHATSAT, {what}"), unit: "µs", value };
-            values.into_iter().map(figure).collect()
+            values.into_iter().map(|value| Figure::new(format!("WHATSAT, {what}"), "µs", value)).collect()
         })
     });
     server.stop()?;
-    measured.into_iter().map(|lookup| lookup.map_err(BenchError::file("a lookup failed"))).collect()
+    let measured: io::Result<Vec<Vec<_>>> = measured.into_iter().collect();
+    Ok(measured.map_err(BenchError::file("a lookup failed"))?.concat())
 }
 
 fn lookup(server: &Server, position: &str, query: &str) -> io::Result<Vec<f64>> {
@@ -156,7 +180,7 @@ fn lookup(server: &Server, position: &str, query: &str) -> io::Result<Vec<f64>> 
     Ok(values)
 }
 
-fn fills(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
+fn fills(herd: &Path) -> Result<Vec<Figure>, BenchError> {
     let mut figures = Vec::new();
     for _ in 0..FILLS {
         let (server, _directory) = start(herd)?;
@@ -168,21 +192,8 @@ fn fills(herd: &Path) -> Result<Vec<Vec<Figure>>, BenchError> {
             return Err(BenchError::Wrong(objection));
         }
         let value = resident()?.saturating_sub(before) as f64 / f64::from(CLIENTS);
-        figures.push(Figure { what: format!("memory a client, {CLIENTS} clients"), unit: "bytes", value });
+        figures.push(Figure::new(format!("memory a client, {CLIENTS} clients"), "bytes", value));
         server.stop()?;
     }
-    Ok(vec![figures])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_tells_the_median_and_how_far_the_figures_reach() {
-        let figure = |value| Figure { what: "start".into(), unit: "ms", value };
-        let row = row(&[figure(3.0), figure(1.0), figure(9.04)]).unwrap();
-        assert_eq!(row, "| start | ms | 3.0 | 1.0 | 9.0 |\n");
-        assert_eq!(super::row(&[]), None);
-    }
+    Ok(figures)
 }

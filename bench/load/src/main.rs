@@ -16,19 +16,17 @@ use herd_load::{
     compare::Comparison,
     echo,
     exit::Exit,
-    figures::{self, Figures},
-    flood,
+    figures, flood,
     hop::{self, HopOutcome, HopPlan, Neighbour},
     lines::Models,
-    listener, locks,
-    places::{self, Places},
-    plot,
+    listener, locks, places, plot,
     repair::{self, Repair},
     report::{Report, first_difference},
+    rounds::Finished,
     run::{self, RunError},
     server::Server,
     skeleton::{self, Ends},
-    sweep::{self, Choice, Sweep},
+    sweep::{self, SweepError},
     upstream::{self, Upstream},
     whole::WholeFile,
     words::Format,
@@ -81,7 +79,9 @@ fn main() -> ExitCode {
 struct Usage(String);
 
 fn exit(error: &(dyn Error + 'static)) -> Exit {
-    let is_usage = error.is::<Usage>() || matches!(error.downcast_ref(), Some(AddressError::Form(_)));
+    let is_usage = error.is::<Usage>()
+        || matches!(error.downcast_ref(), Some(AddressError::Form(_)))
+        || error.downcast_ref().is_some_and(SweepError::is_usage);
     let of_run = error.downcast_ref().map_or(Exit::Failed, RunError::exit);
     if is_usage { Exit::Usage } else { of_run }
 }
@@ -108,13 +108,13 @@ fn run(command: Command) -> Done {
         Command::Flood(args) => flood(&args),
         Command::SkeletonHop(args) => skeleton_hop(&args),
         Command::Skeleton(args) => skeleton(args),
-        Command::Figures(args) => figures(args),
-        Command::Repair(args) => repair(args),
-        Command::Places(args) => places(args),
-        Command::Locks(args) => locks(&args),
+        Command::Figures(args) => finish(&figures::run(&args, &|said| progress(said))?),
+        Command::Repair(args) => repair(&args),
+        Command::Places(args) => finish(&places::run(&args, &|said| progress(said))?),
+        Command::Locks(args) => finish(&locks::run(&args.plan(), &|said| progress(said))?),
         Command::Lines(args) => print(&Models::read(&args.file)?, args.json),
         Command::Report(args) => report(args),
-        Command::Sweep(args) => sweep(args),
+        Command::Sweep(args) => finish(&sweep::run(&args, &|said| progress(said))?),
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
         Command::Compare(args) => compare(&args),
@@ -189,60 +189,18 @@ fn skeleton(args: cli::Skeleton) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn figures(args: cli::Figures) -> Done {
-    let (folder, summary) = figures::run(&Figures { herd: args.herd, what: args.what, runs: args.runs })?;
-    out(format_args!("{summary}"))?;
-    out(format_args!("written to {}", folder.display()))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn repair(args: cli::Repair) -> Done {
+fn repair(args: &Repair) -> Done {
     if let Some(more) = args.differing.iter().find(|differing| **differing > args.clients) {
         return Err(Usage(format!("--differing {more}: there are only {} clients", args.clients)).into());
     }
-    let plan = Repair {
-        tester: std::env::current_exe()?,
-        herd: args.herd,
-        without_sums: args.without_sums,
-        what: args.what,
-        runs: args.runs,
-        only: args.only,
-        rounds: args.rounds,
-        clients: args.clients,
-        differing: args.differing,
-        updates: args.updates,
-        connections: args.connections,
-        seconds: args.seconds,
-        stopped: args.stopped,
-        hops: args.hops,
-    };
-    let finished = repair::run(&plan, |sample| progress(sample))?;
-    out(finished.summary)?;
-    out(format_args!("written to {}", finished.folder.display()))?;
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    finish(&repair::run(args, &|said| progress(said))?)
 }
 
-fn places(args: cli::Places) -> Done {
-    let plan = Places {
-        tester: std::env::current_exe()?,
-        herd: args.herd,
-        what: args.what,
-        runs: args.runs,
-        only: args.only,
-        rounds: args.rounds,
-        seconds: args.seconds,
-    };
-    let finished = places::run(&plan, |sample| progress(sample))?;
-    out(finished.summary)?;
+/// Prints what came out of a run that is in its folder.
+fn finish(finished: &Finished) -> Done {
+    out(&finished.summary)?;
     out(format_args!("written to {}", finished.folder.display()))?;
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn locks(args: &locks::Args) -> Done {
-    let finished = locks::run(&args.plan(), |sample| progress(sample))?;
-    out(finished.summary)?;
-    out(format_args!("written to {}", finished.folder.display()))?;
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(finished.exit.into())
 }
 
 fn report(args: cli::Report) -> Done {
@@ -262,17 +220,6 @@ fn report(args: cli::Report) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn sweep(args: cli::Sweep) -> Done {
-    let tester = std::env::current_exe()?;
-    let cli::Sweep { plan, herd, what, runs, rounds, seconds, only_server, only_point } = args;
-    let herd = herd.map_or_else(|| Ok(tester.with_file_name("herd")), std::path::absolute)?;
-    let choice = Choice { what, rounds, seconds, only_servers: only_server, only_points: only_point };
-    let finished = sweep::run(&Sweep { tester, herd, plan, runs, choice }, |said| progress(said))?;
-    out(finished.summary)?;
-    out(format_args!("written to {}", finished.folder.display()))?;
-    Ok(if finished.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
 fn upstream(args: &cli::Upstream) -> Done {
     let listener = listener::bind(args.listen)?;
     out(format_args!("listening {}", listener.local_addr()?))?;
@@ -289,20 +236,13 @@ fn plot(args: &cli::Plot) -> Done {
 }
 
 fn compare(args: &cli::Compare) -> Done {
-    let comparison = match Comparison::read(&args.a, &args.b, args.fail_above) {
-        Ok(comparison) => comparison,
-        // Not the status of a figure that got worse.
-        Err(error) => {
-            complain(&error.to_string());
-            return Ok(ExitCode::from(2));
-        }
-    };
+    let comparison = Comparison::read(&args.a, &args.b, args.fail_above)?;
     match args.output_format {
         Format::Text => write!(io::stdout(), "{comparison}")?,
         Format::Json => write!(io::stdout(), "{}", comparison.json()?)?,
         Format::Csv => write!(io::stdout(), "{}", comparison.csv()?)?,
     }
-    Ok(if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if comparison.fails() { Exit::Missed } else { Exit::Good }.into())
 }
 
 fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {

@@ -10,7 +10,11 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, unbounded};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketType, bind, socket},
+    process::{Pid, Signal, kill_process},
+};
 use thiserror::Error;
 
 use crate::usage::{self, Usage};
@@ -19,6 +23,8 @@ use crate::usage::{self, Usage};
 const START: Duration = Duration::from_secs(20);
 /// How long it may take to drain; a node gives up by itself after ten seconds.
 const DRAIN: Duration = Duration::from_secs(15);
+/// How long an address may stay taken: longer than the kernel remembers ended connections.
+const FREE: Duration = Duration::from_secs(90);
 /// How often to look for its end.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -47,6 +53,15 @@ pub enum ServerError {
         /// Where it was to listen.
         address: SocketAddr,
     },
+    /// Something else has its address.
+    #[error(
+        "{address} is taken, and was for {} s; end what listens there, such as the server of an earlier run",
+        FREE.as_secs()
+    )]
+    Taken {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
     /// It did not end when asked.
     #[error("{program} did not end within {} s of SIGTERM and was killed; see its log", DRAIN.as_secs())]
     Undying {
@@ -56,6 +71,31 @@ pub enum ServerError {
     /// It could not be waited for.
     #[error("cannot wait for the server: {0}")]
     Wait(#[from] io::Error),
+}
+
+/// This tester's own program, to be started as another server.
+pub(crate) fn own_program() -> Result<Command, ServerError> {
+    let start = |source| ServerError::Start { program: "the tester".to_owned(), source };
+    std::env::current_exe().map(Command::new).map_err(start)
+}
+
+/// Waits until a server can listen there, even one that does not share its address with what is left of connections.
+pub(crate) fn await_free(address: SocketAddr) -> Result<(), ServerError> {
+    let deadline = Instant::now() + FREE;
+    while !is_free(address) {
+        if Instant::now() >= deadline {
+            return Err(ServerError::Taken { address });
+        }
+        thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// The standard library's listeners share, and so would not see connections that linger.
+fn is_free(address: SocketAddr) -> bool {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let bound = socket(family, SocketType::STREAM, None).and_then(|socket| bind(socket, &address));
+    bound != Err(Errno::ADDRINUSE)
 }
 
 /// A running server.
@@ -249,6 +289,22 @@ mod tests {
             Server::start_at(Command::new("true"), address),
             Err(ServerError::Unreachable { .. })
         ));
+    }
+
+    #[test]
+    fn an_address_is_free_once_nothing_listens_there() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(!is_free(address));
+        // The server ends this connection first, so the kernel remembers it.
+        let client = TcpStream::connect(address).unwrap();
+        drop(listener.accept().unwrap());
+        assert_eq!(io::Read::read(&mut &client, &mut [0]).unwrap(), 0);
+        drop((client, listener));
+        assert!(!is_free(address), "what lingers counts");
+        assert!(std::net::TcpListener::bind(address).is_ok(), "although some servers would not care");
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(is_free(other) && await_free(other).is_ok());
     }
 
     #[test]

@@ -88,9 +88,34 @@ pub(crate) fn own_switches() -> io::Result<Switches> {
 /// The processor time of a process, in its own code and in the kernel.
 pub(crate) fn cpu(pid: u32) -> io::Result<(Duration, Duration)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (user, system) = ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
-    let time = |ticks: u64| Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64);
-    Ok((time(user), time(system)))
+    let process = Process::parse(&stat).ok_or(io::ErrorKind::InvalidData)?;
+    Ok((of_ticks(process.user), of_ticks(process.system)))
+}
+
+/// How long so many of the kernel's ticks are.
+pub(crate) fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64)
+}
+
+/// The processor time of a process and of all that it has started, and that those have started, ended ones included.
+pub(crate) fn family_cpu(pid: u32) -> io::Result<Duration> {
+    let is_process = |name: &str| name.bytes().all(|digit| digit.is_ascii_digit());
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        if is_process(&entry.file_name().to_string_lossy()) {
+            // One that ends meanwhile is counted as its parent's.
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            all.extend(Process::parse(&stat));
+        }
+    }
+    Ok(of_ticks(family_ticks(&all, pid)))
+}
+
+fn family_ticks(all: &[Process], pid: u32) -> u64 {
+    let own = all.iter().filter(|process| process.pid == pid).map(|own| own.user + own.system + own.ended);
+    let children = all.iter().filter(|process| process.parent == pid && process.pid != pid);
+    own.sum::<u64>() + children.map(|child| family_ticks(all, child.pid)).sum::<u64>()
 }
 
 /// A process' resident memory, in bytes.
@@ -105,11 +130,28 @@ pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
     fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count)
 }
 
-/// The fields 14 and 15 of a process' `stat`; the second is the program's name, which may contain anything.
-fn ticks(stat: &str) -> Option<(u64, u64)> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_ascii_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
-    Some((times.next()?, times.next()?))
+/// What a process' `stat` says of it, times in the kernel's ticks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Process {
+    pid: u32,
+    parent: u32,
+    user: u64,
+    system: u64,
+    /// Of its children that have ended, and of theirs.
+    ended: u64,
+}
+
+impl Process {
+    /// The second field is the program's name, which may contain anything; times are the fields 14 to 17.
+    fn parse(stat: &str) -> Option<Self> {
+        let pid = stat.split_once(' ')?.0.parse().ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_ascii_whitespace().skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        let mut times = fields.skip(9).map_while(|field| field.parse::<u64>().ok());
+        let mut time = || times.next();
+        Some(Self { pid, parent, user: time()?, system: time()?, ended: time()? + time()? })
+    }
 }
 
 /// The number after a name that begins a line.
@@ -129,9 +171,33 @@ mod tests {
 
     #[test]
     fn cpu_time_is_found_whatever_the_program_is_called() {
-        let stat = "7 (a) b 1) S 1 2 3 4 5 6 7 8 9 10 40 2 0 0 20 0";
-        assert_eq!(ticks(stat), Some((40, 2)));
-        assert_eq!(ticks("7 (a) S 1"), None);
+        let stat = "7 (a) b 1) S 1 2 3 4 5 6 7 8 9 10 40 2 3 1 20 0";
+        assert_eq!(Process::parse(stat), Some(Process { pid: 7, parent: 1, user: 40, system: 2, ended: 4 }));
+        assert_eq!(Process::parse("7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn a_family_is_a_process_and_all_below_it() {
+        let process = |pid, parent| Process { pid, parent, user: 1, system: 10, ended: 100 };
+        let all = [process(1, 0), process(5, 1), process(6, 5), process(7, 6), process(8, 1)];
+        assert_eq!(family_ticks(&all, 5), 333);
+        assert_eq!(family_ticks(&all, 8), 111);
+        assert_eq!(family_ticks(&all, 9), 0);
+    }
+
+    #[test]
+    fn what_children_use_is_the_familys_while_they_run_and_afterwards() {
+        let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let before = family_cpu(std::process::id()).unwrap();
+        // As long as it takes: the processors may have much else to do.
+        while cpu(busy.id()).unwrap().0 < Duration::from_millis(60) {
+            std::thread::yield_now();
+        }
+        let during = family_cpu(std::process::id()).unwrap();
+        assert!(during - before >= Duration::from_millis(50), "{during:?} after {before:?}");
+        busy.kill().unwrap();
+        busy.wait().unwrap();
+        assert!(family_cpu(std::process::id()).unwrap() >= during, "it is not forgotten");
     }
 
     #[test]

@@ -90,6 +90,15 @@ pub struct Run {
     pub only_here: Vec<Key>,
     /// Samples that are invalid.
     pub left_out: Vec<LeftOut>,
+    /// How many figures were measured while the machine was disturbed.
+    pub disturbed: usize,
+}
+
+impl Run {
+    fn of(recorded: Recorded, only_here: Vec<Key>) -> Self {
+        let Recorded { name, rounds, left_out, disturbed, .. } = recorded;
+        Self { name, rounds, only_here, left_out, disturbed }
+    }
 }
 
 /// Two runs side by side.
@@ -133,8 +142,8 @@ impl Comparison {
         let expected_by_chance = compared.iter().map(Compared::chance).sum();
         let (only_a, only_b) = (missing(&a, &b), missing(&b, &a));
         Self {
-            a: Run { name: a.name, rounds: a.rounds, only_here: only_a, left_out: a.left_out },
-            b: Run { name: b.name, rounds: b.rounds, only_here: only_b, left_out: b.left_out },
+            a: Run::of(a, only_a),
+            b: Run::of(b, only_b),
             fail_above,
             compared,
             other_load,

@@ -96,7 +96,15 @@ impl Run {
         }
         self.left_out
             .iter()
-            .try_for_each(|out| writeln!(f, "  {}, round {}: {}", out.key, out.round, out.reason))
+            .try_for_each(|out| writeln!(f, "  {}, round {}: {}", out.key, out.round, out.reason))?;
+        if self.disturbed > 0 {
+            writeln!(
+                f,
+                "\n{} of {letter}, taken while its machine was disturbed",
+                counted(self.disturbed, "figure")
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loop that makes a load: one thread, every connection. In a closed loop a reply makes room for the next request;
 //! in an open loop requests leave at planned times, and lateness is the server's fault.
 
+mod again;
 mod connection;
 mod inbox;
 mod owed;
@@ -33,6 +34,7 @@ use crate::{
     load::{Length, Load, LoadError},
     outcome::{Client, End, Errors, Latency, OfKind, OfTarget, Outcome},
 };
+pub use again::Measured;
 use connection::{Bytes, Connection};
 use inbox::Judge;
 use owed::Kind;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::{outcome::Latency, rounds::Better};
+use crate::{outcome::Latency, statistics::Better};
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]

@@ -17,7 +17,7 @@ use crate::{
     clock::nanoseconds,
     drive::drive,
     load::{Length, Load, LoadError},
-    rounds::Better,
+    statistics::Better,
 };
 
 /// The sustained rate and the next that was not are this close.

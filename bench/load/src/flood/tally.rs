@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     outcome::{Latency, histogram},
-    rounds::Better,
+    statistics::Better,
 };
 
 /// How soon reports were known.

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{figure::Figure, probe::Seen};
 use crate::clock::nanoseconds;
-use crate::{outcome::microseconds, rounds::Better};
+use crate::{outcome::microseconds, statistics::Better};
 
 /// The number of parts that a trial is divided into to see whether a node's lag grows.
 const PARTS: u32 = 4;

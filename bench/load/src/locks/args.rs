@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{LOCKS_MAX, Locks};
-use crate::words;
+use crate::{disturbance, words};
 
 /// More threads than the connections that a node ever gets on the machines this is for.
 const THREADS_MAX: u32 = 1_024;
@@ -44,14 +44,17 @@ pub struct Args {
     /// How many of 100 lines ask where a client is, rather than report; 90 at most
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=90))]
     pub reads: u32,
+    /// When a sample is disturbed
+    #[command(flatten)]
+    pub disturbance: disturbance::Demands,
 }
 
 impl Args {
     /// What they ask for; a number that is given twice is measured once.
     pub fn plan(&self) -> Locks {
-        let Self { what, runs, rounds, seconds, clients, reads, .. } = self.clone();
+        let Self { what, runs, rounds, seconds, clients, reads, disturbance, .. } = self.clone();
         let (threads, locks) = (once(&self.threads), once(&self.locks));
-        Locks { what, runs, rounds, threads, locks, length: seconds, clients, reads }
+        Locks { what, runs, rounds, threads, locks, length: seconds, clients, reads, disturbance }
     }
 }
 

@@ -16,7 +16,11 @@ use proxyherd::core::store::{Placement, Store};
 use serde_json::json;
 use thiserror::Error;
 
-use crate::rounds::{BenchError, Better, Figure, Finished, Sample, folder::Folder};
+use crate::{
+    disturbance::{self, Limits, Watch},
+    interrupt,
+    rounds::{BenchError, Better, Ending, Figure, Finished, Sample, folder::Folder, summary::notes},
+};
 use gates::Gates;
 use trial::{Counts, Trial};
 
@@ -44,6 +48,8 @@ pub struct Locks {
     pub clients: u32,
     /// How many of 100 lines ask where a client is, rather than report.
     pub reads: u32,
+    /// When a trial is made again.
+    pub disturbance: disturbance::Demands,
 }
 
 /// Why nothing was measured.
@@ -85,24 +91,28 @@ impl fmt::Display for Behind {
 }
 
 /// Measures everything; `tell` is called with every sample as it comes.
-pub fn run(locks: &Locks, tell: impl Fn(&Sample<String>)) -> Result<Finished, LocksError> {
+pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, LocksError> {
     if locks.rounds == 0 {
         return Err(BenchError::NoRounds.into());
     }
-    let mut folder = Folder::create_with(&locks.runs, &locks.what, &[], &command(locks))?;
+    let stop = interrupt::watch().map_err(BenchError::file("cannot wait for signals"))?;
+    let watch = Watch::new(Limits::default(), &locks.disturbance, &stop, tell);
+    let settings = json!({ "limits": watch.limits() });
+    let mut folder = Folder::create(&locks.runs, &locks.what, &[], &command(locks), &settings)?;
     let mut samples = Vec::new();
-    for round in 1..=locks.rounds {
-        for (threads, figure) in measure(locks, round)? {
+    for round in (1..=locks.rounds).take_while(|_| !watch.is_stopped()) {
+        for (threads, figure) in measure(locks, round, &watch)? {
             let sample = Sample::new(round, part(threads), figure);
             folder.append(&sample)?;
-            tell(&sample);
+            tell(&sample.to_string());
             samples.push(sample);
         }
     }
-    let summary = summary::render(locks, &samples);
-    folder.finish(&summary)?;
     let valid = samples.iter().all(|sample| sample.invalid.is_none());
-    Ok(Finished { folder: folder.path().to_owned(), summary, valid })
+    let ending = Ending { interrupted: watch.is_stopped(), valid, missed: false };
+    let summary = summary::render(locks, &samples, &notes(&samples, &watch.limits(), ending.interrupted));
+    folder.finish(&summary)?;
+    Ok(Finished::new(&folder, summary, ending))
 }
 
 /// A section's name.
@@ -111,7 +121,7 @@ fn part(threads: u32) -> String {
 }
 
 /// The figures of a round, each with its number of threads.
-fn measure(locks: &Locks, round: u32) -> Result<Vec<(u32, Figure)>, LocksError> {
+fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Figure)>, LocksError> {
     let placement = Placement::of_herd("bench");
     let store = Store::new(placement, locks.clients as usize);
     session::fill(&store, &Gates::new(&placement, Behind::Own), locks.clients);
@@ -124,9 +134,13 @@ fn measure(locks: &Locks, round: u32) -> Result<Vec<(u32, Figure)>, LocksError> 
     for &threads in &in_turn(&locks.threads, round) {
         let mut rates = HashMap::new();
         for behind in in_turn(&locks.behind(), round) {
-            let counts = trial(threads, behind, locks.length)?;
+            if watch.is_stopped() {
+                return Ok(figures);
+            }
+            let (counts, seen) = watch.sample(|| trial(threads, behind, locks.length))?;
             rates.insert(behind, counts.rate());
-            figures.extend(figures_of(locks, threads, behind, &counts).map(|figure| (threads, figure)));
+            let found = figures_of(locks, threads, behind, &counts);
+            figures.extend(found.map(|figure| (threads, figure.amid(seen))));
         }
         let whole = rates.get(&Behind::Gates(LOCKS_MAX)).copied();
         for (behind, rate) in
@@ -222,6 +236,7 @@ mod tests {
             length: Duration::from_millis(500),
             clients: 1_000,
             reads: 10,
+            disturbance: disturbance::Demands::default(),
         };
         let expected = json!({ "threads": 2, "clients": 1_000, "iamat": 90, "whatsat": 10, "locks": 16 });
         assert_eq!(locks.at(2, Behind::Gates(16)), expected);

@@ -11,39 +11,42 @@ mod upstream;
 
 pub use part::Part;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{
-    rounds::{BenchError, Finished},
+    disturbance,
     rounds::{
-        Rounds, Sample,
+        BenchError, Finished, Rounds,
         node::{KEY_FILE, Plan, Running},
     },
-    server::Server,
+    server::{Server, own_program},
+    words::seconds,
 };
 
 /// What to measure, and how much of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Places {
-    /// This tester, for the upstream.
-    pub tester: PathBuf,
-    /// The `herd` program.
+    /// The `herd` program to measure
+    #[arg(value_name = "HERD")]
     pub herd: PathBuf,
-    /// The end of the run folder's name.
+    /// What is measured, in a word or two: the end of the run folder's name
+    #[arg(long, default_value = "places")]
     pub what: String,
-    /// Where the run folder goes.
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
     pub runs: PathBuf,
-    /// These parts; none is all.
+    /// Only these parts; all of them otherwise
+    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
     pub only: Vec<Part>,
-    /// How often each is measured.
+    /// Rounds; each measures everything once
+    #[arg(long, default_value_t = 5)]
     pub rounds: u32,
-    /// How long each rate and each latency is measured.
+    /// Seconds each rate and each latency is measured
+    #[arg(long, value_parser = seconds, default_value = "5")]
     pub seconds: Duration,
+    /// When a sample is disturbed
+    #[command(flatten)]
+    pub disturbance: disturbance::Demands,
 }
 
 impl Places {
@@ -55,7 +58,7 @@ impl Places {
 }
 
 /// Measures everything; `tell` is called with every sample as it comes.
-pub fn run(places: &Places, tell: impl Fn(&Sample<Part>)) -> Result<Finished, BenchError> {
+pub fn run(places: &Places, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
     let Places { herd, what, runs, rounds, seconds, .. } = places;
     // Before anything is written, so that a program that cannot run leaves no folder.
     plan(String::new()).start(herd)?.stop()?;
@@ -67,6 +70,7 @@ pub fn run(places: &Places, tell: impl Fn(&Sample<Part>)) -> Result<Finished, Be
         command: command(places),
         sizes: format!("{rounds} rounds, {} s a measurement", seconds.as_secs_f64()),
         parts: places.parts().collect(),
+        disturbance: &places.disturbance,
     };
     let measure = |part| match part {
         Part::Embedded => embedded::measure(places),
@@ -106,7 +110,7 @@ struct Pair {
 impl Pair {
     /// `limits` are lines for the node's table `[places]`.
     fn start(places: &Places, delay: Duration, limits: &str) -> Result<Self, BenchError> {
-        let upstream = start_upstream(&places.tester, delay)?;
+        let upstream = start_upstream(delay)?;
         let address = upstream.address();
         let table = format!(
             "source = \"google\"\nkey_file = {KEY_FILE:?}\nbase_url = \"http://{address}\"\n{limits}"
@@ -133,8 +137,8 @@ const RESULTS: usize = 5;
 /// Their size.
 const BODY_BYTES: usize = 2_048;
 
-fn start_upstream(tester: &Path, delay: Duration) -> Result<Server, BenchError> {
-    let mut command = Command::new(tester);
+fn start_upstream(delay: Duration) -> Result<Server, BenchError> {
+    let mut command = own_program()?;
     command.arg("upstream").arg(format!("--delay={}", delay.as_millis()));
     command.arg(format!("--body-bytes={BODY_BYTES}")).arg(format!("--results={RESULTS}"));
     Ok(Server::start(command)?)

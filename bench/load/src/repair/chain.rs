@@ -4,7 +4,6 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -21,7 +20,7 @@ use crate::{
     outcome::{Latency, histogram},
     rounds::BenchError,
     rounds::Figure,
-    server::Server,
+    server::{Server, own_program},
 };
 
 /// The number of turns that a round's reports and round trips are divided into.
@@ -54,7 +53,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         pause: Duration::ZERO,
     };
     let mut timer = Timer::start(last.accept(CALL)?, hamilton.1, plan)?;
-    let mut command = Command::new(&repair.tester);
+    let mut command = own_program()?;
     command
         .arg("echo")
         .arg(format!("--listen={}", bed.address(5)))

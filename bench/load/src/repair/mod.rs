@@ -18,42 +18,57 @@ pub use part::Part;
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    rounds::{BenchError, Finished},
-    rounds::{Figure, Rounds, Sample},
+    disturbance,
+    rounds::{BenchError, Figure, Finished, Rounds},
+    words::seconds,
 };
 use bed::Bed;
 
 /// What to measure, and how much of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Repair {
-    /// This tester, for echo.
-    pub tester: PathBuf,
-    /// The `herd` program.
+    /// The `herd` program to measure
+    #[arg(value_name = "HERD")]
     pub herd: PathBuf,
-    /// A `herd` that keeps no sums.
+    /// A `herd` built with bench/load/without-sums.patch, for `sums`
+    #[arg(long, value_name = "HERD")]
     pub without_sums: Option<PathBuf>,
-    /// The end of the run folder's name.
+    /// What is measured, in a word or two: the end of the run folder's name
+    #[arg(long, default_value = "repair")]
     pub what: String,
-    /// Where the run folder goes.
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
     pub runs: PathBuf,
-    /// These parts; none is all.
+    /// Only these parts; all of them otherwise
+    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
     pub only: Vec<Part>,
-    /// How often each is measured.
+    /// Rounds; each measures everything once
+    #[arg(long, default_value_t = 5)]
     pub rounds: u32,
-    /// Clients the nodes hold.
+    /// Clients that the nodes hold
+    #[arg(long, default_value_t = 1_000_000)]
     pub clients: u32,
-    /// In so many clients two nodes differ, each number by itself.
+    /// Clients whose locations are newer at one of two nodes, for `differ`; each number is measured separately
+    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1.., default_value = "10")]
     pub differing: Vec<u32>,
-    /// Updates over one link.
+    /// Updates over one link, each client's first among them
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
     pub updates: u32,
-    /// Connections of clients at once.
+    /// Connections of clients at once
+    #[arg(short, long, default_value_t = 50)]
     pub connections: u32,
-    /// How long a rate is measured.
+    /// Seconds each rate is measured, and each latency before a stop
+    #[arg(long, value_parser = seconds, default_value = "5")]
     pub seconds: Duration,
-    /// How long a neighbour is stopped.
+    /// Seconds a neighbour is stopped
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
     pub stopped: Duration,
-    /// Reports through the chain.
+    /// Reports through the chain, and bare round trips, that follow one another at once
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
     pub hops: u32,
+    /// When a sample is disturbed
+    #[command(flatten)]
+    pub disturbance: disturbance::Demands,
 }
 
 impl Repair {
@@ -65,7 +80,7 @@ impl Repair {
 }
 
 /// Measures everything; `tell` is called with every sample as it comes.
-pub fn run(repair: &Repair, tell: impl Fn(&Sample<Part>)) -> Result<Finished, BenchError> {
+pub fn run(repair: &Repair, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
     let Repair { herd, what, runs, rounds, clients, .. } = repair;
     // Before anything is written, so that a program that cannot run leaves no folder.
     let bed = Bed::new(herd)?;
@@ -77,6 +92,7 @@ pub fn run(repair: &Repair, tell: impl Fn(&Sample<Part>)) -> Result<Finished, Be
         command: command(repair),
         sizes: format!("{rounds} rounds, {clients} clients"),
         parts: repair.parts().collect(),
+        disturbance: &repair.disturbance,
     };
     rounds.run(|part| measure(part, &bed, repair), tell)
 }

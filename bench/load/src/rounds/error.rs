@@ -4,7 +4,8 @@ use std::{io, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
-use crate::{flood::FloodError, hop::HopError, load::LoadError, server::ServerError};
+use super::folder::Folder;
+use crate::{exit::Exit, flood::FloodError, hop::HopError, load::LoadError, server::ServerError};
 
 /// A run that was made.
 #[derive(Debug)]
@@ -13,8 +14,32 @@ pub struct Finished {
     pub folder: PathBuf,
     /// Its summary.
     pub summary: String,
+    /// What it comes to.
+    pub exit: Exit,
+}
+
+impl Finished {
+    /// What a command's exit code says of a run that was made.
+    pub(crate) fn new(folder: &Folder, summary: String, ending: Ending) -> Self {
+        let exit = match ending {
+            Ending { interrupted: true, .. } => Exit::Interrupted,
+            Ending { valid: false, .. } => Exit::Failed,
+            Ending { missed: true, .. } => Exit::Missed,
+            _ => Exit::Good,
+        };
+        Self { folder: folder.path().to_owned(), summary, exit }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    /// Whether a signal ended it early.
+    pub(crate) interrupted: bool,
     /// Whether every sample counts.
-    pub valid: bool,
+    pub(crate) valid: bool,
+    /// Whether a target was missed.
+    pub(crate) missed: bool,
 }
 
 /// Why a run was not made.

@@ -2,18 +2,21 @@
 //! published.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
-    thread,
 };
 
-use chrono::Local;
+use chrono::{Local, SecondsFormat, Utc};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
-use serde::Serialize;
-
-use super::BenchError;
+use super::{
+    BenchError, Sample,
+    read::{ABOUT_THE_RUN, RAW},
+};
+use crate::{machine, whole::WholeFile};
 
 /// A run folder that is being filled.
 #[derive(Debug)]
@@ -23,18 +26,14 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder `<runs>/<date>-<what>` with everything that is known in advance.
-    pub(crate) fn create(runs: &Path, what: &str, herd: &Path, command: &str) -> Result<Self, BenchError> {
-        let herd = ("herd".to_owned(), output(Command::new(herd).arg("--version")));
-        Self::create_with(runs, what, &[herd], command)
-    }
-
-    /// The same, for measuring other programs; each with the version that it reports.
-    pub(crate) fn create_with(
+    /// Makes the folder `<runs>/<date>-<what>` with everything that is known in advance; `programs` are those that are
+    /// measured, each with the version that it reports.
+    pub(crate) fn create(
         runs: &Path,
         what: &str,
         programs: &[(String, Option<String>)],
         command: &str,
+        settings: &Value,
     ) -> Result<Self, BenchError> {
         let path = runs.join(format!("{}-{what}", Local::now().format("%Y-%m-%d")));
         if path.exists() {
@@ -43,19 +42,28 @@ impl Folder {
         fs::create_dir_all(&path).map_err(BenchError::file("cannot make the run folder"))?;
         write(&path, "command.txt", command)?;
         write(&path, "versions.txt", &versions(programs))?;
-        write(&path, "machine.txt", &machine())?;
-        let raw = File::create(path.join("raw.jsonl")).map_err(BenchError::file("cannot make raw.jsonl"))?;
-        Ok(Self { path, raw })
+        let machine = machine::read();
+        write(&path, "machine.txt", &machine::text(&machine))?;
+        let raw = OpenOptions::new().append(true).create_new(true).open(path.join(RAW));
+        let mut folder = Self { path, raw: raw.map_err(BenchError::file("cannot make raw.jsonl"))? };
+        folder.note(&json!({ "started": now(), "machine": machine, "settings": settings }))?;
+        Ok(folder)
+    }
+
+    /// A line of the raw data that is no figure: it is about the run.
+    pub(crate) fn note(&mut self, about: &Value) -> Result<(), BenchError> {
+        self.append(&json!({ "run": about }))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// At once, so that a run that is interrupted leaves what it had.
-    pub(crate) fn append(&mut self, sample: &impl Serialize) -> Result<(), BenchError> {
-        let line = serde_json::to_string(sample).map_err(std::io::Error::from);
-        line.and_then(|line| writeln!(self.raw, "{line}")).map_err(BenchError::file("cannot write raw.jsonl"))
+    /// At once and as a whole line, so that a run that is interrupted leaves what it had.
+    pub(crate) fn append(&mut self, line: &impl Serialize) -> Result<(), BenchError> {
+        let line = serde_json::to_string(line).map_err(io::Error::from);
+        let written = line.and_then(|line| self.raw.write_all((line + "\n").as_bytes()));
+        written.map_err(BenchError::file("cannot write raw.jsonl"))
     }
 
     /// Another file.
@@ -68,17 +76,86 @@ impl Folder {
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> Result<(), BenchError> {
-    fs::write(folder.join(name), text).map_err(BenchError::file("cannot write to the run folder"))
+/// A run folder whose run was interrupted, as far as its rounds are complete.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    path: PathBuf,
+    /// What was noted at its start.
+    pub(crate) settings: Value,
+    /// Of the raw data, up to the end of the last complete round.
+    lines: Vec<String>,
+    /// How many are complete, or 0.
+    pub(crate) rounds: u32,
 }
 
-fn versions(programs: &[(String, Option<String>)]) -> String {
+impl Unfinished {
+    pub(crate) fn read(path: &Path) -> Result<Self, BenchError> {
+        let text = fs::read_to_string(path.join(RAW))
+            .map_err(BenchError::file("cannot read raw.jsonl of the run folder that is resumed"))?;
+        let (mut settings, mut lines, mut rounds) = (Value::Null, Vec::new(), 0);
+        let mut whole = 0;
+        // What follows the last line's end was cut off.
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let about = serde_json::from_str::<Value>(line).unwrap_or_default();
+            let about = &about["run"];
+            lines.push(line.to_owned());
+            if lines.len() == 1 {
+                (settings, whole) = (about["settings"].clone(), 1);
+            }
+            if let Some(round) = about["completed"].as_u64() {
+                (rounds, whole) = (u32::try_from(round).unwrap_or(u32::MAX), lines.len());
+            }
+        }
+        lines.truncate(whole);
+        Ok(Self { path: path.to_owned(), settings, lines, rounds })
+    }
+
+    /// A file of the folder.
+    pub(crate) fn file(&self, name: &str) -> Result<String, BenchError> {
+        fs::read_to_string(self.path.join(name))
+            .map_err(BenchError::file("cannot read a file of the run folder that is resumed"))
+    }
+
+    /// The figures of its complete rounds.
+    pub(crate) fn samples<P: DeserializeOwned>(&self) -> Result<Vec<Sample<P>>, BenchError> {
+        let figures = self.lines.iter().filter(|line| !line.as_bytes().starts_with(ABOUT_THE_RUN));
+        let samples = figures.map(|line| serde_json::from_str(line)).collect::<Result<_, _>>();
+        samples.map_err(io::Error::from).map_err(BenchError::file("cannot read a figure of raw.jsonl"))
+    }
+
+    /// Leaves out what is not complete, and opens the folder for more.
+    pub(crate) fn resume(self) -> Result<Folder, BenchError> {
+        write(&self.path, RAW, &self.lines.concat())?;
+        let raw = OpenOptions::new().append(true).open(self.path.join(RAW));
+        let raw = raw.map_err(BenchError::file("cannot open raw.jsonl"))?;
+        let mut folder = Folder { path: self.path, raw };
+        folder.note(&json!({ "resumed": now(), "machine": machine::read() }))?;
+        Ok(folder)
+    }
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The whole file, or what was there before.
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), BenchError> {
+    WholeFile::write(&folder.join(name), text).map_err(BenchError::file("cannot write to the run folder"))
+}
+
+/// A program that is measured, with the version that it reports.
+pub(crate) fn version(name: &str, program: &Path) -> (String, Option<String>) {
+    (name.to_owned(), output(Command::new(program).arg("--version")))
+}
+
+/// The text of versions.txt.
+pub(crate) fn versions(programs: &[(String, Option<String>)]) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let own = [
         ("herd-load", Some(env!("CARGO_PKG_VERSION").to_owned())),
         ("revision", revision()),
         ("rustc", output(Command::new("rustc").arg("-V"))),
-        ("kernel", Some(format!("Linux {}", upstream_release(kernel.trim())))),
+        ("kernel", Some(format!("Linux {}", machine::upstream_release(kernel.trim())))),
     ];
     let programs = programs.iter().map(|(name, text)| (name.as_str(), text.clone()));
     let line =
@@ -97,48 +174,4 @@ fn revision() -> Option<String> {
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// The version without what a distributor or a host adds to it.
-fn upstream_release(release: &str) -> &str {
-    let end = release.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(release.len());
-    &release[..end]
-}
-
-fn machine() -> String {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let model = field(&cpuinfo, "model name").unwrap_or("unknown");
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let kib: u64 =
-        field(&meminfo, "MemTotal").and_then(|text| text.strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
-    let memory = kib as f64 / f64::from(1 << 20);
-    let load = load.split_ascii_whitespace().next().unwrap_or("unknown");
-    format!("cpu: {model}\ncores: {cores}\nmemory: {memory:.1} GiB\nload before the run (1 min): {load}\n")
-}
-
-/// The first `name : value` of a file in /proc.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let matching = |line: &'a str| line.split_once(':').filter(|(key, _)| key.trim() == name);
-    text.lines().find_map(matching).map(|(_, value)| value.trim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kernel_is_named_by_its_upstream_release() {
-        assert_eq!(upstream_release("6.1.0-18-amd64"), "6.1.0");
-        assert_eq!(upstream_release("6.1"), "6.1");
-    }
-
-    #[test]
-    fn fields_of_proc_are_found() {
-        let text = "processor\t: 0\nmodel name\t: Some CPU\nMemTotal:    1024 kB\n";
-        assert_eq!(field(text, "model name"), Some("Some CPU"));
-        assert_eq!(field(text, "MemTotal"), Some("1024 kB"));
-        assert_eq!(field(text, "bogus"), None);
-    }
 }

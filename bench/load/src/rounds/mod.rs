@@ -7,24 +7,30 @@ pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod read;
 mod sample;
-mod statistics;
-mod summary;
+pub(crate) mod summary;
 pub(crate) mod traffic_log;
 
 use std::{
     fmt::{Debug, Display},
     path::Path,
+    sync::atomic::Ordering,
 };
 
 use serde::Serialize;
+use serde_json::json;
 
+pub(crate) use crate::statistics::{Better, Spread};
+pub(crate) use error::Ending;
 pub use error::{BenchError, Finished};
 pub use read::ReadError;
-pub use sample::{Better, Sample};
-pub(crate) use sample::{Figure, Target, number};
-pub(crate) use statistics::Spread;
+pub use sample::Sample;
+pub(crate) use sample::{Figure, Judgement, Target, number};
 
-use folder::Folder;
+use crate::{
+    disturbance::{Demands, Limits, Watch},
+    interrupt,
+};
+use folder::{Folder, version};
 
 /// What is measured by itself.
 pub trait Part: Copy + PartialEq + Debug + Display + Serialize {
@@ -47,6 +53,8 @@ pub(crate) struct Rounds<'a, P> {
     pub(crate) sizes: String,
     /// In their order.
     pub(crate) parts: Vec<P>,
+    /// When a part is measured again.
+    pub(crate) disturbance: &'a Demands,
 }
 
 impl<P: Part> Rounds<'_, P> {
@@ -54,33 +62,43 @@ impl<P: Part> Rounds<'_, P> {
     pub(crate) fn run(
         &self,
         measure: impl Fn(P) -> Result<Vec<Figure>, BenchError>,
-        tell: impl Fn(&Sample<P>),
+        tell: &dyn Fn(&str),
     ) -> Result<Finished, BenchError> {
         if self.rounds == 0 {
             return Err(BenchError::NoRounds);
         }
-        let mut folder = Folder::create(self.runs, self.what, self.herd, &self.command)?;
+        let stop = interrupt::watch().map_err(BenchError::file("cannot wait for signals"))?;
+        let watch = Watch::new(Limits::default(), self.disturbance, &stop, tell);
+        let settings = json!({ "limits": watch.limits() });
+        let programs = [version("herd", self.herd)];
+        let mut folder = Folder::create(self.runs, self.what, &programs, &self.command, &settings)?;
         let mut samples = Vec::new();
-        for round in 1..=self.rounds {
-            for part in &self.parts {
-                let figures = match measure(*part) {
-                    // The other parts may well succeed, and a failure is a finding.
-                    Err(late @ BenchError::Late { .. }) => {
-                        vec![Figure::new("finished", "", 0.0).invalid_if(Some(late.to_string()))]
-                    }
-                    figures => figures?,
-                };
-                for figure in figures {
-                    let sample = Sample::new(round, *part, figure);
-                    folder.append(&sample)?;
-                    tell(&sample);
-                    samples.push(sample);
+        let in_order = (1..=self.rounds).flat_map(|round| self.parts.iter().map(move |part| (round, *part)));
+        for (round, part) in in_order {
+            let (figures, seen) = match watch.sample(|| measure(part)) {
+                // A signal ends the nodes as well, so that a part that is under way breaks.
+                _ if stop.load(Ordering::Relaxed) => break,
+                // The other parts may well succeed, and a failure is a finding.
+                Err(late @ BenchError::Late { .. }) => {
+                    (vec![Figure::new("finished", "", 0.0).invalid_if(Some(late.to_string()))], None)
                 }
+                found => found?,
+            };
+            for figure in figures {
+                let sample = Sample::new(round, part, figure.amid(seen));
+                folder.append(&sample)?;
+                tell(&sample.to_string());
+                samples.push(sample);
             }
         }
-        let summary = summary::render(self.what, &self.sizes, &self.parts, &samples);
+        let ending = Ending {
+            interrupted: stop.load(Ordering::Relaxed),
+            valid: samples.iter().all(|sample| sample.invalid.is_none()),
+            missed: summary::misses(&samples),
+        };
+        let notes = summary::notes(&samples, &watch.limits(), ending.interrupted);
+        let summary = summary::render(self.what, &self.sizes, &notes, &self.parts, &samples);
         folder.finish(&summary)?;
-        let valid = samples.iter().all(|sample| sample.invalid.is_none());
-        Ok(Finished { folder: folder.path().to_owned(), summary, valid })
+        Ok(Finished::new(&folder, summary, ending))
     }
 }

@@ -14,7 +14,9 @@ use thiserror::Error;
 use super::{Better, Spread};
 
 /// The file of a run folder that holds its figures.
-const RAW: &str = "raw.jsonl";
+pub(super) const RAW: &str = "raw.jsonl";
+/// How a line begins that is about the run, and no figure.
+pub(super) const ABOUT_THE_RUN: &[u8] = b"{\"run\":";
 /// Units of which less is better by default.
 const LESS: [&str; 13] = ["ns", "µs", "us", "ms", "s", "min", "B", "bytes", "kB", "MB", "GB", "KiB", "MiB"];
 /// How the unit of a rate ends.
@@ -152,6 +154,8 @@ pub(crate) struct Recorded {
     pub(crate) series: Vec<Series>,
     /// What does not count.
     pub(crate) left_out: Vec<LeftOut>,
+    /// How many figures were measured while the machine was disturbed.
+    pub(crate) disturbed: usize,
 }
 
 /// A line.
@@ -171,6 +175,12 @@ struct Line {
     at: Option<At>,
     target: Option<String>,
     invalid: Option<String>,
+    disturbance: Option<Amid>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Amid {
+    disturbed: bool,
 }
 
 /// A field that may be null, but not missing.
@@ -193,7 +203,7 @@ impl Recorded {
         let lines = BufReader::new(File::open(&path).map_err(unreadable)?).split(b'\n');
         for (index, line) in lines.enumerate() {
             let line = line.map_err(unreadable)?;
-            if !line.trim_ascii().is_empty() {
+            if !line.trim_ascii().is_empty() && !line.starts_with(ABOUT_THE_RUN) {
                 let line = serde_json::from_slice(&line);
                 gathered.take(line.map_err(|error| broken(&path, index + 1, &error))?);
             }
@@ -201,8 +211,8 @@ impl Recorded {
         if gathered.rounds.is_empty() {
             return Err(ReadError::Empty(path));
         }
-        let Gathered { rounds, series, left_out, .. } = gathered;
-        Ok(Self { name, rounds: rounds.len(), series, left_out })
+        let Gathered { rounds, series, left_out, disturbed, .. } = gathered;
+        Ok(Self { name, rounds: rounds.len(), series, left_out, disturbed })
     }
 }
 
@@ -220,11 +230,13 @@ struct Gathered {
     series: Vec<Series>,
     places: HashMap<Key, usize>,
     left_out: Vec<LeftOut>,
+    disturbed: usize,
 }
 
 impl Gathered {
     fn take(&mut self, line: Line) {
         let better = line.direction();
+        self.disturbed += usize::from(line.disturbance.as_ref().is_some_and(|amid| amid.disturbed));
         let Line { round, part, server, what, unit, value, at, invalid, .. } = line;
         let at = at.unwrap_or_default();
         let key = Key { part, server, what, unit, hops: at.hops };
@@ -292,6 +304,17 @@ mod tests {
         assert_eq!(run.series[0].values, [1.0, 3.5]);
         assert_eq!(run.series[0].spread().median, 2.25);
         assert_eq!(run.series[1].at.idle, Some(3));
+    }
+
+    #[test]
+    fn lines_about_the_run_are_no_figures_and_disturbed_ones_are_counted() {
+        let figure = |disturbed: bool| {
+            format!(
+                "{{\"what\":\"w\",\"unit\":\"s\",\"value\":1,\"disturbance\":{{\"steal\":0,\"disturbed\":{disturbed}}}}}\n"
+            )
+        };
+        let run = read(&format!("{{\"run\":{{\"seed\":1}}}}\n{}{}", figure(true), figure(false))).unwrap();
+        assert_eq!((run.series[0].values.len(), run.disturbed), (2, 1));
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! One figure of one part in one round, and its target.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
+
+use crate::{
+    disturbance::Disturbance,
+    statistics::{Better, Interval},
+};
 
 /// What a figure should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,11 +20,41 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    pub(crate) fn is_met_by(self, value: f64) -> bool {
+    fn is_met_by(self, value: f64) -> bool {
         match self {
             Self::AtLeast(bound) => value >= bound,
             Self::AtMost(bound) => value <= bound,
         }
+    }
+
+    /// Met or missed if that holds of all between the bounds that the median has.
+    pub(crate) fn judge(self, found: &Interval) -> Judgement {
+        match (self.is_met_by(found.low), self.is_met_by(found.high)) {
+            (true, true) => Judgement::Met,
+            (false, false) => Judgement::Missed,
+            _ => Judgement::NotDecided,
+        }
+    }
+}
+
+/// Whether a figure is what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It is.
+    Met,
+    /// It is not.
+    Missed,
+    /// Its rounds differ too much, or are too few, to tell.
+    NotDecided,
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Met => "met",
+            Self::Missed => "**missed**",
+            Self::NotDecided => "not decided",
+        })
     }
 }
 
@@ -31,16 +66,6 @@ impl fmt::Display for Target {
             Self::AtMost(bound) => write!(f, "≤ {bound}"),
         }
     }
-}
-
-/// Which way a figure is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Better {
-    /// More of it.
-    More,
-    /// Less of it.
-    Less,
 }
 
 /// What a part has found about one thing.
@@ -57,6 +82,8 @@ pub(crate) struct Figure {
     pub(super) target: Option<Target>,
     /// Why it does not count, if it does not.
     pub(super) invalid: Option<String>,
+    /// What else the machine did meanwhile, if that is known.
+    pub(super) disturbance: Option<Disturbance>,
     /// Whatever else explains it, for the raw data.
     pub(super) detail: Value,
 }
@@ -72,8 +99,14 @@ impl Figure {
             at: Value::Null,
             target: None,
             invalid: None,
+            disturbance: None,
             detail: Value::Null,
         }
+    }
+
+    /// Measured while this happened, unless more is known already.
+    pub(crate) fn amid(self, disturbance: Option<Disturbance>) -> Self {
+        Self { disturbance: self.disturbance.or(disturbance), ..self }
     }
 
     /// One of several servers under the same load.
@@ -115,7 +148,7 @@ impl Figure {
 }
 
 /// A figure, with its place in the run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample<P> {
     /// From 1.
     pub round: u32,
@@ -127,28 +160,48 @@ pub struct Sample<P> {
     /// Which figure.
     pub what: String,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// The figure.
     pub value: f64,
     /// Which way it is better, if that is stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub better: Option<Better>,
     /// Under which load, as numbers by name, if that is stated.
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub at: Value,
-    #[serde(serialize_with = "bound")]
+    #[serde(serialize_with = "write_target", deserialize_with = "read_target")]
     pub(crate) target: Option<Target>,
     /// Why it does not count, if it does not.
     pub invalid: Option<String>,
+    /// What else the machine did meanwhile, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disturbance: Option<Disturbance>,
     /// Whatever else explains it.
-    #[serde(skip_serializing_if = "Value::is_null")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub detail: Value,
 }
 
 impl<P> Sample<P> {
     pub(crate) fn new(round: u32, part: P, figure: Figure) -> Self {
-        let Figure { server, what, unit, value, better, at, target, invalid, detail } = figure;
-        Self { round, part, server, what, unit, value, better, at, target, invalid, detail }
+        let Figure { server, what, unit, value, better, at, target, invalid, disturbance, detail } = figure;
+        Self {
+            round,
+            part,
+            server,
+            what,
+            unit: unit.into(),
+            value,
+            better,
+            at,
+            target,
+            invalid,
+            disturbance,
+            detail,
+        }
+    }
+
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.disturbance.is_some_and(|seen| seen.disturbed)
     }
 }
 
@@ -162,6 +215,7 @@ impl<P: fmt::Display> fmt::Display for Sample<P> {
         write!(f, "{what:<44} {} {unit}", number(*value))?;
         match &self.invalid {
             Some(reason) => write!(f, "  INVALID: {reason}"),
+            None if self.is_disturbed() => f.write_str("  disturbed"),
             None => Ok(()),
         }
     }
@@ -173,8 +227,14 @@ pub(crate) fn number(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn bound<S: Serializer>(target: &Option<Target>, serializer: S) -> Result<S::Ok, S::Error> {
+fn write_target<S: Serializer>(target: &Option<Target>, serializer: S) -> Result<S::Ok, S::Error> {
     target.map(|target| target.to_string()).serialize(serializer)
+}
+
+fn read_target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Target>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let bound = |sign: char| text.as_ref()?.strip_prefix(sign)?.trim().parse().ok();
+    Ok(bound('≥').map(Target::AtLeast).or_else(|| bound('≤').map(Target::AtMost)))
 }
 
 #[cfg(test)]
@@ -182,6 +242,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_target_is_judged_by_both_bounds() {
+        let judge = |target: Target, low, high| target.judge(&Interval { low, high, level: 0.95 });
+        let (least, most) = (Target::AtLeast(1.0), Target::AtMost(1.0));
+        assert_eq!([judge(least, 1.0, 2.0), judge(most, 0.5, 1.0)], [Judgement::Met; 2]);
+        assert_eq!([judge(least, 0.5, 0.9), judge(most, 1.1, 1.2)], [Judgement::Missed; 2]);
+        assert_eq!([judge(least, 0.9, 1.1), judge(most, 0.9, 1.1)], [Judgement::NotDecided; 2]);
+    }
 
     #[test]
     fn a_figure_is_one_flat_line_that_names_what_is_known() {
@@ -192,6 +261,8 @@ mod tests {
             "better": "less", "at": { "connections": 50 }, "target": "≤ 2", "invalid": null,
         });
         assert_eq!(serde_json::to_value(&sample).unwrap(), expected);
+        let read: Sample<String> = serde_json::from_value(expected.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), expected, "and can be read again");
         let bare = serde_json::to_value(Sample::new(1, "link", Figure::new("updates", "k/s", 7.0))).unwrap();
         assert!(bare.get("server").is_none() && bare.get("better").is_none() && bare.get("at").is_none());
     }

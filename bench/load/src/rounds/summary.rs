@@ -1,17 +1,85 @@
 //! The summary of a run, as Markdown: pure text from samples, so that a test can read it.
 
-use super::{Part, Sample, Spread, sample::number};
+use std::fmt::Display;
+
+use super::{Judgement, Part, Sample, sample::number};
+use crate::{
+    disturbance::{Disturbance, Limits},
+    statistics::Sorted,
+};
 
 /// The whole document, a section for each of the parts; `sizes` says how much of everything there was.
-pub(super) fn render<P: Part>(what: &str, sizes: &str, parts: &[P], samples: &[Sample<P>]) -> String {
+pub(super) fn render<P: Part>(
+    what: &str,
+    sizes: &str,
+    notes: &str,
+    parts: &[P],
+    samples: &[Sample<P>],
+) -> String {
     let mut text = format!(
         "# {what}\n\n{sizes}. Nodes and tester share the machine (machine.txt). Figures are medians over the rounds \
-         (least to greatest); the median is judged.\n"
+         (lower to upper quartile). {BETWEEN}\n{notes}"
     );
     for part in parts {
         text.push_str(&section(*part, samples));
     }
     text
+}
+
+/// What intervals and verdicts mean.
+pub(crate) const BETWEEN: &str = "Between are the bounds of the true median, found from the order of the rounds alone \
+    (the sign test), with 95 % or more where there are six rounds; of fewer it is their range. A target is met or missed \
+    if all between them meets or misses it; otherwise it is not decided.";
+
+/// What a reader must know of all samples: whether the run is whole, and which of them were disturbed.
+pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrupted: bool) -> String {
+    let mut text = String::new();
+    if interrupted {
+        text.push_str("\n**INTERRUPTED: this is what had been measured until then.**\n");
+    }
+    let mut seen: Vec<(String, Disturbance)> = Vec::new();
+    for sample in samples {
+        let Some(disturbance) = sample.disturbance else { continue };
+        let server = sample.server.as_ref().map_or_else(String::new, |server| format!(", {server}"));
+        let name = format!("{}{server}, round {}", sample.part, sample.round);
+        if !seen.iter().any(|(other, known)| *other == name && *known == disturbance) {
+            seen.push((name, disturbance));
+        }
+    }
+    let disturbed: Vec<_> = seen.iter().filter(|(_, disturbance)| disturbance.disturbed).collect();
+    if seen.is_empty() {
+        return text;
+    }
+    let Limits { max_steal, max_foreign, tries } = limits;
+    let [steal, foreign] = [max_steal, max_foreign].map(|share| share * 100.0);
+    text.push_str(&format!(
+        "\n{} of {} samples were disturbed, even the best of {tries} tries: the host took more than {steal} % of the \
+         machine, or other processes more than {foreign} %.\n",
+        disturbed.len(),
+        seen.len(),
+    ));
+    for (name, Disturbance { steal, foreign, .. }) in disturbed {
+        let [steal, foreign] = [steal, foreign].map(|share| share * 100.0);
+        text.push_str(&format!("\n**DISTURBED: {name}: host {steal:.1} %, others {foreign:.1} %.**\n"));
+    }
+    text
+}
+
+/// Whether any figure is not what it should be.
+pub(super) fn misses<P: PartialEq>(samples: &[Sample<P>]) -> bool {
+    samples.iter().any(|sample| {
+        let same: Vec<_> =
+            samples.iter().filter(|other| other.part == sample.part && other.what == sample.what).collect();
+        judge(sample, &same) == Some(Judgement::Missed)
+    })
+}
+
+/// By all rounds of a figure, if it has a target and all of them count.
+fn judge<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> Option<Judgement> {
+    let values = same.iter().map(|sample| sample.value).collect();
+    let counts = same.iter().all(|sample| sample.invalid.is_none());
+    let target = sample.target.filter(|_| counts)?;
+    Some(target.judge(&Sorted::of(values)?.interval()))
 }
 
 fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
@@ -21,7 +89,9 @@ fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
         text.push_str("\nNot measured in this run.\n");
         return text;
     }
-    text.push_str("\n| what | unit | median (min to max) | target | verdict |\n|---|---|---|---|---|\n");
+    text.push_str(
+        "\n| what | unit | median (quartiles) | between | target | verdict |\n|---|---|---|---|---|---|\n",
+    );
     let mut told: Vec<&str> = Vec::new();
     for sample in &of_part {
         if !told.contains(&&*sample.what) {
@@ -40,47 +110,92 @@ fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
 
 /// A table's row for a figure in all its rounds.
 fn row<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> String {
-    let Some(spread) = Spread::of(same.iter().map(|sample| sample.value).collect()) else {
+    let Some(found) = Sorted::of(same.iter().map(|sample| sample.value).collect()) else {
         return String::new();
     };
-    let (what, unit) = (&sample.what, sample.unit);
-    let [median, min, max] = [spread.median, spread.min, spread.max].map(number);
+    let (what, unit) = (&sample.what, &sample.unit);
+    let [low, median, high] = found.quartiles().map(number);
+    let between = found.interval();
     let target = sample.target.map_or_else(|| "–".to_owned(), |target| target.to_string());
-    let verdict = match sample.target {
-        _ if same.iter().any(|sample| sample.invalid.is_some()) => "**invalid**",
-        None => "–",
-        Some(target) if target.is_met_by(spread.median) => "met",
-        Some(_) => "**missed**",
+    let verdict = match judge(sample, same) {
+        Some(judgement) => judgement.to_string(),
+        None if same.iter().any(|sample| sample.invalid.is_some()) => "**invalid**".to_owned(),
+        None => "–".to_owned(),
     };
-    format!("| {what} | {unit} | {median} ({min} to {max}) | {target} | {verdict} |\n")
+    let [least, most] = [between.low, between.high].map(number);
+    format!("| {what} | {unit} | {median} ({low} to {high}) | {least} to {most} | {target} | {verdict} |\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{repair::Part, rounds::Figure};
+    use std::fmt;
 
-    fn sample(round: u32, value: f64, invalid: Option<&str>) -> Sample<Part> {
+    use serde::Serialize;
+
+    use super::*;
+    use crate::rounds::Figure;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+    struct Solo;
+
+    impl Display for Solo {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("solo")
+        }
+    }
+
+    impl Part for Solo {
+        fn promise(self) -> &'static str {
+            "It is fast."
+        }
+    }
+
+    fn sample(round: u32, value: f64, invalid: Option<&str>) -> Sample<Solo> {
         let figure = Figure::new("updates", "k/s", value).at_least(1_200.0);
-        Sample::new(round, Part::Link, figure.invalid_if(invalid.map(str::to_owned)))
+        Sample::new(round, Solo, figure.invalid_if(invalid.map(str::to_owned)))
     }
 
     #[test]
-    fn the_median_is_judged() {
-        let met = section(
-            Part::Link,
-            &[sample(1, 900.0, None), sample(2, 1_300.0, None), sample(3, 1_201.0, None)],
+    fn what_lies_between_is_judged() {
+        let of = |values: &[f64]| {
+            let rounds: Vec<_> =
+                (1..).zip(values).map(|(round, value)| sample(round, *value, None)).collect();
+            (section(Solo, &rounds), misses(&rounds))
+        };
+        let (met, misses) = of(&[1_900.0, 1_300.0, 1_201.0]);
+        assert!(
+            met.contains("| updates | k/s | 1300 (1250 to 1600) | 1201 to 1900 | ≥ 1200 | met |"),
+            "{met}"
         );
-        assert!(met.contains("| updates | k/s | 1201 (900 to 1300) | ≥ 1200 | met |"), "{met}");
-        let missed = section(Part::Link, &[sample(1, 1_199.0, None)]);
-        assert!(missed.contains("| **missed** |"), "{missed}");
+        assert!(!misses);
+        let (open, misses) = of(&[900.0, 1_300.0, 1_201.0]);
+        assert!(open.contains("| not decided |") && !misses, "{open}");
+        let (missed, misses) = of(&[1_199.0]);
+        assert!(missed.contains("| **missed** |") && misses, "{missed}");
+    }
+
+    #[test]
+    fn disturbed_samples_are_counted_and_named_once() {
+        let seen = Disturbance { steal: 0.12, foreign: 0.3, disturbed: true, ..Disturbance::default() };
+        let calm = Disturbance { disturbed: false, ..seen };
+        let amid = |round, seen| Sample { disturbance: Some(seen), ..sample(round, 1.0, None) };
+        let other = Sample { what: "other".to_owned(), ..amid(2, seen) };
+        let samples = [amid(1, calm), amid(2, seen), other];
+        let text = notes(&samples, &Limits::default(), false);
+        assert!(text.contains("\n1 of 2 samples were disturbed, even the best of 3 tries: "), "{text}");
+        assert_eq!(
+            text.matches("**DISTURBED: solo, round 2: host 12.0 %, others 30.0 %.**").count(),
+            1,
+            "{text}"
+        );
+        assert!(notes(&samples, &Limits::default(), true).contains("INTERRUPTED"));
     }
 
     #[test]
     fn what_does_not_count_is_said_to() {
-        let text = section(Part::Link, &[sample(1, 1_300.0, None), sample(2, 1_300.0, Some("it rained"))]);
+        let text = section(Solo, &[sample(1, 1_300.0, None), sample(2, 1_300.0, Some("it rained"))]);
         assert!(text.contains("| **invalid** |"), "{text}");
         assert!(text.contains("**INVALID: updates, in round 2: it rained.**"), "{text}");
-        assert!(section(Part::Link, &[]).contains("Not measured"));
+        assert!(section(Solo, &[]).contains("Not measured"));
     }
 }

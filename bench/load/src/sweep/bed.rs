@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     env, fs,
+    io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
@@ -22,11 +23,13 @@ use crate::{
         node::{NOT_INHERITED, scratch, write_key},
         traffic_log::Findings,
     },
-    server::{Server, ServerError},
+    server::{Server, ServerError, await_free},
 };
 
 /// The ports, one after another, so that none is taken again while its connections linger.
 const PORTS: std::ops::Range<u16> = 21_600..22_600;
+/// More than a server logs in a turn of half a second.
+const WARM_BYTES: u64 = 256 << 20;
 /// A node that is alone is called this.
 pub(super) const ALONE: &str = "Solo";
 
@@ -64,12 +67,15 @@ pub(super) struct Place {
 pub(super) struct Running {
     pub(super) server: Server,
     log: Option<PathBuf>,
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 impl Bed {
-    /// `tester` is this program, `herd` the node's.
-    pub(super) fn new(plan: &Path, tester: &Path, herd: &Path) -> Result<Self, BenchError> {
+    /// `herd` is the node's program; otherwise the one beside this tester.
+    pub(super) fn new(plan: &Path, herd: Option<&Path>) -> Result<Self, BenchError> {
+        let tester = env::current_exe().map_err(BenchError::file("cannot find the tester's own program"))?;
+        let herd = herd.map_or_else(|| Ok(tester.with_file_name("herd")), std::path::absolute);
+        let herd = herd.map_err(BenchError::file("cannot find the herd program"))?;
         let [.., high, low] = std::process::id().to_be_bytes();
         let address = Ipv4Addr::new(127, 77, high, low.clamp(1, 254));
         let root = root(plan).map_err(BenchError::file("cannot find the plan's repository"))?;
@@ -79,8 +85,8 @@ impl Bed {
         let python = if own_python.exists() { own_python } else { PathBuf::from("python3") };
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let words = Words::from([
-            ("herd", text(herd)),
-            ("herd-load", text(tester)),
+            ("herd", text(&herd)),
+            ("herd-load", text(&tester)),
             ("bin", text(tester.parent().unwrap_or(Path::new(".")))),
             ("target", text(target)),
             ("python", text(&python)),
@@ -154,9 +160,9 @@ impl Bed {
         Some(command)
     }
 
-    /// A place for a server that is linked with none.
-    pub(super) fn alone(&self) -> Place {
-        let address = self.next_address();
+    /// A place for a server that is linked with none; where it listens itself, if that is fixed.
+    pub(super) fn alone(&self, kind: &Kind) -> Place {
+        let address = kind.listen.unwrap_or_else(|| self.next_address());
         let nodes = format!("[[node]]\nid = \"{ALONE}\"\nlisten = \"{address}\"\n");
         Place { id: ALONE.to_owned(), address, neighbours: Vec::new(), nodes }
     }
@@ -170,6 +176,7 @@ impl Bed {
         words.extend([
             ("id", place.id.clone()),
             ("listen", place.address.to_string()),
+            ("host", place.address.ip().to_string()),
             ("port", place.address.port().to_string()),
             ("dir", text(scratch.path())),
             ("config", text(&config)),
@@ -194,11 +201,14 @@ impl Bed {
             words.extend([("id", id.clone()), ("address", address.to_string())]);
             command.args(kind.peer.iter().map(|argument| argument.fill(&words)));
         }
+        if let Some(address) = kind.listen {
+            await_free(address)?;
+        }
         let server = match kind.ready {
             Ready::Line => Server::start(command)?,
             Ready::Connect => Server::start_at(command, place.address)?,
         };
-        Ok(Running { server, log, _scratch: scratch })
+        Ok(Running { server, log, scratch })
     }
 }
 
@@ -207,9 +217,22 @@ impl Running {
         self.server.address()
     }
 
+    /// Has a server that writes a log find the memory for it in the same state whatever ran before: pages that this
+    /// machine has written to lately. Pages of which a virtual machine has none from its host yet cost several times as
+    /// much.
+    pub(super) fn warm(&self) -> Result<(), BenchError> {
+        let Self { log: Some(_), scratch, .. } = self else { return Ok(()) };
+        let warm = || -> io::Result<()> {
+            let mut file = tempfile::tempfile_in(scratch)?;
+            let block = vec![b'\n'; 1 << 20];
+            (0..WARM_BYTES >> 20).try_for_each(|_| file.write_all(&block))
+        };
+        warm().map_err(BenchError::file("cannot write and remove a file beside a server's log"))
+    }
+
     /// Ends the server; why a run of `sent` requests does not count, if it does not.
     pub(super) fn stop(self, sent: u64) -> Result<Option<String>, BenchError> {
-        let Self { mut server, log, _scratch } = self;
+        let Self { mut server, log, scratch: _scratch } = self;
         if let Some(status) = server.ended().map_err(BenchError::file("cannot wait for a server"))? {
             return Ok(Some(format!("the server ended by itself, {status}")));
         }
@@ -225,7 +248,7 @@ impl Running {
 }
 
 /// The repository that a plan is in; the current directory for a plan that is in none.
-pub(super) fn root(plan: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn root(plan: &Path) -> io::Result<PathBuf> {
     let plan = plan.canonicalize()?;
     let is_root = |folder: &&Path| folder.join("Cargo.lock").is_file();
     plan.ancestors().find(is_root).map_or_else(env::current_dir, |root| Ok(root.to_owned()))

@@ -3,15 +3,19 @@
 
 use serde_json::json;
 
-use super::{herd, measure::Measured, point::Point};
+use super::{
+    herd,
+    measure::{Measured, Turns},
+    point::Point,
+};
 use crate::{
+    disturbance::Disturbance,
     outcome::{Latency, Outcome},
     rounds::{Better, Figure},
-    usage::Usage,
 };
 
 /// All that a target may name.
-pub(super) const NAMES: [&str; 19] = [
+pub(super) const NAMES: [&str; 20] = [
     "rate",
     "service p50",
     "service p90",
@@ -24,6 +28,7 @@ pub(super) const NAMES: [&str; 19] = [
     "response p99.9",
     "response max",
     "cpu",
+    "client cpu",
     "switches",
     "rss at rest",
     "rss under load",
@@ -42,8 +47,8 @@ const CLIENTS_A_CONNECTION_MIN: u32 = 100;
 
 /// Of a server that was measured.
 pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
-    let Measured { memory, accept_all, prefill, usage, outcome, .. } = measured;
-    let mut figures = under_load(outcome, prefill, usage, memory.loaded);
+    let Measured { memory, accept_all, prefill, turns, outcome, .. } = measured;
+    let mut figures = under_load(outcome, prefill, turns, memory.loaded);
     figures.push(less("rss at rest", "bytes", memory.rest as f64));
     let connections = point.connections();
     if connections >= CONNECTIONS_MIN {
@@ -55,30 +60,39 @@ pub(super) fn of(point: &Point, measured: &Measured) -> Vec<Figure> {
         let grown = memory.filled.saturating_sub(memory.rest) as f64;
         figures.push(less("rss a client", "bytes", grown / f64::from(point.clients())));
     }
-    figures
+    amid(figures, turns.disturbance)
 }
 
 /// Of a herd.
 pub(super) fn of_herd(measured: &herd::Measured) -> Vec<Figure> {
-    let herd::Measured { prefill, outcome, usage, loaded, in_step, hops, .. } = measured;
-    let mut figures = under_load(outcome, prefill, usage, *loaded);
-    figures.push(less(IN_STEP, "s", in_step.as_secs_f64()));
+    let herd::Measured {
+        prefill, outcome, turns, loaded, in_step, hops, amid: [spreading, flooding], ..
+    } = measured;
+    let mut figures = amid(under_load(outcome, prefill, turns, *loaded), turns.disturbance);
+    figures.push(less(IN_STEP, "s", in_step.as_secs_f64()).amid(*spreading));
     for (times, hops) in hops.iter().zip(1..) {
         let Latency { p50_us, p90_us, p99_us, max_us, .. } = *times;
         let ranks = [("hop p50", p50_us), ("hop p90", p90_us), ("hop p99", p99_us), ("hop max", max_us)];
-        figures.extend(ranks.map(|(what, us)| less(what, "µs", us).after_hops(hops)));
+        figures.extend(ranks.map(|(what, us)| less(what, "µs", us).after_hops(hops).amid(*flooding)));
     }
     figures
 }
 
-fn under_load(outcome: &Outcome, prefill: &Outcome, usage: &Usage, loaded: u64) -> Vec<Figure> {
-    let requests = outcome.sent.max(1) as f64;
+fn amid(figures: Vec<Figure>, disturbance: Option<Disturbance>) -> Vec<Figure> {
+    figures.into_iter().map(|figure| figure.amid(disturbance)).collect()
+}
+
+fn under_load(outcome: &Outcome, prefill: &Outcome, turns: &Turns, loaded: u64) -> Vec<Figure> {
+    let Turns { usage, requests, .. } = turns;
+    let requests = (*requests).max(1) as f64;
+    let client = outcome.client.cpu * outcome.seconds * 1e6 / outcome.replies.max(1) as f64;
     let [user, system] = [usage.user, usage.system].map(|time| time.as_secs_f64() * 1e6 / requests);
     let detail = json!({ "outcome": outcome, "prefill": prefill });
     let mut figures = vec![Figure::new("rate", "/s", outcome.rate).better(Better::More).with(detail)];
     figures.extend(latencies(outcome));
     figures.extend([
         less("cpu", "µs", user + system).with(json!({ "user": user, "system": system })),
+        less("client cpu", "µs", client),
         less("switches", "", usage.switches as f64 / requests),
         less("rss under load", "bytes", loaded as f64),
     ]);

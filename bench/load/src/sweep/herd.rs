@@ -12,12 +12,14 @@ use std::{
 use super::{
     bed::{Bed, Place, Running},
     graph::Graph,
-    measure::reason,
+    measure::{Turns, reason},
+    order::Order,
     plan::{Plan, Server as Kind},
     point::Point,
 };
 use crate::{
     clock::Clock,
+    disturbance::{Disturbance, Watch},
     drive::{Drive, drive},
     flood::{self, Endpoint, FloodPlan},
     load::Load,
@@ -44,32 +46,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Measured {
     pub(super) prefill: Outcome,
     pub(super) outcome: Outcome,
-    /// Of all nodes together.
-    pub(super) usage: Usage,
+    /// Of all nodes together, until they were in step.
+    pub(super) turns: Turns,
     /// Of all nodes together, after the last turn, in bytes.
     pub(super) loaded: u64,
     /// From the last reply until all nodes knew the last marker of each.
     pub(super) in_step: Duration,
     /// How long a report takes from a node at the edge to one so many links away, after the load; from one link on.
     pub(super) hops: Vec<Latency>,
+    /// What else the machine did while they came into step, and while hops were timed.
+    pub(super) amid: [Option<Disturbance>; 2],
     pub(super) objection: Option<String>,
 }
 
-/// Measures a point's kinds of servers, one herd after another, with a different one first each round.
+/// Measures a point's kinds of servers, one herd after another.
 pub(super) fn measure(
     bed: &Bed,
     plan: &Plan,
     point: &Point,
-    round: u32,
+    order: &Order,
+    watch: &Watch<'_>,
 ) -> Vec<(String, Result<Measured, String>)> {
-    let mut kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
-    let by = (round as usize).checked_rem(kinds.len()).unwrap_or(0);
-    kinds.rotate_left(by);
-    let measured = |kind: &Kind| (kind.name.clone(), measure_one(bed, point, kind).map_err(reason));
-    kinds.into_iter().map(measured).collect()
+    let kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
+    let in_order = order.first().iter().map(|index| kinds[*index]).take_while(|_| !watch.is_stopped());
+    in_order.map(|kind| (kind.name.clone(), measure_one(bed, point, kind, watch).map_err(reason))).collect()
 }
 
-fn measure_one(bed: &Bed, point: &Point, kind: &Kind) -> Result<Measured, BenchError> {
+fn measure_one(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Result<Measured, BenchError> {
     let places = places(bed, point);
     let nodes =
         places.iter().map(|place| bed.start(kind, place)).collect::<Result<Vec<Running>, BenchError>>()?;
@@ -80,26 +83,31 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind) -> Result<Measured, BenchE
     let prefill = drive(&Load { verify: kind.verify, ..load.prefill() })?;
     Markers::new(&addresses).await_step(WITHIN)?;
     let mut drive = Drive::open(load)?;
-    let before = usage(&nodes)?;
-    for _turn in 0..point.turns {
-        drive.turn()?;
+    drive.end_once(watch.stop());
+    let mut turns = Turns::default();
+    for _turn in (0..point.turns).take_while(|_| !watch.is_stopped()) {
+        turns.take(&mut drive, watch, || usage(&nodes), || nodes[0].warm())?;
     }
+    let before = usage(&nodes)?;
     let ended = Instant::now();
-    Markers::new(&addresses).await_step(WITHIN)?;
-    let in_step = ended.elapsed();
-    let usage = usage(&nodes)?.since(&before);
+    let (in_step, spreading) = watch.once(|| {
+        Markers::new(&addresses).await_step(WITHIN)?;
+        Ok::<_, BenchError>(ended.elapsed())
+    })?;
+    turns.usage = turns.usage.and(&usage(&nodes)?.since(&before));
     let loaded = nodes.iter().map(|node| node.server.resident_bytes()).sum::<io::Result<u64>>();
     let loaded = loaded.map_err(BenchError::file("cannot read a node's memory"))?;
     let outcome = drive.outcome();
     drop(drive);
-    let hops = hops(&addresses, &point.graph)?;
+    let (hops, flooding) = watch.sample(|| hops(&addresses, &point.graph))?;
     let mut objection = prefill.objection().or_else(|| outcome.objection());
     for node in nodes {
         // How many requests came to which node is not known, but a log that dropped some says so.
         let dropped = node.stop(0)?;
         objection = objection.or(dropped);
     }
-    Ok(Measured { prefill, outcome, usage, loaded, in_step, hops, objection })
+    let amid = [spreading, flooding];
+    Ok(Measured { prefill, outcome, turns, loaded, in_step, hops, amid, objection })
 }
 
 /// Times of reports from a node at the edge to one at each distance, one at a time: a node that is watched alone is

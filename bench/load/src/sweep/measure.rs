@@ -10,10 +10,12 @@ use std::{
 
 use super::{
     bed::{Bed, Running},
+    order::Order,
     plan::{Plan, Server as Kind},
     point::Point,
 };
 use crate::{
+    disturbance::{Disturbance, Watch},
     drive::{Drive, drive},
     load::{Length, Load},
     outcome::Outcome,
@@ -33,8 +35,7 @@ pub(super) struct Measured {
     /// From the first connect until a request on one more connection, after all others, is answered.
     pub(super) accept_all: Duration,
     pub(super) prefill: Outcome,
-    /// Of the server's process, during the turns, warming up included.
-    pub(super) usage: Usage,
+    pub(super) turns: Turns,
     pub(super) outcome: Outcome,
     /// Why it does not count, if it does not.
     pub(super) objection: Option<String>,
@@ -56,37 +57,46 @@ pub(super) struct Memory {
 /// What was found, or why nothing was.
 pub(super) type Found = Result<Measured, String>;
 
-/// Measures a point's servers, in the plan's order or with a different one first each round.
-pub(super) fn measure(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<(String, Found)> {
-    let mut kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
-    let by = (round as usize).checked_rem(kinds.len()).unwrap_or(0);
-    kinds.rotate_left(by);
-    let groups =
-        if point.together { vec![kinds] } else { kinds.into_iter().map(|kind| vec![kind]).collect() };
-    let mut found: Vec<_> = groups.iter().flat_map(|group| take_turns(bed, point, group)).collect();
-    found.sort_by_key(|(name, _)| point.servers.iter().position(|other| other == name));
-    found
+/// Measures a point's servers side by side, or each alone.
+pub(super) fn measure(
+    bed: &Bed,
+    plan: &Plan,
+    point: &Point,
+    order: &Order,
+    watch: &Watch<'_>,
+) -> Vec<(String, Found)> {
+    let kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
+    if point.is_together() {
+        return take_turns(bed, point, &kinds, order.turns(), watch);
+    }
+    let alone = vec![vec![0]; point.turns as usize];
+    let one = |index: &usize| take_turns(bed, point, &kinds[*index..=*index], &alone, watch);
+    order.first().iter().flat_map(one).collect()
 }
 
 /// A running server, or why it no longer runs.
 type Subject = (String, Result<Driven, String>);
 
-/// All servers side by side, in an order that changes, so that whatever the machine does for a while, it does to all of
-/// them.
-fn take_turns(bed: &Bed, point: &Point, group: &[&Kind]) -> Vec<(String, Found)> {
-    let start = |kind: &&Kind| (kind.name.clone(), Driven::start(bed, point, kind).map_err(reason));
-    let mut subjects: Vec<Subject> = group.iter().map(start).collect();
-    for turn in 0..point.turns {
-        for (_, subject) in &mut subjects {
-            let failed = subject.as_mut().ok().and_then(|driven| driven.turn().err());
-            if let Some(error) = failed {
-                // Dropped, and so ended, at once: nobody takes turns with what is left of it.
-                *subject = Err(reason(error));
-            }
+/// All servers side by side, in these orders, so that whatever the machine does for a while, it does to all of them.
+fn take_turns(
+    bed: &Bed,
+    point: &Point,
+    kinds: &[&Kind],
+    turns: &[Vec<usize>],
+    watch: &Watch<'_>,
+) -> Vec<(String, Found)> {
+    let start = |kind: &&Kind| (kind.name.clone(), Driven::start(bed, point, kind, watch).map_err(reason));
+    let mut subjects: Vec<Subject> = kinds.iter().take_while(|_| !watch.is_stopped()).map(start).collect();
+    for &index in turns.iter().flatten() {
+        if watch.is_stopped() {
+            return Vec::new();
         }
-        // Forwards and backwards after it, and another first each time.
-        subjects.reverse();
-        subjects.rotate_left(turn as usize % 2);
+        let subject = &mut subjects[index].1;
+        let failed = subject.as_mut().ok().and_then(|driven| driven.turn(watch).err());
+        if let Some(error) = failed {
+            // Dropped, and so ended, at once: nobody takes turns with what is left of it.
+            *subject = Err(reason(error));
+        }
     }
     let end = |(name, subject): Subject| {
         let found = subject.and_then(|driven| driven.finish().map_err(reason));
@@ -110,12 +120,53 @@ struct Driven {
     /// Requests sent beside the drive's own.
     sent_before: u64,
     prefill: Outcome,
-    usage: Usage,
+    /// Of the turns that count.
+    turns: Turns,
+}
+
+/// What servers did in turns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turns {
+    /// Of their processes, warming up included.
+    pub(super) usage: Usage,
+    /// How many requests they got, likewise.
+    pub(super) requests: u64,
+    /// What else the machine did meanwhile.
+    pub(super) disturbance: Option<Disturbance>,
+}
+
+impl Turns {
+    /// Has a drive take one more turn, again while it is disturbed, and counts what `usage` says the servers used.
+    pub(super) fn take(
+        &mut self,
+        drive: &mut Drive,
+        watch: &Watch<'_>,
+        usage: impl Fn() -> Result<Usage, BenchError>,
+        prepare: impl Fn() -> Result<(), BenchError>,
+    ) -> Result<(), BenchError> {
+        let earlier = drive.measured();
+        let (kept, seen) = watch.sample(|| {
+            drive.restore(&earlier);
+            prepare()?;
+            let (sent, before) = (drive.sent(), usage()?);
+            drive.turn()?;
+            Ok::<_, BenchError>((drive.measured(), usage()?.since(&before), drive.sent() - sent))
+        })?;
+        let (measured, used, requests) = kept;
+        drive.restore(&measured);
+        self.usage = self.usage.and(&used);
+        self.requests += requests;
+        self.disturbance = match (self.disturbance, seen) {
+            (Some(earlier), Some(seen)) => Some(earlier.and(&seen)),
+            (earlier, seen) => earlier.or(seen),
+        };
+        Ok(())
+    }
 }
 
 impl Driven {
-    fn start(bed: &Bed, point: &Point, kind: &Kind) -> Result<Self, BenchError> {
-        let running = bed.start(kind, &bed.alone())?;
+    fn start(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Result<Self, BenchError> {
+        let running = bed.start(kind, &bed.alone(kind))?;
         let load = point.load(vec![running.address()], kind);
         let mut memory = Memory { rest: resident(&running.server)?, ..Memory::default() };
         let descriptors = descriptors(&running.server)?;
@@ -125,25 +176,26 @@ impl Driven {
         let prefill = drive(&Load { verify: kind.verify, ..load.prefill() })?;
         await_closed(&running.server, descriptors)?;
         memory.filled = settled(&running.server)?;
-        let drive = Drive::open(load)?;
+        let mut drive = Drive::open(load)?;
+        drive.end_once(watch.stop());
         let sent_before = asked + prefill.sent;
-        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, usage: Usage::default() })
+        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, turns: Turns::default() })
     }
 
-    fn turn(&mut self) -> Result<(), BenchError> {
-        let before = usage(&self.running.server)?;
-        self.drive.turn()?;
-        self.usage = self.usage.and(&usage(&self.running.server)?.since(&before));
-        Ok(())
+    fn turn(&mut self, watch: &Watch<'_>) -> Result<(), BenchError> {
+        let Self { drive, running, turns, .. } = self;
+        turns.take(drive, watch, || usage(&running.server), || running.warm())
     }
 
     fn finish(self) -> Result<Measured, BenchError> {
-        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, usage } = self;
+        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, turns } = self;
         memory.loaded = resident(&running.server)?;
         let outcome = drive.outcome();
+        // A server that closes connections first leaves its port taken for a minute.
+        drop(drive);
         let unlogged = running.stop(sent_before + outcome.sent)?;
         let objection = prefill.objection().or_else(|| outcome.objection()).or(unlogged);
-        Ok(Measured { memory, accept_all, prefill, usage, outcome, objection })
+        Ok(Measured { memory, accept_all, prefill, turns, outcome, objection })
     }
 }
 

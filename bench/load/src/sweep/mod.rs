@@ -2,10 +2,12 @@
 //! only, since the machine is never the same for long; all of it goes to a run folder.
 
 mod bed;
+mod choice;
 mod figures;
 mod graph;
 mod herd;
 mod measure;
+mod order;
 mod plan;
 mod point;
 mod ratios;
@@ -13,30 +15,50 @@ mod summary;
 mod target;
 mod template;
 
-pub use plan::{Choice, Fault, PlanError};
+pub use choice::Choice;
+pub use plan::{Fault, PlanError};
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use thiserror::Error;
 
-use crate::rounds::{BenchError, Figure, Finished, Sample, folder::Folder};
+use crate::{
+    disturbance::{self, Limits, Watch},
+    interrupt,
+    rounds::{
+        BenchError, Ending, Figure, Finished, Sample,
+        folder::{Folder, Unfinished, versions},
+    },
+};
 use bed::{Bed, Missing};
+use order::Order;
 use plan::Plan;
 use point::Point;
 
 /// What to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Sweep {
-    /// This tester, for echo and the upstream.
-    pub tester: PathBuf,
-    /// The `herd` program.
-    pub herd: PathBuf,
-    /// The plan's file.
+    /// The plan, such as bench/plans/full.toml
+    #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Where the run folder goes.
+    /// The `herd` program to measure; by default the one beside this tester
+    #[arg(long, value_name = "HERD")]
+    pub herd: Option<PathBuf>,
+    /// Where the run folder goes
+    #[arg(long, default_value = "bench/runs")]
     pub runs: PathBuf,
-    /// Which parts of the plan, and how much.
+    /// Which parts of the plan, and how much
+    #[command(flatten)]
     pub choice: Choice,
+    /// Continues this run folder, which was interrupted, with the same choice: rounds that are complete are kept
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["what", "runs", "rounds", "seconds", "only_servers",
+          "only_points", "seed", "max_steal", "max_foreign", "tries"])]
+    pub resume: Option<PathBuf>,
+    /// When a sample is disturbed
+    #[command(flatten)]
+    pub disturbance: disturbance::Demands,
 }
 
 /// Why a sweep was not made.
@@ -59,15 +81,41 @@ pub enum SweepError {
     /// None of the plan's servers can be.
     #[error("none of the plan's servers can be started here, see above")]
     NoServer,
+    /// The run folder does not go with what is measured now.
+    #[error("cannot resume this run: {0}")]
+    Resume(&'static str),
     /// A run broke.
     #[error(transparent)]
     Bench(#[from] BenchError),
 }
 
+impl SweepError {
+    /// Whether another command line, or another plan, would help.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::Resume(_))
+    }
+}
+
+/// What a run is resumed with.
+#[derive(Debug, Serialize, Deserialize)]
+struct Settings {
+    choice: Choice,
+    seed: u64,
+    limits: Limits,
+}
+
 /// Measures everything; `tell` is called with what is left out, and with every rate and ratio as it comes.
-pub fn run(sweep: &Sweep, tell: impl Fn(&str)) -> Result<Finished, SweepError> {
-    let mut plan = Plan::read(&sweep.plan, &sweep.choice)?;
-    let mut bed = Bed::new(&sweep.plan, &sweep.tester, &sweep.herd)?;
+pub fn run(sweep: &Sweep, tell: &dyn Fn(&str)) -> Result<Finished, SweepError> {
+    let unfinished = sweep.resume.as_deref().map(Unfinished::read).transpose()?;
+    let earlier = unfinished.as_ref().map(|run| Settings::deserialize(&run.settings)).transpose();
+    let earlier =
+        earlier.map_err(|_| SweepError::Resume("its raw.jsonl does not begin with what was chosen"))?;
+    let choice = earlier.as_ref().map_or(&sweep.choice, |earlier| &earlier.choice);
+    let mut plan = Plan::read(&sweep.plan, choice)?;
+    if let Some(Settings { seed, limits, .. }) = earlier {
+        (plan.seed, plan.limits) = (seed, limits);
+    }
+    let mut bed = Bed::new(&sweep.plan, sweep.herd.as_deref())?;
     let (versions, missing) = find(&bed, &plan)?;
     for Missing { server, reason } in &missing {
         tell(&format!("SKIPPED {server}: {reason}"));
@@ -76,16 +124,60 @@ pub fn run(sweep: &Sweep, tell: impl Fn(&str)) -> Result<Finished, SweepError> {
     if plan.points.is_empty() {
         return Err(SweepError::NoServer);
     }
-    let mut folder = Folder::create_with(&sweep.runs, &plan.what, &versions, &command(sweep, &plan))?;
-    let text =
-        std::fs::read_to_string(&sweep.plan).map_err(BenchError::file("cannot read the plan again"))?;
-    folder.add("plan.toml", &text)?;
+    let stop = interrupt::watch().map_err(BenchError::file("cannot wait for signals"))?;
+    let watch = Watch::new(plan.limits, &sweep.disturbance, &stop, tell);
+    let (mut folder, samples, rounds) = match unfinished {
+        Some(unfinished) => resume(&plan, &versions, unfinished)?,
+        None => (create(sweep, &plan, &versions, watch.limits())?, Vec::new(), 0),
+    };
     bed.start_upstream(&plan)?;
-    let samples = measure(&bed, &plan, &mut folder, tell)?;
-    let summary = summary::render(&plan, &missing, &samples);
+    let record = Record { plan: &plan, folder: &mut folder, tell, samples };
+    let samples = record.measure(&bed, &watch, rounds)?;
+    let interrupted = watch.is_stopped();
+    let summary = summary::render(&plan, &missing, &samples, &watch.limits(), interrupted);
     folder.finish(&summary)?;
-    let valid = samples.iter().all(|sample| sample.invalid.is_none());
-    Ok(Finished { folder: folder.path().to_owned(), summary, valid })
+    let ending = Ending {
+        interrupted,
+        valid: samples.iter().all(|sample| sample.invalid.is_none()),
+        missed: summary::misses(&plan, &samples),
+    };
+    Ok(Finished::new(&folder, summary, ending))
+}
+
+/// A new run folder, with all that is known in advance.
+fn create(sweep: &Sweep, plan: &Plan, versions: &Versions, limits: Limits) -> Result<Folder, SweepError> {
+    let settings = Settings { choice: sweep.choice.clone(), seed: plan.seed, limits };
+    let command = command(sweep, plan);
+    let folder = Folder::create(&sweep.runs, &plan.what, versions, &command, &json!(settings))?;
+    folder.add("plan.toml", &plan.text)?;
+    Ok(folder)
+}
+
+/// The run folder with what its complete rounds have found, and how many these are; the next one comes from the same
+/// plan, the same servers, the same kernel.
+fn resume(
+    plan: &Plan,
+    now: &Versions,
+    unfinished: Unfinished,
+) -> Result<(Folder, Vec<Sample<String>>, u32), SweepError> {
+    // A tree may change in what is not measured.
+    let measured = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.starts_with("revision: ")).map(str::to_owned).collect()
+    };
+    if unfinished.file("plan.toml")? != plan.text {
+        return Err(SweepError::Resume("the plan is not the one beside its raw.jsonl"));
+    }
+    if measured(&unfinished.file("versions.txt")?) != measured(&versions(now)) {
+        return Err(SweepError::Resume(
+            "other servers or versions than in its versions.txt would be measured",
+        ));
+    }
+    let rounds = unfinished.rounds;
+    if rounds >= plan.rounds {
+        return Err(SweepError::Resume("all of its rounds are complete"));
+    }
+    let samples = unfinished.samples()?;
+    Ok((unfinished.resume()?, samples, rounds))
 }
 
 type Versions = Vec<(String, Option<String>)>;
@@ -104,36 +196,39 @@ fn find(bed: &Bed, plan: &Plan) -> Result<(Versions, Vec<Missing>), SweepError> 
     Ok((versions, missing))
 }
 
-fn measure(
-    bed: &Bed,
-    plan: &Plan,
-    folder: &mut Folder,
-    tell: impl Fn(&str),
-) -> Result<Vec<Sample<String>>, BenchError> {
-    let mut record = Record { plan, folder, tell, samples: Vec::new() };
-    for round in 1..=plan.rounds {
-        for point in plan.points.iter().filter(|point| round <= point.rounds) {
-            for figure in figures_of(bed, plan, point, round) {
-                record.keep(round, &point.name, figure)?;
-            }
-        }
-        for (part, figure) in ratios::of_round(plan, round, &record.samples) {
-            record.keep(round, &part, figure)?;
-        }
-    }
-    Ok(record.samples)
-}
-
 /// What has been found so far, written down as it comes.
-#[derive(Debug)]
-struct Record<'a, T> {
+struct Record<'a> {
     plan: &'a Plan,
     folder: &'a mut Folder,
-    tell: T,
+    tell: &'a dyn Fn(&str),
     samples: Vec<Sample<String>>,
 }
 
-impl<T: Fn(&str)> Record<'_, T> {
+impl Record<'_> {
+    /// Measures all rounds but these first ones, or until a signal comes: what is under way then is not kept.
+    fn measure(mut self, bed: &Bed, watch: &Watch<'_>, done: u32) -> Result<Vec<Sample<String>>, BenchError> {
+        let plan = self.plan;
+        for round in done + 1..=plan.rounds {
+            for (index, point) in plan.points.iter().enumerate().filter(|(_, point)| round <= point.rounds) {
+                let order = Order::draw(plan.seed, round, index, point);
+                let figures = figures_of(bed, plan, point, &order, watch);
+                if watch.is_stopped() {
+                    return Ok(self.samples);
+                }
+                self.folder
+                    .note(&json!({ "round": round, "point": point.name, "order": order.names(point) }))?;
+                for figure in figures {
+                    self.keep(round, &point.name, figure)?;
+                }
+            }
+            for (part, figure) in ratios::of_round(plan, round, &self.samples) {
+                self.keep(round, &part, figure)?;
+            }
+            self.folder.note(&json!({ "completed": round }))?;
+        }
+        Ok(self.samples)
+    }
+
     fn keep(&mut self, round: u32, part: &str, figure: Figure) -> Result<(), BenchError> {
         let target = figure.server.as_deref().and_then(|server| self.plan.target(part, server, &figure.what));
         let sample = Sample::new(round, part.to_owned(), figure.aims_at(target));
@@ -147,21 +242,21 @@ impl<T: Fn(&str)> Record<'_, T> {
 }
 
 /// The figures of all of a point's servers.
-fn figures_of(bed: &Bed, plan: &Plan, point: &Point, round: u32) -> Vec<Figure> {
+fn figures_of(bed: &Bed, plan: &Plan, point: &Point, order: &Order, watch: &Watch<'_>) -> Vec<Figure> {
     let of = |server: &str, figures: Vec<Figure>, objection: Option<String>| {
         let at = point.at();
         let of_server = |figure: Figure| figure.of(server, at.clone()).invalid_if(objection.clone());
         figures.into_iter().map(of_server).collect::<Vec<_>>()
     };
     if point.graph.nodes > 1 {
-        let found = herd::measure(bed, plan, point, round);
+        let found = herd::measure(bed, plan, point, order, watch);
         let each = found.into_iter().map(|(server, found)| match found {
             Ok(measured) => of(&server, figures::of_herd(&measured), measured.objection),
             Err(reason) => of(&server, figures::none(reason), None),
         });
         return each.flatten().collect();
     }
-    let found = measure::measure(bed, plan, point, round);
+    let found = measure::measure(bed, plan, point, order, watch);
     let each = found.into_iter().map(|(server, found)| match found {
         Ok(measured) => of(&server, figures::of(point, &measured), measured.objection),
         Err(reason) => of(&server, figures::none(reason), None),
@@ -174,7 +269,7 @@ fn command(sweep: &Sweep, plan: &Plan) -> String {
     let Sweep { choice, .. } = sweep;
     let name = sweep.plan.file_name().unwrap_or_default().to_string_lossy();
     let mut command = format!("herd-load sweep {name} --what {}", plan.what);
-    command.push_str(&format!(" --rounds {}", plan.rounds));
+    command.push_str(&format!(" --rounds {} --seed {}", plan.rounds, plan.seed));
     if let Some(seconds) = choice.seconds {
         command.push_str(&format!(" --seconds {seconds}"));
     }

@@ -1,18 +1,19 @@
 //! A plan: which servers are put under which loads, and what is expected of them. Read from TOML once and checked as a
 //! whole, so that a run of half an hour does not end at a slip in its last line.
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use serde::Deserialize;
 use thiserror::Error;
 
 use super::{
     bed::{Missing, root},
+    choice::{Choice, new_seed},
     point::{Defaults, Point, WrittenPoint},
     target::{Wanted, WrittenTarget},
     template::Template,
 };
-use crate::{load::Dialect, rounds::Target};
+use crate::{disturbance::Limits, load::Dialect, rounds::Target};
 
 /// Why a plan has nothing that can be run.
 #[derive(Debug, Error)]
@@ -59,25 +60,16 @@ impl Fault {
     }
 }
 
-/// Which parts of a plan to run, and how much of them.
-#[derive(Clone, Debug, Default)]
-pub struct Choice {
-    /// In place of the plan's.
-    pub what: Option<String>,
-    /// In place of the plan's.
-    pub rounds: Option<u32>,
-    /// In place of the plan's and of its points'.
-    pub seconds: Option<f64>,
-    /// These servers; none is all.
-    pub only_servers: Vec<String>,
-    /// These points; none is all.
-    pub only_points: Vec<String>,
-}
-
 /// A plan that can be run.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    /// As it was read.
+    pub(super) text: String,
     pub(super) what: String,
+    /// What the order of the servers is drawn from.
+    pub(super) seed: u64,
+    /// When a sample is disturbed.
+    pub(super) limits: Limits,
     pub(super) rounds: u32,
     /// Milliseconds until what servers ask for places answers.
     pub(super) upstream_delay_ms: u32,
@@ -105,6 +97,8 @@ pub(super) struct Server {
     pub(super) config: Option<Template>,
     /// The directory of its traffic log, each of whose files is counted; `None` if it writes none.
     pub(super) log: Option<Template>,
+    /// Where it listens, if that cannot be chosen.
+    pub(super) listen: Option<SocketAddr>,
     /// How to see that it is ready.
     #[serde(default)]
     pub(super) ready: Ready,
@@ -145,6 +139,10 @@ struct Written {
     patience: f64,
     clients: u32,
     baseline: Option<String>,
+    seed: Option<u64>,
+    max_steal: Option<f64>,
+    max_foreign: Option<f64>,
+    tries: Option<u32>,
     #[serde(default)]
     upstream_delay_ms: u32,
     server: Vec<Server>,
@@ -179,7 +177,7 @@ impl Plan {
             PlanError::Syntax { file: file.to_owned(), message: format!("{place}{}", error.message()) }
         })?;
         written
-            .checked(root, choice)
+            .checked(text, root, choice)
             .and_then(|plan| plan.chosen(choice))
             .map_err(|fault| PlanError::Value { file: file.to_owned(), fault })
     }
@@ -243,7 +241,8 @@ impl Plan {
 }
 
 impl Written {
-    fn checked(self, root: &Path, choice: &Choice) -> Result<Plan, Fault> {
+    fn checked(self, text: &str, root: &Path, choice: &Choice) -> Result<Plan, Fault> {
+        let limits = self.limits()?;
         let rounds = choice.rounds.unwrap_or(self.rounds);
         if rounds == 0 {
             return Err(Fault::new("rounds", "must be at least 1"));
@@ -269,11 +268,23 @@ impl Written {
         };
         let points =
             self.point.iter().map(|point| point.checked(&defaults)).collect::<Result<Vec<_>, Fault>>()?;
+        for point in &points {
+            point.check_addresses(&self.server)?;
+        }
         distinct("point", &points.iter().map(|point| point.name.clone()).collect::<Vec<_>>())?;
         let what = choice.what.clone().unwrap_or(self.what);
         let upstream_delay_ms = self.upstream_delay_ms;
-        let mut plan =
-            Plan { what, rounds, upstream_delay_ms, servers: self.server, points, targets: Vec::new() };
+        let mut plan = Plan {
+            text: text.to_owned(),
+            what,
+            seed: choice.seed.or(self.seed).unwrap_or_else(new_seed),
+            limits,
+            rounds,
+            upstream_delay_ms,
+            servers: self.server,
+            points,
+            targets: Vec::new(),
+        };
         for target in &self.target {
             let wanted = target.checked()?;
             if let Some((point, server)) =
@@ -285,6 +296,23 @@ impl Written {
             plan.targets.push(wanted);
         }
         Ok(plan)
+    }
+
+    fn limits(&self) -> Result<Limits, Fault> {
+        let usual = Limits::default();
+        let limits = Limits {
+            max_steal: self.max_steal.unwrap_or(usual.max_steal),
+            max_foreign: self.max_foreign.unwrap_or(usual.max_foreign),
+            tries: self.tries.unwrap_or(usual.tries),
+        };
+        let shares = [("max_steal", limits.max_steal), ("max_foreign", limits.max_foreign)];
+        if let Some((key, _)) = shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+            return Err(Fault::new(*key, "must be a share of the machine, from 0 to 1"));
+        }
+        if limits.tries == 0 {
+            return Err(Fault::new("tries", "must be at least 1"));
+        }
+        Ok(limits)
     }
 }
 
@@ -379,6 +407,8 @@ mod tests {
         let cases = [
             ("rounds = 3", "rounds = 3\nbogus = 1", "p.toml: line 3: unknown field `bogus`"),
             ("rounds = 3", "", "p.toml: line 1: missing field `rounds`"),
+            ("rounds = 3", "rounds = 3\nmax_steal = 2", "p.toml: max_steal: must be a share of the machine"),
+            ("rounds = 3", "rounds = 3\ntries = 0", "p.toml: tries: must be at least 1"),
             ("rounds = 3", "rounds = 0", "p.toml: rounds: must be at least 1"),
             ("seconds = 2", "seconds = 0", "p.toml: point \"C=50 P=16\": seconds: must be more than 0"),
             ("baseline = \"a\"", "baseline = \"c\"", "p.toml: baseline: \"c\" is none of \"a\", \"b\""),
@@ -407,6 +437,16 @@ mod tests {
         }
         let twice = parse(&format!("{HEAD}{SERVERS}{POINT}{POINT}"), &Choice::default()).unwrap_err();
         assert!(twice.contains("point \"C=50 P=16\": name: there is another"), "{twice}");
+    }
+
+    #[test]
+    fn servers_at_one_address_do_not_run_at_once() {
+        let servers = SERVERS.replace("command", "listen = \"127.0.0.1:9\"\ncommand");
+        let parse = |point: &str| parse(&format!("{HEAD}{servers}{POINT}{point}"), &Choice::default());
+        assert!(parse("together = false\n").is_ok());
+        assert!(parse("").unwrap_err().contains("point \"C=50 P=16\": together: two of its servers"));
+        assert!(parse("nodes = 2\n").unwrap_err().contains("together: a server with listen is one node"));
+        assert!(parse("servers = [\"a\"]\n").is_ok());
     }
 
     #[test]

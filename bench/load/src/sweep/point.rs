@@ -215,6 +215,29 @@ impl Point {
         Load { targets, dialect: server.dialect, ..self.load.clone() }
     }
 
+    /// Whether servers take turns.
+    pub(super) fn is_together(&self) -> bool {
+        self.together && self.graph.nodes == 1
+    }
+
+    /// Refuses it if two servers would have one address at once.
+    pub(super) fn check_addresses(&self, servers: &[Server]) -> Result<(), Fault> {
+        let listen = |name: &String| servers.iter().find(|server| server.name == *name)?.listen;
+        let fixed: Vec<SocketAddr> = self.servers.iter().filter_map(listen).collect();
+        let is_twice = |(index, address): (usize, &SocketAddr)| fixed[..index].contains(address);
+        let key = format!("point {:?}: together", self.name);
+        if self.graph.nodes > 1 && !fixed.is_empty() {
+            return Err(Fault::new(
+                key,
+                "a server with listen is one node, so it cannot be a herd of several",
+            ));
+        }
+        if self.is_together() && fixed.iter().enumerate().any(is_twice) {
+            return Err(Fault::new(key, "two of its servers listen at one address; write together = false"));
+        }
+        Ok(())
+    }
+
     pub(super) fn connections(&self) -> u32 {
         self.load.connections + self.load.idle
     }

@@ -1,59 +1,86 @@
 //! The summary of a sweep, as Markdown: pure text from the plan and the samples, so that a test can read it.
 
 use super::{bed::Missing, plan::Plan, point::Point, target::Wanted};
-use crate::rounds::{Sample, Spread, number};
+use crate::{
+    disturbance::Limits,
+    rounds::{
+        Judgement, Sample, number,
+        summary::{BETWEEN, notes},
+    },
+    statistics::Sorted,
+};
 
 type Samples<'a> = &'a [Sample<String>];
 
-/// A column: its head, its figure, how its value is shown.
-type Column = (&'static str, &'static str, fn(Spread) -> String);
+/// A column: its head, its figure, how its values are shown.
+type Column = (&'static str, &'static str, fn(&Sorted) -> String);
 
-const AFTER_RATIO: [Column; 5] = [
-    ("p50 µs", "service p50", |spread| format!("{:.0}", spread.median)),
-    ("p99 µs", "service p99", |spread| format!("{:.0}", spread.median)),
-    ("CPU µs/req", "cpu", |spread| format!("{:.2}", spread.median)),
-    ("switches/req", "switches", |spread| format!("{:.2}", spread.median)),
-    ("RSS under load MiB", "rss under load", |spread| mebibytes(spread.median)),
+const AFTER_RATIO: [Column; 6] = [
+    ("p50 µs", "service p50", |found| format!("{:.0}", found.median())),
+    ("p99 µs", "service p99", |found| format!("{:.0}", found.median())),
+    ("CPU µs/req", "cpu", |found| format!("{:.2}", found.median())),
+    ("client CPU µs/req", "client cpu", |found| format!("{:.2}", found.median())),
+    ("switches/req", "switches", |found| format!("{:.2}", found.median())),
+    ("RSS under load MiB", "rss under load", mebibytes),
 ];
 /// Only those that a point has values for.
 const BESIDE: [Column; 7] = [
-    ("response p50 µs", "response p50", |spread| format!("{:.0}", spread.median)),
-    ("response p99 µs", "response p99", |spread| format!("{:.0}", spread.median)),
-    ("RSS at rest MiB", "rss at rest", |spread| mebibytes(spread.median)),
-    ("bytes a connection at rest", "rss a connection", |spread| reach(spread, 0)),
-    ("bytes a client", "rss a client", |spread| reach(spread, 0)),
-    ("all accepted, s", "accept all", |spread| reach(spread, 3)),
-    ("in step after, s", "in step", |spread| reach(spread, 3)),
+    ("response p50 µs", "response p50", |found| format!("{:.0}", found.median())),
+    ("response p99 µs", "response p99", |found| format!("{:.0}", found.median())),
+    ("RSS at rest MiB", "rss at rest", mebibytes),
+    ("bytes a connection at rest", "rss a connection", |found| reach(found, 1.0, 0)),
+    ("bytes a client", "rss a client", |found| reach(found, 1.0, 0)),
+    ("all accepted, s", "accept all", |found| reach(found, 1.0, 3)),
+    ("in step after, s", "in step", |found| reach(found, 1.0, 3)),
 ];
 
 /// The whole document.
-pub(super) fn render(plan: &Plan, missing: &[Missing], samples: Samples<'_>) -> String {
-    let mut text = format!("# {}\n\nRounds: {}.\n", plan.what, plan.rounds);
+pub(super) fn render(
+    plan: &Plan,
+    missing: &[Missing],
+    samples: Samples<'_>,
+    limits: &Limits,
+    interrupted: bool,
+) -> String {
+    let mut text = format!("# {}\n\nRounds: {}. Seed: {}.\n", plan.what, plan.rounds, plan.seed);
     for Missing { server, reason } in missing {
         text.push_str(&format!("\n**SKIPPED: {server}: {reason}.**\n"));
     }
+    text.push_str(&notes(samples, limits, interrupted));
     for point in &plan.points {
         text.push_str(&section(point, plan.rounds, samples));
     }
     text.push_str(&targets(plan, samples));
     text.push_str(HOW_TO_READ);
+    text.push_str(&format!("- {BETWEEN}\n"));
     text
+}
+
+/// Whether any target is missed.
+pub(super) fn misses(plan: &Plan, samples: Samples<'_>) -> bool {
+    plan.targets
+        .iter()
+        .any(|wanted| judge(wanted, samples, &plan.what_of(wanted)).1 == Some(Judgement::Missed))
 }
 
 const HOW_TO_READ: &str = "
 ## How to read this
 
-- Figures are medians over the rounds, with (least to greatest); what does not count is left out of them. Client and
-  servers share the machine (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken
-  within each round.
+- Figures are medians over the rounds, with (lower to upper quartile); what does not count is left out of them. Client
+  and servers share the machine (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken
+  within each round, shown with the bounds between which its median lies; a round is won with a ratio above 1.
 - Each round starts each server afresh in a process of its own and reports every client once before measuring. The servers
-  of a point run side by side and take turns, forwards and backwards, unless it says that each runs alone.
+  of a point run side by side and take turns, in an order that is random in each turn, unless it says that each runs alone.
+- A turn that was disturbed was taken again, and the least disturbed of its tries counts. What others used is what the
+  machine's processors did, less what tester and servers used; all of it is counted in hundredths of a second.
+- Before each turn of a server with a log, 256 MiB beside it are written and removed, so that its log finds memory in the
+  same state whatever ran before.
 - Service times are those of the requests that were made: in a closed loop a slow server is asked less often. Response
   times count from the moment a request was planned for.
 - Where the client was saturated, its one thread was the limit and the rate is a lower bound: so is a ratio to another
   server, and a ratio of another server to this one is an upper bound.
 - CPU and context switches are those of the server's own process over the measured turns with their warm-up, for each
-  request. CPU time is told in hundredths of a second.
+  request; the client's is that of its one thread. CPU time is told in hundredths of a second.
 - A connection's bytes are what the resident memory grew by while all of them were open and silent; a client's what it
   had grown by after the prefill, whose connections were closed. All are accepted once a request on one more connection
   behind them is answered.
@@ -96,19 +123,16 @@ fn told(point: &Point, rounds: u32) -> String {
 
 fn rates(point: &Point, samples: &[&Sample<String>]) -> String {
     let baseline = point.baseline.as_ref().filter(|baseline| point.servers.contains(baseline));
-    let of = baseline.map_or_else(String::new, |baseline| format!(" of {baseline} |"));
+    let of = baseline.map_or_else(String::new, |baseline| format!(" of {baseline}, between | rounds won |"));
     let heads: String = AFTER_RATIO.iter().map(|(head, ..)| format!(" {head} |")).collect();
-    let rules = "---|".repeat(AFTER_RATIO.len() + 3 + usize::from(baseline.is_some()));
+    let rules = "---|".repeat(AFTER_RATIO.len() + 3 + 2 * usize::from(baseline.is_some()));
     let mut text = format!("\n| server | k/s |{of}{heads} client saturated |\n|{rules}\n");
     for server in &point.servers {
-        let rate = spread(samples, server, "rate").map_or_else(none, |rate| reach(thousands(rate), 1));
+        let rate = found(samples, server, "rate").map_or_else(none, |rate| reach(&rate, 1e-3, 1));
         let ratio = match baseline {
             None => String::new(),
-            Some(baseline) if baseline == server => " 1 |".to_owned(),
-            Some(_) => {
-                let ratio = spread(samples, server, "ratio").map_or_else(none, |ratio| reach(ratio, 2));
-                format!(" {ratio} |")
-            }
+            Some(baseline) if baseline == server => format!(" 1 | {} |", none()),
+            Some(_) => ratio(samples, server),
         };
         let cells: String = AFTER_RATIO.iter().map(|column| cell(samples, server, column)).collect();
         text.push_str(&format!("| {server} | {rate} |{ratio}{cells} {} |\n", saturated(samples, server)));
@@ -116,9 +140,19 @@ fn rates(point: &Point, samples: &[&Sample<String>]) -> String {
     text
 }
 
+/// Two cells: the ratio to the baseline, and how many rounds are won against it.
+fn ratio(samples: &[&Sample<String>], server: &str) -> String {
+    let values: Vec<f64> = counted(samples, server, "ratio").map(|sample| sample.value).collect();
+    let (won, all) = (values.iter().filter(|ratio| **ratio > 1.0).count(), values.len());
+    Sorted::of(values).map_or_else(
+        || format!(" {0} | {0} |", none()),
+        |found| format!(" {:.2} ({}) | {won} of {all} |", found.median(), between(&found)),
+    )
+}
+
 fn beside(point: &Point, samples: &[&Sample<String>]) -> String {
     let is_there =
-        |(_, what, _): &&Column| point.servers.iter().any(|server| spread(samples, server, what).is_some());
+        |(_, what, _): &&Column| point.servers.iter().any(|server| found(samples, server, what).is_some());
     let columns: Vec<_> = BESIDE.iter().filter(is_there).collect();
     if columns.is_empty() {
         return String::new();
@@ -142,8 +176,8 @@ fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
     for server in &point.servers {
         let at = |distance: u64| {
             let values = counted(samples, server, "hop p50").filter(|sample| hop(sample) == Some(distance));
-            let spread = Spread::of(values.map(|sample| sample.value).collect());
-            format!(" {} |", spread.map_or_else(none, |spread| reach(spread, 0)))
+            let found = Sorted::of(values.map(|sample| sample.value).collect());
+            format!(" {} |", found.map_or_else(none, |found| reach(&found, 1.0, 0)))
         };
         let cells: String = (1..=farthest).map(at).collect();
         text.push_str(&format!("| {server} |{cells}\n"));
@@ -152,7 +186,7 @@ fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
 }
 
 fn cell(samples: &[&Sample<String>], server: &str, (_, what, tell): &Column) -> String {
-    format!(" {} |", spread(samples, server, what).map_or_else(none, tell))
+    format!(" {} |", found(samples, server, what).as_ref().map_or_else(none, tell))
 }
 
 /// In how many rounds the client was the limit.
@@ -185,7 +219,7 @@ fn targets(plan: &Plan, samples: Samples<'_>) -> String {
         return text;
     }
     text.push_str(
-        "\n| point | server | figure | target | median (min to max) | verdict |\n|---|---|---|---|---|---|\n",
+        "\n| point | server | figure | target | median (between) | verdict |\n|---|---|---|---|---|---|\n",
     );
     for wanted in &plan.targets {
         text.push_str(&row(wanted, samples, &plan.what_of(wanted)));
@@ -193,31 +227,37 @@ fn targets(plan: &Plan, samples: Samples<'_>) -> String {
     text
 }
 
-fn row(wanted: &Wanted, samples: Samples<'_>, what: &str) -> String {
-    let Wanted { point, server, figure, of, target } = wanted;
-    let of_point: Vec<_> = samples.iter().filter(|sample| sample.part == *point).collect();
-    let found = spread(&of_point, server, what);
-    let is_invalid = wanted.places().any(|(point, server)| {
+/// What was found of a target's figure, and what that comes to if it has a bound and all samples count.
+fn judge(wanted: &Wanted, samples: Samples<'_>, what: &str) -> (Option<Sorted>, Option<Judgement>) {
+    let of_point: Vec<_> = samples.iter().filter(|sample| sample.part == wanted.point).collect();
+    let found = found(&of_point, &wanted.server, what);
+    let judgement = found.as_ref().zip(wanted.target).map(|(found, target)| target.judge(&found.interval()));
+    (found, judgement.filter(|_| !is_invalid(wanted, samples)))
+}
+
+fn is_invalid(wanted: &Wanted, samples: Samples<'_>) -> bool {
+    wanted.places().any(|(point, server)| {
         let mut of_place =
             samples.iter().filter(|sample| sample.part == point && sample.server.as_deref() == Some(server));
         of_place.any(|sample| sample.invalid.is_some())
-    });
-    let verdict = match (found, target) {
-        _ if is_invalid => "**invalid**",
-        (None, _) => "not measured",
-        (_, None) => "stated",
-        (Some(found), Some(target)) if target.is_met_by(found.median) => "met",
-        (Some(_), Some(_)) => "**missed**",
+    })
+}
+
+fn row(wanted: &Wanted, samples: Samples<'_>, what: &str) -> String {
+    let Wanted { point, server, figure, of, target } = wanted;
+    let (found, judgement) = judge(wanted, samples, what);
+    let verdict = match (&found, judgement) {
+        _ if is_invalid(wanted, samples) => "**invalid**".to_owned(),
+        (_, Some(judgement)) => judgement.to_string(),
+        (None, None) => "not measured".to_owned(),
+        (Some(_), None) => "stated".to_owned(),
     };
     let of = of.as_ref().map_or_else(String::new, |base| {
         let at = if base.point == *point { String::new() } else { format!(" at {}", base.point) };
         format!(" of {}{at}", base.server)
     });
     let target = target.map_or_else(none, |target| target.to_string());
-    let found = found.map_or_else(none, |found| {
-        let [median, min, max] = [found.median, found.min, found.max].map(number);
-        format!("{median} ({min} to {max})")
-    });
+    let found = found.map_or_else(none, |found| format!("{} ({})", number(found.median()), between(&found)));
     format!("| {point} | {server} | {figure}{of} | {target} | {found} | {verdict} |\n")
 }
 
@@ -233,20 +273,25 @@ fn counted<'a>(
     samples.iter().copied().filter(is_it)
 }
 
-fn spread(samples: &[&Sample<String>], server: &str, what: &str) -> Option<Spread> {
-    Spread::of(counted(samples, server, what).map(|sample| sample.value).collect())
+fn found(samples: &[&Sample<String>], server: &str, what: &str) -> Option<Sorted> {
+    Sorted::of(counted(samples, server, what).map(|sample| sample.value).collect())
 }
 
-fn thousands(Spread { median, min, max }: Spread) -> Spread {
-    Spread { median: median / 1e3, min: min / 1e3, max: max / 1e3 }
+/// The median and the quartiles, in another unit.
+fn reach(found: &Sorted, scale: f64, decimals: usize) -> String {
+    let [low, median, high] = found.quartiles().map(|value| value * scale);
+    format!("{median:.decimals$} ({low:.decimals$} to {high:.decimals$})")
 }
 
-fn reach(Spread { median, min, max }: Spread, decimals: usize) -> String {
-    format!("{median:.decimals$} ({min:.decimals$} to {max:.decimals$})")
+/// The bounds between which the true median lies.
+fn between(found: &Sorted) -> String {
+    let interval = found.interval();
+    let [low, high] = [interval.low, interval.high].map(number);
+    format!("{low} to {high}")
 }
 
-fn mebibytes(bytes: f64) -> String {
-    format!("{:.1}", bytes / f64::from(1 << 20))
+fn mebibytes(found: &Sorted) -> String {
+    format!("{:.1}", found.median() / f64::from(1 << 20))
 }
 
 fn none() -> String {
@@ -261,7 +306,7 @@ mod tests {
     use crate::{
         outcome::{Client, Outcome},
         rounds::Figure,
-        sweep::{plan::Choice, ratios},
+        sweep::{choice::Choice, ratios},
     };
 
     const PLAN: &str = r#"
@@ -299,6 +344,10 @@ mod tests {
         Plan::parse("p.toml", PLAN, ".".as_ref(), &Choice::default()).unwrap()
     }
 
+    fn rendered(plan: &Plan, samples: Samples<'_>) -> String {
+        render(plan, &[], samples, &Limits::default(), false)
+    }
+
     fn sample(round: u32, server: &str, what: &str, value: f64) -> Sample<String> {
         let figure = Figure::new(what, "", value).of(server, json!({}));
         Sample::new(round, "C=50 P=1".to_owned(), figure)
@@ -333,12 +382,14 @@ mod tests {
         ];
         let samples = with_ratios(&plan, samples);
         assert_eq!(samples.iter().filter(|sample| sample.what == "ratio").count(), 2);
-        let text = render(&plan, &[], &samples);
+        let text = rendered(&plan, &samples);
         assert!(
-            row(&text, "| node |").starts_with("| node | 95.0 (46.0 to 99.0) | 0.94 (0.92 to 0.95) |"),
+            row(&text, "| node |")
+                .starts_with("| node | 95.0 (70.5 to 97.0) | 0.94 (0.92 to 0.95) | 0 of 2 |"),
             "{text}"
         );
-        assert!(row(&text, "| echo |").contains("| 1 |"), "{text}");
+        assert!(row(&text, "| echo |").contains("| 1 | – |"), "{text}");
+        assert!(misses(&plan, &samples), "the CPU");
         let judged = |figure: &str| row(&text, &format!("| C=50 P=1 | node | {figure} |"));
         assert_eq!(
             judged("rate of echo"),
@@ -373,8 +424,12 @@ mod tests {
             invalid,
         ];
         let samples = with_ratios(&plan, samples);
-        let text = render(&plan, &[], &samples);
-        assert!(row(&text, "| node |").starts_with("| node | 99.0 (99.0 to 99.0) | 0.99 (0.99 to 0.99) |"));
+        let text = rendered(&plan, &samples);
+        assert!(
+            row(&text, "| node |")
+                .starts_with("| node | 99.0 (99.0 to 99.0) | 0.99 (0.99 to 0.99) | 0 of 1 |")
+        );
+        assert!(!misses(&plan, &samples));
         assert!(text.contains("**INVALID: node, in round 2: 3 wrong replies.**"), "{text}");
         assert!(row(&text, "| C=50 P=1 | node | rate of echo |").ends_with("| **invalid** |"), "{text}");
     }
@@ -383,19 +438,19 @@ mod tests {
     fn each_distance_has_a_column_of_hops() {
         let plan = plan();
         let rate = sample(1, "echo", "rate", 1e5);
-        assert!(!render(&plan, &[], std::slice::from_ref(&rate)).contains("links to the node"));
+        assert!(!rendered(&plan, std::slice::from_ref(&rate)).contains("links to the node"));
         let hop = |round, hops, value| {
             let figure = Figure::new("hop p50", "µs", value).after_hops(hops).of("echo", json!({}));
             Sample::new(round, "C=50 P=1".to_owned(), figure)
         };
         let samples = [rate, hop(1, 1, 50.0), hop(2, 1, 70.0), hop(3, 1, 60.0), hop(1, 3, 150.0)];
-        let text = render(&plan, &[], &samples);
+        let text = rendered(&plan, &samples);
         assert!(
             text.contains("| links to the node: µs until it knows, p50 | 1 | 2 | 3 |\n|---|---|---|---|\n"),
             "{text}"
         );
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| echo |")).collect();
-        assert_eq!(rows[1], "| echo | 60 (50 to 70) | – | 150 (150 to 150) |", "{text}");
+        assert_eq!(rows[1], "| echo | 60 (55 to 65) | – | 150 (150 to 150) |", "{text}");
     }
 
     #[test]
@@ -404,7 +459,7 @@ mod tests {
         let mut busy = sample(1, "echo", "rate", 1e5);
         let client = Client { saturated: true, ..Client::default() };
         busy.detail = json!({ "outcome": Outcome { client, ..Outcome::default() } });
-        let text = render(&plan, &[], &[busy, sample(2, "echo", "rate", 1e5)]);
+        let text = rendered(&plan, &[busy, sample(2, "echo", "rate", 1e5)]);
         assert!(row(&text, "| echo |").ends_with("| in 1 of 2 rounds: a lower bound |"), "{text}");
     }
 
@@ -412,7 +467,7 @@ mod tests {
     fn what_was_left_out_is_told() {
         let missing =
             Missing { server: "java".to_owned(), reason: "the program java is not there".to_owned() };
-        let text = render(&plan(), &[missing], &[]);
+        let text = render(&plan(), &[missing], &[], &Limits::default(), false);
         assert!(text.contains("**SKIPPED: java: the program java is not there.**"), "{text}");
     }
 }

@@ -46,7 +46,7 @@ fn a_figure_that_got_worse_beyond_the_noise_fails() {
     assert!(compare(&before, &after, &[]).status.success());
     assert!(compare(&before, &after, &["--fail-above", "20.1"]).status.success());
     let output = compare(&before, &after, &["--fail-above", "19.9"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     let text = text(&output);
     assert!(
         text.contains(
@@ -65,7 +65,7 @@ fn a_figure_that_got_worse_beyond_the_noise_fails() {
 #[test]
 fn what_worse_means_is_told_by_the_figure() {
     let (before, slower) = (Run::sweep(), sweep_with("service p99", "java", 1.3));
-    assert_eq!(compare(&before, &slower, &["--fail-above", "5"]).status.code(), Some(1));
+    assert_eq!(compare(&before, &slower, &["--fail-above", "5"]).status.code(), Some(3));
     assert!(compare(&slower, &before, &["--fail-above", "5"]).status.success());
 }
 
@@ -116,6 +116,18 @@ fn what_cannot_be_compared_is_told() {
 }
 
 #[test]
+fn figures_of_a_disturbed_machine_are_counted() {
+    let figure =
+        json!({"part": "p", "what": "w", "unit": "s", "value": 3.0, "disturbance": {"disturbed": true}});
+    let (mut a, mut b) = (Run::empty(), Run::empty());
+    a.add_rounds(&figure, &[1.0, 2.0]);
+    b.add_rounds(&json!({"part": "p", "what": "w", "unit": "s"}), &[1.0]);
+    let told = text(&compare(&a, &b, &[]));
+    assert!(told.contains("\n2 figures of A, taken while its machine was disturbed\n"), "{told}");
+    assert!(!told.contains("of B, taken"), "{told}");
+}
+
+#[test]
 fn few_rounds_tell_nothing() {
     let figure = json!({"part": "p", "what": "w", "unit": "s"});
     let (mut a, mut b) = (Run::empty(), Run::empty());
@@ -156,7 +168,7 @@ fn folders_that_cannot_be_read_are_named() {
     let folder = folder.to_str().unwrap();
     let error = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
     let missing = run(&["compare", folder, "/nowhere/at-all"]);
-    assert_eq!(missing.status.code(), Some(2));
+    assert_eq!(missing.status.code(), Some(1));
     assert!(error(&missing).contains("/nowhere/at-all/raw.jsonl"), "{}", error(&missing));
 
     let broken = Run::empty();
@@ -164,7 +176,7 @@ fn folders_that_cannot_be_read_are_named() {
     fs::write(path.join("raw.jsonl"), "{\"what\":\"w\",\"unit\":\"s\",\"value\":1}\n{\"what\":\"w\",\"un")
         .unwrap();
     let output = run(&["compare", folder, path.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(1));
     assert!(error(&output).contains("raw.jsonl:2:15: EOF while parsing"), "{}", error(&output));
     assert_eq!(run(&["compare", folder, folder, "--fail-above", "much"]).status.code(), Some(2));
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
 
-use crate::support::tester;
+use crate::support::{figures, tester};
 
 #[test]
 fn every_number_of_locks_is_measured_with_every_number_of_threads() {
@@ -13,6 +13,8 @@ fn every_number_of_locks_is_measured_with_every_number_of_threads() {
         "locks",
         "--rounds",
         "2",
+        "--tries",
+        "1",
         "--threads",
         "1,4",
         "--seconds",
@@ -29,8 +31,7 @@ fn every_number_of_locks_is_measured_with_every_number_of_threads() {
     assert!(folder.to_string_lossy().ends_with("-locks"), "{}", folder.display());
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
 
-    let samples: Vec<Value> =
-        read("raw.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let samples: Vec<Value> = figures(&read("raw.jsonl"));
     let updates: Vec<_> = samples.iter().filter(|sample| sample["what"] == "updates").collect();
     // Ten with the shards' own, for two numbers of threads, in two rounds.
     assert_eq!(updates.len(), 40, "{told}");

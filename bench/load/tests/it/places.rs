@@ -5,20 +5,20 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{herd, tester};
+use crate::support::{figures, herd, tester};
 
 #[test]
 fn every_part_of_places_is_measured_and_written_down() {
     let runs = tempfile::tempdir().unwrap();
-    let few = ["places", "--what", "trial", "--rounds", "1", "--seconds", "0.3", "--runs"];
+    let few = ["places", "--what", "trial", "--rounds", "1", "--tries", "1", "--seconds", "0.3", "--runs"];
     let output = tester(&few).arg(runs.path()).arg(herd()).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    // So little time may miss a target.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{told}");
     let folder = fs::read_dir(runs.path()).unwrap().next().unwrap().unwrap().path();
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
 
-    let samples: Vec<Value> =
-        read("raw.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let samples: Vec<Value> = figures(&read("raw.jsonl"));
     for part in ["embedded", "single-flight", "upstream", "hanging"] {
         assert!(samples.iter().any(|sample| sample["part"] == part), "{part}: {told}");
     }
@@ -33,7 +33,7 @@ fn every_part_of_places_is_measured_and_written_down() {
     assert!(rate["value"].as_f64().unwrap() <= 5_000.0 * 1.2, "{rate}");
 
     let summary = read("summary.md");
-    assert!(summary.contains("| what | unit | median (min to max) | target | verdict |"));
+    assert!(summary.contains("| what | unit | median (quartiles) | between | target | verdict |"));
     assert!(
         read("command.txt").starts_with("herd-load places herd --what trial --only embedded,single-flight,")
     );
@@ -46,7 +46,8 @@ fn every_part_of_places_is_measured_and_written_down() {
 #[test]
 fn a_part_alone_is_measured_alone() {
     let runs = tempfile::tempdir().unwrap();
-    let few = ["places", "--only", "single-flight", "--rounds", "1", "--what", "one", "--runs"];
+    let few =
+        ["places", "--only", "single-flight", "--rounds", "1", "--tries", "1", "--what", "one", "--runs"];
     let output = tester(&few).arg(runs.path()).arg(herd()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("## single-flight") && said.contains("calls for 200 equal lookups"), "{said}");

@@ -4,13 +4,14 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{herd, tester};
+use crate::support::{figures, herd, tester};
 
 #[test]
 fn every_part_of_repair_is_measured_and_written_down() {
     let runs = tempfile::tempdir().unwrap();
     let herd = herd();
-    let mut command = tester(&["repair", "--what", "trial", "--rounds", "1", "--clients", "500"]);
+    let mut command =
+        tester(&["repair", "--what", "trial", "--rounds", "1", "--tries", "1", "--clients", "500"]);
     command.args([
         "--updates",
         "1000",
@@ -28,12 +29,12 @@ fn every_part_of_repair_is_measured_and_written_down() {
     // The same node twice: only that both are measured is of interest.
     let output = command.arg(runs.path()).arg("--without-sums").arg(&herd).arg(&herd).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    // At these sizes some targets are missed.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{told}");
     let folder = fs::read_dir(runs.path()).unwrap().next().unwrap().unwrap().path();
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
 
-    let samples: Vec<Value> =
-        read("raw.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let samples: Vec<Value> = figures(&read("raw.jsonl"));
     for part in ["link", "join", "differ", "sums", "stopped", "chain"] {
         assert!(samples.iter().any(|sample| sample["part"] == part), "{part}: {told}");
     }
@@ -52,7 +53,7 @@ fn every_part_of_repair_is_measured_and_written_down() {
     assert!((20.0..200.0).contains(&value("0 differ: a round, the busier direction")), "bytes");
 
     let summary = read("summary.md");
-    assert!(summary.contains("| what | unit | median (min to max) | target | verdict |"));
+    assert!(summary.contains("| what | unit | median (quartiles) | between | target | verdict |"));
     assert!(read("command.txt").starts_with("herd-load repair herd --what trial --only link,join,differ,"));
     for name in ["command.txt", "versions.txt", "machine.txt", "summary.md", "raw.jsonl"] {
         let text = read(name);

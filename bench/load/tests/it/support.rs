@@ -34,6 +34,12 @@ pub(crate) fn json(output: &Output) -> Value {
         .unwrap_or_else(|_| panic!("no JSON; standard error: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
+/// The figures of a run's raw data, without what is noted about the run itself.
+pub(crate) fn figures(raw: &str) -> Vec<Value> {
+    let lines = raw.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line.get("run").is_none()).collect()
+}
+
 /// The node beside this tester, built as it was.
 pub(crate) fn herd() -> PathBuf {
     let tester = PathBuf::from(env!("CARGO_BIN_EXE_herd-load"));

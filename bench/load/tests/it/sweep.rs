@@ -3,13 +3,16 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Child, Command, Output, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{herd, tester};
+use crate::support::{figures, herd, tester};
 
 fn plan(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../plans").join(name)
@@ -29,19 +32,31 @@ fn written(runs: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
+/// What the only run notes about itself.
+fn notes(runs: &Path) -> Vec<Value> {
+    let lines = written(runs, "raw.jsonl");
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|mut line| line["run"].take()).filter(|about| !about.is_null()).collect()
+}
+
 fn samples(runs: &Path) -> Vec<Value> {
-    written(runs, "raw.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    figures(&written(runs, "raw.jsonl"))
 }
 
 /// A plan of one point, with these servers.
 fn own_plan(folder: &Path, servers: &str) -> PathBuf {
+    plan_with(folder, "rounds = 1\n", &format!("{servers}\n{POINT}"))
+}
+
+/// A plan with these keys, then these tables.
+fn plan_with(folder: &Path, keys: &str, tables: &str) -> PathBuf {
     let path = folder.join("own.toml");
-    let text = format!(
-        "what = \"own\"\nrounds = 1\nseconds = 0.1\nclients = 100\n{servers}\n[[point]]\nconnections = 2\npipeline = 1\n"
-    );
+    let text = format!("what = \"own\"\nseconds = 0.1\nclients = 100\n{keys}{tables}");
     fs::write(&path, text).unwrap();
     path
 }
+
+const POINT: &str = "[[point]]\nconnections = 2\npipeline = 1\n";
 
 const ECHO: &str =
     "[[server]]\nname = \"echo\"\ncommand = [\"{herd-load}\", \"echo\", \"--listen\", \"{listen}\"]\n";
@@ -90,6 +105,18 @@ fn the_small_plan_is_measured_and_written_down() {
     let summary = written(runs.path(), "summary.md");
     assert!(summary.contains("| C=5 P=1 | node | rate of echo-threads | ≥ 0.01 |"), "{summary}");
     assert!(summary.contains("| met |") && !summary.contains("INVALID"), "{summary}");
+    assert!(of("C=5 P=1", "node", "client cpu", 1)["value"].as_f64().is_some());
+    for sample in samples.iter().filter(|sample| sample["detail"]["of"].is_null()) {
+        let seen = &sample["disturbance"];
+        assert!(
+            seen["steal"].is_f64() && seen["foreign"].is_f64() && seen["tries"].as_u64() > Some(0),
+            "{sample}"
+        );
+    }
+    let started = &notes(runs.path())[0];
+    assert!(started["machine"]["cores"].is_string() && started["settings"]["seed"].is_u64(), "{started}");
+    assert!(written(runs.path(), "machine.txt").contains("cgroup depth: "));
+
     for name in ["command.txt", "versions.txt", "machine.txt", "summary.md", "raw.jsonl", "plan.toml"] {
         let text = written(runs.path(), name);
         assert!(!text.contains(env!("CARGO_MANIFEST_DIR")) && !text.contains("/tmp"), "{name} names a path");
@@ -153,4 +180,168 @@ fn a_server_that_fails_is_a_finding_and_the_others_go_on() {
     assert!(invalid("wrong").unwrap().starts_with("errors: wrong 100; to \"IAMAT kiwi"));
     assert!(invalid("dead").unwrap().contains("did not print `listening ADDRESS`"));
     assert!(written(&runs, "summary.md").contains("**INVALID: unlogged, in round 1: "));
+}
+
+/// Ends with its scope.
+struct Busy(Child);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        drop((self.0.kill(), self.0.wait()));
+    }
+}
+
+#[test]
+fn what_others_use_is_seen_and_the_sample_is_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let point = format!("{ECHO}{POINT}name = \"p\"\nrate = 100\n");
+    let plan = plan_with(folder.path(), "rounds = 1\nmax_steal = 1\ntries = 2\n", &point);
+    // No process of the tester's, and it takes at least its share of the processors for as long as the sweep lasts.
+    let _busy = Busy(Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap());
+    let output = sweep(&plan, &runs, &["--seconds", "0.5"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("measured again"), "{}", said(&output));
+    let samples = samples(&runs);
+    let seen = &samples[0]["disturbance"];
+    assert!(seen["foreign"].as_f64().unwrap() > 0.05 && seen["disturbed"] == true, "{seen}");
+    assert_eq!(seen["tries"], 2);
+    // Of the two tries of half a second, one counts.
+    let outcome = &samples.iter().find(|sample| sample["what"] == "rate").unwrap()["detail"]["outcome"];
+    let [replies, sent] = ["replies", "sent"].map(|name| outcome[name].as_u64().unwrap());
+    assert!((48..=52).contains(&replies) && (96..=104).contains(&sent), "{outcome}");
+    assert!(samples.iter().all(|sample| sample["invalid"].is_null()));
+    let summary = written(&runs, "summary.md");
+    assert!(summary.contains("1 of 1 samples were disturbed, even the best of 2 tries"), "{summary}");
+    assert!(summary.contains("**DISTURBED: p, echo, round 1: host "), "{summary}");
+}
+
+#[test]
+fn servers_take_turns_in_an_order_that_the_seed_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers: String = ["a", "b", "c", "d"]
+        .map(|name| ECHO.replace("\"echo\"\ncommand", &format!("{name:?}\ncommand")))
+        .concat();
+    let plan = plan_with(
+        folder.path(),
+        "rounds = 2\nturns = 2\nseed = 7\ntries = 1\n",
+        &format!("{servers}{POINT}"),
+    );
+    let orders = |what: &str, more: &[&str]| {
+        let runs = folder.path().join(what);
+        let output = sweep(&plan, &runs, more);
+        assert!(output.status.success(), "{}", said(&output));
+        notes(&runs).iter().map(|note| note["order"].clone()).filter(Value::is_array).collect::<Vec<_>>()
+    };
+    let of_plan = orders("plan", &[]);
+    assert_eq!(of_plan.len(), 2, "one for each round");
+    let turns = of_plan.iter().flat_map(|order| order.as_array().unwrap());
+    for turn in turns.clone() {
+        let mut names: Vec<_> = turn.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+    }
+    assert_eq!(turns.clone().count(), 4);
+    assert!(turns.clone().any(|turn| Some(turn) != turns.clone().next()), "{of_plan:?}");
+    assert_eq!(orders("same", &["--seed", "7"]), of_plan);
+    assert_ne!(orders("other", &["--seed", "8"]), of_plan);
+    assert!(written(&folder.path().join("other"), "command.txt").contains(" --seed 8"));
+}
+
+#[test]
+fn a_run_that_is_interrupted_says_what_there_is_and_can_be_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let endless = POINT.to_owned() + "name = \"endless\"\nseconds = 600\n";
+    let plan = plan_with(folder.path(), "rounds = 2\ntries = 1\n", &format!("{ECHO}{POINT}{endless}"));
+    let mut command = tester(&["sweep", "--seed", "7", "--runs"]);
+    let mut child =
+        command.arg(&runs).arg(&plan).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines_said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines_said.any(|line| line.contains("round 1") && line.contains("rate")));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let summary = written(&runs, "summary.md");
+    assert!(summary.contains("**INTERRUPTED") && summary.contains("| echo | "), "{summary}");
+    let run = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    let before = samples(&runs);
+    assert!(before.iter().any(|sample| sample["what"] == "rate"));
+
+    // Another plan, or another choice, would be another run.
+    let resume = ["--resume", run.to_str().unwrap()];
+    let text = fs::read_to_string(&plan).unwrap();
+    let other = folder.path().join("other.toml");
+    fs::write(&other, text.replace("clients = 100", "clients = 101")).unwrap();
+    let refused = |output: Output, why: &str| {
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(why), "{}", said(&output));
+        assert_eq!(samples(&runs), before);
+    };
+    refused(sweep(&other, &runs, &resume[..]), "--runs");
+    let resumed = |plan: &Path| tester(&["sweep"]).arg(plan).args(resume).output().unwrap();
+    refused(resumed(&other), "the plan is not the one beside its raw.jsonl");
+}
+
+#[test]
+fn complete_rounds_are_kept_and_the_rest_is_measured_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let plan = plan_with(folder.path(), "rounds = 2\ntries = 1\n", &format!("{ECHO}{POINT}"));
+    assert!(sweep(&plan, &runs, &["--what", "chosen"]).status.success());
+    let run = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    let resume = || tester(&["sweep"]).arg(&plan).arg("--resume").arg(&run).output().unwrap();
+    let whole = resume();
+    assert_eq!(whole.status.code(), Some(2));
+    assert!(said(&whole).contains("all of its rounds are complete"), "{}", said(&whole));
+
+    // As if it had been killed in the second round, in the middle of a line.
+    let raw = written(&runs, "raw.jsonl");
+    let end = raw.find("{\"run\":{\"completed\":1}}\n").unwrap();
+    let first = &raw[..raw[end..].find('\n').unwrap() + end + 1];
+    let cut: Vec<&str> = raw[first.len()..].split_inclusive('\n').take(3).collect();
+    fs::write(run.join("raw.jsonl"), format!("{first}{}{{\"round\":2,", cut.concat())).unwrap();
+    let output = resume();
+    assert!(output.status.success(), "{}", said(&output));
+    let again = written(&runs, "raw.jsonl");
+    assert!(again.starts_with(first) && again.contains("{\"run\":{\"machine\":"), "{again}");
+    let rates = |round: u64| {
+        let is_it = |sample: &&Value| sample["what"] == "rate" && sample["round"] == round;
+        samples(&runs).iter().filter(is_it).count()
+    };
+    assert_eq!((rates(1), rates(2)), (1, 1));
+    assert!(written(&runs, "summary.md").contains("Rounds: 2."));
+    assert!(!written(&runs, "summary.md").contains("INTERRUPTED"));
+}
+
+#[test]
+fn a_missed_target_a_failure_and_a_wrong_plan_have_codes_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = |bound: &str| {
+        let target =
+            format!("[[target]]\npoint = \"C=2 P=1\"\nserver = \"echo\"\nfigure = \"rate\"\n{bound}\n");
+        let plan = plan_with(folder.path(), "rounds = 1\ntries = 1\n", &format!("{ECHO}{POINT}{target}"));
+        let runs = folder.path().join(bound);
+        sweep(&plan, &runs, &[]).status.code()
+    };
+    assert_eq!(target("at_least = 1"), Some(0));
+    assert_eq!(target("at_least = 1e12"), Some(3));
+    assert_eq!(target("at_lest = 1"), Some(2));
+}
+
+#[test]
+fn servers_with_one_fixed_port_follow_one_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let fixed = |name: &str| {
+        format!(
+            "[[server]]\nname = {name:?}\nlisten = \"{address}\"\nready = \"connect\"\n\
+             command = [\"{{herd-load}}\", \"echo\", \"--listen\", \"{address}\"]\n"
+        )
+    };
+    let tables = format!("{}{}{POINT}together = false\n", fixed("one"), fixed("two"));
+    let plan = plan_with(folder.path(), "rounds = 2\ntries = 1\n", &tables);
+    let output = sweep(&plan, &runs, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(samples(&runs).iter().filter(|sample| sample["what"] == "rate").count(), 4);
 }
