@@ -111,13 +111,13 @@ fn a_second_signal_kills() {
 
 #[test]
 fn a_rate_that_is_not_reached_ends_with_the_grace_and_all_that_was_planned_is_accounted_for() {
-    // 5 ms each: within the second until the grace is over, it cannot answer 1,000.
+    // 5 ms each: on two connections it cannot answer more than 600 until the grace is over.
     let node = FakeNode::answering(|report| {
         thread::sleep(Duration::from_millis(5));
         honest(report)
     });
     let address = node.address().to_string();
-    let slow = ["run", &address, "-R", "2000", "-d", "500ms", "-c", "2", "-P", "3", "--grace", "100ms"];
+    let slow = ["run", &address, "-R", "2000", "-d", "500ms", "-c", "2", "-P", "3", "--grace", "1s"];
     let output = run(&[&slow[..], &["--output-format=json"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let outcome = json(&output);
