@@ -250,6 +250,9 @@ pub(crate) struct Plot {
     /// Where the charts go; by default `plots` in the run folder
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Draw no title and no footnote, for a document that has captions of its own
+    #[arg(long)]
+    pub(crate) no_captions: bool,
 }
 
 /// Two run folders side by side: what changed, and whether by more than the noise

@@ -229,7 +229,7 @@ fn upstream(args: &cli::Upstream) -> Done {
 }
 
 fn plot(args: &cli::Plot) -> Done {
-    for chart in plot::run(&args.run, args.out.as_deref())? {
+    for chart in plot::run(&args.run, args.out.as_deref(), !args.no_captions)? {
         out(chart.display())?;
     }
     Ok(ExitCode::SUCCESS)

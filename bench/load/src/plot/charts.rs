@@ -44,9 +44,9 @@ const BARRED: [Barred; 6] = [
 /// As figures are named by, after what they are percentiles of.
 const PERCENTILES: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
 
-/// All that the run has the figures for.
-pub(super) fn of(run: &Recorded) -> Vec<Chart> {
-    let drawing = Drawing { run, servers: distinct(run.series.iter().map(label)) };
+/// All that the run has the figures for, with or without their titles and footnotes.
+pub(super) fn of(run: &Recorded, has_captions: bool) -> Vec<Chart> {
+    let drawing = Drawing { run, has_captions, servers: distinct(run.series.iter().map(label)) };
     let mut charts = Charts::default();
     for varied in [Varied::CONNECTIONS, Varied::PIPELINE, Varied::MEMORY, Varied::RATE, Varied::RATE_MEDIAN] {
         drawing.against(&mut charts, &varied);
@@ -133,6 +133,7 @@ impl Varied {
 #[derive(Debug)]
 struct Drawing<'a> {
     run: &'a Recorded,
+    has_captions: bool,
     /// Each looks the same in all charts.
     servers: Vec<&'a str>,
 }
@@ -277,7 +278,8 @@ impl<'a> Drawing<'a> {
             "Run {}. Medians of {rounds} rounds; whiskers from least to greatest.{more}{out}",
             self.run.name
         );
-        Captions { title: title.to_owned(), load: described(load), footnote }
+        let (title, load) = (title.to_owned(), described(load));
+        Captions { title, load, footnote, are_drawn: self.has_captions }
     }
 }
 

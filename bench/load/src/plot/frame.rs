@@ -1,4 +1,5 @@
-//! What surrounds every chart: a title that says what is measured, and below it where that is from.
+//! What surrounds every chart: a title that says what is measured, and below it where that is from. Both are in the file's
+//! own title and description too, which are all that is left of them in a chart that gets its caption elsewhere.
 
 use super::svg::{COLUMN, LEADING, Svg, TEXT, number, wrap};
 use crate::rounds::{Spread, read::Series};
@@ -27,6 +28,8 @@ pub(super) struct Captions {
     pub(super) load: String,
     /// The run folder, how many rounds, what stands for them.
     pub(super) footnote: String,
+    /// Whether they are drawn.
+    pub(super) are_drawn: bool,
 }
 
 /// A chart's text so far: the title stands there, and what is drawn next begins at `top`.
@@ -40,6 +43,9 @@ pub(super) struct Frame {
 impl Frame {
     pub(super) fn new(captions: Captions) -> Self {
         let (mut svg, mut top) = (Svg::default(), MARGIN);
+        if !captions.are_drawn {
+            return Self { svg, top, captions };
+        }
         let width_max = COLUMN - 2.0 * MARGIN;
         // Bold is wider by a tenth.
         for line in wrap(&captions.title, TITLE * 1.1, width_max) {
@@ -62,11 +68,14 @@ impl Frame {
 
     /// The whole document, with the footnote below what was drawn down to `bottom`.
     pub(super) fn finish(mut self, bottom: f64) -> String {
-        self.top = bottom + 8.0;
-        self.svg.line((MARGIN, self.top), (MARGIN + 60.0, self.top), GRID);
-        self.top += 3.0;
         let footnote = self.captions.footnote.clone();
-        self.paragraph(&footnote);
+        self.top = bottom;
+        if self.captions.are_drawn {
+            self.top += 8.0;
+            self.svg.line((MARGIN, self.top), (MARGIN + 60.0, self.top), GRID);
+            self.top += 3.0;
+            self.paragraph(&footnote);
+        }
         let description = format!("{} {}", self.captions.load, footnote);
         self.svg.document(self.top + DESCENT, &self.captions.title, &description)
     }

@@ -1,5 +1,5 @@
 //! One line per server, each named at its right end; a marker is a median, and the thin line through it reaches from
-//! the minimum to the maximum.
+//! the minimum to the maximum. Servers stand a little beside each other, so that no whisker hides another.
 
 use super::{
     frame::{AXIS, Captions, Frame, GRID, MARGIN, told},
@@ -23,8 +23,11 @@ const NAME_MAX: f64 = 84.0;
 const INSET: f64 = 12.0;
 /// From here on figures that differ by more would be lost on a linear axis.
 const LINEAR_RATIO: f64 = 20.0;
-/// On a logarithmic axis, how far below the least median whiskers are followed.
-const WHISKER_RATIO: f64 = 4.0;
+/// From one server to the next at one place, at most, and as a share of the way to the next place.
+const ASIDE_MAX: f64 = 2.4;
+const ASIDE_SHARE: f64 = 0.7;
+/// Between the names of two places.
+const BETWEEN: f64 = 5.0;
 
 /// A server, with its figure at each place of the horizontal axis that it has one at.
 #[derive(Clone, Debug)]
@@ -65,15 +68,10 @@ pub(super) fn draw(captions: Captions, unit: Unit, across: &Across, lines: &[Lin
     svg.line((left, top), (left, bottom), AXIS);
     svg.line((left, bottom), (right, bottom), AXIS);
     let places = across.places((left + INSET, right - INSET));
-    let mut free_from = 0.0;
-    for (x, figure) in places.iter().zip(&across.figures) {
-        let text = figure.to_string();
-        svg.line((*x, bottom), (*x, bottom + 2.5), AXIS);
-        let half = width(&text, TEXT) / 2.0;
-        // A tick whose name would overlap the one before has no name.
-        if x - half >= free_from {
-            svg.text((*x, bottom + LEADING + 1.0), Anchor::Middle, &text);
-            free_from = x + half + 2.0;
+    for (x, name) in across.names(&places) {
+        svg.line((x, bottom), (x, bottom + 2.5), AXIS);
+        if let Some(name) = name {
+            svg.text((x, bottom + LEADING + 1.0), Anchor::Middle, &name);
         }
     }
     let (title, below) = (across.title, bottom + 2.0 * LEADING + 2.0);
@@ -81,13 +79,14 @@ pub(super) fn draw(captions: Captions, unit: Unit, across: &Across, lines: &[Lin
     svg.text((f64::midpoint(left, right).max(MARGIN + half), below), Anchor::Middle, title);
 
     let mut ends = Vec::new();
-    for line in lines {
-        let place = |(at, series): &(usize, &Series)| (places[*at], scale.at(series.spread().median));
+    let step = step_aside(&places, lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let aside = (index as f64 - (lines.len() - 1) as f64 / 2.0) * step;
+        let place = |(at, series): &(usize, &Series)| (places[*at] + aside, scale.at(series.spread().median));
         let middles: Vec<_> = line.points.iter().map(place).collect();
         svg.polyline(&middles, &line.style.stroke());
         for (middle, (_, series)) in middles.iter().zip(&line.points) {
-            let [low, high] =
-                [series.spread().min, series.spread().max].map(|figure| scale.at(vertical.shown(figure)));
+            let [low, high] = [series.spread().min, series.spread().max].map(|figure| scale.at(figure));
             svg.group("point", &told(&line.label, series), |svg| {
                 let stroke = format!("stroke=\"{}\" stroke-width=\"0.7\"", line.style.colour());
                 svg.line((middle.0, low), (middle.0, high), &stroke);
@@ -99,8 +98,11 @@ pub(super) fn draw(captions: Captions, unit: Unit, across: &Across, lines: &[Lin
     let wanted: Vec<f64> = ends.iter().map(|(_, y)| *y).collect();
     for ((line, end), y) in lines.iter().zip(&ends).zip(apart_enough(&wanted, NAME_LEADING, (top, bottom))) {
         let x = right + LEADERS - 3.0;
-        let leader = format!("stroke=\"{}\" stroke-width=\"0.4\"", line.style.colour());
-        svg.line((end.0 + 3.0, end.1), (x - 4.0, y), &leader);
+        // From a line that ends earlier it would cross the others.
+        if line.points.last().is_some_and(|(at, _)| at + 1 == places.len()) {
+            let leader = format!("stroke=\"{}\" stroke-width=\"0.4\"", line.style.colour());
+            svg.line((end.0 + 3.0, end.1), (x - 4.0, y), &leader);
+        }
         line.style.marker(svg, (x, y));
         svg.text((x + GAP, y + TEXT * 0.36), Anchor::Start, &shortened(&line.label, TEXT, names));
     }
@@ -114,6 +116,23 @@ impl Across {
             [self.figures.first(), self.figures.last()].map(|end| end.map_or(1.0, |end| *end as f64));
         let scale = Scale::log_between(low, high, paper);
         self.figures.iter().map(|figure| scale.at(*figure as f64)).collect()
+    }
+
+    /// Each place with its name, if there is room for one. The ends have theirs before those between them.
+    fn names(&self, places: &[f64]) -> Vec<(f64, Option<String>)> {
+        let text = |index: usize| Unit::Rate.tick(self.figures[index] as f64);
+        let mut named: Vec<usize> = Vec::new();
+        for index in [places.len() - 1].into_iter().chain(0..places.len() - 1) {
+            let is_apart = |other: &usize| {
+                let halves = (width(&text(index), TEXT) + width(&text(*other), TEXT)) / 2.0;
+                (places[index] - places[*other]).abs() >= halves + BETWEEN
+            };
+            if named.iter().all(is_apart) {
+                named.push(index);
+            }
+        }
+        let name = |(index, x): (usize, &f64)| (*x, named.contains(&index).then(|| text(index)));
+        places.iter().enumerate().map(name).collect()
     }
 }
 
@@ -145,14 +164,7 @@ impl Vertical {
             (true, Unit::Time) => "time, logarithmic".to_owned(),
             (true, Unit::Bytes) => "memory, logarithmic".to_owned(),
         };
-        // One round that went wrong should not take most of the paper: its whisker ends at the axis.
-        let least = if is_log { least.max(least_median / WHISKER_RATIO).min(greatest) } else { least };
         Self { unit, is_log, least, greatest, title }
-    }
-
-    /// A figure, or the least that there is room for.
-    fn shown(&self, figure: f64) -> f64 {
-        if self.is_log { figure.max(self.least) } else { figure }
     }
 
     fn scale(&self, paper: (f64, f64)) -> Scale {
@@ -166,6 +178,12 @@ impl Vertical {
     fn tick(&self, figure: f64) -> String {
         if self.is_log { self.unit.tick(figure) } else { self.unit.multiple(self.greatest).tick(figure) }
     }
+}
+
+/// From one server to the next at one place: so little that two places stay apart.
+fn step_aside(places: &[f64], servers: usize) -> f64 {
+    let room = places.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    (room * ASIDE_SHARE / servers.max(1) as f64).min(ASIDE_MAX)
 }
 
 /// Places as near as possible to the wanted ones, in the same order, so far apart at least, between two ends.

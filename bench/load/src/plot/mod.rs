@@ -45,14 +45,15 @@ pub enum PlotError {
     },
 }
 
-/// Draws all charts of a run to `out`, or to `plots` in its folder, and returns where they are.
+/// Draws all charts of a run to `out`, or to `plots` in its folder, and returns where they are. With captions, each has
+/// its title above it and where it is from below.
 ///
 /// # Errors
 ///
 /// If the run cannot be read, has nothing to draw, or the charts cannot be written.
-pub fn run(folder: &Path, out: Option<&Path>) -> Result<Vec<PathBuf>, PlotError> {
+pub fn run(folder: &Path, out: Option<&Path>, has_captions: bool) -> Result<Vec<PathBuf>, PlotError> {
     let recorded = Recorded::read(folder)?;
-    let charts = charts::of(&recorded);
+    let charts = charts::of(&recorded, has_captions);
     if charts.is_empty() {
         return Err(PlotError::Nothing(recorded.name));
     }

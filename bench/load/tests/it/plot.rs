@@ -210,6 +210,76 @@ fn all_text_is_on_the_paper_and_apart() {
     }
 }
 
+/// Captions are in the file for who asks, and nowhere on the paper.
+#[test]
+fn charts_without_captions_show_nothing_but_the_figures() {
+    let recorded = Run::sweep();
+    let folder = recorded.path();
+    let captioned = charts(&recorded);
+    let out = tempfile::tempdir().unwrap();
+    let (folder, to) = (folder.to_str().unwrap(), out.path().to_str().unwrap());
+    assert!(run(&["plot", folder, "--no-captions", "--out", to]).status.success());
+    for (name, with) in &captioned {
+        let without = fs::read_to_string(out.path().join(name)).unwrap();
+        assert_readable(name, &without);
+        let [with, without] = [with, &without].map(|chart| Document::parse(chart).unwrap());
+        let texts = |document: &Document<'_>| -> String {
+            let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+            texts.filter_map(|text| text.text()).collect::<Vec<_>>().join(" ")
+        };
+        let about = |document: &Document<'_>| {
+            let find = |tag| document.root_element().children().find(|node| node.has_tag_name(tag));
+            ["title", "desc"].map(|tag| find(tag).unwrap().text().unwrap().to_owned())
+        };
+        assert_eq!(about(&with), about(&without));
+        let is_captioned = ["whiskers from least to greatest", &about(&with)[0]].map(|caption| {
+            let words: Vec<_> = caption.split_whitespace().collect();
+            [&with, &without].map(|document| texts(document).contains(&words.join(" ")))
+        });
+        assert_eq!(is_captioned, [[true, false]; 2], "{name}");
+    }
+}
+
+/// With so many servers and such figures as come apart by orders of magnitude.
+#[test]
+fn whiskers_are_whole_and_beside_each_other() {
+    let mut recorded = Run::empty();
+    for server in 0..12 {
+        for connections in [1, 10, 10_000, 15_000] {
+            for (round, value) in [(1, 2.0), (2, 20_000.0), (3, 200_000.0 + f64::from(server))] {
+                let at = json!({"connections": connections, "pipeline": 1});
+                let (part, server) = (format!("C={connections}"), format!("s{server}"));
+                let value = if connections == 1 { value } else { value * 100.0 };
+                recorded.add(&json!({
+                    "round": round, "part": part, "server": server, "what": "rate", "unit": "/s",
+                    "value": value, "at": at,
+                }));
+            }
+        }
+    }
+    let charts = charts(&recorded);
+    let chart = &charts["throughput-by-connections-p1.svg"];
+    assert_readable("lines", chart);
+    let document = Document::parse(chart).unwrap();
+    let points = groups(&document, "point");
+    let mut across: Vec<f64> = points.iter().map(|point| whisker(*point, 'x')[0]).collect();
+    across.sort_by(f64::total_cmp);
+    assert_eq!(across.len(), 48);
+    assert!(across.windows(2).all(|pair| pair[1] - pair[0] > 0.2), "{across:?}");
+    let pairs: Vec<_> = points
+        .iter()
+        .flat_map(|point| {
+            let (_, [_, min, max]) = told(*point);
+            let [low, high] = whisker(*point, 'y');
+            [(min.ln(), low), (max.ln(), high)]
+        })
+        .collect();
+    straight(&pairs);
+    for named in ["1", "10", "15 k"] {
+        assert!(chart.contains(&format!(">{named}</text>")), "{named}: {chart}");
+    }
+}
+
 #[test]
 fn no_name_breaks_a_chart() {
     let mut run = Run::sweep();
