@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// What lookups cost, from the embedded places and through an upstream that is slow or silent
     Places(herd_load::places::Places),
     /// What the number of a store's locks is worth: threads at 1 to 256 of them, to a run folder
-    Locks(herd_load::locks::Args),
+    Locks(herd_load::locks::Locks),
     /// How many lines of code each of the compared servers has, and which defects were found in them
     Lines(Lines),
     /// The report, with every figure read from the run folders

@@ -241,7 +241,16 @@ impl<'a> Watch<'a> {
         &self,
         measure: impl FnMut() -> Result<T, E>,
     ) -> Result<(T, Option<Disturbance>), E> {
-        self.with(&self.limits, measure)
+        self.with(&self.limits, || Ok(()), measure)
+    }
+
+    /// The same, with something to be done before each try that is no part of it.
+    pub(crate) fn prepared<T, E>(
+        &self,
+        prepare: impl Fn() -> Result<(), E>,
+        measure: impl FnMut() -> Result<T, E>,
+    ) -> Result<(T, Option<Disturbance>), E> {
+        self.with(&self.limits, prepare, measure)
     }
 
     /// Takes a sample that cannot be taken again.
@@ -249,17 +258,19 @@ impl<'a> Watch<'a> {
         &self,
         measure: impl FnMut() -> Result<T, E>,
     ) -> Result<(T, Option<Disturbance>), E> {
-        self.with(&Limits { tries: 1, ..self.limits }, measure)
+        self.with(&Limits { tries: 1, ..self.limits }, || Ok(()), measure)
     }
 
     fn with<T, E>(
         &self,
         limits: &Limits,
+        prepare: impl Fn() -> Result<(), E>,
         measure: impl FnMut() -> Result<T, E>,
     ) -> Result<(T, Option<Disturbance>), E> {
         let before = || {
             self.await_quiet();
-            Reading::now(self.began)
+            prepare()?;
+            Ok(Reading::now(self.began))
         };
         let again = |seen: &Disturbance| {
             self.was_quiet.set(false);
@@ -306,7 +317,7 @@ fn told(seen: &Disturbance) -> String {
 /// `None` if the system does not tell.
 fn least_disturbed<T, E>(
     limits: &Limits,
-    before: impl Fn() -> Option<Reading>,
+    before: impl Fn() -> Result<Option<Reading>, E>,
     after: impl Fn() -> Option<Reading>,
     mut measure: impl FnMut() -> Result<T, E>,
     again: impl Fn(&Disturbance) -> bool,
@@ -314,7 +325,7 @@ fn least_disturbed<T, E>(
     let (mut best, mut tries): (Option<(T, Disturbance)>, _) = (None, 0);
     loop {
         tries += 1;
-        let before = before();
+        let before = before()?;
         let found = measure()?;
         let Some((before, after)) = before.zip(after()) else { return Ok((found, None)) };
         let seen = Disturbance::between(&before, &after, limits);
@@ -411,7 +422,7 @@ mod tests {
                 1.0 - stolen[number.get() as usize - 1],
             ))
         };
-        let before = || Some(reading(0.0, 0.0, 0.0, 0.0));
+        let before = || Ok(Some(reading(0.0, 0.0, 0.0, 0.0)));
         let again = |_: &Disturbance| {
             told.set(told.get() + 1);
             true
@@ -434,7 +445,7 @@ mod tests {
     #[test]
     fn where_the_system_says_nothing_a_sample_is_taken_once() {
         let found =
-            least_disturbed(&Limits::default(), || None, || None, || Ok::<_, Infallible>(7), |_| true);
+            least_disturbed(&Limits::default(), || Ok(None), || None, || Ok::<_, Infallible>(7), |_| true);
         assert_eq!(found, Ok((7, None)));
     }
 

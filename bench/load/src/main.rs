@@ -111,7 +111,7 @@ fn run(command: Command) -> Done {
         Command::Figures(args) => finish(&figures::run(&args, &|said| progress(said))?),
         Command::Repair(args) => repair(&args),
         Command::Places(args) => finish(&places::run(&args, &|said| progress(said))?),
-        Command::Locks(args) => finish(&locks::run(&args.plan(), &|said| progress(said))?),
+        Command::Locks(args) => finish(&locks::run(&args.once(), &|said| progress(said))?),
         Command::Lines(args) => print(&Models::read(&args.file)?, args.json),
         Command::Report(args) => report(args),
         Command::Sweep(args) => finish(&sweep::run(&args, &|said| progress(said))?),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{LOCKS_MAX, Locks};
+use super::LOCKS_MAX;
 use crate::{disturbance, words};
 
 /// More threads than the connections that a node ever gets on the machines this is for.
@@ -16,7 +16,7 @@ const THREADS_MAX: u32 = 1_024;
 /// switches, and how often a lock was found taken. Every round has a store of its own, and goes through all numbers in
 /// a different order.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub struct Locks {
     /// What is measured, in a word or two: the end of the run folder's name
     #[arg(long, default_value = "locks")]
     pub what: String,
@@ -49,23 +49,19 @@ pub struct Args {
     pub disturbance: disturbance::Demands,
 }
 
-impl Args {
-    /// What they ask for; a number that is given twice is measured once.
-    pub fn plan(&self) -> Locks {
-        let Self { what, runs, rounds, seconds, clients, reads, disturbance, .. } = self.clone();
-        let (threads, locks) = (once(&self.threads), once(&self.locks));
-        Locks { what, runs, rounds, threads, locks, length: seconds, clients, reads, disturbance }
-    }
-}
-
-fn once(numbers: &[u32]) -> Vec<u32> {
-    let mut seen = Vec::new();
-    for number in numbers {
-        if !seen.contains(number) {
-            seen.push(*number);
+impl Locks {
+    /// With each number measured once, also if it is given twice.
+    pub fn once(mut self) -> Self {
+        for numbers in [&mut self.threads, &mut self.locks] {
+            let all = std::mem::take(numbers);
+            all.into_iter().for_each(|number| {
+                if !numbers.contains(&number) {
+                    numbers.push(number);
+                }
+            });
         }
+        self
     }
-    seen
 }
 
 fn locks(text: &str) -> Result<u32, String> {
@@ -93,11 +89,11 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        args: Args,
+        locks: Locks,
     }
 
     fn plan(arguments: &[&str]) -> Option<Locks> {
-        Line::try_parse_from([&["locks"], arguments].concat()).ok().map(|line| line.args.plan())
+        Line::try_parse_from([&["locks"], arguments].concat()).ok().map(|line| line.locks.once())
     }
 
     #[test]
@@ -106,7 +102,7 @@ mod tests {
         assert_eq!(plan.threads, [1, 2, 8, 64]);
         assert_eq!(plan.locks, [1, 2, 4, 8, 16, 32, 64, 128, 256]);
         assert_eq!((plan.rounds, plan.clients, plan.reads), (5, 100_000, 0));
-        assert_eq!((plan.what.as_str(), plan.length), ("locks", Duration::from_secs(1)));
+        assert_eq!((plan.what.as_str(), plan.seconds), ("locks", Duration::from_secs(1)));
     }
 
     #[test]

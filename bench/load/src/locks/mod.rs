@@ -8,16 +8,16 @@ mod session;
 mod summary;
 mod trial;
 
-pub use args::Args;
+pub use args::Locks;
 
-use std::{collections::HashMap, fmt, io, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fmt, io, time::Duration};
 
 use proxyherd::core::store::{Placement, Store};
 use serde_json::json;
 use thiserror::Error;
 
 use crate::{
-    disturbance::{self, Limits, Watch},
+    disturbance::{Limits, Watch},
     interrupt,
     rounds::{BenchError, Better, Ending, Figure, Finished, Sample, folder::Folder, summary::notes},
 };
@@ -28,29 +28,6 @@ use trial::{Counts, Trial};
 const LOCKS_MAX: u32 = 256;
 /// A trial before those of a round, this long at most, so that none of them is the first to touch the store.
 const WARMUP: Duration = Duration::from_millis(200);
-
-/// What to measure, and how much of it.
-#[derive(Clone, Debug)]
-pub struct Locks {
-    /// The end of the run folder's name.
-    pub what: String,
-    /// Where the run folder goes.
-    pub runs: PathBuf,
-    /// How often each is measured.
-    pub rounds: u32,
-    /// How many threads report at once, one count after another.
-    pub threads: Vec<u32>,
-    /// How many locks are in front of the store, one count after another.
-    pub locks: Vec<u32>,
-    /// How long each is measured.
-    pub length: Duration,
-    /// Distinct clients, all of which report first.
-    pub clients: u32,
-    /// How many of 100 lines ask where a client is, rather than report.
-    pub reads: u32,
-    /// When a trial is made again.
-    pub disturbance: disturbance::Demands,
-}
 
 /// Why nothing was measured.
 #[derive(Debug, Error)]
@@ -129,7 +106,7 @@ fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Fig
         let Locks { clients, reads, .. } = *locks;
         Trial { store: &store, placement: &placement, threads, behind, length, clients, reads }.run()
     };
-    trial(locks.threads[0], Behind::Own, locks.length.min(WARMUP))?;
+    trial(locks.threads[0], Behind::Own, locks.seconds.min(WARMUP))?;
     let mut figures = Vec::new();
     for &threads in &in_turn(&locks.threads, round) {
         let mut rates = HashMap::new();
@@ -137,7 +114,7 @@ fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Fig
             if watch.is_stopped() {
                 return Ok(figures);
             }
-            let (counts, seen) = watch.sample(|| trial(threads, behind, locks.length))?;
+            let (counts, seen) = watch.sample(|| trial(threads, behind, locks.seconds))?;
             rates.insert(behind, counts.rate());
             let found = figures_of(locks, threads, behind, &counts);
             figures.extend(found.map(|figure| (threads, figure.amid(seen))));
@@ -208,13 +185,14 @@ fn command(locks: &Locks) -> String {
          --reads {reads}\n\nNode and tester are one process, built {built} debug assertions.\n",
         list(&locks.threads),
         list(&locks.locks),
-        locks.length.as_secs_f64(),
+        locks.seconds.as_secs_f64(),
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disturbance::Demands;
 
     #[test]
     fn rounds_begin_elsewhere_and_go_back_and_forth() {
@@ -229,14 +207,14 @@ mod tests {
     fn a_figure_names_its_load() {
         let locks = Locks {
             what: "locks".to_owned(),
-            runs: PathBuf::new(),
+            runs: "runs".into(),
             rounds: 1,
             threads: vec![2],
             locks: vec![1, 16],
-            length: Duration::from_millis(500),
+            seconds: Duration::from_millis(500),
             clients: 1_000,
             reads: 10,
-            disturbance: disturbance::Demands::default(),
+            disturbance: Demands::default(),
         };
         let expected = json!({ "threads": 2, "clients": 1_000, "iamat": 90, "whatsat": 10, "locks": 16 });
         assert_eq!(locks.at(2, Behind::Gates(16)), expected);

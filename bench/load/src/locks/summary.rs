@@ -20,7 +20,7 @@ const COLUMNS: [(&str, &str); 5] = [
 /// The whole document, a section for each number of threads.
 pub(super) fn render(locks: &Locks, samples: &[Sample<String>], notes: &str) -> String {
     let Locks { what, rounds, clients, reads, .. } = locks;
-    let seconds = locks.length.as_secs_f64();
+    let seconds = locks.seconds.as_secs_f64();
     let mut text = format!(
         "# {what}\n\n{rounds} rounds, {seconds} s a trial, {clients} clients, {reads} of 100 lines ask for one. {ABOUT} \
          Figures are medians over the rounds; of updates also least and greatest. Ratios are taken within a round.\n{notes}"

@@ -37,30 +37,40 @@ pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrup
     if interrupted {
         text.push_str("\n**INTERRUPTED: this is what had been measured until then.**\n");
     }
-    let mut seen: Vec<(String, Disturbance)> = Vec::new();
+    // All figures of a sample have the same disturbance.
+    let mut seen: Vec<(String, u32, Disturbance)> = Vec::new();
     for sample in samples {
         let Some(disturbance) = sample.disturbance else { continue };
         let server = sample.server.as_ref().map_or_else(String::new, |server| format!(", {server}"));
-        let name = format!("{}{server}, round {}", sample.part, sample.round);
-        if !seen.iter().any(|(other, known)| *other == name && *known == disturbance) {
-            seen.push((name, disturbance));
+        let one = (format!("{}{server}", sample.part), sample.round, disturbance);
+        if !seen.contains(&one) {
+            seen.push(one);
         }
     }
-    let disturbed: Vec<_> = seen.iter().filter(|(_, disturbance)| disturbance.disturbed).collect();
     if seen.is_empty() {
         return text;
     }
+    let all = seen.len();
+    seen.retain(|(.., disturbance)| disturbance.disturbed);
     let Limits { max_steal, max_foreign, tries } = limits;
     let [steal, foreign] = [max_steal, max_foreign].map(|share| share * 100.0);
     text.push_str(&format!(
-        "\n{} of {} samples were disturbed, even the best of {tries} tries: the host took more than {steal} % of the \
+        "\n{} of {all} samples were disturbed, even the best of {tries} tries: the host took more than {steal} % of the \
          machine, or other processes more than {foreign} %.\n",
-        disturbed.len(),
         seen.len(),
     ));
-    for (name, Disturbance { steal, foreign, .. }) in disturbed {
-        let [steal, foreign] = [steal, foreign].map(|share| share * 100.0);
-        text.push_str(&format!("\n**DISTURBED: {name}: host {steal:.1} %, others {foreign:.1} %.**\n"));
+    while let Some((name, ..)) = seen.first().cloned() {
+        let (same, others): (Vec<_>, _) = seen.into_iter().partition(|(other, ..)| *other == name);
+        seen = others;
+        let rounds: Vec<_> = same.iter().map(|(_, round, _)| round.to_string()).collect();
+        let most = |share: fn(&Disturbance) -> f64| {
+            same.iter().map(|(.., disturbance)| share(disturbance) * 100.0).fold(0.0, f64::max)
+        };
+        let (host, others) = (most(|seen| seen.steal), most(|seen| seen.foreign));
+        text.push_str(&format!(
+            "\n**DISTURBED: {name}, in round {}: host up to {host:.1} %, others up to {others:.1} %.**\n",
+            rounds.join(", ")
+        ));
     }
     text
 }
@@ -180,14 +190,12 @@ mod tests {
         let calm = Disturbance { disturbed: false, ..seen };
         let amid = |round, seen| Sample { disturbance: Some(seen), ..sample(round, 1.0, None) };
         let other = Sample { what: "other".to_owned(), ..amid(2, seen) };
-        let samples = [amid(1, calm), amid(2, seen), other];
+        let worse = Disturbance { steal: 0.4, ..seen };
+        let samples = [amid(1, calm), amid(2, seen), other, amid(4, worse)];
         let text = notes(&samples, &Limits::default(), false);
-        assert!(text.contains("\n1 of 2 samples were disturbed, even the best of 3 tries: "), "{text}");
-        assert_eq!(
-            text.matches("**DISTURBED: solo, round 2: host 12.0 %, others 30.0 %.**").count(),
-            1,
-            "{text}"
-        );
+        assert!(text.contains("\n2 of 3 samples were disturbed, even the best of 3 tries: "), "{text}");
+        let told = "**DISTURBED: solo, in round 2, 4: host up to 40.0 %, others up to 30.0 %.**";
+        assert!(text.matches("DISTURBED").count() == 1 && text.contains(told), "{text}");
         assert!(notes(&samples, &Limits::default(), true).contains("INTERRUPTED"));
     }
 

@@ -145,9 +145,8 @@ impl Turns {
         prepare: impl Fn() -> Result<(), BenchError>,
     ) -> Result<(), BenchError> {
         let earlier = drive.measured();
-        let (kept, seen) = watch.sample(|| {
+        let (kept, seen) = watch.prepared(prepare, || {
             drive.restore(&earlier);
-            prepare()?;
             let (sent, before) = (drive.sent(), usage()?);
             drive.turn()?;
             Ok::<_, BenchError>((drive.measured(), usage()?.since(&before), drive.sent() - sent))
