@@ -3,7 +3,7 @@
 //! The modules, from the nouns up; each uses only those of the groups above its own (`tests/it/load_layers.rs`). Only
 //! `main` prints; sockets are in `address`, `listener`, `drive`, `echo`, `flood`, `hop`, `skeleton` and `upstream`, and
 //! some parts of `repair`, `places` and `sweep` have their own; only `server` starts processes. What servers do is
-//! measured from outside; only `locks` runs the node's own code.
+//! measured from outside; only `locks` runs the node's own code, and `hop` its handshake.
 
 pub mod address;
 pub mod clock;

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::words::shown;
 
-/// The longest latency that is distinguished from longer ones: a minute, in nanoseconds.
-const LATENCY_NS_MAX: u64 = 60_000_000_000;
+/// The longest latency that is distinguished from longer ones: ten minutes, in nanoseconds.
+const LATENCY_NS_MAX: u64 = 600_000_000_000;
 /// From this share of a core on, the tester's one thread is the limit of what it measured.
 const SATURATED_CPU: f64 = 0.9;
 /// From this share of its time on, the tester always had something to do, whether or not it was given a core.
@@ -18,14 +18,16 @@ const NEVER_IDLE: f64 = 0.95;
 /// An empty histogram of nanoseconds, three significant digits, that never needs to grow.
 pub fn histogram() -> Histogram<u64> {
     let mut histogram = Histogram::new_with_max(LATENCY_NS_MAX, 3)
-        .expect("a minute in nanoseconds at three digits is within the histogram's bounds");
+        .expect("ten minutes in nanoseconds at three digits are within the histogram's bounds");
     histogram.auto(false);
     histogram
 }
 
 /// A latency that was measured at least once, in microseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Latency {
+    /// How many times it was measured.
+    pub count: u64,
     /// The mean.
     pub mean_us: f64,
     /// The standard deviation.
@@ -49,6 +51,7 @@ impl Latency {
     pub fn of(histogram: &Histogram<u64>) -> Option<Self> {
         let at = |quantile| microseconds(histogram.value_at_quantile(quantile));
         (!histogram.is_empty()).then(|| Self {
+            count: histogram.len(),
             mean_us: histogram.mean() / 1e3,
             stdev_us: histogram.stdev() / 1e3,
             p50_us: at(0.5),
@@ -63,7 +66,7 @@ impl Latency {
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mean_us, stdev_us, p50_us, p90_us, p95_us, p99_us, p999_us, max_us } = *self;
+        let Self { mean_us, stdev_us, p50_us, p90_us, p95_us, p99_us, p999_us, max_us, .. } = *self;
         let ranks = [("p50", p50_us), ("p90", p90_us), ("p95", p95_us), ("p99", p99_us), ("p99.9", p999_us)];
         ranks.iter().try_for_each(|(name, us)| write!(f, "{name} {}, ", shown(*us)))?;
         write!(f, "max {}, mean {} ± {}", shown(max_us), shown(mean_us), shown(stdev_us))
@@ -333,6 +336,7 @@ mod tests {
         (1..=1_000).for_each(|us| histogram.saturating_record(us * 1_000));
         assert!(Latency::of(&super::histogram()).is_none(), "nothing has no percentiles");
         let latency = Latency::of(&histogram).unwrap();
+        assert_eq!(latency.count, 1_000);
         assert!((latency.p50_us - 500.0).abs() < 1.0);
         assert!((latency.p99_us - 990.0).abs() < 2.0);
         assert!((latency.p95_us - 950.0).abs() < 2.0 && (latency.max_us - 1_000.0).abs() < 2.0);

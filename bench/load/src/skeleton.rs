@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 
 use crate::{
-    hop::{Hello, HelloError},
+    hop::{HelloError, answer, hello},
     listener::{self, READ_BYTES, STACK_BYTES},
 };
 
@@ -62,17 +62,11 @@ pub fn serve(listener: &TcpListener, ends: &Ends) -> Result<(), SkeletonError> {
 fn connect(ends: &Ends) -> Result<TcpStream, SkeletonError> {
     let mut link = TcpStream::connect(ends.neighbour)?;
     link.set_nodelay(true)?;
-    let hello = Hello {
-        herd: ends.herd.clone(),
-        from: ends.id.clone(),
-        to: ends.peer.clone(),
-        incarnation: 1,
-        check: 1,
-    };
-    link.write_all(format!("{hello}\n").as_bytes())?;
-    let mut answer = String::new();
-    BufReader::new(&link).read_line(&mut answer)?;
-    answer.parse::<Hello>()?.answer(&ends.herd, &ends.id, 1)?;
+    let Ends { herd, id, peer, .. } = ends;
+    link.write_all(format!("{}\n", hello(herd, id, peer, 1, 1)).as_bytes())?;
+    let mut welcome = String::new();
+    BufReader::new(&link).read_line(&mut welcome)?;
+    answer(welcome.trim_end().as_bytes(), herd, id, 1)?;
     Ok(link)
 }
 

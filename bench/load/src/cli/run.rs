@@ -16,7 +16,7 @@ Examples:
       50 connections, one report in flight on each, for 10 seconds
   herd-load run localhost:11600 -c 50 -P 64 -n 1000000 --verify
       a million reports, 64 in flight on each connection, every reply checked
-  herd-load run localhost:11600 -R 20000 -d 60 --mix iamat=90,whatsat=10 --max-p99 5ms
+  herd-load run localhost:11600 -R 20000 -d 1m --mix iamat=90,whatsat=10 --max-p99 5ms
       20,000 requests a second at planned times; fails where p99 of what clients wait is above 5 ms
   herd-load run [::1]:11600 [::1]:11601 -c 100 --idle 10000 --moving --clients 1000000
       two nodes of a herd, with 10,000 connections that only sit there, clients that walk
@@ -25,7 +25,10 @@ Examples:
 
 A closed loop (without -R) asks a slow server less often, and so cannot see how long clients
 would wait that come on their own clock. With -R requests are planned for even times: response
-times count from there, service times from the write.";
+times count from there, service times from the write.
+
+Ctrl-C ends a run with what it has. Exit codes: 0 good, 1 failed, 2 wrong usage, 3 a limit such as
+--max-p99 was missed, 130 interrupted.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {

@@ -5,8 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::times::Times;
-use crate::statistics::Better;
+use crate::{outcome::Latency, statistics::Better};
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
@@ -35,7 +34,7 @@ impl Figure {
     }
 
     /// Four of them; none where nothing was timed.
-    pub(super) fn percentiles(server: &str, what: &str, times: &Times) -> Vec<Self> {
+    pub(super) fn percentiles(server: &str, what: &str, times: &Latency) -> Vec<Self> {
         if times.count == 0 {
             return Vec::new();
         }

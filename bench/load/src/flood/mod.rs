@@ -15,7 +15,6 @@ mod probe;
 mod search;
 mod sustained;
 mod tally;
-mod times;
 mod trial;
 
 pub use self::{
@@ -26,7 +25,6 @@ pub use self::{
     marker::FAR_FROM_LAND,
     sustained::{SustainedOutcome, SustainedPlan, sustain, sustain_with},
     tally::{FloodOutcome, NodeOutcome},
-    times::Times,
     trial::{NodeLag, Pushed, Trial},
 };
 

@@ -17,9 +17,11 @@ use super::{
     answer::Answers,
     endpoint::{Endpoint, connect},
     marker::{Marker, lookup},
-    times::histogram,
 };
-use crate::clock::{Clock, nanoseconds};
+use crate::{
+    clock::{Clock, nanoseconds},
+    outcome::histogram,
+};
 
 /// The most that is read from a socket at once.
 const READ_BYTES: usize = 64 * 1024;

@@ -8,9 +8,11 @@ use super::{
     FloodPlan, GIVEN_UP_AFTER,
     figure::Figure,
     probe::{Marked, Prober},
-    times::{Times, histogram},
 };
-use crate::statistics::Better;
+use crate::{
+    outcome::{Latency, histogram},
+    statistics::Better,
+};
 
 /// How soon reports were known.
 #[derive(Clone, Debug)]
@@ -20,11 +22,11 @@ pub struct FloodOutcome {
     /// Reports that were to be measured.
     pub reports: u32,
     /// From just before the write of a report until the reading of its own answer.
-    pub reply: Times,
+    pub reply: Latency,
     /// Those that should learn of them, in the order they were given.
     pub nodes: Vec<NodeOutcome>,
     /// From just before the write of a report until the last of all answers that tell it was read.
-    pub every: Times,
+    pub every: Latency,
     /// Share of one core that the tester's thread used.
     pub client_cpu: f64,
 }
@@ -35,17 +37,17 @@ pub struct NodeOutcome {
     /// As it was named.
     pub server: String,
     /// From just before the write of a report until the answer that tells it was read: an upper bound.
-    pub hop: Times,
+    pub hop: Latency,
     /// From there until the last question was sent that was answered `?`: a lower bound.
-    pub not_before: Times,
+    pub not_before: Latency,
     /// From there until the question was sent whose answer has it.
-    pub asked: Times,
+    pub asked: Latency,
     /// That question's round trip, which is in `hop`; half of it or so is the answer's way back.
-    pub lookup: Times,
+    pub lookup: Latency,
     /// From one question to the next, which is how finely the node was watched.
-    pub spacing: Times,
+    pub spacing: Latency,
     /// A round trip at this node while it had nothing else to do: a question about a client that nobody has.
-    pub bare: Times,
+    pub bare: Latency,
     /// Reports it did not know of in time, those of the warm-up among them.
     pub lost: u32,
     /// Whether it was no longer asked, having lost [`GIVEN_UP_AFTER`] in a row.
@@ -72,7 +74,7 @@ impl FloodOutcome {
             ];
             // Figures that were not timed are left out: a 0 would be the best there is.
             let timed = medians.into_iter().filter(|(_, times)| times.count > 0);
-            let median = |(what, times): (&str, &Times)| {
+            let median = |(what, times): (&str, &Latency)| {
                 Figure::new(&node.server, what, "µs", times.p50_us, Better::Less)
             };
             figures.extend(timed.map(median));
@@ -132,12 +134,17 @@ fn row(f: &mut fmt::Formatter<'_>, width: usize, name: &str, cells: [String; 10]
     writeln!(f, "{}", line.trim_end())
 }
 
-fn cells(times: &Times) -> [String; 4] {
+/// All zeros if nothing was measured.
+fn times(histogram: &Histogram<u64>) -> Latency {
+    Latency::of(histogram).unwrap_or_default()
+}
+
+fn cells(times: &Latency) -> [String; 4] {
     [times.p50_us, times.p90_us, times.p99_us, times.max_us].map(|us| cell(times, us))
 }
 
 /// A time, or a dash where nothing was timed.
-fn cell(times: &Times, us: f64) -> String {
+fn cell(times: &Latency, us: f64) -> String {
     if times.count == 0 { "-".to_owned() } else { format!("{us:.1}") }
 }
 
@@ -234,21 +241,21 @@ impl Tally {
     pub(super) fn outcome(&self, plan: &FloodPlan, prober: &Prober, client_cpu: f64) -> FloodOutcome {
         let nodes = self.nodes.iter().zip(&plan.to).enumerate().map(|(index, (node, server))| NodeOutcome {
             server: server.to_string(),
-            hop: Times::of(&node.hop),
-            not_before: Times::of(&node.not_before),
-            asked: Times::of(&node.asked),
-            lookup: Times::of(&node.lookup),
-            spacing: Times::of(prober.spacing(index)),
-            bare: Times::of(&node.bare),
+            hop: times(&node.hop),
+            not_before: times(&node.not_before),
+            asked: times(&node.asked),
+            lookup: times(&node.lookup),
+            spacing: times(prober.spacing(index)),
+            bare: times(&node.bare),
             lost: node.lost,
             is_given_up: node.is_given_up,
         });
         FloodOutcome {
             from: plan.from.to_string(),
             reports: plan.reports,
-            reply: Times::of(&self.reply),
+            reply: times(&self.reply),
             nodes: nodes.collect(),
-            every: Times::of(&self.every),
+            every: times(&self.every),
             client_cpu,
         }
     }

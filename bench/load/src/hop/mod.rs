@@ -5,7 +5,7 @@ mod at_line;
 mod hello;
 mod neighbour;
 
-pub use hello::{Hello, HelloError};
+pub use hello::{HelloError, answer, hello};
 pub use neighbour::{Link, Neighbour};
 
 use std::{

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Hello, HopError, at_line};
+use super::{HopError, at_line, hello};
 use crate::{
     clock::Clock,
     listener::{self, READ_BYTES},
@@ -53,12 +53,12 @@ impl Neighbour {
         };
         link.set_patience(HANDSHAKE)?;
         let read = link.next_line().map_err(HopError::socket("no handshake from the node"))?;
-        let called: Hello = String::from_utf8_lossy(read).parse()?;
-        link.check = called.check;
         // Any number will do: no node with this id ran before under another.
         let incarnation = Clock::start().posix_ns(0);
-        let answer = called.answer(&self.herd, &self.id, incarnation)?;
-        link.send(&answer).map_err(HopError::socket("cannot answer the node's handshake"))?;
+        let (answer, check) = hello::answer(read, &self.herd, &self.id, incarnation)?;
+        link.check = check;
+        let answered = link.stream.get_mut().write_all(format!("{answer}\n").as_bytes());
+        answered.map_err(HopError::socket("cannot answer the node's handshake"))?;
         Ok(link)
     }
 
@@ -128,10 +128,6 @@ impl Link {
             [line @ .., b'\n'] => Ok(line),
             _ => Err(ErrorKind::UnexpectedEof.into()),
         }
-    }
-
-    fn send(&mut self, hello: &Hello) -> io::Result<()> {
-        self.stream.get_mut().write_all(format!("{hello}\n").as_bytes())
     }
 }
 

@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proxyherd::core::wire::Hello;
+
 use super::bed::{HERD, TESTER, failed};
-use crate::{clock::Clock, hop::Hello, listener::READ_BYTES, rounds::BenchError};
+use crate::{clock::Clock, hop::hello, listener::READ_BYTES, rounds::BenchError};
 
 /// How long an answer may take, with everything that was written before it still to be done.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,15 +33,9 @@ impl Peer {
             .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
             .map_err(failed("cannot set up the link's socket"))?;
         let mut peer = Self { stream: BufReader::new(stream) };
-        let hello = Hello {
-            herd: HERD.to_owned(),
-            from: TESTER.to_owned(),
-            to: id.to_owned(),
-            incarnation: *INCARNATION,
-            check,
-        };
-        let answer = peer.ask(&hello.to_string())?;
-        let _theirs: Hello = answer.parse().map_err(|_| BenchError::WrongToNeighbour(answer))?;
+        let answer = peer.ask(&hello(HERD, TESTER, id, *INCARNATION, check))?;
+        let _theirs =
+            Hello::parse(answer.as_bytes()).map_err(|_| BenchError::WrongToNeighbour(answer.clone()))?;
         Ok(peer)
     }
 

@@ -155,7 +155,7 @@ fn progress(phase: &'static str) -> impl FnMut(&Tick<'_>) + 'static {
     move |tick| {
         let (phase, seconds) = match tick.measuring {
             Some(measuring) => (phase, measuring.as_secs_f64()),
-            None => ("warming up, or waiting for the last replies", tick.since.as_secs_f64()),
+            None => ("not measured", tick.since.as_secs_f64()),
         };
         let rate = tick.replies as f64 / tick.lasted.as_secs_f64().max(1e-9);
         let errors = tick.errors.total();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Run;
 use crate::{
     exit::Exit,
+    load::Load,
     outcome::{End, Latency, Outcome, microseconds},
     words::{Format, shown, time},
 };
@@ -54,31 +55,45 @@ pub struct Written {
 }
 
 impl Thresholds {
-    /// Why the result counts for nothing, a sentence each.
-    pub fn failures(&self, outcome: &Outcome) -> Vec<String> {
+    /// Why the result counts for nothing, a sentence each; and what may help.
+    pub fn failures(&self, outcome: &Outcome, load: &Load) -> Vec<String> {
         let mut failures = Vec::new();
-        let errors = outcome.errors.total();
-        if errors > self.max_errors {
-            failures.push(format!("{errors} errors, above {}: {}", self.max_errors, outcome.errors));
+        let Outcome { errors, replies, gave_up, .. } = outcome;
+        if errors.total() > self.max_errors {
+            failures.push(format!("{} errors, above {}: {errors}", errors.total(), self.max_errors));
+            if *replies > 0 && errors.closed + errors.unanswered >= *replies && !load.reconnect {
+                failures.push(
+                    "the server closes connections early: if after each reply, use --reconnect".to_owned(),
+                );
+            }
         }
-        failures.extend(outcome.gave_up.iter().map(|reason| format!("given up: {reason}")));
-        if outcome.replies == 0 {
+        failures.extend(gave_up.iter().map(|reason| format!("given up: {reason}")));
+        if *replies == 0 {
             failures.push("nothing was measured: no reply counts".to_owned());
+        }
+        if *replies == 0 && gave_up.is_some() && !load.half_close {
+            failures.push(
+                "a server that reads to the end of its input needs --reconnect --half-close".to_owned(),
+            );
         }
         failures
     }
 
-    /// Which limits the result does not keep, a sentence each. Whoever measured nothing keeps none.
+    /// Which limits the result does not keep, a sentence each. What measured nothing keeps none.
     pub fn missed(&self, outcome: &Outcome) -> Vec<String> {
-        let us = |of: fn(&Latency) -> f64| outcome.met().as_ref().map_or(f64::INFINITY, of);
+        let us = |of: fn(&Latency) -> f64| outcome.met().as_ref().map(of);
         let mut missed = Vec::new();
         for (name, us, bound) in [
             ("p50", us(|met| met.p50_us), self.max_p50),
             ("p99", us(|met| met.p99_us), self.max_p99),
             ("p99.9", us(|met| met.p999_us), self.max_p999),
         ] {
-            if let Some(bound) = bound.filter(|bound| us > bound.as_secs_f64() * 1e6) {
-                missed.push(format!("{name} is {}, above {bound:?}", shown(us)));
+            match (us, bound) {
+                (Some(us), Some(bound)) if us > bound.as_secs_f64() * 1e6 => {
+                    missed.push(format!("{name} is {}, above {bound:?}", shown(us)));
+                }
+                (None, Some(bound)) => missed.push(format!("{name} is not known, so not within {bound:?}")),
+                _ => {}
             }
         }
         if let Some(bound) = self.min_rate.filter(|bound| outcome.rate < *bound) {
@@ -99,8 +114,8 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     pub(super) fn exit(&self) -> Exit {
-        let Self { run: Run { thresholds, .. }, outcome, .. } = self;
-        match (outcome.end, &thresholds.failures(outcome)[..], &thresholds.missed(outcome)[..]) {
+        let Self { run: Run { thresholds, load, .. }, outcome, .. } = self;
+        match (outcome.end, &thresholds.failures(outcome, load)[..], &thresholds.missed(outcome)[..]) {
             (End::Interrupted, ..) => Exit::Interrupted,
             (_, [], []) => Exit::Good,
             (_, [], _) => Exit::Missed,
@@ -133,7 +148,7 @@ impl Report<'_> {
                 text += &format!("\n{times} times\n{}", part(met));
             }
         }
-        let [failed, missed] = [run.thresholds.failures(outcome), run.thresholds.missed(outcome)];
+        let [failed, missed] = [run.thresholds.failures(outcome, &run.load), run.thresholds.missed(outcome)];
         text.extend(failed.iter().map(|failure| format!("FAILED    {failure}\n")));
         text.extend(missed.iter().map(|limit| format!("MISSED    {limit}\n")));
         text
@@ -148,7 +163,7 @@ impl Report<'_> {
         value["addresses"] = json!(run.load.targets);
         value["settings"] = json!(run.load);
         value["settings"]["prefill"] = run.prefill.into();
-        value["failed"] = run.thresholds.failures(outcome).into();
+        value["failed"] = run.thresholds.failures(outcome, &run.load).into();
         value["missed"] = run.thresholds.missed(outcome).into();
         if run.written.spectrum {
             let row = |row: Row| json!({ "us": row.us, "quantile": row.quantile, "replies": row.replies });

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     disturbance::Disturbance,
-    flood::Times,
     outcome::{Latency, Outcome},
     rounds::{Better, Figure},
 };
@@ -80,7 +79,7 @@ pub(super) fn of_herd(measured: &herd::Measured) -> Vec<Figure> {
     let mut figures = amid(under_load(outcome, prefill, turns, *loaded), turns.disturbance);
     figures.push(less(IN_STEP, "s", in_step.as_secs_f64()).amid(*spreading));
     for (times, hops) in hops.iter().zip(1..) {
-        let Times { p50_us, p90_us, p99_us, max_us, .. } = *times;
+        let Latency { p50_us, p90_us, p99_us, max_us, .. } = *times;
         let ranks = [("hop p50", p50_us), ("hop p90", p90_us), ("hop p99", p99_us), ("hop max", max_us)];
         figures.extend(ranks.map(|(what, us)| less(what, "µs", us).after_hops(hops).amid(*flooding)));
     }

@@ -21,9 +21,9 @@ use crate::{
     clock::Clock,
     disturbance::{Disturbance, Watch},
     drive::{Drive, drive},
-    flood::{self, Endpoint, FloodPlan, Times},
+    flood::{self, Endpoint, FloodPlan},
     load::Load,
-    outcome::Outcome,
+    outcome::{Latency, Outcome},
     place::LOCATION,
     rounds::BenchError,
     server::Server,
@@ -53,7 +53,7 @@ pub(super) struct Measured {
     /// From the last reply until all nodes knew the last marker of each.
     pub(super) in_step: Duration,
     /// How long a report takes from a node at the edge to one so many links away, after the load; from one link on.
-    pub(super) hops: Vec<Times>,
+    pub(super) hops: Vec<Latency>,
     /// What else the machine did while they came into step, and while hops were timed.
     pub(super) amid: [Option<Disturbance>; 2],
     pub(super) objection: Option<String>,
@@ -112,7 +112,7 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Resu
 
 /// Times of reports from a node at the edge to one at each distance, one at a time: a node that is watched alone is
 /// watched closely.
-fn hops(nodes: &[SocketAddr], graph: &Graph) -> Result<Vec<Times>, BenchError> {
+fn hops(nodes: &[SocketAddr], graph: &Graph) -> Result<Vec<Latency>, BenchError> {
     let edge = graph.edge();
     let distances = graph.distances(edge);
     let first_at = |distance| distances.iter().position(|own| *own == Some(distance));

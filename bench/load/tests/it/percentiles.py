@@ -6,12 +6,12 @@ import sys
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-MINUTE_NS = 60_000_000_000
+TEN_MINUTES_NS = 600_000_000_000
 
 
 def read(log):
-    whole = HdrHistogram(1, MINUTE_NS, 3)
-    reader = HistogramLogReader(log, HdrHistogram(1, MINUTE_NS, 3))
+    whole = HdrHistogram(1, TEN_MINUTES_NS, 3)
+    reader = HistogramLogReader(log, HdrHistogram(1, TEN_MINUTES_NS, 3))
     while (second := reader.get_next_interval_histogram()) is not None:
         whole.add(second)
     return whole

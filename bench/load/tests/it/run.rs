@@ -196,6 +196,21 @@ fn servers_of_one_command_a_connection_are_measured_at_a_planned_rate_too() {
 }
 
 #[test]
+fn a_server_that_needs_another_kind_of_connection_is_recognized() {
+    let closing = FakeNode::once(true, honest);
+    let address = closing.address().to_string();
+    let output = run(&["run", &address, "-c", "2", "-n", "40"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.code() == Some(1) && text.contains("after each reply, use --reconnect\n"),
+        "{text}"
+    );
+    let output = run(&["run", &reads_to_the_end(), "-c", "2", "-n", "40", "--timeout=300ms"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("needs --reconnect --half-close\n"), "{text}");
+}
+
+#[test]
 fn idle_connections_are_there_and_ask_nothing() {
     let node = FakeNode::honest();
     let address = node.address().to_string();

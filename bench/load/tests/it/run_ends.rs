@@ -2,6 +2,8 @@
 //! exit code, and is told.
 
 use std::{
+    fs::File,
+    io::Read,
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
     sync::{
@@ -13,7 +15,11 @@ use std::{
 };
 
 use proxyherd::system::signals::is_ignored;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 use serde_json::{Value, json};
 
 use crate::support::{FakeNode, honest, json, run, tester};
@@ -105,13 +111,13 @@ fn a_second_signal_kills() {
 
 #[test]
 fn a_rate_that_is_not_reached_ends_with_the_grace_and_all_that_was_planned_is_accounted_for() {
-    // 5 ms each: within the second until the grace is over, it cannot answer 1,000.
+    // 5 ms each: on two connections it cannot answer more than 600 until the grace is over.
     let node = FakeNode::answering(|report| {
         thread::sleep(Duration::from_millis(5));
         honest(report)
     });
     let address = node.address().to_string();
-    let slow = ["run", &address, "-R", "2000", "-d", "500ms", "-c", "2", "-P", "3", "--grace", "100ms"];
+    let slow = ["run", &address, "-R", "2000", "-d", "500ms", "-c", "2", "-P", "3", "--grace", "1s"];
     let output = run(&[&slow[..], &["--output-format=json"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let outcome = json(&output);
@@ -139,6 +145,9 @@ fn a_run_that_measured_nothing_has_failed_whatever_its_limits() {
         let outcome = json(&output);
         assert_eq!((output.status.code(), &outcome["service"]), (Some(1), &Value::Null), "{outcome}");
         assert_eq!(outcome["failed"], json!(["nothing was measured: no reply counts"]), "{outcome}");
+        // An open loop knows at least how long was waited in vain.
+        let unknown = json!(["p99 is not known, so not within 60s"]);
+        assert_eq!(outcome["missed"], if rate.is_empty() { unknown } else { json!([]) });
         let text = String::from_utf8(run(&[&lax[..], rate].concat()).stdout).unwrap();
         assert!(text.contains("service   –\n"), "{text}");
     }
@@ -202,6 +211,29 @@ fn whoever_has_read_enough_makes_nothing_fail() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), &said[..]), (Some(0), ""), "{words:?}");
     }
+}
+
+#[test]
+fn progress_fits_a_narrow_terminal_and_leaves_nothing_on_it() {
+    let node = FakeNode::honest();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = File::options().read(true).write(true).open(name).unwrap();
+    tcsetwinsize(&terminal, Winsize { ws_row: 24, ws_col: 40, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    let address = node.address().to_string();
+    let mut run = tester(&["run", &address, "-d", "100ms", "--prefill"]);
+    let mut child = run.stdout(Stdio::null()).stderr(terminal).env("TERM", "xterm").spawn().unwrap();
+    // The command holds the terminal, too; reading ends when nobody does.
+    drop(run);
+    let mut shown = Vec::new();
+    let _no_terminal = File::from(master).read_to_end(&mut shown);
+    assert!(child.wait().unwrap().success());
+    let shown = String::from_utf8(shown).unwrap();
+    let lines: Vec<_> = shown.split("\r\u{1b}[2K").collect();
+    assert!(lines.len() > 1 && lines.iter().all(|line| line.chars().count() <= 40), "{shown:?}");
+    assert!(shown.contains("/s  errors 0") && lines.last() == Some(&""), "{shown:?}");
 }
 
 #[test]
