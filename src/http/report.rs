@@ -118,6 +118,9 @@ impl NodeReport {
         if let Some(why) = failing.and_then(|journal| journal.failing.as_ref()) {
             return Some(format!("it acknowledges no reports, since its journal cannot be written: {why}"));
         }
+        if failing.is_some_and(|journal| journal.is_short) {
+            return Some("it acknowledges no reports until its journal's next snapshot".into());
+        }
         if let Some(link) = self.links.iter().find(|link| link.condition.lasting > 0) {
             return Some(format!("{} still differs from this node as it did one round ago", link.peer));
         }

@@ -65,6 +65,9 @@ impl Folder {
     pub fn at(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        // So that a folder made just now is there after a power cut, with what is in it.
+        let above = path.canonicalize()?;
+        above.ancestors().skip(1).take(2).try_for_each(|folder| File::open(folder)?.sync_all())?;
         Ok(Self(path.to_owned()))
     }
 

@@ -85,9 +85,9 @@ pub(super) struct Frames<'f, F> {
 }
 
 impl<'f, F: DiskFile> Frames<'f, F> {
-    /// Of a file that was read as far as `offset`, where its frames begin, plus `window`.
-    pub(super) fn new(file: &'f mut F, seal: Seal, offset: u64, window: Vec<u8>) -> Self {
-        Self { file, seal, window, base: offset, next: 0, is_at_end: false, good_until: offset }
+    /// Of a file that was read as far as `offset`, where its frames begin.
+    pub(super) fn new(file: &'f mut F, seal: Seal, offset: u64) -> Self {
+        Self { file, seal, window: Vec::new(), base: offset, next: 0, is_at_end: false, good_until: offset }
     }
 
     /// Where the last good frame ends.

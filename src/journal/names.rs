@@ -22,8 +22,8 @@ pub(super) struct FileId {
     pub(super) kind: FileKind,
 }
 
-pub(super) const PARTIAL: &str = ".partial";
-pub(super) const DAMAGED: &str = ".damaged";
+const PARTIAL: &str = ".partial";
+const DAMAGED: &str = ".damaged";
 
 impl FileId {
     pub(super) fn segment(number: u64) -> Self {
@@ -42,10 +42,16 @@ impl FileId {
         format!("{word}-{:010}", self.number)
     }
 
+    /// What it is called until it is whole.
+    pub(super) fn partial_name(self) -> String {
+        self.name() + PARTIAL
+    }
+
     /// The file of that name, if it is a journal's and whole.
     pub(super) fn of_name(name: &str) -> Option<Self> {
         let (word, digits) = name.split_once('-')?;
-        let number = digits.parse().ok()?;
+        // No journal gets that far; the next number must exist.
+        let number = digits.parse().ok().filter(|number| *number < u64::MAX)?;
         let id = match word {
             "segment" => Self::segment(number),
             "snapshot" => Self::snapshot(number),
@@ -53,6 +59,16 @@ impl FileId {
         };
         (id.name() == name).then_some(id)
     }
+}
+
+/// Whether it is the name of a file that was not finished.
+pub(super) fn is_partial(name: &str) -> bool {
+    name.strip_suffix(PARTIAL).is_some_and(|whole| FileId::of_name(whole).is_some())
+}
+
+/// Whether it is the name of a damaged file that is kept.
+pub(super) fn is_set_aside(name: &str) -> bool {
+    name.strip_suffix(DAMAGED).is_some_and(|whole| FileId::of_name(whole).is_some())
 }
 
 /// Removes the files that a snapshot of that number replaces, the oldest last; those that are damaged only get another

@@ -10,7 +10,7 @@ use super::{
     disk::{Disk, DiskFile, read_full},
     frame::{FrameKind, Frames, Piece},
     header::{BEGINNING_BYTES_MAX, Before, FileHeader, HeaderFault, Owner},
-    names::{DAMAGED, FileId, FileKind, PARTIAL},
+    names::{FileId, FileKind, is_partial, is_set_aside},
 };
 
 /// Why a journal cannot be used.
@@ -74,8 +74,10 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// Files that were damaged at an earlier start, and are kept for whoever wants to look at them.
     pub set_aside: Vec<String>,
-    /// Bytes of the files.
-    pub file_bytes: u64,
+    /// Bytes of snapshots.
+    pub snapshot_bytes: u64,
+    /// Bytes of frames in segments.
+    pub segment_bytes: u64,
     /// The number of the next file, and the segment before it.
     next: u64,
     before: Before,
@@ -89,12 +91,9 @@ impl Recovered {
 }
 
 /// A file whose header has been read.
-struct Known<F> {
-    file: F,
-    /// Read beyond the header.
-    window: Vec<u8>,
+struct Known {
     /// Where its frames begin.
-    begin: u64,
+    begin: usize,
     header: FileHeader,
 }
 
@@ -118,10 +117,7 @@ pub fn recover<D: Disk>(
 ) -> Result<Recovered, RecoveryError> {
     let of_folder = |source| RecoveryError::Disk { file: "the journal's folder".to_owned(), source };
     let names = disk.names().map_err(of_folder)?;
-    for name in names.iter().filter(|name| name.ends_with(PARTIAL)) {
-        disk.remove(name).map_err(of_folder)?;
-    }
-    let set_aside = names.iter().filter(|name| name.ends_with(DAMAGED)).cloned().collect();
+    let set_aside = names.iter().filter(|name| is_set_aside(name)).cloned().collect();
     let mut found = Recovered { set_aside, ..Recovered::default() };
     let (mut files, mut headless) = (BTreeMap::new(), BTreeMap::new());
     for id in names.iter().filter_map(|name| FileId::of_name(name)) {
@@ -132,13 +128,17 @@ pub fn recover<D: Disk>(
         }
     }
     found.next = found.next.max(1);
+    // Only now is it certain that the folder is this node's.
+    for name in names.iter().filter(|name| is_partial(name)) {
+        disk.remove(name).map_err(|source| RecoveryError::Disk { file: name.clone(), source })?;
+    }
 
     let mut replaced = 0;
     let snapshots: Vec<_> = files.keys().copied().filter(|id| id.kind == FileKind::Snapshot).collect();
     let newest = snapshots.last().map_or(0, |id| id.number);
     for id in snapshots.into_iter().rev() {
         let Some(known) = files.remove(&id) else { continue };
-        let end = read(id, known, &mut found, &mut take)?;
+        let end = read(disk, id, known, &mut found, &mut take)?;
         if end.is_whole {
             replaced = id.number;
             break;
@@ -150,30 +150,52 @@ pub fn recover<D: Disk>(
     let is_needed = |id: &FileId| id.number >= replaced;
     files.retain(|id, _| is_needed(id) && id.kind == FileKind::Segment);
     headless.retain(|id, _| is_needed(id));
-    let told: BTreeMap<u64, u64> =
-        files.values().map(|known| (known.header.before.number, known.header.before.bytes)).collect();
+    let told = Told::by(files.values().map(|known| &known.header));
     note_missing(&told, (&files, &headless), newest, &mut found);
-    read_segments(files, &told, &mut found, take)?;
+    read_segments(disk, files, &told, &mut found, take)?;
     Ok(found)
+}
+
+/// What segments say of those before them.
+struct Told {
+    /// How many bytes of a segment were on the disk when its successor was begun.
+    bytes: BTreeMap<u64, u64>,
+    /// Segments, and which each takes for the one before it.
+    before: Vec<(u64, u64)>,
+}
+
+impl Told {
+    fn by<'h>(headers: impl Iterator<Item = &'h FileHeader> + Clone) -> Self {
+        let bytes = headers.clone().map(|header| (header.before.number, header.before.bytes)).collect();
+        Self { bytes, before: headers.map(|header| (header.id.number, header.before.number)).collect() }
+    }
+
+    /// How many bytes of that segment had been on the disk, if a later one knows. One that was passed over was given up
+    /// with nothing in it that had been.
+    fn of(&self, number: u64) -> Option<u64> {
+        let is_passed = || self.before.iter().any(|(later, before)| *later > number && *before < number);
+        self.bytes.get(&number).copied().or_else(|| is_passed().then_some(0))
+    }
 }
 
 /// Notes what has no header, or is gone although its successor knows it and no snapshot, from `newest` back, had replaced
 /// it.
-fn note_missing<F>(
-    told: &BTreeMap<u64, u64>,
-    (files, headless): (&BTreeMap<FileId, Known<F>>, &BTreeMap<FileId, usize>),
+fn note_missing(
+    told: &Told,
+    (files, headless): (&BTreeMap<FileId, Known>, &BTreeMap<FileId, usize>),
     newest: u64,
     found: &mut Recovered,
 ) {
     for (id, bytes) in headless {
         // One that got no further than its header had nothing in it, as after a power cut.
-        if *bytes < BEGINNING_BYTES_MAX && !told.contains_key(&id.number) && id.kind == FileKind::Segment {
+        let is_told = told.of(id.number).is_some_and(|bytes| bytes > 0);
+        if *bytes < BEGINNING_BYTES_MAX && !is_told && id.kind == FileKind::Segment {
             found.torn += *bytes as u64;
         } else {
             found.damage.push(Damage { file: id.name(), at: 0, bytes: None });
         }
     }
-    for number in told.keys().filter(|number| **number >= newest.max(1)) {
+    for number in told.bytes.keys().filter(|number| **number >= newest.max(1)) {
         let id = FileId::segment(*number);
         if !files.contains_key(&id) && !headless.contains_key(&id) {
             found.damage.push(Damage { file: id.name(), at: 0, bytes: None });
@@ -181,23 +203,24 @@ fn note_missing<F>(
     }
 }
 
-fn read_segments<F: DiskFile>(
-    files: BTreeMap<FileId, Known<F>>,
-    told: &BTreeMap<u64, u64>,
+fn read_segments<D: Disk>(
+    disk: &D,
+    files: BTreeMap<FileId, Known>,
+    told: &Told,
     found: &mut Recovered,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), RecoveryError> {
     let last = files.keys().next_back().copied();
     for (id, known) in files {
-        let FileEnd { good_until, tail, .. } = read(id, known, found, &mut take)?;
+        let FileEnd { good_until, tail, .. } = read(disk, id, known, found, &mut take)?;
         // Where its successor is gone or unreadable, only the last one's tail may be torn.
-        let is_torn = match told.get(&id.number) {
-            Some(bytes) => good_until >= *bytes,
+        let is_torn = match told.of(id.number) {
+            Some(bytes) => good_until >= bytes,
             None => Some(id) == last,
         };
         if is_torn {
             found.torn += tail;
-        } else if tail > 0 || told.contains_key(&id.number) {
+        } else if tail > 0 || told.of(id.number).is_some() {
             let bytes = Some(tail).filter(|tail| *tail > 0);
             found.damage.push(Damage { file: id.name(), at: good_until, bytes });
         }
@@ -209,11 +232,7 @@ fn read_segments<F: DiskFile>(
 }
 
 /// Reads a file's header. Without one that is whole, returns how much of the beginning there is.
-fn open<D: Disk>(
-    disk: &D,
-    id: FileId,
-    owner: &Owner,
-) -> Result<Result<Known<D::File>, usize>, RecoveryError> {
+fn open<D: Disk>(disk: &D, id: FileId, owner: &Owner) -> Result<Result<Known, usize>, RecoveryError> {
     let unreadable = |source| RecoveryError::Disk { file: id.name(), source };
     let mut file = disk.open(&id.name()).map_err(unreadable)?;
     let mut window = vec![0; BEGINNING_BYTES_MAX];
@@ -227,8 +246,7 @@ fn open<D: Disk>(
             if header.owner.placement != owner.placement {
                 return Err(RecoveryError::OtherPlacement { file: id.name() });
             }
-            window.drain(..begin.min(read));
-            Ok(Ok(Known { file, window, begin: begin as u64, header }))
+            Ok(Ok(Known { begin, header }))
         }
         Err(HeaderFault::Newer(format)) => Err(RecoveryError::Newer { file: id.name(), format }),
         // A file that was given another's name counts as damaged, too.
@@ -236,18 +254,24 @@ fn open<D: Disk>(
     }
 }
 
-fn read<F: DiskFile>(
+fn read<D: Disk>(
+    disk: &D,
     id: FileId,
-    known: Known<F>,
+    known: Known,
     found: &mut Recovered,
     take: &mut impl FnMut(&[u8]),
 ) -> Result<FileEnd, RecoveryError> {
-    let Known { mut file, window, begin, header } = known;
+    let unreadable = |source| RecoveryError::Disk { file: id.name(), source };
+    let Known { begin, header } = known;
     found.files += 1;
-    let mut frames = Frames::new(&mut file, header.seal(), begin, window);
+    // Opened anew: a long row of segments has more files than may be open at once.
+    let mut file = disk.open(&id.name()).map_err(unreadable)?;
+    let mut beginning = vec![0; begin];
+    read_full(&mut file, &mut beginning).map_err(unreadable)?;
+    let mut frames = Frames::new(&mut file, header.seal(), begin as u64);
     let (mut count, mut bad, mut is_whole) = (0_u64, None, false);
     loop {
-        let piece = frames.next().map_err(|source| RecoveryError::Disk { file: id.name(), source })?;
+        let piece = frames.next().map_err(unreadable)?;
         if !matches!(piece, Piece::End)
             && let Some((at, bytes)) = bad.take()
         {
@@ -266,7 +290,12 @@ fn read<F: DiskFile>(
             Piece::End => break,
         }
     }
-    let tail = bad.map_or(0, |(_, bytes)| bytes);
-    found.file_bytes += frames.good_until() + tail;
-    Ok(FileEnd { good_until: frames.good_until(), tail, is_whole: is_whole && tail == 0 })
+    let (tail, good_until) = (bad.map_or(0, |(_, bytes)| bytes), frames.good_until());
+    match id.kind {
+        FileKind::Snapshot => found.snapshot_bytes += good_until + tail,
+        FileKind::Segment => found.segment_bytes += good_until + tail - begin as u64,
+    }
+    // What was read may be in the system's memory only, as its last writer has left it; and soon it counts as safe.
+    file.sync().map_err(unreadable)?;
+    Ok(FileEnd { good_until, tail, is_whole: is_whole && tail == 0 })
 }

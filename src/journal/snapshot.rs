@@ -6,7 +6,7 @@ use super::{
     disk::{Disk, DiskFile, append_all},
     frame::{FrameKind, write_frame},
     header::{FileHeader, Seal},
-    names::{FileId, PARTIAL},
+    names::FileId,
     writer::split_lines,
 };
 
@@ -18,19 +18,16 @@ pub struct Snapshot<F> {
     seal: Seal,
     bytes: u64,
     frames: u64,
-    /// How much had been appended to the journal when it was begun.
-    appended: u64,
     buffer: Vec<u8>,
 }
 
 impl<F: DiskFile> Snapshot<F> {
-    pub(super) fn begin<D: Disk<File = F>>(disk: &D, header: &FileHeader, appended: u64) -> io::Result<Self> {
-        let name = header.id.name() + PARTIAL;
-        let mut file = disk.create(&name)?;
+    pub(super) fn begin<D: Disk<File = F>>(disk: &D, header: &FileHeader) -> io::Result<Self> {
+        let mut file = disk.create(&header.id.partial_name())?;
         let beginning = header.beginning();
         append_all(&mut file, &beginning)?;
         let bytes = beginning.len() as u64;
-        Ok(Self { id: header.id, file, seal: header.seal(), bytes, frames: 0, appended, buffer: Vec::new() })
+        Ok(Self { id: header.id, file, seal: header.seal(), bytes, frames: 0, buffer: Vec::new() })
     }
 
     /// Appends lines of the map, each with its terminator.
@@ -50,7 +47,7 @@ impl<F: DiskFile> Snapshot<F> {
     }
 
     pub(super) fn partial_name(&self) -> String {
-        self.id.name() + PARTIAL
+        self.id.partial_name()
     }
 
     /// Its length so far.
@@ -58,7 +55,7 @@ impl<F: DiskFile> Snapshot<F> {
         self.bytes
     }
 
-    /// All of the map is written: brings it to the disk and gives it its name. Returns what it replaces is older than.
+    /// All of the map is written: brings it to the disk and gives it its name. Returns which files it replaces.
     pub(super) fn finish<D: Disk<File = F>>(mut self, disk: &D) -> io::Result<FinishedSnapshot> {
         self.buffer.clear();
         let frames = self.frames.to_le_bytes();
@@ -67,7 +64,7 @@ impl<F: DiskFile> Snapshot<F> {
         self.file.sync()?;
         disk.rename(&self.partial_name(), &self.id.name())?;
         disk.sync()?;
-        Ok(FinishedSnapshot { number: self.id.number, appended: self.appended, bytes: self.bytes })
+        Ok(FinishedSnapshot { number: self.id.number, bytes: self.bytes })
     }
 
     fn frame(&mut self, content: FrameKind, bytes: &[u8]) {
@@ -87,6 +84,5 @@ impl<F: DiskFile> Snapshot<F> {
 pub(super) struct FinishedSnapshot {
     /// All files with lower numbers are in it.
     pub(super) number: u64,
-    pub(super) appended: u64,
     pub(super) bytes: u64,
 }

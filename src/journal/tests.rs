@@ -11,6 +11,8 @@ use super::{
     *,
 };
 
+mod strain;
+
 const BOUNDS: JournalBounds = JournalBounds {
     segment_bytes: 700,
     sync_bytes: 400,
@@ -95,7 +97,7 @@ impl Node {
     /// Writes a snapshot of what there is, while more comes.
     fn snapshot(&mut self) -> bool {
         let now = self.now();
-        let Some(mut snapshot) = self.writer.begin_snapshot(now) else { return false };
+        let Ok(mut snapshot) = self.writer.begin_snapshot(now) else { return false };
         let lines = self.lines.clone();
         self.append(1);
         self.write();
@@ -103,7 +105,7 @@ impl Node {
             self.writer.abandon_snapshot(snapshot);
             return false;
         }
-        self.writer.finish_snapshot(snapshot, now).is_some()
+        self.writer.finish_snapshot(snapshot).is_ok()
     }
 
     /// The lines that are said to be on the disk.
@@ -453,7 +455,7 @@ fn real_folder_does_what_the_fake_one_does() {
     }
     let mut snapshot = writer.begin_snapshot(now).unwrap();
     (0..20).for_each(|number| snapshot.write(line(number).as_bytes()).unwrap());
-    assert!(writer.finish_snapshot(snapshot, now).is_some());
+    assert!(writer.finish_snapshot(snapshot).is_ok());
     writer.append(line(20).as_bytes(), now);
     writer.sync(now);
     assert_eq!((writer.trouble(), writer.unsynced()), (None, 0));

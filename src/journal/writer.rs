@@ -69,6 +69,8 @@ pub struct JournalWriter<D: Disk, S> {
     /// Lines that were dropped for want of room.
     gap: Option<Gap>,
     trouble: Option<Trouble>,
+    /// Whether a snapshot is wanted, though nothing is missing that was appended.
+    is_snapshot_wanted: bool,
     /// Files to be kept aside when a snapshot replaces them.
     damaged: Vec<FileId>,
     /// Reused for frames.
@@ -82,7 +84,9 @@ struct OpenSegment<F> {
     file: F,
     seal: Seal,
     bytes: u64,
-    /// How many of them are on the disk.
+    /// Where its frames begin.
+    begin: u64,
+    /// How many bytes of it are on the disk.
     synced: u64,
 }
 
@@ -102,7 +106,14 @@ struct Gap {
 struct Trouble {
     why: String,
     retry_at: Tick,
+    /// From the last attempt to that time; twice as long after the next.
+    wait: Duration,
 }
+
+/// A disk that fails is tried again after this time at the latest.
+const RETRY_TIME_MAX: Duration = Duration::from_secs(30);
+/// So many bytes of frames are appended at once, so that a disk that is nearly full takes what it can.
+const APPEND_BYTES: usize = 64 << 10;
 
 impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
     /// Goes on after the files that [`recover`] has found.
@@ -112,7 +123,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         let (next, before) = found.end();
         let damaged: Vec<_> =
             found.damage.iter().filter_map(|damage| FileId::of_name(&damage.file)).collect();
-        let mut writer = Self {
+        Self {
             disk,
             owner,
             salts,
@@ -126,14 +137,11 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             appended: 0,
             gap: None,
             trouble: None,
+            // What is good of damaged files is soon to be in one without damage.
+            is_snapshot_wanted: !found.damage.is_empty(),
             damaged,
             frames: Vec::new(),
-        };
-        if !found.damage.is_empty() {
-            // So that what was good of it is in a file without damage soon.
-            writer.miss();
         }
-        writer
     }
 
     /// Takes lines, each with its terminator. They are on the disk once [`JournalWriter::synced`] has reached what this returns.
@@ -180,19 +188,24 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         self.trouble.as_ref().map(|trouble| &*trouble.why)
     }
 
-    /// Whether lines were dropped for want of room, so that a snapshot is due.
+    /// Whether lines were dropped for want of room, and no snapshot has brought them to the disk yet.
     pub fn is_short(&self) -> bool {
-        self.gap.is_some_and(|gap| !gap.is_covered)
+        self.gap.is_some()
     }
 
-    /// When to call [`JournalWriter::sync`]; `None` if nothing waits.
+    /// Whether a snapshot is due, whatever the length of the segments.
+    pub fn needs_snapshot(&self) -> bool {
+        self.is_snapshot_wanted || self.gap.is_some_and(|gap| !gap.is_covered)
+    }
+
+    /// When to call [`JournalWriter::sync`]; `None` if nothing waits and the disk is well.
     pub fn due(&self) -> Option<Tick> {
-        let since = self.waiting_since?;
-        match &self.trouble {
-            Some(trouble) => Some(trouble.retry_at),
-            None if self.waiting.len() >= self.bounds.sync_bytes => Some(since),
-            None => Some(since + self.bounds.sync_time),
+        if let Some(trouble) = &self.trouble {
+            return Some(trouble.retry_at);
         }
+        let since = self.waiting_since?;
+        let is_much = self.waiting.len() >= self.bounds.sync_bytes;
+        Some(if is_much { since } else { since + self.bounds.sync_time })
     }
 
     /// Hands to the system what waits, which then survives the end of this process.
@@ -202,43 +215,57 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         }
     }
 
-    /// Brings to the disk what waits.
+    /// Brings to the disk what waits; not before a disk that failed is to be tried again.
     pub fn sync(&mut self, now: Tick) {
-        if self.trouble.as_ref().is_some_and(|trouble| now < trouble.retry_at) {
-            return;
+        if self.trouble.as_ref().is_none_or(|trouble| now >= trouble.retry_at) {
+            self.attempt(now, Self::write_and_sync);
         }
+    }
+
+    /// The same without regard to when the disk failed.
+    pub fn sync_at_last(&mut self, now: Tick) {
         self.attempt(now, Self::write_and_sync);
     }
 
-    /// Ends the segment and begins a snapshot, which is to get the map as it is from now on. `None` if the disk fails.
-    pub fn begin_snapshot(&mut self, now: Tick) -> Option<Snapshot<D::File>> {
-        if self.trouble.as_ref().is_some_and(|trouble| now < trouble.retry_at) {
-            return None;
+    /// Ends the segment and begins a snapshot, which is to get the map as it is from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails. That segments can be written nonetheless is told by [`JournalWriter::trouble`].
+    pub fn begin_snapshot(&mut self, now: Tick) -> io::Result<Snapshot<D::File>> {
+        let rotated = self.rotate();
+        self.note(rotated, now)?;
+        let id = FileId::snapshot(self.next - 1);
+        let header = self.header(id)?;
+        let snapshot = Snapshot::begin(&self.disk, &header);
+        if snapshot.is_err() {
+            self.forget_snapshot(&id.partial_name());
         }
-        let begun = self.rotate().and_then(|()| {
-            let header = self.header(FileId::snapshot(self.next - 1))?;
-            Snapshot::begin(&self.disk, &header, self.appended)
-        });
-        let snapshot = self.note(begun, now)?;
+        let snapshot = snapshot?;
+        self.is_snapshot_wanted = false;
         if let Some(gap) = &mut self.gap {
             gap.is_covered = true;
         }
-        Some(snapshot)
+        Ok(snapshot)
     }
 
-    /// The whole map is in the snapshot: what it has is on the disk, and the files before it go. Returns its length;
-    /// `None` if the disk failed.
-    pub fn finish_snapshot(&mut self, snapshot: Snapshot<D::File>, now: Tick) -> Option<u64> {
+    /// The whole map is in the snapshot: what it has is on the disk, and the files before it go. Returns its length.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails; the files before it stay.
+    pub fn finish_snapshot(&mut self, snapshot: Snapshot<D::File>) -> io::Result<u64> {
         let partial = snapshot.partial_name();
         let finished = snapshot.finish(&self.disk);
-        let Some(FinishedSnapshot { number, appended, bytes }) = self.note(finished, now) else {
+        if finished.is_err() {
             self.forget_snapshot(&partial);
-            return None;
-        };
-        self.gap = self.gap.filter(|gap| gap.until > appended);
+        }
+        let FinishedSnapshot { number, bytes } = finished?;
+        // One that has grown since the snapshot was begun is not covered any more.
+        self.gap = self.gap.filter(|gap| !gap.is_covered);
         // What stays is read once more at the next start, and nothing is lost by that.
         let _ = remove_before(&self.disk, number, &self.damaged);
-        Some(bytes)
+        Ok(bytes)
     }
 
     /// The snapshot is not going to be finished.
@@ -252,6 +279,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
     fn forget_snapshot(&mut self, partial: &str) {
         // The next start removes it, too.
         let _ = self.disk.remove(partial);
+        self.is_snapshot_wanted = true;
         if let Some(gap) = &mut self.gap {
             gap.is_covered = false;
         }
@@ -263,19 +291,18 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         self.begin_segment()
     }
 
-    fn note<T>(&mut self, done: io::Result<T>, now: Tick) -> Option<T> {
-        match done {
-            Ok(done) => {
-                self.trouble = None;
-                Some(done)
-            }
+    fn note<T>(&mut self, done: io::Result<T>, now: Tick) -> io::Result<T> {
+        self.trouble = match &done {
+            Ok(_) => None,
             Err(error) => {
                 self.give_up_segment();
-                self.trouble =
-                    Some(Trouble { why: error.to_string(), retry_at: now + self.bounds.retry_time });
-                None
+                let last = self.trouble.as_ref().map(|trouble| trouble.wait * 2);
+                let wait =
+                    last.unwrap_or(self.bounds.retry_time).min(RETRY_TIME_MAX.max(self.bounds.retry_time));
+                Some(Trouble { why: error.to_string(), retry_at: now + wait, wait })
             }
-        }
+        };
+        done
     }
 
     /// Does it with the present segment, and if that fails, once more with a new one.
@@ -284,18 +311,27 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             self.give_up_segment();
             action(self)
         });
-        self.note(done, now);
+        // It is kept as the trouble.
+        let _ = self.note(done, now);
     }
 
-    /// What was in it and not synced is told again in the next.
+    /// What was in it and not synced is told again in the next. If that is all that was in it, it goes: on a disk that
+    /// fails there must not be one for each attempt.
     fn give_up_segment(&mut self) {
-        if let Some(segment) = self.segment.take() {
-            self.before = Before { number: segment.number, bytes: segment.synced };
-        }
         self.written = 0;
+        let Some(segment) = self.segment.take() else { return };
+        if segment.synced > segment.begin {
+            self.before = Before { number: segment.number, bytes: segment.synced };
+        } else if segment.bytes > segment.begin {
+            let _ = self.disk.remove(&FileId::segment(segment.number).name());
+        }
     }
 
     fn write_and_sync(&mut self) -> io::Result<()> {
+        if self.trouble.is_some() && self.segment.is_none() {
+            // Whether the disk is well again shows even if nothing waits.
+            self.begin_segment()?;
+        }
         self.write_waiting()?;
         if let Some(segment) = self.segment.as_mut().filter(|_| self.written > 0) {
             if self.bounds.is_synced {
@@ -326,15 +362,27 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             let Some(segment) = &mut self.segment else { return Ok(()) };
             self.frames.clear();
             let mut rest = &self.waiting[self.written..];
-            while !rest.is_empty() && segment.bytes + (self.frames.len() as u64) < self.bounds.segment_bytes {
+            let is_room = |frames: &[u8]| {
+                frames.len() < APPEND_BYTES
+                    && segment.bytes + (frames.len() as u64) < self.bounds.segment_bytes
+            };
+            while !rest.is_empty() && is_room(&self.frames) {
                 let lines;
                 (lines, rest) = split_lines(rest);
                 let offset = segment.bytes + self.frames.len() as u64;
                 write_frame(&segment.seal, offset, FrameKind::Lines, lines, &mut self.frames);
             }
-            append_all(&mut segment.file, &self.frames)?;
+            let rest = rest.len();
+            if let Err(error) = append_all(&mut segment.file, &self.frames) {
+                // What a full disk has taken before is not told again each time.
+                if self.written > 0 && self.bounds.is_synced && segment.file.sync().is_ok() {
+                    segment.synced = segment.bytes;
+                    self.forget_written();
+                }
+                return Err(error);
+            }
             segment.bytes += self.frames.len() as u64;
-            self.written = self.waiting.len() - rest.len();
+            self.written = self.waiting.len() - rest;
         }
         Ok(())
     }
@@ -366,8 +414,14 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             return Err(error);
         }
         let bytes = beginning.len() as u64;
-        self.segment =
-            Some(OpenSegment { number: id.number, file, seal: header.seal(), bytes, synced: bytes });
+        self.segment = Some(OpenSegment {
+            number: id.number,
+            file,
+            seal: header.seal(),
+            bytes,
+            begin: bytes,
+            synced: bytes,
+        });
         Ok(())
     }
 

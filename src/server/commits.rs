@@ -13,15 +13,23 @@ use crate::{core::model::Tick, system::clock};
 #[derive(Debug)]
 pub(super) struct Commits {
     offered: Mutex<u64>,
-    committed: Mutex<u64>,
+    committed: Mutex<Committed>,
     more: Condvar,
     /// How long a session waits.
     time: Duration,
 }
 
+#[derive(Debug, Default)]
+struct Committed {
+    /// Everything up to that number is on the disk.
+    number: u64,
+    /// When nobody waits any longer, if the node stops.
+    by: Option<Tick>,
+}
+
 impl Commits {
     pub(super) fn new(time: Duration) -> Self {
-        Self { offered: Mutex::new(0), committed: Mutex::new(0), more: Condvar::new(), time }
+        Self { offered: Mutex::new(0), committed: Mutex::default(), more: Condvar::new(), time }
     }
 
     /// Offers a batch; its number.
@@ -41,7 +49,13 @@ impl Commits {
 
     /// Everything up to that number is on the disk.
     pub(super) fn commit(&self, number: u64) {
-        *self.committed.lock() = number;
+        self.committed.lock().number = number;
+        self.more.notify_all();
+    }
+
+    /// The node stops: nobody waits beyond that time.
+    pub(super) fn stop(&self, by: Tick) {
+        self.committed.lock().by = Some(by);
         self.more.notify_all();
     }
 
@@ -49,7 +63,8 @@ impl Commits {
     pub(super) fn wait(&self, number: u64) -> Result<(), Duration> {
         let until: Tick = clock::tick() + self.time;
         let mut committed = self.committed.lock();
-        while *committed < number {
+        while committed.number < number {
+            let until = committed.by.map_or(until, |by| until.min(by));
             let left = until.saturating_sub(clock::tick());
             if left.is_zero() {
                 return Err(self.time);
@@ -85,6 +100,17 @@ mod tests {
             let waits = scope.spawn(|| commits.wait(second));
             commits.commit(commits.take(|| queue.lock().clear()));
             assert_eq!(waits.join().unwrap(), Ok(()));
+        });
+    }
+
+    #[test]
+    fn nobody_waits_beyond_the_stop() {
+        let commits = Commits::new(LONG);
+        let number = commits.offer(|| {});
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| commits.wait(number));
+            commits.stop(clock::tick());
+            assert_eq!(waits.join().unwrap(), Err(LONG));
         });
     }
 

@@ -1,7 +1,7 @@
 //! The journal's thread: takes every change, has it written and synced, and writes a snapshot of the map when one is due.
 //! `journal` decides what goes where; here is when.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, thread, time::Duration};
 
 use crossbeam_channel::select;
 use parking_lot::Mutex;
@@ -31,6 +31,8 @@ const SNAPSHOT_SYNC_BYTES: u64 = 16 << 20;
 const SNAPSHOT_SHARE: u64 = 4;
 /// A snapshot that failed is tried again after this time.
 const SNAPSHOT_RETRY_TIME: Duration = Duration::from_secs(30);
+/// At a stop, a disk that fails is tried again after this time.
+const LAST_RETRY_TIME: Duration = Duration::from_millis(50);
 /// A thread that has nothing to do looks up this often.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
@@ -67,8 +69,8 @@ pub(super) struct Journal {
     /// Changes that are due to be replaced by a snapshot.
     snapshot_bytes: u64,
     recovery: RecoveryCondition,
-    /// Bytes of the files that a start would have to read.
-    file_bytes: u64,
+    /// Bytes of the snapshots that were read, and of the changes.
+    found_bytes: (u64, u64),
     /// How long sessions wait for it, if they do.
     commit_time: Option<Duration>,
     _lock: FolderLock,
@@ -114,7 +116,7 @@ impl Journal {
             queue,
             snapshot_bytes: config.snapshot_bytes as u64,
             recovery,
-            file_bytes: found.file_bytes,
+            found_bytes: (found.snapshot_bytes, found.segment_bytes),
             commit_time: config.commits().then_some(config.commit_time),
             _lock: lock,
         })
@@ -152,7 +154,7 @@ impl Journal {
             snapshot_not_before: Tick::ZERO,
             lines: Vec::new(),
         };
-        keeper.changed = keeper.journal.file_bytes;
+        (keeper.last_snapshot, keeper.changed) = keeper.journal.found_bytes;
         while !stop.is_set() {
             keeper.take(stop);
             keeper.keep();
@@ -165,7 +167,8 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
     if found.files > 0 {
         log.info(format_args!(
             "the journal has {clients} clients, read from {} bytes of {} files in {time:?}",
-            found.file_bytes, found.files
+            found.snapshot_bytes + found.segment_bytes,
+            found.files
         ));
     }
     if found.torn > 0 {
@@ -219,7 +222,7 @@ impl Keeper<'_> {
     fn take(&mut self, stop: &Stop) {
         let now = clock::tick();
         let writer = &self.journal.writer;
-        let snapshot = writer.is_short().then_some(self.snapshot_not_before);
+        let snapshot = writer.needs_snapshot().then_some(self.snapshot_not_before);
         let next = writer.due().into_iter().chain(snapshot).min();
         let due = next.map_or(IDLE_TIME, |next| next.saturating_sub(now));
         let wait = if self.underway.is_some() { Duration::ZERO } else { due };
@@ -257,6 +260,8 @@ impl Keeper<'_> {
         if is_awaited || writer.due().is_some_and(|due| due <= clock::tick()) {
             self.sync();
         }
+        // Before a snapshot's work, for which nobody is to wait.
+        self.commit();
         self.step();
         self.commit();
         self.tell();
@@ -274,7 +279,8 @@ impl Keeper<'_> {
     /// Lets the sessions go on whose batches are on the disk.
     fn commit(&mut self) {
         let Some(commits) = self.commits else { return };
-        let is_safe = self.journal.writer.unsynced() == 0 && !self.journal.queue.is_behind();
+        let Journal { writer, queue, .. } = &self.journal;
+        let is_safe = writer.unsynced() == 0 && !queue.is_behind();
         if is_safe && self.offered > self.committed {
             self.committed = self.offered;
             commits.commit(self.offered);
@@ -282,8 +288,11 @@ impl Keeper<'_> {
     }
 
     fn sync(&mut self) {
-        let began = clock::tick();
+        let (began, before) = (clock::tick(), self.journal.writer.unsynced());
         self.journal.writer.sync(began);
+        if before == 0 {
+            return;
+        }
         let took = clock::tick().saturating_sub(began);
         self.told.syncs += 1;
         self.told.sync_time += took;
@@ -296,7 +305,7 @@ impl Keeper<'_> {
         let writer = &mut self.journal.writer;
         let Some(Underway { snapshot, cursor, synced, .. }) = &mut self.underway else {
             let due = self.journal.snapshot_bytes.max(SNAPSHOT_SHARE * self.last_snapshot);
-            if (writer.is_short() || self.changed >= due) && now >= self.snapshot_not_before {
+            if (writer.needs_snapshot() || self.changed >= due) && now >= self.snapshot_not_before {
                 self.begin(now);
             }
             return;
@@ -316,72 +325,83 @@ impl Keeper<'_> {
             written = written.and_then(|()| snapshot.sync());
         }
         if written.is_err() || is_over {
-            self.finish(written.is_ok(), now);
+            self.finish(written, now);
         }
     }
 
     fn begin(&mut self, now: Tick) {
-        let snapshot = self.journal.writer.begin_snapshot(now);
-        self.underway = snapshot.map(|snapshot| Underway {
-            snapshot,
-            cursor: Cursor::default(),
-            synced: 0,
-            changed: self.changed,
-        });
-        if self.underway.is_none() {
-            self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
+        match self.journal.writer.begin_snapshot(now) {
+            Ok(snapshot) => {
+                let (cursor, changed) = (Cursor::default(), self.changed);
+                self.underway = Some(Underway { snapshot, cursor, synced: 0, changed });
+            }
+            Err(error) => self.put_off_snapshot(&error, now),
         }
     }
 
-    fn finish(&mut self, is_whole: bool, now: Tick) {
+    fn finish(&mut self, written: io::Result<()>, now: Tick) {
         let Some(Underway { snapshot, changed, .. }) = self.underway.take() else { return };
         let writer = &mut self.journal.writer;
-        let finished = if is_whole {
-            writer.finish_snapshot(snapshot, now)
-        } else {
-            writer.abandon_snapshot(snapshot);
-            None
+        let finished = match written {
+            Ok(()) => writer.finish_snapshot(snapshot),
+            Err(error) => {
+                writer.abandon_snapshot(snapshot);
+                Err(error)
+            }
         };
         match finished {
-            Some(bytes) => {
+            Ok(bytes) => {
                 self.changed -= changed;
                 self.last_snapshot = bytes;
                 self.told.snapshots += 1;
                 self.told.snapshot_bytes = bytes;
             }
-            None => {
-                self.log.warn(format_args!(
-                    "the journal's snapshot could not be written; it is tried again in {SNAPSHOT_RETRY_TIME:?}"
-                ));
-                self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
-            }
+            Err(error) => self.put_off_snapshot(&error, now),
         }
+    }
+
+    fn put_off_snapshot(&mut self, error: &io::Error, now: Tick) {
+        self.log.warn(format_args!(
+            "the journal's snapshot could not be written: {error}; it is tried again in {SNAPSHOT_RETRY_TIME:?}"
+        ));
+        self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
     }
 
     /// Everything that changed is in the queue by now. A snapshot spares the next start the changes.
     fn end(&mut self, stop: &Stop) {
-        let is_in_time = || stop.by().is_none_or(|by| clock::tick() < by);
         while let Ok(lines) = self.journal.queue.take() {
             self.append(&lines);
         }
-        let Journal { writer, queue, .. } = &mut self.journal;
-        if queue.is_behind() {
-            writer.miss();
+        if self.journal.queue.is_behind() {
+            self.journal.writer.miss();
         }
-        self.sync();
-        if self.underway.is_none() && self.changed > 0 {
-            self.begin(clock::tick());
+        self.journal.writer.sync_at_last(clock::tick());
+        let mut is_wanted = self.changed > 0;
+        while stop.by().is_none_or(|by| clock::tick() < by) {
+            if self.underway.is_some() {
+                self.step();
+            } else if is_wanted || self.journal.writer.needs_snapshot() {
+                // Once, and then only for what nothing else has.
+                is_wanted = false;
+                self.begin(clock::tick());
+            } else if self.journal.writer.unsynced() > 0 {
+                self.journal.writer.sync(clock::tick());
+            } else {
+                break;
+            }
+            if self.underway.is_none() && self.journal.writer.unsynced() > 0 {
+                // The disk fails; it may still be freed.
+                thread::sleep(LAST_RETRY_TIME);
+            }
         }
-        while self.underway.is_some() && is_in_time() {
-            self.step();
-        }
-        self.tell();
         if let Some(Underway { snapshot, .. }) = self.underway.take() {
             self.journal.writer.abandon_snapshot(snapshot);
         }
+        self.tell();
         let unsynced = self.journal.writer.unsynced();
         if unsynced > 0 {
-            let why = self.journal.writer.trouble().unwrap_or("there was no time for a snapshot");
+            let why =
+                self.journal.writer.trouble().unwrap_or("a snapshot that has them could not be written");
             self.log.error(format_args!("the journal lacks {unsynced} bytes of the last changes: {why}"));
         }
     }
@@ -400,7 +420,7 @@ impl Keeper<'_> {
             (Some(_), None) => self.log.info(format_args!("the journal can be written again")),
             _ => {}
         }
-        self.node.refuse_reports(failing.is_some());
+        self.node.refuse_reports(failing.is_some() || writer.is_short());
         self.told.failing = failing;
         self.told.appended = writer.appended();
         self.told.unsynced = writer.unsynced();

@@ -50,6 +50,7 @@ impl Shared<'_> {
         // From now on no lookup waits.
         self.places.iter().for_each(|places| places.stop());
         doors.for_each(Door::wake);
+        self.commits.iter().for_each(|commits| commits.stop(drain.cuts_off_at()));
         self.connections.stop();
         let left = self.threads.wait_for(DrainTurn::First, drain.cuts_off_at());
         // If no time is left, there is none to end them in either.
@@ -88,6 +89,8 @@ impl Shared<'_> {
                 "{id} stops without having handed over everything to {}",
                 names.join(", ")
             ));
+        } else if self.journal.as_ref().is_some_and(|journal| journal.lock().unsynced > 0) {
+            self.log.error(format_args!("{id} stops without having kept everything in its journal"));
         } else if has_served {
             self.log.info(format_args!("{id} stops, drained"));
         }

@@ -257,7 +257,10 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                     return Next::Joined(joined);
                 }
                 Phase::Offering => return Next::Offer,
-                Phase::Committing => return Next::Commit,
+                Phase::Committing => {
+                    host.holds(self.counted(host));
+                    return Next::Commit;
+                }
                 Phase::Writing => {
                     // A client that does not read them may hold them for long.
                     host.holds(self.counted(host));
@@ -332,6 +335,11 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             false if acknowledges => Phase::Committing,
             false => Phase::Writing,
         };
+    }
+
+    /// Whether its replies will wait for what is offered to be durable.
+    pub fn acknowledges(&self) -> bool {
+        self.batch.acknowledges
     }
 
     /// What was offered is durable.

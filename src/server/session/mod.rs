@@ -230,6 +230,7 @@ impl<'a> Session<'a> {
         let Shared { log, rate_limits, commits, .. } = self.shared;
         // Before the offer, so that the log shows what came in before what went out.
         self.notes.log();
+        let acknowledges = dialogue.acknowledges();
         let mut offer = || {
             dialogue.offer(|neighbour| {
                 if let Some(untold) = rate_limits.overflows.allow(clock::tick()) {
@@ -240,7 +241,7 @@ impl<'a> Session<'a> {
                 }
             });
         };
-        match commits {
+        match commits.as_ref().filter(|_| acknowledges) {
             Some(commits) => self.batch = commits.offer(offer),
             None => offer(),
         }

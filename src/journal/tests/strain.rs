@@ -1,0 +1,120 @@
+//! A journal whose disk is nearly full, whose snapshots fail, and whose folder has been through something.
+
+use super::*;
+
+/// A killed process has written lines that nothing has synced; the next start reads them from the system's memory.
+#[test]
+fn what_a_start_has_read_is_on_the_disk_from_then_on() {
+    let disk = FakeDisk::new();
+    let mut node = Node::start(&disk);
+    node.append(3);
+    node.write();
+    let disk = disk.after_kill();
+    assert_eq!(read(&disk).0, node.all());
+    let mut dice = Dice::new(3);
+    for _ in 0..20 {
+        assert_eq!(read(&disk.after_power_cut(&mut dice)).0, node.all());
+    }
+}
+
+#[test]
+fn disk_that_is_nearly_full_takes_what_it_can_and_keeps_no_file_of_a_failure() {
+    let disk = FakeDisk::new();
+    let bounds =
+        JournalBounds { segment_bytes: 1 << 20, sync_bytes: 1 << 20, waiting_bytes: 4 << 20, ..BOUNDS };
+    let mut node = Node::start_with(&disk, bounds);
+    node.append(1);
+    node.sync();
+    disk.set_room(Some(0));
+    node.append(20_000);
+    node.sync();
+    let (unsynced, files_before) = (node.writer.unsynced(), files(&disk).len());
+    for _ in 0..10 {
+        node.sync();
+    }
+    assert_eq!(files(&disk).len(), files_before, "{:?}", files(&disk));
+    // Room for a file with some of it, time and again.
+    for _ in 0..3 {
+        disk.set_room(Some(300_000));
+        node.seconds += 60;
+        node.sync();
+        assert_holds(&disk.after_kill(), &node, "a little room");
+    }
+    assert!(node.writer.unsynced() < unsynced, "nothing of {unsynced} bytes was taken");
+    disk.set_room(None);
+    node.seconds += 60;
+    node.sync();
+    assert_eq!((node.safe(), node.writer.trouble()), (node.all(), None));
+    let found = assert_holds(&disk.after_kill(), &node, "all room");
+    assert_eq!(found.damage, []);
+}
+
+#[test]
+fn snapshot_that_fails_is_no_trouble_of_the_segments() {
+    for number in 0..6 {
+        let disk = FakeDisk::new();
+        let mut node = Node::start(&disk);
+        node.append(3);
+        node.sync();
+        // Behind the rotation: its own file, its lines, its sync, its name.
+        let operations = disk.operations();
+        disk.fail_at(operations + 5 + number, DiskFault::Error(Errno::NOSPC));
+        let is_written = node.snapshot();
+        assert_eq!(node.writer.trouble(), None, "operation {number}");
+        assert!(is_written || node.writer.needs_snapshot(), "operation {number}");
+        node.append(1);
+        node.sync();
+        assert_eq!(node.safe(), node.all(), "operation {number}");
+        assert!(node.snapshot());
+        assert!(files(&disk).iter().all(|name| !name.ends_with(".partial")), "{:?}", files(&disk));
+        assert_eq!(read(&disk.after_kill()).0, node.all());
+    }
+}
+
+#[test]
+fn damage_wants_a_snapshot_and_makes_nothing_less_safe() {
+    let (disk, _) = small(false);
+    let name = files(&disk).remove(1);
+    let middle = disk.bytes(&name).len() / 2;
+    disk.bytes(&name)[middle] ^= 0xff;
+    let mut node = Node::start(&disk);
+    assert!(node.writer.needs_snapshot() && !node.writer.is_short());
+    node.append(2);
+    node.sync();
+    assert_eq!(node.writer.unsynced(), 0, "what was appended is on the disk");
+    assert!(node.snapshot());
+    assert!(!node.writer.needs_snapshot());
+    assert!(files(&disk).contains(&format!("{name}.damaged")), "{:?}", files(&disk));
+}
+
+#[test]
+fn what_is_dropped_during_a_snapshot_needs_another() {
+    let disk = FakeDisk::new();
+    let mut node = Node::start(&disk);
+    node.append(1);
+    let now = node.now();
+    let mut snapshot = node.writer.begin_snapshot(now).unwrap();
+    snapshot.write(node.lines.concat().as_bytes()).unwrap();
+    node.writer.miss();
+    assert!(node.writer.finish_snapshot(snapshot).is_ok());
+    assert!(node.writer.is_short() && node.writer.needs_snapshot());
+    assert!(node.snapshot());
+    assert!(!node.writer.is_short());
+}
+
+#[test]
+fn file_of_another_name_is_left_alone_and_a_number_beyond_all_is_none() {
+    let (disk, node) = small(false);
+    for name in ["movie.partial", "segment-18446744073709551615", "x.damaged"] {
+        drop(disk.create(name).unwrap());
+    }
+    drop(disk.create("snapshot-0000000009.partial").unwrap());
+    let (lines, found) = read(&disk);
+    assert_eq!((lines, &found.set_aside[..]), (node.all(), &[][..]));
+    let names = files(&disk);
+    assert!(
+        names.contains(&"movie.partial".to_owned()) && names.contains(&"x.damaged".to_owned()),
+        "{names:?}"
+    );
+    assert!(!names.contains(&"snapshot-0000000009.partial".to_owned()), "{names:?}");
+}
