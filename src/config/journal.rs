@@ -15,7 +15,7 @@ table! {
         /// it knew at its end. Without it, or `--data-dir`, nothing is kept.
         dir: Option<PathBuf> = "dir", Path {}, "what the nodes know is kept below it";
         /// When changes are brought to the disk: `"commit"`, before a client's report is acknowledged; `"interval"`, each `sync_seconds` and each `sync_bytes`; `"never"`, when the
-        /// system sees fit, so that a power cut may lose the last half a minute, and the end of a process nothing.
+        /// system sees fit, so that a power cut may lose the last half a minute.
         sync: String = "sync", Word { default: "interval", among: &SYNCS }, "when changes are brought to the disk";
         /// With `"commit"`, how long a client's reports may wait for the disk until its connection is closed unanswered.
         commit_time: Duration = "commit_seconds", Seconds { default: 5.0, min: 0.01, max: 3_600.0 }, "for reports to be on the disk, with sync = \"commit\"";

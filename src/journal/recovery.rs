@@ -26,7 +26,7 @@ pub enum RecoveryError {
     },
     /// It is this node's, and was written under another secret.
     #[error(
-        "{file} was written under another secret of the herd; restore that secret, or move the folder away"
+        "{file} was written under another placement key, of another secret file or of none; restore that one, or move the folder away"
     )]
     OtherPlacement {
         /// Which file says so.

@@ -436,7 +436,7 @@ fn files_of_others_are_refused_and_left_alone() {
     );
     assert!(refused(&Owner { herd: "other".to_owned(), ..owner() }).contains("herd quick"));
     let rekeyed = Owner { placement: 78, ..owner() };
-    assert!(refused(&rekeyed).starts_with("segment-0000000001 was written under another secret"));
+    assert!(refused(&rekeyed).starts_with("segment-0000000001 was written under another placement key"));
     assert_eq!(files(&disk), names);
     disk.fail_at(disk.operations() + 1, DiskFault::Error(Errno::IO));
     assert!(matches!(recover(&disk, &owner(), |_| {}), Err(RecoveryError::Disk { .. })));

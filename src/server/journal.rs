@@ -60,6 +60,13 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// Whether the folder is not this node's, and so will not be at the next start either.
+    pub fn is_of_the_folder(&self) -> bool {
+        matches!(self, Self::Recovery { error, .. } if !matches!(error, RecoveryError::Disk { .. }))
+    }
+}
+
 type Salts = fn() -> io::Result<[u8; 16]>;
 
 /// A node's journal before its thread runs.

@@ -450,10 +450,8 @@ fn the_rules_bite() {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let (once, again) =
         (file("a.rs", "pub struct A;\nstruct Args {"), file("b.rs", "pub(super) enum A {\nstruct Args;"));
-    assert_eq!(
-        named_twice(&[once.clone(), file("b.rs", "impl B {\n    type A = u8;\n}\nenum Args {}")]).len(),
-        0
-    );
+    let apart = file("b.rs", "impl B {\n    type A = u8;\n}\nenum Args {}");
+    assert_eq!(named_twice(&[once.clone(), apart]), Vec::<String>::new());
     assert_eq!(named_twice(&[once.clone(), again]), ["A: a.rs, b.rs"]);
     assert_eq!(named_twice(&[once]), ["Args: a.rs"]);
     for (file, begin, end) in [

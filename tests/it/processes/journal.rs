@@ -190,10 +190,10 @@ fn whole_herd_that_was_switched_off_comes_back_with_what_it_knew() {
     assert!(kept.join("A").is_dir() && kept.join("B").is_dir());
 }
 
-/// Starts a node that is refused; the line it says.
-fn refused(herd: &Herd) -> String {
+/// Starts a node that is refused with that exit code; the line it says.
+fn refused(herd: &Herd, code: i32) -> String {
     let mut process = Process::start(herd.command(&["node", "Solo"]));
-    assert_eq!(process.end().code(), Some(1));
+    assert_eq!(process.end().code(), Some(code));
     let said = process.all_complaints();
     let [line] = &said[..] else { panic!("{said:?}") };
     line.clone()
@@ -209,10 +209,10 @@ fn folder_of_another_process_node_or_version_is_refused_in_one_line() {
     let text = fs::read_to_string(&herd.config).unwrap();
     // The same node at other ports.
     fs::write(&herd.config, text.replace(":11600", ":11650").replace(":11700", ":11750")).unwrap();
-    assert!(refused(&herd).starts_with(&in_use));
+    assert!(refused(&herd, 1).starts_with(&in_use));
     herd.stop("Solo");
     fs::write(&herd.config, text.replace("\"solo\"", "\"other\"")).unwrap();
-    let line = refused(&herd);
+    let line = refused(&herd, 2);
     assert!(line.contains(" is of node Solo of herd solo; give each node a folder of its own"), "{line}");
     fs::write(&herd.config, &text).unwrap();
     herd.start("Solo");
@@ -220,7 +220,7 @@ fn folder_of_another_process_node_or_version_is_refused_in_one_line() {
     let other = herd.config.with_file_name("file");
     fs::write(&other, "").unwrap();
     fs::write(&herd.config, text.replace("\"kept\"", "\"file\"")).unwrap();
-    let line = refused(&herd);
+    let line = refused(&herd, 1);
     assert!(line.contains("choose another with --data-dir"), "{line}");
 }
 
