@@ -6,12 +6,13 @@ use std::{
 };
 
 /// Those that need a tool. The ones in `processes/models.rs` say the same by server, and run the others.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 13] = [
     "http::metrics_please_promtool",
     "operations::systemd_has_nothing_against_the_unit",
     "processes::namespace::herd_whose_network_goes_away_under_load_is_whole_once_it_is_back",
     "processes::documented::node_is_found_by_its_port_and_its_neighbours_are_not",
     "processes::journal::node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again",
+    "processes::journal::stop_does_not_wait_for_sessions_that_wait_for_a_full_disk",
     "processes::journal::full_disk_degrades_a_node_that_serves_on_and_nothing_is_lost_once_there_is_room",
     "processes::shells::bash_completes_subcommands_flags_and_the_values_of_flags",
     "processes::shells::fish_understands_its_completions_and_completes",

@@ -359,3 +359,29 @@ fn node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again() {
     herd.start("Solo");
     assert!(herd.answers("Solo", "before", &before) && herd.answers("Solo", "after", &after));
 }
+
+#[test]
+fn stop_does_not_wait_for_sessions_that_wait_for_a_full_disk() {
+    let _turn = heavy();
+    let mut herd = keeper("sync = \"commit\"\ncommit_seconds = 600\n[limits]\ndrain_seconds = 2\n");
+    let kept = herd.config.with_file_name("kept");
+    let _disk = match SmallDisk::mount(&kept, 256 * 1024) {
+        Ok(disk) => disk,
+        Err(why) => return skipped("a full disk under a journal", &no_disk(&why)),
+    };
+    herd.start("Solo");
+    assert!(fs::write(kept.join("ballast"), vec![0; 1 << 20]).is_err(), "it is full");
+    let mut client = herd.client("Solo");
+    let lines = (0..16)
+        .map(|number| format!("IAMAT kiwi{number}-{} +34.068930-118.445127 1400000000\n", "x".repeat(900)));
+    client.send(lines.collect::<String>().as_bytes());
+    eventually("the disk fails", || herd.metric("Solo", "proxyherd_journal_failing") == 1.0);
+    herd.stop("Solo");
+    assert_eq!(client.rest(), b"", "nothing was acknowledged");
+    let log = herd.log("Solo");
+    assert!(log.iter().any(|line| line.contains("ERROR the journal lacks ")), "{log:?}");
+    assert!(
+        log.last().unwrap().ends_with("ERROR Solo stops without having kept everything in its journal"),
+        "{log:?}"
+    );
+}
