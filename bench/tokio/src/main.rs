@@ -48,7 +48,9 @@ async fn serve(args: Common) -> Result<(), Box<dyn Error>> {
             _ = terminated.recv() => break,
         }
     }
+    drop(listener);
     herd.stop();
+    herd.drain::<Connection>().await;
     for link in links {
         link.await?;
     }
