@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -18,6 +19,8 @@ import (
 const (
 	outboxLines  = 65536 // for one peer; what finds no room is lost
 	retryTime    = time.Second
+	leastPause   = 5 * time.Millisecond // after an accept that failed; twice as long after the next
+	mostPause    = time.Second
 	flushTime    = time.Second
 	drainTime    = 10 * time.Second
 	lookupTime   = 6 * time.Second
@@ -110,14 +113,18 @@ func (n *node) isPeer(sender []byte) bool {
 }
 
 func (n *node) serve(listener net.Listener) {
+	pause := time.Duration(0)
 	for {
 		conn, err := listener.Accept()
-		if n.isStopping.Load() {
+		if errors.Is(err, net.ErrClosed) || n.isStopping.Load() {
 			return
 		}
-		if err != nil {
-			continue // the caller has hung up, or descriptors have run out
+		if err != nil { // the caller has hung up, or descriptors have run out
+			pause = min(max(2*pause, leastPause), mostPause)
+			time.Sleep(pause)
+			continue
 		}
+		pause = 0
 		n.sessions.Add(1)
 		n.open.Store(conn, nil)
 		go func() {

@@ -16,6 +16,7 @@ use std::{
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use clap::Args;
@@ -40,6 +41,9 @@ use self::{sessions::Sessions, stream::Alarm};
 const HERD: &str = "bench";
 /// Connections that the kernel may hold, as for a node.
 const BACKLOG: i32 = 4096;
+
+/// How long to wait after an accept that failed. Descriptors may have run out, and then the next fails at once.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The command line that all models have.
 #[derive(Args)]

@@ -17,7 +17,7 @@ use compio::{
     driver::ProactorBuilder,
     runtime::{Runtime, RuntimeBuilder},
 };
-use herd_tasks::{Common, Herd, Made, Mailbox, link, session};
+use herd_tasks::{ACCEPT_PAUSE, Common, Herd, Made, Mailbox, link, session};
 use rustix::net::{Shutdown, shutdown};
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
@@ -99,7 +99,7 @@ fn hand_out(herd: &Herd, listener: &TcpListener, inboxes: &[flume::Sender<TcpStr
             _ if herd.is_stopping() => return,
             Ok(stream) => drop(inbox.send(stream)),
             // The caller has hung up, or descriptors have run out.
-            Err(_) => {}
+            Err(_) => thread::sleep(ACCEPT_PAUSE),
         }
     }
 }
