@@ -45,8 +45,9 @@ type node struct {
 
 	connections atomic.Int64
 	sessions    sync.WaitGroup
-	isStopping  atomic.Bool
-	open        sync.Map // the connections of sessions
+	opening     sync.Mutex // guards the next two
+	stopping    bool       // no session begins any more
+	open        map[net.Conn]struct{}
 }
 
 // number returns the next connection's, as it stands in the log.
@@ -116,7 +117,7 @@ func (n *node) serve(listener net.Listener) {
 	pause := time.Duration(0)
 	for {
 		conn, err := listener.Accept()
-		if errors.Is(err, net.ErrClosed) || n.isStopping.Load() {
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // the caller has hung up, or descriptors have run out
@@ -125,24 +126,41 @@ func (n *node) serve(listener net.Listener) {
 			continue
 		}
 		pause = 0
-		n.sessions.Add(1)
-		n.open.Store(conn, nil)
-		go func() {
-			defer n.sessions.Done()
-			defer n.open.Delete(conn)
-			newSession(n, conn).run()
-		}()
+		n.begin(conn)
+	}
+}
+
+// begin serves a connection, unless this node is stopping.
+func (n *node) begin(conn net.Conn) {
+	n.opening.Lock()
+	defer n.opening.Unlock()
+	if n.stopping {
+		conn.Close()
+		return
+	}
+	n.open[conn] = struct{}{}
+	n.sessions.Go(func() {
+		newSession(n, conn).run()
+		n.opening.Lock()
+		defer n.opening.Unlock()
+		delete(n.open, conn)
+	})
+}
+
+// stop ends every wait for a read. No session begins after it.
+func (n *node) stop() {
+	n.opening.Lock()
+	defer n.opening.Unlock()
+	n.stopping = true
+	for conn := range n.open {
+		conn.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 
 // drain has every session finish what it has read, and waits for them.
 func (n *node) drain(listener net.Listener) {
-	n.isStopping.Store(true)
 	listener.Close()
-	n.open.Range(func(conn, _ any) bool {
-		conn.(net.Conn).SetReadDeadline(time.Unix(1, 0))
-		return true
-	})
+	n.stop()
 	done := make(chan struct{})
 	go func() {
 		n.sessions.Wait()
@@ -170,7 +188,7 @@ func (p *peers) Set(text string) error {
 }
 
 func main() {
-	n := &node{known: make(map[string]*location)}
+	n := &node{known: make(map[string]*location), open: make(map[net.Conn]struct{})}
 	flag.StringVar(&n.id, "id", "", "the node's `name`")
 	listen := flag.String("listen", "", "`HOST:PORT` for clients and peers")
 	flag.Var((*peers)(&n.peers), "peer", "`ID=HOST:PORT` of a neighbour; may be repeated")

@@ -22,7 +22,7 @@ type link struct {
 }
 
 func (n *node) keepLinked(p *peer) {
-	for !n.isStopping.Load() {
+	for {
 		if conn, err := net.Dial("tcp", p.address); err == nil {
 			n.talk(p, conn)
 		}
