@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -21,33 +22,50 @@ type link struct {
 	outbox chan []byte
 }
 
-func (n *node) keepLinked(p *peer) {
-	for !n.isStopping.Load() {
-		if conn, err := net.Dial("tcp", p.address); err == nil {
-			n.talk(p, conn)
+// keepLinked dials a peer again and again, until the context is done.
+func (n *node) keepLinked(ctx context.Context, p *peer) {
+	dialer := net.Dialer{Timeout: dialTime}
+	for {
+		if conn, err := dialer.DialContext(ctx, "tcp", p.address); err == nil {
+			n.talk(ctx, p, conn)
 		}
-		time.Sleep(retryTime)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryTime):
+		}
 	}
 }
 
-// talk sends news until the connection ends.
-func (n *node) talk(p *peer, conn net.Conn) {
-	defer conn.Close()
-	l := &link{n.number(), make(chan []byte, outboxLines)}
+// talk sends news until the connection ends, or the context is done and what waited is sent.
+func (n *node) talk(ctx context.Context, p *peer, conn net.Conn) {
+	l := &link{number: n.number(), outbox: make(chan []byte, outboxLines)}
 	p.link.Store(l)
 	defer p.link.Store(nil)
 	fmt.Println("linked", p.id)
 	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		io.Copy(io.Discard, conn) // what a peer says on the connection made to it is thrown away
-		close(ended)
 	}()
+	defer func() {
+		conn.Close()
+		<-ended
+	}()
+	forget := context.AfterFunc(ctx, func() { conn.SetWriteDeadline(time.Now().Add(handOverTime)) })
+	defer forget()
 	out := bufio.NewWriter(conn)
 	for {
 		select {
 		case line := <-l.outbox:
 			out.Write(line)
 		case <-ended:
+			return
+		case <-ctx.Done():
+			for len(l.outbox) > 0 {
+				out.Write(<-l.outbox)
+			}
+			out.Flush()
 			return
 		}
 		if len(l.outbox) == 0 && out.Flush() != nil {

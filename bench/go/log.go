@@ -13,8 +13,8 @@ const logBytes = 64 * 1024
 
 // trafficLog keeps lines in memory and writes some at a time, at the latest after a second. Nil writes none.
 type trafficLog struct {
-	mutex sync.Mutex
-	file  *bufio.Writer
+	mu   sync.Mutex
+	file *bufio.Writer
 }
 
 // entry is a line that came or went.
@@ -23,9 +23,9 @@ type entry struct {
 	line []byte
 }
 
-func received(line []byte) entry { return entry{'<', line} }
+func received(line []byte) entry { return entry{mark: '<', line: line} }
 
-func sent(line []byte) entry { return entry{'>', line} }
+func sent(line []byte) entry { return entry{mark: '>', line: line} }
 
 func openLog(path string) (*trafficLog, error) {
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
@@ -40,13 +40,13 @@ func (l *trafficLog) traffic(number string, entries ...entry) {
 	if l == nil {
 		return
 	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.file.Write(time.Now().UTC().AppendFormat(l.file.AvailableBuffer(), "2006-01-02T15:04:05.000000Z "))
-	for _, entry := range entries {
+	for _, e := range entries {
 		l.file.WriteString(number)
-		l.file.Write([]byte{' ', entry.mark, ' '})
-		l.writeEscaped(entry.line)
+		l.file.Write([]byte{' ', e.mark, ' '})
+		l.writeEscaped(e.line)
 		l.file.WriteByte('\n')
 	}
 }
@@ -72,8 +72,8 @@ func (l *trafficLog) flush() {
 	if l == nil {
 		return
 	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := l.file.Flush(); err != nil {
 		log.Print("the log: ", err)
 	}

@@ -27,7 +27,7 @@ type upstream struct {
 
 func newUpstream(url string) *upstream {
 	transport := &http.Transport{MaxIdleConnsPerHost: idleUpstream}
-	return &upstream{url, http.Client{Transport: transport, Timeout: lookupTime}}
+	return &upstream{url: url, client: http.Client{Transport: transport, Timeout: lookupTime}}
 }
 
 // places returns the document for a client that is there, and how many results it has.
@@ -44,8 +44,8 @@ func (u *upstream) places(at, radius, bound string) (string, int) {
 	return text, count
 }
 
-func (u *upstream) ask(target string) (string, error) {
-	response, err := u.client.Get(u.url + target)
+func (u *upstream) ask(path string) (string, error) {
+	response, err := u.client.Get(u.url + path)
 	if err != nil {
 		return "", err
 	}

@@ -97,7 +97,7 @@ func parseMoment(text []byte) (moment, bool) {
 	}
 	seconds, _ := strconv.ParseInt(string(text[:whole]), 10, 64)
 	if whole == len(text) {
-		return moment{seconds, 0}, true
+		return moment{seconds: seconds}, true
 	}
 	decimals := text[whole+1:]
 	if text[whole] != '.' || len(decimals) == 0 || len(decimals) > 9 || digits(decimals) < len(decimals) {
@@ -110,7 +110,7 @@ func parseMoment(text []byte) (moment, bool) {
 			nanos += int32(decimals[at] - '0')
 		}
 	}
-	return moment{seconds, nanos}, true
+	return moment{seconds: seconds, nanos: nanos}, true
 }
 
 func (m moment) isAfter(other moment) bool {

@@ -87,7 +87,7 @@ func (s *session) skip(read []byte) (line []byte, end string, err error) {
 
 func cutEnd(line []byte) ([]byte, string) {
 	line, _ = bytes.CutSuffix(line, []byte("\n"))
-	if rest, isCut := bytes.CutSuffix(line, []byte("\r")); isCut {
+	if rest, ok := bytes.CutSuffix(line, []byte("\r")); ok {
 		return rest, "\r\n"
 	}
 	return line, "\n"
@@ -102,21 +102,21 @@ func (s *session) execute(line []byte, end string) {
 	fields := split(line, array[:0])
 	switch {
 	case len(fields) == 4 && string(fields[0]) == "IAMAT" && isLocation(fields[2]):
-		if time, isTime := parseMoment(fields[3]); isTime {
-			s.report(line, fields, time, end)
+		if reported, ok := parseMoment(fields[3]); ok {
+			s.report(line, fields, reported, end)
 			return
 		}
 	case len(fields) == 4 && string(fields[0]) == "WHATSAT" && s.node.upstream != nil:
-		if at, isKnown := s.node.at(fields[1]); isKnown && isRadius.Match(fields[2]) && isBound.Match(fields[3]) {
+		if at, ok := s.node.at(fields[1]); ok && isRadius.Match(fields[2]) && isBound.Match(fields[3]) {
 			s.lookUp(line, at, fields, end)
 			return
 		}
 	case len(fields) == 7 && string(fields[0]) == "AT" && s.node.isPeer(fields[6]):
-		time, isTime := parseMoment(fields[5])
-		if isTime && isSkew.Match(fields[2]) && isLocation(fields[4]) {
+		reported, ok := parseMoment(fields[5])
+		if ok && isSkew.Match(fields[2]) && isLocation(fields[4]) {
 			s.node.log.traffic(s.number, received(line))
 			at := bytes.Join(fields[:6], []byte(" "))
-			s.node.learn(fields[3], time, at, string(fields[6]))
+			s.node.learn(fields[3], reported, at, string(fields[6]))
 			return
 		}
 	}

@@ -181,5 +181,4 @@ process.on('SIGTERM', () => {
   setTimeout(finish, DRAIN_MS);
   for (const socket of sessions) socket.push(null); // what was read is finished
   for (const socket of links.values()) socket.end();
-  agent.destroy();
 });

@@ -6,6 +6,7 @@
 pub mod link;
 mod notes;
 pub mod session;
+mod sessions;
 mod stream;
 mod upstream;
 
@@ -15,6 +16,7 @@ use std::{
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use clap::Args;
@@ -29,15 +31,19 @@ use proxyherd::{
         wire::Form,
     },
     log::{Log, LogContent, LogOptions},
-    system::random,
+    system::{clock, random},
 };
 
 pub use self::stream::Stream;
+use self::{sessions::Sessions, stream::Alarm};
 
 /// The name of every herd of these. Nodes that are to be linked must agree on it.
 const HERD: &str = "bench";
 /// Connections that the kernel may hold, as for a node.
 const BACKLOG: i32 = 4096;
+
+/// How long to wait after an accept that failed. Descriptors may have run out, and then the next fails at once.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The command line that all models have.
 #[derive(Args)]
@@ -69,7 +75,9 @@ pub struct Herd {
     wakes: Vec<flume::Sender<()>>,
     /// Connections so far, in both directions.
     numbered: AtomicU64,
-    is_stopping: AtomicBool,
+    sessions: Sessions,
+    /// Whether the sessions are over, so that the links will get no more news.
+    has_drained: AtomicBool,
 }
 
 impl Herd {
@@ -88,13 +96,25 @@ impl Herd {
 
     /// Whether [`Self::stop`] was called.
     pub fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Acquire)
+        self.sessions.is_stopping()
     }
 
-    /// Has the links hand over what their neighbours lack, and end.
+    /// Has each session finish what it has read, and end. None begins from now on.
     pub fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Release);
+        self.sessions.stop();
+    }
+
+    /// After [`Self::stop`]: waits until the sessions have ended, though not for ever, then has the links hand over what
+    /// their neighbours lack, and end. Every runtime that carries some of them must wait for this.
+    pub async fn drain<S: Stream>(&self) {
+        let until = clock::tick() + self.limits.drain_time;
+        Alarm::new(S::sleep).until(until, self.sessions.ended()).await;
+        self.has_drained.store(true, Ordering::Release);
         self.wakes.iter().for_each(ring);
+    }
+
+    pub(crate) fn has_drained(&self) -> bool {
+        self.has_drained.load(Ordering::Acquire)
     }
 
     /// Writes the log until the sender is dropped.
@@ -186,6 +206,6 @@ fn herd(args: Common) -> Result<(Herd, Vec<Mailbox>), Box<dyn Error>> {
         lookups: upstream.as_ref().map(|_| LookupRules { form: Form::PLACES, may_wait: true }),
     });
     let log = args.log.map(open_log).transpose()?;
-    let (numbered, is_stopping) = (AtomicU64::new(0), AtomicBool::new(false));
-    Ok((Herd { node, limits, upstream, log, wakes, numbered, is_stopping }, links))
+    let (numbered, sessions, has_drained) = (AtomicU64::new(0), Sessions::new(), AtomicBool::new(false));
+    Ok((Herd { node, limits, upstream, log, wakes, numbered, sessions, has_drained }, links))
 }

@@ -19,13 +19,13 @@ use crate::{
     stream::{Alarm, at_once},
 };
 
-/// How long after stop a neighbour has to take what it lacks.
+/// How long after the last session a neighbour has to take what it lacks.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
-/// How long a socket is waited for before stop is looked at.
+/// How long a socket is waited for before the end is looked at.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Keeps a link until stop.
+/// Keeps a link until the sessions have drained.
 pub async fn run<S: Stream>(herd: &'static Herd, mailbox: Mailbox) {
     let Mailbox { number, address, queue, called, woken } = mailbox;
     let (node, peer) = (&herd.node, &herd.node.neighbours()[number].id);
@@ -61,7 +61,7 @@ impl<S: Stream, F: Future<Output = ()>, M: Fn(Duration) -> F> Carrier<S, F, M> {
     async fn run(mut self) {
         let store = self.herd.node.store();
         loop {
-            if self.herd.is_stopping() {
+            if self.herd.has_drained() {
                 self.link.stop(clock::tick() + FLUSH_TIME);
             }
             let done = match self.link.step(clock::tick(), store) {
@@ -102,14 +102,14 @@ impl<S: Stream, F: Future<Output = ()>, M: Fn(Duration) -> F> Carrier<S, F, M> {
         }
     }
 
-    /// Waits until that is there, the process stops, or that moment. Whoever brings it about wakes this task afterwards.
+    /// Waits until that is there, the sessions have drained, or that moment. Whoever brings it about wakes this task afterwards.
     async fn wait(&mut self, until: Tick, is_there: impl Fn(&Link, &Receiver<()>) -> bool) {
         let Self { herd, link, called, woken, alarm, .. } = self;
-        if herd.is_stopping() {
+        if herd.has_drained() {
             alarm.until(within_slice(until), pending::<()>()).await;
             return;
         }
-        while !is_there(link, called) && !herd.is_stopping() {
+        while !is_there(link, called) && !herd.has_drained() {
             if alarm.until(until, woken.recv_async()).await.is_none() {
                 return;
             }
@@ -166,7 +166,7 @@ impl<S: Stream, F: Future<Output = ()>, M: Fn(Duration) -> F> Carrier<S, F, M> {
     }
 }
 
-/// Until then, or sooner, so that stop is looked at.
+/// Until then, or sooner, so that the end is looked at.
 fn within_slice(until: Tick) -> Tick {
     until.min(clock::tick() + SLICE)
 }

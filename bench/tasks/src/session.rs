@@ -14,9 +14,10 @@ use proxyherd::{
 
 use crate::{Herd, Stream, notes::Notes, ring, stream::Alarm, upstream};
 
-/// Serves one connection until it ends.
+/// Serves one connection until it ends, or this node stops and what was read is answered.
 pub async fn run<S: Stream>(herd: &'static Herd, mut stream: S) -> io::Result<()> {
     let (limits, number) = (&herd.limits, herd.next_connection());
+    let Some(open) = herd.sessions.begin(number) else { return Ok(()) };
     let times = Times {
         idle: limits.idle_time,
         line: limits.line_time,
@@ -33,8 +34,9 @@ pub async fn run<S: Stream>(herd: &'static Herd, mut stream: S) -> io::Result<()
     loop {
         match dialogue.next(now, &mut notes) {
             Next::Wait(until) => {
-                now = match alarm.until(until, stream.read(dialogue.space())).await {
-                    Some(read) => received(read?, &mut dialogue, &mut notes),
+                now = match alarm.until(until, open.unless_stopped(stream.read(dialogue.space()))).await {
+                    Some(Some(read)) => received(read?, &mut dialogue, &mut notes),
+                    Some(None) => return Ok(()),
                     None => clock::tick(),
                 };
             }

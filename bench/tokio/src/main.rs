@@ -5,7 +5,7 @@ mod connection;
 use std::error::Error;
 
 use clap::Parser;
-use herd_tasks::{Common, Made, link, session};
+use herd_tasks::{ACCEPT_PAUSE, Common, Made, link, session};
 use tokio::{
     net::TcpListener,
     runtime::Builder,
@@ -42,13 +42,20 @@ async fn serve(args: Common) -> Result<(), Box<dyn Error>> {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                tokio::spawn(async move { session::run(herd, Connection::new(stream)?).await });
+                match accepted {
+                    Ok((stream, _)) => {
+                        tokio::spawn(async move { session::run(herd, Connection::new(stream)?).await });
+                    }
+                    // The caller has hung up, or descriptors have run out.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                }
             }
             _ = terminated.recv() => break,
         }
     }
+    drop(listener);
     herd.stop();
+    herd.drain::<Connection>().await;
     for link in links {
         link.await?;
     }

@@ -17,7 +17,7 @@ use compio::{
     driver::ProactorBuilder,
     runtime::{Runtime, RuntimeBuilder},
 };
-use herd_tasks::{Common, Herd, Made, Mailbox, link, session};
+use herd_tasks::{ACCEPT_PAUSE, Common, Herd, Made, Mailbox, link, session};
 use rustix::net::{Shutdown, shutdown};
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
@@ -99,18 +99,19 @@ fn hand_out(herd: &Herd, listener: &TcpListener, inboxes: &[flume::Sender<TcpStr
             _ if herd.is_stopping() => return,
             Ok(stream) => drop(inbox.send(stream)),
             // The caller has hung up, or descriptors have run out.
-            Err(_) => {}
+            Err(_) => thread::sleep(ACCEPT_PAUSE),
         }
     }
 }
 
-/// What one ring carries, until no more connections can come and its links have ended.
+/// What one ring carries, until no more connections can come, and all sessions and its own links have ended.
 async fn work(herd: &'static Herd, links: Vec<Mailbox>, inbox: flume::Receiver<TcpStream>) -> io::Result<()> {
     let carry = |mailbox| compio::runtime::spawn(link::run::<Connection>(herd, mailbox));
     let links: Vec<_> = links.into_iter().map(carry).collect();
     while let Ok(stream) = inbox.recv_async().await {
         compio::runtime::spawn(async move { session::run(herd, Connection::new(stream)?).await }).detach();
     }
+    herd.drain::<Connection>().await;
     for link in links {
         link.await.map_err(|_| io::Error::other("a link panicked"))?;
     }

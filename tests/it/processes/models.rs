@@ -13,9 +13,9 @@ use std::{
 
 use rustix::process::Signal;
 
-use super::support::{Herd, Process, heavy, is_well_formed};
+use super::support::{Herd, Process, eventually, heavy, is_well_formed};
 use crate::{
-    support::{Answer, Client, Upstream, skipped},
+    support::{Answer, Client, Upstream, gate, skipped},
     transcripts::{Known, Step, fits, steps},
 };
 
@@ -327,6 +327,35 @@ fn every_server_answers_as_the_transcripts_say() {
         let (accepted, asked) = (upstream.accepted(), upstream.count());
         assert!(accepted < asked, "{server} keeps connections: {accepted} for {asked} questions");
         assert_eq!(asked, 5, "{server}");
+    }
+}
+
+#[test]
+fn every_model_finishes_what_it_has_read_before_it_ends() {
+    let _turn = heavy();
+    // The product does not wait for places then; `drain` has how it ends.
+    let models = servers().into_iter().filter(|(_, program)| matches!(program, Program::Model(_)));
+    for (server, program) in models {
+        let (open, shut) = gate();
+        let document = "{\n   \"results\" : []\n}";
+        let upstream = Upstream::answering(Answer::ok(document).held(&shut));
+        let mut fleet =
+            Fleet::new(&program, "[[node]]\nid = \"Alford\"\nlisten = \"127.0.0.1:11600\"\n", &upstream);
+        fleet.start("Alford");
+        let address = fleet.herd.listens_at("Alford").parse().unwrap();
+        let (mut client, mut idle) = (Client::connect(address), Client::connect(address));
+        let at = client.ask("IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1400000000");
+        idle.exchange("x\n", "? x\n");
+        client.send("WHATSAT kiwi.cs.ucla.edu 10 5\n");
+        eventually(&format!("{server} asks for places"), || upstream.count() == 1);
+        fleet.running["Alford"].signal(Signal::TERM);
+        // It has heard the signal, and the answer is still to come.
+        idle.expect_closed();
+        drop(open);
+        client.expect(format!("{at}\n{document}\n\n"), server);
+        client.expect_closed();
+        let status = fleet.running.get_mut("Alford").unwrap().end();
+        assert_eq!(status.code(), Some(0), "{server}");
     }
 }
 

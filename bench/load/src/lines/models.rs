@@ -181,7 +181,7 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ModelsError> {
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        if name == "tests" || name.ends_with("_tests") {
+        if name == "tests" || name.ends_with("_tests") || name.ends_with("_test") {
             continue;
         }
         if path.is_dir() {
@@ -267,6 +267,7 @@ found_by = "a test"
             ("src/tests.rs", "fn a() {}\n"),
             ("src/deep/mod.rs", "fn b() {}\nfn c() {}\n"),
             ("src/deep/b_tests.rs", "fn a() {}\n"),
+            ("src/deep/b_test.go", "func a() {}\n"),
             ("src/deep/data.json", "{}\n"),
         ];
         for (name, text) in files {
