@@ -266,12 +266,17 @@ impl<'a> Watch<'a> {
         self.with(&self.limits, prepare, measure)
     }
 
-    /// Takes a sample that cannot be taken again.
+    /// Takes a sample of what is under way: it cannot wait for quiet, nor be taken again.
     pub(crate) fn once<T, E>(
         &self,
-        measure: impl FnMut() -> Result<T, E>,
+        measure: impl FnOnce() -> Result<T, E>,
     ) -> Result<(T, Option<Disturbance>), E> {
-        self.with(&Limits { tries: 1, ..self.limits }, || Ok(()), measure)
+        let before = Reading::now(self.began);
+        let found = measure()?;
+        let readings = before.zip(Reading::now(self.began));
+        let seen = readings.map(|(before, after)| Disturbance::between(&before, &after, &self.limits));
+        self.was_quiet.set(seen.is_none_or(|seen| !seen.disturbed));
+        Ok((found, seen))
     }
 
     fn with<T, E>(
@@ -476,15 +481,13 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_read() {
-        let seen = Watch::new(
-            Limits { tries: 1, ..Limits::default() },
-            &Demands::default(),
-            &Arc::default(),
-            &|_| {},
-        )
-        .sample(|| Ok::<_, Infallible>(()))
-        .map(|(_, seen)| seen.unwrap());
-        let Ok(seen) = seen;
+        let patience = seconds(60.0);
+        let demands = Demands { wait_quiet: Some(patience), ..Demands::default() };
+        let stop = Arc::default();
+        let watch = Watch::new(Limits::default(), &demands, &stop, &|_| {});
+        let Ok((_, seen)) = watch.once(|| Ok::<_, Infallible>(()));
+        assert_eq!(watch.patience.get(), patience, "what is under way does not wait for quiet");
+        let seen = seen.unwrap();
         assert!((0.0..=1.0).contains(&seen.steal) && (0.0..=1.0).contains(&seen.foreign), "{seen:?}");
     }
 }

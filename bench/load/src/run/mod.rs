@@ -7,7 +7,10 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::Ordering,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,7 +19,7 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use thiserror::Error;
 
 use crate::{
-    drive::{Drive, Latencies, Tick, drive},
+    drive::{Drive, Latencies, Tick},
     exit::Exit,
     interrupt,
     load::{Length, Load, LoadError, Mix},
@@ -97,14 +100,19 @@ impl RunError {
 /// Makes the run and writes its result to the file that it names, or returns it. Progress goes to the terminal on standard
 /// error, if there is one.
 pub fn run(run: &Run) -> Result<(Exit, Option<String>), RunError> {
-    let ceiling = if run.ceiling { Some(ceiling(&run.load)?) } else { None };
+    // Before any child is started, so that none is left behind.
+    let interrupt = interrupt::watch().map_err(RunError::Signals)?;
+    let ceiling = run.ceiling.then(|| ceiling(&run.load, &interrupt)).transpose();
+    if interrupt.load(Ordering::Relaxed) {
+        return Err(RunError::Interrupted);
+    }
+    let ceiling = ceiling?;
     // Before the load, so that a long run is not lost to a wrong name.
     let create = |path: &PathBuf| WholeFile::create(path).map_err(RunError::write(path));
     let (output, hdr) = (
         run.written.output.as_ref().map(create).transpose()?,
         run.written.hdr.as_ref().map(create).transpose()?,
     );
-    let interrupt = interrupt::watch().map_err(RunError::Signals)?;
     if run.prefill {
         let mut prefill = Drive::open(run.load.prefill())?;
         prefill.end_once(interrupt.clone());
@@ -166,7 +174,7 @@ fn progress(phase: &'static str) -> impl FnMut(&Tick<'_>) + 'static {
 
 /// What the same connections get out of an echo on an event loop, which does nothing else: the tester's own limit on
 /// this machine, in requests a second.
-fn ceiling(load: &Load) -> Result<f64, RunError> {
+fn ceiling(load: &Load, interrupt: &Arc<AtomicBool>) -> Result<f64, RunError> {
     let tester = std::env::current_exe().map_err(RunError::write(Path::new("the tester's own path")))?;
     let mut command = Command::new(tester);
     command.args(["echo", "--shape", "events"]);
@@ -186,7 +194,10 @@ fn ceiling(load: &Load) -> Result<f64, RunError> {
         verify: false,
         ..load.clone()
     };
-    let outcome = drive(&same)?;
+    let mut drive = Drive::open(same)?;
+    drive.end_once(Arc::clone(interrupt));
+    drive.turn()?;
+    let rate = drive.outcome().rate;
     echo.stop()?;
-    Ok(outcome.rate)
+    Ok(rate)
 }

@@ -2,6 +2,7 @@
 //! under the load, turn by turn. A failure at one server is a finding about that server; the others go on.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::TcpStream,
     thread,
@@ -88,13 +89,15 @@ fn take_turns(
     turns: &[Vec<usize>],
     watch: &Watch<'_>,
 ) -> Vec<(String, Found)> {
-    let start = |kind: &&Kind| (kind.name.clone(), Driven::start(bed, point, kind, watch).map_err(reason));
-    let mut subjects: Vec<Subject> = kinds.iter().take_while(|_| !watch.is_stopped()).map(start).collect();
+    let start = |&index: &usize| {
+        let kind = kinds[index];
+        (index, (kind.name.clone(), Driven::start(bed, point, kind, watch).map_err(reason)))
+    };
+    let first = turns.iter().take(1).flatten().take_while(|_| !watch.is_stopped());
+    let mut subjects: BTreeMap<usize, Subject> = first.map(start).collect();
     for &index in turns.iter().flatten() {
-        if watch.is_stopped() {
-            return Vec::new();
-        }
-        let subject = &mut subjects[index].1;
+        let subject = subjects.get_mut(&index).filter(|_| !watch.is_stopped());
+        let Some((_, subject)) = subject else { return Vec::new() };
         let failed = subject.as_mut().ok().and_then(|driven| driven.turn(watch).err());
         if let Some(error) = failed {
             // Dropped, and so ended, at once: nobody takes turns with what is left of it.
@@ -105,7 +108,7 @@ fn take_turns(
         let found = subject.and_then(|driven| driven.finish().map_err(reason));
         (name, found)
     };
-    subjects.into_iter().map(end).collect()
+    subjects.into_values().map(end).collect()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it maps errors")]

@@ -175,9 +175,6 @@ fn resume(
         ));
     }
     let rounds = unfinished.rounds;
-    if rounds >= plan.rounds {
-        return Err(SweepError::Resume("all of its rounds are complete"));
-    }
     let samples = unfinished.samples()?;
     Ok((unfinished.resume()?, samples, rounds))
 }

@@ -109,6 +109,31 @@ fn a_second_signal_kills() {
     assert_eq!(status.signal(), Some(15));
 }
 
+/// The only child of a process, once it has one.
+fn child_of(parent: &Child) -> String {
+    let children = format!("/proc/{0}/task/{0}/children", parent.id());
+    let deadline = Instant::now() + LONG;
+    loop {
+        let found = std::fs::read_to_string(&children).unwrap();
+        if let Some(child) = found.split_whitespace().next() {
+            return child.to_owned();
+        }
+        assert!(Instant::now() < deadline);
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_interrupted_during_the_ceiling_leaves_no_echo_behind() {
+    let node = FakeNode::honest();
+    let mut child = tester(&["run", &node.address().to_string(), "-d", "600", "--ceiling"]).spawn().unwrap();
+    let echo = child_of(&child);
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!std::path::Path::new("/proc").join(echo).exists());
+    assert_eq!(node.connections(), 0, "there was no load");
+}
+
 #[test]
 fn a_rate_that_is_not_reached_ends_with_the_grace_and_all_that_was_planned_is_accounted_for() {
     // 5 ms each: on two connections it cannot answer more than 600 until the grace is over.

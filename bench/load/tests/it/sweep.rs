@@ -257,9 +257,12 @@ fn what_others_use_is_seen_and_the_sample_is_marked() {
 #[test]
 fn servers_take_turns_in_an_order_that_the_seed_decides() {
     let folder = tempfile::tempdir().unwrap();
-    let servers: String = ["a", "b", "c", "d"]
-        .map(|name| ECHO.replace("\"echo\"\ncommand", &format!("{name:?}\ncommand")))
-        .concat();
+    let starts = folder.path().join("starts");
+    let server = |name: &str| {
+        let command = format!("echo {name} >> {}; exec $0 echo --listen {{listen}}", starts.display());
+        format!("[[server]]\nname = {name:?}\ncommand = [\"sh\", \"-c\", {command:?}, \"{{herd-load}}\"]\n")
+    };
+    let servers: String = ["a", "b", "c", "d"].map(server).concat();
     let plan = plan_with(
         folder.path(),
         "rounds = 2\nturns = 2\nseed = 7\ntries = 1\n",
@@ -273,6 +276,9 @@ fn servers_take_turns_in_an_order_that_the_seed_decides() {
     };
     let of_plan = orders("plan", &[]);
     assert_eq!(of_plan.len(), 2, "one for each round");
+    let first: Vec<_> = of_plan.iter().flat_map(|order| order[0].as_array().unwrap()).collect();
+    let started = fs::read_to_string(&starts).unwrap();
+    assert_eq!(started.lines().collect::<Vec<_>>(), first, "they start in the order of the first turn");
     let turns = of_plan.iter().flat_map(|order| order.as_array().unwrap());
     for turn in turns.clone() {
         let mut names: Vec<_> = turn.as_array().unwrap().iter().filter_map(Value::as_str).collect();
@@ -328,9 +334,12 @@ fn complete_rounds_are_kept_and_the_rest_is_measured_again() {
     assert!(sweep(&plan, &runs, &["--what", "chosen"]).status.success());
     let run = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
     let resume = || tester(&["sweep"]).arg(&plan).arg("--resume").arg(&run).output().unwrap();
+    // As if it had been killed after the last round.
+    let summary = written(&runs, "summary.md");
+    fs::remove_file(run.join("summary.md")).unwrap();
     let whole = resume();
-    assert_eq!(whole.status.code(), Some(2));
-    assert!(said(&whole).contains("all of its rounds are complete"), "{}", said(&whole));
+    assert!(whole.status.success(), "{}", said(&whole));
+    assert_eq!(written(&runs, "summary.md"), summary);
 
     // As if it had been killed in the second round, in the middle of a line.
     let raw = written(&runs, "raw.jsonl");
