@@ -1,5 +1,5 @@
 //! What else the machine did while something was measured: what its host took, what other processes used, how long
-//! tasks had to wait. The core compares two readings of `/proc` and decides; [`Watch`] reads, waits and measures again.
+//! tasks had to wait. The core compares two readings of `/proc` and decides; `Watch` reads, waits and measures again.
 
 use std::{
     cell::Cell,
