@@ -1,5 +1,5 @@
 //! What survives a stop: the changes of a node's map as frames in files of its own folder, appended by one thread and
-//! read before the node listens.
+//! read before the node serves.
 //!
 //! A map that merges has no use for a database: reading a record twice, or in another order, gives the same map. So a
 //! journal is a row of **segments**, which are only appended to, and now and then a **snapshot** of the whole map, which
