@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// All that a target may name.
-pub(super) const NAMES: [&str; 23] = [
+pub(super) const NAMES: [&str; 24] = [
     "rate",
     "service p50",
     "service p90",
@@ -29,6 +29,7 @@ pub(super) const NAMES: [&str; 23] = [
     "response p99.9",
     "response max",
     "cpu",
+    "kernel cpu",
     "client cpu",
     "switches",
     "rss at rest",
@@ -100,6 +101,7 @@ fn under_load(outcome: &Outcome, prefill: &Outcome, turns: &Turns, loaded: u64) 
     figures.extend(latencies(outcome));
     figures.extend([
         less("cpu", "µs", user + system).with(json!({ "user": user, "system": system })),
+        less("kernel cpu", "µs", system),
         less("client cpu", "µs", client),
         less("switches", "", usage.switches as f64 / requests),
         less("rss under load", "bytes", loaded as f64),

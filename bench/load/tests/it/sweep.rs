@@ -105,7 +105,9 @@ fn the_small_plan_is_measured_and_written_down() {
     let summary = written(runs.path(), "summary.md");
     assert!(summary.contains("| C=5 P=1 | node | rate of echo-threads | ≥ 0.01 |"), "{summary}");
     assert!(summary.contains("| met |") && !summary.contains("INVALID"), "{summary}");
-    assert!(of("C=5 P=1", "node", "client cpu", 1)["value"].as_f64().is_some());
+    let value = |what: &str| of("C=5 P=16", "node", what, 1)["value"].as_f64().unwrap();
+    assert!(value("client cpu") > 0.0 && value("kernel cpu") < value("cpu"));
+    assert_eq!(of("C=5 P=16", "node", "cpu", 1)["detail"]["system"], value("kernel cpu"));
     for sample in samples.iter().filter(|sample| sample["detail"]["of"].is_null()) {
         let seen = &sample["disturbance"];
         assert!(
