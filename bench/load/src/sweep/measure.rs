@@ -144,7 +144,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Has a drive take one more turn, again while it is disturbed, and counts what `usage` says the servers used.
+    /// Has a drive take one more turn, again while it is disturbed, and counts what `usage` says the servers used. After a
+    /// turn that was given up none follows.
     pub(super) fn take(
         &mut self,
         drive: &mut Drive,
@@ -152,15 +153,19 @@ impl Turns {
         usage: impl Fn() -> Result<Usage, BenchError>,
         prepare: impl Fn() -> Result<(), BenchError>,
     ) -> Result<(), BenchError> {
+        if drive.is_over() {
+            return Ok(());
+        }
         let earlier = drive.measured();
-        let (kept, seen) = watch.prepared(prepare, || {
-            drive.restore(&earlier);
+        let measure = || {
+            drive.restore(&earlier)?;
             let (sent, before) = (drive.sent(), usage()?);
             drive.turn()?;
             Ok::<_, BenchError>((drive.measured(), usage()?.since(&before), drive.sent() - sent))
-        })?;
+        };
+        let (kept, seen) = watch.prepared(prepare, measure, |(measured, ..)| measured.is_whole())?;
         let (measured, used, requests) = kept;
-        drive.restore(&measured);
+        drive.restore(&measured)?;
         self.usage = self.usage.and(&used);
         self.requests += requests;
         self.disturbance = match (self.disturbance, seen) {
