@@ -210,6 +210,11 @@ impl Drive {
         self.drain()
     }
 
+    /// How long each turn runs before it measures.
+    pub fn warmup(&self) -> Duration {
+        self.load.warmup
+    }
+
     /// The combined results of all turns.
     pub fn outcome(&mut self) -> Outcome {
         self.tally.take_in();

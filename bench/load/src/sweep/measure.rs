@@ -39,7 +39,7 @@ pub(super) struct Measured {
     pub(super) prefill: Outcome,
     pub(super) turns: Turns,
     pub(super) outcome: Outcome,
-    /// Since the first turn, where the server tells them.
+    /// While it was measured, where the server tells them.
     pub(super) pauses: Option<Pauses>,
     /// Why it does not count, if it does not.
     pub(super) objection: Option<String>,
@@ -128,12 +128,10 @@ struct Driven {
     prefill: Outcome,
     /// Of the turns that count.
     turns: Turns,
-    /// How old the server was before the first turn.
-    age: Duration,
 }
 
 /// What servers did in turns.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
     /// Of their processes, warming up included.
     pub(super) usage: Usage,
@@ -141,6 +139,8 @@ pub(super) struct Turns {
     pub(super) requests: u64,
     /// What else the machine did meanwhile.
     pub(super) disturbance: Option<Disturbance>,
+    /// From the end of each one's warm-up until the last of its replies.
+    spans: Vec<(Instant, Instant)>,
 }
 
 impl Turns {
@@ -160,12 +160,15 @@ impl Turns {
         let measure = || {
             drive.restore(&earlier)?;
             let (sent, before) = (drive.sent(), usage()?);
+            let measured_from = Instant::now() + drive.warmup();
             drive.turn()?;
-            Ok::<_, BenchError>((drive.measured(), usage()?.since(&before), drive.sent() - sent))
+            let span = (measured_from, Instant::now());
+            Ok::<_, BenchError>((drive.measured(), usage()?.since(&before), drive.sent() - sent, span))
         };
         let (kept, seen) = watch.prepared(prepare, measure, |(measured, ..)| measured.is_whole())?;
-        let (measured, used, requests) = kept;
+        let (measured, used, requests, span) = kept;
         drive.restore(&measured)?;
+        self.spans.push(span);
         self.usage = self.usage.and(&used);
         self.requests += requests;
         self.disturbance = match (self.disturbance, seen) {
@@ -190,8 +193,8 @@ impl Driven {
         memory.filled = settled(&running.server)?;
         let mut drive = Drive::open(load)?;
         drive.end_once(watch.stop());
-        let (sent_before, age, turns) = (asked + prefill.sent, running.age(), Turns::default());
-        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, turns, age })
+        let (sent_before, turns) = (asked + prefill.sent, Turns::default());
+        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, turns })
     }
 
     fn turn(&mut self, watch: &Watch<'_>) -> Result<(), BenchError> {
@@ -200,9 +203,9 @@ impl Driven {
     }
 
     fn finish(self) -> Result<Measured, BenchError> {
-        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, turns, age } = self;
+        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, turns } = self;
         memory.loaded = resident(&running.server)?;
-        let pauses = running.pauses(age)?;
+        let pauses = running.pauses(&turns.spans)?;
         let outcome = drive.outcome();
         // A server that closes connections first leaves its port taken for a minute.
         drop(drive);

@@ -91,9 +91,8 @@ const HOW_TO_READ: &str = "
 - A connection's bytes are what the resident memory grew by while all of them were open and silent; a client's what it
   had grown by after the prefill, whose connections were closed. All are accepted once a request on one more connection
   behind them is answered.
-- Pauses are those that a server's memory management tells in its own log, from its first turn on: warming up and others'
-  turns are included, so the longest may have met no measured response. A worst response of its length may be its doing; one
-  far beyond it has another cause.
+- Pauses are those that a server's memory management tells in its own log, of the turns that count, without their warm-up. A
+  worst response of the longest one's length may be its doing; one far beyond it has another cause.
 - A herd is in step once every node knows of a last report at each node. What a full outbox dropped, and a node repairs
   later, this does not show.
 ";

@@ -141,9 +141,9 @@ fn every_plan_that_is_shipped_can_be_read() {
 fn a_share_is_of_the_servers_own_rate_and_its_pauses_stand_beside_the_responses() {
     let folder = tempfile::tempdir().unwrap();
     let runs = folder.path().join("runs");
-    // One pause is of before the load.
+    // A pause each millisecond, and longer ones before the load and after it.
     let pausing = "[[server]]\nname = \"pausing\"\n\
-        command = [\"sh\", \"-c\", \"printf '0.0 9\\\\n999.0 0.5\\\\n999.5 0.25\\\\n' > {dir}/pauses; exec $0 echo --listen {listen}\", \
+        command = [\"sh\", \"-c\", \"(echo 0.0 9; seq -f '%.3f 0.5' 0.001 0.001 60; echo 99.0 9) > {dir}/pauses; exec $0 echo --listen {listen}\", \
         \"{herd-load}\"]\npauses = { format = \"python\", file = \"{dir}/pauses\" }\n";
     let text = fs::read_to_string(own_plan(folder.path(), &format!("{ECHO}{pausing}"))).unwrap();
     let share = "[[point]]\nconnections = 2\npipeline = 1\nrate_of = { point = \"C=2 P=1\", share = 0.25 }\n";
@@ -166,10 +166,10 @@ fn a_share_is_of_the_servers_own_rate_and_its_pauses_stand_beside_the_responses(
     }
     let told =
         |what| of("C=2 P=1 share=0.25", "pausing", what).map(|sample| sample["value"].as_f64().unwrap());
-    assert_eq!(
-        [told("pauses"), told("pause max"), told("pause total")],
-        [Some(2.0), Some(500.0), Some(750.0)]
-    );
+    // The turn lasts a tenth of a second, and until the last reply.
+    let count = told("pauses").unwrap();
+    assert!((99.0..60_000.0).contains(&count), "{count}");
+    assert_eq!([told("pause max"), told("pause total")], [Some(500.0), Some(count * 500.0)]);
     assert!(of("C=2 P=1", "echo", "pauses").is_none(), "it tells of none");
     let summary = written(&runs, "summary.md");
     assert!(summary.contains("at 0.25 of the rate that the same server had at C=2 P=1"), "{summary}");
