@@ -267,3 +267,43 @@ fn await_closed(server: &Server, at_rest: usize) -> Result<(), BenchError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        net::TcpListener,
+        sync::{Arc, atomic::AtomicBool},
+    };
+
+    use super::*;
+    use crate::disturbance::{Demands, Limits};
+
+    #[test]
+    fn a_turn_that_is_given_up_is_taken_again_and_none_follows_one_that_stays_so() {
+        // It takes connections, and answers nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let short = Duration::from_millis(20);
+        let load = Load {
+            connections: 2,
+            length: Length::Time(short),
+            patience: short,
+            ..Load::on(silent.local_addr().unwrap())
+        };
+        let mut drive = Drive::open(load).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let limits = Limits { max_steal: 1.0, max_foreign: 1.0, tries: 2 };
+        let watch = Watch::new(limits, &Demands::default(), &stop, &|_| {});
+        let (mut turns, looks) = (Turns::default(), Cell::new(0));
+        let usage = || {
+            looks.set(looks.get() + 1);
+            Ok(Usage::default())
+        };
+        turns.take(&mut drive, &watch, usage, || Ok(())).unwrap();
+        assert_eq!(looks.get(), 4, "before and after each of two tries");
+        turns.take(&mut drive, &watch, usage, || Ok(())).unwrap();
+        assert_eq!((looks.get(), turns.spans.len()), (4, 1));
+        let outcome = drive.outcome();
+        assert_eq!((outcome.errors.unanswered, outcome.sent), (2, 2), "of the try that is kept");
+    }
+}
