@@ -1,14 +1,10 @@
 //! What else the machine did while something was measured: what its host took, what other processes used, how long
-//! tasks had to wait. The core compares two readings of `/proc` and decides; `Watch` reads, waits and measures again.
+//! tasks had to wait. Two readings of `/proc` are compared and judged here; `watch` waits and measures again.
+
+mod watch;
 
 use std::{
-    cell::Cell,
     fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -16,10 +12,8 @@ use rustix::param::clock_ticks_per_second;
 use serde::{Deserialize, Serialize};
 
 use crate::usage;
+pub(crate) use watch::Watch;
 
-/// How long the machine must be undisturbed to be quiet, and how long each look at it takes.
-const QUIET_LOOKS: u32 = 3;
-const LOOK: Duration = Duration::from_secs(1);
 /// What `/proc` counts is exact to a tick, a hundredth of a second as a rule: what is above a limit by less is not seen.
 /// What others used is a difference of five such counts.
 const STEAL_TICKS: u32 = 1;
@@ -156,9 +150,21 @@ pub struct Disturbance {
     pub tries: u32,
     /// Whether even the best of them is above a limit.
     pub disturbed: bool,
+    /// The shares of steal and foreign above which it is, with what the counts are exact to.
+    #[serde(skip)]
+    pub(crate) most: [f64; 2],
 }
 
 impl Disturbance {
+    /// Of what is under way and is made once, if the system tells.
+    pub(crate) fn during<T>(limits: &Limits, measure: impl FnOnce() -> T) -> (T, Option<Self>) {
+        let began = Instant::now();
+        let before = Reading::now(began);
+        let found = measure();
+        let readings = before.zip(Reading::now(began));
+        (found, readings.map(|(before, after)| Self::between(&before, &after, limits)))
+    }
+
     fn between(from: &Reading, to: &Reading, limits: &Limits) -> Self {
         let elapsed = to.at.saturating_sub(from.at).as_secs_f64().max(1e-9);
         let machine = elapsed * f64::from(to.processors.max(1));
@@ -168,20 +174,35 @@ impl Disturbance {
         // percent where threads sleep and wake often. What ticks find busy is a sample, and misses who runs between them.
         let used = (machine - since(|reading| reading.idle) - steal).min(since(|reading| reading.busy));
         let foreign = (used - own).max(0.0);
-        let is_above = |seconds: f64, limit: f64, ticks: u32| {
-            seconds > limit * machine + f64::from(ticks) / clock_ticks_per_second() as f64
-        };
-        let disturbed = is_above(steal, limits.max_steal, STEAL_TICKS)
-            || is_above(foreign, limits.max_foreign, FOREIGN_TICKS);
+        let most =
+            |limit: f64, ticks: u32| limit + f64::from(ticks) / clock_ticks_per_second() as f64 / machine;
+        let most = [most(limits.max_steal, STEAL_TICKS), most(limits.max_foreign, FOREIGN_TICKS)];
         let [waited_cpu, waited_io, waited_memory] = [0, 1, 2].map(|which: usize| {
             let waited = to.waited[which]?.saturating_sub(from.waited[which]?);
             Some((waited.as_secs_f64() / elapsed).min(1.0))
         });
         let (steal, foreign) = ((steal / machine).min(1.0), (foreign / machine).min(1.0));
-        Self { seconds: elapsed, steal, foreign, waited_cpu, waited_io, waited_memory, tries: 1, disturbed }
+        let seconds = elapsed;
+        Self {
+            seconds,
+            steal,
+            foreign,
+            waited_cpu,
+            waited_io,
+            waited_memory,
+            tries: 1,
+            disturbed: false,
+            most,
+        }
+        .judged()
     }
 
-    /// Of two samples that make one: shares of both together, and disturbed if one of them is.
+    fn judged(self) -> Self {
+        let [steal, foreign] = self.most;
+        Self { disturbed: self.steal > steal || self.foreign > foreign, ..self }
+    }
+
+    /// Of two samples that make one: shares of both together, and judged by these.
     pub(crate) fn and(&self, other: &Self) -> Self {
         let seconds = self.seconds + other.seconds;
         let share =
@@ -195,8 +216,10 @@ impl Disturbance {
             waited_io: known(self.waited_io, other.waited_io),
             waited_memory: known(self.waited_memory, other.waited_memory),
             tries: self.tries.max(other.tries),
-            disturbed: self.disturbed || other.disturbed,
+            disturbed: false,
+            most: [0, 1].map(|which: usize| share(self.most[which], other.most[which])),
         }
+        .judged()
     }
 
     /// What was taken from the sample, of either kind.
@@ -205,176 +228,20 @@ impl Disturbance {
     }
 }
 
-/// Takes samples, each again while it is disturbed.
-pub(crate) struct Watch<'a> {
-    limits: Limits,
-    began: Instant,
-    /// How long may still be waited for quiet.
-    patience: Cell<Duration>,
-    was_quiet: Cell<bool>,
-    /// Set when nothing more is to be measured.
-    stop: &'a Arc<AtomicBool>,
-    tell: &'a dyn Fn(&str),
-}
-
-impl<'a> Watch<'a> {
-    /// With flags instead of these limits where there are some; `tell` hears of what is measured again.
-    pub(crate) fn new(
-        limits: Limits,
-        args: &Demands,
-        stop: &'a Arc<AtomicBool>,
-        tell: &'a dyn Fn(&str),
-    ) -> Self {
-        Self {
-            limits: limits.with(args),
-            began: Instant::now(),
-            patience: Cell::new(args.wait_quiet.unwrap_or_default()),
-            was_quiet: Cell::new(false),
-            stop,
-            tell,
-        }
-    }
-
-    /// Whether nothing more is to be measured.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// What is set when nothing more is to be measured.
-    pub(crate) fn stop(&self) -> Arc<AtomicBool> {
-        Arc::clone(self.stop)
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        self.limits
-    }
-
-    /// Takes a sample, at most as often as the limits say, and keeps the least disturbed.
-    pub(crate) fn sample<T, E>(
-        &self,
-        measure: impl FnMut() -> Result<T, E>,
-    ) -> Result<(T, Option<Disturbance>), E> {
-        self.with(&self.limits, || Ok(()), measure)
-    }
-
-    /// The same, with something to be done before each try that is no part of it.
-    pub(crate) fn prepared<T, E>(
-        &self,
-        prepare: impl Fn() -> Result<(), E>,
-        measure: impl FnMut() -> Result<T, E>,
-    ) -> Result<(T, Option<Disturbance>), E> {
-        self.with(&self.limits, prepare, measure)
-    }
-
-    /// Takes a sample of what is under way: it cannot wait for quiet, nor be taken again.
-    pub(crate) fn once<T, E>(
-        &self,
-        measure: impl FnOnce() -> Result<T, E>,
-    ) -> Result<(T, Option<Disturbance>), E> {
-        let before = Reading::now(self.began);
-        let found = measure()?;
-        let readings = before.zip(Reading::now(self.began));
-        let seen = readings.map(|(before, after)| Disturbance::between(&before, &after, &self.limits));
-        self.was_quiet.set(seen.is_none_or(|seen| !seen.disturbed));
-        Ok((found, seen))
-    }
-
-    fn with<T, E>(
-        &self,
-        limits: &Limits,
-        prepare: impl Fn() -> Result<(), E>,
-        measure: impl FnMut() -> Result<T, E>,
-    ) -> Result<(T, Option<Disturbance>), E> {
-        let before = || {
-            self.await_quiet();
-            prepare()?;
-            Ok(Reading::now(self.began))
-        };
-        let again = |seen: &Disturbance| {
-            self.was_quiet.set(false);
-            if !self.is_stopped() {
-                (self.tell)(&format!("disturbed: {}; measured again", told(seen)));
-            }
-            !self.is_stopped()
-        };
-        let found = least_disturbed(limits, before, || Reading::now(self.began), measure, again)?;
-        self.was_quiet.set(found.1.is_none_or(|seen| !seen.disturbed));
-        Ok(found)
-    }
-
-    /// Waits while there is patience left, unless the last sample was undisturbed.
-    fn await_quiet(&self) {
-        let (mut quiet, mut was_told) = (0, false);
-        while !self.was_quiet.get()
-            && !self.is_stopped()
-            && !self.patience.get().is_zero()
-            && quiet < QUIET_LOOKS
-        {
-            let look = LOOK.min(self.patience.get());
-            let before = Reading::now(self.began);
-            thread::sleep(look);
-            self.patience.set(self.patience.get() - look);
-            let Some((before, after)) = before.zip(Reading::now(self.began)) else { return };
-            let seen = Disturbance::between(&before, &after, &self.limits);
-            quiet = if seen.disturbed { 0 } else { quiet + 1 };
-            if seen.disturbed && !was_told {
-                (self.tell)(&format!("waiting for a quiet machine: {}", told(&seen)));
-                was_told = true;
-            }
-        }
-        self.was_quiet.set(true);
-    }
-}
-
-fn told(seen: &Disturbance) -> String {
-    let [steal, foreign] = [seen.steal, seen.foreign].map(|share| share * 100.0);
-    format!("the host took {steal:.1} % of the machine, other processes {foreign:.1} %")
-}
-
-/// Measures until nothing disturbs, or as often as the limits say; the least disturbed with what disturbed it, which is
-/// `None` if the system does not tell.
-fn least_disturbed<T, E>(
-    limits: &Limits,
-    before: impl Fn() -> Result<Option<Reading>, E>,
-    after: impl Fn() -> Option<Reading>,
-    mut measure: impl FnMut() -> Result<T, E>,
-    again: impl Fn(&Disturbance) -> bool,
-) -> Result<(T, Option<Disturbance>), E> {
-    let (mut best, mut tries): (Option<(T, Disturbance)>, _) = (None, 0);
-    loop {
-        tries += 1;
-        let before = before()?;
-        let found = measure()?;
-        let Some((before, after)) = before.zip(after()) else { return Ok((found, None)) };
-        let seen = Disturbance::between(&before, &after, limits);
-        let (found, least) = match best {
-            Some((kept, least)) if seen.disturbed && least.taken() <= seen.taken() => (kept, least),
-            _ => (found, seen),
-        };
-        let least = Disturbance { tries, ..least };
-        if !least.disturbed || tries >= limits.tries || !again(&seen) {
-            return Ok((found, Some(least)));
-        }
-        best = Some((found, least));
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
 
     const STAT: &str =
         "cpu  100 5 50 1000 20 3 7 30 0 0\ncpu0 1 0 1 1 1 1 1 1 0 0\ncpu1 1 0 1 1 1 1 1 1 0 0\nintr 9\n";
     const PRESSURE: &str = "some avg10=1.00 avg60=1.00 avg300=1.00 total=2500000\nfull avg10=0.00 total=7\n";
 
-    fn seconds(seconds: f64) -> Duration {
+    pub(super) fn seconds(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)
     }
 
     /// Two processors, so long after some reading, with so many seconds of each.
-    fn reading(at: f64, idle: f64, steal: f64, own: f64) -> Reading {
+    pub(super) fn reading(at: f64, idle: f64, steal: f64, own: f64) -> Reading {
         let [at, idle, steal, own] = [at, idle, steal, own].map(seconds);
         let busy = (at * 2).saturating_sub(idle + steal);
         Reading {
@@ -435,59 +302,7 @@ mod tests {
         let both = short.and(&long);
         assert!((both.steal - 0.375).abs() < 1e-9 && both.disturbed && !short.disturbed, "{both:?}");
         assert_eq!((both.seconds, both.waited_cpu, both.waited_io), (4.0, Some(0.5), None));
-    }
-
-    /// Measures 1, 2, 3 while so many seconds of each second are stolen; what is kept, and how often was told.
-    fn kept(stolen: &[f64]) -> (u32, Disturbance, u32) {
-        let (number, told) = (Cell::new(0), Cell::new(0));
-        let measure = || {
-            number.set(number.get() + 1);
-            Ok::<u32, Infallible>(number.get())
-        };
-        let after = || {
-            Some(reading(
-                1.0,
-                1.0,
-                stolen[number.get() as usize - 1],
-                1.0 - stolen[number.get() as usize - 1],
-            ))
-        };
-        let before = || Ok(Some(reading(0.0, 0.0, 0.0, 0.0)));
-        let again = |_: &Disturbance| {
-            told.set(told.get() + 1);
-            true
-        };
-        let Ok((kept, seen)) = least_disturbed(&Limits::default(), before, after, measure, again);
-        (kept, seen.unwrap(), told.get())
-    }
-
-    #[test]
-    fn a_disturbed_sample_is_measured_again_and_the_least_disturbed_is_kept() {
-        let (first, seen, told) = kept(&[0.0]);
-        assert_eq!((first, seen.tries, seen.disturbed, told), (1, 1, false, 0));
-        let (second, seen, told) = kept(&[0.9, 0.0]);
-        assert_eq!((second, seen.tries, seen.disturbed, told), (2, 2, false, 1));
-        let (least, seen, told) = kept(&[0.9, 0.3, 0.5]);
-        assert_eq!((least, seen.tries, seen.disturbed, told), (2, 3, true, 2));
-        assert!((seen.steal - 0.15).abs() < 1e-9, "{seen:?}");
-    }
-
-    #[test]
-    fn where_the_system_says_nothing_a_sample_is_taken_once() {
-        let found =
-            least_disturbed(&Limits::default(), || Ok(None), || None, || Ok::<_, Infallible>(7), |_| true);
-        assert_eq!(found, Ok((7, None)));
-    }
-
-    #[test]
-    fn this_machine_can_be_read() {
-        let patience = seconds(60.0);
-        let demands = Demands { wait_quiet: Some(patience), ..Demands::default() };
-        let stop = Arc::default();
-        let watch = Watch::new(Limits::default(), &demands, &stop, &|_| {});
-        let Ok((_, seen)) = watch.once(|| Ok::<_, Infallible>(()));
-        assert_eq!(watch.patience.get(), patience, "what is under way does not wait for quiet");
-        let seen = seen.unwrap();
-        assert!((0.0..=1.0).contains(&seen.steal) && (0.0..=1.0).contains(&seen.foreign), "{seen:?}");
+        let [hit, calm] = [reading(1.0, 1.9, 0.1, 0.0), reading(3.0, 6.0, 0.0, 0.0)].map(|to| from_zero(&to));
+        assert!(hit.disturbed && !hit.and(&calm).disturbed, "5 % of a second are 1.25 % of four");
     }
 }

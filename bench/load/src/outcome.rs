@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::words::shown;
+use crate::words::{counted, per_second, shown};
 
 /// The longest latency that is distinguished from longer ones: ten minutes, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 600_000_000_000;
@@ -288,9 +288,9 @@ impl fmt::Display for Outcome {
         let late = replies - in_time;
         let late = if late > 0 { format!(", and {late} after that time") } else { String::new() };
         writeln!(f, "replies   {in_time} in {seconds:.3} s{late}")?;
-        write!(f, "rate      {rate:.0} /s")?;
+        write!(f, "rate      {}", per_second(rate))?;
         if let Some(target) = self.target_rate {
-            write!(f, " of {target:.0} /s asked for")?;
+            write!(f, " of {target} /s asked for")?;
         }
         let [sent, received] = [self.sent_bytes_rate, self.received_bytes_rate].map(|rate| rate / 1e6);
         writeln!(f, "; {sent:.3} MB/s sent, {received:.3} MB/s received")?;
@@ -314,7 +314,9 @@ impl fmt::Display for Outcome {
         }
         match self.end {
             End::Complete => Ok(()),
-            End::Interrupted => write!(f, "\nINTERRUPTED with {} requests in flight", self.in_flight),
+            End::Interrupted => {
+                write!(f, "\nINTERRUPTED with {} in flight", counted(self.in_flight, "request"))
+            }
             End::GraceOver => write!(f, "\nCUT OFF   when the grace for the last replies was over"),
             End::GaveUp => write!(f, "\nGAVE UP   {}", self.gave_up.as_deref().unwrap_or_default()),
         }

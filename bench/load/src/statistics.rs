@@ -25,12 +25,12 @@ impl Spread {
     /// `None` for no figures.
     pub(crate) fn of(figures: Vec<f64>) -> Option<Self> {
         let sorted = Sorted::of(figures)?;
-        Some(Self { median: sorted.median(), min: sorted.nth(1), max: sorted.nth(sorted.0.len()) })
+        Some(Self { median: sorted.median(), min: sorted.nth(1), max: sorted.greatest() })
     }
 }
 
 /// How sure an interval should be.
-const LEVEL: f64 = 0.95;
+pub(crate) const LEVEL: f64 = 0.95;
 
 /// Bounds between which the true median lies, and how surely.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -59,6 +59,11 @@ impl Sorted {
 
     pub(crate) fn median(&self) -> f64 {
         self.quantile(0.5)
+    }
+
+    /// The worst of what is better less.
+    pub(crate) fn greatest(&self) -> f64 {
+        self.nth(self.0.len())
     }
 
     /// The lower quartile, the median, the upper quartile.

@@ -63,6 +63,21 @@ pub fn shown(us: f64) -> String {
     }
 }
 
+/// Something a second: whole where that is exact to a percent.
+pub fn per_second(rate: f64) -> String {
+    let decimals = match rate {
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    format!("{rate:.decimals$} /s")
+}
+
+/// So many of something: `1 turn`, `2 turns`.
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +96,12 @@ mod tests {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
         assert!(time("5").is_err() && some_seconds("0").is_err() && some_seconds("0ms").is_err());
+    }
+
+    #[test]
+    fn rates_and_counts_are_told_as_they_are() {
+        assert_eq!([0.5, 12.0, 20_000.4].map(per_second), ["0.50 /s", "12.0 /s", "20000 /s"]);
+        assert_eq!([0, 1, 2].map(|count| counted(count, "turn")), ["0 turns", "1 turn", "2 turns"]);
     }
 
     #[test]

@@ -87,9 +87,15 @@ impl Connection {
         }
     }
 
-    /// Connects, and waits for it.
-    pub(crate) fn open(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> io::Result<()> {
-        let stream = std::net::TcpStream::connect(address)?;
+    /// Connects, and waits for it, so long at most.
+    pub(crate) fn open(
+        &mut self,
+        address: SocketAddr,
+        registry: &Registry,
+        token: Token,
+        within: Duration,
+    ) -> io::Result<()> {
+        let stream = std::net::TcpStream::connect_timeout(&address, within)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
@@ -201,8 +207,8 @@ impl Connection {
         self.has_answered = false;
     }
 
-    /// Closes a connection whose one request is answered, with a reset: with many a second, none may linger on its
-    /// port.
+    /// Closes a connection on which nothing more is awaited, with a reset: with many a second, none may linger on its
+    /// port, and a server need not answer what it was still asked.
     pub(crate) fn hang_up(&mut self) {
         if let Socket::Open(stream) = &self.socket {
             let _refused = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));

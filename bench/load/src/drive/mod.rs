@@ -19,7 +19,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use mio::{Interest, Poll, Token, unix::SourceFd};
+use mio::{Interest, Poll, Registry, Token, unix::SourceFd};
 use rustix::{
     fd::OwnedFd,
     time::{
@@ -149,16 +149,7 @@ impl Drive {
             // It never sends a request.
             connections.push(Connection::new(index % load.targets.len(), Keys::in_turn(0..1)));
         }
-        if !load.reconnect {
-            let asking = load.connections as usize;
-            for index in (asking..connections.len()).chain(0..asking) {
-                let connection = &mut connections[index];
-                let address = load.targets[connection.target];
-                connection
-                    .open(address, poll.registry(), Token(index))
-                    .map_err(|source| LoadError::Connect { address, source })?;
-            }
-        }
+        connect(&load, &mut connections, poll.registry(), Duration::MAX)?;
         Ok(Self {
             clock,
             poll,
@@ -217,6 +208,11 @@ impl Drive {
         self.run(Until { end_ns, drains: false })?;
         self.end_measuring(began, end_ns);
         self.drain()
+    }
+
+    /// How long each turn runs before it measures.
+    pub fn warmup(&self) -> Duration {
+        self.load.warmup
     }
 
     /// The combined results of all turns.
@@ -393,6 +389,27 @@ impl std::fmt::Debug for Drive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Drive").field("load", &self.load).field("sent", &self.sent).finish_non_exhaustive()
     }
+}
+
+/// Connects, the idle connections first, unless each request has a connection of its own; none may take longer than this.
+fn connect(
+    load: &Load,
+    connections: &mut [Connection],
+    registry: &Registry,
+    within: Duration,
+) -> Result<(), LoadError> {
+    if load.reconnect {
+        return Ok(());
+    }
+    let asking = load.connections as usize;
+    for index in (asking..connections.len()).chain(0..asking) {
+        let connection = &mut connections[index];
+        let address = load.targets[connection.target];
+        connection
+            .open(address, registry, Token(index), within)
+            .map_err(|source| LoadError::Connect { address, source })?;
+    }
+    Ok(())
 }
 
 /// A timer that wakes the loop with nanosecond precision; its own waits only have milliseconds.

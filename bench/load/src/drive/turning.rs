@@ -9,7 +9,7 @@ use super::{
     connection::{Ended, RETRY, Socket},
     owed::{Kind, Sent},
 };
-use crate::{clock::nanoseconds, load::LoadError, outcome::End};
+use crate::{clock::nanoseconds, load::LoadError, outcome::End, words::counted};
 
 /// Sockets handled between two waits.
 const EVENTS: usize = 1024;
@@ -33,9 +33,9 @@ impl Drive {
             }
             if self.is_stalled(now_ns) {
                 let patience = self.load.patience.as_secs_f64();
-                let outstanding = self.outstanding;
+                let outstanding = counted(self.outstanding, "request");
                 self.gave_up = Some(format!(
-                    "no reply for {patience} s with {outstanding} requests unanswered; the server's log should say why"
+                    "no reply for {patience} s with {outstanding} unanswered; the server's log should say why"
                 ));
                 self.abandon(now_ns, End::GaveUp);
                 break;

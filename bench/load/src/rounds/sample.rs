@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     disturbance::Disturbance,
-    statistics::{Better, Interval},
+    statistics::{Better, Interval, LEVEL},
 };
 
 /// What a figure should be.
@@ -27,8 +27,11 @@ impl Target {
         }
     }
 
-    /// Met or missed if that holds of all between the bounds that the median has.
+    /// Met or missed if that holds of all between the bounds that the median has. One round has no bounds.
     pub(crate) fn judge(self, found: &Interval) -> Judgement {
+        if found.level <= 0.0 {
+            return Judgement::NotDecided;
+        }
         match (self.is_met_by(found.low), self.is_met_by(found.high)) {
             (true, true) => Judgement::Met,
             (false, false) => Judgement::Missed,
@@ -46,6 +49,16 @@ pub(crate) enum Judgement {
     Missed,
     /// Its rounds differ too much, or are too few, to tell.
     NotDecided,
+}
+
+impl Judgement {
+    /// With how sure it is, where that is less than usual: `met (94 %)`.
+    pub(crate) fn told(self, found: &Interval) -> String {
+        if self == Self::NotDecided || found.level >= LEVEL {
+            return self.to_string();
+        }
+        format!("{self} ({:.0} %)", found.level * 100.0)
+    }
 }
 
 impl fmt::Display for Judgement {
@@ -242,6 +255,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::statistics::Sorted;
 
     #[test]
     fn a_target_is_judged_by_both_bounds() {
@@ -250,6 +264,19 @@ mod tests {
         assert_eq!([judge(least, 1.0, 2.0), judge(most, 0.5, 1.0)], [Judgement::Met; 2]);
         assert_eq!([judge(least, 0.5, 0.9), judge(most, 1.1, 1.2)], [Judgement::Missed; 2]);
         assert_eq!([judge(least, 0.9, 1.1), judge(most, 0.9, 1.1)], [Judgement::NotDecided; 2]);
+    }
+
+    #[test]
+    fn one_round_decides_nothing_and_few_say_how_sure_they_are() {
+        let told = |rounds: u32| {
+            let values = (0..rounds).map(|round| 2.0 + f64::from(round)).collect();
+            let found = Sorted::of(values).unwrap().interval();
+            [1.0, 99.0].map(|bound| Target::AtLeast(bound).judge(&found).told(&found))
+        };
+        assert_eq!(told(1), ["not decided", "not decided"]);
+        assert_eq!(told(2), ["met (50 %)", "**missed** (50 %)"]);
+        assert_eq!(told(5), ["met (94 %)", "**missed** (94 %)"]);
+        assert_eq!(told(6), ["met", "**missed**"]);
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub(super) fn render<P: Part>(
 /// What intervals and verdicts mean.
 pub(crate) const BETWEEN: &str = "Between are the bounds of the true median, found from the order of the rounds alone \
     (the sign test), with 95 % or more where there are six rounds; of fewer it is their range. A target is met or missed \
-    if all between them meets or misses it; otherwise it is not decided.";
+    if all between them meets or misses it, with the level beside it where that is less; otherwise it is not decided, as \
+    with a single round.";
 
 /// What a reader must know of all samples: whether the run is whole, and which of them were disturbed.
 pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrupted: bool) -> String {
@@ -128,7 +129,7 @@ fn row<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> String {
     let between = found.interval();
     let target = sample.target.map_or_else(|| "–".to_owned(), |target| target.to_string());
     let verdict = match judge(sample, same) {
-        Some(judgement) => judgement.to_string(),
+        Some(judgement) => judgement.told(&between),
         None if same.iter().any(|sample| sample.invalid.is_some()) => "**invalid**".to_owned(),
         None => "–".to_owned(),
     };
@@ -174,14 +175,16 @@ mod tests {
         };
         let (met, misses) = of(&[1_900.0, 1_300.0, 1_201.0]);
         assert!(
-            met.contains("| updates | k/s | 1300 (1250 to 1600) | 1201 to 1900 | ≥ 1200 | met |"),
+            met.contains("| updates | k/s | 1300 (1250 to 1600) | 1201 to 1900 | ≥ 1200 | met (75 %) |"),
             "{met}"
         );
         assert!(!misses);
         let (open, misses) = of(&[900.0, 1_300.0, 1_201.0]);
         assert!(open.contains("| not decided |") && !misses, "{open}");
-        let (missed, misses) = of(&[1_199.0]);
-        assert!(missed.contains("| **missed** |") && misses, "{missed}");
+        let (missed, misses) = of(&[1_199.0, 1_100.0]);
+        assert!(missed.contains("| **missed** (50 %) |") && misses, "{missed}");
+        let (single, misses) = of(&[1_199.0]);
+        assert!(single.contains("| not decided |") && !misses, "{single}");
     }
 
     #[test]

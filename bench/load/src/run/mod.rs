@@ -19,10 +19,12 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use thiserror::Error;
 
 use crate::{
+    disturbance::{Disturbance, Limits},
     drive::{Drive, Latencies, Tick},
     exit::Exit,
     interrupt,
     load::{Length, Load, LoadError, Mix},
+    machine,
     outcome::{Latency, Outcome, told},
     server::{Server, ServerError},
     whole::WholeFile,
@@ -137,15 +139,15 @@ pub fn run(run: &Run) -> Result<(Exit, Option<String>), RunError> {
             log.note(tick);
         }
     });
-    let started = Utc::now();
-    let turned = drive.turn();
+    let (started, machine) = (Utc::now(), machine::read());
+    let (turned, seen) = Disturbance::during(&Limits::default(), || drive.turn());
     let outcome = Outcome { ceiling, ..drive.outcome() };
     let met = drive.met();
     // With it go the line on the terminal, and what records its seconds.
     drop(drive);
     hdr.map_or(Ok(()), HdrLog::finish)?;
     turned?;
-    let report = Report { run, started, outcome: &outcome, met: &met };
+    let report = Report { run, started, machine, seen, outcome: &outcome, met: &met };
     let written = report.written();
     let Some((mut file, path)) = output.zip(run.written.output.as_deref()) else {
         return Ok((report.exit(), Some(written)));

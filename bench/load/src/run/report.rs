@@ -1,6 +1,6 @@
 //! The result of a run as text, JSON or CSV, and what was wrong with it.
 
-use std::{fmt::Write, path::PathBuf, time::Duration};
+use std::{fmt::Write, iter, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use hdrhistogram::Histogram;
@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 
 use super::Run;
 use crate::{
+    disturbance::Disturbance,
     exit::Exit,
     load::Load,
+    machine::Machine,
     outcome::{End, Latency, Outcome, microseconds},
-    words::{Format, shown, time},
+    words::{Format, counted, per_second, shown, time},
 };
 
 /// The limits for a result, as clap reads them.
@@ -60,7 +62,8 @@ impl Thresholds {
         let mut failures = Vec::new();
         let Outcome { errors, replies, gave_up, .. } = outcome;
         if errors.total() > self.max_errors {
-            failures.push(format!("{} errors, above {}: {errors}", errors.total(), self.max_errors));
+            let total = counted(errors.total(), "error");
+            failures.push(format!("{total}, above {}: {errors}", self.max_errors));
             if *replies > 0 && errors.closed + errors.unanswered >= *replies && !load.reconnect {
                 failures.push(
                     "the server closes connections early: if after each reply, use --reconnect".to_owned(),
@@ -97,7 +100,7 @@ impl Thresholds {
             }
         }
         if let Some(bound) = self.min_rate.filter(|bound| outcome.rate < *bound) {
-            missed.push(format!("the rate is {:.0} /s, below {bound:.0}", outcome.rate));
+            missed.push(format!("the rate is {}, below {bound}", per_second(outcome.rate)));
         }
         missed
     }
@@ -107,6 +110,9 @@ impl Thresholds {
 pub(super) struct Report<'a> {
     pub(super) run: &'a Run,
     pub(super) started: DateTime<Utc>,
+    pub(super) machine: Machine,
+    /// What else the machine did meanwhile, if that is known.
+    pub(super) seen: Option<Disturbance>,
     pub(super) outcome: &'a Outcome,
     /// What clients met, in nanoseconds.
     pub(super) met: &'a Histogram<u64>,
@@ -137,9 +143,10 @@ impl Report<'_> {
     }
 
     fn text(&self) -> String {
-        let Self { run, outcome, met, .. } = self;
+        let Self { run, outcome, met, seen, .. } = self;
         let addresses: Vec<_> = run.load.targets.iter().map(ToString::to_string).collect();
         let mut text = format!("servers   {}\n{outcome}\n", addresses.join(", "));
+        text.extend(seen.as_ref().map(beside));
         for (is_wanted, part) in
             [(run.written.histogram, bars as fn(&_) -> _), (run.written.spectrum, spectrum)]
         {
@@ -155,7 +162,7 @@ impl Report<'_> {
     }
 
     fn json(&self) -> Value {
-        let Self { run, started, outcome, met } = self;
+        let Self { run, started, machine, seen, outcome, met } = self;
         let mut value = json!(outcome);
         value["version"] = run.version.into();
         value["started"] = started.to_rfc3339_opts(SecondsFormat::Millis, true).into();
@@ -163,6 +170,12 @@ impl Report<'_> {
         value["addresses"] = json!(run.load.targets);
         value["settings"] = json!(run.load);
         value["settings"]["prefill"] = run.prefill.into();
+        value["machine"] = json!(machine);
+        value["disturbance"] = json!(seen);
+        if let Some(seen) = value["disturbance"].as_object_mut() {
+            // Nothing is judged by it, nor measured again: a server on this machine is among the other processes.
+            seen.retain(|name, _| name != "tries" && name != "disturbed");
+        }
         value["failed"] = run.thresholds.failures(outcome, &run.load).into();
         value["missed"] = run.thresholds.missed(outcome).into();
         if run.written.spectrum {
@@ -188,6 +201,20 @@ impl Report<'_> {
         }
         value
     }
+}
+
+/// What else the machine did, in a line.
+fn beside(seen: &Disturbance) -> String {
+    let [steal, foreign] = [seen.steal, seen.foreign].map(|share| share * 100.0);
+    let mut text = format!(
+        "machine   the host took {steal:.1} % of it, other processes {foreign:.1} %, a server that runs here among them"
+    );
+    let waited =
+        [("a processor", seen.waited_cpu), ("a disk", seen.waited_io), ("memory", seen.waited_memory)];
+    for (what, share) in waited {
+        let _ = share.map_or(Ok(()), |share| write!(text, "; some waited for {what} {:.1} %", share * 100.0));
+    }
+    text + "\n"
 }
 
 /// Numbers and words by the path to them. No list is one of either, and none of them needs quotes.
@@ -255,5 +282,6 @@ fn bars(met: &Histogram<u64>) -> String {
         let bar = "■".repeat((count * WIDTH).div_ceil(highest) as usize);
         format!("{:>12} {count:>10} {bar}\n", shown(microseconds(end)))
     };
-    ends.zip(counts).filter(|(_, count)| *count > 0).map(bar).collect()
+    let head = format!("{:>12} {:>10}\n", "up to", "replies");
+    iter::once(head).chain(ends.zip(counts).filter(|(_, count)| *count > 0).map(bar)).collect()
 }

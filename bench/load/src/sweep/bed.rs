@@ -8,7 +8,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tempfile::TempDir;
@@ -223,14 +223,11 @@ impl Running {
         self.server.address()
     }
 
-    /// How long it has run.
-    pub(super) fn age(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    /// What it says of its pauses since it was so old, if it says that at all.
-    pub(super) fn pauses(&self, since: Duration) -> Result<Option<Pauses>, BenchError> {
-        let read = self.pauses.as_ref().map(|(collector, log)| collector.read(log, since));
+    /// What it says of its pauses between these moments, if it says that at all.
+    pub(super) fn pauses(&self, spans: &[(Instant, Instant)]) -> Result<Option<Pauses>, BenchError> {
+        let age = |moment: Instant| moment.saturating_duration_since(self.started);
+        let spans: Vec<_> = spans.iter().map(|(from, to)| (age(*from), age(*to))).collect();
+        let read = self.pauses.as_ref().map(|(collector, log)| collector.read(log, &spans));
         read.transpose().map_err(BenchError::file("cannot read a server's log of its pauses"))
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Measured {
     pub(super) prefill: Outcome,
     pub(super) turns: Turns,
     pub(super) outcome: Outcome,
-    /// Since the first turn, where the server tells them.
+    /// While it was measured, where the server tells them.
     pub(super) pauses: Option<Pauses>,
     /// Why it does not count, if it does not.
     pub(super) objection: Option<String>,
@@ -128,12 +128,10 @@ struct Driven {
     prefill: Outcome,
     /// Of the turns that count.
     turns: Turns,
-    /// How old the server was before the first turn.
-    age: Duration,
 }
 
 /// What servers did in turns.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
     /// Of their processes, warming up included.
     pub(super) usage: Usage,
@@ -141,10 +139,13 @@ pub(super) struct Turns {
     pub(super) requests: u64,
     /// What else the machine did meanwhile.
     pub(super) disturbance: Option<Disturbance>,
+    /// From the end of each one's warm-up until the last of its replies.
+    spans: Vec<(Instant, Instant)>,
 }
 
 impl Turns {
-    /// Has a drive take one more turn, again while it is disturbed, and counts what `usage` says the servers used.
+    /// Has a drive take one more turn, again while it is disturbed, and counts what `usage` says the servers used. After a
+    /// turn that was given up none follows.
     pub(super) fn take(
         &mut self,
         drive: &mut Drive,
@@ -152,15 +153,22 @@ impl Turns {
         usage: impl Fn() -> Result<Usage, BenchError>,
         prepare: impl Fn() -> Result<(), BenchError>,
     ) -> Result<(), BenchError> {
+        if drive.is_over() {
+            return Ok(());
+        }
         let earlier = drive.measured();
-        let (kept, seen) = watch.prepared(prepare, || {
-            drive.restore(&earlier);
+        let measure = || {
+            drive.restore(&earlier)?;
             let (sent, before) = (drive.sent(), usage()?);
+            let measured_from = Instant::now() + drive.warmup();
             drive.turn()?;
-            Ok::<_, BenchError>((drive.measured(), usage()?.since(&before), drive.sent() - sent))
-        })?;
-        let (measured, used, requests) = kept;
-        drive.restore(&measured);
+            let span = (measured_from, Instant::now());
+            Ok::<_, BenchError>((drive.measured(), usage()?.since(&before), drive.sent() - sent, span))
+        };
+        let (kept, seen) = watch.prepared(prepare, measure, |(measured, ..)| measured.is_whole())?;
+        let (measured, used, requests, span) = kept;
+        drive.restore(&measured)?;
+        self.spans.push(span);
         self.usage = self.usage.and(&used);
         self.requests += requests;
         self.disturbance = match (self.disturbance, seen) {
@@ -185,8 +193,8 @@ impl Driven {
         memory.filled = settled(&running.server)?;
         let mut drive = Drive::open(load)?;
         drive.end_once(watch.stop());
-        let (sent_before, age, turns) = (asked + prefill.sent, running.age(), Turns::default());
-        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, turns, age })
+        let (sent_before, turns) = (asked + prefill.sent, Turns::default());
+        Ok(Self { drive, running, memory, accept_all, sent_before, prefill, turns })
     }
 
     fn turn(&mut self, watch: &Watch<'_>) -> Result<(), BenchError> {
@@ -195,9 +203,9 @@ impl Driven {
     }
 
     fn finish(self) -> Result<Measured, BenchError> {
-        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, turns, age } = self;
+        let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, turns } = self;
         memory.loaded = resident(&running.server)?;
-        let pauses = running.pauses(age)?;
+        let pauses = running.pauses(&turns.spans)?;
         let outcome = drive.outcome();
         // A server that closes connections first leaves its port taken for a minute.
         drop(drive);
@@ -258,4 +266,44 @@ fn await_closed(server: &Server, at_rest: usize) -> Result<(), BenchError> {
         thread::sleep(LOOK);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        net::TcpListener,
+        sync::{Arc, atomic::AtomicBool},
+    };
+
+    use super::*;
+    use crate::disturbance::{Demands, Limits};
+
+    #[test]
+    fn a_turn_that_is_given_up_is_taken_again_and_none_follows_one_that_stays_so() {
+        // It takes connections, and answers nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let short = Duration::from_millis(20);
+        let load = Load {
+            connections: 2,
+            length: Length::Time(short),
+            patience: short,
+            ..Load::on(silent.local_addr().unwrap())
+        };
+        let mut drive = Drive::open(load).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let limits = Limits { max_steal: 1.0, max_foreign: 1.0, tries: 2 };
+        let watch = Watch::new(limits, &Demands::default(), &stop, &|_| {});
+        let (mut turns, looks) = (Turns::default(), Cell::new(0));
+        let usage = || {
+            looks.set(looks.get() + 1);
+            Ok(Usage::default())
+        };
+        turns.take(&mut drive, &watch, usage, || Ok(())).unwrap();
+        assert_eq!(looks.get(), 4, "before and after each of two tries");
+        turns.take(&mut drive, &watch, usage, || Ok(())).unwrap();
+        assert_eq!((looks.get(), turns.spans.len()), (4, 1));
+        let outcome = drive.outcome();
+        assert_eq!((outcome.errors.unanswered, outcome.sent), (2, 2), "of the try that is kept");
+    }
 }

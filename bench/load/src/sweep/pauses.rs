@@ -32,7 +32,10 @@ pub(super) enum Collector {
     Python,
 }
 
-/// All pauses since a moment.
+/// From and to when, since the server's start.
+pub(super) type Span = (Duration, Duration);
+
+/// All pauses within some spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Pauses {
     pub(super) count: u32,
@@ -41,16 +44,18 @@ pub(super) struct Pauses {
 }
 
 impl Collector {
-    /// What a log says of the time after the server had run so long.
-    pub(super) fn read(self, log: &Path, since: Duration) -> io::Result<Pauses> {
-        Ok(self.parse(&fs::read_to_string(log)?, since))
+    /// What a log says of these spans.
+    pub(super) fn read(self, log: &Path, spans: &[Span]) -> io::Result<Pauses> {
+        Ok(self.parse(&fs::read_to_string(log)?, spans))
     }
 
     /// Lines that tell of no pause are passed over.
-    fn parse(self, text: &str, since: Duration) -> Pauses {
+    fn parse(self, text: &str, spans: &[Span]) -> Pauses {
+        let is_within =
+            |at: f64| spans.iter().any(|(from, to)| (from.as_secs_f64()..=to.as_secs_f64()).contains(&at));
         let mut pauses = Pauses::default();
         for (at, milliseconds) in text.lines().filter_map(|line| self.line(line)) {
-            for us in milliseconds.into_iter().filter(|_| at >= since.as_secs_f64()).map(|ms| ms * 1e3) {
+            for us in milliseconds.into_iter().filter(|_| is_within(at)).map(|ms| ms * 1e3) {
                 pauses.count += 1;
                 pauses.total_us += us;
                 pauses.longest_us = pauses.longest_us.max(us);
@@ -106,7 +111,13 @@ mod tests {
     const PYTHON: &str = "0.200000 0.100\n2.500000 0.750\n2.600000 0.250\n";
 
     fn parsed(collector: Collector, text: &str, since: u64) -> (u32, f64, f64) {
-        let Pauses { count, longest_us, total_us } = collector.parse(text, Duration::from_secs(since));
+        within(collector, text, &[(since as f64, 9.0)])
+    }
+
+    fn within(collector: Collector, text: &str, spans: &[(f64, f64)]) -> (u32, f64, f64) {
+        let span = |(from, to): &(f64, f64)| [*from, *to].map(Duration::from_secs_f64).into();
+        let spans: Vec<Span> = spans.iter().map(span).collect();
+        let Pauses { count, longest_us, total_us } = collector.parse(text, &spans);
         (count, longest_us.round(), total_us.round())
     }
 
@@ -116,6 +127,13 @@ mod tests {
         assert_eq!(parsed(Collector::Go, GO, 0), (4, 500.0, 792.0));
         assert_eq!(parsed(Collector::Nodejs, NODEJS, 0), (3, 5500.0, 7300.0));
         assert_eq!(parsed(Collector::Python, PYTHON, 0), (3, 750.0, 1100.0));
+    }
+
+    #[test]
+    fn what_was_between_the_turns_or_after_them_does_not_count() {
+        let spans = [(0.1, 0.3), (2.55, 2.7)];
+        assert_eq!(within(Collector::Python, PYTHON, &spans), (2, 250.0, 350.0));
+        assert_eq!(within(Collector::Python, PYTHON, &[(0.3, 2.4), (2.7, 9.0)]), (0, 0.0, 0.0));
     }
 
     #[test]

@@ -141,6 +141,7 @@ struct Written {
     turns: u32,
     #[serde(default = "ten")]
     patience: f64,
+    grace: Option<f64>,
     clients: u32,
     baseline: Option<String>,
     seed: Option<u64>,
@@ -270,6 +271,7 @@ impl Written {
             warmup: self.warmup,
             turns: self.turns,
             patience: self.patience,
+            grace: self.grace,
         };
         let points =
             self.point.iter().map(|point| point.checked(&defaults)).collect::<Result<Vec<_>, Fault>>()?;
@@ -427,6 +429,8 @@ mod tests {
             ("pipeline = 16", "pipeline = 16\nservers = [\"z\"]", "servers: \"z\" is none of"),
             ("pipeline = 16", "pipeline = 16\nmix = \"put=1\"", "mix: \"put=1\" is not iamat=N or whatsat=N"),
             ("pipeline = 16", "pipeline = 16\nrate = -1", "rate: must be more than 0"),
+            ("pipeline = 16", "pipeline = 16\nrate = 1\ngrace = -1", "rate=1\": grace: cannot convert"),
+            ("pipeline = 16", "pipeline = 16\ngrace = 1", "grace: needs rate or rate_of"),
             ("pipeline = 16", "pipeline = 16\nreconnect = true", "pipeline: must be 1 with reconnect"),
             ("pipeline = 16", "pipeline = 1\nhalf_close = true", "half_close: needs reconnect"),
             ("pipeline = 16", "pipeline = 16\nnodes = 99", "nodes: must be from 1 to 64"),

@@ -41,6 +41,7 @@ pub(super) struct WrittenPoint {
     warmup: Option<f64>,
     turns: Option<u32>,
     patience: Option<f64>,
+    grace: Option<f64>,
     rounds: Option<u32>,
     servers: Option<Vec<String>>,
     baseline: Option<String>,
@@ -65,6 +66,8 @@ pub(super) struct Defaults<'a> {
     pub(super) warmup: f64,
     pub(super) turns: u32,
     pub(super) patience: f64,
+    /// For points whose requests have times.
+    pub(super) grace: Option<f64>,
 }
 
 /// A load and its servers.
@@ -140,6 +143,7 @@ impl WrittenPoint {
             reconnect: self.reconnect,
             half_close: self.half_close,
             patience: time("patience", self.patience.unwrap_or(defaults.patience))?,
+            grace: self.grace(defaults).map_or(Ok(Duration::MAX), |grace| time("grace", grace))?,
             ..Load::on(SocketAddr::from(([0, 0, 0, 0], 0)))
         };
         Ok(Point {
@@ -167,7 +171,19 @@ impl WrittenPoint {
         if self.rate.is_some() && self.rate_of.is_some() {
             return Err(("rate_of", "leave out rate, or this"));
         }
+        if self.grace.is_some() && !self.is_planned() {
+            return Err(("grace", "needs rate or rate_of"));
+        }
         Ok(())
+    }
+
+    fn is_planned(&self) -> bool {
+        self.rate.is_some() || self.rate_of.is_some()
+    }
+
+    /// How many seconds the last replies may take after the end of what was planned, if that is limited.
+    fn grace(&self, defaults: &Defaults<'_>) -> Option<f64> {
+        self.grace.or(defaults.grace.filter(|_| self.is_planned()))
     }
 
     /// The herd's nodes and links, or the key that is at fault and why.

@@ -8,6 +8,7 @@ use crate::{
         summary::{BETWEEN, notes},
     },
     statistics::Sorted,
+    words,
 };
 
 type Samples<'a> = &'a [Sample<String>];
@@ -29,8 +30,8 @@ const BESIDE: [Column; 13] = [
     ("response p90 µs", "response p90", |found| format!("{:.0}", found.median())),
     ("response p99 µs", "response p99", |found| format!("{:.0}", found.median())),
     ("response p99.9 µs", "response p99.9", |found| format!("{:.0}", found.median())),
-    ("worst response µs", "response max", |found| reach(found, 1.0, 0)),
-    ("longest pause µs", "pause max", |found| reach(found, 1.0, 0)),
+    ("worst response µs", "response max", |found| format!("{:.0}", found.greatest())),
+    ("longest pause µs", "pause max", |found| format!("{:.0}", found.greatest())),
     ("pauses", "pauses", |found| reach(found, 1.0, 0)),
     ("all pauses µs", "pause total", |found| reach(found, 1.0, 0)),
     ("RSS at rest MiB", "rss at rest", mebibytes),
@@ -72,8 +73,8 @@ pub(super) fn misses(plan: &Plan, samples: Samples<'_>) -> bool {
 const HOW_TO_READ: &str = "
 ## How to read this
 
-- Figures are medians over the rounds, with (lower to upper quartile); what does not count is left out of them. Client
-  and servers share the machine (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken
+- Figures are medians over the rounds, with (lower to upper quartile), but the worst response and the longest pause are
+  the greatest of all rounds; what does not count is left out of them. Client and servers share the machine (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken
   within each round, shown with the bounds between which its median lies; a round is won with a ratio above 1.
 - Each round starts each server afresh in a process of its own and reports every client once before measuring. The servers
   of a point run side by side and take turns, in an order that is random in each turn, unless it says that each runs alone.
@@ -90,9 +91,8 @@ const HOW_TO_READ: &str = "
 - A connection's bytes are what the resident memory grew by while all of them were open and silent; a client's what it
   had grown by after the prefill, whose connections were closed. All are accepted once a request on one more connection
   behind them is answered.
-- Pauses are those that a server's memory management tells in its own log, from its first turn on: warming up and others'
-  turns are included, so the longest may have met no measured response. A worst response of its length may be its doing; one
-  far beyond it has another cause.
+- Pauses are those that a server's memory management tells in its own log, of the turns that count, without their warm-up. A
+  worst response of the longest one's length may be its doing; one far beyond it has another cause.
 - A herd is in step once every node knows of a last report at each node. What a full outbox dropped, and a node repairs
   later, this does not show.
 ";
@@ -126,9 +126,9 @@ fn told(point: &Point, rounds: u32) -> String {
         format!(" Requests have times, at {share} of the rate that the same server had at {point} in the same round.")
     });
     format!(
-        "{herd}: {} clients, {seconds} s in {} turns, {warmup} s of warm-up.{}{}",
+        "{herd}: {} clients, {seconds} s in {}, {warmup} s of warm-up.{}{}",
         point.clients(),
-        point.turns,
+        words::counted(point.turns.into(), "turn"),
         share.unwrap_or_default(),
         few.unwrap_or_default()
     )
@@ -261,8 +261,8 @@ fn row(wanted: &Wanted, samples: Samples<'_>, what: &str) -> String {
     let (found, judgement) = judge(wanted, samples, what);
     let verdict = match (&found, judgement) {
         _ if is_invalid(wanted, samples) => "**invalid**".to_owned(),
-        (_, Some(judgement)) => judgement.to_string(),
-        (None, None) => "not measured".to_owned(),
+        (Some(found), Some(judgement)) => judgement.told(&found.interval()),
+        (None, _) => "not measured".to_owned(),
         (Some(_), None) => "stated".to_owned(),
     };
     let of = of.as_ref().map_or_else(String::new, |base| {
@@ -391,7 +391,12 @@ mod tests {
             sample(3, "node", "rate", 99_000.0),
             sample(1, "echo", "cpu", 5.0),
             sample(1, "node", "cpu", 8.0),
+            sample(2, "echo", "cpu", 5.0),
+            sample(2, "node", "cpu", 8.0),
             sample(1, "node", "rss a client", 110.0),
+            sample(1, "node", "response max", 9.0),
+            sample(2, "node", "response max", 700.0),
+            sample(3, "node", "response max", 8.0),
         ];
         let samples = with_ratios(&plan, samples);
         assert_eq!(samples.iter().filter(|sample| sample.what == "ratio").count(), 2);
@@ -406,10 +411,14 @@ mod tests {
         let judged = |figure: &str| row(&text, &format!("| C=50 P=1 | node | {figure} |"));
         assert_eq!(
             judged("rate of echo"),
-            "| C=50 P=1 | node | rate of echo | ≥ 0.9 | 0.94 (0.92 to 0.95) | met |"
+            "| C=50 P=1 | node | rate of echo | ≥ 0.9 | 0.94 (0.92 to 0.95) | met (50 %) |"
         );
-        assert!(judged("cpu of echo").ends_with("| ≤ 1.5 | 1.60 (1.60 to 1.60) | **missed** |"), "{text}");
-        assert!(judged("rss a client").ends_with("| met |"), "{text}");
+        assert!(
+            judged("cpu of echo").ends_with("| ≤ 1.5 | 1.60 (1.60 to 1.60) | **missed** (50 %) |"),
+            "{text}"
+        );
+        assert!(judged("rss a client").ends_with("| not decided |"), "one round: {text}");
+        assert!(text.contains("| worst response µs |") && text.contains("\n| node | 700 |"), "{text}");
         assert!(row(&text, "| C=50 P=1 | java |").ends_with("| – | not measured |"), "{text}");
         assert!(text.contains("| C=9 P=1 | node | rate of node at C=50 P=1 |"), "{text}");
         assert!(text.contains("## C=9 P=1\n") && text.contains("Not measured in this run."), "{text}");

@@ -93,6 +93,9 @@ fn a_result_says_what_it_is_of() {
     assert_eq!((&outcome["settings"]["connections"], &outcome["end"]), (&2.into(), &"complete".into()));
     assert_eq!(outcome["settings"]["length"]["seconds"], 0.1);
     assert_eq!(outcome["settings"]["choice"]["zipf"], 1.5);
+    let (machine, seen) = (&outcome["machine"], &outcome["disturbance"]);
+    assert!(machine["cores"].is_string() && machine["kernel"].is_string(), "{machine}");
+    assert!(seen["steal"].is_f64() && seen["foreign"].is_f64() && seen["tries"].is_null(), "{seen}");
     assert!(outcome["version"].as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")));
     chrono::DateTime::parse_from_rfc3339(outcome["started"].as_str().unwrap()).unwrap();
     assert_eq!(outcome["spectrum"], Value::Null);

@@ -7,13 +7,19 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
     sync::{
-        atomic::{AtomicU32, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
     thread,
     time::{Duration, Instant},
 };
 
+use herd_load::{
+    drive::Drive,
+    load::{Length, Load},
+    outcome::{End, Errors},
+};
 use proxyherd::system::signals::is_ignored;
 use rustix::{
     process::{Pid, Signal, kill_process},
@@ -132,6 +138,55 @@ fn what_is_interrupted_during_the_ceiling_leaves_no_echo_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!std::path::Path::new("/proc").join(echo).exists());
     assert_eq!(node.connections(), 0, "there was no load");
+}
+
+#[test]
+fn a_turn_that_was_given_up_and_dropped_leaves_nothing_to_its_repeat() {
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let silent = Arc::clone(&is_silent);
+    let node = FakeNode::answering(move |report| {
+        // The beginning of a line, which nothing may be read as a part of.
+        if silent.load(Ordering::Relaxed) { "AT ".to_owned() } else { honest(report) }
+    });
+    let patience = Duration::from_millis(50);
+    for rate in [None, Some(1_000.0)] {
+        is_silent.store(false, Ordering::Relaxed);
+        let load = Load { connections: 2, idle: 1, rate, patience, ..Load::on(node.address()) };
+        let mut drive = Drive::open(Load { length: Length::Requests(10), ..load }).unwrap();
+        drive.turn().unwrap();
+        let (before, opened) = (drive.measured(), node.connections());
+        is_silent.store(true, Ordering::Relaxed);
+        drive.turn().unwrap();
+        assert!(drive.is_over() && !drive.measured().is_whole());
+        assert_eq!((drive.outcome().end, drive.outcome().errors.unanswered), (End::GaveUp, 2));
+        is_silent.store(false, Ordering::Relaxed);
+        drive.restore(&before).unwrap();
+        drive.turn().unwrap();
+        let outcome = drive.outcome();
+        assert_eq!((outcome.replies, outcome.end, outcome.objection()), (20, End::Complete, None));
+        assert_eq!((outcome.sent, outcome.in_flight), (20, 0), "what was not answered may not have arrived");
+        assert_eq!(node.connections() - opened, 3, "all were replaced, the idle one included");
+    }
+}
+
+#[test]
+fn a_refusal_in_a_turn_that_is_dropped_is_still_told() {
+    let lies = Arc::new(AtomicBool::new(false));
+    let is_lying = Arc::clone(&lies);
+    let node = FakeNode::answering(move |report| {
+        if is_lying.swap(false, Ordering::Relaxed) { format!("? {report}\n") } else { honest(report) }
+    });
+    let load = Load { length: Length::Requests(10), ..Load::on(node.address()) };
+    let mut drive = Drive::open(load).unwrap();
+    let before = drive.measured();
+    lies.store(true, Ordering::Relaxed);
+    drive.turn().unwrap();
+    drive.restore(&before).unwrap();
+    drive.turn().unwrap();
+    let outcome = drive.outcome();
+    assert_eq!((outcome.replies, outcome.errors), (10, Errors { refused: 1, ..Errors::default() }));
+    assert_eq!(outcome.mismatches.len(), 1);
+    assert!(outcome.objection().is_some());
 }
 
 #[test]
