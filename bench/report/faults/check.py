@@ -25,6 +25,10 @@ FAULT = re.compile(r"^( *).*(?://|#) fault\n *(?://|#) instead: (.*)$", re.MULTI
 INSTEAD = re.compile(r"^ *(?://|#) instead: .*\n", re.MULTILINE)
 
 
+# Of this run only: what another Python's mypy has left must not decide.
+CACHE = tempfile.TemporaryDirectory()
+
+
 def mended(text):
     text, count = FAULT.subn(r"\1\2", text)
     assert count == 1, text
@@ -49,7 +53,7 @@ def plain(text):
 def run(folder, *command):
     """Whether it found something; what it said."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode in (0, 1), f"{command}: {done.stdout}{done.stderr}"
+    assert done.returncode in (0, 1), f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}"
     return done.returncode == 1, done.stdout + done.stderr
 
 
@@ -58,8 +62,7 @@ def cpython(folder):
 
 
 def mypy(*flags):
-    cache = ROOT / "target/mypy"
-    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", str(cache), *flags, "fault.py"]
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", CACHE.name, *flags, "fault.py"]
     return lambda folder: run(folder, *command)
 
 
