@@ -29,6 +29,9 @@ pub trait Disk {
     /// Opens a file, to read it from its beginning.
     fn open(&self, name: &str) -> io::Result<Self::File>;
 
+    /// How long a file is.
+    fn bytes(&self, name: &str) -> io::Result<u64>;
+
     /// Gives a file another name, which replaces what has that name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
@@ -117,6 +120,10 @@ impl Disk for Folder {
 
     fn open(&self, name: &str) -> io::Result<File> {
         Ok(regular_file::open(&self.path(name))?)
+    }
+
+    fn bytes(&self, name: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.path(name))?.len())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -25,6 +25,6 @@ mod writer;
 pub use condition::{JournalCondition, RecoveryCondition};
 pub use disk::{Disk, DiskFile, Folder, FolderLock};
 pub use header::Owner;
-pub use recovery::{Damage, Recovered, RecoveryError, recover};
+pub use recovery::{BytesRead, Damage, Recovered, RecoveryError, recover};
 pub use snapshot::Snapshot;
 pub use writer::{JournalBounds, JournalWriter};

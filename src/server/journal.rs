@@ -6,7 +6,12 @@ use std::{io, path::PathBuf, thread, time::Duration};
 use crossbeam_channel::select;
 use parking_lot::Mutex;
 
-use super::{Shared, commits::Commits, recover::recover_into, shared::Stop};
+use super::{
+    Shared,
+    commits::Commits,
+    recover::{Telling, recover_into},
+    shared::Stop,
+};
 use crate::{
     config::JournalConfig,
     core::{
@@ -89,7 +94,7 @@ impl Journal {
         (config, folder): (&JournalConfig, PathBuf),
         node: &Node,
         queue: Queue,
-        log: &Log,
+        mut telling: Telling<'_>,
     ) -> Result<Self, JournalError> {
         let disk =
             Folder::at(&folder).map_err(|error| JournalError::Folder { folder: folder.clone(), error })?;
@@ -97,10 +102,10 @@ impl Journal {
         let lock = lock.ok_or_else(|| JournalError::InUse(folder.clone()))?;
         let owner = Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check };
         let began = clock::tick();
-        let (found, bad_lines) = recover_into(node, &disk, &owner)
+        let (found, bad_lines) = recover_into(node, &disk, &owner, &mut telling)
             .map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
         let time = clock::tick().saturating_sub(began);
-        tell_recovery(log, &found, (node.store().len(), time, bad_lines));
+        tell_recovery(telling.log, &found, (node.store().len(), time, bad_lines));
         // Nobody has changed anything since.
         queue.open();
         let bounds = JournalBounds {

@@ -43,6 +43,7 @@ use self::{
 pub use self::{
     journal::JournalError,
     process::run_node,
+    recover::RecoveryProgress,
     resolver::{Resolve, system_resolve},
     start::StartError,
     threads::{DoorKind, Role},
@@ -58,6 +59,8 @@ use crate::{
 /// What a node announces to the program that started it. Displays as the line that says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Announcement {
+    /// It reads its journal, so far.
+    Reading(RecoveryProgress),
     /// It accepts connections.
     Listening(SocketAddr),
     /// Its link to that neighbour is up.
@@ -67,6 +70,7 @@ pub enum Announcement {
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Reading(progress) => write!(f, "{progress}"),
             Self::Listening(address) => write!(f, "listening {address}"),
             Self::Linked(peer) => write!(f, "linked {peer}"),
         }

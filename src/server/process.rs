@@ -1,7 +1,7 @@
 //! A node as a process of its own: signals, standard input as a lifeline, and standard output for announcements or the log.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, IsTerminal, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -18,7 +18,7 @@ use crate::{
     config::Herd,
     core::model::NodeId,
     log::LogDir,
-    system::{scheduling, signals::is_ignored},
+    system::{scheduling, signals::is_ignored, standard_error},
 };
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log;
@@ -26,7 +26,8 @@ use crate::{
 /// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns the
 /// neighbours that were linked at the end and did not accept what they lacked.
 ///
-/// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log.
+/// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log. How far a
+/// recovery is goes to a terminal that shows only standard error, too.
 pub fn run_node(
     herd: &Herd,
     id: &NodeId,
@@ -56,6 +57,12 @@ pub fn run_node(
 
 /// One line for the program that started the node and reads its standard output.
 fn print(announcement: &Announcement) {
+    if matches!(announcement, Announcement::Reading(_))
+        && io::stderr().is_terminal()
+        && !io::stdout().is_terminal()
+    {
+        standard_error::say(announcement);
+    }
     let mut out = io::stdout().lock();
     let printed = writeln!(out, "{announcement}");
     // A node carries on when nobody reads its standard output any more.

@@ -9,7 +9,10 @@ use super::{
     fetch::FetchOutcome,
     verdict::Verdict,
 };
-use crate::config::{Herd, Node};
+use crate::{
+    config::{Herd, Node},
+    text::size,
+};
 
 /// How a state is to be taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -174,13 +177,5 @@ fn lag(seconds: f64) -> String {
         _ if milliseconds < 9.95 => format!("{milliseconds:.1} ms"),
         _ if milliseconds < 999.5 => format!("{milliseconds:.0} ms"),
         _ => format!("{seconds:.1} s"),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
 }

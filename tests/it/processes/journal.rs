@@ -2,12 +2,24 @@
 
 use std::{
     fs,
+    io::ErrorKind,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
+use parking_lot::Mutex;
+use proxyherd::{
+    config,
+    core::model::NodeId,
+    log::LogDir,
+    server::{Announcement, Server, Surroundings},
+};
 use rustix::process::Signal;
 
 use super::support::{Client, Herd, Process, answers, eventually, heavy, solo};
@@ -63,6 +75,34 @@ fn stopped_node_knows_all_of_it_again() {
         herd.wait_for_log("Solo", &["INFO  the journal has 50 clients, read from "]);
         herd.stop("Solo");
     }
+}
+
+#[test]
+fn node_listens_only_once_it_has_read_its_journal_and_tells_how_far_it_is() {
+    let _turn = heavy();
+    let mut herd = keeper("");
+    herd.start("Solo");
+    report(&herd, &clients(1), 1_400_000_000);
+    herd.stop("Solo");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (parsed, id) = (config::Herd::load(&herd.config).unwrap(), NodeId::new("Solo").unwrap());
+    let node = parsed.node("Solo").unwrap();
+    let doors = [Some(&node.listen), node.http.as_ref()].map(|door| door.unwrap().to_string());
+    let tells = Arc::clone(&told);
+    let surroundings = Surroundings {
+        announce: Box::new(move |announcement| {
+            let answers = doors.each_ref().map(|door| TcpStream::connect(door).unwrap_err().kind());
+            tells.lock().push((announcement, answers));
+        }),
+        ..Surroundings::default()
+    };
+    let server = Server::bind(&parsed, &id, &LogDir::Folder(herd.logs.clone()), surroundings).unwrap();
+    let told = std::mem::take(&mut *told.lock());
+    let [(Announcement::Reading(progress), answers)] = told[..] else { panic!("{told:?}") };
+    assert_eq!(answers, [ErrorKind::ConnectionRefused; 2]);
+    assert!(progress.bytes.read == 0 && progress.bytes.of > 1_000 && progress.clients == 0, "{progress}");
+    TcpStream::connect(server.address().unwrap()).unwrap();
+    herd.wait_for_log("Solo", &["INFO  journal: read 0 B of ", " kB, 0 clients"]);
 }
 
 #[test]
