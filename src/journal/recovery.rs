@@ -62,6 +62,17 @@ pub struct Damage {
     pub bytes: Option<u64>,
 }
 
+/// Displays as `FILE lacks 64 bytes from 4096 on`.
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, at, bytes } = self;
+        match bytes {
+            Some(bytes) => write!(f, "{file} lacks {bytes} bytes from {at} on"),
+            None => write!(f, "{file} lacks all from byte {at} on"),
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Recovered {

@@ -11,6 +11,7 @@ use super::{
     *,
 };
 
+mod inspection;
 mod progress;
 mod strain;
 

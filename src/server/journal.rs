@@ -21,7 +21,7 @@ use crate::{
         store::Cursor,
     },
     journal::{
-        Damage, Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Owner, Recovered,
+        Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Owner, Recovered,
         RecoveryCondition, RecoveryError, Snapshot,
     },
     log::Log,
@@ -189,10 +189,9 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
             found.torn
         ));
     }
-    for Damage { file, at, bytes } in &found.damage {
-        let what = bytes.map_or_else(|| "all from byte".to_owned(), |bytes| format!("{bytes} bytes from"));
+    for damage in &found.damage {
         log.error(format_args!(
-            "the journal is damaged: {file} lacks {what} {at} on; what is good of it is used, and the file is kept"
+            "the journal is damaged: {damage}; what is good of it is used, and the file is kept"
         ));
     }
     if bad_lines > 0 {

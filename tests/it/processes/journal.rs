@@ -22,7 +22,7 @@ use proxyherd::{
 };
 use rustix::process::Signal;
 
-use super::support::{Client, Herd, Process, answers, eventually, heavy, solo};
+use super::support::{Client, Herd, Process, answers, eventually, heavy, herd_command, solo};
 use crate::support::skipped;
 
 const WEB: &str = "http = \"127.0.0.1:11700\"\n";
@@ -294,6 +294,26 @@ fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
     herd.start("Solo");
     assert_eq!(answers(&herd, "Solo", &clients(1)), found);
     assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 1.0, "it is still there");
+    let dir = folder(&herd).display().to_string();
+    let run = |subcommand: &str| {
+        let output = herd_command(&["journal", subcommand, &dir]).output().unwrap();
+        let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.code().unwrap(), texts.concat())
+    };
+    let in_use = format!("herd: {dir} is in use by a node that runs; stop that one first\n");
+    assert_eq!(run("check"), (1, in_use));
+    herd.stop("Solo");
+    let (code, said) = run("check");
+    assert!(code == 1 && said.starts_with(&format!("{dir}: a journal of Solo of the herd solo\n")), "{said}");
+    assert!(said.contains("\nkept aside: segment-0000000001.damaged\nnot whole\nherd: "), "{said}");
+    assert!(said.ends_with(&format!("; look at them, then: herd journal dismiss {dir}\n")), "{said}");
+    assert_eq!(run("dismiss"), (0, "removed segment-0000000001.damaged\n".to_owned()));
+    assert_eq!(run("dismiss"), (0, format!("{dir} keeps no damaged files\n")));
+    let (code, said) = run("check");
+    assert!(code == 0 && said.ends_with(" records\nwhole\n"), "{said}");
+    herd.start("Solo");
+    assert_eq!(answers(&herd, "Solo", &clients(1)), found);
+    assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 0.0);
 }
 
 fn no_disk(why: &str) -> String {
