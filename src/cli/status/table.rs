@@ -54,9 +54,27 @@ pub(super) fn text(
         write_table(&["LINK", "STATE", "LAG", "OUTBOX"], &[2, 3], &links, in_colour, &mut out);
         out.push('\n');
     }
+    if let Some(line) = nothing_kept(herd, outcomes) {
+        let _ = writeln!(out, "{line}\n");
+    }
     let tone = if verdict.in_step() { Tone::Good } else { Tone::Bad };
     let _ = writeln!(out, "{}", painted(&verdict.summary(), tone, in_colour));
     out
+}
+
+/// Says which nodes forget what they know at a stop, in the words of `herd up`.
+fn nothing_kept(herd: &Herd, outcomes: &[FetchOutcome]) -> Option<String> {
+    let answers = herd.nodes.iter().zip(outcomes).filter_map(|(node, outcome)| match outcome {
+        FetchOutcome::Answered(answer, _) => Some((node.id.as_str(), answer.has_journal?)),
+        _ => None,
+    });
+    let (keeping, forgetting): (Vec<_>, Vec<_>) = answers.partition(|(_, has_journal)| *has_journal);
+    let names = forgetting.iter().map(|(id, _)| *id).collect::<Vec<_>>().join(", ");
+    match (keeping.len(), forgetting.len()) {
+        (_, 0) => None,
+        (0, _) => Some("Nothing is kept over a stop; --data-dir DIR keeps what the nodes know".to_owned()),
+        _ => Some(format!("Nothing is kept over a stop by {names}; --data-dir DIR keeps what a node knows")),
+    }
 }
 
 /// What the others say of a third-party node's lines that they refused.
