@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::{
     Shared,
     commits::Commits,
+    death_notice::{DEATH, DeathNotice},
     recover::{Telling, recover_into},
     shared::Stop,
 };
@@ -151,6 +152,16 @@ impl Journal {
     /// Takes changes until the stop, and brings all of them to the disk.
     pub(super) fn run(self, shared: &Shared<'_>, stop: &Stop, condition: &Mutex<JournalCondition>) {
         let told = self.condition();
+        // Before the keeper, so that it outlives what the keeper holds.
+        let _notice = DeathNotice {
+            condition,
+            release: &|| {
+                shared.node.refuse_reports(true);
+                // Nobody commits what sessions wait for.
+                shared.commits.iter().for_each(|commits| commits.stop(Tick::ZERO));
+                shared.log.error(format_args!("nothing is kept until this node restarts: {DEATH}"));
+            },
+        };
         let mut keeper = Keeper {
             journal: self,
             node: shared.node,

@@ -5,6 +5,7 @@ mod accept;
 mod bind;
 mod capacity;
 mod commits;
+mod death_notice;
 mod ended;
 mod flooder;
 mod journal;
