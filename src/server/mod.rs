@@ -47,6 +47,7 @@ pub use self::{
     recover::RecoveryProgress,
     resolver::{Resolve, system_resolve},
     start::StartError,
+    stop::Lacking,
     threads::{DoorKind, Role},
 };
 use crate::{
@@ -148,12 +149,11 @@ impl Server {
     }
 
     /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, and gives each
-    /// neighbour what it lacks. Returns the neighbours that were linked then and did not accept it. Ends the process
-    /// with status 1 if a thread takes longer than the configured time.
+    /// neighbour what it lacks. Returns what it could not finish of that. Ends the process with status 1 if a thread takes longer than the configured time.
     ///
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
-    pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Vec<NodeId>, StartError> {
+    pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Lacking, StartError> {
         let Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings } = self;
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;

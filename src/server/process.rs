@@ -13,7 +13,7 @@ use signal_hook::{
     low_level::pipe,
 };
 
-use super::{Announcement, Controls, Server, StartError, Surroundings};
+use super::{Announcement, Controls, Lacking, Server, StartError, Surroundings};
 use crate::{
     config::Herd,
     core::model::NodeId,
@@ -23,17 +23,12 @@ use crate::{
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log;
 /// a second signal to stop ends the process at once, with status 1. A SIGTERM or SIGINT that was ignored at the start
-/// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns the
-/// neighbours that were linked at the end and did not accept what they lacked.
+/// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns what its
+/// end left undone.
 ///
 /// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log. How far a
 /// recovery is goes to a terminal that shows only standard error, too.
-pub fn run_node(
-    herd: &Herd,
-    id: &NodeId,
-    log_dir: &LogDir,
-    lifeline: bool,
-) -> Result<Vec<NodeId>, StartError> {
+pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &LogDir, lifeline: bool) -> Result<Lacking, StartError> {
     let mut signals = Signals::catch()?;
     let surroundings = match log_dir {
         LogDir::Folder(_) => Surroundings {

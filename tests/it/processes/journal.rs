@@ -436,7 +436,9 @@ fn stop_does_not_wait_for_sessions_that_wait_for_a_full_disk() {
         .map(|number| format!("IAMAT kiwi{number}-{} +34.068930-118.445127 1400000000\n", "x".repeat(900)));
     client.send(lines.collect::<String>().as_bytes());
     eventually("the disk fails", || herd.metric("Solo", "proxyherd_journal_failing") == 1.0);
-    herd.stop("Solo");
+    let said = herd.stop_in_vain("Solo");
+    let [line] = &said[..] else { panic!("{said:?}") };
+    assert!(line.starts_with("herd: Solo has ended, and its journal lacks "), "{line}");
     assert_eq!(client.rest(), b"", "nothing was acknowledged");
     let log = herd.log("Solo");
     assert!(log.iter().any(|line| line.contains("ERROR the journal lacks ")), "{log:?}");

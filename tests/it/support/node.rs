@@ -14,7 +14,7 @@ use proxyherd::{
     core::{access::Secret, model::NodeId},
     log::LogDir,
     places::Source,
-    server::{Announcement, Resolve, Role, Server, StartError, Surroundings},
+    server::{Announcement, Lacking, Resolve, Role, Server, StartError, Surroundings},
 };
 
 use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
@@ -43,7 +43,7 @@ pub(crate) struct TestNode {
     plain: Option<SocketAddr>,
     announced: Receiver<Announcement>,
     stop: Option<Sender<()>>,
-    ended: Receiver<Result<Vec<NodeId>, StartError>>,
+    ended: Receiver<Result<Lacking, StartError>>,
     thread: Option<thread::JoinHandle<()>>,
     log_dir: tempfile::TempDir,
     /// Where its neighbours listen.
@@ -311,7 +311,8 @@ impl TestNode {
     pub(crate) fn expect_ended_lacking(&mut self, within: Duration, lacking: &[&str]) {
         let ended = self.ended.recv_timeout(within).expect("run returns");
         let told = ended.expect("run returns without an error");
-        assert_eq!(told.iter().map(NodeId::as_str).collect::<Vec<_>>(), lacking);
+        assert_eq!(told.neighbours.iter().map(NodeId::as_str).collect::<Vec<_>>(), lacking);
+        assert_eq!(told.journal_bytes, 0);
     }
 
     /// Waits until the node has given up to start, and says why.
