@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     ip: Ipv4Addr,
     http: Option<String>,
     has_plain: bool,
+    has_journal: bool,
     places: String,
     key: Option<String>,
     secret: Option<Secret>,
@@ -62,6 +63,7 @@ impl Setup {
             ip: Ipv4Addr::LOCALHOST,
             http: None,
             has_plain: false,
+            has_journal: false,
             places: "source = \"embedded\"".to_owned(),
             key: None,
             secret: None,
@@ -100,6 +102,12 @@ impl Setup {
     /// A web face, with this in the table `[http]`.
     pub(crate) fn http(mut self, table: &str) -> Self {
         self.http = Some(table.to_owned());
+        self
+    }
+
+    /// It keeps what it knows, beside its log.
+    pub(crate) fn journal(mut self) -> Self {
+        self.has_journal = true;
         self
     }
 
@@ -201,6 +209,7 @@ impl Setup {
     pub(crate) fn launch(mut self) -> TestNode {
         let log_dir = tempfile::tempdir().unwrap();
         let mut herd = self.herd();
+        herd.journal.dir = self.has_journal.then(|| log_dir.path().join("kept"));
         if let Some(secret) = &self.secret {
             let file = log_dir.path().join("herd.secret");
             secret.create(&file).unwrap();
