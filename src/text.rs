@@ -49,6 +49,29 @@ pub(crate) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
+/// `1,234,567`
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `31 B`, `3.1 kB`, `3.1 MB`, `3.1 GB`
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 /// The name that was probably meant where `word` was written: the most alike, if at most a third of its letters differ.
 /// Small and capital letters are the same.
 pub fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
@@ -114,6 +137,13 @@ mod tests {
         }
         let long = "a".repeat(100_000);
         assert_eq!(nearest(&long, [long.as_str()].into_iter()), None);
+    }
+
+    #[test]
+    fn counts_and_sizes_are_short_to_read() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        let sizes = [0, 999, 5_900, 8_100_000, 3_140_000_000].map(size);
+        assert_eq!(sizes, ["0 B", "999 B", "5.9 kB", "8.1 MB", "3.1 GB"]);
     }
 
     struct Pieces(Vec<Vec<u8>>);

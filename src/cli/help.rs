@@ -69,7 +69,9 @@ mod tests {
                 "herd" | "up" | "node" => [true, true, true],
                 "send" | "status" | "check-config" => [true, true, false],
                 "places" | "near" => [true, false, false],
-                "secret" | "import" | "completions" | "man" => [false, false, false],
+                "secret" | "import" | "completions" | "man" | "journal" | "check" | "dismiss" => {
+                    [false, false, false]
+                }
                 other => panic!("{other}"),
             };
             assert_eq!(shown, wanted, "{name}: {help}");

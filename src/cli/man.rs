@@ -128,6 +128,7 @@ mod tests {
             ("herd-places-import.1", &["--attribution", "--columns"]),
             ("herd-places-near.1", &["herd places near", "--json"]),
             ("herd-secret.1", &["--switch"]),
+            ("herd-journal-check.1", &["herd journal check kept/Alford"]),
         ] {
             let text = page(name);
             assert!(parts.iter().all(|part| text.contains(part)), "{name}: {text}");

@@ -4,6 +4,7 @@
 mod check_config;
 pub mod completions;
 mod help;
+mod journal;
 pub mod man;
 mod node;
 mod places;
@@ -128,6 +129,9 @@ enum HerdCommand {
     Places(places::PlacesCommand),
     /// Make a herd's secret file, or change its secret.
     Secret(secret::Args),
+    /// Look at a node's journal, or remove the damaged files that it keeps.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// Print a script that lets your shell complete herd's subcommands, flags and files.
     #[command(after_help = COMPLETIONS)]
     Completions(completions::Args),
@@ -202,6 +206,7 @@ pub fn main(version: &'static str) -> ExitCode {
         HerdCommand::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
         HerdCommand::Places(places) => places::run(places, &args.common).map(done),
         HerdCommand::Secret(secret) => secret::run(secret).map(done),
+        HerdCommand::Journal(journal) => journal::run(journal).map(done),
         HerdCommand::Completions(shell) => print(&completions::script(shell, arguments(version))).map(done),
         HerdCommand::Man(man) => man::write(man, arguments(version))
             .map_err(Into::into)

@@ -4,7 +4,7 @@ use super::{CommandError, Common};
 use crate::{
     config::{Herd, Node},
     core::model::NodeId,
-    server::{self, StartError},
+    server::{self, Lacking, StartError},
     text::{did_you_mean, nearest},
 };
 
@@ -46,14 +46,27 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         StartError::Journal(error) if error.is_of_the_folder() => CommandError::Usage(error.to_string()),
         error => CommandError::Failed(error.to_string()),
     })?;
-    if lacking.is_empty() {
+    if lacking.is_nothing() {
         return Ok(());
     }
-    let names: Vec<_> = lacking.iter().map(NodeId::as_str).collect();
-    Err(CommandError::Failed(format!(
-        "{id} has ended, and {} did not take all it knew; its log says how much, and a longer drain_seconds gives more time",
-        names.join(", ")
-    )))
+    Err(CommandError::Failed(left_undone(&id, &lacking)))
+}
+
+fn left_undone(id: &NodeId, lacking: &Lacking) -> String {
+    let names = lacking.neighbours.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ");
+    let more = "a longer drain_seconds gives more time";
+    match lacking.journal_bytes {
+        0 => {
+            format!("{id} has ended, and {names} did not take all it knew; its log says how much, and {more}")
+        }
+        bytes if names.is_empty() => format!(
+            "{id} has ended, and its journal lacks {bytes} bytes of the last changes; its log says why, and {more}"
+        ),
+        bytes => format!(
+            "{id} has ended, {names} did not take all it knew, and its journal lacks {bytes} bytes of the last changes; \
+             its log says why, and {more}"
+        ),
+    }
 }
 
 /// The node called `name`, or a refusal that asks for the nearest name and lists them all.
@@ -65,4 +78,27 @@ pub(super) fn known<'h>(herd: &'h Herd, name: &str) -> Result<&'h Node, CommandE
     let meant = did_you_mean(nearest(name, names.iter().copied()));
     let (herd, names) = (&herd.name, names.join(", "));
     Err(CommandError::Usage(format!("{herd} has no node {name:?}{meant}; its nodes are {names}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_end_left_undone_is_told_in_one_line() {
+        let id = |name: &str| NodeId::new(name).unwrap();
+        let told = |neighbours: &[&str], journal_bytes| {
+            let neighbours = neighbours.iter().map(|name| id(name)).collect();
+            left_undone(&id("Ball"), &Lacking { neighbours, journal_bytes })
+        };
+        let end = ", and a longer drain_seconds gives more time";
+        assert_eq!(
+            told(&["Alford", "Welsh"], 0),
+            format!("Ball has ended, and Alford, Welsh did not take all it knew; its log says how much{end}")
+        );
+        let journal = "its journal lacks 7 bytes of the last changes; its log says why";
+        assert_eq!(told(&[], 7), format!("Ball has ended, and {journal}{end}"));
+        let both = format!("Ball has ended, Welsh did not take all it knew, and {journal}{end}");
+        assert_eq!(told(&["Welsh"], 7), both);
+    }
 }

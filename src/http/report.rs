@@ -114,6 +114,9 @@ impl NodeReport {
         if self.is_draining {
             return Some("this node is stopping".into());
         }
+        if self.has_dead_journal() {
+            return Some("its journal's thread has panicked, which is a bug; restart this node".into());
+        }
         let failing = self.journal.as_ref().filter(|journal| journal.is_awaited);
         if let Some(why) = failing.and_then(|journal| journal.failing.as_ref()) {
             return Some(format!("it acknowledges no reports, since its journal cannot be written: {why}"));
@@ -127,6 +130,11 @@ impl NodeReport {
         let has_heard = self.links.iter().any(|link| link.condition.rounds_received > 0);
         let is_waiting = !self.links.is_empty() && !has_heard && self.uptime < self.ready_grace;
         is_waiting.then(|| "no neighbour has completed a repair round with this node yet".into())
+    }
+
+    /// Whether nothing that changes is kept any more, although it should be: only a restart mends that.
+    pub fn has_dead_journal(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.has_died)
     }
 
     /// What is wrong with a node that still serves. One full disk must not take every node away from its clients.
@@ -215,6 +223,16 @@ pub(super) mod tests {
         report.links[0].condition.lasting = 0;
         report.is_draining = true;
         assert_eq!(report.not_ready().unwrap(), "this node is stopping");
+    }
+
+    #[test]
+    fn node_whose_journal_has_died_is_not_ready() {
+        let mut report = NodeReport { uptime: Duration::from_secs(60), ..fresh() };
+        assert!(!report.has_dead_journal());
+        report.journal = Some(JournalCondition { has_died: true, ..JournalCondition::default() });
+        let why = report.not_ready().unwrap();
+        assert_eq!(why, "its journal's thread has panicked, which is a bug; restart this node");
+        assert!(report.has_dead_journal());
     }
 
     #[test]

@@ -23,6 +23,9 @@ impl Response {
     pub(super) fn to(asked: Asked, report: &NodeReport) -> Self {
         let (status, content_type, body) = match (asked.page, report.not_ready()) {
             (Page::Index, _) => ("200 OK", TEXT, Page::index()),
+            (Page::Live, Some(why)) if report.has_dead_journal() => {
+                ("503 Service Unavailable", TEXT, format!("not live: {why}\n"))
+            }
             (Page::Live, _) => ("200 OK", TEXT, "live\n".into()),
             (Page::Ready, None) => ("200 OK", TEXT, ready(report)),
             (Page::Ready, Some(why)) => ("503 Service Unavailable", TEXT, format!("not ready: {why}\n")),
@@ -107,6 +110,21 @@ mod tests {
             degraded.ends_with("\r\n\r\nready, degraded: the log cannot be written: full\n"),
             "{degraded}"
         );
+    }
+
+    #[test]
+    fn node_whose_journal_has_died_is_neither_live_nor_ready() {
+        let journal = Some(crate::journal::JournalCondition { has_died: true, ..Default::default() });
+        let report = NodeReport { uptime: fresh().ready_grace, journal, ..fresh() };
+        for (page, begin) in [(Page::Live, "not live: "), (Page::Ready, "not ready: ")] {
+            let bytes = Response::to(Asked { page, is_head: false }, &report).to_bytes("now");
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{text}");
+            let body = format!(
+                "\r\n\r\n{begin}its journal's thread has panicked, which is a bug; restart this node\n"
+            );
+            assert!(text.ends_with(&body), "{text}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct JournalCondition {
     pub failures: u64,
     /// Why it fails, if it does.
     pub failing: Option<String>,
+    /// Whether its thread has ended by a panic, so that nothing is kept until the node starts again.
+    pub has_died: bool,
     /// Whether changes are in memory only until the next snapshot.
     pub is_short: bool,
     /// What the start found.

@@ -29,6 +29,9 @@ pub trait Disk {
     /// Opens a file, to read it from its beginning.
     fn open(&self, name: &str) -> io::Result<Self::File>;
 
+    /// How long a file is.
+    fn bytes(&self, name: &str) -> io::Result<u64>;
+
     /// Gives a file another name, which replaces what has that name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
@@ -71,6 +74,25 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
+    /// The folder at that path, if there is one. Makes nothing.
+    pub fn existing(path: &Path) -> Option<Self> {
+        path.is_dir().then(|| Self(path.to_owned()))
+    }
+
+    /// The same as [`Folder::lock`] for those who only look: makes no file, and needs no leave to write. `Some(None)` if
+    /// there is nothing that a process could hold.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be read.
+    pub fn lock_if_there(&self) -> io::Result<Option<Option<FolderLock>>> {
+        match File::open(self.path("lock")) {
+            Ok(file) => Ok(locked(file)?.map(Some)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(None)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Keeps other processes from using it, until what is returned is dropped; `None` if one does.
     ///
     /// # Errors
@@ -83,15 +105,19 @@ impl Folder {
             .truncate(false)
             .mode(0o600)
             .open(self.path("lock"))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(FolderLock(file))),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        locked(file)
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+}
+
+fn locked(file: File) -> io::Result<Option<FolderLock>> {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(FolderLock(file))),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -117,6 +143,10 @@ impl Disk for Folder {
 
     fn open(&self, name: &str) -> io::Result<File> {
         Ok(regular_file::open(&self.path(name))?)
+    }
+
+    fn bytes(&self, name: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.path(name))?.len())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -210,6 +210,13 @@ impl Disk for FakeDisk {
         Ok(self.opened(index))
     }
 
+    fn bytes(&self, name: &str) -> io::Result<u64> {
+        self.operate_whole()?;
+        let state = self.0.borrow();
+        let index = state.names.get(name).copied().ok_or(Errno::NOENT)?;
+        Ok(state.files[index].bytes.len() as u64)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.operate_whole()?;
         let mut state = self.0.borrow_mut();

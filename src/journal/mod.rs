@@ -7,7 +7,8 @@
 //!
 //! `disk` is all that is asked of a file system, so that tests can have disks that fail. `header` says whose a file is,
 //! `frame` makes a torn or damaged piece known as such, `names` which file is which. `writer` appends, syncs, and goes on
-//! in another file when that fails; `snapshot` writes the map; `recovery` reads it all again.
+//! in another file when that fails; `snapshot` writes the map; `recovery` reads it all again, and
+//! `inspection` does so for those who only look.
 
 mod condition;
 mod disk;
@@ -15,6 +16,7 @@ mod disk;
 mod fake_disk;
 mod frame;
 mod header;
+mod inspection;
 mod names;
 mod recovery;
 mod snapshot;
@@ -25,6 +27,7 @@ mod writer;
 pub use condition::{JournalCondition, RecoveryCondition};
 pub use disk::{Disk, DiskFile, Folder, FolderLock};
 pub use header::Owner;
-pub use recovery::{Damage, Recovered, RecoveryError, recover};
+pub use inspection::{Inspection, dismiss, inspect};
+pub use recovery::{BytesRead, Damage, Recovered, RecoveryError, recover};
 pub use snapshot::Snapshot;
 pub use writer::{JournalBounds, JournalWriter};

@@ -2,7 +2,7 @@
 //! before anything is read. What cannot be read is told: a torn tail, as after a power cut, apart from damage in what had
 //! been on the disk.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, fmt, io};
 
 use thiserror::Error;
 
@@ -12,6 +12,7 @@ use super::{
     header::{BEGINNING_BYTES_MAX, Before, FileHeader, HeaderFault, Owner},
     names::{FileId, FileKind, is_partial, is_set_aside},
 };
+use crate::text::size;
 
 /// Why a journal cannot be used.
 #[derive(Debug, Error)]
@@ -61,6 +62,17 @@ pub struct Damage {
     pub bytes: Option<u64>,
 }
 
+/// Displays as `FILE lacks 64 bytes from 4096 on`.
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, at, bytes } = self;
+        match bytes {
+            Some(bytes) => write!(f, "{file} lacks {bytes} bytes from {at} on"),
+            None => write!(f, "{file} lacks all from byte {at} on"),
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Recovered {
@@ -90,8 +102,46 @@ impl Recovered {
     }
 }
 
+/// How far a recovery is, in bytes of files. Displays as `3.1 GB of 8.0 GB`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct BytesRead {
+    /// What has been read.
+    pub read: u64,
+    /// What is to be read in all; more once a snapshot turns out to be damaged.
+    pub of: u64,
+}
+
+impl fmt::Display for BytesRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", size(self.read), size(self.of))
+    }
+}
+
+/// What gets the lines, and who is told how far it is.
+struct Intake<T, P> {
+    take: T,
+    tell: P,
+    bytes: BytesRead,
+}
+
+impl<T, P: FnMut(BytesRead)> Intake<T, P> {
+    fn read_until(&mut self, read: u64) {
+        self.bytes.read = read;
+        (self.tell)(self.bytes);
+    }
+
+    /// These are still to be read, from that number on.
+    fn expect(&mut self, files: &BTreeMap<FileId, Known>, from: u64) {
+        let needed = files.iter().filter(|(id, _)| id.number >= from).map(|(_, known)| known.bytes);
+        self.bytes.of = self.bytes.read + needed.sum::<u64>();
+        (self.tell)(self.bytes);
+    }
+}
+
 /// A file whose header has been read.
 struct Known {
+    /// How long it is.
+    bytes: u64,
     /// Where its frames begin.
     begin: usize,
     header: FileHeader,
@@ -105,7 +155,8 @@ struct FileEnd {
     is_whole: bool,
 }
 
-/// Reads the journal of that owner. `take` gets its lines, many at a time, in no particular order.
+/// Reads the journal of that owner. `take` gets its lines, many at a time, in no particular order. `tell` is told how far
+/// it is, at the beginning and after each frame: once a second is enough to pass on.
 ///
 /// # Errors
 ///
@@ -113,7 +164,8 @@ struct FileEnd {
 pub fn recover<D: Disk>(
     disk: &D,
     owner: &Owner,
-    mut take: impl FnMut(&[u8]),
+    take: impl FnMut(&[u8]),
+    tell: impl FnMut(BytesRead),
 ) -> Result<Recovered, RecoveryError> {
     let of_folder = |source| RecoveryError::Disk { file: "the journal's folder".to_owned(), source };
     let names = disk.names().map_err(of_folder)?;
@@ -133,12 +185,14 @@ pub fn recover<D: Disk>(
         disk.remove(name).map_err(|source| RecoveryError::Disk { file: name.clone(), source })?;
     }
 
+    let mut intake = Intake { take, tell, bytes: BytesRead::default() };
     let mut replaced = 0;
     let snapshots: Vec<_> = files.keys().copied().filter(|id| id.kind == FileKind::Snapshot).collect();
     let newest = snapshots.last().map_or(0, |id| id.number);
     for id in snapshots.into_iter().rev() {
+        intake.expect(&files, id.number);
         let Some(known) = files.remove(&id) else { continue };
-        let end = read(disk, id, known, &mut found, &mut take)?;
+        let end = read(disk, id, known, &mut found, &mut intake)?;
         if end.is_whole {
             replaced = id.number;
             break;
@@ -152,7 +206,8 @@ pub fn recover<D: Disk>(
     headless.retain(|id, _| is_needed(id));
     let told = Told::by(files.values().map(|known| &known.header));
     note_missing(&told, (&files, &headless), newest, &mut found);
-    read_segments(disk, files, &told, &mut found, take)?;
+    intake.expect(&files, 0);
+    read_segments(disk, files, &told, &mut found, &mut intake)?;
     Ok(found)
 }
 
@@ -208,11 +263,11 @@ fn read_segments<D: Disk>(
     files: BTreeMap<FileId, Known>,
     told: &Told,
     found: &mut Recovered,
-    mut take: impl FnMut(&[u8]),
+    intake: &mut Intake<impl FnMut(&[u8]), impl FnMut(BytesRead)>,
 ) -> Result<(), RecoveryError> {
     let last = files.keys().next_back().copied();
     for (id, known) in files {
-        let FileEnd { good_until, tail, .. } = read(disk, id, known, found, &mut take)?;
+        let FileEnd { good_until, tail, .. } = read(disk, id, known, found, intake)?;
         // Where its successor is gone or unreadable, only the last one's tail may be torn.
         let is_torn = match told.of(id.number) {
             Some(bytes) => good_until >= bytes,
@@ -246,7 +301,8 @@ fn open<D: Disk>(disk: &D, id: FileId, owner: &Owner) -> Result<Result<Known, us
             if header.owner.placement != owner.placement {
                 return Err(RecoveryError::OtherPlacement { file: id.name() });
             }
-            Ok(Ok(Known { begin, header }))
+            let bytes = disk.bytes(&id.name()).map_err(unreadable)?;
+            Ok(Ok(Known { bytes, begin, header }))
         }
         Err(HeaderFault::Newer(format)) => Err(RecoveryError::Newer { file: id.name(), format }),
         // A file that was given another's name counts as damaged, too.
@@ -259,10 +315,11 @@ fn read<D: Disk>(
     id: FileId,
     known: Known,
     found: &mut Recovered,
-    take: &mut impl FnMut(&[u8]),
+    intake: &mut Intake<impl FnMut(&[u8]), impl FnMut(BytesRead)>,
 ) -> Result<FileEnd, RecoveryError> {
     let unreadable = |source| RecoveryError::Disk { file: id.name(), source };
-    let Known { begin, header } = known;
+    let Known { bytes, begin, header } = known;
+    let before = intake.bytes.read;
     found.files += 1;
     // Opened anew: a long row of segments has more files than may be open at once.
     let mut file = disk.open(&id.name()).map_err(unreadable)?;
@@ -283,7 +340,8 @@ fn read<D: Disk>(
             Piece::Frame(FrameKind::Lines, lines) => {
                 count += 1;
                 found.bytes += lines.len() as u64;
-                take(lines);
+                (intake.take)(lines);
+                intake.read_until(before + frames.good_until());
             }
             Piece::Frame(FrameKind::End, told) => is_whole = *told == count.to_le_bytes(),
             Piece::Bad { at, bytes } => bad = Some((at, bytes)),
@@ -295,6 +353,7 @@ fn read<D: Disk>(
         FileKind::Snapshot => found.snapshot_bytes += good_until + tail,
         FileKind::Segment => found.segment_bytes += good_until + tail - begin as u64,
     }
+    intake.read_until(before + bytes);
     // What was read may be in the system's memory only, as its last writer has left it; and soon it counts as safe.
     file.sync().map_err(unreadable)?;
     Ok(FileEnd { good_until, tail, is_whole: is_whole && tail == 0 })

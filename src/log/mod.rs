@@ -195,6 +195,11 @@ impl Log {
         }
     }
 
+    /// Writes the buffer out in the caller's thread, for a start that takes long: its log thread does not run yet.
+    pub fn write_now(&self) {
+        self.write_all(clock::tick());
+    }
+
     fn write_all(&self, now: Tick) {
         self.outputs().for_each(|output| self.write_out(output, &mut output.file.lock(), now));
     }

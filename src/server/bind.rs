@@ -5,8 +5,8 @@ use std::{io, net::TcpListener, sync::Arc};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::{
-    Resolve, Server, StartError, Surroundings, journal::Journal, line_door::PlainDoor, resolver::Resolver,
-    web::Web,
+    Announcement, Resolve, Server, StartError, Surroundings, journal::Journal, line_door::PlainDoor,
+    recover::Telling, resolver::Resolver, web::Web,
 };
 use crate::{
     config::{self, Address, Herd, Limits},
@@ -20,7 +20,7 @@ use crate::{
     log::{Log, LogContent, LogDir, LogError, LogOptions},
     places,
     system::{clock, memory, random},
-    transport,
+    transport::Bound,
 };
 
 /// What belongs to one flooder alone.
@@ -36,7 +36,8 @@ pub(super) struct Mailbox {
 }
 
 impl Server {
-    /// Opens the log, binds and listens. Nothing is served before [`Server::run`]; quick clients wait in the backlog.
+    /// Opens the log, reads the journal, and listens. Nothing is served before [`Server::run`]; quick clients wait in the
+    /// backlog. Addresses are bound first, so that one that is taken is told before a long recovery.
     pub fn bind(
         herd: &Herd,
         id: &NodeId,
@@ -46,14 +47,13 @@ impl Server {
         let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
         let configured = herd.node(id.as_str()).ok_or_else(missing)?;
         let secret = herd.secret_file.as_deref().map(Secret::load).transpose()?.map(Arc::new);
-        let listen = |address| listen(id, address, secret.is_some());
-        let listener = listen(&configured.listen)?;
-        let web = configured.http.as_ref().map(listen).transpose()?;
-        let web = web.map(|listener| Web::new(listener, &herd.http, configured));
+        let addresses = Addresses { id, has_secret: secret.is_some() };
+        let listener = addresses.bind(&configured.listen)?;
+        let web = configured.http.as_ref().map(|address| addresses.bind(address)).transpose()?;
+        let plain = configured.plain_listen.as_ref().map(|address| addresses.bind(address)).transpose()?;
         let log = open_log(herd, id, log_dir)?;
         let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
-        let plain = configured.plain_listen.as_ref().map(listen).transpose()?;
-        let plain = plain.map(|listener| PlainDoor::new(listener, third_party(&neighbours, &mailboxes)));
+        let third_party = third_party(&neighbours, &mailboxes);
         let places = match surroundings.places.take() {
             Some(given) => Some(given),
             None => open_places(herd, &log)?,
@@ -77,10 +77,17 @@ impl Server {
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
-        let journal = folder
-            .zip(journal_queue)
-            .map(|(folder, queue)| Journal::open((&herd.journal, folder), &node, queue, &log));
+        let journal = folder.zip(journal_queue).map(|(folder, queue)| {
+            let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
+            let telling = Telling::new(&log, &announce, clock::tick);
+            Journal::open((&herd.journal, folder), &node, queue, telling)
+        });
         let journal = journal.transpose()?;
+        let listener = addresses.listen(listener)?;
+        let web = web.map(|web| addresses.listen(web)).transpose()?;
+        let web = web.map(|listener| Web::new(listener, &herd.http, configured));
+        let plain = plain.map(|plain| addresses.listen(plain)).transpose()?;
+        let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         let limits = herd.limits.clone();
         Ok(Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings })
     }
@@ -95,15 +102,30 @@ fn placement(herd: &str, secret: Option<&Secret>) -> io::Result<Placement> {
     }
 }
 
-/// Binds, within the limits of a herd without a secret.
-fn listen(id: &NodeId, address: &Address, has_secret: bool) -> Result<TcpListener, StartError> {
-    let refused = |error| StartError::Listen { id: id.clone(), address: address.clone(), error };
-    let listener = transport::listen(&address.host, address.port).map_err(refused)?;
-    let bound = listener.local_addr()?;
-    if !has_secret && !bound.ip().is_loopback() {
-        return Err(StartError::BeyondLoopback { id: id.clone(), address: bound });
+/// How a node's addresses become listeners.
+struct Addresses<'n> {
+    id: &'n NodeId,
+    has_secret: bool,
+}
+
+impl Addresses<'_> {
+    /// Binds, within the limits of a herd without a secret.
+    fn bind<'a>(&self, address: &'a Address) -> Result<(&'a Address, Bound), StartError> {
+        let bound = Bound::at(&address.host, address.port).map_err(|error| self.refused(address, error))?;
+        let found = bound.address()?;
+        if !self.has_secret && !found.ip().is_loopback() {
+            return Err(StartError::BeyondLoopback { id: self.id.clone(), address: found });
+        }
+        Ok((address, bound))
     }
-    Ok(listener)
+
+    fn listen(&self, (address, bound): (&Address, Bound)) -> Result<TcpListener, StartError> {
+        bound.listen().map_err(|error| self.refused(address, error))
+    }
+
+    fn refused(&self, address: &Address, error: io::Error) -> StartError {
+        StartError::Listen { id: self.id.clone(), address: address.clone(), error }
+    }
 }
 
 /// If not configured, clients' reports may use one part in this many of the machine's memory.

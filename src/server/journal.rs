@@ -6,7 +6,13 @@ use std::{io, path::PathBuf, thread, time::Duration};
 use crossbeam_channel::select;
 use parking_lot::Mutex;
 
-use super::{Shared, commits::Commits, recover::recover_into, shared::Stop};
+use super::{
+    Shared,
+    commits::Commits,
+    death_notice::{DEATH, DeathNotice},
+    recover::{Telling, recover_into},
+    shared::Stop,
+};
 use crate::{
     config::JournalConfig,
     core::{
@@ -16,7 +22,7 @@ use crate::{
         store::Cursor,
     },
     journal::{
-        Damage, Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Owner, Recovered,
+        Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Owner, Recovered,
         RecoveryCondition, RecoveryError, Snapshot,
     },
     log::Log,
@@ -89,7 +95,7 @@ impl Journal {
         (config, folder): (&JournalConfig, PathBuf),
         node: &Node,
         queue: Queue,
-        log: &Log,
+        mut telling: Telling<'_>,
     ) -> Result<Self, JournalError> {
         let disk =
             Folder::at(&folder).map_err(|error| JournalError::Folder { folder: folder.clone(), error })?;
@@ -97,10 +103,10 @@ impl Journal {
         let lock = lock.ok_or_else(|| JournalError::InUse(folder.clone()))?;
         let owner = Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check };
         let began = clock::tick();
-        let (found, bad_lines) = recover_into(node, &disk, &owner)
+        let (found, bad_lines) = recover_into(node, &disk, &owner, &mut telling)
             .map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
         let time = clock::tick().saturating_sub(began);
-        tell_recovery(log, &found, (node.store().len(), time, bad_lines));
+        tell_recovery(telling.log, &found, (node.store().len(), time, bad_lines));
         // Nobody has changed anything since.
         queue.open();
         let bounds = JournalBounds {
@@ -146,6 +152,16 @@ impl Journal {
     /// Takes changes until the stop, and brings all of them to the disk.
     pub(super) fn run(self, shared: &Shared<'_>, stop: &Stop, condition: &Mutex<JournalCondition>) {
         let told = self.condition();
+        // Before the keeper, so that it outlives what the keeper holds.
+        let _notice = DeathNotice {
+            condition,
+            release: &|| {
+                shared.node.refuse_reports(true);
+                // Nobody commits what sessions wait for.
+                shared.commits.iter().for_each(|commits| commits.stop(Tick::ZERO));
+                shared.log.error(format_args!("nothing is kept until this node restarts: {DEATH}"));
+            },
+        };
         let mut keeper = Keeper {
             journal: self,
             node: shared.node,
@@ -184,10 +200,9 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
             found.torn
         ));
     }
-    for Damage { file, at, bytes } in &found.damage {
-        let what = bytes.map_or_else(|| "all from byte".to_owned(), |bytes| format!("{bytes} bytes from"));
+    for damage in &found.damage {
         log.error(format_args!(
-            "the journal is damaged: {file} lacks {what} {at} on; what is good of it is used, and the file is kept"
+            "the journal is damaged: {damage}; what is good of it is used, and the file is kept"
         ));
     }
     if bad_lines > 0 {

@@ -5,6 +5,7 @@ mod accept;
 mod bind;
 mod capacity;
 mod commits;
+mod death_notice;
 mod ended;
 mod flooder;
 mod journal;
@@ -43,8 +44,10 @@ use self::{
 pub use self::{
     journal::JournalError,
     process::run_node,
+    recover::RecoveryProgress,
     resolver::{Resolve, system_resolve},
     start::StartError,
+    stop::Lacking,
     threads::{DoorKind, Role},
 };
 use crate::{
@@ -58,6 +61,8 @@ use crate::{
 /// What a node announces to the program that started it. Displays as the line that says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Announcement {
+    /// It reads its journal, so far.
+    Reading(RecoveryProgress),
     /// It accepts connections.
     Listening(SocketAddr),
     /// Its link to that neighbour is up.
@@ -67,6 +72,7 @@ pub enum Announcement {
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Reading(progress) => write!(f, "{progress}"),
             Self::Listening(address) => write!(f, "listening {address}"),
             Self::Linked(peer) => write!(f, "linked {peer}"),
         }
@@ -143,12 +149,11 @@ impl Server {
     }
 
     /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, and gives each
-    /// neighbour what it lacks. Returns the neighbours that were linked then and did not accept it. Ends the process
-    /// with status 1 if a thread takes longer than the configured time.
+    /// neighbour what it lacks. Returns what it could not finish of that. Ends the process with status 1 if a thread takes longer than the configured time.
     ///
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
-    pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Vec<NodeId>, StartError> {
+    pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Lacking, StartError> {
         let Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings } = self;
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;

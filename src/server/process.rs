@@ -1,7 +1,7 @@
 //! A node as a process of its own: signals, standard input as a lifeline, and standard output for announcements or the log.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, IsTerminal, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -13,26 +13,22 @@ use signal_hook::{
     low_level::pipe,
 };
 
-use super::{Announcement, Controls, Server, StartError, Surroundings};
+use super::{Announcement, Controls, Lacking, Server, StartError, Surroundings};
 use crate::{
     config::Herd,
     core::model::NodeId,
     log::LogDir,
-    system::{scheduling, signals::is_ignored},
+    system::{scheduling, signals::is_ignored, standard_error},
 };
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log;
 /// a second signal to stop ends the process at once, with status 1. A SIGTERM or SIGINT that was ignored at the start
-/// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns the
-/// neighbours that were linked at the end and did not accept what they lacked.
+/// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns what its
+/// end left undone.
 ///
-/// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log.
-pub fn run_node(
-    herd: &Herd,
-    id: &NodeId,
-    log_dir: &LogDir,
-    lifeline: bool,
-) -> Result<Vec<NodeId>, StartError> {
+/// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log. How far a
+/// recovery is goes to a terminal that shows only standard error, too.
+pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &LogDir, lifeline: bool) -> Result<Lacking, StartError> {
     let mut signals = Signals::catch()?;
     let surroundings = match log_dir {
         LogDir::Folder(_) => Surroundings {
@@ -56,6 +52,12 @@ pub fn run_node(
 
 /// One line for the program that started the node and reads its standard output.
 fn print(announcement: &Announcement) {
+    if matches!(announcement, Announcement::Reading(_))
+        && io::stderr().is_terminal()
+        && !io::stdout().is_terminal()
+    {
+        standard_error::say(announcement);
+    }
     let mut out = io::stdout().lock();
     let printed = writeln!(out, "{announcement}");
     // A node carries on when nobody reads its standard output any more.

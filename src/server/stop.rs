@@ -14,6 +14,22 @@ const LOG_TIME: Duration = Duration::from_secs(1);
 /// How long the journal has for its last sync, whatever part of the drain's time the others used.
 const JOURNAL_TIME: Duration = Duration::from_secs(1);
 
+/// What a stop left undone.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Lacking {
+    /// The neighbours that were linked then and did not take all that they lacked.
+    pub neighbours: Vec<NodeId>,
+    /// Bytes of the last changes that are not in the journal.
+    pub journal_bytes: u64,
+}
+
+impl Lacking {
+    /// Whether nothing was left undone.
+    pub fn is_nothing(&self) -> bool {
+        self.neighbours.is_empty() && self.journal_bytes == 0
+    }
+}
+
 /// A drain: when it began, and how long it may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drain {
@@ -77,21 +93,24 @@ impl Shared<'_> {
         self.end_by(DrainTurn::Third, drain.ends_at().max(clock::tick()) + JOURNAL_TIME);
     }
 
-    /// Ends the log after its last lines. Returns the neighbours that were linked at the stop and did not accept what
-    /// they lacked.
-    pub(super) fn stop_log(&self, has_served: bool, drain: Drain) -> Vec<NodeId> {
-        let lacking = std::mem::take(&mut *self.lacking.lock());
+    /// Ends the log after its last lines. Returns what was left undone.
+    pub(super) fn stop_log(&self, has_served: bool, drain: Drain) -> Lacking {
+        let neighbours = std::mem::take(&mut *self.lacking.lock());
+        let journal_bytes = self.journal.as_ref().map_or(0, |journal| journal.lock().unsynced);
+        let lacking = Lacking { neighbours, journal_bytes };
         self.log_untold();
         let id = &self.node.id;
-        if !lacking.is_empty() {
-            let names: Vec<_> = lacking.iter().map(NodeId::as_str).collect();
+        if !lacking.neighbours.is_empty() {
+            let names: Vec<_> = lacking.neighbours.iter().map(NodeId::as_str).collect();
             self.log.error(format_args!(
                 "{id} stops without having handed over everything to {}",
                 names.join(", ")
             ));
-        } else if self.journal.as_ref().is_some_and(|journal| journal.lock().unsynced > 0) {
+        }
+        if lacking.journal_bytes > 0 {
             self.log.error(format_args!("{id} stops without having kept everything in its journal"));
-        } else if has_served {
+        }
+        if has_served && lacking.is_nothing() {
             self.log.info(format_args!("{id} stops, drained"));
         }
         let by = drain.ends_at().max(clock::tick() + LOG_TIME);

@@ -5,6 +5,6 @@ mod listen;
 mod stream;
 
 pub(crate) use self::{
-    listen::{listen, wait_for_connection, wake_accept},
+    listen::{Bound, wait_for_connection, wake_accept},
     stream::Stream,
 };

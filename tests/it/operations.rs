@@ -1,5 +1,5 @@
 //! What is shipped for those who run a herd: the systemd unit, which systemd itself is asked about and whose command is
-//! run, and the Grafana dashboard, which may only ask for metrics that nodes export.
+//! run, and the Grafana dashboard and the alerts, which may only ask for metrics that nodes export.
 
 use std::{
     collections::BTreeSet,
@@ -119,7 +119,7 @@ fn unit_allows_what_a_node_with_default_limits_takes() {
 /// What a node exports at /metrics.
 fn exported() -> BTreeSet<String> {
     let welsh = FakePeer::new("Welsh");
-    let node = Setup::new().http("").neighbour(&welsh).start();
+    let node = Setup::new().http("").journal().neighbour(&welsh).start();
     let (_, text) = node.page("/metrics");
     let mut names = BTreeSet::new();
     for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
@@ -182,6 +182,33 @@ fn dashboard_asks_only_for_metrics_that_nodes_export() {
         .cloned()
         .collect();
     assert_eq!(unseen, [""; 0]);
+}
+
+const ALERTS: &str = "prometheus/proxyherd.yml";
+
+#[test]
+fn alerts_ask_only_for_metrics_that_nodes_export() {
+    let (alerts, exported) = (shipped(ALERTS), exported());
+    let asked: Vec<_> = values_of(&alerts, "expr").collect();
+    assert_eq!(asked.len(), values_of(&alerts, "- alert").count());
+    assert!(asked.len() > 2, "{alerts}");
+    for expr in asked {
+        let names: Vec<_> = metrics(expr).collect();
+        assert!(!names.is_empty() && names.iter().all(|name| exported.contains(*name)), "{expr}");
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(ALERTS);
+    match Command::new("promtool").args(["check", "rules"]).arg(file).output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            skipped("the alerts", "there is no `promtool` here; install prometheus");
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// What stands after a key, in lines of YAML.
+fn values_of<'t>(text: &'t str, key: &'t str) -> impl Iterator<Item = &'t str> {
+    text.lines().filter_map(move |line| line.trim_start().strip_prefix(key)?.strip_prefix(": "))
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
     import::{ColumnMap, Format, Note, Sink, Skip, Skipped},
     places::file::{Finished, Made},
     system::clock,
-    text::plural,
+    text::{grouped, plural},
 };
 
 #[derive(Debug, clap::Args)]
@@ -212,26 +212,12 @@ fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), plural(count as usize))
 }
 
-/// `1,234,567`
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn counts_read_like_counts() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!((counted(1, "place"), counted(2, "place")), ("1 place".to_owned(), "2 places".to_owned()));
         let lines = Skipped { count: 3, first: Some(("parks.csv".to_owned(), 7)) };
         let others = Skipped { count: 1_000, first: None };

@@ -1,7 +1,7 @@
 //! What a node says of itself at `/status`, as far as it is judged or shown. A newer node may say more, and an older one
 //! less: unknown fields are passed over, missing ones are `None`. Nothing here asks or judges.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::Value;
 
 /// A node's own view of itself and its links.
@@ -20,6 +20,14 @@ pub(super) struct NodeStatus {
     /// The sum of all it holds, 16 hexadecimal digits.
     pub(super) sum: Option<String>,
     pub(super) links: Vec<LinkStatus>,
+    /// Whether it keeps what it knows over a stop.
+    #[serde(rename = "journal", default, deserialize_with = "is_there")]
+    pub(super) has_journal: Option<bool>,
+}
+
+/// `null` is an answer, too.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Option::<IgnoredAny>::deserialize(deserializer).map(|found| Some(found.is_some()))
 }
 
 /// One link, seen from the node that answers: what it sends to `peer`.
@@ -99,6 +107,17 @@ mod tests {
         assert_eq!((answer.node.as_str(), answer.clients, answer.state), ("Ball", None, None));
         assert_eq!(answer.links, [LinkStatus { peer: "Welsh".into(), ..LinkStatus::default() }]);
         assert_eq!(json["mood"]["x"][0], 1, "what is printed as JSON is what was answered");
+    }
+
+    #[test]
+    fn node_without_a_journal_says_so_and_an_older_one_says_nothing() {
+        let said = |journal: &str| {
+            let body = format!(r#"{{"node": "Ball", "links": []{journal}}}"#);
+            read(body.as_bytes()).unwrap().0.has_journal
+        };
+        assert_eq!(said(""), None);
+        assert_eq!(said(r#", "journal": null"#), Some(false));
+        assert_eq!(said(r#", "journal": {"state": "ok"}"#), Some(true));
     }
 
     #[test]

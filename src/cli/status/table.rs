@@ -9,7 +9,10 @@ use super::{
     fetch::FetchOutcome,
     verdict::Verdict,
 };
-use crate::config::{Herd, Node};
+use crate::{
+    config::{Herd, Node},
+    text::size,
+};
 
 /// How a state is to be taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,9 +54,27 @@ pub(super) fn text(
         write_table(&["LINK", "STATE", "LAG", "OUTBOX"], &[2, 3], &links, in_colour, &mut out);
         out.push('\n');
     }
+    if let Some(line) = nothing_kept(herd, outcomes) {
+        let _ = writeln!(out, "{line}\n");
+    }
     let tone = if verdict.in_step() { Tone::Good } else { Tone::Bad };
     let _ = writeln!(out, "{}", painted(&verdict.summary(), tone, in_colour));
     out
+}
+
+/// Says which nodes forget what they know at a stop, in the words of `herd up`.
+fn nothing_kept(herd: &Herd, outcomes: &[FetchOutcome]) -> Option<String> {
+    let answers = herd.nodes.iter().zip(outcomes).filter_map(|(node, outcome)| match outcome {
+        FetchOutcome::Answered(answer, _) => Some((node.id.as_str(), answer.has_journal?)),
+        _ => None,
+    });
+    let (keeping, forgetting): (Vec<_>, Vec<_>) = answers.partition(|(_, has_journal)| *has_journal);
+    let names = forgetting.iter().map(|(id, _)| *id).collect::<Vec<_>>().join(", ");
+    match (keeping.len(), forgetting.len()) {
+        (_, 0) => None,
+        (0, _) => Some("Nothing is kept over a stop; --data-dir DIR keeps what the nodes know".to_owned()),
+        _ => Some(format!("Nothing is kept over a stop by {names}; --data-dir DIR keeps what a node knows")),
+    }
 }
 
 /// What the others say of a third-party node's lines that they refused.
@@ -174,13 +195,5 @@ fn lag(seconds: f64) -> String {
         _ if milliseconds < 9.95 => format!("{milliseconds:.1} ms"),
         _ if milliseconds < 999.5 => format!("{milliseconds:.0} ms"),
         _ => format!("{seconds:.1} s"),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
 }

@@ -47,6 +47,7 @@ impl Scene {
                 clients: Some(123_456 + number as u64),
                 sum: Some(format!("0123456789abcde{number}")),
                 links: node.links.iter().map(|peer| link(peer.as_str())).collect(),
+                has_journal: Some(true),
             };
             FetchOutcome::Answered(Box::new(answer), serde_json::Value::Null)
         };
@@ -109,6 +110,20 @@ fn herd_in_which_all_is_well_is_in_step_though_its_sums_differ() {
     let scene = Scene::new();
     assert!(scene.verdict().in_step());
     assert_eq!(scene.summary(), "in step");
+}
+
+#[test]
+fn nodes_that_keep_nothing_are_told_above_the_verdict() {
+    let line = "Nothing is kept over a stop";
+    assert!(!Scene::new().table().contains(line));
+    let unknown = FIVE.iter().fold(Scene::new(), |scene, id| scene.answer(id, |it| it.has_journal = None));
+    assert!(!unknown.table().contains(line), "an older node does not say");
+    let all = FIVE.iter().fold(Scene::new(), |scene, id| scene.answer(id, |it| it.has_journal = Some(false)));
+    let end = "\n\nNothing is kept over a stop; --data-dir DIR keeps what the nodes know\n\nin step\n";
+    assert!(all.table().ends_with(end), "{}", all.table());
+    let some = Scene::new().answer("Ball", |it| it.has_journal = Some(false)).with("Welsh", down());
+    let row = some.row(line);
+    assert_eq!(row, "Nothing is kept over a stop by Ball; --data-dir DIR keeps what a node knows");
 }
 
 #[test]

@@ -82,13 +82,15 @@ impl Child {
         Ok(child)
     }
 
-    /// Takes in a line of its standard output.
-    pub(super) fn hear(&mut self, line: &str) {
+    /// Takes in a line of its standard output. Returns whether it tells how far its recovery is.
+    pub(super) fn hear(&mut self, line: &str) -> bool {
         match line.split_once(' ') {
             Some(("listening", address)) => self.listening = Some(address.to_owned()),
             Some(("linked", peer)) => drop(self.linked.insert(peer.to_owned())),
+            Some(("journal:", _)) => return true,
             _ => {}
         }
+        false
     }
 
     /// Signals it, unless it has ended. Its number cannot mean another process: only [`Child::reap`] frees it.

@@ -11,7 +11,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     net::{TcpListener, ToSocketAddrs},
     num::NonZeroU16,
     os::unix::ffi::OsStrExt,
@@ -53,7 +53,8 @@ A node that ends by itself is reported with the command that brings it back, and
 others go on. That command can be pasted in any folder.")]
 pub(super) struct Args {}
 
-/// How long a herd may take until every node listens and every link is up.
+/// How long a herd may take until every node listens and every link is up, from the last time that a node told how far
+/// the recovery of its journal is.
 const READY_TIME: Duration = Duration::from_secs(30);
 /// How long beyond its own limit a node may take to drain.
 const GRACE_TIME: Duration = Duration::from_secs(5);
@@ -87,6 +88,8 @@ struct Plan<'p> {
     ending: &'p str,
     /// Whether the nodes have a key of this process's environment.
     has_key: bool,
+    /// Whether how far recoveries are is shown on standard error, a terminal.
+    shows_progress: bool,
     ready_time: Duration,
 }
 
@@ -136,6 +139,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
         data_dir: common.data_dir.as_deref(),
         ending: &ending(is_ignored, std::process::id()),
         has_key: asks_google(&herd) && env::var_os(places::key::VARIABLE).is_some_and(|key| !key.is_empty()),
+        shows_progress: io::stderr().is_terminal(),
         ready_time: READY_TIME,
     };
     let signals = SignalPipe::listen(&ENDING).map_err(CommandError::Signals)?;
@@ -264,11 +268,18 @@ impl<E: Write> RunningHerd<'_, '_, E> {
 
     /// Until every node listens and every link is up at both ends.
     fn wait_until_ready(&mut self) -> Result<Wish, CommandError> {
-        let deadline = clock::tick() + self.plan.ready_time;
+        let mut deadline = clock::tick() + self.plan.ready_time;
         while !self.missing().is_empty() {
             let left = deadline.saturating_sub(clock::tick());
             match self.events.recv_timeout(left) {
-                Ok(ChildEvent::Said(number, line)) => self.children[number].hear(&line),
+                Ok(ChildEvent::Said(number, line)) => {
+                    if self.children[number].hear(&line) {
+                        if self.plan.shows_progress {
+                            self.pass_on(number, &line);
+                        }
+                        deadline = clock::tick() + self.plan.ready_time;
+                    }
+                }
                 Ok(ChildEvent::Complained(number, line)) => {
                     let complaints = &mut self.children[number].complaints;
                     complaints.truncate(COMPLAINTS_MAX - 1);

@@ -81,6 +81,7 @@ fn plan<'p>(first: &'p [OsString], ready_time: Duration) -> Plan<'p> {
         data_dir: None,
         ending: "Ctrl-C ends the herd.",
         has_key: false,
+        shows_progress: true,
         ready_time,
     }
 }
@@ -200,6 +201,15 @@ fn a_herd_of_which_nothing_is_left_is_a_failure() {
     let Outcome { err, done, .. } = supervised(NODE, LONG, &Then::Kill(&[0, 1]), NEVER);
     assert_eq!(done, Err("every node has ended; the logs say why, herd up starts them again".to_owned()));
     assert_eq!(err.matches("has ended (signal: 9 (SIGKILL))").count(), 2, "{err}");
+}
+
+#[test]
+fn a_node_that_tells_how_far_its_recovery_is_is_waited_for() {
+    let reads = "for part in 1 2 3; do echo \"journal: read $part\"; sleep 1; done\n";
+    let time = Duration::from_secs(2);
+    let Outcome { err, done, .. } = supervised(&format!("{reads}{NODE}"), time, &Then::Signal, NEVER);
+    assert_eq!(done, Ok(()), "{err}");
+    assert!(err.contains("Alford: journal: read 3\n"), "{err}");
 }
 
 #[test]

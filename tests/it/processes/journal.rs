@@ -2,15 +2,27 @@
 
 use std::{
     fs,
+    io::ErrorKind,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
+use parking_lot::Mutex;
+use proxyherd::{
+    config,
+    core::model::NodeId,
+    log::LogDir,
+    server::{Announcement, Server, Surroundings},
+};
 use rustix::process::Signal;
 
-use super::support::{Client, Herd, Process, answers, eventually, heavy, solo};
+use super::support::{Client, Herd, Process, answers, eventually, heavy, herd_command, solo};
 use crate::support::skipped;
 
 const WEB: &str = "http = \"127.0.0.1:11700\"\n";
@@ -63,6 +75,34 @@ fn stopped_node_knows_all_of_it_again() {
         herd.wait_for_log("Solo", &["INFO  the journal has 50 clients, read from "]);
         herd.stop("Solo");
     }
+}
+
+#[test]
+fn node_listens_only_once_it_has_read_its_journal_and_tells_how_far_it_is() {
+    let _turn = heavy();
+    let mut herd = keeper("");
+    herd.start("Solo");
+    report(&herd, &clients(1), 1_400_000_000);
+    herd.stop("Solo");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (parsed, id) = (config::Herd::load(&herd.config).unwrap(), NodeId::new("Solo").unwrap());
+    let node = parsed.node("Solo").unwrap();
+    let doors = [Some(&node.listen), node.http.as_ref()].map(|door| door.unwrap().to_string());
+    let tells = Arc::clone(&told);
+    let surroundings = Surroundings {
+        announce: Box::new(move |announcement| {
+            let answers = doors.each_ref().map(|door| TcpStream::connect(door).unwrap_err().kind());
+            tells.lock().push((announcement, answers));
+        }),
+        ..Surroundings::default()
+    };
+    let server = Server::bind(&parsed, &id, &LogDir::Folder(herd.logs.clone()), surroundings).unwrap();
+    let told = std::mem::take(&mut *told.lock());
+    let [(Announcement::Reading(progress), answers)] = told[..] else { panic!("{told:?}") };
+    assert_eq!(answers, [ErrorKind::ConnectionRefused; 2]);
+    assert!(progress.bytes.read == 0 && progress.bytes.of > 1_000 && progress.clients == 0, "{progress}");
+    TcpStream::connect(server.address().unwrap()).unwrap();
+    herd.wait_for_log("Solo", &["INFO  journal: read 0 B of ", " kB, 0 clients"]);
 }
 
 #[test]
@@ -254,6 +294,26 @@ fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
     herd.start("Solo");
     assert_eq!(answers(&herd, "Solo", &clients(1)), found);
     assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 1.0, "it is still there");
+    let dir = folder(&herd).display().to_string();
+    let run = |subcommand: &str| {
+        let output = herd_command(&["journal", subcommand, &dir]).output().unwrap();
+        let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.code().unwrap(), texts.concat())
+    };
+    let in_use = format!("herd: {dir} is in use by a node that runs; stop that one first\n");
+    assert_eq!(run("check"), (1, in_use));
+    herd.stop("Solo");
+    let (code, said) = run("check");
+    assert!(code == 1 && said.starts_with(&format!("{dir}: a journal of Solo of the herd solo\n")), "{said}");
+    assert!(said.contains("\nkept aside: segment-0000000001.damaged\nnot whole\nherd: "), "{said}");
+    assert!(said.ends_with(&format!("; look at them, then: herd journal dismiss {dir}\n")), "{said}");
+    assert_eq!(run("dismiss"), (0, "removed segment-0000000001.damaged\n".to_owned()));
+    assert_eq!(run("dismiss"), (0, format!("{dir} keeps no damaged files\n")));
+    let (code, said) = run("check");
+    assert!(code == 0 && said.ends_with(" records\nwhole\n"), "{said}");
+    herd.start("Solo");
+    assert_eq!(answers(&herd, "Solo", &clients(1)), found);
+    assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 0.0);
 }
 
 fn no_disk(why: &str) -> String {
@@ -376,7 +436,9 @@ fn stop_does_not_wait_for_sessions_that_wait_for_a_full_disk() {
         .map(|number| format!("IAMAT kiwi{number}-{} +34.068930-118.445127 1400000000\n", "x".repeat(900)));
     client.send(lines.collect::<String>().as_bytes());
     eventually("the disk fails", || herd.metric("Solo", "proxyherd_journal_failing") == 1.0);
-    herd.stop("Solo");
+    let said = herd.stop_in_vain("Solo");
+    let [line] = &said[..] else { panic!("{said:?}") };
+    assert!(line.starts_with("herd: Solo has ended, and its journal lacks "), "{line}");
     assert_eq!(client.rest(), b"", "nothing was acknowledged");
     let log = herd.log("Solo");
     assert!(log.iter().any(|line| line.contains("ERROR the journal lacks ")), "{log:?}");

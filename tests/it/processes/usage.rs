@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::support::herd_command;
 
 /// What every subcommand is called with at least.
-const SUBCOMMANDS: [&[&str]; 10] = [
+const SUBCOMMANDS: [&[&str]; 12] = [
     &["up"],
     &["node", "Alford"],
     &["send", "Alford", "x"],
@@ -22,6 +22,8 @@ const SUBCOMMANDS: [&[&str]; 10] = [
     &["places", "near", "1", "2", "3"],
     IMPORT,
     &["secret", "new.secret"],
+    &["journal", "check", "kept"],
+    &["journal", "dismiss", "kept"],
     &["completions", "bash"],
     &["man", "pages"],
 ];
@@ -90,7 +92,7 @@ fn complaint(words: &[&str], output: &Output, code: i32) -> String {
 
 /// The name of a subcommand, for its help.
 fn name<'w>(words: &[&'w str]) -> Vec<&'w str> {
-    let count = if words[0] == "places" { 2 } else { 1 };
+    let count = if matches!(words[0], "places" | "journal") { 2 } else { 1 };
     words[..count].to_vec()
 }
 
@@ -110,6 +112,8 @@ fn arguments_that_are_wrong_name_the_help_to_read() {
         &["places", "near", "1", "2"],
         &["places", "import"],
         &["secret"],
+        &["journal", "check"],
+        &["journal", "dismiss"],
         &["completions"],
         &["man"],
     ] {
@@ -212,6 +216,9 @@ fn files_ports_and_peers_that_fail_are_named_with_their_cure() {
         (&["secret", "there.secret"], 2, "is there already"),
         (&["secret", "none/new.secret"], 1, "cannot be written"),
         (&["secret", "none.secret", "--add"], 2, "; make one with `herd secret "),
+        (&["journal", "check", "none"], 2, "none has no journal; give a node's own folder"),
+        (&["journal", "check", "folder"], 2, "folder has no journal; give a node's own folder"),
+        (&["journal", "dismiss", "none"], 2, "none has no journal; give a node's own folder"),
         (&["send", "127.0.0.1:0", "x"], 1, "; is it up? herd up starts the whole herd"),
     ] {
         let line = scene.refused(words, code);
@@ -260,7 +267,7 @@ fn help_shows_what_to_type_and_nothing_of_the_environment() {
             assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{asked:?}");
             assert!(text.contains(&format!("\nUsage: herd {} ", name.join(" "))), "{text}");
             assert!(text.contains("\nExamples:\n"), "{text}");
-            let reads = !["secret", "completions", "man"].contains(&words[0]) && words != IMPORT;
+            let reads = !["secret", "journal", "completions", "man"].contains(&words[0]) && words != IMPORT;
             assert_eq!(text.contains(" [env: HERD_CONFIG]"), reads, "{text}");
             assert!(!text.contains(['\x1b', '\r', '\u{9b}', '\u{202e}']), "{text:?}");
         }
@@ -279,6 +286,7 @@ fn full_disk_under_standard_output_is_an_error_and_a_reader_that_left_is_none() 
         (&["places", "near", "34.07", "-118.45", "10"], 0),
         (&["places", "near", "34.07", "-118.45", "10", "--json"], 0),
         (&["secret", "new.secret"], 0),
+        (&["journal", "dismiss", "folder"], 0),
         (&["completions", "zsh"], 0),
         (&["man", "pages"], 0),
         // It is not in step, which is what its exit code says.

@@ -14,7 +14,7 @@ use proxyherd::{
     core::{access::Secret, model::NodeId},
     log::LogDir,
     places::Source,
-    server::{Announcement, Resolve, Role, Server, StartError, Surroundings},
+    server::{Announcement, Lacking, Resolve, Role, Server, StartError, Surroundings},
 };
 
 use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     ip: Ipv4Addr,
     http: Option<String>,
     has_plain: bool,
+    has_journal: bool,
     places: String,
     key: Option<String>,
     secret: Option<Secret>,
@@ -43,7 +44,7 @@ pub(crate) struct TestNode {
     plain: Option<SocketAddr>,
     announced: Receiver<Announcement>,
     stop: Option<Sender<()>>,
-    ended: Receiver<Result<Vec<NodeId>, StartError>>,
+    ended: Receiver<Result<Lacking, StartError>>,
     thread: Option<thread::JoinHandle<()>>,
     log_dir: tempfile::TempDir,
     /// Where its neighbours listen.
@@ -62,6 +63,7 @@ impl Setup {
             ip: Ipv4Addr::LOCALHOST,
             http: None,
             has_plain: false,
+            has_journal: false,
             places: "source = \"embedded\"".to_owned(),
             key: None,
             secret: None,
@@ -100,6 +102,12 @@ impl Setup {
     /// A web face, with this in the table `[http]`.
     pub(crate) fn http(mut self, table: &str) -> Self {
         self.http = Some(table.to_owned());
+        self
+    }
+
+    /// It keeps what it knows, beside its log.
+    pub(crate) fn journal(mut self) -> Self {
+        self.has_journal = true;
         self
     }
 
@@ -201,6 +209,7 @@ impl Setup {
     pub(crate) fn launch(mut self) -> TestNode {
         let log_dir = tempfile::tempdir().unwrap();
         let mut herd = self.herd();
+        herd.journal.dir = self.has_journal.then(|| log_dir.path().join("kept"));
         if let Some(secret) = &self.secret {
             let file = log_dir.path().join("herd.secret");
             secret.create(&file).unwrap();
@@ -311,7 +320,8 @@ impl TestNode {
     pub(crate) fn expect_ended_lacking(&mut self, within: Duration, lacking: &[&str]) {
         let ended = self.ended.recv_timeout(within).expect("run returns");
         let told = ended.expect("run returns without an error");
-        assert_eq!(told.iter().map(NodeId::as_str).collect::<Vec<_>>(), lacking);
+        assert_eq!(told.neighbours.iter().map(NodeId::as_str).collect::<Vec<_>>(), lacking);
+        assert_eq!(told.journal_bytes, 0);
     }
 
     /// Waits until the node has given up to start, and says why.

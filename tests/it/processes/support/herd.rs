@@ -134,6 +134,14 @@ impl Herd {
         assert!(status.success(), "{id}: {status}, {:?}", process.complained);
     }
 
+    /// The same for a node that cannot finish, and so exits 1; all that it complained of.
+    pub(crate) fn stop_in_vain(&mut self, id: &str) -> Vec<String> {
+        let mut process = self.running.remove(id).unwrap();
+        process.signal(Signal::TERM);
+        assert_eq!(process.end().code(), Some(1), "{id}: {:?}", process.complained);
+        process.all_complaints()
+    }
+
     /// As with `kill -9`.
     pub(crate) fn kill(&mut self, id: &str) {
         self.running.remove(id).unwrap().kill();
