@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Hop(Hop),
     /// The same time through bare threads and a channel: the least a hop can cost
     SkeletonHop(SkeletonHop),
-    /// How long until a report made at one server of any herd is known at the others, and what rate the herd sustains
+    /// How long until a report made at one server of any herd is known at the others
     #[command(long_about = flood::ABOUT)]
     Flood(Box<flood::Args>),
     /// The process that `skeleton-hop` measures

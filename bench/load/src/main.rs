@@ -162,7 +162,7 @@ fn hop(args: &cli::Hop) -> Done {
 }
 
 fn flood(args: &flood::Args) -> Done {
-    let run = args.run(|trial| progress(trial))?;
+    let run = args.run()?;
     write!(io::stdout(), "{}", run.text)?;
     Ok(if run.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
