@@ -6,12 +6,12 @@ const FOLDER: &str = "bench/load/src/";
 
 /// The modules, lowest first; those of one row do not import each other.
 const LAYERS: [&str; 10] = [
-    "address clock digits interrupt keys lines listener machine processors statistics usage whole words",
+    "address clock digits interrupt keys listener machine processors statistics usage whole words",
     "disturbance exit load outcome place server stamp",
     "moving requests",
     "reply",
     "drive echo hop",
-    "flood skeleton upstream",
+    "flood upstream",
     "rounds",
     "compare figures locks places plot repair report run sweep",
     "cli",

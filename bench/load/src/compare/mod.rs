@@ -1,33 +1,17 @@
 //! Two run folders side by side: what changed from one to the other, and whether by more than the noise. Pure: it takes
-//! two runs and returns a comparison, which `text` and `formats` print.
+//! two runs and returns a comparison, which `text` prints.
 
-mod formats;
 mod text;
 mod verdict;
 
 use std::{collections::HashMap, path::Path};
 
 use serde::Serialize;
-use thiserror::Error;
 
 pub use verdict::Verdict;
 
 use crate::rounds::Better;
 use crate::rounds::read::{Key, LeftOut, ReadError, Recorded, Series};
-
-/// Why two runs were not compared, or the comparison not printed.
-#[derive(Debug, Error)]
-pub enum CompareError {
-    /// One of them is not there.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The comparison cannot be written down.
-    #[error("cannot write the comparison as CSV: {0}")]
-    Csv(#[from] csv::Error),
-    /// The comparison cannot be written down.
-    #[error("cannot write the comparison as JSON: {0}")]
-    Json(#[from] serde_json::Error),
-}
 
 /// A figure in one of the runs.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -124,7 +108,7 @@ impl Comparison {
     /// # Errors
     ///
     /// If a folder cannot be read.
-    pub fn read(a: &Path, b: &Path, fail_above: Option<f64>) -> Result<Self, CompareError> {
+    pub fn read(a: &Path, b: &Path, fail_above: Option<f64>) -> Result<Self, ReadError> {
         Ok(Self::of(Recorded::read(a)?, Recorded::read(b)?, fail_above))
     }
 
