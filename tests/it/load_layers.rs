@@ -13,7 +13,7 @@ const LAYERS: [&str; 10] = [
     "drive echo hop",
     "flood upstream",
     "rounds",
-    "compare figures locks places plot repair report run sweep",
+    "compare locks places plot repair report run sweep",
     "cli",
     "main lib",
 ];

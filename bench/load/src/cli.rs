@@ -30,11 +30,9 @@ pub(crate) enum Command {
     /// How long until a report made at one server of any herd is known at the others
     #[command(long_about = flood::ABOUT)]
     Flood(Box<flood::Args>),
-    /// One node by itself: its start, its lookups, its memory per client, to a run folder
-    Figures(herd_load::figures::Figures),
     /// What repair costs and how long it takes, between nodes that lost or missed something
     Repair(Box<herd_load::repair::Repair>),
-    /// What lookups cost, from the embedded places and through an upstream that is slow or silent
+    /// How soon a node starts, and what its lookups cost, from the embedded places and through a slow or silent upstream
     Places(herd_load::places::Places),
     /// What the number of a store's locks is worth: threads at 1 to 256 of them, to a run folder
     Locks(herd_load::locks::Locks),

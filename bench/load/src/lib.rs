@@ -41,7 +41,6 @@ pub mod upstream;
 pub mod rounds;
 
 pub mod compare;
-pub mod figures;
 pub mod locks;
 pub mod places;
 pub mod plot;

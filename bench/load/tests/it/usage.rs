@@ -2,12 +2,11 @@
 
 use crate::support::{run, tester};
 
-const SUBCOMMANDS: [&str; 15] = [
+const SUBCOMMANDS: [&str; 14] = [
     "echo",
     "run",
     "hop",
     "flood",
-    "figures",
     "repair",
     "places",
     "locks",
