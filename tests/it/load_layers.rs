@@ -7,8 +7,8 @@ const FOLDER: &str = "bench/load/src/";
 /// The modules, lowest first; those of one row do not import each other.
 const LAYERS: [&str; 10] = [
     "address clock digits interrupt keys listener machine processors statistics usage whole words",
-    "disturbance exit load outcome place server stamp",
-    "moving requests",
+    "disturbance exit load outcome server stamp",
+    "requests",
     "reply",
     "drive echo hop",
     "flood upstream",

@@ -22,11 +22,9 @@ pub mod disturbance;
 pub mod exit;
 pub mod load;
 pub mod outcome;
-pub mod place;
 pub mod server;
 pub mod stamp;
 
-mod moving;
 pub mod requests;
 
 pub mod reply;

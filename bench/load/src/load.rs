@@ -46,9 +46,6 @@ pub struct Load {
     /// Which client is next: `uniform`, each connection among its own; `zipf` or `zipf:EXPONENT`, all among all
     #[arg(long, default_value = "uniform")]
     pub choice: Choice,
-    /// Clients walk, cycle and drive from real places, instead of staying at one
-    #[arg(long)]
-    pub moving: bool,
     /// The radius of lookups in kilometres
     #[arg(long = "radius", default_value_t = 10, value_name = "KM")]
     pub radius_km: u32,
@@ -100,7 +97,6 @@ impl Load {
             dialect: Dialect::Herd,
             clients: 100_000,
             choice: Choice::Uniform,
-            moving: false,
             radius_km: 10,
             bound: 5,
             crlf: false,

@@ -156,9 +156,13 @@ fn hop(args: &cli::Hop) -> Done {
 }
 
 fn flood(args: &flood::Args) -> Done {
-    let run = args.run()?;
-    write!(io::stdout(), "{}", run.text)?;
-    Ok(if run.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let outcome = flood::measure(&args.plan())?;
+    if args.json {
+        outcome.figures().iter().try_for_each(|figure| out(serde_json::to_string(figure)?))?;
+    } else {
+        out(&outcome)?;
+    }
+    Ok(if outcome.is_whole() { Exit::Good } else { Exit::Failed }.into())
 }
 
 fn repair(args: &Repair) -> Done {

@@ -18,8 +18,8 @@ Examples:
       a million reports, 64 in flight on each connection, every reply checked
   herd-load run localhost:11600 -R 20000 -d 1m --mix iamat=90,whatsat=10 --max-p99 5ms
       20,000 requests a second at planned times; fails where p99 of what clients wait is above 5 ms
-  herd-load run [::1]:11600 [::1]:11601 -c 100 --idle 10000 --moving --clients 1000000
-      two nodes of a herd, with 10,000 connections that only sit there, clients that walk
+  herd-load run [::1]:11600 [::1]:11601 -c 100 --idle 10000 --clients 1000000
+      two nodes of a herd, a million clients, and 10,000 connections that only sit there
   herd-load run old-herd:12000 --reconnect --crlf -c 8
       a herd that closes after each reply and wants CR LF
 

@@ -1,12 +1,9 @@
-//! The command line of `herd-load flood`, and what it comes to.
+//! The command line of `herd-load flood`.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use thiserror::Error;
-
-use super::{Endpoint, FAR_FROM_LAND, FloodError, FloodOutcome, FloodPlan, Lasting, figure, measure};
-
-use crate::words::{Format, microseconds, milliseconds, seconds};
+use super::{Endpoint, FAR_FROM_LAND, FloodPlan, Lasting};
+use crate::words::{microseconds, milliseconds, seconds};
 
 /// The arguments of `flood`, as clap reads them.
 #[derive(Debug, clap::Args)]
@@ -48,12 +45,9 @@ pub struct Args {
     /// The same, each ended by a half-close, for servers that read to the end of the input
     #[arg(long)]
     pub half_close: bool,
-    /// How figures are written
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub output_format: Format,
-    /// The file to write to, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Print JSON, a figure a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What it does and how, for `--help`.
@@ -74,33 +68,8 @@ The exit status is 0 if every server knew of every report, and 1 otherwise.";
 const EXAMPLES: &str = "\
 Examples:
   herd-load flood localhost:11600 localhost:11601 localhost:11602
-  herd-load flood A=[::1]:11600 B=[::1]:11601 -n 1000 --output-format json -o hops.jsonl
+  herd-load flood A=[::1]:11600 B=[::1]:11601 -n 1000 --json > hops.jsonl
   herd-load flood old-herd:12000 old-herd:12001 --half-close --spacing 1000";
-
-/// Why nothing, or nothing whole, was written.
-#[derive(Debug, Error)]
-pub enum FloodRunError {
-    /// It was not measured.
-    #[error(transparent)]
-    Flood(#[from] FloodError),
-    /// The file could not be written.
-    #[error("cannot write {}: {source}; give another -o", .path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// What to print, and whether everything went well.
-#[derive(Debug)]
-pub struct FloodRun {
-    /// For standard output: the figures, or where they were written.
-    pub text: String,
-    /// Whether every report was known everywhere.
-    pub is_whole: bool,
-}
 
 impl Args {
     /// What they ask for.
@@ -119,23 +88,6 @@ impl Args {
                 (_, half_close) => Lasting::OneRequest { half_close },
             },
             ..FloodPlan::new(self.from.clone(), self.to.clone())
-        }
-    }
-
-    /// Measures, and writes the file that was asked for.
-    pub fn run(&self) -> Result<FloodRun, FloodRunError> {
-        let outcome = measure(&self.plan())?;
-        let (text, is_whole) = (self.formatted(&outcome), outcome.is_whole());
-        let Some(path) = &self.output else { return Ok(FloodRun { text, is_whole }) };
-        fs::write(path, text).map_err(|source| FloodRunError::Write { path: path.clone(), source })?;
-        Ok(FloodRun { text: format!("written to {}\n", path.display()), is_whole })
-    }
-
-    fn formatted(&self, outcome: &FloodOutcome) -> String {
-        match self.output_format {
-            Format::Text => format!("{outcome}\n"),
-            Format::Json => figure::json(&outcome.figures()),
-            Format::Csv => figure::csv(&outcome.figures()),
         }
     }
 }

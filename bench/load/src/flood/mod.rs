@@ -15,7 +15,7 @@ mod probe;
 mod tally;
 
 pub use self::{
-    args::{ABOUT, Args, FloodRun, FloodRunError},
+    args::{ABOUT, Args},
     endpoint::Endpoint,
     error::FloodError,
     figure::Figure,

@@ -150,7 +150,7 @@ fn each_node_of_a_row_is_seen_to_learn_of_every_report() {
     let nodes = row(&["Alford", "Ball", "Holiday"]);
     let named = |index: usize, name: &str| format!("{name}={}", nodes[index].address());
     let (from, ball, holiday) = (named(0, "Alford"), named(1, "Ball"), named(2, "Holiday"));
-    let output = flood(&[&from, &ball, &holiday, "-n", "40", "--timeout=60s", "--output-format=json"]);
+    let output = flood(&[&from, &ball, &holiday, "-n", "40", "--timeout=60s", "--json"]);
     assert!(output.status.success(), "{output:?}");
     let figures = figures(&output);
     for server in ["Ball", "Holiday"] {
@@ -170,20 +170,15 @@ fn each_node_of_a_row_is_seen_to_learn_of_every_report() {
 }
 
 #[test]
-fn the_figures_are_text_to_read_or_values_in_a_file() {
+fn the_figures_are_text_to_read_or_json() {
     let (from, to) = played(&[Some(Duration::ZERO)]);
     let (from, to) = (from.address.to_string(), to[0].address.to_string());
     let text = String::from_utf8(flood(&[&from, &to, "-n", "3"]).stdout).unwrap();
     for part in ["3 reports at", &to, "every one of these", "of a core"] {
         assert!(text.contains(part), "{part:?} in {text}");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("flood.csv");
-    let output = flood(&[&from, &to, "-n", "3", "--output-format=csv", "-o", file.to_str().unwrap()]);
-    assert!(output.status.success() && String::from_utf8(output.stdout).unwrap().contains("flood.csv"));
-    let csv = fs::read_to_string(file).unwrap();
-    assert!(csv.starts_with("part,server,what,unit,value,better\n"), "{csv}");
-    assert!(csv.contains(&format!("flood,{to},known,reports,3.0,more\n")), "{csv}");
+    let figures = figures(&flood(&[&from, &to, "-n", "3", "--json"]));
+    assert_eq!(figure(&figures, &to, "known"), 3.0);
 }
 
 #[test]
@@ -218,7 +213,7 @@ fn a_server_that_never_learns_has_lost_the_reports() {
     assert!(text.contains("LOST") && text.contains("Welsh did not know of 3 reports"), "{text}");
     let row = text.lines().find(|line| line.starts_with("Welsh")).unwrap();
     assert!(row.contains(" - "), "what was not timed has no time: {row}");
-    let output = flood(&[&from, &known, &lost, "-n", "6", "--timeout=0.1", "--output-format=json"]);
+    let output = flood(&[&from, &known, &lost, "-n", "6", "--timeout=0.1", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let figures = figures(&output);
     assert_eq!((figure(&figures, "Welsh", "known"), figure(&figures, "Welsh", "lost")), (0.0, 3.0));
@@ -279,7 +274,7 @@ fn servers_of_one_command_a_connection_are_measured() {
         address
     });
     let [from, to] = [from, to].map(|address| address.to_string());
-    let output = flood(&[&from, &to, "-n", "5", "--half-close", "--timeout=60s", "--output-format=json"]);
+    let output = flood(&[&from, &to, "-n", "5", "--half-close", "--timeout=60s", "--json"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(figure(&figures(&output), &to, "known"), 5.0);
     let output = run(&[
