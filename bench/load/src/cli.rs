@@ -186,7 +186,7 @@ pub(crate) struct Upstream {
 ///
 /// Throughput against connections and against requests in flight, if a run varies them; throughput, processor time and
 /// memory of each point as bars from zero; percentiles of each point, and of hops, on a logarithmic axis. All show
-/// medians over the rounds with the minimum and the maximum, and leave out what is invalid. The same run gives the same
+/// medians over the rounds with their quartiles, and leave out what is invalid. The same run gives the same
 /// bytes. Prints each chart's file; a chart that already exists is overwritten, others stay.
 #[derive(Debug, Args)]
 pub(crate) struct Plot {
@@ -203,16 +203,16 @@ pub(crate) struct Plot {
 
 /// Two run folders side by side: what changed, and whether by more than the noise
 ///
-/// For every figure that both runs have: the median of each run's rounds, their minimum and maximum, and the change of
+/// For every figure that both runs have: the median of each run's rounds, their quartiles, and the change of
 /// the median. Invalid samples are left out and reported; so are figures that only one run has, and figures measured
 /// under another load.
 ///
-/// A change is beyond the noise if the two ranges do not overlap: every round of one run is above every round of the
-/// other. If both runs were alike, that would happen by chance for one of (n+m)!/(n! m!) figures in each direction: one
-/// of 20 for three rounds each, one of 252 for five. If it is more than one of 20, the rounds are too few to tell. With
-/// many figures some differ by chance; the end of the output says how many to expect. Rounds show only the noise within
-/// a run: a machine that is busier today than yesterday shifts all rounds of a run alike, so measure both in one
-/// session.
+/// A change is beyond the noise if the two ranges, from least to greatest, do not overlap: every round of one run is
+/// above every round of the other. If both runs were alike, that would happen by chance for one of (n+m)!/(n! m!)
+/// figures in each direction: one of 20 for three rounds each, one of 252 for five. If it is more than one of 20, the
+/// rounds are too few to tell. With many figures some differ by chance; the end of the output says how many to expect.
+/// Rounds show only the noise within a run: a machine that is busier today than yesterday shifts all rounds of a run
+/// alike, so measure both in one session.
 ///
 /// The figure says what is better or worse (`better`), or else its target does (≥, ≤), or else its unit: more of
 /// anything per second, less of times and bytes. If none of these decides, a figure only differs.

@@ -15,6 +15,8 @@ pub use part::Part;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use clap::ValueEnum;
+
 use crate::{
     disturbance,
     rounds::{
@@ -55,7 +57,7 @@ impl Places {
     /// The parts that were asked for, in their order.
     fn parts(&self) -> impl Iterator<Item = Part> {
         let is_asked = |part: &Part| self.only.is_empty() || self.only.contains(part);
-        Part::ALL.into_iter().filter(is_asked)
+        Part::value_variants().iter().copied().filter(is_asked)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::rounds;
 
-/// What is measured by itself.
+/// What is measured by itself, in the order it is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
@@ -21,12 +21,6 @@ pub enum Part {
     Upstream,
     /// Clients' reports while lookups hang.
     Hanging,
-}
-
-impl Part {
-    /// All, in the order they are measured in.
-    pub const ALL: [Self; 5] =
-        [Self::Start, Self::Embedded, Self::SingleFlight, Self::Upstream, Self::Hanging];
 }
 
 impl rounds::Part for Part {
