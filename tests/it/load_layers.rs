@@ -6,14 +6,14 @@ const FOLDER: &str = "bench/load/src/";
 
 /// The modules, lowest first; those of one row do not import each other.
 const LAYERS: [&str; 10] = [
-    "address clock digits interrupt keys lines listener machine processors statistics usage whole words",
-    "disturbance exit load outcome place server stamp",
-    "moving requests",
+    "address clock digits interrupt keys listener machine processors statistics usage whole words",
+    "disturbance exit load outcome server stamp",
+    "requests",
     "reply",
     "drive echo hop",
-    "flood skeleton upstream",
+    "flood upstream",
     "rounds",
-    "compare figures locks places plot repair report run sweep",
+    "compare locks places plot repair report run sweep",
     "cli",
     "main lib",
 ];

@@ -7,12 +7,7 @@ pub(crate) use run::Run;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use herd_load::{
-    echo::Shape,
-    flood,
-    hop::HopPlan,
-    words::{Format, milliseconds},
-};
+use herd_load::{echo::Shape, flood, hop::HopPlan, words::milliseconds};
 use proxyherd::cli::{completions, man, with_whole_notes};
 
 /// Puts a herd under load, and reports what came back and how soon
@@ -32,24 +27,15 @@ pub(crate) enum Command {
     Run(Run),
     /// The time from a client's write to a node until its AT line reaches the node's neighbour
     Hop(Hop),
-    /// The same time through bare threads and a channel: the least a hop can cost
-    SkeletonHop(SkeletonHop),
-    /// How long until a report made at one server of any herd is known at the others, and what rate the herd sustains
+    /// How long until a report made at one server of any herd is known at the others
     #[command(long_about = flood::ABOUT)]
     Flood(Box<flood::Args>),
-    /// The process that `skeleton-hop` measures
-    #[command(hide = true)]
-    Skeleton(Skeleton),
-    /// One node by itself: its start, its lookups, its memory per client, to a run folder
-    Figures(herd_load::figures::Figures),
     /// What repair costs and how long it takes, between nodes that lost or missed something
     Repair(Box<herd_load::repair::Repair>),
-    /// What lookups cost, from the embedded places and through an upstream that is slow or silent
+    /// How soon a node starts, and what its lookups cost, from the embedded places and through a slow or silent upstream
     Places(herd_load::places::Places),
     /// What the number of a store's locks is worth: threads at 1 to 256 of them, to a run folder
     Locks(herd_load::locks::Locks),
-    /// How many lines of code each of the compared servers has, and which defects were found in them
-    Lines(Lines),
     /// The report, with every figure read from the run folders
     Report(Report),
     /// Servers from a plan, under the same loads in turn: rates, latencies, CPU, memory, and their ratios
@@ -153,49 +139,6 @@ pub(crate) struct Hop {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct SkeletonHop {
-    #[command(flatten)]
-    pub(crate) hops: Hops,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Skeleton {
-    /// Where to listen for clients
-    #[arg(long, default_value = "127.0.0.1:0")]
-    pub(crate) listen: SocketAddr,
-    /// The neighbour to flood to
-    #[arg(long)]
-    pub(crate) neighbour: SocketAddr,
-    /// The herd's name
-    #[arg(long, default_value = "bench")]
-    pub(crate) herd: String,
-    /// Its own id
-    #[arg(long, default_value = "Solo")]
-    pub(crate) id: String,
-    /// The neighbour's id
-    #[arg(long, default_value = "Bench")]
-    pub(crate) peer: String,
-}
-
-/// How many lines of code each of the compared servers consists of
-///
-/// A line counts as code unless it is blank or only a comment; doc comments and Python's docstrings are comments, and
-/// code that is compiled only for tests is left out. Prints tables in Markdown: the lines, and the defects found in
-/// each, as FILE lists them.
-#[derive(Debug, Args)]
-pub(crate) struct Lines {
-    /// Which files they consist of, such as bench/report/models.toml
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// The report, with every figure read from the run folders
 ///
 /// Fills in the placeholders of a template, such as {{full; C=50 P=1; node; rate; k1}}, and writes the text. Exits with
@@ -211,9 +154,9 @@ pub(crate) struct Report {
     /// The run folders
     #[arg(long, default_value = "bench/runs")]
     pub(crate) runs: PathBuf,
-    /// Which files the compared servers consist of, and their defects
-    #[arg(long, value_name = "FILE", default_value = "bench/report/models.toml")]
-    pub(crate) models: PathBuf,
+    /// The program that counts the compared servers' lines and defects
+    #[arg(long, value_name = "PROGRAM", default_value = "bench/report/lines")]
+    pub(crate) lines: PathBuf,
     /// Write nothing; exit with 1 if the file differs from what would be written
     #[arg(long)]
     pub(crate) check: bool,
@@ -243,7 +186,7 @@ pub(crate) struct Upstream {
 ///
 /// Throughput against connections and against requests in flight, if a run varies them; throughput, processor time and
 /// memory of each point as bars from zero; percentiles of each point, and of hops, on a logarithmic axis. All show
-/// medians over the rounds with the minimum and the maximum, and leave out what is invalid. The same run gives the same
+/// medians over the rounds with their quartiles, and leave out what is invalid. The same run gives the same
 /// bytes. Prints each chart's file; a chart that already exists is overwritten, others stay.
 #[derive(Debug, Args)]
 pub(crate) struct Plot {
@@ -260,16 +203,16 @@ pub(crate) struct Plot {
 
 /// Two run folders side by side: what changed, and whether by more than the noise
 ///
-/// For every figure that both runs have: the median of each run's rounds, their minimum and maximum, and the change of
+/// For every figure that both runs have: the median of each run's rounds, their quartiles, and the change of
 /// the median. Invalid samples are left out and reported; so are figures that only one run has, and figures measured
 /// under another load.
 ///
-/// A change is beyond the noise if the two ranges do not overlap: every round of one run is above every round of the
-/// other. If both runs were alike, that would happen by chance for one of (n+m)!/(n! m!) figures in each direction: one
-/// of 20 for three rounds each, one of 252 for five. If it is more than one of 20, the rounds are too few to tell. With
-/// many figures some differ by chance; the end of the output says how many to expect. Rounds show only the noise within
-/// a run: a machine that is busier today than yesterday shifts all rounds of a run alike, so measure both in one
-/// session.
+/// A change is beyond the noise if the two ranges, from least to greatest, do not overlap: every round of one run is
+/// above every round of the other. If both runs were alike, that would happen by chance for one of (n+m)!/(n! m!)
+/// figures in each direction: one of 20 for three rounds each, one of 252 for five. If it is more than one of 20, the
+/// rounds are too few to tell. With many figures some differ by chance; the end of the output says how many to expect.
+/// Rounds show only the noise within a run: a machine that is busier today than yesterday shifts all rounds of a run
+/// alike, so measure both in one session.
 ///
 /// The figure says what is better or worse (`better`), or else its target does (≥, ≤), or else its unit: more of
 /// anything per second, less of times and bytes. If none of these decides, a figure only differs.
@@ -284,9 +227,9 @@ pub(crate) struct Compare {
     /// Exit with 3 if a figure got worse by more than this, beyond the noise
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) fail_above: Option<f64>,
-    /// How to print it
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub(crate) output_format: Format,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn percent(text: &str) -> Result<f64, String> {

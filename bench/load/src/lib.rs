@@ -1,8 +1,8 @@
 //! herd-load: puts a herd under load and reports what came back, and how soon.
 //!
 //! The modules, from the nouns up; each uses only those of the groups above its own (`tests/it/load_layers.rs`). Only
-//! `main` prints; sockets are in `address`, `listener`, `drive`, `echo`, `flood`, `hop`, `skeleton` and `upstream`, and
-//! some parts of `repair`, `places` and `sweep` have their own; only `server` starts processes. What servers do is
+//! `main` prints; sockets are in `address`, `listener`, `drive`, `echo`, `flood`, `hop` and `upstream`, and
+//! some parts of `repair`, `places` and `sweep` have their own; only `server` starts processes, but for what counts lines for `report`. What servers do is
 //! measured from outside; only `locks` runs the node's own code, and `hop` its handshake.
 
 pub mod address;
@@ -10,7 +10,6 @@ pub mod clock;
 mod digits;
 pub mod interrupt;
 pub mod keys;
-pub mod lines;
 pub mod listener;
 pub mod machine;
 mod processors;
@@ -23,11 +22,9 @@ pub mod disturbance;
 pub mod exit;
 pub mod load;
 pub mod outcome;
-pub mod place;
 pub mod server;
 pub mod stamp;
 
-mod moving;
 pub mod requests;
 
 pub mod reply;
@@ -37,13 +34,11 @@ pub mod echo;
 pub mod hop;
 
 pub mod flood;
-pub mod skeleton;
 pub mod upstream;
 
 pub mod rounds;
 
 pub mod compare;
-pub mod figures;
 pub mod locks;
 pub mod places;
 pub mod plot;

@@ -2,62 +2,82 @@
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
+use clap::value_parser;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::words::as_seconds;
+use crate::words::{as_seconds, seconds, some_seconds};
 
-/// A run against one server or several. Times are seconds where it is written down.
-#[derive(Clone, Debug, Serialize)]
+/// A run against one server or several, as `herd-load run` is told it. Times are seconds where it is written down.
+#[derive(Clone, Debug, Serialize, clap::Args)]
 pub struct Load {
     /// The servers; connections go to them in turn.
+    #[arg(skip)]
     #[serde(skip)]
     pub targets: Vec<SocketAddr>,
-    /// Connections that send requests.
+    /// Connections at once
+    #[arg(short, long, default_value_t = 50, value_parser = value_parser!(u32).range(1..))]
     pub connections: u32,
-    /// Connections that stay silent.
+    /// Additional connections that stay silent
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub idle: u32,
     /// Requests in flight on each connection, at most.
+    #[arg(skip = 1u32)]
     pub pipeline: u32,
-    /// Requests a second over all connections, sent at planned times; `None` is a closed loop.
+    /// Requests a second in all, planned at even intervals whatever the server does
+    #[arg(short = 'R', long, value_name = "PER-SECOND")]
     pub rate: Option<f64>,
     /// How much to measure.
+    #[arg(skip)]
     pub length: Length,
-    /// How long to run before measuring.
+    /// Seconds of load before measuring
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0")]
     #[serde(rename = "warmup_seconds", serialize_with = "as_seconds")]
     pub warmup: Duration,
-    /// What is asked.
+    /// What to ask, by weight
+    #[arg(long, default_value = "iamat=100", value_name = "iamat=N,whatsat=N")]
     pub mix: Mix,
-    /// The commands used.
+    /// The commands in which locations are reported
+    #[arg(long, value_enum, default_value_t = Dialect::Herd)]
     pub dialect: Dialect,
-    /// Distinct clients.
+    /// Distinct clients
+    #[arg(long, default_value_t = 100_000)]
     pub clients: u32,
-    /// Which of them comes next.
+    /// Which client is next: `uniform`, each connection among its own; `zipf` or `zipf:EXPONENT`, all among all
+    #[arg(long, default_value = "uniform")]
     pub choice: Choice,
-    /// Whether clients walk; otherwise all stay at one place.
-    pub moving: bool,
-    /// How far lookups reach, in kilometres.
+    /// The radius of lookups in kilometres
+    #[arg(long = "radius", default_value_t = 10, value_name = "KM")]
     pub radius_km: u32,
-    /// How many places they ask for.
+    /// The number of places that lookups ask for
+    #[arg(long, default_value_t = 5, value_name = "N")]
     pub bound: u32,
-    /// Whether lines end in CR LF.
+    /// End lines with CR LF
+    #[arg(long)]
     pub crlf: bool,
-    /// Whether each request has a connection of its own.
+    /// A connection for each request
+    #[arg(long)]
     pub reconnect: bool,
-    /// Whether the end of each is shown by a half-close, for servers that read to the end of the input; only with a
-    /// connection for each.
+    /// End each of them by a half-close, for servers that read to the end of the input
+    #[arg(long, requires = "reconnect")]
     pub half_close: bool,
-    /// Whether every field of every reply is checked.
+    /// Check every field of every reply
+    #[arg(long)]
     pub verify: bool,
     /// What every document must say, if that is known; its status is then checked without `verify`, too.
+    #[arg(skip)]
     #[serde(skip)]
     pub document: Option<Document>,
-    /// The seed of everything that is drawn by chance.
+    /// The seed: the same seed draws the same clients
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// With no reply at all for this long, the run is abandoned.
+    /// Seconds without any reply after which the run is abandoned
+    #[arg(long = "timeout", value_name = "SECONDS", value_parser = some_seconds, default_value = "10")]
     #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]
     pub patience: Duration,
-    /// How long after its time the last replies may come.
+    /// Seconds that the last replies may take when the time is over; then the run ends, and what was not sent or not
+    /// answered counts as errors
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
     #[serde(rename = "grace_seconds", serialize_with = "as_seconds")]
     pub grace: Duration,
 }
@@ -71,13 +91,12 @@ impl Load {
             idle: 0,
             pipeline: 1,
             rate: None,
-            length: Length::Time(Duration::from_secs(10)),
+            length: Length::default(),
             warmup: Duration::ZERO,
             mix: Mix::REPORTS,
             dialect: Dialect::Herd,
             clients: 100_000,
             choice: Choice::Uniform,
-            moving: false,
             radius_km: 10,
             bound: 5,
             crlf: false,
@@ -122,6 +141,12 @@ pub enum Length {
     Time(Duration),
     /// Each client reported once.
     EveryClient,
+}
+
+impl Default for Length {
+    fn default() -> Self {
+        Self::Time(Duration::from_secs(10))
+    }
 }
 
 /// Shares of the kinds of requests, by weight.
@@ -194,6 +219,22 @@ pub enum Choice {
     Zipf(f64),
 }
 
+impl FromStr for Choice {
+    type Err = String;
+
+    /// Reads `uniform`, `zipf` or `zipf:0.8`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':').unwrap_or((text, "")) {
+            ("uniform", "") => Ok(Self::Uniform),
+            ("zipf", "") => Ok(Self::Zipf(1.0)),
+            ("zipf", exponent) => {
+                exponent.parse().map(Self::Zipf).map_err(|_| format!("{exponent:?} is no exponent"))
+            }
+            _ => Err("give uniform, zipf or zipf:EXPONENT".to_owned()),
+        }
+    }
+}
+
 impl LoadError {
     /// Whether it was asked for what makes no sense.
     pub fn is_usage(&self) -> bool {
@@ -256,5 +297,13 @@ mod tests {
         for wrong in ["", "iamat", "iamat=x", "put=1", "iamat=1;whatsat=2", "iamat=0,whatsat=0"] {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn choices_may_have_an_exponent() {
+        assert_eq!("uniform".parse(), Ok(Choice::Uniform));
+        assert_eq!("zipf".parse(), Ok(Choice::Zipf(1.0)));
+        assert_eq!("zipf:0.8".parse(), Ok(Choice::Zipf(0.8)));
+        assert!("zipf:x".parse::<Choice>().is_err() && "pareto".parse::<Choice>().is_err());
     }
 }

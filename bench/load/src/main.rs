@@ -16,20 +16,17 @@ use herd_load::{
     compare::Comparison,
     echo,
     exit::Exit,
-    figures, flood,
-    hop::{self, HopOutcome, HopPlan, Neighbour},
-    lines::Models,
+    flood,
+    hop::{self, Neighbour},
     listener, locks, places, plot,
     repair::{self, Repair},
     report::{Report, first_difference},
     rounds::Finished,
     run::{self, RunError},
     server::Server,
-    skeleton::{self, Ends},
     sweep::{self, SweepError},
     upstream::{self, Upstream},
     whole::WholeFile,
-    words::Format,
 };
 use proxyherd::{
     cli::{completions, man, wrong_usage},
@@ -43,8 +40,6 @@ use crate::cli::{Cli, Command, arguments};
 
 /// How long a node may take to call its neighbour: longer than its longest backoff.
 const CALL: Duration = Duration::from_secs(30);
-/// Where `skeleton-hop` lets the skeleton and the neighbour listen.
-const ANY_PORT: &str = "127.0.0.1:0";
 
 type Done = Result<ExitCode, Box<dyn Error>>;
 
@@ -107,13 +102,9 @@ fn run(command: Command) -> Done {
         Command::Run(args) => run_load(&args),
         Command::Hop(args) => hop(&args),
         Command::Flood(args) => flood(&args),
-        Command::SkeletonHop(args) => skeleton_hop(&args),
-        Command::Skeleton(args) => skeleton(args),
-        Command::Figures(args) => finish(&figures::run(&args, &|said| progress(said))?),
         Command::Repair(args) => repair(&args),
         Command::Places(args) => finish(&places::run(&args, &|said| progress(said))?),
         Command::Locks(args) => finish(&locks::run(&args.once(), &|said| progress(said))?),
-        Command::Lines(args) => print(&Models::read(&args.file)?, args.json),
         Command::Report(args) => report(args),
         Command::Sweep(args) => finish(&sweep::run(&args, &|said| progress(said))?),
         Command::Upstream(args) => upstream(&args),
@@ -152,7 +143,10 @@ fn hop(args: &cli::Hop) -> Done {
         (None, [program, arguments @ ..]) => {
             let mut command = std::process::Command::new(program);
             command.args(arguments);
-            through_child(&neighbour, command, args.hops.plan())?
+            let server = Server::start(command)?;
+            let outcome = hop::measure(neighbour.accept(CALL)?, server.address(), args.hops.plan())?;
+            server.stop()?;
+            outcome
         }
         (None, []) => {
             return Err(Usage("give --node ADDRESS or the command that starts the node".to_owned()).into());
@@ -162,35 +156,13 @@ fn hop(args: &cli::Hop) -> Done {
 }
 
 fn flood(args: &flood::Args) -> Done {
-    let run = args.run(|trial| progress(trial))?;
-    write!(io::stdout(), "{}", run.text)?;
-    Ok(if run.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn skeleton_hop(args: &cli::SkeletonHop) -> Done {
-    let neighbour = Neighbour::listen(ANY_PORT.parse()?, "bench", "Bench")?;
-    let mut command = std::process::Command::new(std::env::current_exe()?);
-    command.arg("skeleton").arg(format!("--neighbour={}", neighbour.address()?));
-    print(&through_child(&neighbour, command, args.hops.plan())?, args.json)
-}
-
-fn through_child(
-    neighbour: &Neighbour,
-    command: std::process::Command,
-    plan: HopPlan,
-) -> Result<HopOutcome, Box<dyn Error>> {
-    let server = Server::start(command)?;
-    let outcome = hop::measure(neighbour.accept(CALL)?, server.address(), plan)?;
-    server.stop()?;
-    Ok(outcome)
-}
-
-fn skeleton(args: cli::Skeleton) -> Done {
-    let listener = listener::bind(args.listen)?;
-    out(format_args!("listening {}", listener.local_addr()?))?;
-    let ends = Ends { neighbour: args.neighbour, herd: args.herd, id: args.id, peer: args.peer };
-    skeleton::serve(&listener, &ends)?;
-    Ok(ExitCode::SUCCESS)
+    let outcome = flood::measure(&args.plan())?;
+    if args.json {
+        outcome.figures().iter().try_for_each(|figure| out(serde_json::to_string(figure)?))?;
+    } else {
+        out(&outcome)?;
+    }
+    Ok(if outcome.is_whole() { Exit::Good } else { Exit::Failed }.into())
 }
 
 fn repair(args: &Repair) -> Done {
@@ -208,8 +180,8 @@ fn finish(finished: &Finished) -> Done {
 }
 
 fn report(args: cli::Report) -> Done {
-    let cli::Report { template, out, runs, models, check } = args;
-    let text = Report { template, runs, models, root: PathBuf::from(".") }.render()?;
+    let cli::Report { template, out, runs, lines, check } = args;
+    let text = Report { template, runs, lines, root: PathBuf::from(".") }.render()?;
     if !check {
         return Ok(WholeFile::write(&out, text).map(|()| ExitCode::SUCCESS)?);
     }
@@ -241,10 +213,10 @@ fn plot(args: &cli::Plot) -> Done {
 
 fn compare(args: &cli::Compare) -> Done {
     let comparison = Comparison::read(&args.a, &args.b, args.fail_above)?;
-    match args.output_format {
-        Format::Text => write!(io::stdout(), "{comparison}")?,
-        Format::Json => write!(io::stdout(), "{}", comparison.json()?)?,
-        Format::Csv => write!(io::stdout(), "{}", comparison.csv()?)?,
+    if args.json {
+        out(serde_json::to_string(&comparison)?)?;
+    } else {
+        write!(io::stdout(), "{comparison}")?;
     }
     Ok(if comparison.fails() { Exit::Missed } else { Exit::Good }.into())
 }

@@ -3,7 +3,11 @@
 
 use memchr::{memchr, memchr_iter};
 
-use crate::{load::Document, place::Place, requests::client_id, stamp::Stamp};
+use crate::{
+    load::Document,
+    requests::{LOCATION, client_id},
+    stamp::Stamp,
+};
 
 /// Cuts a stream into lines; holds the one that is incomplete.
 #[derive(Debug, Default)]
@@ -48,8 +52,8 @@ impl Lines {
 pub struct Expected {
     /// The client.
     pub number: u32,
-    /// Where that client is, and when it said so; `None` if only the client itself knows.
-    pub report: Option<(Place, Stamp)>,
+    /// When that client said where it is; `None` if only the client itself knows.
+    pub report: Option<Stamp>,
 }
 
 /// The fields of a reply's head.
@@ -78,7 +82,7 @@ impl<'a> Head<'a> {
         self.client == client_id(expected.number).as_bytes()
             && expected
                 .report
-                .is_none_or(|(place, stamp)| self.location == place.text() && self.stamp == stamp.text())
+                .is_none_or(|stamp| self.location == LOCATION.as_bytes() && self.stamp == stamp.text())
     }
 }
 
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
 
     fn expected() -> Expected {
-        Expected { number: 5, report: Some((Place::UCLA, Stamp::new(1_479_413_884_392_014_450))) }
+        Expected { number: 5, report: Some(Stamp::new(1_479_413_884_392_014_450)) }
     }
 
     fn answers(line: &str) -> bool {

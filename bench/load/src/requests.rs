@@ -4,9 +4,13 @@
 use crate::{
     digits,
     load::{Dialect, Load},
-    place::{LATITUDE_BYTES, LOCATION, LONGITUDE_BYTES, PLACE_BYTES, Place},
     stamp::{STAMP_BYTES, Stamp},
 };
+
+/// Where every client is, latitude first: the example of the assignment.
+pub const LOCATION: &str = "+34.068930-118.445127";
+/// Bytes of its latitude.
+const LATITUDE_BYTES: usize = 10;
 
 const BEFORE_NUMBER: &str = "kiwi";
 const AFTER_NUMBER: &str = ".cs.ucla.edu";
@@ -23,8 +27,6 @@ pub fn client_id(number: u32) -> String {
 struct Template {
     bytes: Vec<u8>,
     number: usize,
-    latitude: usize,
-    longitude: usize,
     stamp: Option<usize>,
 }
 
@@ -55,7 +57,7 @@ impl Composer {
     }
 
     /// Appends client `number`'s next report, newer than every report before it, and returns its timestamp.
-    pub fn report(&mut self, out: &mut Vec<u8>, number: u32, place: Option<Place>) -> Stamp {
+    pub fn report(&mut self, out: &mut Vec<u8>, number: u32) -> Stamp {
         self.stamp.advance();
         let digits = digits::count(number);
         let template = &self.reports[digits - 1];
@@ -63,12 +65,6 @@ impl Composer {
         out.extend_from_slice(&template.bytes);
         let line = &mut out[start..];
         digits::write(&mut line[template.number..template.number + digits], u64::from(number));
-        if let Some(place) = place {
-            let text = place.text();
-            let (latitude, longitude) = text.split_at(LATITUDE_BYTES);
-            line[template.latitude..template.latitude + LATITUDE_BYTES].copy_from_slice(latitude);
-            line[template.longitude..template.longitude + LONGITUDE_BYTES].copy_from_slice(longitude);
-        }
         if let Some(stamp) = template.stamp {
             line[stamp..stamp + STAMP_BYTES].copy_from_slice(self.stamp.text());
         }
@@ -96,24 +92,19 @@ fn report(dialect: Dialect, number_digits: usize, end: &str) -> Template {
     let text = match dialect {
         Dialect::Herd => format!("IAMAT {id} {LOCATION} {stamp}{end}"),
         Dialect::RedisGeoadd => format!(
-            "*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n${LONGITUDE_BYTES}\r\n{longitude}\r\n${LATITUDE_BYTES}\r\n{latitude}\r\n${}\r\n{id}\r\n",
+            "*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n${}\r\n{longitude}\r\n${}\r\n{latitude}\r\n${}\r\n{id}\r\n",
+            longitude.len(),
+            latitude.len(),
             id.len()
         ),
         Dialect::RedisSet => format!(
             "*3\r\n$3\r\nSET\r\n${}\r\n{id}\r\n${}\r\n{LOCATION} {stamp}\r\n",
             id.len(),
-            PLACE_BYTES + 1 + STAMP_BYTES
+            LOCATION.len() + 1 + STAMP_BYTES
         ),
     };
-    let at = |part: &str| text.find(part);
-    let known = |part: &str| at(part).expect("it was written a moment ago");
-    Template {
-        number: known(&id) + BEFORE_NUMBER.len(),
-        latitude: known(latitude),
-        longitude: known(longitude),
-        stamp: at(&stamp),
-        bytes: text.into_bytes(),
-    }
+    let id_at = text.find(&id).expect("it was written a moment ago");
+    Template { number: id_at + BEFORE_NUMBER.len(), stamp: text.find(&stamp), bytes: text.into_bytes() }
 }
 
 #[cfg(test)]
@@ -129,9 +120,9 @@ mod tests {
         Load::on(SocketAddr::from(([127, 0, 0, 1], 1)))
     }
 
-    fn first_report(load: &Load, number: u32, place: Option<Place>) -> String {
+    fn first_report(load: &Load, number: u32) -> String {
         let mut out = Vec::new();
-        Composer::new(load, PAPER).report(&mut out, number, place);
+        Composer::new(load, PAPER).report(&mut out, number);
         String::from_utf8(out).unwrap()
     }
 
@@ -141,13 +132,12 @@ mod tests {
             [(0, "kiwi0"), (7, "kiwi7"), (1_234_567, "kiwi1234567"), (u32::MAX, "kiwi4294967295")]
         {
             let line = format!("IAMAT {id}.cs.ucla.edu +34.068930-118.445127 1479413884.392014450\n");
-            assert_eq!(first_report(&load(), number, None), line);
+            assert_eq!(first_report(&load(), number), line);
         }
-        let place = Place { latitude_e6: -1_000_000, longitude_e6: 20_500_000 };
         let crlf = Load { crlf: true, ..load() };
         assert_eq!(
-            first_report(&crlf, 12, Some(place)),
-            "IAMAT kiwi12.cs.ucla.edu -01.000000+020.500000 1479413884.392014450\r\n"
+            first_report(&crlf, 12),
+            "IAMAT kiwi12.cs.ucla.edu +34.068930-118.445127 1479413884.392014450\r\n"
         );
     }
 
@@ -164,14 +154,13 @@ mod tests {
     #[test]
     fn redis_is_asked_in_its_own_words() {
         let geoadd = Load { dialect: Dialect::RedisGeoadd, ..load() };
-        let place = Place { latitude_e6: 1_500_000, longitude_e6: -2_250_000 };
         assert_eq!(
-            first_report(&geoadd, 42, Some(place)),
-            "*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n$11\r\n-002.250000\r\n$10\r\n+01.500000\r\n$18\r\nkiwi42.cs.ucla.edu\r\n"
+            first_report(&geoadd, 42),
+            "*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n$11\r\n-118.445127\r\n$10\r\n+34.068930\r\n$18\r\nkiwi42.cs.ucla.edu\r\n"
         );
         let set = Load { dialect: Dialect::RedisSet, ..load() };
         assert_eq!(
-            first_report(&set, 3, None),
+            first_report(&set, 3),
             "*3\r\n$3\r\nSET\r\n$17\r\nkiwi3.cs.ucla.edu\r\n$42\r\n+34.068930-118.445127 1479413884.392014450\r\n"
         );
     }
@@ -186,7 +175,7 @@ mod tests {
                 composer.set_time(1_479_413_884_999_999_900 + (step % 3) * 50);
             }
             let mut out = Vec::new();
-            composer.report(&mut out, 7, None);
+            composer.report(&mut out, 7);
             let line = String::from_utf8(out).unwrap();
             let stamp = line.trim_end().rsplit(' ').next().unwrap().to_owned();
             assert!(stamp > before, "{stamp} after {before}");

@@ -13,19 +13,27 @@ pub enum Better {
     Less,
 }
 
-/// The middle of some figures, and their range.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
+/// The middle of some figures, their quartiles and their range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spread {
+    /// The middle one.
+    pub median: f64,
+    /// The lower quartile.
+    pub low: f64,
+    /// The upper quartile.
+    pub high: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
 }
 
 impl Spread {
     /// `None` for no figures.
     pub(crate) fn of(figures: Vec<f64>) -> Option<Self> {
         let sorted = Sorted::of(figures)?;
-        Some(Self { median: sorted.median(), min: sorted.nth(1), max: sorted.greatest() })
+        let [low, median, high] = sorted.quartiles();
+        Some(Self { median, low, high, min: sorted.nth(1), max: sorted.greatest() })
     }
 }
 
@@ -111,7 +119,10 @@ mod tests {
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[9.0, 1.0, 2.0, 4.0]), Some(3.0));
-        assert_eq!(Spread::of(vec![2.0, 1.0]), Some(Spread { median: 1.5, min: 1.0, max: 2.0 }));
+        assert_eq!(
+            Spread::of(vec![2.0, 1.0]),
+            Some(Spread { median: 1.5, low: 1.25, high: 1.75, min: 1.0, max: 2.0 })
+        );
     }
 
     fn first(count: u32) -> Sorted {

@@ -1,52 +1,28 @@
 //! Two run folders side by side: what changed from one to the other, and whether by more than the noise. Pure: it takes
-//! two runs and returns a comparison, which `text` and `formats` print.
+//! two runs and returns a comparison, which `text` prints.
 
-mod formats;
 mod text;
 mod verdict;
 
 use std::{collections::HashMap, path::Path};
 
 use serde::Serialize;
-use thiserror::Error;
 
 pub use verdict::Verdict;
 
-use crate::rounds::Better;
-use crate::rounds::read::{Key, LeftOut, ReadError, Recorded, Series};
-
-/// Why two runs were not compared, or the comparison not printed.
-#[derive(Debug, Error)]
-pub enum CompareError {
-    /// One of them is not there.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The comparison cannot be written down.
-    #[error("cannot write the comparison as CSV: {0}")]
-    Csv(#[from] csv::Error),
-    /// The comparison cannot be written down.
-    #[error("cannot write the comparison as JSON: {0}")]
-    Json(#[from] serde_json::Error),
-}
+use crate::rounds::{
+    Better, Spread,
+    read::{Key, LeftOut, ReadError, Recorded, Series},
+};
 
 /// A figure in one of the runs.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Side {
-    /// The middle of the rounds.
-    pub median: f64,
-    /// The least of them.
-    pub min: f64,
-    /// The greatest of them.
-    pub max: f64,
+    /// What its rounds come to.
+    #[serde(flatten)]
+    pub spread: Spread,
     /// How many there are.
     pub samples: usize,
-}
-
-impl Side {
-    fn of(series: &Series) -> Self {
-        let spread = series.spread();
-        Self { median: spread.median, min: spread.min, max: spread.max, samples: series.values.len() }
-    }
 }
 
 /// A figure in both runs.
@@ -124,7 +100,7 @@ impl Comparison {
     /// # Errors
     ///
     /// If a folder cannot be read.
-    pub fn read(a: &Path, b: &Path, fail_above: Option<f64>) -> Result<Self, CompareError> {
+    pub fn read(a: &Path, b: &Path, fail_above: Option<f64>) -> Result<Self, ReadError> {
         Ok(Self::of(Recorded::read(a)?, Recorded::read(b)?, fail_above))
     }
 
@@ -159,14 +135,14 @@ impl Comparison {
 
 impl Compared {
     fn of(one: &Series, other: &Series, fail_above: Option<f64>) -> Self {
-        let (a, b) = (one.spread(), other.spread());
+        let side = |series: &Series| Side { spread: series.spread(), samples: series.values.len() };
+        let (a, b) = (side(one), side(other));
         let better = one.better.or(other.better);
-        let verdict = Verdict::of((a, one.values.len()), (b, other.values.len()), better);
-        let change_percent = verdict::change(a.median, b.median);
+        let verdict = Verdict::of(&a, &b, better);
+        let change_percent = verdict::change(a.spread.median, b.spread.median);
         // From nothing to something is more than any percentage.
         let is_above = |limit: f64| change_percent.is_none_or(|change| change.abs() > limit);
         let fails = verdict == Verdict::Worse && fail_above.is_some_and(is_above);
-        let (a, b) = (Side::of(one), Side::of(other));
         Self { key: one.key.clone(), a, b, change_percent, better, verdict, fails }
     }
 

@@ -6,8 +6,7 @@ use super::{Compared, Comparison, Run, Side, Verdict};
 use crate::rounds::read::Key;
 
 /// What stands above a table's columns.
-const HEADINGS: [&str; COLUMNS] =
-    ["server", "figure", "unit", "A (least to greatest)", "B", "change", "verdict"];
+const HEADINGS: [&str; COLUMNS] = ["server", "figure", "unit", "A (quartiles)", "B", "change", "verdict"];
 const COLUMNS: usize = 7;
 /// Those of numbers stand at the right of their column.
 const IS_NUMBER: [bool; COLUMNS] = [false, false, false, true, true, true, false];
@@ -124,8 +123,8 @@ impl Compared {
 
 impl Side {
     fn cell(self) -> String {
-        let [median, min, max] = [self.median, self.min, self.max].map(plain);
-        format!("{median} ({min} to {max})")
+        let [low, median, high] = [self.spread.low, self.spread.median, self.spread.high].map(plain);
+        format!("{median} ({low} to {high})")
     }
 }
 

@@ -7,7 +7,8 @@
 
 use serde::Serialize;
 
-use crate::rounds::{Better, Spread};
+use super::Side;
+use crate::rounds::Better;
 
 /// Chance may have one order of rounds in so many.
 const CHANCE: f64 = 20.0;
@@ -44,8 +45,9 @@ impl Verdict {
     }
 
     /// Judges a figure by its ranges and by how many rounds each has.
-    pub(super) fn of(a: (Spread, usize), b: (Spread, usize), better: Option<Better>) -> Self {
-        let ((a, of_a), (b, of_b)) = (a, b);
+    pub(super) fn of(a: &Side, b: &Side, better: Option<Better>) -> Self {
+        let (of_a, of_b) = (a.samples, b.samples);
+        let (a, b) = (a.spread, b.spread);
         let is_above = b.min > a.max;
         if a == b && a.min == a.max {
             Self::Same
@@ -80,10 +82,12 @@ pub(super) fn change(from: f64, to: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rounds::Spread;
 
     fn verdict(a: &[f64], b: &[f64], better: Option<Better>) -> Verdict {
-        let side = |values: &[f64]| (Spread::of(values.to_vec()).unwrap(), values.len());
-        Verdict::of(side(a), side(b), better)
+        let side =
+            |values: &[f64]| Side { spread: Spread::of(values.to_vec()).unwrap(), samples: values.len() };
+        Verdict::of(&side(a), &side(b), better)
     }
 
     #[test]

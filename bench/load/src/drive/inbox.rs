@@ -9,7 +9,7 @@ use super::{
 use crate::{
     load::{self, Dialect, Load},
     reply::{Expected, Head, Lines, is_at_line, is_document, status},
-    requests::client_id,
+    requests::{LOCATION, client_id},
 };
 
 /// How replies are judged, and by what.
@@ -216,12 +216,11 @@ fn request_text(kind: Kind, awaited: Option<Awaited>) -> String {
         return format!("{word} … (with --verify the request is shown)");
     };
     let client = client_id(number);
-    let Some((place, stamp)) = report else { return format!("{word} {client}") };
-    let (place, stamp) = (place.text(), stamp);
-    let (place, stamp) = (String::from_utf8_lossy(&place), String::from_utf8_lossy(stamp.text()));
+    let Some(stamp) = report else { return format!("{word} {client}") };
+    let stamp = String::from_utf8_lossy(stamp.text());
     match kind {
-        Kind::Report => format!("IAMAT {client} {place} {stamp}"),
-        Kind::Lookup => format!("WHATSAT {client}, last reported at {place} {stamp}"),
+        Kind::Report => format!("IAMAT {client} {LOCATION} {stamp}"),
+        Kind::Lookup => format!("WHATSAT {client}, last reported at {LOCATION} {stamp}"),
     }
 }
 
@@ -230,11 +229,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::{
-        drive::owed::Sent,
-        place::{LOCATION, Place},
-        stamp::Stamp,
-    };
+    use crate::{drive::owed::Sent, stamp::Stamp};
 
     const STAMP: &str = "1479413884.392014450";
 
@@ -258,7 +253,7 @@ mod tests {
         fn ask(&mut self, kind: Kind, number: u32) {
             self.owed.push(Sent { kind, planned_ns: 1, sent_ns: 1, requests: 1 });
             if self.judge.verify {
-                let report = Some((Place::UCLA, Stamp::new(1_479_413_884_392_014_450)));
+                let report = Some(Stamp::new(1_479_413_884_392_014_450));
                 self.inbox.expect(Awaited { kind, reply: Expected { number, report } });
             }
         }

@@ -10,8 +10,6 @@ use super::{
 use crate::{
     keys::Keys,
     load::{Length, Load, Mix},
-    moving::Walkers,
-    place::Place,
     reply::Expected,
     requests::Composer,
     stamp::Stamp,
@@ -24,9 +22,8 @@ pub(crate) struct Questioner {
     verify: bool,
     composer: Composer,
     random: SmallRng,
-    walkers: Option<Walkers>,
     /// Each client's last report, if lookups are checked against them and only one connection reports it.
-    reports: Option<Vec<Option<(Place, Stamp)>>>,
+    reports: Option<Vec<Option<Stamp>>>,
 }
 
 impl Questioner {
@@ -41,7 +38,6 @@ impl Questioner {
             verify: load.verify,
             composer: Composer::new(load, posix_ns),
             random: SmallRng::seed_from_u64(seed),
-            walkers: load.moving.then(|| Walkers::new(load.clients)),
             reports: checks_lookups.then(|| vec![None; clients]),
         }
     }
@@ -55,11 +51,11 @@ impl Questioner {
         posix_ns: u64,
     ) {
         self.composer.set_time(posix_ns);
-        if self.mix.whatsat == 0 && !self.verify && self.walkers.is_none() {
+        if self.mix.whatsat == 0 && !self.verify {
             // The whole of most loads, and then as fast as can be.
             for _ in 0..requests {
                 let number = connection.keys.next(&mut self.random);
-                self.composer.report(&mut connection.out, number, None);
+                self.composer.report(&mut connection.out, number);
             }
             let sent = Sent { kind: Kind::Report, planned_ns, sent_ns: now_ns, requests };
             connection.owed.push(sent);
@@ -67,19 +63,16 @@ impl Questioner {
         }
         for _ in 0..requests {
             let kind = self.kind();
-            self.ask_one(connection, kind, posix_ns);
+            self.ask_one(connection, kind);
             connection.owed.push(Sent { kind, planned_ns, sent_ns: now_ns, requests: 1 });
         }
     }
 
-    fn ask_one(&mut self, connection: &mut Connection, kind: Kind, posix_ns: u64) {
+    fn ask_one(&mut self, connection: &mut Connection, kind: Kind) {
         let number = connection.keys.next(&mut self.random);
         let report = match kind {
             Kind::Report => {
-                let place =
-                    self.walkers.as_mut().map(|walkers| walkers.step(number, posix_ns, &mut self.random));
-                let stamp = self.composer.report(&mut connection.out, number, place);
-                let report = (place.unwrap_or(Place::UCLA), stamp);
+                let report = self.composer.report(&mut connection.out, number);
                 if let Some(reports) = &mut self.reports {
                     reports[number as usize] = Some(report);
                 }

@@ -1,15 +1,9 @@
-//! The command line of `herd-load flood`, and what it comes to.
+//! The command line of `herd-load flood`.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use thiserror::Error;
-
-use super::{
-    Endpoint, FAR_FROM_LAND, Figure, FloodError, FloodPlan, Lasting, SustainedPlan, Trial, figure, measure,
-    sustain,
-};
-
-use crate::words::{Format, microseconds, milliseconds, seconds};
+use super::{Endpoint, FAR_FROM_LAND, FloodPlan, Lasting};
+use crate::words::{microseconds, milliseconds, seconds};
 
 /// The arguments of `flood`, as clap reads them.
 #[derive(Debug, clap::Args)]
@@ -51,42 +45,9 @@ pub struct Args {
     /// The same, each ended by a half-close, for servers that read to the end of the input
     #[arg(long)]
     pub half_close: bool,
-    /// How figures are written
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub output_format: Format,
-    /// The file to write to, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Search for the rate of reports that the herd sustains
-    #[arg(long, visible_alias = "rate-search")]
-    pub sustained: bool,
-    /// Seconds of each trial
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5", requires = "sustained")]
-    pub seconds: Duration,
-    /// A server is behind if a report takes longer than this to reach it at the end of a trial
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "100", requires = "sustained")]
-    pub behind: Duration,
-    /// Report to all servers named here, not only to FROM, each with clients of its own
-    #[arg(long, requires = "sustained")]
-    pub at_all: bool,
-    /// Reports a second in the first trial
-    #[arg(long, value_name = "RATE", default_value_t = 1_000.0, requires = "sustained")]
-    pub rate_first: f64,
-    /// Reports a second that no trial exceeds
-    #[arg(long, value_name = "RATE", default_value_t = 10_000_000.0, requires = "sustained")]
-    pub rate_max: f64,
-    /// Connections of the load, to each server it goes to
-    #[arg(short, long, default_value_t = 8, requires = "sustained")]
-    pub connections: u32,
-    /// Reports of it in flight on each, at most
-    #[arg(short = 'P', long, default_value_t = 64, requires = "sustained")]
-    pub in_flight: u32,
-    /// Distinct clients of it
-    #[arg(long, default_value_t = 10_000, requires = "sustained")]
-    pub clients: u32,
-    /// How long the servers may take to catch up between trials
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", requires = "sustained")]
-    pub catch_up: Duration,
+    /// Print JSON, a figure a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What it does and how, for `--help`.
@@ -102,44 +63,16 @@ The figures hold the answers' own way, half a lookup or so. Where a server asks 
 models of bench/README.md do, that upstream must be running, and its time is in every figure; without one such a \
 server answers no lookup and all reports count as lost.
 
-With --sustained it is searched how many reports a second the herd takes with no server falling behind.
-
-The exit status is 0 if every server knew of every report, or a rate was found, and 1 otherwise.";
+The exit status is 0 if every server knew of every report, and 1 otherwise.";
 
 const EXAMPLES: &str = "\
 Examples:
   herd-load flood localhost:11600 localhost:11601 localhost:11602
-  herd-load flood A=[::1]:11600 B=[::1]:11601 -n 1000 --output-format json -o hops.jsonl
-  herd-load flood localhost:11600 localhost:11601 --sustained --behind 50ms
+  herd-load flood A=[::1]:11600 B=[::1]:11601 -n 1000 --json > hops.jsonl
   herd-load flood old-herd:12000 old-herd:12001 --half-close --spacing 1000";
 
-/// Why nothing, or nothing whole, was written.
-#[derive(Debug, Error)]
-pub enum FloodRunError {
-    /// It was not measured.
-    #[error(transparent)]
-    Flood(#[from] FloodError),
-    /// The file could not be written.
-    #[error("cannot write {}: {source}; give another -o", .path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// What to print, and whether everything went well.
-#[derive(Debug)]
-pub struct FloodRun {
-    /// For standard output: the figures, or where they were written.
-    pub text: String,
-    /// Whether every report was known everywhere, or a rate was found.
-    pub is_whole: bool,
-}
-
 impl Args {
-    /// What they ask for, without the search.
+    /// What they ask for.
     pub fn plan(&self) -> FloodPlan {
         FloodPlan {
             reports: self.reports,
@@ -155,45 +88,6 @@ impl Args {
                 (_, half_close) => Lasting::OneRequest { half_close },
             },
             ..FloodPlan::new(self.from.clone(), self.to.clone())
-        }
-    }
-
-    /// The search they ask for.
-    pub fn sustained_plan(&self) -> SustainedPlan {
-        SustainedPlan {
-            is_at_all: self.at_all,
-            connections: self.connections,
-            pipeline: self.in_flight,
-            clients: self.clients,
-            length: self.seconds,
-            behind: self.behind,
-            first: self.rate_first,
-            most: self.rate_max,
-            catch_up: self.catch_up,
-            ..SustainedPlan::new(self.plan())
-        }
-    }
-
-    /// Measures or searches, and writes the file that was asked for; `tell` hears of every trial as it is over.
-    pub fn run(&self, tell: impl FnMut(&Trial)) -> Result<FloodRun, FloodRunError> {
-        let (text, figures, is_whole) = if self.sustained {
-            let outcome = sustain(&self.sustained_plan(), tell)?;
-            (outcome.to_string(), outcome.figures(), outcome.rate.is_some())
-        } else {
-            let outcome = measure(&self.plan())?;
-            (outcome.to_string(), outcome.figures(), outcome.is_whole())
-        };
-        let text = self.formatted(text, &figures);
-        let Some(path) = &self.output else { return Ok(FloodRun { text, is_whole }) };
-        fs::write(path, text).map_err(|source| FloodRunError::Write { path: path.clone(), source })?;
-        Ok(FloodRun { text: format!("written to {}\n", path.display()), is_whole })
-    }
-
-    fn formatted(&self, text: String, figures: &[Figure]) -> String {
-        match self.output_format {
-            Format::Text => text + "\n",
-            Format::Json => figure::json(figures),
-            Format::Csv => figure::csv(figures),
         }
     }
 }

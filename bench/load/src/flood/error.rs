@@ -4,8 +4,6 @@ use std::{io, time::Duration};
 
 use thiserror::Error;
 
-use crate::load::LoadError;
-
 /// What went wrong, and what to do about it.
 #[derive(Debug, Error)]
 pub enum FloodError {
@@ -58,24 +56,4 @@ pub enum FloodError {
     /// An answer does not end.
     #[error("an answer has not ended after {0} bytes; check that this is a server of this protocol")]
     Endless(usize),
-    /// The load of a trial was not made.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The load came at another rate.
-    #[error(
-        "{achieved:.0} reports a second were sent where {asked:.0} were asked for; the load does not keep to its \
-         rate, so no rate can be searched"
-    )]
-    Unpaced {
-        /// Reports a second.
-        asked: f64,
-        /// Reports a second.
-        achieved: f64,
-    },
-    /// No thread for the load.
-    #[error("cannot start a thread for the load: {0}")]
-    Thread(io::Error),
-    /// The thread of the load died.
-    #[error("the load ended by a panic, which standard error should tell; please report it")]
-    Panicked,
 }

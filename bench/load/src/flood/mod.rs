@@ -1,5 +1,5 @@
 //! How long a report takes from the server where it is made to the others, in any herd that speaks this protocol, using
-//! only IAMAT and WHATSAT; and what rate of reports a herd sustains with no server falling behind.
+//! only IAMAT and WHATSAT.
 //!
 //! A server cannot be told to say when it learns of something. So it is asked repeatedly, and the result is a question
 //! that it answered with `?`, and a later one that it answered with the report: it learned of the report between the
@@ -12,20 +12,15 @@ mod error;
 mod figure;
 mod marker;
 mod probe;
-mod search;
-mod sustained;
 mod tally;
-mod trial;
 
 pub use self::{
-    args::{ABOUT, Args, FloodRun, FloodRunError},
+    args::{ABOUT, Args},
     endpoint::Endpoint,
     error::FloodError,
     figure::Figure,
     marker::FAR_FROM_LAND,
-    sustained::{SustainedOutcome, SustainedPlan, sustain, sustain_with},
     tally::{FloodOutcome, NodeOutcome},
-    trial::{NodeLag, Pushed, Trial},
 };
 
 use std::{thread, time::Duration};
@@ -59,7 +54,7 @@ pub struct FloodPlan {
     pub location: String,
     /// Bare round trips, of each node.
     pub round_trips: u32,
-    /// How long a connection lasts, of the load of trials too.
+    /// How long a connection lasts.
     pub lasting: Lasting,
 }
 

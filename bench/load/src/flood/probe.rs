@@ -244,22 +244,6 @@ impl Prober {
         })
     }
 
-    /// Nanoseconds on the prober's clock.
-    pub(super) fn now_ns(&self) -> u64 {
-        self.clock.elapsed_ns()
-    }
-
-    /// The addresses of the connections: where reports go, then those of the servers that should learn of them.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        let nodes = self.nodes.iter().map(|node| &node.connection);
-        std::iter::once(&self.from).chain(nodes).map(|to| to.address).collect()
-    }
-
-    /// Keeps at least so much time between one question and the next.
-    pub(super) fn set_spacing(&mut self, spacing: Duration) {
-        self.spacing_ns = nanoseconds(spacing);
-    }
-
     /// No longer asks a node.
     pub(super) fn give_up(&mut self, node: usize) {
         self.nodes[node].is_given_up = true;

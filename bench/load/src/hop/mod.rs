@@ -214,7 +214,7 @@ impl Reporter {
     fn report(&mut self) -> Result<Stamp, HopError> {
         self.line.clear();
         self.composer.set_time(self.clock.posix_ns(self.clock.elapsed_ns()));
-        let stamp = self.composer.report(&mut self.line, CLIENT, None);
+        let stamp = self.composer.report(&mut self.line, CLIENT);
         self.sent += 1;
         self.stream
             .get_mut()

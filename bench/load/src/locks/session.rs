@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
             self.due -= 100;
             self.composer.lookup(&mut self.line, client);
         } else {
-            self.composer.report(&mut self.line, client, None);
+            self.composer.report(&mut self.line, client);
         }
         self.line.pop();
     }

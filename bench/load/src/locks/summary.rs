@@ -1,20 +1,26 @@
 //! The summary of a run, as Markdown: pure text from samples, so that a test can read it.
 
 use super::{Behind, Locks, part};
-use crate::rounds::{Sample, Spread, number};
+use crate::{
+    rounds::{
+        Sample, number,
+        table::{Column, objections, reach, table},
+    },
+    statistics::Sorted,
+};
 
 const ABOUT: &str = "The store is the node's own, of 256 shards with 256 leaves each. Before it stand so many locks, each \
                      for an equal part of the shards; whoever has one meets nobody at a shard's own, which costs the same \
                      in every row. In the last row the shards' own locks stand alone. A thread does what a session does \
                      for a line, less its socket, log and neighbours, under the node's scheduling policy.";
 
-/// A column: its head, and its figure.
-const COLUMNS: [(&str, &str); 5] = [
-    ("of 256 locks", "ratio"),
-    ("CPU µs a line", "cpu"),
-    ("blocked, a 1000 lines", "blocked"),
-    ("interrupted, a 1000 lines", "interrupted"),
-    ("met locked, a 1000 lines", "met locked"),
+const COLUMNS: [Column; 6] = [
+    ("updates k/s", "updates", |found| reach(found, 1.0, 0)),
+    ("of 256 locks", "ratio", |found| reach(found, 1.0, 2)),
+    ("CPU µs a line", "cpu", median),
+    ("blocked, a 1000 lines", "blocked", median),
+    ("interrupted, a 1000 lines", "interrupted", median),
+    ("met locked, a 1000 lines", "met locked", median),
 ];
 
 /// The whole document, a section for each number of threads.
@@ -23,7 +29,8 @@ pub(super) fn render(locks: &Locks, samples: &[Sample<String>], notes: &str) -> 
     let seconds = locks.seconds.as_secs_f64();
     let mut text = format!(
         "# {what}\n\n{rounds} rounds, {seconds} s a trial, {clients} clients, {reads} of 100 lines ask for one. {ABOUT} \
-         Figures are medians over the rounds; of updates also least and greatest. Ratios are taken within a round.\n{notes}"
+         Figures are medians over the rounds, with (lower to upper quartile) of updates and of ratios, which are taken within a \
+         round.\n{notes}"
     );
     for &threads in &locks.threads {
         let part = part(threads);
@@ -44,41 +51,13 @@ const HOW_TO_READ: &str = "
 ";
 
 fn section(part: &str, behind: &[Behind], samples: &[&Sample<String>]) -> String {
-    let heads: String = COLUMNS.iter().map(|(head, _)| format!(" {head} |")).collect();
-    let rules = "---|".repeat(COLUMNS.len() + 2);
-    let mut text = format!("\n## {part}\n\n| behind | updates k/s (min to max) |{heads}\n|{rules}\n");
-    for behind in behind {
-        let name = behind.to_string();
-        let updates = spread(samples, &name, "updates").map_or_else(none, |spread| {
-            let [median, min, max] = [spread.median, spread.min, spread.max].map(number);
-            format!("{median} ({min} to {max})")
-        });
-        let is_known = |what: &str| what != "met locked" || *behind != Behind::Own;
-        let cell = |what| spread(samples, &name, what).filter(|_| is_known(what));
-        let cells: String = COLUMNS
-            .iter()
-            .map(|(_, what)| format!(" {} |", cell(what).map_or_else(none, |spread| number(spread.median))))
-            .collect();
-        text.push_str(&format!("| {name} | {updates} |{cells}\n"));
-    }
-    for sample in samples.iter().filter(|sample| sample.what == "updates") {
-        if let (Some(server), Some(reason)) = (&sample.server, &sample.invalid) {
-            text.push_str(&format!("\n**INVALID: {server}, in round {}: {reason}.**\n", sample.round));
-        }
-    }
-    text
+    let names: Vec<_> = behind.iter().map(Behind::to_string).collect();
+    let told = table("behind", &names, &COLUMNS, samples);
+    format!("\n## {part}\n{told}{}", objections(&names, "updates", samples))
 }
 
-fn none() -> String {
-    "–".to_owned()
-}
-
-/// Of what counts.
-fn spread(samples: &[&Sample<String>], server: &str, what: &str) -> Option<Spread> {
-    let counts = |sample: &&&Sample<String>| {
-        sample.server.as_deref() == Some(server) && sample.what == what && sample.invalid.is_none()
-    };
-    Spread::of(samples.iter().filter(counts).map(|sample| sample.value).collect())
+fn median(found: &Sorted) -> String {
+    number(found.median())
 }
 
 #[cfg(test)]
@@ -102,10 +81,12 @@ mod tests {
             sample(3, one, "updates", 5_000.0, Some("it rained")),
             sample(1, one, "ratio", 0.25, None),
             sample(1, Behind::Own, "updates", 4_000.0, None),
-            sample(1, Behind::Own, "met locked", 0.0, None),
         ];
         let text = section("T=8", &[one, Behind::Own], &samples.iter().collect::<Vec<_>>());
-        assert!(text.contains("| 1 lock | 1000 (900 to 1100) | 0.25 | – | – | – | – |\n"), "{text}");
+        assert!(
+            text.contains("| 1 lock | 1000 (950 to 1050) | 0.25 (0.25 to 0.25) | – | – | – | – |\n"),
+            "{text}"
+        );
         assert!(text.contains("| shards' own | 4000 (4000 to 4000) | – | – | – | – | – |\n"), "{text}");
         assert!(text.contains("**INVALID: 1 lock, in round 3: it rained.**"), "{text}");
     }

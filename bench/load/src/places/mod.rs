@@ -1,4 +1,5 @@
-//! What answering WHATSAT costs: from the embedded places, and through an upstream that the tester plays. Each part
+//! How soon one node starts, and what answering WHATSAT costs: from the embedded places, and through an upstream that the
+//! tester plays. Each part
 //! runs a real node in a process of its own; all of it goes to one run folder.
 
 mod clients;
@@ -7,11 +8,14 @@ mod hanging;
 mod lookups;
 mod part;
 mod single_flight;
+mod start;
 mod upstream;
 
 pub use part::Part;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::ValueEnum;
 
 use crate::{
     disturbance,
@@ -53,7 +57,7 @@ impl Places {
     /// The parts that were asked for, in their order.
     fn parts(&self) -> impl Iterator<Item = Part> {
         let is_asked = |part: &Part| self.only.is_empty() || self.only.contains(part);
-        Part::ALL.into_iter().filter(is_asked)
+        Part::value_variants().iter().copied().filter(is_asked)
     }
 }
 
@@ -73,6 +77,7 @@ pub fn run(places: &Places, tell: &dyn Fn(&str)) -> Result<Finished, BenchError>
         disturbance: &places.disturbance,
     };
     let measure = |part| match part {
+        Part::Start => start::measure(places),
         Part::Embedded => embedded::measure(places),
         Part::SingleFlight => single_flight::measure(places),
         Part::Upstream => upstream::measure(places),

@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use crate::rounds;
 
-/// What is measured by itself.
+/// What is measured by itself, in the order it is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
+    /// A node's start, until it listens.
+    Start,
     /// The embedded places, with one processor.
     Embedded,
     /// One question, asked by many at once.
@@ -21,14 +23,12 @@ pub enum Part {
     Hanging,
 }
 
-impl Part {
-    /// All, in the order they are measured in.
-    pub const ALL: [Self; 4] = [Self::Embedded, Self::SingleFlight, Self::Upstream, Self::Hanging];
-}
-
 impl rounds::Part for Part {
     fn promise(self) -> &'static str {
         match self {
+            Self::Start => {
+                "From making the process, with its configuration and its log, to its word that it listens."
+            }
             Self::Embedded => {
                 "A node on one processor answers at least 20,000 lookups/s from the places built in: 4 connections, 16 in \
                  flight on each, 1,000 clients within 1 km at UCLA, radius 10, bound 20. A lookup around Tokyo, radius 50, \

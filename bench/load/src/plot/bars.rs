@@ -1,4 +1,4 @@
-//! Horizontal bars from zero, one row per server: the median as the bar's end, minimum and maximum as a whisker, the
+//! Horizontal bars from zero, one row per server: the median as the bar's end, the quartiles as a whisker, the
 //! figure beside it.
 
 use super::{
@@ -30,7 +30,7 @@ pub(super) struct Bar<'a> {
 /// Draws the rows in their order.
 pub(super) fn draw(captions: Captions, unit: Unit, bars: &[Bar<'_>]) -> String {
     let mut frame = Frame::new(captions);
-    let max = bars.iter().map(|bar| bar.series.spread().max).fold(0.0, f64::max);
+    let max = bars.iter().map(|bar| bar.series.spread().high).fold(0.0, f64::max);
     let multiple = unit.multiple(max);
     let names = bars.iter().map(|bar| width(&bar.label, TEXT)).fold(0.0, f64::max).min(NAME_MAX);
     let value = |bar: &Bar<'_>| multiple.value(bar.series.spread().median);
@@ -50,7 +50,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, bars: &[Bar<'_>]) -> String {
     for (index, bar) in bars.iter().enumerate() {
         let middle = top + ROW * (index as f64 + 0.5);
         let spread = bar.series.spread();
-        let [from, median, to] = [spread.min, spread.median, spread.max].map(|figure| scale.at(figure));
+        let [from, median, to] = [spread.low, spread.median, spread.high].map(|figure| scale.at(figure));
         let baseline = middle + TEXT * 0.36;
         bar.style.define(svg);
         svg.text((left - GAP, baseline), Anchor::End, &shortened(&bar.label, TEXT, names));

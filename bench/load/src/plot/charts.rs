@@ -277,7 +277,7 @@ impl<'a> Drawing<'a> {
         let out = self.run.left_out.iter().filter(|out| is_drawn(&out.key.part, &out.key.what)).count();
         let out = if out > 0 { format!(" Invalid and left out: {out}.") } else { String::new() };
         let footnote = format!(
-            "Run {}. Medians of {rounds} rounds; whiskers from least to greatest.{more}{out}",
+            "Run {}. Medians of {rounds} rounds; whiskers from quartile to quartile.{more}{out}",
             self.run.name
         );
         let (title, load) = (title.to_owned(), described(load));

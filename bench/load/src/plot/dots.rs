@@ -1,5 +1,5 @@
 //! Percentiles on a logarithmic axis, one row per server: a marker for each percentile's median, with a whisker through
-//! it from the minimum to the maximum. Rows rather than columns, so that servers' names need not be turned.
+//! it from quartile to quartile. Rows rather than columns, so that servers' names need not be turned.
 
 use super::{
     frame::{AXIS, Captions, Frame, GRID, MARGIN, WHISKER_STROKE, told},
@@ -71,7 +71,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, percentiles: &[&str], rows: &
         svg.line((left, y), (right, y), GRID);
         for (percentile, series) in &row.points {
             let spread = series.spread();
-            let [from, median, to] = [spread.min, spread.median, spread.max].map(|figure| scale.at(figure));
+            let [from, median, to] = [spread.low, spread.median, spread.high].map(|figure| scale.at(figure));
             let label = format!("{}, {}", row.label, percentiles[*percentile]);
             svg.group("point", &told(&label, series), |svg| {
                 svg.line((from, y), (to, y), WHISKER_STROKE);
@@ -90,7 +90,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, percentiles: &[&str], rows: &
 /// What is not above zero has no place on a logarithmic axis, and is shown at its lower end.
 fn scale(rows: &[Row<'_>], paper: (f64, f64)) -> Option<Scale> {
     let spreads = || rows.iter().flat_map(|row| &row.points).map(|(_, series)| series.spread());
-    let greatest = spreads().map(|spread| spread.max).fold(0.0, f64::max);
-    let least = spreads().map(|spread| spread.min).filter(|min| *min > 0.0).fold(greatest, f64::min);
+    let greatest = spreads().map(|spread| spread.high).fold(0.0, f64::max);
+    let least = spreads().map(|spread| spread.low).filter(|low| *low > 0.0).fold(greatest, f64::min);
     (greatest > 0.0).then(|| Scale::log(least, greatest, paper))
 }

@@ -16,7 +16,7 @@ pub(super) const GRID: &str = "stroke=\"#c8c8c8\" stroke-width=\"0.4\"";
 /// The line that an axis begins at.
 pub(super) const AXIS: &str = "stroke=\"#000000\" stroke-width=\"0.7\"";
 
-/// What reaches from the least to the greatest.
+/// What reaches from the lower to the upper quartile.
 pub(super) const WHISKER_STROKE: &str = "stroke=\"#000000\" stroke-width=\"0.8\"";
 
 /// What is said above and below a chart.
@@ -83,8 +83,8 @@ impl Frame {
 
 /// What is shown of a figure to one who points at it.
 pub(super) fn told(label: &str, series: &Series) -> String {
-    let Spread { median, min, max } = series.spread();
-    let [median, min, max] = [median, min, max].map(number);
+    let Spread { median, low, high, .. } = series.spread();
+    let [median, low, high] = [median, low, high].map(number);
     let unit = &series.key.unit;
-    format!("{label}: {median} {unit} ({min} to {max}), {} rounds", series.values.len())
+    format!("{label}: {median} {unit} ({low} to {high}), {} rounds", series.values.len())
 }

@@ -1,5 +1,5 @@
 //! One line per server, each named at its right end; a marker is a median, and the thin line through it reaches from
-//! the minimum to the maximum. Servers stand a little beside each other, so that no whisker hides another.
+//! the lower to the upper quartile. Servers stand a little beside each other, so that no whisker hides another.
 
 use super::{
     frame::{AXIS, Captions, Frame, GRID, MARGIN, told},
@@ -86,7 +86,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, across: &Across, lines: &[Lin
         let middles: Vec<_> = line.points.iter().map(place).collect();
         svg.polyline(&middles, &line.style.stroke());
         for (middle, (_, series)) in middles.iter().zip(&line.points) {
-            let [low, high] = [series.spread().min, series.spread().max].map(|figure| scale.at(figure));
+            let [low, high] = [series.spread().low, series.spread().high].map(|figure| scale.at(figure));
             svg.group("point", &told(&line.label, series), |svg| {
                 let stroke = format!("stroke=\"{}\" stroke-width=\"0.7\"", line.style.colour());
                 svg.line((middle.0, low), (middle.0, high), &stroke);
@@ -149,11 +149,11 @@ struct Vertical {
 impl Vertical {
     fn of(unit: Unit, lines: &[Line<'_>]) -> Self {
         let spreads = || lines.iter().flat_map(|line| &line.points).map(|(_, series)| series.spread());
-        let greatest = spreads().map(|spread| spread.max).fold(0.0, f64::max);
+        let greatest = spreads().map(|spread| spread.high).fold(0.0, f64::max);
         // What is not above zero has no place on a logarithmic axis, and is shown at its lower end.
         let above_zero = |figure: &f64| *figure > 0.0;
         let least =
-            spreads().map(|spread| spread.min).filter(above_zero).fold(f64::MAX, f64::min).min(greatest);
+            spreads().map(|spread| spread.low).filter(above_zero).fold(f64::MAX, f64::min).min(greatest);
         let medians = || spreads().map(|spread| spread.median);
         let least_median = medians().fold(f64::MAX, f64::min);
         let ratio = medians().fold(0.0, f64::max) / least_median;

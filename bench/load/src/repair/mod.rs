@@ -10,12 +10,13 @@ mod link;
 mod part;
 mod peer;
 mod stopped;
-mod sums;
 mod updates;
 
 pub use part::Part;
 
 use std::{path::PathBuf, time::Duration};
+
+use clap::ValueEnum;
 
 use crate::{
     disturbance,
@@ -30,9 +31,6 @@ pub struct Repair {
     /// The `herd` program to measure
     #[arg(value_name = "HERD")]
     pub herd: PathBuf,
-    /// A `herd` built with bench/load/without-sums.patch, for `sums`
-    #[arg(long, value_name = "HERD")]
-    pub without_sums: Option<PathBuf>,
     /// What is measured, in a word or two: the end of the run folder's name
     #[arg(long, default_value = "repair")]
     pub what: String,
@@ -72,10 +70,10 @@ pub struct Repair {
 }
 
 impl Repair {
-    /// The parts that were asked for and can be measured, in their order.
+    /// The parts that were asked for, in their order.
     fn parts(&self) -> impl Iterator<Item = Part> {
         let is_asked = |part: &Part| self.only.is_empty() || self.only.contains(part);
-        Part::ALL.into_iter().filter(is_asked)
+        Part::value_variants().iter().copied().filter(is_asked)
     }
 }
 
@@ -102,7 +100,6 @@ fn measure(part: Part, bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Be
         Part::Link => link::measure(bed, repair),
         Part::Join => join::measure(bed, repair),
         Part::Differ => differ::measure(bed, repair),
-        Part::Sums => sums::measure(bed, repair),
         Part::Stopped => stopped::measure(bed, repair),
         Part::Chain => chain::measure(bed, repair),
     }
@@ -115,15 +112,13 @@ fn command(repair: &Repair) -> String {
     let differing: Vec<_> = repair.differing.iter().map(u32::to_string).collect();
     let (seconds, stopped) = (repair.seconds.as_secs_f64(), repair.stopped.as_secs_f64());
     let parts: Vec<_> = repair.parts().map(|part| part.to_string()).collect();
-    let without = repair.without_sums.as_ref().map(|path| format!(" --without-sums {}", name(path)));
     format!(
         "herd-load repair {} --what {what} --only {} --rounds {rounds} --clients {clients} \
-         --differing {} --updates {updates} -c {connections} --seconds {seconds} --stopped {stopped} --hops {hops}{}\n\n\
+         --differing {} --updates {updates} -c {connections} --seconds {seconds} --stopped {stopped} --hops {hops}\n\n\
          Every node is a process of its own (`herd node ID --config FILE --log-dir DIR`), its traffic log off but \
          where a line says otherwise.\n",
         name(&repair.herd),
         parts.join(","),
         differing.join(","),
-        without.unwrap_or_default()
     )
 }

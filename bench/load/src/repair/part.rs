@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::rounds;
 
-/// What is measured by itself.
+/// What is measured by itself, in the order it is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
@@ -17,17 +17,10 @@ pub enum Part {
     Join,
     /// Nodes that differ in few clients or in none.
     Differ,
-    /// What keeping sums costs.
-    Sums,
     /// A neighbour that is stopped for a while.
     Stopped,
     /// Three hops of a flood.
     Chain,
-}
-
-impl Part {
-    /// All, in the order they are measured in.
-    pub const ALL: [Self; 6] = [Self::Link, Self::Join, Self::Differ, Self::Sums, Self::Stopped, Self::Chain];
 }
 
 impl rounds::Part for Part {
@@ -41,11 +34,6 @@ impl rounds::Part for Part {
                 "An empty node joins a herd that holds all clients and is in step within 4 s of its start, while its \
                  neighbour still answers clients at half its usual rate or better. In step is when the neighbour's log \
                  says so; once nobody reports any more, both nodes' sums are compared."
-            }
-            Self::Sums => {
-                "Keeping sums costs at most 5 % of a node's throughput at P=64. The node without them is built from the \
-                 same tree: `git apply bench/load/without-sums.patch`, `cargo build --release`, and given as \
-                 `--without-sums`. Both run side by side and take turns."
             }
             Self::Stopped => {
                 "A neighbour is stopped under full load, P=1 (command.txt says for how long): clients' p99 meanwhile \

@@ -3,7 +3,12 @@
 use std::io::Write;
 
 use super::bed::TESTER;
-use crate::{clock::Clock, keys::scattered, place::LOCATION, requests::client_id, stamp::Stamp};
+use crate::{
+    clock::Clock,
+    keys::scattered,
+    requests::{LOCATION, client_id},
+    stamp::Stamp,
+};
 
 /// How a neighbour sends a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ impl Form {
     ///
     /// If a claim does not hold.
     pub(super) fn of(self, spread: Spread) -> Result<String, String> {
-        let Spread { median, min, max } = spread;
+        let Spread { median, min, max, .. } = spread;
         match self {
             Self::Written { divisor, decimals, which } => {
                 let written = |figure: f64| grouped(&format!("{:.decimals$}", figure / divisor));

@@ -8,7 +8,7 @@
 //! | `RUN; PART; SERVER; WHAT; FORM` | the median of a figure; of `A/B` the median of the ratios within rounds |
 //! | `RUN; PART; SERVER; WHAT; > 1.2` | nothing; but the report is refused if the figure is not so |
 //! | `text; RUN/FILE; KEY` | the rest of the first line that begins with `KEY: ` |
-//! | `lines; MODEL; own` or `all` | its lines of code, by bench/report/models.toml |
+//! | `lines; MODEL; own` or `all` | its lines of code, as bench/report/lines counts them |
 //! | `defects; MODEL; comparable` or `all` | the defects listed for it, without or with those in parts only it has |
 //! | `code; PATH; FROM-TO` | lines of a file, from 1, without the indentation they share |
 //!
@@ -20,14 +20,16 @@ mod form;
 mod template;
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 use thiserror::Error;
 
-use crate::{lines::ModelsError, rounds::read::ReadError};
-use template::Sources;
+use crate::rounds::read::ReadError;
+use template::{Model, Sources};
 
 /// Where the parts of the report are.
 #[derive(Clone, Debug)]
@@ -36,8 +38,8 @@ pub struct Report {
     pub template: PathBuf,
     /// The run folders.
     pub runs: PathBuf,
-    /// What the models consist of.
-    pub models: PathBuf,
+    /// The program that counts the models' lines.
+    pub lines: PathBuf,
     /// Where paths of code begin.
     pub root: PathBuf,
 }
@@ -68,9 +70,14 @@ pub enum ReportError {
     /// A run cannot be read.
     #[error(transparent)]
     Run(#[from] ReadError),
-    /// The models cannot be read.
-    #[error(transparent)]
-    Models(#[from] ModelsError),
+    /// The models' lines are not known.
+    #[error("cannot count lines by {}: {reason}; it needs Python 3.11", .program.display())]
+    Lines {
+        /// Which program.
+        program: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl Report {
@@ -82,13 +89,25 @@ impl Report {
     pub fn render(&self) -> Result<String, ReportError> {
         let unreadable = |source| ReportError::Unreadable { path: self.template.clone(), source };
         let template = fs::read_to_string(&self.template).map_err(unreadable)?;
-        let sources = Sources::read(&self.runs, &self.models, &self.root)?;
+        let models =
+            self.models().map_err(|reason| ReportError::Lines { program: self.lines.clone(), reason })?;
+        let sources = Sources::new(&self.runs, models, &self.root);
         sources.fill(&template).map_err(|fault| ReportError::Placeholder {
             template: self.template.clone(),
             line: fault.line,
             text: fault.text,
             reason: fault.reason,
         })
+    }
+
+    fn models(&self) -> Result<HashMap<String, Model>, String> {
+        // What it complains of goes to our own standard error.
+        let output = Command::new(&self.lines).stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(output.status.to_string());
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
     }
 }
 

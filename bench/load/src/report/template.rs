@@ -8,23 +8,31 @@ use std::{
     rc::Rc,
 };
 
+use serde::Deserialize;
+
 use super::{
-    ReportError,
     figure::Wanted,
     folder,
     form::{Form, grouped},
 };
-use crate::{
-    lines::{Model, Models},
-    rounds::read::Recorded,
-};
+use crate::rounds::read::Recorded;
+
+/// One of the compared servers: its lines of code, its own and those it shares, and the defects listed for it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Model {
+    own: u32,
+    shared: u32,
+    defects: u32,
+    /// Without those in parts only it has.
+    comparable: u32,
+}
 
 /// What placeholders are filled from.
 #[derive(Debug)]
 pub(super) struct Sources {
     runs: PathBuf,
     root: PathBuf,
-    models: Models,
+    models: HashMap<String, Model>,
     /// Those that were asked for.
     read: RefCell<HashMap<String, Rc<Recorded>>>,
 }
@@ -38,9 +46,8 @@ pub(super) struct Fault {
 }
 
 impl Sources {
-    pub(super) fn read(runs: &Path, models: &Path, root: &Path) -> Result<Self, ReportError> {
-        let models = Models::read(models)?;
-        Ok(Self { runs: runs.to_owned(), root: root.to_owned(), models, read: RefCell::default() })
+    pub(super) fn new(runs: &Path, models: HashMap<String, Model>, root: &Path) -> Self {
+        Self { runs: runs.to_owned(), root: root.to_owned(), models, read: RefCell::default() }
     }
 
     /// The text with all placeholders filled in. A line that holds only claims is gone.
@@ -75,8 +82,8 @@ impl Sources {
             ["lines", model, which] => {
                 let model = self.model(model)?;
                 let count = match which {
-                    "own" => model.own.code,
-                    "all" => model.own.code + model.shared.code,
+                    "own" => model.own,
+                    "all" => model.own + model.shared,
                     _ => return Err(format!("{which:?} is neither own nor all")),
                 };
                 Ok(grouped(&count.to_string()))
@@ -85,7 +92,7 @@ impl Sources {
                 let model = self.model(model)?;
                 match which {
                     "all" => Ok(model.defects.to_string()),
-                    "comparable" => Ok((model.defects - model.beyond).to_string()),
+                    "comparable" => Ok(model.comparable.to_string()),
                     _ => Err(format!("{which:?} is neither all nor comparable")),
                 }
             }
@@ -108,9 +115,8 @@ impl Sources {
         Ok(run)
     }
 
-    fn model(&self, name: &str) -> Result<&Model, String> {
-        let found = self.models.models.iter().find(|model| model.name == name);
-        found.ok_or_else(|| format!("there is no model {name:?}"))
+    fn model(&self, name: &str) -> Result<Model, String> {
+        self.models.get(name).copied().ok_or_else(|| format!("there is no model {name:?}"))
     }
 
     fn text(&self, path: &str, key: &str) -> Result<String, String> {
@@ -155,20 +161,18 @@ mod tests {
         fs::write(run.join("raw.jsonl"), RAW).unwrap();
         fs::write(run.join("machine.txt"), "cpu: fast\ncores: 2\n").unwrap();
         fs::write(root.path().join("a.rs"), "//! A.\n  fn one() {\n\n    }\n").unwrap();
-        let models = "root = \".\"\n[[model]]\nname = \"m\"\nown = [\"a.rs\"]\n\
-                      [[defect]]\nmodel = \"m\"\nwhat = \"x\"\nfound_by = \"y\"\nbeyond = true\n";
-        fs::write(root.path().join("models.toml"), models).unwrap();
-        let models = root.path().join("models.toml");
-        Sources::read(&root.path().join("runs"), &models, root.path()).unwrap().fill(template)
+        let model = Model { own: 1_200, shared: 34, defects: 3, comparable: 1 };
+        let models = HashMap::from([("m".to_owned(), model)]);
+        Sources::new(&root.path().join("runs"), models, root.path()).fill(template)
     }
 
     #[test]
     fn placeholders_are_filled_from_runs_and_sources() {
         let filled = fill(
             "# T\n{{r; p; a; rate; > 1000}}\n{{r; p; a; rate; k1}} k/s on {{text; r/machine.txt; cpu}}\n\n\
-             {{lines; m; own}} {{defects; m; all}}-{{defects; m; comparable}}\n{{code; a.rs; 2-4}}\n",
+             {{lines; m; own}} {{lines; m; all}} {{defects; m; all}}-{{defects; m; comparable}}\n{{code; a.rs; 2-4}}\n",
         );
-        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n2 1-0\nfn one() {\n\n  }\n"));
+        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n1,200 1,234 3-1\nfn one() {\n\n  }\n"));
     }
 
     #[test]

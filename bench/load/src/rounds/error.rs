@@ -74,9 +74,6 @@ pub enum BenchError {
     /// The node's reply to a single report was not one.
     #[error("the node answered {0:?} to a report")]
     Wrong(String),
-    /// The node's reply to a lookup was not one.
-    #[error("the node answered {0:?} to a lookup")]
-    WrongToLookup(String),
     /// The node's answer to its neighbour was not the right one.
     #[error("the node answered {0:?} to its neighbour")]
     WrongToNeighbour(String),

@@ -8,6 +8,7 @@ pub(crate) mod node;
 pub(crate) mod read;
 mod sample;
 pub(crate) mod summary;
+pub(crate) mod table;
 pub(crate) mod traffic_log;
 
 use std::{

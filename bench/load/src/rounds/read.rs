@@ -129,7 +129,7 @@ pub(crate) struct Series {
 impl Series {
     /// The median, and how far the values reach. There are values: a series begins with one.
     pub(crate) fn spread(&self) -> Spread {
-        Spread::of(self.values.clone()).unwrap_or(Spread { median: 0.0, min: 0.0, max: 0.0 })
+        Spread::of(self.values.clone()).unwrap_or_default()
     }
 }
 

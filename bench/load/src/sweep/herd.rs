@@ -24,7 +24,7 @@ use crate::{
     flood::{self, Endpoint, FloodPlan},
     load::Load,
     outcome::{Latency, Outcome},
-    place::LOCATION,
+    requests::LOCATION,
     rounds::BenchError,
     server::Server,
     stamp::Stamp,

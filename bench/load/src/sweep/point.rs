@@ -29,8 +29,6 @@ pub(super) struct WrittenPoint {
     clients: Option<u32>,
     zipf: Option<f64>,
     #[serde(default)]
-    moving: bool,
-    #[serde(default)]
     crlf: bool,
     #[serde(default)]
     reconnect: bool,
@@ -138,7 +136,6 @@ impl WrittenPoint {
             mix,
             clients,
             choice: self.zipf.map_or(Choice::Uniform, Choice::Zipf),
-            moving: self.moving,
             crlf: self.crlf,
             reconnect: self.reconnect,
             half_close: self.half_close,
@@ -234,8 +231,8 @@ impl WrittenPoint {
         if let Some(herd) = &self.herd {
             say(&format!("herd={}", Path::new(herd).file_stem().unwrap_or_default().display()));
         }
-        let words = ["moving", "crlf", "reconnect", "half-close"];
-        let flags = [self.moving, self.crlf, self.reconnect, self.half_close];
+        let words = ["crlf", "reconnect", "half-close"];
+        let flags = [self.crlf, self.reconnect, self.half_close];
         words.into_iter().zip(flags).filter(|(_, is_so)| *is_so).for_each(|(word, _)| say(word));
         name
     }

@@ -6,15 +6,13 @@ use crate::{
     rounds::{
         Judgement, Sample, number,
         summary::{BETWEEN, notes},
+        table::{Column, cell, counted, found, none, objections, reach, table},
     },
     statistics::Sorted,
     words,
 };
 
 type Samples<'a> = &'a [Sample<String>];
-
-/// A column: its head, its figure, how its values are shown.
-type Column = (&'static str, &'static str, fn(&Sorted) -> String);
 
 const AFTER_RATIO: [Column; 6] = [
     ("p50 µs", "service p50", |found| format!("{:.0}", found.median())),
@@ -107,9 +105,7 @@ fn section(point: &Point, rounds: u32, samples: Samples<'_>) -> String {
     text.push_str(&rates(point, &of_point));
     text.push_str(&beside(point, &of_point));
     text.push_str(&hops(point, &of_point));
-    for server in &point.servers {
-        text.push_str(&objections(server, &of_point));
-    }
+    text.push_str(&objections(&point.servers, "rate", &of_point));
     text
 }
 
@@ -166,17 +162,8 @@ fn ratio(samples: &[&Sample<String>], server: &str) -> String {
 fn beside(point: &Point, samples: &[&Sample<String>]) -> String {
     let is_there =
         |(_, what, _): &&Column| point.servers.iter().any(|server| found(samples, server, what).is_some());
-    let columns: Vec<_> = BESIDE.iter().filter(is_there).collect();
-    if columns.is_empty() {
-        return String::new();
-    }
-    let heads: String = columns.iter().map(|(head, ..)| format!(" {head} |")).collect();
-    let mut text = format!("\n| server |{heads}\n|{}\n", "---|".repeat(columns.len() + 1));
-    for server in &point.servers {
-        let cells: String = columns.iter().map(|column| cell(samples, server, column)).collect();
-        text.push_str(&format!("| {server} |{cells}\n"));
-    }
-    text
+    let columns: Vec<_> = BESIDE.iter().filter(is_there).copied().collect();
+    if columns.is_empty() { String::new() } else { table("server", &point.servers, &columns, samples) }
 }
 
 /// How long a report takes to a node so many links away, if that was timed.
@@ -198,10 +185,6 @@ fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
     text
 }
 
-fn cell(samples: &[&Sample<String>], server: &str, (_, what, tell): &Column) -> String {
-    format!(" {} |", found(samples, server, what).as_ref().map_or_else(none, tell))
-}
-
 /// In how many rounds the client was the limit.
 fn saturated(samples: &[&Sample<String>], server: &str) -> String {
     let rates: Vec<_> = counted(samples, server, "rate").collect();
@@ -211,18 +194,6 @@ fn saturated(samples: &[&Sample<String>], server: &str) -> String {
         (0, _) => "no".to_owned(),
         (some, all) => format!("in {some} of {all} rounds: a lower bound"),
     }
-}
-
-/// Says which rounds of a server do not count, and why the first of them does not.
-fn objections(server: &str, samples: &[&Sample<String>]) -> String {
-    let invalid: Vec<_> = samples
-        .iter()
-        .filter(|sample| sample.server.as_deref() == Some(server) && sample.what == "rate")
-        .filter_map(|sample| sample.invalid.as_ref().map(|reason| (sample.round, reason)))
-        .collect();
-    let [(_, reason), ..] = invalid[..] else { return String::new() };
-    let rounds: Vec<_> = invalid.iter().map(|(round, _)| round.to_string()).collect();
-    format!("\n**INVALID: {server}, in round {}: {reason}.**\n", rounds.join(", "))
 }
 
 fn targets(plan: &Plan, samples: Samples<'_>) -> String {
@@ -274,28 +245,6 @@ fn row(wanted: &Wanted, samples: Samples<'_>, what: &str) -> String {
     format!("| {point} | {server} | {figure}{of} | {target} | {found} | {verdict} |\n")
 }
 
-/// The samples of a server's figure that count.
-fn counted<'a>(
-    samples: &'a [&'a Sample<String>],
-    server: &'a str,
-    what: &'a str,
-) -> impl Iterator<Item = &'a Sample<String>> {
-    let is_it = move |sample: &&Sample<String>| {
-        sample.server.as_deref() == Some(server) && sample.what == what && sample.invalid.is_none()
-    };
-    samples.iter().copied().filter(is_it)
-}
-
-fn found(samples: &[&Sample<String>], server: &str, what: &str) -> Option<Sorted> {
-    Sorted::of(counted(samples, server, what).map(|sample| sample.value).collect())
-}
-
-/// The median and the quartiles, in another unit.
-fn reach(found: &Sorted, scale: f64, decimals: usize) -> String {
-    let [low, median, high] = found.quartiles().map(|value| value * scale);
-    format!("{median:.decimals$} ({low:.decimals$} to {high:.decimals$})")
-}
-
 /// The bounds between which the true median lies.
 fn between(found: &Sorted) -> String {
     let interval = found.interval();
@@ -305,10 +254,6 @@ fn between(found: &Sorted) -> String {
 
 fn mebibytes(found: &Sorted) -> String {
     format!("{:.1}", found.median() / f64::from(1 << 20))
-}
-
-fn none() -> String {
-    "–".to_owned()
 }
 
 #[cfg(test)]

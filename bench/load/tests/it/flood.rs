@@ -8,15 +8,14 @@ use std::{
     process::{Command, Output},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use herd_load::{
-    flood::{Endpoint, FloodError, FloodPlan, Lasting, Pushed, SustainedPlan, measure, sustain_with},
-    load::Load,
+    flood::{Endpoint, FloodError, FloodPlan, Lasting, measure},
     server::Server,
 };
 use serde_json::Value;
@@ -151,7 +150,7 @@ fn each_node_of_a_row_is_seen_to_learn_of_every_report() {
     let nodes = row(&["Alford", "Ball", "Holiday"]);
     let named = |index: usize, name: &str| format!("{name}={}", nodes[index].address());
     let (from, ball, holiday) = (named(0, "Alford"), named(1, "Ball"), named(2, "Holiday"));
-    let output = flood(&[&from, &ball, &holiday, "-n", "40", "--timeout=60s", "--output-format=json"]);
+    let output = flood(&[&from, &ball, &holiday, "-n", "40", "--timeout=60s", "--json"]);
     assert!(output.status.success(), "{output:?}");
     let figures = figures(&output);
     for server in ["Ball", "Holiday"] {
@@ -171,20 +170,15 @@ fn each_node_of_a_row_is_seen_to_learn_of_every_report() {
 }
 
 #[test]
-fn the_figures_are_text_to_read_or_values_in_a_file() {
+fn the_figures_are_text_to_read_or_json() {
     let (from, to) = played(&[Some(Duration::ZERO)]);
     let (from, to) = (from.address.to_string(), to[0].address.to_string());
     let text = String::from_utf8(flood(&[&from, &to, "-n", "3"]).stdout).unwrap();
     for part in ["3 reports at", &to, "every one of these", "of a core"] {
         assert!(text.contains(part), "{part:?} in {text}");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("flood.csv");
-    let output = flood(&[&from, &to, "-n", "3", "--output-format=csv", "-o", file.to_str().unwrap()]);
-    assert!(output.status.success() && String::from_utf8(output.stdout).unwrap().contains("flood.csv"));
-    let csv = fs::read_to_string(file).unwrap();
-    assert!(csv.starts_with("part,server,what,unit,value,better,detail\n"), "{csv}");
-    assert!(csv.contains(&format!("flood,{to},known,reports,3,more,\n")), "{csv}");
+    let figures = figures(&flood(&[&from, &to, "-n", "3", "--json"]));
+    assert_eq!(figure(&figures, &to, "known"), 3.0);
 }
 
 #[test]
@@ -219,7 +213,7 @@ fn a_server_that_never_learns_has_lost_the_reports() {
     assert!(text.contains("LOST") && text.contains("Welsh did not know of 3 reports"), "{text}");
     let row = text.lines().find(|line| line.starts_with("Welsh")).unwrap();
     assert!(row.contains(" - "), "what was not timed has no time: {row}");
-    let output = flood(&[&from, &known, &lost, "-n", "6", "--timeout=0.1", "--output-format=json"]);
+    let output = flood(&[&from, &known, &lost, "-n", "6", "--timeout=0.1", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let figures = figures(&output);
     assert_eq!((figure(&figures, "Welsh", "known"), figure(&figures, "Welsh", "lost")), (0.0, 3.0));
@@ -245,95 +239,6 @@ fn what_is_no_server_of_the_protocol_is_told() {
     let chatting = FakeNode::answering(|_| "220 welcome\n".to_owned());
     let wrong = measure(&plan(from.address, &[chatting.address()]));
     assert!(matches!(wrong, Err(FloodError::Wrong { .. })), "{wrong:?}");
-}
-
-/// A herd that keeps up with what its load says, which is written down in `rate` while it lasts.
-fn search(
-    delay: impl Fn(u64) -> Duration + Send + Sync + 'static,
-    push: impl Fn(f64) -> Pushed + Sync,
-    change: impl Fn(SustainedPlan) -> SustainedPlan,
-) -> herd_load::flood::SustainedOutcome {
-    let reports = Reports::default();
-    let rate = Arc::new(AtomicU64::new(0));
-    let under_load = Arc::clone(&rate);
-    let delay: Delay = Arc::new(move || Some(delay(under_load.load(Ordering::Relaxed))));
-    let (from, to) = (Played::new(&reports, Arc::new(|| None)), Played::new(&reports, delay));
-    let length = Duration::from_millis(20);
-    let plan = SustainedPlan {
-        length,
-        behind: LONG / 2,
-        most: 2_000.0,
-        ..SustainedPlan::new(plan(from.address, &[to.address]))
-    };
-    let push = |load: &Load| {
-        let asked = load.rate.unwrap();
-        rate.store(asked as u64, Ordering::Relaxed);
-        thread::sleep(length);
-        Ok(push(asked))
-    };
-    sustain_with(&change(plan), &push, |_| {}).unwrap()
-}
-
-fn pushed(rate: f64) -> Pushed {
-    Pushed { rate, ..Pushed::default() }
-}
-
-fn asked(outcome: &herd_load::flood::SustainedOutcome) -> Vec<f64> {
-    outcome.trials.iter().map(|trial| trial.asked).collect()
-}
-
-#[test]
-fn the_sustained_rate_is_the_highest_that_was_taken() {
-    let full = |rate: f64| pushed(rate.min(1_600.0));
-    let outcome = search(|_| Duration::ZERO, full, |plan| plan);
-    assert_eq!(asked(&outcome), [1_000.0, 2_000.0, 1_500.0, 1_750.0, 1_625.0, 1_687.5]);
-    assert_eq!(outcome.rate, Some(1_600.0), "as achieved, within a twentieth of what was asked");
-    assert!(outcome.cut_short.is_none());
-    assert!(outcome.to_string().contains("sustained   1600 reports a second"), "{outcome}");
-    let figures = outcome.figures();
-    assert!(figures.iter().any(|figure| figure.what == "sustained" && figure.value == 1_600.0));
-    assert!(figures.iter().any(|figure| figure.what == "trial 2 kept up" && figure.value == 0.0));
-}
-
-#[test]
-fn answers_that_are_wrong_end_a_trial() {
-    let wrong = |rate| Pushed { wrong: u64::from(rate > 1_000.0), ..pushed(rate) };
-    let outcome = search(|_| Duration::ZERO, wrong, |plan| plan);
-    let last = outcome.rate.unwrap();
-    assert!((1_000.0..1_050.0).contains(&last), "{outcome}");
-}
-
-#[test]
-fn a_herd_that_does_not_catch_up_ends_the_search() {
-    // From the second trial on it is late, for good.
-    let late = |rate| Duration::from_millis(if rate >= 2_000 { 1_100 } else { 0 });
-    let outcome = search(late, pushed, |plan| SustainedPlan {
-        behind: Duration::from_secs(1),
-        catch_up: Duration::from_millis(10),
-        ..plan
-    });
-    assert_eq!(asked(&outcome), [1_000.0, 2_000.0]);
-    assert!(outcome.trials[1].failure.as_deref().unwrap().contains("behind at the end"), "{outcome}");
-    assert_eq!(outcome.rate, Some(1_000.0));
-    assert!(outcome.cut_short.as_deref().unwrap().contains("had not caught up"), "{outcome}");
-}
-
-#[test]
-fn a_load_that_does_not_keep_to_its_rate_is_told() {
-    let (from, to) = played(&[Some(Duration::ZERO)]);
-    let plan = SustainedPlan::new(plan(from.address, &[to[0].address]));
-    let outcome = sustain_with(&plan, &|_| Ok(pushed(2_000.0)), |_| {});
-    assert!(matches!(outcome, Err(FloodError::Unpaced { .. })), "{outcome:?}");
-}
-
-#[test]
-fn the_rate_of_real_nodes_is_searched() {
-    let nodes = row(&["Alford", "Ball"]);
-    let [from, to] = [0, 1].map(|index: usize| nodes[index].address().to_string());
-    let short = ["--sustained", "--seconds=0.5", "--rate-max=2000", "--behind=10s", "--output-format=json"];
-    let output = flood(&[&[&from[..], &to[..]], &short[..]].concat());
-    assert!(output.status.success(), "{output:?}");
-    assert!(figure(&figures(&output), "every node", "sustained") > 0.0);
 }
 
 /// A herd of one command a connection: it reads each to the end of the input, and answers without a newline.
@@ -369,13 +274,9 @@ fn servers_of_one_command_a_connection_are_measured() {
         address
     });
     let [from, to] = [from, to].map(|address| address.to_string());
-    let output = flood(&[&from, &to, "-n", "5", "--half-close", "--timeout=60s", "--output-format=json"]);
+    let output = flood(&[&from, &to, "-n", "5", "--half-close", "--timeout=60s", "--json"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(figure(&figures(&output), &to, "known"), 5.0);
-    let short = ["--sustained", "--seconds=0.3", "--rate-first=100", "--rate-max=100", "--behind=10s"];
-    let output = flood(&[&[&from[..], &to[..], "--half-close", "--output-format=json"], &short[..]].concat());
-    assert!(output.status.success(), "{output:?}");
-    assert!(figure(&figures(&output), "every node", "sustained") > 0.0);
     let output = run(&[
         "run",
         &from,

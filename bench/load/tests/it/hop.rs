@@ -1,8 +1,10 @@
-//! `hop` and `skeleton-hop`: the handshake, and that exactly the hops asked for are timed.
+//! `hop`: the handshake, and that exactly the hops asked for are timed.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
     time::Duration,
 };
 
@@ -11,7 +13,9 @@ use herd_load::{
     server::Server,
 };
 
-use crate::support::{FakeNode, json, run, tester};
+use tempfile::TempDir;
+
+use crate::support::{FakeNode, herd, json, run};
 
 const FEW: HopPlan = HopPlan { warmup: 2, back_to_back: 20, idle: 3, pause: Duration::from_millis(1) };
 
@@ -27,35 +31,48 @@ fn call(neighbour: SocketAddr, hello: &str) -> TcpStream {
     link
 }
 
+/// The command of a node that calls the neighbour at this address, and the folder that it needs.
+fn node_of(neighbour: SocketAddr) -> (Vec<String>, TempDir) {
+    // The node's own port was free a moment ago.
+    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let config = scratch.path().join("herd.toml");
+    let text = format!(
+        "[herd]\nname = \"bench\"\n[[node]]\nid = \"Solo\"\nlisten = \"{listen}\"\nlinks = [\"Bench\"]\n\
+         [[node]]\nid = \"Bench\"\nlisten = \"{neighbour}\"\n"
+    );
+    fs::write(&config, text).unwrap();
+    let [herd, config, logs] =
+        [herd(), config, scratch.path().join("log")].map(|path| path.display().to_string());
+    (vec![herd, "node".into(), "Solo".into(), "--config".into(), config, "--log-dir".into(), logs], scratch)
+}
+
 #[test]
-fn a_skeleton_that_runs_already_is_measured() {
+fn a_node_that_runs_already_is_measured() {
     let neighbour = neighbour();
-    let called = format!("--neighbour={}", neighbour.address().unwrap());
-    let skeleton = Server::start(tester(&["skeleton", &called])).unwrap();
+    let (words, _scratch) = node_of(neighbour.address().unwrap());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    let node = Server::start(command).unwrap();
     let link = neighbour.accept(Duration::from_secs(10)).unwrap();
-    let outcome = measure(link, skeleton.address(), FEW).unwrap();
+    let outcome = measure(link, node.address(), FEW).unwrap();
     assert!(outcome.sent >= 26, "one to begin with, 2 + 20 + 3 hops");
     assert!(outcome.back_to_back.unwrap().p50_us > 0.0 && outcome.idle.unwrap().p50_us > 0.0);
-    skeleton.stop().unwrap();
+    node.stop().unwrap();
 }
 
 #[test]
-fn skeleton_hop_starts_and_ends_its_own_skeleton() {
-    let few = ["skeleton-hop", "--warmup=2", "--back-to-back=20", "--idle=3", "--pause=1", "--json"];
-    let outcome = json(&run(&few));
-    assert_eq!(outcome["plan"]["back_to_back"], 20);
-    assert!(outcome["idle"]["max_us"].as_f64().unwrap() > 0.0);
-}
-
-#[test]
-fn hop_starts_the_node_it_is_given() {
-    // The port must be known beforehand, as in a node's configuration: one that was free a moment ago.
+fn hop_starts_and_ends_the_node_it_is_given() {
+    // The port must be known beforehand, for the node's configuration: one that was free a moment ago.
     let free = neighbour().address().unwrap();
-    let (listen, called) = (format!("--listen={free}"), format!("--neighbour={free}"));
-    let few = ["hop", &listen, "--warmup=2", "--back-to-back=20", "--idle=3", "--json", "--"];
-    let node = [env!("CARGO_BIN_EXE_herd-load"), "skeleton", &called];
+    let listen = format!("--listen={free}");
+    let few = ["hop", &listen, "--warmup=2", "--back-to-back=20", "--idle=3", "--pause=1", "--json", "--"];
+    let (node, _scratch) = node_of(free);
+    let node: Vec<&str> = node.iter().map(String::as_str).collect();
     let outcome = json(&run(&[&few[..], &node[..]].concat()));
     assert!(outcome["sent"].as_u64().unwrap() >= 26);
+    assert_eq!(outcome["plan"]["back_to_back"], 20);
+    assert!(outcome["idle"]["max_us"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

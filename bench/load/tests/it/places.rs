@@ -19,7 +19,7 @@ fn every_part_of_places_is_measured_and_written_down() {
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
 
     let samples: Vec<Value> = figures(&read("raw.jsonl"));
-    for part in ["embedded", "single-flight", "upstream", "hanging"] {
+    for part in ["start", "embedded", "single-flight", "upstream", "hanging"] {
         assert!(samples.iter().any(|sample| sample["part"] == part), "{part}: {told}");
     }
     for sample in &samples {
@@ -35,7 +35,8 @@ fn every_part_of_places_is_measured_and_written_down() {
     let summary = read("summary.md");
     assert!(summary.contains("| what | unit | median (quartiles) | between | target | verdict |"));
     assert!(
-        read("command.txt").starts_with("herd-load places herd --what trial --only embedded,single-flight,")
+        read("command.txt")
+            .starts_with("herd-load places herd --what trial --only start,embedded,single-flight,")
     );
     for name in ["command.txt", "versions.txt", "machine.txt", "summary.md", "raw.jsonl"] {
         let text = read(name);

@@ -26,8 +26,7 @@ fn every_part_of_repair_is_measured_and_written_down() {
         "40",
         "--runs",
     ]);
-    // The same node twice: only that both are measured is of interest.
-    let output = command.arg(runs.path()).arg("--without-sums").arg(&herd).arg(&herd).output().unwrap();
+    let output = command.arg(runs.path()).arg(&herd).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     // At these sizes some targets are missed.
     assert!(matches!(output.status.code(), Some(0 | 3)), "{told}");
@@ -35,7 +34,7 @@ fn every_part_of_repair_is_measured_and_written_down() {
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
 
     let samples: Vec<Value> = figures(&read("raw.jsonl"));
-    for part in ["link", "join", "differ", "sums", "stopped", "chain"] {
+    for part in ["link", "join", "differ", "stopped", "chain"] {
         assert!(samples.iter().any(|sample| sample["part"] == part), "{part}: {told}");
     }
     for sample in &samples {
@@ -64,9 +63,22 @@ fn every_part_of_repair_is_measured_and_written_down() {
 #[test]
 fn a_part_alone_is_measured_alone() {
     let runs = tempfile::tempdir().unwrap();
-    let few = ["repair", "--only", "sums", "--rounds", "1", "--what", "nothing", "--runs"];
+    let few = [
+        "repair",
+        "--only",
+        "differ",
+        "--clients",
+        "500",
+        "--rounds",
+        "1",
+        "--tries",
+        "1",
+        "--what",
+        "one",
+        "--runs",
+    ];
     let output = tester(&few).arg(runs.path()).arg(herd()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("## sums") && said.contains("Not measured in this run."), "{said}");
+    assert!(said.contains("## differ") && said.contains("10 differ: the busier direction"), "{said}");
     assert!(!said.contains("## link"), "{said}");
 }

@@ -109,7 +109,7 @@ fn a_real_node_answers_reports_and_lookups_alike_whatever_the_ends_of_lines() {
     let node = RealNode::start();
     for ends in [&["--crlf"][..], &[]] {
         let mut arguments = vec!["run", "-c", "3", "-P", "4", "-n", "3000", "--clients", "100", "--verify"];
-        arguments.extend(["--mix", "iamat=3,whatsat=1", "--output-format=json", "--moving"]);
+        arguments.extend(["--mix", "iamat=3,whatsat=1", "--output-format=json"]);
         arguments.extend(ends);
         let address = node.address();
         arguments.push(&address);

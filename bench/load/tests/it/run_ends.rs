@@ -271,15 +271,11 @@ fn whoever_has_read_enough_makes_nothing_fail() {
     let node = FakeNode::honest();
     let address = node.address().to_string();
     let folder = tempfile::tempdir().unwrap();
-    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../report/models.toml");
     for words in [
         &["run", &address, "-n", "10", "-c", "1"][..],
         &["run", &address, "-n", "10", "-c", "1", "--output-format=json"],
-        &["lines", models],
-        &["lines", models, "--json"],
         &["completions", "bash"],
         &["man", folder.path().to_str().unwrap()],
-        &["skeleton-hop", "--warmup=1", "--back-to-back=1", "--idle=1"],
         &["echo"],
         &["upstream"],
         &["--help"],

@@ -9,7 +9,7 @@ use herd_load::{
     drive::drive,
     load::{Length, Load},
     outcome::Errors,
-    place::LOCATION,
+    requests::LOCATION,
 };
 
 use crate::support::{FakeNode, honest, json, run};
