@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     future::poll_fn,
+    mem::take,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -52,9 +53,14 @@ impl Sessions {
     /// Ends every wait for a read.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
-        let mut open = self.lock();
-        open.sender = None;
-        open.wakers.values().for_each(|waker| waker.wake());
+        // Not under the lock: to wake a ring's task waits while the ring has many that were woken, and one of these may
+        // be at its end, which takes the lock.
+        let wakers = {
+            let mut open = self.lock();
+            open.sender = None;
+            take(&mut open.wakers)
+        };
+        wakers.values().for_each(|waker| waker.wake());
     }
 
     /// Waits until stop was called and no session is left.
