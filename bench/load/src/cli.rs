@@ -199,6 +199,9 @@ pub(crate) struct Plot {
     /// Draw no title and no footnote, for a document that has captions of its own
     #[arg(long)]
     pub(crate) no_captions: bool,
+    /// Only these servers of the run, in this order; with `NAME=LABEL`, under another name
+    #[arg(long = "only-server", value_name = "NAME", value_delimiter = ',', num_args = 1..)]
+    pub(crate) only_servers: Vec<String>,
 }
 
 /// Two run folders side by side: what changed, and whether by more than the noise

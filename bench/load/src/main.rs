@@ -205,7 +205,7 @@ fn upstream(args: &cli::Upstream) -> Done {
 }
 
 fn plot(args: &cli::Plot) -> Done {
-    for chart in plot::run(&args.run, args.out.as_deref(), !args.no_captions)? {
+    for chart in plot::run(&args.run, args.out.as_deref(), !args.no_captions, &args.only_servers)? {
         out(chart.display())?;
     }
     Ok(ExitCode::SUCCESS)

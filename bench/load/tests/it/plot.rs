@@ -93,6 +93,22 @@ fn a_run_gives_all_its_charts() {
 }
 
 #[test]
+fn only_the_chosen_servers_are_drawn_in_their_order_and_under_their_labels() {
+    let recorded = Run::sweep();
+    let folder = recorded.path().to_str().unwrap().to_owned();
+    let output = run(&["plot", &folder, "--only-server", "twisted,node=threads"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let chart = fs::read_to_string(recorded.path().join("plots/throughput-c50-p64.svg")).unwrap();
+    let document = Document::parse(&chart).unwrap();
+    let labels: Vec<_> = groups(&document, "bar").into_iter().map(|bar| told(bar).0).collect();
+    assert_eq!(labels, ["twisted", "threads"]);
+    let output = run(&["plot", &folder, "--only-server", "node,nobody"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("has no server \"nobody\"; it has ") && told.contains("twisted"), "{told}");
+}
+
+#[test]
 fn bars_are_as_long_as_their_figures() {
     let charts = charts(&Run::sweep());
     let document = Document::parse(&charts["throughput-c50-p64.svg"]).unwrap();
