@@ -132,16 +132,17 @@ class Repeats:
     def __init__(self, seconds):
         self.seconds = seconds
 
-    def allow(self, begin):
-        """Whether a turn that began then may be taken again."""
-        self.seconds -= time.monotonic() - begin
+    def are_left(self):
         return self.seconds > 0
+
+    def spend(self, seconds):
+        self.seconds -= seconds
 
 
 def take(command, repeats):
     """What a command told, and how disturbed the machine was: the least disturbed of some tries."""
     best = None
-    for _ in range(TRIES):
+    for repeat in range(TRIES):
         begin = time.monotonic()
         machine = Machine()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -149,11 +150,18 @@ def take(command, repeats):
         if done.returncode:
             raise SystemExit(f"{' '.join(command)}: {done.stderr}")
         told = json.loads(done.stdout.splitlines()[-1])
-        if best is None or disturbance["steal"] + disturbance["foreign"] < best[1]["steal"] + best[1]["foreign"]:
+        if best is None or rank(disturbance) < rank(best[1]):
             best = told, disturbance
-        if not disturbance["disturbed"] or not repeats.allow(begin):
+        if repeat:
+            repeats.spend(time.monotonic() - begin)
+        if not disturbance["disturbed"] or not repeats.are_left():
             break
     return best
+
+
+def rank(disturbance):
+    """The lower, the better."""
+    return disturbance["disturbed"], disturbance["steal"] + disturbance["foreign"]
 
 
 class Record:
