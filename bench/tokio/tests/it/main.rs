@@ -6,6 +6,7 @@
 
 mod command_line;
 mod peer;
+mod stop;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_herd-tokio");
 

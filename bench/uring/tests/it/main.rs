@@ -12,6 +12,8 @@ mod command_line;
 mod driver;
 #[path = "../../../tokio/tests/it/peer.rs"]
 mod peer;
+#[path = "../../../tokio/tests/it/stop.rs"]
+mod stop;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_herd-uring");
 
