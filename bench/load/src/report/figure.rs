@@ -26,14 +26,15 @@ impl Wanted<'_> {
             None => self.series(run, self.server)?.values.clone(),
             Some((one, other)) => {
                 let (one, other) = (self.series(run, one)?, self.series(run, other)?);
-                // Values are in the order of rounds; if one is left out, the rounds cannot be paired.
-                if one.values.len() != other.values.len() {
-                    return Err("the rounds that count are not the same for both".to_owned());
-                }
-                one.values.iter().zip(&other.values).map(|(one, other)| one / other).collect()
+                // A round counts where both do.
+                let within = |(value, round): (&f64, &u32)| {
+                    let place = other.rounds.iter().position(|other| other == round)?;
+                    Some(value / other.values[place])
+                };
+                one.values.iter().zip(&one.rounds).filter_map(within).collect()
             }
         };
-        Spread::of(values).ok_or_else(|| "no round of it counts".to_owned())
+        Spread::of(values).ok_or_else(|| "there is no round in which both count".to_owned())
     }
 
     fn series<'a>(&self, run: &'a Recorded, server: &str) -> Result<&'a Series, String> {
@@ -96,6 +97,7 @@ mod tests {
             line(1, "a", "hop", 5.0, "\"hops\":1"),
             line(1, "a", "hop", 9.0, "\"hops\":2"),
             line(1, "c", "rate", 1.0, ""),
+            line(2, "d", "rate", 1.0, ""),
         ];
         fs::write(folder.path().join("raw.jsonl"), lines.concat()).unwrap();
         Recorded::read(folder.path()).unwrap()
@@ -115,13 +117,14 @@ mod tests {
     #[test]
     fn a_ratio_is_taken_within_rounds() {
         assert_eq!(of("C=50", "a/b", "rate"), Ok(1.0));
-        assert!(of("C=50", "a/c", "rate").unwrap_err().contains("not the same for both"));
+        assert_eq!(of("C=50", "b/c", "rate"), Ok(20.0), "in the one round that both have");
+        assert!(of("C=50", "d/c", "rate").unwrap_err().contains("no round in which both count"));
     }
 
     #[test]
     fn what_is_not_there_is_told_with_what_is() {
         assert!(of("C=5", "a", "rate").unwrap_err().ends_with("parts: C=50"));
-        assert!(of("C=50", "z", "rate").unwrap_err().ends_with("servers: a, b, c"));
+        assert!(of("C=50", "z", "rate").unwrap_err().ends_with("servers: a, b, c, d"));
         assert!(of("C=50", "a", "cpu").unwrap_err().ends_with("figures: rate, hop"));
     }
 }

@@ -1,6 +1,5 @@
-//! How a figure is written: `[factor][decimals][r|l|g]`, such as `k1` for thousands with one decimal, `2r` for two
-//! decimals followed by the minimum and the maximum, `ms1l` for the lowest of the rounds and `k1g` for the highest: a
-//! disturbance can only add to a time and take from a rate.
+//! How a figure is written: `[factor][decimals][q|g]`, such as `k1` for thousands with one decimal, `2q` for two decimals
+//! followed by both quartiles, and `ms1g` for the greatest of the rounds, which is what the worst response is.
 
 use crate::rounds::Spread;
 
@@ -23,15 +22,14 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     Median,
-    MedianAndRange,
-    Least,
+    MedianAndQuartiles,
     Greatest,
 }
 
 impl Form {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let wrong =
-            || format!("{text:?} is no form such as 0, k1, MiB1, ms2, pct0, 2r, 2l, 2g, > 1.5 or < 2");
+            || format!("{text:?} is no form such as 0, k1, MiB1, ms2, pct0, 2q, 2g, > 1.5 or < 2");
         let bound = |text: &str| text.trim().parse().map_err(|_| wrong());
         if let Some(bound_of) = text.strip_prefix('>') {
             return Ok(Self::Above(bound(bound_of)?));
@@ -39,7 +37,7 @@ impl Form {
         if let Some(bound_of) = text.strip_prefix('<') {
             return Ok(Self::Below(bound(bound_of)?));
         }
-        let others = [('r', Which::MedianAndRange), ('l', Which::Least), ('g', Which::Greatest)];
+        let others = [('q', Which::MedianAndQuartiles), ('g', Which::Greatest)];
         let other = others.into_iter().find_map(|(letter, which)| Some((text.strip_suffix(letter)?, which)));
         let (rest, which) = other.unwrap_or((text, Which::Median));
         let factor = rest.trim_end_matches(|letter: char| letter.is_ascii_digit());
@@ -53,16 +51,15 @@ impl Form {
     ///
     /// If a claim does not hold.
     pub(super) fn of(self, spread: Spread) -> Result<String, String> {
-        let Spread { median, min, max, .. } = spread;
+        let Spread { median, low, high, max, .. } = spread;
         match self {
             Self::Written { divisor, decimals, which } => {
                 let written = |figure: f64| grouped(&format!("{:.decimals$}", figure / divisor));
                 Ok(match which {
                     Which::Median => written(median),
-                    Which::MedianAndRange => {
-                        format!("{} ({} to {})", written(median), written(min), written(max))
+                    Which::MedianAndQuartiles => {
+                        format!("{} ({} to {})", written(median), written(low), written(high))
                     }
-                    Which::Least => written(min),
                     Which::Greatest => written(max),
                 })
             }
@@ -113,8 +110,7 @@ mod tests {
         for (form, expected) in cases {
             assert_eq!(written(form, &[98_812.6]).as_deref(), Ok(expected), "{form}");
         }
-        assert_eq!(written("1r", &[1.0, 3.04, 2.0]).as_deref(), Ok("2.0 (1.0 to 3.0)"));
-        assert_eq!(written("1l", &[1.5, 3.04, 2.0]).as_deref(), Ok("1.5"));
+        assert_eq!(written("1q", &[1.0, 3.04, 2.0]).as_deref(), Ok("2.0 (1.5 to 2.5)"));
         assert_eq!(written("1g", &[1.5, 3.04, 2.0]).as_deref(), Ok("3.0"));
         for wrong in ["", "k", "q1", "1x", "> x", "-1", "10"] {
             assert!(written(wrong, &[1.0]).unwrap_err().contains("is no form"), "{wrong:?}");

@@ -10,6 +10,7 @@
 //! | `text; RUN/FILE; KEY` | the rest of the first line that begins with `KEY: ` |
 //! | `lines; MODEL; own` or `all` | its lines of code, as bench/report/lines counts them |
 //! | `defects; MODEL; comparable` or `all` | the defects listed for it, without or with those in parts only it has |
+//! | `disturbed; RUN` | the percentage of its figures that were measured while the machine was disturbed |
 //! | `code; PATH; FROM-TO` | lines of a file, from 1, without the indentation they share |
 //!
 //! `RUN` is a folder below the runs, with or without its date; a `WHAT` may end in ` @3`, three hops away. `form` defines

@@ -97,6 +97,11 @@ impl Sources {
                 }
             }
             ["code", path, lines] => self.code(path, lines),
+            ["disturbed", run] => {
+                let run = self.run(run)?;
+                let all: usize = run.series.iter().map(|series| series.values.len()).sum();
+                Ok(format!("{:.1}", 100.0 * run.disturbed as f64 / all.max(1) as f64))
+            }
             [run, part, server, what, form] => {
                 let form = Form::parse(form)?;
                 form.of(Wanted { part, server, what }.in_run(&*self.run(run)?)?)
@@ -151,8 +156,9 @@ fn read(path: &Path) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const RAW: &str =
-        "{\"part\":\"p\",\"server\":\"a\",\"what\":\"rate\",\"unit\":\"/s\",\"value\":1234.5}\n";
+    const RAW: &str = "\
+        {\"part\":\"p\",\"server\":\"a\",\"what\":\"rate\",\"unit\":\"/s\",\"value\":1234.5}\n\
+        {\"part\":\"p\",\"server\":\"b\",\"what\":\"rate\",\"unit\":\"/s\",\"value\":1,\"disturbance\":{\"disturbed\":true}}\n";
 
     fn fill(template: &str) -> Result<String, Fault> {
         let root = tempfile::tempdir().unwrap();
@@ -170,9 +176,9 @@ mod tests {
     fn placeholders_are_filled_from_runs_and_sources() {
         let filled = fill(
             "# T\n{{r; p; a; rate; > 1000}}\n{{r; p; a; rate; k1}} k/s on {{text; r/machine.txt; cpu}}\n\n\
-             {{lines; m; own}} {{lines; m; all}} {{defects; m; all}}-{{defects; m; comparable}}\n{{code; a.rs; 2-4}}\n",
+             {{lines; m; own}} {{lines; m; all}} {{defects; m; all}}-{{defects; m; comparable}} {{disturbed; r}}\n{{code; a.rs; 2-4}}\n",
         );
-        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n1,200 1,234 3-1\nfn one() {\n\n  }\n"));
+        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n1,200 1,234 3-1 50.0\nfn one() {\n\n  }\n"));
     }
 
     #[test]

@@ -124,6 +124,8 @@ pub(crate) struct Series {
     pub(crate) at: At,
     /// At least one, as they came.
     pub(crate) values: Vec<f64>,
+    /// The round of each; 0 where a run has none.
+    pub(crate) rounds: Vec<u32>,
 }
 
 impl Series {
@@ -247,10 +249,13 @@ impl Gathered {
         }
         match (value, invalid) {
             (Some(value), None) => match self.places.get(&key) {
-                Some(place) => self.series[*place].values.push(value),
+                Some(place) => {
+                    self.series[*place].values.push(value);
+                    self.series[*place].rounds.push(round);
+                }
                 None => {
                     self.places.insert(key.clone(), self.series.len());
-                    self.series.push(Series { key, better, at, values: vec![value] });
+                    self.series.push(Series { key, better, at, values: vec![value], rounds: vec![round] });
                 }
             },
             (_, Some(reason)) => self.left_out.push(LeftOut { key, round, reason }),
