@@ -24,7 +24,7 @@ mod snapshot;
 mod tests;
 mod writer;
 
-pub use condition::{JournalCondition, RecoveryCondition};
+pub use condition::{JournalCondition, JournalLack, RecoveryCondition};
 pub use disk::{Disk, DiskFile, Folder, FolderLock};
 pub use header::Owner;
 pub use inspection::{Inspection, dismiss, inspect};
