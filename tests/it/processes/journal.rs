@@ -2,8 +2,9 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{ErrorKind, PipeReader, PipeWriter, Write, pipe},
     net::TcpStream,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -20,7 +21,10 @@ use proxyherd::{
     log::LogDir,
     server::{Announcement, Server, Surroundings},
 };
-use rustix::process::Signal;
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    process::Signal,
+};
 
 use super::support::{Client, Herd, Process, answers, eventually, heavy, herd_command, solo};
 use crate::support::skipped;
@@ -103,6 +107,33 @@ fn node_listens_only_once_it_has_read_its_journal_and_tells_how_far_it_is() {
     assert!(progress.bytes.read == 0 && progress.bytes.of > 1_000 && progress.clients == 0, "{progress}");
     TcpStream::connect(server.address().unwrap()).unwrap();
     herd.wait_for_log("Solo", &["INFO  journal: read 0 B of ", " kB, 0 clients"]);
+}
+
+/// A pipe that has no room: whoever writes to it waits.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while writer.write(&[0; 4096]).is_ok() {}
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn signal_ends_a_node_at_once_that_still_reads_its_journal() {
+    let _turn = heavy();
+    let mut herd = keeper("");
+    herd.start("Solo");
+    let said = report(&herd, &clients(1), 1_400_000_000);
+    herd.stop("Solo");
+    // It says how far it is, which nobody takes.
+    let (_reader, writer) = full_pipe();
+    let mut process = Process::start_into(herd.command(&["node", "Solo"]), writer);
+    herd.wait_for_log("Solo", &["INFO  journal: read 0 B of "]);
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().signal(), Some(Signal::TERM.as_raw()));
+    herd.start("Solo");
+    assert_eq!(answers(&herd, "Solo", &clients(1)), said);
 }
 
 #[test]
