@@ -54,7 +54,10 @@ pub enum JournalError {
         error: io::Error,
     },
     /// Another process uses it.
-    #[error("{} is in use by another process; end that one, or choose another with --data-dir", .0.display())]
+    #[error(
+        "{} is in use by another process, such as a node or `herd journal check`; end that one, or choose another with --data-dir",
+        .0.display()
+    )]
     InUse(PathBuf),
     /// What is in it cannot be used.
     #[error("{}: {error}", .folder.display())]
@@ -186,9 +189,11 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
         ));
     }
     for damage in &found.damage {
-        log.error(format_args!(
-            "the journal is damaged: {damage}; what is good of it is used, and the file is kept"
-        ));
+        let kept = match damage.is_missing {
+            true => "everything else in the journal is used",
+            false => "what is good of it is used, and the file is kept",
+        };
+        log.error(format_args!("the journal is damaged: {damage}; {kept}"));
     }
     if bad_lines > 0 {
         log.error(format_args!("the journal has {bad_lines} lines that are no locations"));

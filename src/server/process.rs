@@ -25,10 +25,10 @@ use crate::{
 };
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log;
-/// a second signal to stop ends the process at once, with status 1. So does the first, by itself, while the node does not
-/// serve yet, as in a long recovery: there is nothing to drain. A SIGTERM or SIGINT that was ignored at the start stays
-/// ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns what its
-/// end left undone.
+/// a second signal to stop ends the process at once, with status 1. While the node does not serve yet, as in a long
+/// recovery, the first ends it as if nothing caught it: there is nothing to drain. A SIGTERM or SIGINT that was ignored at
+/// the start stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too.
+/// Returns what its end left undone.
 ///
 /// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log. How far a
 /// recovery is goes to a terminal that shows only standard error, too.
