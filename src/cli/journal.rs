@@ -119,7 +119,10 @@ fn remove_damaged(dir: &Path) -> Result<(), CommandError> {
         let _ = writeln!(text, "removed {name}");
     }
     if !removed.is_empty() {
-        let _ = writeln!(text, "a node that runs counts them until its next start: restart it to clear its alert");
+        let _ = writeln!(
+            text,
+            "a node that runs counts them until its next start: restart it to clear its alert"
+        );
     } else if failed.is_empty() {
         let _ = writeln!(text, "{} keeps no damaged files", printable::one_line(&dir.display().to_string()));
     }
@@ -129,9 +132,7 @@ fn remove_damaged(dir: &Path) -> Result<(), CommandError> {
         return Err(unusable(dir, &format_args!("cannot remove {}", names.join(", ")), error));
     }
     match unsynced {
-        Some(error) => {
-            Err(unusable(dir, &format_args!("a power cut may bring them back: {error}"), &error))
-        }
+        Some(error) => Err(unusable(dir, &format_args!("a power cut may bring them back: {error}"), &error)),
         None => Ok(()),
     }
 }
@@ -203,7 +204,8 @@ mod tests {
 
     #[test]
     fn only_files_that_are_there_are_said_to_be_kept_and_the_command_can_be_pasted() {
-        let damage = |is_missing| Damage { file: "segment-0000000001".into(), at: 0, bytes: None, is_missing };
+        let damage =
+            |is_missing| Damage { file: "segment-0000000001".into(), at: 0, bytes: None, is_missing };
         let dir = Path::new("it's kept/Alford");
         let told = |damage| verdict(dir, &inspection(damage));
         let line = "it's kept/Alford is damaged; a start uses what is good of it";

@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn journals_folder_is_known_by_any_of_its_names() {
-        for name in ["lock", "segment-0000000007", "snapshot-0000000007.partial", "segment-0000000007.damaged"] {
+        for name in
+            ["lock", "segment-0000000007", "snapshot-0000000007.partial", "segment-0000000007.damaged"]
+        {
             assert!(is_of_a_journal(name), "{name}");
         }
         for other in ["lock.txt", "notes.damaged", "movie.partial", "segment-7"] {

@@ -201,12 +201,7 @@ pub fn recover<D: Disk>(
             break;
         }
         if found.damage.iter().all(|damage| damage.file != id.name()) {
-            found.damage.push(Damage {
-                file: id.name(),
-                at: end.good_until,
-                bytes: None,
-                is_missing: false,
-            });
+            found.damage.push(Damage { file: id.name(), at: end.good_until, bytes: None, is_missing: false });
         }
     }
     let is_needed = |id: &FileId| id.number >= replaced;

@@ -164,8 +164,7 @@ impl Journal {
                 shared.log.error(format_args!("nothing is kept until this node restarts: {DEATH}"));
             },
         };
-        let mut keeper =
-            Keeper::new(self, (shared.node, shared.log), shared.commits.as_ref(), condition);
+        let mut keeper = Keeper::new(self, (shared.node, shared.log), shared.commits.as_ref(), condition);
         while !stop.is_set() {
             keeper.take(stop);
             keeper.keep();

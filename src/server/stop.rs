@@ -69,9 +69,7 @@ impl Shared<'_> {
         // From now on no lookup waits.
         self.places.iter().for_each(|places| places.stop());
         doors.for_each(Door::wake);
-        self.commits
-            .iter()
-            .for_each(|commits| commits.stop(drain.cuts_off_at(), Uncommitted::Stopping));
+        self.commits.iter().for_each(|commits| commits.stop(drain.cuts_off_at(), Uncommitted::Stopping));
         self.connections.stop();
         let left = self.threads.wait_for(DrainTurn::First, drain.cuts_off_at());
         // If no time is left, there is none to end them in either.

@@ -216,7 +216,10 @@ fn a_node_that_tells_how_far_its_recovery_is_is_waited_for() {
 fn a_herd_that_is_late_after_a_recovery_says_since_when() {
     let script = "trap 'exit 0' TERM; echo 'journal: read 1'; while :; do sleep 0.01; done";
     let line = supervised(script, Duration::from_secs(1), &Then::Signal, NEVER).done.unwrap_err();
-    assert!(line.starts_with("not up 1 s after the last progress of a journal: Alford does not listen"), "{line}");
+    assert!(
+        line.starts_with("not up 1 s after the last progress of a journal: Alford does not listen"),
+        "{line}"
+    );
 }
 
 #[test]

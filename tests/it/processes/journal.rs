@@ -276,7 +276,8 @@ fn folder_of_another_process_node_or_version_is_refused_in_one_line() {
     let mut herd = keeper("");
     herd.start("Solo");
     report(&herd, &clients(1), 1_400_000_000);
-    let in_use = format!("herd: {} is in use by another process, such as a node or ", folder(&herd).display());
+    let in_use =
+        format!("herd: {} is in use by another process, such as a node or ", folder(&herd).display());
     let text = fs::read_to_string(&herd.config).unwrap();
     // The same node at other ports.
     fs::write(&herd.config, text.replace(":11600", ":11650").replace(":11700", ":11750")).unwrap();
