@@ -1,9 +1,11 @@
-//! Escapes text from outside before people see it. For events, errors and the configuration; traffic is bytes, which
+//! Escapes text from outside before people see it, or a shell. For events, errors and the configuration; traffic is bytes, which
 //! `log` escapes so that they can be read back.
 
 use std::{
+    ffi::OsStr,
     fmt::{self, Write},
     io,
+    os::unix::ffi::OsStrExt,
 };
 
 /// Text, escaped as it is displayed, so that it stays on one line and moves no cursor. A backslash stays as it is: neither
@@ -115,6 +117,33 @@ pub fn is_deceptive(letter: char) -> bool {
     let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
     let hides = matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
     letter.is_control() || turns || hides || matches!(letter, '\u{2028}' | '\u{2029}')
+}
+
+/// A word as every POSIX shell reads it.
+pub(crate) fn shell_word(word: &OsStr) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.bytes().all(plain) => text.to_owned(),
+        Some(text) if !text.contains(is_deceptive) => shell_quoted(text),
+        _ => quoted_bytes(word.as_bytes()),
+    }
+}
+
+/// A text as one word of a shell, whatever is in it.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// For what no line can show: every shell understands it, but leaves out newlines at the end.
+fn quoted_bytes(bytes: &[u8]) -> String {
+    let shown = bytes.iter().enumerate().map(|(at, &byte)| match byte {
+        b'\\' => r"\\".to_owned(),
+        b'%' => "%%".to_owned(),
+        b' '..=b'~' if byte != b'\'' && (byte != b'-' || at > 0) => char::from(byte).to_string(),
+        // Three digits at most, so that none of the next letter's is taken for one.
+        _ => format!("\\{byte:03o}"),
+    });
+    format!("\"$(printf '{}')\"", shown.collect::<String>())
 }
 
 #[cfg(test)]

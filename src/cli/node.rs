@@ -4,6 +4,7 @@ use super::{CommandError, Common};
 use crate::{
     config::{Herd, Node},
     core::model::NodeId,
+    journal::JournalLack,
     server::{self, Lacking, StartError},
     text::{did_you_mean, nearest},
 };
@@ -19,7 +20,8 @@ It prints `listening ADDRESS` and, as links come up, `linked PEER`.
 With --log-dir - it prints its log instead, and those two are lines of it. Then
 `file`, `events_file`, `file_bytes` and `files_kept` of [log] are not used, and
 SIGHUP does nothing: a container's runtime or systemd keeps what is printed.
-SIGTERM or Ctrl-C drains it, a second signal ends it at once, SIGHUP reopens its log.")]
+SIGTERM or Ctrl-C drains it, a second signal ends it at once, SIGHUP reopens its log.
+While it reads its journal there is nothing to drain, and the first ends it at once.")]
 pub(super) struct Args {
     /// The node's id in the configuration.
     name: String,
@@ -54,17 +56,20 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
 
 fn left_undone(id: &NodeId, lacking: &Lacking) -> String {
     let names = lacking.neighbours.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ");
-    let more = "a longer drain_seconds gives more time";
-    match lacking.journal_bytes {
-        0 => {
-            format!("{id} has ended, and {names} did not take all it knew; its log says how much, and {more}")
+    let more = match lacking.journal {
+        // No time would have helped.
+        Some(JournalLack::AllSincePanic) if names.is_empty() => "",
+        _ => ", and a longer drain_seconds gives more time",
+    };
+    match lacking.journal {
+        None => {
+            format!("{id} has ended, and {names} did not take all it knew; its log says how much{more}")
         }
-        bytes if names.is_empty() => format!(
-            "{id} has ended, and its journal lacks {bytes} bytes of the last changes; its log says why, and {more}"
-        ),
-        bytes => format!(
-            "{id} has ended, {names} did not take all it knew, and its journal lacks {bytes} bytes of the last changes; \
-             its log says why, and {more}"
+        Some(lack) if names.is_empty() => {
+            format!("{id} has ended, and its journal {lack}; its log says why{more}")
+        }
+        Some(lack) => format!(
+            "{id} has ended, {names} did not take all it knew, and its journal {lack}; its log says why{more}"
         ),
     }
 }
@@ -87,18 +92,25 @@ mod tests {
     #[test]
     fn what_an_end_left_undone_is_told_in_one_line() {
         let id = |name: &str| NodeId::new(name).unwrap();
-        let told = |neighbours: &[&str], journal_bytes| {
+        let told = |neighbours: &[&str], journal| {
             let neighbours = neighbours.iter().map(|name| id(name)).collect();
-            left_undone(&id("Ball"), &Lacking { neighbours, journal_bytes })
+            left_undone(&id("Ball"), &Lacking { neighbours, journal })
         };
         let end = ", and a longer drain_seconds gives more time";
         assert_eq!(
-            told(&["Alford", "Welsh"], 0),
+            told(&["Alford", "Welsh"], None),
             format!("Ball has ended, and Alford, Welsh did not take all it knew; its log says how much{end}")
         );
         let journal = "its journal lacks 7 bytes of the last changes; its log says why";
-        assert_eq!(told(&[], 7), format!("Ball has ended, and {journal}{end}"));
+        let seven = Some(JournalLack::Bytes(7));
+        assert_eq!(told(&[], seven), format!("Ball has ended, and {journal}{end}"));
         let both = format!("Ball has ended, Welsh did not take all it knew, and {journal}{end}");
-        assert_eq!(told(&["Welsh"], 7), both);
+        assert_eq!(told(&["Welsh"], seven), both);
+        let some = "its journal lacks some of the last changes; its log says why";
+        assert_eq!(told(&[], Some(JournalLack::Uncounted)), format!("Ball has ended, and {some}{end}"));
+        assert_eq!(
+            told(&[], Some(JournalLack::AllSincePanic)),
+            "Ball has ended, and its journal lacks all changes since its thread panicked, which is a bug; its log says why"
+        );
     }
 }

@@ -218,7 +218,7 @@ impl MetricsText {
         let syncs = "How often changes were brought to the disk";
         writer.counter("proxyherd_journal_syncs", syncs, journal.syncs)?;
         writer.counter("proxyherd_journal_snapshots", "Snapshots that were finished", journal.snapshots)?;
-        let failures = "How often the journal's disk has begun to fail";
+        let failures = "How often writing the journal has begun to fail";
         writer.counter("proxyherd_journal_failures", failures, journal.failures)
     }
 

@@ -8,11 +8,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, OFlags, flock},
     io::Errno,
 };
 
-use crate::regular_file;
+use super::names::LOCK;
+use crate::regular_file::{self, RegularFileError};
 
 /// A folder with files. What is done to it survives a power cut only as far as it was synced: a file's bytes by
 /// [`DiskFile::sync`], its name, and that it is gone, by [`Disk::sync`].
@@ -75,21 +76,39 @@ impl Folder {
     }
 
     /// The folder at that path, if there is one. Makes nothing.
-    pub fn existing(path: &Path) -> Option<Self> {
-        path.is_dir().then(|| Self(path.to_owned()))
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be found out.
+    pub fn existing(path: &Path) -> io::Result<Option<Self>> {
+        match fs::metadata(path) {
+            Ok(found) => Ok(found.is_dir().then(|| Self(path.to_owned()))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// The same as [`Folder::lock`] for those who only look: makes no file, and needs no leave to write. `Some(None)` if
-    /// there is nothing that a process could hold.
+    /// The same as [`Folder::lock`] for those who only look, of whom there may be several: makes no file, and needs no
+    /// leave to write.
     ///
     /// # Errors
     ///
     /// If the folder cannot be read.
-    pub fn lock_if_there(&self) -> io::Result<Option<Option<FolderLock>>> {
-        match File::open(self.path("lock")) {
-            Ok(file) => Ok(locked(file)?.map(Some)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(None)),
-            Err(error) => Err(error),
+    pub fn lock_to_look(&self) -> io::Result<LookersLock> {
+        match regular_file::open(&self.path(LOCK)) {
+            Ok(file) => {
+                let lock = locked(file, FlockOperation::NonBlockingLockShared)?;
+                Ok(lock.map_or(LookersLock::InUse, LookersLock::Locked))
+            }
+            Err(RegularFileError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(LookersLock::Needless)
+            }
+            Err(fault) => {
+                let error = io::Error::from(fault);
+                Err(io::Error::new(error.kind(), format!("{LOCK}: {error}")))
+            }
         }
     }
 
@@ -104,8 +123,10 @@ impl Folder {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.path("lock"))?;
-        locked(file)
+            // A pipe of that name must not hold up the start.
+            .custom_flags(OFlags::NONBLOCK.bits() as i32)
+            .open(self.path(LOCK))?;
+        locked(file, FlockOperation::NonBlockingLockExclusive)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -113,8 +134,8 @@ impl Folder {
     }
 }
 
-fn locked(file: File) -> io::Result<Option<FolderLock>> {
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+fn locked(file: File, operation: FlockOperation) -> io::Result<Option<FolderLock>> {
+    match flock(&file, operation) {
         Ok(()) => Ok(Some(FolderLock(file))),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
@@ -124,6 +145,17 @@ fn locked(file: File) -> io::Result<Option<FolderLock>> {
 /// Of a folder; the system ends it with the process, however that ends.
 #[derive(Debug)]
 pub struct FolderLock(#[expect(dead_code, reason = "it is open for as long as the lock holds")] File);
+
+/// What came of locking a folder to look at it.
+#[derive(Debug)]
+pub enum LookersLock {
+    /// No node starts on it until this is dropped.
+    Locked(FolderLock),
+    /// A node uses it.
+    InUse,
+    /// No node has ever used it.
+    Needless,
+}
 
 impl Disk for Folder {
     type File = File;

@@ -6,8 +6,8 @@ use std::io;
 use super::{
     disk::{Disk, DiskFile, read_full},
     header::{BEGINNING_BYTES_MAX, FileHeader, Owner},
-    names::{FileId, FileKind, is_set_aside},
-    recovery::{Recovered, RecoveryError, recover},
+    names::{FileId, FileKind, is_of_a_journal, is_set_aside},
+    recovery::{BytesRead, Recovered, RecoveryError, recover},
 };
 
 /// What is in a folder.
@@ -31,18 +31,27 @@ impl Inspection {
         self.found.damage.is_empty() && self.found.set_aside.is_empty()
     }
 
-    /// Whether it is not a journal's folder at all.
+    /// Whether nothing is in it yet.
     pub fn is_empty(&self) -> bool {
         self.snapshots + self.segments + self.found.set_aside.len() == 0
     }
 }
 
-/// Reads a journal, whoever it belongs to.
+/// Whether it is a journal's folder, though nothing may be in it yet.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn is_journal<D: Disk>(disk: &D) -> io::Result<bool> {
+    Ok(disk.names()?.iter().any(|name| is_of_a_journal(name)))
+}
+
+/// Reads a journal, whoever it belongs to. `tell` is told how far it is, as by [`recover`].
 ///
 /// # Errors
 ///
 /// If its files are of several owners, of a newer format, or cannot be read.
-pub fn inspect<D: Disk>(disk: &D) -> Result<Inspection, RecoveryError> {
+pub fn inspect<D: Disk>(disk: &D, tell: impl FnMut(BytesRead)) -> Result<Inspection, RecoveryError> {
     let disk = Untouched(disk);
     let of_folder = |source| RecoveryError::Disk { file: "the journal's folder".to_owned(), source };
     let ids: Vec<_> =
@@ -52,26 +61,44 @@ pub fn inspect<D: Disk>(disk: &D) -> Result<Inspection, RecoveryError> {
     let nobody = Owner { herd: String::new(), node: String::new(), placement: 0 };
     let mut records = 0;
     let count = |lines: &[u8]| records += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-    let found = recover(&disk, owner.as_ref().unwrap_or(&nobody), count, |_| {})?;
+    let found = recover(&disk, owner.as_ref().unwrap_or(&nobody), count, tell)?;
     let of_kind = |kind| ids.iter().filter(|id| id.kind == kind).count();
     let (snapshots, segments) = (of_kind(FileKind::Snapshot), of_kind(FileKind::Segment));
     Ok(Inspection { owner, snapshots, segments, records, found })
 }
 
-/// Removes the damaged files that are kept aside, and returns their names. A node that runs does not use them.
+/// What became of damaged files that were kept aside.
+#[derive(Debug, Default)]
+pub struct Dismissed {
+    /// The names of those that are gone.
+    pub removed: Vec<String>,
+    /// Those that are still there, and why.
+    pub failed: Vec<(String, io::Error)>,
+    /// Why a power cut may bring back those that are gone, if it may.
+    pub unsynced: Option<io::Error>,
+}
+
+/// Removes the damaged files that are kept aside, all that can be removed. A node that runs does not use them.
 ///
 /// # Errors
 ///
-/// If one cannot be removed, or the folder not be brought to the disk.
-pub fn dismiss<D: Disk>(disk: &D) -> io::Result<Vec<String>> {
+/// If the folder cannot be read.
+pub fn dismiss<D: Disk>(disk: &D) -> io::Result<Dismissed> {
     let mut names = disk.names()?;
     names.retain(|name| is_set_aside(name));
     names.sort_unstable();
-    names.iter().try_for_each(|name| disk.remove(name))?;
-    if !names.is_empty() {
-        disk.sync()?;
+    let mut dismissed = Dismissed::default();
+    for name in names {
+        match disk.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => dismissed.failed.push((name, error)),
+            // Somebody else may have removed it meanwhile.
+            Ok(()) | Err(_) => dismissed.removed.push(name),
+        }
     }
-    Ok(names)
+    if !dismissed.removed.is_empty() {
+        dismissed.unsynced = disk.sync().err();
+    }
+    Ok(dismissed)
 }
 
 /// Whose a file says it is, if it says so.

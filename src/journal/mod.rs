@@ -24,10 +24,10 @@ mod snapshot;
 mod tests;
 mod writer;
 
-pub use condition::{JournalCondition, RecoveryCondition};
-pub use disk::{Disk, DiskFile, Folder, FolderLock};
+pub use condition::{JournalCondition, JournalLack, RecoveryCondition};
+pub use disk::{Disk, DiskFile, Folder, FolderLock, LookersLock};
 pub use header::Owner;
-pub use inspection::{Inspection, dismiss, inspect};
+pub use inspection::{Dismissed, Inspection, dismiss, inspect, is_journal};
 pub use recovery::{BytesRead, Damage, Recovered, RecoveryError, recover};
 pub use snapshot::Snapshot;
 pub use writer::{JournalBounds, JournalWriter};

@@ -22,6 +22,8 @@ pub(super) struct FileId {
     pub(super) kind: FileKind,
 }
 
+/// What a process locks for as long as it uses the folder.
+pub(super) const LOCK: &str = "lock";
 const PARTIAL: &str = ".partial";
 const DAMAGED: &str = ".damaged";
 
@@ -71,6 +73,11 @@ pub(super) fn is_set_aside(name: &str) -> bool {
     name.strip_suffix(DAMAGED).is_some_and(|whole| FileId::of_name(whole).is_some())
 }
 
+/// Whether a folder that has a file of this name is a journal's.
+pub(super) fn is_of_a_journal(name: &str) -> bool {
+    name == LOCK || FileId::of_name(name).is_some() || is_partial(name) || is_set_aside(name)
+}
+
 /// Removes the files that a snapshot of that number replaces, the oldest last; those that are damaged only get another
 /// name.
 pub(super) fn remove_before<D: Disk>(disk: &D, number: u64, damaged: &[FileId]) -> io::Result<()> {
@@ -95,6 +102,18 @@ mod tests {
         assert_eq!(FileId::segment(7).name(), "segment-0000000007");
         for other in ["segment-7", "segment-0000000007.damaged", "snapshot-+000000007", "lock", "segment"] {
             assert_eq!(FileId::of_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn journals_folder_is_known_by_any_of_its_names() {
+        for name in
+            ["lock", "segment-0000000007", "snapshot-0000000007.partial", "segment-0000000007.damaged"]
+        {
+            assert!(is_of_a_journal(name), "{name}");
+        }
+        for other in ["lock.txt", "notes.damaged", "movie.partial", "segment-7"] {
+            assert!(!is_of_a_journal(other), "{other}");
         }
     }
 

@@ -60,13 +60,16 @@ pub struct Damage {
     pub at: u64,
     /// How many; unknown where the file ends too early.
     pub bytes: Option<u64>,
+    /// Whether the whole file is gone.
+    pub is_missing: bool,
 }
 
-/// Displays as `FILE lacks 64 bytes from 4096 on`.
+/// Displays as `FILE lacks 64 bytes from 4096 on`, or `FILE is missing`.
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, at, bytes } = self;
+        let Self { file, at, bytes, is_missing } = self;
         match bytes {
+            _ if *is_missing => write!(f, "{file} is missing"),
             Some(bytes) => write!(f, "{file} lacks {bytes} bytes from {at} on"),
             None => write!(f, "{file} lacks all from byte {at} on"),
         }
@@ -198,7 +201,7 @@ pub fn recover<D: Disk>(
             break;
         }
         if found.damage.iter().all(|damage| damage.file != id.name()) {
-            found.damage.push(Damage { file: id.name(), at: end.good_until, bytes: None });
+            found.damage.push(Damage { file: id.name(), at: end.good_until, bytes: None, is_missing: false });
         }
     }
     let is_needed = |id: &FileId| id.number >= replaced;
@@ -247,13 +250,13 @@ fn note_missing(
         if *bytes < BEGINNING_BYTES_MAX && !is_told && id.kind == FileKind::Segment {
             found.torn += *bytes as u64;
         } else {
-            found.damage.push(Damage { file: id.name(), at: 0, bytes: None });
+            found.damage.push(Damage { file: id.name(), at: 0, bytes: None, is_missing: false });
         }
     }
     for number in told.bytes.keys().filter(|number| **number >= newest.max(1)) {
         let id = FileId::segment(*number);
         if !files.contains_key(&id) && !headless.contains_key(&id) {
-            found.damage.push(Damage { file: id.name(), at: 0, bytes: None });
+            found.damage.push(Damage { file: id.name(), at: 0, bytes: None, is_missing: true });
         }
     }
 }
@@ -277,7 +280,7 @@ fn read_segments<D: Disk>(
             found.torn += tail;
         } else if tail > 0 || told.of(id.number).is_some() {
             let bytes = Some(tail).filter(|tail| *tail > 0);
-            found.damage.push(Damage { file: id.name(), at: good_until, bytes });
+            found.damage.push(Damage { file: id.name(), at: good_until, bytes, is_missing: false });
         }
         if Some(id) == last {
             found.before = Before { number: id.number, bytes: good_until };
@@ -333,7 +336,7 @@ fn read<D: Disk>(
             && let Some((at, bytes)) = bad.take()
         {
             // Something good follows, so it had been on the disk.
-            found.damage.push(Damage { file: id.name(), at, bytes: Some(bytes) });
+            found.damage.push(Damage { file: id.name(), at, bytes: Some(bytes), is_missing: false });
             is_whole = false;
         }
         match piece {

@@ -11,6 +11,7 @@ use super::{
     *,
 };
 
+mod folder;
 mod inspection;
 mod progress;
 mod strain;

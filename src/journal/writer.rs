@@ -86,8 +86,8 @@ struct OpenSegment<F> {
     bytes: u64,
     /// Where its frames begin.
     begin: u64,
-    /// How many bytes of it are on the disk.
-    synced: u64,
+    /// How many bytes of it count as safe: nothing else has their lines any more.
+    safe: u64,
 }
 
 /// Lines that no segment has. The map has them, and so will a snapshot that is begun after them.
@@ -315,14 +315,16 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         let _ = self.note(done, now);
     }
 
-    /// What was in it and not synced is told again in the next. If that is all that was in it, it goes: on a disk that
-    /// fails there must not be one for each attempt.
+    /// What was in it and is not safe is told again in the next. If nothing else was in it, it goes: on a disk that fails
+    /// there must not be one for each attempt.
     fn give_up_segment(&mut self) {
         self.written = 0;
         let Some(segment) = self.segment.take() else { return };
-        if segment.synced > segment.begin {
-            self.before = Before { number: segment.number, bytes: segment.synced };
-        } else if segment.bytes > segment.begin {
+        if segment.safe > segment.begin {
+            // What was never synced may be torn by a power cut, which is no damage.
+            let bytes = if self.bounds.is_synced { segment.safe } else { segment.begin };
+            self.before = Before { number: segment.number, bytes };
+        } else {
             let _ = self.disk.remove(&FileId::segment(segment.number).name());
         }
     }
@@ -336,8 +338,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         if let Some(segment) = self.segment.as_mut().filter(|_| self.written > 0) {
             if self.bounds.is_synced {
                 segment.file.sync()?;
-                segment.synced = segment.bytes;
             }
+            segment.safe = segment.bytes;
             self.forget_written();
         }
         Ok(())
@@ -375,8 +377,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             let rest = rest.len();
             if let Err(error) = append_all(&mut segment.file, &self.frames) {
                 // What a full disk has taken before is not told again each time.
-                if self.written > 0 && self.bounds.is_synced && segment.file.sync().is_ok() {
-                    segment.synced = segment.bytes;
+                if self.written > 0 && (!self.bounds.is_synced || segment.file.sync().is_ok()) {
+                    segment.safe = segment.bytes;
                     self.forget_written();
                 }
                 return Err(error);
@@ -392,8 +394,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         let Some(segment) = &mut self.segment else { return Ok(()) };
         if self.bounds.is_synced {
             segment.file.sync()?;
-            segment.synced = segment.bytes;
         }
+        segment.safe = segment.bytes;
         self.forget_written();
         self.give_up_segment();
         Ok(())
@@ -420,7 +422,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             seal: header.seal(),
             bytes,
             begin: bytes,
-            synced: bytes,
+            safe: bytes,
         });
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Batches are offered and numbered under one lock, and under the same lock the journal's thread takes all that were
 //! offered. So whatever has a number up to the one it finds there is in its hands, and nothing has to be counted again.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -23,8 +23,29 @@ pub(super) struct Commits {
 struct Committed {
     /// Everything up to that number is on the disk.
     number: u64,
-    /// When nobody waits any longer, if the node stops.
-    by: Option<Tick>,
+    /// When nobody waits any longer, and why, if that is so.
+    end: Option<(Tick, Uncommitted)>,
+}
+
+/// Why a batch is not known to be on the disk. Displays as `within 5s`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Uncommitted {
+    /// It took longer than that.
+    Late(Duration),
+    /// The node stops.
+    Stopping,
+    /// The journal's thread has panicked.
+    Panicked,
+}
+
+impl fmt::Display for Uncommitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late(time) => write!(f, "within {time:?}"),
+            Self::Stopping => write!(f, "in time for this node's stop"),
+            Self::Panicked => write!(f, "when the journal's thread panicked"),
+        }
+    }
 }
 
 impl Commits {
@@ -53,21 +74,26 @@ impl Commits {
         self.more.notify_all();
     }
 
-    /// The node stops: nobody waits beyond that time.
-    pub(super) fn stop(&self, by: Tick) {
-        self.committed.lock().by = Some(by);
+    /// Nobody waits beyond that time, nor beyond an earlier one that was given before.
+    pub(super) fn stop(&self, by: Tick, why: Uncommitted) {
+        let mut committed = self.committed.lock();
+        if committed.end.is_none_or(|(end, _)| by < end) {
+            committed.end = Some((by, why));
+        }
+        drop(committed);
         self.more.notify_all();
     }
 
-    /// Waits until a batch is on the disk; how long that was too long, if it is not.
-    pub(super) fn wait(&self, number: u64) -> Result<(), Duration> {
+    /// Waits until a batch is on the disk, for as long as sessions wait.
+    pub(super) fn wait(&self, number: u64) -> Result<(), Uncommitted> {
         let until: Tick = clock::tick() + self.time;
+        let late = (until, Uncommitted::Late(self.time));
         let mut committed = self.committed.lock();
         while committed.number < number {
-            let until = committed.by.map_or(until, |by| until.min(by));
+            let (until, why) = committed.end.filter(|(end, _)| *end < until).unwrap_or(late);
             let left = until.saturating_sub(clock::tick());
             if left.is_zero() {
-                return Err(self.time);
+                return Err(why);
             }
             self.more.wait_for(&mut committed, left);
         }
@@ -109,9 +135,18 @@ mod tests {
         let number = commits.offer(|| {});
         thread::scope(|scope| {
             let waits = scope.spawn(|| commits.wait(number));
-            commits.stop(clock::tick());
-            assert_eq!(waits.join().unwrap(), Err(LONG));
+            commits.stop(clock::tick(), Uncommitted::Stopping);
+            assert_eq!(waits.join().unwrap(), Err(Uncommitted::Stopping));
         });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_journal_that_has_panicked_though_the_stop_would_give_time() {
+        let commits = Commits::new(LONG);
+        let number = commits.offer(|| {});
+        commits.stop(Tick::ZERO, Uncommitted::Panicked);
+        commits.stop(clock::tick() + LONG, Uncommitted::Stopping);
+        assert_eq!(commits.wait(number), Err(Uncommitted::Panicked));
     }
 
     #[test]
@@ -119,6 +154,6 @@ mod tests {
         let time = Duration::from_millis(1);
         let commits = Commits::new(time);
         let number = commits.offer(|| {});
-        assert_eq!(commits.wait(number), Err(time));
+        assert_eq!(commits.wait(number), Err(Uncommitted::Late(time)));
     }
 }

@@ -21,7 +21,11 @@ impl Drop for DeathNotice<'_> {
         if thread::panicking() {
             let mut condition = self.condition.lock();
             condition.has_died = true;
-            condition.failing = Some(DEATH.to_owned());
+            if condition.failing.replace(DEATH.to_owned()).is_none() {
+                condition.failures += 1;
+            }
+            // Nobody counts any more what is not on the disk.
+            condition.unsynced = condition.unsynced.max(1);
             drop(condition);
             (self.release)();
         }
@@ -46,8 +50,9 @@ mod tests {
                 assert!(!panics, "so it panics here");
             }));
             assert_eq!((ended.is_err(), is_released.get()), (panics, panics));
-            let JournalCondition { has_died, failing, .. } = condition.into_inner();
+            let JournalCondition { has_died, failing, failures, unsynced, .. } = condition.into_inner();
             assert_eq!((has_died, failing.is_some()), (panics, panics));
+            assert_eq!((failures, unsynced), (u64::from(panics), u64::from(panics)));
         }
     }
 }

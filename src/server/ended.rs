@@ -2,6 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
+use super::commits::Uncommitted;
 use crate::core::dialogue::Closing;
 
 /// Why a connection ended.
@@ -13,8 +14,8 @@ pub(super) enum Ended {
     SlowReader(Duration),
     /// It did not read its replies at once while all connections together held too much.
     Crowded,
-    /// What it reported was not on the disk in time.
-    NotKept(Duration),
+    /// What it reported is not known to be on the disk.
+    NotKept(Uncommitted),
     /// Another connection got its seat.
     Evicted,
     Draining,
@@ -32,8 +33,8 @@ impl fmt::Display for Ended {
                     "it did not read its replies while all buffers together held `connection_buffer_bytes`"
                 )
             }
-            Self::NotKept(limit) => {
-                write!(f, "its reports were not on the disk within {limit:?}, so they are not acknowledged")
+            Self::NotKept(why) => {
+                write!(f, "its reports were not on the disk {why}, so they are not acknowledged")
             }
             Self::Evicted => write!(f, "another connection took its place"),
             Self::Draining => write!(f, "this node is stopping"),

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::{
     Shared,
-    commits::Commits,
+    commits::{Commits, Uncommitted},
     death_notice::{DEATH, DeathNotice},
     recover::{Telling, recover_into},
     shared::Stop,
@@ -37,7 +37,7 @@ const SNAPSHOT_SYNC_BYTES: u64 = 16 << 20;
 const SNAPSHOT_SHARE: u64 = 4;
 /// A snapshot that failed is tried again after this time.
 const SNAPSHOT_RETRY_TIME: Duration = Duration::from_secs(30);
-/// At a stop, a disk that fails is tried again after this time.
+/// At a stop, what a disk has refused is tried again after this time.
 const LAST_RETRY_TIME: Duration = Duration::from_millis(50);
 /// A thread that has nothing to do looks up this often.
 const IDLE_TIME: Duration = Duration::from_secs(60);
@@ -54,7 +54,10 @@ pub enum JournalError {
         error: io::Error,
     },
     /// Another process uses it.
-    #[error("{} is in use by another process; end that one, or choose another with --data-dir", .0.display())]
+    #[error(
+        "{} is in use by another process, such as a node or `herd journal check`; end that one, or choose another with --data-dir",
+        .0.display()
+    )]
     InUse(PathBuf),
     /// What is in it cannot be used.
     #[error("{}: {error}", .folder.display())]
@@ -151,33 +154,17 @@ impl Journal {
 
     /// Takes changes until the stop, and brings all of them to the disk.
     pub(super) fn run(self, shared: &Shared<'_>, stop: &Stop, condition: &Mutex<JournalCondition>) {
-        let told = self.condition();
         // Before the keeper, so that it outlives what the keeper holds.
         let _notice = DeathNotice {
             condition,
             release: &|| {
                 shared.node.refuse_reports(true);
                 // Nobody commits what sessions wait for.
-                shared.commits.iter().for_each(|commits| commits.stop(Tick::ZERO));
+                shared.commits.iter().for_each(|commits| commits.stop(Tick::ZERO, Uncommitted::Panicked));
                 shared.log.error(format_args!("nothing is kept until this node restarts: {DEATH}"));
             },
         };
-        let mut keeper = Keeper {
-            journal: self,
-            node: shared.node,
-            log: shared.log,
-            commits: shared.commits.as_ref(),
-            committed: 0,
-            offered: 0,
-            condition,
-            told,
-            underway: None,
-            last_snapshot: 0,
-            changed: 0,
-            snapshot_not_before: Tick::ZERO,
-            lines: Vec::new(),
-        };
-        (keeper.last_snapshot, keeper.changed) = keeper.journal.found_bytes;
+        let mut keeper = Keeper::new(self, (shared.node, shared.log), shared.commits.as_ref(), condition);
         while !stop.is_set() {
             keeper.take(stop);
             keeper.keep();
@@ -201,9 +188,11 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
         ));
     }
     for damage in &found.damage {
-        log.error(format_args!(
-            "the journal is damaged: {damage}; what is good of it is used, and the file is kept"
-        ));
+        let kept = match damage.is_missing {
+            true => "everything else in the journal is used",
+            false => "what is good of it is used, and the file is kept",
+        };
+        log.error(format_args!("the journal is damaged: {damage}; {kept}"));
     }
     if bad_lines > 0 {
         log.error(format_args!("the journal has {bad_lines} lines that are no locations"));
@@ -227,6 +216,9 @@ struct Keeper<'a> {
     last_snapshot: u64,
     changed: u64,
     snapshot_not_before: Tick,
+    /// Why the last snapshot failed that was tried since the stop.
+    last_failure: Option<String>,
+    is_ending: bool,
     /// Reused for a snapshot's lines.
     lines: Vec<u8>,
 }
@@ -239,7 +231,34 @@ struct Underway {
     changed: u64,
 }
 
-impl Keeper<'_> {
+impl<'a> Keeper<'a> {
+    fn new(
+        journal: Journal,
+        (node, log): (&'a Node, &'a Log),
+        commits: Option<&'a Commits>,
+        condition: &'a Mutex<JournalCondition>,
+    ) -> Self {
+        let (last_snapshot, changed) = journal.found_bytes;
+        let told = journal.condition();
+        Self {
+            journal,
+            node,
+            log,
+            commits,
+            committed: 0,
+            offered: 0,
+            condition,
+            told,
+            underway: None,
+            last_snapshot,
+            changed,
+            snapshot_not_before: Tick::ZERO,
+            last_failure: None,
+            is_ending: false,
+            lines: Vec::new(),
+        }
+    }
+
     /// Waits for changes, and takes what there is.
     fn take(&mut self, stop: &Stop) {
         let now = clock::tick();
@@ -302,7 +321,8 @@ impl Keeper<'_> {
     fn commit(&mut self) {
         let Some(commits) = self.commits else { return };
         let Journal { writer, queue, .. } = &self.journal;
-        let is_safe = writer.unsynced() == 0 && !queue.is_behind();
+        // What found no room, in the queue or in memory, is on the disk only with the next snapshot.
+        let is_safe = writer.unsynced() == 0 && !writer.is_short() && !queue.is_behind();
         if is_safe && self.offered > self.committed {
             self.committed = self.offered;
             commits.commit(self.offered);
@@ -383,10 +403,15 @@ impl Keeper<'_> {
     }
 
     fn put_off_snapshot(&mut self, error: &io::Error, now: Tick) {
-        self.log.warn(format_args!(
-            "the journal's snapshot could not be written: {error}; it is tried again in {SNAPSHOT_RETRY_TIME:?}"
-        ));
-        self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
+        let why = format!("the journal's snapshot could not be written: {error}");
+        if !self.is_ending {
+            self.log.warn(format_args!("{why}; it is tried again in {SNAPSHOT_RETRY_TIME:?}"));
+            self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
+        } else if self.last_failure.as_ref() != Some(&why) {
+            // Attempts follow soon upon each other now.
+            self.log.warn(format_args!("{why}"));
+            self.last_failure = Some(why);
+        }
     }
 
     /// Everything that changed is in the queue by now. A snapshot spares the next start the changes.
@@ -397,21 +422,23 @@ impl Keeper<'_> {
         if self.journal.queue.is_behind() {
             self.journal.writer.miss();
         }
+        self.is_ending = true;
         self.journal.writer.sync_at_last(clock::tick());
-        let mut is_wanted = self.changed > 0;
+        let mut is_wanted = self.changed > 0 || self.journal.writer.needs_snapshot();
         while stop.by().is_none_or(|by| clock::tick() < by) {
             if self.underway.is_some() {
                 self.step();
-            } else if is_wanted || self.journal.writer.needs_snapshot() {
+            } else if is_wanted || self.journal.writer.is_short() {
                 // Once, and then only for what nothing else has.
                 is_wanted = false;
                 self.begin(clock::tick());
             } else if self.journal.writer.unsynced() > 0 {
-                self.journal.writer.sync(clock::tick());
+                self.journal.writer.sync_at_last(clock::tick());
             } else {
                 break;
             }
-            if self.underway.is_none() && self.journal.writer.unsynced() > 0 {
+            let writer = &self.journal.writer;
+            if self.underway.is_none() && (writer.unsynced() > 0 || writer.is_short()) {
                 // The disk fails; it may still be freed.
                 thread::sleep(LAST_RETRY_TIME);
             }
@@ -420,11 +447,10 @@ impl Keeper<'_> {
             self.journal.writer.abandon_snapshot(snapshot);
         }
         self.tell();
-        let unsynced = self.journal.writer.unsynced();
-        if unsynced > 0 {
-            let why =
-                self.journal.writer.trouble().unwrap_or("a snapshot that has them could not be written");
-            self.log.error(format_args!("the journal lacks {unsynced} bytes of the last changes: {why}"));
+        if let Some(lack) = self.told.lack() {
+            let why = self.journal.writer.trouble().or(self.last_failure.as_deref());
+            let why = why.unwrap_or("there was no time for the snapshot that would have them");
+            self.log.error(format_args!("the journal {lack}: {why}"));
         }
     }
 
@@ -450,3 +476,6 @@ impl Keeper<'_> {
         self.condition.lock().clone_from(&self.told);
     }
 }
+
+#[cfg(test)]
+mod tests;

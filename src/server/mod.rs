@@ -149,7 +149,8 @@ impl Server {
     }
 
     /// Serves until `until` returns, then drains: stops accepting, finishes the batches in hand, and gives each
-    /// neighbour what it lacks. Returns what it could not finish of that. Ends the process with status 1 if a thread takes longer than the configured time.
+    /// neighbour what it lacks. Returns what it could not finish of that. Ends the process with status 1 if a thread takes
+    /// longer than the configured time.
     ///
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.

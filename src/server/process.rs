@@ -3,7 +3,10 @@
 use std::{
     io::{self, IsTerminal, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -22,9 +25,10 @@ use crate::{
 };
 
 /// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log;
-/// a second signal to stop ends the process at once, with status 1. A SIGTERM or SIGINT that was ignored at the start
-/// stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too. Returns what its
-/// end left undone.
+/// a second signal to stop ends the process at once, with status 1. While the node does not serve yet, as in a long
+/// recovery, the first ends it as if nothing caught it: there is nothing to drain. A SIGTERM or SIGINT that was ignored at
+/// the start stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too.
+/// Returns what its end left undone.
 ///
 /// Announcements go to standard output, a line each, unless the log goes there: then they are lines of the log. How far a
 /// recovery is goes to a terminal that shows only standard error, too.
@@ -38,6 +42,7 @@ pub fn run_node(herd: &Herd, id: &NodeId, log_dir: &LogDir, lifeline: bool) -> R
         LogDir::StandardOutput => Surroundings::default(),
     };
     let server = Server::bind(herd, id, log_dir, surroundings)?;
+    signals.begin_to_serve();
     // Before any other thread exists: threads inherit it.
     let taking_turns = if herd.limits.batch_scheduling { scheduling::take_turns() } else { Ok(()) };
     server.run(|controls| {
@@ -70,14 +75,18 @@ struct Signals {
     /// Kept open so that reading `stop` never ends early.
     _stopper: UnixStream,
     hang_up: UnixStream,
+    /// Whether a signal to stop ends the process as if nothing here caught it.
+    is_starting: Arc<AtomicBool>,
 }
 
 impl Signals {
     fn catch() -> io::Result<Self> {
         let (stop, stopper) = UnixStream::pair()?;
         let (hang_up, hanger_up) = UnixStream::pair()?;
+        let is_starting = Arc::new(AtomicBool::new(true));
         let is_second = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT].into_iter().filter(|&signal| !is_ignored(signal)) {
+            flag::register_conditional_default(signal, Arc::clone(&is_starting))?;
             // In this order: the first signal finds the flag clear and sets it, and the second finds it set.
             flag::register_conditional_shutdown(signal, 1, Arc::clone(&is_second))?;
             flag::register(signal, Arc::clone(&is_second))?;
@@ -86,7 +95,12 @@ impl Signals {
         pipe::register(SIGHUP, hanger_up)?;
         // A log that has reached the file-size limit cannot be written, which is no reason to die.
         flag::register(SIGXFSZ, Arc::default())?;
-        Ok(Self { stop, _stopper: stopper, hang_up })
+        Ok(Self { stop, _stopper: stopper, hang_up, is_starting })
+    }
+
+    /// From here on there is something to drain.
+    fn begin_to_serve(&self) {
+        self.is_starting.store(false, Ordering::SeqCst);
     }
 
     fn wait_for_stop(&mut self, controls: &Controls<'_>, lifeline: bool) {

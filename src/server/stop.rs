@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Shared, accept::Door, line_door::LineDoor, threads::DrainTurn, web::WebDoor};
+use super::{
+    Shared, accept::Door, commits::Uncommitted, line_door::LineDoor, threads::DrainTurn, web::WebDoor,
+};
 use crate::{
     core::model::{NodeId, Tick},
+    journal::JournalLack,
     system::{clock, standard_error},
 };
 
@@ -19,14 +22,14 @@ const JOURNAL_TIME: Duration = Duration::from_secs(1);
 pub struct Lacking {
     /// The neighbours that were linked then and did not take all that they lacked.
     pub neighbours: Vec<NodeId>,
-    /// Bytes of the last changes that are not in the journal.
-    pub journal_bytes: u64,
+    /// What the journal lacks of what has changed.
+    pub journal: Option<JournalLack>,
 }
 
 impl Lacking {
     /// Whether nothing was left undone.
     pub fn is_nothing(&self) -> bool {
-        self.neighbours.is_empty() && self.journal_bytes == 0
+        self.neighbours.is_empty() && self.journal.is_none()
     }
 }
 
@@ -66,7 +69,7 @@ impl Shared<'_> {
         // From now on no lookup waits.
         self.places.iter().for_each(|places| places.stop());
         doors.for_each(Door::wake);
-        self.commits.iter().for_each(|commits| commits.stop(drain.cuts_off_at()));
+        self.commits.iter().for_each(|commits| commits.stop(drain.cuts_off_at(), Uncommitted::Stopping));
         self.connections.stop();
         let left = self.threads.wait_for(DrainTurn::First, drain.cuts_off_at());
         // If no time is left, there is none to end them in either.
@@ -96,8 +99,8 @@ impl Shared<'_> {
     /// Ends the log after its last lines. Returns what was left undone.
     pub(super) fn stop_log(&self, has_served: bool, drain: Drain) -> Lacking {
         let neighbours = std::mem::take(&mut *self.lacking.lock());
-        let journal_bytes = self.journal.as_ref().map_or(0, |journal| journal.lock().unsynced);
-        let lacking = Lacking { neighbours, journal_bytes };
+        let journal = self.journal.as_ref().and_then(|journal| journal.lock().lack());
+        let lacking = Lacking { neighbours, journal };
         self.log_untold();
         let id = &self.node.id;
         if !lacking.neighbours.is_empty() {
@@ -107,7 +110,7 @@ impl Shared<'_> {
                 names.join(", ")
             ));
         }
-        if lacking.journal_bytes > 0 {
+        if lacking.journal.is_some() {
             self.log.error(format_args!("{id} stops without having kept everything in its journal"));
         }
         if has_served && lacking.is_nothing() {

@@ -195,7 +195,8 @@ impl Shared<'_> {
     }
 
     /// A panic ends what its thread served, and nothing else. If that is the node itself, the scope passes the panic to
-    /// main.
+    /// main. That of the journal has told of its panic itself: the node serves on, and neither its health nor its end is
+    /// well from then on.
     fn outlive(&self, role: &Role, panic: Box<dyn Any + Send>) {
         match role {
             Role::Session(number) => self.tell_closed(format_args!("#{number}")),
@@ -203,7 +204,8 @@ impl Shared<'_> {
             Role::Flooder(peer) => self.log.error(format_args!(
                 "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
-            Role::Accept(_) | Role::Log | Role::Journal => resume_unwind(panic),
+            Role::Journal => {}
+            Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What std's listeners do not offer: binding before they listen, a longer backlog, waking a blocked `accept`, and waiting for a connection without a
-//! descriptor.
+//! What std's listeners do not offer: binding before they listen, a longer backlog, waking a blocked `accept`, and
+//! waiting for a connection without a descriptor.
 
 use std::{
     io,

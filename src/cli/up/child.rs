@@ -111,7 +111,8 @@ impl Child {
         self.gone = true;
         match self.process.wait() {
             Ok(status) => {
-                // A node that SIGTERM ends outright had not begun to serve, or it would have drained.
+                // A node that SIGTERM ends outright had not begun to serve, or it would have drained: it read its
+                // journal, for instance.
                 let well = status.success() || status.signal() == Some(Signal::TERM.as_raw());
                 ChildEnd { well, how: status.to_string() }
             }

@@ -269,6 +269,7 @@ impl<E: Write> RunningHerd<'_, '_, E> {
     /// Until every node listens and every link is up at both ends.
     fn wait_until_ready(&mut self) -> Result<Wish, CommandError> {
         let mut deadline = clock::tick() + self.plan.ready_time;
+        let mut has_read = false;
         while !self.missing().is_empty() {
             let left = deadline.saturating_sub(clock::tick());
             match self.events.recv_timeout(left) {
@@ -277,6 +278,7 @@ impl<E: Write> RunningHerd<'_, '_, E> {
                         if self.plan.shows_progress {
                             self.pass_on(number, &line);
                         }
+                        has_read = true;
                         deadline = clock::tick() + self.plan.ready_time;
                     }
                 }
@@ -287,7 +289,7 @@ impl<E: Write> RunningHerd<'_, '_, E> {
                 }
                 Ok(ChildEvent::Gone(number)) => return Err(self.failed_start(number)),
                 Ok(ChildEvent::Signal) => return Ok(Wish::End),
-                Err(_) => return Err(self.late()),
+                Err(_) => return Err(self.late(has_read)),
             }
         }
         Ok(Wish::Run)
@@ -308,10 +310,14 @@ impl<E: Write> RunningHerd<'_, '_, E> {
         missing.collect()
     }
 
-    fn late(&self) -> CommandError {
+    fn late(&self, has_read: bool) -> CommandError {
         let (missing, seconds) = (self.missing().join("; "), self.plan.ready_time.as_secs_f32());
+        let time = match has_read {
+            true => format!("{seconds} s after the last progress of a journal"),
+            false => format!("after {seconds} s"),
+        };
         let logs = self.plan.log_dir.display();
-        CommandError::Failed(format!("not up after {seconds} s: {missing}; the logs in {logs} say why"))
+        CommandError::Failed(format!("not up {time}: {missing}; the logs in {logs} say why"))
     }
 
     /// One line for a node that ended before the herd was up: its own last words where it had any.

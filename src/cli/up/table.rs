@@ -4,7 +4,6 @@ use std::{
     ffi::{OsStr, OsString},
     fmt::Write,
     num::NonZeroU16,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use super::Plan;
 use crate::{
     cli::printable,
     config::{Herd, PlacesSource},
-    text::{is_deceptive, plural},
+    text::{plural, shell_quoted, shell_word},
 };
 
 /// Nodes with `addresses` in the order of the configuration, links, logs and lines to try.
@@ -51,7 +50,7 @@ pub(super) fn up_text(plan: &Plan<'_>, addresses: &[String]) -> String {
     }
     let _ = writeln!(out, "{} To try it, in another terminal in this folder:\n", plan.ending);
     let (first, last) = (&herd.nodes[0].id, &herd.nodes[herd.nodes.len() - 1].id);
-    let send = |id: &str, line: &str| format!("  {} {}\n", typed(plan, &["send", id]), quoted(line));
+    let send = |id: &str, line: &str| format!("  {} {}\n", typed(plan, &["send", id]), shell_quoted(line));
     out.push_str(&send(first.as_str(), "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450"));
     if herd.places.source != PlacesSource::None {
         out.push_str(&send(last.as_str(), "WHATSAT kiwi.cs.ucla.edu 10 5"));
@@ -99,29 +98,4 @@ fn counts(herd: &Herd) -> String {
     let ends: usize = herd.nodes.iter().map(|node| node.links.len()).sum();
     let (nodes, links) = (herd.nodes.len(), ends / 2);
     format!("{nodes} node{}, {links} link{}", plural(nodes), plural(links))
-}
-
-fn shell_word(word: &OsStr) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
-    match word.to_str() {
-        Some(text) if !text.is_empty() && text.bytes().all(plain) => text.to_owned(),
-        Some(text) if !text.contains(is_deceptive) => quoted(text),
-        _ => quoted_bytes(word.as_bytes()),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// For what no line can show: every shell understands it, but leaves out newlines at the end.
-fn quoted_bytes(bytes: &[u8]) -> String {
-    let shown = bytes.iter().enumerate().map(|(at, &byte)| match byte {
-        b'\\' => r"\\".to_owned(),
-        b'%' => "%%".to_owned(),
-        b' '..=b'~' if byte != b'\'' && (byte != b'-' || at > 0) => char::from(byte).to_string(),
-        // Three digits at most, so that none of the next letter's is taken for one.
-        _ => format!("\\{byte:03o}"),
-    });
-    format!("\"$(printf '{}')\"", shown.collect::<String>())
 }

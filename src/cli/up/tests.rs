@@ -213,6 +213,16 @@ fn a_node_that_tells_how_far_its_recovery_is_is_waited_for() {
 }
 
 #[test]
+fn a_herd_that_is_late_after_a_recovery_says_since_when() {
+    let script = "trap 'exit 0' TERM; echo 'journal: read 1'; while :; do sleep 0.01; done";
+    let line = supervised(script, Duration::from_secs(1), &Then::Signal, NEVER).done.unwrap_err();
+    assert!(
+        line.starts_with("not up 1 s after the last progress of a journal: Alford does not listen"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_second_signal_kills_what_does_not_drain() {
     // A stopped process heeds neither SIGTERM nor the end of its lifeline.
     let stubborn = NODE.replace("cat <&3 >/dev/null 2>&1 & cat=$!", "kill -STOP $$");

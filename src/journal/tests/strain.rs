@@ -118,3 +118,62 @@ fn file_of_another_name_is_left_alone_and_a_number_beyond_all_is_none() {
     );
     assert!(!names.contains(&"snapshot-0000000009.partial".to_owned()), "{names:?}");
 }
+
+#[test]
+fn snapshots_that_fail_leave_no_row_of_empty_segments() {
+    let disk = FakeDisk::new();
+    let mut node = Node::start(&disk);
+    node.append(1);
+    node.sync();
+    for _ in 0..5 {
+        let now = node.now();
+        let snapshot = node.writer.begin_snapshot(now).unwrap();
+        node.writer.abandon_snapshot(snapshot);
+    }
+    assert_eq!(files(&disk), ["segment-0000000001", "segment-0000000006"]);
+    node.append(1);
+    node.sync();
+    let (lines, found) = read(&disk);
+    assert_eq!((lines, &found.damage[..]), (node.all(), &[][..]));
+}
+
+/// `sync = "never"`.
+const NEVER_SYNCED: JournalBounds = JournalBounds { is_synced: false, ..BOUNDS };
+
+/// What the system was given counts as safe, and must stay, whatever becomes of its segment.
+#[test]
+fn kill_loses_nothing_though_nothing_is_ever_synced() {
+    let operations = {
+        let disk = FakeDisk::new();
+        Node::start_with(&disk, NEVER_SYNCED).work(|_| {});
+        disk.operations()
+    };
+    for number in 0..operations {
+        let disk = FakeDisk::new();
+        disk.fail_at(number, DiskFault::Error(Errno::NOSPC));
+        let mut node = Node::start_with(&disk, NEVER_SYNCED);
+        let what = format!("failure at {number}");
+        node.work(|node| {
+            let found = assert_holds(&disk.after_kill(), node, &what);
+            assert_eq!(found.damage, [], "{what}");
+        });
+        node.sync();
+        assert_eq!((node.safe(), node.writer.trouble()), (node.all(), None), "{what}");
+    }
+}
+
+#[test]
+fn torn_end_of_what_was_never_synced_is_no_damage() {
+    let disk = FakeDisk::new();
+    let mut node = Node::start_with(&disk, NEVER_SYNCED);
+    for _ in 0..9 {
+        node.append(2);
+        node.write();
+    }
+    let names = files(&disk);
+    assert!(names.len() > 1, "{names:?}");
+    let length = disk.bytes(&names[0]).len();
+    disk.bytes(&names[0]).truncate(length - 1);
+    let (_, found) = read(&disk);
+    assert!(found.torn > 0 && found.damage.is_empty(), "{found:?}");
+}

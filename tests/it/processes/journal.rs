@@ -2,8 +2,9 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{ErrorKind, PipeReader, PipeWriter, Write, pipe},
     net::TcpStream,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -20,7 +21,10 @@ use proxyherd::{
     log::LogDir,
     server::{Announcement, Server, Surroundings},
 };
-use rustix::process::Signal;
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    process::Signal,
+};
 
 use super::support::{Client, Herd, Process, answers, eventually, heavy, herd_command, solo};
 use crate::support::skipped;
@@ -103,6 +107,33 @@ fn node_listens_only_once_it_has_read_its_journal_and_tells_how_far_it_is() {
     assert!(progress.bytes.read == 0 && progress.bytes.of > 1_000 && progress.clients == 0, "{progress}");
     TcpStream::connect(server.address().unwrap()).unwrap();
     herd.wait_for_log("Solo", &["INFO  journal: read 0 B of ", " kB, 0 clients"]);
+}
+
+/// A pipe that has no room: whoever writes to it waits.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while matches!(writer.write(&[0; 4096]), Ok(1..)) {}
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn signal_ends_a_node_at_once_that_still_reads_its_journal() {
+    let _turn = heavy();
+    let mut herd = keeper("");
+    herd.start("Solo");
+    let said = report(&herd, &clients(1), 1_400_000_000);
+    herd.stop("Solo");
+    // It says how far it is, which nobody takes.
+    let (_reader, writer) = full_pipe();
+    let mut process = Process::start_into(herd.command(&["node", "Solo"]), writer);
+    herd.wait_for_log("Solo", &["INFO  journal: read 0 B of "]);
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().signal(), Some(Signal::TERM.as_raw()));
+    herd.start("Solo");
+    assert_eq!(answers(&herd, "Solo", &clients(1)), said);
 }
 
 #[test]
@@ -245,7 +276,8 @@ fn folder_of_another_process_node_or_version_is_refused_in_one_line() {
     let mut herd = keeper("");
     herd.start("Solo");
     report(&herd, &clients(1), 1_400_000_000);
-    let in_use = format!("herd: {} is in use by another process; ", folder(&herd).display());
+    let in_use =
+        format!("herd: {} is in use by another process, such as a node or ", folder(&herd).display());
     let text = fs::read_to_string(&herd.config).unwrap();
     // The same node at other ports.
     fs::write(&herd.config, text.replace(":11600", ":11650").replace(":11700", ":11750")).unwrap();
@@ -300,14 +332,15 @@ fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
         let texts = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         (output.status.code().unwrap(), texts.concat())
     };
-    let in_use = format!("herd: {dir} is in use by a node that runs; stop that one first\n");
+    let in_use = format!("herd: {dir} is in use by another process, such as its node; end that one first\n");
     assert_eq!(run("check"), (1, in_use));
     herd.stop("Solo");
     let (code, said) = run("check");
     assert!(code == 1 && said.starts_with(&format!("{dir}: a journal of Solo of the herd solo\n")), "{said}");
     assert!(said.contains("\nkept aside: segment-0000000001.damaged\nnot whole\nherd: "), "{said}");
     assert!(said.ends_with(&format!("; look at them, then: herd journal dismiss {dir}\n")), "{said}");
-    assert_eq!(run("dismiss"), (0, "removed segment-0000000001.damaged\n".to_owned()));
+    let cure = "a node that runs counts them until its next start: restart it to clear its alert";
+    assert_eq!(run("dismiss"), (0, format!("removed segment-0000000001.damaged\n{cure}\n")));
     assert_eq!(run("dismiss"), (0, format!("{dir} keeps no damaged files\n")));
     let (code, said) = run("check");
     assert!(code == 0 && said.ends_with(" records\nwhole\n"), "{said}");

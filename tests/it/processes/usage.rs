@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io,
     net::TcpListener,
+    os::unix::fs::symlink,
     process::{Command, Output, Stdio},
 };
 
@@ -58,6 +59,9 @@ impl Scene {
         write("evil.csv", &format!("na{}me,x\nA,1\n", EVIL.replace(['\r', '\n'], "")));
         write("there.secret", "x");
         fs::create_dir(folder.path().join("folder")).unwrap();
+        fs::create_dir(folder.path().join("new journal")).unwrap();
+        write("new journal/lock", "");
+        symlink("loop", folder.path().join("loop")).unwrap();
         Self { folder, port }
     }
 
@@ -218,7 +222,11 @@ fn files_ports_and_peers_that_fail_are_named_with_their_cure() {
         (&["secret", "none.secret", "--add"], 2, "; make one with `herd secret "),
         (&["journal", "check", "none"], 2, "none has no journal; give a node's own folder"),
         (&["journal", "check", "folder"], 2, "folder has no journal; give a node's own folder"),
+        (&["journal", "check", "herd.toml"], 2, "herd.toml has no journal; give a node's own folder"),
+        (&["journal", "check", "loop"], 1, "loop: Too many levels of symbolic links"),
         (&["journal", "dismiss", "none"], 2, "none has no journal; give a node's own folder"),
+        (&["journal", "dismiss", "folder"], 2, "folder has no journal; give a node's own folder"),
+        (&["journal", "dismiss", "loop"], 1, "loop: Too many levels of symbolic links"),
         (&["send", "127.0.0.1:0", "x"], 1, "; is it up? herd up starts the whole herd"),
     ] {
         let line = scene.refused(words, code);
@@ -286,7 +294,8 @@ fn full_disk_under_standard_output_is_an_error_and_a_reader_that_left_is_none() 
         (&["places", "near", "34.07", "-118.45", "10"], 0),
         (&["places", "near", "34.07", "-118.45", "10", "--json"], 0),
         (&["secret", "new.secret"], 0),
-        (&["journal", "dismiss", "folder"], 0),
+        (&["journal", "check", "new journal"], 0),
+        (&["journal", "dismiss", "new journal"], 0),
         (&["completions", "zsh"], 0),
         (&["man", "pages"], 0),
         // It is not in step, which is what its exit code says.

@@ -321,7 +321,7 @@ impl TestNode {
         let ended = self.ended.recv_timeout(within).expect("run returns");
         let told = ended.expect("run returns without an error");
         assert_eq!(told.neighbours.iter().map(NodeId::as_str).collect::<Vec<_>>(), lacking);
-        assert_eq!(told.journal_bytes, 0);
+        assert_eq!(told.journal, None);
     }
 
     /// Waits until the node has given up to start, and says why.
