@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Judgement, Part, Sample, sample::number};
+use super::{Judgement, Part, Sample, sample::number, table::none};
 use crate::{
     disturbance::{Disturbance, Limits},
     statistics::Sorted,
@@ -79,18 +79,22 @@ pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrup
 /// Whether any figure is not what it should be.
 pub(super) fn misses<P: PartialEq>(samples: &[Sample<P>]) -> bool {
     samples.iter().any(|sample| {
-        let same: Vec<_> =
-            samples.iter().filter(|other| other.part == sample.part && other.what == sample.what).collect();
-        judge(sample, &same) == Some(Judgement::Missed)
+        let of_part: Vec<_> = samples.iter().filter(|other| other.part == sample.part).collect();
+        judge(sample, &of_part) == Some(Judgement::Missed)
     })
 }
 
-/// By all rounds of a figure, if it has a target and all of them count.
-fn judge<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> Option<Judgement> {
-    let values = same.iter().map(|sample| sample.value).collect();
-    let counts = same.iter().all(|sample| sample.invalid.is_none());
+/// The rounds of a figure that count.
+fn found<P>(sample: &Sample<P>, of_part: &[&Sample<P>]) -> Option<Sorted> {
+    let same = of_part.iter().filter(|other| other.what == sample.what && other.invalid.is_none());
+    Sorted::of(same.map(|other| other.value).collect())
+}
+
+/// By all rounds of a figure, if it has a target and the whole part counts: where a part failed, the figure is not there.
+fn judge<P>(sample: &Sample<P>, of_part: &[&Sample<P>]) -> Option<Judgement> {
+    let counts = of_part.iter().all(|sample| sample.invalid.is_none());
     let target = sample.target.filter(|_| counts)?;
-    Some(target.judge(&Sorted::of(values)?.interval()))
+    Some(target.judge(&found(sample, of_part)?.interval()))
 }
 
 fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
@@ -107,8 +111,7 @@ fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
     for sample in &of_part {
         if !told.contains(&&*sample.what) {
             told.push(&sample.what);
-            let same: Vec<_> = of_part.iter().filter(|other| other.what == sample.what).copied().collect();
-            text.push_str(&row(sample, &same));
+            text.push_str(&row(sample, &of_part));
         }
     }
     for sample in of_part {
@@ -120,21 +123,23 @@ fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
 }
 
 /// A table's row for a figure in all its rounds.
-fn row<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> String {
-    let Some(found) = Sorted::of(same.iter().map(|sample| sample.value).collect()) else {
-        return String::new();
+fn row<P>(sample: &Sample<P>, of_part: &[&Sample<P>]) -> String {
+    let Sample { what, unit, target, .. } = sample;
+    let target = target.map_or_else(none, |target| target.to_string());
+    let found = found(sample, of_part);
+    let verdict = match (judge(sample, of_part), &found) {
+        (Some(judgement), Some(found)) => judgement.told(&found.interval()),
+        _ if of_part.iter().any(|sample| sample.invalid.is_some()) => "**invalid**".to_owned(),
+        _ => none(),
     };
-    let (what, unit) = (&sample.what, &sample.unit);
-    let [low, median, high] = found.quartiles().map(number);
-    let between = found.interval();
-    let target = sample.target.map_or_else(|| "–".to_owned(), |target| target.to_string());
-    let verdict = match judge(sample, same) {
-        Some(judgement) => judgement.told(&between),
-        None if same.iter().any(|sample| sample.invalid.is_some()) => "**invalid**".to_owned(),
-        None => "–".to_owned(),
+    let cells = |found: Sorted| {
+        let [low, median, high] = found.quartiles().map(number);
+        let between = found.interval();
+        let [least, most] = [between.low, between.high].map(number);
+        format!("{median} ({low} to {high}) | {least} to {most}")
     };
-    let [least, most] = [between.low, between.high].map(number);
-    format!("| {what} | {unit} | {median} ({low} to {high}) | {least} to {most} | {target} | {verdict} |\n")
+    let cells = found.map_or_else(|| "– | –".to_owned(), cells);
+    format!("| {what} | {unit} | {cells} | {target} | {verdict} |\n")
 }
 
 #[cfg(test)]
@@ -204,9 +209,20 @@ mod tests {
 
     #[test]
     fn what_does_not_count_is_said_to() {
-        let text = section(Solo, &[sample(1, 1_300.0, None), sample(2, 1_300.0, Some("it rained"))]);
-        assert!(text.contains("| **invalid** |"), "{text}");
+        let text = section(Solo, &[sample(1, 1_300.0, None), sample(2, 9.0, Some("it rained"))]);
+        let left = "| 1300 (1300 to 1300) | 1300 to 1300 | ≥ 1200 | **invalid** |";
+        assert!(text.contains(left), "{text}");
         assert!(text.contains("**INVALID: updates, in round 2: it rained.**"), "{text}");
+        let text = section(Solo, &[sample(1, 9.0, Some("it rained"))]);
+        assert!(text.contains("| updates | k/s | – | – | ≥ 1200 | **invalid** |"), "{text}");
         assert!(section(Solo, &[]).contains("Not measured"));
+    }
+
+    #[test]
+    fn a_part_that_failed_in_a_round_is_not_judged_by_the_others() {
+        let failed = Sample { what: "finished".to_owned(), target: None, ..sample(3, 0.0, Some("late")) };
+        let rounds = [sample(1, 900.0, None), sample(2, 800.0, None), failed];
+        let text = section(Solo, &rounds);
+        assert!(text.contains("| ≥ 1200 | **invalid** |") && !misses(&rounds), "{text}");
     }
 }
