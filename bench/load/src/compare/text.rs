@@ -68,6 +68,11 @@ impl Comparison {
                 "Were both runs alike, chance alone would have about {expected} of them beyond the noise."
             )?;
         }
+        writeln!(
+            f,
+            "A change is beyond the noise if every round of one run is above every round of the other; the table shows \
+             quartiles."
+        )?;
         if count(Verdict::TooFewRounds) > 0 {
             writeln!(
                 f,

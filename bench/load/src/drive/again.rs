@@ -63,8 +63,8 @@ impl Drive {
         }
     }
 
-    /// Has measured this, and nothing else but replies that were wrong. Fails if the turn that is dropped was abandoned and the server does not take
-    /// new connections.
+    /// Has measured this, and nothing else but replies that were wrong. Fails if the turn that is dropped was abandoned
+    /// and the server does not take new connections.
     pub fn restore(&mut self, measured: &Measured) -> Result<(), LoadError> {
         self.tally.take_in();
         let was_abandoned = self.is_over();

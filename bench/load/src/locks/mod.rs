@@ -115,15 +115,16 @@ fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Fig
                 return Ok(figures);
             }
             let (counts, seen) = watch.sample(|| trial(threads, behind, locks.seconds))?;
-            rates.insert(behind, counts.rate());
+            if counts.objection().is_none() {
+                rates.insert(behind, counts.rate());
+            }
             let found = figures_of(locks, threads, behind, &counts);
             figures.extend(found.into_iter().map(|figure| (threads, figure.amid(seen))));
         }
         let whole = rates.get(&Behind::Gates(LOCKS_MAX)).copied();
-        for (behind, rate) in
-            locks.behind().into_iter().filter_map(|behind| Some((behind, rates[&behind] / whole?)))
-        {
-            let ratio = Figure::new("ratio", "", rate).better(Better::More);
+        for behind in locks.behind() {
+            let Some((rate, whole)) = rates.get(&behind).zip(whole) else { continue };
+            let ratio = Figure::new("ratio", "", rate / whole).better(Better::More);
             figures.push((threads, ratio.of(&behind.to_string(), locks.at(threads, behind))));
         }
     }

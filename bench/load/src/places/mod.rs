@@ -1,6 +1,5 @@
 //! How soon one node starts, and what answering WHATSAT costs: from the embedded places, and through an upstream that the
-//! tester plays. Each part
-//! runs a real node in a process of its own; all of it goes to one run folder.
+//! tester plays. Each part runs a real node in a process of its own; all of it goes to one run folder.
 
 mod clients;
 mod embedded;

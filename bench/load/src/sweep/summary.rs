@@ -72,12 +72,14 @@ const HOW_TO_READ: &str = "
 ## How to read this
 
 - Figures are medians over the rounds, with (lower to upper quartile), but the worst response and the longest pause are
-  the greatest of all rounds; what does not count is left out of them. Client and servers share the machine (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken
-  within each round, shown with the bounds between which its median lies; a round is won with a ratio above 1.
+  the greatest of all rounds; what does not count is left out of them. Client and servers share the machine
+  (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken within each round, shown with
+  the bounds between which its median lies; a round is won with a ratio above 1.
 - Each round starts each server afresh in a process of its own and reports every client once before measuring. The servers
   of a point run side by side and take turns, in an order that is random in each turn, unless it says that each runs alone.
-- A turn that was disturbed was taken again, and the least disturbed of its tries counts. What others used is what the
-  machine's processors did, less what tester and servers used; all of it is counted in hundredths of a second.
+- A turn that was disturbed, given up, or cut off by `grace` was taken again, and the least disturbed of its tries counts,
+  one that went to its end before others; a sample with a turn that never did does not count. What others used is what
+  the machine's processors did, less what tester and servers used; all of it is counted in hundredths of a second.
 - Before each turn of a server with a log, 256 MiB beside it are written and removed, so that its log finds memory in the
   same state whatever ran before.
 - Service times are those of the requests that were made: in a closed loop a slow server is asked less often. Response
