@@ -52,12 +52,15 @@ pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrup
         return text;
     }
     let all = seen.len();
-    seen.retain(|(.., disturbance)| disturbance.disturbed);
     let Limits { max_steal, max_foreign, tries } = limits;
+    let stolen = seen.iter().filter(|(.., seen)| seen.steal > *max_steal).count();
+    let worst = seen.iter().map(|(.., seen)| seen.steal * 100.0).fold(0.0, f64::max);
+    seen.retain(|(.., disturbance)| disturbance.disturbed);
     let [steal, foreign] = [max_steal, max_foreign].map(|share| share * 100.0);
     text.push_str(&format!(
         "\n{} of {all} samples were disturbed, even the best of {tries} tries: the host took more than {steal} % of the \
-         machine, or other processes more than {foreign} %.\n",
+         machine, or other processes more than {foreign} %, by more than the counts are exact to. Steal by itself was \
+         above {steal} % in {stolen} of {all} samples; the worst had {worst:.1} %.\n",
         seen.len(),
     ));
     while let Some((name, ..)) = seen.first().cloned() {
@@ -195,13 +198,15 @@ mod tests {
     #[test]
     fn disturbed_samples_are_counted_and_named_once() {
         let seen = Disturbance { steal: 0.12, foreign: 0.3, disturbed: true, ..Disturbance::default() };
-        let calm = Disturbance { disturbed: false, ..seen };
+        let calm = Disturbance { disturbed: false, steal: 0.01, ..seen };
         let amid = |round, seen| Sample { disturbance: Some(seen), ..sample(round, 1.0, None) };
         let other = Sample { what: "other".to_owned(), ..amid(2, seen) };
         let worse = Disturbance { steal: 0.4, ..seen };
         let samples = [amid(1, calm), amid(2, seen), other, amid(4, worse)];
         let text = notes(&samples, &Limits::default(), false);
         assert!(text.contains("\n2 of 3 samples were disturbed, even the best of 3 tries: "), "{text}");
+        let stolen = "Steal by itself was above 2 % in 2 of 3 samples; the worst had 40.0 %.";
+        assert!(text.contains(stolen), "{text}");
         let told = "**DISTURBED: solo, in round 2, 4: host up to 40.0 %, others up to 30.0 %.**";
         assert!(text.matches("DISTURBED").count() == 1 && text.contains(told), "{text}");
         assert!(notes(&samples, &Limits::default(), true).contains("INTERRUPTED"));
