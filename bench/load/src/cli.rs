@@ -93,29 +93,6 @@ pub(crate) struct Echo {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Hops {
-    /// Hops before any is counted
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    warmup: u32,
-    /// Hops that follow one another at once
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
-    back_to_back: u32,
-    /// Hops that each follow a pause
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    idle: u32,
-    /// That pause
-    #[arg(long, value_name = "MILLISECONDS", value_parser = milliseconds, default_value = "2")]
-    pause: Duration,
-}
-
-impl Hops {
-    pub(crate) fn plan(&self) -> HopPlan {
-        let Self { warmup, back_to_back, idle, pause } = *self;
-        HopPlan { warmup, back_to_back, idle, pause }
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Hop {
     /// The node, HOST:PORT, if it is already running
     #[arg(long, value_name = "ADDRESS", required_unless_present = "command", conflicts_with = "command")]
@@ -133,7 +110,7 @@ pub(crate) struct Hop {
     #[arg(long, default_value = "bench")]
     pub(crate) herd: String,
     #[command(flatten)]
-    pub(crate) hops: Hops,
+    pub(crate) hops: HopPlan,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -139,12 +139,12 @@ fn run_load(args: &cli::Run) -> Done {
 fn hop(args: &cli::Hop) -> Done {
     let neighbour = Neighbour::listen(args.listen, &args.herd, &args.id)?;
     let outcome = match (&args.node, &args.command[..]) {
-        (Some(node), _) => hop::measure(neighbour.accept(CALL)?, resolve(node)?, args.hops.plan())?,
+        (Some(node), _) => hop::measure(neighbour.accept(CALL)?, resolve(node)?, args.hops)?,
         (None, [program, arguments @ ..]) => {
             let mut command = std::process::Command::new(program);
             command.args(arguments);
             let server = Server::start(command)?;
-            let outcome = hop::measure(neighbour.accept(CALL)?, server.address(), args.hops.plan())?;
+            let outcome = hop::measure(neighbour.accept(CALL)?, server.address(), args.hops)?;
             server.stop()?;
             outcome
         }
