@@ -10,11 +10,10 @@ mod trial;
 
 pub use args::Locks;
 
-use std::{collections::HashMap, fmt, io, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use proxyherd::core::store::{Placement, Store};
 use serde_json::json;
-use thiserror::Error;
 
 use crate::{
     disturbance::{Limits, Watch},
@@ -28,25 +27,6 @@ use trial::{Counts, Trial};
 const LOCKS_MAX: u32 = 256;
 /// A trial before those of a round, this long at most, so that none of them is the first to touch the store.
 const WARMUP: Duration = Duration::from_millis(200);
-
-/// Why nothing was measured.
-#[derive(Debug, Error)]
-pub enum LocksError {
-    /// The run folder, or what goes there.
-    #[error(transparent)]
-    Bench(#[from] BenchError),
-    /// The system gave no more threads.
-    #[error("cannot start {threads} threads: {source}; give fewer --threads")]
-    Threads {
-        /// How many were wanted.
-        threads: u32,
-        /// Why there were fewer.
-        source: io::Error,
-    },
-    /// The system does not report a thread's context switches.
-    #[error("cannot read a thread's context switches from /proc: {0}")]
-    Usage(io::Error),
-}
 
 /// The locks in front of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -68,9 +48,9 @@ impl fmt::Display for Behind {
 }
 
 /// Measures everything; `tell` is called with every sample as it comes.
-pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, LocksError> {
+pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
     if locks.rounds == 0 {
-        return Err(BenchError::NoRounds.into());
+        return Err(BenchError::NoRounds);
     }
     let stop = interrupt::watch().map_err(BenchError::file("cannot wait for signals"))?;
     let watch = Watch::new(Limits::default(), &locks.disturbance, &stop, tell);
@@ -98,7 +78,7 @@ fn part(threads: u32) -> String {
 }
 
 /// The figures of a round, each with its number of threads.
-fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Figure)>, LocksError> {
+fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Figure)>, BenchError> {
     let placement = Placement::of_herd("bench");
     let store = Store::new(placement, locks.clients as usize);
     session::fill(&store, &Gates::new(&placement, Behind::Own), locks.clients);
