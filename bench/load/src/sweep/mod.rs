@@ -18,7 +18,7 @@ mod target;
 mod template;
 
 pub use choice::Choice;
-pub use plan::{Fault, PlanError};
+pub use plan::PlanError;
 
 use std::path::PathBuf;
 

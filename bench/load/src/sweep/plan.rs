@@ -19,37 +19,18 @@ use crate::{disturbance::Limits, load::Dialect, rounds::Target};
 
 /// Why a plan has nothing that can be run.
 #[derive(Debug, Error)]
-pub enum PlanError {
-    /// It cannot be read.
-    #[error("cannot read the plan {file}: {source}")]
-    Unreadable {
-        /// As it was given.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is not TOML, or has an unknown key, or lacks one.
-    #[error("{file}: {message}")]
-    Syntax {
-        /// As it was given.
-        file: String,
-        /// Where and what.
-        message: String,
-    },
-    /// A value that makes no sense.
-    #[error("{file}: {fault}")]
-    Value {
-        /// As it was given.
-        file: String,
-        /// Which key, and what to write instead.
-        fault: Fault,
-    },
+#[error("{file}: {message}")]
+pub struct PlanError {
+    /// As it was given.
+    file: String,
+    /// Where and what.
+    message: String,
 }
 
 /// What is wrong with a key.
 #[derive(Debug, Error)]
 #[error("{key}: {message}")]
-pub struct Fault {
+pub(super) struct Fault {
     /// Such as `point "C=50 P=1": pipeline`.
     key: String,
     /// What to write instead.
@@ -168,7 +149,10 @@ impl Plan {
     /// Reads a plan and keeps the chosen parts of it.
     pub(super) fn read(path: &Path, choice: &Choice) -> Result<Self, PlanError> {
         let file = path.display().to_string();
-        let unreadable = |source| PlanError::Unreadable { file: file.clone(), source };
+        let unreadable = |error: std::io::Error| {
+            let message = format!("cannot read the plan: {error}");
+            PlanError { file: file.clone(), message }
+        };
         let root = root(path).map_err(unreadable)?;
         let text = fs::read_to_string(path).map_err(unreadable)?;
         Self::parse(&file, &text, &root, choice)
@@ -176,15 +160,14 @@ impl Plan {
 
     /// The files that it names are looked for from the root.
     pub(super) fn parse(file: &str, text: &str, root: &Path, choice: &Choice) -> Result<Self, PlanError> {
+        let refused = |message| PlanError { file: file.to_owned(), message };
         let written: Written = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-            PlanError::Syntax { file: file.to_owned(), message: format!("{place}{}", error.message()) }
+            refused(format!("{place}{}", error.message()))
         })?;
-        written
-            .checked(text, root, choice)
-            .and_then(|plan| plan.chosen(choice))
-            .map_err(|fault| PlanError::Value { file: file.to_owned(), fault })
+        let plan = written.checked(text, root, choice).and_then(|plan| plan.chosen(choice));
+        plan.map_err(|fault| refused(fault.to_string()))
     }
 
     pub(super) fn server(&self, name: &str) -> Option<&Server> {
