@@ -10,7 +10,7 @@ use super::{
     bed::{Missing, root},
     choice::{Choice, new_seed},
     pauses::PauseLog,
-    point::{Defaults, Point, WrittenPoint},
+    point::{Point, WrittenPoint},
     share,
     target::{Wanted, WrittenTarget},
     template::Template,
@@ -112,26 +112,26 @@ pub(super) enum Ready {
 /// The file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
     what: String,
     rounds: u32,
-    seconds: f64,
+    pub(super) seconds: f64,
     #[serde(default)]
-    warmup: f64,
+    pub(super) warmup: f64,
     #[serde(default = "one")]
-    turns: u32,
+    pub(super) turns: u32,
     #[serde(default = "ten")]
-    patience: f64,
-    grace: Option<f64>,
-    clients: u32,
-    baseline: Option<String>,
+    pub(super) patience: f64,
+    pub(super) grace: Option<f64>,
+    pub(super) clients: u32,
+    pub(super) baseline: Option<String>,
     seed: Option<u64>,
     max_steal: Option<f64>,
     max_foreign: Option<f64>,
     tries: Option<u32>,
     #[serde(default)]
     upstream_delay_ms: u32,
-    server: Vec<Server>,
+    pub(super) server: Vec<Server>,
     point: Vec<WrittenPoint>,
     #[serde(default)]
     target: Vec<WrittenTarget>,
@@ -244,20 +244,8 @@ impl Written {
         if let Some(baseline) = &self.baseline {
             known("baseline", std::slice::from_ref(baseline), names.iter())?;
         }
-        let defaults = Defaults {
-            root,
-            servers: &names,
-            baseline: self.baseline.as_deref(),
-            clients: self.clients,
-            seconds: self.seconds,
-            seconds_chosen: choice.seconds,
-            warmup: self.warmup,
-            turns: self.turns,
-            patience: self.patience,
-            grace: self.grace,
-        };
-        let points =
-            self.point.iter().map(|point| point.checked(&defaults)).collect::<Result<Vec<_>, Fault>>()?;
+        let points = self.point.iter().map(|point| point.checked(&self, root, choice.seconds));
+        let points = points.collect::<Result<Vec<_>, Fault>>()?;
         for point in &points {
             point.check_addresses(&self.server)?;
         }
