@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::{
     disturbance::{Limits, Watch},
     interrupt,
-    rounds::{BenchError, Better, Ending, Figure, Finished, Sample, folder::Folder, summary::notes},
+    rounds::{BenchError, Better, Figure, Finished, Sample, folder::Folder, summary::notes},
 };
 use gates::Gates;
 use trial::{Counts, Trial};
@@ -65,11 +65,10 @@ pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
             samples.push(sample);
         }
     }
-    let valid = samples.iter().all(|sample| sample.invalid.is_none());
-    let ending = Ending { interrupted: watch.is_stopped(), valid, missed: false };
-    let summary = summary::render(locks, &samples, &notes(&samples, &watch.limits(), ending.interrupted));
+    let interrupted = watch.is_stopped();
+    let summary = summary::render(locks, &samples, &notes(&samples, &watch.limits(), interrupted));
     folder.finish(&summary)?;
-    Ok(Finished::new(&folder, summary, ending))
+    Ok(Finished::new(&folder, summary, &samples, interrupted, false))
 }
 
 /// A section's name.

@@ -14,14 +14,12 @@ pub(crate) mod traffic_log;
 use std::{
     fmt::{Debug, Display},
     path::Path,
-    sync::atomic::Ordering,
 };
 
 use serde::Serialize;
 use serde_json::json;
 
 pub(crate) use crate::statistics::{Better, Spread};
-pub(crate) use error::Ending;
 pub use error::{BenchError, Finished};
 pub use read::ReadError;
 pub use sample::Sample;
@@ -78,7 +76,7 @@ impl<P: Part> Rounds<'_, P> {
         for (round, part) in in_order {
             let (figures, seen) = match watch.sample(|| measure(part)) {
                 // A signal ends the nodes as well, so that a part that is under way breaks.
-                _ if stop.load(Ordering::Relaxed) => break,
+                _ if watch.is_stopped() => break,
                 // The other parts may well succeed, and a failure is a finding.
                 Err(late @ BenchError::Late { .. }) => {
                     (vec![Figure::new("finished", "", 0.0).invalid_if(Some(late.to_string()))], None)
@@ -92,14 +90,10 @@ impl<P: Part> Rounds<'_, P> {
                 samples.push(sample);
             }
         }
-        let ending = Ending {
-            interrupted: stop.load(Ordering::Relaxed),
-            valid: samples.iter().all(|sample| sample.invalid.is_none()),
-            missed: summary::misses(&samples),
-        };
-        let notes = summary::notes(&samples, &watch.limits(), ending.interrupted);
+        let (interrupted, missed) = (watch.is_stopped(), summary::misses(&samples));
+        let notes = summary::notes(&samples, &watch.limits(), interrupted);
         let summary = summary::render(self.what, &self.sizes, &notes, &self.parts, &samples);
         folder.finish(&summary)?;
-        Ok(Finished::new(&folder, summary, ending))
+        Ok(Finished::new(&folder, summary, &samples, interrupted, missed))
     }
 }

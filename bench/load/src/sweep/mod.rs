@@ -30,7 +30,7 @@ use crate::{
     disturbance::{self, Limits, Watch},
     interrupt,
     rounds::{
-        BenchError, Ending, Figure, Finished, Sample,
+        BenchError, Figure, Finished, Sample,
         folder::{Folder, Unfinished, versions},
     },
 };
@@ -138,12 +138,8 @@ pub fn run(sweep: &Sweep, tell: &dyn Fn(&str)) -> Result<Finished, SweepError> {
     let interrupted = watch.is_stopped();
     let summary = summary::render(&plan, &missing, &samples, &watch.limits(), interrupted);
     folder.finish(&summary)?;
-    let ending = Ending {
-        interrupted,
-        valid: samples.iter().all(|sample| sample.invalid.is_none()),
-        missed: summary::misses(&plan, &samples),
-    };
-    Ok(Finished::new(&folder, summary, ending))
+    let missed = summary::misses(&plan, &samples);
+    Ok(Finished::new(&folder, summary, &samples, interrupted, missed))
 }
 
 /// A new run folder, with all that is known in advance.
