@@ -156,7 +156,7 @@ fn hop(args: &cli::Hop) -> Done {
 }
 
 fn flood(args: &flood::Args) -> Done {
-    let outcome = flood::measure(&args.plan())?;
+    let outcome = flood::measure(&args.plan)?;
     if args.json {
         outcome.figures().iter().try_for_each(|figure| out(serde_json::to_string(figure)?))?;
     } else {
