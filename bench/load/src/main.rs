@@ -5,7 +5,6 @@ use std::{
     error::Error,
     fmt::Display,
     io::{self, Write},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -20,12 +19,12 @@ use herd_load::{
     hop::{self, Neighbour},
     listener, locks, places, plot,
     repair::{self, Repair},
-    report::{Report, first_difference},
+    report::first_difference,
     rounds::Finished,
     run::{self, RunError},
     server::Server,
     sweep::{self, SweepError},
-    upstream::{self, Upstream},
+    upstream,
     whole::WholeFile,
 };
 use proxyherd::{
@@ -105,7 +104,7 @@ fn run(command: Command) -> Done {
         Command::Repair(args) => repair(&args),
         Command::Places(args) => finish(&places::run(&args, &|said| progress(said))?),
         Command::Locks(args) => finish(&locks::run(&args.once(), &|said| progress(said))?),
-        Command::Report(args) => report(args),
+        Command::Report(args) => report(&args),
         Command::Sweep(args) => finish(&sweep::run(&args, &|said| progress(said))?),
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
@@ -179,13 +178,13 @@ fn finish(finished: &Finished) -> Done {
     Ok(finished.exit.into())
 }
 
-fn report(args: cli::Report) -> Done {
-    let cli::Report { template, out, runs, lines, check } = args;
-    let text = Report { template, runs, lines, root: PathBuf::from(".") }.render()?;
+fn report(args: &cli::Report) -> Done {
+    let cli::Report { report, out, check } = args;
+    let text = report.render()?;
     if !check {
-        return Ok(WholeFile::write(&out, text).map(|()| ExitCode::SUCCESS)?);
+        return Ok(WholeFile::write(out, text).map(|()| ExitCode::SUCCESS)?);
     }
-    let written = std::fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let written = std::fs::read_to_string(out).map_err(|error| format!("{}: {error}", out.display()))?;
     if let Some((line, is, should_be)) = first_difference(&written, &text) {
         let place = format!("{}:{line}", out.display());
         complain(&format!(
@@ -199,9 +198,7 @@ fn report(args: cli::Report) -> Done {
 fn upstream(args: &cli::Upstream) -> Done {
     let listener = listener::bind(args.listen)?;
     out(format_args!("listening {}", listener.local_addr()?))?;
-    let cli::Upstream { delay, body_bytes, results, .. } = *args;
-    let upstream = Upstream { delay, body_bytes, results };
-    Err(upstream::serve(&listener, &upstream).into())
+    Err(upstream::serve(&listener, &args.upstream).into())
 }
 
 fn plot(args: &cli::Plot) -> Done {
