@@ -6,6 +6,7 @@ use super::{Judgement, Part, Sample, sample::number, table::none};
 use crate::{
     disturbance::{Disturbance, Limits},
     statistics::Sorted,
+    words::distinct,
 };
 
 /// The whole document, a section for each of the parts; `sizes` says how much of everything there was.
@@ -39,15 +40,10 @@ pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrup
         text.push_str("\n**INTERRUPTED: this is what had been measured until then.**\n");
     }
     // All figures of a sample have the same disturbance.
-    let mut seen: Vec<(String, u32, Disturbance)> = Vec::new();
-    for sample in samples {
-        let Some(disturbance) = sample.disturbance else { continue };
+    let mut seen = distinct(samples.iter().filter_map(|sample| {
         let server = sample.server.as_ref().map_or_else(String::new, |server| format!(", {server}"));
-        let one = (format!("{}{server}", sample.part), sample.round, disturbance);
-        if !seen.contains(&one) {
-            seen.push(one);
-        }
-    }
+        Some((format!("{}{server}", sample.part), sample.round, sample.disturbance?))
+    }));
     if seen.is_empty() {
         return text;
     }
@@ -110,12 +106,8 @@ fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
     text.push_str(
         "\n| what | unit | median (quartiles) | between | target | verdict |\n|---|---|---|---|---|---|\n",
     );
-    let mut told: Vec<&str> = Vec::new();
-    for sample in &of_part {
-        if !told.contains(&&*sample.what) {
-            told.push(&sample.what);
-            text.push_str(&row(sample, &of_part));
-        }
+    for what in distinct(of_part.iter().map(|sample| &*sample.what)) {
+        text.extend(of_part.iter().find(|sample| sample.what == what).map(|sample| row(sample, &of_part)));
     }
     for sample in of_part {
         if let Some(reason) = &sample.invalid {
