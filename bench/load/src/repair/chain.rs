@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Repair,
-    bed::{Bed, HERD, Plan, failed},
+    bed::{Bed, HERD, Plan},
 };
 use crate::{
     clock::nanoseconds,
@@ -90,8 +90,8 @@ struct Trips {
 
 impl Trips {
     fn start(echo: SocketAddr, warmup: u32) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect(echo).map_err(failed("cannot connect to echo"))?;
-        stream.set_nodelay(true).map_err(failed("cannot set up the socket to echo"))?;
+        let stream = TcpStream::connect(echo).map_err(BenchError::file("cannot connect to echo"))?;
+        stream.set_nodelay(true).map_err(BenchError::file("cannot set up the socket to echo"))?;
         let mut trips = Self { stream: BufReader::new(stream), taken: histogram() };
         trips.time(warmup)?;
         trips.taken.reset();
@@ -105,8 +105,8 @@ impl Trips {
         for _ in 0..count {
             answer.clear();
             let began = Instant::now();
-            self.stream.get_mut().write_all(&line).map_err(failed("cannot write to echo"))?;
-            self.stream.read_until(b'\n', &mut answer).map_err(failed("no answer from echo"))?;
+            self.stream.get_mut().write_all(&line).map_err(BenchError::file("cannot write to echo"))?;
+            self.stream.read_until(b'\n', &mut answer).map_err(BenchError::file("no answer from echo"))?;
             self.taken.saturating_record(nanoseconds(began.elapsed()));
         }
         Ok(())
