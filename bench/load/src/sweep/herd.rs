@@ -12,7 +12,7 @@ use std::{
 use super::{
     bed::{Bed, Place, Running},
     graph::Graph,
-    measure::{Turns, reason},
+    measure::Turns,
     order::Order,
     plan::{Plan, Server as Kind},
     point::Point,
@@ -66,10 +66,10 @@ pub(super) fn measure(
     point: &Point,
     order: &Order,
     watch: &Watch<'_>,
-) -> Vec<(String, Result<Measured, String>)> {
+) -> Vec<(String, Result<Measured, BenchError>)> {
     let kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
     let in_order = order.first().iter().map(|index| kinds[*index]).take_while(|_| !watch.is_stopped());
-    in_order.map(|kind| (kind.name.clone(), measure_one(bed, point, kind, watch).map_err(reason))).collect()
+    in_order.map(|kind| (kind.name.clone(), measure_one(bed, point, kind, watch))).collect()
 }
 
 fn measure_one(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Result<Measured, BenchError> {

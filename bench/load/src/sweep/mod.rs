@@ -248,7 +248,7 @@ fn figures_of(bed: &Bed, plan: &Plan, point: &Point, order: &Order, watch: &Watc
         let found = herd::measure(bed, plan, point, order, watch);
         let each = found.into_iter().map(|(server, found)| match found {
             Ok(measured) => of(&server, figures::of_herd(&measured), measured.objection),
-            Err(reason) => of(&server, figures::none(reason), None),
+            Err(error) => of(&server, figures::none(error.to_string()), None),
         });
         return each.flatten().collect();
     }
