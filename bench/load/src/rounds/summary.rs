@@ -156,6 +156,8 @@ mod tests {
     }
 
     impl Part for Solo {
+        const COMMAND: &'static str = "solo";
+
         fn promise(self) -> &'static str {
             "It is fast."
         }
