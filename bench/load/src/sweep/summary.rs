@@ -153,7 +153,8 @@ fn rates(point: &Point, samples: &[&Sample<String>]) -> String {
 
 /// Two cells: the ratio to the baseline, and how many rounds are won against it.
 fn ratio(samples: &[&Sample<String>], server: &str) -> String {
-    let values: Vec<f64> = counted(samples, server, "ratio").map(|sample| sample.value).collect();
+    let ratios = counted(samples.iter().copied(), server, "ratio");
+    let values: Vec<f64> = ratios.map(|sample| sample.value).collect();
     let (won, all) = (values.iter().filter(|ratio| **ratio > 1.0).count(), values.len());
     Sorted::of(values).map_or_else(
         || format!(" {0} | {0} |", none()),
@@ -177,8 +178,9 @@ fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
     let mut text = format!("\n| links to the node: µs until it knows, p50 |{heads}\n|{rules}\n");
     for server in &point.servers {
         let at = |distance: u64| {
-            let values = counted(samples, server, "hop p50").filter(|sample| hop(sample) == Some(distance));
-            let found = Sorted::of(values.map(|sample| sample.value).collect());
+            let hops = counted(samples.iter().copied(), server, "hop p50");
+            let values = hops.filter(|sample| hop(sample) == Some(distance)).map(|sample| sample.value);
+            let found = Sorted::of(values.collect());
             format!(" {} |", found.map_or_else(none, |found| reach(&found, 1.0, 0)))
         };
         let cells: String = (1..=farthest).map(at).collect();
@@ -189,7 +191,7 @@ fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
 
 /// In how many rounds the client was the limit.
 fn saturated(samples: &[&Sample<String>], server: &str) -> String {
-    let rates: Vec<_> = counted(samples, server, "rate").collect();
+    let rates: Vec<_> = counted(samples.iter().copied(), server, "rate").collect();
     let is_saturated = |sample: &&&Sample<String>| sample.detail["outcome"]["client"]["saturated"] == true;
     match (rates.iter().filter(is_saturated).count(), rates.len()) {
         (_, 0) => none(),
