@@ -58,9 +58,6 @@ pub(super) struct Memory {
     pub(super) loaded: u64,
 }
 
-/// What was found, or why nothing was.
-pub(super) type Found = Result<Measured, BenchError>;
-
 /// Measures a point's servers side by side, or each alone.
 pub(super) fn measure(
     bed: &Bed,
@@ -68,7 +65,7 @@ pub(super) fn measure(
     point: &Point,
     order: &Order,
     watch: &Watch<'_>,
-) -> Vec<(String, Found)> {
+) -> Vec<(String, Result<Measured, BenchError>)> {
     let kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
     if point.is_together() {
         return take_turns(bed, point, &kinds, order.turns(), watch);
@@ -78,9 +75,6 @@ pub(super) fn measure(
     order.first().iter().flat_map(one).collect()
 }
 
-/// A running server, or why it no longer runs.
-type Subject = (String, Result<Driven, BenchError>);
-
 /// All servers side by side, in these orders, so that whatever the machine does for a while, it does to all of them.
 fn take_turns(
     bed: &Bed,
@@ -88,13 +82,14 @@ fn take_turns(
     kinds: &[&Kind],
     turns: &[Vec<usize>],
     watch: &Watch<'_>,
-) -> Vec<(String, Found)> {
+) -> Vec<(String, Result<Measured, BenchError>)> {
     let start = |&index: &usize| {
         let kind = kinds[index];
         (index, (kind.name.clone(), Driven::start(bed, point, kind, watch)))
     };
     let first = turns.iter().take(1).flatten().take_while(|_| !watch.is_stopped());
-    let mut subjects: BTreeMap<usize, Subject> = first.map(start).collect();
+    // Each is a running server, or why it no longer runs.
+    let mut subjects: BTreeMap<usize, _> = first.map(start).collect();
     for &index in turns.iter().flatten() {
         let subject = subjects.get_mut(&index).filter(|_| !watch.is_stopped());
         let Some((_, subject)) = subject else { return Vec::new() };
