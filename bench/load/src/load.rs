@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::{Args as _, Command, FromArgMatches as _, value_parser};
+use clap::value_parser;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::words::{as_seconds, seconds, some_seconds};
+use crate::words::{as_seconds, seconds, some_seconds, usual};
 
 /// A run against one server or several, as `herd-load run` is told it. Times are seconds where it is written down.
 #[derive(Clone, Debug, Serialize, clap::Args)]
@@ -86,9 +86,7 @@ impl Load {
     /// What `herd-load run` makes by default: a closed loop of reports, with one in flight on each of 50 connections. But
     /// the last replies may take as long as they like.
     pub fn on(target: SocketAddr) -> Self {
-        let usual = Self::augment_args(Command::new("load")).get_matches_from(["load"]);
-        let usual = Self::from_arg_matches(&usual).unwrap_or_else(|error| error.exit());
-        Self { targets: vec![target], grace: Duration::MAX, ..usual }
+        Self { targets: vec![target], grace: Duration::MAX, ..usual(&[]) }
     }
 
     /// The run that reports each of this run's clients once.

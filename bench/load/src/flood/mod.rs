@@ -28,7 +28,7 @@ use std::{thread, time::Duration};
 use self::{probe::Prober, tally::Tally};
 use crate::{
     clock::{Clock, thread_cpu},
-    words::{microseconds, milliseconds, seconds},
+    words::{microseconds, milliseconds, seconds, usual},
 };
 
 /// A node that did not learn of so many reports in a row is no longer waited for.
@@ -78,20 +78,8 @@ pub struct FloodPlan {
 impl FloodPlan {
     /// Two hundred reports after twenty, each as soon as all know of the last, by default.
     pub fn new(from: Endpoint, to: Vec<Endpoint>) -> Self {
-        Self {
-            from,
-            to,
-            reports: 200,
-            warmup: 20,
-            interval: Duration::ZERO,
-            spacing: Duration::ZERO,
-            spin: false,
-            timeout: Duration::from_secs(10),
-            location: FAR_FROM_LAND.to_owned(),
-            round_trips: 500,
-            reconnect: false,
-            half_close: false,
-        }
+        // What these words say is replaced.
+        Self { from, to, ..usual(&["from:1", "to:1"]) }
     }
 
     /// Whether each request has a connection of its own.
