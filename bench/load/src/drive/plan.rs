@@ -18,14 +18,9 @@ pub(super) fn check(load: &Load) -> Result<(), LoadError> {
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < descriptors) {
         return Err(LoadError::Descriptors { limit, needed: descriptors });
     }
-    if targets.is_empty() {
-        return Err(LoadError::Nothing("the number of servers"));
-    }
-    if *connections == 0 {
-        return Err(LoadError::Nothing("-c"));
-    }
-    if *pipeline == 0 {
-        return Err(LoadError::Nothing("-P"));
+    let counts = [("the number of servers", targets.len() as u32), ("-c", *connections), ("-P", *pipeline)];
+    if let Some((what, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        return Err(LoadError::Nothing(what));
     }
     let owns_clients = load.length == Length::EveryClient || load.choice == Choice::Uniform;
     if *clients == 0 || (owns_clients && clients < connections) {

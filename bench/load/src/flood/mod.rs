@@ -88,19 +88,15 @@ impl FloodPlan {
     }
 
     fn check(&self) -> Result<(), FloodError> {
-        if self.to.is_empty() {
-            return Err(FloodError::Senseless("give at least one server that is to learn of reports"));
-        }
-        if self.reports == 0 {
-            return Err(FloodError::Senseless("without reports there is nothing to measure: raise -n"));
-        }
-        if self.timeout.is_zero() {
-            return Err(FloodError::Senseless("no server learns of a report in no time: raise --timeout"));
-        }
-        if self.location.is_empty() || self.location.contains(char::is_whitespace) {
-            return Err(FloodError::Senseless("--location is one word, such as +34.068930-118.445127"));
-        }
-        Ok(())
+        let is_no_word = self.location.is_empty() || self.location.contains(char::is_whitespace);
+        let faults = [
+            (self.to.is_empty(), "give at least one server that is to learn of reports"),
+            (self.reports == 0, "without reports there is nothing to measure: raise -n"),
+            (self.timeout.is_zero(), "no server learns of a report in no time: raise --timeout"),
+            (is_no_word, "--location is one word, such as +34.068930-118.445127"),
+        ];
+        let fault = faults.into_iter().find(|(is_so, _)| *is_so);
+        fault.map_or(Ok(()), |(_, why)| Err(FloodError::Senseless(why)))
     }
 }
 

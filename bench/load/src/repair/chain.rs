@@ -18,8 +18,7 @@ use crate::{
     clock::nanoseconds,
     hop::{HopPlan, Neighbour, Timer},
     outcome::{Latency, histogram},
-    rounds::BenchError,
-    rounds::Figure,
+    rounds::{BenchError, Figure},
     server::{Server, own_program},
 };
 
@@ -46,12 +45,8 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         start(hamilton, &[parker])?,
         start(alford, &[parker, powell])?,
     ];
-    let plan = HopPlan {
-        warmup: WARMUP.min(repair.hops),
-        back_to_back: repair.hops,
-        idle: 0,
-        pause: Duration::ZERO,
-    };
+    let (warmup, back_to_back) = (WARMUP.min(repair.hops), repair.hops);
+    let plan = HopPlan { warmup, back_to_back, idle: 0, pause: Duration::ZERO };
     let mut timer = Timer::start(last.accept(CALL)?, hamilton.1, plan)?;
     let mut command = own_program()?;
     command

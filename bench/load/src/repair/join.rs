@@ -15,8 +15,7 @@ use crate::{
     drive::{Drive, drive},
     load::{Length, Load},
     outcome::Outcome,
-    rounds::BenchError,
-    rounds::{Figure, log::Micros},
+    rounds::{BenchError, Figure, log::Micros},
 };
 
 /// Reports in flight on each connection, each a measurement of its own.
