@@ -33,7 +33,6 @@ use proxyherd::{
     text::say,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::Serialize;
 
 use crate::cli::{Cli, Command, arguments};
 
@@ -151,7 +150,12 @@ fn hop(args: &cli::Hop) -> Done {
             return Err(Usage("give --node ADDRESS or the command that starts the node".to_owned()).into());
         }
     };
-    print(&outcome, args.json)
+    if args.json {
+        out(serde_json::to_string(&outcome)?)?;
+    } else {
+        out(&outcome)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn flood(args: &flood::Args) -> Done {
@@ -216,15 +220,6 @@ fn compare(args: &cli::Compare) -> Done {
         write!(io::stdout(), "{comparison}")?;
     }
     Ok(if comparison.fails() { Exit::Missed } else { Exit::Good }.into())
-}
-
-fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {
-    if json {
-        out(serde_json::to_string(outcome)?)?;
-    } else {
-        out(outcome)?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Ten thousand connections need as many descriptors. If the limit stays, connecting fails and says so.

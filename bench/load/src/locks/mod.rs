@@ -67,7 +67,7 @@ pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
     }
     let interrupted = watch.is_stopped();
     let summary = summary::render(locks, &samples, &notes(&samples, &watch.limits(), interrupted));
-    folder.finish(&summary)?;
+    folder.add("summary.md", &summary)?;
     Ok(Finished::new(&folder, summary, &samples, interrupted, false))
 }
 

@@ -34,7 +34,7 @@ impl Finished {
             true if missed => Exit::Missed,
             true => Exit::Good,
         };
-        Self { folder: folder.path().to_owned(), summary, exit }
+        Self { folder: folder.path.clone(), summary, exit }
     }
 }
 

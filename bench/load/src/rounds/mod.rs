@@ -128,7 +128,7 @@ impl<P: Part + ValueEnum + Send + Sync + 'static> Asked<P> {
         let (interrupted, missed) = (watch.is_stopped(), summary::misses(&samples));
         let notes = summary::notes(&samples, &watch.limits(), interrupted);
         let summary = summary::render(&self.what, sizes, &notes, &parts, &samples);
-        folder.finish(&summary)?;
+        folder.add("summary.md", &summary)?;
         Ok(Finished::new(&folder, summary, &samples, interrupted, missed))
     }
 }

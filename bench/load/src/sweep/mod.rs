@@ -137,7 +137,7 @@ pub fn run(sweep: &Sweep, tell: &dyn Fn(&str)) -> Result<Finished, SweepError> {
     let samples = record.measure(&bed, &watch, rounds)?;
     let interrupted = watch.is_stopped();
     let summary = summary::render(&plan, &missing, &samples, &watch.limits(), interrupted);
-    folder.finish(&summary)?;
+    folder.add("summary.md", &summary)?;
     let missed = summary::misses(&plan, &samples);
     Ok(Finished::new(&folder, summary, &samples, interrupted, missed))
 }

@@ -118,10 +118,8 @@ pub(super) struct Written {
     pub(super) seconds: f64,
     #[serde(default)]
     pub(super) warmup: f64,
-    #[serde(default = "one")]
-    pub(super) turns: u32,
-    #[serde(default = "ten")]
-    pub(super) patience: f64,
+    pub(super) turns: Option<u32>,
+    pub(super) patience: Option<f64>,
     pub(super) grace: Option<f64>,
     pub(super) clients: u32,
     pub(super) baseline: Option<String>,
@@ -135,14 +133,6 @@ pub(super) struct Written {
     point: Vec<WrittenPoint>,
     #[serde(default)]
     target: Vec<WrittenTarget>,
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn ten() -> f64 {
-    10.0
 }
 
 impl Plan {

@@ -82,7 +82,7 @@ impl WrittenPoint {
         seconds_chosen: Option<f64>,
     ) -> Result<Point, Fault> {
         let clients = self.clients.unwrap_or(plan.clients);
-        let turns = self.turns.unwrap_or(plan.turns);
+        let turns = self.turns.or(plan.turns).unwrap_or(1);
         let mix = self.mix.as_deref().map_or(Ok(Mix::REPORTS), str::parse);
         let name = self.name.clone().unwrap_or_else(|| self.derived_name(plan.clients));
         let key = |key: &str| format!("point {name:?}: {key}");
@@ -128,7 +128,7 @@ impl WrittenPoint {
             crlf: self.crlf,
             reconnect: self.reconnect,
             half_close: self.half_close,
-            patience: time("patience", self.patience.unwrap_or(plan.patience))?,
+            patience: time("patience", self.patience.or(plan.patience).unwrap_or(10.0))?,
             grace: self.grace(plan).map_or(Ok(Duration::MAX), |grace| time("grace", grace))?,
             ..Load::on(SocketAddr::from(([0, 0, 0, 0], 0)))
         };
