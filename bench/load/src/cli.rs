@@ -4,10 +4,10 @@ mod run;
 
 pub(crate) use run::Run;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use herd_load::{echo::Shape, flood, hop::HopPlan, words::milliseconds};
+use herd_load::{echo::Shape, flood, hop::HopPlan};
 use proxyherd::cli::{completions, man, with_whole_notes};
 
 /// Puts a herd under load, and reports what came back and how soon
@@ -93,29 +93,6 @@ pub(crate) struct Echo {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Hops {
-    /// Hops before any is counted
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    warmup: u32,
-    /// Hops that follow one another at once
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
-    back_to_back: u32,
-    /// Hops that each follow a pause
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    idle: u32,
-    /// That pause
-    #[arg(long, value_name = "MILLISECONDS", value_parser = milliseconds, default_value = "2")]
-    pause: Duration,
-}
-
-impl Hops {
-    pub(crate) fn plan(&self) -> HopPlan {
-        let Self { warmup, back_to_back, idle, pause } = *self;
-        HopPlan { warmup, back_to_back, idle, pause }
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Hop {
     /// The node, HOST:PORT, if it is already running
     #[arg(long, value_name = "ADDRESS", required_unless_present = "command", conflicts_with = "command")]
@@ -133,7 +110,7 @@ pub(crate) struct Hop {
     #[arg(long, default_value = "bench")]
     pub(crate) herd: String,
     #[command(flatten)]
-    pub(crate) hops: Hops,
+    pub(crate) hops: HopPlan,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -145,18 +122,11 @@ pub(crate) struct Hop {
 /// 1, and writes nothing, if a figure is missing or a claim of the template does not hold.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// The template
-    #[arg(value_name = "TEMPLATE", default_value = "bench/report/template.md")]
-    pub(crate) template: PathBuf,
+    #[command(flatten)]
+    pub(crate) report: herd_load::report::Report,
     /// Where the text goes
     #[arg(long, value_name = "FILE", default_value = "REPORT.md")]
     pub(crate) out: PathBuf,
-    /// The run folders
-    #[arg(long, default_value = "bench/runs")]
-    pub(crate) runs: PathBuf,
-    /// The program that counts the compared servers' lines and defects
-    #[arg(long, value_name = "PROGRAM", default_value = "bench/report/lines")]
-    pub(crate) lines: PathBuf,
     /// Write nothing; exit with 1 if the file differs from what would be written
     #[arg(long)]
     pub(crate) check: bool,
@@ -171,15 +141,8 @@ pub(crate) struct Upstream {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
-    /// Milliseconds until each answer
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "0")]
-    pub(crate) delay: Duration,
-    /// Bytes of each answer's body; more where the results need more
-    #[arg(long, value_name = "N", default_value_t = 2_048)]
-    pub(crate) body_bytes: usize,
-    /// Results in each answer
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) results: usize,
+    #[command(flatten)]
+    pub(crate) upstream: herd_load::upstream::Upstream,
 }
 
 /// Charts of a run folder, as SVG at the width of a paper's column

@@ -150,9 +150,12 @@ pub struct Disturbance {
     pub tries: u32,
     /// Whether even the best of them is above a limit.
     pub disturbed: bool,
-    /// The shares of steal and foreign above which it is, with what the counts are exact to.
+    /// The shares of steal and foreign above which it is, by more than the slack.
     #[serde(skip)]
-    pub(crate) most: [f64; 2],
+    pub(crate) limits: [f64; 2],
+    /// What the counts of these two are exact to.
+    #[serde(skip)]
+    pub(crate) slack: [f64; 2],
 }
 
 impl Disturbance {
@@ -174,9 +177,9 @@ impl Disturbance {
         // percent where threads sleep and wake often. What ticks find busy is a sample, and misses who runs between them.
         let used = (machine - since(|reading| reading.idle) - steal).min(since(|reading| reading.busy));
         let foreign = (used - own).max(0.0);
-        let most =
-            |limit: f64, ticks: u32| limit + f64::from(ticks) / clock_ticks_per_second() as f64 / machine;
-        let most = [most(limits.max_steal, STEAL_TICKS), most(limits.max_foreign, FOREIGN_TICKS)];
+        let limits = [limits.max_steal, limits.max_foreign];
+        let tick = 1.0 / clock_ticks_per_second() as f64 / machine;
+        let slack = [STEAL_TICKS, FOREIGN_TICKS].map(|ticks| f64::from(ticks) * tick);
         let [waited_cpu, waited_io, waited_memory] = [0, 1, 2].map(|which: usize| {
             let waited = to.waited[which]?.saturating_sub(from.waited[which]?);
             Some((waited.as_secs_f64() / elapsed).min(1.0))
@@ -192,21 +195,23 @@ impl Disturbance {
             waited_memory,
             tries: 1,
             disturbed: false,
-            most,
+            limits,
+            slack,
         }
         .judged()
     }
 
     fn judged(self) -> Self {
-        let [steal, foreign] = self.most;
-        Self { disturbed: self.steal > steal || self.foreign > foreign, ..self }
+        let is_above = |which: usize, share: f64| share > self.limits[which] + self.slack[which];
+        Self { disturbed: is_above(0, self.steal) || is_above(1, self.foreign), ..self }
     }
 
-    /// Of two samples that make one: shares of both together, and judged by these.
+    /// Of two samples that make one: shares of both together, and judged by these. What their counts are off by adds up as
+    /// independent errors do, so that what a sample of many turns may take comes close to the limit.
     pub(crate) fn and(&self, other: &Self) -> Self {
-        let seconds = self.seconds + other.seconds;
-        let share =
-            |one: f64, two: f64| (one * self.seconds + two * other.seconds) / seconds.max(f64::MIN_POSITIVE);
+        let seconds = (self.seconds + other.seconds).max(f64::MIN_POSITIVE);
+        let share = |one: f64, two: f64| (one * self.seconds + two * other.seconds) / seconds;
+        let error = |one: f64, two: f64| (one * self.seconds).hypot(two * other.seconds) / seconds;
         let known = |one: Option<f64>, two: Option<f64>| Some(share(one?, two?));
         Self {
             seconds,
@@ -217,7 +222,8 @@ impl Disturbance {
             waited_memory: known(self.waited_memory, other.waited_memory),
             tries: self.tries.max(other.tries),
             disturbed: false,
-            most: [0, 1].map(|which: usize| share(self.most[which], other.most[which])),
+            limits: self.limits,
+            slack: [0, 1].map(|which: usize| error(self.slack[which], other.slack[which])),
         }
         .judged()
     }
@@ -304,5 +310,8 @@ mod tests {
         assert_eq!((both.seconds, both.waited_cpu, both.waited_io), (4.0, Some(0.5), None));
         let [hit, calm] = [reading(1.0, 1.9, 0.1, 0.0), reading(3.0, 6.0, 0.0, 0.0)].map(|to| from_zero(&to));
         assert!(hit.disturbed && !hit.and(&calm).disturbed, "5 % of a second are 1.25 % of four");
+        // 6.75 %: one tick of 0.2 s is 5 %, but of twice as much 3.5 %.
+        let seldom = from_zero(&reading(0.1, 0.1, 0.0135, 0.08));
+        assert!(!seldom.disturbed && seldom.and(&seldom).disturbed, "{seldom:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! herd-load: puts a herd under load and reports what came back, and how soon.
 //!
 //! The modules, from the nouns up; each uses only those of the groups above its own (`tests/it/load_layers.rs`). Only
-//! `main` prints; sockets are in `address`, `listener`, `drive`, `echo`, `flood`, `hop` and `upstream`, and
-//! some parts of `repair`, `places` and `sweep` have their own; only `server` starts processes, but for what counts lines for `report`. What servers do is
-//! measured from outside; only `locks` runs the node's own code, and `hop` its handshake.
+//! `main` prints; sockets are in `address`, `listener`, `drive`, `echo`, `flood`, `hop` and `upstream`, and some parts of
+//! `repair`, `places` and `sweep` have their own; only `server` starts processes, but for those that `rounds` asks for
+//! their versions, and what counts lines for `report`. What servers do is measured from outside; only `locks` runs the
+//! node's own code, and `hop` its handshake.
 
 pub mod address;
 pub mod clock;

@@ -6,7 +6,7 @@ use clap::value_parser;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::words::{as_seconds, seconds, some_seconds};
+use crate::words::{as_seconds, seconds, some_seconds, usual};
 
 /// A run against one server or several, as `herd-load run` is told it. Times are seconds where it is written down.
 #[derive(Clone, Debug, Serialize, clap::Args)]
@@ -83,32 +83,10 @@ pub struct Load {
 }
 
 impl Load {
-    /// A closed loop of reports, with one in flight on each of 50 connections, by default.
+    /// What `herd-load run` makes by default: a closed loop of reports, with one in flight on each of 50 connections. But
+    /// the last replies may take as long as they like.
     pub fn on(target: SocketAddr) -> Self {
-        Self {
-            targets: vec![target],
-            connections: 50,
-            idle: 0,
-            pipeline: 1,
-            rate: None,
-            length: Length::default(),
-            warmup: Duration::ZERO,
-            mix: Mix::REPORTS,
-            dialect: Dialect::Herd,
-            clients: 100_000,
-            choice: Choice::Uniform,
-            radius_km: 10,
-            bound: 5,
-            crlf: false,
-            reconnect: false,
-            half_close: false,
-            verify: false,
-            document: None,
-            seed: 1,
-            patience: Duration::from_secs(10),
-            // However long they take.
-            grace: Duration::MAX,
-        }
+        Self { targets: vec![target], grace: Duration::MAX, ..usual(&[]) }
     }
 
     /// The run that reports each of this run's clients once.

@@ -5,7 +5,6 @@ use std::{
     error::Error,
     fmt::Display,
     io::{self, Write},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -20,12 +19,12 @@ use herd_load::{
     hop::{self, Neighbour},
     listener, locks, places, plot,
     repair::{self, Repair},
-    report::{Report, first_difference},
+    report::first_difference,
     rounds::Finished,
     run::{self, RunError},
     server::Server,
     sweep::{self, SweepError},
-    upstream::{self, Upstream},
+    upstream,
     whole::WholeFile,
 };
 use proxyherd::{
@@ -34,7 +33,6 @@ use proxyherd::{
     text::say,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::Serialize;
 
 use crate::cli::{Cli, Command, arguments};
 
@@ -105,7 +103,7 @@ fn run(command: Command) -> Done {
         Command::Repair(args) => repair(&args),
         Command::Places(args) => finish(&places::run(&args, &|said| progress(said))?),
         Command::Locks(args) => finish(&locks::run(&args.once(), &|said| progress(said))?),
-        Command::Report(args) => report(args),
+        Command::Report(args) => report(&args),
         Command::Sweep(args) => finish(&sweep::run(&args, &|said| progress(said))?),
         Command::Upstream(args) => upstream(&args),
         Command::Plot(args) => plot(&args),
@@ -139,12 +137,12 @@ fn run_load(args: &cli::Run) -> Done {
 fn hop(args: &cli::Hop) -> Done {
     let neighbour = Neighbour::listen(args.listen, &args.herd, &args.id)?;
     let outcome = match (&args.node, &args.command[..]) {
-        (Some(node), _) => hop::measure(neighbour.accept(CALL)?, resolve(node)?, args.hops.plan())?,
+        (Some(node), _) => hop::measure(neighbour.accept(CALL)?, resolve(node)?, args.hops)?,
         (None, [program, arguments @ ..]) => {
             let mut command = std::process::Command::new(program);
             command.args(arguments);
             let server = Server::start(command)?;
-            let outcome = hop::measure(neighbour.accept(CALL)?, server.address(), args.hops.plan())?;
+            let outcome = hop::measure(neighbour.accept(CALL)?, server.address(), args.hops)?;
             server.stop()?;
             outcome
         }
@@ -152,11 +150,16 @@ fn hop(args: &cli::Hop) -> Done {
             return Err(Usage("give --node ADDRESS or the command that starts the node".to_owned()).into());
         }
     };
-    print(&outcome, args.json)
+    if args.json {
+        out(serde_json::to_string(&outcome)?)?;
+    } else {
+        out(&outcome)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn flood(args: &flood::Args) -> Done {
-    let outcome = flood::measure(&args.plan())?;
+    let outcome = flood::measure(&args.plan)?;
     if args.json {
         outcome.figures().iter().try_for_each(|figure| out(serde_json::to_string(figure)?))?;
     } else {
@@ -179,13 +182,13 @@ fn finish(finished: &Finished) -> Done {
     Ok(finished.exit.into())
 }
 
-fn report(args: cli::Report) -> Done {
-    let cli::Report { template, out, runs, lines, check } = args;
-    let text = Report { template, runs, lines, root: PathBuf::from(".") }.render()?;
+fn report(args: &cli::Report) -> Done {
+    let cli::Report { report, out, check } = args;
+    let text = report.render()?;
     if !check {
-        return Ok(WholeFile::write(&out, text).map(|()| ExitCode::SUCCESS)?);
+        return Ok(WholeFile::write(out, text).map(|()| ExitCode::SUCCESS)?);
     }
-    let written = std::fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let written = std::fs::read_to_string(out).map_err(|error| format!("{}: {error}", out.display()))?;
     if let Some((line, is, should_be)) = first_difference(&written, &text) {
         let place = format!("{}:{line}", out.display());
         complain(&format!(
@@ -199,9 +202,7 @@ fn report(args: cli::Report) -> Done {
 fn upstream(args: &cli::Upstream) -> Done {
     let listener = listener::bind(args.listen)?;
     out(format_args!("listening {}", listener.local_addr()?))?;
-    let cli::Upstream { delay, body_bytes, results, .. } = *args;
-    let upstream = Upstream { delay, body_bytes, results };
-    Err(upstream::serve(&listener, &upstream).into())
+    Err(upstream::serve(&listener, &args.upstream).into())
 }
 
 fn plot(args: &cli::Plot) -> Done {
@@ -219,15 +220,6 @@ fn compare(args: &cli::Compare) -> Done {
         write!(io::stdout(), "{comparison}")?;
     }
     Ok(if comparison.fails() { Exit::Missed } else { Exit::Good }.into())
-}
-
-fn print(outcome: &(impl Display + Serialize), json: bool) -> Done {
-    if json {
-        out(serde_json::to_string(outcome)?)?;
-    } else {
-        out(outcome)?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Ten thousand connections need as many descriptors. If the limit stays, connecting fails and says so.

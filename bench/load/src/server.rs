@@ -40,11 +40,8 @@ pub enum ServerError {
         source: io::Error,
     },
     /// It ended, or printed nothing in time.
-    #[error("{program} did not print `listening ADDRESS` within {} s; run it by hand to see why", START.as_secs())]
-    Silent {
-        /// What was run.
-        program: String,
-    },
+    #[error("{} did not print `listening ADDRESS` within {} s; run it by hand to see why", .0, START.as_secs())]
+    Silent(String),
     /// It ended, or accepted no connection in time.
     #[error("{program} took no connection at {address} within {} s; run it by hand to see why", START.as_secs())]
     Unreachable {
@@ -55,19 +52,13 @@ pub enum ServerError {
     },
     /// Something else has its address.
     #[error(
-        "{address} is taken, and was for {} s; end what listens there, such as the server of an earlier run",
-        FREE.as_secs()
+        "{} is taken, and was for {} s; end what listens there, such as the server of an earlier run",
+        .0, FREE.as_secs()
     )]
-    Taken {
-        /// Where it was to listen.
-        address: SocketAddr,
-    },
+    Taken(SocketAddr),
     /// It did not end when asked.
-    #[error("{program} did not end within {} s of SIGTERM and was killed; see its log", DRAIN.as_secs())]
-    Undying {
-        /// What was run.
-        program: String,
-    },
+    #[error("{} did not end within {} s of SIGTERM and was killed; see its log", .0, DRAIN.as_secs())]
+    Undying(String),
     /// It could not be waited for.
     #[error("cannot wait for the server: {0}")]
     Wait(#[from] io::Error),
@@ -84,7 +75,7 @@ pub(crate) fn await_free(address: SocketAddr) -> Result<(), ServerError> {
     let deadline = Instant::now() + FREE;
     while !is_free(address) {
         if Instant::now() >= deadline {
-            return Err(ServerError::Taken { address });
+            return Err(ServerError::Taken(address));
         }
         thread::sleep(TICK);
     }
@@ -112,8 +103,7 @@ impl Server {
     pub fn start(command: Command) -> Result<Self, ServerError> {
         // Made before the wait, so that a server that stays silent is ended as well.
         let (mut server, lines) = Self::spawn(command)?;
-        server.address =
-            await_address(&lines).ok_or_else(|| ServerError::Silent { program: server.program.clone() })?;
+        server.address = await_address(&lines).ok_or_else(|| ServerError::Silent(server.program.clone()))?;
         Ok(server)
     }
 
@@ -194,7 +184,7 @@ impl Server {
 
     /// Asks it to drain and waits for its end.
     pub fn stop(mut self) -> Result<ExitStatus, ServerError> {
-        self.end()?.ok_or_else(|| ServerError::Undying { program: self.program.clone() })
+        self.end()?.ok_or_else(|| ServerError::Undying(self.program.clone()))
     }
 
     /// Ends the process, gently and then by force; `None` when force was needed.
@@ -270,7 +260,7 @@ mod tests {
     fn a_program_that_only_talks_is_not_a_server() {
         let mut command = Command::new("echo");
         command.arg("hello");
-        assert!(matches!(Server::start(command), Err(ServerError::Silent { .. })));
+        assert!(matches!(Server::start(command), Err(ServerError::Silent(_))));
     }
 
     #[test]

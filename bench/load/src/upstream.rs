@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::listener::{self, STACK_BYTES};
+use crate::{
+    listener::{self, STACK_BYTES},
+    words::milliseconds,
+};
 
 /// A request's head may be this long.
 const HEAD_BYTES_MAX: u64 = 32 * 1024;
@@ -17,13 +20,17 @@ const HEAD_BYTES_MAX: u64 = 32 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What it answers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
 pub struct Upstream {
-    /// From a request's end to its answer.
+    /// Milliseconds until each answer
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "0")]
     pub delay: Duration,
-    /// An answer's body; more if its results need more.
+    /// Bytes of each answer's body; more where the results need more
+    #[arg(long, value_name = "N", default_value_t = 2_048)]
     pub body_bytes: usize,
-    /// How many results it has.
+    /// Results in each answer
+    #[arg(long, value_name = "N", default_value_t = 5)]
     pub results: usize,
 }
 

@@ -70,9 +70,8 @@ impl Switches {
 
     /// Both together.
     pub(crate) fn and(self, other: Self) -> Self {
-        let (voluntary, involuntary) =
-            (self.voluntary + other.voluntary, self.involuntary + other.involuntary);
-        Self { voluntary, involuntary }
+        let voluntary = self.voluntary + other.voluntary;
+        Self { voluntary, involuntary: self.involuntary + other.involuntary }
     }
 }
 
@@ -80,9 +79,8 @@ impl Switches {
 pub(crate) fn own_switches() -> io::Result<Switches> {
     let status = fs::read_to_string("/proc/thread-self/status")?;
     let count = |name| number(&status, name).ok_or(io::ErrorKind::InvalidData);
-    let (voluntary, involuntary) =
-        (count("voluntary_ctxt_switches:")?, count("nonvoluntary_ctxt_switches:")?);
-    Ok(Switches { voluntary, involuntary })
+    let voluntary = count("voluntary_ctxt_switches:")?;
+    Ok(Switches { voluntary, involuntary: count("nonvoluntary_ctxt_switches:")? })
 }
 
 /// The processor time of a process, in its own code and in the kernel.

@@ -49,6 +49,12 @@ fn duration(text: &str, unit: Option<f64>) -> Result<Duration, String> {
     }
 }
 
+/// What a command line says that has nothing but these words: where a plan's defaults are.
+pub fn usual<A: clap::Args>(words: &[&str]) -> A {
+    let command = A::augment_args(clap::Command::new("usual").no_binary_name(true));
+    A::from_arg_matches(&command.get_matches_from(words)).unwrap_or_else(|error| error.exit())
+}
+
 /// A time as JSON has it.
 pub fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_secs_f64())
@@ -76,6 +82,17 @@ pub fn per_second(rate: f64) -> String {
 /// So many of something: `1 turn`, `2 turns`.
 pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Each once, in the order they first come.
+pub fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for one in all {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+    }
+    distinct
 }
 
 #[cfg(test)]

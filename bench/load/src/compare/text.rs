@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{Compared, Comparison, Run, Side, Verdict};
-use crate::rounds::read::Key;
+use crate::{rounds::read::Key, words::counted};
 
 /// What stands above a table's columns.
 const HEADINGS: [&str; COLUMNS] = ["server", "figure", "unit", "A (quartiles)", "B", "change", "verdict"];
@@ -14,7 +14,7 @@ const IS_NUMBER: [bool; COLUMNS] = [false, false, false, true, true, true, false
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (letter, run) in [("A", &self.a), ("B", &self.b)] {
-            writeln!(f, "{letter}  {} ({})", run.name, counted(run.rounds, "round"))?;
+            writeln!(f, "{letter}  {} ({})", run.name, counted(run.rounds as u64, "round"))?;
         }
         let rows: Vec<[String; COLUMNS]> = self.compared.iter().map(Compared::cells).collect();
         let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
@@ -46,7 +46,7 @@ impl fmt::Display for Comparison {
 impl Comparison {
     fn closing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |verdict| self.compared.iter().filter(|figure| figure.verdict == verdict).count();
-        let mut text = counted(self.compared.len(), "figure");
+        let mut text = counted(self.compared.len() as u64, "figure");
         text.push_str(" compared");
         for verdict in [
             Verdict::Worse,
@@ -68,6 +68,11 @@ impl Comparison {
                 "Were both runs alike, chance alone would have about {expected} of them beyond the noise."
             )?;
         }
+        writeln!(
+            f,
+            "A change is beyond the noise if every round of one run is above every round of the other; the table shows \
+             quartiles."
+        )?;
         if count(Verdict::TooFewRounds) > 0 {
             writeln!(
                 f,
@@ -100,7 +105,7 @@ impl Run {
             writeln!(
                 f,
                 "\n{} of {letter}, taken while its machine was disturbed",
-                counted(self.disturbed, "figure")
+                counted(self.disturbed as u64, "figure")
             )?;
         }
         Ok(())
@@ -110,7 +115,7 @@ impl Run {
 impl Compared {
     fn cells(&self) -> [String; COLUMNS] {
         let Key { server, what, unit, hops, .. } = &self.key;
-        let what = hops.map_or_else(|| what.clone(), |hops| format!("{what}, {}", counted_hops(hops)));
+        let what = hops.map_or_else(|| what.clone(), |hops| format!("{what}, {}", counted(hops, "hop")));
         let server = server.clone().unwrap_or_default();
         let (a, b) = (self.a.cell(), self.b.cell());
         [server, what, unit.clone(), a, b, self.change(), self.verdict.name().to_owned()]
@@ -139,18 +144,10 @@ impl fmt::Display for Key {
         }
         f.write_str(what)?;
         if let Some(hops) = hops {
-            write!(f, ", {}", counted_hops(*hops))?;
+            write!(f, ", {}", counted(*hops, "hop"))?;
         }
         if unit.is_empty() { Ok(()) } else { write!(f, " ({unit})") }
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-fn counted_hops(hops: u64) -> String {
-    format!("{hops} hop{}", if hops == 1 { "" } else { "s" })
 }
 
 /// Cells at the widths of their columns, without spaces at the end.

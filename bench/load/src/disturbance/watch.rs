@@ -15,6 +15,7 @@ use super::{Demands, Disturbance, Limits, Reading};
 /// How long the machine must be undisturbed to be quiet, and how long each look at it takes.
 const QUIET_LOOKS: u32 = 3;
 const LOOK: Duration = Duration::from_secs(1);
+
 /// Takes samples, each again while it is disturbed.
 pub(crate) struct Watch<'a> {
     limits: Limits,

@@ -121,13 +121,18 @@ pub struct Drive {
     last_reply_ns: u64,
     waited_ns: u64,
     connecting: Duration,
-    // Over all turns.
+    so_far: SoFar,
+    /// Set by others, to interrupt the run.
+    interrupt: Option<Arc<AtomicBool>>,
+}
+
+/// What all turns have come to.
+#[derive(Clone, Debug, Default)]
+struct SoFar {
     elapsed: Duration,
     cpu: Duration,
     waited: Duration,
     bytes: Bytes,
-    /// Set by others, to interrupt the run.
-    interrupt: Option<Arc<AtomicBool>>,
     end: End,
     gave_up: Option<String>,
     in_flight: u64,
@@ -171,14 +176,8 @@ impl Drive {
             last_reply_ns: 0,
             waited_ns: 0,
             connecting: began.elapsed(),
-            elapsed: Duration::ZERO,
-            cpu: Duration::ZERO,
-            waited: Duration::ZERO,
-            bytes: Bytes::default(),
+            so_far: SoFar::default(),
             interrupt: None,
-            end: End::Complete,
-            gave_up: None,
-            in_flight: 0,
             load,
         })
     }
@@ -218,15 +217,16 @@ impl Drive {
     /// The combined results of all turns.
     pub fn outcome(&mut self) -> Outcome {
         self.tally.take_in();
-        let Self { load, tally, .. } = &*self;
+        let Self { load, tally, so_far, .. } = &*self;
+        let counts = &tally.counts;
         let latencies = |of: &Latencies| (Latency::of(&of.service), Latency::of(&of.response));
-        let (service, response) = latencies(&Latencies::all(&tally.totals));
+        let (service, response) = latencies(&Latencies::all(&counts.totals));
         let mut kinds = Vec::new();
         if load.mix.iamat > 0 && load.mix.whatsat > 0 {
             for kind in KINDS {
-                let (service, response) = latencies(&tally.totals[kind as usize]);
+                let (service, response) = latencies(&counts.totals[kind as usize]);
                 let name = if kind == Kind::Report { "IAMAT" } else { "WHATSAT" };
-                kinds.push(OfKind { kind: name, replies: tally.counted[kind as usize], service, response });
+                kinds.push(OfKind { kind: name, replies: counts.counted[kind as usize], service, response });
             }
         }
         let mut targets = Vec::new();
@@ -235,39 +235,39 @@ impl Drive {
                 address: address.to_string(),
                 replies: *replies,
             };
-            targets = load.targets.iter().zip(&tally.by_target).map(of).collect();
+            targets = load.targets.iter().zip(&counts.by_target).map(of).collect();
         }
-        let seconds = self.elapsed.as_secs_f64().max(1e-9);
+        let seconds = so_far.elapsed.as_secs_f64().max(1e-9);
         let [sent_bytes_rate, received_bytes_rate] =
-            [self.bytes.sent, self.bytes.received].map(|bytes| bytes as f64 / seconds);
+            [so_far.bytes.sent, so_far.bytes.received].map(|bytes| bytes as f64 / seconds);
         Outcome {
-            replies: tally.counted.iter().sum(),
-            in_time: tally.in_time,
+            replies: counts.counted.iter().sum(),
+            in_time: counts.in_time,
             seconds,
-            rate: tally.in_time as f64 / seconds,
+            rate: counts.in_time as f64 / seconds,
             target_rate: load.rate,
             service,
             response,
             kinds,
             targets,
-            client: Client::measured(self.elapsed, self.cpu, self.waited, Latency::of(&tally.late)),
+            client: Client::measured(so_far.elapsed, so_far.cpu, so_far.waited, Latency::of(&counts.late)),
             ceiling: None,
             connecting_seconds: self.connecting.as_secs_f64(),
             sent_bytes_rate,
             received_bytes_rate,
             sent: self.sent,
-            in_flight: self.in_flight,
+            in_flight: so_far.in_flight,
             errors: tally.errors,
             mismatches: tally.mismatches.clone(),
-            end: self.end,
-            gave_up: self.gave_up.clone(),
+            end: so_far.end,
+            gave_up: so_far.gave_up.clone(),
         }
     }
 
     /// What clients met in all turns: response times if there are any, else service times.
     pub fn met(&mut self) -> Histogram<u64> {
         self.tally.take_in();
-        Latencies::all(&self.tally.totals).met()
+        Latencies::all(&self.tally.counts.totals).met()
     }
 
     /// Makes every connection send so many requests in a closed loop, and waits for nothing.
@@ -338,11 +338,11 @@ impl Drive {
             Window::Planned { from_ns, .. } => from_ns,
             _ => began.at_ns,
         };
-        self.elapsed += Duration::from_nanos(until_ns.saturating_sub(from_ns));
-        self.cpu += ended.cpu.saturating_sub(began.cpu);
-        self.waited += Duration::from_nanos(ended.waited_ns - began.waited_ns);
-        self.bytes.sent += ended.bytes.sent - began.bytes.sent;
-        self.bytes.received += ended.bytes.received - began.bytes.received;
+        self.so_far.elapsed += Duration::from_nanos(until_ns.saturating_sub(from_ns));
+        self.so_far.cpu += ended.cpu.saturating_sub(began.cpu);
+        self.so_far.waited += Duration::from_nanos(ended.waited_ns - began.waited_ns);
+        self.so_far.bytes.sent += ended.bytes.sent - began.bytes.sent;
+        self.so_far.bytes.received += ended.bytes.received - began.bytes.received;
         if self.schedule.is_none() {
             self.tell(ended.at_ns);
             self.tally.window = Window::Shut;
@@ -358,7 +358,7 @@ impl Drive {
         let end_ns = self.clock.elapsed_ns().saturating_add(nanoseconds(self.load.grace));
         let until = Until { end_ns, drains: true };
         self.run(until)?;
-        if self.end == End::Complete && !self.is_done(until) {
+        if self.so_far.end == End::Complete && !self.is_done(until) {
             self.abandon(self.clock.elapsed_ns(), End::GraceOver);
         }
         self.tell(self.clock.elapsed_ns());

@@ -18,35 +18,24 @@ pub(super) fn check(load: &Load) -> Result<(), LoadError> {
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < descriptors) {
         return Err(LoadError::Descriptors { limit, needed: descriptors });
     }
-    if targets.is_empty() {
-        return Err(LoadError::Nothing("the number of servers"));
-    }
-    if *connections == 0 {
-        return Err(LoadError::Nothing("-c"));
-    }
-    if *pipeline == 0 {
-        return Err(LoadError::Nothing("-P"));
+    let counts = [("the number of servers", targets.len() as u32), ("-c", *connections), ("-P", *pipeline)];
+    if let Some((what, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        return Err(LoadError::Nothing(what));
     }
     let owns_clients = load.length == Length::EveryClient || load.choice == Choice::Uniform;
     if *clients == 0 || (owns_clients && clients < connections) {
         return Err(LoadError::TooFewClients { clients: *clients, connections: *connections });
     }
-    if mix.iamat.checked_add(mix.whatsat).is_none_or(|all| all == 0) {
-        return Err(LoadError::Senseless("the weights of --mix must be above 0 together, and below 2^32"));
-    }
-    if mix.whatsat > 0 && *dialect != Dialect::Herd {
-        return Err(LoadError::Senseless("only a herd is asked WHATSAT; leave it out of --mix"));
-    }
-    if rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-        return Err(LoadError::Senseless("a rate must be above 0"));
-    }
-    if *reconnect && *pipeline > 1 {
-        return Err(LoadError::Senseless("with a connection for each request, -P must be 1"));
-    }
-    if *half_close && !*reconnect {
-        return Err(LoadError::Senseless("a half-close ends a connection: --half-close needs --reconnect"));
-    }
-    Ok(())
+    let weights = mix.iamat.checked_add(mix.whatsat);
+    let faults = [
+        (weights.is_none_or(|all| all == 0), "the weights of --mix must be above 0 together, and below 2^32"),
+        (mix.whatsat > 0 && *dialect != Dialect::Herd, "only a herd is asked WHATSAT; leave it out of --mix"),
+        (rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0), "a rate must be above 0"),
+        (*reconnect && *pipeline > 1, "with a connection for each request, -P must be 1"),
+        (*half_close && !*reconnect, "a half-close ends a connection: --half-close needs --reconnect"),
+    ];
+    let fault = faults.into_iter().find(|(is_so, _)| *is_so);
+    fault.map_or(Ok(()), |(_, why)| Err(LoadError::Senseless(why)))
 }
 
 /// The clients of each connection that asks.

@@ -71,6 +71,16 @@ pub(crate) struct Tally {
     pub(crate) fresh: [Latencies; 2],
     /// Replies that count, also since then.
     pub(crate) fresh_replies: u64,
+    pub(crate) counts: Counts,
+    /// All replies.
+    pub(crate) replies: u64,
+    pub(crate) errors: Errors,
+    pub(crate) mismatches: Vec<Mismatch>,
+}
+
+/// What is taken back with a turn that does not count.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
     pub(crate) totals: [Latencies; 2],
     /// Replies that count, by kind.
     pub(crate) counted: [u64; 2],
@@ -78,29 +88,22 @@ pub(crate) struct Tally {
     pub(crate) in_time: u64,
     /// By target, like `counted`.
     pub(crate) by_target: Vec<u64>,
-    /// All replies.
-    pub(crate) replies: u64,
-    pub(crate) errors: Errors,
-    pub(crate) mismatches: Vec<Mismatch>,
     /// How much later than planned the tester itself was.
     pub(crate) late: Histogram<u64>,
 }
 
 impl Tally {
     pub(crate) fn new(targets: usize) -> Self {
-        let pair = || [Latencies::new(), Latencies::new()];
+        let totals = [Latencies::new(), Latencies::new()];
+        let by_target = vec![0; targets];
         Self {
             window: Window::Shut,
-            fresh: pair(),
+            fresh: totals.clone(),
             fresh_replies: 0,
-            totals: pair(),
-            counted: [0; 2],
-            in_time: 0,
-            by_target: vec![0; targets],
+            counts: Counts { totals, counted: [0; 2], in_time: 0, by_target, late: histogram() },
             replies: 0,
             errors: Errors::default(),
             mismatches: Vec::new(),
-            late: histogram(),
         }
     }
 
@@ -125,10 +128,10 @@ impl Tally {
             latencies.response.saturating_record_n(now_ns.saturating_sub(planned_ns), count);
         }
         self.fresh_replies += count;
-        self.counted[kind as usize] += count;
-        self.by_target[target] += count;
+        self.counts.counted[kind as usize] += count;
+        self.counts.by_target[target] += count;
         if in_time {
-            self.in_time += count;
+            self.counts.in_time += count;
         }
     }
 
@@ -144,7 +147,7 @@ impl Tally {
 
     /// Adds what is fresh to the totals.
     pub(crate) fn take_in(&mut self) {
-        for (total, fresh) in self.totals.iter_mut().zip(&mut self.fresh) {
+        for (total, fresh) in self.counts.totals.iter_mut().zip(&mut self.fresh) {
             total.take_in(fresh);
         }
         self.fresh_replies = 0;

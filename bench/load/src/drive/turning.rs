@@ -21,7 +21,7 @@ impl Drive {
     pub(super) fn run(&mut self, until: Until) -> Result<(), LoadError> {
         let mut events = Events::with_capacity(EVENTS);
         let mut now_ns = self.send_all();
-        while self.end == End::Complete && now_ns < until.end_ns && !self.is_done(until) {
+        while self.so_far.end == End::Complete && now_ns < until.end_ns && !self.is_done(until) {
             self.deal(now_ns);
             self.reopen(now_ns);
             if now_ns - self.ticked_ns >= nanoseconds(TICK) {
@@ -34,7 +34,7 @@ impl Drive {
             if self.is_stalled(now_ns) {
                 let patience = self.load.patience.as_secs_f64();
                 let outstanding = counted(self.outstanding, "request");
-                self.gave_up = Some(format!(
+                self.so_far.gave_up = Some(format!(
                     "no reply for {patience} s with {outstanding} unanswered; the server's log should say why"
                 ));
                 self.abandon(now_ns, End::GaveUp);
@@ -94,7 +94,7 @@ impl Drive {
                 && connection.left + 1 == connection.due
                 && matches!(connection.socket, Socket::Open(_))
             {
-                self.tally.late.saturating_record(now_ns - schedule.planned_ns(number));
+                self.tally.counts.late.saturating_record(now_ns - schedule.planned_ns(number));
             }
             if has_room {
                 self.send(index, now_ns);
@@ -232,7 +232,7 @@ impl Drive {
 
     /// Ends the run with requests unanswered. What was planned by now and never left has waited, too.
     pub(super) fn abandon(&mut self, now_ns: u64, end: End) {
-        self.end = end;
+        self.so_far.end = end;
         let mut unsent = 0;
         for index in 0..self.connections.len() {
             for lost in self.connections[index].owed.forget() {
@@ -256,7 +256,7 @@ impl Drive {
         }
         let unanswered = std::mem::take(&mut self.outstanding);
         if end == End::Interrupted {
-            self.in_flight = unanswered;
+            self.so_far.in_flight = unanswered;
         } else {
             self.tally.errors.unanswered += unanswered;
             self.tally.errors.unsent += unsent;

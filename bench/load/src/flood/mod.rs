@@ -26,95 +26,77 @@ pub use self::{
 use std::{thread, time::Duration};
 
 use self::{probe::Prober, tally::Tally};
-use crate::clock::{Clock, thread_cpu};
+use crate::{
+    clock::{Clock, thread_cpu},
+    words::{microseconds, milliseconds, seconds, usual},
+};
 
 /// A node that did not learn of so many reports in a row is no longer waited for.
 pub const GIVEN_UP_AFTER: u32 = 3;
 
 /// What is measured, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct FloodPlan {
-    /// Where reports are made.
+    /// Where reports are made: HOST:PORT, or NAME=HOST:PORT to give it a name in the results
+    #[arg(value_name = "FROM")]
     pub from: Endpoint,
-    /// The servers that should learn of them.
+    /// The servers that should learn of them
+    #[arg(value_name = "TO", required = true)]
     pub to: Vec<Endpoint>,
-    /// Reports that count, one after another.
+    /// Reports to measure
+    #[arg(short = 'n', long, value_name = "REPORTS", default_value_t = 200)]
     pub reports: u32,
-    /// Reports before those.
+    /// Reports before any is counted
+    #[arg(long, value_name = "REPORTS", default_value_t = 20)]
     pub warmup: u32,
-    /// Pause between two reports, in which nothing is asked.
+    /// Pause between two reports, in which nothing is asked
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "0")]
     pub interval: Duration,
-    /// Least time from one question at a node to the next; with zero the next follows the answer at once.
+    /// Least time from one question at a server to the next; with 0 the next follows the answer at once
+    #[arg(long, value_name = "US", value_parser = microseconds, default_value = "0")]
     pub spacing: Duration,
-    /// Whether the tester watches its sockets without ever sleeping, which takes a processor of its own.
-    pub spins: bool,
-    /// How long a node may take to learn of a report.
+    /// Never sleep while waiting: exact to the microsecond if the tester has a processor to itself
+    #[arg(long)]
+    pub spin: bool,
+    /// The time after which a report counts as lost
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub timeout: Duration,
-    /// The position of the clients that report, as a report has it.
+    /// Where the clients are; lookups there should cost little
+    #[arg(long, value_name = "LOCATION", default_value = FAR_FROM_LAND, allow_hyphen_values = true)]
     pub location: String,
-    /// Bare round trips, of each node.
+    /// Bare round trips to each server first
+    #[arg(long, value_name = "N", default_value_t = 500)]
     pub round_trips: u32,
-    /// How long a connection lasts.
-    pub lasting: Lasting,
-}
-
-/// How long a connection lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lasting {
-    /// For the whole run.
-    Kept,
-    /// For one request; then its end is shown by a half-close, if wanted, for servers that read to the end of the
-    /// input.
-    OneRequest {
-        /// Whether it is.
-        half_close: bool,
-    },
-}
-
-impl Lasting {
-    /// Whether each request has a connection of its own.
-    pub fn is_short(self) -> bool {
-        self != Self::Kept
-    }
-
-    /// Whether a request's end is shown by a half-close.
-    pub fn half_closes(self) -> bool {
-        self == Self::OneRequest { half_close: true }
-    }
+    /// A connection for each request
+    #[arg(long)]
+    pub reconnect: bool,
+    /// The same, each ended by a half-close, for servers that read to the end of the input
+    #[arg(long)]
+    pub half_close: bool,
 }
 
 impl FloodPlan {
     /// Two hundred reports after twenty, each as soon as all know of the last, by default.
     pub fn new(from: Endpoint, to: Vec<Endpoint>) -> Self {
-        Self {
-            from,
-            to,
-            reports: 200,
-            warmup: 20,
-            interval: Duration::ZERO,
-            spacing: Duration::ZERO,
-            spins: false,
-            timeout: Duration::from_secs(10),
-            location: FAR_FROM_LAND.to_owned(),
-            round_trips: 500,
-            lasting: Lasting::Kept,
-        }
+        // What these words say is replaced.
+        Self { from, to, ..usual(&["from:1", "to:1"]) }
+    }
+
+    /// Whether each request has a connection of its own.
+    fn is_short(&self) -> bool {
+        self.reconnect || self.half_close
     }
 
     fn check(&self) -> Result<(), FloodError> {
-        if self.to.is_empty() {
-            return Err(FloodError::Senseless("give at least one server that is to learn of reports"));
-        }
-        if self.reports == 0 {
-            return Err(FloodError::Senseless("without reports there is nothing to measure: raise -n"));
-        }
-        if self.timeout.is_zero() {
-            return Err(FloodError::Senseless("no server learns of a report in no time: raise --timeout"));
-        }
-        if self.location.is_empty() || self.location.contains(char::is_whitespace) {
-            return Err(FloodError::Senseless("--location is one word, such as +34.068930-118.445127"));
-        }
-        Ok(())
+        let is_no_word = self.location.is_empty() || self.location.contains(char::is_whitespace);
+        let faults = [
+            (self.to.is_empty(), "give at least one server that is to learn of reports"),
+            (self.reports == 0, "without reports there is nothing to measure: raise -n"),
+            (self.timeout.is_zero(), "no server learns of a report in no time: raise --timeout"),
+            (is_no_word, "--location is one word, such as +34.068930-118.445127"),
+        ];
+        let fault = faults.into_iter().find(|(is_so, _)| *is_so);
+        fault.map_or(Ok(()), |(_, why)| Err(FloodError::Senseless(why)))
     }
 }
 

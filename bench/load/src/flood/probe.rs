@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    FloodError, FloodPlan, Lasting,
+    FloodError, FloodPlan,
     answer::Answers,
     endpoint::{Endpoint, connect},
     marker::{Marker, lookup},
@@ -31,7 +31,9 @@ const READ_BYTES: usize = 64 * 1024;
 struct Connection {
     server: Endpoint,
     address: SocketAddr,
-    lasting: Lasting,
+    /// Whether it is for one request.
+    is_short: bool,
+    half_closes: bool,
     /// There is none between a request that was answered and the next, if each has its own.
     stream: Option<TcpStream>,
     /// Whether a request was written on it.
@@ -40,16 +42,17 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(server: &Endpoint, lasting: Lasting, answers: Answers) -> Result<Self, FloodError> {
+    fn open(server: &Endpoint, plan: &FloodPlan, answers: Answers) -> Result<Self, FloodError> {
         let stream = server.connect()?;
         let failed = |source| FloodError::Connect { server: server.to_string(), source };
         let address = stream.peer_addr().map_err(failed)?;
-        Ok(Self { server: server.clone(), address, lasting, stream: Some(stream), is_used: false, answers })
+        let (is_short, half_closes, stream) = (plan.is_short(), plan.half_close, Some(stream));
+        Ok(Self { server: server.clone(), address, is_short, half_closes, stream, is_used: false, answers })
     }
 
     /// A line fits the socket's buffer, because the one before was answered, or is no longer awaited.
     fn write(&mut self, line: &[u8]) -> Result<(), FloodError> {
-        if self.lasting.is_short() && self.is_used {
+        if self.is_short && self.is_used {
             self.hang_up();
         }
         let mut stream = match self.stream.take() {
@@ -57,7 +60,7 @@ impl Connection {
             None => connect(self.address)
                 .map_err(|source| FloodError::Connect { server: self.server.to_string(), source })?,
         };
-        let written = stream.write_all(line).and_then(|()| match self.lasting.half_closes() {
+        let written = stream.write_all(line).and_then(|()| match self.half_closes {
             true => stream.shutdown(Shutdown::Write),
             false => Ok(()),
         });
@@ -70,7 +73,7 @@ impl Connection {
         let Some(stream) = &mut self.stream else { return Ok(Vec::new()) };
         let lines = match stream.read(buffer) {
             Ok(0) => {
-                let last = self.answers.end().filter(|_| self.lasting.is_short());
+                let last = self.answers.end().filter(|_| self.is_short);
                 vec![last.ok_or_else(|| self.closed(io::ErrorKind::UnexpectedEof.into()))?]
             }
             Ok(count) => self.answers.feed(&buffer[..count])?,
@@ -79,7 +82,7 @@ impl Connection {
             }
             Err(error) => return Err(self.closed(error)),
         };
-        if self.lasting.is_short() && !lines.is_empty() {
+        if self.is_short && !lines.is_empty() {
             self.hang_up();
         }
         Ok(lines)
@@ -162,9 +165,9 @@ struct Node {
 }
 
 impl Node {
-    fn open(server: &Endpoint, lasting: Lasting) -> Result<Self, FloodError> {
+    fn open(server: &Endpoint, plan: &FloodPlan) -> Result<Self, FloodError> {
         Ok(Self {
-            connection: Connection::open(server, lasting, Answers::of_lookups())?,
+            connection: Connection::open(server, plan, Answers::of_lookups())?,
             is_given_up: false,
             question: None,
             due_ns: None,
@@ -230,12 +233,12 @@ impl Prober {
         let clock = Clock::start();
         Ok(Self {
             clock,
-            from: Connection::open(&plan.from, plan.lasting, Answers::of_reports())?,
-            nodes: plan.to.iter().map(|to| Node::open(to, plan.lasting)).collect::<Result<_, _>>()?,
+            from: Connection::open(&plan.from, plan, Answers::of_reports())?,
+            nodes: plan.to.iter().map(|to| Node::open(to, plan)).collect::<Result<_, _>>()?,
             location: plan.location.clone(),
             timeout: plan.timeout,
             spacing_ns: nanoseconds(plan.spacing),
-            spins: plan.spins,
+            spins: plan.spin,
             prefix: format!("marker-{:x}-{:x}", clock.posix_ns(0), std::process::id()),
             count: 0,
             owed: 0,
@@ -295,7 +298,7 @@ impl Prober {
         let current = Current { number: self.count, marker, reported_ns: self.clock.elapsed_ns() };
         self.from.write(report.as_bytes())?;
         // What is owed on an earlier connection will not come any more.
-        self.owed = if self.from.lasting.is_short() { 1 } else { self.owed + 1 };
+        self.owed = if self.from.is_short { 1 } else { self.owed + 1 };
         self.nodes.iter_mut().for_each(|node| node.begin(current.reported_ns));
         let end_ns = current.reported_ns + nanoseconds(self.timeout);
         let mut replied_ns = None;

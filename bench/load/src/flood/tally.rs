@@ -225,11 +225,10 @@ impl Tally {
         }
         if counts {
             marked.replied_ns.into_iter().for_each(|replied_ns| self.reply.saturating_record(replied_ns));
-            let last = marked.seen.iter().map(|seen| seen.map(|seen| seen.answered_ns));
-            let last: Option<Vec<u64>> = last.collect();
-            last.into_iter()
-                .filter_map(|all| all.into_iter().max())
-                .for_each(|ns| self.every.saturating_record(ns));
+            let answered = marked.seen.iter().map(|seen| seen.map(|seen| seen.answered_ns));
+            if let Some(last) = answered.collect::<Option<Vec<u64>>>().and_then(|all| all.into_iter().max()) {
+                self.every.saturating_record(last);
+            }
         }
         hopeless
     }

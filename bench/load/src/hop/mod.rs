@@ -27,6 +27,7 @@ use crate::{
     reply,
     requests::Composer,
     stamp::Stamp,
+    words::{as_seconds, milliseconds},
 };
 
 /// The client whose reports are timed.
@@ -39,16 +40,20 @@ const FIRST_TRY: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many hops to time.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, clap::Args)]
 pub struct HopPlan {
-    /// Hops before any is counted.
+    /// Hops before any is counted
+    #[arg(long, value_name = "N", default_value_t = 500)]
     pub warmup: u32,
-    /// Hops that follow one another at once.
+    /// Hops that follow one another at once
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
     pub back_to_back: u32,
-    /// Hops that each follow a pause.
+    /// Hops that each follow a pause
+    #[arg(long, value_name = "N", default_value_t = 500)]
     pub idle: u32,
-    /// That pause.
-    #[serde(rename = "pause_seconds", serialize_with = "crate::words::as_seconds")]
+    /// That pause
+    #[arg(long, value_name = "MILLISECONDS", value_parser = milliseconds, default_value = "2")]
+    #[serde(rename = "pause_seconds", serialize_with = "as_seconds")]
     pub pause: Duration,
 }
 

@@ -53,12 +53,7 @@ impl Locks {
     /// With each number measured once, also if it is given twice.
     pub fn once(mut self) -> Self {
         for numbers in [&mut self.threads, &mut self.locks] {
-            let all = std::mem::take(numbers);
-            all.into_iter().for_each(|number| {
-                if !numbers.contains(&number) {
-                    numbers.push(number);
-                }
-            });
+            *numbers = words::distinct(std::mem::take(numbers));
         }
         self
     }

@@ -10,16 +10,15 @@ mod trial;
 
 pub use args::Locks;
 
-use std::{collections::HashMap, fmt, io, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use proxyherd::core::store::{Placement, Store};
 use serde_json::json;
-use thiserror::Error;
 
 use crate::{
     disturbance::{Limits, Watch},
     interrupt,
-    rounds::{BenchError, Better, Ending, Figure, Finished, Sample, folder::Folder, summary::notes},
+    rounds::{BenchError, Better, Figure, Finished, Sample, folder::Folder, summary::notes},
 };
 use gates::Gates;
 use trial::{Counts, Trial};
@@ -28,25 +27,6 @@ use trial::{Counts, Trial};
 const LOCKS_MAX: u32 = 256;
 /// A trial before those of a round, this long at most, so that none of them is the first to touch the store.
 const WARMUP: Duration = Duration::from_millis(200);
-
-/// Why nothing was measured.
-#[derive(Debug, Error)]
-pub enum LocksError {
-    /// The run folder, or what goes there.
-    #[error(transparent)]
-    Bench(#[from] BenchError),
-    /// The system gave no more threads.
-    #[error("cannot start {threads} threads: {source}; give fewer --threads")]
-    Threads {
-        /// How many were wanted.
-        threads: u32,
-        /// Why there were fewer.
-        source: io::Error,
-    },
-    /// The system does not report a thread's context switches.
-    #[error("cannot read a thread's context switches from /proc: {0}")]
-    Usage(io::Error),
-}
 
 /// The locks in front of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -68,9 +48,9 @@ impl fmt::Display for Behind {
 }
 
 /// Measures everything; `tell` is called with every sample as it comes.
-pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, LocksError> {
+pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
     if locks.rounds == 0 {
-        return Err(BenchError::NoRounds.into());
+        return Err(BenchError::NoRounds);
     }
     let stop = interrupt::watch().map_err(BenchError::file("cannot wait for signals"))?;
     let watch = Watch::new(Limits::default(), &locks.disturbance, &stop, tell);
@@ -85,11 +65,10 @@ pub fn run(locks: &Locks, tell: &dyn Fn(&str)) -> Result<Finished, LocksError> {
             samples.push(sample);
         }
     }
-    let valid = samples.iter().all(|sample| sample.invalid.is_none());
-    let ending = Ending { interrupted: watch.is_stopped(), valid, missed: false };
-    let summary = summary::render(locks, &samples, &notes(&samples, &watch.limits(), ending.interrupted));
-    folder.finish(&summary)?;
-    Ok(Finished::new(&folder, summary, ending))
+    let interrupted = watch.is_stopped();
+    let summary = summary::render(locks, &samples, &notes(&samples, &watch.limits(), interrupted));
+    folder.add("summary.md", &summary)?;
+    Ok(Finished::new(&folder, summary, &samples, interrupted, false))
 }
 
 /// A section's name.
@@ -98,7 +77,7 @@ fn part(threads: u32) -> String {
 }
 
 /// The figures of a round, each with its number of threads.
-fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Figure)>, LocksError> {
+fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Figure)>, BenchError> {
     let placement = Placement::of_herd("bench");
     let store = Store::new(placement, locks.clients as usize);
     session::fill(&store, &Gates::new(&placement, Behind::Own), locks.clients);
@@ -115,15 +94,16 @@ fn measure(locks: &Locks, round: u32, watch: &Watch<'_>) -> Result<Vec<(u32, Fig
                 return Ok(figures);
             }
             let (counts, seen) = watch.sample(|| trial(threads, behind, locks.seconds))?;
-            rates.insert(behind, counts.rate());
+            if counts.objection().is_none() {
+                rates.insert(behind, counts.rate());
+            }
             let found = figures_of(locks, threads, behind, &counts);
             figures.extend(found.into_iter().map(|figure| (threads, figure.amid(seen))));
         }
         let whole = rates.get(&Behind::Gates(LOCKS_MAX)).copied();
-        for (behind, rate) in
-            locks.behind().into_iter().filter_map(|behind| Some((behind, rates[&behind] / whole?)))
-        {
-            let ratio = Figure::new("ratio", "", rate).better(Better::More);
+        for behind in locks.behind() {
+            let Some((rate, whole)) = rates.get(&behind).zip(whole) else { continue };
+            let ratio = Figure::new("ratio", "", rate / whole).better(Better::More);
             figures.push((threads, ratio.of(&behind.to_string(), locks.at(threads, behind))));
         }
     }

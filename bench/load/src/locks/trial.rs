@@ -16,14 +16,16 @@ use proxyherd::{
 use serde::Serialize;
 
 use super::{
-    Behind, LocksError,
+    Behind,
     gates::Gates,
     session::{Done, Session},
 };
 use crate::{
     clock::thread_cpu,
     keys::slices,
+    rounds::BenchError,
     usage::{Switches, own_switches},
+    words::as_seconds,
 };
 
 /// What is measured.
@@ -41,20 +43,20 @@ pub(super) struct Trial<'a> {
 /// What all threads together have done, and what it cost.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Counts {
-    #[serde(rename = "seconds", serialize_with = "seconds")]
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub(super) took: Duration,
     pub(super) updates: u64,
     pub(super) answers: u64,
     pub(super) failures: u64,
     pub(super) met_locked: u64,
-    #[serde(rename = "cpu_seconds", serialize_with = "seconds")]
+    #[serde(rename = "cpu_seconds", serialize_with = "as_seconds")]
     pub(super) cpu: Duration,
     #[serde(flatten)]
     pub(super) switches: Switches,
 }
 
 impl Trial<'_> {
-    pub(super) fn run(&self) -> Result<Counts, LocksError> {
+    pub(super) fn run(&self) -> Result<Counts, BenchError> {
         let gates = Gates::new(self.placement, self.behind);
         let (start, stop) = (RwLock::new(()), AtomicBool::new(false));
         thread::scope(|scope| {
@@ -69,7 +71,7 @@ impl Trial<'_> {
                     Err(source) => {
                         // Those that are there already wait to be released, and then see this at once.
                         stop.store(true, Ordering::Relaxed);
-                        return Err(LocksError::Threads { threads: self.threads, source });
+                        return Err(BenchError::file("cannot start so many --threads, give fewer")(source));
                     }
                 }
             }
@@ -79,9 +81,9 @@ impl Trial<'_> {
             stop.store(true, Ordering::Relaxed);
             let all = running.into_iter().map(|thread| {
                 let ended = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                ended.map_err(LocksError::Usage)
+                ended.map_err(BenchError::file("cannot read a thread's context switches from /proc"))
             });
-            let counts = all.sum::<Result<Counts, LocksError>>()?;
+            let counts = all.sum::<Result<Counts, BenchError>>()?;
             // Up to the end of the last batch, since all of them are counted.
             Ok(Counts { took: began.elapsed(), ..counts })
         })
@@ -137,10 +139,6 @@ impl std::iter::Sum for Counts {
             switches: all.switches.and(one.switches),
         })
     }
-}
-
-fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use super::{Places, clients::Clients, lookups, plan, with_cpu};
 use crate::{
     load::{Document, Load},
     processors,
-    rounds::BenchError,
     rounds::{
-        Figure,
+        BenchError, Figure,
         node::{Plan, Running},
     },
 };

@@ -11,8 +11,7 @@ use super::{Pair, Places, clients::Clients, lookups};
 use crate::{
     drive::Drive,
     load::{Document, Length, Load},
-    rounds::BenchError,
-    rounds::Figure,
+    rounds::{BenchError, Figure},
 };
 
 /// Longer than any lookup may take.

@@ -1,6 +1,5 @@
 //! How soon one node starts, and what answering WHATSAT costs: from the embedded places, and through an upstream that the
-//! tester plays. Each part
-//! runs a real node in a process of its own; all of it goes to one run folder.
+//! tester plays. Each part runs a real node in a process of its own; all of it goes to one run folder.
 
 mod clients;
 mod embedded;
@@ -13,69 +12,30 @@ mod upstream;
 
 pub use part::Part;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
-
-use clap::ValueEnum;
+use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    disturbance,
     rounds::{
-        BenchError, Finished, Rounds,
+        Asked, BenchError, Finished,
         node::{KEY_FILE, Plan, Running},
     },
     server::{Server, own_program},
-    words::seconds,
 };
 
 /// What to measure, and how much of it.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Places {
-    /// The `herd` program to measure
-    #[arg(value_name = "HERD")]
-    pub herd: PathBuf,
-    /// What is measured, in a word or two: the end of the run folder's name
-    #[arg(long, default_value = "places")]
-    pub what: String,
-    /// Where the run folder goes
-    #[arg(long, default_value = "bench/runs")]
-    pub runs: PathBuf,
-    /// Only these parts; all of them otherwise
-    #[arg(long, value_name = "PART", value_enum, value_delimiter = ',', num_args = 1..)]
-    pub only: Vec<Part>,
-    /// Rounds; each measures everything once
-    #[arg(long, default_value_t = 5)]
-    pub rounds: u32,
-    /// Seconds each rate and each latency is measured
-    #[arg(long, value_parser = seconds, default_value = "5")]
-    pub seconds: Duration,
-    /// When a sample is disturbed
-    #[command(flatten)]
-    pub disturbance: disturbance::Demands,
-}
+pub type Places = Asked<Part>;
 
-impl Places {
-    /// The parts that were asked for, in their order.
-    fn parts(&self) -> impl Iterator<Item = Part> {
-        let is_asked = |part: &Part| self.only.is_empty() || self.only.contains(part);
-        Part::value_variants().iter().copied().filter(is_asked)
-    }
-}
+/// What follows the command.
+const STARTED: &str = "\n\n\
+    Every part of a round has a node of its own (`herd node ID --config FILE --log-dir DIR`), its traffic log off, and \
+    where it has an upstream one of these (`herd-load upstream`).\n";
 
 /// Measures everything; `tell` is called with every sample as it comes.
 pub fn run(places: &Places, tell: &dyn Fn(&str)) -> Result<Finished, BenchError> {
-    let Places { herd, what, runs, rounds, seconds, .. } = places;
+    let Places { herd, rounds, seconds, .. } = places;
     // Before anything is written, so that a program that cannot run leaves no folder.
     plan(String::new()).start(herd)?.stop()?;
-    let rounds = Rounds {
-        herd,
-        what,
-        runs,
-        rounds: *rounds,
-        command: command(places),
-        sizes: format!("{rounds} rounds, {} s a measurement", seconds.as_secs_f64()),
-        parts: places.parts().collect(),
-        disturbance: &places.disturbance,
-    };
+    let sizes = format!("{rounds} rounds, {} s a measurement", seconds.as_secs_f64());
     let measure = |part| match part {
         Part::Start => start::measure(places),
         Part::Embedded => embedded::measure(places),
@@ -83,21 +43,7 @@ pub fn run(places: &Places, tell: &dyn Fn(&str)) -> Result<Finished, BenchError>
         Part::Upstream => upstream::measure(places),
         Part::Hanging => hanging::measure(places),
     };
-    rounds.run(measure, tell)
-}
-
-/// The command as it would be typed, programs by their names alone.
-fn command(places: &Places) -> String {
-    let Places { herd, what, rounds, seconds, .. } = places;
-    let herd = herd.file_name().unwrap_or_default().to_string_lossy();
-    let parts: Vec<_> = places.parts().map(|part| part.to_string()).collect();
-    format!(
-        "herd-load places {herd} --what {what} --only {} --rounds {rounds} --seconds {}\n\n\
-         Every part of a round has a node of its own (`herd node ID --config FILE --log-dir DIR`), its traffic log off, \
-         and where it has an upstream one of these (`herd-load upstream`).\n",
-        parts.join(","),
-        seconds.as_secs_f64()
-    )
+    places.run(STARTED, &sizes, measure, tell)
 }
 
 /// A node without neighbours, and with these lines in its table `[places]`.

@@ -6,8 +6,7 @@ use super::{Pair, Places, RESULTS, clients::Clients, lookups};
 use crate::{
     drive::Drive,
     load::{Document, Load},
-    rounds::BenchError,
-    rounds::Figure,
+    rounds::{BenchError, Figure},
 };
 
 /// Long enough for all to have asked before the answer is there.

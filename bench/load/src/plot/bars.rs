@@ -2,7 +2,7 @@
 //! figure beside it.
 
 use super::{
-    frame::{AXIS, Captions, Frame, GRID, MARGIN, WHISKER_STROKE, told},
+    frame::{AXIS, Captions, Frame, GRID, MARGIN, told, whisker},
     quantity::Unit,
     scale::Scale,
     style::Style,
@@ -12,8 +12,6 @@ use crate::rounds::read::Series;
 
 const ROW: f64 = 15.0;
 const BAR: f64 = 9.0;
-/// Half of a whisker's ends.
-const WHISKER: f64 = 2.5;
 /// Between a label and what it labels.
 const GAP: f64 = 4.0;
 /// Of the longest name.
@@ -56,10 +54,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, bars: &[Bar<'_>]) -> String {
         svg.text((left - GAP, baseline), Anchor::End, &shortened(&bar.label, TEXT, names));
         svg.group("bar", &told(&bar.label, bar.series), |svg| {
             svg.rect((left, middle - BAR / 2.0), (median - left, BAR), &bar.style.fill());
-            svg.line((from, middle), (to, middle), WHISKER_STROKE);
-            for end in [from, to] {
-                svg.line((end, middle - WHISKER), (end, middle + WHISKER), WHISKER_STROKE);
-            }
+            whisker(svg, [from, to], middle);
         });
         let (beside, text) = (to.max(median) + GAP, value(bar));
         // No line of the grid runs through the figure.

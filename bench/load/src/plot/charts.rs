@@ -8,7 +8,10 @@ use super::{
     quantity::Unit,
     style::Style,
 };
-use crate::rounds::read::{At, Recorded, Series};
+use crate::{
+    rounds::read::{At, Recorded, Series},
+    words::distinct,
+};
 
 /// A chart, finished.
 #[derive(Clone, Debug)]
@@ -338,17 +341,6 @@ fn file_name(name: &str) -> String {
         }
     }
     file.trim_end_matches('-').to_owned()
-}
-
-/// Each once, in the order they first come.
-fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut distinct = Vec::new();
-    for one in all {
-        if !distinct.contains(&one) {
-            distinct.push(one);
-        }
-    }
-    distinct
 }
 
 #[cfg(test)]

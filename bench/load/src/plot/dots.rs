@@ -2,7 +2,7 @@
 //! it from quartile to quartile. Rows rather than columns, so that servers' names need not be turned.
 
 use super::{
-    frame::{AXIS, Captions, Frame, GRID, MARGIN, WHISKER_STROKE, told},
+    frame::{AXIS, Captions, Frame, GRID, MARGIN, told, whisker},
     lines::apart_enough,
     quantity::Unit,
     scale::Scale,
@@ -12,8 +12,6 @@ use super::{
 use crate::rounds::read::Series;
 
 const ROW: f64 = 15.0;
-/// Half of a whisker's ends.
-const WHISKER: f64 = 2.5;
 /// Between a name and its row.
 const GAP: f64 = 4.0;
 const NAME_MAX: f64 = 80.0;
@@ -74,10 +72,7 @@ pub(super) fn draw(captions: Captions, unit: Unit, percentiles: &[&str], rows: &
             let [from, median, to] = [spread.low, spread.median, spread.high].map(|figure| scale.at(figure));
             let label = format!("{}, {}", row.label, percentiles[*percentile]);
             svg.group("point", &told(&label, series), |svg| {
-                svg.line((from, y), (to, y), WHISKER_STROKE);
-                for end in [from, to] {
-                    svg.line((end, y - WHISKER), (end, y + WHISKER), WHISKER_STROKE);
-                }
+                whisker(svg, [from, to], y);
                 Style(*percentile).marker(svg, (median, y));
             });
         }

@@ -16,8 +16,9 @@ pub(super) const GRID: &str = "stroke=\"#c8c8c8\" stroke-width=\"0.4\"";
 /// The line that an axis begins at.
 pub(super) const AXIS: &str = "stroke=\"#000000\" stroke-width=\"0.7\"";
 
-/// What reaches from the lower to the upper quartile.
-pub(super) const WHISKER_STROKE: &str = "stroke=\"#000000\" stroke-width=\"0.8\"";
+/// What reaches from the lower to the upper quartile, and half of its ends.
+const WHISKER_STROKE: &str = "stroke=\"#000000\" stroke-width=\"0.8\"";
+const WHISKER: f64 = 2.5;
 
 /// What is said above and below a chart.
 #[derive(Clone, Debug)]
@@ -78,6 +79,14 @@ impl Frame {
         }
         let description = format!("{} {}", self.captions.load, footnote);
         self.svg.document(self.top + DESCENT, &self.captions.title, &description)
+    }
+}
+
+/// From the lower to the upper quartile, at this height.
+pub(super) fn whisker(svg: &mut Svg, [from, to]: [f64; 2], y: f64) {
+    svg.line((from, y), (to, y), WHISKER_STROKE);
+    for end in [from, to] {
+        svg.line((end, y - WHISKER), (end, y + WHISKER), WHISKER_STROKE);
     }
 }
 

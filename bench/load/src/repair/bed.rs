@@ -11,7 +11,7 @@ use std::{
 use super::peer::Peer;
 pub(super) use crate::rounds::{
     log::{now, seconds_between},
-    node::{HERD, Plan, Running, failed},
+    node::{HERD, Plan, Running},
 };
 use crate::{hop::Neighbour, rounds::BenchError};
 

@@ -12,14 +12,13 @@ use serde_json::json;
 
 use super::{
     Repair,
-    bed::{Bed, HERD, Plan, failed},
+    bed::{Bed, HERD, Plan},
 };
 use crate::{
     clock::nanoseconds,
     hop::{HopPlan, Neighbour, Timer},
     outcome::{Latency, histogram},
-    rounds::BenchError,
-    rounds::Figure,
+    rounds::{BenchError, Figure},
     server::{Server, own_program},
 };
 
@@ -46,12 +45,8 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
         start(hamilton, &[parker])?,
         start(alford, &[parker, powell])?,
     ];
-    let plan = HopPlan {
-        warmup: WARMUP.min(repair.hops),
-        back_to_back: repair.hops,
-        idle: 0,
-        pause: Duration::ZERO,
-    };
+    let (warmup, back_to_back) = (WARMUP.min(repair.hops), repair.hops);
+    let plan = HopPlan { warmup, back_to_back, idle: 0, pause: Duration::ZERO };
     let mut timer = Timer::start(last.accept(CALL)?, hamilton.1, plan)?;
     let mut command = own_program()?;
     command
@@ -90,8 +85,8 @@ struct Trips {
 
 impl Trips {
     fn start(echo: SocketAddr, warmup: u32) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect(echo).map_err(failed("cannot connect to echo"))?;
-        stream.set_nodelay(true).map_err(failed("cannot set up the socket to echo"))?;
+        let stream = TcpStream::connect(echo).map_err(BenchError::file("cannot connect to echo"))?;
+        stream.set_nodelay(true).map_err(BenchError::file("cannot set up the socket to echo"))?;
         let mut trips = Self { stream: BufReader::new(stream), taken: histogram() };
         trips.time(warmup)?;
         trips.taken.reset();
@@ -105,8 +100,8 @@ impl Trips {
         for _ in 0..count {
             answer.clear();
             let began = Instant::now();
-            self.stream.get_mut().write_all(&line).map_err(failed("cannot write to echo"))?;
-            self.stream.read_until(b'\n', &mut answer).map_err(failed("no answer from echo"))?;
+            self.stream.get_mut().write_all(&line).map_err(BenchError::file("cannot write to echo"))?;
+            self.stream.read_until(b'\n', &mut answer).map_err(BenchError::file("no answer from echo"))?;
             self.taken.saturating_record(nanoseconds(began.elapsed()));
         }
         Ok(())

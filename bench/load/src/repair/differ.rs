@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     Repair,
-    bed::{Bed, Plan, Running, failed, now, seconds_between},
+    bed::{Bed, Plan, Running, now, seconds_between},
     forwarder::{Forwarder, Passed},
     updates::{Keyword, Updates},
 };
@@ -51,8 +51,9 @@ fn measure_one(
     fill(bed, &nodes, clients, differing)?;
 
     // Right's first: of those that dial, Left then has nobody to wait for.
-    let open =
-        |address, behind| Forwarder::open(address, behind).map_err(failed("cannot listen between the nodes"));
+    let open = |address, behind| {
+        Forwarder::open(address, behind).map_err(BenchError::file("cannot listen between the nodes"))
+    };
     let links = [open(to_right, right)?, open(to_left, left)?];
     let mut figures = some(bed, &nodes, &links, differing)?;
     if with_none {

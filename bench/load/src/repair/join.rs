@@ -15,8 +15,7 @@ use crate::{
     drive::{Drive, drive},
     load::{Length, Load},
     outcome::Outcome,
-    rounds::BenchError,
-    rounds::{Figure, log::Micros},
+    rounds::{BenchError, Figure, log::Micros},
 };
 
 /// Reports in flight on each connection, each a measurement of its own.
@@ -52,7 +51,7 @@ fn beside(bed: &Bed<'_>, repair: &Repair, window: u32) -> Result<Vec<Figure>, Be
     let load = load(repair, &node, window);
     let (what_ends, ends) = end(window);
     let filled = drive(&load.prefill())?;
-    let usual = turns(load.clone(), repair.seconds)?;
+    let usual = turns(load.clone(), repair.asked.seconds)?;
     let plan = Plan::new(new.0, new.1, &[old, bed.tester()]);
     let (outcome, joined) = thread::scope(|scope| {
         let joining = scope.spawn(|| join(bed, &plan, &node, ends));

@@ -7,7 +7,7 @@ use super::{
     bed::{Bed, Plan},
     updates::{Keyword, Updates},
 };
-use crate::{rounds::BenchError, rounds::Figure};
+use crate::rounds::{BenchError, Figure};
 
 pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, BenchError> {
     let mut updates = Updates::new(Keyword::At);

@@ -24,6 +24,8 @@ pub enum Part {
 }
 
 impl rounds::Part for Part {
+    const COMMAND: &'static str = "repair";
+
     fn promise(self) -> &'static str {
         match self {
             Self::Link => {

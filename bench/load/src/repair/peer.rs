@@ -9,7 +9,7 @@ use std::{
 
 use proxyherd::core::wire::Hello;
 
-use super::bed::{HERD, TESTER, failed};
+use super::bed::{HERD, TESTER};
 use crate::{clock::Clock, hop::hello, listener::READ_BYTES, rounds::BenchError};
 
 /// How long an answer may take, with everything that was written before it still to be done.
@@ -27,11 +27,11 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn dial(node: SocketAddr, id: &str, check: u64) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect(node).map_err(failed("cannot connect to the node"))?;
+        let stream = TcpStream::connect(node).map_err(BenchError::file("cannot connect to the node"))?;
         stream
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
-            .map_err(failed("cannot set up the link's socket"))?;
+            .map_err(BenchError::file("cannot set up the link's socket"))?;
         let mut peer = Self { stream: BufReader::new(stream) };
         let answer = peer.ask(&hello(HERD, TESTER, id, *INCARNATION, check))?;
         let _theirs =
@@ -43,13 +43,13 @@ impl Peer {
     pub(super) fn ask(&mut self, question: &str) -> Result<String, BenchError> {
         self.write(format!("{question}\n").as_bytes())?;
         let mut answer = String::new();
-        self.stream.read_line(&mut answer).map_err(failed("no answer from the node"))?;
+        self.stream.read_line(&mut answer).map_err(BenchError::file("no answer from the node"))?;
         answer.truncate(answer.trim_end().len());
         Ok(answer)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
-        self.stream.get_mut().write_all(bytes).map_err(failed("cannot write to the node"))
+        self.stream.get_mut().write_all(bytes).map_err(BenchError::file("cannot write to the node"))
     }
 
     /// Writes whole lines, in writes like a flooder's; returns how long it took until the node had done everything they

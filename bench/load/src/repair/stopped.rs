@@ -26,7 +26,7 @@ pub(super) fn measure(bed: &Bed<'_>, repair: &Repair) -> Result<Vec<Figure>, Ben
     node.await_event(&["in step with There: "], peer.started, PATIENCE)?;
     let load = load(repair, &node, 1);
     let filled = drive(&load.prefill())?;
-    let before = turns(load.clone(), repair.seconds)?;
+    let before = turns(load.clone(), repair.asked.seconds)?;
 
     peer.server.pause().map_err(BenchError::file("cannot stop the neighbour"))?;
     let stopped = sampled(load.clone(), &node, repair.stopped);

@@ -1,8 +1,11 @@
 //! Looks up a figure in a run that was read.
 
-use crate::rounds::{
-    Spread,
-    read::{Recorded, Series},
+use crate::{
+    rounds::{
+        Spread,
+        read::{Recorded, Series},
+    },
+    words::distinct,
 };
 
 /// Which figure of a run.
@@ -66,13 +69,7 @@ impl Wanted<'_> {
 }
 
 fn list<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let mut all: Vec<&str> = Vec::new();
-    for name in names {
-        if !all.contains(&name) {
-            all.push(name);
-        }
-    }
-    format!("{what}: {}", all.join(", "))
+    format!("{what}: {}", distinct(names).join(", "))
 }
 
 #[cfg(test)]

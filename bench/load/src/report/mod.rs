@@ -33,15 +33,20 @@ use crate::rounds::read::ReadError;
 use template::{Model, Sources};
 
 /// Where the parts of the report are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Report {
-    /// The text with its placeholders.
+    /// The template
+    #[arg(value_name = "TEMPLATE", default_value = "bench/report/template.md")]
     pub template: PathBuf,
-    /// The run folders.
+    /// The run folders
+    #[arg(long, default_value = "bench/runs")]
     pub runs: PathBuf,
-    /// The program that counts the models' lines.
+    /// The program that counts the compared servers' lines and defects
+    #[arg(long, value_name = "PROGRAM", default_value = "bench/report/lines")]
     pub lines: PathBuf,
     /// Where paths of code begin.
+    #[arg(skip = PathBuf::from("."))]
     pub root: PathBuf,
 }
 

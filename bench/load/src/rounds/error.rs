@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
-use super::folder::Folder;
+use super::{Sample, folder::Folder};
 use crate::{exit::Exit, flood::FloodError, hop::HopError, load::LoadError, server::ServerError};
 
 /// A run that was made.
@@ -19,27 +19,23 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// What a command's exit code says of a run that was made.
-    pub(crate) fn new(folder: &Folder, summary: String, ending: Ending) -> Self {
-        let exit = match ending {
-            Ending { interrupted: true, .. } => Exit::Interrupted,
-            Ending { valid: false, .. } => Exit::Failed,
-            Ending { missed: true, .. } => Exit::Missed,
-            _ => Exit::Good,
+    /// What a command's exit code says of a run that was made: whether a signal ended it early, whether every sample
+    /// counts, whether a target was missed.
+    pub(crate) fn new<P>(
+        folder: &Folder,
+        summary: String,
+        samples: &[Sample<P>],
+        interrupted: bool,
+        missed: bool,
+    ) -> Self {
+        let exit = match samples.iter().all(|sample| sample.invalid.is_none()) {
+            _ if interrupted => Exit::Interrupted,
+            false => Exit::Failed,
+            true if missed => Exit::Missed,
+            true => Exit::Good,
         };
-        Self { folder: folder.path().to_owned(), summary, exit }
+        Self { folder: folder.path.clone(), summary, exit }
     }
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ending {
-    /// Whether a signal ended it early.
-    pub(crate) interrupted: bool,
-    /// Whether every sample counts.
-    pub(crate) valid: bool,
-    /// Whether a target was missed.
-    pub(crate) missed: bool,
 }
 
 /// Why a run was not made.

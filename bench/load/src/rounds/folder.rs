@@ -21,7 +21,7 @@ use crate::{machine, whole::WholeFile};
 /// A run folder that is being filled.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     raw: File,
 }
 
@@ -55,10 +55,6 @@ impl Folder {
         self.append(&json!({ "run": about }))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// At once and as a whole line, so that a run that is interrupted leaves what it had.
     pub(crate) fn append(&mut self, line: &impl Serialize) -> Result<(), BenchError> {
         let line = serde_json::to_string(line).map_err(io::Error::from);
@@ -69,10 +65,6 @@ impl Folder {
     /// Another file.
     pub(crate) fn add(&self, name: &str, text: &str) -> Result<(), BenchError> {
         write(&self.path, name, text)
-    }
-
-    pub(crate) fn finish(&self, summary: &str) -> Result<(), BenchError> {
-        write(&self.path, "summary.md", summary)
     }
 }
 

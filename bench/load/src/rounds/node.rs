@@ -169,8 +169,3 @@ pub(crate) fn scratch() -> Result<TempDir, BenchError> {
     TempDir::with_prefix_in("herd-load-", root)
         .map_err(BenchError::file("cannot make a scratch directory; set TMPDIR to one on a disk"))
 }
-
-/// Names what was being done when a socket failed.
-pub(crate) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> BenchError {
-    BenchError::file(what)
-}

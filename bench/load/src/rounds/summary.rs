@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
-use super::{Judgement, Part, Sample, sample::number};
+use super::{Judgement, Part, Sample, sample::number, table::none};
 use crate::{
     disturbance::{Disturbance, Limits},
     statistics::Sorted,
+    words::distinct,
 };
 
 /// The whole document, a section for each of the parts; `sizes` says how much of everything there was.
@@ -39,25 +40,23 @@ pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrup
         text.push_str("\n**INTERRUPTED: this is what had been measured until then.**\n");
     }
     // All figures of a sample have the same disturbance.
-    let mut seen: Vec<(String, u32, Disturbance)> = Vec::new();
-    for sample in samples {
-        let Some(disturbance) = sample.disturbance else { continue };
+    let mut seen = distinct(samples.iter().filter_map(|sample| {
         let server = sample.server.as_ref().map_or_else(String::new, |server| format!(", {server}"));
-        let one = (format!("{}{server}", sample.part), sample.round, disturbance);
-        if !seen.contains(&one) {
-            seen.push(one);
-        }
-    }
+        Some((format!("{}{server}", sample.part), sample.round, sample.disturbance?))
+    }));
     if seen.is_empty() {
         return text;
     }
     let all = seen.len();
-    seen.retain(|(.., disturbance)| disturbance.disturbed);
     let Limits { max_steal, max_foreign, tries } = limits;
+    let stolen = seen.iter().filter(|(.., seen)| seen.steal > *max_steal).count();
+    let worst = seen.iter().map(|(.., seen)| seen.steal * 100.0).fold(0.0, f64::max);
+    seen.retain(|(.., disturbance)| disturbance.disturbed);
     let [steal, foreign] = [max_steal, max_foreign].map(|share| share * 100.0);
     text.push_str(&format!(
         "\n{} of {all} samples were disturbed, even the best of {tries} tries: the host took more than {steal} % of the \
-         machine, or other processes more than {foreign} %.\n",
+         machine, or other processes more than {foreign} %, by more than the counts are exact to. Steal by itself was \
+         above {steal} % in {stolen} of {all} samples; the worst had {worst:.1} %.\n",
         seen.len(),
     ));
     while let Some((name, ..)) = seen.first().cloned() {
@@ -79,18 +78,22 @@ pub(crate) fn notes<P: Display>(samples: &[Sample<P>], limits: &Limits, interrup
 /// Whether any figure is not what it should be.
 pub(super) fn misses<P: PartialEq>(samples: &[Sample<P>]) -> bool {
     samples.iter().any(|sample| {
-        let same: Vec<_> =
-            samples.iter().filter(|other| other.part == sample.part && other.what == sample.what).collect();
-        judge(sample, &same) == Some(Judgement::Missed)
+        let of_part: Vec<_> = samples.iter().filter(|other| other.part == sample.part).collect();
+        judge(sample, &of_part) == Some(Judgement::Missed)
     })
 }
 
-/// By all rounds of a figure, if it has a target and all of them count.
-fn judge<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> Option<Judgement> {
-    let values = same.iter().map(|sample| sample.value).collect();
-    let counts = same.iter().all(|sample| sample.invalid.is_none());
+/// The rounds of a figure that count.
+fn found<P>(sample: &Sample<P>, of_part: &[&Sample<P>]) -> Option<Sorted> {
+    let same = of_part.iter().filter(|other| other.what == sample.what && other.invalid.is_none());
+    Sorted::of(same.map(|other| other.value).collect())
+}
+
+/// By all rounds of a figure, if it has a target and the whole part counts: where a part failed, the figure is not there.
+fn judge<P>(sample: &Sample<P>, of_part: &[&Sample<P>]) -> Option<Judgement> {
+    let counts = of_part.iter().all(|sample| sample.invalid.is_none());
     let target = sample.target.filter(|_| counts)?;
-    Some(target.judge(&Sorted::of(values)?.interval()))
+    Some(target.judge(&found(sample, of_part)?.interval()))
 }
 
 fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
@@ -103,13 +106,8 @@ fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
     text.push_str(
         "\n| what | unit | median (quartiles) | between | target | verdict |\n|---|---|---|---|---|---|\n",
     );
-    let mut told: Vec<&str> = Vec::new();
-    for sample in &of_part {
-        if !told.contains(&&*sample.what) {
-            told.push(&sample.what);
-            let same: Vec<_> = of_part.iter().filter(|other| other.what == sample.what).copied().collect();
-            text.push_str(&row(sample, &same));
-        }
+    for what in distinct(of_part.iter().map(|sample| &*sample.what)) {
+        text.extend(of_part.iter().find(|sample| sample.what == what).map(|sample| row(sample, &of_part)));
     }
     for sample in of_part {
         if let Some(reason) = &sample.invalid {
@@ -120,21 +118,23 @@ fn section<P: Part>(part: P, samples: &[Sample<P>]) -> String {
 }
 
 /// A table's row for a figure in all its rounds.
-fn row<P>(sample: &Sample<P>, same: &[&Sample<P>]) -> String {
-    let Some(found) = Sorted::of(same.iter().map(|sample| sample.value).collect()) else {
-        return String::new();
+fn row<P>(sample: &Sample<P>, of_part: &[&Sample<P>]) -> String {
+    let Sample { what, unit, target, .. } = sample;
+    let target = target.map_or_else(none, |target| target.to_string());
+    let found = found(sample, of_part);
+    let verdict = match (judge(sample, of_part), &found) {
+        (Some(judgement), Some(found)) => judgement.told(&found.interval()),
+        _ if of_part.iter().any(|sample| sample.invalid.is_some()) => "**invalid**".to_owned(),
+        _ => none(),
     };
-    let (what, unit) = (&sample.what, &sample.unit);
-    let [low, median, high] = found.quartiles().map(number);
-    let between = found.interval();
-    let target = sample.target.map_or_else(|| "–".to_owned(), |target| target.to_string());
-    let verdict = match judge(sample, same) {
-        Some(judgement) => judgement.told(&between),
-        None if same.iter().any(|sample| sample.invalid.is_some()) => "**invalid**".to_owned(),
-        None => "–".to_owned(),
+    let cells = |found: Sorted| {
+        let [low, median, high] = found.quartiles().map(number);
+        let between = found.interval();
+        let [least, most] = [between.low, between.high].map(number);
+        format!("{median} ({low} to {high}) | {least} to {most}")
     };
-    let [least, most] = [between.low, between.high].map(number);
-    format!("| {what} | {unit} | {median} ({low} to {high}) | {least} to {most} | {target} | {verdict} |\n")
+    let cells = found.map_or_else(|| "– | –".to_owned(), cells);
+    format!("| {what} | {unit} | {cells} | {target} | {verdict} |\n")
 }
 
 #[cfg(test)]
@@ -156,6 +156,8 @@ mod tests {
     }
 
     impl Part for Solo {
+        const COMMAND: &'static str = "solo";
+
         fn promise(self) -> &'static str {
             "It is fast."
         }
@@ -190,13 +192,15 @@ mod tests {
     #[test]
     fn disturbed_samples_are_counted_and_named_once() {
         let seen = Disturbance { steal: 0.12, foreign: 0.3, disturbed: true, ..Disturbance::default() };
-        let calm = Disturbance { disturbed: false, ..seen };
+        let calm = Disturbance { disturbed: false, steal: 0.01, ..seen };
         let amid = |round, seen| Sample { disturbance: Some(seen), ..sample(round, 1.0, None) };
         let other = Sample { what: "other".to_owned(), ..amid(2, seen) };
         let worse = Disturbance { steal: 0.4, ..seen };
         let samples = [amid(1, calm), amid(2, seen), other, amid(4, worse)];
         let text = notes(&samples, &Limits::default(), false);
         assert!(text.contains("\n2 of 3 samples were disturbed, even the best of 3 tries: "), "{text}");
+        let stolen = "Steal by itself was above 2 % in 2 of 3 samples; the worst had 40.0 %.";
+        assert!(text.contains(stolen), "{text}");
         let told = "**DISTURBED: solo, in round 2, 4: host up to 40.0 %, others up to 30.0 %.**";
         assert!(text.matches("DISTURBED").count() == 1 && text.contains(told), "{text}");
         assert!(notes(&samples, &Limits::default(), true).contains("INTERRUPTED"));
@@ -204,9 +208,20 @@ mod tests {
 
     #[test]
     fn what_does_not_count_is_said_to() {
-        let text = section(Solo, &[sample(1, 1_300.0, None), sample(2, 1_300.0, Some("it rained"))]);
-        assert!(text.contains("| **invalid** |"), "{text}");
+        let text = section(Solo, &[sample(1, 1_300.0, None), sample(2, 9.0, Some("it rained"))]);
+        let left = "| 1300 (1300 to 1300) | 1300 to 1300 | ≥ 1200 | **invalid** |";
+        assert!(text.contains(left), "{text}");
         assert!(text.contains("**INVALID: updates, in round 2: it rained.**"), "{text}");
+        let text = section(Solo, &[sample(1, 9.0, Some("it rained"))]);
+        assert!(text.contains("| updates | k/s | – | – | ≥ 1200 | **invalid** |"), "{text}");
         assert!(section(Solo, &[]).contains("Not measured"));
+    }
+
+    #[test]
+    fn a_part_that_failed_in_a_round_is_not_judged_by_the_others() {
+        let failed = Sample { what: "finished".to_owned(), target: None, ..sample(3, 0.0, Some("late")) };
+        let rounds = [sample(1, 900.0, None), sample(2, 800.0, None), failed];
+        let text = section(Solo, &rounds);
+        assert!(text.contains("| ≥ 1200 | **invalid** |") && !misses(&rounds), "{text}");
     }
 }

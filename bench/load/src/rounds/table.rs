@@ -37,19 +37,19 @@ pub(crate) fn objections<P>(servers: &[String], what: &str, samples: &[&Sample<P
 }
 
 /// The samples of a server's figure that count.
-pub(crate) fn counted<'a, P>(
-    samples: &'a [&'a Sample<P>],
-    server: &'a str,
-    what: &'a str,
+pub(crate) fn counted<'a, P: 'a>(
+    samples: impl IntoIterator<Item = &'a Sample<P>>,
+    server: &str,
+    what: &str,
 ) -> impl Iterator<Item = &'a Sample<P>> {
     let is_it = move |sample: &&Sample<P>| {
         sample.server.as_deref() == Some(server) && sample.what == what && sample.invalid.is_none()
     };
-    samples.iter().copied().filter(is_it)
+    samples.into_iter().filter(is_it)
 }
 
 pub(crate) fn found<P>(samples: &[&Sample<P>], server: &str, what: &str) -> Option<Sorted> {
-    Sorted::of(counted(samples, server, what).map(|sample| sample.value).collect())
+    Sorted::of(counted(samples.iter().copied(), server, what).map(|sample| sample.value).collect())
 }
 
 /// The median and the quartiles, in another unit.

@@ -6,7 +6,6 @@ mod report;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,7 +25,7 @@ use crate::{
     load::{Length, Load, LoadError, Mix},
     machine,
     outcome::{Latency, Outcome, told},
-    server::{Server, ServerError},
+    server::{Server, ServerError, own_program},
     whole::WholeFile,
 };
 use hdr_log::HdrLog;
@@ -177,8 +176,7 @@ fn progress(phase: &'static str) -> impl FnMut(&Tick<'_>) + 'static {
 /// What the same connections get out of an echo on an event loop, which does nothing else: the tester's own limit on
 /// this machine, in requests a second.
 fn ceiling(load: &Load, interrupt: &Arc<AtomicBool>) -> Result<f64, RunError> {
-    let tester = std::env::current_exe().map_err(RunError::write(Path::new("the tester's own path")))?;
-    let mut command = Command::new(tester);
+    let mut command = own_program()?;
     command.args(["echo", "--shape", "events"]);
     let echo = Server::start(command)?;
     let time = match load.length {

@@ -188,11 +188,8 @@ impl Report<'_> {
     /// What a line of CSV holds: the same columns whatever was measured.
     fn figures(&self) -> Value {
         let mut absent = json!(Latency::default());
-        absent
-            .as_object_mut()
-            .into_iter()
-            .flat_map(|fields| fields.values_mut())
-            .for_each(|us| *us = Value::Null);
+        let fields = absent.as_object_mut().into_iter().flat_map(|fields| fields.values_mut());
+        fields.for_each(|us| *us = Value::Null);
         let mut value = json!(self.outcome);
         for times in ["/service", "/response", "/client/late"] {
             if let Some(times) = value.pointer_mut(times).filter(|times| times.is_null()) {

@@ -200,7 +200,7 @@ impl Bed {
         }
         let Some(mut command) = self.command(&kind.command, &words) else {
             // A plan without a program is refused when it is read.
-            return Err(ServerError::Silent { program: kind.name.clone() }.into());
+            return Err(ServerError::Silent(kind.name.clone()).into());
         };
         for (id, address) in &place.neighbours {
             words.extend([("id", id.clone()), ("address", address.to_string())]);
@@ -252,7 +252,7 @@ impl Running {
         }
         match server.stop() {
             Ok(_status) => {}
-            Err(undying @ ServerError::Undying { .. }) => return Ok(Some(undying.to_string())),
+            Err(undying @ ServerError::Undying(_)) => return Ok(Some(undying.to_string())),
             Err(error) => return Err(error.into()),
         }
         let Some(log) = log else { return Ok(None) };

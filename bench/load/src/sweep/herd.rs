@@ -12,7 +12,7 @@ use std::{
 use super::{
     bed::{Bed, Place, Running},
     graph::Graph,
-    measure::{Turns, reason},
+    measure::Turns,
     order::Order,
     plan::{Plan, Server as Kind},
     point::Point,
@@ -66,10 +66,10 @@ pub(super) fn measure(
     point: &Point,
     order: &Order,
     watch: &Watch<'_>,
-) -> Vec<(String, Result<Measured, String>)> {
+) -> Vec<(String, Result<Measured, BenchError>)> {
     let kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
     let in_order = order.first().iter().map(|index| kinds[*index]).take_while(|_| !watch.is_stopped());
-    in_order.map(|kind| (kind.name.clone(), measure_one(bed, point, kind, watch).map_err(reason))).collect()
+    in_order.map(|kind| (kind.name.clone(), measure_one(bed, point, kind, watch))).collect()
 }
 
 fn measure_one(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Result<Measured, BenchError> {
@@ -77,11 +77,11 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Resu
     let nodes =
         places.iter().map(|place| bed.start(kind, place)).collect::<Result<Vec<Running>, BenchError>>()?;
     let addresses: Vec<SocketAddr> = nodes.iter().map(Running::address).collect();
-    Markers::new(&addresses).await_links()?;
+    Markers(&addresses).await_links()?;
     let load = point.load(addresses.clone(), kind);
     // The replies name several nodes, and each is checked as it is for one.
     let prefill = drive(&Load { verify: kind.verify, ..load.prefill() })?;
-    Markers::new(&addresses).await_step(WITHIN)?;
+    Markers(&addresses).await_step(WITHIN)?;
     let mut drive = Drive::open(load)?;
     drive.end_once(watch.stop());
     let mut turns = Turns::default();
@@ -91,7 +91,7 @@ fn measure_one(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Resu
     let before = usage(&nodes)?;
     let ended = Instant::now();
     let (in_step, spreading) = watch.once(|| {
-        Markers::new(&addresses).await_step(WITHIN)?;
+        Markers(&addresses).await_step(WITHIN)?;
         Ok::<_, BenchError>(ended.elapsed())
     })?;
     turns.usage = turns.usage.and(&usage(&nodes)?.since(&before));
@@ -165,15 +165,9 @@ fn tables(ids: &[String], addresses: &[SocketAddr], links: &[(usize, usize)]) ->
 
 /// A client for each node that is reported there and asked for everywhere.
 #[derive(Debug)]
-struct Markers<'a> {
-    nodes: &'a [SocketAddr],
-}
+struct Markers<'a>(&'a [SocketAddr]);
 
-impl<'a> Markers<'a> {
-    fn new(nodes: &'a [SocketAddr]) -> Self {
-        Self { nodes }
-    }
-
+impl Markers<'_> {
     /// Waits until what is reported at any node reaches all.
     fn await_links(&self) -> Result<(), BenchError> {
         let deadline = Instant::now() + WITHIN;
@@ -190,7 +184,7 @@ impl<'a> Markers<'a> {
         let deadline = Instant::now() + within;
         let failed = || BenchError::file("a node did not answer to a marker");
         let stamps = self.report().map_err(failed())?;
-        for address in self.nodes {
+        for address in self.0 {
             let mut asker = Asker::connect(*address).map_err(failed())?;
             for (number, stamp) in stamps.iter().enumerate() {
                 while !asker.knows(number, stamp).map_err(failed())? {
@@ -209,14 +203,14 @@ impl<'a> Markers<'a> {
     fn report(&self) -> io::Result<Vec<String>> {
         let now = Stamp::new(Clock::start().posix_ns(0));
         let stamp = String::from_utf8_lossy(now.text()).into_owned();
-        for (number, address) in self.nodes.iter().enumerate() {
+        for (number, address) in self.0.iter().enumerate() {
             let mut asker = Asker::connect(*address)?;
             let answer = asker.ask(&format!("IAMAT {} {LOCATION} {stamp}\n", client(number)))?;
             if !answer.starts_with("AT ") {
                 return Err(io::Error::other(format!("the answer was {answer:?}")));
             }
         }
-        Ok(vec![stamp; self.nodes.len()])
+        Ok(vec![stamp; self.0.len()])
     }
 }
 

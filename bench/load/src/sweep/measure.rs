@@ -58,9 +58,6 @@ pub(super) struct Memory {
     pub(super) loaded: u64,
 }
 
-/// What was found, or why nothing was.
-pub(super) type Found = Result<Measured, String>;
-
 /// Measures a point's servers side by side, or each alone.
 pub(super) fn measure(
     bed: &Bed,
@@ -68,7 +65,7 @@ pub(super) fn measure(
     point: &Point,
     order: &Order,
     watch: &Watch<'_>,
-) -> Vec<(String, Found)> {
+) -> Vec<(String, Result<Measured, BenchError>)> {
     let kinds: Vec<&Kind> = point.servers.iter().filter_map(|name| plan.server(name)).collect();
     if point.is_together() {
         return take_turns(bed, point, &kinds, order.turns(), watch);
@@ -78,9 +75,6 @@ pub(super) fn measure(
     order.first().iter().flat_map(one).collect()
 }
 
-/// A running server, or why it no longer runs.
-type Subject = (String, Result<Driven, String>);
-
 /// All servers side by side, in these orders, so that whatever the machine does for a while, it does to all of them.
 fn take_turns(
     bed: &Bed,
@@ -88,32 +82,24 @@ fn take_turns(
     kinds: &[&Kind],
     turns: &[Vec<usize>],
     watch: &Watch<'_>,
-) -> Vec<(String, Found)> {
+) -> Vec<(String, Result<Measured, BenchError>)> {
     let start = |&index: &usize| {
         let kind = kinds[index];
-        (index, (kind.name.clone(), Driven::start(bed, point, kind, watch).map_err(reason)))
+        (index, (kind.name.clone(), Driven::start(bed, point, kind, watch)))
     };
     let first = turns.iter().take(1).flatten().take_while(|_| !watch.is_stopped());
-    let mut subjects: BTreeMap<usize, Subject> = first.map(start).collect();
+    // Each is a running server, or why it no longer runs.
+    let mut subjects: BTreeMap<usize, _> = first.map(start).collect();
     for &index in turns.iter().flatten() {
         let subject = subjects.get_mut(&index).filter(|_| !watch.is_stopped());
         let Some((_, subject)) = subject else { return Vec::new() };
         let failed = subject.as_mut().ok().and_then(|driven| driven.turn(watch).err());
         if let Some(error) = failed {
             // Dropped, and so ended, at once: nobody takes turns with what is left of it.
-            *subject = Err(reason(error));
+            *subject = Err(error);
         }
     }
-    let end = |(name, subject): Subject| {
-        let found = subject.and_then(|driven| driven.finish().map_err(reason));
-        (name, found)
-    };
-    subjects.into_values().map(end).collect()
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
-pub(super) fn reason(error: BenchError) -> String {
-    error.to_string()
+    subjects.into_values().map(|(name, subject)| (name, subject.and_then(Driven::finish))).collect()
 }
 
 #[derive(Debug)]
@@ -183,8 +169,9 @@ impl Driven {
     fn start(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Result<Self, BenchError> {
         let running = bed.start(kind, &bed.alone(kind))?;
         let load = point.load(vec![running.address()], kind);
-        let mut memory = Memory { rest: resident(&running.server)?, ..Memory::default() };
-        let descriptors = descriptors(&running.server)?;
+        let rest = running.server.resident_bytes().map_err(gone)?;
+        let mut memory = Memory { rest, ..Memory::default() };
+        let descriptors = running.server.descriptors().map_err(gone)?;
         let (accept_all, connected, asked) = crowd(&running, &load)?;
         memory.connected = connected;
         await_closed(&running.server, descriptors)?;
@@ -199,12 +186,12 @@ impl Driven {
 
     fn turn(&mut self, watch: &Watch<'_>) -> Result<(), BenchError> {
         let Self { drive, running, turns, .. } = self;
-        turns.take(drive, watch, || usage(&running.server), || running.warm())
+        turns.take(drive, watch, || running.server.usage().map_err(gone), || running.warm())
     }
 
     fn finish(self) -> Result<Measured, BenchError> {
         let Self { mut drive, running, mut memory, accept_all, sent_before, prefill, turns } = self;
-        memory.loaded = resident(&running.server)?;
+        memory.loaded = running.server.resident_bytes().map_err(gone)?;
         let pauses = running.pauses(&turns.spans)?;
         let outcome = drive.outcome();
         // A server that closes connections first leaves its port taken for a minute.
@@ -231,27 +218,17 @@ fn crowd(running: &Running, load: &Load) -> Result<(Duration, u64, u64), BenchEr
     Ok((accept_all, connected, asked.sent))
 }
 
-fn resident(server: &Server) -> Result<u64, BenchError> {
-    server.resident_bytes().map_err(BenchError::file(GONE))
+fn gone(source: io::Error) -> BenchError {
+    BenchError::File { what: "cannot read the server's /proc, it has probably ended", source }
 }
-
-fn usage(server: &Server) -> Result<Usage, BenchError> {
-    server.usage().map_err(BenchError::file(GONE))
-}
-
-fn descriptors(server: &Server) -> Result<usize, BenchError> {
-    server.descriptors().map_err(BenchError::file(GONE))
-}
-
-const GONE: &str = "cannot read the server's /proc, it has probably ended";
 
 /// A server's memory once it no longer changes.
 fn settled(server: &Server) -> Result<u64, BenchError> {
     let deadline = Instant::now() + SETTLE;
-    let mut before = resident(server)?;
+    let mut before = server.resident_bytes().map_err(gone)?;
     loop {
         thread::sleep(LOOK);
-        let now = resident(server)?;
+        let now = server.resident_bytes().map_err(gone)?;
         if now == before || Instant::now() >= deadline {
             return Ok(now);
         }
@@ -262,7 +239,7 @@ fn settled(server: &Server) -> Result<u64, BenchError> {
 /// Waits until a server has closed what was opened since it had so many descriptors; if it is slow, continues.
 fn await_closed(server: &Server, at_rest: usize) -> Result<(), BenchError> {
     let deadline = Instant::now() + SETTLE;
-    while descriptors(server)? > at_rest && Instant::now() < deadline {
+    while server.descriptors().map_err(gone)? > at_rest && Instant::now() < deadline {
         thread::sleep(LOOK);
     }
     Ok(())

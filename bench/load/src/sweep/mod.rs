@@ -18,7 +18,7 @@ mod target;
 mod template;
 
 pub use choice::Choice;
-pub use plan::{Fault, PlanError};
+pub use plan::PlanError;
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ use crate::{
     disturbance::{self, Limits, Watch},
     interrupt,
     rounds::{
-        BenchError, Ending, Figure, Finished, Sample,
+        BenchError, Figure, Finished, Sample,
         folder::{Folder, Unfinished, versions},
     },
 };
@@ -137,13 +137,9 @@ pub fn run(sweep: &Sweep, tell: &dyn Fn(&str)) -> Result<Finished, SweepError> {
     let samples = record.measure(&bed, &watch, rounds)?;
     let interrupted = watch.is_stopped();
     let summary = summary::render(&plan, &missing, &samples, &watch.limits(), interrupted);
-    folder.finish(&summary)?;
-    let ending = Ending {
-        interrupted,
-        valid: samples.iter().all(|sample| sample.invalid.is_none()),
-        missed: summary::misses(&plan, &samples),
-    };
-    Ok(Finished::new(&folder, summary, ending))
+    folder.add("summary.md", &summary)?;
+    let missed = summary::misses(&plan, &samples);
+    Ok(Finished::new(&folder, summary, &samples, interrupted, missed))
 }
 
 /// A new run folder, with all that is known in advance.
@@ -243,24 +239,20 @@ impl Record<'_> {
 
 /// The figures of all of a point's servers.
 fn figures_of(bed: &Bed, plan: &Plan, point: &Point, order: &Order, watch: &Watch<'_>) -> Vec<Figure> {
-    let of = |server: &str, figures: Vec<Figure>, objection: Option<String>| {
-        let at = point.at();
-        let of_server = |figure: Figure| figure.of(server, at.clone()).invalid_if(objection.clone());
+    let told = |server: &str, found: Result<(Vec<Figure>, Option<String>), BenchError>| {
+        let (figures, objection) = found.unwrap_or_else(|error| (figures::none(error.to_string()), None));
+        let of_server = |figure: Figure| figure.of(server, point.at()).invalid_if(objection.clone());
         figures.into_iter().map(of_server).collect::<Vec<_>>()
     };
     if point.graph.nodes > 1 {
-        let found = herd::measure(bed, plan, point, order, watch);
-        let each = found.into_iter().map(|(server, found)| match found {
-            Ok(measured) => of(&server, figures::of_herd(&measured), measured.objection),
-            Err(reason) => of(&server, figures::none(reason), None),
-        });
+        let found = herd::measure(bed, plan, point, order, watch).into_iter();
+        let each = found
+            .map(|(server, herd)| told(&server, herd.map(|herd| (figures::of_herd(&herd), herd.objection))));
         return each.flatten().collect();
     }
-    let found = measure::measure(bed, plan, point, order, watch);
-    let each = found.into_iter().map(|(server, found)| match found {
-        Ok(measured) => of(&server, figures::of(point, &measured), measured.objection),
-        Err(reason) => of(&server, figures::none(reason), None),
-    });
+    let found = measure::measure(bed, plan, point, order, watch).into_iter();
+    let each =
+        found.map(|(server, one)| told(&server, one.map(|one| (figures::of(point, &one), one.objection))));
     each.flatten().collect()
 }
 

@@ -10,7 +10,7 @@ use super::{
     bed::{Missing, root},
     choice::{Choice, new_seed},
     pauses::PauseLog,
-    point::{Defaults, Point, WrittenPoint},
+    point::{Point, WrittenPoint},
     share,
     target::{Wanted, WrittenTarget},
     template::Template,
@@ -19,37 +19,18 @@ use crate::{disturbance::Limits, load::Dialect, rounds::Target};
 
 /// Why a plan has nothing that can be run.
 #[derive(Debug, Error)]
-pub enum PlanError {
-    /// It cannot be read.
-    #[error("cannot read the plan {file}: {source}")]
-    Unreadable {
-        /// As it was given.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is not TOML, or has an unknown key, or lacks one.
-    #[error("{file}: {message}")]
-    Syntax {
-        /// As it was given.
-        file: String,
-        /// Where and what.
-        message: String,
-    },
-    /// A value that makes no sense.
-    #[error("{file}: {fault}")]
-    Value {
-        /// As it was given.
-        file: String,
-        /// Which key, and what to write instead.
-        fault: Fault,
-    },
+#[error("{file}: {message}")]
+pub struct PlanError {
+    /// As it was given.
+    file: String,
+    /// Where and what.
+    message: String,
 }
 
 /// What is wrong with a key.
 #[derive(Debug, Error)]
 #[error("{key}: {message}")]
-pub struct Fault {
+pub(super) struct Fault {
     /// Such as `point "C=50 P=1": pipeline`.
     key: String,
     /// What to write instead.
@@ -131,44 +112,37 @@ pub(super) enum Ready {
 /// The file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
     what: String,
     rounds: u32,
-    seconds: f64,
+    pub(super) seconds: f64,
     #[serde(default)]
-    warmup: f64,
-    #[serde(default = "one")]
-    turns: u32,
-    #[serde(default = "ten")]
-    patience: f64,
-    grace: Option<f64>,
-    clients: u32,
-    baseline: Option<String>,
+    pub(super) warmup: f64,
+    pub(super) turns: Option<u32>,
+    pub(super) patience: Option<f64>,
+    pub(super) grace: Option<f64>,
+    pub(super) clients: u32,
+    pub(super) baseline: Option<String>,
     seed: Option<u64>,
     max_steal: Option<f64>,
     max_foreign: Option<f64>,
     tries: Option<u32>,
     #[serde(default)]
     upstream_delay_ms: u32,
-    server: Vec<Server>,
+    pub(super) server: Vec<Server>,
     point: Vec<WrittenPoint>,
     #[serde(default)]
     target: Vec<WrittenTarget>,
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn ten() -> f64 {
-    10.0
 }
 
 impl Plan {
     /// Reads a plan and keeps the chosen parts of it.
     pub(super) fn read(path: &Path, choice: &Choice) -> Result<Self, PlanError> {
         let file = path.display().to_string();
-        let unreadable = |source| PlanError::Unreadable { file: file.clone(), source };
+        let unreadable = |error: std::io::Error| {
+            let message = format!("cannot read the plan: {error}");
+            PlanError { file: file.clone(), message }
+        };
         let root = root(path).map_err(unreadable)?;
         let text = fs::read_to_string(path).map_err(unreadable)?;
         Self::parse(&file, &text, &root, choice)
@@ -176,15 +150,14 @@ impl Plan {
 
     /// The files that it names are looked for from the root.
     pub(super) fn parse(file: &str, text: &str, root: &Path, choice: &Choice) -> Result<Self, PlanError> {
+        let refused = |message| PlanError { file: file.to_owned(), message };
         let written: Written = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-            PlanError::Syntax { file: file.to_owned(), message: format!("{place}{}", error.message()) }
+            refused(format!("{place}{}", error.message()))
         })?;
-        written
-            .checked(text, root, choice)
-            .and_then(|plan| plan.chosen(choice))
-            .map_err(|fault| PlanError::Value { file: file.to_owned(), fault })
+        let plan = written.checked(text, root, choice).and_then(|plan| plan.chosen(choice));
+        plan.map_err(|fault| refused(fault.to_string()))
     }
 
     pub(super) fn server(&self, name: &str) -> Option<&Server> {
@@ -261,20 +234,8 @@ impl Written {
         if let Some(baseline) = &self.baseline {
             known("baseline", std::slice::from_ref(baseline), names.iter())?;
         }
-        let defaults = Defaults {
-            root,
-            servers: &names,
-            baseline: self.baseline.as_deref(),
-            clients: self.clients,
-            seconds: self.seconds,
-            seconds_chosen: choice.seconds,
-            warmup: self.warmup,
-            turns: self.turns,
-            patience: self.patience,
-            grace: self.grace,
-        };
-        let points =
-            self.point.iter().map(|point| point.checked(&defaults)).collect::<Result<Vec<_>, Fault>>()?;
+        let points = self.point.iter().map(|point| point.checked(&self, root, choice.seconds));
+        let points = points.collect::<Result<Vec<_>, Fault>>()?;
         for point in &points {
             point.check_addresses(&self.server)?;
         }

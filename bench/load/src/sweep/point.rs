@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     graph::{Graph, Shape},
-    plan::{Fault, Server, known},
+    plan::{Fault, Server, Written, known},
     share::Share,
 };
 use crate::load::{Choice, Length, Load, Mix};
@@ -50,24 +50,6 @@ pub(super) struct WrittenPoint {
     herd: Option<String>,
 }
 
-/// The defaults of a point.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Defaults<'a> {
-    /// Where to look for files.
-    pub(super) root: &'a Path,
-    pub(super) servers: &'a [String],
-    pub(super) baseline: Option<&'a str>,
-    pub(super) clients: u32,
-    pub(super) seconds: f64,
-    /// Goes before what the points say.
-    pub(super) seconds_chosen: Option<f64>,
-    pub(super) warmup: f64,
-    pub(super) turns: u32,
-    pub(super) patience: f64,
-    /// For points whose requests have times.
-    pub(super) grace: Option<f64>,
-}
-
 /// A load and its servers.
 #[derive(Clone, Debug)]
 pub(super) struct Point {
@@ -92,11 +74,17 @@ pub(super) struct Point {
 }
 
 impl WrittenPoint {
-    pub(super) fn checked(&self, defaults: &Defaults<'_>) -> Result<Point, Fault> {
-        let clients = self.clients.unwrap_or(defaults.clients);
-        let turns = self.turns.unwrap_or(defaults.turns);
+    /// With what the plan says where it says nothing; chosen seconds go before both. Files are looked for from the root.
+    pub(super) fn checked(
+        &self,
+        plan: &Written,
+        root: &Path,
+        seconds_chosen: Option<f64>,
+    ) -> Result<Point, Fault> {
+        let clients = self.clients.unwrap_or(plan.clients);
+        let turns = self.turns.or(plan.turns).unwrap_or(1);
         let mix = self.mix.as_deref().map_or(Ok(Mix::REPORTS), str::parse);
-        let name = self.name.clone().unwrap_or_else(|| self.derived_name(defaults));
+        let name = self.name.clone().unwrap_or_else(|| self.derived_name(plan.clients));
         let key = |key: &str| format!("point {name:?}: {key}");
         let mix = mix.map_err(|message| Fault::new(key("mix"), message))?;
         if self.reconnect && self.pipeline > 1 {
@@ -112,35 +100,36 @@ impl WrittenPoint {
         if clients < self.connections {
             return Err(Fault::new(key("clients"), "there must be one for each of the connections"));
         }
-        let graph = self.graph(defaults.root).map_err(|(of, message)| Fault::new(key(of), message))?;
+        let graph = self.graph(root).map_err(|(of, message)| Fault::new(key(of), message))?;
         let time = |key_of: &str, seconds: f64| {
             Duration::try_from_secs_f64(seconds).map_err(|error| Fault::new(key(key_of), error.to_string()))
         };
-        let seconds = defaults.seconds_chosen.or(self.seconds).unwrap_or(defaults.seconds);
+        let seconds = seconds_chosen.or(self.seconds).unwrap_or(plan.seconds);
         if seconds <= 0.0 {
             return Err(Fault::new(key("seconds"), "must be more than 0"));
         }
         self.check_numbers().map_err(|(of, message)| Fault::new(key(of), message))?;
         let seconds = time("seconds", seconds)?;
-        let servers = self.servers.clone().unwrap_or_else(|| defaults.servers.to_vec());
-        known(&key("servers"), &servers, defaults.servers.iter())?;
-        let baseline = self.baseline.clone().or_else(|| defaults.baseline.map(str::to_owned));
-        known(&key("baseline"), baseline.as_slice(), defaults.servers.iter())?;
+        let names = plan.server.iter().map(|server| &server.name);
+        let servers = self.servers.clone().unwrap_or_else(|| names.clone().cloned().collect());
+        known(&key("servers"), &servers, names.clone())?;
+        let baseline = self.baseline.clone().or_else(|| plan.baseline.clone());
+        known(&key("baseline"), baseline.as_slice(), names)?;
         let load = Load {
             idle: self.idle,
             connections: self.connections,
             pipeline: self.pipeline,
             rate: self.rate,
             length: Length::Time(seconds / turns),
-            warmup: time("warmup", self.warmup.unwrap_or(defaults.warmup))? / turns,
+            warmup: time("warmup", self.warmup.unwrap_or(plan.warmup))? / turns,
             mix,
             clients,
             choice: self.zipf.map_or(Choice::Uniform, Choice::Zipf),
             crlf: self.crlf,
             reconnect: self.reconnect,
             half_close: self.half_close,
-            patience: time("patience", self.patience.unwrap_or(defaults.patience))?,
-            grace: self.grace(defaults).map_or(Ok(Duration::MAX), |grace| time("grace", grace))?,
+            patience: time("patience", self.patience.or(plan.patience).unwrap_or(10.0))?,
+            grace: self.grace(plan).map_or(Ok(Duration::MAX), |grace| time("grace", grace))?,
             ..Load::on(SocketAddr::from(([0, 0, 0, 0], 0)))
         };
         Ok(Point {
@@ -179,8 +168,8 @@ impl WrittenPoint {
     }
 
     /// How many seconds the last replies may take after the end of what was planned, if that is limited.
-    fn grace(&self, defaults: &Defaults<'_>) -> Option<f64> {
-        self.grace.or(defaults.grace.filter(|_| self.is_planned()))
+    fn grace(&self, plan: &Written) -> Option<f64> {
+        self.grace.or(plan.grace.filter(|_| self.is_planned()))
     }
 
     /// The herd's nodes and links, or the key that is at fault and why.
@@ -201,7 +190,7 @@ impl WrittenPoint {
     }
 
     /// What distinguishes a point from others, in the order of a command line: `C=50 P=16 idle=9900`.
-    fn derived_name(&self, defaults: &Defaults<'_>) -> String {
+    fn derived_name(&self, usual_clients: u32) -> String {
         let mut name = format!("C={} P={}", self.connections, self.pipeline);
         let mut say = |word: &str| {
             name.push(' ');
@@ -222,7 +211,7 @@ impl WrittenPoint {
                 say(&format!("{word}={number}"));
             }
         }
-        if let Some(clients) = self.clients.filter(|clients| *clients != defaults.clients) {
+        if let Some(clients) = self.clients.filter(|clients| *clients != usual_clients) {
             say(&format!("clients={clients}"));
         }
         if let Some(nodes) = self.nodes.filter(|nodes| *nodes > 1) {

@@ -6,7 +6,7 @@ use super::{
     plan::Plan,
     target::{Base, Wanted},
 };
-use crate::rounds::{Better, Figure, Sample};
+use crate::rounds::{Better, Figure, Sample, table::counted};
 
 /// The ratios of one round, each with the name of its point. What does not count is not divided.
 pub(super) fn of_round(plan: &Plan, round: u32, samples: &[Sample<String>]) -> Vec<(String, Figure)> {
@@ -40,13 +40,8 @@ fn wanted(plan: &Plan) -> Vec<Wanted> {
 fn ratio(plan: &Plan, wanted: &Wanted, round: u32, samples: &[Sample<String>]) -> Option<(String, Figure)> {
     let base = wanted.of.as_ref()?;
     let find = |point: &str, server: &str| {
-        samples.iter().find(|sample| {
-            sample.round == round
-                && sample.part == point
-                && sample.server.as_deref() == Some(server)
-                && sample.what == wanted.figure
-                && sample.invalid.is_none()
-        })
+        let mut figures = counted(samples, server, &wanted.figure);
+        figures.find(|sample| sample.round == round && sample.part == point)
     };
     let own = find(&wanted.point, &wanted.server)?;
     let other = find(&base.point, &base.server).filter(|other| other.value > 0.0)?;

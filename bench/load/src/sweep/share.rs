@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::{figures, plan::Fault, point::Point};
-use crate::rounds::{Figure, Sample};
+use crate::rounds::{Figure, Sample, table::counted};
 
 /// As it is written.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -55,14 +55,9 @@ pub(super) fn in_round<'a>(
         return (Cow::Borrowed(point), Vec::new());
     };
     let rate = |server: &String| {
-        let is_it = |sample: &&Sample<String>| {
-            sample.round == round
-                && sample.part == *of
-                && sample.server.as_ref() == Some(server)
-                && sample.what == "rate"
-                && sample.invalid.is_none()
-        };
-        samples.iter().find(is_it).map(|sample| (server.clone(), sample.value * share))
+        let mut rates = counted(samples, server, "rate");
+        let rate = rates.find(|sample| sample.round == round && sample.part == *of)?;
+        Some((server.clone(), rate.value * share))
     };
     let rates: Vec<_> = point.servers.iter().filter_map(rate).collect();
     let (servers, without): (Vec<_>, Vec<_>) = point

@@ -72,12 +72,14 @@ const HOW_TO_READ: &str = "
 ## How to read this
 
 - Figures are medians over the rounds, with (lower to upper quartile), but the worst response and the longest pause are
-  the greatest of all rounds; what does not count is left out of them. Client and servers share the machine (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken
-  within each round, shown with the bounds between which its median lies; a round is won with a ratio above 1.
+  the greatest of all rounds; what does not count is left out of them. Client and servers share the machine
+  (machine.txt), so ratios carry over to other machines rather than rates. A ratio is taken within each round, shown with
+  the bounds between which its median lies; a round is won with a ratio above 1.
 - Each round starts each server afresh in a process of its own and reports every client once before measuring. The servers
   of a point run side by side and take turns, in an order that is random in each turn, unless it says that each runs alone.
-- A turn that was disturbed was taken again, and the least disturbed of its tries counts. What others used is what the
-  machine's processors did, less what tester and servers used; all of it is counted in hundredths of a second.
+- A turn that was disturbed, given up, or cut off by `grace` was taken again, and the least disturbed of its tries counts,
+  one that went to its end before others; a sample with a turn that never did does not count. What others used is what
+  the machine's processors did, less what tester and servers used; all of it is counted in hundredths of a second.
 - Before each turn of a server with a log, 256 MiB beside it are written and removed, so that its log finds memory in the
   same state whatever ran before.
 - Service times are those of the requests that were made: in a closed loop a slow server is asked less often. Response
@@ -151,7 +153,8 @@ fn rates(point: &Point, samples: &[&Sample<String>]) -> String {
 
 /// Two cells: the ratio to the baseline, and how many rounds are won against it.
 fn ratio(samples: &[&Sample<String>], server: &str) -> String {
-    let values: Vec<f64> = counted(samples, server, "ratio").map(|sample| sample.value).collect();
+    let ratios = counted(samples.iter().copied(), server, "ratio");
+    let values: Vec<f64> = ratios.map(|sample| sample.value).collect();
     let (won, all) = (values.iter().filter(|ratio| **ratio > 1.0).count(), values.len());
     Sorted::of(values).map_or_else(
         || format!(" {0} | {0} |", none()),
@@ -175,8 +178,9 @@ fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
     let mut text = format!("\n| links to the node: µs until it knows, p50 |{heads}\n|{rules}\n");
     for server in &point.servers {
         let at = |distance: u64| {
-            let values = counted(samples, server, "hop p50").filter(|sample| hop(sample) == Some(distance));
-            let found = Sorted::of(values.map(|sample| sample.value).collect());
+            let hops = counted(samples.iter().copied(), server, "hop p50");
+            let values = hops.filter(|sample| hop(sample) == Some(distance)).map(|sample| sample.value);
+            let found = Sorted::of(values.collect());
             format!(" {} |", found.map_or_else(none, |found| reach(&found, 1.0, 0)))
         };
         let cells: String = (1..=farthest).map(at).collect();
@@ -187,7 +191,7 @@ fn hops(point: &Point, samples: &[&Sample<String>]) -> String {
 
 /// In how many rounds the client was the limit.
 fn saturated(samples: &[&Sample<String>], server: &str) -> String {
-    let rates: Vec<_> = counted(samples, server, "rate").collect();
+    let rates: Vec<_> = counted(samples.iter().copied(), server, "rate").collect();
     let is_saturated = |sample: &&&Sample<String>| sample.detail["outcome"]["client"]["saturated"] == true;
     match (rates.iter().filter(is_saturated).count(), rates.len()) {
         (_, 0) => none(),

@@ -113,6 +113,7 @@ fn what_cannot_be_compared_is_told() {
         "{told}"
     );
     assert!(told.contains("\n1 figure compared, 1 within noise.\n"), "{told}");
+    assert!(told.contains("if every round of one run is above every round of the other"), "{told}");
 }
 
 #[test]

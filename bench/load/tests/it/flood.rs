@@ -15,7 +15,7 @@ use std::{
 };
 
 use herd_load::{
-    flood::{Endpoint, FloodError, FloodPlan, Lasting, measure},
+    flood::{Endpoint, FloodError, FloodPlan, measure},
     server::Server,
 };
 use serde_json::Value;
@@ -295,8 +295,8 @@ fn servers_of_one_command_a_connection_are_measured() {
 #[test]
 fn servers_that_close_after_each_answer_are_measured_with_a_connection_each() {
     let (from, to) = played(&[Some(Duration::ZERO)]);
-    let lasting = Lasting::OneRequest { half_close: false };
-    let outcome = measure(&FloodPlan { lasting, ..plan(from.address, &[to[0].address]) }).unwrap();
+    let reconnect = true;
+    let outcome = measure(&FloodPlan { reconnect, ..plan(from.address, &[to[0].address]) }).unwrap();
     assert!(outcome.is_whole(), "{outcome}");
     assert_eq!(outcome.nodes[0].hop.count, 5);
     let known = Mutex::new(HashMap::new());
@@ -308,7 +308,7 @@ fn servers_that_close_after_each_answer_are_measured_with_a_connection_each() {
         }
         known.get(&client).map_or_else(|| format!("? {line}\n"), |at| format!("{at}{{}}\n\n"))
     });
-    let outcome = measure(&FloodPlan { lasting, ..plan(once.address(), &[once.address()]) }).unwrap();
+    let outcome = measure(&FloodPlan { reconnect, ..plan(once.address(), &[once.address()]) }).unwrap();
     assert!(outcome.is_whole(), "{outcome}");
     let (bare, reports) = (3, 6);
     assert!(once.connections() >= bare + 2 * reports, "{}", once.connections());
