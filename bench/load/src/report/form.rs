@@ -28,8 +28,7 @@ pub(super) enum Which {
 
 impl Form {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("{text:?} is no form such as 0, k1, MiB1, ms2, pct0, 2q, 2g, > 1.5 or < 2");
+        let wrong = || format!("{text:?} is no form such as 0, k1, MiB1, ms2, pct0, 2q, 2g, > 1.5 or < 2");
         let bound = |text: &str| text.trim().parse().map_err(|_| wrong());
         if let Some(bound_of) = text.strip_prefix('>') {
             return Ok(Self::Above(bound(bound_of)?));

@@ -178,7 +178,10 @@ mod tests {
             "# T\n{{r; p; a; rate; > 1000}}\n{{r; p; a; rate; k1}} k/s on {{text; r/machine.txt; cpu}}\n\n\
              {{lines; m; own}} {{lines; m; all}} {{defects; m; all}}-{{defects; m; comparable}} {{disturbed; r}}\n{{code; a.rs; 2-4}}\n",
         );
-        assert_eq!(filled.as_deref(), Ok("# T\n1.2 k/s on fast\n\n1,200 1,234 3-1 50.0\nfn one() {\n\n  }\n"));
+        assert_eq!(
+            filled.as_deref(),
+            Ok("# T\n1.2 k/s on fast\n\n1,200 1,234 3-1 50.0\nfn one() {\n\n  }\n")
+        );
     }
 
     #[test]
