@@ -75,12 +75,7 @@ pub(super) struct Point {
 
 impl WrittenPoint {
     /// With what the plan says where it says nothing; chosen seconds go before both. Files are looked for from the root.
-    pub(super) fn checked(
-        &self,
-        plan: &Written,
-        root: &Path,
-        seconds_chosen: Option<f64>,
-    ) -> Result<Point, Fault> {
+    pub(super) fn checked(&self, plan: &Written, root: &Path, seconds: Option<f64>) -> Result<Point, Fault> {
         let clients = self.clients.unwrap_or(plan.clients);
         let turns = self.turns.or(plan.turns).unwrap_or(1);
         let mix = self.mix.as_deref().map_or(Ok(Mix::REPORTS), str::parse);
@@ -104,7 +99,7 @@ impl WrittenPoint {
         let time = |key_of: &str, seconds: f64| {
             Duration::try_from_secs_f64(seconds).map_err(|error| Fault::new(key(key_of), error.to_string()))
         };
-        let seconds = seconds_chosen.or(self.seconds).unwrap_or(plan.seconds);
+        let seconds = seconds.or(self.seconds).unwrap_or(plan.seconds);
         if seconds <= 0.0 {
             return Err(Fault::new(key("seconds"), "must be more than 0"));
         }
