@@ -12,8 +12,9 @@ use rustix::io::Errno;
 
 use super::disk::{Disk, DiskFile};
 
-/// What a power cut leaves is whole in pieces of this size.
-const SECTOR: usize = 512;
+/// What a power cut leaves is whole in pieces of this size. Real ones are larger; but then short frames, as of tests, would
+/// seldom be lost one without another.
+const SECTOR: usize = 64;
 
 /// What happens to one operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -90,6 +90,14 @@ struct OpenSegment<F> {
     safe: u64,
 }
 
+impl<F> OpenSegment<F> {
+    /// How many bytes of it are on the disk for certain. Where nothing is synced but the header, that is all, though the
+    /// rest counts as safe: what a power cut takes of that is no damage.
+    fn on_disk(&self, is_synced: bool) -> u64 {
+        if is_synced { self.safe } else { self.begin }
+    }
+}
+
 /// Lines that no segment has. The map has them, and so will a snapshot that is begun after them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Gap {
@@ -321,8 +329,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         self.written = 0;
         let Some(segment) = self.segment.take() else { return };
         if segment.safe > segment.begin {
-            // What was never synced may be torn by a power cut, which is no damage.
-            let bytes = if self.bounds.is_synced { segment.safe } else { segment.begin };
+            let bytes = segment.on_disk(self.bounds.is_synced);
             self.before = Before { number: segment.number, bytes };
         } else {
             let _ = self.disk.remove(&FileId::segment(segment.number).name());
@@ -363,6 +370,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             }
             let Some(segment) = &mut self.segment else { return Ok(()) };
             self.frames.clear();
+            let synced = segment.on_disk(self.bounds.is_synced);
             let mut rest = &self.waiting[self.written..];
             let is_room = |frames: &[u8]| {
                 frames.len() < APPEND_BYTES
@@ -372,7 +380,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
                 let lines;
                 (lines, rest) = split_lines(rest);
                 let offset = segment.bytes + self.frames.len() as u64;
-                write_frame(&segment.seal, offset, FrameKind::Lines, lines, &mut self.frames);
+                write_frame(&segment.seal, (offset, synced), FrameKind::Lines, lines, &mut self.frames);
             }
             let rest = rest.len();
             if let Err(error) = append_all(&mut segment.file, &self.frames) {
