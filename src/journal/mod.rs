@@ -12,8 +12,7 @@
 
 mod condition;
 mod disk;
-#[cfg(test)]
-mod fake_disk;
+pub mod fake_disk;
 mod frame;
 mod header;
 mod inspection;
