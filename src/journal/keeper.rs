@@ -1,6 +1,6 @@
-//! A journal at work, without its thread: takes changes from its queue, has them written and synced, and writes a snapshot
-//! of the map when one is due. `writer` decides what goes into which file; here is when. Nothing in it waits or reads a
-//! clock: its driver says how late it is, and passes on what is committed, what is to be logged and what it says of itself.
+//! A journal at work, without its thread: has changes written and synced, and writes a snapshot of the map when one is
+//! due. `writer` decides what goes into which file; here is when. Nothing in it waits or reads a clock: its driver says how
+//! late it is, and passes on what is committed, what is to be logged, and what the journal says about itself.
 //!
 //! A driver takes batches, as many as it likes at once, then calls [`Keeper::write`]; [`Keeper::sync`] if that is due;
 //! [`Keeper::commit`], [`Keeper::step`], and [`Keeper::commit`] again; and waits until something is in the queue or
@@ -186,8 +186,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         }
     }
 
-    /// Takes all that was in the queue at a moment at which `last` was the number of the last batch that had been offered:
-    /// whatever has a number up to that one is in the keeper's hands, or has left a mark at the queue.
+    /// Takes all that was in the queue at a moment at which `last` was the number of the last batch that had been offered.
+    /// So whatever has a number up to that one is in the keeper's hands, or has left a mark at the queue.
     pub fn take_numbered(&mut self, batches: &[Encoded], last: u64, now: Tick) {
         batches.iter().for_each(|batch| self.take(batch, now));
         self.taken = last;
@@ -205,7 +205,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
     /// Whether to call [`Keeper::sync`]: somebody waits for it, or it is time.
     pub fn is_sync_due(&self, now: Tick) -> bool {
         let is_awaited = self.taken > self.committed && self.writer.trouble().is_none();
-        is_awaited || self.writer.due().is_some_and(|due| due <= now)
+        is_awaited && self.writer.rules.syncs_before_commit || self.writer.due().is_some_and(|due| due <= now)
     }
 
     /// Brings to the disk what was written. `now` is asked before and after.
@@ -223,7 +223,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
     /// The number up to which all batches are on the disk, if that is more than at the last call.
     pub fn commit(&mut self) -> Option<u64> {
         // What found no room, in the queue or in memory, is on the disk only with the next snapshot.
-        let is_safe = self.writer.unsynced() == 0 && !self.writer.is_short() && !self.queue.is_behind();
+        let is_synced = self.writer.unsynced() == 0 || !self.writer.rules.syncs_before_commit;
+        let is_safe = is_synced && !self.writer.is_short() && !self.queue.is_behind();
         if !is_safe || self.taken == self.committed {
             return None;
         }
@@ -295,8 +296,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         }
     }
 
-    /// The node stops, and everything that changed is in the queue: takes it, and brings it to the disk. A snapshot spares the
-    /// next start the changes; what is left to do comes with [`Keeper::step_to_end`].
+    /// The node stops, and everything that changed is in the queue: takes it, and brings it to the disk. A snapshot, which
+    /// spares the next start the changes, and what else is left to do come with [`Keeper::step_to_end`].
     pub fn stop(&mut self, now: Tick) {
         while let Ok(batch) = self.queue.take() {
             self.take(&batch, now);
@@ -335,8 +336,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         if let Some(lack) = self.look().lack() {
             let trouble = self.writer.trouble().map(str::to_owned);
             let why = trouble.or_else(|| self.last_failure.as_ref().map(KeeperEvent::to_string));
-            let why = why
-                .unwrap_or_else(|| "there was no time for the snapshot that would have them".to_owned());
+            let why =
+                why.unwrap_or_else(|| "there was no time for the snapshot that would have them".to_owned());
             self.events.push_back(KeeperEvent::Lacking { lack, why });
         }
     }

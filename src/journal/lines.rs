@@ -5,7 +5,7 @@ use crate::core::{
     store::{Cursor, Store},
 };
 
-/// Appends the next locations of a walk, so many bytes of them and the rest of a line. Returns whether the walk is over.
+/// Appends the next locations of a walk: so many bytes, and the rest of a line. Returns whether the walk is over.
 pub(super) fn write_lines(cursor: &mut Cursor, store: &Store, bytes: usize, out: &mut Vec<u8>) -> bool {
     let end = out.len() + bytes;
     cursor.walk(store, |_, location| {

@@ -20,6 +20,7 @@ mod keeper;
 mod lines;
 mod names;
 mod recovery;
+mod rules;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -32,5 +33,6 @@ pub use inspection::{Dismissed, Inspection, dismiss, inspect, is_journal};
 pub use keeper::{Keeper, KeeperEvent, SnapshotBounds};
 pub use lines::store_lines;
 pub use recovery::{BytesRead, Damage, Recovered, RecoveryError, recover};
+pub use rules::JournalRules;
 pub use snapshot::Snapshot;
 pub use writer::{JournalBounds, JournalWriter};

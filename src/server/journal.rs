@@ -1,5 +1,5 @@
-//! The journal's thread: waits for changes and for the time of what is due, and passes on what the journal's `Keeper` says.
-//! What is done when, and what goes where, is decided in `journal`.
+//! The journal's thread: waits for changes and for the time of what is due, and passes on what the journal's `Keeper`
+//! says. What is done when, and what goes where, is decided in `journal`.
 
 use std::{io, iter, path::PathBuf, thread, time::Duration};
 

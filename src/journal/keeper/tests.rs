@@ -1,4 +1,4 @@
-//! A journal at work on disks that fail, step by step: what is committed when, what is told, and when there is more to do.
+//! A journal at work on disks that fail, step by step: what is committed when, what is told, and what is done at a stop.
 
 use std::sync::Arc;
 
