@@ -148,7 +148,7 @@ impl Batch {
                 match &node.report(report, *key, now, &mut skew, &mut self.changes) {
                     Ok(Reported { location, is_newest }) => {
                         self.write_at(location, ending);
-                        self.acknowledges |= node.acknowledges_what_is_durable();
+                        self.acknowledges |= node.waits_for_durable(*is_newest);
                         host.said(line, party, &Reply::At { location, is_newest: *is_newest });
                         Ok(())
                     }

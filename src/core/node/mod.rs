@@ -170,9 +170,14 @@ impl Node {
         Self { refuses: Some(AtomicBool::new(false)), ..self }
     }
 
-    /// Whether clients' reports are acknowledged only once they are durable.
-    pub fn acknowledges_what_is_durable(&self) -> bool {
-        self.refuses.is_some()
+    /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.
+    pub(super) fn waits_for_durable(&self, is_newest: bool) -> bool {
+        self.refuses.is_some() && (is_newest || self.rules.stale_reports_wait)
+    }
+
+    fn is_stale(&self, report: &Report<'_>, key: KeyHash) -> bool {
+        let met = self.store.get(key, report.client, |met| met.time >= report.time);
+        met == Some(true)
     }
 
     /// While nothing can be made durable, reports are refused before they are stored.
@@ -223,7 +228,9 @@ impl Node {
         }
         let ahead = Skew::between(now.wall, time);
         self.check_not_ahead(ahead)?;
-        if self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed)) {
+        if self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed))
+            && (self.rules.stale_reports_wait || !self.is_stale(report, key))
+        {
             return Err(Invalid::NotKept);
         }
         skew.set(ahead);
@@ -232,7 +239,7 @@ impl Node {
         let outcome = self.store.report(key, &location);
         if outcome.is_news() {
             changes.add(self, &location, key, By::News);
-        } else if outcome == Outcome::Stale && self.refuses.is_some() {
+        } else if outcome == Outcome::Stale && self.waits_for_durable(false) {
             // What it met may not have been offered yet, and this report is acknowledged for its sake.
             self.store.get(key, client, |met| changes.add_again(self, met));
         }

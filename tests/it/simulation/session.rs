@@ -14,7 +14,7 @@ use super::{
     herd::{Event, Simulation},
     meter::Meter,
     plan::Plan,
-    watch::{Kind, Watch},
+    watch::{Kind, Owed, Watch},
     wire::Pipe,
 };
 
@@ -65,6 +65,8 @@ pub(super) struct Ear<'a> {
     pub(super) lines: usize,
     /// Whether the connection is a neighbour's, on which nothing may pass for a client's.
     pub(super) is_neighbours: bool,
+    /// Gets what a client's replies acknowledge, where that is to be on the disk first.
+    pub(super) owed: Option<&'a mut Vec<Owed>>,
 }
 
 impl Host for Ear<'_> {
@@ -86,6 +88,9 @@ impl Host for Ear<'_> {
             && let Some(meter) = &mut self.meter
         {
             meter.learned(self.server, self.now);
+        }
+        if let (Some(owed), Reply::At { location, .. }) = (&mut self.owed, reply) {
+            owed.extend(self.watch.owed(self.server, location.client));
         }
     }
 
@@ -209,7 +214,8 @@ impl Simulation {
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
             // Half a handshake at the end of the input is a client's line.
             let is_neighbours = !connection.pipes[QUESTIONS].is_at_end();
-            let mut ear = Ear { server, now, node: &node, watch, meter, nonce, lines: 0, is_neighbours };
+            let (lines, owed) = (0, None);
+            let mut ear = Ear { server, now, node: &node, watch, meter, nonce, lines, is_neighbours, owed };
             match connection.dialogue.next(tick, &mut ear) {
                 Next::Wait(until) => {
                     if connection.pipes[QUESTIONS].is_at_end() {
@@ -231,7 +237,10 @@ impl Simulation {
                     connection.is_thinking = false;
                     self.offer(server, &mut connection.dialogue);
                 }
-                Next::Commit => connection.dialogue.committed(),
+                Next::Commit => {
+                    self.fail(Kind::Confused, "a neighbour waits for a journal".into());
+                    return Err(Ended);
+                }
                 Next::Write => {
                     let until = self.now + self.plan.nodes[server].liveness;
                     let (_, until) = *connection.writing.get_or_insert((0, until));

@@ -14,7 +14,7 @@ use proxyherd::core::{
     store::{KeyHash, Store},
 };
 
-use super::{herd::leaves, plan::Plan};
+use super::{herd::leaves, kept::Kept, plan::Plan};
 
 /// How an invariant broke.
 #[derive(Debug)]
@@ -51,6 +51,10 @@ pub(super) enum Kind {
     Lost,
     /// News waits behind what is less urgent.
     Late,
+    /// A journal lacks what it must have, or cannot be read.
+    Unkept,
+    /// A journal has what its node never knew.
+    Invented,
 }
 
 impl fmt::Display for Violation {
@@ -96,6 +100,9 @@ enum How {
     Repair,
 }
 
+/// What a reply acknowledges: the client, and what is known of it.
+pub(super) type Owed = (usize, Option<usize>);
+
 /// All that is remembered.
 pub(super) struct Watch {
     pub(super) now: Duration,
@@ -109,8 +116,10 @@ pub(super) struct Watch {
     greatest: Vec<Option<Version>>,
     /// All that any node took from a client.
     reported: HashSet<u64>,
-    /// Whether a node has forgotten what perhaps it alone knew.
-    pub(super) has_forgotten: bool,
+    /// What each node's journal owes, where they have journals.
+    pub(super) kept: Vec<Kept>,
+    /// The clients of which a node has forgotten what perhaps it alone knew.
+    forgotten: Vec<bool>,
     /// Whether links must stay up.
     pub(super) is_linked: bool,
     /// Whether nothing but pings and short rounds may be said.
@@ -129,7 +138,11 @@ impl Watch {
             learned: vec![HashMap::new(); nodes],
             greatest: vec![None; clients],
             reported: HashSet::new(),
-            has_forgotten: false,
+            kept: match plan.journal {
+                Some(_) => (0..nodes).map(|_| Kept::new(clients)).collect(),
+                None => Vec::new(),
+            },
+            forgotten: vec![false; clients],
             is_linked: false,
             is_silent: false,
         }
@@ -140,12 +153,57 @@ impl Watch {
         self.violation.get_or_insert(Violation { kind, at, text });
     }
 
-    /// A node starts again. If it has handed over what it knew before it stopped, nothing is forgotten.
-    pub(super) fn started(&mut self, node: usize, remembers: bool, has_handed_over: bool) {
+    /// A node starts again with what is in its store. If it has handed over what it knew before it stopped, nothing is
+    /// forgotten. With the journal that it had, it is told whether what that has is on the disk for certain.
+    pub(super) fn started(
+        &mut self,
+        node: usize,
+        store: &Store,
+        is_kept_for_sure: Option<bool>,
+        has_handed_over: bool,
+    ) {
+        let clients = self.forgotten.len();
+        let (mut read, mut found) = (vec![None; clients], vec![None; clients]);
+        for (shard, leaf) in leaves(store) {
+            store.locations(shard, leaf, KeyHash::of_bits(0), |_, location| {
+                if let Some(&client) = self.clients.get(location.client.as_bytes()) {
+                    read[client] = Some(hash_of(location));
+                    found[client] = Some(Version::of(location));
+                }
+                true
+            });
+        }
+        if let (Some(is_sure), Some(kept)) = (is_kept_for_sure, self.kept.get_mut(node)) {
+            let (missing, invented) = kept.started(&read, is_sure);
+            if let Some(client) = missing.first() {
+                let (read, before) = (&found[*client], &self.known[node][*client]);
+                let text = format!("of client {client}, node {node} knew {before:?} and has read {read:?}");
+                self.fail(Kind::Unkept, text);
+            }
+            if let Some(client) = invented.first() {
+                let text = format!("node {node} never knew {:?}", found[*client]);
+                self.fail(Kind::Invented, text);
+            }
+        } else if let Some(kept) = self.kept.get_mut(node) {
+            *kept = Kept::new(clients);
+        }
+        for (client, found) in found.iter().enumerate() {
+            self.forgotten[client] |= !has_handed_over && *found < self.known[node][client];
+        }
+        self.known[node] = found;
         self.learned[node].clear();
-        if !remembers {
-            self.known[node].fill(None);
-            self.has_forgotten |= !has_handed_over;
+    }
+
+    /// What the reply to a client's report acknowledges that a node has just executed.
+    pub(super) fn owed(&self, node: usize, client: ClientId<'_>) -> Option<Owed> {
+        let client = *self.clients.get(client.as_bytes())?;
+        Some((client, self.kept.get(node)?.known(client)))
+    }
+
+    /// A reply has left.
+    pub(super) fn answered(&mut self, node: usize, owed: impl Iterator<Item = Owed>) {
+        for (client, known) in owed {
+            self.kept[node].answered(client, known);
         }
     }
 
@@ -180,6 +238,9 @@ impl Watch {
             return false;
         };
         let before = known.replace(version.clone());
+        if let Some(kept) = self.kept.get_mut(node) {
+            kept.learned(number, hash, self.now);
+        }
         if how == How::Reported {
             self.reported.insert(hash);
             self.greatest[number] = self.greatest[number].take().max(Some(version.clone()));
@@ -264,7 +325,7 @@ impl Watch {
     pub(super) fn judge(&mut self, held: &[Option<Version>]) {
         for (client, held) in held.iter().enumerate() {
             let (agreed, greatest) = (&self.known[0][client], &self.greatest[client]);
-            let is_right = if self.has_forgotten { agreed >= held } else { agreed == greatest };
+            let is_right = if self.forgotten[client] { agreed >= held } else { agreed == greatest };
             if !is_right || agreed > greatest {
                 let text = format!("client {client}: {agreed:?}, though there was {greatest:?}");
                 return self.fail(Kind::Wrong, text);
