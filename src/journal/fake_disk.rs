@@ -46,7 +46,6 @@ struct State {
     /// How many more bytes fit.
     room: Option<usize>,
     is_crashed: bool,
-    has_lost_power: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -130,11 +129,6 @@ impl FakeDisk {
         self.0.borrow().is_crashed
     }
 
-    /// Whether its power has been cut, at some time.
-    pub fn has_lost_power(&self) -> bool {
-        self.0.borrow().has_lost_power
-    }
-
     /// Whether a file that has a name has bytes that will never be on the disk, since they could not be synced and count
     /// as clean. The system's memory still has them.
     pub fn has_lost_pages(&self) -> bool {
@@ -155,7 +149,6 @@ impl FakeDisk {
     pub fn after_power_cut(&self, dice: &mut Dice) -> Self {
         let mut state = self.after_kill().0.borrow().clone();
         let sector = state.sector;
-        state.has_lost_power = true;
         for file in &mut state.files {
             let FakeFileState { bytes, synced, lost_from } = file;
             let kept = *synced + dice.roll(bytes.len() - *synced + 1);

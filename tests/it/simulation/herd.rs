@@ -289,8 +289,8 @@ impl Simulation {
         let life = *life + 1;
         self.servers[node] = self.server(node, life, disk);
         let Server { node: started, journal, .. } = &self.servers[node];
-        let kept = journal.as_ref().filter(|_| is_its_own).map(Journal::is_sure);
-        self.watch.started(node, started.store(), kept, has_handed_over);
+        let recovery = journal.as_ref().filter(|_| is_its_own).map(Journal::recovery);
+        self.watch.started(node, started.store(), recovery, has_handed_over);
         self.wake_flooders(node);
     }
 

@@ -12,7 +12,8 @@ use proxyherd::{
         store::Store,
     },
     journal::{
-        JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, Owner, Recovered, SnapshotBounds,
+        Damage, JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, Owner, Recovered,
+        SnapshotBounds,
         fake_disk::{Dice, DiskFault, FakeDisk},
         recover, store_lines,
     },
@@ -129,6 +130,8 @@ pub(super) struct Journal {
     committed: u64,
     /// Clients whose replies wait.
     waiting: Vec<Caller>,
+    /// What the start has taken for damage.
+    damage: Option<Damage>,
     /// Whether it is by a power cut that the node ends once its disk has crashed.
     ends_by_power_cut: bool,
 }
@@ -142,9 +145,6 @@ impl Journal {
         rules: JournalRules,
     ) -> Result<Self, String> {
         let (owner, found) = (owner(node), read(&disk, node, node.store())?);
-        if let (Some(damage), false) = (found.damage.first(), disk.has_lost_power()) {
-            return Err(format!("a kill is told as damage: {damage}"));
-        }
         let mut random = Random::new(node.incarnation);
         let salts: Salts =
             Box::new(move || Ok((u128::from(random.bits()) << 64 | u128::from(random.bits())).to_le_bytes()));
@@ -159,6 +159,7 @@ impl Journal {
             offered: 0,
             committed: 0,
             waiting: Vec::new(),
+            damage: found.damage.into_iter().next(),
             ends_by_power_cut: false,
         })
     }
@@ -190,9 +191,9 @@ impl Journal {
         self.disk.fail_at(self.disk.operations() + random.below(12), DiskFault::Crash);
     }
 
-    /// Whether all that a start has read is on the disk, and not in the system's memory only.
-    pub(super) fn is_sure(&self) -> bool {
-        !self.disk.has_lost_pages()
+    /// What there is to say of what the start has read.
+    pub(super) fn recovery(&self) -> Recovery<'_> {
+        Recovery { is_sure: !self.disk.has_lost_pages(), damage: self.damage.as_ref() }
     }
 
     /// Whether everything is on the disk, and nobody waits.
@@ -227,6 +228,14 @@ impl Journal {
     fn commit(&mut self) {
         self.committed = self.keeper.commit().unwrap_or(self.committed);
     }
+}
+
+/// What a start has read of its node's own disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recovery<'a> {
+    /// Whether all of it is on the disk, and not in the system's memory only.
+    pub(super) is_sure: bool,
+    pub(super) damage: Option<&'a Damage>,
 }
 
 fn owner(node: &Node) -> Owner {

@@ -16,6 +16,8 @@ pub(super) struct Kept {
     unwell_since: Option<Duration>,
     /// What was learned until then must be there at the next start.
     horizon: Option<Duration>,
+    /// Whether a start has read what was in the system's memory only.
+    may_be_damaged: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,8 @@ const NEVER: Duration = Duration::MAX;
 impl Kept {
     pub(super) fn new(clients: usize) -> Self {
         let (latest, owed) = (vec![None; clients], vec![None; clients]);
-        Self { learned: Vec::new(), latest, owed, unwell_since: None, horizon: None }
+        let (unwell_since, horizon, may_be_damaged) = (None, None, false);
+        Self { learned: Vec::new(), latest, owed, unwell_since, horizon, may_be_damaged }
     }
 
     /// The node has come to know something new of a client.
@@ -65,6 +68,11 @@ impl Kept {
         self.horizon = Some(NEVER - Duration::from_nanos(1));
     }
 
+    /// Whether something may be gone from the disk that a start has read: it takes all of that for synced.
+    pub(super) fn may_be_damaged(&self) -> bool {
+        self.may_be_damaged
+    }
+
     /// The next start has read this of each client. `is_sure` if what it has read is on the disk. Returns the clients of
     /// which something is missing, and those of which it has read what the node never knew.
     pub(super) fn started(&mut self, read: &[Option<u64>], is_sure: bool) -> (Vec<usize>, Vec<usize>) {
@@ -87,6 +95,7 @@ impl Kept {
 
     fn begin_again(&mut self, found: &[Option<usize>], is_sure: bool) {
         let before = std::mem::replace(self, Self::new(found.len()));
+        self.may_be_damaged = before.may_be_damaged || !is_sure;
         for (client, &found) in found.iter().enumerate() {
             let owed = before.owed[client];
             if let Some(owed) = owed {

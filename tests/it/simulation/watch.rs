@@ -14,7 +14,7 @@ use proxyherd::core::{
     store::{KeyHash, Store},
 };
 
-use super::{herd::leaves, kept::Kept, plan::Plan};
+use super::{herd::leaves, journal::Recovery, kept::Kept, plan::Plan};
 
 /// How an invariant broke.
 #[derive(Debug)]
@@ -154,12 +154,12 @@ impl Watch {
     }
 
     /// A node starts again with what is in its store. If it has handed over what it knew before it stopped, nothing is
-    /// forgotten. With the journal that it had, it is told whether what that has is on the disk for certain.
+    /// forgotten. What it has read is told if it has the disk that it had.
     pub(super) fn started(
         &mut self,
         node: usize,
         store: &Store,
-        is_kept_for_sure: Option<bool>,
+        recovery: Option<Recovery<'_>>,
         has_handed_over: bool,
     ) {
         let clients = self.forgotten.len();
@@ -173,8 +173,13 @@ impl Watch {
                 true
             });
         }
-        if let (Some(is_sure), Some(kept)) = (is_kept_for_sure, self.kept.get_mut(node)) {
+        if let (Some(Recovery { is_sure, damage }), Some(kept)) = (recovery, self.kept.get_mut(node)) {
+            let may_be_damaged = kept.may_be_damaged();
             let (missing, invented) = kept.started(&read, is_sure);
+            if let (Some(damage), false) = (damage, may_be_damaged) {
+                let text = format!("node {node} takes for damage what was never synced: {damage}");
+                self.fail(Kind::Unkept, text);
+            }
             if let Some(client) = missing.first() {
                 let (read, before) = (&found[*client], &self.known[node][*client]);
                 let text = format!("of client {client}, node {node} knew {before:?} and has read {read:?}");
