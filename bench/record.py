@@ -27,8 +27,8 @@ class Machine:
     def look():
         with open("/proc/stat") as file:
             ticks = [int(field) for field in file.readline().split()[1:9]]
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return ticks, used.ru_utime + used.ru_stime
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return ticks, sum(one.ru_utime + one.ru_stime for one in used)
 
     def since(self):
         ticks, own = self.look()

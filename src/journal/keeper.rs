@@ -45,8 +45,8 @@ impl Default for SnapshotBounds {
         Self {
             bytes: 256 << 20,
             share: 4,
-            piece_bytes: 1 << 20,
-            sync_bytes: 16 << 20,
+            piece_bytes: 64 << 10,
+            sync_bytes: 1 << 20,
             retry_time: Duration::from_secs(30),
         }
     }
@@ -164,7 +164,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         }
     }
 
-    /// Where changes wait, to be taken out by the driver and given to [`Keeper::take`] or [`Keeper::take_numbered`].
+    /// Where changes wait, to be taken out by the driver and given to [`Keeper::take`].
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -178,6 +178,11 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         self.writer.due().into_iter().chain(snapshot).min()
     }
 
+    /// Whether a snapshot is under way.
+    pub fn is_in_snapshot(&self) -> bool {
+        self.underway.is_some()
+    }
+
     /// Takes a batch, which came out of the queue.
     pub fn take(&mut self, batch: &Encoded, now: Tick) {
         if !batch.is_empty() {
@@ -186,10 +191,9 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         }
     }
 
-    /// Takes all that was in the queue at a moment at which `last` was the number of the last batch that had been offered.
-    /// So whatever has a number up to that one is in the keeper's hands, or has left a mark at the queue.
-    pub fn take_numbered(&mut self, batches: &[Encoded], last: u64, now: Tick) {
-        batches.iter().for_each(|batch| self.take(batch, now));
+    /// All batches up to that number have been taken, or have left a mark at the queue: everything is gone that was in the
+    /// queue when `last` was the number of the last batch that had been offered.
+    pub fn has_taken(&mut self, last: u64) {
         self.taken = last;
     }
 

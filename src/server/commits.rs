@@ -2,10 +2,16 @@
 //!
 //! Batches are offered and numbered under one lock, and under the same lock the journal's thread takes all that were
 //! offered. So whatever has a number up to the one it finds there is in its hands, and nothing has to be counted again.
+//!
+//! A commit wakes those whose batches it has, all at once, and nobody else. A condition variable would wake the sessions
+//! of the next commit, too, and hand its lock from one to the next.
 
-use std::time::Duration;
+use std::{
+    thread::{self, Thread},
+    time::Duration,
+};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::{core::model::Tick, system::clock};
@@ -15,7 +21,6 @@ use crate::{core::model::Tick, system::clock};
 pub(super) struct Commits {
     offered: Mutex<u64>,
     committed: Mutex<Committed>,
-    more: Condvar,
     /// How long a session waits.
     time: Duration,
 }
@@ -26,6 +31,8 @@ struct Committed {
     number: u64,
     /// When nobody waits any longer, and why, if that is so.
     end: Option<(Tick, Uncommitted)>,
+    /// Sessions' threads, and the number that each of them waits for; each is there once.
+    waiting: Vec<(u64, Thread)>,
 }
 
 /// Why a batch is not known to be on the disk. Displays as `within 5s`.
@@ -44,7 +51,7 @@ pub(super) enum Uncommitted {
 
 impl Commits {
     pub(super) fn new(time: Duration) -> Self {
-        Self { offered: Mutex::new(0), committed: Mutex::default(), more: Condvar::new(), time }
+        Self { offered: Mutex::new(0), committed: Mutex::default(), time }
     }
 
     /// Offers a batch; its number.
@@ -64,8 +71,12 @@ impl Commits {
 
     /// Everything up to that number is on the disk.
     pub(super) fn commit(&self, number: u64) {
-        self.committed.lock().number = number;
-        self.more.notify_all();
+        let mut committed = self.committed.lock();
+        committed.number = number;
+        let woken: Vec<_> = committed.waiting.extract_if(.., |(awaited, _)| *awaited <= number).collect();
+        // So that they do not find the lock taken.
+        drop(committed);
+        woken.iter().for_each(|(_, thread)| thread.unpark());
     }
 
     /// Nobody waits beyond that time, nor beyond an earlier one that was given before.
@@ -74,8 +85,7 @@ impl Commits {
         if committed.end.is_none_or(|(end, _)| by < end) {
             committed.end = Some((by, why));
         }
-        drop(committed);
-        self.more.notify_all();
+        committed.waiting.iter().for_each(|(_, thread)| thread.unpark());
     }
 
     /// Waits until a batch is on the disk, for as long as sessions wait.
@@ -83,13 +93,20 @@ impl Commits {
         let until: Tick = clock::tick() + self.time;
         let late = (until, Uncommitted::Late(self.time));
         let mut committed = self.committed.lock();
+        if committed.number < number {
+            committed.waiting.push((number, thread::current()));
+        }
         while committed.number < number {
             let (until, why) = committed.end.filter(|(end, _)| *end < until).unwrap_or(late);
             let left = until.saturating_sub(clock::tick());
             if left.is_zero() {
+                let own = thread::current().id();
+                committed.waiting.retain(|(_, thread)| thread.id() != own);
                 return Err(why);
             }
-            self.more.wait_for(&mut committed, left);
+            drop(committed);
+            thread::park_timeout(left);
+            committed = self.committed.lock();
         }
         Ok(())
     }
@@ -149,5 +166,24 @@ mod tests {
         let commits = Commits::new(time);
         let number = commits.offer(|| {});
         assert_eq!(commits.wait(number), Err(Uncommitted::Late(time)));
+        assert!(commits.committed.lock().waiting.is_empty(), "who has given up is still there");
+    }
+
+    #[test]
+    fn each_waits_for_its_own_batch() {
+        let commits = Commits::new(LONG);
+        let numbers: Vec<_> = (0..8).map(|_| commits.offer(|| {})).collect();
+        let (done, is_done) = crossbeam_channel::unbounded();
+        thread::scope(|scope| {
+            for &number in &numbers {
+                let (commits, done) = (&commits, done.clone());
+                scope.spawn(move || done.send((number, commits.wait(number))).unwrap());
+            }
+            for &number in &numbers {
+                commits.commit(number);
+                assert_eq!(is_done.recv().unwrap(), (number, Ok(())));
+            }
+        });
+        assert!(commits.committed.lock().waiting.is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! The journal's thread: waits for changes and for the time of what is due, and passes on what the journal's `Keeper`
 //! says. What is done when, and what goes where, is decided in `journal`.
 
-use std::{io, iter, path::PathBuf, thread, time::Duration};
+use std::{io, path::PathBuf, thread, time::Duration};
 
 use crossbeam_channel::select;
 use parking_lot::Mutex;
@@ -148,7 +148,7 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
     }
     if found.torn > 0 {
         log.warn(format_args!(
-            "the journal's last {} bytes were not on the disk as a whole when this node ended, and are cut off",
+            "{} bytes of the journal's last changes were not on the disk as a whole when this node ended, and are left out",
             found.torn
         ));
     }
@@ -205,15 +205,24 @@ impl Running<'_> {
         self.journal.keeper.step(self.node.store(), clock::tick());
         self.commit();
         self.tell();
+        if self.journal.keeper.is_in_snapshot() {
+            // It would use its turn to the end; sessions that are due go first.
+            thread::yield_now();
+        }
     }
 
     /// Takes all batches that sessions wait for.
     fn take_offered(&mut self) {
         let Some(commits) = self.commits else { return };
         let keeper = &mut self.journal.keeper;
-        let mut batches = Vec::new();
-        let last = commits.take(|| batches.extend(iter::from_fn(|| keeper.queue().take().ok())));
-        keeper.take_numbered(&batches, last, clock::tick());
+        let mut count = 0;
+        let last = commits.take(|| count = keeper.queue().receiver().len());
+        // One by one: with all of them beside a queue that fills up again, memory would be needed for both.
+        for _ in 0..count {
+            let Ok(batch) = keeper.queue().take() else { break };
+            keeper.take(&batch, clock::tick());
+        }
+        keeper.has_taken(last);
     }
 
     /// Lets the sessions go on whose batches are on the disk.

@@ -67,7 +67,8 @@ impl Scene {
     fn turn(&mut self) -> Option<u64> {
         let keeper = &mut self.keeper;
         let batches: Vec<_> = std::iter::from_fn(|| keeper.queue().take().ok()).collect();
-        keeper.take_numbered(&batches, self.offered, self.now);
+        batches.iter().for_each(|batch| keeper.take(batch, self.now));
+        keeper.has_taken(self.offered);
         keeper.write(self.now);
         if keeper.is_sync_due(self.now) {
             keeper.sync(|| self.now);
@@ -96,7 +97,8 @@ fn batch_is_committed_once_it_is_synced_and_those_that_are_taken_later_are_not()
     let mut scene = Scene::new(10_000, SnapshotBounds::default());
     let first = scene.offer(0..2);
     let batches: Vec<_> = std::iter::from_fn(|| scene.keeper.queue().take().ok()).collect();
-    scene.keeper.take_numbered(&batches, first, scene.now);
+    batches.iter().for_each(|batch| scene.keeper.take(batch, scene.now));
+    scene.keeper.has_taken(first);
     scene.keeper.write(scene.now);
     assert_eq!((scene.keeper.commit(), scene.kept()), (None, 2), "it is written, not synced");
     assert!(scene.keeper.is_sync_due(scene.now));

@@ -210,9 +210,9 @@ impl Journal {
 
     fn take(&mut self, commits: bool, now: Tick) {
         let batches: Vec<_> = iter::from_fn(|| self.keeper.queue().take().ok()).collect();
-        match commits {
-            true => self.keeper.take_numbered(&batches, self.offered, now),
-            false => batches.iter().for_each(|batch| self.keeper.take(batch, now)),
+        batches.iter().for_each(|batch| self.keeper.take(batch, now));
+        if commits {
+            self.keeper.has_taken(self.offered);
         }
     }
 
