@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use self::shard::{Growth, Shard};
+use self::shard::{Holding, Shard};
 pub use self::{
     cursor::Cursor,
     placement::{KeyHash, Placement, Shape},
@@ -92,48 +92,45 @@ impl Store {
 
     /// Takes a location that another node holds: stored if it is the first, or replaces what is known.
     pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self.change(hash, |shard, _| shard.merge(&self.placement, self.rules, hash, location));
-        if outcome == Outcome::Added {
-            self.clients.fetch_add(1, Ordering::Relaxed);
-        }
-        outcome
+        self.change(hash, |shard, _| shard.merge(&self.placement, self.rules, hash, location))
     }
 
     /// Takes a location from a third-party node, like a client's own report: stored if it is the first, or strictly
     /// newer than what is known. Nothing limits their number.
     pub fn learn(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self
-            .change(hash, |shard, _| shard.report(&self.placement, self.rules, hash, location, |_| Ok(())));
-        if outcome == Outcome::Added {
-            self.clients.fetch_add(1, Ordering::Relaxed);
-        }
-        outcome
+        self.change(hash, |shard, _| shard.report(&self.placement, self.rules, hash, location, |_| Ok(())))
+    }
+
+    /// Removes what is held of the client, and returns whether there was anything. The same is stored again if another
+    /// node still sends it.
+    pub fn remove(&self, hash: KeyHash, client: ClientId<'_>) -> bool {
+        self.change(hash, |shard, _| shard.remove(&self.placement, hash, client))
     }
 
     /// Changes a client's shard, and counts what the shard then holds. `change` may have counted some of it already.
     #[inline]
-    fn change(&self, hash: KeyHash, change: impl FnOnce(&mut Shard, &mut usize) -> Outcome) -> Outcome {
+    fn change<R>(&self, hash: KeyHash, change: impl FnOnce(&mut Shard, &mut Holding) -> R) -> R {
         let mut shard = self.shard_of(hash).lock();
-        let mut counted = shard.bytes();
-        let outcome = change(&mut shard, &mut counted);
-        let bytes = shard.bytes();
-        // Most changes take as much room as they find. Counted under the lock, or the sum could be negative for a
-        // while.
-        if bytes > counted {
-            self.bytes.fetch_add(bytes - counted, Ordering::Relaxed);
-        } else if bytes < counted {
-            self.bytes.fetch_sub(counted - bytes, Ordering::Relaxed);
-        }
-        outcome
+        let mut counted = shard.holding();
+        let changed = change(&mut shard, &mut counted);
+        let holding = shard.holding();
+        // Under the lock, or a total could be negative for a while.
+        count(&self.clients, counted.clients, holding.clients);
+        count(&self.bytes, counted.bytes, holding.bytes);
+        changed
     }
 
     /// Lets the store grow for a client's report, and counts that, or says what prevents it.
-    fn admit(&self, growth: Growth, counted: &mut usize) -> Result<(), Outcome> {
+    fn admit(&self, growth: Holding, counted: &mut Holding) -> Result<(), Outcome> {
         if !take(&self.bytes, growth.bytes, self.bounds.bytes) {
             return Err(Outcome::OutOfBytes);
         }
-        *counted += growth.bytes;
-        if take(&self.clients, growth.clients, self.bounds.clients) { Ok(()) } else { Err(Outcome::Full) }
+        counted.bytes += growth.bytes;
+        if !take(&self.clients, growth.clients, self.bounds.clients) {
+            return Err(Outcome::Full);
+        }
+        counted.clients += growth.clients;
+        Ok(())
     }
 
     /// Passes the client's location to `read`, under the shard's lock: copy what is needed and return.
@@ -209,6 +206,16 @@ impl Store {
 
     fn shard_of(&self, hash: KeyHash) -> &Mutex<Shard> {
         &self.shards[self.placement.shard(hash)]
+    }
+}
+
+/// Changes a total by the difference of two numbers. Most changes make none.
+#[inline]
+fn count(total: &AtomicUsize, before: usize, after: usize) {
+    if after > before {
+        total.fetch_add(after - before, Ordering::Relaxed);
+    } else if after < before {
+        total.fetch_sub(before - after, Ordering::Relaxed);
     }
 }
 

@@ -30,9 +30,9 @@ pub enum Outcome {
     OutOfBytes,
 }
 
-/// How much a store grows for a client's report.
+/// What a shard holds, or how much more it would hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Growth {
+pub(super) struct Holding {
     pub(super) clients: usize,
     pub(super) bytes: usize,
 }
@@ -89,13 +89,13 @@ impl Shard {
         rules: Rules,
         hash: KeyHash,
         location: &Location<'_>,
-        admit: impl FnOnce(Growth) -> Result<(), Outcome>,
+        admit: impl FnOnce(Holding) -> Result<(), Outcome>,
     ) -> Outcome {
         let needed = record::room_for(location);
         let Some(address) = self.find(placement, hash, location.client) else {
             let sums = if self.leaf_sums.is_empty() { sums_bytes(placement.shape().leaves()) } else { 0 };
             let bytes = self.slots.growth() + self.pages.growth(needed) + sums;
-            return match admit(Growth { clients: 1, bytes }) {
+            return match admit(Holding { clients: 1, bytes }) {
                 Ok(()) => self.add(placement, hash, location),
                 Err(refused) => refused,
             };
@@ -105,7 +105,7 @@ impl Shard {
             return Outcome::Stale;
         }
         if needed > record::room(stored)
-            && let Err(refused) = admit(Growth { clients: 0, bytes: self.pages.growth(needed) })
+            && let Err(refused) = admit(Holding { clients: 0, bytes: self.pages.growth(needed) })
         {
             return refused;
         }
@@ -133,6 +133,17 @@ impl Shard {
             return Outcome::Stale;
         }
         self.replace(placement, rules, hash, location, address)
+    }
+
+    /// Removes what is held of the client. Returns whether there was anything.
+    pub(super) fn remove(&mut self, placement: &Placement, hash: KeyHash, client: ClientId<'_>) -> bool {
+        let Some(address) = self.find(placement, hash, client) else { return false };
+        let entry_hash = record::hash(self.pages.get(address));
+        self.resum(placement, placement.leaf(hash), entry_hash);
+        self.slots.remove(placement.slot_hash(hash), address);
+        self.pages.free(address);
+        self.compact(placement);
+        true
     }
 
     /// The client's location.
@@ -220,9 +231,7 @@ impl Shard {
         self.resum(placement, leaf, changed_by(new_hash));
         self.pages.free(address);
         self.slots.repoint(placement.slot_hash(hash), address, moved);
-        if let Some(page) = self.pages.sparsest() {
-            self.evacuate(placement, page);
-        }
+        self.compact(placement);
         Outcome::Replaced
     }
 
@@ -241,8 +250,9 @@ impl Shard {
         self.sum ^= by;
     }
 
-    /// Moves the page's live records elsewhere, which frees the page.
-    fn evacuate(&mut self, placement: &Placement, page: usize) {
+    /// If much of the memory is dead, moves one page's live records elsewhere, which frees the page.
+    fn compact(&mut self, placement: &Placement) {
+        let Some(page) = self.pages.sparsest() else { return };
         for from in self.pages.live_on(page) {
             let client = ClientId::of_field(record::client(self.pages.get(from)));
             let hash = placement.slot_hash(placement.key_hash(client));
@@ -251,10 +261,11 @@ impl Shard {
         }
     }
 
-    /// Bytes of memory it holds: for slots, records and sums.
+    /// How many clients it holds, and in how many bytes of memory: for slots, records and sums.
     #[inline]
-    pub(super) fn bytes(&self) -> usize {
-        self.slots.bytes() + self.pages.bytes() + sums_bytes(self.leaf_sums.len())
+    pub(super) fn holding(&self) -> Holding {
+        let bytes = self.slots.bytes() + self.pages.bytes() + sums_bytes(self.leaf_sums.len());
+        Holding { clients: self.slots.taken(), bytes }
     }
 }
 

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::{Rules, model::Timestamp};
 
+mod removal;
+
 /// A location that owns its text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Entry {
@@ -200,7 +202,7 @@ fn bytes_are_those_of_all_shards_whatever_comes_and_goes() {
                 merge(&store, &entry)
             };
         }
-        let all: usize = store.shards.iter().map(|shard| shard.lock().bytes()).sum();
+        let all: usize = store.shards.iter().map(|shard| shard.lock().holding().bytes).sum();
         assert_eq!(store.bytes(), all);
     }
 }
@@ -234,7 +236,8 @@ fn records_that_change_size_leave_no_memory_behind() {
         }
     }
     let live: usize = 300 * 300;
-    assert!(shard.bytes() < 3 * live + 2 * 64 * 1024, "{} bytes for about {live}", shard.bytes());
+    let bytes = shard.holding().bytes;
+    assert!(bytes < 3 * live + 2 * 64 * 1024, "{bytes} bytes for about {live}");
     let sums = shard.leaf_sums().to_vec();
     let mut fresh = Shard::default();
     for client in 0..300 {
