@@ -195,7 +195,9 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
         log.error(format_args!("the journal is damaged: {damage}; {kept}"));
     }
     if bad_lines > 0 {
-        log.error(format_args!("the journal has {bad_lines} lines that are no locations"));
+        log.error(format_args!(
+            "the journal has {bad_lines} lines that are neither locations nor tombstones"
+        ));
     }
 }
 
@@ -353,10 +355,10 @@ impl<'a> Keeper<'a> {
             return;
         };
         self.lines.clear();
-        let is_over = cursor.walk(self.node.store(), |_, location| {
+        let is_over = cursor.walk(self.node.store(), |_, record| {
             let has_room = self.lines.len() < PIECE_BYTES;
             if has_room {
-                location.write_at(&mut self.lines);
+                record.write(&mut self.lines);
                 self.lines.push(b'\n');
             }
             has_room

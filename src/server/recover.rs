@@ -12,7 +12,7 @@ use crossbeam_channel::bounded;
 
 use crate::{
     core::{
-        model::{Location, Tick},
+        model::{ClientRecord, Tick},
         node::Node,
     },
     journal::{BytesRead, Disk, Owner, Recovered, RecoveryError, recover},
@@ -69,7 +69,7 @@ impl<'t> Telling<'t> {
     }
 }
 
-/// Stores what the journal of that owner has, and counts the lines that are no locations.
+/// Stores what the journal of that owner has, and counts the lines that are no records.
 pub(super) fn recover_into(
     node: &Node,
     disk: &impl Disk,
@@ -104,12 +104,12 @@ pub(super) fn recover_into(
     Ok((found?, bad_lines.into_inner()))
 }
 
-/// Stores each line's location; how many lines have none.
+/// Stores each line's record; how many lines have none.
 fn store(node: &Node, lines: &[u8]) -> u64 {
     let mut bad_lines = 0;
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
-        match Location::parse_at(line.trim_ascii_end()) {
-            Some(location) => drop(node.store().merge(node.key(location.client), &location)),
+        match ClientRecord::parse(line.trim_ascii_end()) {
+            Some(record) => drop(node.store().merge(node.key(record.client()), &record)),
             None => bad_lines += 1,
         }
     }

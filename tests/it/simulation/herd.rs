@@ -83,6 +83,7 @@ pub(super) struct Server {
 pub(super) struct Tally {
     pub(super) events: usize,
     pub(super) reports: usize,
+    pub(super) forgettings: usize,
     pub(super) overflows: usize,
     pub(super) losses: usize,
     pub(super) cuts: usize,
@@ -101,6 +102,7 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.reports += other.reports;
+        self.forgettings += other.forgettings;
         self.overflows += other.overflows;
         self.losses += other.losses;
         self.cuts += other.cuts;
@@ -235,7 +237,7 @@ impl Simulation {
             subscribers,
             lookups: None,
         };
-        let node = Arc::new(Node::with_rules(options, self.laws.rules));
+        let node = Arc::new(Node::with_rules(options, self.laws.rules).forgetting_for_everyone());
         if let Some(store) = remembered {
             copy(store, node.store());
         }
@@ -252,6 +254,7 @@ impl Simulation {
             .is_some_and(|stopping| stopping.is_over() && stopping.has_handed_over());
         self.servers[node] = self.server(node, life, remembered);
         self.watch.started(node, remembers, has_handed_over);
+        self.watch.recalls(node, self.servers[node].node.store());
         self.wake_flooders(node);
     }
 
@@ -386,8 +389,8 @@ impl Simulation {
 /// What a node that keeps a journal has after a crash.
 fn copy(from: &Store, to: &Store) {
     for (shard, leaf) in leaves(from) {
-        from.locations(shard, leaf, KeyHash::of_bits(0), |entry, location| {
-            to.merge(entry.key, location);
+        from.records(shard, leaf, KeyHash::of_bits(0), |entry, record| {
+            to.merge(entry.key, record);
             true
         });
     }

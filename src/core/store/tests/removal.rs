@@ -10,10 +10,18 @@ use super::*;
 #[derive(Clone, Debug)]
 enum Step {
     /// A location of that client and time, its position so many digits long.
-    Merge { client: usize, time: u8, digits: usize },
-    Remove { client: usize },
+    Merge {
+        client: usize,
+        time: u8,
+        digits: usize,
+    },
+    Remove {
+        client: usize,
+    },
     /// The walk goes on by so many.
-    Walk { most: usize },
+    Walk {
+        most: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -40,12 +48,12 @@ impl Walk {
 
     fn go_on(&mut self, most: usize, store: &Store, model: &BTreeMap<Vec<u8>, Entry>) {
         let mut left = most;
-        let is_over = self.cursor.walk(store, |_, location| {
+        let is_over = self.cursor.walk(store, |_, record| {
             let has_room = left > 0;
             if has_room {
                 left -= 1;
-                let client = location.client.as_bytes();
-                assert_eq!(*location, model[client].location());
+                let client = record.client().as_bytes();
+                assert_eq!(*record, model[client].record());
                 assert!(self.seen.insert(client.to_vec()), "seen twice");
             }
             has_room
@@ -96,7 +104,7 @@ proptest! {
                     let is_news = merge(&store, &entry).is_news();
                     let stored = model.get(&entry.client);
                     let is_greater =
-                        stored.is_none_or(|stored| entry.location().cmp_age(&stored.location()).is_gt());
+                        stored.is_none_or(|stored| entry.record().cmp_age(&stored.record()).is_gt());
                     prop_assert_eq!(is_news, is_greater);
                     if is_greater {
                         walk.must_see.remove(&entry.client);
@@ -136,11 +144,11 @@ fn what_was_removed_leaves_its_memory_to_others() {
     let mut most = 0;
     for round in 0..20 {
         for entry in &entries {
-            let location = entry.location();
-            let hash = placement.key_hash(location.client);
-            assert!(shard.merge(&placement, Rules::SOUND, hash, &location).is_news());
+            let record = entry.record();
+            let hash = placement.key_hash(record.client());
+            assert!(shard.merge((&placement, Rules::SOUND), hash, &record).is_news());
         }
-        let Holding { clients, bytes } = shard.holding();
+        let Holding { clients, bytes, .. } = shard.holding();
         assert_eq!(clients, entries.len());
         if round == 0 {
             most = bytes;
