@@ -9,21 +9,19 @@ least disturbed one told counts, and is marked if that was disturbed, too.
 """
 
 import argparse
-import datetime
 import json
-import os
 import platform
-import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+
+from record import REPEATS_SECONDS, Record, Repeats, output
+
 HERE = Path("bench/python")
 CLASSES = Path("target/java-compare")
-MAX_STEAL, MAX_FOREIGN, TRIES = 0.02, 0.05, 3
-REPEATS_SECONDS = 60  # in all
 
 
 def lock_turns(small):
@@ -103,154 +101,20 @@ def closed_figures(told):
     return [("left", "connections", told["left"]), ("left after a collection", "connections", told["after"])]
 
 
-class Machine:
-    """What the machine did between two looks: the host's share of its time, and that of other processes."""
+def command(words):
+    """A turn: what a command's last line tells."""
 
-    def __init__(self):
-        self.ticks, self.own = self.look()
-
-    @staticmethod
-    def look():
-        with open("/proc/stat") as file:
-            ticks = [int(field) for field in file.readline().split()[1:9]]
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return ticks, used.ru_utime + used.ru_stime
-
-    def since(self):
-        ticks, own = self.look()
-        user, nice, system, idle, waiting, irq, soft, steal = (new - old for new, old in zip(ticks, self.ticks))
-        whole = user + nice + system + idle + waiting + irq + soft + steal or 1
-        spent = (own - self.own) * os.sysconf("SC_CLK_TCK")
-        foreign = max(0, user + nice + system + irq + soft - spent) / whole
-        disturbed = steal / whole > MAX_STEAL or foreign > MAX_FOREIGN
-        return {"steal": steal / whole, "foreign": foreign, "disturbed": disturbed}
-
-
-class Repeats:
-    """How much time is left for turns that are taken again."""
-
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def are_left(self):
-        return self.seconds > 0
-
-    def spend(self, seconds):
-        self.seconds -= seconds
-
-
-def take(command, repeats):
-    """What a command told, and how disturbed the machine was: the least disturbed of some tries."""
-    best = None
-    for repeat in range(TRIES):
-        begin = time.monotonic()
-        machine = Machine()
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-        disturbance = machine.since()
+    def turn():
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
         if done.returncode:
-            raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-        told = json.loads(done.stdout.splitlines()[-1])
-        if best is None or rank(disturbance) < rank(best[1]):
-            best = told, disturbance
-        if repeat:
-            repeats.spend(time.monotonic() - begin)
-        if not disturbance["disturbed"] or not repeats.are_left():
-            break
-    return best
+            raise SystemExit(f"{' '.join(words)}: {done.stderr}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return turn
 
 
-def rank(disturbance):
-    """The lower, the better."""
-    return disturbance["disturbed"], disturbance["steal"] + disturbance["foreign"]
-
-
-class Record:
-    """The run folder. Each figure is written as soon as it is there."""
-
-    def __init__(self, folder):
-        folder.mkdir(parents=True)
-        self.folder, self.file = folder, open(folder / "raw.jsonl", "w", buffering=1)
-        self.values, self.disturbed, self.turns = {}, 0, 0
-
-    def part(self, part, rounds, turns, figures, repeats):
-        for number in range(1, rounds + 1):
-            names = list(turns) if number % 2 else list(turns)[::-1]
-            for name in names:
-                told, disturbance = take(turns[name], repeats)
-                self.turns += 1
-                self.disturbed += disturbance["disturbed"]
-                for what, unit, value in figures(told):
-                    self.figure(number, part, name, what, unit, value, disturbance)
-            print(f"{time.strftime('%H:%M:%S')} {part}, round {number} of {rounds}", file=sys.stderr)
-
-    def figure(self, number, part, server, what, unit, value, disturbance):
-        line = {
-            "round": number, "part": part, "server": server, "what": what, "unit": unit, "value": value,
-            "better": "more" if unit == "/s" else "less", "at": {}, "target": None, "invalid": None,
-            "disturbance": disturbance,
-        }
-        self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self.values.setdefault(part, {}).setdefault(server, {}).setdefault((what, unit), []).append(value)
-
-    def summary(self):
-        """Medians, with the quartiles where there are several rounds."""
-        text = [
-            "# python\n",
-            "Each figure is of a process of its own; medians over the rounds (lower to upper quartile). "
-            f"{self.disturbed} of {self.turns} turns were disturbed, even the best of their tries: the host took more than "
-            f"{MAX_STEAL:.0%} of the machine, or other processes more than {MAX_FOREIGN:.0%}. A turn is taken {TRIES} times "
-            f"at most, and all repeats together take a minute.\n",
-        ]
-        for part, servers in self.values.items():
-            whats = list(dict.fromkeys(what for figures in servers.values() for what in figures))
-            text.append(f"## {part}\n")
-            text.append("| | " + " | ".join(f"{what}, {unit}" if unit else what for what, unit in whats) + " |")
-            text.append("|---|" + "---:|" * len(whats))
-            for server, figures in servers.items():
-                cells = [spread(figures[what]) if what in figures else "–" for what in whats]
-                text.append(f"| {server} | " + " | ".join(cells) + " |")
-            text.append("")
-        (self.folder / "summary.md").write_text("\n".join(text))
-
-
-def quantile(values, share):
-    """Between the values, as R's default and numpy's."""
-    ordered = sorted(values)
-    whole, part = divmod(share * (len(ordered) - 1), 1)
-    low = ordered[int(whole)]
-    return low + part * (ordered[min(int(whole) + 1, len(ordered) - 1)] - low)
-
-
-def spread(values):
-    low, middle, high = (f"{quantile(values, share):.4g}" for share in (0.25, 0.5, 0.75))
-    low, middle, high = (f"{float(text):,.10g}" for text in (low, middle, high))
-    return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def output(*command):
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return (done.stdout + done.stderr).partition("\n")[0].strip()
-
-
-def describe(folder, arguments):
-    """What was run, with what, where."""
-    with open("/proc/cpuinfo") as file:
-        cpu = next(line.split(": ")[1].strip() for line in file if line.startswith("model name"))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    load = os.getloadavg()[0]
-    command = " ".join(["target/models/bin/python bench/python/measure.py", *arguments])
-    (folder / "command.txt").write_text(command + "\n")
-    (folder / "machine.txt").write_text(
-        f"cpu: {cpu}\ncores: {os.cpu_count()}\nmemory: {memory:.1f} GiB\nload before the run (1 min): {load:.2f}\n"
-    )
-    from twisted import __version__ as twisted
-
-    dirty = ", with changes" if output("git", "status", "--porcelain", "--untracked-files=no", "--", "bench") else ""
-    (folder / "versions.txt").write_text(
-        f"python: Python {platform.python_version()}\ntwisted: {twisted}\nnodejs: {output('node', '--version')}\n"
-        f"java: {output('java', '--version')}\nrevision: {output('git', 'rev-parse', 'HEAD')}{dirty}\n"
-        f"kernel: Linux {platform.release()}\n"
-    )
+def commands(turns):
+    return {name: command(words) for name, words in turns.items()}
 
 
 def main():
@@ -259,21 +123,28 @@ def main():
     parser.add_argument("--runs", type=Path, default=ROOT / "bench/runs")
     options = parser.parse_args()
     small = options.small
-    folder = options.runs / f"{datetime.date.today()}-python"
     sources = [*(ROOT / HERE / "compare").glob("*.java"), ROOT / "bench/java/Rules.java"]
     subprocess.run(["javac", "-d", CLASSES, *sources], cwd=ROOT, check=True)
-    record = Record(folder)
-    describe(folder, sys.argv[1:])
+    record = Record(options.runs, "python", "Each figure is of a process of its own")
+    from twisted import __version__ as twisted
+
+    versions = {
+        "python": f"Python {platform.python_version()}",
+        "twisted": twisted,
+        "nodejs": output("node", "--version"),
+        "java": output("java", "--version"),
+    }
+    record.describe(" ".join(["target/models/bin/python bench/python/measure.py", *sys.argv[1:]]), versions)
     rounds, repeats, never = 2 if small else 10, Repeats(0 if small else REPEATS_SECONDS), Repeats(0)
-    record.part("lock", rounds, lock_turns(small), lock_figures, repeats)
-    record.part("wake", rounds // 2, wake_turns(20 if small else 300), wake_figures, repeats)
+    record.part("lock", rounds, commands(lock_turns(small)), lock_figures, repeats)
+    record.part("wake", rounds // 2, commands(wake_turns(20 if small else 300)), wake_figures, repeats)
     for clients in (1_000, 2_000) if small else (100_000, 1_000_000):
-        record.part(f"clients={clients}", rounds // 2, heap_turns(clients), heap_figures, repeats)
+        record.part(f"clients={clients}", rounds // 2, commands(heap_turns(clients)), heap_figures, repeats)
     # These count, and take no time: other processes do not change them.
-    record.part("dropped", 1, dropped_turns(200 if small else 10_000), dropped_figures, never)
-    record.part("closed", 1, closed_turns(100 if small else 1_000), closed_figures, never)
+    record.part("dropped", 1, commands(dropped_turns(200 if small else 10_000)), dropped_figures, never)
+    record.part("closed", 1, commands(closed_turns(100 if small else 1_000)), closed_figures, never)
     record.summary()
-    print(folder)
+    print(record.folder)
 
 
 if __name__ == "__main__":

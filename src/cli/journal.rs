@@ -37,8 +37,8 @@ const CHECK: &str = "\
 Examples:
   herd journal check kept/Alford                 the folder of one node, which does not run
 
-Exit codes: 0 whole, an incomplete last record included; 1 damaged, in use by another process,
-or unreadable; 2 there is no journal there.";
+Exit codes: 0 whole, incomplete last records included; 1 damaged, in use by another process, or
+unreadable; 2 there is no journal there.";
 
 const DISMISS: &str = "\
 Examples:
@@ -182,7 +182,7 @@ fn told(dir: &Path, seen: &Inspection) -> String {
         let _ = writeln!(text, "{line}");
     };
     if found.torn > 0 {
-        line(format_args!("an incomplete last record of {}, ignored", size(found.torn)));
+        line(format_args!("incomplete last records of {}, ignored", size(found.torn)));
     }
     found.damage.iter().for_each(|damage| line(format_args!("damaged: {damage}")));
     found.set_aside.iter().for_each(|name| line(format_args!("kept aside: {name}")));
@@ -216,6 +216,10 @@ mod tests {
         let text = super::told(dir, &inspection(vec![damage(true)]));
         assert!(text.starts_with("it's kept/Alford: a journal, its owner is unknown\n"), "{text}");
         assert!(text.contains("\ndamaged: segment-0000000001 is missing\nnot whole\n"), "{text}");
+        let mut torn = inspection(Vec::new());
+        torn.found.torn = 5000;
+        let text = super::told(dir, &torn);
+        assert!(text.ends_with("\nincomplete last records of 5.0 kB, ignored\nwhole\n"), "{text}");
     }
 
     #[test]

@@ -24,7 +24,8 @@ table! {
         /// What a power cut may lose, by size.
         sync_bytes: usize = "sync_bytes", Count { default: 16_777_216, min: 1, max: 1_073_741_824 }, "so many of them are brought to it at once";
         /// What may wait in memory while the disk is slow or fails, once for changes that the journal has not taken and once for
-        /// those that it has. Beyond it, changes are in the map only until a snapshot has them.
+        /// those that it has; with `"commit"`, once more while it takes them. Beyond it, changes are in the map only until a
+        /// snapshot has them.
         waiting_bytes: usize = "waiting_bytes", Count { default: 67_108_864, min: 131_072, max: 17_179_869_184 }, "may wait for the disk, twice";
         /// A file of changes that has grown this large is followed by another.
         segment_bytes: usize = "segment_bytes", Count { default: 67_108_864, min: 4_096, max: 1_099_511_627_776 }, "a larger file of changes is followed by another";

@@ -77,7 +77,7 @@ table! {
         /// lack. After it, the node exits with code 1; its log has a second in any case.
         drain_time: Duration = "drain_seconds", Seconds { default: 10.0, min: 0.0, max: 3_600.0 }, "for a drain before the node ends regardless";
         /// Whether threads that are woken wait for their turn (`SCHED_BATCH`) rather than interrupt others. With 100
-        /// busy connections it is worth 1.3 times the requests; but when they come faster than half of what the node can
+        /// busy connections it is worth 1.2 times the requests; but when they come faster than half of what the node can
         /// take, the slowest hundredth waits many times longer.
         batch_scheduling: bool = "batch_scheduling", Flag { default: true }, "threads that are woken wait for their turn";
     }

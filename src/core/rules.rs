@@ -30,6 +30,8 @@ pub struct Rules {
     pub repair_is_paced: bool,
     /// A neighbour counts as alive while bytes move.
     pub moving_is_living: bool,
+    /// Where reports are acknowledged once they are durable, a stale one is too, once what it met is.
+    pub stale_reports_wait: bool,
 }
 
 impl Rules {
@@ -48,5 +50,6 @@ impl Rules {
         rests_when_equal: true,
         repair_is_paced: true,
         moving_is_living: true,
+        stale_reports_wait: true,
     };
 }

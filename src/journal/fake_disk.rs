@@ -1,5 +1,6 @@
-//! A disk in memory that fails as real ones do: an operation fails, or the power is cut, and then what was not synced is
-//! lost in part, in any order, and torn between sectors.
+//! A disk in memory that fails as real ones do: an operation fails, there is no more room, or the power is cut, and then
+//! what was not synced is lost in part, in any order, and torn between sectors. No node uses it. It is public so that the
+//! simulation, which is outside this crate, has the very disk that the journal's own tests have.
 
 use std::{
     cell::{RefCell, RefMut},
@@ -12,12 +13,13 @@ use rustix::io::Errno;
 
 use super::disk::{Disk, DiskFile};
 
-/// What a power cut leaves is whole in pieces of this size.
-const SECTOR: usize = 512;
+/// What a power cut leaves is whole in pieces of this size. Real ones are larger; but then short frames, as of tests, would
+/// seldom be lost one without another.
+const SECTOR: usize = 64;
 
 /// What happens to one operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum DiskFault {
+pub enum DiskFault {
     /// It does nothing and fails.
     Error(Errno),
     /// A write is cut short; another operation fails.
@@ -26,11 +28,14 @@ pub(super) enum DiskFault {
     Crash,
 }
 
+/// A folder with files in memory. Its clones are the same folder.
 #[derive(Clone, Debug)]
-pub(super) struct FakeDisk(Rc<RefCell<State>>);
+pub struct FakeDisk(Rc<RefCell<State>>);
 
 #[derive(Clone, Debug, Default)]
 struct State {
+    /// What a power cut leaves is whole in pieces of so many bytes.
+    sector: usize,
     files: Vec<FakeFileState>,
     names: BTreeMap<String, usize>,
     /// Names as they are on the disk, and what has changed since.
@@ -41,6 +46,7 @@ struct State {
     /// How many more bytes fit.
     room: Option<usize>,
     is_crashed: bool,
+    has_lost_power: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -61,7 +67,7 @@ enum NameChange {
 
 /// A file of it that is open.
 #[derive(Debug)]
-pub(super) struct FakeFile {
+pub struct FakeFile {
     disk: FakeDisk,
     index: usize,
     read: usize,
@@ -69,15 +75,16 @@ pub(super) struct FakeFile {
 
 /// Numbers that are the same for the same seed.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Those of that seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// One of so many.
-    pub(super) fn roll(&mut self, sides: usize) -> usize {
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -85,41 +92,76 @@ impl Dice {
     }
 }
 
+impl Default for FakeDisk {
+    /// An empty one.
+    fn default() -> Self {
+        Self::with_sectors(SECTOR)
+    }
+}
+
 impl FakeDisk {
-    pub(super) fn new() -> Self {
-        Self(Rc::default())
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty one, of which a power cut leaves pieces of so many bytes.
+    pub fn with_sectors(sector: usize) -> Self {
+        Self(Rc::new(RefCell::new(State { sector, ..State::default() })))
     }
 
     /// The operation of that number, from 0, and no other, gets the fault.
-    pub(super) fn fail_at(&self, number: usize, fault: DiskFault) {
+    pub fn fail_at(&self, number: usize, fault: DiskFault) {
         self.0.borrow_mut().fault = Some((number, fault));
     }
 
-    pub(super) fn operations(&self) -> usize {
+    /// How many operations there were.
+    pub fn operations(&self) -> usize {
         self.0.borrow().operations
     }
 
-    /// So many more bytes fit.
-    pub(super) fn set_room(&self, room: Option<usize>) {
+    /// So many more bytes fit; `None` for any number.
+    pub fn set_room(&self, room: Option<usize>) {
         self.0.borrow_mut().room = room;
     }
 
+    /// Whether a [`DiskFault::Crash`] has come: whoever uses the disk counts as dead.
+    pub fn is_crashed(&self) -> bool {
+        self.0.borrow().is_crashed
+    }
+
+    /// Whether its power has been cut, at some time.
+    pub fn has_lost_power(&self) -> bool {
+        self.0.borrow().has_lost_power
+    }
+
+    /// Whether a file that has a name has bytes that will never be on the disk, since they could not be synced and count
+    /// as clean. The system's memory still has them.
+    pub fn has_lost_pages(&self) -> bool {
+        let state = self.0.borrow();
+        let is_lost = |file: &FakeFileState| file.lost_from.is_some_and(|from| from < file.bytes.len());
+        state.names.values().any(|&index| is_lost(&state.files[index]))
+    }
+
     /// The disk as the next start finds it after the process was killed.
-    pub(super) fn after_kill(&self) -> Self {
+    pub fn after_kill(&self) -> Self {
         let mut state = self.0.borrow().clone();
         (state.fault, state.is_crashed, state.room) = (None, false, None);
         Self(Rc::new(RefCell::new(state)))
     }
 
-    /// The disk as the next start may find it after the power was cut.
-    pub(super) fn after_power_cut(&self, dice: &mut Dice) -> Self {
+    /// The disk as the next start may find it after the power was cut. Of what was not synced, any part of a file may be
+    /// there without what was written before it, and any change of names without those before it.
+    pub fn after_power_cut(&self, dice: &mut Dice) -> Self {
         let mut state = self.after_kill().0.borrow().clone();
+        let sector = state.sector;
+        state.has_lost_power = true;
         for file in &mut state.files {
             let FakeFileState { bytes, synced, lost_from } = file;
             let kept = *synced + dice.roll(bytes.len() - *synced + 1);
             bytes.truncate(kept);
-            for begin in (*synced..kept).step_by(SECTOR) {
-                let end = (begin + SECTOR).min(kept);
+            for begin in (*synced..kept).step_by(sector) {
+                let end = (begin + sector).min(kept);
                 let is_lost = lost_from.is_some_and(|from| end > from);
                 if is_lost || dice.roll(2) == 0 {
                     // The file was made longer, and its sector was not written.
@@ -148,7 +190,7 @@ impl FakeDisk {
     }
 
     /// A file's bytes, to damage them.
-    pub(super) fn bytes(&self, name: &str) -> RefMut<'_, Vec<u8>> {
+    pub fn bytes(&self, name: &str) -> RefMut<'_, Vec<u8>> {
         RefMut::map(self.0.borrow_mut(), |state| {
             let index = state.names[name];
             &mut state.files[index].bytes
@@ -260,11 +302,12 @@ impl DiskFile for FakeFile {
     fn sync(&mut self) -> io::Result<()> {
         let done = self.disk.operate_whole();
         let mut state = self.disk.0.borrow_mut();
+        let is_crashed = state.is_crashed;
         let file = &mut state.files[self.index];
-        if done.is_err() {
+        if done.is_err() && !is_crashed {
             // The pages are clean now, and what was in them is not on the disk.
             file.lost_from.get_or_insert(file.synced);
-        } else if file.lost_from.is_none() {
+        } else if done.is_ok() && file.lost_from.is_none() {
             file.synced = file.bytes.len();
         }
         done

@@ -161,10 +161,10 @@ impl Seal {
         Self { secret, number }
     }
 
-    /// The check of that many bytes there, whose other properties are `form`.
-    pub(super) fn check(&self, offset: u64, form: u64, bytes: &[u8]) -> u64 {
+    /// The check of a frame at that place with that front and these bytes.
+    pub(super) fn check(&self, offset: u64, front: u64, bytes: &[u8]) -> u64 {
         let mut place = [0; 32];
-        let parts = [self.hash(bytes), self.number, offset, form];
+        let parts = [self.hash(bytes), self.number, offset, front];
         for (part, word) in place.chunks_exact_mut(8).zip(parts) {
             part.copy_from_slice(&word.to_le_bytes());
         }

@@ -8,17 +8,19 @@
 //! `disk` is all that is asked of a file system, so that tests can have disks that fail. `header` says whose a file is,
 //! `frame` makes a torn or damaged piece known as such, `names` which file is which. `writer` appends, syncs, and goes on
 //! in another file when that fails; `snapshot` writes the map; `recovery` reads it all again, and
-//! `inspection` does so for those who only look.
+//! `inspection` does so for those who only look. `keeper` says when each of these is to be done.
 
 mod condition;
 mod disk;
-#[cfg(test)]
-mod fake_disk;
+pub mod fake_disk;
 mod frame;
 mod header;
 mod inspection;
+mod keeper;
+mod lines;
 mod names;
 mod recovery;
+mod rules;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,9 @@ pub use condition::{JournalCondition, JournalLack, RecoveryCondition};
 pub use disk::{Disk, DiskFile, Folder, FolderLock, LookersLock};
 pub use header::Owner;
 pub use inspection::{Dismissed, Inspection, dismiss, inspect, is_journal};
+pub use keeper::{Keeper, KeeperEvent, SnapshotBounds};
+pub use lines::store_lines;
 pub use recovery::{BytesRead, Damage, Recovered, RecoveryError, recover};
+pub use rules::JournalRules;
 pub use snapshot::Snapshot;
 pub use writer::{JournalBounds, JournalWriter};

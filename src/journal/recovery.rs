@@ -1,6 +1,7 @@
 //! Reads a journal: the newest snapshot that is whole, and every segment since. A file of somebody else's stops it
-//! before anything is read. What cannot be read is told: a torn tail, as after a power cut, apart from damage in what had
-//! been on the disk.
+//! before anything is read. What cannot be read is told: what had been on the disk is damaged, what may never have been
+//! there is torn. A power cut tears what was not synced, in any order, so good frames after a hole say nothing of the hole
+//! by being there; but each says how much of its file was synced before it.
 
 use std::{collections::BTreeMap, fmt, io};
 
@@ -150,12 +151,27 @@ struct Known {
     header: FileHeader,
 }
 
-/// How a file ended.
-struct FileEnd {
+/// How a file was found.
+struct FileFound {
+    /// Where its last good frame ends.
     good_until: u64,
-    /// What follows that is no frame.
-    tail: u64,
+    /// How much of it had been on the disk, at least, as its frames tell.
+    synced: u64,
+    holes: Vec<Hole>,
+    /// Whether it has everything up to the end of a snapshot.
     is_whole: bool,
+}
+
+/// Bytes of a file that are no frame: between good frames, or behind the last.
+struct Hole {
+    at: u64,
+    bytes: u64,
+}
+
+impl Hole {
+    fn damage(&self, id: FileId) -> Damage {
+        Damage { file: id.name(), at: self.at, bytes: Some(self.bytes), is_missing: false }
+    }
 }
 
 /// Reads the journal of that owner. `take` gets its lines, many at a time, in no particular order. `tell` is told how far
@@ -195,13 +211,15 @@ pub fn recover<D: Disk>(
     for id in snapshots.into_iter().rev() {
         intake.expect(&files, id.number);
         let Some(known) = files.remove(&id) else { continue };
-        let end = read(disk, id, known, &mut found, &mut intake)?;
-        if end.is_whole {
+        let FileFound { good_until, holes, is_whole, .. } = read(disk, id, known, &mut found, &mut intake)?;
+        if is_whole {
             replaced = id.number;
             break;
         }
-        if found.damage.iter().all(|damage| damage.file != id.name()) {
-            found.damage.push(Damage { file: id.name(), at: end.good_until, bytes: None, is_missing: false });
+        let damages = found.damage.len();
+        found.damage.extend(holes.iter().filter(|hole| hole.at < good_until).map(|hole| hole.damage(id)));
+        if found.damage.len() == damages {
+            found.damage.push(Damage { file: id.name(), at: good_until, bytes: None, is_missing: false });
         }
     }
     let is_needed = |id: &FileId| id.number >= replaced;
@@ -270,20 +288,25 @@ fn read_segments<D: Disk>(
 ) -> Result<(), RecoveryError> {
     let last = files.keys().next_back().copied();
     for (id, known) in files {
-        let FileEnd { good_until, tail, .. } = read(disk, id, known, found, intake)?;
-        // Where its successor is gone or unreadable, only the last one's tail may be torn.
-        let is_torn = match told.of(id.number) {
-            Some(bytes) => good_until >= bytes,
-            None => Some(id) == last,
+        let FileFound { good_until, synced, holes, .. } = read(disk, id, known, found, intake)?;
+        let is_last = Some(id) == last;
+        let synced = match told.of(id.number) {
+            Some(bytes) => synced.max(bytes),
+            None if is_last => synced,
+            // Its successor is gone or unreadable, and may have known that all of it was.
+            None => u64::MAX,
         };
-        if is_torn {
-            found.torn += tail;
-        } else if tail > 0 || told.of(id.number).is_some() {
-            let bytes = Some(tail).filter(|tail| *tail > 0);
-            found.damage.push(Damage { file: id.name(), at: good_until, bytes, is_missing: false });
+        let (damaged, torn): (Vec<_>, Vec<_>) = holes.into_iter().partition(|hole| hole.at < synced);
+        found.damage.extend(damaged.iter().map(|hole| hole.damage(id)));
+        found.torn += torn.iter().map(|hole| hole.bytes).sum::<u64>();
+        let has_tail = damaged.last().is_some_and(|hole| hole.at == good_until);
+        if told.of(id.number).is_some_and(|bytes| good_until < bytes) && !has_tail {
+            found.damage.push(Damage { file: id.name(), at: good_until, bytes: None, is_missing: false });
         }
-        if Some(id) == last {
-            found.before = Before { number: id.number, bytes: good_until };
+        if is_last {
+            // What is torn is so at the next start, too, and must not count as damage then because of what follows it.
+            let bytes = torn.first().map_or(good_until, |hole| hole.at);
+            found.before = Before { number: id.number, bytes };
         }
     }
     Ok(())
@@ -319,7 +342,7 @@ fn read<D: Disk>(
     known: Known,
     found: &mut Recovered,
     intake: &mut Intake<impl FnMut(&[u8]), impl FnMut(BytesRead)>,
-) -> Result<FileEnd, RecoveryError> {
+) -> Result<FileFound, RecoveryError> {
     let unreadable = |source| RecoveryError::Disk { file: id.name(), source };
     let Known { bytes, begin, header } = known;
     let before = intake.bytes.read;
@@ -329,17 +352,9 @@ fn read<D: Disk>(
     let mut beginning = vec![0; begin];
     read_full(&mut file, &mut beginning).map_err(unreadable)?;
     let mut frames = Frames::new(&mut file, header.seal(), begin as u64);
-    let (mut count, mut bad, mut is_whole) = (0_u64, None, false);
+    let (mut count, mut holes, mut is_whole) = (0_u64, Vec::new(), false);
     loop {
-        let piece = frames.next().map_err(unreadable)?;
-        if !matches!(piece, Piece::End)
-            && let Some((at, bytes)) = bad.take()
-        {
-            // Something good follows, so it had been on the disk.
-            found.damage.push(Damage { file: id.name(), at, bytes: Some(bytes), is_missing: false });
-            is_whole = false;
-        }
-        match piece {
+        match frames.next().map_err(unreadable)? {
             Piece::Frame(FrameKind::Lines, lines) => {
                 count += 1;
                 found.bytes += lines.len() as u64;
@@ -347,17 +362,19 @@ fn read<D: Disk>(
                 intake.read_until(before + frames.good_until());
             }
             Piece::Frame(FrameKind::End, told) => is_whole = *told == count.to_le_bytes(),
-            Piece::Bad { at, bytes } => bad = Some((at, bytes)),
+            Piece::Bad { at, bytes } => holes.push(Hole { at, bytes }),
             Piece::End => break,
         }
     }
-    let (tail, good_until) = (bad.map_or(0, |(_, bytes)| bytes), frames.good_until());
+    let (good_until, synced) = (frames.good_until(), frames.synced());
+    let end = holes.last().map_or(good_until, |hole| good_until.max(hole.at + hole.bytes));
     match id.kind {
-        FileKind::Snapshot => found.snapshot_bytes += good_until + tail,
-        FileKind::Segment => found.segment_bytes += good_until + tail - begin as u64,
+        FileKind::Snapshot => found.snapshot_bytes += end,
+        FileKind::Segment => found.segment_bytes += end - begin as u64,
     }
     intake.read_until(before + bytes);
     // What was read may be in the system's memory only, as its last writer has left it; and soon it counts as safe.
     file.sync().map_err(unreadable)?;
-    Ok(FileEnd { good_until, tail, is_whole: is_whole && tail == 0 })
+    let is_whole = is_whole && holes.is_empty();
+    Ok(FileFound { good_until, synced, holes, is_whole })
 }

@@ -68,7 +68,9 @@ impl<F: DiskFile> Snapshot<F> {
     }
 
     fn frame(&mut self, content: FrameKind, bytes: &[u8]) {
-        write_frame(&self.seal, self.bytes + self.buffer.len() as u64, content, bytes, &mut self.buffer);
+        // It counts only as a whole, so how much of it is on the disk is nobody's question.
+        let place = (self.bytes + self.buffer.len() as u64, 0);
+        write_frame(&self.seal, place, content, bytes, &mut self.buffer);
         self.frames += 1;
     }
 

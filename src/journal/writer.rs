@@ -13,6 +13,7 @@ use super::{
     header::{Before, FileHeader, Owner, Seal},
     names::{FileId, remove_before},
     recovery::Recovered,
+    rules::JournalRules,
     snapshot::{FinishedSnapshot, Snapshot},
 };
 use crate::core::model::Tick;
@@ -54,6 +55,7 @@ pub struct JournalWriter<D: Disk, S> {
     owner: Owner,
     salts: S,
     bounds: JournalBounds,
+    pub(super) rules: JournalRules,
     segment: Option<OpenSegment<D::File>>,
     /// The number of the next file.
     next: u64,
@@ -90,6 +92,14 @@ struct OpenSegment<F> {
     safe: u64,
 }
 
+impl<F> OpenSegment<F> {
+    /// How many bytes of it are on the disk for certain. Where nothing is synced but the header, that is all, though the
+    /// rest counts as safe: what a power cut takes of that is no damage.
+    fn on_disk(&self, is_synced: bool) -> u64 {
+        if is_synced { self.safe } else { self.begin }
+    }
+}
+
 /// Lines that no segment has. The map has them, and so will a snapshot that is begun after them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Gap {
@@ -120,6 +130,17 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
     ///
     /// [`recover`]: super::recover
     pub fn new(disk: D, owner: Owner, salts: S, bounds: JournalBounds, found: &Recovered) -> Self {
+        Self::with_rules((disk, owner), salts, bounds, found, JournalRules::SOUND)
+    }
+
+    /// The same with rules that may be wrong.
+    pub fn with_rules(
+        (disk, owner): (D, Owner),
+        salts: S,
+        bounds: JournalBounds,
+        found: &Recovered,
+        rules: JournalRules,
+    ) -> Self {
         let (next, before) = found.end();
         let damaged: Vec<_> =
             found.damage.iter().filter_map(|damage| FileId::of_name(&damage.file)).collect();
@@ -128,6 +149,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             owner,
             salts,
             bounds,
+            rules,
             segment: None,
             next,
             before,
@@ -233,9 +255,13 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
     ///
     /// If the disk fails. That segments can be written nonetheless is told by [`JournalWriter::trouble`].
     pub fn begin_snapshot(&mut self, now: Tick) -> io::Result<Snapshot<D::File>> {
-        let rotated = self.rotate();
-        self.note(rotated, now)?;
-        let id = FileId::snapshot(self.next - 1);
+        let mut number = self.next;
+        if self.rules.rotates_before_snapshot {
+            let rotated = self.rotate();
+            self.note(rotated, now)?;
+            number = self.next - 1;
+        }
+        let id = FileId::snapshot(number);
         let header = self.header(id)?;
         let snapshot = Snapshot::begin(&self.disk, &header);
         if snapshot.is_err() {
@@ -256,7 +282,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
     /// If the disk fails; the files before it stay.
     pub fn finish_snapshot(&mut self, snapshot: Snapshot<D::File>) -> io::Result<u64> {
         let partial = snapshot.partial_name();
-        let finished = snapshot.finish(&self.disk);
+        let rotated = if self.rules.rotates_before_snapshot { Ok(()) } else { self.rotate() };
+        let finished = rotated.and_then(|()| snapshot.finish(&self.disk));
         if finished.is_err() {
             self.forget_snapshot(&partial);
         }
@@ -295,7 +322,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         self.trouble = match &done {
             Ok(_) => None,
             Err(error) => {
-                self.give_up_segment();
+                self.leave_segment();
                 let last = self.trouble.as_ref().map(|trouble| trouble.wait * 2);
                 let wait =
                     last.unwrap_or(self.bounds.retry_time).min(RETRY_TIME_MAX.max(self.bounds.retry_time));
@@ -308,11 +335,18 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
     /// Does it with the present segment, and if that fails, once more with a new one.
     fn attempt(&mut self, now: Tick, action: fn(&mut Self) -> io::Result<()>) {
         let done = action(self).or_else(|_| {
-            self.give_up_segment();
+            self.leave_segment();
             action(self)
         });
         // It is kept as the trouble.
         let _ = self.note(done, now);
+    }
+
+    /// It has failed.
+    fn leave_segment(&mut self) {
+        if self.rules.leaves_failed_files {
+            self.give_up_segment();
+        }
     }
 
     /// What was in it and is not safe is told again in the next. If nothing else was in it, it goes: on a disk that fails
@@ -321,8 +355,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         self.written = 0;
         let Some(segment) = self.segment.take() else { return };
         if segment.safe > segment.begin {
-            // What was never synced may be torn by a power cut, which is no damage.
-            let bytes = if self.bounds.is_synced { segment.safe } else { segment.begin };
+            let bytes = segment.on_disk(self.bounds.is_synced);
             self.before = Before { number: segment.number, bytes };
         } else {
             let _ = self.disk.remove(&FileId::segment(segment.number).name());
@@ -363,6 +396,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             }
             let Some(segment) = &mut self.segment else { return Ok(()) };
             self.frames.clear();
+            let synced = segment.on_disk(self.bounds.is_synced);
             let mut rest = &self.waiting[self.written..];
             let is_room = |frames: &[u8]| {
                 frames.len() < APPEND_BYTES
@@ -372,7 +406,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
                 let lines;
                 (lines, rest) = split_lines(rest);
                 let offset = segment.bytes + self.frames.len() as u64;
-                write_frame(&segment.seal, offset, FrameKind::Lines, lines, &mut self.frames);
+                write_frame(&segment.seal, (offset, synced), FrameKind::Lines, lines, &mut self.frames);
             }
             let rest = rest.len();
             if let Err(error) = append_all(&mut segment.file, &self.frames) {

@@ -3,9 +3,10 @@
 //! Batches are offered and numbered under one lock, and under the same lock the journal's thread takes all that were
 //! offered. So whatever has a number up to the one it finds there is in its hands, and nothing has to be counted again.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use thiserror::Error;
 
 use crate::{core::model::Tick, system::clock};
 
@@ -28,24 +29,17 @@ struct Committed {
 }
 
 /// Why a batch is not known to be on the disk. Displays as `within 5s`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub(super) enum Uncommitted {
     /// It took longer than that.
+    #[error("within {0:?}")]
     Late(Duration),
     /// The node stops.
+    #[error("in time for this node's stop")]
     Stopping,
     /// The journal's thread has panicked.
+    #[error("when the journal's thread panicked")]
     Panicked,
-}
-
-impl fmt::Display for Uncommitted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Late(time) => write!(f, "within {time:?}"),
-            Self::Stopping => write!(f, "in time for this node's stop"),
-            Self::Panicked => write!(f, "when the journal's thread panicked"),
-        }
-    }
 }
 
 impl Commits {

@@ -1,7 +1,7 @@
-//! The journal's thread: takes every change, has it written and synced, and writes a snapshot of the map when one is due.
-//! `journal` decides what goes where; here is when.
+//! The journal's thread: waits for changes and for the time of what is due, and passes on what the journal's `Keeper`
+//! says. What is done when, and what goes where, is decided in `journal`.
 
-use std::{io, path::PathBuf, thread, time::Duration};
+use std::{io, iter, path::PathBuf, thread, time::Duration};
 
 use crossbeam_channel::select;
 use parking_lot::Mutex;
@@ -15,30 +15,17 @@ use super::{
 };
 use crate::{
     config::JournalConfig,
-    core::{
-        links::{Encoded, Queue},
-        model::Tick,
-        node::Node,
-        store::Cursor,
-    },
+    core::{links::Queue, model::Tick, node::Node},
     journal::{
-        Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Owner, Recovered,
-        RecoveryCondition, RecoveryError, Snapshot,
+        Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Keeper, KeeperEvent, Owner,
+        Recovered, RecoveryError, SnapshotBounds,
     },
     log::Log,
     system::{clock, random},
 };
 
-/// What is taken from the queue, or put into a snapshot, before anything else is looked at.
+/// What is taken from the queue before anything else is looked at.
 const PIECE_BYTES: usize = 1 << 20;
-/// So much of a snapshot is brought to the disk at once, so that clients' syncs do not wait for all of it.
-const SNAPSHOT_SYNC_BYTES: u64 = 16 << 20;
-/// Files of changes may be so many times as long as the last snapshot.
-const SNAPSHOT_SHARE: u64 = 4;
-/// A snapshot that failed is tried again after this time.
-const SNAPSHOT_RETRY_TIME: Duration = Duration::from_secs(30);
-/// At a stop, what a disk has refused is tried again after this time.
-const LAST_RETRY_TIME: Duration = Duration::from_millis(50);
 /// A thread that has nothing to do looks up this often.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
@@ -80,13 +67,7 @@ type Salts = fn() -> io::Result<[u8; 16]>;
 
 /// A node's journal before its thread runs.
 pub(super) struct Journal {
-    writer: JournalWriter<Folder, Salts>,
-    queue: Queue,
-    /// Changes that are due to be replaced by a snapshot.
-    snapshot_bytes: u64,
-    recovery: RecoveryCondition,
-    /// Bytes of the snapshots that were read, and of the changes.
-    found_bytes: (u64, u64),
+    keeper: Keeper<Folder, Salts>,
     /// How long sessions wait for it, if they do.
     commit_time: Option<Duration>,
     _lock: FolderLock,
@@ -110,8 +91,6 @@ impl Journal {
             .map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
         let time = clock::tick().saturating_sub(began);
         tell_recovery(telling.log, &found, (node.store().len(), time, bad_lines));
-        // Nobody has changed anything since.
-        queue.open();
         let bounds = JournalBounds {
             segment_bytes: config.segment_bytes as u64,
             sync_bytes: config.sync_bytes,
@@ -120,31 +99,16 @@ impl Journal {
             retry_time: config.retry_time,
             is_synced: config.is_synced(),
         };
-        let recovery = RecoveryCondition {
-            bytes: found.bytes,
-            time,
-            torn: found.torn,
-            damage: found.damage.len(),
-            set_aside: found.set_aside.len(),
-        };
-        Ok(Self {
-            writer: JournalWriter::new(disk, owner, random::bytes::<16>, bounds, &found),
-            queue,
-            snapshot_bytes: config.snapshot_bytes as u64,
-            recovery,
-            found_bytes: (found.snapshot_bytes, found.segment_bytes),
-            commit_time: config.commits().then_some(config.commit_time),
-            _lock: lock,
-        })
+        let snapshots = SnapshotBounds { bytes: config.snapshot_bytes as u64, ..SnapshotBounds::default() };
+        let writer = JournalWriter::new(disk, owner, random::bytes::<16> as Salts, bounds, &found);
+        let keeper = Keeper::new(writer, queue, snapshots, (&found, time), config.commits());
+        let commit_time = config.commits().then_some(config.commit_time);
+        Ok(Self { keeper, commit_time, _lock: lock })
     }
 
     /// What it says about itself before its thread runs.
     pub(super) fn condition(&self) -> JournalCondition {
-        JournalCondition {
-            is_awaited: self.commit_time.is_some(),
-            recovery: self.recovery.clone(),
-            ..JournalCondition::default()
-        }
+        self.keeper.condition().clone()
     }
 
     /// Where sessions wait for it, if they do.
@@ -154,7 +118,7 @@ impl Journal {
 
     /// Takes changes until the stop, and brings all of them to the disk.
     pub(super) fn run(self, shared: &Shared<'_>, stop: &Stop, condition: &Mutex<JournalCondition>) {
-        // Before the keeper, so that it outlives what the keeper holds.
+        // Before the journal, so that it outlives what that holds.
         let _notice = DeathNotice {
             condition,
             release: &|| {
@@ -164,12 +128,13 @@ impl Journal {
                 shared.log.error(format_args!("nothing is kept until this node restarts: {DEATH}"));
             },
         };
-        let mut keeper = Keeper::new(self, (shared.node, shared.log), shared.commits.as_ref(), condition);
+        let (node, log, commits) = (shared.node, shared.log, shared.commits.as_ref());
+        let mut running = Running { journal: self, node, log, commits, condition };
         while !stop.is_set() {
-            keeper.take(stop);
-            keeper.keep();
+            running.take(stop);
+            running.keep();
         }
-        keeper.end(stop);
+        running.end(stop);
     }
 }
 
@@ -202,110 +167,44 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
 }
 
 /// The thread at work.
-struct Keeper<'a> {
+struct Running<'a> {
     journal: Journal,
     node: &'a Node,
     log: &'a Log,
     commits: Option<&'a Commits>,
-    /// The numbers of the last batch that is on the disk, and of the last that was taken.
-    committed: u64,
-    offered: u64,
     condition: &'a Mutex<JournalCondition>,
-    /// What it says about itself, between two looks at it.
-    told: JournalCondition,
-    underway: Option<Underway>,
-    /// The last snapshot's length, and how many bytes of changes came since.
-    last_snapshot: u64,
-    changed: u64,
-    snapshot_not_before: Tick,
-    /// Why the last snapshot failed that was tried since the stop.
-    last_failure: Option<String>,
-    is_ending: bool,
-    /// Reused for a snapshot's lines.
-    lines: Vec<u8>,
 }
 
-/// A snapshot, and how far the walk over the map is.
-struct Underway {
-    snapshot: Snapshot<std::fs::File>,
-    cursor: Cursor,
-    synced: u64,
-    changed: u64,
-}
-
-impl<'a> Keeper<'a> {
-    fn new(
-        journal: Journal,
-        (node, log): (&'a Node, &'a Log),
-        commits: Option<&'a Commits>,
-        condition: &'a Mutex<JournalCondition>,
-    ) -> Self {
-        let (last_snapshot, changed) = journal.found_bytes;
-        let told = journal.condition();
-        Self {
-            journal,
-            node,
-            log,
-            commits,
-            committed: 0,
-            offered: 0,
-            condition,
-            told,
-            underway: None,
-            last_snapshot,
-            changed,
-            snapshot_not_before: Tick::ZERO,
-            last_failure: None,
-            is_ending: false,
-            lines: Vec::new(),
-        }
-    }
-
+impl Running<'_> {
     /// Waits for changes, and takes what there is.
     fn take(&mut self, stop: &Stop) {
-        let now = clock::tick();
-        let writer = &self.journal.writer;
-        let snapshot = writer.needs_snapshot().then_some(self.snapshot_not_before);
-        let next = writer.due().into_iter().chain(snapshot).min();
-        let due = next.map_or(IDLE_TIME, |next| next.saturating_sub(now));
-        let wait = if self.underway.is_some() { Duration::ZERO } else { due };
+        let keeper = &mut self.journal.keeper;
+        let wait = keeper.due().map_or(IDLE_TIME, |due| due.saturating_sub(clock::tick()));
         let mut batch = None;
         select! {
-            recv(self.journal.queue.receiver()) -> taken => batch = taken.ok().map(|batch| self.journal.queue.taken(batch)),
+            recv(keeper.queue().receiver()) -> taken => batch = taken.ok().map(|batch| keeper.queue().taken(batch)),
             recv(stop.receiver()) -> _ => {}
             default(wait) => {}
         }
         let mut bytes = 0;
         while let Some(lines) = batch {
             bytes += lines.len();
-            self.append(&lines);
-            batch = if bytes < PIECE_BYTES { self.journal.queue.take().ok() } else { None };
+            keeper.take(&lines, clock::tick());
+            batch = if bytes < PIECE_BYTES { keeper.queue().take().ok() } else { None };
         }
     }
 
-    fn append(&mut self, lines: &Encoded) {
-        if !lines.is_empty() {
-            self.journal.writer.append(lines, clock::tick());
-            self.changed += lines.len() as u64;
-        }
-    }
-
-    /// Writes what was taken, syncs what is due, and goes on with a snapshot.
+    /// Has it write what was taken, sync what is due, and go on with a snapshot.
     fn keep(&mut self) {
         self.take_offered();
-        let Journal { writer, queue, .. } = &mut self.journal;
-        if queue.is_behind() {
-            queue.clear_mark();
-            writer.miss();
-        }
-        writer.write(clock::tick());
-        let is_awaited = self.offered > self.committed && writer.trouble().is_none();
-        if is_awaited || writer.due().is_some_and(|due| due <= clock::tick()) {
-            self.sync();
+        let keeper = &mut self.journal.keeper;
+        keeper.write(clock::tick());
+        if keeper.is_sync_due(clock::tick()) {
+            keeper.sync(clock::tick);
         }
         // Before a snapshot's work, for which nobody is to wait.
         self.commit();
-        self.step();
+        self.journal.keeper.step(self.node.store(), clock::tick());
         self.commit();
         self.tell();
     }
@@ -313,169 +212,53 @@ impl<'a> Keeper<'a> {
     /// Takes all batches that sessions wait for.
     fn take_offered(&mut self) {
         let Some(commits) = self.commits else { return };
+        let keeper = &mut self.journal.keeper;
         let mut batches = Vec::new();
-        let queue = &self.journal.queue;
-        self.offered = commits.take(|| batches.extend(std::iter::from_fn(|| queue.take().ok())));
-        batches.iter().for_each(|lines| self.append(lines));
+        let last = commits.take(|| batches.extend(iter::from_fn(|| keeper.queue().take().ok())));
+        keeper.take_numbered(&batches, last, clock::tick());
     }
 
     /// Lets the sessions go on whose batches are on the disk.
     fn commit(&mut self) {
-        let Some(commits) = self.commits else { return };
-        let Journal { writer, queue, .. } = &self.journal;
-        // What found no room, in the queue or in memory, is on the disk only with the next snapshot.
-        let is_safe = writer.unsynced() == 0 && !writer.is_short() && !queue.is_behind();
-        if is_safe && self.offered > self.committed {
-            self.committed = self.offered;
-            commits.commit(self.offered);
+        if let Some(commits) = self.commits
+            && let Some(last) = self.journal.keeper.commit()
+        {
+            commits.commit(last);
         }
     }
 
-    fn sync(&mut self) {
-        let (began, before) = (clock::tick(), self.journal.writer.unsynced());
-        self.journal.writer.sync(began);
-        if before == 0 {
-            return;
-        }
-        let took = clock::tick().saturating_sub(began);
-        self.told.syncs += 1;
-        self.told.sync_time += took;
-        self.told.sync_time_max = self.told.sync_time_max.max(took);
-    }
-
-    /// The next piece of a snapshot, if one is under way or due.
-    fn step(&mut self) {
-        let now = clock::tick();
-        let writer = &mut self.journal.writer;
-        let Some(Underway { snapshot, cursor, synced, .. }) = &mut self.underway else {
-            let due = self.journal.snapshot_bytes.max(SNAPSHOT_SHARE * self.last_snapshot);
-            if (writer.needs_snapshot() || self.changed >= due) && now >= self.snapshot_not_before {
-                self.begin(now);
-            }
-            return;
-        };
-        self.lines.clear();
-        let is_over = cursor.walk(self.node.store(), |_, record| {
-            let has_room = self.lines.len() < PIECE_BYTES;
-            if has_room {
-                record.write(&mut self.lines);
-                self.lines.push(b'\n');
-            }
-            has_room
-        });
-        let mut written = snapshot.write(&self.lines);
-        if snapshot.bytes() - *synced >= SNAPSHOT_SYNC_BYTES {
-            *synced = snapshot.bytes();
-            written = written.and_then(|()| snapshot.sync());
-        }
-        if written.is_err() || is_over {
-            self.finish(written, now);
-        }
-    }
-
-    fn begin(&mut self, now: Tick) {
-        match self.journal.writer.begin_snapshot(now) {
-            Ok(snapshot) => {
-                let (cursor, changed) = (Cursor::default(), self.changed);
-                self.underway = Some(Underway { snapshot, cursor, synced: 0, changed });
-            }
-            Err(error) => self.put_off_snapshot(&error, now),
-        }
-    }
-
-    fn finish(&mut self, written: io::Result<()>, now: Tick) {
-        let Some(Underway { snapshot, changed, .. }) = self.underway.take() else { return };
-        let writer = &mut self.journal.writer;
-        let finished = match written {
-            Ok(()) => writer.finish_snapshot(snapshot),
-            Err(error) => {
-                writer.abandon_snapshot(snapshot);
-                Err(error)
-            }
-        };
-        match finished {
-            Ok(bytes) => {
-                self.changed -= changed;
-                self.last_snapshot = bytes;
-                self.told.snapshots += 1;
-                self.told.snapshot_bytes = bytes;
-            }
-            Err(error) => self.put_off_snapshot(&error, now),
-        }
-    }
-
-    fn put_off_snapshot(&mut self, error: &io::Error, now: Tick) {
-        let why = format!("the journal's snapshot could not be written: {error}");
-        if !self.is_ending {
-            self.log.warn(format_args!("{why}; it is tried again in {SNAPSHOT_RETRY_TIME:?}"));
-            self.snapshot_not_before = now + SNAPSHOT_RETRY_TIME;
-        } else if self.last_failure.as_ref() != Some(&why) {
-            // Attempts follow soon upon each other now.
-            self.log.warn(format_args!("{why}"));
-            self.last_failure = Some(why);
-        }
-    }
-
-    /// Everything that changed is in the queue by now. A snapshot spares the next start the changes.
+    /// Everything that changed is in the queue by now.
     fn end(&mut self, stop: &Stop) {
-        while let Ok(lines) = self.journal.queue.take() {
-            self.append(&lines);
+        self.journal.keeper.stop(clock::tick());
+        while stop.by().is_none_or(|by| clock::tick() < by)
+            && let Some(pause) = self.journal.keeper.step_to_end(self.node.store(), clock::tick())
+        {
+            self.log_events();
+            thread::sleep(pause);
         }
-        if self.journal.queue.is_behind() {
-            self.journal.writer.miss();
-        }
-        self.is_ending = true;
-        self.journal.writer.sync_at_last(clock::tick());
-        let mut is_wanted = self.changed > 0 || self.journal.writer.needs_snapshot();
-        while stop.by().is_none_or(|by| clock::tick() < by) {
-            if self.underway.is_some() {
-                self.step();
-            } else if is_wanted || self.journal.writer.is_short() {
-                // Once, and then only for what nothing else has.
-                is_wanted = false;
-                self.begin(clock::tick());
-            } else if self.journal.writer.unsynced() > 0 {
-                self.journal.writer.sync_at_last(clock::tick());
-            } else {
-                break;
-            }
-            let writer = &self.journal.writer;
-            if self.underway.is_none() && (writer.unsynced() > 0 || writer.is_short()) {
-                // The disk fails; it may still be freed.
-                thread::sleep(LAST_RETRY_TIME);
-            }
-        }
-        if let Some(Underway { snapshot, .. }) = self.underway.take() {
-            self.journal.writer.abandon_snapshot(snapshot);
-        }
+        self.journal.keeper.end();
         self.tell();
-        if let Some(lack) = self.told.lack() {
-            let why = self.journal.writer.trouble().or(self.last_failure.as_deref());
-            let why = why.unwrap_or("there was no time for the snapshot that would have them");
-            self.log.error(format_args!("the journal {lack}: {why}"));
-        }
     }
 
-    /// Brings up to date what others see of it, and logs when the disk begins or ends to fail.
+    /// Lets others see what it says about itself.
     fn tell(&mut self) {
-        let writer = &self.journal.writer;
-        let failing = writer.trouble().map(str::to_owned);
-        match (&self.told.failing, &failing) {
-            (None, Some(why)) => {
-                self.told.failures += 1;
-                self.log.error(format_args!(
-                    "the journal cannot be written: {why}; what changes is kept in memory, and the disk tried again"
-                ));
+        self.journal.keeper.look();
+        self.log_events();
+        let keeper = &self.journal.keeper;
+        self.node.refuse_reports(keeper.refuses_reports());
+        self.condition.lock().clone_from(keeper.condition());
+    }
+
+    fn log_events(&mut self) {
+        while let Some(event) = self.journal.keeper.event() {
+            match event {
+                KeeperEvent::Failing(_) | KeeperEvent::Lacking { .. } => {
+                    self.log.error(format_args!("{event}"));
+                }
+                KeeperEvent::NoSnapshot { .. } => self.log.warn(format_args!("{event}")),
+                KeeperEvent::Mended => self.log.info(format_args!("{event}")),
             }
-            (Some(_), None) => self.log.info(format_args!("the journal can be written again")),
-            _ => {}
         }
-        self.node.refuse_reports(failing.is_some() || writer.is_short());
-        self.told.failing = failing;
-        self.told.appended = writer.appended();
-        self.told.unsynced = writer.unsynced();
-        self.told.is_short = writer.is_short();
-        self.condition.lock().clone_from(&self.told);
     }
 }
 

@@ -11,11 +11,8 @@ use std::{
 use crossbeam_channel::bounded;
 
 use crate::{
-    core::{
-        model::{ClientRecord, Tick},
-        node::Node,
-    },
-    journal::{BytesRead, Disk, Owner, Recovered, RecoveryError, recover},
+    core::{model::Tick, node::Node},
+    journal::{BytesRead, Disk, Owner, Recovered, RecoveryError, recover, store_lines},
     log::Log,
     text::grouped,
 };
@@ -80,7 +77,7 @@ pub(super) fn recover_into(
     let (sender, receiver) = bounded::<Vec<u8>>(PIECES_WAITING * processors);
     let bad_lines = AtomicU64::new(0);
     let store_all = |lines: &[u8]| {
-        let bad = store(node, lines);
+        let bad = store_lines(node.store(), lines);
         bad_lines.fetch_add(bad, Ordering::Relaxed);
     };
     let found = thread::scope(|scope| {
@@ -102,18 +99,6 @@ pub(super) fn recover_into(
         found
     });
     Ok((found?, bad_lines.into_inner()))
-}
-
-/// Stores each line's record; how many lines have none.
-fn store(node: &Node, lines: &[u8]) -> u64 {
-    let mut bad_lines = 0;
-    for line in lines.split_inclusive(|&byte| byte == b'\n') {
-        match ClientRecord::parse(line.trim_ascii_end()) {
-            Some(record) => drop(node.store().merge(node.key(record.client()), &record)),
-            None => bad_lines += 1,
-        }
-    }
-    bad_lines
 }
 
 #[cfg(test)]

@@ -82,11 +82,15 @@ fn unit_starts_a_node_and_stops_it_in_peace() {
     let credential = values(&unit, "LoadCredential")[0];
     assert_eq!(credential.split_once(':').unwrap().0, "herd.toml", "it is the file that the command names");
     let here = folder.path().to_str().unwrap();
-    let command =
-        values(&unit, "ExecStart")[0].replace("%d", here).replace("%L", here).replace("%i", "Alford");
+    let resolved = |key| {
+        let value = values(&unit, key)[0].replace("%i", "Alford");
+        ["%d", "%L", "%S"].iter().fold(value, |value, folder| value.replace(folder, here))
+    };
+    let (command, environment) = (resolved("ExecStart"), resolved("Environment"));
     let mut words = command.split(' ');
     assert_eq!(words.next(), Some(INSTALLED));
     let mut node = Command::new(env!("CARGO_BIN_EXE_herd"));
+    node.envs(environment.split_once('='));
     node.args(words).stdout(Stdio::piped()).stdin(Stdio::null()).stderr(Stdio::piped());
     let mut node = node.spawn().unwrap();
     let mut said = io::BufReader::new(node.stdout.take().unwrap());
@@ -103,6 +107,9 @@ fn unit_starts_a_node_and_stops_it_in_peace() {
         assert!(folder.path().join("proxyherd/Alford").join(name).exists(), "{name}");
     }
     assert_eq!(values(&unit, "LogsDirectory"), ["proxyherd/%i"]);
+    // As is its journal.
+    assert!(folder.path().join("proxyherd/Alford/Alford/lock").exists());
+    assert_eq!(values(&unit, "StateDirectory"), ["proxyherd/%i"]);
 }
 
 #[test]

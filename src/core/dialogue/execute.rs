@@ -152,7 +152,7 @@ impl Batch {
                 match &node.report(report, *key, now, &mut skew, &mut self.changes) {
                     Ok(Reported { location, is_newest }) => {
                         self.write_at(location, ending);
-                        self.acknowledges |= node.acknowledges_what_is_durable();
+                        self.acknowledges |= node.waits_for_durable(*is_newest);
                         host.said(line, party, &Reply::At { location, is_newest: *is_newest });
                         Ok(())
                     }
@@ -174,7 +174,7 @@ impl Batch {
                 node.forget(*client, *key, now, &mut self.changes).map(|()| {
                     write_forgotten(*client, &mut self.replies);
                     self.replies.extend_from_slice(ending.as_bytes());
-                    self.acknowledges |= node.acknowledges_what_is_durable();
+                    self.acknowledges |= node.waits_for_durable(true);
                     host.said(line, party, &Reply::Forgot { client: *client });
                 })
             }

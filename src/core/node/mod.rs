@@ -183,9 +183,14 @@ impl Node {
         Self { forgets: true, ..self }
     }
 
-    /// Whether clients' reports are acknowledged only once they are durable.
-    pub fn acknowledges_what_is_durable(&self) -> bool {
-        self.refuses.is_some()
+    /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.
+    pub(super) fn waits_for_durable(&self, is_newest: bool) -> bool {
+        self.refuses.is_some() && (is_newest || self.rules.stale_reports_wait)
+    }
+
+    fn is_stale(&self, report: &Report<'_>, key: KeyHash) -> bool {
+        let met = self.store.get(key, report.client, |met| met.time >= report.time);
+        met == Some(true)
     }
 
     /// While nothing can be made durable, reports are refused before they are stored.
@@ -236,14 +241,16 @@ impl Node {
         }
         let ahead = Skew::between(now.wall, time);
         self.check_not_ahead(ahead)?;
-        self.check_kept()?;
+        if self.rules.stale_reports_wait || !self.is_stale(report, key) {
+            self.check_kept()?;
+        }
         skew.set(ahead);
         let (server, skew, generation) = (self.id.as_bytes(), skew.as_bytes(), Generation::FIRST);
         let mut location = Location { server, skew, client, position, timestamp, time, generation };
         let outcome = self.store.report(key, &mut location);
         if outcome.is_news() {
             changes.add(self, &location.into(), key, By::News);
-        } else if outcome == Outcome::Stale && self.refuses.is_some() {
+        } else if outcome == Outcome::Stale && self.waits_for_durable(false) {
             // What it met may not have been offered yet, and this report is acknowledged for its sake.
             self.store.record(key, client, |met| changes.add_again(self, met));
         }

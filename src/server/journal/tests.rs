@@ -1,5 +1,4 @@
-//! The journal's thread step by step, in this thread: batches that found no room, snapshots that fail at a stop, and a
-//! panic.
+//! The journal's thread step by step, in this thread: what sessions wait for, a stop whose snapshots fail, and a panic.
 
 use std::{fs, ops::RangeInclusive};
 
@@ -9,8 +8,9 @@ use super::*;
 use crate::{
     config::Herd,
     core::{
-        links::{Offer, outbox},
-        model::NodeId,
+        model::{ClientId, NodeId, Now, SkewText, Timestamp},
+        node::Changes,
+        wire::Report,
     },
     journal::JournalLack,
     log::LogDir,
@@ -20,14 +20,13 @@ use crate::{
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3_600);
 
-const LINE: &[u8] = b"AT Solo +0.263873386 kiwi +34.068930-118.445127 1400000000\n";
-
-/// A node whose sessions wait for its journal, with both of its files in this folder.
-fn server(folder: &TempDir) -> Server {
+/// A node whose sessions wait for its journal, with both of its files in this folder. So many bytes may wait.
+fn server(folder: &TempDir, waiting_bytes: usize) -> Server {
     let text = "[herd]\nname = \"solo\"\n[journal]\nsync = \"commit\"\n\
                 [[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\naddress = \"127.0.0.1:1\"\n";
     let mut herd = Herd::parse(text, "test").unwrap();
     herd.journal.dir = Some(folder.path().join("kept"));
+    herd.journal.waiting_bytes = waiting_bytes;
     let (id, logs) = (NodeId::new("Solo").unwrap(), LogDir::Folder(folder.path().to_owned()));
     Server::bind(&herd, &id, &logs, Surroundings::default()).unwrap()
 }
@@ -48,23 +47,34 @@ fn obstruct(folder: &TempDir, numbers: RangeInclusive<u64>) {
     }
 }
 
+/// A client reports to the node, and what that has changed is offered.
+fn report(node: &Node) {
+    let client = ClientId::new(b"kiwi").unwrap();
+    let now = Now { wall: Timestamp::new(1_400_000_000, 0), tick: Tick::ZERO };
+    let report = Report { client, position: b"+1+1", timestamp: b"1400000000", time: now.wall };
+    let (mut skew, mut changes) = (SkewText::default(), Changes::default());
+    node.report(&report, node.key(client), now, &mut skew, &mut changes).unwrap();
+    node.offer(&mut changes, None, |_| {});
+}
+
 #[test]
 fn batch_that_found_no_room_is_acknowledged_once_a_snapshot_has_it() {
     let folder = tempfile::tempdir().unwrap();
-    let Server { node, log, journal, .. } = server(&folder);
-    let mut journal = journal.unwrap();
-    let (outbox, queue) = outbox(LINE.len() - 1);
-    queue.open();
-    journal.queue = queue;
+    let Server { node, log, journal, .. } = server(&folder, 1);
     let (commits, condition) = (Commits::new(Duration::ZERO), Mutex::default());
-    let mut keeper = Keeper::new(journal, (&node, &log), Some(&commits), &condition);
-    let batch: Encoded = LINE.into();
-    let number = commits.offer(|| assert_eq!(outbox.offer(&batch), Offer::Dropped));
-    keeper.keep();
+    let mut running = Running {
+        journal: journal.unwrap(),
+        node: &node,
+        log: &log,
+        commits: Some(&commits),
+        condition: &condition,
+    };
+    let number = commits.offer(|| report(&node));
+    running.keep();
     assert_eq!(commits.wait(number), Err(Uncommitted::Late(Duration::ZERO)));
     assert_eq!(condition.lock().lack(), Some(JournalLack::Uncounted));
     // A snapshot's lines, and its end.
-    (0..3).for_each(|_| keeper.keep());
+    (0..3).for_each(|_| running.keep());
     assert_eq!((commits.wait(number), condition.lock().snapshots), (Ok(()), 1));
     assert_eq!(condition.lock().lack(), None);
 }
@@ -72,15 +82,17 @@ fn batch_that_found_no_room_is_acknowledged_once_a_snapshot_has_it() {
 #[test]
 fn stop_tries_once_to_write_a_snapshot_that_only_spares_time_and_leaves_no_empty_segments() {
     let folder = tempfile::tempdir().unwrap();
-    let Server { node, log, journal, .. } = server(&folder);
+    let Server { node, log, journal, .. } = server(&folder, 1 << 20);
     let condition = Mutex::default();
-    let mut keeper = Keeper::new(journal.unwrap(), (&node, &log), None, &condition);
-    keeper.append(&LINE.into());
-    keeper.keep();
+    let mut running =
+        Running { journal: journal.unwrap(), node: &node, log: &log, commits: None, condition: &condition };
+    report(&node);
+    running.take(&Stop::default());
+    running.keep();
     obstruct(&folder, 1..=20);
     let stop = Stop::default();
     stop.set(clock::tick() + LONG);
-    keeper.end(&stop);
+    running.end(&stop);
     let condition = condition.lock();
     assert_eq!((condition.snapshots, condition.lack()), (0, None));
     assert_eq!(names(&folder, "segment-"), ["segment-0000000001", "segment-0000000002"]);
@@ -89,26 +101,27 @@ fn stop_tries_once_to_write_a_snapshot_that_only_spares_time_and_leaves_no_empty
 #[test]
 fn stop_tries_again_to_write_a_snapshot_that_has_what_nothing_else_has() {
     let folder = tempfile::tempdir().unwrap();
-    let Server { node, log, journal, .. } = server(&folder);
+    let Server { node, log, journal, .. } = server(&folder, 1);
     let condition = Mutex::default();
-    let mut keeper = Keeper::new(journal.unwrap(), (&node, &log), None, &condition);
-    keeper.journal.writer.miss();
+    let mut running =
+        Running { journal: journal.unwrap(), node: &node, log: &log, commits: None, condition: &condition };
+    report(&node);
     obstruct(&folder, 1..=3);
     let stop = Stop::default();
     stop.set(clock::tick() + LONG);
-    keeper.end(&stop);
+    running.end(&stop);
     let condition = condition.lock();
     assert_eq!((condition.snapshots, condition.lack()), (1, None));
     assert_eq!(names(&folder, "segment-"), ["segment-0000000004"]);
     log.write_now();
     let text = fs::read_to_string(folder.path().join("Solo.log")).unwrap();
-    assert_eq!(text.matches("the journal's snapshot could not be written: ").count(), 1, "{text}");
+    assert_eq!(text.matches(" WARN  the journal's snapshot could not be written: ").count(), 1, "{text}");
 }
 
 #[test]
 fn node_whose_journal_has_panicked_serves_on_and_says_at_its_end_what_it_lacks() {
     let folder = tempfile::tempdir().unwrap();
-    let Server { node, log, journal, limits, surroundings, .. } = server(&folder);
+    let Server { node, log, journal, limits, surroundings, .. } = server(&folder, 1 << 20);
     let mut shared = Shared::new((&node, None), &limits, &log, &surroundings, None).unwrap();
     shared.journal = journal.map(|journal| Mutex::new(journal.condition()));
     let shared = &shared;

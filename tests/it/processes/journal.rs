@@ -25,6 +25,7 @@ use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     process::Signal,
 };
+use serde_json::Value;
 
 use super::support::{Client, Herd, Process, answers, eventually, heavy, herd_command, solo};
 use crate::support::skipped;
@@ -296,6 +297,14 @@ fn folder_of_another_process_node_or_version_is_refused_in_one_line() {
     assert!(line.contains("choose another with --data-dir"), "{line}");
 }
 
+/// What a node says of its damage: places that its start found, files that are kept, and the metric of both.
+fn damage(herd: &Herd) -> (u64, u64, f64) {
+    let status: Value = serde_json::from_str(&herd.page("Solo", "/status")).unwrap();
+    let number = |field| status["journal"][field].as_u64().unwrap();
+    let metric = herd.metric("Solo", "proxyherd_journal_damaged");
+    (number("damaged_places"), number("damaged_files_kept"), metric)
+}
+
 #[test]
 fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
     let _turn = heavy();
@@ -318,14 +327,14 @@ fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
     let lost = found.iter().zip(&said).filter(|(found, said)| found != said).count();
     assert!((1..50).contains(&lost), "{lost} lost");
     herd.wait_for_log("Solo", &["ERROR the journal is damaged: segment-0000000001 lacks "]);
-    assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 1.0);
+    assert_eq!(damage(&herd), (1, 0, 1.0));
     eventually("the damaged file is kept aside", || {
         folder(&herd).join("segment-0000000001.damaged").exists()
     });
     herd.stop("Solo");
     herd.start("Solo");
     assert_eq!(answers(&herd, "Solo", &clients(1)), found);
-    assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 1.0, "it is still there");
+    assert_eq!(damage(&herd), (0, 1, 1.0), "it is still there");
     let dir = folder(&herd).display().to_string();
     let run = |subcommand: &str| {
         let output = herd_command(&["journal", subcommand, &dir]).output().unwrap();
@@ -346,17 +355,22 @@ fn damage_is_told_what_is_good_is_used_and_the_file_is_kept() {
     assert!(code == 0 && said.ends_with(" records\nwhole\n"), "{said}");
     herd.start("Solo");
     assert_eq!(answers(&herd, "Solo", &clients(1)), found);
-    assert_eq!(herd.metric("Solo", "proxyherd_journal_damaged"), 0.0);
+    assert_eq!(damage(&herd), (0, 0, 0.0));
 }
 
-fn no_disk(why: &str) -> String {
-    format!("no tmpfs can be mounted: {why}; install util-linux and run this as root")
-}
-
-/// A file system in memory of so many bytes, until dropped.
+/// A file system in memory of 256 KiB, until dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
+    /// The one under a node's journal; `None`, and said, if none can be mounted here.
+    fn under(herd: &Herd) -> Option<Self> {
+        let tell = |why: &String| {
+            let cure = "install util-linux and run this as root";
+            skipped("a full disk under a journal", &format!("no tmpfs can be mounted: {why}; {cure}"));
+        };
+        Self::mount(&herd.config.with_file_name("kept"), 256 * 1024).inspect_err(tell).ok()
+    }
+
     /// Why there is none here, if there is not.
     fn mount(at: &Path, bytes: usize) -> Result<Self, String> {
         fs::create_dir_all(at).unwrap();
@@ -380,12 +394,8 @@ impl Drop for SmallDisk {
 fn full_disk_degrades_a_node_that_serves_on_and_nothing_is_lost_once_there_is_room() {
     let _turn = heavy();
     let mut herd = keeper("sync_seconds = 0.01\nretry_seconds = 0.05\n");
-    let kept = herd.config.with_file_name("kept");
-    let _disk = match SmallDisk::mount(&kept, 256 * 1024) {
-        Ok(disk) => disk,
-        Err(why) => return skipped("a full disk under a journal", &no_disk(&why)),
-    };
-    let ballast = kept.join("ballast");
+    let Some(disk) = SmallDisk::under(&herd) else { return };
+    let ballast = disk.0.join("ballast");
     herd.start("Solo");
     fs::write(&ballast, vec![0; 200 * 1024]).unwrap();
     let (mut known, mut said) = (Vec::new(), Vec::new());
@@ -416,12 +426,8 @@ fn full_disk_degrades_a_node_that_serves_on_and_nothing_is_lost_once_there_is_ro
 fn node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again() {
     let _turn = heavy();
     let mut herd = keeper("sync = \"commit\"\nretry_seconds = 0.05\ncommit_seconds = 0.5\n");
-    let kept = herd.config.with_file_name("kept");
-    let _disk = match SmallDisk::mount(&kept, 256 * 1024) {
-        Ok(disk) => disk,
-        Err(why) => return skipped("a full disk under a journal", &no_disk(&why)),
-    };
-    let ballast = kept.join("ballast");
+    let Some(disk) = SmallDisk::under(&herd) else { return };
+    let ballast = disk.0.join("ballast");
     herd.start("Solo");
     let before = herd.report("Solo", "before", "1400000000");
     fs::write(&ballast, vec![0; 240 * 1024]).unwrap();
@@ -457,13 +463,9 @@ fn node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again() {
 fn stop_does_not_wait_for_sessions_that_wait_for_a_full_disk() {
     let _turn = heavy();
     let mut herd = keeper("sync = \"commit\"\ncommit_seconds = 600\n[limits]\ndrain_seconds = 2\n");
-    let kept = herd.config.with_file_name("kept");
-    let _disk = match SmallDisk::mount(&kept, 256 * 1024) {
-        Ok(disk) => disk,
-        Err(why) => return skipped("a full disk under a journal", &no_disk(&why)),
-    };
+    let Some(disk) = SmallDisk::under(&herd) else { return };
     herd.start("Solo");
-    assert!(fs::write(kept.join("ballast"), vec![0; 1 << 20]).is_err(), "it is full");
+    assert!(fs::write(disk.0.join("ballast"), vec![0; 1 << 20]).is_err(), "it is full");
     let mut client = herd.client("Solo");
     let lines = (0..16)
         .map(|number| format!("IAMAT kiwi{number}-{} +34.068930-118.445127 1400000000\n", "x".repeat(900)));

@@ -24,8 +24,10 @@ pub(super) struct Audience {
     is_awake: bool,
     /// What the one that wants all believes the store holds.
     believed: Store,
-    /// What it was told since it last walked the store, which it must not be told again.
+    /// What it was told since it last walked the store, which it must not be told again,
     told: HashSet<Vec<u8>>,
+    /// unless stale reports have it told again.
+    is_told_again: bool,
     /// The hash of what the one that wants keys has last looked up, by key.
     seen: HashMap<KeyHash, u64>,
     /// How often it was walked.
@@ -34,12 +36,13 @@ pub(super) struct Audience {
 
 impl Audience {
     /// Who has heard nothing, and how changes reach them.
-    pub(super) fn new(seed: u64, placement: Placement) -> (Self, Subscribers) {
+    pub(super) fn new(seed: u64, placement: Placement, is_told_again: bool) -> (Self, Subscribers) {
         let (all_outbox, all): (Outbox, Queue) = outbox(ROOM_BYTES);
         let (keys_outbox, keys) = outbox(ROOM_BYTES / 8);
         let (random, believed) = (Random::new(seed), Store::new(placement, usize::MAX));
         let (told, seen) = (HashSet::new(), HashMap::new());
-        let audience = Self { random, all, keys, is_awake: false, believed, told, seen, walks: 0 };
+        let (is_awake, walks) = (false, 0);
+        let audience = Self { random, all, keys, is_awake, believed, told, is_told_again, seen, walks };
         (audience, Subscribers { all: vec![all_outbox], keys: vec![keys_outbox] })
     }
 
@@ -71,7 +74,7 @@ impl Audience {
             for line in batch.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
                 let record = ClientRecord::parse(line).ok_or("a change is no record")?;
                 self.believed.merge(self.believed.key_hash(record.client()), &record);
-                if !self.told.insert(line.to_vec()) {
+                if !self.told.insert(line.to_vec()) && !self.is_told_again {
                     return Err(format!("told twice: {}", line.escape_ascii()));
                 }
             }

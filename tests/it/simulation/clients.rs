@@ -1,6 +1,6 @@
-//! What clients say: reports that are late, equal in time but not in text, told to several nodes, of ids nobody should
-//! choose, too long for one node and not for another; in some stories, to forget one; and now and then a line that is none
-//! of theirs.
+//! What clients say: reports that are late, equal in time but not in text, told to several nodes or told again, of ids
+//! nobody should choose, too long for one node and not for another; in some stories, to forget one; and now and then a
+//! line that is none of theirs.
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
@@ -12,9 +12,10 @@ use proxyherd::core::{
 
 use super::{
     herd::{Event, Simulation},
+    journal::Journal,
     plan::EPOCH,
     session::{Ear, NO_NONCE},
-    watch::Kind,
+    watch::{Kind, Owed},
 };
 
 /// A client's connection, as long as it has something to say.
@@ -26,6 +27,9 @@ pub(super) struct Caller {
     heard: Timestamp,
     /// Whether what has changed waits to be offered.
     is_late: bool,
+    /// What its replies will acknowledge, where that is to be on the disk first; and the number of the batch.
+    owed: Vec<Owed>,
+    pub(super) batch: u64,
 }
 
 /// What a client must not be able to say.
@@ -50,9 +54,21 @@ impl Simulation {
         let nodes = if self.random.one_in(4) { 2 } else { 1 };
         for _ in 0..nodes {
             let node = self.random.below(self.servers.len());
-            if self.takes_in(node) {
-                self.report(node, &text);
+            self.report_if_taken(node, &text);
+            if self.plan.journal.as_ref().is_some_and(|journal| journal.commits) && self.random.one_in(4) {
+                // It was not answered at once, or not for long.
+                let late =
+                    if self.random.one_in(2) { self.plan.lag * 2 } else { self.plan.times.liveness / 4 };
+                let again = self.now + self.random.time(late);
+                self.push(again, Event::Again { node, text: text.clone() });
             }
+        }
+    }
+
+    /// What a client has said comes to that node, if it takes anything.
+    pub(super) fn report_if_taken(&mut self, node: usize, text: &[u8]) {
+        if self.now < self.plan.quiet_at && self.takes_in(node) {
+            self.report(node, text);
         }
     }
 
@@ -102,14 +118,12 @@ impl Simulation {
         let dialogue = Dialogue::new(served, opening, (times, line_bytes), 0, self.tick(node));
         // After a blank line nothing is a handshake.
         let rest = [b"\n", text].concat();
-        self.serve_caller(
-            node,
-            life,
-            Box::new(Caller { dialogue, rest, heard: Timestamp::default(), is_late: false }),
-        );
+        let (heard, is_late, owed, batch) = (Timestamp::default(), false, Vec::new(), 0);
+        let caller = Caller { dialogue, rest, heard, is_late, owed, batch };
+        self.serve_caller(node, life, Box::new(caller));
     }
 
-    /// Goes on until there is something to offer, which may take a while, or until all is said.
+    /// Goes on until there is something to offer, which may take a while, or to wait for, or until all is said.
     pub(super) fn serve_caller(&mut self, node: usize, life: u32, mut caller: Box<Caller>) {
         loop {
             let now = self.clocks(node);
@@ -126,6 +140,7 @@ impl Simulation {
                 lines: 0,
                 forgettings: 0,
                 is_neighbours: false,
+                owed: self.plan.journal.as_ref().filter(|journal| journal.commits).map(|_| &mut caller.owed),
             };
             let next = caller.dialogue.next(now.tick, &mut ear);
             self.tally.reports += ear.lines;
@@ -146,9 +161,22 @@ impl Simulation {
                 }
                 Next::Offer => {
                     caller.is_late = false;
+                    let acknowledges = caller.dialogue.acknowledges();
                     self.offer(node, &mut caller.dialogue);
+                    let journal = self.servers[node].journal.as_mut().filter(|_| acknowledges);
+                    caller.batch = journal.map_or(0, Journal::number);
                 }
-                Next::Write => caller.dialogue.wrote(),
+                Next::Commit => match &mut self.servers[node].journal {
+                    Some(journal) if !journal.has_committed(caller.batch) => {
+                        self.tally.waits += 1;
+                        return journal.wait(*caller);
+                    }
+                    _ => caller.dialogue.committed(),
+                },
+                Next::Write => {
+                    self.watch.answered(node, caller.owed.drain(..));
+                    caller.dialogue.wrote();
+                }
                 other => return self.fail(Kind::Confused, format!("a client is told {other:?}")),
             }
         }

@@ -1,10 +1,14 @@
-//! What goes wrong: connections are lost with what is under way, cuts stop one direction or both, nodes crash and come
-//! back with or without what they knew; and the moment from which on nothing does.
+//! What goes wrong: connections are lost with what is under way, cuts stop one direction or both, nodes crash, alone or
+//! all at once, and come back with what is on their disks, disks fill up or fail; and the moment from which on nothing does.
 
 use std::time::Duration;
 
+use proxyherd::journal::fake_disk::DiskFault;
+use rustix::io::Errno;
+
 use super::{
-    herd::{Event, Simulation},
+    herd::{Event, Server, Simulation},
+    journal::{Journal, JournalPlan},
     session::{ANSWERS, Connection, QUESTIONS},
 };
 
@@ -91,21 +95,78 @@ impl Simulation {
         }
     }
 
-    /// A node is gone, and comes back after a while.
+    /// A node is gone: its process is killed, or its power is cut, now or in the middle of what its journal does next.
     fn crash(&mut self) {
         let node = self.random.below(self.servers.len());
+        let by_power_cut = self.random.one_in(2);
+        if !self.servers[node].is_alive {
+            return;
+        }
+        match &mut self.servers[node].journal {
+            Some(journal) if self.random.one_in(2) => journal.crash_soon(by_power_cut, &mut self.random),
+            _ => self.die(node, by_power_cut),
+        }
+    }
+
+    /// All nodes are gone at once, most of them because there is no power.
+    pub(super) fn black_out(&mut self) {
+        if self.now >= self.plan.heal_at {
+            return;
+        }
+        self.tally.blackouts += 1;
+        for node in 0..self.servers.len() {
+            let by_power_cut = !self.random.one_in(4);
+            self.die(node, by_power_cut);
+        }
+    }
+
+    /// A node that lives is gone, and comes back after a while.
+    pub(super) fn die(&mut self, node: usize, by_power_cut: bool) {
         if !self.servers[node].is_alive {
             return;
         }
         self.tally.crashes += 1;
+        self.tally.power_cuts += usize::from(by_power_cut);
         self.servers[node].is_alive = false;
         // A process that dies closes its connections, a machine that loses power does not.
-        let is_told = self.random.one_in(2);
+        let is_told = !by_power_cut;
         for at in 0..self.connections.len() {
             self.lose_end(at, node, is_told);
         }
+        self.journal_dies(node, by_power_cut);
         let back = self.now + self.random.time(self.plan.times.liveness * 2);
         self.push(back, Event::Restart { node });
+    }
+
+    /// A disk fills up for a while, or one of its next operations fails.
+    pub(super) fn disk_goes_wrong(&mut self) {
+        let Some(JournalPlan { fault_gap, .. }) = self.plan.journal else { return };
+        if self.now >= self.plan.heal_at {
+            return;
+        }
+        let next = self.now + self.random.time(fault_gap * 2);
+        self.push(next, Event::DiskFault);
+        let node = self.random.below(self.servers.len());
+        let Server { journal: Some(journal), life, is_alive: true, .. } = &self.servers[node] else { return };
+        self.tally.disk_faults += 1;
+        let (disk, soon, life) = (&journal.disk, self.random.below(6), *life);
+        match self.random.below(3) {
+            0 => {
+                disk.set_room(Some(self.random.below(400)));
+                let freed = self.now + self.random.time(self.plan.times.liveness / 2);
+                self.push(freed, Event::Freed { node, life });
+            }
+            1 => disk.fail_at(disk.operations() + soon, DiskFault::Short),
+            _ => disk.fail_at(disk.operations() + soon, DiskFault::Error(Errno::IO)),
+        }
+    }
+
+    pub(super) fn disk_is_freed(&mut self, node: usize, life: u32) {
+        if let Server { journal: Some(journal), life: now, .. } = &self.servers[node]
+            && *now == life
+        {
+            journal.disk.set_room(None);
+        }
     }
 
     /// The node's end of a connection is no more.
@@ -135,14 +196,13 @@ impl Simulation {
         }
     }
 
-    /// Its disk may have kept what it knew.
+    /// It has what its disk has, unless that is lost, too.
     pub(super) fn come_back(&mut self, node: usize) {
         if self.servers[node].is_alive {
             return;
         }
-        // What stops has no journal.
-        let has_stopped = self.servers[node].stopping.is_some_and(|stopping| stopping.is_over());
-        let forgets = has_stopped || self.plan.forgets && self.random.one_in(2);
+        let has_journal = self.servers[node].journal.is_some();
+        let forgets = !has_journal || self.plan.forgets && self.random.one_in(4);
         self.tally.forgotten += usize::from(forgets);
         self.restart(node, !forgets);
     }
@@ -156,6 +216,7 @@ impl Simulation {
                 }
             }
             self.come_back(from);
+            self.servers[from].journal.iter().for_each(Journal::mend);
         }
     }
 }

@@ -8,19 +8,23 @@ use std::{
     time::Duration,
 };
 
-use proxyherd::core::{
-    Rules,
-    dialogue::Dialogue,
-    links::{Ends, Health, Link, outbox},
-    model::{Now, Tick, Timestamp},
-    node::{Neighbour, Node, Options, ReportLimits},
-    store::{KeyHash, Placement, Store},
+use proxyherd::{
+    core::{
+        Rules,
+        dialogue::Dialogue,
+        links::{Ends, Health, Link, outbox},
+        model::{Now, Tick, Timestamp},
+        node::{Neighbour, Node, Options, ReportLimits},
+        store::{Placement, Store},
+    },
+    journal::{JournalRules, fake_disk::FakeDisk},
 };
 
 use super::{
     audience::Audience,
     clients::Caller,
     flooder::Flooder,
+    journal::{Journal, JournalPlan},
     meter::Meter,
     plan::{Plan, Timer},
     random::Random,
@@ -53,13 +57,15 @@ pub(super) struct Simulation {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Laws {
     pub(super) rules: Rules,
+    pub(super) journal: JournalRules,
     /// Whether outboxes are bounded as the plan has it.
     pub(super) are_outboxes_bounded: bool,
 }
 
 impl Laws {
     /// As a node does.
-    pub(super) const SOUND: Self = Self { rules: Rules::SOUND, are_outboxes_bounded: true };
+    pub(super) const SOUND: Self =
+        Self { rules: Rules::SOUND, journal: JournalRules::SOUND, are_outboxes_bounded: true };
 }
 
 /// More than a story's reports fill.
@@ -70,6 +76,8 @@ pub(super) struct Server {
     pub(super) node: Arc<Node>,
     pub(super) flooders: Vec<Flooder>,
     pub(super) audience: Audience,
+    /// What it knows after a stop, if the herd keeps anything.
+    pub(super) journal: Option<Journal>,
     pub(super) is_alive: bool,
     pub(super) stopping: Option<Stopping>,
     /// How often it has started.
@@ -95,6 +103,12 @@ pub(super) struct Tally {
     pub(super) pushed: usize,
     pub(super) blocked: usize,
     pub(super) walks: usize,
+    pub(super) power_cuts: usize,
+    pub(super) blackouts: usize,
+    pub(super) disk_faults: usize,
+    pub(super) failures: usize,
+    pub(super) snapshots: usize,
+    pub(super) waits: usize,
 }
 
 impl Tally {
@@ -114,6 +128,12 @@ impl Tally {
         self.pushed += other.pushed;
         self.blocked += other.blocked;
         self.walks += other.walks;
+        self.power_cuts += other.power_cuts;
+        self.blackouts += other.blackouts;
+        self.disk_faults += other.disk_faults;
+        self.failures += other.failures;
+        self.snapshots += other.snapshots;
+        self.waits += other.waits;
     }
 }
 
@@ -130,10 +150,20 @@ pub(super) enum Event {
     Arrive { connection: usize, pipe: usize },
     /// A client's session has executed lines, and offers what they changed.
     Caller { node: usize, life: u32, caller: Box<Caller> },
+    /// A journal's thread wakes.
+    Journal { node: usize, life: u32, wake: u64 },
     /// A client calls.
     Call,
+    /// A client repeats what it has said.
+    Again { node: usize, text: Vec<u8> },
     /// Something goes wrong.
     Fault,
+    /// All nodes end at once.
+    Blackout,
+    /// Something goes wrong with a disk.
+    DiskFault,
+    /// A disk has room again.
+    Freed { node: usize, life: u32 },
     /// A cut heals.
     Uncut { from: usize, to: usize },
     /// A node is told to stop, and its links have so long for it.
@@ -154,6 +184,10 @@ impl Simulation {
         simulation.push(simulation.plan.fault_gap, Event::Fault);
         for (at, node, time) in simulation.plan.stops.clone() {
             simulation.push(at, Event::Stop { node, time });
+        }
+        if let Some(journal) = simulation.plan.journal.clone() {
+            simulation.push(journal.fault_gap, Event::DiskFault);
+            journal.blackouts.into_iter().for_each(|at| simulation.push(at, Event::Blackout));
         }
         simulation
     }
@@ -185,42 +219,17 @@ impl Simulation {
         simulation
     }
 
-    /// A node at its start, with what it remembers from before.
-    fn server(&mut self, node: usize, life: u32, remembered: Option<&Store>) -> Server {
+    /// A node at its start, with what is on its disk from before; without a disk from before, a new one.
+    fn server(&mut self, node: usize, life: u32, disk: Option<FakeDisk>) -> Server {
         let incarnation = self.random.bits();
-        let Plan { graph, nodes, shape, secret, .. } = &self.plan;
+        let placement = self.plan.placement(incarnation);
+        let (neighbours, flooders) = self.neighbours(node, incarnation, placement);
+        let Plan { graph, nodes, secret, journal, .. } = &self.plan;
         let (id, limits) = (&graph.ids[node], &nodes[node]);
-        let placement = match secret {
-            Some(secret) => Placement::of_key(secret.placement()),
-            None => {
-                let random = u128::from(incarnation) << 64 | u128::from(!incarnation);
-                Placement::of_herd(&graph.name).scattered(random.to_le_bytes())
-            }
-        };
-        let placement = placement.shaped(*shape);
-        let (mut neighbours, mut flooders) = (Vec::new(), Vec::new());
-        for &peer in &graph.links[node] {
-            let (outbox, queue) =
-                outbox(if self.laws.are_outboxes_bounded { limits.outbox_bytes } else { UNBOUNDED });
-            let (called, calls) = crossbeam_channel::bounded(1);
-            let check = placement.check();
-            let (herd, peer_id) = (graph.name.clone(), graph.ids[peer].clone());
-            let secret = secret.clone();
-            let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check, secret };
-            flooders.push(Flooder::new(
-                peer,
-                calls,
-                Link::with_rules(ends, self.plan.times_of(node), queue, self.laws.rules),
-            ));
-            neighbours.push(Neighbour {
-                id: peer_id,
-                outbox,
-                called,
-                plain: None,
-                health: Health::default(),
-            });
-        }
-        let (audience, subscribers) = Audience::new(incarnation, placement);
+        let commits = journal.as_ref().is_some_and(|journal| journal.commits);
+        let (audience, mut subscribers) = Audience::new(incarnation, placement, commits);
+        let (journal_outbox, queue) = journal.as_ref().map(JournalPlan::queue).unzip();
+        subscribers.all.extend(journal_outbox);
         let options = Options {
             herd: graph.name.clone(),
             placement,
@@ -237,24 +246,53 @@ impl Simulation {
             subscribers,
             lookups: None,
         };
-        let node = Arc::new(Node::with_rules(options, self.laws.rules).forgetting_for_everyone());
-        if let Some(store) = remembered {
-            copy(store, node.store());
-        }
-        Server { node, flooders, audience, is_alive: true, stopping: None, life, born: self.now }
+        let made = Node::with_rules(options, self.laws.rules).forgetting_for_everyone();
+        let made = Arc::new(if commits { made.acknowledging_what_is_durable() } else { made });
+        let journal = journal.as_ref().zip(queue).map(|(plan, queue)| {
+            Journal::start(plan, (disk.unwrap_or_else(|| plan.disk()), queue), &made, self.laws.journal)
+        });
+        let journal = journal.transpose().unwrap_or_else(|why| {
+            self.watch.fail(Kind::Unkept, format!("node {node} does not start: {why}"));
+            None
+        });
+        let (is_alive, stopping, born) = (true, None, self.now);
+        Server { node: made, flooders, audience, journal, is_alive, stopping, life, born }
     }
 
-    /// The node starts again, with or without what it knew.
-    pub(super) fn restart(&mut self, node: usize, remembers: bool) {
-        let before = Arc::clone(&self.servers[node].node);
-        let life = self.servers[node].life + 1;
-        let remembered = remembers.then(|| before.store());
-        let has_handed_over = self.servers[node]
-            .stopping
-            .is_some_and(|stopping| stopping.is_over() && stopping.has_handed_over());
-        self.servers[node] = self.server(node, life, remembered);
-        self.watch.started(node, remembers, has_handed_over);
-        self.watch.recalls(node, self.servers[node].node.store());
+    /// A node's neighbours at its start, and its flooders.
+    fn neighbours(
+        &self,
+        node: usize,
+        incarnation: u64,
+        placement: Placement,
+    ) -> (Vec<Neighbour>, Vec<Flooder>) {
+        let Plan { graph, nodes, secret, .. } = &self.plan;
+        let both = graph.links[node].iter().map(|&peer| {
+            let bounded = self.laws.are_outboxes_bounded;
+            let (outbox, queue) = outbox(if bounded { nodes[node].outbox_bytes } else { UNBOUNDED });
+            let (called, calls) = crossbeam_channel::bounded(1);
+            let (herd, id, peer_id) = (graph.name.clone(), graph.ids[node].clone(), graph.ids[peer].clone());
+            let (check, secret) = (placement.check(), secret.clone());
+            let ends = Ends { herd, id, peer: peer_id.clone(), incarnation, check, secret };
+            let link = Link::with_rules(ends, self.plan.times_of(node), queue, self.laws.rules);
+            let (plain, health) = (None, Health::default());
+            (Neighbour { id: peer_id, outbox, called, plain, health }, Flooder::new(peer, calls, link))
+        });
+        both.unzip()
+    }
+
+    /// The node starts again, with its disk or with another.
+    pub(super) fn restart(&mut self, node: usize, has_its_disk: bool) {
+        let Server { journal, life, stopping, .. } = &mut self.servers[node];
+        let disk = journal.take().filter(|_| has_its_disk).map(|journal| journal.disk);
+        let is_its_own = disk.is_some();
+        let has_handed_over =
+            stopping.is_some_and(|stopping| stopping.is_over() && stopping.has_handed_over());
+        let life = *life + 1;
+        self.servers[node] = self.server(node, life, disk);
+        let Server { node: started, journal, .. } = &self.servers[node];
+        let kept = journal.as_ref().filter(|_| is_its_own).map(Journal::is_sure);
+        self.watch.started(node, started.store(), kept, has_handed_over);
         self.wake_flooders(node);
     }
 
@@ -307,8 +345,18 @@ impl Simulation {
                     self.serve_caller(node, life, caller);
                 }
             }
+            Event::Journal { node, life, wake } => {
+                let is_latest = |journal: &Journal| journal.wake == wake;
+                if self.is_living(node, life) && self.servers[node].journal.as_ref().is_some_and(is_latest) {
+                    self.run_journal(node);
+                }
+            }
             Event::Call => self.call(),
+            Event::Again { node, text } => self.report_if_taken(node, &text),
             Event::Fault => self.go_wrong(),
+            Event::Blackout => self.black_out(),
+            Event::DiskFault => self.disk_goes_wrong(),
+            Event::Freed { node, life } => self.disk_is_freed(node, life),
             Event::Uncut { from, to } => self.uncut(from, to),
             Event::Stop { node, time } => self.stop(node, time),
             Event::Restart { node } => self.come_back(node),
@@ -325,6 +373,7 @@ impl Simulation {
     /// Something has been offered: those who rest wake.
     pub(super) fn offered(&mut self, node: usize) {
         self.attend(node);
+        self.wake_journal(node);
         self.watch_outboxes(node);
         for link in 0..self.servers[node].flooders.len() {
             if self.servers[node].flooders[link].is_resting_on_news() {
@@ -383,16 +432,6 @@ impl Simulation {
 
     pub(super) fn fail(&mut self, kind: Kind, text: String) {
         self.watch.fail(kind, text);
-    }
-}
-
-/// What a node that keeps a journal has after a crash.
-fn copy(from: &Store, to: &Store) {
-    for (shard, leaf) in leaves(from) {
-        from.records(shard, leaf, KeyHash::of_bits(0), |entry, record| {
-            to.merge(entry.key, record);
-            true
-        });
     }
 }
 

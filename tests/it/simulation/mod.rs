@@ -12,6 +12,8 @@ mod faults;
 mod flooder;
 mod graph;
 mod herd;
+mod journal;
+mod kept;
 mod meter;
 mod plan;
 mod random;
@@ -106,5 +108,8 @@ fn every_seed_ends_well() {
         tally.stops,
     ];
     assert!(happened.iter().all(|&count| count > 0), "{tally:?}");
+    let on_disks =
+        [tally.power_cuts, tally.blackouts, tally.disk_faults, tally.failures, tally.snapshots, tally.waits];
+    assert!(on_disks.iter().all(|&count| count > 0), "{tally:?}");
     assert!(tally.pushed > 0 && tally.blocked > 0 && tally.walks > 0, "{tally:?}");
 }

@@ -9,11 +9,11 @@ use proxyherd::{
         access::{Secret, SecretKey},
         links::{LinkTimes, NEWS_BYTES_MAX},
         repair::PUSH_BYTES_MAX,
-        store::Shape,
+        store::{Placement, Shape},
     },
 };
 
-use super::{graph::Graph, random::Random};
+use super::{graph::Graph, journal::JournalPlan, random::Random};
 
 /// A simulated herd before anything has happened.
 #[derive(Debug)]
@@ -47,7 +47,10 @@ pub(super) struct Plan {
     pub(super) losses: usize,
     pub(super) cuts: usize,
     pub(super) crashes: usize,
+    /// Whether a node's disk may be lost.
     pub(super) forgets: bool,
+    /// How its nodes keep what they know, if they do.
+    pub(super) journal: Option<JournalPlan>,
     /// When which nodes stop, in every third story, and how long their links have for it: the last one once all is healed.
     pub(super) stops: Vec<(Duration, usize, Duration)>,
     /// Whether each node has more subscribers to its changes than its links. They walk its store again and again.
@@ -137,6 +140,7 @@ impl Plan {
             cuts: random.below(4),
             crashes: random.below(3),
             forgets: random.one_in(2),
+            journal: None,
             stops: Vec::new(),
             has_audience: true,
             heal_at: liveness * 2 + random.time(liveness * 3),
@@ -147,7 +151,20 @@ impl Plan {
         if seed % 3 == 1 {
             plan.draw_stops(&mut Random::new(seed));
         }
+        plan.journal = JournalPlan::draw((liveness, lag), plan.heal_at, &mut Random::new(!seed));
         plan
+    }
+
+    /// Where clients belong, on a node that has drawn that number.
+    pub(super) fn placement(&self, incarnation: u64) -> Placement {
+        let placement = match &self.secret {
+            Some(secret) => Placement::of_key(secret.placement()),
+            None => {
+                let random = u128::from(incarnation) << 64 | u128::from(!incarnation);
+                Placement::of_herd(&self.graph.name).scattered(random.to_le_bytes())
+            }
+        };
+        placement.shaped(self.shape)
     }
 
     /// From numbers of its own, so that the other stories stay as they are.
@@ -197,6 +214,7 @@ impl Plan {
             cuts: 0,
             crashes: 0,
             forgets: false,
+            journal: None,
             stops: Vec::new(),
             has_audience: true,
             heal_at: Duration::ZERO,

@@ -15,7 +15,7 @@ use super::{
     herd::{Event, Simulation},
     meter::Meter,
     plan::Plan,
-    watch::{Kind, Watch},
+    watch::{Kind, Owed, Watch},
     wire::Pipe,
 };
 
@@ -70,6 +70,8 @@ pub(super) struct Ear<'a> {
     pub(super) forgettings: usize,
     /// Whether the connection is a neighbour's, on which nothing may pass for a client's.
     pub(super) is_neighbours: bool,
+    /// Gets what a client's replies acknowledge, where that is to be on the disk first.
+    pub(super) owed: Option<&'a mut Vec<Owed>>,
 }
 
 impl Host for Ear<'_> {
@@ -87,11 +89,22 @@ impl Host for Ear<'_> {
             let text = format!("a neighbour said what is invalid: {why}, {line:?}");
             self.watch.fail(Kind::Confused, text);
         }
+        // A client is not forgotten where that could not be kept.
+        let is_taken = !matches!(reply, Reply::Invalid(_));
         if let Line::Whole(text, _) = line
+            && is_taken
             && self.watch.executed(self.server, text, (party, self.wall), self.node.store())
             && let Some(meter) = &mut self.meter
         {
             meter.learned(self.server, self.now);
+        }
+        let client = match reply {
+            Reply::At { location, .. } => Some(location.client),
+            Reply::Forgot { client } => Some(*client),
+            _ => None,
+        };
+        if let (Some(owed), Some(client)) = (&mut self.owed, client) {
+            owed.extend(self.watch.owed(self.server, client));
         }
     }
 
@@ -215,7 +228,7 @@ impl Simulation {
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
             // Half a handshake at the end of the input is a client's line.
             let is_neighbours = !connection.pipes[QUESTIONS].is_at_end();
-            let (lines, forgettings) = (0, 0);
+            let (lines, forgettings, owed) = (0, 0, None);
             let mut ear = Ear {
                 server,
                 now,
@@ -227,6 +240,7 @@ impl Simulation {
                 lines,
                 forgettings,
                 is_neighbours,
+                owed,
             };
             match connection.dialogue.next(tick, &mut ear) {
                 Next::Wait(until) => {
@@ -249,7 +263,10 @@ impl Simulation {
                     connection.is_thinking = false;
                     self.offer(server, &mut connection.dialogue);
                 }
-                Next::Commit => connection.dialogue.committed(),
+                Next::Commit => {
+                    self.fail(Kind::Confused, "a neighbour waits for a journal".into());
+                    return Err(Ended);
+                }
                 Next::Write => {
                     let until = self.now + self.plan.nodes[server].liveness;
                     let (_, until) = *connection.writing.get_or_insert((0, until));

@@ -1,6 +1,6 @@
 //! A node that stops as an operator wants it: it takes in no more, its sessions end, its links hand over what their
-//! neighbours lack, and it comes back knowing nothing. A link that says that its neighbour has all is taken at its word; and
-//! once nothing goes wrong any more, every link must say so.
+//! neighbours lack, its journal gets what is left, and it comes back knowing what that has. A link that says that its
+//! neighbour has all is taken at its word; and once nothing goes wrong any more, every link must say so.
 
 use std::time::Duration;
 
@@ -94,6 +94,7 @@ impl Simulation {
             self.hang_up(at);
         }
         if is_over {
+            self.end_journal(node);
             self.servers[node].is_alive = false;
             let back = self.now + self.random.time(self.plan.times.liveness / 2);
             self.push(back, Event::Restart { node });

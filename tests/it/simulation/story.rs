@@ -1,5 +1,5 @@
 //! One seed from beginning to end: trouble, the last heal, the last report; then all links are up in time, all stores are
-//! equal within a bounded number of rounds, and nothing more is said than that.
+//! equal within a bounded number of rounds, nothing more is said than that, and all of it is in the journals.
 
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ impl Simulation {
         herd.come_to_rest()?;
         herd.stay_silent()?;
         herd.check_audiences();
+        herd.come_to_be_kept()?;
+        herd.check_journals();
         if let Some(violation) = herd.watch.violation.take() {
             return Err(violation);
         }
@@ -72,6 +74,12 @@ impl Simulation {
             self.fail(Kind::Apart, self.watch.difference());
         }
         self.watch.violation.take().map_or(Ok(()), Err)
+    }
+
+    /// Waits for the journals, each of which may have to try its disk again first.
+    fn come_to_be_kept(&mut self) -> Result<(), Violation> {
+        let end = self.now + self.plan.times.liveness * 4;
+        self.go_on_until(end, Kind::Unkept, Self::are_journals_done)
     }
 
     fn check_stores(&mut self) {

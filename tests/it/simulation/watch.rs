@@ -11,10 +11,10 @@ use std::{
 use proxyherd::core::{
     dialogue::Party,
     model::{ClientId, ClientRecord, NodeId, Timestamp},
-    store::{Cursor, KeyHash, Store},
+    store::{KeyHash, Store},
 };
 
-use super::{herd::leaves, plan::Plan};
+use super::{herd::leaves, kept::Kept, plan::Plan};
 
 /// How an invariant broke.
 #[derive(Debug)]
@@ -53,6 +53,10 @@ pub(super) enum Kind {
     Lost,
     /// News waits behind what is less urgent.
     Late,
+    /// A journal lacks what it must have, or cannot be read.
+    Unkept,
+    /// A journal has what its node never knew.
+    Invented,
 }
 
 impl fmt::Display for Violation {
@@ -114,6 +118,9 @@ enum How {
     Repair,
 }
 
+/// What a reply acknowledges: the client, and what is known of it.
+pub(super) type Owed = (usize, Option<usize>);
+
 /// All that is remembered.
 pub(super) struct Watch {
     pub(super) now: Duration,
@@ -121,17 +128,19 @@ pub(super) struct Watch {
     clients: HashMap<Vec<u8>, usize>,
     /// What each node has of each client.
     known: Vec<Vec<Option<Version>>>,
-    /// When each client was last forgotten, as far as each node has heard since it began to remember, by the clock of the
-    /// node that was told to: milliseconds since 1970, and 0 if it never was.
-    forgotten: Vec<Vec<u64>>,
+    /// When each client was last forgotten, as far as each node has heard and remembers, by the clock of the node that
+    /// was told to: milliseconds since 1970, and 0 if it never was.
+    heard: Vec<Vec<u64>>,
     /// Of each record that a node took from a client, by the hash of its line, when its client was last forgotten then.
     lives: HashMap<u64, u64>,
     /// How each node learned what it has, or had, since its start.
     learned: Vec<HashMap<u64, How>>,
     /// The greatest any node took from each client itself.
     greatest: Vec<Option<Version>>,
-    /// Whether a node has forgotten what perhaps it alone knew.
-    pub(super) has_forgotten: bool,
+    /// What each node's journal owes, where they have journals.
+    pub(super) kept: Vec<Kept>,
+    /// The clients of which a node has forgotten what perhaps it alone knew.
+    forgotten: Vec<bool>,
     /// Whether links must stay up.
     pub(super) is_linked: bool,
     /// Whether nothing but pings and short rounds may be said.
@@ -147,11 +156,15 @@ impl Watch {
             violation: None,
             clients: numbered.map(|(number, id)| (id.clone(), number)).collect(),
             known: vec![vec![None; clients]; nodes],
-            forgotten: vec![vec![0; clients]; nodes],
+            heard: vec![vec![0; clients]; nodes],
             lives: HashMap::new(),
             learned: vec![HashMap::new(); nodes],
             greatest: vec![None; clients],
-            has_forgotten: false,
+            kept: match plan.journal {
+                Some(_) => (0..nodes).map(|_| Kept::new(clients)).collect(),
+                None => Vec::new(),
+            },
+            forgotten: vec![false; clients],
             is_linked: false,
             is_silent: false,
         }
@@ -162,25 +175,61 @@ impl Watch {
         self.violation.get_or_insert(Violation { kind, at, text });
     }
 
-    /// A node starts again. If it has handed over what it knew before it stopped, nothing is forgotten.
-    pub(super) fn started(&mut self, node: usize, remembers: bool, has_handed_over: bool) {
-        self.learned[node].clear();
-        if !remembers {
-            self.known[node].fill(None);
-            self.has_forgotten |= !has_handed_over;
+    /// A node starts again with what is in its store. If it has handed over what it knew before it stopped, nothing is
+    /// forgotten. With the journal that it had, it is told whether what that has is on the disk for certain.
+    pub(super) fn started(
+        &mut self,
+        node: usize,
+        store: &Store,
+        is_kept_for_sure: Option<bool>,
+        has_handed_over: bool,
+    ) {
+        let clients = self.forgotten.len();
+        let (mut read, mut found) = (vec![None; clients], vec![None; clients]);
+        for (shard, leaf) in leaves(store) {
+            store.records(shard, leaf, KeyHash::of_bits(0), |_, record| {
+                if let Some(&client) = self.clients.get(record.client().as_bytes()) {
+                    read[client] = Some(hash_of(record));
+                    found[client] = Some(Version::of(record));
+                }
+                true
+            });
         }
+        if let (Some(is_sure), Some(kept)) = (is_kept_for_sure, self.kept.get_mut(node)) {
+            let (missing, invented) = kept.started(&read, is_sure);
+            if let Some(client) = missing.first() {
+                let (read, before) = (&found[*client], &self.known[node][*client]);
+                let text = format!("of client {client}, node {node} knew {before:?} and has read {read:?}");
+                self.fail(Kind::Unkept, text);
+            }
+            if let Some(client) = invented.first() {
+                let text = format!("node {node} never knew {:?}", found[*client]);
+                self.fail(Kind::Invented, text);
+            }
+        } else if let Some(kept) = self.kept.get_mut(node) {
+            *kept = Kept::new(clients);
+        }
+        for (client, found) in found.iter().enumerate() {
+            self.forgotten[client] |= !has_handed_over && *found < self.known[node][client];
+        }
+        // It has heard of the forgettings that what it holds shows.
+        let life = |hash: &Option<u64>| hash.and_then(|hash| self.lives.get(&hash).copied());
+        self.heard[node] = read.iter().map(|hash| life(hash).unwrap_or_default()).collect();
+        self.known[node] = found;
+        self.learned[node].clear();
     }
 
-    /// A node has started with this in its store: of forgettings, it has heard what that shows.
-    pub(super) fn recalls(&mut self, node: usize, store: &Store) {
-        self.forgotten[node].fill(0);
-        Cursor::default().walk(store, |_, record| {
-            if let Some(&number) = self.clients.get(record.client().as_bytes()) {
-                let life = self.lives.get(&hash_of(record)).copied();
-                self.forgotten[node][number] = life.unwrap_or_default();
-            }
-            true
-        });
+    /// What the reply to a client's report acknowledges that a node has just executed.
+    pub(super) fn owed(&self, node: usize, client: ClientId<'_>) -> Option<Owed> {
+        let client = *self.clients.get(client.as_bytes())?;
+        Some((client, self.kept.get(node)?.known(client)))
+    }
+
+    /// A reply has left.
+    pub(super) fn answered(&mut self, node: usize, owed: impl Iterator<Item = Owed>) {
+        for (client, known) in owed {
+            self.kept[node].answered(client, known);
+        }
     }
 
     /// A link says, as its node stops, that its neighbour has all that the node knows.
@@ -223,7 +272,10 @@ impl Watch {
             return false;
         };
         let before = known.replace(version.clone());
-        let heard = self.forgotten[node][number];
+        if let Some(kept) = self.kept.get_mut(node) {
+            kept.learned(number, hash, self.now);
+        }
+        let heard = self.heard[node][number];
         if how == How::Reported {
             let life = self.lives.entry(hash).or_default();
             *life = heard.max(*life);
@@ -231,7 +283,7 @@ impl Watch {
         }
         let life = self.lives.get(&hash).copied().unwrap_or_default();
         // What was taken after a forgetting shows that there was one.
-        self.forgotten[node][number] = heard.max(life);
+        self.heard[node][number] = heard.max(life);
         self.learned[node].insert(hash, how);
         if !version.is_tombstone && life + CONTEMPORARY_MS < heard {
             let text = format!("node {node}, client {number}: {version:?} of {life}, forgotten at {heard}");
@@ -245,7 +297,7 @@ impl Watch {
 
     /// If the line says that the client is forgotten, the node must not know again what was known before.
     fn hear_of_forgetting(&mut self, node: usize, number: usize, line: &[u8], wall: Timestamp) {
-        let heard = &mut self.forgotten[node][number];
+        let heard = &mut self.heard[node][number];
         if line.starts_with(b"FORGET ") {
             *heard = (wall.as_nanoseconds() / 1_000_000).try_into().unwrap_or(0).max(*heard);
         } else if line.starts_with(b"FORGOT ") {
@@ -330,7 +382,7 @@ impl Watch {
     pub(super) fn judge(&mut self, held: &[Option<Version>]) {
         for (client, held) in held.iter().enumerate() {
             let (agreed, greatest) = (&self.known[0][client], &self.greatest[client]);
-            let is_right = if self.has_forgotten { agreed >= held } else { agreed == greatest };
+            let is_right = if self.forgotten[client] { agreed >= held } else { agreed == greatest };
             if !is_right || agreed > greatest {
                 let text = format!("client {client}: {agreed:?}, though there was {greatest:?}");
                 return self.fail(Kind::Wrong, text);

@@ -1,7 +1,7 @@
 //! That the simulation bites: rules that are wrong, each in one place, and each seen to be wrong within a few seeds that
 //! end well with the right ones. No timer helps where a rule is to ask for a round.
 
-use proxyherd::core::Rules;
+use proxyherd::{core::Rules, journal::JournalRules};
 
 use super::{herd::Laws, plan::Timer, tell, watch::Kind};
 
@@ -86,4 +86,33 @@ fn tombstone_that_is_dropped_at_once_is_caught() {
 #[test]
 fn generation_that_is_a_mere_counter_is_caught() {
     expect_caught(Rules { forgetting_outbids: false, ..Rules::SOUND }, Kind::Undead, 400);
+}
+
+#[track_caller]
+fn expect_caught_on_disks(laws: Laws) {
+    expect_caught_with(Timer::Drawn, laws, Kind::Unkept, 300);
+}
+
+#[test]
+fn acknowledging_before_the_sync_is_caught() {
+    let journal = JournalRules { syncs_before_commit: false, ..JournalRules::SOUND };
+    expect_caught_on_disks(Laws { journal, ..Laws::SOUND });
+}
+
+#[test]
+fn stale_report_that_is_acknowledged_at_once_is_caught() {
+    let rules = Rules { stale_reports_wait: false, ..Rules::SOUND };
+    expect_caught_on_disks(Laws { rules, ..Laws::SOUND });
+}
+
+#[test]
+fn snapshot_that_is_begun_before_the_rotation_is_caught() {
+    let journal = JournalRules { rotates_before_snapshot: false, ..JournalRules::SOUND };
+    expect_caught_on_disks(Laws { journal, ..Laws::SOUND });
+}
+
+#[test]
+fn syncing_again_what_has_failed_is_caught() {
+    let journal = JournalRules { leaves_failed_files: false, ..JournalRules::SOUND };
+    expect_caught_on_disks(Laws { journal, ..Laws::SOUND });
 }
