@@ -170,8 +170,8 @@ fn a_store_counts_the_bytes_that_its_locations_take() {
             );
             let timestamp = number.to_string();
             let fields = ["Alford", "+0.000000001", &client, &position, &timestamp].map(str::as_bytes);
-            let location = Location::of_fields(fields).unwrap();
-            assert!(store.report(store.key_hash(location.client), &location).is_news());
+            let mut location = Location::of_fields(fields).unwrap();
+            assert!(store.report(store.key_hash(location.client), &mut location).is_news());
         }
     });
     // Lists of pages have room for a few more.

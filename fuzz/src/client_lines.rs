@@ -23,6 +23,9 @@ use super::{
 /// What each client's last report was, and the reply to it without its terminator.
 type Known = HashMap<Vec<u8>, (Timestamp, Vec<u8>)>;
 
+/// After which time those must report that were forgotten.
+type Forgotten = HashMap<Vec<u8>, Timestamp>;
+
 /// One input.
 pub fn client_lines(data: &[u8]) {
     let Some(([first, step, limit], stream)) = data.split_first_chunk() else { return };
@@ -46,7 +49,8 @@ pub fn client_lines(data: &[u8]) {
     assert!(!queues[0].is_behind());
     scene::check_sums(node.store());
     scene::check_sums(welsh.store());
-    assert_eq!(node.store().len(), listener.known.len());
+    let held = (node.store().len(), node.store().tombstones());
+    assert_eq!(held, (listener.known.len(), listener.forgotten.len()));
     assert_eq!(node.store().shard_sums(), welsh.store().shard_sums());
 }
 
@@ -81,6 +85,7 @@ struct Listener<'a> {
     due: Vec<Line<'a>>,
     at: usize,
     known: Known,
+    forgotten: Forgotten,
     /// What must be written next.
     expected: Vec<u8>,
     /// How the line ended whose lookup is still to come.
@@ -99,12 +104,24 @@ impl Listener<'_> {
         assert!(skew.as_nanoseconds() >= -(AHEAD_MAX.as_nanos() as i128));
         assert_eq!(server, b"Alford");
         let at = [b"AT", &b"Alford"[..], skew.text().as_bytes(), client, position, timestamp].join(&b' ');
-        assert_eq!(is_newest, self.known.get(client).is_none_or(|&(earlier, _)| time > earlier));
+        let stands = self.known.get(client).map(|&(earlier, _)| earlier);
+        let stands = stands.or_else(|| self.forgotten.get(client).copied());
+        assert_eq!(is_newest, stands.is_none_or(|earlier| time > earlier));
         if is_newest {
+            self.forgotten.remove(client);
             self.known.insert(client.to_vec(), (time, at.clone()));
         }
         assert!(self.known.len() <= CLIENTS_MAX);
         at
+    }
+
+    /// The answer to a forgetting.
+    fn check_forgotten(&mut self, text: &[u8], client: &[u8]) -> Vec<u8> {
+        assert!(Fields::of(text).eq([&b"FORGET"[..], client]));
+        let known = self.known.remove(client).map(|(time, _)| time);
+        let hidden = known.or_else(|| self.forgotten.get(client).copied()).unwrap_or_default();
+        self.forgotten.insert(client.to_vec(), hidden.min(now().wall));
+        [b"FORGOT ", client].concat()
     }
 }
 
@@ -124,6 +141,7 @@ impl Ear for Listener<'_> {
                 [b"? ", text].concat()
             }
             Reply::At { location, is_newest } => self.check_report(text, location.server, *is_newest),
+            Reply::Forgot { client } => self.check_forgotten(text, client.as_bytes()),
             Reply::Near { location } => {
                 self.ending = Some(ending);
                 let (_, at) = &self.known[location.client.as_bytes()];

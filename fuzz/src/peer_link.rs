@@ -205,10 +205,10 @@ impl Play {
         let (ours, theirs) = (self.node.store(), self.neighbour.store());
         for shard in 0..ours.shape().shards() {
             for leaf in 0..ours.shape().leaves() {
-                ours.locations(shard, leaf, KeyHash::of_bits(0), |entry, location| {
+                ours.records(shard, leaf, KeyHash::of_bits(0), |entry, record| {
                     let is_there =
-                        theirs.get(entry.key, location.client, |held| held.cmp_age(location).is_ge());
-                    assert_eq!(is_there, Some(true), "{location:?}");
+                        theirs.record(entry.key, record.client(), |held| held.cmp_age(record).is_ge());
+                    assert_eq!(is_there, Some(true), "{record:?}");
                     true
                 });
             }

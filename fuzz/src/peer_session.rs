@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proxyherd::core::{
     dialogue::{Closing, Party, Reply},
     links::Queue,
-    model::{Location, NodeId},
+    model::{ClientRecord, NodeId},
     node::{Greeting, Node},
     store::KeyHash,
     wire::{
@@ -40,7 +40,7 @@ pub fn peer_session(data: &[u8]) {
     while let Ok(news) = queues[1 - link].take() {
         for line in news.split_inclusive(|&byte| byte == b'\n').filter(|line| line != b"\n") {
             let line = line.strip_suffix(b"\n").expect("whole lines");
-            assert!(matches!(PeerLine::parse(line), Some(PeerLine::At(_))) && line.ends_with(b" Alford"));
+            assert!(matches!(PeerLine::parse(line), Some(PeerLine::Update(_))) && line.ends_with(b" Alford"));
         }
     }
     check_backwards(stream, &node);
@@ -144,9 +144,12 @@ impl Listener<'_> {
         let (store, shape) = (self.node.store(), self.node.store().shape());
         let hex = |numbers: &[u64]| numbers.iter().map(|number| format!("{number:016x}")).collect::<String>();
         Some(match PeerLine::parse(text)? {
-            PeerLine::At(location) | PeerLine::Push(location) => {
-                let stored = |stored: &Location<'_>| stored.cmp_age(&location).is_ge();
-                assert_eq!(store.get(store.key_hash(location.client), location.client, stored), Some(true));
+            PeerLine::Update(record) | PeerLine::Push(record) => {
+                let stored = |stored: &ClientRecord<'_>| stored.cmp_age(&record).is_ge();
+                assert_eq!(
+                    store.record(store.key_hash(record.client()), record.client(), stored),
+                    Some(true)
+                );
                 String::new()
             }
             PeerLine::Ping(number) => format!("PONG {number}\n"),
@@ -201,9 +204,9 @@ fn check_backwards(stream: &[u8], node: &Node) {
     for text in stream.split(|&byte| byte == b'\n').rev().skip(1) {
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         if text.len() <= PEER_LINE_BYTES_MAX
-            && let Some(PeerLine::At(location) | PeerLine::Push(location)) = PeerLine::parse(text)
+            && let Some(PeerLine::Update(record) | PeerLine::Push(record)) = PeerLine::parse(text)
         {
-            other.store().merge(other.store().key_hash(location.client), &location);
+            other.store().merge(other.store().key_hash(record.client()), &record);
         }
     }
     assert_eq!(other.store().shard_sums(), node.store().shard_sums());

@@ -121,7 +121,8 @@ impl<'a> Model<'a> {
         assert_eq!(store.len(), self.known.len());
         for shard in 0..store.shape().shards() {
             for leaf in 0..store.shape().leaves() {
-                store.locations(shard, leaf, KeyHash::of_bits(0), |_, location| {
+                store.records(shard, leaf, KeyHash::of_bits(0), |_, record| {
+                    let location = record.location().expect("nobody is forgotten");
                     let known = self.known.get(location.client.as_bytes()).map(|(_, at)| at);
                     assert_eq!(Some(&location.at_words().join(&b' ')), known, "{location:?}");
                     true

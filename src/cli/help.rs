@@ -26,7 +26,7 @@ pub(super) fn without_ignored_flags(command: Command) -> Command {
 fn heeded(subcommand: &str) -> &'static [&'static str] {
     match subcommand {
         "up" | "node" => &["config", "log_dir", "data_dir", "base_port"],
-        "send" | "status" | "check-config" => &["config", "base_port"],
+        "send" | "forget" | "status" | "check-config" => &["config", "base_port"],
         "places" | "near" => &["config"],
         _ => &[],
     }
@@ -67,7 +67,7 @@ mod tests {
                 .map(|flag| help.contains(&format!("      {flag} <")));
             let wanted = match name.as_str() {
                 "herd" | "up" | "node" => [true, true, true],
-                "send" | "status" | "check-config" => [true, true, false],
+                "send" | "forget" | "status" | "check-config" => [true, true, false],
                 "places" | "near" => [true, false, false],
                 "secret" | "import" | "completions" | "man" | "journal" | "check" | "dismiss" => {
                     [false, false, false]

@@ -3,6 +3,7 @@
 
 mod check_config;
 pub mod completions;
+mod forget;
 mod help;
 mod journal;
 pub mod man;
@@ -120,6 +121,8 @@ enum HerdCommand {
     Node(node::Args),
     /// Send lines to a node and print its replies.
     Send(send::Args),
+    /// Have the herd forget clients.
+    Forget(forget::Args),
     /// Print every node and every link, and whether the herd is in step.
     Status(status::Args),
     /// Validate the configuration and print all of it, defaults too, as TOML.
@@ -202,6 +205,7 @@ pub fn main(version: &'static str) -> ExitCode {
         HerdCommand::Up(up) => up::run(up, &args.common).map(done),
         HerdCommand::Node(node) => node::run(node, &args.common).map(done),
         HerdCommand::Send(send) => send::run(send, &args.common).map(done),
+        HerdCommand::Forget(forget) => forget::run(forget, &args.common).map(done),
         HerdCommand::Status(status) => status::run(status, &args.common),
         HerdCommand::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
         HerdCommand::Places(places) => places::run(places, &args.common).map(done),

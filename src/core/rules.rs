@@ -4,10 +4,14 @@
 /// Which rules hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
-    /// Of two locations of one client, the later one is kept.
+    /// Of two records of one client, the later one is kept.
     pub newest_lives: bool,
-    /// Of two locations with the same time, the one with the greater content is kept.
+    /// Of two records with the same time, the one with the greater content is kept.
     pub ties_are_broken: bool,
+    /// A tombstone is kept.
+    pub tombstones_stay: bool,
+    /// A forgetting outbids what other nodes may hold, not only what its own node holds.
+    pub forgetting_outbids: bool,
     /// A leaf's sum is updated when an entry replaces another.
     pub sums_follow: bool,
     /// What came from a peer is not sent to it.
@@ -35,6 +39,8 @@ impl Rules {
     pub const SOUND: Self = Self {
         newest_lives: true,
         ties_are_broken: true,
+        tombstones_stay: true,
+        forgetting_outbids: true,
         sums_follow: true,
         spares_the_sender: true,
         round_on_connect: true,

@@ -154,13 +154,18 @@ impl MetricsText {
         writer.gauge("proxyherd_ready", "Whether this node is ready for clients", f64::from(is_ready))?;
         writer.gauge("proxyherd_clients", "Clients whose location is known", report.clients as f64)?;
         writer.gauge(
+            "proxyherd_tombstones",
+            "Clients that were forgotten and have not reported since",
+            report.tombstones as f64,
+        )?;
+        writer.gauge(
             "proxyherd_store_bytes",
-            "Memory used by clients' locations",
+            "Memory used by clients' locations and tombstones",
             report.store_bytes as f64,
         )?;
         writer.gauge(
             "proxyherd_store_bytes_max",
-            "Memory that clients' locations may use before reports are refused",
+            "Memory that locations and tombstones may use before reports are refused",
             report.store_bytes_max as f64,
         )?;
         let connections = &report.connections;

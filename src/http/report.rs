@@ -25,9 +25,11 @@ pub struct NodeReport {
     pub is_draining: bool,
     /// Clients whose location it has.
     pub clients: usize,
-    /// How much memory their locations take, in bytes.
+    /// Tombstones: clients that were forgotten, and have not reported since.
+    pub tombstones: usize,
+    /// How much memory locations and tombstones take, in bytes.
     pub store_bytes: usize,
-    /// How much their locations may use before clients' reports are refused.
+    /// How much they may use before clients' reports are refused.
     pub store_bytes_max: usize,
     /// The sum of its whole store.
     pub sum: u64,
@@ -165,6 +167,7 @@ pub(super) mod tests {
             ready_grace: Duration::from_secs(10),
             is_draining: false,
             clients: 3,
+            tombstones: 2,
             store_bytes: 3_200,
             store_bytes_max: 1 << 30,
             sum: 0x64cd_decd_e2d1_d05b,

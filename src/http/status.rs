@@ -18,6 +18,7 @@ pub(super) fn json(report: &NodeReport) -> String {
         "ready": not_ready.is_none(),
         "not_ready": not_ready,
         "clients": report.clients,
+        "tombstones": report.tombstones,
         "sum": format!("{:016x}", report.sum),
         "connections": { "clients": connections.clients, "peers": connections.peers, "waiting": connections.waiting, "max": connections.max },
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
@@ -118,6 +119,7 @@ mod tests {
         assert_eq!(value["sum"], "64cddecde2d1d05b");
         assert_eq!((&value["ready"], &value["state"]), (&json!(false), &json!("running")));
         assert_eq!(value["uptime_seconds"], 1.5);
+        assert_eq!((&value["clients"], &value["tombstones"]), (&json!(3), &json!(2)));
         let link = &value["links"][0];
         assert_eq!((&link["state"], &link["lag_seconds"]), (&json!("down"), &Value::Null));
         assert_eq!(

@@ -1,29 +1,29 @@
-//! A map's locations as a journal's lines, and back.
+//! A map's records as a journal's lines, and back.
 
 use crate::core::{
-    model::Location,
+    model::ClientRecord,
     store::{Cursor, Store},
 };
 
-/// Appends the next locations of a walk: so many bytes, and the rest of a line. Returns whether the walk is over.
+/// Appends the next records of a walk: so many bytes, and the rest of a line. Returns whether the walk is over.
 pub(super) fn write_lines(cursor: &mut Cursor, store: &Store, bytes: usize, out: &mut Vec<u8>) -> bool {
     let end = out.len() + bytes;
-    cursor.walk(store, |_, location| {
+    cursor.walk(store, |_, record| {
         let has_room = out.len() < end;
         if has_room {
-            location.write_at(out);
+            record.write(out);
             out.push(b'\n');
         }
         has_room
     })
 }
 
-/// Stores each line's location. Returns how many lines have none.
+/// Stores each line's record. Returns how many lines have none.
 pub fn store_lines(store: &Store, lines: &[u8]) -> u64 {
     let mut bad_lines = 0;
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
-        match Location::parse_at(line.trim_ascii_end()) {
-            Some(location) => drop(store.merge(store.key_hash(location.client), &location)),
+        match ClientRecord::parse(line.trim_ascii_end()) {
+            Some(record) => drop(store.merge(store.key_hash(record.client()), &record)),
             None => bad_lines += 1,
         }
     }

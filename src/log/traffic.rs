@@ -52,14 +52,16 @@ impl Traffic {
         self.is_first = true;
     }
 
-    /// A line that came, and what was said to it. Of a neighbour's lines those that tell locations are traffic.
+    /// A line that came, and what was said to it. Of a neighbour's lines those that tell updates are traffic.
     pub fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
         let text = line.text();
-        if party.is_client() || text.trim_ascii_start().starts_with(b"AT") {
+        let told = text.trim_ascii_start();
+        if party.is_client() || told.starts_with(b"AT") || told.starts_with(b"FORGOT") {
             self.line(b'<', &[text]);
         }
         match reply {
             Reply::At { location, .. } | Reply::Near { location } => self.line(b'>', &location.at_words()),
+            Reply::Forgot { client } => self.line(b'>', &[b"FORGOT", client.as_bytes()]),
             Reply::Invalid(_) if party.is_client() => self.line(b'>', &[b"?", text]),
             Reply::Invalid(_) | Reply::None => {}
         }

@@ -25,19 +25,22 @@ pub enum RequestKind {
     Iamat,
     /// A question.
     Whatsat,
-    /// Neither: the line is not a command.
+    /// A forgetting.
+    Forget,
+    /// None of these: the line is not a command, or not one for that client.
     Invalid,
 }
 
 impl RequestKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Iamat, Self::Whatsat, Self::Invalid];
+    pub const ALL: [Self; 4] = [Self::Iamat, Self::Whatsat, Self::Forget, Self::Invalid];
 
     /// The label `kind`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Iamat => "iamat",
             Self::Whatsat => "whatsat",
+            Self::Forget => "forget",
             Self::Invalid => "invalid",
         }
     }
@@ -58,7 +61,7 @@ pub enum RequestOutcome {
     OutOfBytes,
     /// A report whose client's id is too long.
     LongClient,
-    /// A report that came while the journal failed, in which it would have to be first.
+    /// A report, or a forgetting, that came while the journal failed, in which it would have to be first.
     NotKept,
     /// A question that was answered by the source of places.
     Answered,
@@ -68,13 +71,15 @@ pub enum RequestOutcome {
     UnknownClient,
     /// A question in a herd without a source of places.
     NoPlaces,
+    /// A client was forgotten.
+    Forgotten,
     /// A line that is not a valid command.
     Invalid,
 }
 
 impl RequestOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Stored,
         Self::Stale,
         Self::Ahead,
@@ -86,6 +91,7 @@ impl RequestOutcome {
         Self::SourceFailed,
         Self::UnknownClient,
         Self::NoPlaces,
+        Self::Forgotten,
         Self::Invalid,
     ];
 
@@ -102,6 +108,7 @@ impl RequestOutcome {
             Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
                 RequestKind::Whatsat
             }
+            Self::Forgotten => RequestKind::Forget,
             Self::Invalid => RequestKind::Invalid,
         }
     }
@@ -120,6 +127,7 @@ impl RequestOutcome {
             Self::SourceFailed => "source_failed",
             Self::UnknownClient => "unknown_client",
             Self::NoPlaces => "no_places",
+            Self::Forgotten => "forgotten",
             Self::Invalid => "invalid",
         }
     }

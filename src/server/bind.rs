@@ -51,6 +51,7 @@ impl Server {
         let listener = addresses.bind(&configured.listen)?;
         let web = configured.http.as_ref().map(|address| addresses.bind(address)).transpose()?;
         let plain = configured.plain_listen.as_ref().map(|address| addresses.bind(address)).transpose()?;
+        let is_local = are_loopback([Some(&listener), web.as_ref(), plain.as_ref()])?;
         let log = open_log(herd, id, log_dir)?;
         let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
         let third_party = third_party(&neighbours, &mailboxes);
@@ -77,6 +78,7 @@ impl Server {
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
+        let node = if is_local { node.forgetting_for_everyone() } else { node };
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
             let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
             let telling = Telling::new(&log, &announce, clock::tick);
@@ -91,6 +93,15 @@ impl Server {
         let limits = herd.limits.clone();
         Ok(Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings })
     }
+}
+
+/// Whether all of these can be reached from this machine only.
+fn are_loopback(bound: [Option<&(&Address, Bound)>; 3]) -> io::Result<bool> {
+    let mut is_local = true;
+    for (_, bound) in bound.into_iter().flatten() {
+        is_local &= bound.address()?.ip().is_loopback();
+    }
+    Ok(is_local)
 }
 
 /// Where clients belong in the store. In a herd without a secret, public knowledge must not be enough to crowd one part

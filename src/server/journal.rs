@@ -160,7 +160,9 @@ fn tell_recovery(log: &Log, found: &Recovered, (clients, time, bad_lines): (usiz
         log.error(format_args!("the journal is damaged: {damage}; {kept}"));
     }
     if bad_lines > 0 {
-        log.error(format_args!("the journal has {bad_lines} lines that are no locations"));
+        log.error(format_args!(
+            "the journal has {bad_lines} lines that are neither locations nor tombstones"
+        ));
     }
 }
 

@@ -66,7 +66,7 @@ impl<'t> Telling<'t> {
     }
 }
 
-/// Stores what the journal of that owner has, and counts the lines that are no locations.
+/// Stores what the journal of that owner has, and counts the lines that are no records.
 pub(super) fn recover_into(
     node: &Node,
     disk: &impl Disk,

@@ -107,6 +107,7 @@ impl<'a> WebDoor<'a> {
             ready_grace: config.ready_grace,
             is_draining: self.shared.is_stopping(),
             clients: node.store().len(),
+            tombstones: node.store().tombstones(),
             store_bytes: node.store().bytes(),
             store_bytes_max: node.store().bounds().bytes,
             sum: node.store().sum(),

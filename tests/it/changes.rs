@@ -129,13 +129,13 @@ fn nothing_is_missed_under_load_and_nothing_is_told_twice_between_two_walks() {
                     let line = PlainLine::parse(line, &PlainForm::default()).unwrap();
                     let skew = line.skew_text();
                     let location = line.location(&skew);
-                    believed.merge(believed.key_hash(location.client), &location);
+                    believed.merge(believed.key_hash(location.client), &location.into());
                 }
             };
             let walk = || {
                 told.borrow_mut().clear();
-                Cursor::default().walk(node.store(), |entry, location| {
-                    believed.merge(entry.key, location);
+                Cursor::default().walk(node.store(), |entry, record| {
+                    believed.merge(entry.key, record);
                     true
                 });
             };

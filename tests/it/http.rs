@@ -35,6 +35,7 @@ fn requests_are_counted_by_what_became_of_them() {
         "IAMAT b +1+1 7",
         "IAMAT secret.name +1+1 99999999999",
         "WHATSAT b 1 1",
+        "FORGET nobody",
         "nonsense",
         "",
     ] {
@@ -52,7 +53,8 @@ fn requests_are_counted_by_what_became_of_them() {
         ["answered", "unknown_client", "source_failed", "no_places"].map(|outcome| count("whatsat", outcome));
     assert_eq!((iamat, whatsat), ([2.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]));
     assert_eq!(count("invalid", "invalid"), 2.0);
-    for (kind, all) in [("iamat", 5.0), ("whatsat", 2.0), ("invalid", 2.0)] {
+    assert_eq!(count("forget", "forgotten"), 1.0);
+    for (kind, all) in [("iamat", 5.0), ("whatsat", 2.0), ("forget", 1.0), ("invalid", 2.0)] {
         let count = node.metric(&format!("proxyherd_request_duration_seconds_count{{kind=\"{kind}\"}}"));
         assert_eq!(count, Some(all));
         let beyond = format!("proxyherd_request_duration_seconds_bucket{{le=\"+Inf\",kind=\"{kind}\"}}");

@@ -12,6 +12,7 @@ mod corpus;
 mod crowd;
 mod drain;
 mod flooding;
+mod forget;
 mod handshake;
 mod http;
 mod iamat;

@@ -133,6 +133,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
         "iamat.rs",
         "report_that_would_have_the_store_outgrow_max_bytes_is_invalid_and_a_neighbours_line_is_not",
     ),
+    ("proxyherd_tombstones", "metrics.rs", "node_is_told_of"),
     ("proxyherd_uptime_seconds", "metrics.rs", "node_is_told_of"),
 ];
 
@@ -223,9 +224,17 @@ fn node_is_told_of() {
     assert!((0.0..=lived).contains(&uptime), "{uptime}, not below {lived}");
     wait_until("it grows", || node.metric("proxyherd_uptime_seconds").unwrap() > uptime);
     let mut client = node.client();
-    for (line, clients) in [("IAMAT a +1+1 1", 1.0), ("IAMAT a +1+1 2", 1.0), ("IAMAT b +1+1 1", 2.0)] {
+    for (line, clients, tombstones) in [
+        ("IAMAT a +1+1 1", 1.0, 0.0),
+        ("IAMAT a +1+1 2", 1.0, 0.0),
+        ("IAMAT b +1+1 1", 2.0, 0.0),
+        ("FORGET a", 1.0, 1.0),
+        ("FORGET nobody", 1.0, 2.0),
+        ("IAMAT a +1+1 3", 2.0, 1.0),
+    ] {
         client.ask(line);
-        assert_eq!(node.metric("proxyherd_clients"), Some(clients), "{line}");
+        let told = ["proxyherd_clients", "proxyherd_tombstones"].map(|name| node.metric(name));
+        assert_eq!(told, [Some(clients), Some(tombstones)], "{line}");
     }
 }
 

@@ -84,6 +84,14 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     })
 }
 
+/// What a node answers to these lines within so many seconds; the outer error is that of dialling it.
+pub(super) fn ask(address: &Address, lines: Vec<u8>, seconds: f64) -> io::Result<Result<Vec<u8>, SendError>> {
+    let deadline = CallLimit::of(Some(seconds));
+    let (stream, mut replies) = (dial(address, deadline)?, Vec::new());
+    let answered = exchange(&stream, ToSend::Lines(lines), deadline, &mut replies, &mut |_| ());
+    Ok(answered.map(|()| replies))
+}
+
 /// Where the node is, and by which rules it judges lines.
 fn find(node: &str, common: &Common) -> Result<(Address, KnownRules), CommandError> {
     // No id has a colon.
@@ -191,7 +199,7 @@ enum ToSend {
 
 /// Why not everything was sent and answered; follows the node's name.
 #[derive(Debug, thiserror::Error)]
-enum SendError {
+pub(super) enum SendError {
     #[error("cut the connection: {0}; its log may say why, and what is unanswered may not have been taken")]
     Cut(io::Error),
     #[error("closed the connection before everything was sent; its log may say why, send the rest again")]

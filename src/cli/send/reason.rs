@@ -88,6 +88,9 @@ impl KnownRules {
                     if is_usual { "" } else { "the radius or the bound is over a limit of that node, or " };
                 format!("{limit}{}, or the node has no places; {SEE_LOG}", Invalid::UnknownClient)
             }
+            (Ok(Request::Forget(_)), _) => {
+                format!("{}, and none whose journal cannot be written; {SEE_LOG}", Invalid::NotLetForget)
+            }
             (Ok(Request::Iamat(report)), Some(configured)) => configured.iamat(&report, now),
             (Ok(Request::Iamat(report)), None) => format!(
                 "the line is valid, and its timestamp {}, but it is over a limit of that node, such as max_ahead_seconds, \
@@ -189,6 +192,7 @@ mod tests {
             ("WHATSAT x 10 21", "the bound is over 20"),
             ("WHATSAT x 10 5.0", "the bound is not a plain whole number"),
             ("WHATSAT x 10 5", "no location is known for that client"),
+            ("FORGET x", "only a node that listens on nothing but loopback forgets clients"),
             ("IAMAT twenty-one-bytes-long +1+1 1", "the client's id has 21 bytes, and the node takes 20"),
             (
                 "IAMAT x +1+1 1",

@@ -10,12 +10,12 @@ use super::{
     beginning::{Beginning, Stage},
 };
 use crate::core::{
-    model::{Location, Now, OwnedLocation, Query, SkewText},
+    model::{ClientId, ClientRecord, Location, Now, OwnedLocation, Query, SkewText},
     node::{Changes, Node, Reported},
     store::KeyHash,
     wire::{
         Ending, Invalid, Line, Lines, PeerLine, PlainFault, PlainLine, Question, Report, Request, Whatsat,
-        write_done, write_pong,
+        write_done, write_forgotten, write_pong,
     },
 };
 
@@ -32,10 +32,12 @@ pub(super) enum Command<'a> {
     Report(Report<'a>, KeyHash),
     /// A client asks what is near a client.
     Whatsat(Whatsat<'a>, KeyHash),
+    /// A client has a client forgotten.
+    Forget(ClientId<'a>, KeyHash),
     /// A peer sends an update.
-    Learn(Location<'a>, KeyHash),
-    /// A peer pushes a location that this node was found to lack.
-    Repair(Location<'a>, KeyHash),
+    Learn(ClientRecord<'a>, KeyHash),
+    /// A peer pushes what this node was found to lack.
+    Repair(ClientRecord<'a>, KeyHash),
     /// A third-party node sends an update.
     Plain(PlainLine<'a>, KeyHash),
     /// A peer asks what this node holds.
@@ -62,12 +64,13 @@ impl<'a> Command<'a> {
             Party::Stranger | Party::Client(_) => Ok(match Request::parse(text, node.form())? {
                 Request::Iamat(report) => Self::Report(report, node.key(report.client)),
                 Request::Whatsat(asked) => Self::Whatsat(asked, node.key(asked.client)),
+                Request::Forget(client) => Self::Forget(client, node.key(client)),
             }),
             Party::Peer(_) => {
                 let line = PeerLine::parse(text).ok_or(Invalid::NotFromPeer)?;
                 Ok(match line {
-                    PeerLine::At(location) => Self::Learn(location, node.key(location.client)),
-                    PeerLine::Push(location) => Self::Repair(location, node.key(location.client)),
+                    PeerLine::Update(record) => Self::Learn(record, node.key(record.client())),
+                    PeerLine::Push(record) => Self::Repair(record, node.key(record.client())),
                     PeerLine::Ask(question) => Self::Ask(question),
                     PeerLine::Ping(number) => Self::Ping(number),
                     PeerLine::Done(number) => Self::Done(number),
@@ -85,6 +88,7 @@ impl<'a> Command<'a> {
         match self {
             Self::Report(_, key)
             | Self::Whatsat(_, key)
+            | Self::Forget(_, key)
             | Self::Learn(_, key)
             | Self::Repair(_, key)
             | Self::Plain(_, key) => Some(*key),
@@ -102,7 +106,7 @@ pub(super) struct Batch {
     pub(super) changes: Changes,
     /// Whether the replies acknowledge what must be durable first.
     pub(super) acknowledges: bool,
-    /// Locations that a neighbour has sent or pushed.
+    /// Locations and tombstones that a neighbour has sent or pushed.
     pub(super) updates: u32,
     /// Repair rounds that a peer has ended.
     pub(super) rounds: u32,
@@ -166,6 +170,14 @@ impl Batch {
                 self.found = found;
                 done
             }
+            Ok(Command::Forget(client, key)) => {
+                node.forget(*client, *key, now, &mut self.changes).map(|()| {
+                    write_forgotten(*client, &mut self.replies);
+                    self.replies.extend_from_slice(ending.as_bytes());
+                    self.acknowledges |= node.waits_for_durable(true);
+                    host.said(line, party, &Reply::Forgot { client: *client });
+                })
+            }
             Ok(command) => self.execute_neighbours(node, command, now).map(|()| {
                 host.said(line, party, &Reply::None);
             }),
@@ -180,13 +192,13 @@ impl Batch {
 
     fn execute_neighbours(&mut self, node: &Node, command: &Command<'_>, now: Now) -> Result<(), Invalid> {
         match command {
-            Command::Learn(location, key) => {
+            Command::Learn(record, key) => {
                 self.updates += 1;
-                node.learn(location, *key, &mut self.changes);
+                node.learn(record, *key, &mut self.changes);
             }
-            Command::Repair(location, key) => {
+            Command::Repair(record, key) => {
                 self.updates += 1;
-                node.repair(location, *key, &mut self.changes);
+                node.repair(record, *key, &mut self.changes);
             }
             Command::Plain(line, key) => {
                 node.learn_plain(line, *key, now, &mut self.changes)?;
@@ -201,7 +213,7 @@ impl Batch {
                 self.rounds += 1;
                 write_done(*number, &mut self.replies);
             }
-            Command::Report(..) | Command::Whatsat(..) => {}
+            Command::Report(..) | Command::Whatsat(..) | Command::Forget(..) => {}
         }
         Ok(())
     }

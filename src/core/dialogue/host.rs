@@ -2,7 +2,7 @@
 
 use super::Party;
 use crate::core::{
-    model::Location,
+    model::{ClientId, Location},
     wire::{Invalid, Line, Nonce},
 };
 
@@ -49,6 +49,11 @@ pub enum Reply<'a> {
     Near {
         /// The location in the answer.
         location: &'a Location<'a>,
+    },
+    /// A client was forgotten, and the answer says so.
+    Forgot {
+        /// Which.
+        client: ClientId<'a>,
     },
     /// The line is invalid. A client gets it back.
     Invalid(Invalid),

@@ -13,6 +13,7 @@ use crate::core::{
 };
 
 mod commit;
+mod forgetting;
 mod memory;
 mod plain;
 

@@ -9,7 +9,7 @@ use crate::core::{
         Offer,
         scene_tests::{Bench, NONCE, Next, id, ms, times},
     },
-    model::{ClientId, Location, Timestamp},
+    model::{ClientId, Generation, Location, Timestamp},
     wire::{End, Prover, Transcript},
 };
 
@@ -188,8 +188,9 @@ impl Bench {
             let (client, timestamp) = (ClientId::new(id.as_bytes()).unwrap(), &b"7"[..]);
             let time = Timestamp::parse(timestamp).unwrap();
             let (server, skew, position) = (&b"A"[..], &b"+1.000000000"[..], &b"+1+1"[..]);
-            let location = Location { server, skew, client, position, timestamp, time };
-            self.store.merge(self.store.key_hash(client), &location);
+            let generation = Generation::FIRST;
+            let location = Location { server, skew, client, position, timestamp, time, generation };
+            self.store.merge(self.store.key_hash(client), &location.into());
         }
     }
 

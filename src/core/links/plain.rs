@@ -113,7 +113,8 @@ impl Sweep {
     /// Appends the next piece; returns whether it was the last.
     fn tell_piece(&mut self, store: &Store, id: &NodeId, form: &PlainForm, out: &mut Vec<u8>) -> bool {
         let end = out.len() + SWEEP_BYTES_MAX;
-        self.cursor.walk(store, |_, location| {
+        self.cursor.walk(store, |_, record| {
+            let Some(location) = record.location() else { return true };
             if out.len() >= end {
                 return false;
             }

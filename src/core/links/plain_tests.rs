@@ -6,7 +6,7 @@ use crate::core::{
         Link, Offer,
         scene_tests::{Bench, Next, id, ms, times},
     },
-    model::{ClientId, Location, Timestamp},
+    model::{ClientId, ClientRecord, Generation, Location, Timestamp},
 };
 
 impl Bench {
@@ -40,8 +40,15 @@ impl Bench {
             position: b"+1+1",
             timestamp,
             time: Timestamp::parse(timestamp).unwrap(),
+            generation: Generation::FIRST,
         };
-        self.store.merge(self.store.key_hash(location.client), &location);
+        self.store.merge(self.store.key_hash(location.client), &location.into());
+    }
+
+    fn forget(&self, client: &str) {
+        let line = format!("FORGOT {client} 8 7 A");
+        let record = ClientRecord::parse(line.as_bytes()).unwrap();
+        self.store.merge(self.store.key_hash(record.client()), &record);
     }
 
     /// The same, with the sweep that ends by it.
@@ -118,4 +125,19 @@ fn everything_is_told_again_on_the_next_connection() {
     bench.know("kiwi");
     bench.connect(300);
     assert_eq!(bench.go_on(300).1.map(|over| (over.number, over.pushed)), Some((1, 1)));
+}
+
+#[test]
+fn neighbour_is_told_nothing_of_tombstones() {
+    let mut bench = Bench::plain();
+    bench.know("kiwi");
+    bench.know("tui");
+    bench.forget("kiwi");
+    bench.connect(0);
+    let (_, over, out) = bench.go_on(0);
+    assert_eq!((over.unwrap().pushed, out.as_str()), (1, "AT A +1.000000000 tui +1+1 7 A\n"));
+    bench.offer("FORGOT tui 9 7 A A\nAT A +1.000000000 weka +1+1 7 A\n");
+    assert_eq!(bench.go_on(100).2, "AT A +1.000000000 weka +1+1 7 A\n");
+    bench.offer("FORGOT weka 9 7 A A\n");
+    assert_eq!(bench.go_on(200).2, "");
 }

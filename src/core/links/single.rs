@@ -339,17 +339,21 @@ impl Single {
         if self.line.is_some() {
             return;
         }
-        while self.batch.is_none()
-            && let Ok(batch) = self.queue.take()
-        {
-            // A batch without a line only wakes.
-            self.batch = Some((batch, 0)).filter(|(batch, _)| !batch.is_empty());
-        }
         let mut text = Vec::new();
-        if let Some((batch, at)) = &self.batch {
+        loop {
+            if self.batch.is_none() {
+                let Ok(batch) = self.queue.take() else { break };
+                // A batch without a line only wakes.
+                self.batch = Some((batch, 0)).filter(|(batch, _)| !batch.is_empty());
+            }
+            let Some((batch, at)) = &self.batch else { continue };
             self.form.write_again(first_line(&batch[*at..]), &mut text);
-            self.line = Some(TellingLine { text, written: 0, swept_from: None });
-            return;
+            if !text.is_empty() {
+                self.line = Some(TellingLine { text, written: 0, swept_from: None });
+                return;
+            }
+            // Of a tombstone, the neighbour is told nothing.
+            self.pass_line();
         }
         let is_time = if self.stopping.is_some() { self.is_missing() } else { now >= self.sweeps_at() };
         if is_time {
@@ -368,7 +372,8 @@ impl Single {
             LineSweep { began: now, cursor: Cursor::default(), told: 0, is_walked: false, is_routine }
         });
         let from = sweep.cursor;
-        sweep.is_walked = sweep.cursor.walk(store, |_, location| {
+        sweep.is_walked = sweep.cursor.walk(store, |_, record| {
+            let Some(location) = record.location() else { return true };
             let is_next = text.is_empty();
             if is_next {
                 form.write(location, id, &mut text);
@@ -409,11 +414,7 @@ impl Single {
             return;
         };
         if line.swept_from.is_none() {
-            self.batch = self.batch.take().and_then(|(batch, at)| {
-                let next = at + first_line(&batch[at..]).len();
-                (next < batch.len()).then_some((batch, next))
-            });
-            return;
+            return self.pass_line();
         }
         self.no_line_before = now + SWEEP_LINE_TIME;
         if let Some(sweep) = &mut self.sweep {
@@ -422,6 +423,14 @@ impl Single {
         if is_walked {
             self.end_sweep(now);
         }
+    }
+
+    /// The first of the updates at hand is done with.
+    fn pass_line(&mut self) {
+        self.batch = self.batch.take().and_then(|(batch, at)| {
+            let next = at + first_line(&batch[at..]).len();
+            (next < batch.len()).then_some((batch, next))
+        });
     }
 
     /// It is not known whether the line was accepted, nor whether the neighbour still knows what it was sent. The sweep

@@ -7,7 +7,7 @@ use crate::core::{
         Offer, Outbox, outbox,
         scene_tests::{LONGEST, id, ms, times},
     },
-    model::{ClientId, Location, Timestamp},
+    model::{ClientId, ClientRecord, Generation, Location, Timestamp},
     store::{Placement, Shape},
     wire::Ending,
 };
@@ -49,8 +49,15 @@ impl Scene {
             position: b"+1+1",
             timestamp,
             time: Timestamp::parse(timestamp).unwrap(),
+            generation: Generation::FIRST,
         };
-        self.store.merge(self.store.key_hash(location.client), &location);
+        self.store.merge(self.store.key_hash(location.client), &location.into());
+    }
+
+    fn forget(&self, client: &str) {
+        let line = format!("FORGOT {client} 8 7 A");
+        let record = ClientRecord::parse(line.as_bytes()).unwrap();
+        self.store.merge(self.store.key_hash(record.client()), &record);
     }
 
     fn offer(&self, client: &str) -> Offer {
@@ -295,4 +302,18 @@ fn stop_does_not_go_on_telling_what_was_taken_before() {
     scene.connection(Takes::Line);
     scene.link.stop(ms(scene.now) + Duration::from_secs(2));
     assert_eq!((scene.step(), scene.link.lack(&scene.store)), (Step::End, None));
+}
+
+#[test]
+fn neighbour_is_told_nothing_of_tombstones() {
+    let mut scene = Scene::new();
+    scene.know("kiwi");
+    scene.know("tui");
+    scene.forget("kiwi");
+    assert_eq!(scene.settle(), [format!("{}\n", at("tui"))]);
+    scene.outbox.offer(&b"FORGOT tui 9 7 A A\n"[..].into());
+    scene.offer("weka");
+    scene.outbox.offer(&b"FORGOT weka 9 7 A A\nFORGOT moa 9 0 A A\n"[..].into());
+    assert_eq!(scene.connection(Takes::Line), format!("{}\n", at("weka")));
+    assert!(matches!(scene.step(), Step::Rest { .. }) && scene.link.is_quiet());
 }

@@ -1,9 +1,7 @@
-//! Where a client is: the ISO 6709 text of a report, checked exactly, and its value in degrees for lookups; and what a
-//! herd remembers of a client, with the total order that decides which of two locations is kept.
+//! Where a client is: the ISO 6709 text of a report, checked exactly, and its value in degrees for lookups; and a report
+//! as the server that took it passes it on.
 
-use std::cmp::Ordering;
-
-use super::{ClientId, NodeId, Skew, Timestamp};
+use super::{ClientId, Generation, NodeId, Skew, Timestamp};
 
 /// A client's location as one server accepted it: the fields of an AT line, borrowed from wherever they are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,24 +18,19 @@ pub struct Location<'a> {
     pub timestamp: &'a [u8],
     /// The value of `timestamp`.
     pub time: Timestamp,
+    /// The generation in which that server took it.
+    pub generation: Generation,
 }
 
 impl<'a> Location<'a> {
-    /// The fields of an AT line, checked by the rules that are the same on every node; `None` if one breaks them.
+    /// The fields of an AT line, checked by the rules that are the same on every node; `None` if one breaks them. Of the
+    /// first generation, since that is left out.
     pub fn of_fields(fields: [&'a [u8]; 5]) -> Option<Self> {
         let [server, skew, client, position, timestamp] = fields;
         let sound = NodeId::is_valid(server) && Skew::is_skew(skew) && is_position(position);
         let time = Timestamp::parse(timestamp)?;
-        sound.then_some(Self { server, skew, client: ClientId::new(client)?, position, timestamp, time })
-    }
-
-    /// The order in which one client's locations replace each other: by time, and for equal times by the whole content,
-    /// so that all nodes choose alike in whatever order the locations reach them.
-    pub fn cmp_age(&self, other: &Self) -> Ordering {
-        debug_assert_eq!(self.client, other.client);
-        let content =
-            |location: &Self| (location.timestamp, location.position, location.server, location.skew);
-        self.time.cmp(&other.time).then_with(|| content(self).cmp(&content(other)))
+        let (client, generation) = (ClientId::new(client)?, Generation::FIRST);
+        sound.then_some(Self { server, skew, client, position, timestamp, time, generation })
     }
 }
 
@@ -49,6 +42,7 @@ pub struct OwnedLocation {
     /// Where each of them ends.
     ends: [usize; 4],
     time: Timestamp,
+    generation: Generation,
 }
 
 impl OwnedLocation {
@@ -60,7 +54,7 @@ impl OwnedLocation {
             self.text.extend_from_slice(field);
             *end = self.text.len();
         }
-        self.time = location.time;
+        (self.time, self.generation) = (location.time, location.generation);
     }
 
     /// The location, given its client.
@@ -73,6 +67,7 @@ impl OwnedLocation {
             position: &self.text[skew..position],
             timestamp: &self.text[position..timestamp],
             time: self.time,
+            generation: self.generation,
         }
     }
 

@@ -2,12 +2,16 @@
 //! locks, no clock.
 
 mod decimal;
+mod generation;
 mod ids;
 mod location;
 mod query;
+mod record;
 mod time;
 
+pub use generation::Generation;
 pub use ids::{ClientId, NodeId, is_white_space};
 pub use location::{Coordinates, Location, OwnedLocation, is_position};
 pub use query::Query;
-pub use time::{Now, Skew, SkewText, Tick, Timestamp};
+pub use record::{ClientRecord, Tombstone};
+pub use time::{Now, Skew, SkewText, Tick, Timestamp, TimestampText};

@@ -1,6 +1,11 @@
 //! Moments, and the differences between them, as values. The caller reads the clock.
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
+
+use arrayvec::ArrayString;
 
 use super::decimal;
 
@@ -64,6 +69,26 @@ impl Timestamp {
     /// Nanoseconds since 1970.
     pub fn as_nanoseconds(self) -> i128 {
         i128::from(self.seconds) * i128::from(NANOS) + i128::from(self.nanoseconds)
+    }
+
+    /// A text that [`Timestamp::parse`] reads; `None` for one of more than 12 digits, which no clock shows.
+    pub fn text(self) -> Option<TimestampText> {
+        let mut text = TimestampText::new();
+        write!(text, "{self}").ok()?;
+        Self::parse(text.as_bytes()).map(|_| text)
+    }
+}
+
+/// A timestamp in its written form: at most 12 digits, a `.` and 9 decimals.
+pub type TimestampText = ArrayString<22>;
+
+impl fmt::Display for Timestamp {
+    /// The seconds, with nine decimals if any of them is not 0.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.nanoseconds {
+            0 => write!(f, "{}", self.seconds),
+            nanoseconds => write!(f, "{}.{nanoseconds:09}", self.seconds),
+        }
     }
 }
 
@@ -248,6 +273,22 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn timestamps_are_written_as_they_are_read() {
+        for (seconds, nanoseconds, text) in [
+            (0, 0, "0"),
+            (1_479_413_884, 392_014_450, "1479413884.392014450"),
+            (5, 1, "5.000000001"),
+            (999_999_999_999, 999_999_999, "999999999999.999999999"),
+        ] {
+            let time = Timestamp::new(seconds, nanoseconds);
+            assert_eq!(time.text().as_deref(), Some(text));
+            assert_eq!(Timestamp::parse(text.as_bytes()), Some(time));
+        }
+        assert_eq!(Timestamp::new(1_000_000_000_000, 0).text(), None);
+        assert_eq!(Timestamp::new(u64::MAX, 999_999_999).text(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What lines have changed, until it is offered to subscribers: once per batch, after storing, outside every lock, and
 //! before anything is acknowledged.
 //!
-//! No order among changes is promised: a client's locations have their own. Between two marks each change is offered at
+//! No order among changes is promised: a client's records have their own. Between two marks each change is offered at
 //! most once. What was stored and not offered leaves a mark.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Neighbour, Node};
 use crate::core::{
     links::{Encoded, Offer, Outbox},
-    model::Location,
+    model::ClientRecord,
     store::KeyHash,
     wire::write_flooded,
 };
@@ -17,7 +17,7 @@ use crate::core::{
 /// The subscribers to changes besides the links. A link wants updates, which are neither repair nor its own.
 #[derive(Debug, Default)]
 pub struct Subscribers {
-    /// These want all changes, however they came: as AT lines.
+    /// These want all changes, however they came: as lines that [`ClientRecord::parse`] reads.
     pub all: Vec<Outbox>,
     /// These want the keys of what has changed.
     pub keys: Vec<Outbox<KeyHash>>,
@@ -73,15 +73,15 @@ impl Changes {
 
     /// A change has been stored.
     #[inline]
-    pub(super) fn add(&mut self, node: &Node, location: &Location<'_>, key: KeyHash, by: By) {
+    pub(super) fn add(&mut self, node: &Node, record: &ClientRecord<'_>, key: KeyHash, by: By) {
         let awake = *self.awake.get_or_insert_with(|| node.awake());
         match by {
-            By::News if awake.links => write_flooded(location, &node.id, &mut self.news),
+            By::News if awake.links => write_flooded(record, &node.id, &mut self.news),
             By::News => self.has_unheard = true,
             By::Repair => self.was_repaired = true,
         }
         if awake.all {
-            location.write_at(&mut self.all);
+            record.write(&mut self.all);
             self.all.push(b'\n');
         }
         if awake.keys {
@@ -92,10 +92,10 @@ impl Changes {
 
 impl Changes {
     /// What is stored already is told again to those that want all changes.
-    pub(super) fn add_again(&mut self, node: &Node, location: &Location<'_>) {
+    pub(super) fn add_again(&mut self, node: &Node, record: &ClientRecord<'_>) {
         let awake = *self.awake.get_or_insert_with(|| node.awake());
         if awake.all {
-            location.write_at(&mut self.all);
+            record.write(&mut self.all);
             self.all.push(b'\n');
         }
     }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::core::{
         links::{Health, Queue, outbox},
-        model::{ClientId, NodeId, Now, SkewText, Timestamp},
+        model::{ClientId, Generation, Location, NodeId, Now, SkewText, Timestamp},
         node::{Options, ReportLimits},
         store::Placement,
         wire::Report,
@@ -248,8 +248,9 @@ mod tests {
         let client = ClientId::new(b"kiwi").unwrap();
         let (position, server, skew) = (b"+2+2", b"Welsh", b"+0.000000001");
         let time = Timestamp::new(9, 0);
-        let pushed = Location { server, skew, client, position, timestamp: b"9", time };
-        scene.node.repair(&pushed, key, &mut scene.changes);
+        let generation = Generation::FIRST;
+        let pushed = Location { server, skew, client, position, timestamp: b"9", time, generation };
+        scene.node.repair(&pushed.into(), key, &mut scene.changes);
         scene.offer(None);
         assert_eq!(scene.marks(), [true, false, false]);
         assert_eq!(scene.news.take().as_deref(), Ok(&[][..]), "it is only woken");

@@ -21,7 +21,10 @@ use crate::core::{
     Rules,
     access::{Peers, Secret},
     links::{Health, Outbox},
-    model::{ClientId, Coordinates, Location, NodeId, Now, OwnedLocation, Query, Skew, SkewText, Tick},
+    model::{
+        ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query, Skew,
+        SkewText, Tick, Timestamp, TimestampText, Tombstone,
+    },
     repair,
     store::{KeyHash, Outcome, Placement, Store, StoreBounds},
     wire::{Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
@@ -53,6 +56,8 @@ pub struct Node {
     reports: ReportLimits,
     /// Whether reports are refused for now; `None` if they are acknowledged at once.
     refuses: Option<AtomicBool>,
+    /// Whether clients may have others forgotten.
+    forgets: bool,
     rules: Rules,
 }
 
@@ -159,6 +164,7 @@ impl Node {
             lookups,
             reports,
             refuses: None,
+            forgets: false,
             rules,
         }
     }
@@ -168,6 +174,13 @@ impl Node {
     #[must_use]
     pub fn acknowledging_what_is_durable(self) -> Self {
         Self { refuses: Some(AtomicBool::new(false)), ..self }
+    }
+
+    /// The same, forgetting clients for everyone who asks: only for a node that nobody else can reach than the users of
+    /// its machine.
+    #[must_use]
+    pub fn forgetting_for_everyone(self) -> Self {
+        Self { forgets: true, ..self }
     }
 
     /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.
@@ -192,7 +205,7 @@ impl Node {
         &self.neighbours
     }
 
-    /// The locations that it remembers.
+    /// What it remembers.
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -228,20 +241,18 @@ impl Node {
         }
         let ahead = Skew::between(now.wall, time);
         self.check_not_ahead(ahead)?;
-        if self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed))
-            && (self.rules.stale_reports_wait || !self.is_stale(report, key))
-        {
-            return Err(Invalid::NotKept);
+        if self.rules.stale_reports_wait || !self.is_stale(report, key) {
+            self.check_kept()?;
         }
         skew.set(ahead);
-        let (server, skew) = (self.id.as_bytes(), skew.as_bytes());
-        let location = Location { server, skew, client, position, timestamp, time };
-        let outcome = self.store.report(key, &location);
+        let (server, skew, generation) = (self.id.as_bytes(), skew.as_bytes(), Generation::FIRST);
+        let mut location = Location { server, skew, client, position, timestamp, time, generation };
+        let outcome = self.store.report(key, &mut location);
         if outcome.is_news() {
-            changes.add(self, &location, key, By::News);
+            changes.add(self, &location.into(), key, By::News);
         } else if outcome == Outcome::Stale && self.waits_for_durable(false) {
             // What it met may not have been offered yet, and this report is acknowledged for its sake.
-            self.store.get(key, client, |met| changes.add_again(self, met));
+            self.store.record(key, client, |met| changes.add_again(self, met));
         }
         match outcome {
             Outcome::Full => Err(Invalid::TooManyClients),
@@ -250,22 +261,59 @@ impl Node {
         }
     }
 
-    /// Takes a peer's update: stored if it is greater in the order of its client's locations.
-    pub fn learn(&self, location: &Location<'_>, key: KeyHash, changes: &mut Changes) {
-        if self.store.merge(key, location).is_news() {
-            changes.add(self, location, key, By::News);
+    /// Forgets a client, known or not: its tombstone hides what any node knows of it, and goes to all of them. A report
+    /// that is newer than what is hidden here begins afresh.
+    pub fn forget(
+        &self,
+        client: ClientId<'_>,
+        key: KeyHash,
+        now: Now,
+        changes: &mut Changes,
+    ) -> Result<(), Invalid> {
+        if !self.forgets {
+            return Err(Invalid::NotLetForget);
+        }
+        self.check_kept()?;
+        let text = &mut TimestampText::default();
+        let tombstone = self.store.forget(key, client, move |hidden| {
+            let (generation, time) = self.forgetting(hidden, now.wall)?;
+            *text = time.text()?;
+            let (timestamp, server) = (text.as_bytes(), self.id.as_bytes());
+            Some(Tombstone { client, generation, timestamp, time, server })
+        });
+        changes.add(self, &tombstone.ok_or(Invalid::LastGeneration)?.into(), key, By::News);
+        Ok(())
+    }
+
+    /// Generation and time of the tombstone that hides what this node holds and, because it takes its generation from
+    /// the clock, whatever other nodes may hold. Its time is that of what it hides, so that a client whose clock is slow
+    /// is heard again; but not in the future, so that one whose clock was ahead is heard, too.
+    fn forgetting(
+        &self,
+        hidden: Option<(Generation, Timestamp)>,
+        now: Timestamp,
+    ) -> Option<(Generation, Timestamp)> {
+        let (generation, time) = hidden.unwrap_or_default();
+        let others = if self.rules.forgetting_outbids { Generation::at(now)? } else { Generation::FIRST };
+        Some((generation.next()?.max(others), time.min(now)))
+    }
+
+    /// Takes a peer's update: stored if it is greater in the order of its client's records.
+    pub fn learn(&self, record: &ClientRecord<'_>, key: KeyHash, changes: &mut Changes) {
+        if self.store.merge(key, record).is_news() {
+            changes.add(self, record, key, By::News);
         }
     }
 
     /// Takes what a peer has found this node to lack.
-    pub fn repair(&self, location: &Location<'_>, key: KeyHash, changes: &mut Changes) {
-        if self.store.merge(key, location).is_news() {
-            changes.add(self, location, key, By::Repair);
+    pub fn repair(&self, record: &ClientRecord<'_>, key: KeyHash, changes: &mut Changes) {
+        if self.store.merge(key, record).is_news() {
+            changes.add(self, record, key, By::Repair);
         }
     }
 
     /// Takes the update of a third-party node, which must obey this node's clock and be strictly newer, as its own
-    /// clients must.
+    /// clients must; and if the client was forgotten, its server must have taken it later.
     pub fn learn_plain(
         &self,
         line: &PlainLine<'_>,
@@ -275,9 +323,9 @@ impl Node {
     ) -> Result<(), Invalid> {
         self.check_not_ahead(Skew::between(now.wall, line.time))?;
         let skew = line.skew_text();
-        let location = line.location(&skew);
-        if self.store.learn(key, &location).is_news() {
-            changes.add(self, &location, key, By::News);
+        let mut location = line.location(&skew);
+        if self.store.learn(key, &mut location, line.taken()).is_news() {
+            changes.add(self, &location.into(), key, By::News);
         }
         Ok(())
     }
@@ -345,6 +393,11 @@ impl Node {
     /// A peer's connection has ended.
     pub(super) fn left(&self, link: usize, connection: u64) {
         self.peers.lock().left(link, connection);
+    }
+
+    fn check_kept(&self) -> Result<(), Invalid> {
+        let refuses = self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed));
+        if refuses { Err(Invalid::NotKept) } else { Ok(()) }
     }
 
     fn check_not_ahead(&self, skew: Skew) -> Result<(), Invalid> {

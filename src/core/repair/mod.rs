@@ -45,7 +45,7 @@ pub struct Round {
 pub struct Findings {
     /// Parts of the store that differ, as deep as the round looked.
     pub differing: usize,
-    /// Locations pushed.
+    /// Records pushed.
     pub pushed: usize,
     /// Ours and theirs of the first of them.
     pub pairs: HashMap<Part, (u64, u64)>,
@@ -220,7 +220,7 @@ impl Round {
             && let Some(push) = self.pushes.front_mut()
         {
             let mut next = None;
-            store.locations(push.shard, push.leaf, KeyHash::of_bits(push.from), |entry, location| {
+            store.records(push.shard, push.leaf, KeyHash::of_bits(push.from), |entry, record| {
                 let key = entry.key.bits();
                 if key > push.to {
                     return false;
@@ -230,7 +230,7 @@ impl Round {
                     return false;
                 }
                 if push.theirs.binary_search(&(key, entry.hash)).is_err() {
-                    write_push(location, out);
+                    write_push(record, out);
                     self.found.pushed += 1;
                 }
                 true
@@ -261,7 +261,7 @@ impl Findings {
 /// asked for is reserved among the answers in flight, whether they exist or not.
 fn list_most(store: &Store) -> usize {
     let leaves = store.shape().shards() * store.shape().leaves();
-    (2 * store.len() / leaves + 8).min(LIST_ENTRIES_MAX)
+    (2 * (store.len() + store.tombstones()) / leaves + 8).min(LIST_ENTRIES_MAX)
 }
 
 /// Our sums and theirs side by side, with their positions.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::{
-    model::{ClientId, Location, Timestamp},
+    model::{ClientId, ClientRecord, Generation, Location, Timestamp},
     store::{Placement, Shape},
     wire::PeerLine,
 };
@@ -20,15 +20,16 @@ fn put(store: &Store, client: &str, time: u64) {
         position: b"+1+1",
         timestamp: timestamp.as_bytes(),
         time: Timestamp::new(time, 0),
+        generation: Generation::FIRST,
     };
-    store.merge(store.key_hash(location.client), &location);
+    store.merge(store.key_hash(location.client), &location.into());
 }
 
 /// What a node's session does with a line, without the rest of the node.
 fn answer(line: &[u8], store: &Store, out: &mut Vec<u8>) {
     match PeerLine::parse(line).unwrap() {
-        PeerLine::Push(location) => {
-            store.merge(store.key_hash(location.client), &location);
+        PeerLine::Push(record) => {
+            store.merge(store.key_hash(record.client()), &record);
         }
         PeerLine::Ask(question) => super::answer(store, &question).unwrap().write(&question, out),
         PeerLine::Done(number) => write_done(number, out),
@@ -217,4 +218,28 @@ fn answers_that_fit_no_question_are_told_apart() {
     round.next(&ours, usize::MAX, &mut Vec::new());
     let answer = Answer::parse(b"SHARDS 0000000000000000").unwrap();
     assert_eq!(round.answered(&answer, &ours).err(), Some(Unfitting));
+}
+
+#[test]
+fn tombstones_and_generations_are_repaired_as_everything_is() {
+    let (ours, theirs) = (store(SMALL), store(SMALL));
+    for client in 0..50 {
+        put(&ours, &format!("c{client}"), 1);
+        put(&theirs, &format!("c{client}"), 1);
+    }
+    let merge = |line: &str| {
+        let record = ClientRecord::parse(line.as_bytes()).unwrap();
+        ours.merge(ours.key_hash(record.client()), &record);
+    };
+    // One of them reports again, and one is known to nobody.
+    merge("FORGOT c7 1000 1 Alford");
+    merge("FORGOT c8 1000 1 Alford");
+    merge("AT Alford +0.000000001 c8 +1+1 2 1000");
+    merge("FORGOT nobody 1000 0 Alford");
+    assert_eq!((ours.len(), ours.tombstones()), (49, 2));
+    assert_eq!(run(&theirs, &ours).found.pushed, 2, "what they have of the two that differ");
+    assert_eq!(run(&ours, &theirs).found.pushed, 3);
+    assert_eq!((theirs.len(), theirs.tombstones(), theirs.sum()), (49, 2, ours.sum()));
+    let forgotten = ClientId::new(b"c7").unwrap();
+    assert_eq!(theirs.get(theirs.key_hash(forgotten), forgotten, |_| ()), None);
 }

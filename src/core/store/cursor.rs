@@ -2,7 +2,7 @@
 //! before or after the change; what was stored before the walk began, and has not changed, is seen once.
 
 use super::{Entry, KeyHash, Store};
-use crate::core::model::Location;
+use crate::core::model::ClientRecord;
 
 /// How far a walk has got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,14 +21,14 @@ impl Default for Cursor {
 }
 
 impl Cursor {
-    /// Passes on the next locations, until `take` says that there is no room for one, which then comes first in the
+    /// Passes on the next records, until `take` says that there is no room for one, which then comes first in the
     /// next piece. Runs under a shard's lock: copy what is needed and return. Returns whether the walk is over.
-    pub fn walk(&mut self, store: &Store, mut take: impl FnMut(Entry, &Location<'_>) -> bool) -> bool {
+    pub fn walk(&mut self, store: &Store, mut take: impl FnMut(Entry, &ClientRecord<'_>) -> bool) -> bool {
         let shape = store.shape();
         while self.shard < shape.shards() {
             let mut left_at = None;
-            store.locations(self.shard, self.leaf, self.from, |entry, location| {
-                let is_taken = take(entry, location);
+            store.records(self.shard, self.leaf, self.from, |entry, record| {
+                let is_taken = take(entry, record);
                 left_at = (!is_taken).then_some(entry.key);
                 is_taken
             });

@@ -1,5 +1,6 @@
-//! The map from clients to their last known locations: shards, each under its own lock, and the sums by which two
-//! stores find out where they differ. At most one lock is held at a time, and only while touching memory.
+//! The map from clients to their last known locations, or to the tombstones of those that were forgotten: shards, each
+//! under its own lock, and the sums by which two stores find out where they differ. At most one lock is held at a time,
+//! and only while touching memory.
 
 mod cursor;
 mod pages;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use self::shard::{Growth, Shard};
+use self::shard::{Holding, Shard};
 pub use self::{
     cursor::Cursor,
     placement::{KeyHash, Placement, Shape},
@@ -25,19 +26,20 @@ pub use self::{
 };
 use crate::core::{
     Rules,
-    model::{ClientId, Location},
+    model::{ClientId, ClientRecord, Generation, Location, Timestamp, Tombstone},
 };
 
-/// The last known locations of all clients.
+/// The last known locations of all clients, and the tombstones of those that were forgotten.
 ///
-/// Merging is commutative, associative and idempotent, so that stores that have seen the same locations in any order
-/// hold the same bytes and have the same sums.
+/// Merging is commutative, associative and idempotent, so that stores that have seen the same records in any order hold
+/// the same bytes and have the same sums.
 #[derive(Debug)]
 pub struct Store {
     placement: Placement,
     shards: Box<[Mutex<Shard>]>,
-    clients: AtomicUsize,
     /// What the shards hold in total.
+    clients: AtomicUsize,
+    tombstones: AtomicUsize,
     bytes: AtomicUsize,
     bounds: StoreBounds,
     rules: Rules,
@@ -61,7 +63,8 @@ impl Store {
     /// The same with bounds of both kinds, and rules that may be wrong.
     pub fn with_rules(placement: Placement, bounds: StoreBounds, rules: Rules) -> Self {
         let shards = (0..placement.shape().shards()).map(|_| Mutex::default()).collect();
-        Self { placement, shards, clients: AtomicUsize::new(0), bytes: AtomicUsize::new(0), bounds, rules }
+        let [clients, tombstones, bytes] = [const { AtomicUsize::new(0) }; 3];
+        Self { placement, shards, clients, tombstones, bytes, bounds, rules }
     }
 
     /// The shape of the store.
@@ -81,70 +84,99 @@ impl Store {
         hashes.for_each(|hash| self.shard_of(hash).lock().prefetch_record(&self.placement, hash));
     }
 
-    /// Takes a client's own report: stored if it is the first, or strictly newer than what is known, and within the
-    /// limits.
-    pub fn report(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
+    /// Takes a client's own report: stored if it is the first, or strictly newer than what is held of the client, and
+    /// within the limits. It gets the generation of what is held.
+    pub fn report(&self, hash: KeyHash, location: &mut Location<'_>) -> Outcome {
         self.change(hash, |shard, counted| {
             let admit = |growth| self.admit(growth, counted);
-            shard.report(&self.placement, self.rules, hash, location, admit)
+            shard.report((&self.placement, self.rules), hash, location, |_| true, admit)
         })
     }
 
-    /// Takes a location that another node holds: stored if it is the first, or replaces what is known.
-    pub fn merge(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self.change(hash, |shard, _| shard.merge(&self.placement, self.rules, hash, location));
-        if outcome == Outcome::Added {
-            self.clients.fetch_add(1, Ordering::Relaxed);
-        }
-        outcome
+    /// Takes what another node holds of a client: stored if it is the first, or replaces what is held.
+    pub fn merge(&self, hash: KeyHash, record: &ClientRecord<'_>) -> Outcome {
+        self.change(hash, |shard, _| shard.merge((&self.placement, self.rules), hash, record))
     }
 
     /// Takes a location from a third-party node, like a client's own report: stored if it is the first, or strictly
-    /// newer than what is known. Nothing limits their number.
-    pub fn learn(&self, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let outcome = self
-            .change(hash, |shard, _| shard.report(&self.placement, self.rules, hash, location, |_| Ok(())));
-        if outcome == Outcome::Added {
-            self.clients.fetch_add(1, Ordering::Relaxed);
-        }
-        outcome
+    /// newer than what is held of the client. Nothing limits their number. Where the client was forgotten, its server
+    /// must have taken the report after that, at `taken`, in nanoseconds since 1970: the node may not have heard of the
+    /// forgetting, and repeats what it knows.
+    pub fn learn(&self, hash: KeyHash, location: &mut Location<'_>, taken: i128) -> Outcome {
+        let suits = |standing: Generation| standing == Generation::FIRST || taken > standing.as_nanoseconds();
+        self.change(hash, |shard, _| {
+            shard.report((&self.placement, self.rules), hash, location, suits, |_| Ok(()))
+        })
+    }
+
+    /// Replaces what is held of the client, known or not, by the tombstone that is made for its generation and time, and
+    /// returns it; `None` if none is made. Nothing limits it.
+    pub fn forget<'a>(
+        &self,
+        hash: KeyHash,
+        client: ClientId<'_>,
+        tombstone: impl FnOnce(Option<(Generation, Timestamp)>) -> Option<Tombstone<'a>>,
+    ) -> Option<Tombstone<'a>> {
+        self.change(hash, |shard, _| {
+            let made = tombstone(shard.standing(&self.placement, hash, client))?;
+            shard.merge((&self.placement, self.rules), hash, &made.into());
+            Some(made)
+        })
+    }
+
+    /// Removes what is held of the client, and returns whether there was anything. The same is stored again if another
+    /// node still sends it.
+    pub fn remove(&self, hash: KeyHash, client: ClientId<'_>) -> bool {
+        self.change(hash, |shard, _| shard.remove(&self.placement, hash, client))
     }
 
     /// Changes a client's shard, and counts what the shard then holds. `change` may have counted some of it already.
     #[inline]
-    fn change(&self, hash: KeyHash, change: impl FnOnce(&mut Shard, &mut usize) -> Outcome) -> Outcome {
+    fn change<R>(&self, hash: KeyHash, change: impl FnOnce(&mut Shard, &mut Holding) -> R) -> R {
         let mut shard = self.shard_of(hash).lock();
-        let mut counted = shard.bytes();
-        let outcome = change(&mut shard, &mut counted);
-        let bytes = shard.bytes();
-        // Most changes take as much room as they find. Counted under the lock, or the sum could be negative for a
-        // while.
-        if bytes > counted {
-            self.bytes.fetch_add(bytes - counted, Ordering::Relaxed);
-        } else if bytes < counted {
-            self.bytes.fetch_sub(counted - bytes, Ordering::Relaxed);
-        }
-        outcome
+        let mut counted = shard.holding();
+        let changed = change(&mut shard, &mut counted);
+        let holding = shard.holding();
+        // Under the lock, or a total could be negative for a while.
+        count(&self.clients, counted.clients, holding.clients);
+        count(&self.tombstones, counted.tombstones, holding.tombstones);
+        count(&self.bytes, counted.bytes, holding.bytes);
+        changed
     }
 
     /// Lets the store grow for a client's report, and counts that, or says what prevents it.
-    fn admit(&self, growth: Growth, counted: &mut usize) -> Result<(), Outcome> {
+    fn admit(&self, growth: Holding, counted: &mut Holding) -> Result<(), Outcome> {
         if !take(&self.bytes, growth.bytes, self.bounds.bytes) {
             return Err(Outcome::OutOfBytes);
         }
-        *counted += growth.bytes;
-        if take(&self.clients, growth.clients, self.bounds.clients) { Ok(()) } else { Err(Outcome::Full) }
+        counted.bytes += growth.bytes;
+        if !take(&self.clients, growth.clients, self.bounds.clients) {
+            return Err(Outcome::Full);
+        }
+        counted.clients += growth.clients;
+        Ok(())
     }
 
-    /// Passes the client's location to `read`, under the shard's lock: copy what is needed and return.
+    /// Passes the client's location to `read`, under the shard's lock: copy what is needed and return. `None` for a
+    /// client that is unknown, or was forgotten.
     pub fn get<R>(
         &self,
         hash: KeyHash,
         client: ClientId<'_>,
         read: impl FnOnce(&Location<'_>) -> R,
     ) -> Option<R> {
+        self.record(hash, client, |record| record.location().map(read))?
+    }
+
+    /// The same for what is held of the client, its location or its tombstone.
+    pub fn record<R>(
+        &self,
+        hash: KeyHash,
+        client: ClientId<'_>,
+        read: impl FnOnce(&ClientRecord<'_>) -> R,
+    ) -> Option<R> {
         let shard = self.shard_of(hash).lock();
-        shard.get(&self.placement, hash, client).map(|location| read(&location))
+        shard.get(&self.placement, hash, client).map(|record| read(&record))
     }
 
     /// How many clients are known.
@@ -152,7 +184,12 @@ impl Store {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// How much memory they take, in bytes.
+    /// How many tombstones there are: clients that were forgotten, and have not reported since.
+    pub fn tombstones(&self) -> usize {
+        self.tombstones.load(Ordering::Relaxed)
+    }
+
+    /// How much memory both take, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -162,9 +199,9 @@ impl Store {
         self.bounds
     }
 
-    /// Whether no client is known.
+    /// Whether nothing is held, not even a tombstone.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() + self.tombstones() == 0
     }
 
     /// The XOR of all entries' hashes. Equal for stores of equal contents, and for others only with a chance of 2⁻⁶⁴.
@@ -190,18 +227,18 @@ impl Store {
         entries.into_iter().map(|(entry, _)| entry).collect()
     }
 
-    /// Passes a leaf's locations to `visit`, from that key on and in the order of their keys, until it returns false.
+    /// Passes a leaf's records to `visit`, from that key on and in the order of their keys, until it returns false.
     /// Runs under the shard's lock: copy what is needed and return.
-    pub fn locations(
+    pub fn records(
         &self,
         shard: usize,
         leaf: usize,
         from: KeyHash,
-        mut visit: impl FnMut(Entry, &Location<'_>) -> bool,
+        mut visit: impl FnMut(Entry, &ClientRecord<'_>) -> bool,
     ) {
         let shard = self.shards[shard].lock();
         for (entry, address) in shard.entries(&self.placement, leaf, from) {
-            if shard.location(address).is_some_and(|location| !visit(entry, &location)) {
+            if shard.record(address).is_some_and(|record| !visit(entry, &record)) {
                 return;
             }
         }
@@ -209,6 +246,16 @@ impl Store {
 
     fn shard_of(&self, hash: KeyHash) -> &Mutex<Shard> {
         &self.shards[self.placement.shard(hash)]
+    }
+}
+
+/// Changes a total by the difference of two numbers. Most changes make none.
+#[inline]
+fn count(total: &AtomicUsize, before: usize, after: usize) {
+    if after > before {
+        total.fetch_add(after - before, Ordering::Relaxed);
+    } else if after < before {
+        total.fetch_sub(before - after, Ordering::Relaxed);
     }
 }
 

@@ -11,7 +11,7 @@ const PAGE_BYTES_MIN: usize = 1024;
 const OFFSET_BITS: u32 = (PAGE_BYTES_MAX / UNIT).trailing_zeros();
 
 /// Where a record begins: the page's number, and its offset in units of 4 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct RecordAddress(u32);
 
 impl RecordAddress {

@@ -1,15 +1,19 @@
-//! How one location is laid out in memory: a header of fixed width, then the fields' text one after another.
+//! How a client's record is laid out in memory: a header of fixed width, then the fields' text one after another, and the
+//! generation unless it is the first.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 0..8 | the entry's hash |
 //! | 8 | how much more room the record has than it needs, in units of 4 bytes; 255 marks a dead record |
 //! | 9..11, 11..13 | lengths of client and position; in a dead record the first is its room, in units of 4 bytes |
-//! | 13, 14, 15 | lengths of server, skew and timestamp |
+//! | 13, 14, 15 | lengths of server, skew and timestamp; the last one's top bit says that there is a generation |
 //! | 16.. | client, position, server, skew, timestamp |
+//! | the next 7, if that bit is set | the generation |
+//!
+//! A tombstone has no position and no skew, which a location always has.
 
 use super::placement::Placement;
-use crate::core::model::{ClientId, Location, Timestamp};
+use crate::core::model::{ClientId, ClientRecord, Generation, Location, Timestamp, Tombstone};
 
 const HASH: usize = 0;
 const SPARE: usize = 8;
@@ -26,30 +30,71 @@ pub(super) const UNIT: usize = 4;
 /// The most room a record may have beyond what it needs, in bytes.
 pub(super) const SPARE_BYTES_MAX: usize = 64;
 
-/// The room a location needs, in bytes.
-pub(super) fn room_for(location: &Location<'_>) -> usize {
-    let text: usize = fields(location).iter().map(|field| field.len()).sum();
-    (TEXT + text).next_multiple_of(UNIT)
+/// The bit of the timestamp's length that says that a generation follows the text.
+const HAS_GENERATION: u8 = 0x80;
+const GENERATION_BYTES: usize = 7;
+
+/// What is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordFields<'a> {
+    /// Client, position, server, skew and timestamp.
+    text: [&'a [u8]; 5],
+    generation: Generation,
 }
 
-fn fields<'a>(location: &Location<'a>) -> [&'a [u8]; 5] {
-    [location.client.as_bytes(), location.position, location.server, location.skew, location.timestamp]
+impl<'a> RecordFields<'a> {
+    #[inline]
+    pub(super) fn of_location(location: &Location<'a>) -> Self {
+        let Location { client, position, server, skew, timestamp, generation, .. } = *location;
+        Self { text: [client.as_bytes(), position, server, skew, timestamp], generation }
+    }
+
+    pub(super) fn of(record: &ClientRecord<'a>) -> Self {
+        match record {
+            ClientRecord::Location(location) => Self::of_location(location),
+            ClientRecord::Tombstone(tombstone) => {
+                let Tombstone { client, server, timestamp, generation, .. } = *tombstone;
+                Self { text: [client.as_bytes(), b"", server, b"", timestamp], generation }
+            }
+        }
+    }
+
+    pub(super) fn is_tombstone(&self) -> bool {
+        let [_, position, ..] = self.text;
+        position.is_empty()
+    }
+
+    fn has_generation(&self) -> bool {
+        self.generation != Generation::FIRST
+    }
+
+    /// The room they need, in bytes.
+    pub(super) fn room(&self) -> usize {
+        let text: usize = self.text.iter().map(|field| field.len()).sum();
+        (TEXT + text + if self.has_generation() { GENERATION_BYTES } else { 0 }).next_multiple_of(UNIT)
+    }
 }
 
-/// Writes a location into `record`, which is as long as its room: at least [`room_for`] it, and at most
+/// Writes fields into `record`, which is as long as its room: at least [`RecordFields::room`], and at most
 /// [`SPARE_BYTES_MAX`] more. Returns the entry's hash.
-pub(super) fn write(record: &mut [u8], location: &Location<'_>, placement: &Placement) -> u64 {
-    let [client, position, server, skew, timestamp] = fields(location);
-    record[SPARE] = ((record.len() - room_for(location)) / UNIT) as u8;
+pub(super) fn write(record: &mut [u8], fields: &RecordFields<'_>, placement: &Placement) -> u64 {
+    let [client, position, server, skew, timestamp] = fields.text;
+    record[SPARE] = ((record.len() - fields.room()) / UNIT) as u8;
     record[LENGTHS..][..2].copy_from_slice(&(client.len() as u16).to_le_bytes());
     record[LENGTHS + 2..][..2].copy_from_slice(&(position.len() as u16).to_le_bytes());
     record[LENGTHS + 4] = server.len() as u8;
     record[LENGTHS + 5] = skew.len() as u8;
     record[LENGTHS + 6] = timestamp.len() as u8;
     let mut at = TEXT;
-    for field in [client, position, server, skew, timestamp] {
+    for field in fields.text {
         record[at..][..field.len()].copy_from_slice(field);
         at += field.len();
+    }
+    if fields.has_generation() {
+        record[LENGTHS + 6] |= HAS_GENERATION;
+        record[at..][..GENERATION_BYTES]
+            .copy_from_slice(&fields.generation.number().to_le_bytes()[..GENERATION_BYTES]);
+        at += GENERATION_BYTES;
     }
     let hash = placement.entry_hash(&record[LENGTHS..at]);
     record[HASH..][..8].copy_from_slice(&hash.to_le_bytes());
@@ -66,7 +111,8 @@ pub(super) fn room(record: &[u8]) -> usize {
     if is_dead(record) {
         return usize::from(u16_at(record, LENGTHS)) * UNIT;
     }
-    let [.., (_, end)] = spans(record);
+    let [.., (_, text_end)] = spans(record);
+    let end = if has_generation(record) { text_end + GENERATION_BYTES } else { text_end };
     end.next_multiple_of(UNIT) + usize::from(record[SPARE]) * UNIT
 }
 
@@ -75,17 +121,37 @@ pub(super) fn client(record: &[u8]) -> &[u8] {
     &record[TEXT..][..usize::from(u16_at(record, LENGTHS))]
 }
 
-/// When the client reported.
+/// The time of the record.
 pub(super) fn time(record: &[u8]) -> Option<Timestamp> {
     let [.., (start, end)] = spans(record);
     Timestamp::parse(&record[start..end])
 }
 
-/// The location the record holds. `None` never happens for what [`write`] wrote.
-pub(super) fn location(record: &[u8]) -> Option<Location<'_>> {
+/// The generation of the record.
+pub(super) fn generation(record: &[u8]) -> Generation {
+    if !has_generation(record) {
+        return Generation::FIRST;
+    }
+    let [.., (_, end)] = spans(record);
+    let mut number = [0; 8];
+    number[..GENERATION_BYTES].copy_from_slice(&record[end..][..GENERATION_BYTES]);
+    Generation::new(u64::from_le_bytes(number)).unwrap_or(Generation::MAX)
+}
+
+/// Whether the record is a tombstone.
+pub(super) fn is_tombstone(record: &[u8]) -> bool {
+    u16_at(record, LENGTHS + 2) == 0
+}
+
+/// What the record holds. `None` never happens for what [`write`] wrote.
+pub(super) fn read(record: &[u8]) -> Option<ClientRecord<'_>> {
     let [client, position, server, skew, timestamp] = spans(record).map(|(start, end)| &record[start..end]);
-    let time = Timestamp::parse(timestamp)?;
-    Some(Location { server, skew, client: ClientId::of_field(client), position, timestamp, time })
+    let (client, time, generation) =
+        (ClientId::of_field(client), Timestamp::parse(timestamp)?, generation(record));
+    Some(match is_tombstone(record) {
+        true => Tombstone { client, generation, timestamp, time, server }.into(),
+        false => Location { server, skew, client, position, timestamp, time, generation }.into(),
+    })
 }
 
 /// Marks the record as dead, so that a walk over its page skips it.
@@ -107,7 +173,7 @@ fn spans(record: &[u8]) -> [(usize, usize); 5] {
         usize::from(u16_at(record, LENGTHS + 2)),
         usize::from(record[LENGTHS + 4]),
         usize::from(record[LENGTHS + 5]),
-        usize::from(record[LENGTHS + 6]),
+        usize::from(record[LENGTHS + 6] & !HAS_GENERATION),
     ];
     let mut end = TEXT;
     lengths.map(|length| {
@@ -115,6 +181,10 @@ fn spans(record: &[u8]) -> [(usize, usize); 5] {
         end += length;
         (start, end)
     })
+}
+
+fn has_generation(record: &[u8]) -> bool {
+    record[LENGTHS + 6] & HAS_GENERATION != 0
 }
 
 fn u16_at(record: &[u8], at: usize) -> u16 {

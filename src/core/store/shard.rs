@@ -7,22 +7,22 @@ use super::{
     pages::{Pages, RecordAddress},
     placement::{KeyHash, Placement},
     prefetch::{prefetch, prefetch_record},
-    record,
+    record::{self, RecordFields},
     slots::{Slot, Slots},
 };
 use crate::core::{
     Rules,
-    model::{ClientId, Location},
+    model::{ClientId, ClientRecord, Generation, Location, Timestamp},
 };
 
-/// What became of a location.
+/// What became of a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It is the client's first.
+    /// It is the first that is held of the client.
     Added,
     /// It replaced another.
     Replaced,
-    /// The stored location stays.
+    /// The stored record stays.
     Stale,
     /// The client is new, and the store has as many as it may.
     Full,
@@ -30,10 +30,14 @@ pub enum Outcome {
     OutOfBytes,
 }
 
-/// How much a store grows for a client's report.
+/// What a shard holds, or how much more it would hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Growth {
+pub(super) struct Holding {
+    /// Clients that are known.
     pub(super) clients: usize,
+    /// Tombstones of those that are not.
+    pub(super) tombstones: usize,
+    /// Bytes of memory: for slots, records and sums.
     pub(super) bytes: usize,
 }
 
@@ -47,6 +51,8 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     slots: Slots,
+    /// How many of the records are tombstones.
+    tombstones: usize,
     pages: Pages,
     /// Empty, or one per leaf.
     leaf_sums: Vec<u64>,
@@ -81,68 +87,102 @@ impl Shard {
         }
     }
 
-    /// Stores a client's own report if it is strictly newer than what is there, and if `admit` lets the store grow by
-    /// what that takes. `admit` is not asked about an update that needs no more room than its client has.
+    /// Stores a client's own report if it is strictly newer than what is there, whose generation it takes, and if `admit`
+    /// lets the store grow by what that takes. `admit` is not asked about an update that needs no more room than its
+    /// client has. A standing generation must suit the report, too.
     pub(super) fn report(
         &mut self,
-        placement: &Placement,
-        rules: Rules,
+        (placement, rules): (&Placement, Rules),
         hash: KeyHash,
-        location: &Location<'_>,
-        admit: impl FnOnce(Growth) -> Result<(), Outcome>,
+        location: &mut Location<'_>,
+        suits: impl FnOnce(Generation) -> bool,
+        admit: impl FnOnce(Holding) -> Result<(), Outcome>,
     ) -> Outcome {
-        let needed = record::room_for(location);
         let Some(address) = self.find(placement, hash, location.client) else {
+            let fields = RecordFields::of_location(location);
             let sums = if self.leaf_sums.is_empty() { sums_bytes(placement.shape().leaves()) } else { 0 };
-            let bytes = self.slots.growth() + self.pages.growth(needed) + sums;
-            return match admit(Growth { clients: 1, bytes }) {
-                Ok(()) => self.add(placement, hash, location),
+            let bytes = self.slots.growth() + self.pages.growth(fields.room()) + sums;
+            return match admit(Holding { clients: 1, tombstones: 0, bytes }) {
+                Ok(()) => self.add(placement, hash, &fields),
                 Err(refused) => refused,
             };
         };
         let stored = self.pages.get(address);
-        if record::time(stored).is_some_and(|time| time >= location.time) {
+        location.generation = record::generation(stored);
+        if record::time(stored).is_some_and(|time| time >= location.time) || !suits(location.generation) {
             return Outcome::Stale;
         }
-        if needed > record::room(stored)
-            && let Err(refused) = admit(Growth { clients: 0, bytes: self.pages.growth(needed) })
+        let fields = RecordFields::of_location(location);
+        let (clients, needed) = (usize::from(record::is_tombstone(stored)), fields.room());
+        let bytes = if needed > record::room(stored) { self.pages.growth(needed) } else { 0 };
+        if clients + bytes > 0
+            && let Err(refused) = admit(Holding { clients, tombstones: 0, bytes })
         {
             return refused;
         }
-        self.replace(placement, rules, hash, location, address)
+        self.replace((placement, rules), hash, &fields, address)
     }
 
-    /// Stores a location if it replaces what is there: the greater in the total order is kept, so that merging is
+    /// Stores a record if it replaces what is there: the greater in the total order is kept, so that merging is
     /// commutative, associative and idempotent. `rules` says which of this the simulation breaks.
     pub(super) fn merge(
         &mut self,
-        placement: &Placement,
-        rules: Rules,
+        (placement, rules): (&Placement, Rules),
         hash: KeyHash,
-        location: &Location<'_>,
+        record: &ClientRecord<'_>,
     ) -> Outcome {
-        let Some(address) = self.find(placement, hash, location.client) else {
-            return self.add(placement, hash, location);
+        let fields = RecordFields::of(record);
+        let is_kept = rules.tombstones_stay || matches!(record, ClientRecord::Location(_));
+        let Some(address) = self.find(placement, hash, record.client()) else {
+            return if is_kept { self.add(placement, hash, &fields) } else { Outcome::Stale };
         };
-        let replaces = |stored: Location<'_>| match location.cmp_age(&stored) {
-            Ordering::Greater => rules.ties_are_broken || location.time > stored.time,
-            Ordering::Less => !rules.newest_lives && location.time < stored.time,
+        let replaces = |stored: ClientRecord<'_>| match record.cmp_age(&stored) {
+            Ordering::Greater => rules.ties_are_broken || record.rank() > stored.rank(),
+            Ordering::Less => !rules.newest_lives && record.rank() < stored.rank(),
             Ordering::Equal => false,
         };
-        if !record::location(self.pages.get(address)).is_none_or(replaces) {
+        if !record::read(self.pages.get(address)).is_none_or(replaces) {
             return Outcome::Stale;
         }
-        self.replace(placement, rules, hash, location, address)
+        if !is_kept {
+            self.remove(placement, hash, record.client());
+            return Outcome::Replaced;
+        }
+        self.replace((placement, rules), hash, &fields, address)
     }
 
-    /// The client's location.
+    /// Removes what is held of the client. Returns whether there was anything.
+    pub(super) fn remove(&mut self, placement: &Placement, hash: KeyHash, client: ClientId<'_>) -> bool {
+        let Some(address) = self.find(placement, hash, client) else { return false };
+        let record = self.pages.get(address);
+        let entry_hash = record::hash(record);
+        self.tombstones -= usize::from(record::is_tombstone(record));
+        self.resum(placement, placement.leaf(hash), entry_hash);
+        self.slots.remove(placement.slot_hash(hash), address);
+        self.pages.free(address);
+        self.compact(placement);
+        true
+    }
+
+    /// What is held of the client.
     pub(super) fn get(
         &self,
         placement: &Placement,
         hash: KeyHash,
         client: ClientId<'_>,
-    ) -> Option<Location<'_>> {
-        record::location(self.pages.get(self.find(placement, hash, client)?))
+    ) -> Option<ClientRecord<'_>> {
+        record::read(self.pages.get(self.find(placement, hash, client)?))
+    }
+
+    /// Generation and time of what is held of the client.
+    pub(super) fn standing(
+        &self,
+        placement: &Placement,
+        hash: KeyHash,
+        client: ClientId<'_>,
+    ) -> Option<(Generation, Timestamp)> {
+        let record = self.pages.get(self.find(placement, hash, client)?);
+        Some((record::generation(record), record::time(record)?))
     }
 
     /// Empty if nothing was ever stored, otherwise one per leaf.
@@ -180,9 +220,9 @@ impl Shard {
         entries
     }
 
-    /// The location there.
-    pub(super) fn location(&self, address: RecordAddress) -> Option<Location<'_>> {
-        record::location(self.pages.get(address))
+    /// The record there.
+    pub(super) fn record(&self, address: RecordAddress) -> Option<ClientRecord<'_>> {
+        record::read(self.pages.get(address))
     }
 
     fn find(&self, placement: &Placement, hash: KeyHash, client: ClientId<'_>) -> Option<RecordAddress> {
@@ -190,8 +230,9 @@ impl Shard {
         self.slots.find(placement.slot_hash(hash), is_clients)
     }
 
-    fn add(&mut self, placement: &Placement, hash: KeyHash, location: &Location<'_>) -> Outcome {
-        let (address, entry_hash) = self.write(placement, location);
+    fn add(&mut self, placement: &Placement, hash: KeyHash, fields: &RecordFields<'_>) -> Outcome {
+        let (address, entry_hash) = self.write(placement, fields);
+        self.tombstones += usize::from(fields.is_tombstone());
         self.resum(placement, placement.leaf(hash), entry_hash);
         self.slots.insert(Slot { hash: placement.slot_hash(hash), address });
         Outcome::Added
@@ -199,37 +240,36 @@ impl Shard {
 
     fn replace(
         &mut self,
-        placement: &Placement,
-        rules: Rules,
+        (placement, rules): (&Placement, Rules),
         hash: KeyHash,
-        location: &Location<'_>,
+        fields: &RecordFields<'_>,
         address: RecordAddress,
     ) -> Outcome {
         let old = self.pages.get(address);
         let (room, old_hash) = (record::room(old), record::hash(old));
-        let needed = record::room_for(location);
+        self.tombstones -= usize::from(record::is_tombstone(old));
+        self.tombstones += usize::from(fields.is_tombstone());
+        let needed = fields.room();
         let leaf = placement.leaf(hash);
         let changed_by = |new_hash| if rules.sums_follow { old_hash ^ new_hash } else { 0 };
         // A record much smaller than its room moves too, or one large report would keep its room for ever.
         if needed <= room && room <= needed + record::SPARE_BYTES_MAX {
-            let new_hash = record::write(self.pages.get_mut(address, room), location, placement);
+            let new_hash = record::write(self.pages.get_mut(address, room), fields, placement);
             self.resum(placement, leaf, changed_by(new_hash));
             return Outcome::Replaced;
         }
-        let (moved, new_hash) = self.write(placement, location);
+        let (moved, new_hash) = self.write(placement, fields);
         self.resum(placement, leaf, changed_by(new_hash));
         self.pages.free(address);
         self.slots.repoint(placement.slot_hash(hash), address, moved);
-        if let Some(page) = self.pages.sparsest() {
-            self.evacuate(placement, page);
-        }
+        self.compact(placement);
         Outcome::Replaced
     }
 
-    fn write(&mut self, placement: &Placement, location: &Location<'_>) -> (RecordAddress, u64) {
-        let room = record::room_for(location);
+    fn write(&mut self, placement: &Placement, fields: &RecordFields<'_>) -> (RecordAddress, u64) {
+        let room = fields.room();
         let address = self.pages.allocate(room);
-        (address, record::write(self.pages.get_mut(address, room), location, placement))
+        (address, record::write(self.pages.get_mut(address, room), fields, placement))
     }
 
     /// Updates a leaf's sum, and the shard's with it, by the hashes of entries that came or went.
@@ -241,8 +281,9 @@ impl Shard {
         self.sum ^= by;
     }
 
-    /// Moves the page's live records elsewhere, which frees the page.
-    fn evacuate(&mut self, placement: &Placement, page: usize) {
+    /// If much of the memory is dead, moves one page's live records elsewhere, which frees the page.
+    fn compact(&mut self, placement: &Placement) {
+        let Some(page) = self.pages.sparsest() else { return };
         for from in self.pages.live_on(page) {
             let client = ClientId::of_field(record::client(self.pages.get(from)));
             let hash = placement.slot_hash(placement.key_hash(client));
@@ -251,10 +292,12 @@ impl Shard {
         }
     }
 
-    /// Bytes of memory it holds: for slots, records and sums.
+    /// What it holds.
     #[inline]
-    pub(super) fn bytes(&self) -> usize {
-        self.slots.bytes() + self.pages.bytes() + sums_bytes(self.leaf_sums.len())
+    pub(super) fn holding(&self) -> Holding {
+        let Self { slots, tombstones, pages, leaf_sums, .. } = self;
+        let bytes = slots.bytes() + pages.bytes() + sums_bytes(leaf_sums.len());
+        Holding { clients: slots.taken() - tombstones, tombstones: *tombstones, bytes }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A shard's table: 8 bytes per client, in one array. A slot holds enough of the key's hash to distinguish it from its
-//! neighbours and to move it when the table grows, so that neither touches a record; and nothing is ever removed, so
-//! that plain linear probing needs no tombstones. A lookup costs one cache miss here and one for the record.
+//! neighbours and to move it when the table grows or another is removed, so that neither touches a record. A removal
+//! moves the slots after it back, so that linear probing never has to pass a slot that was in use once. A lookup costs
+//! one cache miss here and one for the record.
 //!
 //! The top bits of a slot's hash give its position. If only the herd knows how clients are placed, these are the
 //! leaf's: the slots of a leaf are adjacent, and listing it reads only those. Otherwise they are scattered.
@@ -24,7 +25,8 @@ const CAPACITY_MIN: usize = 8;
 /// of records, so that what smaller steps left is reused.
 const LARGE: usize = 8192;
 
-/// The table. At most four fifths of it are taken.
+/// The table. At most four fifths of it are taken. What is removed leaves its room to others: the table never shrinks,
+/// because that would move every slot.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
@@ -52,6 +54,11 @@ impl Slots {
         self.slots.len() * size_of::<Slot>()
     }
 
+    /// How many slots are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
     /// How many bytes more it uses with one more slot.
     pub(super) fn growth(&self) -> usize {
         if self.is_full() { (self.grown() - self.slots.len()) * size_of::<Slot>() } else { 0 }
@@ -68,11 +75,31 @@ impl Slots {
 
     /// Makes the slot that points to `from` point to `to`.
     pub(super) fn repoint(&mut self, hash: u32, from: RecordAddress, to: RecordAddress) {
-        if let Some(at) = self.probe(hash, |slot| slot.address == from)
-            && self.slots[at].address == from
-        {
+        if let Some(at) = self.position(hash, from) {
             self.slots[at].address = to;
         }
+    }
+
+    /// Gives up the slot that points to that address.
+    pub(super) fn remove(&mut self, hash: u32, address: RecordAddress) {
+        let Some(mut gap) = self.position(hash, address) else { return };
+        self.taken -= 1;
+        let mut at = self.after(gap);
+        // A search stops at a vacant slot, so no slot may be left beyond the gap whose own position is not.
+        while self.slots[at].address != RecordAddress::NOWHERE {
+            if self.distance(self.home(self.slots[at].hash), at) >= self.distance(gap, at) {
+                self.slots[gap] = self.slots[at];
+                gap = at;
+            }
+            at = self.after(at);
+        }
+        self.slots[gap] = VACANT;
+    }
+
+    /// Where the slot is that points to that address.
+    fn position(&self, hash: u32, address: RecordAddress) -> Option<usize> {
+        let at = self.probe(hash, |slot| slot.address == address)?;
+        (self.slots[at].address == address).then_some(at)
     }
 
     /// The first slot, from the hash's own position on, that is vacant or for which `is_it` holds.
@@ -117,6 +144,11 @@ impl Slots {
         if at + 1 < self.slots.len() { at + 1 } else { 0 }
     }
 
+    /// How many steps a search takes from one position to another.
+    fn distance(&self, from: usize, to: usize) -> usize {
+        if to >= from { to - from } else { to + self.slots.len() - from }
+    }
+
     /// The ideal position for a slot of that hash.
     fn home(&self, hash: u32) -> usize {
         ((u64::from(hash) * self.slots.len() as u64) >> 32) as usize
@@ -150,6 +182,10 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::core::store::{KeyHash, Placement, pages::Pages};
 
@@ -205,5 +241,50 @@ mod tests {
         }
         let same = keys.iter().filter(|&&key| one.slot_hash(key) == other.slot_hash(key)).count();
         assert!(same < 5, "{same}");
+    }
+
+    /// Hashes that crowd: a few values, the last positions of any table, whose slots go on at its beginning, and others.
+    fn crowding_hash() -> impl Strategy<Value = u32> {
+        prop_oneof![
+            (0..4_u32).prop_map(|nth| nth << 30),
+            (0..64_u32).prop_map(|back| u32::MAX - (back << 20)),
+            any::<u32>(),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn table_finds_what_was_inserted_and_not_removed_and_nothing_else(
+            steps in prop::collection::vec((crowding_hash(), 0..5_usize, any::<prop::sample::Index>()), 1..200),
+            (one, other) in any::<(u32, u32)>(),
+        ) {
+            let (mut slots, mut pages) = (Slots::default(), Pages::default());
+            let mut model: Vec<Slot> = Vec::new();
+            let is_there = |slots: &Slots, slot: Slot| slots.find(slot.hash, |address| address == slot.address).is_some();
+            for (hash, kind, at) in steps {
+                if kind < 3 || model.is_empty() {
+                    let slot = Slot { hash, address: pages.allocate(4) };
+                    slots.insert(slot);
+                    model.push(slot);
+                } else {
+                    let gone = model.swap_remove(at.index(model.len()));
+                    slots.remove(gone.hash, gone.address);
+                    prop_assert!(!is_there(&slots, gone));
+                    // What is not there is not removed.
+                    slots.remove(gone.hash, gone.address);
+                }
+                prop_assert!(model.iter().all(|&slot| is_there(&slots, slot)));
+                prop_assert_eq!(slots.taken, model.len());
+                let mut in_range = BTreeSet::new();
+                let range = (one.min(other), one.max(other));
+                slots.in_range(range, |slot| assert!(in_range.insert((slot.hash, slot.address))));
+                let expected = model.iter().filter(|slot| (range.0..=range.1).contains(&slot.hash));
+                prop_assert_eq!(in_range, expected.map(|slot| (slot.hash, slot.address)).collect());
+            }
+            for slot in std::mem::take(&mut model) {
+                slots.remove(slot.hash, slot.address);
+            }
+            prop_assert!(slots.slots.iter().all(|slot| *slot == VACANT));
+        }
     }
 }

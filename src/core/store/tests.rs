@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::{Rules, model::Timestamp};
+use crate::core::Rules;
+
+mod forgetting;
+mod removal;
 
 /// A location that owns its text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,6 +32,10 @@ impl Entry {
         }
     }
 
+    fn record(&self) -> ClientRecord<'_> {
+        self.location().into()
+    }
+
     fn location(&self) -> Location<'_> {
         let [server, skew, position, timestamp] =
             [&self.server, &self.skew, &self.position, &self.timestamp].map(String::as_bytes);
@@ -49,13 +56,13 @@ fn merged<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Store {
 }
 
 fn report(store: &Store, entry: &Entry) -> Outcome {
-    let location = entry.location();
-    store.report(store.key_hash(location.client), &location)
+    let mut location = entry.location();
+    store.report(store.key_hash(location.client), &mut location)
 }
 
 fn merge(store: &Store, entry: &Entry) -> Outcome {
-    let location = entry.location();
-    store.merge(store.key_hash(location.client), &location)
+    let record = entry.record();
+    store.merge(store.key_hash(record.client()), &record)
 }
 
 /// Asserts that the client's stored location is this one.
@@ -175,7 +182,8 @@ fn store_out_of_bytes_refuses_reports_that_make_it_grow_and_nothing_else() {
     assert_eq!(merge(&store, &entry("a", "8", 5000)), Outcome::Replaced);
     assert_eq!(merge(&store, &entry("b", "1", 5000)), Outcome::Added);
     let learned = entry("c", "1", 1);
-    assert_eq!(store.learn(store.key_hash(learned.location().client), &learned.location()), Outcome::Added);
+    let hash = store.key_hash(learned.location().client);
+    assert_eq!(store.learn(hash, &mut learned.location(), 0), Outcome::Added);
     assert!(store.bytes() > bytes + 10_000, "{}", store.bytes());
     assert_eq!(report(&store, &entry("b", "2", 5000)), Outcome::Replaced);
 }
@@ -200,7 +208,7 @@ fn bytes_are_those_of_all_shards_whatever_comes_and_goes() {
                 merge(&store, &entry)
             };
         }
-        let all: usize = store.shards.iter().map(|shard| shard.lock().bytes()).sum();
+        let all: usize = store.shards.iter().map(|shard| shard.lock().holding().bytes).sum();
         assert_eq!(store.bytes(), all);
     }
 }
@@ -227,21 +235,23 @@ fn records_that_change_size_leave_no_memory_behind() {
             time += 1;
             let position = format!("+1.{}+1", "1".repeat(1 + (round * 37 + client) % 400));
             let entry = Entry::new(&format!("client{client}"), &time.to_string(), &position, "Alford");
-            let location = entry.location();
+            let mut location = entry.location();
             let hash = placement.key_hash(location.client);
-            assert!(shard.report(&placement, Rules::SOUND, hash, &location, |_| Ok(())).is_news());
-            assert_eq!(shard.get(&placement, hash, location.client), Some(location));
+            let with = (&placement, Rules::SOUND);
+            assert!(shard.report(with, hash, &mut location, |_| true, |_| Ok(())).is_news());
+            assert_eq!(shard.get(&placement, hash, location.client), Some(location.into()));
         }
     }
     let live: usize = 300 * 300;
-    assert!(shard.bytes() < 3 * live + 2 * 64 * 1024, "{} bytes for about {live}", shard.bytes());
+    let bytes = shard.holding().bytes;
+    assert!(bytes < 3 * live + 2 * 64 * 1024, "{bytes} bytes for about {live}");
     let sums = shard.leaf_sums().to_vec();
     let mut fresh = Shard::default();
     for client in 0..300 {
         let id = format!("client{client}");
         let id = ClientId::new(id.as_bytes()).unwrap();
         let hash = placement.key_hash(id);
-        fresh.merge(&placement, Rules::SOUND, hash, &shard.get(&placement, hash, id).unwrap());
+        fresh.merge((&placement, Rules::SOUND), hash, &shard.get(&placement, hash, id).unwrap());
     }
     assert_eq!(fresh.leaf_sums(), sums);
 }
@@ -298,7 +308,7 @@ proptest! {
         let store = merged(&entries);
         for entry in &entries {
             let of_client = entries.iter().filter(|other| other.client == entry.client);
-            let greatest = of_client.max_by(|a, b| a.location().cmp_age(&b.location())).unwrap();
+            let greatest = of_client.max_by(|a, b| a.record().cmp_age(&b.record())).unwrap();
             assert_stored(&store, greatest);
         }
     }
@@ -341,10 +351,10 @@ proptest! {
             let later: Vec<_> = listed.iter().copied().filter(|entry| entry.key.bits() >= from).collect();
             prop_assert_eq!(store.entries(shard, leaf, KeyHash::of_bits(from)), later);
             let mut visited = Vec::new();
-            store.locations(shard, leaf, KeyHash::of_bits(0), |entry, location| {
+            store.records(shard, leaf, KeyHash::of_bits(0), |entry, record| {
                 assert_eq!((placement.shard(entry.key), placement.leaf(entry.key)), (shard, leaf));
-                assert_eq!(placement.key_hash(location.client), entry.key);
-                clients.insert(location.client.as_bytes().to_vec());
+                assert_eq!(placement.key_hash(record.client()), entry.key);
+                clients.insert(record.client().as_bytes().to_vec());
                 visited.push(entry);
                 true
             });
@@ -368,12 +378,12 @@ proptest! {
     #[test]
     fn time_orders_before_content(a in entry(), b in entry()) {
         let b = Entry { client: a.client.clone(), ..b };
-        let (a, b) = (a.location(), b.location());
+        let (a, b) = (a.record(), b.record());
         let order = a.cmp_age(&b);
         prop_assert_eq!(order, b.cmp_age(&a).reverse());
         prop_assert_eq!(order.is_eq(), a == b);
-        if a.time != b.time {
-            prop_assert_eq!(order, Timestamp::cmp(&a.time, &b.time));
+        if a.rank() != b.rank() {
+            prop_assert_eq!(order, a.rank().cmp(&b.rank()));
         }
     }
 }

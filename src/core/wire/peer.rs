@@ -1,9 +1,9 @@
-//! What nodes say to each other after the handshake: locations, which clients get in the same words, and the lines that
-//! maintain a link. The search for differences is in `digest`. The protocol's version fixes the rules here, and they
+//! What nodes say to each other after the handshake: locations, which clients get in the same words, tombstones, and the
+//! lines that maintain a link. The search for differences is in `digest`. The protocol's version fixes the rules here, and they
 //! are the same on every node: no clock, no configured limit.
 
 use super::{Fields, Question, fields::decimal};
-use crate::core::model::{Location, NodeId};
+use crate::core::model::{ClientRecord, Generation, Location, NodeId, Tombstone};
 
 /// The longest line on a peer's connection, without its terminator. Twice a client's, so that whatever a client may
 /// report fits with the names and the skew added.
@@ -12,10 +12,10 @@ pub const PEER_LINE_BYTES_MAX: usize = 64 * 1024;
 /// A line on a peer's connection after the handshake, parsed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PeerLine<'a> {
-    /// A flooded location.
-    At(Location<'a>),
-    /// A location the receiver was found to lack.
-    Push(Location<'a>),
+    /// A location or a tombstone that is flooded.
+    Update(ClientRecord<'a>),
+    /// One that the receiver was found to lack.
+    Push(ClientRecord<'a>),
     /// A question about what the receiver holds.
     Ask(Question),
     /// Answered with [`write_pong`] once everything before it is done.
@@ -31,10 +31,26 @@ impl<'a> PeerLine<'a> {
         let mut fields = Fields::of(line);
         match fields.next()? {
             b"AT" => {
-                let [location @ .., sender] = fields.exactly::<6>()?;
-                NodeId::is_valid(sender).then(|| location_of(location))?.map(Self::At)
+                let (location, last) = (fields.first()?, fields.next()?);
+                let (generation, sender) = match fields.next() {
+                    None => (None, last),
+                    Some(sender) => (Some(last), sender),
+                };
+                let record = location_of(location, generation)?;
+                (ends_well(fields) && NodeId::is_valid(sender)).then_some(Self::Update(record))
             }
-            b"PUSH" => location_of(fields.exactly::<5>()?).map(Self::Push),
+            b"PUSH" => {
+                let (location, generation) = (fields.first()?, fields.next());
+                ends_well(fields).then(|| location_of(location, generation))?.map(Self::Push)
+            }
+            b"FORGOT" => {
+                let (tombstone, sender) = (fields.first()?, fields.next());
+                let record = ends_well(fields).then(|| tombstone_of(tombstone))??;
+                match sender {
+                    None => Some(Self::Push(record)),
+                    Some(sender) => NodeId::is_valid(sender).then_some(Self::Update(record)),
+                }
+            }
             b"PING" => number(fields).map(Self::Ping),
             b"DONE" => number(fields).map(Self::Done),
             keyword => Question::of_fields(keyword, fields).map(Self::Ask),
@@ -42,17 +58,62 @@ impl<'a> PeerLine<'a> {
     }
 }
 
-impl<'a> Location<'a> {
-    /// Reads back what [`Location::write_at`] wrote; `None` for anything else.
-    pub fn parse_at(line: &'a [u8]) -> Option<Self> {
+impl<'a> ClientRecord<'a> {
+    /// Reads back what [`ClientRecord::write`] wrote; `None` for anything else.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
         let mut fields = Fields::of(line);
-        (fields.next()? == b"AT").then_some(())?;
-        location_of(fields.exactly::<5>()?)
+        match fields.next()? {
+            b"AT" => {
+                let (location, generation) = (fields.first()?, fields.next());
+                ends_well(fields).then(|| location_of(location, generation))?
+            }
+            b"FORGOT" => tombstone_of(fields.exactly()?),
+            _ => None,
+        }
+    }
+}
+
+impl ClientRecord<'_> {
+    /// Appends `AT server skew client location timestamp`, and the generation if it is not the first, or `FORGOT client
+    /// generation time server`; without a terminator.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Location(location) => {
+                location.write_at(out);
+                location.generation.write_after(out);
+            }
+            Self::Tombstone(tombstone) => {
+                out.extend_from_slice(b"FORGOT ");
+                out.extend_from_slice(tombstone.client.as_bytes());
+                tombstone.generation.write_after(out);
+                for field in [tombstone.timestamp, tombstone.server] {
+                    out.push(b' ');
+                    out.extend_from_slice(field);
+                }
+            }
+        }
+    }
+
+    /// How many bytes [`ClientRecord::write`] appends.
+    fn length(&self) -> usize {
+        match self {
+            Self::Location(location) => location.at_length() + location.generation.length_after(),
+            Self::Tombstone(Tombstone { client, generation, timestamp, server, .. }) => {
+                let fields = client.as_bytes().len() + generation.length_after();
+                b"FORGOT ".len() + fields + 1 + timestamp.len() + 1 + server.len()
+            }
+        }
+    }
+
+    /// Itself, unless it is so long that it could not be passed on: a node that does appends its name, which may be
+    /// longer.
+    fn fitting(self) -> Option<Self> {
+        Some(self).filter(|record| record.length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX)
     }
 }
 
 impl Location<'_> {
-    /// Appends `AT server skew client position timestamp`, without a terminator.
+    /// Appends `AT server skew client location timestamp`, without a terminator: what clients get.
     pub fn write_at(&self, out: &mut Vec<u8>) {
         out.reserve(self.at_length());
         out.extend_from_slice(b"AT");
@@ -73,28 +134,37 @@ impl Location<'_> {
     }
 }
 
-/// Parses a location in a node's line. One that could not be passed on is `None`.
-fn location_of(fields: [&[u8]; 5]) -> Option<Location<'_>> {
+/// Parses a location in a node's line, and its generation, which is left out if it is the first.
+fn location_of<'a>(fields: [&'a [u8]; 5], generation: Option<&[u8]>) -> Option<ClientRecord<'a>> {
     let location = Location::of_fields(fields)?;
-    // A node that passes it on appends its name, which may be longer.
-    let fits = location.at_length() + 1 + NodeId::LENGTH_MAX <= PEER_LINE_BYTES_MAX;
-    fits.then_some(location)
+    let generation = generation.map_or(Some(Generation::FIRST), Generation::parse)?;
+    ClientRecord::Location(Location { generation, ..location }).fitting()
 }
 
-/// Appends a location as it is flooded: the AT line with the sender's id appended.
-pub fn write_flooded(location: &Location<'_>, sender: &NodeId, out: &mut Vec<u8>) {
-    location.write_at(out);
+fn tombstone_of(fields: [&[u8]; 4]) -> Option<ClientRecord<'_>> {
+    ClientRecord::Tombstone(Tombstone::of_fields(fields)?).fitting()
+}
+
+/// Whether no field is left.
+fn ends_well(fields: Fields<'_>) -> bool {
+    fields.exactly::<0>().is_some()
+}
+
+/// Appends a record as it is flooded: its line with the sender's id appended.
+pub fn write_flooded(record: &ClientRecord<'_>, sender: &NodeId, out: &mut Vec<u8>) {
+    record.write(out);
     out.push(b' ');
     out.extend_from_slice(sender.as_bytes());
     out.push(b'\n');
 }
 
-/// Appends a location as it is pushed to a neighbour that lacks it.
-pub fn write_push(location: &Location<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"PUSH");
-    let at = out.len();
-    location.write_at(out);
-    out.drain(at..at + "AT".len());
+/// Appends a record as it is pushed to a neighbour that lacks it.
+pub fn write_push(record: &ClientRecord<'_>, out: &mut Vec<u8>) {
+    let begin = out.len();
+    record.write(out);
+    if matches!(record, ClientRecord::Location(_)) {
+        drop(out.splice(begin..begin + "AT".len(), *b"PUSH"));
+    }
     out.push(b'\n');
 }
 
@@ -134,10 +204,37 @@ mod tests {
     fn flooded_locations_come_back_as_they_were_written() {
         let line =
             b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450 Bolden";
-        let Some(PeerLine::At(location)) = PeerLine::parse(line) else { panic!() };
+        let Some(PeerLine::Update(location)) = PeerLine::parse(line) else { panic!() };
         let mut out = Vec::new();
         write_flooded(&location, &NodeId::new("Bolden").unwrap(), &mut out);
         assert_eq!(out.strip_suffix(b"\n"), Some(&line[..]));
+    }
+
+    #[test]
+    fn generation_comes_after_the_timestamp_and_before_the_sender() {
+        let at = "AT Alford +0.000000001 kiwi +1+1 5 1479413884392";
+        let line = format!("{at} Bolden");
+        let Some(PeerLine::Update(flooded)) = PeerLine::parse(line.as_bytes()) else { panic!() };
+        assert_eq!(flooded.rank().0.number(), 1_479_413_884_392);
+        assert_eq!(ClientRecord::parse(at.as_bytes()), Some(flooded));
+        assert_eq!(PeerLine::parse(at.replace("AT", "PUSH").as_bytes()), Some(PeerLine::Push(flooded)));
+        // What a client gets says nothing of it.
+        let (mut line, location) = (Vec::new(), *flooded.location().unwrap());
+        location.write_at(&mut line);
+        assert_eq!(String::from_utf8(line).unwrap(), "AT Alford +0.000000001 kiwi +1+1 5");
+    }
+
+    #[test]
+    fn tombstone_is_flooded_with_its_sender_and_pushed_without() {
+        let forgot = "FORGOT kiwi 1479413884392 1479413884.392014450 Alford";
+        let record = ClientRecord::parse(forgot.as_bytes()).unwrap();
+        assert_eq!(PeerLine::parse(format!("{forgot} Welsh").as_bytes()), Some(PeerLine::Update(record)));
+        assert_eq!(PeerLine::parse(forgot.as_bytes()), Some(PeerLine::Push(record)));
+        let (mut flooded, mut pushed) = (Vec::new(), Vec::new());
+        write_flooded(&record, &NodeId::new("Welsh").unwrap(), &mut flooded);
+        write_push(&record, &mut pushed);
+        assert_eq!(String::from_utf8(flooded).unwrap(), format!("{forgot} Welsh\n"));
+        assert_eq!(String::from_utf8(pushed).unwrap(), format!("{forgot}\n"));
     }
 
     #[test]
@@ -176,6 +273,16 @@ mod tests {
             "IAMAT a +1+1 1",
             "AT Alford +0.000000001 a +1+1 1",
             "AT Alford +0.000000001 a +1+1 1 Welsh more",
+            "AT Alford +0.000000001 a +1+1 1 0 Welsh",
+            "AT Alford +0.000000001 a +1+1 1 7 Welsh more",
+            "PUSH Alford +0.000000001 a +1+1 1 7 Welsh",
+            "FORGOT a",
+            "FORGOT a 7 1",
+            "FORGOT a 0 1 Alford",
+            "FORGOT a 7 nan Alford",
+            "FORGOT a 7 1 Alf\u{f6}rd",
+            "FORGOT a 7 1 Alford W\u{f6}lsh",
+            "FORGOT a 7 1 Alford Welsh more",
             "AT Alford +0.1 a +1+1 1 Welsh",
             "AT Alf\u{f6}rd +0.000000001 a +1+1 1 Welsh",
             "AT Alford +0.000000001 a +91+1 1 Welsh",
@@ -196,14 +303,24 @@ mod tests {
         let longest = PEER_LINE_BYTES_MAX - (NodeId::LENGTH_MAX - 1);
         assert!(PeerLine::parse(of_length(longest).as_bytes()).is_some());
         assert_eq!(PeerLine::parse(of_length(longest + 1).as_bytes()), None);
+        let of_length = |length: usize| {
+            let rest = "FORGOT  7 1 A B".len();
+            format!("FORGOT {} 7 1 A B", "x".repeat(length - rest))
+        };
+        assert!(PeerLine::parse(of_length(longest).as_bytes()).is_some());
+        assert_eq!(PeerLine::parse(of_length(longest + 1).as_bytes()), None);
     }
 
-    const RIGHT: [&str; 8] = [
+    const RIGHT: [&str; 12] = [
         "HELLO 1 herd Alford Welsh 0000000000000001 00000000000000ff",
         "HELLO 1 herd Alford Welsh 0000000000000001 00000000000000ff 0123456789abcdef0123456789abcdef",
         "PROOF 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         "AT Alford +0.263873386 kiwi +34.068930-118.445127 1479413884.392014450 Bolden",
+        "AT Alford +0.263873386 kiwi +34.068930-118.445127 1479413884.392014450 9007199254740991 Bolden",
         "PUSH Alford -0.000000001 kiwi +1-1 1",
+        "PUSH Alford -0.000000001 kiwi +1-1 1 1",
+        "FORGOT kiwi 1479413884392 1479413884.392014450 Alford Bolden",
+        "FORGOT kiwi 1 0 Alford",
         "PING 18446744073709551615",
         "DONE 0",
         "LIST 0 17 000000000000feed 128",
@@ -226,16 +343,20 @@ mod tests {
             let (hello, peers, proof) = (Hello::parse(&line), PeerLine::parse(&line), parse_proof(&line));
             prop_assert!(!is_right || hello.is_ok() || peers.is_some() || proof.is_some());
             let plain = PlainLine::parse(&line, &PlainForm::default());
-            prop_assert!(!right.starts_with("AT") || !is_right || plain.is_ok());
+            let has_generation = right.split(' ').count() > 7;
+            prop_assert!(!right.starts_with("AT") || !is_right || has_generation || plain.is_ok());
             let mut again = Vec::new();
             if let Ok(hello) = hello {
                 hello.write(&mut again);
                 prop_assert_eq!(Hello::parse(&again), Ok(hello));
             }
-            if let Some(PeerLine::At(location) | PeerLine::Push(location)) = peers {
+            if let Some(PeerLine::Update(record) | PeerLine::Push(record)) = peers {
                 again.clear();
-                write_push(&location, &mut again);
-                prop_assert_eq!(PeerLine::parse(&again), Some(PeerLine::Push(location)));
+                write_push(&record, &mut again);
+                prop_assert_eq!(PeerLine::parse(&again), Some(PeerLine::Push(record)));
+                again.clear();
+                record.write(&mut again);
+                prop_assert_eq!((again.len(), ClientRecord::parse(&again)), (record.length(), Some(record)));
             }
         }
     }

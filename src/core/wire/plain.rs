@@ -2,7 +2,7 @@
 //! and what the node's form adds; strict in what it sends.
 
 use super::{Ending, Fields, PEER_LINE_BYTES_MAX};
-use crate::core::model::{ClientId, Location, NodeId, Skew, SkewText, Timestamp, is_position};
+use crate::core::model::{ClientId, Generation, Location, NodeId, Skew, SkewText, Timestamp, is_position};
 
 /// The form of AT lines for one third-party node, which knows nothing else, and its other wishes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,12 +69,19 @@ impl PlainForm {
         out.extend_from_slice(self.ending.as_bytes());
     }
 
-    /// Appends a line that [`super::write_flooded`] wrote, in this form.
+    /// Appends a line that [`super::write_flooded`] wrote, in this form: without its generation, of which third-party
+    /// nodes know nothing; and nothing for a tombstone.
     pub fn write_again(&self, flooded: &[u8], out: &mut Vec<u8>) {
+        if flooded.starts_with(b"FORGOT ") {
+            return;
+        }
         let line = flooded.strip_suffix(b"\n").unwrap_or(flooded);
-        let without_sender = || memchr::memrchr(b' ', line).map_or(line, |space| &line[..space]);
+        let (record, sender) = line.split_at(memchr::memrchr(b' ', line).unwrap_or(line.len()));
+        // The sixth space follows the timestamp.
+        let at = memchr::memchr_iter(b' ', record).nth(5).map_or(record, |end| &record[..end]);
         self.write_keyword(out);
-        out.extend_from_slice(if self.has_sender { line } else { without_sender() });
+        out.extend_from_slice(at);
+        out.extend_from_slice(if self.has_sender { sender } else { b"" });
         out.extend_from_slice(self.ending.as_bytes());
     }
 
@@ -172,9 +179,15 @@ impl<'a> PlainLine<'a> {
         let time = Timestamp::parse(timestamp).ok_or(PlainFault::Timestamp)?;
         let (client, sender) = (ClientId::of_field(client), sender.filter(|_| is_sender));
         let line = Self { server, skew, client, position, timestamp, time, sender };
-        // A node that passes it on appends its name, which may be longer.
-        let length = line.location(&skew.text()).at_length() + 1 + NodeId::LENGTH_MAX;
+        // It may get a generation, and a node that passes it on appends its name, which may be longer.
+        let location = line.location(&skew.text()).at_length();
+        let length = location + Generation::BYTES_MAX + 1 + NodeId::LENGTH_MAX;
         if length <= PEER_LINE_BYTES_MAX { Ok(line) } else { Err(PlainFault::TooLong) }
+    }
+
+    /// When its server took the report, in nanoseconds since 1970.
+    pub fn taken(&self) -> i128 {
+        self.time.as_nanoseconds() + self.skew.as_nanoseconds()
     }
 
     /// The skew as nodes write it.
@@ -182,10 +195,11 @@ impl<'a> PlainLine<'a> {
         self.skew.text()
     }
 
-    /// Its location, with the skew as nodes write it.
+    /// Its location, with the skew as nodes write it. The store knows in which generation it belongs.
     pub fn location<'s>(&'s self, skew: &'s SkewText) -> Location<'s> {
         let Self { server, client, position, timestamp, time, .. } = *self;
-        Location { server, skew: skew.as_bytes(), client, position, timestamp, time }
+        let (skew, generation) = (skew.as_bytes(), Generation::FIRST);
+        Location { server, skew, client, position, timestamp, time, generation }
     }
 }
 
@@ -267,7 +281,7 @@ mod tests {
 
     #[test]
     fn line_is_taken_only_if_it_can_be_passed_on_as_it_is_rewritten() {
-        let rest = "AT A +1.000000000  +1+1 1 ".len() + NodeId::LENGTH_MAX;
+        let rest = "AT A +1.000000000  +1+1 1 ".len() + Generation::BYTES_MAX + NodeId::LENGTH_MAX;
         let of = |length: usize| format!("AT A 1 {} +1+1 1", "x".repeat(length));
         assert!(parse(&of(PEER_LINE_BYTES_MAX - rest)).is_ok());
         assert_eq!(parse(&of(PEER_LINE_BYTES_MAX - rest + 1)), Err(PlainFault::TooLong));
@@ -283,9 +297,16 @@ mod tests {
             let (mut flooded, mut out, mut again) = (Vec::new(), Vec::new(), Vec::new());
             let (skew, sender) = (parsed.skew_text(), NodeId::new("Alford").unwrap());
             form.write(&parsed.location(&skew), &sender, &mut out);
-            write_flooded(&parsed.location(&skew), &sender, &mut flooded);
-            form.write_again(&flooded, &mut again);
-            assert_eq!(out, again, "news is told as a sweep tells it");
+            for generation in [Generation::FIRST, Generation::MAX] {
+                flooded.clear();
+                again.clear();
+                let location = Location { generation, ..parsed.location(&skew) };
+                write_flooded(&location.into(), &sender, &mut flooded);
+                form.write_again(&flooded, &mut again);
+                assert_eq!(out, again, "news is told as a sweep tells it");
+            }
+            form.write_again(b"FORGOT l 7 8.5 B Alford\n", &mut again);
+            assert_eq!(out, again, "a third-party node is told nothing of tombstones");
             form.write_answer(&mut out);
             String::from_utf8(out).unwrap()
         };

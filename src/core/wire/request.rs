@@ -1,4 +1,4 @@
-//! What a client can ask: `IAMAT` and `WHATSAT`, and why a line is neither.
+//! What a client can ask: `IAMAT`, `WHATSAT` and, where it is let, `FORGET`; and why a line is none of them.
 
 use std::fmt;
 
@@ -12,6 +12,8 @@ pub enum Request<'a> {
     Iamat(Report<'a>),
     /// `WHATSAT client radius bound`
     Whatsat(Whatsat<'a>),
+    /// `FORGET client`
+    Forget(ClientId<'a>),
 }
 
 /// A client says where it is.
@@ -47,6 +49,8 @@ pub enum Invalid {
     Keyword,
     /// Not the four fields a command has.
     FieldCount,
+    /// Not the two fields of FORGET.
+    ForgetFieldCount,
     /// Not an ISO 6709 position within ±90 and ±180.
     Position,
     /// Not POSIX seconds.
@@ -71,6 +75,10 @@ pub enum Invalid {
     NotKept,
     /// WHATSAT in a herd that has no source of places.
     NoPlaces,
+    /// FORGET at a node that can be reached from beyond its machine.
+    NotLetForget,
+    /// FORGET of a client that was given the last generation there is.
+    LastGeneration,
     /// A line that is not allowed on a peer's connection.
     NotFromPeer,
     /// A line that is not allowed on a third-party node's connection.
@@ -82,6 +90,7 @@ impl fmt::Display for Invalid {
         f.write_str(match self {
             Self::Empty => "the line is empty",
             Self::Keyword => "the first field is neither IAMAT nor WHATSAT",
+            Self::ForgetFieldCount => "FORGET does not have exactly two fields",
             Self::FieldCount => "the command does not have exactly four fields",
             Self::Position => {
                 "the location is not latitude and longitude with signs, within 90 and 180 degrees"
@@ -101,6 +110,8 @@ impl fmt::Display for Invalid {
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
+            Self::NotLetForget => "only a node that listens on nothing but loopback forgets clients",
+            Self::LastGeneration => "the client cannot be forgotten again: there is no later generation",
             Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),
         })
@@ -121,10 +132,20 @@ impl<'a> Request<'a> {
         match fields.next() {
             Some(b"IAMAT") => Report::parse(fields).map(Self::Iamat),
             Some(b"WHATSAT") => Whatsat::parse(fields, form).map(Self::Whatsat),
+            Some(b"FORGET") => {
+                let [client] = fields.exactly().ok_or(Invalid::ForgetFieldCount)?;
+                Ok(Self::Forget(ClientId::of_field(client)))
+            }
             Some(_) => Err(Invalid::Keyword),
             None => Err(Invalid::Empty),
         }
     }
+}
+
+/// Appends the answer to a FORGET, without a terminator.
+pub fn write_forgotten(client: ClientId<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"FORGOT ");
+    out.extend_from_slice(client.as_bytes());
 }
 
 impl<'a> Report<'a> {
@@ -196,6 +217,12 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_forgotten_by_its_name_alone() {
+        let Ok(Request::Forget(client)) = parse(" FORGET \tIAMAT\r") else { panic!() };
+        assert_eq!(client.as_bytes(), b"IAMAT");
+    }
+
+    #[test]
     fn radius_and_bound_hold_at_their_edges() {
         for (radius, bound) in
             [("0", "0"), ("50", "20"), ("50.000", "020"), ("10.5", "5"), ("0.0", "1"), ("007", "0")]
@@ -239,6 +266,10 @@ mod tests {
             ("IAMAT a +1+1 1 1", Invalid::FieldCount),
             ("WHATSAT a 1", Invalid::FieldCount),
             ("WHATSAT a 1 1 1", Invalid::FieldCount),
+            ("FORGET", Invalid::ForgetFieldCount),
+            ("FORGET a b", Invalid::ForgetFieldCount),
+            ("forget a", Invalid::Keyword),
+            ("FORGOT a", Invalid::Keyword),
             ("IAMAT a 1+1 1", Invalid::Position),
             ("IAMAT a +91+1 1", Invalid::Position),
             ("IAMAT a +1+1 nan", Invalid::Timestamp),
@@ -256,7 +287,7 @@ mod tests {
 
         #[test]
         fn no_line_that_is_nearly_right_panics(
-            fields in prop::collection::vec("IAMAT|WHATSAT|[-+0-9.]{0,30}|\\PC{0,8}|[ \t\r]", 0..8),
+            fields in prop::collection::vec("IAMAT|WHATSAT|FORGET|[-+0-9.]{0,30}|\\PC{0,8}|[ \t\r]", 0..8),
         ) {
             let _ = Request::parse(fields.join(" ").as_bytes(), &Form::PLACES);
         }

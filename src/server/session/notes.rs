@@ -229,6 +229,7 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::None | Reply::Near { .. } => return None,
         Reply::At { is_newest: true, .. } => RequestOutcome::Stored,
         Reply::At { is_newest: false, .. } => RequestOutcome::Stale,
+        Reply::Forgot { .. } => RequestOutcome::Forgotten,
         Reply::Invalid(Invalid::TooFarAhead) => RequestOutcome::Ahead,
         Reply::Invalid(Invalid::LongClient) => RequestOutcome::LongClient,
         Reply::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,

@@ -13,6 +13,7 @@ mod documented;
 mod drain;
 mod editions;
 mod examples;
+mod forget;
 mod half_open;
 mod halt;
 mod handover;

@@ -10,11 +10,12 @@ use super::support::herd_command;
 use crate::support::skipped;
 
 /// What every subcommand is called with, for its help.
-const SUBCOMMANDS: [&str; 15] = [
+const SUBCOMMANDS: [&str; 16] = [
     "",
     "up",
     "node",
     "send",
+    "forget",
     "status",
     "check-config",
     "places",
@@ -125,7 +126,7 @@ fn every_subcommand_has_a_manual_page_with_each_of_its_flags() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("new/man1");
     let told = write_pages(&pages);
-    assert_eq!(told, format!("15 pages; to read the first: man -l {}/herd.1\n", pages.display()));
+    assert_eq!(told, format!("16 pages; to read the first: man -l {}/herd.1\n", pages.display()));
     assert_eq!(fs::read_dir(&pages).unwrap().count(), SUBCOMMANDS.len());
     for subcommand in SUBCOMMANDS {
         let words: Vec<_> = subcommand.split_whitespace().chain(["--help"]).collect();

@@ -14,10 +14,11 @@ use tempfile::TempDir;
 use super::support::herd_command;
 
 /// What every subcommand is called with at least.
-const SUBCOMMANDS: [&[&str]; 12] = [
+const SUBCOMMANDS: [&[&str]; 13] = [
     &["up"],
     &["node", "Alford"],
     &["send", "Alford", "x"],
+    &["forget", "kiwi"],
     &["status"],
     &["check-config"],
     &["places", "near", "1", "2", "3"],
@@ -113,6 +114,7 @@ fn arguments_that_are_wrong_name_the_help_to_read() {
     for words in [
         &["node"][..],
         &["send"],
+        &["forget"],
         &["places", "near", "1", "2"],
         &["places", "import"],
         &["secret"],
@@ -148,7 +150,7 @@ fn configuration_that_cannot_be_used_is_named_with_its_cure() {
     let scene = Scene::new();
     let another = "; give another with --config or HERD_CONFIG";
     let evil = format!("{EVIL}.toml");
-    for words in &SUBCOMMANDS[..6] {
+    for words in &SUBCOMMANDS[..7] {
         for (file, parts) in [
             ("none.toml", ["none.toml: cannot be read: No such file", another]),
             ("folder", ["folder: cannot be read: Is a directory", another]),
@@ -227,6 +229,8 @@ fn files_ports_and_peers_that_fail_are_named_with_their_cure() {
         (&["journal", "dismiss", "none"], 2, "none has no journal; give a node's own folder"),
         (&["journal", "dismiss", "folder"], 2, "folder has no journal; give a node's own folder"),
         (&["journal", "dismiss", "loop"], 1, "loop: Too many levels of symbolic links"),
+        (&["forget", "kiwi", "a b"], 2, r#""a b" is no client's id"#),
+        (&["forget", "kiwi", "--node", "Alfrod"], 2, "(did you mean \"Alford\"?)"),
         (&["send", "127.0.0.1:0", "x"], 1, "; is it up? herd up starts the whole herd"),
     ] {
         let line = scene.refused(words, code);

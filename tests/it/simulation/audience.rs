@@ -6,10 +6,9 @@ use std::collections::{HashMap, HashSet};
 
 use proxyherd::core::{
     links::{Outbox, Queue, outbox},
-    model::Location,
+    model::ClientRecord,
     node::Subscribers,
     store::{Cursor, KeyHash, Placement, Store},
-    wire::Fields,
 };
 
 use super::{herd::Simulation, random::Random, watch::Kind};
@@ -73,8 +72,8 @@ impl Audience {
         }
         while let Ok(batch) = self.all.take() {
             for line in batch.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-                let location = location_of(line).ok_or("a change is no AT line")?;
-                self.believed.merge(self.believed.key_hash(location.client), &location);
+                let record = ClientRecord::parse(line).ok_or("a change is no record")?;
+                self.believed.merge(self.believed.key_hash(record.client()), &record);
                 if !self.told.insert(line.to_vec()) && !self.is_told_again {
                     return Err(format!("told twice: {}", line.escape_ascii()));
                 }
@@ -108,10 +107,10 @@ impl Audience {
         let mut is_over = false;
         while !is_over {
             let mut room = 3;
-            is_over = cursor.walk(store, |entry, location| {
+            is_over = cursor.walk(store, |entry, record| {
                 if room > 0 {
                     room -= 1;
-                    self.believed.merge(entry.key, location);
+                    self.believed.merge(entry.key, record);
                     return true;
                 }
                 false
@@ -130,12 +129,13 @@ impl Audience {
     /// Whether both know what the store holds.
     fn check(&self, store: &Store) -> Result<(), String> {
         if self.believed.sum() != store.sum() {
-            return Err(format!("{} of {} locations", self.believed.len(), store.len()));
+            let count = |store: &Store| store.len() + store.tombstones();
+            return Err(format!("{} of {} records", count(&self.believed), count(store)));
         }
         let mut missed = None;
-        Cursor::default().walk(store, |entry, location| {
+        Cursor::default().walk(store, |entry, record| {
             if self.seen.get(&entry.key) != Some(&entry.hash) {
-                missed = Some(format!("{location:?}"));
+                missed = Some(format!("{record:?}"));
             }
             true
         });
@@ -167,10 +167,4 @@ impl Simulation {
             }
         }
     }
-}
-
-fn location_of(line: &[u8]) -> Option<Location<'_>> {
-    let mut fields = Fields::of(line);
-    fields.next().filter(|keyword| *keyword == b"AT")?;
-    Location::of_fields(fields.exactly()?)
 }

@@ -1,10 +1,12 @@
 //! What clients say: reports that are late, equal in time but not in text, told to several nodes or told again, of ids
-//! nobody should choose, too long for one node and not for another; and now and then a line that is none of theirs.
+//! nobody should choose, too long for one node and not for another; in some stories, to forget one; and now and then a
+//! line that is none of theirs.
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 use proxyherd::core::{
     dialogue::{Dialogue, Next, Opening, Times},
+    model::Timestamp,
     node::Node,
 };
 
@@ -21,6 +23,8 @@ use super::{
 pub(super) struct Caller {
     dialogue: Dialogue<Arc<Node>>,
     rest: Vec<u8>,
+    /// What the node's clock showed when it last heard something.
+    heard: Timestamp,
     /// Whether what has changed waits to be offered.
     is_late: bool,
     /// What its replies will acknowledge, where that is to be on the disk first; and the number of the batch.
@@ -75,8 +79,14 @@ impl Simulation {
                 let foreign = *self.random.of(&FOREIGN);
                 text.extend_from_slice(foreign);
             }
-            text.extend_from_slice(b"IAMAT ");
             let client: &Vec<u8> = self.random.of(&self.plan.clients);
+            if self.plan.forgets_one_in > 0 && self.random.one_in(self.plan.forgets_one_in) {
+                text.extend_from_slice(b"FORGET ");
+                text.extend_from_slice(client);
+                text.push(b'\n');
+                continue;
+            }
+            text.extend_from_slice(b"IAMAT ");
             text.extend_from_slice(client);
             let mut rest = String::new();
             let _ = write!(rest, " +{}{}.5 ", self.random.below(90), self.random.of(&["+1", "-1", "+001"]));
@@ -108,8 +118,9 @@ impl Simulation {
         let dialogue = Dialogue::new(served, opening, (times, line_bytes), 0, self.tick(node));
         // After a blank line nothing is a handshake.
         let rest = [b"\n", text].concat();
-        let (is_late, owed, batch) = (false, Vec::new(), 0);
-        self.serve_caller(node, life, Box::new(Caller { dialogue, rest, is_late, owed, batch }));
+        let (heard, is_late, owed, batch) = (Timestamp::default(), false, Vec::new(), 0);
+        let caller = Caller { dialogue, rest, heard, is_late, owed, batch };
+        self.serve_caller(node, life, Box::new(caller));
     }
 
     /// Goes on until there is something to offer, which may take a while, or to wait for, or until all is said.
@@ -124,13 +135,16 @@ impl Simulation {
                 node: &served,
                 watch,
                 meter,
+                wall: caller.heard,
                 nonce: NO_NONCE,
                 lines: 0,
+                forgettings: 0,
                 is_neighbours: false,
                 owed: self.plan.journal.as_ref().filter(|journal| journal.commits).map(|_| &mut caller.owed),
             };
             let next = caller.dialogue.next(now.tick, &mut ear);
             self.tally.reports += ear.lines;
+            self.tally.forgettings += ear.forgettings;
             match next {
                 Next::Wait(_) if caller.rest.is_empty() => return,
                 Next::Wait(_) => {
@@ -138,6 +152,7 @@ impl Simulation {
                     let count = self.random.between(1, space.len()).min(caller.rest.len());
                     space[..count].copy_from_slice(&caller.rest[..count]);
                     caller.rest.drain(..count);
+                    caller.heard = now.wall;
                     caller.dialogue.received(count, now);
                 }
                 Next::Offer if !std::mem::replace(&mut caller.is_late, true) => {

@@ -91,6 +91,7 @@ pub(super) struct Server {
 pub(super) struct Tally {
     pub(super) events: usize,
     pub(super) reports: usize,
+    pub(super) forgettings: usize,
     pub(super) overflows: usize,
     pub(super) losses: usize,
     pub(super) cuts: usize,
@@ -115,6 +116,7 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.reports += other.reports;
+        self.forgettings += other.forgettings;
         self.overflows += other.overflows;
         self.losses += other.losses;
         self.cuts += other.cuts;
@@ -244,7 +246,7 @@ impl Simulation {
             subscribers,
             lookups: None,
         };
-        let made = Node::with_rules(options, self.laws.rules);
+        let made = Node::with_rules(options, self.laws.rules).forgetting_for_everyone();
         let made = Arc::new(if commits { made.acknowledging_what_is_durable() } else { made });
         let journal = journal.as_ref().zip(queue).map(|(plan, queue)| {
             Journal::start(plan, (disk.unwrap_or_else(|| plan.disk()), queue), &made, self.laws.journal)

@@ -98,6 +98,7 @@ fn every_seed_ends_well() {
     println!("{tally:?}");
     // A simulation in which nothing happens shows nothing.
     let happened = [
+        tally.forgettings,
         tally.overflows,
         tally.losses,
         tally.cuts,

@@ -40,6 +40,8 @@ pub(super) struct Plan {
     /// The mean time from one client's call to the next, and the most reports it brings.
     pub(super) report_gap: Duration,
     pub(super) reports_max: usize,
+    /// One line of a client in so many has a client forgotten; 0 for none.
+    pub(super) forgets_one_in: usize,
     /// The mean time from one fault to the next; how often each kind is drawn.
     pub(super) fault_gap: Duration,
     pub(super) losses: usize,
@@ -131,6 +133,8 @@ impl Plan {
             clients: (0..clients).map(|number| client_id(number, is_crowd, random)).collect(),
             report_gap: liveness / *random.of(&[1, 4, 16, 50]) as u32,
             reports_max: if is_crowd { 60 } else { *random.of(&[1, 3, 12]) },
+            // From numbers of its own, so that the stories without it stay as they are.
+            forgets_one_in: *Random::new(seed ^ 0x0f0f_0f0f).of(&[0, 0, 40, 6]),
             fault_gap: liveness / *random.of(&[1, 3, 10]) as u32,
             losses: random.below(6),
             cuts: random.below(4),
@@ -204,6 +208,7 @@ impl Plan {
             clients,
             report_gap: second,
             reports_max: 1,
+            forgets_one_in: 0,
             fault_gap: second,
             losses: 0,
             cuts: 0,

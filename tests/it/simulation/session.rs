@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use proxyherd::core::{
     access::Refusal,
     dialogue::{Closing, Dialogue, Host, Looked, Next, Opening, Party, Reply, Times},
+    model::{Now, Timestamp},
     node::Node,
     wire::{Line, Nonce},
 };
@@ -59,10 +60,14 @@ pub(super) struct Ear<'a> {
     pub(super) node: &'a Node,
     pub(super) watch: &'a mut Watch,
     pub(super) meter: Option<&'a mut Meter>,
+    /// What the node's clock showed when the lines came.
+    pub(super) wall: Timestamp,
     /// Drawn in a herd that has a secret.
     pub(super) nonce: Nonce,
     /// How many lines were executed.
     pub(super) lines: usize,
+    /// How many clients were forgotten.
+    pub(super) forgettings: usize,
     /// Whether the connection is a neighbour's, on which nothing may pass for a client's.
     pub(super) is_neighbours: bool,
     /// Gets what a client's replies acknowledge, where that is to be on the disk first.
@@ -76,6 +81,7 @@ impl Host for Ear<'_> {
 
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
         self.lines += 1;
+        self.forgettings += usize::from(matches!(reply, Reply::Forgot { .. }));
         if self.is_neighbours && party.is_client() {
             self.watch.fail(Kind::Confused, format!("a neighbour's line is a client's: {line:?}"));
         }
@@ -83,14 +89,22 @@ impl Host for Ear<'_> {
             let text = format!("a neighbour said what is invalid: {why}, {line:?}");
             self.watch.fail(Kind::Confused, text);
         }
+        // A client is not forgotten where that could not be kept.
+        let is_taken = !matches!(reply, Reply::Invalid(_));
         if let Line::Whole(text, _) = line
-            && self.watch.executed(self.server, text, party, self.node.store())
+            && is_taken
+            && self.watch.executed(self.server, text, (party, self.wall), self.node.store())
             && let Some(meter) = &mut self.meter
         {
             meter.learned(self.server, self.now);
         }
-        if let (Some(owed), Reply::At { location, .. }) = (&mut self.owed, reply) {
-            owed.extend(self.watch.owed(self.server, location.client));
+        let client = match reply {
+            Reply::At { location, .. } => Some(location.client),
+            Reply::Forgot { client } => Some(*client),
+            _ => None,
+        };
+        if let (Some(owed), Some(client)) = (&mut self.owed, client) {
+            owed.extend(self.watch.owed(self.server, client));
         }
     }
 
@@ -208,14 +222,26 @@ impl Simulation {
     fn serve(&mut self, at: usize, connection: &mut Connection) -> Result<Option<Duration>, Ended> {
         let server = connection.server;
         loop {
-            let (tick, now) = (self.tick(server), self.now);
+            let (Now { wall, tick }, now) = (self.clocks(server), self.now);
             let nonce = if connection.dialogue.party() == Party::Stranger { self.nonce() } else { NO_NONCE };
             let node = Arc::clone(&self.servers[server].node);
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
             // Half a handshake at the end of the input is a client's line.
             let is_neighbours = !connection.pipes[QUESTIONS].is_at_end();
-            let (lines, owed) = (0, None);
-            let mut ear = Ear { server, now, node: &node, watch, meter, nonce, lines, is_neighbours, owed };
+            let (lines, forgettings, owed) = (0, 0, None);
+            let mut ear = Ear {
+                server,
+                now,
+                node: &node,
+                watch,
+                meter,
+                wall,
+                nonce,
+                lines,
+                forgettings,
+                is_neighbours,
+                owed,
+            };
             match connection.dialogue.next(tick, &mut ear) {
                 Next::Wait(until) => {
                     if connection.pipes[QUESTIONS].is_at_end() {

@@ -2,7 +2,7 @@
 //! lines by itself, so that a fault in the program's own order or parser is not shared.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
     hash::{DefaultHasher, Hasher},
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use proxyherd::core::{
     dialogue::Party,
-    model::{ClientId, Location, NodeId},
+    model::{ClientId, ClientRecord, NodeId, Timestamp},
     store::{KeyHash, Store},
 };
 
@@ -27,8 +27,10 @@ pub(super) struct Violation {
 /// Which one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// A node replaced a location by an older one.
+    /// A node replaced a record by an older one.
     WentBack,
+    /// A node that had heard that a client was forgotten knows again what was known before.
+    Undead,
     /// News went to where it came from, or what is no news went as news.
     FloodedBack,
     /// More memory than the bounds allow.
@@ -63,34 +65,50 @@ impl fmt::Display for Violation {
     }
 }
 
-/// One location, ordered as PROTOCOL.md orders them.
+/// One record, ordered as PROTOCOL.md orders them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Version {
+    generation: u64,
     time: i128,
-    timestamp: Box<[u8]>,
-    position: Box<[u8]>,
-    server: Box<[u8]>,
-    skew: Box<[u8]>,
+    is_tombstone: bool,
+    /// Timestamp, position, server and skew; of a tombstone, timestamp and server.
+    content: [Box<[u8]>; 4],
 }
 
 impl Version {
-    fn of(location: &Location<'_>) -> Self {
-        Self {
-            time: location.time.as_nanoseconds(),
-            timestamp: location.timestamp.into(),
-            position: location.position.into(),
-            server: location.server.into(),
-            skew: location.skew.into(),
-        }
+    fn of(record: &ClientRecord<'_>) -> Self {
+        let (generation, time) = match record {
+            ClientRecord::Location(location) => (location.generation, location.time),
+            ClientRecord::Tombstone(tombstone) => (tombstone.generation, tombstone.time),
+        };
+        let (generation, time) = (generation.number(), time.as_nanoseconds());
+        let (is_tombstone, content) = (record.location().is_none(), content(record).map(Into::into));
+        Self { generation, time, is_tombstone, content }
     }
 
-    fn is_of(&self, location: &Location<'_>) -> bool {
-        *self.timestamp == *location.timestamp
-            && *self.position == *location.position
-            && *self.server == *location.server
-            && *self.skew == *location.skew
+    fn is_of(&self, record: &ClientRecord<'_>) -> bool {
+        let generation = match record {
+            ClientRecord::Location(location) => location.generation,
+            ClientRecord::Tombstone(tombstone) => tombstone.generation,
+        };
+        self.generation == generation.number()
+            && self.is_tombstone == record.location().is_none()
+            && self.content.iter().zip(content(record)).all(|(ours, theirs)| **ours == *theirs)
     }
 }
+
+fn content<'a>(record: &ClientRecord<'a>) -> [&'a [u8]; 4] {
+    match record {
+        ClientRecord::Location(location) => {
+            [location.timestamp, location.position, location.server, location.skew]
+        }
+        ClientRecord::Tombstone(tombstone) => [tombstone.timestamp, tombstone.server, b"", b""],
+    }
+}
+
+/// Forgettings count as one another's contemporaries within so many milliseconds, since each of them makes a generation
+/// that is at least one more than the one before.
+const CONTEMPORARY_MS: u64 = 1_000;
 
 /// How a node came to know a location.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,12 +128,15 @@ pub(super) struct Watch {
     clients: HashMap<Vec<u8>, usize>,
     /// What each node has of each client.
     known: Vec<Vec<Option<Version>>>,
+    /// When each client was last forgotten, as far as each node has heard and remembers, by the clock of the node that
+    /// was told to: milliseconds since 1970, and 0 if it never was.
+    heard: Vec<Vec<u64>>,
+    /// Of each record that a node took from a client, by the hash of its line, when its client was last forgotten then.
+    lives: HashMap<u64, u64>,
     /// How each node learned what it has, or had, since its start.
     learned: Vec<HashMap<u64, How>>,
     /// The greatest any node took from each client itself.
     greatest: Vec<Option<Version>>,
-    /// All that any node took from a client.
-    reported: HashSet<u64>,
     /// What each node's journal owes, where they have journals.
     pub(super) kept: Vec<Kept>,
     /// The clients of which a node has forgotten what perhaps it alone knew.
@@ -135,9 +156,10 @@ impl Watch {
             violation: None,
             clients: numbered.map(|(number, id)| (id.clone(), number)).collect(),
             known: vec![vec![None; clients]; nodes],
+            heard: vec![vec![0; clients]; nodes],
+            lives: HashMap::new(),
             learned: vec![HashMap::new(); nodes],
             greatest: vec![None; clients],
-            reported: HashSet::new(),
             kept: match plan.journal {
                 Some(_) => (0..nodes).map(|_| Kept::new(clients)).collect(),
                 None => Vec::new(),
@@ -165,10 +187,10 @@ impl Watch {
         let clients = self.forgotten.len();
         let (mut read, mut found) = (vec![None; clients], vec![None; clients]);
         for (shard, leaf) in leaves(store) {
-            store.locations(shard, leaf, KeyHash::of_bits(0), |_, location| {
-                if let Some(&client) = self.clients.get(location.client.as_bytes()) {
-                    read[client] = Some(hash_of(location));
-                    found[client] = Some(Version::of(location));
+            store.records(shard, leaf, KeyHash::of_bits(0), |_, record| {
+                if let Some(&client) = self.clients.get(record.client().as_bytes()) {
+                    read[client] = Some(hash_of(record));
+                    found[client] = Some(Version::of(record));
                 }
                 true
             });
@@ -195,6 +217,9 @@ impl Watch {
         for (client, found) in found.iter().enumerate() {
             self.forgotten[client] |= !has_handed_over && *found < self.known[node][client];
         }
+        // It has heard of the forgettings that what it holds shows.
+        let life = |hash: &Option<u64>| hash.and_then(|hash| self.lives.get(&hash).copied());
+        self.heard[node] = read.iter().map(|hash| life(hash).unwrap_or_default()).collect();
         self.known[node] = found;
         self.learned[node].clear();
     }
@@ -224,20 +249,29 @@ impl Watch {
         }
     }
 
-    /// A node has executed a line. Gives whether it has learned anything by it.
-    pub(super) fn executed(&mut self, node: usize, line: &[u8], party: Party, store: &Store) -> bool {
+    /// A node has executed a line, which came when its clock showed that. Gives whether it has learned anything by it.
+    pub(super) fn executed(
+        &mut self,
+        node: usize,
+        line: &[u8],
+        (party, wall): (Party, Timestamp),
+        store: &Store,
+    ) -> bool {
         let Some((id, how)) = subject(line, party) else { return false };
         let Some(&number) = self.clients.get(id) else { return false };
         let Some(client) = ClientId::new(id) else { return false };
+        self.hear_of_forgetting(node, number, line, wall);
         let known = &mut self.known[node][number];
         let mut learned = None;
-        let found = store.get(store.key_hash(client), client, |location| {
-            if !known.as_ref().is_some_and(|known| known.is_of(location)) {
-                learned = Some((Version::of(location), hash_of(location)));
+        let found = store.record(store.key_hash(client), client, |record| {
+            if !known.as_ref().is_some_and(|known| known.is_of(record)) {
+                learned = Some((Version::of(record), hash_of(record)));
             }
         });
         let Some((version, hash)) = learned else {
-            if found.is_none() && known.is_some() {
+            // To clients, one without a record is as unknown as one that has a tombstone.
+            let was_known = found.is_none() && known.take().is_some_and(|known| !known.is_tombstone);
+            if was_known && !line.starts_with(b"FORG") {
                 self.fail(Kind::WentBack, format!("node {node} has lost client {number}"));
             }
             return false;
@@ -246,15 +280,38 @@ impl Watch {
         if let Some(kept) = self.kept.get_mut(node) {
             kept.learned(number, hash, self.now);
         }
+        let heard = self.heard[node][number];
         if how == How::Reported {
-            self.reported.insert(hash);
+            let life = self.lives.entry(hash).or_default();
+            *life = heard.max(*life);
             self.greatest[number] = self.greatest[number].take().max(Some(version.clone()));
         }
+        let life = self.lives.get(&hash).copied().unwrap_or_default();
+        // What was taken after a forgetting shows that there was one.
+        self.heard[node][number] = heard.max(life);
         self.learned[node].insert(hash, how);
+        if !version.is_tombstone && life + CONTEMPORARY_MS < heard {
+            let text = format!("node {node}, client {number}: {version:?} of {life}, forgotten at {heard}");
+            self.fail(Kind::Undead, text);
+        }
         if before.as_ref() > Some(&version) {
             self.fail(Kind::WentBack, format!("node {node}, client {number}: {before:?} became {version:?}"));
         }
         true
+    }
+
+    /// If the line says that the client is forgotten, the node must not know again what was known before.
+    fn hear_of_forgetting(&mut self, node: usize, number: usize, line: &[u8], wall: Timestamp) {
+        let heard = &mut self.heard[node][number];
+        if line.starts_with(b"FORGET ") {
+            *heard = (wall.as_nanoseconds() / 1_000_000).try_into().unwrap_or(0).max(*heard);
+        } else if line.starts_with(b"FORGOT ") {
+            // Up to the server, which the sender may follow.
+            let end = line.iter().enumerate().filter(|(_, byte)| **byte == b' ').nth(4);
+            let record = &line[..end.map_or(line.len(), |(end, _)| end)];
+            let life = self.lives.get(&hash_of_bytes(record)).copied();
+            *heard = life.unwrap_or_default().max(*heard);
+        }
     }
 
     /// A link is about to write; so many bytes of it are news. `bounds` are those of news and of the rest.
@@ -343,21 +400,23 @@ impl Watch {
         let mut count = 0;
         let mut wrong = None;
         for (shard, leaf) in leaves(store) {
-            store.locations(shard, leaf, KeyHash::of_bits(0), |_, location| {
+            store.records(shard, leaf, KeyHash::of_bits(0), |_, record| {
                 count += 1;
-                let number = self.clients.get(location.client.as_bytes());
+                let number = self.clients.get(record.client().as_bytes());
                 let known = number.and_then(|&number| self.known[node][number].as_ref());
-                let is_known = known.is_some_and(|known| known.is_of(location));
-                if !is_known || !self.reported.contains(&hash_of(location)) {
-                    wrong = Some(format!("node {node} holds {location:?}, the watch {known:?}"));
+                let is_known = known.is_some_and(|known| known.is_of(record));
+                if !is_known || !self.lives.contains_key(&hash_of(record)) {
+                    wrong = Some(format!("node {node} holds {record:?}, the watch {known:?}"));
                 }
                 true
             });
         }
-        let known = self.known[node].iter().flatten().count();
-        if count != known || count != store.len() {
-            wrong =
-                Some(format!("node {node} holds {count} locations, counts {}, learned {known}", store.len()));
+        let known = self.known[node].iter().flatten();
+        let (clients, known) = (known.clone().filter(|version| !version.is_tombstone).count(), known.count());
+        let (len, tombstones) = (store.len(), store.tombstones());
+        if (count, len, tombstones) != (known, clients, known - clients) {
+            let counts = format!("counts {len} and {tombstones}, learned {known}");
+            wrong = Some(format!("node {node} holds {count} records, {counts}"));
         }
         if let Some(text) = wrong {
             self.fail(Kind::Wrong, text);
@@ -371,6 +430,12 @@ fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
     let keyword = fields.next()?;
     match (keyword, party) {
         (b"IAMAT", Party::Stranger | Party::Client(_)) => Some((fields.next()?, How::Reported)),
+        (b"FORGET", Party::Stranger | Party::Client(_)) => Some((fields.next()?, How::Reported)),
+        (b"FORGOT", Party::Peer(link)) => {
+            let client = fields.next()?;
+            // Generation, time and server; then the sender of what is news.
+            Some((client, if fields.count() > 3 { How::News(link) } else { How::Repair }))
+        }
         (b"AT", Party::Peer(link)) => Some((fields.nth(2)?, How::News(link))),
         (b"PUSH", Party::Peer(_)) => Some((fields.nth(2)?, How::Repair)),
         _ => None,
@@ -381,10 +446,10 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
-fn hash_of(location: &Location<'_>) -> u64 {
-    let mut at = Vec::with_capacity(256);
-    location.write_at(&mut at);
-    hash_of_bytes(&at)
+fn hash_of(record: &ClientRecord<'_>) -> u64 {
+    let mut line = Vec::with_capacity(256);
+    record.write(&mut line);
+    hash_of_bytes(&line)
 }
 
 fn hash_of_bytes(bytes: &[u8]) -> u64 {

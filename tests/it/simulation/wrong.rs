@@ -78,6 +78,16 @@ fn memory_that_outgrows_its_bound_is_caught() {
     expect_caught_with(Timer::Never, laws, Kind::Unbounded, 100);
 }
 
+#[test]
+fn tombstone_that_is_dropped_at_once_is_caught() {
+    expect_caught(Rules { tombstones_stay: false, ..Rules::SOUND }, Kind::Undead, 100);
+}
+
+#[test]
+fn generation_that_is_a_mere_counter_is_caught() {
+    expect_caught(Rules { forgetting_outbids: false, ..Rules::SOUND }, Kind::Undead, 400);
+}
+
 #[track_caller]
 fn expect_caught_on_disks(laws: Laws) {
     expect_caught_with(Timer::Drawn, laws, Kind::Unkept, 300);

@@ -116,7 +116,8 @@ impl Client {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let line = String::from_utf8(self.line()).unwrap();
-            if line.starts_with("AT ") {
+            // A tombstone that is pushed has no sender.
+            if line.starts_with("AT ") || line.starts_with("FORGOT ") && line.split(' ').count() > 5 {
                 return line.strip_suffix('\n').unwrap().to_owned();
             }
             self.answer(&line);
@@ -156,7 +157,7 @@ impl Client {
             Some("PING") => self.send(line.replace("PING", "PONG")),
             Some("SUM") => self.send(format!("SUM {:016x}\n", 0)),
             Some("DONE") => self.send(line),
-            Some("PUSH") => {}
+            Some("PUSH" | "FORGOT") => {}
             _ => panic!("a neighbour that has nothing is not sent {line}"),
         }
     }

@@ -188,9 +188,11 @@ impl Setup {
         if *has_plain {
             listen += &format!("plain_listen = \"{ip}:0\"\n");
         }
+        // Where it is, `launch` says.
+        let secret = if self.secret.is_some() { "secret_file = \"herd.secret\"\n" } else { "" };
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
+            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
              [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, ops::Range};
 use parking_lot::MutexGuard;
 use proxyherd::{
     core::{
-        model::{Location, Skew, Timestamp},
+        model::{Generation, Location, Skew, Timestamp},
         store::{KeyHash, Outcome, Store},
         wire::{Form, Report, Request, Whatsat},
     },
@@ -107,24 +107,25 @@ impl<'a> Session<'a> {
         match Request::parse(line, &Form::PLACES) {
             Ok(Request::Iamat(report)) => self.report(&report, now),
             Ok(Request::Whatsat(query)) => self.answer(&query),
-            Err(_) => false,
+            Ok(Request::Forget(_)) | Err(_) => false,
         }
     }
 
     fn report(&mut self, report: &Report<'_>, now: Timestamp) -> bool {
         let skew = Skew::between(now, report.time).text();
-        let location = Location {
+        let mut location = Location {
             server: SERVER,
             skew: skew.as_bytes(),
             client: report.client,
             position: report.position,
             timestamp: report.timestamp,
             time: report.time,
+            generation: Generation::FIRST,
         };
         let place = self.store.key_hash(report.client);
         let outcome = {
             let _held = self.enter(place);
-            self.store.report(place, &location)
+            self.store.report(place, &mut location)
         };
         location.write_at(&mut self.replies);
         self.replies.push(b'\n');

@@ -11,7 +11,7 @@ use crate::core::{
         },
         scene_tests::{Bench, LONGEST, Next, ms},
     },
-    model::{ClientId, Location, Timestamp},
+    model::{ClientId, Generation, Location, Timestamp},
 };
 
 /// What the neighbour is sent about the one client that the store knows.
@@ -29,8 +29,9 @@ fn know_one(bench: &Bench) {
     let client = ClientId::new(b"kiwi").unwrap();
     let time = Timestamp::parse(b"7").unwrap();
     let (server, skew, position, timestamp) = (&b"A"[..], &b"+1.000000000"[..], &b"+1+1"[..], &b"7"[..]);
-    let location = Location { server, skew, client, position, timestamp, time };
-    bench.store.merge(bench.store.key_hash(client), &location);
+    let generation = Generation::FIRST;
+    let location = Location { server, skew, client, position, timestamp, time, generation };
+    bench.store.merge(bench.store.key_hash(client), &location.into());
 }
 
 fn offer(bench: &Bench, line: &str) {
