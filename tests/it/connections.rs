@@ -275,9 +275,8 @@ fn stranger_in_a_place_kept_for_neighbours_counts_as_refused_however_it_ends() {
     };
     assert_eq!(counts(), [1.0, 0.0]);
     // A node without links keeps four places, so each of these has one.
-    for (refused, says) in
-        (1..).zip(["GET / HTTP/1.1\r\n", "HELLO 1 another-herd Welsh Alford 1 1\n", "", "HEL"])
-    {
+    let hello = format!("HELLO 2 another-herd Welsh Alford {0:016x} {0:016x} - - -\n", 1);
+    for (refused, says) in (1..).zip(["GET / HTTP/1.1\r\n", &hello, "", "HEL"]) {
         let mut stranger = node.client();
         stranger.send(says);
         match says {

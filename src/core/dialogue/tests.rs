@@ -13,6 +13,7 @@ use crate::core::{
 };
 
 mod commit;
+mod handshake;
 mod memory;
 mod plain;
 
@@ -84,6 +85,7 @@ fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret
         secret,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
+        forget_after: None,
         reports: ReportLimits { max_clients: 10, ..ReportLimits::NONE },
         liveness: TIMES.liveness,
         neighbours,
@@ -95,7 +97,8 @@ fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret
 fn hello(from: &str, incarnation: u64) -> Vec<u8> {
     let (from, to) = (NodeId::new(from).unwrap(), NodeId::new("Alford").unwrap());
     let mut line = Vec::new();
-    Hello::new("test", &from, &to, incarnation, Placement::of_herd("test").check()).write(&mut line);
+    let hello = Hello::new("test", &from, &to, Placement::of_herd("test").check());
+    Hello { incarnation, ..hello }.write(&mut line);
     line
 }
 
@@ -319,9 +322,7 @@ fn flooder_is_told_once_the_answer_to_the_handshake_is_written() {
 fn without_a_proof_nobody_is_let_in_and_time_is_short() {
     let secret = Arc::new(Secret::new(SecretKey::of_bytes([1; 32]), [2; 16]));
     let node = node_of(vec![neighbour("Welsh", None).0], false, Some(secret));
-    let mut plain = hello("Welsh", 7);
-    plain.truncate(plain.len() - 1);
-    let line = [&plain[..], b" ", "0a".repeat(16).as_bytes(), b"\n"].concat();
+    let line = handshake::hello_with_nonce();
     let stranger = || {
         let mut stranger = Driven::new(&node, Opening::Common { is_kept: false }, 1);
         assert_eq!(stranger.say(&line, at(100)), Next::Wait(at(1_100)));
@@ -330,7 +331,7 @@ fn without_a_proof_nobody_is_let_in_and_time_is_short() {
     };
     assert_eq!(stranger().drive(at(1_100)), Next::Close(Closing::NoProof(TIMES.handshake)));
     let mut wrong = stranger();
-    let proof = format!("PROOF {}\nIAMAT kiwi +1+1 1479413884\n", "0b".repeat(32));
+    let proof = format!("PROOF {} {:016x}\nIAMAT kiwi +1+1 1479413884\n", "0b".repeat(32), 7);
     assert_eq!(
         wrong.say(proof.as_bytes(), at(200)),
         Next::Close(Closing::Refused(Box::new(Refusal::WrongProof)))

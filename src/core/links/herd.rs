@@ -15,7 +15,7 @@ use crate::core::{
     model::Tick,
     repair::{Findings, Need, Part, Round},
     store::Store,
-    wire::{Answer, Line, Nonce, Proof, write_ping, write_proof},
+    wire::{Answer, Line, Nonce, Proof, write_ping},
 };
 
 /// What is said to one neighbour on one connection.
@@ -33,7 +33,8 @@ pub(super) struct HerdDialect {
 enum State {
     Greeting {
         until: Tick,
-        nonce: Nonce,
+        /// This node's line, which proofs cover.
+        hello: Vec<u8>,
         said: Said,
         /// The sum of the whole store, read too early; only for rules that are wrong.
         early_sum: Option<u64>,
@@ -111,18 +112,20 @@ impl HerdDialect {
         store: &Store,
         out: &mut Vec<u8>,
     ) -> Self {
-        ends.write_hello(nonce, out);
+        let hello = ends.hello(nonce);
+        out.extend_from_slice(&hello);
+        out.push(b'\n');
         let early_sum = (!rules.opens_before_sums).then(|| store.sum());
-        let state = State::Greeting { until: now + times.greeting, nonce, said: Said::Hello, early_sum };
+        let state = State::Greeting { until: now + times.greeting, hello, said: Said::Hello, early_sum };
         Self { ends, times, rules, state, differed: HashMap::new() }
     }
 
     /// Handles a line during the handshake.
     fn be_greeted(&mut self, line: &[u8], now: Tick) -> Result<Option<Event>, Broken> {
-        let State::Greeting { nonce, said, early_sum, .. } = &mut self.state else { return Ok(None) };
+        let State::Greeting { hello, said, early_sum, .. } = &mut self.state else { return Ok(None) };
         match said {
             Said::Hello => {
-                if let Some(proof) = self.ends.check_answer(line, *nonce)? {
+                if let Some(proof) = self.ends.check_answer(hello, line)? {
                     *said = Said::Unsaid(proof);
                     return Ok(None);
                 }
@@ -159,12 +162,12 @@ impl Dialect for HerdDialect {
     }
 
     fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
-        let Self { times, rules, .. } = self;
+        let Self { ends, times, rules, .. } = self;
         let up = match &mut self.state {
             State::Greeting { until, said, .. } => {
                 if let Said::Unsaid(proof) = *said {
                     *said = Said::Proof;
-                    write_proof(&proof, out);
+                    ends.write_proof(&proof, out);
                 }
                 return Wait::Answer(*until);
             }

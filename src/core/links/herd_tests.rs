@@ -7,10 +7,10 @@ use crate::core::{
     access::{Secret, SecretKey},
     links::{
         Offer,
-        scene_tests::{Bench, NONCE, Next, id, ms, times},
+        scene_tests::{Bench, NONCE, Next, ends, ms, times},
     },
     model::{ClientId, Location, Timestamp},
-    wire::{End, Prover, Transcript},
+    wire::{Hello, Prover, Transcript},
 };
 
 impl Bench {
@@ -19,15 +19,14 @@ impl Bench {
     }
 
     fn with(secret: Option<Arc<Secret>>) -> Self {
-        let ends = Ends { herd: "test".into(), id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
-        Self::of(|queue| super::super::Link::new(ends, times(), queue))
+        Self::of(|queue| super::super::Link::new(ends(secret), times(), queue))
     }
 
     /// Connects, and returns what is said first.
     #[track_caller]
     fn greet(&mut self, now: u64) {
         self.connect(now);
-        let hello = "HELLO 1 test A B 0000000000000001 0000000000000009\n";
+        let hello = "HELLO 2 test A B 0000000000000001 0000000000000009 - - -\n";
         assert_eq!(self.next(now), (Next::Write { news: 0 }, hello.to_owned()));
     }
 
@@ -296,28 +295,42 @@ fn secret(byte: u8) -> Arc<Secret> {
     Arc::new(Secret::new(SecretKey::of_bytes([byte; 32]), [0; 16]))
 }
 
-/// What B's answer is made of, and what both ends prove.
-fn transcript() -> Transcript<'static> {
-    let theirs = Nonce::of_bytes([0xbb; Nonce::BYTES]);
-    Transcript {
-        herd: b"test",
-        dialler: End { id: b"A", incarnation: 1, nonce: NONCE },
-        acceptor: End { id: b"B", incarnation: 2, nonce: theirs },
-        check: 9,
-    }
+const PLAIN: &str = "HELLO 2 test B A 0000000000000000 0000000000000009 - - -";
+
+/// A's line where there is a secret.
+fn hello() -> String {
+    String::from_utf8(ends(Some(secret(7))).hello(NONCE)).unwrap()
 }
 
-const PLAIN: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
+/// B's answer, without its proof.
+fn unproved() -> String {
+    PLAIN.replace("- - -", &format!("- {} -", "bb".repeat(16)))
+}
+
+/// With the proof of whoever has that secret.
+fn proved(answer: &str, role: Prover, secret: &Secret) -> String {
+    let proof = Transcript::new(hello().as_bytes(), answer.as_bytes()).prove(role, secret);
+    let parsed = Hello::parse(answer.as_bytes()).unwrap();
+    String::from_utf8(Hello { proof: Some(proof), ..parsed }.to_line()).unwrap()
+}
 
 fn answer(role: Prover, secret: &Secret) -> String {
-    format!("{PLAIN} {} {}", "bb".repeat(16), transcript().prove(role, secret))
+    proved(&unproved(), role, secret)
+}
+
+/// The proof that A owes for B's answer.
+fn owed(answer: &str) -> String {
+    let (hello, incarnation) = (hello(), 1);
+    let transcript = Transcript::new(hello.as_bytes(), answer.as_bytes());
+    let proof = transcript.prove(Prover::Dialler { incarnation }, &secret(7));
+    format!("PROOF {proof} {incarnation:016x}\n")
 }
 
 impl Bench {
     #[track_caller]
     fn greet_with_secret(&mut self, now: u64) {
         self.connect(now);
-        let hello = format!("HELLO 1 test A B 0000000000000001 0000000000000009 {}\n", "aa".repeat(16));
+        let hello = format!("HELLO 2 test A B 0000000000000000 0000000000000009 - {} -\n", "aa".repeat(16));
         assert_eq!(self.next(now), (Next::Write { news: 0 }, hello));
     }
 }
@@ -329,8 +342,7 @@ fn link_with_a_secret_proves_it_once_the_neighbour_has_and_is_up_when_it_is_welc
     bench.greet_with_secret(0);
     assert_eq!(bench.next(0).0, Next::Listen(ms(2000)));
     assert_eq!(bench.hear(1, &answer(Prover::Acceptor, &secret)), None);
-    let proof = format!("PROOF {}\n", transcript().prove(Prover::Dialler, &secret));
-    assert_eq!(bench.next(1), (Next::Write { news: 0 }, proof));
+    assert_eq!(bench.next(1), (Next::Write { news: 0 }, owed(&unproved())));
     assert_eq!(bench.next(1), (Next::Listen(ms(2000)), String::new()));
     assert!(!bench.link.is_up());
     assert_eq!(bench.outbox.offer(&b"AT news\n"[..].into()), Offer::Down);
@@ -341,21 +353,64 @@ fn link_with_a_secret_proves_it_once_the_neighbour_has_and_is_up_when_it_is_welc
 #[test]
 fn link_with_a_secret_says_nothing_more_to_who_does_not_prove_it() {
     let (good, other) = (secret(7), secret(8));
+    let dialler = Prover::Dialler { incarnation: 1 };
     for (answer, why) in [
         (PLAIN.to_owned(), "proves no secret"),
-        (format!("{PLAIN} {}", "bb".repeat(16)), "proves no secret"),
+        (unproved(), "proves no secret"),
         (answer(Prover::Acceptor, &other), "its proof is wrong"),
-        (answer(Prover::Dialler, &good), "its proof is wrong"),
+        (answer(dialler, &good), "its proof is wrong"),
         (answer(Prover::Acceptor, &good).replace("bbbb", "bbcc"), "its proof is wrong"),
-        (answer(Prover::Acceptor, &good).replace("00000002 ", "00000003 "), "its proof is wrong"),
+        (answer(Prover::Acceptor, &good).replace("00000000 ", "00000003 "), "its proof is wrong"),
+        (answer(Prover::Acceptor, &good) + " what nobody proved", "its proof is wrong"),
         (answer(Prover::Acceptor, &good).replace("00000009 ", "00000008 "), "its placement key is another"),
-        (answer(Prover::Acceptor, &good).replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here"),
+        (answer(Prover::Acceptor, &good).replace("HELLO 2", "HELLO 1"), "version 1 is not spoken here"),
     ] {
         let mut bench = Bench::with(Some(Arc::clone(&good)));
         bench.greet_with_secret(0);
         let Broken::Stranger(told) = bench.break_by(0, &answer) else { panic!("{answer}") };
         assert!(told.to_string().contains(why), "{told}");
         assert!(!bench.link.is_up() && bench.link.output().is_empty());
+    }
+}
+
+#[test]
+fn answer_of_a_node_that_speaks_more_is_taken_if_its_version_was_offered() {
+    let more = format!("{PLAIN} and what 3 adds");
+    let mut bench = Bench::new();
+    bench.greet(0);
+    assert_eq!(bench.hear(0, &more), Some(Event::Up));
+    bench.lose(0);
+    bench.greet(0);
+    let Broken::Stranger(told) = bench.break_by(0, &more.replace("HELLO 2", "HELLO 3")) else { panic!() };
+    assert_eq!(told.to_string(), "version 3 is not spoken here, only 2; run the same release on all nodes");
+    // What it adds is proved, too.
+    let secret = secret(7);
+    let more = format!("{} and what 3 adds", unproved());
+    let proved = format!("{} and what 3 adds", proved(&more, Prover::Acceptor, &secret));
+    let mut bench = Bench::with(Some(secret));
+    bench.greet_with_secret(0);
+    assert_eq!(bench.hear(0, &proved), None);
+    assert_eq!(bench.next(0).1, owed(&more));
+}
+
+#[test]
+fn neighbour_that_forgets_sooner_or_later_is_not_linked_to() {
+    let answer = |forget_after: &str| PLAIN.replace("- - -", &format!("{forget_after} - -"));
+    let link = |forget_after| {
+        let ends = Ends { forget_after, ..ends(None) };
+        let mut bench = Bench::of(|queue| super::super::Link::new(ends, times(), queue));
+        bench.connect(0);
+        bench.next(0);
+        bench
+    };
+    assert_eq!(link(Some(3600)).hear(0, &answer("3600")), Some(Event::Up));
+    for (ours, theirs, why) in [
+        (None, "3600", "it keeps locations for 3600 s and this node for ever"),
+        (Some(60), "-", "it keeps locations for ever and this node for 60 s"),
+        (Some(60), "61", "it keeps locations for 61 s and this node for 60 s"),
+    ] {
+        let Broken::Stranger(told) = link(ours).break_by(0, &answer(theirs)) else { panic!("{why}") };
+        assert_eq!(told.to_string(), format!("{why}; give both nodes the same forget_after"));
     }
 }
 

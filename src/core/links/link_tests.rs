@@ -4,15 +4,14 @@ use super::*;
 use crate::core::links::{
     Broken, Offer,
     connection::LOOKS_MAX,
-    scene_tests::{Bench, LONGEST, Next, id, ms, times},
+    scene_tests::{Bench, LONGEST, Next, ends, id, ms, times},
 };
 
-pub(super) const HELLO: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
+pub(super) const HELLO: &str = "HELLO 2 test B A 0000000000000000 0000000000000009 - - -";
 
 /// One of either kind.
 pub(super) fn both() -> [Bench; 2] {
-    let (herd, secret) = ("test".to_owned(), None);
-    let ends = Ends { herd, id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
+    let ends = ends(None);
     [
         Bench::of(|queue| Link::new(ends, times(), queue)),
         Bench::of(|queue| Link::plain(id("A"), PlainForm::default(), times(), queue)),

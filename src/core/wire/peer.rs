@@ -181,7 +181,7 @@ mod tests {
             "AT Alford +0.000000001 a +91+1 1 Welsh",
             "AT Alford +0.000000001 a +1+1 nan Welsh",
             "AT Alford 0.000000001 a +1+1 1 Welsh",
-            "HELLO 1 a b c 0000000000000000 0000000000000000",
+            "HELLO 2 a b c 0000000000000000 0000000000000000 - - -",
         ] {
             assert_eq!(PeerLine::parse(line.as_bytes()), None, "{line}");
         }
@@ -199,9 +199,9 @@ mod tests {
     }
 
     const RIGHT: [&str; 8] = [
-        "HELLO 1 herd Alford Welsh 0000000000000001 00000000000000ff",
-        "HELLO 1 herd Alford Welsh 0000000000000001 00000000000000ff 0123456789abcdef0123456789abcdef",
-        "PROOF 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "HELLO 2 herd Alford Welsh 0000000000000001 00000000000000ff - - -",
+        "HELLO 2 herd Alford Welsh 0000000000000000 00000000000000ff 3600 0123456789abcdef0123456789abcdef -",
+        "PROOF 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef 00000000000000ff",
         "AT Alford +0.263873386 kiwi +34.068930-118.445127 1479413884.392014450 Bolden",
         "PUSH Alford -0.000000001 kiwi +1-1 1",
         "PING 18446744073709551615",

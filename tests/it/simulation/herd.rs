@@ -204,7 +204,15 @@ impl Simulation {
             let check = placement.check();
             let (herd, peer_id) = (graph.name.clone(), graph.ids[peer].clone());
             let secret = secret.clone();
-            let ends = Ends { herd, id: id.clone(), peer: peer_id.clone(), incarnation, check, secret };
+            let ends = Ends {
+                herd,
+                id: id.clone(),
+                peer: peer_id.clone(),
+                incarnation,
+                check,
+                forget_after: None,
+                secret,
+            };
             flooders.push(Flooder::new(
                 peer,
                 calls,
@@ -225,6 +233,7 @@ impl Simulation {
             secret: secret.clone(),
             id: id.clone(),
             incarnation,
+            forget_after: None,
             reports: ReportLimits {
                 max_clients: limits.max_clients,
                 max_ahead: limits.max_ahead,

@@ -1,4 +1,4 @@
-//! A neighbour made of test code: it takes the node's flooder in and dials the node, as `HELLO 1` asks, and then does
+//! A neighbour made of test code: it takes the node's flooder in and dials the node, as `HELLO 2` asks, and then does
 //! whatever the test wants of it.
 
 use std::{
@@ -60,7 +60,7 @@ impl FakePeer {
 
     /// The handshake of another start of it.
     pub(crate) fn hello_of(&self, incarnation: u64) -> String {
-        format!("HELLO 1 {HERD} {} {} {incarnation:016x} {}\n", self.id, Setup::ID, check())
+        format!("HELLO 2 {HERD} {} {} {incarnation:016x} {} - - -\n", self.id, Setup::ID, check())
     }
 
     /// Takes the node's call, and its handshake, and does not answer.
@@ -69,7 +69,7 @@ impl FakePeer {
         let (stream, _) = self.listener.accept().expect("the node dials");
         let mut flooder = Client::of(stream);
         let hello = String::from_utf8(flooder.line()).unwrap();
-        assert!(hello.starts_with(&format!("HELLO 1 {HERD} {} {} ", Setup::ID, self.id)), "{hello}");
+        assert!(hello.starts_with(&format!("HELLO 2 {HERD} {} {} ", Setup::ID, self.id)), "{hello}");
         (flooder, hello)
     }
 
@@ -105,8 +105,8 @@ impl FakePeer {
 #[track_caller]
 pub(crate) fn expect_hello(session: &mut Client, to: &str) {
     let answer = String::from_utf8(session.line()).unwrap();
-    assert!(answer.starts_with(&format!("HELLO 1 {HERD} {} {to} ", Setup::ID)), "{answer}");
-    assert!(answer.ends_with(&format!(" {}\n", check())), "{answer}");
+    let expected = format!("HELLO 2 {HERD} {} {to} {:016x} {} - - -\n", Setup::ID, 0, check());
+    assert_eq!(answer, expected);
 }
 
 impl Client {

@@ -10,10 +10,7 @@ use std::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{HopError, at_line, hello};
-use crate::{
-    clock::Clock,
-    listener::{self, READ_BYTES},
-};
+use crate::listener::{self, READ_BYTES};
 
 /// How long a node may take for its side of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -53,9 +50,7 @@ impl Neighbour {
         };
         link.set_patience(HANDSHAKE)?;
         let read = link.next_line().map_err(HopError::socket("no handshake from the node"))?;
-        // Any number will do: no node with this id ran before under another.
-        let incarnation = Clock::start().posix_ns(0);
-        let (answer, check) = hello::answer(read, &self.herd, &self.id, incarnation)?;
+        let (answer, check) = hello::answer(read, &self.herd, &self.id)?;
         link.check = check;
         let answered = link.stream.get_mut().write_all(format!("{answer}\n").as_bytes());
         answered.map_err(HopError::socket("cannot answer the node's handshake"))?;
