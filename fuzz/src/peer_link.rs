@@ -142,7 +142,7 @@ impl Play {
                     }
                 }
                 Event::Up => assert!(self.link.is_up()),
-                Event::Pong(_) => {}
+                Event::Pong { .. } => {}
                 event => panic!("{event:?}"),
             }
         }

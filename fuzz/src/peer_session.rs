@@ -142,9 +142,10 @@ impl Listener<'_> {
                 assert_eq!(store.get(store.key_hash(location.client), location.client, stored), Some(true));
                 String::new()
             }
-            PeerLine::Ping(number) => format!("PONG {number}\n"),
+            PeerLine::Ping(number) => format!("PONG {number} {}\n", now().wall),
             PeerLine::Done(number) => format!("DONE {number}\n"),
-            PeerLine::Ask(Question::Sum) => format!("SUM {}\n", hex(&[store.sum()])),
+            PeerLine::Ask(Question::Sum { watermark: 0 }) => format!("SUM {} 0\n", hex(&[store.sum()])),
+            PeerLine::Ask(Question::Sum { .. }) => "SUM - 0\n".to_owned(),
             PeerLine::Ask(Question::Shards) => format!("SHARDS {}\n", hex(&store.shard_sums())),
             PeerLine::Ask(Question::Leaves { shard }) => {
                 let sums = (shard < shape.shards()).then(|| store.leaf_sums(shard))?;

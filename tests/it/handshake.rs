@@ -49,7 +49,7 @@ fn neighbour_that_speaks_version_3_too_is_spoken_to_in_version_2() {
     let mut session = node.client();
     session.send(of_3(welsh.hello()).replace("HELLO 2", "HELLO 3"));
     expect_hello(&mut session, "Welsh");
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     let (mut flooder, _) = welsh.answer_call();
     flooder.send(of_3(welsh.hello()));
     node.expect_linked(&welsh);
@@ -68,8 +68,14 @@ fn handshake_that_does_not_fit_is_refused_with_its_cure_and_closed() {
         ),
         (format!("HELLO 2 test Welsh Ball 00000000000000ff {check} - - -\n"), "mend the address of Ball"),
         (format!("HELLO 2 test Ball Alford 00000000000000ff {check} - - -\n"), "Alford has no link to Ball"),
-        (format!("HELLO 2 test Alford Alford 00000000000000ff {check} - - -\n"), "Alford has no link to Alford"),
-        ("HELLO 2 test Welsh Alford 00000000000000ff 0000000000000000 - - -\n".into(), "the same configuration"),
+        (
+            format!("HELLO 2 test Alford Alford 00000000000000ff {check} - - -\n"),
+            "Alford has no link to Alford",
+        ),
+        (
+            "HELLO 2 test Welsh Alford 00000000000000ff 0000000000000000 - - -\n".into(),
+            "the same configuration",
+        ),
         (format!("HELLO 2 test Alford Alford {own} {check} - - -\n"), "has dialled itself"),
         (format!("HELLO 1 test Welsh Alford 00000000000000ff {check}\n"), "run the same release"),
         ("HELLO 1 and whatever comes then\n".into(), "version 1 is not spoken here, only 2"),
@@ -126,7 +132,7 @@ fn lines_sent_with_the_handshake_are_taken() {
     let mut session = node.client();
     session.send(format!("{}{AT} a +1+1 1 Welsh\nPING 7\n{AT} b +1+1 1 Welsh\n", welsh.hello()));
     expect_hello(&mut session, "Welsh");
-    session.expect("PONG 7\n", "the ping's answer");
+    session.expect_pong(7);
     expect_stored(&node, "b");
     expect_stored(&node, "a");
 }
@@ -143,10 +149,11 @@ fn bad_lines_of_a_neighbour_are_skipped_unanswered_and_the_link_lives() {
         b"WHATSAT a 1 1\n",
         b"PING now\n",
         b"PING\n",
-        b"SUM 1\n",
+        b"SUM\n",
+        b"SUM 1 1\n",
         b"LEAVES 256\n",
         b"LIST 0 0 0\n",
-        b"PONG 1\n",
+        b"PONG 1 1.5\n",
         b"PUSH Welsh +0.000000001 a +1+1 1 Welsh\n",
         b"PUSH Welsh +0.000000001 a +91+1 1\n",
         b"AT Welsh +0.000000001 a +1+1 1\n",

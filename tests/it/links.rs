@@ -23,7 +23,7 @@ fn link_pings_each_second_once_the_last_ping_is_answered() {
     let mut flooder = welsh.link(&node);
     for number in 1..4 {
         flooder.expect(format!("PING {number}\n"), "a ping");
-        flooder.send(format!("PONG {number}\n"));
+        flooder.answer(&format!("PING {number}\n"));
     }
 }
 
@@ -104,9 +104,9 @@ fn neighbour_that_answers_pings_and_no_round_is_given_up_and_the_log_says_why() 
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     let mut flooder = welsh.take_flooder();
-    flooder.expect("SUM\n", "its first round");
+    flooder.expect("SUM 0\n", "its first round");
     flooder.exchange("", "PING 1\n");
-    flooder.send("PONG 1\n");
+    flooder.answer("PING 1\n");
     flooder.expect_closed();
     wait_until("the log says so", || node.log().contains("WARN  lost Welsh: it skipped an earlier question"));
     // One that does better is linked again.

@@ -92,7 +92,7 @@ fn its_news_goes_on_to_the_herd_and_the_herds_to_it() {
     assert_eq!(flooder.news(), "AT Plain +1.000000000 theirs +1+1 6.5 Alford");
     let mut session = welsh.dial(&node);
     session.send("AT Welsh +2.000000000 far +1+1 7 Welsh\nPUSH Welsh +2.000000000 repaired +1+1 7\n");
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     // What was learned by repair is not news; a sweep tells it.
     wait_until("it knows both", || plain.knows("far").is_some() && plain.knows("repaired").is_some());
 }

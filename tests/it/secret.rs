@@ -59,7 +59,7 @@ fn neighbour_that_proves_the_secret_is_heard_and_told() {
     // Its first round.
     while !flooder.keep() {}
     let (mut session, _) = welsh.dial(&node, nonce(2));
-    session.exchange(format!("{AT} a +1+1 1 Welsh\nPING 1\n"), "PONG 1\n");
+    session.ping(format!("{AT} a +1+1 1 Welsh\nPING 1\n"), 1);
     expect_stored(&node, "a");
     let at = node.client().ask("IAMAT b +1+1 5");
     assert_eq!(flooder.news(), format!("{at} Alford"));
@@ -73,7 +73,7 @@ fn neighbour_that_speaks_version_3_is_spoken_to_in_2_and_nobody_can_have_it_spea
     flooder.send("WELCOME\n");
     node.expect_linked(&welsh.peer);
     let (mut session, _) = welsh.dial(&node, nonce(2));
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     // Somebody on the way has it offer less: the two ends have not heard the same line.
     let offered = welsh.hello(nonce(3), None);
     let lowered = offered.replace("HELLO 3", "HELLO 2").replace(" and what 3 adds", "");
@@ -146,7 +146,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
         expect_shut_out(&node, session, &format!("PROOF {}\n", "0".repeat(long)), wrong);
     }
 
-    friend.exchange(format!("{AT} friend +1+1 1 Welsh\nPING 1\n"), "PONG 1\n");
+    friend.ping(format!("{AT} friend +1+1 1 Welsh\nPING 1\n"), 1);
     expect_stored(&node, "friend");
 }
 
@@ -171,7 +171,7 @@ fn full_node_keeps_a_place_for_who_proves_the_secret_and_none_for_others() {
     let (mut session, _) = welsh.dial(&node, nonce(1));
     let (mut stranger, _) = welsh.begin(&node, nonce(2));
     stranger.expect_closed();
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     assert_eq!(client.ask("still here"), "? still here");
 }
 
@@ -196,7 +196,7 @@ fn another_start_is_refused_after_its_proof_while_the_first_lives() {
     expect_shut_out(&node, session, &proof, "another Welsh was heard from");
     // The same start takes its own connection's place, once it has proved itself.
     let (mut session, _) = welsh.dial(&node, nonce(3));
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn node_says_nothing_to_who_answers_its_call_without_the_secret() {
         flooder.expect_closed();
     }
     // Who has proved it and then goes astray is not linked to either.
-    for answer in ["PONG 1\n", "WELCOME now\n", "REFUSED for the test's sake\n"] {
+    for answer in ["PONG 1 1.5\n", "WELCOME now\n", "REFUSED for the test's sake\n"] {
         let mut flooder = welsh.take_proof(nonce(3));
         flooder.send(answer);
         flooder.expect_closed();
@@ -259,7 +259,12 @@ fn hundred_failed_handshakes_are_a_line_a_second_in_the_log() {
     let begun = Instant::now();
     for _ in 0..100 {
         let (session, _) = welsh.begin(&node, nonce(1));
-        expect_shut_out(&node, session, &format!("PROOF {} {:016x}\n", "00".repeat(32), 1), "the proof is wrong");
+        expect_shut_out(
+            &node,
+            session,
+            &format!("PROOF {} {:016x}\n", "00".repeat(32), 1),
+            "the proof is wrong",
+        );
     }
     let count = || {
         node.log()

@@ -279,8 +279,8 @@ fn peer_that_takes_what_it_asked_for_lives_and_has_its_time_again_and_a_client_h
     let node = node_of(vec![neighbour("Welsh", None).0], false, None);
     let (mut peer, _) = Driven::peer(&node, 7, 1, at(0));
     assert!(!peer.dialogue.took_some(at(1_000)), "nothing is being written");
-    peer.dialogue.space()[..4].copy_from_slice(b"SUM\n");
-    peer.dialogue.received(4, now(at(1_000)));
+    peer.dialogue.space()[..6].copy_from_slice(b"SUM 0\n");
+    peer.dialogue.received(6, now(at(1_000)));
     assert_eq!(peer.dialogue.next(at(1_000), &mut peer.ear), Next::Offer);
     peer.dialogue.offer(|_| {});
     assert!(peer.dialogue.took_some(at(4_000)));

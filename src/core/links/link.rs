@@ -103,7 +103,7 @@ pub enum Step {
 /// let mut link = Link::new(ends, LinkTimes::default(), queue);
 ///
 /// // What the neighbour will have said, and what is said to it. Time passes by waiting only.
-/// let mut coming = &b"HELLO 2 test B A 0000000000000000 0000000000000009 - - -\nSUM 0000000000000000\nDONE 1\n"[..];
+/// let mut coming = &b"HELLO 2 test B A 0000000000000000 0000000000000009 - - -\nSUM 0000000000000000 0\nDONE 1\n"[..];
 /// let (mut written, mut events, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
 /// loop {
 ///     match link.step(now, &store) {
@@ -125,7 +125,7 @@ pub enum Step {
 ///         Step::Rest { .. } => {
 ///             assert!(!link.has_news() && link.is_quiet());
 ///             outbox.offer(&b"AT news\n"[..].into());
-///             coming = b"PONG 1\n";
+///             coming = b"PONG 1 1.5\n";
 ///             link.stop(now + Duration::from_secs(2));
 ///         }
 ///         Step::HangUp => link.hung_up(now, 0),
@@ -135,10 +135,10 @@ pub enum Step {
 /// }
 /// let written = String::from_utf8(written).unwrap();
 /// let hello = "HELLO 2 test A B 0000000000000001 0000000000000009 - - -\n";
-/// assert_eq!(written, format!("{hello}SUM\nDONE 1\nAT news\nPING 1\n"));
+/// assert_eq!(written, format!("{hello}SUM 0\nDONE 1\nAT news\nPING 1\n"));
 /// assert!(matches!(events[..2], [Event::Greeting, Event::Sent { .. }]));
 /// assert!(events.contains(&Event::Up));
-/// assert!(matches!(events[events.len() - 2..], [Event::Sent { updates: 1, .. }, Event::Pong(_)]));
+/// assert!(matches!(events[events.len() - 2..], [Event::Sent { updates: 1, .. }, Event::Pong { .. }]));
 /// assert_eq!(link.lack(&store), None);
 /// ```
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Moments, and the differences between them, as values. The caller reads the clock.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::decimal;
 
@@ -64,6 +64,13 @@ impl Timestamp {
     /// Nanoseconds since 1970.
     pub fn as_nanoseconds(self) -> i128 {
         i128::from(self.seconds) * i128::from(NANOS) + i128::from(self.nanoseconds)
+    }
+}
+
+/// With nine decimals, as [`Timestamp::parse`] takes it up to twelve digits of seconds.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.seconds, self.nanoseconds)
     }
 }
 
@@ -224,6 +231,13 @@ mod tests {
                 Some(Timestamp::new(seconds, nanoseconds)),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn timestamp_is_written_with_nine_decimals() {
+        for text in ["0.000000000", "1479413884.392014450", "999999999999.000000001"] {
+            assert_eq!(Timestamp::parse(text.as_bytes()).unwrap().to_string(), text);
         }
     }
 

@@ -61,7 +61,8 @@ impl<'a> Hello<'a> {
             return Err(Refusal::BadNumbers);
         };
         let forget_after = optional(forget_after, decimal).ok_or(Refusal::BadForgetAfter)?;
-        let (Some(nonce), Some(proof)) = (optional(nonce, Nonce::parse), optional(proof, Proof::parse)) else {
+        let (Some(nonce), Some(proof)) = (optional(nonce, Nonce::parse), optional(proof, Proof::parse))
+        else {
             return Err(Refusal::BadNonce);
         };
         Ok(Self { version, herd, from, to, incarnation, check, forget_after, nonce, proof })
@@ -168,7 +169,8 @@ mod tests {
     fn hello_with_nonce_and_proof_comes_back_and_fits_the_shortest_line_a_node_takes() {
         let longest = NodeId::new(&"n".repeat(NodeId::LENGTH_MAX)).unwrap();
         let (nonce, proof) = (Nonce::of_bytes([0xfe; 16]), Proof::parse("0a".repeat(32).as_bytes()).unwrap());
-        let plain = Hello { forget_after: Some(u64::MAX), ..Hello::new(longest.as_str(), &longest, &longest, 0) };
+        let plain =
+            Hello { forget_after: Some(u64::MAX), ..Hello::new(longest.as_str(), &longest, &longest, 0) };
         for proof in [None, Some(proof)] {
             let hello = Hello { nonce: Some(nonce), proof, ..plain };
             let line = hello.to_line();

@@ -12,7 +12,7 @@ mod plain;
 mod proof;
 mod request;
 
-pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums};
+pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums, WholeSum};
 pub use fields::Fields;
 pub use first_line::{OtherProtocol, is_hello};
 pub use form::Form;

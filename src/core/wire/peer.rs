@@ -3,7 +3,7 @@
 //! are the same on every node: no clock, no configured limit.
 
 use super::{Fields, Question, fields::decimal};
-use crate::core::model::{Location, NodeId};
+use crate::core::model::{Location, NodeId, Timestamp};
 
 /// The longest line on a peer's connection, without its terminator. Twice a client's, so that whatever a client may
 /// report fits with the names and the skew added.
@@ -109,9 +109,9 @@ pub fn write_ping(number: u64, out: &mut Vec<u8>) {
     write_numbered("PING", number, out);
 }
 
-/// Appends the answer to a ping.
-pub fn write_pong(number: u64, out: &mut Vec<u8>) {
-    write_numbered("PONG", number, out);
+/// Appends the answer to a ping; `time` is this node's clock when it took the ping.
+pub fn write_pong(number: u64, time: Timestamp, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("PONG {number} {time}\n").as_bytes());
 }
 
 /// Appends the end of a round, and the answer to it.
@@ -164,10 +164,11 @@ mod tests {
             "PING -1",
             "PING 1 2",
             "PING 18446744073709551616",
-            "PONG 1",
+            "PONG 1 1479413884.392014450",
             "DONE x",
             "PUSH Alford +0.000000001 a +1+1 1 Welsh",
-            "SUM 1",
+            "SUM",
+            "SUM 1 1",
             "SHARDS 1",
             "LEAVES",
             "LEAVES -1",

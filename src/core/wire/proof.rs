@@ -172,10 +172,8 @@ mod tests {
         Secret::new(key(byte), [0; 16])
     }
 
-    const HELLO: &str =
-        "HELLO 2 fall-2016 Welsh Alford 0000000000000000 3f9c068409f45991 - 11111111111111111111111111111111 -";
-    const ANSWER: &str =
-        "HELLO 2 fall-2016 Alford Welsh 0000000000000000 3f9c068409f45991 - 22222222222222222222222222222222 -";
+    const HELLO: &str = "HELLO 2 fall-2016 Welsh Alford 0000000000000000 3f9c068409f45991 - 11111111111111111111111111111111 -";
+    const ANSWER: &str = "HELLO 2 fall-2016 Alford Welsh 0000000000000000 3f9c068409f45991 - 22222222222222222222222222222222 -";
     const DIALLER: Prover = Prover::Dialler { incarnation: 0x00c0_ffee_00c0_ffee };
 
     fn transcript() -> Transcript<'static> {
@@ -208,7 +206,9 @@ mod tests {
     fn a_proof_is_good_for_its_own_handshake_and_end_only() {
         let (good, mine) = (transcript(), secret(7));
         let (dialler, acceptor) = (good.prove(DIALLER, &mine), good.prove(Prover::Acceptor, &mine));
-        for (prover, proof, other) in [(DIALLER, &dialler, &acceptor), (Prover::Acceptor, &acceptor, &dialler)] {
+        for (prover, proof, other) in
+            [(DIALLER, &dialler, &acceptor), (Prover::Acceptor, &acceptor, &dialler)]
+        {
             assert!(is_good(&good, prover, proof, &mine));
             assert!(!is_good(&good, prover, other, &mine), "reflected");
             assert!(!is_good(&good, prover, proof, &secret(8)), "another secret");
@@ -248,7 +248,8 @@ mod tests {
         assert_eq!(Transcript::new(HELLO.as_bytes(), proved.as_bytes()), good);
         // What follows it counts, too.
         let more = [format!("{proved} more"), format!("{ANSWER} more")];
-        let [with, without] = more.each_ref().map(|answer| Transcript::new(HELLO.as_bytes(), answer.as_bytes()));
+        let [with, without] =
+            more.each_ref().map(|answer| Transcript::new(HELLO.as_bytes(), answer.as_bytes()));
         assert_eq!(with, without);
         assert!(!with.is_proved(&proof, &mine));
     }

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use proxyherd::core::store::Placement;
+use proxyherd::core::{model::Timestamp, store::Placement};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::{Client, PATIENCE, Setup, TestNode};
@@ -101,6 +101,11 @@ impl FakePeer {
     }
 }
 
+/// The answer to a ping, from a neighbour whose clock stands still.
+fn pong(ping: &str) -> String {
+    format!("{} 1479413884.392014450\n", ping.trim_end().replace("PING", "PONG"))
+}
+
 /// Checks that a handshake is answered with one.
 #[track_caller]
 pub(crate) fn expect_hello(session: &mut Client, to: &str) {
@@ -122,6 +127,21 @@ impl Client {
             self.answer(&line);
             assert!(Instant::now() < deadline, "nothing is flooded");
         }
+    }
+
+    /// Sends lines, of which the last is that ping, and reads its answer.
+    #[track_caller]
+    pub(crate) fn ping(&mut self, lines: impl AsRef<[u8]>, number: u64) {
+        self.send(lines);
+        self.expect_pong(number);
+    }
+
+    /// Reads the answer to that ping.
+    #[track_caller]
+    pub(crate) fn expect_pong(&mut self, number: u64) {
+        let answer = String::from_utf8(self.line()).unwrap();
+        let time = answer.strip_prefix(&format!("PONG {number} ")).unwrap_or_else(|| panic!("{answer}"));
+        assert!(Timestamp::parse(time.trim_end().as_bytes()).is_some(), "{answer}");
     }
 
     /// Reads a line that is no news, and answers it; whether it was a round's end.
@@ -153,8 +173,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn answer(&mut self, line: &str) {
         match line.split_ascii_whitespace().next() {
-            Some("PING") => self.send(line.replace("PING", "PONG")),
-            Some("SUM") => self.send(format!("SUM {:016x}\n", 0)),
+            Some("PING") => self.send(pong(line)),
+            Some("SUM") => self.send(format!("SUM {:016x} 0\n", 0)),
             Some("DONE") => self.send(line),
             Some("PUSH") => {}
             _ => panic!("a neighbour that has nothing is not sent {line}"),

@@ -10,7 +10,12 @@ use std::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{HopError, at_line, hello};
-use crate::listener::{self, READ_BYTES};
+use crate::{
+    clock::Clock,
+    listener::{self, READ_BYTES},
+};
+
+const NS_A_SECOND: u64 = 1_000_000_000;
 
 /// How long a node may take for its side of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -130,8 +135,11 @@ impl Link {
 fn answer(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
     match line.split_once(' ').unwrap_or((&line, "")) {
-        ("PING", number) => format!("PONG {number}\n"),
-        ("SUM", _) => format!("SUM {:016x}\n", 0),
+        ("PING", number) => {
+            let ns = Clock::start().posix_ns(0);
+            format!("PONG {number} {}.{:09}\n", ns / NS_A_SECOND, ns % NS_A_SECOND)
+        }
+        ("SUM", watermark) => format!("SUM {:016x} {watermark}\n", 0),
         ("DONE", number) => format!("DONE {number}\n"),
         _ => String::new(),
     }
