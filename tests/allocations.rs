@@ -66,6 +66,7 @@ impl Session {
             secret: None,
             id: NodeId::new("Alford").unwrap(),
             incarnation: 1,
+            forget_after: None,
             reports: ReportLimits { max_clients: LINES, ..ReportLimits::NONE },
             liveness: hour,
             neighbours,

@@ -73,6 +73,7 @@ impl Play {
             peer: scene::id("Welsh"),
             incarnation: scene::incarnation("Alford"),
             check: scene::placement().check(),
+            forget_after: None,
             secret: None,
         };
         let times = LinkTimes::default();
@@ -97,8 +98,7 @@ impl Play {
             b"^" => {
                 let mut line = Vec::new();
                 let (from, to) = (scene::id("Welsh"), scene::id("Alford"));
-                let check = scene::placement().check();
-                Hello::new("test", &from, &to, scene::incarnation("Welsh"), check).write(&mut line);
+                Hello::new("test", &from, &to, scene::placement().check()).write(&mut line);
                 self.hear(line.trim_ascii_end());
             }
             b"*" => {
@@ -142,7 +142,7 @@ impl Play {
                     }
                 }
                 Event::Up => assert!(self.link.is_up()),
-                Event::Pong(_) => {}
+                Event::Pong { .. } => {}
                 event => panic!("{event:?}"),
             }
         }

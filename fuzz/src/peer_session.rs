@@ -8,11 +8,11 @@ use std::sync::Arc;
 use proxyherd::core::{
     dialogue::{Closing, Party, Reply},
     links::Queue,
-    model::{ClientRecord, NodeId},
+    model::ClientRecord,
     node::{Greeting, Node},
     store::KeyHash,
     wire::{
-        ANSWER_BYTES_MAX, Answer, End, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Prover, Question,
+        ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Prover, Question,
         REFUSED, Transcript, is_hello, write_proof,
     },
 };
@@ -62,6 +62,7 @@ fn introduced<'a>(stream: &'a [u8], node: &Arc<Node>) -> (Session, &'a [u8]) {
             Party::Peer(link) => {
                 let (theirs, ours) = (Hello::parse(theirs).expect("good"), Hello::parse(line).expect("good"));
                 assert_eq!((ours.from, ours.to, ours.herd), (theirs.to, theirs.from, theirs.herd));
+                assert_eq!((ours.version, ours.incarnation), (theirs.common_version(), 0));
                 assert_eq!(ours.to, node.neighbours()[link].id.as_bytes());
                 return (session, rest);
             }
@@ -110,22 +111,14 @@ fn check_name_is_free(node: &Node, link: usize) {
     let (ours, theirs, connection) = (&node.id, &node.neighbours()[link].id, (2, now().tick));
     let incarnation = scene::incarnation(theirs.as_str());
     let (mut line, mut answer) = (Vec::new(), Vec::new());
-    let hello = Hello::new(&node.herd, theirs, ours, incarnation, node.check);
-    hello.with_nonce(scene::NONCE, None).write(&mut line);
-    let Ok(Greeting::Challenge(challenge)) = node.greet(&line, scene::NONCE, connection, &mut answer) else {
+    let hello = Hello::new(&node.herd, theirs, ours, node.check);
+    let hello = Hello { nonce: Some(scene::NONCE), ..hello }.to_line();
+    let Ok(Greeting::Challenge(challenge)) = node.greet(&hello, scene::NONCE, connection, &mut answer) else {
         panic!("a good handshake is refused");
     };
-    fn end(id: &NodeId, incarnation: u64) -> End<'_> {
-        End { id: id.as_bytes(), incarnation, nonce: scene::NONCE }
-    }
-    let transcript = Transcript {
-        herd: node.herd.as_bytes(),
-        dialler: end(theirs, incarnation),
-        acceptor: end(ours, node.incarnation),
-        check: node.check,
-    };
-    line.clear();
-    write_proof(&transcript.prove(Prover::Dialler, &scene::secret()), &mut line);
+    let transcript = Transcript::new(&hello, answer.trim_ascii_end());
+    let proof = transcript.prove(Prover::Dialler { incarnation }, &scene::secret());
+    write_proof(&proof, incarnation, &mut line);
     let welcome = node.check_proof(&challenge, &line, connection, &mut answer).expect("a good proof");
     assert_eq!((welcome.link, welcome.replaces), (link, None));
 }
@@ -152,9 +145,10 @@ impl Listener<'_> {
                 );
                 String::new()
             }
-            PeerLine::Ping(number) => format!("PONG {number}\n"),
+            PeerLine::Ping(number) => format!("PONG {number} {}\n", now().wall),
             PeerLine::Done(number) => format!("DONE {number}\n"),
-            PeerLine::Ask(Question::Sum) => format!("SUM {}\n", hex(&[store.sum()])),
+            PeerLine::Ask(Question::Sum { watermark: 0 }) => format!("SUM {} 0\n", hex(&[store.sum()])),
+            PeerLine::Ask(Question::Sum { .. }) => "SUM - 0\n".to_owned(),
             PeerLine::Ask(Question::Shards) => format!("SHARDS {}\n", hex(&store.shard_sums())),
             PeerLine::Ask(Question::Leaves { shard }) => {
                 let sums = (shard < shape.shards()).then(|| store.leaf_sums(shard))?;

@@ -98,6 +98,7 @@ fn build(
         secret,
         id: id(name),
         incarnation: incarnation(name),
+        forget_after: None,
         reports: ReportLimits { max_clients: CLIENTS_MAX, max_ahead: Some(AHEAD_MAX), ..ReportLimits::NONE },
         neighbours: neighbours.collect(),
         liveness: Duration::from_secs(5),

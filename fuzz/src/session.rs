@@ -81,7 +81,8 @@ impl Session {
         let mut session = Self::new(node, 512);
         let mut hello = Vec::new();
         let (id, check) = (scene::id(from), scene::placement().check());
-        Hello::new("test", &id, &node.id, scene::incarnation(from), check).write(&mut hello);
+        let incarnation = scene::incarnation(from);
+        Hello { incarnation, ..Hello::new("test", &id, &node.id, check) }.write(&mut hello);
         session.say(&hello, scene::now(), &mut Deaf);
         assert!(matches!(session.dialogue.party(), Party::Peer(_)), "{from} is let in");
         session

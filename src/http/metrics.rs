@@ -49,7 +49,7 @@ struct MetricsText(NodeReport);
 /// A link metric's name, its meaning, its type, and where its value comes from.
 type LinkMetric = (&'static str, &'static str, MetricType, fn(&LinkReport) -> Option<f64>);
 
-const LINK_METRICS: [LinkMetric; 15] = {
+const LINK_METRICS: [LinkMetric; 16] = {
     use MetricType::{Counter, Gauge};
     [
         ("up", "Whether the link that this node dials is up", Gauge, |link| {
@@ -70,6 +70,12 @@ const LINK_METRICS: [LinkMetric; 15] = {
         ("lag_seconds", "Age of the oldest unanswered ping", Gauge, |link| {
             link.condition.lag.map(|lag| lag.as_secs_f64())
         }),
+        (
+            "clock_offset_seconds",
+            "How far the neighbour's clock is ahead of this node's",
+            Gauge,
+            LinkReport::clock_offset_seconds,
+        ),
         ("behind", "Whether an update was dropped that the next repair round must send", Gauge, |link| {
             Some(f64::from(link.is_behind))
         }),

@@ -86,6 +86,11 @@ pub struct LinkReport {
 }
 
 impl LinkReport {
+    /// How far the neighbour's clock is ahead of this node's; `None` while that is not known.
+    pub fn clock_offset_seconds(&self) -> Option<f64> {
+        self.condition.clock_offset_ns.map(|offset| offset as f64 / 1e9)
+    }
+
     /// Whether the neighbour has everything that this node had when the last round began, nothing was lost since, and
     /// the lines that it sends are accepted.
     pub fn is_in_step(&self) -> bool {

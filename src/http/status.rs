@@ -40,6 +40,7 @@ fn link(link: &LinkReport) -> Value {
         "in_step": link.is_in_step(),
         "in_step_seconds": condition.since_in_step.map(|since| since.as_secs_f64()),
         "lag_seconds": condition.lag.map(|lag| lag.as_secs_f64()),
+        "clock_offset_seconds": link.clock_offset_seconds(),
         "behind": link.is_behind,
         "outbox_bytes": link.outbox_bytes,
         "rounds": condition.rounds,
@@ -122,6 +123,7 @@ mod tests {
         assert_eq!((&value["clients"], &value["tombstones"]), (&json!(3), &json!(2)));
         let link = &value["links"][0];
         assert_eq!((&link["state"], &link["lag_seconds"]), (&json!("down"), &Value::Null));
+        assert_eq!(link["clock_offset_seconds"], Value::Null);
         assert_eq!(
             (&value["upstreams"][0]["source"], &value["upstreams"][0]["calls"]["timeout"]),
             (&json!("google"), &json!(0))

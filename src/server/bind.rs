@@ -68,6 +68,7 @@ impl Server {
             secret,
             id: id.clone(),
             incarnation: random::bits(),
+            forget_after: None,
             reports: reports(&herd.limits, &log),
             liveness: herd.limits.liveness_time,
             neighbours,

@@ -69,7 +69,7 @@ impl<'a> LinkLog<'a> {
                 self.health.pinged(pinged_at);
                 self.log_sent(connection, news);
             }
-            Event::Pong(_) => self.health.pinged(None),
+            Event::Pong { took, time } => self.health.ponged(took, time, clock::wall()),
             Event::Round(over) => {
                 self.health.round(&over, clock::tick());
                 self.tell_round(over);

@@ -32,6 +32,7 @@ fn ends(node: &Node, peer: &NodeId) -> Ends {
         peer: peer.clone(),
         incarnation: node.incarnation,
         check: node.check,
+        forget_after: node.forget_after,
         secret: node.secret.clone(),
     }
 }

@@ -102,6 +102,7 @@ fn node(subscribers: Subscribers) -> Node {
         secret: None,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
+        forget_after: None,
         reports: ReportLimits::NONE,
         liveness: Duration::from_secs(5),
         neighbours: Vec::new(),

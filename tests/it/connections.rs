@@ -75,13 +75,13 @@ fn stranger_in_a_place_for_neighbours_makes_room_for_the_next_and_a_neighbour_ne
     let mut strangers: Vec<Client> = (0..6).map(|_| node.client()).collect();
     wait_until("all places are taken", || waiting() == 6.0);
     let mut session = welsh.dial(&node);
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     let next: Vec<Client> = strangers.iter().map(|_| node.client()).collect();
     // One of them had the place that the neighbour left for a kept one; all others had to wait for theirs.
     strangers.iter_mut().for_each(Client::expect_closed);
     wait_until("the last one sits there", || waiting() == 5.0);
     drop(next);
-    session.exchange("PING 2\n", "PONG 2\n");
+    session.ping("PING 2\n", 2);
     assert_eq!(first.ask("hello"), "? hello");
     wait_until("the log says why", || node.log().contains(" is closed: another connection took its place"));
 }
@@ -275,9 +275,8 @@ fn stranger_in_a_place_kept_for_neighbours_counts_as_refused_however_it_ends() {
     };
     assert_eq!(counts(), [1.0, 0.0]);
     // A node without links keeps four places, so each of these has one.
-    for (refused, says) in
-        (1..).zip(["GET / HTTP/1.1\r\n", "HELLO 1 another-herd Welsh Alford 1 1\n", "", "HEL"])
-    {
+    let hello = format!("HELLO 2 another-herd Welsh Alford {0:016x} {0:016x} - - -\n", 1);
+    for (refused, says) in (1..).zip(["GET / HTTP/1.1\r\n", &hello, "", "HEL"]) {
         let mut stranger = node.client();
         stranger.send(says);
         match says {

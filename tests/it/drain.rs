@@ -122,7 +122,7 @@ fn stopped_node_waits_until_its_neighbour_confirms_the_last_news() {
     // Nothing is confirmed by what the system has taken.
     assert_eq!(flooder.line(), format!("{at} Alford\n").as_bytes());
     assert_eq!(flooder.line(), b"PING 1\n");
-    flooder.send("PONG 1\n");
+    flooder.answer("PING 1\n");
     flooder.expect_closed();
     node.expect_ended(PATIENCE);
     assert!(node.log().trim_end().ends_with("Alford stops, drained"), "{}", node.log());
@@ -141,7 +141,10 @@ fn link_that_waits_to_dial_is_dialled_once_more_and_handed_what_is_known() {
     begin_stop(&mut node);
     let mut flooder = welsh.take_flooder();
     let push = at.replacen("AT ", "PUSH ", 1);
-    assert_eq!(flooder.keep_until_closed(), ["SUM\n".to_owned(), format!("{push}\n"), "DONE 1\n".to_owned()]);
+    assert_eq!(
+        flooder.keep_until_closed(),
+        ["SUM 0\n".to_owned(), format!("{push}\n"), "DONE 1\n".to_owned()]
+    );
     node.expect_ended(PATIENCE);
 }
 

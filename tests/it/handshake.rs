@@ -29,16 +29,30 @@ fn neighbours_hello_is_answered_with_the_nodes_own() {
     let hello = welsh.hello();
     let mut session = node.client();
     session.send(&hello);
-    let answer = String::from_utf8(session.line()).unwrap();
-    let fields: Vec<&str> = answer.trim_end().split(' ').collect();
-    let ["HELLO", "1", HERD, Setup::ID, "Welsh", incarnation, theirs] = fields[..] else {
-        panic!("{answer}")
-    };
-    assert!(u64::from_str_radix(incarnation, 16).is_ok_and(|_| incarnation.len() == 16), "{answer}");
-    assert_eq!(theirs, check());
-    // The node tells the same when it calls.
+    expect_hello(&mut session, "Welsh");
+    // Only when it calls does the node tell who it is this time, too.
     let (_flooder, call) = welsh.answer_call();
-    assert_eq!(call, answer);
+    let fields: Vec<&str> = call.trim_end().split(' ').collect();
+    let ["HELLO", "2", HERD, Setup::ID, "Welsh", incarnation, theirs, "-", "-", "-"] = fields[..] else {
+        panic!("{call}")
+    };
+    let number = u64::from_str_radix(incarnation, 16).unwrap();
+    assert!(incarnation.len() == 16 && number != 0, "{call}");
+    assert_eq!(theirs, check());
+}
+
+#[test]
+fn neighbour_that_speaks_version_3_too_is_spoken_to_in_version_2() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().neighbour(&welsh).start();
+    let of_3 = |hello: String| hello.replace('\n', " and what 3 adds\n");
+    let mut session = node.client();
+    session.send(of_3(welsh.hello()).replace("HELLO 2", "HELLO 3"));
+    expect_hello(&mut session, "Welsh");
+    session.ping("PING 1\n", 1);
+    let (mut flooder, _) = welsh.answer_call();
+    flooder.send(of_3(welsh.hello()));
+    node.expect_linked(&welsh);
 }
 
 #[test]
@@ -49,22 +63,31 @@ fn handshake_that_does_not_fit_is_refused_with_its_cure_and_closed() {
     let own = call.split(' ').nth(5).unwrap();
     for (hello, cure) in [
         (
-            format!("HELLO 1 other Welsh Alford 00000000000000ff {check}\n"),
+            format!("HELLO 2 other Welsh Alford 00000000000000ff {check} - - -\n"),
             "mend the address or the herd's name",
         ),
-        (format!("HELLO 1 test Welsh Ball 00000000000000ff {check}\n"), "mend the address of Ball"),
-        (format!("HELLO 1 test Ball Alford 00000000000000ff {check}\n"), "Alford has no link to Ball"),
-        (format!("HELLO 1 test Alford Alford 00000000000000ff {check}\n"), "Alford has no link to Alford"),
-        ("HELLO 1 test Welsh Alford 00000000000000ff 0000000000000000\n".into(), "the same configuration"),
-        (format!("HELLO 1 test Alford Alford {own} {check}\n"), "has dialled itself"),
-        (format!("HELLO 2 test Welsh Alford 00000000000000ff {check}\n"), "run the same release"),
-        ("HELLO 2 and whatever comes then\n".into(), "version 2 is not spoken here"),
-        (format!("HELLO 1 test Welsh Alford 00000000000000FF {check}\n"), "16 hexadecimal digits"),
-        (format!("HELLO 1 test Welsh Alford ff {check}\n"), "16 hexadecimal digits"),
-        ("HELLO 1 test Welsh Alford\n".into(), "seven fields"),
+        (format!("HELLO 2 test Welsh Ball 00000000000000ff {check} - - -\n"), "mend the address of Ball"),
+        (format!("HELLO 2 test Ball Alford 00000000000000ff {check} - - -\n"), "Alford has no link to Ball"),
         (
-            format!("HELLO 1 test Welsh Alford 00000000000000ff {check} more\n"),
-            "nonce is not 32 hexadecimal digits",
+            format!("HELLO 2 test Alford Alford 00000000000000ff {check} - - -\n"),
+            "Alford has no link to Alford",
+        ),
+        (
+            "HELLO 2 test Welsh Alford 00000000000000ff 0000000000000000 - - -\n".into(),
+            "the same configuration",
+        ),
+        (format!("HELLO 2 test Alford Alford {own} {check} - - -\n"), "has dialled itself"),
+        (format!("HELLO 1 test Welsh Alford 00000000000000ff {check}\n"), "run the same release"),
+        ("HELLO 1 and whatever comes then\n".into(), "version 1 is not spoken here, only 2"),
+        ("HELLO 3 and whatever comes then\n".into(), "does not have its ten fields"),
+        (format!("HELLO 2 test Welsh Alford 00000000000000FF {check} - - -\n"), "16 hexadecimal digits"),
+        (format!("HELLO 2 test Welsh Alford ff {check} - - -\n"), "16 hexadecimal digits"),
+        (format!("HELLO 2 test Welsh Alford 00000000000000ff {check} - -\n"), "ten fields"),
+        (welsh.hello().replace("- - -", "1h - -"), "neither a whole number of seconds nor -"),
+        (welsh.hello().replace("- - -", "- more -"), "nonce is not 32 hexadecimal digits or -"),
+        (
+            welsh.hello().replace("- - -", "3600 - -"),
+            "Alford keeps locations for ever and Welsh for 3600 s; give both the same forget_after",
         ),
     ] {
         expect_refused(&node, &hello, cure);
@@ -78,7 +101,7 @@ fn lines_behind_a_refused_handshake_are_not_executed() {
     let node = Setup::new().neighbour(&welsh).start();
     let mut session = node.client();
     session.send(format!(
-        "HELLO 1 other Welsh Alford 00000000000000ff {}\n{AT} a +1+1 1 Welsh\nIAMAT b +1+1 1\n",
+        "HELLO 2 other Welsh Alford 00000000000000ff {} - - -\n{AT} a +1+1 1 Welsh\nIAMAT b +1+1 1\n",
         check()
     ));
     assert!(session.line().starts_with(b"REFUSED "));
@@ -109,7 +132,7 @@ fn lines_sent_with_the_handshake_are_taken() {
     let mut session = node.client();
     session.send(format!("{}{AT} a +1+1 1 Welsh\nPING 7\n{AT} b +1+1 1 Welsh\n", welsh.hello()));
     expect_hello(&mut session, "Welsh");
-    session.expect("PONG 7\n", "the ping's answer");
+    session.expect_pong(7);
     expect_stored(&node, "b");
     expect_stored(&node, "a");
 }
@@ -126,10 +149,11 @@ fn bad_lines_of_a_neighbour_are_skipped_unanswered_and_the_link_lives() {
         b"WHATSAT a 1 1\n",
         b"PING now\n",
         b"PING\n",
-        b"SUM 1\n",
+        b"SUM\n",
+        b"SUM 1 1\n",
         b"LEAVES 256\n",
         b"LIST 0 0 0\n",
-        b"PONG 1\n",
+        b"PONG 1 1.5\n",
         b"PUSH Welsh +0.000000001 a +1+1 1 Welsh\n",
         b"PUSH Welsh +0.000000001 a +91+1 1\n",
         b"AT Welsh +0.000000001 a +1+1 1\n",

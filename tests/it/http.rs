@@ -139,8 +139,9 @@ fn node_that_differs_lastingly_is_not_ready_until_it_no_longer_does() {
     wait_until("a round has found nothing", || {
         let line = String::from_utf8(flooder.line()).unwrap();
         match line.trim_end() {
-            "SUM" => flooder.send(format!("SUM {sum}\n")),
-            other => flooder.send(format!("{}\n", other.replace("PING", "PONG"))),
+            "SUM 0" => flooder.send(format!("SUM {sum} 0\n")),
+            ping if ping.starts_with("PING") => flooder.answer(ping),
+            other => flooder.send(format!("{other}\n")),
         }
         let link = &node.status()["links"][0];
         link["in_step"] == true && !lasting()
@@ -192,7 +193,7 @@ fn links_are_shown_as_they_are() {
     let mut session = welsh.dial(&node);
     wait_until("the neighbour is connected", || link()["connected_here"] == true);
     session.send("AT Welsh +1.000000000 a +1+1 1 Welsh\nPUSH Welsh +1.000000000 b +1+1 1\nIAMAT c +1+1 1\n");
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     wait_until("what it said is counted", || link()["updates_received"] == 2);
     assert_eq!((&link()["bad_lines"], &node.status()["clients"]), (&1.into(), &2.into()));
     node.client().ask("IAMAT d +1+1 1");

@@ -149,7 +149,7 @@ fn keyword_is_exact_upper_case() {
         "AT Alford +0.000000001 a +1+2 3",
         "AT Welsh +0.000000001 a +1+2 3 Welsh",
         "PING 1",
-        "SUM",
+        "SUM 0",
         "PUSH Welsh +0.000000001 a +1+2 3",
         "HELLO",
         "? hello",

@@ -23,7 +23,7 @@ fn link_pings_each_second_once_the_last_ping_is_answered() {
     let mut flooder = welsh.link(&node);
     for number in 1..4 {
         flooder.expect(format!("PING {number}\n"), "a ping");
-        flooder.send(format!("PONG {number}\n"));
+        flooder.answer(&format!("PING {number}\n"));
     }
 }
 
@@ -36,19 +36,24 @@ fn whoever_answers_a_call_and_is_not_the_neighbour_is_hung_up_on() {
         "? HELLO 1\n".to_owned(),
         "\n".to_owned(),
         "x".repeat(2000),
-        format!("HELLO 2 test Welsh Alford 00000000000000ff {check}\n"),
-        format!("HELLO 1 other Welsh Alford 00000000000000ff {check}\n"),
-        format!("HELLO 1 test Ball Alford 00000000000000ff {check}\n"),
-        "HELLO 1 test Welsh Alford 00000000000000ff 0000000000000000\n".to_owned(),
+        format!("HELLO 1 test Welsh Alford 00000000000000ff {check}\n"),
+        format!("HELLO 3 test Welsh Alford 0000000000000000 {check} - - -\n"),
+        format!("HELLO 2 other Welsh Alford 0000000000000000 {check} - - -\n"),
+        format!("HELLO 2 test Ball Alford 0000000000000000 {check} - - -\n"),
+        format!("HELLO 2 test Welsh Alford 0000000000000000 {check} 3600 - -\n"),
+        "HELLO 2 test Welsh Alford 0000000000000000 0000000000000000 - - -\n".to_owned(),
     ] {
         let (mut flooder, _) = welsh.answer_call();
         flooder.send(answer);
         flooder.expect_closed();
     }
-    // It finds itself.
+    // It finds itself, and the node at the other end says so.
     let (mut flooder, hello) = welsh.answer_call();
-    flooder.send(hello.replace(" Alford Welsh ", " Welsh Alford "));
+    let mut itself = node.client();
+    itself.send(hello);
+    flooder.send(String::from_utf8(itself.line()).unwrap());
     flooder.expect_closed();
+    wait_until("the log says why", || node.log().contains("Alford has dialled itself"));
     // And whoever says nothing is waited for, but not for ever.
     let (mut flooder, _) = welsh.answer_call();
     flooder.expect_closed();
@@ -99,9 +104,9 @@ fn neighbour_that_answers_pings_and_no_round_is_given_up_and_the_log_says_why() 
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     let mut flooder = welsh.take_flooder();
-    flooder.expect("SUM\n", "its first round");
+    flooder.expect("SUM 0\n", "its first round");
     flooder.exchange("", "PING 1\n");
-    flooder.send("PONG 1\n");
+    flooder.answer("PING 1\n");
     flooder.expect_closed();
     wait_until("the log says so", || node.log().contains("WARN  lost Welsh: it skipped an earlier question"));
     // One that does better is linked again.

@@ -6,7 +6,7 @@ use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, TcpListener},
     path::Path,
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use proxyherd::{places::Failure, server::Role};
@@ -45,6 +45,11 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     ("proxyherd_link_bad_lines_total", "metrics.rs", "links_bytes_and_lines_are_those_that_went_over_it"),
     ("proxyherd_link_behind", "metrics.rs", "link_that_is_not_read_from_is_behind"),
+    (
+        "proxyherd_link_clock_offset_seconds",
+        "metrics.rs",
+        "clock_of_a_neighbour_is_told_apart_from_the_way_to_it",
+    ),
     ("proxyherd_link_connected_here", "metrics.rs", "links_bytes_and_lines_are_those_that_went_over_it"),
     ("proxyherd_link_connects_total", "metrics.rs", "link_is_told_of_while_it_is_there_and_counted_for_good"),
     (
@@ -401,6 +406,33 @@ fn link_is_told_of_while_it_is_there_and_counted_for_good() {
 }
 
 #[test]
+fn clock_of_a_neighbour_is_told_apart_from_the_way_to_it() {
+    let welsh = FakePeer::new("Welsh");
+    let node = Setup::new().http("").limit("liveness_seconds", 3600).neighbour(&welsh).start();
+    let offset = || of_link(&node, "clock_offset_seconds");
+    let mut flooder = welsh.take_flooder();
+    let ping = loop {
+        let line = String::from_utf8(flooder.line()).unwrap();
+        if line.starts_with("PING ") {
+            break line;
+        }
+        flooder.answer(&line);
+    };
+    assert_eq!(offset(), None);
+    let asked = Instant::now();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    flooder.send(format!("{} {:.9}\n", ping.trim_end().replace("PING", "PONG"), now + 1_000.0));
+    wait_until("it is measured", || offset().is_some());
+    // Wrong by half of what the answer took to be heard, at most; and by what a float drops.
+    let (told, most) = (offset().unwrap(), asked.elapsed().as_secs_f64() + 0.01);
+    assert!((told - 1_000.0).abs() <= most, "{told}");
+    let of_status = node.status()["links"][0]["clock_offset_seconds"].as_f64().unwrap();
+    assert!((of_status - 1_000.0).abs() <= most, "{of_status}");
+    drop(flooder);
+    wait_until("it is gone with the link", || offset().is_none());
+}
+
+#[test]
 fn links_bytes_and_lines_are_those_that_went_over_it() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().http("").limit("liveness_seconds", 3600).neighbour(&welsh).start();
@@ -431,7 +463,7 @@ fn links_bytes_and_lines_are_those_that_went_over_it() {
     let mut session = welsh.dial(&node);
     wait_until("it is connected", || of_link(&node, "connected_here") == Some(1.0));
     let lines = "AT Welsh +1.000000000 a +1+1 1 Welsh\nPUSH Welsh +1.000000000 b +1+1 1\nIAMAT c +1+1 1\nhello\nPING 1\n";
-    session.exchange(lines, "PONG 1\n");
+    session.ping(lines, 1);
     let received = welsh.hello().len() + lines.len();
     wait_until("what it said is counted", || of_link(&node, "received_bytes_total") == Some(received as f64));
     assert_eq!(of_link(&node, "received_updates_total"), Some(2.0));

@@ -112,19 +112,19 @@ fn invalid_first_lines_are_answered_as_ever() {
 fn hello_of_a_herd_whose_name_looks_like_http_is_a_handshake() {
     let node = Setup::new().start();
     let mut client = node.client();
-    let hello = "HELLO 1 HTTP/1.1 Welsh Alford 00c0ffee00c0ffee 3f9c068409f45991";
+    let hello = "HELLO 2 HTTP/1.1 Welsh Alford 00c0ffee00c0ffee 3f9c068409f45991 - - -";
     assert!(client.ask(hello).starts_with("REFUSED this node is of the herd "), "it was taken for a request");
     client.expect_closed();
 }
 
 #[test]
-fn hello_of_another_version_is_refused_with_its_cure_and_closed() {
+fn hello_of_an_earlier_version_is_refused_with_its_cure_and_closed() {
     let node = Setup::new().start();
     let mut client = node.client();
-    client.send("HELLO 7\nIAMAT victim +1+1 1\n");
+    client.send("HELLO 1\nIAMAT victim +1+1 1\n");
     client.expect(
-        "REFUSED version 7 is not spoken here, only 1; run the same release on all nodes\n",
-        "the answer to HELLO 7",
+        "REFUSED version 1 is not spoken here, only 2; run the same release on all nodes\n",
+        "the answer to HELLO 1",
     );
     client.expect_closed();
     expect_nothing_executed(&node);

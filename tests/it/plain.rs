@@ -92,7 +92,7 @@ fn its_news_goes_on_to_the_herd_and_the_herds_to_it() {
     assert_eq!(flooder.news(), "AT Plain +1.000000000 theirs +1+1 6.5 Alford");
     let mut session = welsh.dial(&node);
     session.send("AT Welsh +2.000000000 far +1+1 7 Welsh\nPUSH Welsh +2.000000000 repaired +1+1 7\n");
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     // What was learned by repair is not news; a sweep tells it.
     wait_until("it knows both", || plain.knows("far").is_some() && plain.knows("repaired").is_some());
 }
@@ -171,7 +171,7 @@ fn only_what_is_strictly_newer_is_believed() {
 fn what_is_no_at_line_is_skipped_and_never_answered() {
     let (node, plain) = pair("", Manners::default());
     let mut raw = Client::of(connect_from("127.0.0.1".parse().unwrap(), node.plain_address()));
-    raw.send("IAMAT a +1+1 1\nWHATSAT a 1 1\n\nHELLO 1 test Plain Alford 1 2\nPING 1\nSUM\nAT Plain one x +1+1 1 Plain\n");
+    raw.send("IAMAT a +1+1 1\nWHATSAT a 1 1\n\nHELLO 2 test Plain Alford 1 2\nPING 1\nSUM 0\nAT Plain one x +1+1 1 Plain\n");
     raw.send("AT Plain +1.000000000 x +1+1 nan Plain\nAT Plain +1.000000000 x +1+1 1 Plain more\n");
     raw.send(format!("AT Plain +1.000000000 {} +1+1 1 Plain\n", "x".repeat(70_000)));
     raw.send("AT Plain +1.000000000 good +1+1 1 Plain\n");
@@ -197,7 +197,7 @@ fn only_a_plain_neighbours_address_is_let_in_and_only_by_that_door() {
     assert_eq!(client.ask("AT Plain +1.000000000 k +1+1 1 Plain"), "? AT Plain +1.000000000 k +1+1 1 Plain");
     let mut claims = node.client();
     let check = crate::support::check();
-    let refusal = claims.ask(&format!("HELLO 1 test Plain Alford 0000000000000001 {check}"));
+    let refusal = claims.ask(&format!("HELLO 2 test Plain Alford 0000000000000001 {check} - - -"));
     assert!(refusal.starts_with("REFUSED Alford has no link to Plain"), "{refusal}");
     settle(&node, &plain, "marker");
     assert_eq!(stored(&node, "k"), None);

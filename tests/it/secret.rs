@@ -59,10 +59,29 @@ fn neighbour_that_proves_the_secret_is_heard_and_told() {
     // Its first round.
     while !flooder.keep() {}
     let (mut session, _) = welsh.dial(&node, nonce(2));
-    session.exchange(format!("{AT} a +1+1 1 Welsh\nPING 1\n"), "PONG 1\n");
+    session.ping(format!("{AT} a +1+1 1 Welsh\nPING 1\n"), 1);
     expect_stored(&node, "a");
     let at = node.client().ask("IAMAT b +1+1 5");
     assert_eq!(flooder.news(), format!("{at} Alford"));
+}
+
+#[test]
+fn neighbour_that_speaks_version_3_is_spoken_to_in_2_and_nobody_can_have_it_speak_less() {
+    let welsh = SecretPeer { version: 3, ..SecretPeer::new("Welsh", secret_of(7)) };
+    let node = patient().secret(&secret_of(7)).neighbour(&welsh.peer).start();
+    let mut flooder = welsh.take_proof(nonce(1));
+    flooder.send("WELCOME\n");
+    node.expect_linked(&welsh.peer);
+    let (mut session, _) = welsh.dial(&node, nonce(2));
+    session.ping("PING 1\n", 1);
+    // Somebody on the way has it offer less: the two ends have not heard the same line.
+    let offered = welsh.hello(nonce(3), None);
+    let lowered = offered.replace("HELLO 3", "HELLO 2").replace(" and what 3 adds", "");
+    assert_ne!(lowered, offered);
+    let (session, said) = welsh.begin_with(&node, &lowered);
+    let proof = welsh.proof_line(welsh.dialler(), nonce(3), &said);
+    assert_ne!(said.proof, Some(welsh.proof(Prover::Acceptor, nonce(3), &said)), "Welsh finds it out first");
+    expect_shut_out(&node, session, &proof, "the proof is wrong");
 }
 
 #[test]
@@ -87,43 +106,38 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
 
     // Cut short.
     let bare = |line: &str, cut: usize| format!("{}\n", &line[..line.len() - 1 - cut]);
-    for cut in [1, 2, 32] {
-        let why = if cut == 32 { "has a secret" } else { "nonce is not 32" };
-        shut_out(bare(&hello, cut).replace(" \n", "\n"), why);
+    let digits = nonce(1).to_string();
+    shut_out(bare(&hello, 1), "does not have its ten fields");
+    for (cut, why) in [(1, "nonce is not 32"), (2, "nonce is not 32"), (32, "does not have its ten fields")] {
+        shut_out(hello.replace(&digits, &digits[cut..]), why);
         let (session, said) = welsh.begin(&node, nonce(2));
-        let proof = format!("PROOF {}\n", welsh.proof(Prover::Dialler, nonce(2), &said));
+        let proof = welsh.proof_line(welsh.dialler(), nonce(2), &said);
         expect_shut_out(&node, session, &bare(&proof, cut), wrong);
     }
+    // Of another start than the one that is proved.
+    let (session, said) = welsh.begin(&node, nonce(2));
+    let proof = welsh.proof_line(welsh.dialler(), nonce(2), &said);
+    expect_shut_out(&node, session, &proof.replace("feed\n", "beef\n"), wrong);
     // Downgraded, or with a proof where none belongs.
-    shut_out(hello.replace("HELLO 1", "HELLO 0"), "version 0 is not spoken here");
+    shut_out(hello.replace("HELLO 2", "HELLO 1"), "version 1 is not spoken here");
     let (session, said) = welsh.begin(&node, nonce(2));
     let theirs = said.proof.unwrap();
     drop(session);
     shut_out(welsh.hello(nonce(2), Some(theirs)), "has no proof");
     // The node's own proof back, and the right secret in the wrong role.
     let (session, said) = welsh.begin(&node, nonce(2));
-    expect_shut_out(&node, session, &format!("PROOF {}\n", said.proof.unwrap()), wrong);
+    let reflected = format!("PROOF {} {:016x}\n", said.proof.unwrap(), welsh.incarnation);
+    expect_shut_out(&node, session, &reflected, wrong);
     let (session, said) = welsh.begin(&node, nonce(2));
-    let reflected = welsh.proof(Prover::Acceptor, nonce(2), &said);
-    expect_shut_out(&node, session, &format!("PROOF {reflected}\n"), wrong);
+    expect_shut_out(&node, session, &welsh.proof_line(Prover::Acceptor, nonce(2), &said), wrong);
     // For another handshake, with this very node.
     let (_other, other) = welsh.begin(&node, nonce(2));
     let (session, _) = welsh.begin(&node, nonce(2));
-    expect_shut_out(
-        &node,
-        session,
-        &format!("PROOF {}\n", welsh.proof(Prover::Dialler, nonce(2), &other)),
-        wrong,
-    );
+    expect_shut_out(&node, session, &welsh.proof_line(welsh.dialler(), nonce(2), &other), wrong);
     // Another secret, or another file altogether.
     let other = SecretPeer::new("Welsh", secret_of(8));
     let (session, said) = other.begin(&node, nonce(3));
-    expect_shut_out(
-        &node,
-        session,
-        &format!("PROOF {}\n", other.proof(Prover::Dialler, nonce(3), &said)),
-        wrong,
-    );
+    expect_shut_out(&node, session, &other.proof_line(other.dialler(), nonce(3), &said), wrong);
     let other = SecretPeer::new("Welsh", Secret::new(SecretKey::of_bytes([7; 32]), [0; 16]));
     shut_out(other.hello(nonce(3), None), "place clients differently; give both the same secret_file");
     // Something long, and something longer than any line may be.
@@ -132,7 +146,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
         expect_shut_out(&node, session, &format!("PROOF {}\n", "0".repeat(long)), wrong);
     }
 
-    friend.exchange(format!("{AT} friend +1+1 1 Welsh\nPING 1\n"), "PONG 1\n");
+    friend.ping(format!("{AT} friend +1+1 1 Welsh\nPING 1\n"), 1);
     expect_stored(&node, "friend");
 }
 
@@ -140,7 +154,7 @@ fn nobody_gets_in_without_the_secret_and_nobody_is_put_out() {
 fn proof_without_its_newline_counts_for_nothing() {
     let (welsh, node) = welsh_and_node(patient());
     let (mut session, said) = welsh.begin(&node, nonce(1));
-    session.send(format!("PROOF {}", welsh.proof(Prover::Dialler, nonce(1), &said)));
+    session.send(welsh.proof_line(welsh.dialler(), nonce(1), &said).trim_end());
     session.half_close();
     session.expect_closed();
     assert!(!node.log().contains("Welsh is connected"));
@@ -157,7 +171,7 @@ fn full_node_keeps_a_place_for_who_proves_the_secret_and_none_for_others() {
     let (mut session, _) = welsh.dial(&node, nonce(1));
     let (mut stranger, _) = welsh.begin(&node, nonce(2));
     stranger.expect_closed();
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
     assert_eq!(client.ask("still here"), "? still here");
 }
 
@@ -178,11 +192,11 @@ fn another_start_is_refused_after_its_proof_while_the_first_lives() {
     let (_first, _) = welsh.dial(&node, nonce(1));
     let again = SecretPeer { incarnation: 0xbeef, ..SecretPeer::new("Welsh", secret_of(7)) };
     let (session, said) = again.begin(&node, nonce(2));
-    let proof = format!("PROOF {}\n", again.proof(Prover::Dialler, nonce(2), &said));
+    let proof = again.proof_line(again.dialler(), nonce(2), &said);
     expect_shut_out(&node, session, &proof, "another Welsh was heard from");
     // The same start takes its own connection's place, once it has proved itself.
     let (mut session, _) = welsh.dial(&node, nonce(3));
-    session.exchange("PING 1\n", "PONG 1\n");
+    session.ping("PING 1\n", 1);
 }
 
 #[test]
@@ -202,7 +216,7 @@ fn node_says_nothing_to_who_answers_its_call_without_the_secret() {
             1 => welsh.hello(nonce(2), None),
             2 => "WELCOME\n".to_owned(),
             3 => welsh.hello(nonce(2), Some(proof(&other, Prover::Acceptor))),
-            4 => welsh.hello(nonce(2), Some(proof(&welsh, Prover::Dialler))),
+            4 => welsh.hello(nonce(2), Some(proof(&welsh, welsh.dialler()))),
             5 => welsh.hello(said.nonce, Some(proof(&welsh, Prover::Acceptor))),
             6 => recorded.clone(),
             7 => welsh.hello(nonce(2), Some(proof(&welsh, Prover::Acceptor))).replace(&good, &good[1..]),
@@ -211,7 +225,7 @@ fn node_says_nothing_to_who_answers_its_call_without_the_secret() {
         flooder.expect_closed();
     }
     // Who has proved it and then goes astray is not linked to either.
-    for answer in ["PONG 1\n", "WELCOME now\n", "REFUSED for the test's sake\n"] {
+    for answer in ["PONG 1 1.5\n", "WELCOME now\n", "REFUSED for the test's sake\n"] {
         let mut flooder = welsh.take_proof(nonce(3));
         flooder.send(answer);
         flooder.expect_closed();
@@ -226,7 +240,7 @@ fn nodes_with_and_without_a_secret_tell_each_other_the_cure() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().neighbour(&welsh).start();
     let mut session = node.client();
-    session.send(welsh.hello().replace('\n', &format!(" {}\n", nonce(1))));
+    session.send(welsh.hello().replace("- - -", &format!("- {} -", nonce(1))));
     let answer = String::from_utf8(session.line()).unwrap();
     assert!(
         answer.contains("Welsh has a secret and Alford has none; give both the same secret_file"),
@@ -234,7 +248,7 @@ fn nodes_with_and_without_a_secret_tell_each_other_the_cure() {
     );
     session.expect_closed();
     let (mut flooder, _) = welsh.answer_call();
-    flooder.send(welsh.hello().replace('\n', &format!(" {} {}\n", nonce(1), "00".repeat(32))));
+    flooder.send(welsh.hello().replace("- - -", &format!("- {} {}", nonce(1), "00".repeat(32))));
     flooder.expect_closed();
     wait_until("the log says why", || node.log().contains("it has a secret and this node has none"));
 }
@@ -245,7 +259,12 @@ fn hundred_failed_handshakes_are_a_line_a_second_in_the_log() {
     let begun = Instant::now();
     for _ in 0..100 {
         let (session, _) = welsh.begin(&node, nonce(1));
-        expect_shut_out(&node, session, &format!("PROOF {}\n", "00".repeat(32)), "the proof is wrong");
+        expect_shut_out(
+            &node,
+            session,
+            &format!("PROOF {} {:016x}\n", "00".repeat(32), 1),
+            "the proof is wrong",
+        );
     }
     let count = || {
         node.log()

@@ -198,6 +198,7 @@ fn herd(args: Common) -> Result<(Herd, Vec<Mailbox>), Box<dyn Error>> {
         secret: None,
         id,
         incarnation: random::bits(),
+        forget_after: None,
         // As in the other models, a report may be of any time.
         reports: ReportLimits { max_clients: limits.max_clients, ..ReportLimits::NONE },
         liveness: limits.liveness_time,

@@ -35,6 +35,7 @@ pub async fn run<S: Stream>(herd: &'static Herd, mailbox: Mailbox) {
         peer: peer.clone(),
         incarnation: node.incarnation,
         check: node.check,
+        forget_after: node.forget_after,
         secret: node.secret.clone(),
     };
     let link = Link::new(ends, LinkTimes::default(), queue);

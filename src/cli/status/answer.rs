@@ -45,6 +45,8 @@ pub(super) struct LinkStatus {
     pub(super) in_step: Option<bool>,
     /// The age of the oldest ping that is not answered.
     pub(super) lag_seconds: Option<f64>,
+    /// How far the neighbour's clock is ahead of this node's.
+    pub(super) clock_offset_seconds: Option<f64>,
     /// Whether something found no room on its way to the neighbour and is not made good for yet.
     pub(super) behind: Option<bool>,
     pub(super) outbox_bytes: Option<u64>,

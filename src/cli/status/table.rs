@@ -51,7 +51,8 @@ pub(super) fn text(
     write_table(&["NODE", "STATE", "UPTIME", "CLIENTS", "DIGEST"], &[2, 3], &rows, in_colour, &mut out);
     out.push('\n');
     if !links.is_empty() {
-        write_table(&["LINK", "STATE", "LAG", "OUTBOX"], &[2, 3], &links, in_colour, &mut out);
+        let heading = ["LINK", "STATE", "LAG", "CLOCK", "OUTBOX"];
+        write_table(&heading, &[2, 3, 4], &links, in_colour, &mut out);
         out.push('\n');
     }
     if let Some(line) = nothing_kept(herd, outcomes) {
@@ -127,10 +128,12 @@ fn link_row(node: &Node, link: &LinkStatus) -> TableRow {
     };
     let is_up = link.state.as_deref() == Some("up");
     let lag = link.lag_seconds.filter(|_| is_up).map(lag).unwrap_or_default();
+    let clock = link.clock_offset_seconds.filter(|_| is_up).map(clock).unwrap_or_default();
     let outbox = link.outbox_bytes.filter(|&bytes| bytes > 0).map(size).unwrap_or_default();
     let error = link.last_error.clone().filter(|_| !is_up).or_else(|| link.refused_lines());
     let text = error.as_deref().map(short).unwrap_or_default();
-    TableRow { cells: vec![format!("{} > {}", node.id, short(&link.peer)), state, lag, outbox], tone, text }
+    let cells = vec![format!("{} > {}", node.id, short(&link.peer)), state, lag, clock, outbox];
+    TableRow { cells, tone, text }
 }
 
 fn dash() -> String {
@@ -196,4 +199,10 @@ fn lag(seconds: f64) -> String {
         _ if milliseconds < 999.5 => format!("{milliseconds:.0} ms"),
         _ => format!("{seconds:.1} s"),
     }
+}
+
+/// With its sign: `+0.2 ms`, `-1.3 s`.
+fn clock(offset_seconds: f64) -> String {
+    let sign = if offset_seconds < 0.0 { '-' } else { '+' };
+    format!("{sign}{}", lag(offset_seconds.abs()))
 }

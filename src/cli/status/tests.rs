@@ -18,6 +18,7 @@ fn link(peer: &str) -> LinkStatus {
         connected_here: Some(true),
         in_step: Some(true),
         lag_seconds: Some(0.0012),
+        clock_offset_seconds: Some(0.0003),
         behind: Some(false),
         outbox_bytes: Some(0),
         lasting: Some(0),
@@ -273,7 +274,11 @@ fn third_party_node_whose_lines_are_refused_says_so_and_is_not_in_step_once_all_
     assert_eq!(scene.summary(), "in step");
     let said = "refused lines: 3; the last: field 3, the skew, is bad";
     assert_eq!(scene.row("Ball "), format!("Ball      plain    {said}"));
-    assert!(scene.row("Welsh > Ball").ends_with(&format!("  up       1.2 ms  {said}")), "{}", scene.table());
+    assert!(
+        scene.row("Welsh > Ball").ends_with(&format!("  up       1.2 ms  +0.3 ms  {said}")),
+        "{}",
+        scene.table()
+    );
     let scene = scene.link("Welsh", "Ball", |link| {
         (link.refused, link.bad_lines_at_address) = (Some(true), Some(2));
     });
@@ -322,6 +327,7 @@ fn table_has_a_row_a_node_and_a_row_a_direction_and_the_verdict_last() {
             link.behind = Some(true);
             link.outbox_bytes = Some(1_250_000);
             link.lag_seconds = Some(1.25);
+            link.clock_offset_seconds = Some(-61.5);
         })
         .answer("Holiday", |answer| answer.not_ready = Some("it has no link yet".to_owned()))
         .link("Holiday", "Ball", |link| link.state = Some("greeting".to_owned()));
@@ -335,12 +341,12 @@ Hamilton  no answer in 2 s
 Holiday   running   3h12m   123459  01234567  not ready: it has no link yet
 Welsh     running   3h12m   123460  01234567
 
-LINK                STATE        LAG  OUTBOX
-Alford > Hamilton   in step   1.2 ms
-Alford > Welsh      behind     1.2 s  1.2 MB
+LINK                STATE        LAG    CLOCK  OUTBOX
+Alford > Hamilton   in step   1.2 ms  +0.3 ms
+Alford > Welsh      behind     1.2 s  -61.5 s  1.2 MB
 Holiday > Ball      greeting
-Holiday > Hamilton  in step   1.2 ms
-Welsh > Alford      in step   1.2 ms
+Holiday > Hamilton  in step   1.2 ms  +0.3 ms
+Welsh > Alford      in step   1.2 ms  +0.3 ms
 Welsh > Ball        down      Connection refused
 
 not in step: Ball is down; Hamilton does not answer in 2 s; Welsh is behind Alford

@@ -7,6 +7,6 @@ mod secret;
 
 pub use self::{
     peers::Peers,
-    refusal::Refusal,
+    refusal::{Refusal, Retention},
     secret::{RotationFault, Secret, SecretFault, SecretKey},
 };

@@ -1,6 +1,6 @@
 //! Why a handshake is refused. A refusal's text is sent to the other node and logged here; it ends with what to do.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::core::model::NodeId;
 
@@ -12,14 +12,13 @@ pub enum Refusal {
     NoHello,
     #[error("version {theirs} is not spoken here, only {ours}; run the same release on all nodes")]
     Version { theirs: u64, ours: u64 },
-    #[error(
-        "the HELLO line does not have its seven fields, eight with a nonce or nine with a proof; \
-         run the same release on all nodes"
-    )]
+    #[error("the HELLO line does not have its ten fields; run the same release on all nodes")]
     FieldCount,
     #[error("the HELLO line's incarnation and check are not 16 hexadecimal digits each")]
     BadNumbers,
-    #[error("the HELLO line's nonce is not 32 hexadecimal digits, or its proof not 64")]
+    #[error("the HELLO line's forget_after is neither a whole number of seconds nor -")]
+    BadForgetAfter,
+    #[error("the HELLO line's nonce is not 32 hexadecimal digits or -, or its proof not 64 or -")]
     BadNonce,
 
     #[error("this node is of the herd {ours}, not {theirs}; mend the address or the herd's name")]
@@ -38,6 +37,8 @@ pub enum Refusal {
     OnlyPeerHasSecret { id: NodeId, from: String },
     #[error("{id} and {from} place clients differently; give both the same {cure}")]
     OtherPlacement { id: NodeId, from: String, cure: &'static str },
+    #[error("{id} keeps locations {ours} and {from} {theirs}; give both the same forget_after")]
+    OtherRetention { id: NodeId, from: String, ours: Retention, theirs: Retention },
     #[error("{id} has no random numbers: {error}; try again")]
     NoRandomNumbers { id: NodeId, error: String },
     #[error("the proof is wrong; give both nodes the same secret_file")]
@@ -45,8 +46,6 @@ pub enum Refusal {
     #[error("another {id} was heard from {silence:?} ago; end one of the two, or wait until it is forgotten")]
     NameInUse { id: NodeId, silence: Duration },
 
-    #[error("the address leads back to this node; correct it")]
-    LeadsBack,
     #[error("it is {from} of the herd {herd}; correct the address")]
     OtherPeer { from: String, herd: String },
     #[error("it answers {to}")]
@@ -57,6 +56,21 @@ pub enum Refusal {
     ProvesNothing,
     #[error("its placement key is another; give both nodes the same configuration and secret_file")]
     ItsPlacement,
+    #[error("it keeps locations {theirs} and this node {ours}; give both nodes the same forget_after")]
+    ItsRetention { ours: Retention, theirs: Retention },
     #[error("its proof is wrong; give both nodes the same secret_file")]
     ItsProof,
+}
+
+/// How long a node keeps locations: for so many seconds, or for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retention(pub Option<u64>);
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(seconds) => write!(f, "for {seconds} s"),
+            None => write!(f, "for ever"),
+        }
+    }
 }

@@ -65,7 +65,7 @@ pub struct Joined {
 }
 
 /// What the next line may be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Stage {
     /// The first one: a handshake, or a client's.
     First,
@@ -79,7 +79,7 @@ pub(super) enum Stage {
 
 impl Stage {
     /// Why a line that does not belong to a handshake ends the connection, if it does.
-    pub(super) fn refuses_lines(self, line: Line<'_>, is_kept: bool) -> Option<Closing> {
+    pub(super) fn refuses_lines(&self, line: Line<'_>, is_kept: bool) -> Option<Closing> {
         if !matches!(self, Self::First | Self::Blank) {
             return None;
         }

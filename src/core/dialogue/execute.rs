@@ -208,7 +208,7 @@ impl Batch {
                 let held = node.answer(question).ok_or(Invalid::NotFromPeer)?;
                 held.write(question, &mut self.replies);
             }
-            Command::Ping(number) => write_pong(*number, &mut self.replies),
+            Command::Ping(number) => write_pong(*number, now.wall, &mut self.replies),
             Command::Done(number) => {
                 self.rounds += 1;
                 write_done(*number, &mut self.replies);

@@ -24,7 +24,7 @@
 //!
 //! # let node = Node::new(Options {
 //! #     herd: "test".to_owned(), placement: Placement::of_herd("test"), secret: None,
-//! #     id: NodeId::new("Alford").unwrap(), incarnation: 1, reports: ReportLimits::NONE,
+//! #     id: NodeId::new("Alford").unwrap(), incarnation: 1, forget_after: None, reports: ReportLimits::NONE,
 //! #     liveness: Duration::from_secs(5), neighbours: Vec::new(), subscribers: Subscribers::default(),
 //! #     lookups: Some(LookupRules { form: Form::PLACES, may_wait: false }),
 //! # });

@@ -14,6 +14,7 @@ use crate::core::{
 
 mod commit;
 mod forgetting;
+mod handshake;
 mod memory;
 mod plain;
 
@@ -85,6 +86,7 @@ fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret
         secret,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
+        forget_after: None,
         reports: ReportLimits { max_clients: 10, ..ReportLimits::NONE },
         liveness: TIMES.liveness,
         neighbours,
@@ -96,7 +98,8 @@ fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret
 fn hello(from: &str, incarnation: u64) -> Vec<u8> {
     let (from, to) = (NodeId::new(from).unwrap(), NodeId::new("Alford").unwrap());
     let mut line = Vec::new();
-    Hello::new("test", &from, &to, incarnation, Placement::of_herd("test").check()).write(&mut line);
+    let hello = Hello::new("test", &from, &to, Placement::of_herd("test").check());
+    Hello { incarnation, ..hello }.write(&mut line);
     line
 }
 
@@ -277,8 +280,8 @@ fn peer_that_takes_what_it_asked_for_lives_and_has_its_time_again_and_a_client_h
     let node = node_of(vec![neighbour("Welsh", None).0], false, None);
     let (mut peer, _) = Driven::peer(&node, 7, 1, at(0));
     assert!(!peer.dialogue.took_some(at(1_000)), "nothing is being written");
-    peer.dialogue.space()[..4].copy_from_slice(b"SUM\n");
-    peer.dialogue.received(4, now(at(1_000)));
+    peer.dialogue.space()[..6].copy_from_slice(b"SUM 0\n");
+    peer.dialogue.received(6, now(at(1_000)));
     assert_eq!(peer.dialogue.next(at(1_000), &mut peer.ear), Next::Offer);
     peer.dialogue.offer(|_| {});
     assert!(peer.dialogue.took_some(at(4_000)));
@@ -320,9 +323,7 @@ fn flooder_is_told_once_the_answer_to_the_handshake_is_written() {
 fn without_a_proof_nobody_is_let_in_and_time_is_short() {
     let secret = Arc::new(Secret::new(SecretKey::of_bytes([1; 32]), [2; 16]));
     let node = node_of(vec![neighbour("Welsh", None).0], false, Some(secret));
-    let mut plain = hello("Welsh", 7);
-    plain.truncate(plain.len() - 1);
-    let line = [&plain[..], b" ", "0a".repeat(16).as_bytes(), b"\n"].concat();
+    let line = handshake::hello_with_nonce();
     let stranger = || {
         let mut stranger = Driven::new(&node, Opening::Common { is_kept: false }, 1);
         assert_eq!(stranger.say(&line, at(100)), Next::Wait(at(1_100)));
@@ -331,7 +332,7 @@ fn without_a_proof_nobody_is_let_in_and_time_is_short() {
     };
     assert_eq!(stranger().drive(at(1_100)), Next::Close(Closing::NoProof(TIMES.handshake)));
     let mut wrong = stranger();
-    let proof = format!("PROOF {}\nIAMAT kiwi +1+1 1479413884\n", "0b".repeat(32));
+    let proof = format!("PROOF {} {:016x}\nIAMAT kiwi +1+1 1479413884\n", "0b".repeat(32), 7);
     assert_eq!(
         wrong.say(proof.as_bytes(), at(200)),
         Next::Close(Closing::Refused(Box::new(Refusal::WrongProof)))

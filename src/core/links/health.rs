@@ -9,8 +9,11 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::Broken;
-use crate::core::{model::Tick, wire::Invalid};
+use super::{Broken, clock::ClockOffset};
+use crate::core::{
+    model::{Tick, Timestamp},
+    wire::Invalid,
+};
 
 /// An event on a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,8 +31,13 @@ pub enum Event {
         /// When the oldest unanswered ping was sent.
         pinged_at: Option<Tick>,
     },
-    /// A ping was answered after this long.
-    Pong(Duration),
+    /// A ping was answered.
+    Pong {
+        /// How long after it.
+        took: Duration,
+        /// The neighbour's clock when it took the ping.
+        time: Timestamp,
+    },
     /// A round is over.
     Round(RoundOver),
     /// A third-party node has been sent everything.
@@ -153,6 +161,7 @@ struct Current {
     is_in_step: bool,
     lasting: u64,
     pinged_at: Option<Tick>,
+    clock: ClockOffset,
     failure: Option<String>,
 }
 
@@ -196,6 +205,9 @@ pub struct Condition {
     pub since_in_step: Option<Duration>,
     /// The age of the oldest unanswered ping; 0 if there is none, `None` if the link is not up.
     pub lag: Option<Duration>,
+    /// How far the neighbour's clock is ahead of this node's, in nanoseconds; `None` if the link is not up, or no ping
+    /// has been answered yet.
+    pub clock_offset_ns: Option<i64>,
     /// Why the link was lost, or is not up.
     pub failure: Option<String>,
 }
@@ -245,6 +257,13 @@ impl Health {
     /// When the oldest unanswered ping was sent.
     pub fn pinged(&self, at: Option<Tick>) {
         self.now.lock().pinged_at = at;
+    }
+
+    /// A ping was answered after that time, with the neighbour's time, at `now`.
+    pub fn ponged(&self, took: Duration, theirs: Timestamp, now: Timestamp) {
+        let mut current = self.now.lock();
+        current.pinged_at = None;
+        current.clock.answered(took, theirs, now);
     }
 
     /// A round has ended.
@@ -309,7 +328,7 @@ impl Health {
     /// Its present state.
     pub fn condition(&self, now: Tick) -> Condition {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Current { state, is_in_step, lasting, pinged_at, failure } = self.now.lock().clone();
+        let Current { state, is_in_step, lasting, pinged_at, clock, failure } = self.now.lock().clone();
         let [updates, bad_lines] = self.said();
         let [updates_before, bad_lines_before] = self.before.each_ref().map(read);
         let lag = || pinged_at.map(|at| now.saturating_sub(at)).unwrap_or_default();
@@ -332,6 +351,7 @@ impl Health {
             is_in_step,
             since_in_step: age(read(&self.in_step_at), now),
             lag: (state == LinkState::Up).then(lag),
+            clock_offset_ns: clock.nanoseconds(),
             failure,
         }
     }
@@ -418,6 +438,20 @@ mod tests {
         let now = health.condition(at(0));
         assert_eq!((now.bad_lines, now.bad_lines_at_address), (4, 3));
         assert_eq!(now.last_bad, Some(Invalid::TooLong));
+    }
+
+    #[test]
+    fn clock_offset_is_of_the_present_connection_and_an_answer_ends_the_lag() {
+        let health = Health::default();
+        let time = |seconds| Timestamp::new(seconds, 0);
+        health.up();
+        assert_eq!(health.condition(at(0)).clock_offset_ns, None);
+        health.pinged(Some(at(7)));
+        health.ponged(at(2), time(103), time(100));
+        let now = health.condition(at(20));
+        assert_eq!((now.lag, now.clock_offset_ns), (Some(at(0)), Some(3_001_000_000)));
+        health.down("gone");
+        assert_eq!(health.condition(at(20)).clock_offset_ns, None);
     }
 
     #[test]

@@ -13,9 +13,9 @@ use super::{
 use crate::core::{
     Rules,
     model::Tick,
-    repair::{Findings, Need, Part, Round},
+    repair::{Findings, Need, Part, Round, RoundEnd},
     store::Store,
-    wire::{Answer, Line, Nonce, Proof, write_ping, write_proof},
+    wire::{Answer, Line, Nonce, Proof, write_ping},
 };
 
 /// What is said to one neighbour on one connection.
@@ -33,7 +33,8 @@ pub(super) struct HerdDialect {
 enum State {
     Greeting {
         until: Tick,
-        nonce: Nonce,
+        /// This node's line, which proofs cover.
+        hello: Vec<u8>,
         said: Said,
         /// The sum of the whole store, read too early; only for rules that are wrong.
         early_sum: Option<u64>,
@@ -68,6 +69,10 @@ struct Up {
     round_at: Tick,
     /// No round begins before this.
     no_round_before: Tick,
+    /// Whether the round in progress has cleared a mark.
+    is_for_mark: bool,
+    /// Whether the last round has judged nothing, so that another must follow.
+    is_unjudged: bool,
     early_sum: Option<u64>,
     /// Updates sent on this connection, and how many of them are confirmed.
     told: usize,
@@ -111,18 +116,20 @@ impl HerdDialect {
         store: &Store,
         out: &mut Vec<u8>,
     ) -> Self {
-        ends.write_hello(nonce, out);
+        let hello = ends.hello(nonce);
+        out.extend_from_slice(&hello);
+        out.push(b'\n');
         let early_sum = (!rules.opens_before_sums).then(|| store.sum());
-        let state = State::Greeting { until: now + times.greeting, nonce, said: Said::Hello, early_sum };
+        let state = State::Greeting { until: now + times.greeting, hello, said: Said::Hello, early_sum };
         Self { ends, times, rules, state, differed: HashMap::new() }
     }
 
     /// Handles a line during the handshake.
     fn be_greeted(&mut self, line: &[u8], now: Tick) -> Result<Option<Event>, Broken> {
-        let State::Greeting { nonce, said, early_sum, .. } = &mut self.state else { return Ok(None) };
+        let State::Greeting { hello, said, early_sum, .. } = &mut self.state else { return Ok(None) };
         match said {
             Said::Hello => {
-                if let Some(proof) = self.ends.check_answer(line, *nonce)? {
+                if let Some(proof) = self.ends.check_answer(hello, line)? {
                     *said = Said::Unsaid(proof);
                     return Ok(None);
                 }
@@ -159,20 +166,19 @@ impl Dialect for HerdDialect {
     }
 
     fn next(&mut self, now: Tick, store: &Store, queue: &Queue, out: &mut Vec<u8>) -> Wait {
-        let Self { times, rules, .. } = self;
+        let Self { ends, times, rules, .. } = self;
         let up = match &mut self.state {
             State::Greeting { until, said, .. } => {
                 if let Said::Unsaid(proof) = *said {
                     *said = Said::Proof;
-                    write_proof(&proof, out);
+                    ends.write_proof(&proof, out);
                 }
                 return Wait::Answer(*until);
             }
             State::Up(up) => up,
         };
         if up.round.is_none() && up.is_round_due(now, queue, *rules) {
-            queue.clear_mark();
-            up.begin_round(now, store, *rules);
+            up.begin_round(now, store, queue, *rules);
         }
         let need = up.go_on_with_round(now, store, *rules, out);
         up.ping_or_look(now, times, *rules, out);
@@ -199,10 +205,13 @@ impl Dialect for HerdDialect {
         let State::Up(up) = &mut self.state else { return Some(self.next(now, store, queue, out)) };
         let has_begun = up.rounds > 0 || !self.rules.round_on_connect;
         let is_behind = self.rules.heeds_marks && queue.is_behind();
-        if up.round.is_none() && (is_behind || !has_begun) {
-            queue.clear_mark();
+        // Only one that judged nothing is followed by another no sooner than usual.
+        let is_put_off = up.round.is_none() && up.is_unjudged && now < up.no_round_before;
+        if up.round.is_none() && (is_behind || !has_begun || up.is_unjudged) && !is_put_off {
             if self.rules.last_round {
-                up.begin_round(now, store, self.rules);
+                up.begin_round(now, store, queue, self.rules);
+            } else {
+                queue.clear_mark();
             }
         }
         up.go_on_with_round(now, store, self.rules, out);
@@ -211,8 +220,9 @@ impl Dialect for HerdDialect {
         if up.ping.is_none() && (is_full || !has_confirmed && queue.receiver().is_empty()) {
             up.write_ping(now, &self.times, out);
         }
-        let is_done = has_confirmed && up.round.is_none();
-        (!is_done).then(|| Wait::Answer(up.given_up_at(&self.times)))
+        let is_done = has_confirmed && up.round.is_none() && !is_put_off;
+        let round_at = if is_put_off { up.no_round_before } else { Tick::MAX };
+        (!is_done).then(|| Wait::Answer(up.given_up_at(&self.times).min(round_at)))
     }
 
     fn tells(&mut self, updates: usize) {
@@ -238,18 +248,23 @@ impl Dialect for HerdDialect {
         let State::Up(up) = &mut self.state else { return self.be_greeted(line, now) };
         up.waiting_since = now;
         let answer = Answer::parse(line).ok_or(Broken::Nonsense)?;
-        up.settle(if matches!(answer, Answer::Pong(_)) { AnswerKind::Pong } else { AnswerKind::Round })?;
-        if let Answer::Pong(number) = answer {
+        let is_pong = matches!(answer, Answer::Pong { .. });
+        up.settle(if is_pong { AnswerKind::Pong } else { AnswerKind::Round })?;
+        if let Answer::Pong { number, time } = answer {
             let ping = up.ping.take().filter(|_| number == up.pings).ok_or(Broken::Nonsense)?;
             up.confirmed = ping.confirms;
             let took = now.saturating_sub(ping.sent);
             up.pace.answered(took);
-            return Ok(Some(Event::Pong(took)));
+            return Ok(Some(Event::Pong { took, time }));
         }
         let round = up.round.as_mut().ok_or(Broken::Nonsense)?;
-        let found = round.answered(&answer, store).map_err(|_unfitting| Broken::Nonsense)?;
-        let Some(found) = found else { return Ok(None) };
+        let ended = round.answered(&answer, store).map_err(|_unfitting| Broken::Nonsense)?;
+        let Some(ended) = ended else { return Ok(None) };
         up.round = None;
+        let RoundEnd::Judged(found) = ended else {
+            up.put_off_round(now, queue, &self.times);
+            return Ok(None);
+        };
         let over = up.end_round(&found, &self.differed, now, random, &self.times);
         self.differed = found.pairs;
         Ok(Some(Event::Round(RoundOver { in_step: !queue.is_behind(), ..over })))
@@ -266,7 +281,7 @@ impl Dialect for HerdDialect {
     }
 
     fn is_quiet(&self) -> bool {
-        matches!(&self.state, State::Up(up) if up.round.is_none() && up.rounds > 0)
+        matches!(&self.state, State::Up(up) if up.round.is_none() && up.rounds > 0 && !up.is_unjudged)
     }
 }
 
@@ -284,6 +299,8 @@ impl Up {
             round_began: now,
             round_at: if round_at_once { now } else { now + times.round },
             no_round_before: now,
+            is_for_mark: false,
+            is_unjudged: false,
             early_sum,
             told: 0,
             confirmed: 0,
@@ -362,12 +379,30 @@ impl Up {
         is_wanted && now >= self.no_round_before
     }
 
-    fn begin_round(&mut self, now: Tick, store: &Store, rules: Rules) {
+    fn begin_round(&mut self, now: Tick, store: &Store, queue: &Queue, rules: Rules) {
+        (self.is_for_mark, self.is_unjudged) = (queue.clear_mark(), false);
         self.rounds += 1;
         self.round_began = now;
         self.pace.begin();
         let sum = self.early_sum.take().unwrap_or_else(|| store.sum());
         self.round = Some(Round::new(self.rounds, sum, rules));
+    }
+
+    /// A round has ended that could not compare the stores: whatever was due to the neighbour is due to it still.
+    fn put_off_round(&mut self, now: Tick, queue: &Queue, times: &LinkTimes) {
+        self.is_unjudged = true;
+        if self.is_for_mark {
+            queue.mark_again();
+        }
+        self.space_rounds(now, times);
+        self.round_at = self.no_round_before;
+    }
+
+    /// Keeps the next round away from the one that has just ended; returns how long that one took.
+    fn space_rounds(&mut self, now: Tick, times: &LinkTimes) -> Duration {
+        let took = now.saturating_sub(self.round_began);
+        self.no_round_before = self.round_began + times.round_gap.max(2 * took);
+        took
     }
 
     fn end_round(
@@ -378,8 +413,7 @@ impl Up {
         random: u64,
         times: &LinkTimes,
     ) -> RoundOver {
-        let took = now.saturating_sub(self.round_began);
-        self.no_round_before = self.round_began + times.round_gap.max(2 * took);
+        let took = self.space_rounds(now, times);
         // Three to five quarters, so that the links of a herd do not fall into step.
         let half = times.round.as_nanos() as u64 / 2;
         let jitter = Duration::from_nanos(((u128::from(half) * u128::from(random)) >> 64) as u64);

@@ -97,13 +97,13 @@ pub enum Step {
 ///
 /// let (herd, placement) = ("test".to_owned(), Placement::of_herd("test"));
 /// let (id, peer) = (NodeId::new("A").unwrap(), NodeId::new("B").unwrap());
-/// let ends = Ends { herd, id, peer, incarnation: 1, check: 9, secret: None };
+/// let ends = Ends { herd, id, peer, incarnation: 1, check: 9, forget_after: None, secret: None };
 /// let store = Store::new(placement, 10);
 /// let (outbox, queue) = outbox(1000);
 /// let mut link = Link::new(ends, LinkTimes::default(), queue);
 ///
 /// // What the neighbour will have said, and what is said to it. Time passes by waiting only.
-/// let mut coming = &b"HELLO 1 test B A 0000000000000002 0000000000000009\nSUM 0000000000000000\nDONE 1\n"[..];
+/// let mut coming = &b"HELLO 2 test B A 0000000000000000 0000000000000009 - - -\nSUM 0000000000000000 0\nDONE 1\n"[..];
 /// let (mut written, mut events, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
 /// loop {
 ///     match link.step(now, &store) {
@@ -125,7 +125,7 @@ pub enum Step {
 ///         Step::Rest { .. } => {
 ///             assert!(!link.has_news() && link.is_quiet());
 ///             outbox.offer(&b"AT news\n"[..].into());
-///             coming = b"PONG 1\n";
+///             coming = b"PONG 1 1.5\n";
 ///             link.stop(now + Duration::from_secs(2));
 ///         }
 ///         Step::HangUp => link.hung_up(now, 0),
@@ -134,10 +134,11 @@ pub enum Step {
 ///     events.extend(std::iter::from_fn(|| link.event()));
 /// }
 /// let written = String::from_utf8(written).unwrap();
-/// assert_eq!(written, "HELLO 1 test A B 0000000000000001 0000000000000009\nSUM\nDONE 1\nAT news\nPING 1\n");
+/// let hello = "HELLO 2 test A B 0000000000000001 0000000000000009 - - -\n";
+/// assert_eq!(written, format!("{hello}SUM 0\nDONE 1\nAT news\nPING 1\n"));
 /// assert!(matches!(events[..2], [Event::Greeting, Event::Sent { .. }]));
 /// assert!(events.contains(&Event::Up));
-/// assert!(matches!(events[events.len() - 2..], [Event::Sent { updates: 1, .. }, Event::Pong(_)]));
+/// assert!(matches!(events[events.len() - 2..], [Event::Sent { updates: 1, .. }, Event::Pong { .. }]));
 /// assert_eq!(link.lack(&store), None);
 /// ```
 #[derive(Debug)]

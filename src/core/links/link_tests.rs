@@ -4,15 +4,14 @@ use super::*;
 use crate::core::links::{
     Broken, Offer,
     connection::LOOKS_MAX,
-    scene_tests::{Bench, LONGEST, Next, id, ms, times},
+    scene_tests::{Bench, LONGEST, Next, ends, id, ms, times},
 };
 
-pub(super) const HELLO: &str = "HELLO 1 test B A 0000000000000002 0000000000000009";
+pub(super) const HELLO: &str = "HELLO 2 test B A 0000000000000000 0000000000000009 - - -";
 
 /// One of either kind.
 pub(super) fn both() -> [Bench; 2] {
-    let (herd, secret) = ("test".to_owned(), None);
-    let ends = Ends { herd, id: id("A"), peer: id("B"), incarnation: 1, check: 9, secret };
+    let ends = ends(None);
     [
         Bench::of(|queue| Link::new(ends, times(), queue)),
         Bench::of(|queue| Link::plain(id("A"), PlainForm::default(), times(), queue)),
@@ -38,7 +37,7 @@ pub(super) fn come_to_rest(bench: &mut Bench, now: u64) -> Tick {
             Next::Rest(until) => return until,
             Next::Listen(_) if bench.link.is_up() => {
                 let asked = std::mem::take(&mut bench.said);
-                let answer = if asked.starts_with("SUM") { "SUM 0000000000000000" } else { "DONE 1" };
+                let answer = if asked.starts_with("SUM") { "SUM 0000000000000000 0" } else { "DONE 1" };
                 bench.hear(now, answer);
             }
             Next::Listen(_) => drop(bench.hear(now, HELLO)),
@@ -111,7 +110,7 @@ fn neighbour_that_is_about_to_be_given_up_is_heard_before_news_is_written() {
     bench.next(1000);
     bench.outbox.offer(&b"AT one A\n"[..].into());
     assert_eq!(bench.link.step(ms(6000), &bench.store), Step::Look);
-    bench.hear(6000, "PONG 1");
+    bench.hear(6000, "PONG 1 1.5");
     assert_eq!(bench.next(6000).1, "AT one A\nPING 2\n");
 }
 

@@ -1,6 +1,7 @@
 //! The links to the neighbours: what waits to be sent, when to dial and when to wait, what to say and when to give up.
 
 mod any;
+mod clock;
 mod connection;
 mod dialect;
 mod dialling;

@@ -124,9 +124,15 @@ impl<T> Queue<T> {
         self.shared.is_behind.load(Ordering::Acquire)
     }
 
-    /// The subscriber begins to compare with the store, which takes care of all marks so far.
-    pub fn clear_mark(&self) {
-        self.shared.is_behind.swap(false, Ordering::AcqRel);
+    /// The subscriber begins to compare with the store, which takes care of all marks so far. Returns whether there was
+    /// one.
+    pub fn clear_mark(&self) -> bool {
+        self.shared.is_behind.swap(false, Ordering::AcqRel)
+    }
+
+    /// Takes back [`Queue::clear_mark`]: the subscriber could not compare.
+    pub fn mark_again(&self) {
+        self.shared.is_behind.swap(true, Ordering::AcqRel);
     }
 
     /// The next batch, if there is one now.

@@ -1,7 +1,10 @@
 //! A link on a test bench: what its neighbour says is put in, and what it does next comes out.
 
-use super::{Broken, Event, Link, LinkTimes, Lost, Outbox, Queue, Step, outbox};
+use std::sync::Arc;
+
+use super::{Broken, Ends, Event, Link, LinkTimes, Lost, Outbox, Queue, Step, outbox};
 use crate::core::{
+    access::Secret,
     model::{NodeId, Tick},
     store::{Placement, Shape, Store},
     wire::Nonce,
@@ -23,6 +26,12 @@ pub(super) fn ms(ms: u64) -> Tick {
 
 pub(super) fn id(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
+}
+
+/// The ends of the link from A to B.
+pub(super) fn ends(secret: Option<Arc<Secret>>) -> Ends {
+    let (herd, id, peer) = ("test".to_owned(), id("A"), id("B"));
+    Ends { herd, id, peer, incarnation: 1, check: 9, forget_after: None, secret }
 }
 
 /// What a link does next, once it has seen that nothing has arrived.

@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn timestamp_is_written_with_nine_decimals() {
+        for text in ["0.000000000", "1479413884.392014450", "999999999999.000000001"] {
+            assert_eq!(Timestamp::parse(text.as_bytes()).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
     fn anything_else_is_no_timestamp() {
         for text in [
             "",

@@ -194,6 +194,7 @@ mod tests {
             secret: None,
             id: NodeId::new("Alford").unwrap(),
             incarnation: 1,
+            forget_after: None,
             reports: ReportLimits::NONE,
             liveness: Duration::from_secs(5),
             neighbours: vec![neighbour],

@@ -46,6 +46,8 @@ pub struct Node {
     pub incarnation: u64,
     /// The placement key's check value.
     pub check: u64,
+    /// After how many seconds nodes of the herd forget locations; `None` for never.
+    pub forget_after: Option<u64>,
     /// What proves that a node belongs to the herd; `None` in a herd without a secret.
     pub secret: Option<Arc<Secret>>,
     store: Store,
@@ -73,6 +75,8 @@ pub struct Options {
     pub id: NodeId,
     /// A random number drawn at this start.
     pub incarnation: u64,
+    /// After how many seconds nodes of the herd forget locations; `None` for never.
+    pub forget_after: Option<u64>,
     /// The limits on clients' reports.
     pub reports: ReportLimits,
     /// A peer that has not been heard from for so long may be replaced by another process of its name.
@@ -145,7 +149,7 @@ impl Node {
 
     /// The same with rules that may be wrong.
     pub fn with_rules(options: Options, rules: Rules) -> Self {
-        let Options { herd, placement, secret, id, incarnation, reports, .. } = options;
+        let Options { herd, placement, secret, id, incarnation, forget_after, reports, .. } = options;
         let Options { liveness, neighbours, subscribers, lookups, .. } = options;
         let bounds = StoreBounds { clients: reports.max_clients, bytes: reports.max_bytes };
         let store = Store::with_rules(placement, bounds, rules);
@@ -156,6 +160,7 @@ impl Node {
             id,
             incarnation,
             check,
+            forget_after,
             secret,
             store,
             neighbours,

@@ -3,9 +3,9 @@
 
 use super::Node;
 use crate::core::{
-    access::Refusal,
+    access::{Refusal, Retention},
     model::Tick,
-    wire::{End, Hello, Nonce, Prover, Transcript, parse_proof, write_welcome},
+    wire::{Hello, Nonce, OwedProof, Prover, Transcript, parse_proof, write_welcome},
 };
 
 /// A neighbour that is let in.
@@ -18,7 +18,7 @@ pub struct Welcome {
 }
 
 /// The result of a good first line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Greeting {
     /// The neighbour is let in: the herd has no secret.
     Welcome(Welcome),
@@ -26,19 +26,17 @@ pub enum Greeting {
     Challenge(Challenge),
 }
 
-/// What a proof must cover.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a second line must prove.
+#[derive(Clone, Debug)]
 pub struct Challenge {
     /// The position of the neighbour it claims to be.
     link: usize,
-    incarnation: u64,
-    theirs: Nonce,
-    ours: Nonce,
+    owed: OwedProof,
 }
 
 impl Node {
-    /// Judges a handshake's first line, and appends the answer to a good one. `nonce` consists of random bytes that
-    /// nobody can guess. `connection` is the number of the connection, and the time.
+    /// Judges a handshake's first line, given without its terminator, and appends the answer to a good one. `nonce`
+    /// consists of random bytes that nobody can guess. `connection` is the number of the connection, and the time.
     pub fn greet(
         &self,
         line: &[u8],
@@ -48,23 +46,24 @@ impl Node {
     ) -> Result<Greeting, Refusal> {
         let hello = Hello::parse(line)?;
         let link = self.claimed_link(&hello)?;
-        let theirs = self.their_nonce(&hello)?;
-        if hello.check != self.check {
-            let from = text(hello.from);
-            let cure = if theirs.is_some() { "secret_file" } else { "configuration" };
-            return Err(Refusal::OtherPlacement { id: self.id.clone(), from, cure });
-        }
-        let answer =
-            Hello::new(&self.herd, &self.id, &self.neighbours[link].id, self.incarnation, self.check);
-        let (Some(secret), Some(theirs)) = (&self.secret, theirs) else {
+        self.check_nonce(&hello)?;
+        self.check_terms(&hello)?;
+        let answer = Hello {
+            version: hello.common_version(),
+            forget_after: self.forget_after,
+            ..Hello::new(&self.herd, &self.id, &self.neighbours[link].id, self.check)
+        };
+        let Some(secret) = &self.secret else {
             let welcome = self.admit(link, hello.incarnation, connection)?;
             answer.write(out);
             return Ok(Greeting::Welcome(welcome));
         };
-        let challenge = Challenge { link, incarnation: hello.incarnation, theirs, ours: nonce };
-        let proof = self.transcript(&challenge).prove(Prover::Acceptor, secret);
-        answer.with_nonce(nonce, Some(proof)).write(out);
-        Ok(Greeting::Challenge(challenge))
+        let answer = Hello { nonce: Some(nonce), ..answer };
+        let unproved = answer.to_line();
+        let transcript = Transcript::new(line, &unproved);
+        let proof = transcript.prove(Prover::Acceptor, secret);
+        Hello { proof: Some(proof), ..answer }.write(out);
+        Ok(Greeting::Challenge(Challenge { link, owed: transcript.owed(secret) }))
     }
 
     /// Judges the line that must prove the secret, and appends the answer to one that does. Otherwise as
@@ -76,13 +75,10 @@ impl Node {
         connection: (u64, Tick),
         out: &mut Vec<u8>,
     ) -> Result<Welcome, Refusal> {
-        let is_proved = self.secret.as_ref().zip(parse_proof(line)).is_some_and(|(secret, proof)| {
-            self.transcript(challenge).is_proved(Prover::Dialler, &proof, secret)
-        });
-        if !is_proved {
-            return Err(Refusal::WrongProof);
-        }
-        let welcome = self.admit(challenge.link, challenge.incarnation, connection)?;
+        let Challenge { link, owed } = challenge;
+        let proved = parse_proof(line).filter(|(proof, incarnation)| owed.is_met(proof, *incarnation));
+        let (_, incarnation) = proved.ok_or(Refusal::WrongProof)?;
+        let welcome = self.admit(*link, incarnation, connection)?;
         write_welcome(out);
         Ok(welcome)
     }
@@ -106,8 +102,8 @@ impl Node {
         position.ok_or_else(|| Refusal::NoLink { id: id(), from: text(hello.from) })
     }
 
-    /// The nonce, which must be there if this node has a secret, and must not if it has none.
-    fn their_nonce(&self, hello: &Hello<'_>) -> Result<Option<Nonce>, Refusal> {
+    /// Checks that there is a nonce if this node has a secret, and none otherwise.
+    fn check_nonce(&self, hello: &Hello<'_>) -> Result<(), Refusal> {
         let names = || (self.id.clone(), text(hello.from));
         match (&self.secret, hello.nonce, hello.proof) {
             (_, _, Some(_)) => Err(Refusal::EarlyProof),
@@ -119,8 +115,22 @@ impl Node {
                 let (id, from) = names();
                 Err(Refusal::OnlyPeerHasSecret { id, from })
             }
-            (_, nonce, None) => Ok(nonce),
+            (_, _, None) => Ok(()),
         }
+    }
+
+    /// Checks what all nodes of a herd must have alike.
+    fn check_terms(&self, hello: &Hello<'_>) -> Result<(), Refusal> {
+        let (id, from) = (self.id.clone(), text(hello.from));
+        if hello.check != self.check {
+            let cure = if self.secret.is_some() { "secret_file" } else { "configuration" };
+            return Err(Refusal::OtherPlacement { id, from, cure });
+        }
+        if hello.forget_after != self.forget_after {
+            let [ours, theirs] = [self.forget_after, hello.forget_after].map(Retention);
+            return Err(Refusal::OtherRetention { id, from, ours, theirs });
+        }
+        Ok(())
     }
 
     fn admit(
@@ -132,16 +142,6 @@ impl Node {
         let admitted = self.peers.lock().admit(link, incarnation, connection, now);
         let name_in_use = |silence| Refusal::NameInUse { id: self.neighbours[link].id.clone(), silence };
         Ok(Welcome { link, replaces: admitted.map_err(name_in_use)? })
-    }
-
-    fn transcript(&self, challenge: &Challenge) -> Transcript<'_> {
-        let &Challenge { link, incarnation, theirs, ours } = challenge;
-        Transcript {
-            herd: self.herd.as_bytes(),
-            dialler: End { id: self.neighbours[link].id.as_bytes(), incarnation, nonce: theirs },
-            acceptor: End { id: self.id.as_bytes(), incarnation: self.incarnation, nonce: ours },
-            check: self.check,
-        }
     }
 }
 

@@ -9,8 +9,11 @@ use std::collections::{HashMap, VecDeque};
 use crate::core::{
     Rules,
     store::{KeyHash, Store},
-    wire::{Answer, Held, LIST_ENTRIES_MAX, Question, Sums, write_done, write_push},
+    wire::{Answer, Held, LIST_ENTRIES_MAX, Question, Sums, WholeSum, write_done, write_push},
 };
+
+/// This node's watermark: nothing is forgotten by its age.
+const WATERMARK: u64 = 0;
 
 /// How long the answers in flight may be together: few enough to fit any socket's buffers, so that the neighbour can
 /// always write them while we write to it.
@@ -33,8 +36,12 @@ pub struct Round {
     answers_bytes: usize,
     to_ask: VecDeque<Question>,
     pushes: VecDeque<Push>,
-    /// Shards in which the neighbour has nothing.
+    /// Shards in which the neighbour has nothing, or of which it keeps no sums.
     to_fill: VecDeque<usize>,
+    /// Whether the neighbour keeps no sums, and so is sent everything.
+    is_sweep: bool,
+    /// Whether the two stores cannot be compared now. What was asked is still answered.
+    is_given_up: bool,
     is_closing: bool,
     found: Findings,
     rules: Rules,
@@ -79,6 +86,15 @@ impl Push {
     }
 }
 
+/// How a round has ended.
+#[derive(Debug)]
+pub enum RoundEnd {
+    /// The neighbour has been pushed what was found.
+    Judged(Findings),
+    /// The two stores could not be compared, and nothing is known of what they lack.
+    Unjudged,
+}
+
 /// An answer that does not match the question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unfitting;
@@ -95,10 +111,20 @@ pub enum Need {
 impl Round {
     /// A round that compares with this sum of the whole store, which was read after the link had begun to queue.
     pub fn new(number: u64, sum: u64, rules: Rules) -> Self {
-        let to_ask = VecDeque::from([Question::Sum]);
-        let (asked, pushes, to_fill) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-        let (answers_bytes, is_closing, found) = (0, false, Findings::default());
-        Self { number, sum, asked, answers_bytes, to_ask, pushes, to_fill, is_closing, found, rules }
+        Self {
+            number,
+            sum,
+            asked: VecDeque::new(),
+            answers_bytes: 0,
+            to_ask: VecDeque::from([Question::Sum { watermark: WATERMARK }]),
+            pushes: VecDeque::new(),
+            to_fill: VecDeque::new(),
+            is_sweep: false,
+            is_given_up: false,
+            is_closing: false,
+            found: Findings::default(),
+            rules,
+        }
     }
 
     /// Appends what to write next: a bounded piece of what must be pushed, or questions, or the round's end. There is
@@ -115,7 +141,9 @@ impl Round {
             self.to_fill.pop_front();
             let sums = store.leaf_sums(shard);
             for (leaf, &sum) in sums.iter().enumerate().filter(|&(_, &sum)| sum != 0) {
-                self.found.differ(Part::Leaf(shard, leaf), (sum, 0));
+                if !self.is_sweep {
+                    self.found.differ(Part::Leaf(shard, leaf), (sum, 0));
+                }
                 self.pushes.push_back(Push::whole(shard, leaf));
             }
         }
@@ -131,7 +159,7 @@ impl Round {
                 self.asked.push_back(question);
             }
         }
-        if out.len() == before && self.asked.is_empty() && !self.is_closing {
+        if out.len() == before && self.asked.is_empty() && !self.is_closing && !self.is_given_up {
             self.is_closing = true;
             write_done(self.number, out);
         }
@@ -143,24 +171,56 @@ impl Round {
         self.asked.len() + usize::from(self.is_closing)
     }
 
-    /// Takes the answer to the oldest question. Returns what was found once the round is over.
-    pub fn answered(&mut self, answer: &Answer<'_>, store: &Store) -> Result<Option<Findings>, Unfitting> {
+    /// Takes the answer to the oldest question. Returns how the round has ended, once it has.
+    pub fn answered(&mut self, answer: &Answer<'_>, store: &Store) -> Result<Option<RoundEnd>, Unfitting> {
         let question = self.asked.pop_front();
         self.answers_bytes -= question.as_ref().map_or(0, Question::answer_bytes_max);
+        if let (None, Answer::Done(number)) = (question, answer)
+            && self.is_closing
+            && *number == self.number
+        {
+            return Ok(Some(RoundEnd::Judged(std::mem::take(&mut self.found))));
+        }
+        self.compare(question.ok_or(Unfitting)?, answer, store)?;
+        if self.is_given_up {
+            self.to_ask.clear();
+            self.pushes.clear();
+            self.to_fill.clear();
+        }
+        Ok((self.is_given_up && self.asked.is_empty()).then_some(RoundEnd::Unjudged))
+    }
+
+    fn compare(&mut self, question: Question, answer: &Answer<'_>, store: &Store) -> Result<(), Unfitting> {
         match (question, answer) {
-            (Some(Question::Sum), Answer::Sum(theirs)) => self.compare_all(*theirs, store),
-            (Some(Question::Shards), Answer::Shards(theirs)) => {
+            (Question::Sum { watermark }, Answer::Sum { sum, watermark: of }) => match sum {
+                WholeSum::Is(theirs) if watermark == *of => self.compare_all(*theirs, store),
+                WholeSum::Never => {
+                    self.is_sweep = true;
+                    self.to_fill.extend(0..store.shape().shards());
+                }
+                WholeSum::Is(_) | WholeSum::NotNow => self.is_given_up = true,
+            },
+            (Question::Shards, Answer::NoShards) => self.is_given_up = true,
+            (Question::Leaves { shard }, Answer::NoLeaves { shard: of }) if shard == *of => {
+                self.is_given_up = true;
+            }
+            (Question::List { shard, leaf, .. }, Answer::NoList { shard: of, leaf: and_of })
+                if (shard, leaf) == (*of, *and_of) =>
+            {
+                self.is_given_up = true;
+            }
+            (Question::Shards, Answer::Shards(theirs)) => {
                 for (shard, pair) in zip(store.shard_sums(), theirs)? {
                     self.compare_shard(shard, pair);
                 }
             }
-            (Some(Question::Leaves { shard }), Answer::Leaves { shard: of, sums }) if shard == *of => {
+            (Question::Leaves { shard }, Answer::Leaves { shard: of, sums }) if shard == *of => {
                 for (leaf, pair) in zip(store.leaf_sums(shard), sums)? {
                     self.compare_leaf(shard, leaf, pair, list_most(store));
                 }
             }
             (
-                Some(Question::List { shard, leaf, from, most }),
+                Question::List { shard, leaf, from, most },
                 Answer::List { shard: of, leaf: and_of, is_end, pairs },
             ) if (shard, leaf) == (*of, *and_of) => {
                 let theirs: Vec<_> = pairs.iter().collect();
@@ -174,12 +234,9 @@ impl Round {
                 }
                 self.pushes.push_back(Push { shard, leaf, from, to, theirs });
             }
-            (None, Answer::Done(number)) if self.is_closing && *number == self.number => {
-                return Ok(Some(std::mem::take(&mut self.found)));
-            }
             _ => return Err(Unfitting),
         }
-        Ok(None)
+        Ok(())
     }
 
     // Where we have nothing there is nothing to push, and where they have nothing there is nothing to ask.
@@ -280,7 +337,10 @@ fn zip(
 pub fn answer(store: &Store, question: &Question) -> Option<Held> {
     let shape = store.shape();
     Some(match *question {
-        Question::Sum => Held::Sums(vec![store.sum()]),
+        Question::Sum { watermark } => {
+            let is_comparable = watermark == WATERMARK;
+            Held::Sum { sum: is_comparable.then(|| store.sum()), watermark: WATERMARK }
+        }
         Question::Shards => Held::Sums(store.shard_sums()),
         Question::Leaves { shard } if shard < shape.shards() => Held::Sums(store.leaf_sums(shard)),
         Question::List { shard, leaf, from, most } if shard < shape.shards() && leaf < shape.leaves() => {

@@ -25,6 +25,10 @@ fn put(store: &Store, client: &str, time: u64) {
     store.merge(store.key_hash(location.client), &location.into());
 }
 
+fn sum_of(sum: u64) -> Answer<'static> {
+    Answer::Sum { sum: WholeSum::Is(sum), watermark: 0 }
+}
+
 /// What a node's session does with a line, without the rest of the node.
 fn answer(line: &[u8], store: &Store, out: &mut Vec<u8>) {
     match PeerLine::parse(line).unwrap() {
@@ -66,9 +70,13 @@ fn run(ours: &Store, theirs: &Store) -> Traffic {
         for line in std::mem::take(&mut answers).split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
         {
             let answer = Answer::parse(line).unwrap();
-            if let Some(found) = round.answered(&answer, ours).unwrap() {
-                traffic.found = found;
-                return traffic;
+            match round.answered(&answer, ours).unwrap() {
+                Some(RoundEnd::Judged(found)) => {
+                    traffic.found = found;
+                    return traffic;
+                }
+                Some(RoundEnd::Unjudged) => panic!("they can be compared"),
+                None => {}
             }
         }
     }
@@ -85,7 +93,7 @@ fn equal_stores_exchange_two_lines() {
     }
     let traffic = run(&ours, &theirs);
     assert_eq!((traffic.found.differing, traffic.found.pushed), (0, 0));
-    assert!(traffic.asked_bytes <= 20 && traffic.answered_bytes <= 30);
+    assert!(traffic.asked_bytes <= 20 && traffic.answered_bytes <= 32);
 }
 
 #[test]
@@ -187,8 +195,8 @@ fn no_more_is_pushed_than_there_is_room_for_and_nothing_is_asked_meanwhile() {
     (0..20).for_each(|client| put(&ours, &format!("c{client}"), 1));
     let (mut round, mut out) = (Round::new(7, ours.sum(), Rules::SOUND), Vec::new());
     round.next(&ours, 0, &mut out);
-    assert_eq!((out.as_slice(), round.owed()), (&b"SUM\n"[..], 1), "questions need no room");
-    round.answered(&Answer::Sum(theirs.sum()), &ours).unwrap();
+    assert_eq!((out.as_slice(), round.owed()), (&b"SUM 0\n"[..], 1), "questions need no room");
+    round.answered(&sum_of(theirs.sum()), &ours).unwrap();
     for _ in 0..20 {
         out.clear();
         assert_eq!((round.next(&ours, 0, &mut out), out.len()), (Need::Answer, 0));
@@ -214,7 +222,7 @@ fn answers_that_fit_no_question_are_told_apart() {
     // Sums of a store of another shape.
     let mut round = Round::new(7, ours.sum(), Rules::SOUND);
     round.next(&ours, usize::MAX, &mut Vec::new());
-    assert!(round.answered(&Answer::Sum(5), &ours).unwrap().is_none());
+    assert!(round.answered(&sum_of(5), &ours).unwrap().is_none());
     round.next(&ours, usize::MAX, &mut Vec::new());
     let answer = Answer::parse(b"SHARDS 0000000000000000").unwrap();
     assert_eq!(round.answered(&answer, &ours).err(), Some(Unfitting));
@@ -242,4 +250,89 @@ fn tombstones_and_generations_are_repaired_as_everything_is() {
     assert_eq!((theirs.len(), theirs.tombstones(), theirs.sum()), (49, 2, ours.sum()));
     let forgotten = ClientId::new(b"c7").unwrap();
     assert_eq!(theirs.get(theirs.key_hash(forgotten), forgotten, |_| ()), None);
+}
+
+/// What a round says next, line by line.
+fn said(round: &mut Round, store: &Store) -> String {
+    let mut out = Vec::new();
+    while round.next(store, usize::MAX, &mut out) == Need::Write {}
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn round_ends_unjudged_where_sums_cannot_be_compared_once_all_it_has_asked_is_answered() {
+    let ours = store(SMALL);
+    (0..200).for_each(|client| put(&ours, &format!("c{client}"), 1));
+    let sums = |count: usize| "0000000000000001".repeat(count);
+    let (shards, leaves) = (SMALL.shards(), SMALL.leaves());
+    let first_leaves = format!("LEAVES 0 {}", sums(leaves));
+    // What is answered until the watermark moves, and the answer that says so.
+    for (before, last) in [
+        (vec![], "SUM - 0".to_owned()),
+        (vec![], "SUM 0000000000000001 60".to_owned()),
+        (vec!["SUM 0000000000000001 0".to_owned()], "SHARDS -".to_owned()),
+        (
+            vec!["SUM 0000000000000001 0".to_owned(), format!("SHARDS {}", sums(shards))],
+            "LEAVES 0 -".to_owned(),
+        ),
+        (
+            vec!["SUM 0000000000000001 0".to_owned(), format!("SHARDS {}", sums(shards)), first_leaves],
+            "LEAVES 1 -".to_owned(),
+        ),
+    ] {
+        let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+        let mut asked = said(&mut round, &ours);
+        for answer in before {
+            let end = round.answered(&Answer::parse(answer.as_bytes()).unwrap(), &ours).unwrap();
+            assert!(end.is_none());
+            asked += &said(&mut round, &ours);
+        }
+        let mut end = round.answered(&Answer::parse(last.as_bytes()).unwrap(), &ours).unwrap();
+        assert_eq!(said(&mut round, &ours), "", "it asks and pushes nothing more");
+        // Others of its questions may be answered as if nothing had happened.
+        while round.owed() > 0 {
+            assert!(end.is_none());
+            let question = round.asked.front().unwrap();
+            let mut line = Vec::new();
+            super::answer(&ours, question).unwrap().write(question, &mut line);
+            end = round.answered(&Answer::parse(line.trim_ascii_end()).unwrap(), &ours).unwrap();
+            assert_eq!(said(&mut round, &ours), "");
+        }
+        assert!(matches!(end, Some(RoundEnd::Unjudged)), "{asked}{last}");
+        assert!(!asked.contains("DONE"));
+    }
+    // A leaf's entries.
+    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    round.asked.push_back(Question::List { shard: 1, leaf: 2, from: 0, most: 1 });
+    round.answers_bytes = 1_000;
+    round.to_ask.clear();
+    let other = round.answered(&Answer::NoList { shard: 1, leaf: 3 }, &ours);
+    assert_eq!(other.err(), Some(Unfitting));
+    round.asked.push_back(Question::List { shard: 1, leaf: 2, from: 0, most: 1 });
+    let end = round.answered(&Answer::NoList { shard: 1, leaf: 2 }, &ours);
+    assert!(matches!(end, Ok(Some(RoundEnd::Unjudged))));
+}
+
+#[test]
+fn neighbour_that_keeps_no_sums_is_sent_everything_and_not_said_to_differ() {
+    let (ours, theirs) = (store(SMALL), store(SMALL));
+    (0..20).for_each(|client| put(&ours, &format!("c{client}"), 1));
+    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    said(&mut round, &ours);
+    assert!(round.answered(&Answer::Sum { sum: WholeSum::Never, watermark: 9 }, &ours).unwrap().is_none());
+    let sent = said(&mut round, &ours);
+    let mut answers = Vec::new();
+    sent.lines().for_each(|line| answer(line.as_bytes(), &theirs, &mut answers));
+    assert_eq!((theirs.sum(), answers), (ours.sum(), b"DONE 7\n".to_vec()));
+    let Ok(Some(RoundEnd::Judged(found))) = round.answered(&Answer::Done(7), &ours) else { panic!() };
+    assert_eq!((found.differing, found.pushed, found.pairs.len()), (0, 20, 0));
+}
+
+#[test]
+fn sum_is_told_only_to_who_has_the_same_watermark() {
+    let ours = store(SMALL);
+    put(&ours, "a", 1);
+    let held = |watermark| super::answer(&ours, &Question::Sum { watermark });
+    assert_eq!(held(0), Some(Held::Sum { sum: Some(ours.sum()), watermark: 0 }));
+    assert_eq!(held(60), Some(Held::Sum { sum: None, watermark: 0 }));
 }

@@ -1,8 +1,9 @@
 //! The search for differences: what the node that dialled asks, and what the other answers. Sums and hashes are 16
 //! lower-case hexadecimal digits each, without separators, so that an answer's length is known before it is asked for.
+//! A watermark is the time, in POSIX seconds, before which nothing is in the sums; 0 if nothing is forgotten.
 
 use super::{Fields, fields::decimal, peer::number};
-use crate::core::hex::from_hex;
+use crate::core::{hex::from_hex, model::Timestamp};
 
 /// The longest answer, without its terminator: a keyword and the question's own numbers, followed by 256 numbers.
 pub const ANSWER_BYTES_MAX: usize = NUMBERS_MAX * HEX_DIGITS + ANSWER_WORDS_MAX;
@@ -20,7 +21,10 @@ const HEX_DIGITS: usize = 16;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Question {
     /// The sum of the whole store.
-    Sum,
+    Sum {
+        /// The watermark of the node that asks.
+        watermark: u64,
+    },
     /// The sum of each shard.
     Shards,
     /// The sum of each leaf of a shard.
@@ -44,7 +48,7 @@ pub enum Question {
 impl Question {
     pub(super) fn of_fields(keyword: &[u8], fields: Fields<'_>) -> Option<Self> {
         match keyword {
-            b"SUM" => fields.exactly::<0>().map(|[]| Self::Sum),
+            b"SUM" => number(fields).map(|watermark| Self::Sum { watermark }),
             b"SHARDS" => fields.exactly::<0>().map(|[]| Self::Shards),
             b"LEAVES" => number(fields).and_then(part).map(|shard| Self::Leaves { shard }),
             b"LIST" => {
@@ -61,7 +65,7 @@ impl Question {
     /// Appends the line, with its terminator.
     pub fn write(&self, out: &mut Vec<u8>) {
         let text = match self {
-            Self::Sum => "SUM\n".to_owned(),
+            Self::Sum { watermark } => format!("SUM {watermark}\n"),
             Self::Shards => "SHARDS\n".to_owned(),
             Self::Leaves { shard } => format!("LEAVES {shard}\n"),
             Self::List { shard, leaf, from, most } => format!("LIST {shard} {leaf} {from:016x} {most}\n"),
@@ -72,7 +76,7 @@ impl Question {
     /// How long its answer can be, its terminator included.
     pub fn answer_bytes_max(&self) -> usize {
         let numbers = match self {
-            Self::Sum => 1,
+            Self::Sum { .. } => 1,
             Self::Shards | Self::Leaves { .. } => NUMBERS_MAX,
             Self::List { most, .. } => 2 * most,
         };
@@ -83,6 +87,13 @@ impl Question {
 /// What a store holds of what was asked: the values of an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Held {
+    /// The sum of the whole store.
+    Sum {
+        /// `None` if it cannot be compared with that of the node that asks.
+        sum: Option<u64>,
+        /// The watermark of the node that answers.
+        watermark: u64,
+    },
     /// The sums of the parts, in their order.
     Sums(Vec<u64>),
     /// Entries of a leaf, keys and hashes, in the order of the keys.
@@ -98,7 +109,7 @@ impl Held {
     /// Appends the answer to that question, with its terminator.
     pub fn write(&self, question: &Question, out: &mut Vec<u8>) {
         match *question {
-            Question::Sum => out.extend_from_slice(b"SUM "),
+            Question::Sum { .. } => out.extend_from_slice(b"SUM "),
             Question::Shards => out.extend_from_slice(b"SHARDS "),
             Question::Leaves { shard } => out.extend_from_slice(format!("LEAVES {shard} ").as_bytes()),
             Question::List { shard, leaf, .. } => {
@@ -106,6 +117,13 @@ impl Held {
             }
         }
         match self {
+            Self::Sum { sum, watermark } => {
+                match sum {
+                    Some(sum) => write_hex(*sum, out),
+                    None => out.extend_from_slice(NOT_NOW),
+                }
+                out.extend_from_slice(format!(" {watermark}").as_bytes());
+            }
             Self::Sums(sums) => sums.iter().for_each(|&sum| write_hex(sum, out)),
             Self::Entries { pairs, is_end } => {
                 out.extend_from_slice(if *is_end { b"end" } else { b"more" });
@@ -122,23 +140,67 @@ impl Held {
     }
 }
 
+/// In place of sums or entries: they cannot be compared now.
+const NOT_NOW: &[u8] = b"-";
+
+/// In place of a sum: the node keeps none.
+const NEVER: &[u8] = b"*";
+
+/// The sum of a whole store, as it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WholeSum {
+    /// That is it.
+    Is(u64),
+    /// It cannot be compared now: the watermarks differ, or one of them moves.
+    NotNow,
+    /// The node keeps no sums.
+    Never,
+}
+
+impl WholeSum {
+    fn parse(field: &[u8]) -> Option<Self> {
+        match field {
+            NOT_NOW => Some(Self::NotNow),
+            NEVER => Some(Self::Never),
+            sum => hex(sum).map(Self::Is),
+        }
+    }
+}
+
 /// What the other node answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer<'a> {
-    /// The ping's number.
-    Pong(u64),
+    /// The answer to a ping.
+    Pong {
+        /// The ping's number.
+        number: u64,
+        /// The other node's clock when it took the ping.
+        time: Timestamp,
+    },
     /// The number of the round that is over.
     Done(u64),
     /// The sum of the whole store.
-    Sum(u64),
+    Sum {
+        /// The sum.
+        sum: WholeSum,
+        /// The other node's watermark.
+        watermark: u64,
+    },
     /// Each shard's sum.
     Shards(Sums<'a>),
+    /// The watermark has moved since the sum was asked for, so nothing is said of shards.
+    NoShards,
     /// Each of a shard's leaves' sums.
     Leaves {
         /// Which shard.
         shard: usize,
         /// The sums.
         sums: Sums<'a>,
+    },
+    /// As [`Answer::NoShards`], of that shard's leaves.
+    NoLeaves {
+        /// Which shard.
+        shard: usize,
     },
     /// Some of a leaf's entries.
     List {
@@ -151,6 +213,13 @@ pub enum Answer<'a> {
         /// Key and hash of each, in the order of keys.
         pairs: Pairs<'a>,
     },
+    /// As [`Answer::NoShards`], of that leaf's entries.
+    NoList {
+        /// The shard.
+        shard: usize,
+        /// The leaf in it.
+        leaf: usize,
+    },
 }
 
 impl<'a> Answer<'a> {
@@ -158,38 +227,47 @@ impl<'a> Answer<'a> {
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let mut fields = Fields::of(line);
         match fields.next()? {
-            b"PONG" => number(fields).map(Self::Pong),
+            b"PONG" => {
+                let [number, time] = fields.exactly()?;
+                Some(Self::Pong { number: decimal(number)?, time: Timestamp::parse(time)? })
+            }
             b"DONE" => number(fields).map(Self::Done),
             b"SUM" => {
-                let [sum] = fields.exactly()?;
-                hex(sum).map(Self::Sum)
+                let [sum, watermark] = fields.exactly()?;
+                Some(Self::Sum { sum: WholeSum::parse(sum)?, watermark: decimal(watermark)? })
             }
-            b"SHARDS" => {
-                let [sums] = fields.exactly()?;
-                Sums::parse(sums).map(Self::Shards)
-            }
+            b"SHARDS" => match fields.exactly()? {
+                [NOT_NOW] => Some(Self::NoShards),
+                [sums] => Sums::parse(sums).map(Self::Shards),
+            },
             b"LEAVES" => {
                 let [shard, sums] = fields.exactly()?;
-                Some(Self::Leaves { shard: decimal(shard).and_then(part)?, sums: Sums::parse(sums)? })
+                let shard = decimal(shard).and_then(part)?;
+                if sums == NOT_NOW {
+                    return Some(Self::NoLeaves { shard });
+                }
+                Some(Self::Leaves { shard, sums: Sums::parse(sums)? })
             }
-            b"LIST" => {
-                let mut next = || fields.next();
-                let (shard, leaf, end) = (next()?, next()?, next()?);
-                // A leaf may have become empty, which leaves no field at all.
-                let pairs = Pairs(Sums::parse(next().unwrap_or_default())?);
-                let is_end = match end {
-                    b"end" => true,
-                    b"more" => false,
-                    _ => return None,
-                };
-                let (shard, leaf) = (decimal(shard).and_then(part)?, decimal(leaf).and_then(part)?);
-                let is_whole = pairs.0.len().is_multiple_of(2) && fields.next().is_none();
-                let goes_on = is_end || pairs.0.len() > 0;
-                let is_sorted = pairs.iter().map(|(key, _)| key).is_sorted();
-                (is_whole && goes_on && is_sorted).then_some(Self::List { shard, leaf, is_end, pairs })
-            }
+            b"LIST" => Self::list(fields),
             _ => None,
         }
+    }
+
+    fn list(mut fields: Fields<'a>) -> Option<Self> {
+        let [shard, leaf, end] = fields.first()?;
+        let (shard, leaf) = (decimal(shard).and_then(part)?, decimal(leaf).and_then(part)?);
+        // A leaf may have become empty, which leaves no field at all.
+        let pairs = Pairs(Sums::parse(fields.next().unwrap_or_default())?);
+        let is_whole = pairs.0.len().is_multiple_of(2) && fields.next().is_none();
+        let is_end = match end {
+            b"end" => true,
+            b"more" => false,
+            NOT_NOW if pairs.0.len() == 0 && is_whole => return Some(Self::NoList { shard, leaf }),
+            _ => return None,
+        };
+        let goes_on = is_end || pairs.0.len() > 0;
+        let is_sorted = pairs.iter().map(|(key, _)| key).is_sorted();
+        (is_whole && goes_on && is_sorted).then_some(Self::List { shard, leaf, is_end, pairs })
     }
 }
 
@@ -256,7 +334,8 @@ mod tests {
     #[test]
     fn questions_come_back_as_they_were_written() {
         for question in [
-            Question::Sum,
+            Question::Sum { watermark: 0 },
+            Question::Sum { watermark: u64::MAX },
             Question::Shards,
             Question::Leaves { shard: 255 },
             Question::List { shard: 0, leaf: 17, from: 0xfeed, most: 128 },
@@ -266,6 +345,9 @@ mod tests {
             assert_eq!(PeerLine::parse(line.trim_ascii_end()), Some(PeerLine::Ask(question)));
         }
         for line in [
+            "SUM",
+            "SUM -1",
+            "SUM 0 0",
             "LEAVES 256",
             "LIST 0 256 0000000000000000 1",
             "LIST 0 0 0000000000000000 0",
@@ -281,8 +363,16 @@ mod tests {
         for line in [
             "",
             "SUM",
-            "SUM 0123456789abcde",
-            "SUM 0123456789ABCDEF",
+            "SUM 0123456789abcdef",
+            "SUM 0123456789abcde 0",
+            "SUM 0123456789ABCDEF 0",
+            "SUM - x",
+            "SUM ** 0",
+            "SHARDS *",
+            "LEAVES -",
+            "LEAVES 1 - 0",
+            "LIST 1 -",
+            "LIST 1 2 - 0123456789abcdef0123456789abcdef",
             "SHARDS 0123456789abcdef0",
             "LEAVES 256 0123456789abcdef",
             "LIST 1 2 end 0123456789abcdef",
@@ -290,7 +380,11 @@ mod tests {
             "LIST 1 2 some 0123456789abcdef0123456789abcdef",
             "LIST 1 2 end 0123456789abcdef0123456789abcdef x",
             "PONG",
-            "PONG x",
+            "PONG 1",
+            "PONG x 1",
+            "PONG 1 x",
+            "PONG 1 -1",
+            "PONG 1 1 1",
             "AT a b c d e",
         ] {
             assert_eq!(Answer::parse(line.as_bytes()), None, "{line}");
@@ -303,10 +397,32 @@ mod tests {
         assert_eq!(Answer::parse(unsorted.as_bytes()), None);
     }
 
-    const RIGHT: [&str; 6] = [
-        "PONG 18446744073709551615",
+    #[test]
+    fn what_cannot_be_compared_is_told_apart_from_what_is_not_kept() {
+        let sum = Answer::parse;
+        assert_eq!(sum(b"SUM - 7"), Some(Answer::Sum { sum: WholeSum::NotNow, watermark: 7 }));
+        assert_eq!(sum(b"SUM * 0"), Some(Answer::Sum { sum: WholeSum::Never, watermark: 0 }));
+        for (held, line) in [
+            (Held::Sum { sum: Some(0xfeed), watermark: 7 }, "SUM 000000000000feed 7\n"),
+            (Held::Sum { sum: None, watermark: 0 }, "SUM - 0\n"),
+        ] {
+            let mut out = Vec::new();
+            held.write(&Question::Sum { watermark: 7 }, &mut out);
+            assert_eq!(out, line.as_bytes());
+        }
+        assert_eq!(sum(b"SHARDS -"), Some(Answer::NoShards));
+        assert_eq!(sum(b"LEAVES 7 -"), Some(Answer::NoLeaves { shard: 7 }));
+        assert_eq!(sum(b"LIST 7 8 -"), Some(Answer::NoList { shard: 7, leaf: 8 }));
+    }
+
+    const RIGHT: [&str; 10] = [
+        "PONG 18446744073709551615 1479413884.392014450",
         "DONE 0",
-        "SUM 0123456789abcdef",
+        "SUM 0123456789abcdef 0",
+        "SUM - 18446744073709551615",
+        "SHARDS -",
+        "LEAVES 255 -",
+        "LIST 255 17 -",
         "SHARDS 0123456789abcdef0000000000000000",
         "LEAVES 255 0123456789abcdef",
         "LIST 255 17 more 00000000000000010123456789abcdef00000000000000020123456789abcdef",

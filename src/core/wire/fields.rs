@@ -23,6 +23,11 @@ impl<'a> Fields<'a> {
         Some(fields)
     }
 
+    /// What follows the fields so far, white space included.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Exactly the `N` remaining fields; `None` when there are more or fewer.
     pub fn exactly<const N: usize>(mut self) -> Option<[&'a [u8]; N]> {
         let fields = self.first()?;

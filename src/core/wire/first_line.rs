@@ -133,7 +133,7 @@ mod tests {
             "IAMAT kiwi HTTP/1.1",
             "IAMAT HTTP/ +1+1 HTTP/1.1",
             "WHATSAT kiwi HTTP/1.1 5",
-            "HELLO 1 HTTP/herd Welsh Alford 00c0ffee00c0ffee 3f9c068409f45991",
+            "HELLO 2 HTTP/herd Welsh Alford 00c0ffee00c0ffee 3f9c068409f45991 - - -",
             "AT Alford HTTP/1.1 kiwi +1+1 1",
             "FLOOD AT Alford +1 HTTP/1.1 +1+1 1",
             "\x16",

@@ -1,19 +1,23 @@
 //! The handshake's lines, and why one is refused.
 
-use super::{Fields, Nonce, Proof, digest::hex, first_line::version};
+use super::{Fields, Nonce, Proof, digest::hex, fields::decimal, first_line::version};
 use crate::core::{access::Refusal, model::NodeId};
 
-/// The version this code speaks.
-pub(super) const VERSION: u64 = 1;
+/// The highest version that this code speaks.
+const VERSION: u64 = 2;
+
+/// The lowest. From version 2 on, a release speaks its own version and the one before; 1 was never released.
+const VERSION_MIN: u64 = 2;
 
 /// What a refusal begins with; the rest of the line says why, and what to do.
 pub const REFUSED: &[u8] = b"REFUSED ";
 
-/// The first line of a peer's connection, and in the other direction the same line as its answer: `HELLO 1 herd from to
-/// incarnation check`. In a herd with a secret, a nonce follows it, and in the answer a nonce and a proof.
+/// The first line of a peer's connection, and in the other direction its answer: `HELLO version herd from to
+/// incarnation check forget_after nonce proof`, with `-` for what is absent. A later version may add fields, which are
+/// ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hello<'a> {
-    /// The protocol's version, 1.
+    /// The highest version of the protocol that the sender speaks; in an answer, the highest that both speak.
     pub version: u64,
     /// The name of the sender's herd.
     pub herd: &'a [u8],
@@ -21,28 +25,25 @@ pub struct Hello<'a> {
     pub from: &'a [u8],
     /// The id of the node that the sender believes it is talking to.
     pub to: &'a [u8],
-    /// A random number drawn at the sender's start.
+    /// A random number drawn at the start of a node that dials; 0 from one that has a secret, which tells it with its
+    /// proof, and in an answer.
     pub incarnation: u64,
     /// Equal if both place clients alike in their stores.
     pub check: u64,
+    /// After how many seconds locations are forgotten; `None` for never.
+    pub forget_after: Option<u64>,
     /// From a node that has a secret.
     pub nonce: Option<Nonce>,
-    /// From a node that has a secret and answers; never without a nonce.
+    /// From a node that has a secret and answers.
     pub proof: Option<Proof>,
 }
 
 impl<'a> Hello<'a> {
-    /// This version's line with its own values.
-    pub fn new(herd: &'a str, from: &'a NodeId, to: &'a NodeId, incarnation: u64, check: u64) -> Self {
-        let (from, to) = (from.as_bytes(), to.as_bytes());
-        let (nonce, proof) = (None, None);
-        Self { version: VERSION, herd: herd.as_bytes(), from, to, incarnation, check, nonce, proof }
-    }
-
-    /// The line of a node that has a secret: with the nonce that must be proved over, and, in an answer, the proof
-    /// itself.
-    pub fn with_nonce(self, nonce: Nonce, proof: Option<Proof>) -> Self {
-        Self { nonce: Some(nonce), proof, ..self }
+    /// The line of a node that never forgets, tells no incarnation and has no secret; its version is the highest.
+    pub fn new(herd: &'a str, from: &'a NodeId, to: &'a NodeId, check: u64) -> Self {
+        let (herd, from, to) = (herd.as_bytes(), from.as_bytes(), to.as_bytes());
+        let (forget_after, nonce, proof) = (None, None, None);
+        Self { version: VERSION, herd, from, to, incarnation: 0, check, forget_after, nonce, proof }
     }
 
     /// Parses the line. An `Err` says why it is refused.
@@ -51,54 +52,78 @@ impl<'a> Hello<'a> {
         let (Some(b"HELLO"), Some(version)) = (fields.next(), fields.next().and_then(version)) else {
             return Err(Refusal::NoHello);
         };
-        if version != VERSION {
+        if version < VERSION_MIN {
             return Err(Refusal::Version { theirs: version, ours: VERSION });
         }
-        let count = fields.clone().count();
-        let mut field = || fields.next().unwrap_or_default();
-        let [herd, from, to, incarnation, check, nonce, proof] = std::array::from_fn(|_| field());
-        if !(5..=7).contains(&count) {
-            return Err(Refusal::FieldCount);
-        }
+        let [herd, from, to, incarnation, check, forget_after, nonce, proof] =
+            fields.first().ok_or(Refusal::FieldCount)?;
         let (Some(incarnation), Some(check)) = (hex(incarnation), hex(check)) else {
             return Err(Refusal::BadNumbers);
         };
-        let (has_nonce, has_proof) = (count > 5, count > 6);
-        let (nonce, proof) = (Nonce::parse(nonce), Proof::parse(proof));
-        if nonce.is_some() != has_nonce || proof.is_some() != has_proof {
+        let forget_after = optional(forget_after, decimal).ok_or(Refusal::BadForgetAfter)?;
+        let (Some(nonce), Some(proof)) = (optional(nonce, Nonce::parse), optional(proof, Proof::parse))
+        else {
             return Err(Refusal::BadNonce);
+        };
+        Ok(Self { version, herd, from, to, incarnation, check, forget_after, nonce, proof })
+    }
+
+    /// Parses an answer, whose version must be one that was offered.
+    pub fn parse_answer(line: &'a [u8]) -> Result<Self, Refusal> {
+        let hello = Self::parse(line)?;
+        let is_offered = hello.version <= VERSION;
+        is_offered.then_some(hello).ok_or(Refusal::Version { theirs: hello.version, ours: VERSION })
+    }
+
+    /// The highest version that its sender and this code speak.
+    pub fn common_version(&self) -> u64 {
+        self.version.min(VERSION)
+    }
+
+    /// The line, without a terminator.
+    pub fn to_line(&self) -> Vec<u8> {
+        let mut line = format!("HELLO {}", self.version).into_bytes();
+        for field in [self.herd, self.from, self.to] {
+            line.push(b' ');
+            line.extend_from_slice(field);
         }
-        Ok(Self { version, herd, from, to, incarnation, check, nonce, proof })
+        let Self { incarnation, check, forget_after, nonce, proof, .. } = self;
+        let [forget_after, nonce, proof] =
+            [text(forget_after.as_ref()), text(nonce.as_ref()), text(proof.as_ref())];
+        let numbers = format!(" {incarnation:016x} {check:016x} {forget_after} {nonce} {proof}");
+        line.extend_from_slice(numbers.as_bytes());
+        line
     }
 
     /// Appends the line, with its terminator.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"HELLO ");
-        out.extend_from_slice(self.version.to_string().as_bytes());
-        for field in [self.herd, self.from, self.to] {
-            out.push(b' ');
-            out.extend_from_slice(field);
-        }
-        out.extend_from_slice(format!(" {:016x} {:016x}", self.incarnation, self.check).as_bytes());
-        if let Some(nonce) = self.nonce {
-            out.extend_from_slice(format!(" {nonce}").as_bytes());
-        }
-        if let Some(proof) = self.proof {
-            out.extend_from_slice(format!(" {proof}").as_bytes());
-        }
+        out.extend_from_slice(&self.to_line());
         out.push(b'\n');
     }
 }
 
-/// Appends the second line of a node that dialled and has a secret, with its terminator.
-pub fn write_proof(proof: &Proof, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("PROOF {proof}\n").as_bytes());
+/// What stands for a field that is absent.
+const ABSENT: &str = "-";
+
+/// A field that may be absent; the outer `None` for a bad one.
+fn optional<'a, T>(field: &'a [u8], parse: impl FnOnce(&'a [u8]) -> Option<T>) -> Option<Option<T>> {
+    if field == ABSENT.as_bytes() { Some(None) } else { parse(field).map(Some) }
+}
+
+fn text(field: Option<&impl ToString>) -> String {
+    field.map_or_else(|| ABSENT.to_owned(), ToString::to_string)
+}
+
+/// Appends the second line of a node that dialled and has a secret, with its terminator: its proof, and its
+/// incarnation, which the proof covers.
+pub fn write_proof(proof: &Proof, incarnation: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("PROOF {proof} {incarnation:016x}\n").as_bytes());
 }
 
 /// Parses that line; `None` for any other.
-pub fn parse_proof(line: &[u8]) -> Option<Proof> {
-    let [keyword, proof] = Fields::of(line).exactly()?;
-    (keyword == b"PROOF").then(|| Proof::parse(proof))?
+pub fn parse_proof(line: &[u8]) -> Option<(Proof, u64)> {
+    let [keyword, proof, incarnation] = Fields::of(line).exactly()?;
+    (keyword == b"PROOF").then(|| Proof::parse(proof).zip(hex(incarnation)))?
 }
 
 /// Appends the answer to a good proof, with its terminator.
@@ -124,57 +149,67 @@ mod tests {
     use super::*;
     use crate::core::wire::is_hello;
 
+    const PLAIN: &str = "HELLO 2 a b c 00000000000000ff 0000000000000001";
+
     #[test]
     fn hello_comes_back_as_it_was_written() {
         let (alford, welsh) = (NodeId::new("Alford").unwrap(), NodeId::new("Welsh").unwrap());
-        let hello = Hello::new("fall-2016", &alford, &welsh, 0xfeed, u64::MAX);
+        let hello = Hello { incarnation: 0xfeed, ..Hello::new("fall-2016", &alford, &welsh, u64::MAX) };
         let mut line = Vec::new();
         hello.write(&mut line);
-        assert_eq!(line, b"HELLO 1 fall-2016 Alford Welsh 000000000000feed ffffffffffffffff\n");
+        assert_eq!(line, b"HELLO 2 fall-2016 Alford Welsh 000000000000feed ffffffffffffffff - - -\n");
         assert!(is_hello(&line));
         assert_eq!(Hello::parse(&line), Ok(hello));
+        let forgetting = Hello { forget_after: Some(3600), ..hello };
+        assert!(forgetting.to_line().ends_with(b" ffffffffffffffff 3600 - -"));
+        assert_eq!(Hello::parse(&forgetting.to_line()), Ok(forgetting));
     }
 
     #[test]
     fn hello_with_nonce_and_proof_comes_back_and_fits_the_shortest_line_a_node_takes() {
         let longest = NodeId::new(&"n".repeat(NodeId::LENGTH_MAX)).unwrap();
         let (nonce, proof) = (Nonce::of_bytes([0xfe; 16]), Proof::parse("0a".repeat(32).as_bytes()).unwrap());
-        let plain = Hello::new(longest.as_str(), &longest, &longest, u64::MAX, 0);
-        for hello in [plain.with_nonce(nonce, None), plain.with_nonce(nonce, Some(proof))] {
-            let mut line = Vec::new();
-            hello.write(&mut line);
-            assert!(line.len() <= 512 && Hello::parse(&line) == Ok(hello));
+        let plain =
+            Hello { forget_after: Some(u64::MAX), ..Hello::new(longest.as_str(), &longest, &longest, 0) };
+        for proof in [None, Some(proof)] {
+            let hello = Hello { nonce: Some(nonce), proof, ..plain };
+            let line = hello.to_line();
+            assert!(line.len() < 512 && Hello::parse(&line) == Ok(hello));
         }
         let mut line = Vec::new();
-        write_proof(&proof, &mut line);
-        assert_eq!(line, format!("PROOF {}\n", "0a".repeat(32)).as_bytes());
-        assert_eq!(parse_proof(&line), Some(proof));
+        write_proof(&proof, 0xfeed, &mut line);
+        assert_eq!(line, format!("PROOF {} 000000000000feed\n", "0a".repeat(32)).as_bytes());
+        assert_eq!(parse_proof(&line), Some((proof, 0xfeed)));
     }
 
     #[test]
     fn truncated_or_bent_proofs_are_not_understood() {
-        let (head, nonce, proof) =
-            ("HELLO 1 a b c 0000000000000000 0000000000000000", "0a".repeat(16), "0b".repeat(32));
-        assert!(Hello::parse(format!("{head} {nonce} {proof}").as_bytes()).is_ok());
+        let (nonce, proof) = ("0a".repeat(16), "0b".repeat(32));
+        assert!(Hello::parse(format!("{PLAIN} - {nonce} {proof}").as_bytes()).is_ok());
         for tail in [
-            format!("{nonce}0"),
-            nonce[1..].to_owned(),
-            nonce.replace('a', "A"),
-            proof.clone(),
+            format!("{nonce}0 -"),
+            format!("{} -", &nonce[1..]),
+            format!("{} -", nonce.replace('a', "A")),
+            format!("{proof} -"),
             format!("{nonce} {}", &proof[2..]),
             format!("{nonce} {nonce}"),
             format!("{proof} {nonce}"),
-            format!("{nonce} {proof} {proof}"),
+            format!("-- {proof}"),
         ] {
-            assert!(Hello::parse(format!("{head} {tail}").as_bytes()).is_err(), "{tail}");
+            let refused = Hello::parse(format!("{PLAIN} - {tail}").as_bytes()).err();
+            assert_eq!(refused, Some(Refusal::BadNonce), "{tail}");
         }
+        let incarnation = "00000000000000ff";
         for line in [
             "PROOF".to_owned(),
-            format!("PROOF {}", &proof[1..]),
-            format!("PROOF {proof}0"),
-            format!("PROOF {proof} {proof}"),
-            format!("proof {proof}"),
-            format!("WELCOME {proof}"),
+            format!("PROOF {proof}"),
+            format!("PROOF {} {incarnation}", &proof[1..]),
+            format!("PROOF {proof}0 {incarnation}"),
+            format!("PROOF {proof} {}", &incarnation[1..]),
+            format!("PROOF {proof} -"),
+            format!("PROOF {proof} {incarnation} {incarnation}"),
+            format!("proof {proof} {incarnation}"),
+            format!("WELCOME {proof} {incarnation}"),
         ] {
             assert_eq!(parse_proof(line.as_bytes()), None, "{line}");
         }
@@ -182,29 +217,49 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_a_handshake_that_is_refused_with_the_cure() {
-        assert!(is_hello(b"HELLO 2 whatever"));
-        let why = Hello::parse(b"HELLO 2 whatever").unwrap_err();
-        assert_eq!(why, Refusal::Version { theirs: 2, ours: 1 });
+    fn earlier_version_is_a_handshake_that_is_refused_with_the_cure() {
+        assert!(is_hello(b"HELLO 1 whatever"));
+        let why = Hello::parse(b"HELLO 1 whatever").unwrap_err();
+        assert_eq!(why, Refusal::Version { theirs: 1, ours: 2 });
         let mut line = Vec::new();
         write_refusal(&why, &mut line);
-        let text = b"REFUSED version 2 is not spoken here, only 1; run the same release on all nodes\n";
+        let text = b"REFUSED version 1 is not spoken here, only 2; run the same release on all nodes\n";
         assert_eq!(line, text);
-        for line in ["HELLO 1 a b c", "HELLO 1 a b c d e", "HELLO 1 a b c 0000000000000000 00000000000000zz"]
-        {
-            assert!(Hello::parse(line.as_bytes()).is_err(), "{line}");
+        for (line, why) in [
+            ("HELLO 2 a b c".to_owned(), Refusal::FieldCount),
+            (format!("{PLAIN} - -"), Refusal::FieldCount),
+            (format!("{PLAIN} - - -").replace("01 ", "zz "), Refusal::BadNumbers),
+            (format!("{PLAIN} - - -").replace("00ff", "ff"), Refusal::BadNumbers),
+            (format!("{PLAIN} 1h - -"), Refusal::BadForgetAfter),
+            (format!("{PLAIN} -1 - -"), Refusal::BadForgetAfter),
+        ] {
+            assert_eq!(Hello::parse(line.as_bytes()).err(), Some(why), "{line}");
         }
+    }
+
+    #[test]
+    fn later_version_is_understood_as_far_as_this_one_goes_and_an_answer_must_name_one_that_was_offered() {
+        let later = format!("{PLAIN} - - - and what 3 adds").replace("HELLO 2", "HELLO 3");
+        let hello = Hello::parse(later.as_bytes()).unwrap();
+        assert_eq!((hello.version, hello.common_version(), hello.from), (3, 2, &b"b"[..]));
+        assert_eq!(Hello::parse_answer(later.as_bytes()), Err(Refusal::Version { theirs: 3, ours: 2 }));
+        let common = Hello { version: hello.common_version(), ..hello };
+        assert_eq!(Hello::parse_answer(&[&common.to_line()[..], b" and more"].concat()), Ok(common));
+        assert_eq!(Hello::parse(b"HELLO 999999999").err(), Some(Refusal::FieldCount));
     }
 
     proptest! {
         #[test]
         fn hello_of_any_values_comes_back(
             names in prop::array::uniform3("[!-~]{1,64}"), numbers in any::<(u64, u64)>(),
-            nonce in any::<[u8; 16]>(), bent in any::<prop::sample::Index>(), byte in any::<u8>(),
+            forget_after in any::<Option<u64>>(), nonce in any::<Option<[u8; 16]>>(),
+            bent in any::<prop::sample::Index>(), byte in any::<u8>(),
         ) {
             let [herd, from, to] = names.each_ref().map(String::as_bytes);
             let (incarnation, check) = numbers;
-            let hello = Hello { version: VERSION, herd, from, to, incarnation, check, nonce: Some(Nonce::of_bytes(nonce)), proof: None };
+            let nonce = nonce.map(Nonce::of_bytes);
+            let hello =
+                Hello { version: VERSION, herd, from, to, incarnation, check, forget_after, nonce, proof: None };
             let mut line = Vec::new();
             hello.write(&mut line);
             prop_assert_eq!(Hello::parse(&line), Ok(hello));

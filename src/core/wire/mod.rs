@@ -12,7 +12,7 @@ mod plain;
 mod proof;
 mod request;
 
-pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums};
+pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums, WholeSum};
 pub use fields::Fields;
 pub use first_line::{OtherProtocol, is_hello};
 pub use form::Form;
@@ -22,5 +22,5 @@ pub use peer::{
     PEER_LINE_BYTES_MAX, PeerLine, write_done, write_flooded, write_ping, write_pong, write_push,
 };
 pub use plain::{PerConnection, PlainFault, PlainForm, PlainLine};
-pub use proof::{End, Nonce, Proof, Prover, Transcript};
+pub use proof::{Nonce, OwedProof, Proof, Prover, Transcript};
 pub use request::{Invalid, Report, Request, Whatsat, write_forgotten};

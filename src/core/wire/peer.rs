@@ -3,7 +3,7 @@
 //! are the same on every node: no clock, no configured limit.
 
 use super::{Fields, Question, fields::decimal};
-use crate::core::model::{ClientRecord, Generation, Location, NodeId, Tombstone};
+use crate::core::model::{ClientRecord, Generation, Location, NodeId, Timestamp, Tombstone};
 
 /// The longest line on a peer's connection, without its terminator. Twice a client's, so that whatever a client may
 /// report fits with the names and the skew added.
@@ -179,9 +179,9 @@ pub fn write_ping(number: u64, out: &mut Vec<u8>) {
     write_numbered("PING", number, out);
 }
 
-/// Appends the answer to a ping.
-pub fn write_pong(number: u64, out: &mut Vec<u8>) {
-    write_numbered("PONG", number, out);
+/// Appends the answer to a ping; `time` is this node's clock when it took the ping.
+pub fn write_pong(number: u64, time: Timestamp, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("PONG {number} {time}\n").as_bytes());
 }
 
 /// Appends the end of a round, and the answer to it.
@@ -261,10 +261,11 @@ mod tests {
             "PING -1",
             "PING 1 2",
             "PING 18446744073709551616",
-            "PONG 1",
+            "PONG 1 1479413884.392014450",
             "DONE x",
             "PUSH Alford +0.000000001 a +1+1 1 Welsh",
-            "SUM 1",
+            "SUM",
+            "SUM 1 1",
             "SHARDS 1",
             "LEAVES",
             "LEAVES -1",
@@ -288,7 +289,7 @@ mod tests {
             "AT Alford +0.000000001 a +91+1 1 Welsh",
             "AT Alford +0.000000001 a +1+1 nan Welsh",
             "AT Alford 0.000000001 a +1+1 1 Welsh",
-            "HELLO 1 a b c 0000000000000000 0000000000000000",
+            "HELLO 2 a b c 0000000000000000 0000000000000000 - - -",
         ] {
             assert_eq!(PeerLine::parse(line.as_bytes()), None, "{line}");
         }
@@ -312,9 +313,9 @@ mod tests {
     }
 
     const RIGHT: [&str; 12] = [
-        "HELLO 1 herd Alford Welsh 0000000000000001 00000000000000ff",
-        "HELLO 1 herd Alford Welsh 0000000000000001 00000000000000ff 0123456789abcdef0123456789abcdef",
-        "PROOF 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "HELLO 2 herd Alford Welsh 0000000000000001 00000000000000ff - - -",
+        "HELLO 2 herd Alford Welsh 0000000000000000 00000000000000ff 3600 0123456789abcdef0123456789abcdef -",
+        "PROOF 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef 00000000000000ff",
         "AT Alford +0.263873386 kiwi +34.068930-118.445127 1479413884.392014450 Bolden",
         "AT Alford +0.263873386 kiwi +34.068930-118.445127 1479413884.392014450 9007199254740991 Bolden",
         "PUSH Alford -0.000000001 kiwi +1-1 1",

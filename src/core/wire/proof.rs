@@ -1,13 +1,13 @@
-//! What proves in a handshake that a node has the herd's secret: an HMAC-SHA-256 over everything that the handshake
-//! says, and over a number that each end has made up for it, so that no proof can be used again, elsewhere or in the
-//! other direction. Pure.
+//! What proves in a handshake that a node has the herd's secret: an HMAC-SHA-256 over the lines of the handshake as they
+//! were sent. In them is a number that each end has made up, so that no proof can be used again, elsewhere or in the
+//! other direction; and the version, so that nobody between the two can have them speak a lower one. Pure.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::hello::VERSION;
+use super::Fields;
 use crate::core::{
     access::{Secret, SecretKey},
     hex::{Hex, from_hex},
@@ -38,7 +38,7 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// A proof, made or received. Comparing two of them reveals nothing: see [`Transcript::is_proved`].
+/// A proof, made or received. Comparing two of them reveals nothing: see [`Transcript::is_proved`] and [`OwedProof::is_met`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proof([u8; Self::BYTES]);
 
@@ -57,88 +57,107 @@ impl fmt::Display for Proof {
     }
 }
 
-/// The end of a handshake that a proof belongs to.
+/// Whose proof it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Prover {
-    /// The node that dialled.
-    Dialler,
+    /// The node that dialled. It proves its incarnation, too, which it tells with its proof.
+    Dialler {
+        /// The random number of its start.
+        incarnation: u64,
+    },
     /// The node that was dialled.
     Acceptor,
 }
 
-impl Prover {
-    fn as_bytes(self) -> &'static [u8] {
-        match self {
-            Self::Dialler => b"dial",
-            Self::Acceptor => b"accept",
-        }
-    }
-}
-
-/// What one end says about itself in a handshake.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct End<'a> {
-    /// Its id.
-    pub id: &'a [u8],
-    /// The random number of its start.
-    pub incarnation: u64,
-    /// Its random number for this handshake.
-    pub nonce: Nonce,
-}
-
-/// Everything that both ends have said in a handshake, the same for each of them.
+/// What both ends have said in a handshake when the first proof is due, the same for each of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transcript<'a> {
-    /// The herd's name.
-    pub herd: &'a [u8],
-    /// The node that dialled.
-    pub dialler: End<'a>,
-    /// The node that was dialled.
-    pub acceptor: End<'a>,
-    /// The check value of the placement key.
-    pub check: u64,
+    hello: &'a [u8],
+    /// What stands before the answer's proof, and after it.
+    answer: [&'a [u8]; 2],
 }
 
-/// The first field under every proof, so that it means nothing anywhere else.
-const LABEL: &[u8] = b"proxyherd handshake";
+/// The first field under every proof of a connection without TLS, so that it means nothing anywhere else.
+const LABEL: &[u8] = b"proxyherd handshake plain";
 
-impl Transcript<'_> {
+/// What binds a proof to the connection it is made on; there is nothing to bind it to without TLS.
+const EXPORTER: &[u8] = b"";
+
+/// What stands in the answer for the proof that is made over it.
+const NO_PROOF: &[u8] = b"-";
+
+impl<'a> Transcript<'a> {
+    /// Of two HELLO lines as they were sent, without terminators; the answer's proof does not matter.
+    pub fn new(hello: &'a [u8], answer: &'a [u8]) -> Self {
+        let mut fields = Fields::of(answer);
+        let proof = fields.first::<10>().map_or(&[][..], |[.., proof]| proof);
+        let after = fields.rest();
+        let before = &answer[..answer.len() - after.len() - proof.len()];
+        Self { hello, answer: [before, after] }
+    }
+
     /// The proof of one end, by the secret that this node proves itself with.
     pub fn prove(&self, prover: Prover, secret: &Secret) -> Proof {
-        Proof(self.mac(prover, secret.proving()).finalize().into_bytes().into())
+        let mac = match prover {
+            Prover::Acceptor => self.mac(b"accept", secret.proving()),
+            Prover::Dialler { incarnation } => {
+                with_incarnation(self.mac(b"dial", secret.proving()), incarnation)
+            }
+        };
+        Proof(mac.finalize().into_bytes().into())
     }
 
-    /// Whether the proof is that end's, by a secret that is accepted. Takes the same time wherever a wrong one differs.
-    pub fn is_proved(&self, prover: Prover, proof: &Proof, secret: &Secret) -> bool {
-        secret.accepted().any(|key| self.mac(prover, key).verify_slice(&proof.0).is_ok())
+    /// Whether the node that was dialled made the proof, by a secret that is accepted. Takes the same time wherever a
+    /// wrong one differs.
+    pub fn is_proved(&self, proof: &Proof, secret: &Secret) -> bool {
+        secret.accepted().any(|key| self.mac(b"accept", key).verify_slice(&proof.0).is_ok())
     }
 
-    /// Over the fields as they stand in the handshake's lines, each preceded by its length.
-    fn mac(&self, prover: Prover, key: &SecretKey) -> Hmac<Sha256> {
+    /// The proof that the node that dialled owes now.
+    pub fn owed(&self, secret: &Secret) -> OwedProof {
+        OwedProof { unfinished: secret.accepted().map(|key| self.mac(b"dial", key)).collect() }
+    }
+
+    /// Over the fields, each preceded by its length, up to the incarnation.
+    fn mac(&self, role: &[u8], key: &SecretKey) -> Hmac<Sha256> {
         // It accepts keys of any length.
         let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes());
         let mut mac = mac.unwrap_or_else(|error| unreachable!("{error}"));
-        let Self { herd, dialler, acceptor, check } = self;
-        let version = VERSION.to_string();
-        let hex = |number: u64| format!("{number:016x}").into_bytes();
-        for field in [
-            LABEL,
-            prover.as_bytes(),
-            version.as_bytes(),
-            herd,
-            dialler.id,
-            acceptor.id,
-            &hex(dialler.incarnation),
-            &hex(acceptor.incarnation),
-            dialler.nonce.to_string().as_bytes(),
-            acceptor.nonce.to_string().as_bytes(),
-            &hex(*check),
-        ] {
-            mac.update(&(field.len() as u32).to_be_bytes());
-            mac.update(field);
+        let [before, after] = self.answer;
+        for pieces in [&[LABEL][..], &[role], &[EXPORTER], &[self.hello], &[before, NO_PROOF, after]] {
+            add(&mut mac, pieces);
         }
         mac
     }
+}
+
+/// The proof that a node owes which has dialled: all that it must cover but the incarnation, which comes with it. It
+/// takes the same memory however long the lines were.
+#[derive(Clone, Debug)]
+pub struct OwedProof {
+    /// One for each secret that is accepted.
+    unfinished: Vec<Hmac<Sha256>>,
+}
+
+impl OwedProof {
+    /// Whether that proof is it. Takes the same time wherever a wrong one differs.
+    pub fn is_met(&self, proof: &Proof, incarnation: u64) -> bool {
+        let finished = |mac: &Hmac<Sha256>| with_incarnation(mac.clone(), incarnation);
+        self.unfinished.iter().any(|mac| finished(mac).verify_slice(&proof.0).is_ok())
+    }
+}
+
+/// With the last field under a dialler's proof, as it stands in its line.
+fn with_incarnation(mut mac: Hmac<Sha256>, incarnation: u64) -> Hmac<Sha256> {
+    add(&mut mac, &[format!("{incarnation:016x}").as_bytes()]);
+    mac
+}
+
+/// Adds a field, which is in pieces, after its length.
+fn add(mac: &mut Hmac<Sha256>, pieces: &[&[u8]]) {
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    mac.update(&(length as u32).to_be_bytes());
+    pieces.iter().for_each(|piece| mac.update(piece));
 }
 
 #[cfg(test)]
@@ -153,12 +172,19 @@ mod tests {
         Secret::new(key(byte), [0; 16])
     }
 
+    const HELLO: &str = "HELLO 2 fall-2016 Welsh Alford 0000000000000000 3f9c068409f45991 - 11111111111111111111111111111111 -";
+    const ANSWER: &str = "HELLO 2 fall-2016 Alford Welsh 0000000000000000 3f9c068409f45991 - 22222222222222222222222222222222 -";
+    const DIALLER: Prover = Prover::Dialler { incarnation: 0x00c0_ffee_00c0_ffee };
+
     fn transcript() -> Transcript<'static> {
-        Transcript {
-            herd: b"fall-2016",
-            dialler: End { id: b"Welsh", incarnation: 0x00c0_ffee_00c0_ffee, nonce: Nonce([0x11; 16]) },
-            acceptor: End { id: b"Alford", incarnation: 0xea42_59ab_02e2_a67f, nonce: Nonce([0x22; 16]) },
-            check: 0x3f9c_0684_09f4_5991,
+        Transcript::new(HELLO.as_bytes(), ANSWER.as_bytes())
+    }
+
+    /// Whether it is a good proof of that end in that handshake.
+    fn is_good(transcript: &Transcript<'_>, prover: Prover, proof: &Proof, secret: &Secret) -> bool {
+        match prover {
+            Prover::Acceptor => transcript.is_proved(proof, secret),
+            Prover::Dialler { incarnation } => transcript.owed(secret).is_met(proof, incarnation),
         }
     }
 
@@ -168,46 +194,64 @@ mod tests {
         let secret = Secret::new(SecretKey::of_bytes(std::array::from_fn(|at| at as u8)), [0; 16]);
         assert_eq!(
             transcript().prove(Prover::Acceptor, &secret).to_string(),
-            "0e8537a218fae08e6148fa57fc52b457df1ddf32ded79d896bebd31b926a04bb"
+            "af4fe45977c518d8bffd6fb2e322562972220afee9178a4deaca9457b2a81ab9"
         );
         assert_eq!(
-            transcript().prove(Prover::Dialler, &secret).to_string(),
-            "de5e4af2f86569fc9d1729249153d86796f8b42d0da35c795545eb4a645a8cc3"
+            transcript().prove(DIALLER, &secret).to_string(),
+            "9e3f9172cf95393ea8692c2466a44791e9334c3dabae3080ccb364b222a8d987"
         );
     }
 
     #[test]
     fn a_proof_is_good_for_its_own_handshake_and_end_only() {
         let (good, mine) = (transcript(), secret(7));
-        let proof = good.prove(Prover::Dialler, &mine);
-        assert!(good.is_proved(Prover::Dialler, &proof, &mine));
-        assert!(!good.is_proved(Prover::Acceptor, &proof, &mine), "reflected");
-        assert!(!good.is_proved(Prover::Dialler, &proof, &secret(8)), "another secret");
-        let other = Nonce([0x12; 16]);
-        for changed in [
-            Transcript { herd: b"fall-2017", ..good },
-            Transcript { check: 1, ..good },
-            Transcript { dialler: End { id: b"Wels", ..good.dialler }, ..good },
-            Transcript { dialler: End { incarnation: 1, ..good.dialler }, ..good },
-            Transcript { dialler: End { nonce: other, ..good.dialler }, ..good },
-            Transcript { acceptor: End { id: b"Ball", ..good.acceptor }, ..good },
-            Transcript { acceptor: End { incarnation: 1, ..good.acceptor }, ..good },
-            Transcript { acceptor: End { nonce: other, ..good.acceptor }, ..good },
-            Transcript { dialler: good.acceptor, acceptor: good.dialler, ..good },
-            // The same letters, divided differently.
-            Transcript {
-                dialler: End { id: b"WelshAl", ..good.dialler },
-                acceptor: End { id: b"ford", ..good.acceptor },
-                ..good
-            },
-        ] {
-            assert!(!changed.is_proved(Prover::Dialler, &proof, &mine), "{changed:?}");
+        let (dialler, acceptor) = (good.prove(DIALLER, &mine), good.prove(Prover::Acceptor, &mine));
+        for (prover, proof, other) in
+            [(DIALLER, &dialler, &acceptor), (Prover::Acceptor, &acceptor, &dialler)]
+        {
+            assert!(is_good(&good, prover, proof, &mine));
+            assert!(!is_good(&good, prover, other, &mine), "reflected");
+            assert!(!is_good(&good, prover, proof, &secret(8)), "another secret");
+            for (hello, answer) in [
+                (HELLO.replace("HELLO 2", "HELLO 3"), ANSWER.to_owned()),
+                (HELLO.replace("fall-2016", "fall-2017"), ANSWER.to_owned()),
+                (HELLO.replace(" - 1", " 3600 - 1"), ANSWER.to_owned()),
+                (HELLO.replace("1111 ", "1112 "), ANSWER.to_owned()),
+                (format!("{HELLO} and what 3 adds"), ANSWER.to_owned()),
+                (format!(" {HELLO}"), ANSWER.to_owned()),
+                (HELLO.to_owned(), ANSWER.replace("HELLO 2", "HELLO 1")),
+                (HELLO.to_owned(), ANSWER.replace("Alford", "Ball")),
+                (HELLO.to_owned(), ANSWER.replace("5991 ", "5992 ")),
+                (HELLO.to_owned(), ANSWER.replace("2222 ", "2223 ")),
+                (HELLO.to_owned(), format!("{ANSWER} and what 3 adds")),
+                (ANSWER.to_owned(), HELLO.to_owned()),
+                // The same letters, divided differently.
+                (HELLO[..HELLO.len() - 1].to_owned(), format!("-{ANSWER}")),
+            ] {
+                let changed = Transcript::new(hello.as_bytes(), answer.as_bytes());
+                assert!(!is_good(&changed, prover, proof, &mine), "{hello}, {answer}");
+            }
+            for bit in 0..8 * Proof::BYTES {
+                let mut bent = *proof;
+                bent.0[bit / 8] ^= 1 << (bit % 8);
+                assert!(!is_good(&good, prover, &bent, &mine), "bit {bit}");
+            }
         }
-        for bit in 0..256 {
-            let mut bent = proof;
-            bent.0[bit / 8] ^= 1 << (bit % 8);
-            assert!(!good.is_proved(Prover::Dialler, &bent, &mine), "bit {bit}");
-        }
+        assert!(!is_good(&good, Prover::Dialler { incarnation: 1 }, &dialler, &mine), "another start");
+    }
+
+    #[test]
+    fn answer_is_covered_all_but_its_proof() {
+        let (good, mine) = (transcript(), secret(7));
+        let proof = good.prove(Prover::Acceptor, &mine);
+        let proved = ANSWER.strip_suffix('-').unwrap().to_owned() + &proof.to_string();
+        assert_eq!(Transcript::new(HELLO.as_bytes(), proved.as_bytes()), good);
+        // What follows it counts, too.
+        let more = [format!("{proved} more"), format!("{ANSWER} more")];
+        let [with, without] =
+            more.each_ref().map(|answer| Transcript::new(HELLO.as_bytes(), answer.as_bytes()));
+        assert_eq!(with, without);
+        assert!(!with.is_proved(&proof, &mine));
     }
 
     #[test]
@@ -217,13 +261,15 @@ mod tests {
         let switched = added.clone().switch().unwrap();
         // Each step works with the one before and after it; steps that are two apart need not agree.
         let steps = [&old, &added, &switched, &new];
-        for pair in steps.windows(2) {
-            for (prover, verifier) in [(pair[0], pair[1]), (pair[1], pair[0])] {
-                let proof = transcript().prove(Prover::Acceptor, prover);
-                assert!(transcript().is_proved(Prover::Acceptor, &proof, verifier));
+        for prover in [Prover::Acceptor, DIALLER] {
+            for pair in steps.windows(2) {
+                for (proving, judging) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+                    let proof = transcript().prove(prover, proving);
+                    assert!(is_good(&transcript(), prover, &proof, judging));
+                }
             }
+            let proof = transcript().prove(prover, &old);
+            assert!(!is_good(&transcript(), prover, &proof, &new));
         }
-        let proof = transcript().prove(Prover::Acceptor, &old);
-        assert!(!transcript().is_proved(Prover::Acceptor, &proof, &new));
     }
 }

@@ -333,7 +333,7 @@ fn half_handshakes() {
         stream.write_all(welsh.hello(Nonce::of_bytes([1; Nonce::BYTES]), None).as_bytes()).unwrap();
         let mut answer = [0; 1024];
         let count = stream.read(&mut answer).unwrap();
-        assert!(answer[..count].starts_with(b"HELLO 1 "));
+        assert!(answer[..count].starts_with(b"HELLO 2 "));
         stream.write_all(b"PROOF 00").unwrap();
     }
     scene.expect_within();

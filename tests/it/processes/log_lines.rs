@@ -33,7 +33,7 @@ fn client_cannot_forge_or_break_a_line_of_the_log() {
     client.send(&[&hostile.join(&b'\n')[..], b"\n"].concat());
     hostile.iter().for_each(|_| drop(client.line()));
     let mut stranger = herd.client("Solo");
-    assert!(stranger.ask(&format!("HELLO 1 solo x\r{forged} Solo 0 0")).starts_with("REFUSED "));
+    assert!(stranger.ask(&format!("HELLO 2 solo x\r{forged} Solo 0 0 - - -")).starts_with("REFUSED "));
     herd.client("Solo").ask("the end");
     herd.wait_for_log("Solo", &["< the end"]);
     herd.stop("Solo");

@@ -28,7 +28,7 @@ use stand_in::refusing_address;
 pub(super) fn well(node: &str, peers: &[&str]) -> Value {
     let links = peers.iter().map(|peer| {
         json!({ "peer": peer, "dialect": "herd", "state": "up", "connected_here": true, "in_step": true,
-            "in_step_seconds": 3.2, "lag_seconds": 0.0012, "behind": false, "outbox_bytes": 0, "rounds": 3,
+            "in_step_seconds": 3.2, "lag_seconds": 0.0012, "clock_offset_seconds": -0.0004, "behind": false, "outbox_bytes": 0, "rounds": 3,
             "differences": 12, "lasting": 0, "last_error": null, "mood": "of a newer version" })
     });
     json!({ "herd": "pair", "node": node, "version": "0.1.0", "uptime_seconds": 12.345, "state": "running",
@@ -137,9 +137,9 @@ NODE    STATE    UPTIME  CLIENTS  DIGEST
 Alford  running     12s      123  01234567
 Ball    running     12s      123  01234567
 
-LINK           STATE       LAG  OUTBOX
-Alford > Ball  in step  1.2 ms
-Ball > Alford  in step  1.2 ms
+LINK           STATE       LAG    CLOCK  OUTBOX
+Alford > Ball  in step  1.2 ms  -0.4 ms
+Ball > Alford  in step  1.2 ms  -0.4 ms
 
 in step
 "

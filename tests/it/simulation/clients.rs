@@ -36,9 +36,9 @@ pub(super) struct Caller {
 const FOREIGN: [&[u8]; 6] = [
     b"AT Alford +0 c1 +1+1 1400000000 Ball\n",
     b"PUSH Alford +0 c1 +1+1 1400000000\n",
-    b"SUM\nPING 7\nDONE 1\n",
+    b"SUM 0\nPING 7\nDONE 1\n",
     b"IAMAT \xff\xfe\n\n \n",
-    b"HELLO 1 herd A B 0000000000000000 0000000000000000\n",
+    b"HELLO 2 herd A B 0000000000000000 0000000000000000 - - -\n",
     b"IAMAT c1 +1+1\r\n? ? ?\n",
 ];
 

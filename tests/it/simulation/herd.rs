@@ -236,6 +236,7 @@ impl Simulation {
             secret: secret.clone(),
             id: id.clone(),
             incarnation,
+            forget_after: None,
             reports: ReportLimits {
                 max_clients: limits.max_clients,
                 max_ahead: limits.max_ahead,
@@ -273,7 +274,8 @@ impl Simulation {
             let (called, calls) = crossbeam_channel::bounded(1);
             let (herd, id, peer_id) = (graph.name.clone(), graph.ids[node].clone(), graph.ids[peer].clone());
             let (check, secret) = (placement.check(), secret.clone());
-            let ends = Ends { herd, id, peer: peer_id.clone(), incarnation, check, secret };
+            let ends =
+                Ends { herd, id, peer: peer_id.clone(), incarnation, check, forget_after: None, secret };
             let link = Link::with_rules(ends, self.plan.times_of(node), queue, self.laws.rules);
             let (plain, health) = (None, Health::default());
             (Neighbour { id: peer_id, outbox, called, plain, health }, Flooder::new(peer, calls, link))

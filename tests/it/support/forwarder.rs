@@ -200,7 +200,7 @@ fn forward(mut dialler: TcpStream, shared: &Shared) {
     shared.open.lock().retain(|other| !Arc::ptr_eq(other, &connection));
 }
 
-/// The line `HELLO 1 herd from to …` with its terminator, and who says it. Nothing is read beyond it.
+/// The line `HELLO 2 herd from to …` with its terminator, and who says it. Nothing is read beyond it.
 fn first_line(stream: &mut TcpStream) -> Option<(Vec<u8>, String)> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let (mut line, mut byte) = (Vec::new(), [0]);

@@ -1,4 +1,4 @@
-//! A neighbour made of test code: it takes the node's flooder in and dials the node, as `HELLO 1` asks, and then does
+//! A neighbour made of test code: it takes the node's flooder in and dials the node, as `HELLO 2` asks, and then does
 //! whatever the test wants of it.
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use proxyherd::core::store::Placement;
+use proxyherd::core::{model::Timestamp, store::Placement};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::{Client, PATIENCE, Setup, TestNode};
@@ -60,7 +60,7 @@ impl FakePeer {
 
     /// The handshake of another start of it.
     pub(crate) fn hello_of(&self, incarnation: u64) -> String {
-        format!("HELLO 1 {HERD} {} {} {incarnation:016x} {}\n", self.id, Setup::ID, check())
+        format!("HELLO 2 {HERD} {} {} {incarnation:016x} {} - - -\n", self.id, Setup::ID, check())
     }
 
     /// Takes the node's call, and its handshake, and does not answer.
@@ -69,7 +69,7 @@ impl FakePeer {
         let (stream, _) = self.listener.accept().expect("the node dials");
         let mut flooder = Client::of(stream);
         let hello = String::from_utf8(flooder.line()).unwrap();
-        assert!(hello.starts_with(&format!("HELLO 1 {HERD} {} {} ", Setup::ID, self.id)), "{hello}");
+        assert!(hello.starts_with(&format!("HELLO 2 {HERD} {} {} ", Setup::ID, self.id)), "{hello}");
         (flooder, hello)
     }
 
@@ -101,12 +101,17 @@ impl FakePeer {
     }
 }
 
+/// The answer to a ping, from a neighbour whose clock stands still.
+fn pong(ping: &str) -> String {
+    format!("{} 1479413884.392014450\n", ping.trim_end().replace("PING", "PONG"))
+}
+
 /// Checks that a handshake is answered with one.
 #[track_caller]
 pub(crate) fn expect_hello(session: &mut Client, to: &str) {
     let answer = String::from_utf8(session.line()).unwrap();
-    assert!(answer.starts_with(&format!("HELLO 1 {HERD} {} {to} ", Setup::ID)), "{answer}");
-    assert!(answer.ends_with(&format!(" {}\n", check())), "{answer}");
+    let expected = format!("HELLO 2 {HERD} {} {to} {:016x} {} - - -\n", Setup::ID, 0, check());
+    assert_eq!(answer, expected);
 }
 
 impl Client {
@@ -123,6 +128,21 @@ impl Client {
             self.answer(&line);
             assert!(Instant::now() < deadline, "nothing is flooded");
         }
+    }
+
+    /// Sends lines, of which the last is that ping, and reads its answer.
+    #[track_caller]
+    pub(crate) fn ping(&mut self, lines: impl AsRef<[u8]>, number: u64) {
+        self.send(lines);
+        self.expect_pong(number);
+    }
+
+    /// Reads the answer to that ping.
+    #[track_caller]
+    pub(crate) fn expect_pong(&mut self, number: u64) {
+        let answer = String::from_utf8(self.line()).unwrap();
+        let time = answer.strip_prefix(&format!("PONG {number} ")).unwrap_or_else(|| panic!("{answer}"));
+        assert!(Timestamp::parse(time.trim_end().as_bytes()).is_some(), "{answer}");
     }
 
     /// Reads a line that is no news, and answers it; whether it was a round's end.
@@ -154,8 +174,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn answer(&mut self, line: &str) {
         match line.split_ascii_whitespace().next() {
-            Some("PING") => self.send(line.replace("PING", "PONG")),
-            Some("SUM") => self.send(format!("SUM {:016x}\n", 0)),
+            Some("PING") => self.send(pong(line)),
+            Some("SUM") => self.send(format!("SUM {:016x} 0\n", 0)),
             Some("DONE") => self.send(line),
             Some("PUSH" | "FORGOT") => {}
             _ => panic!("a neighbour that has nothing is not sent {line}"),

@@ -4,7 +4,7 @@
 use proxyherd::core::{
     access::{Secret, SecretKey},
     store::Placement,
-    wire::{End, Hello, Nonce, Proof, Prover, Transcript},
+    wire::{Hello, Nonce, Proof, Prover, Transcript},
 };
 
 use super::{Client, FakePeer, HERD, Setup, TestNode};
@@ -19,69 +19,93 @@ pub(crate) struct SecretPeer {
     pub(crate) peer: FakePeer,
     pub(crate) secret: Secret,
     pub(crate) incarnation: u64,
+    /// The highest version that it speaks. The tests have made up a version 3, whose HELLO says more.
+    pub(crate) version: u64,
 }
 
 /// What the node has said of itself.
 pub(crate) struct Said {
-    incarnation: u64,
+    line: String,
     pub(crate) nonce: Nonce,
     pub(crate) proof: Option<Proof>,
 }
 
 impl Said {
-    fn of(hello: &str) -> Self {
-        let hello = Hello::parse(hello.as_bytes()).unwrap();
-        Self { incarnation: hello.incarnation, nonce: hello.nonce.unwrap(), proof: hello.proof }
+    #[track_caller]
+    fn of(line: &str) -> Self {
+        let line = line.trim_end().to_owned();
+        let hello = Hello::parse(line.as_bytes()).unwrap();
+        assert_eq!((hello.version, hello.incarnation), (2, 0), "{line}");
+        let (nonce, proof) = (hello.nonce.unwrap(), hello.proof);
+        Self { line, nonce, proof }
     }
 }
 
 impl SecretPeer {
     pub(crate) fn new(id: &'static str, secret: Secret) -> Self {
-        Self { peer: FakePeer::new(id), secret, incarnation: 0xfeed }
+        Self { peer: FakePeer::new(id), secret, incarnation: 0xfeed, version: 2 }
     }
 
     fn check(&self) -> u64 {
         Placement::of_key(self.secret.placement()).check()
     }
 
-    fn end(&self, nonce: Nonce) -> End<'_> {
-        End { id: self.peer.id().as_bytes(), incarnation: self.incarnation, nonce }
+    /// Its HELLO line: without a proof as one that dials; an answer names the highest version that both speak.
+    pub(crate) fn hello(&self, nonce: Nonce, proof: Option<Proof>) -> String {
+        match proof {
+            Some(proof) => self.hello_of(2, nonce, &proof.to_string()),
+            None => self.hello_of(self.version, nonce, "-"),
+        }
     }
 
-    /// Its HELLO line.
-    pub(crate) fn hello(&self, nonce: Nonce, proof: Option<Proof>) -> String {
-        let plain = self.plain_hello();
-        let proof = proof.map_or(String::new(), |proof| format!(" {proof}"));
-        plain.replace('\n', &format!(" {nonce}{proof}\n"))
+    fn hello_of(&self, version: u64, nonce: Nonce, proof: &str) -> String {
+        let (id, check) = (self.peer.id(), self.check());
+        let more = if version > 2 { " and what 3 adds" } else { "" };
+        format!("HELLO {version} {HERD} {id} {} {:016x} {check:016x} - {nonce} {proof}{more}\n", Setup::ID, 0)
     }
 
     /// The same as a node without a secret says it.
     pub(crate) fn plain_hello(&self) -> String {
         let (id, incarnation, check) = (self.peer.id(), self.incarnation, self.check());
-        format!("HELLO 1 {HERD} {id} {} {incarnation:016x} {check:016x}\n", Setup::ID)
+        format!("HELLO 2 {HERD} {id} {} {incarnation:016x} {check:016x} - - -\n", Setup::ID)
+    }
+
+    /// Its end of a handshake, once it is the turn of the node that dialled to prove itself.
+    pub(crate) fn dialler(&self) -> Prover {
+        Prover::Dialler { incarnation: self.incarnation }
     }
 
     /// What it proves to a node that it has dialled.
-    pub(crate) fn proof(&self, role: Prover, ours: Nonce, node: &Said) -> Proof {
-        let acceptor = End { id: Setup::ID.as_bytes(), incarnation: node.incarnation, nonce: node.nonce };
-        let (herd, dialler) = (HERD.as_bytes(), self.end(ours));
-        Transcript { herd, dialler, acceptor, check: self.check() }.prove(role, &self.secret)
+    pub(crate) fn proof(&self, prover: Prover, ours: Nonce, node: &Said) -> Proof {
+        let hello = self.hello(ours, None);
+        Transcript::new(hello.trim_end().as_bytes(), node.line.as_bytes()).prove(prover, &self.secret)
+    }
+
+    /// The line by which it proves itself to that node.
+    pub(crate) fn proof_line(&self, prover: Prover, ours: Nonce, node: &Said) -> String {
+        format!("PROOF {} {:016x}\n", self.proof(prover, ours, node), self.incarnation)
     }
 
     /// What it proves to a node that has dialled it.
-    pub(crate) fn proof_of_answer(&self, role: Prover, ours: Nonce, node: &Said) -> Proof {
-        let dialler = End { id: Setup::ID.as_bytes(), incarnation: node.incarnation, nonce: node.nonce };
-        let (herd, acceptor) = (HERD.as_bytes(), self.end(ours));
-        Transcript { herd, dialler, acceptor, check: self.check() }.prove(role, &self.secret)
+    pub(crate) fn proof_of_answer(&self, prover: Prover, ours: Nonce, node: &Said) -> Proof {
+        // Its own proof in the answer does not matter.
+        let answer = self.hello_of(2, ours, "-");
+        Transcript::new(node.line.as_bytes(), answer.trim_end().as_bytes()).prove(prover, &self.secret)
     }
 
     /// Dials the node and has its HELLO answered with a proof.
     #[track_caller]
     pub(crate) fn begin(&self, node: &TestNode, nonce: Nonce) -> (Client, Said) {
+        self.begin_with(node, &self.hello(nonce, None))
+    }
+
+    /// The same with a line that may not be its own.
+    #[track_caller]
+    pub(crate) fn begin_with(&self, node: &TestNode, hello: &str) -> (Client, Said) {
         let mut session = node.client();
-        session.send(self.hello(nonce, None));
+        session.send(hello);
         let answer = String::from_utf8(session.line()).unwrap();
-        assert!(answer.starts_with("HELLO 1 "), "{answer}");
+        assert!(answer.starts_with("HELLO 2 "), "{answer}");
         (session, Said::of(&answer))
     }
 
@@ -89,7 +113,7 @@ impl SecretPeer {
     #[track_caller]
     pub(crate) fn dial(&self, node: &TestNode, nonce: Nonce) -> (Client, String) {
         let (mut session, said) = self.begin(node, nonce);
-        let proof = format!("PROOF {}\n", self.proof(Prover::Dialler, nonce, &said));
+        let proof = self.proof_line(self.dialler(), nonce, &said);
         session.exchange(&proof, "WELCOME\n");
         (session, proof)
     }
@@ -107,8 +131,14 @@ impl SecretPeer {
         let (mut flooder, said) = self.answer_call();
         let proof = self.proof_of_answer(Prover::Acceptor, nonce, &said);
         flooder.send(self.hello(nonce, Some(proof)));
-        let owed = self.proof_of_answer(Prover::Dialler, nonce, &said);
-        flooder.expect(format!("PROOF {owed}\n"), "the node's proof");
+        let owed = String::from_utf8(flooder.line()).unwrap();
+        let fields: Vec<&str> = owed.trim_end().split(' ').collect();
+        let ["PROOF", proof, incarnation] = fields[..] else { panic!("{owed}") };
+        // The node's own incarnation, which it has told nobody before.
+        let incarnation = u64::from_str_radix(incarnation, 16).unwrap();
+        let expected = self.proof_of_answer(Prover::Dialler { incarnation }, nonce, &said);
+        assert_eq!(proof, expected.to_string());
+        assert_ne!(incarnation, 0);
         flooder
     }
 }

@@ -117,7 +117,9 @@ impl Flooder<'_> {
     fn step(&mut self, step: Step) {
         match step {
             Open => self.queue.open(),
-            ClearMark => self.queue.clear_mark(),
+            ClearMark => {
+                self.queue.clear_mark();
+            }
             ReadSums => self.sums = self.store.iter().map(|shard| *shard.lock().unwrap()).collect(),
         }
     }

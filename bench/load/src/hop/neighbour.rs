@@ -15,6 +15,8 @@ use crate::{
     listener::{self, READ_BYTES},
 };
 
+const NS_A_SECOND: u64 = 1_000_000_000;
+
 /// How long a node may take for its side of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
@@ -53,9 +55,7 @@ impl Neighbour {
         };
         link.set_patience(HANDSHAKE)?;
         let read = link.next_line().map_err(HopError::socket("no handshake from the node"))?;
-        // Any number will do: no node with this id ran before under another.
-        let incarnation = Clock::start().posix_ns(0);
-        let (answer, check) = hello::answer(read, &self.herd, &self.id, incarnation)?;
+        let (answer, check) = hello::answer(read, &self.herd, &self.id)?;
         link.check = check;
         let answered = link.stream.get_mut().write_all(format!("{answer}\n").as_bytes());
         answered.map_err(HopError::socket("cannot answer the node's handshake"))?;
@@ -135,8 +135,11 @@ impl Link {
 fn answer(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
     match line.split_once(' ').unwrap_or((&line, "")) {
-        ("PING", number) => format!("PONG {number}\n"),
-        ("SUM", _) => format!("SUM {:016x}\n", 0),
+        ("PING", number) => {
+            let ns = Clock::start().posix_ns(0);
+            format!("PONG {number} {}.{:09}\n", ns / NS_A_SECOND, ns % NS_A_SECOND)
+        }
+        ("SUM", watermark) => format!("SUM {:016x} {watermark}\n", 0),
         ("DONE", number) => format!("DONE {number}\n"),
         _ => String::new(),
     }

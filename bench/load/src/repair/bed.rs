@@ -77,7 +77,7 @@ impl<'a> Bed<'a> {
         let mut peers = [self.dial(nodes[0])?, self.dial(nodes[1])?];
         loop {
             let [one, other] = &mut peers;
-            if one.ask("SUM")? == other.ask("SUM")? {
+            if one.ask("SUM 0")? == other.ask("SUM 0")? {
                 return Ok(None);
             }
             if Instant::now() >= deadline {

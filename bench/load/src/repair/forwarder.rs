@@ -162,12 +162,12 @@ mod tests {
         let forwarder = Forwarder::open(free, behind.local_addr().unwrap()).unwrap();
         let mut caller = TcpStream::connect(free).unwrap();
         let (mut callee, _) = behind.accept().unwrap();
-        caller.write_all(b"SUM\nPING 1\nDONE 1\n").unwrap();
+        caller.write_all(b"SUM 0\nPING 1\nDONE 1\n").unwrap();
         let mut lines = BufReader::new(callee.try_clone().unwrap()).lines();
         assert_eq!(lines.nth(2).unwrap().unwrap(), "DONE 1");
-        callee.write_all(b"PONG 1\nDONE 1\n").unwrap();
+        callee.write_all(b"PONG 1 1479413884.392014450\nDONE 1\n").unwrap();
         assert_eq!(BufReader::new(&caller).lines().nth(1).unwrap().unwrap(), "DONE 1");
-        assert_eq!(forwarder.passed(), Passed { there: 11, back: 7, rounds: 1 });
+        assert_eq!(forwarder.passed(), Passed { there: 13, back: 7, rounds: 1 });
         drop(forwarder);
         assert!(lines.next().is_none_or(|line| line.is_err()));
     }

@@ -24,11 +24,11 @@ fn told(bed: &Bed<'_>, lines: &[(Vec<u8>, u32); 2], traffic: bool) -> Result<Vec
     let plan = Plan::new("Solo", bed.address(0), &[bed.tester()]);
     let node = bed.start(&Plan { traffic, ..plan })?;
     let mut peer = bed.dial(&node)?;
-    let mut sums = vec![peer.ask("SUM")?];
+    let mut sums = vec![peer.ask("SUM 0")?];
     let mut seconds = Vec::new();
     for (text, _) in lines {
         seconds.push(peer.tell(text)?.as_secs_f64());
-        sums.push(peer.ask("SUM")?);
+        sums.push(peer.ask("SUM 0")?);
     }
     drop(peer);
     let is_stored = sums.windows(2).all(|pair| pair[0] != pair[1]);

@@ -61,6 +61,6 @@ impl Peer {
         }
         let answer = self.ask("PING 1")?;
         let took = began.elapsed();
-        if answer == "PONG 1" { Ok(took) } else { Err(BenchError::WrongToNeighbour(answer)) }
+        if answer.starts_with("PONG 1 ") { Ok(took) } else { Err(BenchError::WrongToNeighbour(answer)) }
     }
 }

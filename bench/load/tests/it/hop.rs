@@ -78,19 +78,19 @@ fn hop_starts_and_ends_the_node_it_is_given() {
 #[test]
 fn a_handshake_is_answered_with_the_same_check_value() {
     let neighbour = neighbour();
-    let hello = "HELLO 1 bench Solo Bench 00000000000000ff 0123456789abcdef\n";
+    let hello = "HELLO 2 bench Solo Bench 00000000000000ff 0123456789abcdef - - -\n";
     let node = call(neighbour.address().unwrap(), hello);
     let _link = neighbour.accept(Duration::from_secs(5)).unwrap();
     let mut answer = String::new();
     BufReader::new(&node).read_line(&mut answer).unwrap();
-    assert!(answer.starts_with("HELLO 1 bench Bench Solo "), "{answer}");
+    assert!(answer.starts_with("HELLO 2 bench Bench Solo "), "{answer}");
     assert!(answer.ends_with(" 0123456789abcdef\n"), "{answer}");
 }
 
 #[test]
 fn idle_lines_and_other_reports_are_skipped() {
     let neighbour = neighbour();
-    let hello = "HELLO 1 bench Solo Bench 00000000000000ff 0123456789abcdef\n";
+    let hello = "HELLO 2 bench Solo Bench 00000000000000ff 0123456789abcdef - - -\n";
     let mut node = call(neighbour.address().unwrap(), hello);
     let mut link = neighbour.accept(Duration::from_secs(5)).unwrap();
     node.write_all(b"IDLE\nAT Solo +0.1 kiwi0 +1+1 1.0 Solo\nIDLE\nAT Solo +0.1 kiwi0 +1+1 2.0 Solo\n")
@@ -107,7 +107,7 @@ fn idle_lines_and_other_reports_are_skipped() {
 #[test]
 fn a_node_of_another_herd_is_refused() {
     let neighbour = neighbour();
-    let hello = "HELLO 1 other Solo Bench 00000000000000ff 0123456789abcdef\n";
+    let hello = "HELLO 2 other Solo Bench 00000000000000ff 0123456789abcdef - - -\n";
     let _node = call(neighbour.address().unwrap(), hello);
     assert!(matches!(neighbour.accept(Duration::from_secs(5)), Err(HopError::Hello(_))));
 }
@@ -120,7 +120,7 @@ fn a_node_that_never_calls_is_given_up() {
 #[test]
 fn a_node_that_takes_no_reports_is_told_apart_from_a_lost_one() {
     let neighbour = neighbour();
-    let hello = "HELLO 1 bench Solo Bench 00000000000000ff 0123456789abcdef\n";
+    let hello = "HELLO 2 bench Solo Bench 00000000000000ff 0123456789abcdef - - -\n";
     let _node = call(neighbour.address().unwrap(), hello);
     let link = neighbour.accept(Duration::from_secs(5)).unwrap();
     let refusing = FakeNode::answering(|report| format!("? {report}\n"));

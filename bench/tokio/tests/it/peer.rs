@@ -72,15 +72,15 @@ impl Lines {
 }
 
 fn hello(from: &str, to: &str) -> String {
-    format!("HELLO 1 bench {from} {to} 0000000000000002 {:016x}", Placement::of_herd("bench").check())
+    format!("HELLO 2 bench {from} {to} 0000000000000002 {:016x} - - -", Placement::of_herd("bench").check())
 }
 
 fn assert_is_hello(line: &str) {
     let fields: Vec<_> = line.split(' ').collect();
     let ours = hello("A", "B");
     let expected: Vec<_> = ours.split(' ').collect();
-    // The incarnation is a random number.
-    assert!(fields.len() == 7 && fields[..5] == expected[..5] && fields[6] == expected[6], "{line}");
+    // The incarnation is a random number, or zeros.
+    assert!(fields.len() == 10 && fields[..5] == expected[..5] && fields[6..] == expected[6..], "{line}");
 }
 
 /// Takes the node's call, shakes hands, and answers as one that has nothing until the first round is over.
@@ -91,8 +91,8 @@ fn take_call(listener: &TcpListener) -> Lines {
     loop {
         let line = link.hear();
         match line.split_once(' ').unwrap_or((&line, "")) {
-            ("SUM", _) => link.say("SUM 0000000000000000"),
-            ("PING", number) => link.say(&format!("PONG {number}")),
+            ("SUM", _) => link.say("SUM 0000000000000000 0"),
+            ("PING", number) => link.say(&format!("PONG {number} 1479413884.392014450")),
             ("DONE", number) => {
                 link.say(&format!("DONE {number}"));
                 return link;
@@ -107,7 +107,7 @@ fn next_news(link: &mut Lines) -> String {
     loop {
         let line = link.hear();
         match line.strip_prefix("PING ") {
-            Some(number) => link.say(&format!("PONG {number}")),
+            Some(number) => link.say(&format!("PONG {number} 1479413884.392014450")),
             None if line.starts_with("AT ") => return line,
             None => panic!("{line}"),
         }
@@ -126,10 +126,10 @@ fn peer_that_connects_shakes_hands_and_is_answered() {
     assert_eq!(stranger.ask(news), format!("? {news}"), "without a handshake it is a client's line");
     let mut peer = node.connect();
     assert_is_hello(&peer.ask(&hello("B", "A")));
-    let empty = peer.ask("SUM");
+    let empty = peer.ask("SUM 0");
     peer.say(news);
-    assert_eq!(peer.ask("PING 7"), "PONG 7");
-    assert_ne!(peer.ask("SUM"), empty);
+    assert!(peer.ask("PING 7").starts_with("PONG 7 "));
+    assert_ne!(peer.ask("SUM 0"), empty);
 }
 
 #[test]
@@ -170,11 +170,11 @@ fn news_is_told_at_once_and_what_was_missed_by_a_round() {
     link.say(&hello("B", "A"));
     let mut asked = link.hear();
     while let Some(number) = asked.strip_prefix("PING ") {
-        link.say(&format!("PONG {number}"));
+        link.say(&format!("PONG {number} 1479413884.392014450"));
         asked = link.hear();
     }
-    assert_eq!(asked, "SUM");
-    link.say("SUM 0000000000000000");
+    assert_eq!(asked, "SUM 0");
+    link.say("SUM 0000000000000000 0");
     let mut pushed: Vec<_> = (0..2).map(|_| link.hear()).collect();
     pushed.sort();
     assert!(pushed[0].contains(" kiwi ") && pushed[1].contains(" plum "), "{pushed:?}");

@@ -45,8 +45,8 @@ fn lack(bench: &Bench) -> Option<Lack> {
 /// Goes through a round at a neighbour that has nothing, and so is pushed the one client.
 #[track_caller]
 fn round(bench: &mut Bench, now: u64, number: u64) {
-    assert_eq!(bench.next(now).1, "SUM\n");
-    bench.hear(now, "SUM 0000000000000000");
+    assert_eq!(bench.next(now).1, "SUM 0\n");
+    bench.hear(now, "SUM 0000000000000000 0");
     assert_eq!(bench.next(now).1, PUSH);
     assert_eq!(bench.next(now).1, format!("DONE {number}\n"));
     assert!(matches!(bench.next(now).0, Next::Listen(_)));
@@ -64,7 +64,7 @@ fn what_is_queued_is_written_and_confirmed() {
     }
     assert_eq!(bench.next(1500), (Next::Write { news: 21 }, "AT x A\nAT y A\nAT z A\nPING 1\n".into()));
     assert_eq!(bench.next(1500).0, Next::Listen(ms(2000)));
-    bench.hear(1600, "PONG 1");
+    bench.hear(1600, "PONG 1 1.5");
     // A third-party node confirms nothing.
     assert_eq!(plain.next(1500), (Next::Write { news: 21 }, "AT x A\nAT y A\nAT z A\n".into()));
     for bench in [&mut bench, &mut plain] {
@@ -78,7 +78,7 @@ fn link_whose_neighbour_has_all_for_sure_ends_at_once() {
     come_to_rest(&mut bench, 0);
     offer(&bench, "AT x A\n");
     assert_eq!(bench.next(1000).1, "AT x A\nPING 1\n");
-    bench.hear(1001, "PONG 1");
+    bench.hear(1001, "PONG 1 1.5");
     // This one is asked as usual, and its answer confirms nothing new.
     assert_eq!(bench.next(2000).1, "PING 2\n");
     bench.link.stop(ms(9000));
@@ -94,10 +94,10 @@ fn answer_to_an_earlier_ping_confirms_nothing_later() {
     assert_eq!(bench.next(1000).1, "AT x A\n");
     bench.link.stop(ms(3000));
     assert_eq!(bench.next(1000).0, Next::Listen(ms(3000)));
-    bench.hear(1500, "PONG 1");
+    bench.hear(1500, "PONG 1 1.5");
     assert_eq!(bench.next(1500).1, "PING 2\n");
     assert_eq!(bench.next(1500).0, Next::Listen(ms(3000)));
-    bench.hear(1600, "PONG 2");
+    bench.hear(1600, "PONG 2 1.5");
     assert_eq!((bench.next(1600).0, lack(&bench)), (Next::End, None));
 }
 
@@ -129,6 +129,33 @@ fn round_that_is_under_way_is_ended() {
 }
 
 #[test]
+fn last_round_that_could_not_compare_comes_again_until_it_can_or_time_is_up() {
+    let mut bench = of_herd();
+    come_to_rest(&mut bench, 0);
+    know_one(&bench);
+    bench.outbox.mark_behind();
+    bench.link.stop(ms(3000));
+    assert_eq!(bench.next(10).1, "SUM 0\n");
+    bench.hear(10, "SUM - 0");
+    assert_eq!(bench.next(10).0, Next::Listen(ms(1010)));
+    round(&mut bench, 1010, 3);
+    assert_eq!((bench.next(1010).0, lack(&bench)), (Next::End, None));
+
+    let mut bench = of_herd();
+    come_to_rest(&mut bench, 0);
+    know_one(&bench);
+    bench.outbox.mark_behind();
+    bench.link.stop(ms(3000));
+    for now in [10, 1010, 2010] {
+        assert_eq!(bench.next(now).1, "SUM 0\n");
+        bench.hear(now, "SUM - 0");
+    }
+    assert_eq!(bench.next(2010).0, Next::Listen(ms(3000)));
+    assert_eq!(bench.next(3000).0, Next::End);
+    assert_eq!(lack(&bench), Some(Lack { updates: 0, round: true, is_stuck: true }));
+}
+
+#[test]
 fn what_is_not_taken_or_not_confirmed_in_time_is_counted() {
     for mut bench in resting() {
         know_one(&bench);
@@ -151,12 +178,12 @@ fn what_is_not_taken_or_not_confirmed_in_time_is_counted() {
     offer(&bench, "AT x A\n");
     bench.outbox.mark_behind();
     bench.link.stop(ms(2000));
-    assert_eq!(bench.next(0).1, "AT x A\nSUM\nPING 1\n");
+    assert_eq!(bench.next(0).1, "AT x A\nSUM 0\nPING 1\n");
     assert_eq!(bench.next(0).0, Next::Listen(ms(2000)));
-    bench.hear(100, "SUM 0000000000000000");
+    bench.hear(100, "SUM 0000000000000000 0");
     // As usual, nothing is pushed while a ping is unanswered.
     assert_eq!(bench.next(100).0, Next::Listen(ms(2000)));
-    bench.hear(200, "PONG 1");
+    bench.hear(200, "PONG 1 1.5");
     assert_eq!(bench.next(200).1, PUSH);
     assert_eq!(bench.next(2000).0, Next::End);
     assert_eq!(lack(&bench), Some(Lack { updates: 0, round: true, is_stuck: true }));
@@ -295,7 +322,7 @@ fn neighbour_that_comes_back_while_the_node_stops_is_one_that_must_take_all() {
     bench.connect(1);
     bench.next(1);
     bench.hear(1, HELLO);
-    assert_eq!(bench.next(1).1, "SUM\n");
+    assert_eq!(bench.next(1).1, "SUM 0\n");
     bench.next(1);
     assert_eq!(bench.next(2000).0, Next::End);
     assert_eq!(lack(&bench), Some(Lack { updates: 0, round: true, is_stuck: true }));
