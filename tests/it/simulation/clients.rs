@@ -138,13 +138,11 @@ impl Simulation {
                 wall: caller.heard,
                 nonce: NO_NONCE,
                 lines: 0,
-                forgettings: 0,
                 is_neighbours: false,
                 owed: self.plan.journal.as_ref().filter(|journal| journal.commits).map(|_| &mut caller.owed),
             };
             let next = caller.dialogue.next(now.tick, &mut ear);
             self.tally.reports += ear.lines;
-            self.tally.forgettings += ear.forgettings;
             match next {
                 Next::Wait(_) if caller.rest.is_empty() => return,
                 Next::Wait(_) => {

@@ -66,8 +66,6 @@ pub(super) struct Ear<'a> {
     pub(super) nonce: Nonce,
     /// How many lines were executed.
     pub(super) lines: usize,
-    /// How many clients were forgotten.
-    pub(super) forgettings: usize,
     /// Whether the connection is a neighbour's, on which nothing may pass for a client's.
     pub(super) is_neighbours: bool,
     /// Gets what a client's replies acknowledge, where that is to be on the disk first.
@@ -81,7 +79,7 @@ impl Host for Ear<'_> {
 
     fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
         self.lines += 1;
-        self.forgettings += usize::from(matches!(reply, Reply::Forgot { .. }));
+        self.watch.forgettings += usize::from(matches!(reply, Reply::Forgot { .. }));
         if self.is_neighbours && party.is_client() {
             self.watch.fail(Kind::Confused, format!("a neighbour's line is a client's: {line:?}"));
         }
@@ -228,20 +226,9 @@ impl Simulation {
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
             // Half a handshake at the end of the input is a client's line.
             let is_neighbours = !connection.pipes[QUESTIONS].is_at_end();
-            let (lines, forgettings, owed) = (0, 0, None);
-            let mut ear = Ear {
-                server,
-                now,
-                node: &node,
-                watch,
-                meter,
-                wall,
-                nonce,
-                lines,
-                forgettings,
-                is_neighbours,
-                owed,
-            };
+            let (lines, owed) = (0, None);
+            let mut ear =
+                Ear { server, now, node: &node, watch, meter, wall, nonce, lines, is_neighbours, owed };
             match connection.dialogue.next(tick, &mut ear) {
                 Next::Wait(until) => {
                     if connection.pipes[QUESTIONS].is_at_end() {

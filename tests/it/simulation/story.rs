@@ -28,6 +28,7 @@ impl Simulation {
         if let Some(violation) = herd.watch.violation.take() {
             return Err(violation);
         }
+        herd.tally.forgettings = herd.watch.forgettings;
         Ok(herd.tally)
     }
 

@@ -125,6 +125,8 @@ pub(super) type Owed = (usize, Option<usize>);
 pub(super) struct Watch {
     pub(super) now: Duration,
     pub(super) violation: Option<Violation>,
+    /// How often a client was forgotten.
+    pub(super) forgettings: usize,
     clients: HashMap<Vec<u8>, usize>,
     /// What each node has of each client.
     known: Vec<Vec<Option<Version>>>,
@@ -154,6 +156,7 @@ impl Watch {
         Self {
             now: Duration::ZERO,
             violation: None,
+            forgettings: 0,
             clients: numbered.map(|(number, id)| (id.clone(), number)).collect(),
             known: vec![vec![None; clients]; nodes],
             heard: vec![vec![0; clients]; nodes],
