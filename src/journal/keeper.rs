@@ -38,6 +38,8 @@ pub struct SnapshotBounds {
     pub sync_bytes: u64,
     /// One that failed is tried again after this time.
     pub retry_time: Duration,
+    /// After a client was forgotten, files before it are replaced within this time, however short they are.
+    pub forgetting_time: Duration,
 }
 
 impl Default for SnapshotBounds {
@@ -48,9 +50,13 @@ impl Default for SnapshotBounds {
             piece_bytes: 64 << 10,
             sync_bytes: 1 << 20,
             retry_time: Duration::from_secs(30),
+            forgetting_time: Duration::from_secs(3_600),
         }
     }
 }
+
+/// How a tombstone's line begins after another.
+const TOMBSTONE: &[u8] = b"\nFORGOT ";
 
 /// What a keeper has for the log. Displays as the line that says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,6 +114,8 @@ pub struct Keeper<D: Disk, S> {
     last_snapshot: u64,
     changed: u64,
     snapshot_not_before: Tick,
+    /// When the first client was forgotten of whom there may be more than a tombstone in files.
+    forgotten_since: Option<Tick>,
     /// Why the last snapshot failed that was tried since the stop.
     last_failure: Option<KeeperEvent>,
     is_ending: bool,
@@ -125,6 +133,8 @@ struct Underway<F> {
     cursor: Cursor,
     synced: u64,
     changed: u64,
+    /// It has nothing of those who were forgotten since then and before it was begun.
+    forgotten_since: Option<Tick>,
 }
 
 impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
@@ -156,6 +166,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
             last_snapshot: found.snapshot_bytes,
             changed: found.segment_bytes,
             snapshot_not_before: Tick::ZERO,
+            forgotten_since: None,
             last_failure: None,
             is_ending: false,
             is_last_wanted: false,
@@ -174,8 +185,15 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         if self.underway.is_some() {
             return Some(Tick::ZERO);
         }
-        let snapshot = self.writer.needs_snapshot().then_some(self.snapshot_not_before);
+        let needed = self.writer.needs_snapshot().then_some(Tick::ZERO);
+        let snapshot = needed.into_iter().chain(self.forgetting_due()).min();
+        let snapshot = snapshot.map(|due| due.max(self.snapshot_not_before));
         self.writer.due().into_iter().chain(snapshot).min()
+    }
+
+    /// When a snapshot is due because a client was forgotten, if one was.
+    fn forgetting_due(&self) -> Option<Tick> {
+        Some(self.forgotten_since? + self.bounds.forgetting_time)
     }
 
     /// Whether a snapshot is under way.
@@ -188,6 +206,9 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         if !batch.is_empty() {
             self.writer.append(batch, now);
             self.changed += batch.len() as u64;
+            if self.forgotten_since.is_none() && has_tombstone(batch) {
+                self.forgotten_since = Some(now);
+            }
         }
     }
 
@@ -240,7 +261,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
     pub fn step(&mut self, store: &Store, now: Tick) {
         let Some(Underway { snapshot, cursor, synced, .. }) = &mut self.underway else {
             let due = self.bounds.bytes.max(self.bounds.share * self.last_snapshot);
-            if (self.writer.needs_snapshot() || self.changed >= due) && now >= self.snapshot_not_before {
+            let is_due = self.changed >= due || self.forgetting_due().is_some_and(|due| now >= due);
+            if (self.writer.needs_snapshot() || is_due) && now >= self.snapshot_not_before {
                 self.begin(now);
             }
             return;
@@ -261,14 +283,15 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         match self.writer.begin_snapshot(now) {
             Ok(snapshot) => {
                 let (cursor, changed) = (Cursor::default(), self.changed);
-                self.underway = Some(Underway { snapshot, cursor, synced: 0, changed });
+                let forgotten_since = self.forgotten_since.take();
+                self.underway = Some(Underway { snapshot, cursor, synced: 0, changed, forgotten_since });
             }
             Err(error) => self.put_off_snapshot(&error, now),
         }
     }
 
     fn finish(&mut self, written: io::Result<()>, now: Tick) {
-        let Some(Underway { snapshot, changed, .. }) = self.underway.take() else { return };
+        let Some(Underway { snapshot, changed, forgotten_since, .. }) = self.underway.take() else { return };
         let finished = match written {
             Ok(()) => self.writer.finish_snapshot(snapshot),
             Err(error) => {
@@ -283,7 +306,10 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
                 self.condition.snapshots += 1;
                 self.condition.snapshot_bytes = bytes;
             }
-            Err(error) => self.put_off_snapshot(&error, now),
+            Err(error) => {
+                self.forgotten_since = forgotten_since.or(self.forgotten_since);
+                self.put_off_snapshot(&error, now);
+            }
         }
     }
 
@@ -378,6 +404,11 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
     pub fn event(&mut self) -> Option<KeeperEvent> {
         self.events.pop_front()
     }
+}
+
+/// Whether one of these lines is a tombstone's. No id has white space in it.
+fn has_tombstone(lines: &[u8]) -> bool {
+    lines.starts_with(TOMBSTONE.trim_ascii_start()) || memchr::memmem::find(lines, TOMBSTONE).is_some()
 }
 
 #[cfg(test)]

@@ -51,7 +51,9 @@ impl Server {
         let listener = addresses.bind(&configured.listen)?;
         let web = configured.http.as_ref().map(|address| addresses.bind(address)).transpose()?;
         let plain = configured.plain_listen.as_ref().map(|address| addresses.bind(address)).transpose()?;
-        let is_local = are_loopback([Some(&listener), web.as_ref(), plain.as_ref()])?;
+        // An address beyond this machine says that something passes connections on to a listener on loopback.
+        let is_local = configured.address.is_loopback()
+            && are_loopback([Some(&listener), web.as_ref(), plain.as_ref()])?;
         let log = open_log(herd, id, log_dir)?;
         let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
         let third_party = third_party(&neighbours, &mailboxes);

@@ -59,6 +59,16 @@ fn whatever_is_not_a_client_alone_is_invalid() {
 }
 
 #[test]
+fn forgetting_somebody_unknown_takes_no_more_room_than_a_report_may() {
+    let node = Setup::new().limit("client_bytes", 8).start();
+    let mut client = node.client();
+    assert_eq!(client.ask("FORGET kiwi-567"), "FORGOT kiwi-567");
+    assert_eq!(client.ask("FORGET kiwi-5678"), "? FORGET kiwi-5678");
+    let node = Setup::new().limit("max_bytes", 0).start();
+    assert_eq!(node.client().ask("FORGET kiwi"), "? FORGET kiwi");
+}
+
+#[test]
 fn node_that_others_can_reach_forgets_nobody() {
     let node = Setup::new().ip(Ipv4Addr::UNSPECIFIED).secret(&secret_of(7)).start();
     let mut client = node.client();
@@ -88,7 +98,6 @@ fn neighbours_are_told_of_tombstones_and_of_generations_and_tell_of_theirs() {
     let later = generation.parse::<u64>().unwrap() + 1;
     session.send(format!("FORGOT kiwi {later} 1479413885 Welsh Welsh\n"));
     wait_until("it is forgotten", || !is_known(&node, "kiwi"));
-    session
-        .exchange(format!("AT Welsh +1.000000000 kiwi +3+3 1479413886 {later} Welsh\nPING 7\n"), "PONG 7\n");
+    session.ping(format!("AT Welsh +1.000000000 kiwi +3+3 1479413886 {later} Welsh\nPING 7\n"), 7);
     assert!(is_known(&node, "kiwi"));
 }

@@ -411,25 +411,22 @@ fn clock_of_a_neighbour_is_told_apart_from_the_way_to_it() {
     let node = Setup::new().http("").limit("liveness_seconds", 3600).neighbour(&welsh).start();
     let offset = || of_link(&node, "clock_offset_seconds");
     let mut flooder = welsh.take_flooder();
-    let ping = loop {
-        let line = String::from_utf8(flooder.line()).unwrap();
-        if line.starts_with("PING ") {
-            break line;
-        }
-        flooder.answer(&line);
-    };
+    let mut ping = String::from_utf8(flooder.line()).unwrap();
+    while !ping.starts_with("PING ") {
+        flooder.answer(&ping);
+        ping = String::from_utf8(flooder.line()).unwrap();
+    }
     assert_eq!(offset(), None);
-    let asked = Instant::now();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let (asked, now) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64());
     flooder.send(format!("{} {:.9}\n", ping.trim_end().replace("PING", "PONG"), now + 1_000.0));
     wait_until("it is measured", || offset().is_some());
     // Wrong by half of what the answer took to be heard, at most; and by what a float drops.
     let (told, most) = (offset().unwrap(), asked.elapsed().as_secs_f64() + 0.01);
     assert!((told - 1_000.0).abs() <= most, "{told}");
-    let of_status = node.status()["links"][0]["clock_offset_seconds"].as_f64().unwrap();
-    assert!((of_status - 1_000.0).abs() <= most, "{of_status}");
+    let told = node.status()["links"][0]["clock_offset_seconds"].as_f64().unwrap();
+    assert!((told - 1_000.0).abs() <= most, "{told}");
     drop(flooder);
-    wait_until("it is gone with the link", || offset().is_none());
+    wait_until("it is gone", || offset().is_none());
 }
 
 #[test]

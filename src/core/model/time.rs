@@ -253,8 +253,8 @@ mod tests {
     }
 
     #[test]
-    fn timestamp_is_written_with_nine_decimals() {
-        for text in ["0.000000000", "1479413884.392014450", "999999999999.000000001"] {
+    fn timestamp_is_written_with_nine_decimals_or_none() {
+        for text in ["0", "5", "1479413884.392014450", "999999999999.000000001", "7.100000000"] {
             assert_eq!(Timestamp::parse(text.as_bytes()).unwrap().to_string(), text);
         }
     }

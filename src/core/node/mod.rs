@@ -267,7 +267,7 @@ impl Node {
     }
 
     /// Forgets a client, known or not: its tombstone hides what any node knows of it, and goes to all of them. A report
-    /// that is newer than what is hidden here begins afresh.
+    /// that is newer than what is hidden here begins afresh. Never refused for room, unless nothing is held of the client.
     pub fn forget(
         &self,
         client: ClientId<'_>,
@@ -280,13 +280,24 @@ impl Node {
         }
         self.check_kept()?;
         let text = &mut TimestampText::default();
+        let mut refusal = Invalid::LastGeneration;
+        let why = &mut refusal;
         let tombstone = self.store.forget(key, client, move |hidden| {
+            // Of a client of whom nothing is held, a tombstone is one more thing to hold.
+            if hidden.is_none() && client.as_bytes().len() > self.reports.client_bytes {
+                *why = Invalid::LongClient;
+                return None;
+            }
+            if hidden.is_none() && self.store.bytes() >= self.reports.max_bytes {
+                *why = Invalid::TooManyBytes;
+                return None;
+            }
             let (generation, time) = self.forgetting(hidden, now.wall)?;
             *text = time.text()?;
             let (timestamp, server) = (text.as_bytes(), self.id.as_bytes());
             Some(Tombstone { client, generation, timestamp, time, server })
         });
-        changes.add(self, &tombstone.ok_or(Invalid::LastGeneration)?.into(), key, By::News);
+        changes.add(self, &tombstone.ok_or(refusal)?.into(), key, By::News);
         Ok(())
     }
 

@@ -154,6 +154,40 @@ fn snapshot_is_written_in_pieces_between_which_changes_are_synced() {
 }
 
 #[test]
+fn what_was_forgotten_leaves_the_files_within_the_hour() {
+    let mut scene = Scene::new(10_000, SnapshotBounds::default());
+    let hour = SnapshotBounds::default().forgetting_time;
+    scene.offer(0..2);
+    scene.turn();
+    assert_eq!(scene.keeper.forgetting_due(), None);
+    let forgot =
+        |client| format!("AT Alford +0.1 b +1+1 1\nFORGOT kiwi-{client} 1400000000000 1400000000 Alford\n");
+    for (client, at) in [(0, 1), (1, 5)] {
+        scene.now = SECOND * at;
+        let batch: Encoded = Arc::from(forgot(client).as_bytes());
+        assert_eq!(store_lines(&scene.store, &batch), 0);
+        scene.outbox.offer(&batch);
+        scene.offered += 1;
+        scene.turn();
+    }
+    let snapshots = |scene: &Scene| scene.keeper.condition.snapshots;
+    // Because of the first of them, and not before.
+    assert_eq!(scene.keeper.due(), Some(SECOND + hour));
+    scene.now = hour;
+    scene.turn();
+    assert!(!scene.keeper.is_in_snapshot());
+    scene.now = SECOND + hour;
+    scene.turn();
+    assert!(scene.keeper.is_in_snapshot());
+    // This one comes too late for the snapshot under way.
+    let batch: Encoded = Arc::from(&b"FORGOT late 1400000000000 0 Alford\n"[..]);
+    scene.outbox.offer(&batch);
+    scene.offered += 1;
+    scene.turn();
+    assert_eq!((snapshots(&scene), scene.keeper.due()), (1, Some(SECOND + hour * 2)));
+}
+
+#[test]
 fn disk_that_begins_and_ends_to_fail_is_told_once_each_and_nothing_is_committed_meanwhile() {
     let mut scene = Scene::new(10_000, SnapshotBounds::default());
     scene.disk.set_room(Some(10));

@@ -70,6 +70,7 @@ impl JournalPlan {
             piece_bytes: *random.of(&[100, 1_000]),
             sync_bytes: 300,
             retry_time: liveness / 20,
+            forgetting_time: liveness,
         };
         let times = random.below(3);
         let plan = Self {

@@ -84,7 +84,7 @@ fn a_handshake_is_answered_with_the_same_check_value() {
     let mut answer = String::new();
     BufReader::new(&node).read_line(&mut answer).unwrap();
     assert!(answer.starts_with("HELLO 2 bench Bench Solo "), "{answer}");
-    assert!(answer.ends_with(" 0123456789abcdef\n"), "{answer}");
+    assert!(answer.ends_with(" 0000000000000000 0123456789abcdef - - -\n"), "{answer}");
 }
 
 #[test]

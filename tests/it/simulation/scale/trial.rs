@@ -152,7 +152,9 @@ impl Herd {
         let begin = self.now;
         self.meter = Some(Meter::new(nodes));
         self.tell(origin, client);
-        self.go_on_until(begin + PATIENCE, Fault::Apart, Self::is_together)?;
+        // A session may take its time to read it.
+        let is_taken = |herd: &Self| herd.meter.as_ref().is_some_and(|meter| meter.learned[origin].is_some());
+        self.go_on_until(begin + PATIENCE, Fault::Apart, |herd| is_taken(herd) && herd.is_together())?;
         let meter = self.metered();
         let hops = |at: &Option<Duration>| at.map_or(0, |at| (at - begin).div_duration_f64(DELAY) as usize);
         let mut hops: Vec<usize> = meter.learned.iter().map(hops).collect();
