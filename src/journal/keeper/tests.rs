@@ -160,8 +160,9 @@ fn what_was_forgotten_leaves_the_files_within_the_hour() {
     scene.offer(0..2);
     scene.turn();
     assert_eq!(scene.keeper.forgetting_due(), None);
-    let forgot =
-        |client| format!("AT Alford +0.1 b +1+1 1\nFORGOT kiwi-{client} 1400000000000 1400000000 Alford\n");
+    let forgot = |client| {
+        format!("AT Alford +0.100000000 b +1+1 1\nFORGOT kiwi-{client} 1400000000000 1400000000 Alford\n")
+    };
     for (client, at) in [(0, 1), (1, 5)] {
         scene.now = SECOND * at;
         let batch: Encoded = Arc::from(forgot(client).as_bytes());
