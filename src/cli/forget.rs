@@ -16,7 +16,7 @@ Examples:
 
 The node tells the others, and those that are down once they are back. Reports that are newer than
 what was forgotten make the client known again. Logs keep what they have, and so do backups.
-Only a node that listens on nothing but loopback forgets clients.")]
+Only a node whose addresses are all loopback forgets clients.")]
 pub(super) struct Args {
     /// Whom to forget, known or not.
     #[arg(value_name = "CLIENT", required = true)]
@@ -89,7 +89,7 @@ fn told(node: &Node, clients: &[ClientId<'_>], replies: &[u8]) -> Result<String,
         (true, 1) => Ok(format!("{id} has forgotten 1 client, and tells the other nodes\n")),
         (true, count) => Ok(format!("{id} has forgotten {count} clients, and tells the other nodes\n")),
         (false, _) => Err(CommandError::Failed(format!(
-            "{id} does not forget {}; only a node that listens on nothing but loopback forgets clients, \
+            "{id} does not forget {}; only a node whose addresses are all loopback forgets clients, \
              and none whose journal cannot be written: its log says which it is",
             kept.join(", ")
         ))),

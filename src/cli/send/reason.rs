@@ -192,7 +192,7 @@ mod tests {
             ("WHATSAT x 10 21", "the bound is over 20"),
             ("WHATSAT x 10 5.0", "the bound is not a plain whole number"),
             ("WHATSAT x 10 5", "no location is known for that client"),
-            ("FORGET x", "only a node that listens on nothing but loopback forgets clients"),
+            ("FORGET x", "only a node whose addresses are all loopback forgets clients"),
             ("IAMAT twenty-one-bytes-long +1+1 1", "the client's id has 21 bytes, and the node takes 20"),
             (
                 "IAMAT x +1+1 1",

@@ -110,7 +110,7 @@ impl fmt::Display for Invalid {
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
-            Self::NotLetForget => "only a node that listens on nothing but loopback forgets clients",
+            Self::NotLetForget => "only a node whose addresses are all loopback forgets clients",
             Self::LastGeneration => "the client cannot be forgotten again: there is no later generation",
             Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),

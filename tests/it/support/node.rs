@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     places: String,
     key: Option<String>,
     secret: Option<Secret>,
+    address: &'static str,
     nodes: String,
     links: Vec<String>,
     panics_at: Option<Announcement>,
@@ -67,6 +68,7 @@ impl Setup {
             places: "source = \"embedded\"".to_owned(),
             key: None,
             secret: None,
+            address: "127.0.0.2:1",
             nodes: String::new(),
             links: Vec::new(),
             panics_at: None,
@@ -96,6 +98,12 @@ impl Setup {
     /// Where it listens, rather than at 127.0.0.1, whose ports other tests are given as soon as they are free.
     pub(crate) fn ip(mut self, ip: Ipv4Addr) -> Self {
         self.ip = ip;
+        self
+    }
+
+    /// Where neighbours are told to dial it.
+    pub(crate) fn reached_at(mut self, address: &'static str) -> Self {
+        self.address = address;
         self
     }
 
@@ -180,7 +188,7 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, log, ip, http, has_plain, places, nodes, links, .. } = self;
+        let Self { limits, log, ip, http, has_plain, places, address, nodes, links, .. } = self;
         let (table, mut listen) = match http {
             Some(table) => (format!("[http]\n{table}\n"), format!("http = \"{ip}:0\"\n")),
             None => (String::new(), String::new()),
@@ -193,7 +201,7 @@ impl Setup {
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
             "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
-             [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"127.0.0.2:1\"\n{listen}links = [{}]\n{nodes}",
+             [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"{address}\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
         );
