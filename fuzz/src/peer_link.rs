@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use proxyherd::core::{
     dialogue::{Party, Reply},
-    links::{Ends, Event, Link, LinkTimes, NEWS_BYTES_MAX, Step, outbox},
+    links::{Dialled, Ends, Event, Link, LinkTimes, NEWS_BYTES_MAX, Step, outbox},
     model::{Now, Tick},
     node::Node,
     repair::PUSH_BYTES_MAX,
@@ -124,7 +124,7 @@ impl Play {
     }
 
     fn hear(&mut self, line: &[u8]) {
-        self.wary.connected(self.now, scene::NONCE, self.node.store());
+        self.wary.connected(self.now, Dialled::plain(scene::NONCE), self.node.store());
         give(&mut self.wary, line, self.now, self.node.store());
         assert!(!self.wary.is_up(), "linked without a proof");
         self.wary.hung_up(self.now, 0);
@@ -153,7 +153,7 @@ impl Play {
         for _ in 0..STEPS_MAX {
             match self.link.step(self.now, self.node.store()) {
                 Step::Dial => {
-                    self.link.connected(self.now, scene::NONCE, self.node.store());
+                    self.link.connected(self.now, Dialled::plain(scene::NONCE), self.node.store());
                     self.is_true = true;
                 }
                 Step::Write { until } => {

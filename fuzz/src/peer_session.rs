@@ -12,8 +12,8 @@ use proxyherd::core::{
     node::{Greeting, Node},
     store::KeyHash,
     wire::{
-        ANSWER_BYTES_MAX, Answer, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Prover, Question,
-        REFUSED, Transcript, is_hello, write_proof,
+        ANSWER_BYTES_MAX, Answer, Channel, Hello, Invalid, Line, PEER_LINE_BYTES_MAX, PeerLine, Prover,
+        Question, REFUSED, Transcript, is_hello, write_proof,
     },
 };
 
@@ -113,10 +113,12 @@ fn check_name_is_free(node: &Node, link: usize) {
     let (mut line, mut answer) = (Vec::new(), Vec::new());
     let hello = Hello::new(&node.herd, theirs, ours, node.check);
     let hello = Hello { nonce: Some(scene::NONCE), ..hello }.to_line();
-    let Ok(Greeting::Challenge(challenge)) = node.greet(&hello, scene::NONCE, connection, &mut answer) else {
+    let Ok(Greeting::Challenge(challenge)) =
+        node.greet(&hello, (scene::NONCE, Channel::Plain), connection, &mut answer)
+    else {
         panic!("a good handshake is refused");
     };
-    let transcript = Transcript::new(&hello, answer.trim_ascii_end());
+    let transcript = Transcript::new(Channel::Plain, &hello, answer.trim_ascii_end());
     let proof = transcript.prove(Prover::Dialler { incarnation }, &scene::secret());
     write_proof(&proof, incarnation, &mut line);
     let welcome = node.check_proof(&challenge, &line, connection, &mut answer).expect("a good proof");

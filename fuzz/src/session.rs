@@ -117,6 +117,7 @@ impl Session {
         while self.closing.is_none() {
             match self.dialogue.next(now.tick, &mut Driven(ear, None)) {
                 Next::Wait(_) => return true,
+                Next::Secure(_) => unreachable!("the node takes no peers over TLS"),
                 Next::Joined(_) => {}
                 Next::Offer => self.dialogue.offer(|_| panic!("the outbox is large enough")),
                 Next::Commit => self.dialogue.committed(),

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, io, os::unix::ffi::OsStrExt};
 
-use super::{CommandError, Common, node, print, printable, send};
+use super::{
+    CommandError, Common, node, print, printable, send,
+    tls_flags::{self, TlsFlags},
+};
 use crate::{
     config::{Herd, Node},
     core::{model::ClientId, wire::write_forgotten},
@@ -24,6 +27,8 @@ pub(super) struct Args {
     /// The node to tell; without it, the first of the configuration that can be reached.
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 /// For all of it, at each node that is tried.
@@ -38,9 +43,11 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         lines.extend_from_slice(client.as_bytes());
         lines.push(b'\n');
     }
+    let trust = args.tls.trust()?;
     let mut failed = None;
     for node in to_tell(&herd, args.node.as_deref())? {
-        match send::ask(&node.address, lines.clone(), ASKING_SECONDS) {
+        let address = tls_flags::address(node, trust.as_ref())?;
+        match send::ask(&address, trust.as_ref(), lines.clone(), ASKING_SECONDS) {
             Err(error) => failed = Some((node, error)),
             Ok(Err(fault)) => {
                 let text = format!("{}: {fault}; to forget a client twice does no harm", node.id);

@@ -69,7 +69,7 @@ mod tests {
                 "herd" | "up" | "node" => [true, true, true],
                 "send" | "forget" | "status" | "check-config" => [true, true, false],
                 "places" | "near" => [true, false, false],
-                "secret" | "import" | "completions" | "man" | "journal" | "check" | "dismiss" => {
+                "secret" | "cert" | "import" | "completions" | "man" | "journal" | "check" | "dismiss" => {
                     [false, false, false]
                 }
                 other => panic!("{other}"),

@@ -1,6 +1,7 @@
 //! The command line of `herd`: flags and subcommands in, an exit code and at most one line of error out.
 //! Each subcommand is a file or a folder; what nodes do is not here.
 
+mod cert;
 mod check_config;
 pub mod completions;
 mod forget;
@@ -15,6 +16,7 @@ mod secret;
 mod send;
 mod signals;
 mod status;
+mod tls_flags;
 mod up;
 mod usage;
 
@@ -132,6 +134,8 @@ enum HerdCommand {
     Places(places::PlacesCommand),
     /// Make a herd's secret file, or change its secret.
     Secret(secret::Args),
+    /// Make a certificate for a node, signed by an authority of your own.
+    Cert(cert::Args),
     /// Look at a node's journal, or remove the damaged files that it keeps.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
@@ -210,6 +214,7 @@ pub fn main(version: &'static str) -> ExitCode {
         HerdCommand::CheckConfig(check_config) => check_config::run(check_config, &args.common).map(done),
         HerdCommand::Places(places) => places::run(places, &args.common).map(done),
         HerdCommand::Secret(secret) => secret::run(secret).map(done),
+        HerdCommand::Cert(cert) => cert::run(cert).map(done),
         HerdCommand::Journal(journal) => journal::run(journal).map(done),
         HerdCommand::Completions(shell) => print(&completions::script(shell, arguments(version))).map(done),
         HerdCommand::Man(man) => man::write(man, arguments(version))

@@ -44,6 +44,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let lacking = ended.map_err(|error| match error {
         StartError::Secret(error) => error.into(),
         StartError::Places(error) => error.into(),
+        StartError::Certificate(error) => CommandError::Usage(error.to_string()),
         // What restarting does not change.
         StartError::Journal(error) if error.is_of_the_folder() => CommandError::Usage(error.to_string()),
         error => CommandError::Failed(error.to_string()),

@@ -36,7 +36,7 @@ impl Address {
     }
 
     /// Whether it means all addresses of a machine, and so is for listening only.
-    pub(super) fn is_everywhere(&self) -> bool {
+    pub(crate) fn is_everywhere(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
     }
 

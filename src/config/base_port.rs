@@ -46,8 +46,12 @@ pub enum BasePortError {
 
 /// The addresses of a node that have a port, each with its key.
 fn addresses(node: &mut Node) -> impl Iterator<Item = (&'static str, &mut Address)> {
-    let Node { listen, address, http, plain_listen, .. } = node;
-    let optional = [("http", http.as_mut()), ("plain_listen", plain_listen.as_mut())];
+    let Node { listen, address, tls_listen, http, plain_listen, .. } = node;
+    let optional = [
+        ("tls_listen", tls_listen.as_mut()),
+        ("http", http.as_mut()),
+        ("plain_listen", plain_listen.as_mut()),
+    ];
     let stated = [("listen", listen), ("address", address)].into_iter();
     let all = stated.chain(optional.into_iter().filter_map(|(key, address)| Some((key, address?))));
     all.filter(|(_, address)| address.port != 0)

@@ -9,7 +9,10 @@ use super::{
     faults::{Faults, Found},
     read::{Stated, StatedNode},
 };
-use crate::{core::model::NodeId, text::nearest};
+use crate::{
+    core::{access::PeerTls, model::NodeId},
+    text::nearest,
+};
 
 /// Checks everything that takes more than one value to check, and closes the links.
 pub(super) fn check(stated: Stated, faults: &Faults) -> Found<Herd> {
@@ -25,19 +28,22 @@ pub(super) fn check(stated: Stated, faults: &Faults) -> Found<Herd> {
         Ok(None) => on_loopback(nodes, faults),
         _ => linked_nodes_lead_somewhere(nodes, &links, faults),
     }
+    let peer_tls = peer_tls(&stated, faults);
+    what_serves_tls_has_a_certificate(&stated, faults);
     linked_nodes_have_ports(nodes, &links, faults);
     plain_neighbours_are_heard(nodes, &links, faults);
     let ids = nodes.iter().map(|node| Ok(node.id.as_ref().map_err(|noted| *noted)?.value.clone()));
     let ids: Vec<NodeId> = ids.collect::<Found<_>>()?;
     links.are_all?;
     in_one_piece(nodes, &ids, &links, faults);
-    let Stated { name, secret_file, log, journal, http, limits, places, nodes, .. } = stated;
+    let Stated { name, secret_file, log, journal, http, tls, limits, places, nodes, .. } = stated;
     let nodes = nodes.into_iter().zip(&links.of);
     let nodes =
         nodes.map(|(node, peers)| node_of(node, peers.iter().map(|&peer| ids[peer].clone()).collect()));
     let nodes = nodes.collect::<Found<_>>()?;
-    let (log, journal, http, limits, places) = (log?, journal?, http?, limits?, places?);
-    Ok(Herd { name: name?, secret_file: secret_file?, log, journal, http, limits, places, nodes })
+    let (log, journal, http, tls, limits, places) = (log?, journal?, http?, tls?, limits?, places?);
+    let (name, secret_file, peer_tls) = (name?, secret_file?, peer_tls?);
+    Ok(Herd { name, secret_file, peer_tls, log, journal, http, tls, limits, places, nodes })
 }
 
 fn node_of(node: StatedNode, mut links: Vec<NodeId>) -> Found<Node> {
@@ -45,8 +51,46 @@ fn node_of(node: StatedNode, mut links: Vec<NodeId>) -> Found<Node> {
     let value = |address: Option<At<Address>>| address.map(|at| at.value);
     let listen = node.listen?.value;
     let address = value(node.address?).unwrap_or_else(|| listen.clone());
-    let (http, plain_listen) = (value(node.http?), value(node.plain_listen?));
-    Ok(Node { id: node.id?.value, listen, address, http, plain: node.plain?, plain_listen, links })
+    let (tls_listen, http) = (value(node.tls_listen?), value(node.http?));
+    let plain_listen = value(node.plain_listen?);
+    Ok(Node {
+        id: node.id?.value,
+        listen,
+        address,
+        tls_listen,
+        http,
+        plain: node.plain?,
+        plain_listen,
+        links,
+    })
+}
+
+/// A node that serves TLS shows a certificate.
+fn what_serves_tls_has_a_certificate(stated: &Stated, faults: &Faults) {
+    let Ok(tls) = &stated.tls else { return };
+    if tls.certificate_file.is_some() {
+        return;
+    }
+    let is_https = stated.http.as_ref().is_ok_and(|http| http.tls);
+    for node in &stated.nodes {
+        let https = node.http.iter().flatten().filter(|_| is_https).map(|at| (at, "http"));
+        let lines = node.tls_listen.iter().flatten().map(|at| (at, "tls_listen"));
+        for (At { line, .. }, key) in lines.chain(https) {
+            faults.note(*line, Fault::NoCertificate { id: node.name(), key });
+        }
+    }
+}
+
+/// Whether peers speak TLS. Without a secret nothing would say to whom.
+fn peer_tls(stated: &Stated, faults: &Faults) -> Found<PeerTls> {
+    let Some(At { line, value: mode }) = stated.peer_tls.as_ref().map_err(|noted| *noted)? else {
+        let is_secret = !matches!(stated.secret_file, Ok(None));
+        return Ok(if is_secret { PeerTls::Required } else { PeerTls::Off });
+    };
+    match &stated.secret_file {
+        Ok(None) if *mode != PeerTls::Off => Err(faults.note(*line, Fault::TlsWithoutSecret { mode: *mode })),
+        _ => Ok(*mode),
+    }
 }
 
 /// The links, as far as they are known.

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::text::did_you_mean;
+use crate::{core::access::PeerTls, text::did_you_mean};
 
 /// A value and the line it stands on, counted from 1.
 #[derive(Clone, PartialEq, Debug)]
@@ -116,6 +116,16 @@ pub enum Fault {
     Everywhere { id: String, address: String },
     #[error("`secret_file` is empty; give the path of the file that `herd secret FILE` makes")]
     NoSecretFile,
+    #[error(
+        "`peer_tls` = \"{mode}\" needs a secret, which proves who speaks TLS; make one with `herd secret FILE` and name it as secret_file, or write \"off\""
+    )]
+    TlsWithoutSecret { mode: PeerTls },
+    #[error(
+        "{id} serves TLS at its `{key}` address and has no certificate to show; name one, and its key, as certificate_file and key_file in [tls]; `herd cert` can make them"
+    )]
+    NoCertificate { id: String, key: &'static str },
+    #[error("[tls] has no `{missing}`; a certificate and its key are in two files, so give both")]
+    HalfCertificate { missing: &'static str },
     #[error("{text:?} is no dialect; write \"plain\" for a third-party node, or nothing")]
     UnknownDialect { text: String },
     #[error("`{key}` = {text:?} is not how a third-party node is spoken to; write {wanted}")]

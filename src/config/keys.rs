@@ -13,7 +13,7 @@ pub(super) struct TomlKey {
 }
 
 /// The file's tables.
-pub(super) const TABLES: [&str; 7] = ["herd", "places", "log", "journal", "http", "limits", "node"];
+pub(super) const TABLES: [&str; 8] = ["herd", "places", "log", "journal", "http", "tls", "limits", "node"];
 
 /// What stands instead of a default where a key must be given.
 const REQUIRED: &str = "required";
@@ -21,19 +21,21 @@ const NONE: &str = "none";
 
 /// The keys of `[herd]`.
 #[rustfmt::skip]
-pub(super) const HERD: [TomlKey; 2] = [
+pub(super) const HERD: [TomlKey; 3] = [
     TomlKey { name: "name", form: "a name in quotes", default: REQUIRED, meaning: "1 to 64 visible ASCII characters. Only nodes of one herd link up." },
     TomlKey { name: "secret_file", form: "a path in quotes", default: NONE, meaning: "The herd's secret file, as `herd secret FILE` makes it. A herd needs one as soon as an address in the file is beyond loopback." },
+    TomlKey { name: "peer_tls", form: "`\"off\"`, `\"accept\"`, `\"on\"` or `\"required\"`", default: "`\"required\"` with a secret, `\"off\"` without", meaning: "Whether peers speak TLS with each other. `off` dials plain and takes plain; `accept` dials plain and takes both; `on` dials TLS and takes both; `required` takes TLS only. All but `off` need a secret. [security.md](security.md#tls-between-peers) says how a running herd moves." },
 ];
 
 /// The keys of each `[[node]]`.
 #[rustfmt::skip]
-pub(super) const NODE: [TomlKey; 13] = [
+pub(super) const NODE: [TomlKey; 14] = [
     TomlKey { name: "id", form: "a name in quotes", default: REQUIRED, meaning: "1 to 64 visible ASCII characters without `/` and `:`, the first not `.` or `-`. Each node has its own. It stands in AT lines, and names the node's log file." },
     TomlKey { name: "listen", form: "`\"HOST:PORT\"`", default: REQUIRED, meaning: "Where the node listens, for clients and peers alike. Port 0 lets the system choose; only a node without links may have it." },
     TomlKey { name: "address", form: "`\"HOST:PORT\"`", default: "as `listen`", meaning: "What its neighbours and `herd send` dial, where that differs from `listen`. A node with links that listens at `0.0.0.0` or `[::]` needs it." },
-    TomlKey { name: "http", form: "`\"HOST:PORT\"`", default: NONE, meaning: "Where the node serves its health, status and metrics over HTTP." },
-    TomlKey { name: "dialect", form: "`\"herd\"` or `\"plain\"`", default: "`\"herd\"`", meaning: "`\"plain\"` for a third-party node. Such a node has no `http` and no `plain_listen`." },
+    TomlKey { name: "tls_listen", form: "`\"HOST:PORT\"`", default: NONE, meaning: "Where the node takes clients that speak TLS, with the certificate of `[tls]`. They count among `connections`. Peers dial `address`." },
+    TomlKey { name: "http", form: "`\"HOST:PORT\"`", default: NONE, meaning: "Where the node serves its health, status and metrics over HTTP, or over HTTPS if `[http] tls` is true." },
+    TomlKey { name: "dialect", form: "`\"herd\"` or `\"plain\"`", default: "`\"herd\"`", meaning: "`\"plain\"` for a third-party node. Such a node has no `http`, no `tls_listen` and no `plain_listen`." },
     TomlKey { name: "at_fields", form: "6 or 7", default: "`7`", meaning: "Of a third-party node: how many fields the AT lines sent to it have; the seventh is the sender's id. Lines from it may have either number." },
     TomlKey { name: "at_keyword", form: "a word in quotes", default: NONE, meaning: "Of a third-party node: a word that stands before `AT` in the lines that it is sent, and may stand there in its own. 1 to 64 visible ASCII characters, not `AT`." },
     TomlKey { name: "extra_fields", form: "true or false", default: "`false`", meaning: "Of a third-party node: whether its lines may have more than seven fields. Those after the seventh are ignored." },

@@ -71,8 +71,8 @@ table! {
         /// may take this long.
         connect_time: Duration = "connect_seconds", Seconds { default: 2.0, min: 0.01, max: 60.0 }, "for a connection to a peer";
         /// The time for a connection beyond `connections` to prove that it is a neighbour's, and for anyone who claims to be a
-        /// neighbour to prove the secret.
-        handshake_time: Duration = "handshake_seconds", Seconds { default: 1.0, min: 0.01, max: 60.0 }, "for a peer's handshake";
+        /// neighbour to prove the secret. Over TLS, its handshake is part of that time.
+        handshake_time: Duration = "handshake_seconds", Seconds { default: 5.0, min: 0.01, max: 60.0 }, "for a peer's handshake";
         /// The time for a drain. Clients have half of it to take their last replies, neighbours three quarters to take what they
         /// lack. After it, the node exits with code 1; its log has a second in any case.
         drain_time: Duration = "drain_seconds", Seconds { default: 10.0, min: 0.0, max: 3_600.0 }, "for a drain before the node ends regardless";

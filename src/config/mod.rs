@@ -17,6 +17,7 @@ mod read;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::{
     collections::BTreeSet,
@@ -34,10 +35,11 @@ pub use journal::JournalConfig;
 pub use limits::Limits;
 pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
+pub use tls::{CertificateFiles, TlsConfig};
 
 use self::faults::Faults;
 use crate::{
-    core::{model::NodeId, wire::PlainForm},
+    core::{access::PeerTls, model::NodeId, wire::PlainForm},
     regular_file::read_within,
     text::{is_deceptive, is_utf16, utf8_cure},
 };
@@ -50,12 +52,16 @@ pub struct Herd {
     /// The file with the herd's secret; from [`Herd::load`] it is whole, wherever the configuration is. Not read here.
     /// `None` only where every address is a loopback one.
     pub secret_file: Option<PathBuf>,
+    /// Whether peers speak TLS with each other; only with a secret.
+    pub peer_tls: PeerTls,
     /// The table `[log]`.
     pub log: LogConfig,
     /// The table `[journal]`.
     pub journal: JournalConfig,
     /// The table `[http]`.
     pub http: HttpConfig,
+    /// The table `[tls]`.
+    pub tls: TlsConfig,
     /// The table `[limits]`.
     pub limits: Limits,
     /// The table `[places]`.
@@ -73,6 +79,8 @@ pub struct Node {
     pub listen: Address,
     /// What others dial; `listen` unless configured.
     pub address: Address,
+    /// Where it takes clients that speak TLS; none without.
+    pub tls_listen: Option<Address>,
     /// Where its web face listens; none without.
     pub http: Option<Address>,
     /// How to speak to it, where it is a third-party node.
@@ -152,8 +160,9 @@ impl Herd {
     fn with_files_beside(mut self, path: &Path) -> Self {
         let no_folder = Path::new("");
         let folder = if is_open_file(path) { no_folder } else { path.parent().unwrap_or(no_folder) };
+        let own = self.secret_file.iter_mut().chain(self.places.files_mut()).chain(self.tls.paths_mut());
         // So that the effective configuration means the same wherever it is put.
-        for file in self.secret_file.iter_mut().chain(self.places.files_mut()).chain(&mut self.journal.dir) {
+        for file in own.chain(&mut self.journal.dir) {
             let beside = folder.join(&*file);
             *file = std::path::absolute(&beside).unwrap_or(beside);
         }
@@ -216,6 +225,7 @@ impl Herd {
         if let Some(file) = &self.secret_file {
             let _ = writeln!(out, "secret_file = {}", quoted(&file.to_string_lossy()));
         }
+        let _ = writeln!(out, "peer_tls = \"{}\"", self.peer_tls);
         out.push_str(&self.places.to_toml());
         out.push_str("\n[log]\n");
         settings::write(self.log.clone(), &mut out);
@@ -227,10 +237,15 @@ impl Herd {
         settings::write(self.http.clone(), &mut out);
         let hosts: Vec<_> = self.http.hosts.iter().map(|host| quoted(host)).collect();
         let _ = writeln!(out, "hosts = [{}]", hosts.join(", "));
-        for Node { id, listen, address, http, plain, plain_listen, links } in &self.nodes {
+        out.push_str("\n[tls]\n");
+        settings::write(self.tls.clone(), &mut out);
+        for Node { id, listen, address, tls_listen, http, plain, plain_listen, links } in &self.nodes {
             let _ = write!(out, "\n[[node]]\nid = {}\nlisten = \"{listen}\"\n", quoted(id.as_str()));
             if address != listen {
                 let _ = writeln!(out, "address = \"{address}\"");
+            }
+            if let Some(tls_listen) = tls_listen {
+                let _ = writeln!(out, "tls_listen = \"{tls_listen}\"");
             }
             if let Some(http) = http {
                 let _ = writeln!(out, "http = \"{http}\"");

@@ -6,20 +6,21 @@ use super::{
     request::{self, Asked, Refused},
     response::Response,
 };
-use crate::{config::HttpConfig, system::clock, transport::Stream};
+use crate::{config::HttpConfig, core::model::Tick, system::clock, transport::Stream};
 
 /// The most bytes that one read takes.
 const READ_BYTES: usize = 2048;
 
-/// Serves one connection: a single request. `hosts` are the names that the node answers to, besides addresses. `false`
+/// Serves one connection: a single request, whose head must be complete by the deadline. `hosts` are the names that the
+/// node answers to, besides addresses. `false`
 /// if there was nothing to answer: the input ended before the request did.
 pub(crate) fn serve(
     stream: &Stream,
-    config: &HttpConfig,
+    (config, deadline): (&HttpConfig, Tick),
     hosts: &[String],
     report: impl FnOnce() -> NodeReport,
 ) -> bool {
-    let answer = match ask(stream, config, hosts) {
+    let answer = match ask(stream, (config, deadline), hosts) {
         Some(Ok(asked)) => Response::to(asked, &report()),
         Some(Err(why)) => Response::refusing(why),
         None => return false,
@@ -37,8 +38,11 @@ pub(crate) fn refuse(stream: &Stream, config: &HttpConfig) {
 }
 
 /// Reads until the head is complete, too large or too late; `None` if the client has gone.
-fn ask(stream: &Stream, config: &HttpConfig, hosts: &[String]) -> Option<Result<Asked, Refused>> {
-    let deadline = clock::tick() + config.request_time;
+fn ask(
+    stream: &Stream,
+    (config, deadline): (&HttpConfig, Tick),
+    hosts: &[String],
+) -> Option<Result<Asked, Refused>> {
     let mut head = Vec::new();
     let mut bytes = [0; READ_BYTES];
     loop {

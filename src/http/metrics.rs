@@ -195,6 +195,13 @@ impl MetricsText {
             "Connections closed because no seat, thread or file descriptor was left, or because they were not a neighbour's",
             connections.refused,
         )?;
+        if let Some(certificate) = &report.certificate {
+            writer.gauge(
+                "proxyherd_certificate_expiry_timestamp_seconds",
+                "When the certificate ends that clients are shown, in seconds since 1970",
+                certificate.expires.seconds() as f64,
+            )?;
+        }
         self.of_the_journal(writer)?;
         self.of_the_log(writer)
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    core::links::Condition,
+    core::{links::Condition, model::Timestamp},
     journal::JournalCondition,
     log,
     metrics::{RequestKind, RequestOutcome, Spread, UpstreamReport},
@@ -41,6 +41,8 @@ pub struct NodeReport {
     pub spreads: Vec<(RequestKind, Spread)>,
     /// Its links, in the order of its neighbours.
     pub links: Vec<LinkReport>,
+    /// What clients that speak TLS are shown; `None` where nobody is.
+    pub certificate: Option<CertificateReport>,
     /// The upstreams it asks for places.
     pub upstreams: Vec<UpstreamReport>,
     /// The state of its journal; `None` if nothing is kept over a stop.
@@ -68,6 +70,15 @@ pub struct ConnectionCounts {
     pub accepted: u64,
     /// Refused since the start: there was no seat, thread or descriptor for them, or only a seat kept for neighbours.
     pub refused: u64,
+}
+
+/// The certificate that clients are shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificateReport {
+    /// When its time is over.
+    pub expires: Timestamp,
+    /// Why its files are not what is shown, if they are not.
+    pub fault: Option<String>,
 }
 
 /// One link at one moment.
@@ -148,11 +159,12 @@ impl NodeReport {
     pub fn degraded(&self) -> Option<String> {
         let journal = self.journal.as_ref().and_then(|journal| journal.failing.as_ref());
         let log = self.log.failing.as_ref().map(|failing| &failing.error);
-        let faults = [("journal", journal), ("log", log)];
-        let told: Vec<_> = faults
-            .into_iter()
-            .filter_map(|(what, why)| Some(format!("the {what} cannot be written: {}", why?)))
-            .collect();
+        let unwritten = [("journal", journal), ("log", log)].into_iter();
+        let unwritten =
+            unwritten.filter_map(|(what, why)| Some(format!("the {what} cannot be written: {}", why?)));
+        let certificate = self.certificate.as_ref().and_then(|certificate| certificate.fault.as_ref());
+        let unread = certificate.map(|why| format!("the certificate cannot be replaced: {why}"));
+        let told: Vec<_> = unwritten.chain(unread).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 }
@@ -194,6 +206,7 @@ pub(super) mod tests {
                 outbox_bytes: 0,
                 condition,
             }],
+            certificate: None,
             upstreams: vec![crate::metrics::Lookups::default().report("google")],
             journal: Some(JournalCondition::default()),
             log: log::LogCondition::default(),

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::report::{LinkReport, NodeReport};
-use crate::{journal::JournalCondition, log::LogCondition, metrics::UpstreamReport};
+use super::report::{CertificateReport, LinkReport, NodeReport};
+use crate::{journal::JournalCondition, log::LogCondition, metrics::UpstreamReport, system::clock};
 
 /// The page, with its newline.
 pub(super) fn json(report: &NodeReport) -> String {
@@ -22,6 +22,7 @@ pub(super) fn json(report: &NodeReport) -> String {
         "sum": format!("{:016x}", report.sum),
         "connections": { "clients": connections.clients, "peers": connections.peers, "waiting": connections.waiting, "max": connections.max },
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
+        "certificate": report.certificate.as_ref().map(certificate),
         "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "degraded": report.degraded(),
         "journal": report.journal.as_ref().map(journal),
@@ -55,6 +56,14 @@ fn link(link: &LinkReport) -> Value {
         "last_bad": condition.last_bad.map(|why| why.to_string()),
         "refused": condition.is_refused,
         "last_error": condition.failure,
+    })
+}
+
+fn certificate(certificate: &CertificateReport) -> Value {
+    json!({
+        "expires": clock::http_date(certificate.expires),
+        "expires_seconds": certificate.expires.seconds(),
+        "error": certificate.fault,
     })
 }
 

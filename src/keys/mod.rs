@@ -1,6 +1,11 @@
-//! Secrets and keys as files: who may read them, and how one is made and changed.
+//! Secrets, keys and certificates as files: who may read them, and how one is made and changed.
 
+mod certificate;
+mod expiry;
 pub mod private_file;
 mod secret_file;
 
-pub use self::secret_file::SecretError;
+pub use self::{
+    certificate::{Certificate, CertificateError},
+    secret_file::SecretError,
+};

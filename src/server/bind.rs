@@ -5,13 +5,13 @@ use std::{io, net::TcpListener, sync::Arc};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::{
-    Announcement, Resolve, Server, StartError, Surroundings, journal::Journal, line_door::PlainDoor,
-    recover::Telling, resolver::Resolver, web::Web,
+    Announcement, Resolve, Server, StartError, Surroundings, certificates::Certificates, journal::Journal,
+    line_door::PlainDoor, recover::Telling, resolver::Resolver, web::Web,
 };
 use crate::{
     config::{self, Address, Herd, Limits},
     core::{
-        access::Secret,
+        access::{PeerTls, Secret},
         links::{Health, Queue, outbox},
         model::NodeId,
         node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
@@ -20,7 +20,7 @@ use crate::{
     log::{Log, LogContent, LogDir, LogError, LogOptions},
     places,
     system::{clock, memory, random},
-    transport::Bound,
+    transport::{Bound, PeersTls},
 };
 
 /// What belongs to one flooder alone.
@@ -48,13 +48,11 @@ impl Server {
         let configured = herd.node(id.as_str()).ok_or_else(missing)?;
         let secret = herd.secret_file.as_deref().map(Secret::load).transpose()?.map(Arc::new);
         let addresses = Addresses { id, has_secret: secret.is_some() };
-        let listener = addresses.bind(&configured.listen)?;
-        let web = configured.http.as_ref().map(|address| addresses.bind(address)).transpose()?;
-        let plain = configured.plain_listen.as_ref().map(|address| addresses.bind(address)).transpose()?;
+        let bound = BoundDoors::bind(&addresses, configured)?;
         // An address beyond this machine says that something passes connections on to a listener on loopback.
-        let is_local = configured.address.is_loopback()
-            && are_loopback([Some(&listener), web.as_ref(), plain.as_ref()])?;
+        let is_local = configured.address.is_loopback() && bound.are_loopback()?;
         let log = open_log(herd, id, log_dir)?;
+        let certificates = Certificates::load(&herd.tls, id.as_str(), &log)?;
         let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
         let third_party = third_party(&neighbours, &mailboxes);
         let places = match surroundings.places.take() {
@@ -82,29 +80,84 @@ impl Server {
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
         let node = if is_local { node.forgetting_for_everyone() } else { node };
+        let node = node.with_peer_tls(herd.peer_tls);
+        let peers_tls = if herd.peer_tls == PeerTls::Off { None } else { Some(PeersTls::new()?) };
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
             let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
             let telling = Telling::new(&log, &announce, clock::tick);
             Journal::open((&herd.journal, folder), &node, queue, telling)
         });
         let journal = journal.transpose()?;
-        let listener = addresses.listen(listener)?;
-        let web = web.map(|web| addresses.listen(web)).transpose()?;
+        let Listeners { lines: listener, tls, web, plain } = bound.listen(&addresses)?;
         let web = web.map(|listener| Web::new(listener, &herd.http, configured));
-        let plain = plain.map(|plain| addresses.listen(plain)).transpose()?;
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         let limits = herd.limits.clone();
-        Ok(Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings })
+        Ok(Self {
+            node,
+            peers_tls,
+            places,
+            limits,
+            mailboxes,
+            journal,
+            listener,
+            tls,
+            certificates,
+            plain,
+            web,
+            log,
+            surroundings,
+        })
     }
 }
 
-/// Whether all of these can be reached from this machine only.
-fn are_loopback(bound: [Option<&(&Address, Bound)>; 3]) -> io::Result<bool> {
-    let mut is_local = true;
-    for (_, bound) in bound.into_iter().flatten() {
-        is_local &= bound.address()?.ip().is_loopback();
+/// The addresses of a node, bound.
+struct BoundDoors<'n> {
+    lines: BoundDoor<'n>,
+    tls: Option<BoundDoor<'n>>,
+    web: Option<BoundDoor<'n>>,
+    plain: Option<BoundDoor<'n>>,
+}
+
+type BoundDoor<'n> = (&'n Address, Bound);
+
+/// What listens at them.
+struct Listeners {
+    lines: TcpListener,
+    tls: Option<TcpListener>,
+    web: Option<TcpListener>,
+    plain: Option<TcpListener>,
+}
+
+impl<'n> BoundDoors<'n> {
+    fn bind(addresses: &Addresses<'_>, node: &'n config::Node) -> Result<Self, StartError> {
+        let bind = |address: &'n Option<Address>| {
+            address.as_ref().map(|address| addresses.bind(address)).transpose()
+        };
+        Ok(Self {
+            lines: addresses.bind(&node.listen)?,
+            tls: bind(&node.tls_listen)?,
+            web: bind(&node.http)?,
+            plain: bind(&node.plain_listen)?,
+        })
     }
-    Ok(is_local)
+
+    /// Whether all of them can be reached from this machine only.
+    fn are_loopback(&self) -> io::Result<bool> {
+        let mut is_local = true;
+        for (_, bound) in [Some(&self.lines), self.tls.as_ref(), self.web.as_ref(), self.plain.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            is_local &= bound.address()?.ip().is_loopback();
+        }
+        Ok(is_local)
+    }
+
+    fn listen(self, addresses: &Addresses<'_>) -> Result<Listeners, StartError> {
+        let listen = |door: Option<BoundDoor<'_>>| door.map(|door| addresses.listen(door)).transpose();
+        let lines = addresses.listen(self.lines)?;
+        Ok(Listeners { lines, tls: listen(self.tls)?, web: listen(self.web)?, plain: listen(self.plain)? })
+    }
 }
 
 /// Where clients belong in the store. In a herd without a secret, public knowledge must not be enough to crowd one part

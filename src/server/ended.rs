@@ -3,7 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use super::commits::Uncommitted;
-use crate::core::dialogue::Closing;
+use crate::{core::dialogue::Closing, transport::TlsFault};
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -11,6 +11,10 @@ pub(super) enum Ended {
     /// Its dialogue says so.
     Said(Closing),
     Reset(io::Error),
+    /// Its end came without the goodbye of TLS, so what was said last may be cut.
+    Cut,
+    /// It began as TLS, and did not go on so.
+    Tls(TlsFault),
     SlowReader(Duration),
     /// It did not read its replies at once while all connections together held too much.
     Crowded,
@@ -26,6 +30,8 @@ impl fmt::Display for Ended {
         match self {
             Self::Said(why) => write!(f, "{why}"),
             Self::Reset(error) => write!(f, "it broke: {error}"),
+            Self::Cut => write!(f, "it broke: it ended without the goodbye of TLS"),
+            Self::Tls(fault) => write!(f, "{fault}"),
             Self::SlowReader(limit) => write!(f, "it did not read its replies within {limit:?}"),
             Self::Crowded => {
                 write!(

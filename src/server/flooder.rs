@@ -15,13 +15,13 @@ use super::{Announcement, Shared, link_log::LinkLog, resolver::Resolver, shared:
 use crate::{
     config::Address,
     core::{
-        links::{AnyLink, Event, Step, Vigil},
+        links::{AnyLink, Dialled, Event, Step, Vigil},
         model::{NodeId, Tick},
         node::Neighbour,
-        wire::Nonce,
+        wire::{Channel, Nonce},
     },
     system::{clock, random},
-    transport::Stream,
+    transport::{Stream, TlsFault},
 };
 
 /// How long one read blocks before stop is looked at.
@@ -215,12 +215,31 @@ impl<'a> Flooder<'a> {
     fn begin(&mut self, stream: Stream) -> Result<(), String> {
         self.prepare(&stream).map_err(|error| writing_failed(&error))?;
         self.connection = self.shared.next_connection();
+        let channel = self.secure(&stream)?;
+        self.link_log.dialled(channel);
         let nonce = random::bytes().map(Nonce::of_bytes);
         let nonce =
             nonce.map_err(|error| format!("the system has no random numbers for a handshake: {error}"))?;
         (self.stream, self.is_mid_line) = (Some(stream), false);
-        self.link.connected(clock::tick(), nonce, self.shared.node.store());
+        self.link.connected(clock::tick(), Dialled { nonce, channel }, self.shared.node.store());
         Ok(())
+    }
+
+    /// Speaks TLS with the peer, if that is how peers are dialled. It is never dialled again without.
+    fn secure(&self, stream: &Stream) -> Result<Channel, String> {
+        let Shared { peers_tls, node, limits, .. } = self.shared;
+        let Some(tls) = peers_tls.as_ref().filter(|_| !self.is_plain && node.peer_tls.dials_tls()) else {
+            return Ok(Channel::Plain);
+        };
+        let until = clock::tick() + limits.connect_time;
+        let cure = |fault: &TlsFault| match fault {
+            TlsFault::Ended => "; unless it is stopping, set its `peer_tls` to accept, on or required",
+            TlsFault::NotTls => "; set its `peer_tls` to accept, on or required",
+            TlsFault::OtherInside => "; correct the address",
+            _ => "",
+        };
+        let secured = stream.dial_peer_tls(tls, || self.time_until(until));
+        secured.map_err(|fault| format!("{fault}{}", cure(&fault)))
     }
 
     fn prepare(&self, stream: &Stream) -> io::Result<()> {
@@ -256,7 +275,11 @@ impl<'a> Flooder<'a> {
         read: impl FnOnce(&Stream, &mut [u8]) -> io::Result<Option<usize>>,
     ) -> Result<(), String> {
         let Some(stream) = &self.stream else { return Ok(()) };
-        let count = read(stream, self.link.space()).map_err(|error| format!("reading failed: {error}"))?;
+        let count = match read(stream, self.link.space()) {
+            // It may have been killed. What it sends has no meaning before its newline.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Some(0),
+            read => read.map_err(|error| format!("reading failed: {error}"))?,
+        };
         if let Some(count) = count {
             self.link.received(count, clock::tick(), random::bits(), self.shared.node.store());
         }

@@ -19,6 +19,8 @@ use crate::{core::dialogue::Opening, system::clock, transport::Stream};
 pub(super) struct LineDoor<'a> {
     shared: &'a Shared<'a>,
     listener: &'a TcpListener,
+    /// Whether what comes in speaks TLS.
+    is_tls: bool,
     plain: Option<&'a PlainDoor>,
 }
 
@@ -29,7 +31,12 @@ impl<'a> LineDoor<'a> {
         listener: &'a TcpListener,
         plain: Option<&'a PlainDoor>,
     ) -> Self {
-        Self { shared, listener, plain }
+        Self { shared, listener, is_tls: false, plain }
+    }
+
+    /// The door at that listener for clients that speak TLS.
+    pub(super) fn over_tls(shared: &'a Shared<'a>, listener: &'a TcpListener) -> Self {
+        Self { is_tls: true, ..Self::new(shared, listener, None) }
     }
 }
 
@@ -38,7 +45,11 @@ impl<'a> Door for LineDoor<'a> {
     type Seat = (LineSeat<'a>, Opening, Arrival);
 
     fn kind(&self) -> DoorKind {
-        if self.plain.is_some() { DoorKind::Plain } else { DoorKind::Clients }
+        match self.plain {
+            Some(_) => DoorKind::Plain,
+            None if self.is_tls => DoorKind::Tls,
+            None => DoorKind::Clients,
+        }
     }
 
     fn listener(&self) -> &TcpListener {
@@ -58,7 +69,9 @@ impl<'a> Door for LineDoor<'a> {
         let (seat, opening) = match self.plain {
             None => {
                 let seat = seats.admit(number, stream, origin)?;
-                let opening = Opening::Common { is_kept: seat.is_kept() };
+                let is_kept = seat.is_kept();
+                let opening =
+                    if self.is_tls { Opening::Secured { is_kept } } else { Opening::Common { is_kept } };
                 (seat, opening)
             }
             Some(door) => {

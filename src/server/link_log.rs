@@ -7,6 +7,7 @@ use crate::{
     core::{
         links::{Event, Health, Lack, Lost, RoundOver},
         model::NodeId,
+        wire::Channel,
     },
     log::{Log, RateLimit, Traffic},
     system::clock,
@@ -28,6 +29,8 @@ pub(super) struct LinkLog<'a> {
     strangers: RateLimit,
     /// Whether the log last said that the neighbour was in step.
     told_in_step: bool,
+    /// What carries the present connection, as the log adds it.
+    over: &'static str,
     traffic: Traffic,
 }
 
@@ -41,7 +44,7 @@ impl Drop for LinkLog<'_> {
 impl<'a> LinkLog<'a> {
     /// For the link to `peer` at `address`.
     pub(super) fn new(log: &'a Log, health: &'a Health, peer: &'a NodeId, address: &'a Address) -> Self {
-        let (told, traffic) = (String::new(), Traffic::default());
+        let (told, over, traffic) = (String::new(), "", Traffic::default());
         Self {
             log,
             health,
@@ -50,8 +53,14 @@ impl<'a> LinkLog<'a> {
             told,
             strangers: RateLimit::default(),
             told_in_step: false,
+            over,
             traffic,
         }
+    }
+
+    /// That carries the connection that has been dialled.
+    pub(super) fn dialled(&mut self, channel: Channel) {
+        self.over = if channel == Channel::Plain { "" } else { " over TLS" };
     }
 
     /// Reports an event of the connection of that number; `news` is what was sent, if anything was.
@@ -62,7 +71,7 @@ impl<'a> LinkLog<'a> {
             Event::Up => {
                 self.health.up();
                 self.told.clear();
-                self.log.info(format_args!("linked {peer} at {address} as #{connection}"));
+                self.log.info(format_args!("linked {peer} at {address} as #{connection}{}", self.over));
             }
             Event::Sent { bytes, updates, pinged_at } => {
                 self.health.sent(bytes, updates);

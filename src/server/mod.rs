@@ -4,6 +4,7 @@
 mod accept;
 mod bind;
 mod capacity;
+mod certificates;
 mod commits;
 mod death_notice;
 mod ended;
@@ -34,6 +35,7 @@ use parking_lot::Mutex;
 
 use self::{
     bind::Mailbox,
+    certificates::Certificates,
     journal::Journal,
     line_door::{LineDoor, PlainDoor},
     shared::Shared,
@@ -56,6 +58,7 @@ use crate::{
     log::Log,
     places,
     system::clock,
+    transport::PeersTls,
 };
 
 /// What a node announces to the program that started it. Displays as the line that says it.
@@ -109,11 +112,16 @@ impl Default for Surroundings {
 /// A node that listens but does not serve yet.
 pub struct Server {
     node: Node,
+    /// What peers speak TLS with, if they may.
+    peers_tls: Option<PeersTls>,
     places: Option<Box<dyn places::Source>>,
     limits: Limits,
     mailboxes: Vec<Mailbox>,
     journal: Option<Journal>,
     listener: TcpListener,
+    /// Where clients come in that speak TLS.
+    tls: Option<TcpListener>,
+    certificates: Option<Certificates>,
     plain: Option<PlainDoor>,
     web: Option<Web>,
     log: Log,
@@ -123,6 +131,7 @@ pub struct Server {
 /// What the thread that runs a node can ask of it.
 pub struct Controls<'a> {
     log: &'a Log,
+    certificates: Option<&'a Certificates>,
 }
 
 impl Controls<'_> {
@@ -130,12 +139,24 @@ impl Controls<'_> {
     pub fn reopen_log(&self) {
         self.log.reopen();
     }
+
+    /// Reads the certificate's files again, if there are any.
+    pub fn reload_certificate(&self) {
+        if let Some(certificates) = self.certificates {
+            certificates.ask();
+        }
+    }
 }
 
 impl Server {
     /// Where it listens; with the port that the system picked if the configured one is 0.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Where it takes clients that speak TLS, if it does.
+    pub fn tls_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.tls.as_ref().map(TcpListener::local_addr).transpose()
     }
 
     /// Where its web face listens, if it has one.
@@ -155,12 +176,18 @@ impl Server {
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Lacking, StartError> {
-        let Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings } = self;
+        let Self { node, peers_tls, places, limits, mailboxes, journal, listener, tls, certificates, .. } =
+            self;
+        let Self { plain, web, log, surroundings, .. } = self;
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
+        shared.peers_tls = peers_tls;
+        shared.certificates = certificates.as_ref();
+        shared.tls_address = tls.as_ref().map(TcpListener::local_addr).transpose()?;
         shared.journal = journal.as_ref().map(|journal| Mutex::new(journal.condition()));
         shared.commits = journal.as_ref().and_then(Journal::commits);
         let clients = LineDoor::new(&shared, &listener, None);
+        let tls = tls.as_ref().map(|listener| LineDoor::over_tls(&shared, listener));
         let plain = plain.as_ref().map(|plain| LineDoor::new(&shared, plain.listener(), Some(plain)));
         let web = web.as_ref().map(|web| WebDoor::new(&shared, web));
         thread::scope(|scope| {
@@ -170,17 +197,19 @@ impl Server {
                 .start_journal(scope, journal)
                 .and_then(|()| shared.start_flooders(scope, mailboxes))
                 .and_then(|()| shared.open_web(scope, web.as_ref()))
+                .and_then(|()| shared.start_certificates(scope))
                 .and_then(|()| shared.open(scope, &clients))
+                .and_then(|()| shared.open_tls(scope, tls.as_ref()))
                 .and_then(|()| shared.open_plain(scope, plain.as_ref()));
             match &started {
                 Ok(()) => {
                     shared.announce(Announcement::Listening(address));
-                    until(&Controls { log: &log });
+                    until(&Controls { log: &log, certificates: certificates.as_ref() });
                 }
                 Err(error) => log.error(format_args!("{} does not start: {error}", node.id)),
             }
             let drain = Drain::new(clock::tick(), limits.drain_time);
-            shared.stop_intake([&clients].into_iter().chain(&plain), drain);
+            shared.stop_intake([&clients].into_iter().chain(&tls).chain(&plain), drain);
             shared.stop_links(web.as_ref(), drain);
             shared.stop_journal(drain);
             let lacking = shared.stop_log(started.is_ok(), drain);

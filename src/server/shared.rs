@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::{
     Announcement, Surroundings,
     capacity::{self, Others},
+    certificates::Certificates,
     commits::Commits,
     seats::{LineSeats, SeatBounds},
     threads::{DrainTurn, Threads},
@@ -32,10 +33,15 @@ use crate::{
     log::{Log, RateLimit},
     metrics::Requests,
     places,
+    transport::PeersTls,
 };
 
 pub(super) struct Shared<'a> {
     pub(super) node: &'a Node,
+    /// What peers speak TLS with, if they may.
+    pub(super) peers_tls: Option<PeersTls>,
+    /// What clients that speak TLS are shown.
+    pub(super) certificates: Option<&'a Certificates>,
     /// Where WHATSAT looks up places.
     pub(super) places: Option<&'a dyn places::Source>,
     pub(super) limits: &'a Limits,
@@ -45,6 +51,10 @@ pub(super) struct Shared<'a> {
     /// What all connections hold for their lines and replies.
     pub(super) buffers: Buffers,
     pub(super) http_address: Option<SocketAddr>,
+    /// Whether the web face speaks TLS.
+    pub(super) is_https: bool,
+    /// Where clients come in that speak TLS.
+    pub(super) tls_address: Option<SocketAddr>,
     pub(super) threads: Threads,
     /// What the journal says about itself; `None` without one.
     pub(super) journal: Option<Mutex<JournalCondition>>,
@@ -204,6 +214,8 @@ impl<'a> Shared<'a> {
         };
         Ok(Self {
             node,
+            peers_tls: None,
+            certificates: None,
             places,
             limits,
             log,
@@ -211,6 +223,8 @@ impl<'a> Shared<'a> {
             connections: LineSeats::new(bounds),
             buffers: Buffers::new(limits.connection_buffer_bytes),
             http_address: web.map(Web::address).transpose()?,
+            is_https: web.is_some_and(Web::is_https),
+            tls_address: None,
             threads: Threads::default(),
             journal: None,
             commits: None,

@@ -12,7 +12,13 @@ use super::{
     threads::{DrainTurn, Role, ScopeRef},
     web::WebDoor,
 };
-use crate::{config::Address, core::model::NodeId, keys::SecretError, log::LogError, places};
+use crate::{
+    config::Address,
+    core::model::NodeId,
+    keys::{CertificateError, SecretError},
+    log::LogError,
+    places,
+};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +50,9 @@ pub enum StartError {
     /// The secret file is missing, or not as it must be.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The certificate for clients, or its key, is missing or not as it must be.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The log file cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -109,6 +118,27 @@ impl Shared<'_> {
         Ok(())
     }
 
+    /// Looks after the certificate, if there is one.
+    pub(super) fn start_certificates<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+    ) -> Result<(), StartError> {
+        let Some(certificates) = self.certificates else { return Ok(()) };
+        let stop = self.stop(DrainTurn::Second);
+        self.spawn(scope, Role::Certificates, move || certificates.run(self, stop))
+    }
+
+    /// Opens the door for clients that speak TLS, if there is one.
+    pub(super) fn open_tls<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        door: Option<&'scope LineDoor<'scope>>,
+    ) -> Result<(), StartError> {
+        let Some(door) = door else { return Ok(()) };
+        self.log.info(format_args!("clients that speak TLS are served at {}", door.listener().local_addr()?));
+        self.open(scope, door)
+    }
+
     /// Opens the web face's door, if there is one.
     pub(super) fn open_web<'scope>(
         &'scope self,
@@ -117,7 +147,9 @@ impl Shared<'_> {
     ) -> Result<(), StartError> {
         if let Some(door) = door {
             self.open(scope, door)?;
-            self.log.info(format_args!("status and metrics are at http://{}", door.listener().local_addr()?));
+            let scheme = if self.is_https { "https" } else { "http" };
+            self.log
+                .info(format_args!("status and metrics are at {scheme}://{}", door.listener().local_addr()?));
         }
         Ok(())
     }

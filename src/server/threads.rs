@@ -31,6 +31,8 @@ pub enum Role {
     Log,
     /// Writes the journal.
     Journal,
+    /// Looks after the certificate that clients are shown.
+    Certificates,
     /// Keeps the link to that neighbour up.
     Flooder(NodeId),
     /// Accepts connections at that door.
@@ -46,6 +48,8 @@ pub enum Role {
 pub enum DoorKind {
     /// For clients and peers.
     Clients,
+    /// For clients that speak TLS.
+    Tls,
     /// For third-party nodes.
     Plain,
     /// The web face's.
@@ -68,8 +72,12 @@ pub(super) enum DrainTurn {
 impl Role {
     pub(super) fn turn(&self) -> DrainTurn {
         match self {
-            Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => DrainTurn::First,
-            Self::Flooder(_) | Self::Http(_) | Self::Accept(DoorKind::Web) => DrainTurn::Second,
+            Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Tls | DoorKind::Plain) => {
+                DrainTurn::First
+            }
+            Self::Flooder(_) | Self::Certificates | Self::Http(_) | Self::Accept(DoorKind::Web) => {
+                DrainTurn::Second
+            }
             Self::Journal => DrainTurn::Third,
             Self::Log => DrainTurn::Last,
         }
@@ -80,7 +88,7 @@ impl DoorKind {
     /// The thread that serves the connection of that number.
     pub(super) fn serving(self, number: u64) -> Role {
         match self {
-            Self::Clients | Self::Plain => Role::Session(number),
+            Self::Clients | Self::Tls | Self::Plain => Role::Session(number),
             Self::Web => Role::Http(number),
         }
     }
@@ -92,8 +100,10 @@ impl fmt::Display for Role {
         match self {
             Self::Log => write!(f, "log"),
             Self::Journal => write!(f, "journal"),
+            Self::Certificates => write!(f, "certificates"),
             Self::Flooder(peer) => write!(f, "flood-{peer}"),
             Self::Accept(DoorKind::Clients) => write!(f, "accept"),
+            Self::Accept(DoorKind::Tls) => write!(f, "accept-tls"),
             Self::Accept(DoorKind::Plain) => write!(f, "accept-plain"),
             Self::Accept(DoorKind::Web) => write!(f, "accept-http"),
             Self::Session(number) => write!(f, "session-{number}"),
@@ -205,6 +215,9 @@ impl Shared<'_> {
                 "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
             Role::Journal => {}
+            Role::Certificates => self.log.error(format_args!(
+                "no new certificate is shown until this node restarts: its thread panicked, which is a bug"
+            )),
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
     }

@@ -13,6 +13,7 @@ use std::{
 use super::{
     Shared,
     accept::{Door, Unserved},
+    certificates::Certificates,
     seats::{SEAT_TIME, Tally, Unadmitted, WebSeat, WebSeats},
     threads::DoorKind,
     usage,
@@ -24,7 +25,7 @@ use crate::{
     metrics::{RequestKind, RequestOutcome},
     places,
     system::clock,
-    transport::Stream,
+    transport::{Stream, TlsFault, TlsService},
 };
 
 /// The web face of one node.
@@ -47,6 +48,11 @@ impl Web {
             hosts: own.chain(config.hosts.iter().cloned()).collect(),
             seats: WebSeats::new(config.connections),
         }
+    }
+
+    /// Whether it speaks TLS.
+    pub(super) fn is_https(&self) -> bool {
+        self.config.tls
     }
 
     /// How many connections it may have.
@@ -79,6 +85,25 @@ impl<'a> WebDoor<'a> {
     /// Ends all its connections.
     pub(super) fn end_all(&self) {
         self.web.seats.stop();
+    }
+
+    /// Goes through the handshake of TLS, if there is one; whether the connection can be served.
+    fn secure(&self, stream: &Stream, deadline: Tick) -> bool {
+        let Shared { log, certificates, rate_limits, .. } = self.shared;
+        let Some(certificates) = certificates.filter(|_| self.web.is_https()) else { return true };
+        let time = || deadline.saturating_sub(clock::tick());
+        let secured = stream
+            .prepare()
+            .map_err(TlsFault::Broken)
+            .and_then(|()| stream.accept_tls(&certificates.service, TlsService::Web, time));
+        let Err(fault) = secured else { return true };
+        // A probe that only connects is nothing to tell.
+        if !matches!(fault, TlsFault::Ended)
+            && let Some(untold) = rate_limits.handshakes.allow(clock::tick())
+        {
+            log.warn(format_args!("a connection to the web face is closed: {fault}{untold}"));
+        }
+        false
     }
 
     fn report(&self, now: Tick) -> NodeReport {
@@ -123,6 +148,7 @@ impl<'a> WebDoor<'a> {
             outcomes: RequestOutcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
+            certificate: self.shared.certificates.map(Certificates::report),
             upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
             journal: self.shared.journal.as_ref().map(|journal| journal.lock().clone()),
             log: log.condition(now),
@@ -152,11 +178,15 @@ impl<'a> Door for WebDoor<'a> {
 
     fn serve(&self, stream: &Arc<Stream>, _number: u64, seat: Self::Seat) {
         let Web { config, hosts, .. } = self.web;
+        let deadline = clock::tick() + config.request_time;
+        if !self.secure(stream, deadline) {
+            return;
+        }
         let report = || {
             seat.has_asked();
             self.report(clock::tick())
         };
-        let is_served = http::serve(stream, config, hosts, report);
+        let is_served = http::serve(stream, (config, deadline), hosts, report);
         if !is_served && seat.is_evicted() {
             http::refuse(stream, config);
         }
@@ -164,7 +194,10 @@ impl<'a> Door for WebDoor<'a> {
 
     /// Answers it, if there is a request to answer.
     fn refuse(&self, why: &Unserved<'_>) {
-        if let Unserved::Full(stream) = why {
+        // Before the handshake of TLS there is no way to answer.
+        if let Unserved::Full(stream) = why
+            && !self.web.is_https()
+        {
             http::refuse(stream, &self.web.config);
         }
     }

@@ -1,10 +1,14 @@
 //! What carries bytes: the one type of connection that threads read and write, and what they accept it from. No other
-//! part of a node names `TcpStream`; `herd send`, which is a client, does.
+//! part of the program names `TcpStream`.
 
+mod client;
 mod listen;
 mod stream;
+mod tls;
 
 pub(crate) use self::{
+    client::ClientStream,
     listen::{Bound, wait_for_connection, wake_accept},
     stream::Stream,
+    tls::{PeersTls, ServiceTls, TlsFault, TlsService, Trust},
 };

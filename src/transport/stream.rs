@@ -1,17 +1,23 @@
-//! One connection, in the verbs that threads use: plain TCP. Several threads may share it: one reads and writes,
+//! One connection, in the verbs that threads use, plain or with TLS. Several threads may share it: one reads and writes,
 //! another may end it.
 
 use std::{
     io::{self, ErrorKind},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::OnceLock,
     time::Duration,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::Errno,
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt},
 };
+
+use super::tls::{PeersTls, ServiceTls, TlsBeginning, TlsFault, TlsService, TlsSession};
+use crate::core::wire::Channel;
 
 /// How long to wait for a connection in the making before asking the caller whether there is time left.
 const CONNECT_SLICE: Duration = Duration::from_millis(100);
@@ -39,12 +45,14 @@ const UNREAD_READS_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Stream {
     tcp: TcpStream,
+    /// Set once the connection speaks TLS. Only the thread that reads and writes takes the lock.
+    tls: OnceLock<Box<Mutex<TlsSession>>>,
 }
 
 impl Stream {
     /// Accepts a connection that waits at the listener, or waits for one.
     pub(crate) fn accept(listener: &TcpListener) -> io::Result<Self> {
-        listener.accept().map(|(tcp, _)| Self { tcp })
+        listener.accept().map(|(tcp, _)| Self::of(tcp))
     }
 
     /// Dials, or fails with [`ErrorKind::TimedOut`] once `time`, which is called repeatedly, says that none is left.
@@ -57,7 +65,60 @@ impl Stream {
             connected => connected?,
         }
         tcp.set_nonblocking(false)?;
-        Ok(Self { tcp })
+        Ok(Self::of(tcp))
+    }
+
+    pub(super) fn of(tcp: TcpStream) -> Self {
+        Self { tcp, tls: OnceLock::new() }
+    }
+
+    /// Speaks TLS with a peer that has dialled, from here on; `begun` is what was read of it. `time` is called
+    /// repeatedly, as for [`Stream::connect`].
+    pub(crate) fn accept_peer_tls(
+        &self,
+        begun: &[u8],
+        tls: &PeersTls,
+        time: impl FnMut() -> Duration,
+    ) -> Result<Channel, TlsFault> {
+        let (session, channel) = TlsBeginning { tcp: &self.tcp, begun, time }.accept_peer(tls)?;
+        self.speak(session);
+        Ok(channel)
+    }
+
+    /// Speaks TLS with a peer that was dialled, from here on.
+    pub(crate) fn dial_peer_tls(
+        &self,
+        tls: &PeersTls,
+        time: impl FnMut() -> Duration,
+    ) -> Result<Channel, TlsFault> {
+        let (session, channel) = TlsBeginning { tcp: &self.tcp, begun: &[], time }.dial_peer(tls)?;
+        self.speak(session);
+        Ok(channel)
+    }
+
+    /// Speaks TLS with a client that has dialled, from here on.
+    pub(crate) fn accept_tls(
+        &self,
+        tls: &ServiceTls,
+        service: TlsService,
+        time: impl FnMut() -> Duration,
+    ) -> Result<(), TlsFault> {
+        self.speak(TlsBeginning { tcp: &self.tcp, begun: &[], time }.accept(tls.config(service))?);
+        Ok(())
+    }
+
+    /// Whether it speaks TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.tls.get().is_some()
+    }
+
+    fn speak(&self, session: TlsSession) {
+        let is_first = self.tls.set(Box::new(Mutex::new(session))).is_ok();
+        debug_assert!(is_first, "there is no TLS in TLS");
+    }
+
+    pub(super) fn tls(&self) -> Option<MutexGuard<'_, TlsSession>> {
+        self.tls.get().map(|tls| tls.lock())
     }
 
     /// Prepares it for [`Stream::write_all`], and makes small lines leave at once.
@@ -100,7 +161,8 @@ impl Stream {
         self.tcp.set_read_timeout(Some(time))
     }
 
-    /// Reads what arrives within the read timeout: 0 bytes mean the end of the input, `None` that nothing arrived.
+    /// Reads what arrives within the read timeout: 0 bytes mean the end of the input, `None` that nothing arrived. An
+    /// end that TLS does not vouch for is an error, [`ErrorKind::UnexpectedEof`].
     pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         self.receive(bytes, RecvFlags::empty())
     }
@@ -112,11 +174,18 @@ impl Stream {
     }
 
     fn receive(&self, bytes: &mut [u8], flags: RecvFlags) -> io::Result<Option<usize>> {
-        if_any(rustix::net::recv(&self.tcp, bytes, flags).map(|(_, count)| count))
+        match self.tls() {
+            Some(mut tls) => tls.read(&self.tcp, bytes, flags),
+            None => if_any(rustix::net::recv(&self.tcp, bytes, flags).map(|(_, count)| count)),
+        }
     }
 
     /// Writes as much as the connection accepts before its caller should look at the clock; returns how much that was.
+    /// What is written next must begin there.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(mut tls) = self.tls() {
+            return tls.write(&self.tcp, bytes);
+        }
         match rustix::net::send(&self.tcp, bytes, SendFlags::NOSIGNAL) {
             Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
             written => if_any(written).map(Option::unwrap_or_default),
@@ -146,11 +215,15 @@ impl Stream {
     /// Lets the other end receive what was written before the connection is dropped: bytes left unread would turn the
     /// close into a reset, which can overtake the output. Waits for nothing.
     pub(crate) fn finish(&self) {
+        if let Some(mut tls) = self.tls() {
+            tls.end(&self.tcp);
+        }
         self.shutdown(Shutdown::Write);
         if self.set_hasty().is_ok() {
             let mut unread = [0; 4096];
             for _ in 0..UNREAD_READS_MAX {
-                if !matches!(self.read(&mut unread), Ok(Some(count)) if count > 0) {
+                let read = rustix::net::recv(&self.tcp, &mut unread[..], RecvFlags::empty());
+                if !matches!(read, Ok((_, count)) if count > 0) {
                     break;
                 }
             }
@@ -209,6 +282,11 @@ fn if_any(moved: Result<usize, Errno>) -> io::Result<Option<usize>> {
 
 #[cfg(test)]
 impl Stream {
+    /// Past its TLS.
+    pub(super) fn raw(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     /// A connection over loopback and its other end.
     pub(crate) fn pair() -> (Self, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");

@@ -12,7 +12,7 @@ use std::{
 use proxyherd::config::Herd;
 use serde_json::Value;
 
-use crate::support::{FakePeer, Setup, skipped};
+use crate::support::{Authority, FakePeer, Setup, skipped};
 
 fn shipped(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file);
@@ -126,7 +126,8 @@ fn unit_allows_what_a_node_with_default_limits_takes() {
 /// What a node exports at /metrics.
 fn exported() -> BTreeSet<String> {
     let welsh = FakePeer::new("Welsh");
-    let node = Setup::new().http("").journal().neighbour(&welsh).start();
+    let certificate = Authority::new().issue("localhost", (2040, 1, 1));
+    let node = Setup::new().http("").journal().tls(certificate).neighbour(&welsh).start();
     let (_, text) = node.page("/metrics");
     let mut names = BTreeSet::new();
     for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

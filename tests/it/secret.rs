@@ -162,7 +162,7 @@ fn proof_without_its_newline_counts_for_nothing() {
 
 #[test]
 fn full_node_keeps_a_place_for_who_proves_the_secret_and_none_for_others() {
-    let (welsh, node) = welsh_and_node(Setup::new().limit("connections", 1));
+    let (welsh, node) = welsh_and_node(Setup::new().limit("connections", 1).limit("handshake_seconds", 1));
     let mut client = node.client();
     assert_eq!(client.ask("the only place"), "? the only place");
     let mut other = node.client();

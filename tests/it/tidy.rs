@@ -80,7 +80,7 @@ const PLACES_THAT_WAIT: [&str; 9] = [
 
 /// Words that only some files of src may hold outside their tests, by the beginning of their path.
 const RESERVED: [(&str, &[&str], &[&str]); 5] = [
-    ("connections", &["TcpStream", "UdpSocket"], &["transport/", "cli/send/mod.rs"]),
+    ("connections", &["TcpStream", "UdpSocket"], &["transport/"]),
     (
         "listeners and pipes",
         &["TcpListener", "UnixStream", "rustix::net"],
@@ -94,7 +94,7 @@ const RESERVED: [(&str, &[&str], &[&str]); 5] = [
             "server/threads.rs",
             "server/recover.rs",
             "server/resolver.rs",
-            "cli/send/mod.rs",
+            "cli/send/",
             "cli/status/fetch.rs",
             "cli/up/",
         ],

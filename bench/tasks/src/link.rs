@@ -6,7 +6,7 @@ use std::{future::pending, io, time::Duration};
 use crossbeam_channel::Receiver;
 use proxyherd::{
     core::{
-        links::{Ends, Event, Link, LinkTimes, Step},
+        links::{Dialled, Ends, Event, Link, LinkTimes, Step},
         model::{NodeId, Tick},
         wire::Nonce,
     },
@@ -123,7 +123,7 @@ impl<S: Stream, F: Future<Output = ()>, M: Fn(Duration) -> F> Carrier<S, F, M> {
         self.stream = Some(stream.ok_or(io::ErrorKind::TimedOut)??);
         self.connection = self.herd.next_connection();
         let nonce = Nonce::of_bytes(random::bytes()?);
-        self.link.connected(clock::tick(), nonce, self.herd.node.store());
+        self.link.connected(clock::tick(), Dialled::plain(nonce), self.herd.node.store());
         Ok(())
     }
 

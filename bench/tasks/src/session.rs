@@ -67,7 +67,8 @@ pub async fn run<S: Stream>(herd: &'static Herd, mut stream: S) -> io::Result<()
                 let looked = look_up::<S>(herd, &query, dialogue.document()).await;
                 dialogue.looked(looked, &mut notes);
             }
-            Next::Close(_) => return Ok(()),
+            // Its nodes speak no TLS.
+            Next::Secure(_) | Next::Close(_) => return Ok(()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `herd send`: lines to a node, its replies back, bytes untouched both ways but for a terminal's sake. It reads while it
 //! writes, so that any number of lines fits through. Why a line was refused, `replies` and `reason` find.
 
+mod dial;
 mod reason;
 mod replies;
 
@@ -8,24 +9,28 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     os::{fd::AsFd, unix::ffi::OsStringExt},
     thread,
     time::Duration,
 };
 
-use crossbeam_channel::bounded;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use self::{
+    dial::{CallLimit, dial},
     reason::KnownRules,
     replies::{RefusedLine, Replies, Sent},
 };
-use super::{CommandError, Common, complain, node, printable, seconds::seconds};
+use super::{
+    CommandError, Common, complain, node, printable,
+    seconds::seconds,
+    tls_flags::{self, TlsFlags},
+};
 use crate::{
     config::{Address, Herd},
-    core::{model::Tick, wire::OtherProtocol},
+    core::wire::OtherProtocol,
     system::clock,
+    transport::{ClientStream, Trust},
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +40,7 @@ Examples:
   herd send Welsh 'WHATSAT kiwi.cs.ucla.edu 10 5'
   herd send 127.0.0.1:11600 < lines.txt > replies.txt
   herd send Ball                                 then type lines; Ctrl-D ends
+  herd send Ball --ca authority.pem              over TLS, at its `tls_listen` address
   herd send Ball --timeout 2 'WHATSAT kiwi.cs.ucla.edu 10 5' || echo unanswered
 
 A line that comes back after a `?` was refused; standard error says which one and why.
@@ -49,10 +55,10 @@ pub(super) struct Args {
     /// replies are waited for until the node closes the connection.
     #[arg(long, value_name = "SECONDS", value_parser = |text: &str| seconds(text, 86_400.0))]
     timeout: Option<f64>,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
-/// For each address of a name.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// The system takes no timeout of nothing.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -60,18 +66,24 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let deadline = CallLimit::of(args.timeout);
     let node = &args.node;
-    let (address, rules) = find(node, common)?;
+    let trust = args.tls.trust()?;
+    let (address, rules) = find(node, common, trust.as_ref())?;
     let input = if args.lines.is_empty() {
         let stdin = io::stdin().as_fd().try_clone_to_owned();
         ToSend::File(stdin.map(File::from).map_err(|error| CommandError::from(SendError::Input(error)))?)
     } else {
         ToSend::Lines(joined(&args.lines))
     };
-    let stream = dial(&address, deadline).map_err(|error| {
-        let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
-        CommandError::Failed(format!(
-            "cannot connect to {whom}: {error}; is it up? herd up starts the whole herd"
-        ))
+    let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
+    if matches!(trust, Some(Trust::Anyone)) {
+        complain(&format!("nothing proves who answers as {whom}, since --insecure asks for no proof"));
+    }
+    let stream = dial(&address, trust.as_ref(), deadline).map_err(|error| {
+        let cure = match error.kind() {
+            io::ErrorKind::InvalidData => "--ca names whom to believe",
+            _ => "is it up? herd up starts the whole herd",
+        };
+        CommandError::Failed(format!("cannot connect to {whom}: {error}; {cure}"))
     })?;
     let mut out = printable::documents();
     let mut tell = |refusal: RefusedLine<'_>| complain(&rules.text(&refusal, clock::wall()));
@@ -85,15 +97,20 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
 }
 
 /// What a node answers to these lines within so many seconds; the outer error is that of dialling it.
-pub(super) fn ask(address: &Address, lines: Vec<u8>, seconds: f64) -> io::Result<Result<Vec<u8>, SendError>> {
+pub(super) fn ask(
+    address: &Address,
+    trust: Option<&Trust>,
+    lines: Vec<u8>,
+    seconds: f64,
+) -> io::Result<Result<Vec<u8>, SendError>> {
     let deadline = CallLimit::of(Some(seconds));
-    let (stream, mut replies) = (dial(address, deadline)?, Vec::new());
+    let (stream, mut replies) = (dial(address, trust, deadline)?, Vec::new());
     let answered = exchange(&stream, ToSend::Lines(lines), deadline, &mut replies, &mut |_| ());
     Ok(answered.map(|()| replies))
 }
 
 /// Where the node is, and by which rules it judges lines.
-fn find(node: &str, common: &Common) -> Result<(Address, KnownRules), CommandError> {
+fn find(node: &str, common: &Common, trust: Option<&Trust>) -> Result<(Address, KnownRules), CommandError> {
     // No id has a colon.
     if node.contains(':') {
         let address = Address::parse(node).ok_or_else(|| not_an_address(node))?;
@@ -107,11 +124,13 @@ fn find(node: &str, common: &Common) -> Result<(Address, KnownRules), CommandErr
         return Err(not_an_address(node));
     }
     let found = node::known(&herd, node)?;
-    Ok((found.address.clone(), KnownRules::of(&herd, found)))
+    Ok((tls_flags::address(found, trust)?, KnownRules::of(&herd, found)))
 }
 
 fn rules_at(herd: &Herd, address: &Address) -> Option<KnownRules> {
-    let node = herd.nodes.iter().find(|node| [&node.address, &node.listen].contains(&address))?;
+    let node = herd.nodes.iter().find(|node| {
+        [&node.address, &node.listen].contains(&address) || node.tls_listen.as_ref() == Some(address)
+    })?;
     Some(KnownRules::of(herd, node))
 }
 
@@ -128,67 +147,6 @@ fn joined(lines: &[OsString]) -> Vec<u8> {
         bytes.push(b'\n');
     }
     bytes
-}
-
-/// When the whole call must be over, if ever.
-#[derive(Clone, Copy)]
-struct CallLimit {
-    /// When, and how long after the begin that is.
-    at: Option<(Tick, f64)>,
-}
-
-impl CallLimit {
-    fn of(seconds: Option<f64>) -> Self {
-        Self { at: seconds.map(|seconds| (clock::tick() + Duration::from_secs_f64(seconds), seconds)) }
-    }
-
-    /// Nothing once it is over; `None` where there is none.
-    fn left(self) -> Option<Duration> {
-        self.at.map(|(at, _)| at.saturating_sub(clock::tick()))
-    }
-
-    fn is_over(self) -> bool {
-        self.left().is_some_and(|left| left.is_zero())
-    }
-
-    /// How long it was, in seconds.
-    fn seconds(self) -> f64 {
-        self.at.map_or(f64::INFINITY, |(_, seconds)| seconds)
-    }
-
-    fn no_connection(self) -> io::Error {
-        io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", self.seconds()))
-    }
-}
-
-fn dial(address: &Address, deadline: CallLimit) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
-    for address in resolved(address, deadline)? {
-        let time = deadline.left().map_or(CONNECT_TIME, |left| left.min(CONNECT_TIME));
-        if time.is_zero() {
-            return Err(deadline.no_connection());
-        }
-        match TcpStream::connect_timeout(&address, time) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(if deadline.is_over() { deadline.no_connection() } else { last })
-}
-
-/// The addresses of a name. The system's call takes no deadline: where there is one, the call has a thread of its own, which
-/// ends with the process where it takes longer.
-fn resolved(address: &Address, deadline: CallLimit) -> io::Result<Vec<SocketAddr>> {
-    let (host, port) = (address.host.clone(), address.port);
-    let resolve = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-    let Some(left) = deadline.left() else { return resolve() };
-    let (answer, answered) = bounded(1);
-    let thread = thread::Builder::new().name("resolve".into());
-    thread.spawn(move || answer.send(resolve()).is_ok())?;
-    answered.recv_timeout(left).unwrap_or_else(|_| Err(deadline.no_connection()))
 }
 
 /// What to send.
@@ -277,7 +235,7 @@ enum Received {
 /// Sends all of `input`, then half-closes; meanwhile copies what comes back to `out` until the node closes, and calls `tell`
 /// for each line that was refused.
 fn exchange(
-    stream: &TcpStream,
+    stream: &ClientStream,
     input: ToSend,
     deadline: CallLimit,
     out: &mut impl Write,
@@ -289,7 +247,7 @@ fn exchange(
         let sender = sender.spawn_scoped(scope, || send(stream, input, sent)).map_err(SendError::Thread)?;
         let received = receive(stream, deadline, out, &mut replies, tell);
         // Whatever the sender waits for, there is no use in it any more; this ends its poll and its write.
-        let _ = stream.shutdown(Shutdown::Both);
+        stream.shutdown();
         let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         if replies.is_http() && !matches!(received, Err(SendError::Output(_))) {
             return Err(SendError::Http);
@@ -313,7 +271,7 @@ fn exchange(
 
 /// Copies what comes until the node closes, or the deadline.
 fn receive(
-    mut stream: &TcpStream,
+    stream: &ClientStream,
     deadline: CallLimit,
     out: &mut impl Write,
     replies: &mut Replies,
@@ -325,8 +283,8 @@ fn receive(
         if deadline.is_over() {
             return Ok(Received::Late);
         }
-        stream.set_read_timeout(deadline.left().map(|left| left.max(TIMEOUT_MIN))).map_err(SendError::Cut)?;
-        let count = match stream.read(&mut buffer) {
+        let left = deadline.left().map(|left| left.max(TIMEOUT_MIN));
+        let count = match stream.read(&mut buffer, left) {
             Ok(0) => {
                 replies.end(tell);
                 return Ok(Received::Closed(received));
@@ -344,7 +302,7 @@ fn receive(
 }
 
 /// A node that stops taking is not this half's to report: the receiving half sees why.
-fn send(mut stream: &TcpStream, input: ToSend, mut sent: Sent) -> Result<SendProgress, SendError> {
+fn send(stream: &ClientStream, input: ToSend, mut sent: Sent) -> Result<SendProgress, SendError> {
     let mut progress = SendProgress { any: false, all: false, lines: 0, is_input_open: true, other: None };
     match input {
         ToSend::Lines(lines) => {
@@ -372,13 +330,13 @@ fn send(mut stream: &TcpStream, input: ToSend, mut sent: Sent) -> Result<SendPro
             }
         }
     }
-    let _ = stream.shutdown(Shutdown::Write);
+    stream.end();
     (progress.lines, progress.other) = (sent.lines(), sent.other_protocol());
     Ok(progress)
 }
 
 /// Waits for input; false once the connection is gone, since a user at a terminal may never end the input.
-fn readable(file: &File, stream: &TcpStream) -> io::Result<bool> {
+fn readable(file: &File, stream: &ClientStream) -> io::Result<bool> {
     let mut fds = [PollFd::new(file, PollFlags::IN), PollFd::new(stream, PollFlags::empty())];
     loop {
         match poll(&mut fds, None) {
@@ -393,7 +351,7 @@ fn readable(file: &File, stream: &TcpStream) -> io::Result<bool> {
 mod tests {
     use std::{
         io::{BufRead, BufReader, BufWriter},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         os::fd::OwnedFd,
     };
 
@@ -408,7 +366,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || serve(listener.accept().unwrap().0));
             let mut out = Vec::new();
-            let stream = dial(&address, FOR_EVER).unwrap();
+            let stream = dial(&address, None, FOR_EVER).unwrap();
             let done = exchange(&stream, input, FOR_EVER, &mut out, &mut |_| ());
             (out, done)
         })
@@ -481,7 +439,7 @@ mod tests {
             }
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = ClientStream::connect(&listener.local_addr().unwrap(), dial::CONNECT_TIME).unwrap();
         let (reader, writer) = io::pipe().unwrap();
         thread::scope(|scope| {
             scope.spawn(|| listener.accept().unwrap().0.write_all(b"reply\n").unwrap());

@@ -4,10 +4,16 @@
 use std::{error::Error as _, io, thread, time::Duration};
 
 use serde_json::Value;
-use ureq::{Agent, Error};
+use ureq::{
+    Agent, Error,
+    tls::{Certificate, RootCerts, TlsConfig},
+};
 
 use super::answer::{self, NodeStatus};
-use crate::config::{Address, Herd, Node};
+use crate::{
+    config::{Address, Herd, Node},
+    transport::Trust,
+};
 
 /// The longest answer that is read; a node with a hundred links needs a twentieth of it.
 const BODY_BYTES_MAX: u64 = 1024 * 1024;
@@ -28,8 +34,8 @@ pub(super) enum FetchOutcome {
 }
 
 /// Asks all nodes; what came of it, in the order of the configuration.
-pub(super) fn ask_all(herd: &Herd, timeout: Duration) -> io::Result<Vec<FetchOutcome>> {
-    let agent = agent(timeout);
+pub(super) fn ask_all(herd: &Herd, trust: &Trust, timeout: Duration) -> io::Result<Vec<FetchOutcome>> {
+    let agent = agent(trust, timeout);
     thread::scope(|scope| {
         let asked = herd.nodes.iter().map(|node| {
             let agent = &agent;
@@ -44,9 +50,19 @@ pub(super) fn ask_all(herd: &Herd, timeout: Duration) -> io::Result<Vec<FetchOut
     })
 }
 
-fn agent(timeout: Duration) -> Agent {
+fn agent(trust: &Trust, timeout: Duration) -> Agent {
+    let tls = TlsConfig::builder();
+    let tls = match trust {
+        Trust::Public => tls.root_certs(RootCerts::WebPki),
+        Trust::Authorities(authorities) => {
+            let known = authorities.iter().map(|authority| Certificate::from_der(authority).to_owned());
+            tls.root_certs(RootCerts::new_with_certs(&known.collect::<Vec<_>>()))
+        }
+        Trust::Anyone => tls.disable_verification(true),
+    };
     let config = Agent::config_builder()
         .timeout_global(Some(timeout))
+        .tls_config(tls.build())
         // The environment's proxy is for the way out; nodes are asked directly.
         .proxy(None)
         .http_status_as_error(false)
@@ -62,7 +78,7 @@ fn ask(agent: &Agent, herd: &Herd, node: &Node) -> FetchOutcome {
     let Some(address) = node.http.as_ref().filter(|address| address.port != 0) else {
         return FetchOutcome::NoHttp;
     };
-    match get(agent, address) {
+    match get(agent, herd.http.tls, address) {
         Ok((200, body)) => match answer::read(&body) {
             Ok((answer, json)) => match somebody_else(&answer, herd, node) {
                 Some(who) => FetchOutcome::BadAnswer(who),
@@ -75,8 +91,9 @@ fn ask(agent: &Agent, herd: &Herd, node: &Node) -> FetchOutcome {
     }
 }
 
-fn get(agent: &Agent, address: &Address) -> Result<(u16, Vec<u8>), Error> {
-    let mut response = agent.get(format!("http://{address}/status")).call()?;
+fn get(agent: &Agent, is_https: bool, address: &Address) -> Result<(u16, Vec<u8>), Error> {
+    let scheme = if is_https { "https" } else { "http" };
+    let mut response = agent.get(format!("{scheme}://{address}/status")).call()?;
     let body = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec()?;
     Ok((response.status().as_u16(), body))
 }
@@ -99,6 +116,8 @@ fn failure(error: Error) -> FetchOutcome {
         Error::BodyExceedsLimit(bytes) => FetchOutcome::BadAnswer(format!("it is longer than {bytes} bytes")),
         Error::Io(error) => match error.kind() {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => FetchOutcome::Timeout,
+            // TLS objects to its certificate, or it does not speak TLS.
+            ErrorKind::InvalidData => FetchOutcome::BadAnswer(error.to_string()),
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
                 FetchOutcome::BadAnswer("it ended early".to_owned())
             }

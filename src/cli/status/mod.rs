@@ -25,8 +25,9 @@ use super::{
     CommandError, Common, printable,
     seconds::seconds,
     signals::{ENDING, SignalPipe, wait_any},
+    tls_flags::TlsFlags,
 };
-use crate::{config::Herd, system::clock};
+use crate::{config::Herd, system::clock, transport::Trust};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -35,6 +36,7 @@ Examples:
   herd status --watch             the same again each second, until q or Ctrl-C
   herd status | grep Ball         one node and its links
   until herd status > /dev/null; do sleep 1; done
+  herd status --ca authority.pem  where `[http] tls` is true
   herd status --json | jq -r '.nodes[] | select(.result != \"answered\").node'
 
 Every node is asked at its `http` address, all at the same time. Its row says:
@@ -80,6 +82,8 @@ pub(super) struct Args {
     /// With --watch, from the beginning of one look to that of the next; 0.01 to 86400.
     #[arg(long, value_name = "SECONDS", default_value = "1", requires = "watch", value_parser = |text: &str| seconds(text, 86_400.0))]
     interval: f64,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 /// A herd in pieces that only third-party nodes join rests where nothing changes for this long.
@@ -90,7 +94,9 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError
     let is_terminal = io::stdout().is_terminal()
         && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     let wants_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let status = Status { args, herd: &herd, in_colour: is_terminal && wants_colour };
+    // What a web face speaks, the configuration says; who is asked for proof, the flags.
+    let trust = args.tls.trust()?.unwrap_or(Trust::Public);
+    let status = Status { args, herd: &herd, trust, in_colour: is_terminal && wants_colour };
     let in_step = match args.watch {
         true => status.watch(is_terminal && !args.json)?,
         false => {
@@ -132,15 +138,16 @@ struct Look {
 struct Status<'s> {
     args: &'s Args,
     herd: &'s Herd,
+    trust: Trust,
     in_colour: bool,
 }
 
 impl Status<'_> {
     fn look(&self) -> Result<Look, CommandError> {
-        let Self { args, herd, in_colour } = *self;
+        let Self { args, herd, ref trust, in_colour } = *self;
         let cannot_ask =
             |error| CommandError::Failed(format!("cannot ask every node at once: {error}; try again"));
-        let ask = || fetch::ask_all(herd, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask);
+        let ask = || fetch::ask_all(herd, trust, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask);
         let is_in_pieces = herd.pieces().len() > 1;
         let earlier: Option<Vec<FetchOutcome>> = is_in_pieces.then(ask).transpose()?;
         if is_in_pieces {

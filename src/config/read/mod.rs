@@ -13,22 +13,28 @@ use toml::{
 
 pub(super) use self::node::StatedNode;
 use super::{
-    HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig,
+    HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig, TlsConfig,
     error::{At, Fault},
     faults::{Faults, Found, Noted},
     keys,
     log::name_fault,
     settings::{TomlTable, wrong_type},
 };
-use crate::{core::model::NodeId, text::nearest};
+use crate::{
+    core::{access::PeerTls, model::NodeId},
+    text::nearest,
+};
 
 /// The herd as its text states it.
 pub(super) struct Stated {
     pub(super) name: Found<String>,
     pub(super) secret_file: Found<Option<PathBuf>>,
+    /// As it is stated, if it is.
+    pub(super) peer_tls: Found<Option<At<PeerTls>>>,
     pub(super) log: Found<LogConfig>,
     pub(super) journal: Found<JournalConfig>,
     pub(super) http: Found<HttpConfig>,
+    pub(super) tls: Found<TlsConfig>,
     pub(super) limits: Found<Limits>,
     pub(super) places: Found<PlacesConfig>,
     pub(super) nodes: Vec<StatedNode>,
@@ -47,14 +53,22 @@ pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
     })?;
     let root = root.get_ref();
     let misspelt = text.unknown_keys(root, "the file", &keys::TABLES);
-    let (name, secret_file) = text.herd(root, &misspelt);
+    let StatedHerd { name, secret_file, peer_tls } = text.herd(root, &misspelt);
     let places = text.places(root);
     let journal = text.journal(root);
     let http = text.http(root);
+    let tls = text.tls(root);
     let limits = text.limits(root);
     let (nodes, has_all_nodes) = text.nodes(root, &misspelt);
     let log = text.log(root, &nodes);
-    Ok(Stated { name, secret_file, log, journal, http, limits, places, nodes, has_all_nodes })
+    Ok(Stated { name, secret_file, peer_tls, log, journal, http, tls, limits, places, nodes, has_all_nodes })
+}
+
+/// The table `[herd]`.
+struct StatedHerd {
+    name: Found<String>,
+    secret_file: Found<Option<PathBuf>>,
+    peer_tls: Found<Option<At<PeerTls>>>,
 }
 
 fn setting_names<T: TomlTable>() -> Vec<&'static str> {
@@ -141,17 +155,21 @@ impl<'t> Text<'t> {
         Ok(At { line: self.line(&value.span()), value: string.to_owned() })
     }
 
-    /// The herd's name, and its secret file.
-    fn herd(&self, root: &DeTable<'_>, misspelt: &Misspelt) -> (Found<String>, Found<Option<PathBuf>>) {
+    /// The herd's name, and what proves who belongs to it.
+    fn herd(&self, root: &DeTable<'_>, misspelt: &Misspelt) -> StatedHerd {
         let missing = Fault::MissingKey { table: "[herd]", key: "name", example: "name = \"fall-2016\"" };
         let (table, span) = match self.table(root, "herd") {
             Ok(Some(found)) => found,
             Ok(None) => {
                 let meant = misspelt.noted("herd");
                 let name = meant.unwrap_or_else(|| self.note(0..0, missing));
-                return (Err(name), meant.map_or(Ok(None), Err));
+                let secret_file = meant.map_or(Ok(None), Err);
+                return StatedHerd { name: Err(name), secret_file, peer_tls: meant.map_or(Ok(None), Err) };
             }
-            Err(noted) => return (Err(noted), Err(noted)),
+            Err(noted) => {
+                let (name, secret_file, peer_tls) = (Err(noted), Err(noted), Err(noted));
+                return StatedHerd { name, secret_file, peer_tls };
+            }
         };
         let misspelt = self.unknown_keys(table, "[herd]", &keys::names(&keys::HERD));
         let name = match table.get("name") {
@@ -162,7 +180,25 @@ impl<'t> Text<'t> {
             Some(value) => self.secret_file(value).map(Some),
             None => misspelt.noted("secret_file").map_or(Ok(None), Err),
         };
-        (name, secret_file)
+        let peer_tls = match table.get("peer_tls") {
+            Some(value) => self.peer_tls(value).map(Some),
+            None => misspelt.noted("peer_tls").map_or(Ok(None), Err),
+        };
+        StatedHerd { name, secret_file, peer_tls }
+    }
+
+    fn peer_tls(&self, value: &Value<'_>) -> Found<At<PeerTls>> {
+        const WORDS: [&str; 4] =
+            [PeerTls::ALL[0].word(), PeerTls::ALL[1].word(), PeerTls::ALL[2].word(), PeerTls::ALL[3].word()];
+        let At { line, value: word } = self.string("peer_tls", value, "a word in quotes")?;
+        match PeerTls::ALL.into_iter().find(|mode| mode.word() == word) {
+            Some(mode) => Ok(At { line, value: mode }),
+            None => {
+                let nearest = nearest(&word, WORDS.into_iter());
+                let fault = Fault::NoSuchWord { key: "peer_tls", word, nearest, among: &WORDS };
+                Err(self.faults.note(line, fault))
+            }
+        }
     }
 
     fn herd_name(&self, value: &Value<'_>) -> Found<String> {
@@ -231,6 +267,17 @@ impl<'t> Text<'t> {
             are_all.map(|()| hosts.into_iter().map(|host| host.value).collect())
         });
         Ok(HttpConfig { hosts: hosts?, ..http? })
+    }
+
+    fn tls(&self, root: &DeTable<'_>) -> Found<TlsConfig> {
+        let Some((table, span)) = self.table(root, TlsConfig::NAME)? else { return Ok(TlsConfig::default()) };
+        let tls = self.settings::<TlsConfig>(table, &[]).whole()?;
+        let missing = match (&tls.certificate_file, &tls.key_file) {
+            (Some(_), None) => "key_file",
+            (None, Some(_)) => "certificate_file",
+            _ => return Ok(tls),
+        };
+        Err(self.note(span, Fault::HalfCertificate { missing }))
     }
 
     /// The strings of a list, and whether they are all that the list has.

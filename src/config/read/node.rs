@@ -22,6 +22,7 @@ pub(in crate::config) struct StatedNode {
     pub(in crate::config) id: Found<At<NodeId>>,
     pub(in crate::config) listen: Found<At<Address>>,
     pub(in crate::config) address: Found<Option<At<Address>>>,
+    pub(in crate::config) tls_listen: Found<Option<At<Address>>>,
     pub(in crate::config) http: Found<Option<At<Address>>>,
     pub(in crate::config) plain: Found<Option<PlainForm>>,
     pub(in crate::config) plain_listen: Found<Option<At<Address>>>,
@@ -38,7 +39,7 @@ impl StatedNode {
 
     /// Every address that it has.
     pub(in crate::config) fn addresses(&self) -> impl Iterator<Item = &At<Address>> {
-        let others = [&self.address, &self.http, &self.plain_listen];
+        let others = [&self.address, &self.tls_listen, &self.http, &self.plain_listen];
         self.listen.iter().chain(others.into_iter().flatten().flatten())
     }
 }
@@ -93,6 +94,7 @@ impl Text<'_> {
             id,
             listen,
             address: optional("address"),
+            tls_listen: optional("tls_listen"),
             http: optional("http"),
             plain,
             plain_listen: optional("plain_listen"),
@@ -117,7 +119,7 @@ impl Text<'_> {
                 is_sound = Err(noted);
             }
         }
-        for key in ["http", "plain_listen"] {
+        for key in ["http", "tls_listen", "plain_listen"] {
             if let Some(value) = table.get(key)
                 && is_plain == Ok(true)
             {

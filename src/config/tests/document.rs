@@ -68,6 +68,7 @@ const LOG: &str = "What a node logs, and how much of it is kept.";
 const JOURNAL: &str = "Where a node keeps what it knows over a stop, and how soon that is safe. [operate.md](operate.md#keep-what-nodes-know) says what survives what.";
 const HTTP: &str =
     "The web face of a node, which serves health, status and metrics at the node's `http` address.";
+const TLS: &str = "What nodes show to clients that speak TLS. [security.md](security.md#tls-for-clients) says how to make and replace it.";
 const LIMITS: &str = "How much a node takes, and how long it waits.";
 
 /// A line of the document's tables.
@@ -181,6 +182,7 @@ fn sections() -> Vec<(&'static str, &'static str, Vec<DocumentRow>)> {
         ("[log]", LOG, settings_of::<LogConfig>()),
         ("[journal]", JOURNAL, settings_of::<JournalConfig>()),
         ("[http]", HTTP, settings_of::<HttpConfig>().into_iter().chain(keys_of(&keys::HTTP)).collect()),
+        ("[tls]", TLS, settings_of::<TlsConfig>()),
         ("[limits]", LIMITS, settings_of::<Limits>()),
     ]
 }

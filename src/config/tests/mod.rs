@@ -83,7 +83,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"name = "pair""#,
             "name = \"p\"\nsecret = \"s\"",
-            "h.toml:3: unknown key `secret` in [herd]; the keys known there are name, secret_file",
+            "h.toml:3: unknown key `secret` in [herd]; the keys known there are name, secret_file, peer_tls",
         ),
         (
             r#"name = "pair""#,
@@ -96,9 +96,39 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
             "h.toml:3: `secret_file` is empty; give the path of the file that `herd secret FILE` makes",
         ),
         (
+            r#"name = "pair""#,
+            "name = \"p\"\nsecret_file = \"s\"\npeer_tls = true",
+            "h.toml:4: `peer_tls` is true or false; write a word in quotes",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nsecret_file = \"s\"\npeer_tls = \"require\"",
+            "h.toml:4: `peer_tls` = \"require\" is none of off, accept, on, required (did you mean \"required\"?)",
+        ),
+        (
+            r#"id = "Ball""#,
+            "id = \"Ball\"\ntls_listen = \"127.0.0.1:11800\"",
+            "h.toml:9: Ball serves TLS at its `tls_listen` address and has no certificate to show; name one, and its key, as certificate_file and key_file in [tls]; `herd cert` can make them",
+        ),
+        (
+            r#"id = "Ball""#,
+            "id = \"Ball\"\nlisten = \"127.0.0.1:11603\"\nhttp = \"127.0.0.1:11800\"\n[http]\ntls = true\n[[node]]\nid = \"C\"\nlinks = [\"Ball\"]",
+            "h.toml:10: Ball serves TLS at its `http` address and has no certificate to show; name one, and its key, as certificate_file and key_file in [tls]; `herd cert` can make them",
+        ),
+        (
+            "[herd]",
+            "[tls]\nkey_file = \"k\"\n[herd]",
+            "h.toml:1: [tls] has no `certificate_file`; a certificate and its key are in two files, so give both",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\npeer_tls = \"accept\"",
+            "h.toml:3: `peer_tls` = \"accept\" needs a secret, which proves who speaks TLS; make one with `herd secret FILE` and name it as secret_file, or write \"off\"",
+        ),
+        (
             "[herd]",
             "[heard]",
-            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, places, log, journal, http, limits, node",
+            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, places, log, journal, http, tls, limits, node",
         ),
         (
             "[herd]\nname = \"pair\"\n",
@@ -115,7 +145,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"id = "Ball""#,
             "id = \"Ball\"\nttl = \"x\"",
-            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, http, dialect, at_fields, at_keyword, extra_fields, line_end, per_connection, answer, plain_listen, links",
+            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, tls_listen, http, dialect, at_fields, at_keyword, extra_fields, line_end, per_connection, answer, plain_listen, links",
         ),
         (
             r#"id = "Ball""#,
@@ -407,6 +437,12 @@ address = "ball.example:11600"
 fn a_herd_with_a_secret_goes_beyond_one_machine() {
     let herd = Herd::parse(ACROSS_MACHINES, "h.toml").unwrap();
     assert_eq!(herd.secret_file.as_deref(), Some(Path::new("herd.secret")));
+    assert_eq!(herd.peer_tls, PeerTls::Required);
+    for mode in PeerTls::ALL {
+        let stated = format!("\"herd.secret\"\npeer_tls = \"{mode}\"");
+        let stated = Herd::parse(&ACROSS_MACHINES.replace("\"herd.secret\"", &stated), "h.toml").unwrap();
+        assert_eq!((stated.peer_tls, stated.to_toml().contains(&format!("\"{mode}\""))), (mode, true));
+    }
     assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     assert_eq!(
         fault_of(&ACROSS_MACHINES.replace("address = \"ball.example:11600\"\n", "")),

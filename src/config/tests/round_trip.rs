@@ -93,6 +93,8 @@ proptest! {
         web in (1_usize..=1_000, 256_usize..=65_536, any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
         hosts in proptest::collection::vec(".{0,9}", 0..3),
         secret_file in proptest::option::of("[ -~]{1,20}"),
+        mode in 0_usize..4,
+        tls in (any::<bool>(), any_time(50_000_000, 3_600), any::<bool>()).prop_map(|(has, time, serves)| (has, time, serves && has)),
         places in any_places(),
         journal in any_journal(),
     ) {
@@ -104,13 +106,15 @@ proptest! {
             links.sort();
             let listen = address(11_600 + at);
             let http = (at % 2 == 0).then(|| address(11_700 + at));
-            Node { id: id.clone(), http, plain: None, plain_listen: None, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
+            Node { id: id.clone(), tls_listen: (tls.2 && at == 0).then(|| address(11_800)), http, plain: None, plain_listen: None, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
         });
         let (file, events_file) = (log_names.0.trim_start_matches('/').to_owned(), log_names.1);
         let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
-        let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
+        let tls_config = TlsConfig { certificate_file: tls.0.then(|| "c {node}.pem".into()), key_file: tls.0.then(|| "k.pem".into()), watch_time: tls.1 };
+        let http = HttpConfig { tls: tls.2, connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
-        let herd = Herd { name, secret_file, log, journal, http, limits, places, nodes: nodes.collect() };
+        let peer_tls = if secret_file.is_some() { PeerTls::ALL[mode] } else { PeerTls::Off };
+        let herd = Herd { name, secret_file, peer_tls, log, journal, http, tls: tls_config, limits, places, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

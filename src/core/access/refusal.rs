@@ -39,6 +39,12 @@ pub enum Refusal {
     OtherPlacement { id: NodeId, from: String, cure: &'static str },
     #[error("{id} keeps locations {ours} and {from} {theirs}; give both the same forget_after")]
     OtherRetention { id: NodeId, from: String, ours: Retention, theirs: Retention },
+    #[error(
+        "{id} takes peers over TLS only (`peer_tls` is required); set `peer_tls` of {from} to on or required"
+    )]
+    NoTls { id: NodeId, from: String },
+    #[error("{id} takes no peers at its `tls_listen` address, which is for clients; dial its `address`")]
+    ForClients { id: NodeId },
     #[error("{id} has no random numbers: {error}; try again")]
     NoRandomNumbers { id: NodeId, error: String },
     #[error("the proof is wrong; give both nodes the same secret_file")]

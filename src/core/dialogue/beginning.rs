@@ -8,7 +8,10 @@ use crate::core::{
     access::Refusal,
     model::Tick,
     node::{Challenge, Greeting, Node, Welcome},
-    wire::{Fields, Line, Nonce, OtherProtocol, PEER_LINE_BYTES_MAX, is_hello, write_refusal},
+    wire::{
+        Channel, Fields, Line, Nonce, OtherProtocol, PEER_LINE_BYTES_MAX, begins_as_tls, is_hello,
+        write_refusal,
+    },
 };
 
 /// Whose a connection is.
@@ -51,6 +54,11 @@ pub enum Opening {
         /// Whether its seat is kept for peers, so that a handshake must earn it.
         is_kept: bool,
     },
+    /// The one for clients over TLS, whose handshake is over. Peers are not let in there.
+    Secured {
+        /// Whether its seat is kept for peers; then it ends at its first line.
+        is_kept: bool,
+    },
     /// The one for third-party nodes. By its address, the connection belongs to one of these links.
     Plain(Vec<usize>),
 }
@@ -79,14 +87,14 @@ pub(super) enum Stage {
 
 impl Stage {
     /// Why a line that does not belong to a handshake ends the connection, if it does.
-    pub(super) fn refuses_lines(&self, line: Line<'_>, is_kept: bool) -> Option<Closing> {
+    pub(super) fn refuses_lines(&self, line: Line<'_>, no_peer: Option<Closing>) -> Option<Closing> {
         if !matches!(self, Self::First | Self::Blank) {
             return None;
         }
         match OtherProtocol::of_line(line) {
             Some(other) => Some(Closing::OtherProtocol(other)),
-            // A seat that is kept for peers does not serve clients' lines.
-            None => is_kept.then_some(Closing::NoHandshake),
+            // Neither a seat that is kept for peers nor the peers' TLS serves clients' lines.
+            None => no_peer,
         }
     }
 }
@@ -115,7 +123,15 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if matches!(self.stage, Stage::Lines) {
             return Beginning::Lines(GROUP_LINES);
         }
-        let Self { node, buffer, batch, stage, number, heard, is_kept, party, .. } = self;
+        if self.is_to_be_secured() {
+            let by = self.line_began.unwrap_or(self.heard.tick) + self.times.handshake;
+            let by = self.greet_by.map_or(by, |greet_by| greet_by.min(by));
+            self.greet_by = Some(by);
+            self.doing = Phase::Securing(by);
+            return Beginning::Waiting;
+        }
+        let no_peer = self.no_peer();
+        let Self { node, buffer, batch, stage, number, heard, channel, takes_peers, .. } = self;
         let mut lines = buffer.lines();
         let Some(line) = lines.next() else { return Beginning::NoLine };
         let left = lines.left();
@@ -127,10 +143,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                 let nonce =
                     if node.secret.is_some() { host.nonce() } else { Ok(Nonce::of_bytes([0; Nonce::BYTES])) };
                 let no_nonce = |error| Refusal::NoRandomNumbers { id: node.id.clone(), error };
-                let greet = |nonce| node.greet(text, nonce, connection, out);
-                Judged::Greeting(nonce.map_err(no_nonce).and_then(greet))
+                let greet = |nonce| node.greet(text, (nonce, *channel), connection, out);
+                let for_clients = || Refusal::ForClients { id: node.id.clone() };
+                let is_let_in = takes_peers.then_some(()).ok_or_else(for_clients);
+                Judged::Greeting(is_let_in.and_then(|()| nonce.map_err(no_nonce)).and_then(greet))
             }
-            stage => match stage.refuses_lines(line, *is_kept && party.is_client()) {
+            stage => match stage.refuses_lines(line, no_peer) {
                 Some(closing) => Judged::Closing(closing),
                 None => Judged::Line { is_blank: is_blank(line) },
             },
@@ -165,6 +183,39 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
         self.buffer.consume(left);
         Beginning::Waiting
+    }
+
+    /// What has arrived and was not lines.
+    pub fn unread(&self) -> &[u8] {
+        self.buffer.unread()
+    }
+
+    /// TLS carries the connection from now on, and what was [`Dialogue::unread`] was part of it.
+    pub fn secured(&mut self, channel: Channel) {
+        if matches!(self.doing, Phase::Securing(_)) {
+            self.buffer.drop_unread();
+            (self.channel, self.line_began) = (channel, None);
+            self.doing = Phase::Reading;
+        }
+    }
+
+    /// Whether it begins as a peer's TLS does. What comes in it may not, or a connection could be wrapped in itself.
+    fn is_to_be_secured(&self) -> bool {
+        matches!(self.stage, Stage::First)
+            && self.takes_peers
+            && self.channel == Channel::Plain
+            && self.node.peer_tls.takes_tls()
+            && begins_as_tls(self.buffer.unread())
+    }
+
+    /// Why the connection ends if it is no peer's, where only a peer's may go on.
+    pub(super) fn no_peer(&self) -> Option<Closing> {
+        let handshake = self.times.handshake;
+        self.greet_by.filter(|_| self.party.is_client()).map(|_| match (&self.stage, self.channel) {
+            (_, Channel::Plain) => Closing::NoHandshake,
+            (Stage::Proof(..), Channel::Tls(_)) => Closing::NoProof(handshake),
+            (_, Channel::Tls(_)) => Closing::NoGreeting(handshake),
+        })
     }
 
     /// Another protocol that shows in the beginning of a first line that is incomplete, and may remain so.

@@ -17,6 +17,8 @@ pub enum Closing {
     SilentPeer(Duration),
     /// The seat is kept for peers, and this is not a peer's connection, or was too late to prove it.
     NoHandshake,
+    /// It speaks the peers' TLS, but no HELLO came within this time, or something else came first.
+    NoGreeting(Duration),
     /// The herd's secret was not proved in this time.
     NoProof(Duration),
     /// The handshake was refused.
@@ -39,6 +41,9 @@ impl fmt::Display for Closing {
                     f,
                     "this node accepts no more clients, or no more from its address, and it is not a peer"
                 )
+            }
+            Self::NoGreeting(limit) => {
+                write!(f, "it speaks the peers' TLS, but did not say HELLO within {limit:?}, or not first")
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),

@@ -432,12 +432,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     fn execute_last(&mut self, host: &mut impl Host) {
         let is_taken = mem::replace(&mut self.input, InputState::Done) == InputState::Ended;
         let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
+        let no_peer = self.no_peer();
         let Self { node, buffer, batch, party, heard, .. } = self;
         let Some(line) = (if is_wanted { buffer.last_line() } else { None }) else {
             return self.settle(Then::Close(Closing::ByPeer));
         };
         // Half a handshake is not a handshake, and so is a client's line.
-        let closing = self.stage.refuses_lines(line, self.is_kept);
+        let closing = self.stage.refuses_lines(line, no_peer);
         if let Some(closing) = closing {
             return self.settle(Then::Close(closing));
         }

@@ -10,7 +10,7 @@
 //! says so.
 //!
 //! ```
-//! # use proxyherd::core::{dialogue::*, model::*, node::*, store::Placement, wire::{Form, Line, Nonce}};
+//! # use proxyherd::core::{dialogue::*, model::*, node::*, store::Placement, wire::{Channel, Form, Line, Nonce}};
 //! # use std::time::Duration;
 //! struct Quiet;
 //!
@@ -46,6 +46,8 @@
 //!             dialogue.received(read.len(), now);
 //!             input = rest;
 //!         }
+//!         // Only where the node takes peers over TLS.
+//!         Next::Secure(_until) => dialogue.secured(Channel::Plain),
 //!         Next::Joined(_joined) => {}
 //!         // The lines so far are executed: what they changed is handed over before anything is acknowledged.
 //!         Next::Offer => dialogue.offer(|_overflowing| {}),
@@ -85,7 +87,7 @@ pub use self::{
 use crate::core::{
     model::{Now, Query, Tick, Timestamp},
     node::{Neighbour, Node},
-    wire::{Ending, LineBuffer, PEER_LINE_BYTES_MAX},
+    wire::{Channel, Ending, LineBuffer, PEER_LINE_BYTES_MAX},
 };
 
 /// How long a connection may take for each of these.
@@ -95,7 +97,7 @@ pub struct Times {
     pub idle: Duration,
     /// A line must be complete so long after its first byte.
     pub line: Duration,
-    /// A handshake, and a proof that was asked for.
+    /// A handshake, that of TLS included, and a proof that was asked for.
     pub handshake: Duration,
     /// A peer that is silent for so long is gone.
     pub liveness: Duration,
@@ -107,6 +109,9 @@ pub enum Next {
     /// Nothing before bytes come, the input ends, or it is that time: [`Dialogue::received`], [`Dialogue::ended`], or
     /// nothing but the time given to the next call.
     Wait(Tick),
+    /// The connection begins as a peer's TLS does. Speak TLS on it, beginning with [`Dialogue::unread`], until that
+    /// time at most: [`Dialogue::secured`]. If that fails, the connection ends.
+    Secure(Tick),
     /// The connection turned out to be a neighbour's. Returned once, and needs no answer.
     Joined(Joined),
     /// Offer what the lines have changed: [`Dialogue::offer`].
@@ -130,15 +135,19 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     number: u64,
     party: Party,
     stage: Stage,
-    /// Whether its seat is kept for peers.
-    is_kept: bool,
+    /// What carries it, as far as a handshake covers that.
+    channel: Channel,
+    /// Whether a handshake may make it a peer's.
+    takes_peers: bool,
+    /// When a handshake must have made it a peer's, if only peers may go on: its seat is kept for them, or it speaks
+    /// their TLS.
+    greet_by: Option<Tick>,
     /// The links that it may belong to, by its address.
     candidates: Vec<usize>,
     buffer: LineBuffer,
     batch: Batch,
     doing: Phase,
     then: Then,
-    began: Tick,
     /// When the last bytes arrived; for a peer, also when bytes that had waited were last sent.
     heard: Now,
     /// When a batch last needed its large buffers.
@@ -160,6 +169,8 @@ pub struct Dialogue<N: Deref<Target = Node>> {
 enum Phase {
     Reading,
     Executing,
+    /// Until when.
+    Securing(Tick),
     Joining(Joined),
     Offering,
     Committing,
@@ -199,8 +210,9 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         now: Tick,
     ) -> Self {
         let is_plain = matches!(opening, Opening::Plain(_));
+        let takes_peers = matches!(opening, Opening::Common { .. });
         let (is_kept, candidates, stage) = match opening {
-            Opening::Common { is_kept } => (is_kept, Vec::new(), Stage::First),
+            Opening::Common { is_kept } | Opening::Secured { is_kept } => (is_kept, Vec::new(), Stage::First),
             Opening::Plain(links) => (false, links, Stage::Blank),
         };
         let mut dialogue = Self {
@@ -209,13 +221,14 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             number,
             party: if is_plain { Party::Plain(None) } else { Party::Stranger },
             stage,
-            is_kept,
+            channel: Channel::Plain,
+            takes_peers,
+            greet_by: is_kept.then(|| now + times.handshake),
             candidates,
             buffer: LineBuffer::new(if is_plain { PEER_LINE_BYTES_MAX } else { line_bytes }),
             batch: Batch::default(),
             doing: Phase::Reading,
             then: Then::Read,
-            began: now,
             heard: Now { wall: Timestamp::default(), tick: now },
             needed: now,
             line_began: None,
@@ -252,6 +265,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             match &self.doing {
                 Phase::Reading => return self.wait(now, host),
                 Phase::Executing => self.execute(host),
+                &Phase::Securing(until) => return Next::Secure(until),
                 &Phase::Joining(joined) => {
                     self.doing = Phase::Offering;
                     return Next::Joined(joined);
@@ -441,8 +455,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// When something must arrive, and what it means if nothing does.
     fn deadline(&self) -> Deadline {
         let Times { idle, line, handshake, liveness } = self.times;
-        if self.is_kept && self.party.is_client() {
-            return (self.began + handshake, Closing::NoHandshake);
+        if let Some((by, closing)) = self.greet_by.zip(self.no_peer()) {
+            return (by, closing);
         }
         if let Stage::Proof(_, until) = self.stage {
             return (until, Closing::NoProof(handshake));

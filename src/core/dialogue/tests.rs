@@ -17,6 +17,7 @@ mod forgetting;
 mod handshake;
 mod memory;
 mod plain;
+mod tls;
 
 const TIMES: Times = Times {
     idle: Duration::from_secs(100),
@@ -138,13 +139,14 @@ impl Driven {
     fn drive(&mut self, tick: Tick) -> Next {
         loop {
             let next = self.dialogue.next(tick, &mut self.ear);
-            let is_asked_again = !matches!(next, Next::Joined(_) | Next::Wait(_) | Next::Close(_));
+            let is_asked_again =
+                !matches!(next, Next::Joined(_) | Next::Wait(_) | Next::Secure(_) | Next::Close(_));
             assert!(
                 !is_asked_again || self.dialogue.next(tick, &mut self.ear) == next,
                 "it says the same again"
             );
             match next {
-                Next::Wait(_) | Next::Close(_) => return next,
+                Next::Wait(_) | Next::Secure(_) | Next::Close(_) => return next,
                 Next::Joined(_) => self.did.push("joined"),
                 Next::Offer => {
                     self.did.push("offer");

@@ -1,7 +1,7 @@
 //! A link of either kind, as a thread drives it: one that keeps its connection, or one with a connection for each line.
 
-use super::{Event, Lack, Link, Queue, Single, Step};
-use crate::core::{model::Tick, store::Store, wire::Nonce};
+use super::{Dialled, Event, Lack, Link, Queue, Single, Step};
+use crate::core::{model::Tick, store::Store};
 
 /// A link to a neighbour of any kind. [`Link`] says how it is driven.
 #[derive(Debug)]
@@ -68,10 +68,10 @@ impl AnyLink {
         either!(self, link => link.called(now));
     }
 
-    /// A connection is made. `nonce` consists of random bytes that nobody can guess.
-    pub fn connected(&mut self, now: Tick, nonce: Nonce, store: &Store) {
+    /// A connection is made.
+    pub fn connected(&mut self, now: Tick, dialled: Dialled, store: &Store) {
         match self {
-            Self::Steady(link) => link.connected(now, nonce, store),
+            Self::Steady(link) => link.connected(now, dialled, store),
             Self::Single(link) => link.connected(now, store),
         }
     }

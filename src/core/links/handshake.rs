@@ -7,7 +7,7 @@ use super::Broken;
 use crate::core::{
     access::{Refusal, Retention, Secret},
     model::NodeId,
-    wire::{Hello, Nonce, Proof, Prover, REFUSED, Transcript, is_welcome, write_proof},
+    wire::{Channel, Hello, Nonce, Proof, Prover, REFUSED, Transcript, is_welcome, write_proof},
 };
 
 /// The two ends of a link.
@@ -29,6 +29,22 @@ pub struct Ends {
     pub secret: Option<Arc<Secret>>,
 }
 
+/// What is new with each connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialled {
+    /// Random bytes that nobody can guess.
+    pub nonce: Nonce,
+    /// What carries it.
+    pub channel: Channel,
+}
+
+impl Dialled {
+    /// A connection without TLS.
+    pub const fn plain(nonce: Nonce) -> Self {
+        Self { nonce, channel: Channel::Plain }
+    }
+}
+
 impl Ends {
     /// This node's handshake, without a terminator. The nonce is used only if there is a secret; then the incarnation
     /// is told later, to nobody who has not proved the secret.
@@ -44,12 +60,17 @@ impl Ends {
 
     /// Checks the answer to that handshake. If there is a secret, returns the proof that this node owes in turn, after
     /// finding the other end's proof good.
-    pub(super) fn check_answer(&self, hello: &[u8], answer: &[u8]) -> Result<Option<Proof>, Broken> {
+    pub(super) fn check_answer(
+        &self,
+        channel: Channel,
+        hello: &[u8],
+        answer: &[u8],
+    ) -> Result<Option<Proof>, Broken> {
         check_not_refused(answer)?;
-        self.check_hello(hello, answer).map_err(Broken::Stranger)
+        self.check_hello(channel, hello, answer).map_err(Broken::Stranger)
     }
 
-    fn check_hello(&self, hello: &[u8], answer: &[u8]) -> Result<Option<Proof>, Refusal> {
+    fn check_hello(&self, channel: Channel, hello: &[u8], answer: &[u8]) -> Result<Option<Proof>, Refusal> {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let theirs = Hello::parse_answer(answer)?;
         if theirs.from != self.peer.as_bytes() || theirs.herd != self.herd.as_bytes() {
@@ -74,7 +95,7 @@ impl Ends {
             return Err(Refusal::ItsRetention { ours, theirs });
         }
         let Some((secret, proof)) = proved else { return Ok(None) };
-        let transcript = Transcript::new(hello, answer);
+        let transcript = Transcript::new(channel, hello, answer);
         if !transcript.is_proved(&proof, secret) {
             return Err(Refusal::ItsProof);
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Broken, Ends, Event, LinkTimes, Queue, RoundOver,
+    Broken, Dialled, Ends, Event, LinkTimes, Queue, RoundOver,
     dialect::{Dialect, Wait},
     pace::Pace,
 };
@@ -15,7 +15,7 @@ use crate::core::{
     model::Tick,
     repair::{Findings, Need, Part, Round, RoundEnd},
     store::Store,
-    wire::{Answer, Line, Nonce, Proof, write_ping},
+    wire::{Answer, Channel, Line, Proof, write_ping},
 };
 
 /// What is said to one neighbour on one connection.
@@ -35,6 +35,7 @@ enum State {
         until: Tick,
         /// This node's line, which proofs cover.
         hello: Vec<u8>,
+        channel: Channel,
         said: Said,
         /// The sum of the whole store, read too early; only for rules that are wrong.
         early_sum: Option<u64>,
@@ -106,30 +107,34 @@ struct Ping {
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 impl HerdDialect {
-    /// Begins with the handshake, which it appends. `nonce` consists of random bytes that nobody can guess.
+    /// Begins with the handshake, which it appends.
     pub(super) fn greet(
         ends: Ends,
         times: LinkTimes,
         rules: Rules,
         now: Tick,
-        nonce: Nonce,
+        dialled: Dialled,
         store: &Store,
         out: &mut Vec<u8>,
     ) -> Self {
+        let Dialled { nonce, channel } = dialled;
         let hello = ends.hello(nonce);
         out.extend_from_slice(&hello);
         out.push(b'\n');
         let early_sum = (!rules.opens_before_sums).then(|| store.sum());
-        let state = State::Greeting { until: now + times.greeting, hello, said: Said::Hello, early_sum };
+        let state =
+            State::Greeting { until: now + times.greeting, hello, channel, said: Said::Hello, early_sum };
         Self { ends, times, rules, state, differed: HashMap::new() }
     }
 
     /// Handles a line during the handshake.
     fn be_greeted(&mut self, line: &[u8], now: Tick) -> Result<Option<Event>, Broken> {
-        let State::Greeting { hello, said, early_sum, .. } = &mut self.state else { return Ok(None) };
+        let State::Greeting { hello, channel, said, early_sum, .. } = &mut self.state else {
+            return Ok(None);
+        };
         match said {
             Said::Hello => {
-                if let Some(proof) = self.ends.check_answer(hello, line)? {
+                if let Some(proof) = self.ends.check_answer(*channel, hello, line)? {
                     *said = Said::Unsaid(proof);
                     return Ok(None);
                 }

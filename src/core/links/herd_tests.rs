@@ -10,7 +10,7 @@ use crate::core::{
         scene_tests::{Bench, NONCE, Next, ends, ms, times},
     },
     model::{ClientId, Generation, Location, Timestamp},
-    wire::{Hello, Prover, Transcript},
+    wire::{Channel, Hello, Prover, Transcript},
 };
 
 /// What is reported of `PONG n 1.5` so many milliseconds after its ping.
@@ -348,7 +348,7 @@ fn unproved() -> String {
 
 /// With the proof of whoever has that secret.
 fn proved(answer: &str, role: Prover, secret: &Secret) -> String {
-    let proof = Transcript::new(hello().as_bytes(), answer.as_bytes()).prove(role, secret);
+    let proof = Transcript::new(Channel::Plain, hello().as_bytes(), answer.as_bytes()).prove(role, secret);
     let parsed = Hello::parse(answer.as_bytes()).unwrap();
     String::from_utf8(Hello { proof: Some(proof), ..parsed }.to_line()).unwrap()
 }
@@ -360,7 +360,7 @@ fn answer(role: Prover, secret: &Secret) -> String {
 /// The proof that A owes for B's answer.
 fn owed(answer: &str) -> String {
     let (hello, incarnation) = (hello(), 1);
-    let transcript = Transcript::new(hello.as_bytes(), answer.as_bytes());
+    let transcript = Transcript::new(Channel::Plain, hello.as_bytes(), answer.as_bytes());
     let proof = transcript.prove(Prover::Dialler { incarnation }, &secret(7));
     format!("PROOF {proof} {incarnation:016x}\n")
 }

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 pub use self::stopping::Lack;
 pub(super) use self::stopping::Stopping;
 use super::{
-    Ends, Event, LinkTimes, Lost, Queue,
+    Dialled, Ends, Event, LinkTimes, Lost, Queue,
     connection::{Connection, Doing, OUT_BYTES_KEPT},
     count_lines,
     dialect::{Dialect, Wait},
@@ -20,7 +20,7 @@ use crate::core::{
     Rules,
     model::{NodeId, Tick},
     store::Store,
-    wire::{Nonce, PlainForm},
+    wire::PlainForm,
 };
 
 /// How many bytes of updates go out at once: enough for a busy link to write seldom, and few enough that neither repair
@@ -89,7 +89,7 @@ pub enum Step {
 /// use std::time::Duration;
 ///
 /// use proxyherd::core::{
-///     links::{Ends, Event, Link, LinkTimes, Step, outbox},
+///     links::{Dialled, Ends, Event, Link, LinkTimes, Step, outbox},
 ///     model::NodeId,
 ///     store::{Placement, Store},
 ///     wire::Nonce,
@@ -107,7 +107,7 @@ pub enum Step {
 /// let (mut written, mut events, mut now) = (Vec::new(), Vec::new(), Duration::ZERO);
 /// loop {
 ///     match link.step(now, &store) {
-///         Step::Dial => link.connected(now, Nonce::of_bytes([7; Nonce::BYTES]), &store),
+///         Step::Dial => link.connected(now, Dialled::plain(Nonce::of_bytes([7; Nonce::BYTES])), &store),
 ///         Step::Pause { until } => now = until,
 ///         Step::Write { .. } => {
 ///             // A pipe that takes eight bytes at a time.
@@ -238,12 +238,12 @@ impl Link {
         self.dialling.called(now);
     }
 
-    /// A connection is made. `nonce` consists of random bytes that nobody can guess.
-    pub fn connected(&mut self, now: Tick, nonce: Nonce, store: &Store) {
+    /// A connection is made.
+    pub fn connected(&mut self, now: Tick, dialled: Dialled, store: &Store) {
         let mut out = Vec::new();
         let dialect: Box<dyn Dialect> = match &self.speech {
             Speech::Herd(ends, rules) => {
-                Box::new(HerdDialect::greet(ends.clone(), self.times, *rules, now, nonce, store, &mut out))
+                Box::new(HerdDialect::greet(ends.clone(), self.times, *rules, now, dialled, store, &mut out))
             }
             Speech::Plain(id, form) => Box::new(Plain::new(id.clone(), form.clone(), self.times, now)),
         };

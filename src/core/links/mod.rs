@@ -21,7 +21,7 @@ mod vigil;
 pub use self::{
     any::AnyLink,
     dialect::Broken,
-    handshake::Ends,
+    handshake::{Dialled, Ends},
     health::{Condition, Event, Health, LinkState, Lost, RoundOver},
     link::{Lack, Link, NEWS_BYTES_MAX, Step},
     outbox::{Encoded, Offer, Outbox, Queue, outbox},

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Broken, Ends, Event, Link, LinkTimes, Lost, Outbox, Queue, Step, outbox};
+use super::{Broken, Dialled, Ends, Event, Link, LinkTimes, Lost, Outbox, Queue, Step, outbox};
 use crate::core::{
     access::Secret,
     model::{NodeId, Tick},
@@ -67,7 +67,7 @@ impl Bench {
     }
 
     pub(super) fn connect(&mut self, now: u64) {
-        self.link.connected(ms(now), NONCE, &self.store);
+        self.link.connected(ms(now), Dialled::plain(NONCE), &self.store);
     }
 
     /// What is next, and what is written.

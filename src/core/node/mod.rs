@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use self::changes::By;
 use crate::core::{
     Rules,
-    access::{Peers, Secret},
+    access::{PeerTls, Peers, Secret},
     links::{Health, Outbox},
     model::{
         ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query, Skew,
@@ -50,6 +50,8 @@ pub struct Node {
     pub forget_after: Option<u64>,
     /// What proves that a node belongs to the herd; `None` in a herd without a secret.
     pub secret: Option<Arc<Secret>>,
+    /// Whether peers speak TLS with it.
+    pub peer_tls: PeerTls,
     store: Store,
     neighbours: Vec<Neighbour>,
     subscribers: Subscribers,
@@ -162,6 +164,7 @@ impl Node {
             check,
             forget_after,
             secret,
+            peer_tls: PeerTls::Off,
             store,
             neighbours,
             subscribers,
@@ -186,6 +189,12 @@ impl Node {
     #[must_use]
     pub fn forgetting_for_everyone(self) -> Self {
         Self { forgets: true, ..self }
+    }
+
+    /// The same, speaking TLS with peers as that mode has it; without it, no peer does.
+    #[must_use]
+    pub fn with_peer_tls(self, peer_tls: PeerTls) -> Self {
+        Self { peer_tls, ..self }
     }
 
     /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.

@@ -5,7 +5,7 @@ use super::Node;
 use crate::core::{
     access::{Refusal, Retention},
     model::Tick,
-    wire::{Hello, Nonce, OwedProof, Prover, Transcript, parse_proof, write_welcome},
+    wire::{Channel, Hello, Nonce, OwedProof, Prover, Transcript, parse_proof, write_welcome},
 };
 
 /// A neighbour that is let in.
@@ -36,16 +36,21 @@ pub struct Challenge {
 
 impl Node {
     /// Judges a handshake's first line, given without its terminator, and appends the answer to a good one. `nonce`
-    /// consists of random bytes that nobody can guess. `connection` is the number of the connection, and the time.
+    /// consists of random bytes that nobody can guess. `connection` is the number of the connection, and the time;
+    /// `channel` carries it.
     pub fn greet(
         &self,
         line: &[u8],
-        nonce: Nonce,
+        (nonce, channel): (Nonce, Channel),
         connection: (u64, Tick),
         out: &mut Vec<u8>,
     ) -> Result<Greeting, Refusal> {
         let hello = Hello::parse(line)?;
         let link = self.claimed_link(&hello)?;
+        // Before anything is proved, or an old proof could be had over a connection that others can read.
+        if channel == Channel::Plain && !self.peer_tls.takes_plain() {
+            return Err(Refusal::NoTls { id: self.id.clone(), from: text(hello.from) });
+        }
         self.check_nonce(&hello)?;
         self.check_terms(&hello)?;
         let answer = Hello {
@@ -60,7 +65,7 @@ impl Node {
         };
         let answer = Hello { nonce: Some(nonce), ..answer };
         let unproved = answer.to_line();
-        let transcript = Transcript::new(line, &unproved);
+        let transcript = Transcript::new(channel, line, &unproved);
         let proof = transcript.prove(Prover::Acceptor, secret);
         Hello { proof: Some(proof), ..answer }.write(out);
         Ok(Greeting::Challenge(Challenge { link, owed: transcript.owed(secret) }))

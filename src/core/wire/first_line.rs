@@ -4,6 +4,14 @@
 
 use super::{Fields, HEAD_BYTES, Line, fields::decimal};
 
+/// What every TLS connection begins with: the type of its first record, and the first half of its version.
+const TLS_RECORD: &[u8] = b"\x16\x03";
+
+/// Whether a connection begins as TLS does.
+pub fn begins_as_tls(bytes: &[u8]) -> bool {
+    bytes.starts_with(TLS_RECORD)
+}
+
 /// Whether a connection's first line is a peer's, of any version: `HELLO` and a number.
 pub fn is_hello(line: &[u8]) -> bool {
     let mut fields = Fields::of(line);
@@ -49,7 +57,7 @@ impl OtherProtocol {
     }
 
     fn of_text(text: &[u8]) -> Option<Self> {
-        if text.starts_with(b"\x16\x03") {
+        if begins_as_tls(text) {
             return Some(Self::Tls);
         }
         let mut later = method_and_rest(text)?;

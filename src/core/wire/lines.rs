@@ -193,6 +193,17 @@ impl LineBuffer {
         (!text.is_empty()).then_some(line)
     }
 
+    /// What has arrived and was not returned, be it lines or not.
+    pub fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Drops [`LineBuffer::unread`]: it was not lines.
+    pub fn drop_unread(&mut self) {
+        self.start = self.end;
+        (self.complete, self.scanned) = (self.end, self.end);
+    }
+
     /// Whether a line has begun and not ended.
     pub fn is_mid_line(&self) -> bool {
         self.start < self.end || self.skipping.is_some()

@@ -14,7 +14,7 @@ mod request;
 
 pub use digest::{ANSWER_BYTES_MAX, Answer, Held, LIST_ENTRIES_MAX, Pairs, Question, Sums, WholeSum};
 pub use fields::Fields;
-pub use first_line::{OtherProtocol, is_hello};
+pub use first_line::{OtherProtocol, begins_as_tls, is_hello};
 pub use form::Form;
 pub use hello::{Hello, REFUSED, is_welcome, parse_proof, write_proof, write_refusal, write_welcome};
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
@@ -22,5 +22,5 @@ pub use peer::{
     PEER_LINE_BYTES_MAX, PeerLine, write_done, write_flooded, write_ping, write_pong, write_push,
 };
 pub use plain::{PerConnection, PlainFault, PlainForm, PlainLine};
-pub use proof::{Nonce, OwedProof, Proof, Prover, Transcript};
+pub use proof::{Channel, Exporter, Nonce, OwedProof, Proof, Prover, Transcript};
 pub use request::{Invalid, Report, Request, Whatsat, write_forgotten};

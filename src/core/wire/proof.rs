@@ -1,6 +1,7 @@
 //! What proves in a handshake that a node has the herd's secret: an HMAC-SHA-256 over the lines of the handshake as they
 //! were sent. In them is a number that each end has made up, so that no proof can be used again, elsewhere or in the
-//! other direction; and the version, so that nobody between the two can have them speak a lower one. Pure.
+//! other direction; and the version, so that nobody between the two can have them speak a lower one. What carries the
+//! lines is covered, too: a relay between two TLS connections has two exporters, and can pass no proof on. Pure.
 
 use std::fmt;
 
@@ -69,31 +70,75 @@ pub enum Prover {
     Acceptor,
 }
 
+/// What carries a handshake. Nobody can take its proofs to a connection of the other kind, or to another one of TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Channel {
+    /// TCP, and nothing else.
+    #[default]
+    Plain,
+    /// TLS 1.3.
+    Tls(Exporter),
+}
+
+impl Channel {
+    /// The first field under every proof, so that it means nothing anywhere else.
+    const fn label(&self) -> &'static [u8] {
+        match self {
+            Self::Plain => b"proxyherd handshake plain",
+            Self::Tls(_) => b"proxyherd handshake tls",
+        }
+    }
+
+    /// What binds a proof to the connection it is made on; there is nothing to bind it to without TLS.
+    fn exporter(&self) -> &[u8] {
+        match self {
+            Self::Plain => b"",
+            Self::Tls(Exporter(bytes)) => bytes,
+        }
+    }
+}
+
+/// What both ends of one TLS connection can compute, nobody else can, and no other connection has (RFC 9266,
+/// tls-exporter).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Exporter([u8; Self::BYTES]);
+
+impl Exporter {
+    /// How many bytes it has.
+    pub const BYTES: usize = 32;
+
+    /// As TLS has exported it.
+    pub const fn of_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exporter")
+    }
+}
+
 /// What both ends have said in a handshake when the first proof is due, the same for each of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transcript<'a> {
+    channel: Channel,
     hello: &'a [u8],
     /// What stands before the answer's proof, and after it.
     answer: [&'a [u8]; 2],
 }
 
-/// The first field under every proof of a connection without TLS, so that it means nothing anywhere else.
-const LABEL: &[u8] = b"proxyherd handshake plain";
-
-/// What binds a proof to the connection it is made on; there is nothing to bind it to without TLS.
-const EXPORTER: &[u8] = b"";
-
 /// What stands in the answer for the proof that is made over it.
 const NO_PROOF: &[u8] = b"-";
 
 impl<'a> Transcript<'a> {
-    /// Of two HELLO lines as they were sent, without terminators; the answer's proof does not matter.
-    pub fn new(hello: &'a [u8], answer: &'a [u8]) -> Self {
+    /// Of two HELLO lines as they were sent over that channel, without terminators; the answer's proof does not matter.
+    pub fn new(channel: Channel, hello: &'a [u8], answer: &'a [u8]) -> Self {
         let mut fields = Fields::of(answer);
         let proof = fields.first::<10>().map_or(&[][..], |[.., proof]| proof);
         let after = fields.rest();
         let before = &answer[..answer.len() - after.len() - proof.len()];
-        Self { hello, answer: [before, after] }
+        Self { channel, hello, answer: [before, after] }
     }
 
     /// The proof of one end, by the secret that this node proves itself with.
@@ -124,7 +169,8 @@ impl<'a> Transcript<'a> {
         let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes());
         let mut mac = mac.unwrap_or_else(|error| unreachable!("{error}"));
         let [before, after] = self.answer;
-        for pieces in [&[LABEL][..], &[role], &[EXPORTER], &[self.hello], &[before, NO_PROOF, after]] {
+        let [label, exporter] = [self.channel.label(), self.channel.exporter()];
+        for pieces in [&[label][..], &[role], &[exporter], &[self.hello], &[before, NO_PROOF, after]] {
             add(&mut mac, pieces);
         }
         mac
@@ -177,7 +223,7 @@ mod tests {
     const DIALLER: Prover = Prover::Dialler { incarnation: 0x00c0_ffee_00c0_ffee };
 
     fn transcript() -> Transcript<'static> {
-        Transcript::new(HELLO.as_bytes(), ANSWER.as_bytes())
+        Transcript::new(Channel::Plain, HELLO.as_bytes(), ANSWER.as_bytes())
     }
 
     /// Whether it is a good proof of that end in that handshake.
@@ -199,6 +245,16 @@ mod tests {
         assert_eq!(
             transcript().prove(DIALLER, &secret).to_string(),
             "9e3f9172cf95393ea8692c2466a44791e9334c3dabae3080ccb364b222a8d987"
+        );
+        let channel = Channel::Tls(Exporter::of_bytes([0x5a; Exporter::BYTES]));
+        let over_tls = Transcript { channel, ..transcript() };
+        assert_eq!(
+            over_tls.prove(Prover::Acceptor, &secret).to_string(),
+            "18a3deb42f5e84b2bffdd6a764e3de6699050f4aedddf43199d3e396847fe343"
+        );
+        assert_eq!(
+            over_tls.prove(DIALLER, &secret).to_string(),
+            "2e3b250dd9b1ae85fd0c14e5f66b7b6ef7f51c3a7e4245f3e78e51ba92713c78"
         );
     }
 
@@ -228,7 +284,7 @@ mod tests {
                 // The same letters, divided differently.
                 (HELLO[..HELLO.len() - 1].to_owned(), format!("-{ANSWER}")),
             ] {
-                let changed = Transcript::new(hello.as_bytes(), answer.as_bytes());
+                let changed = Transcript::new(Channel::Plain, hello.as_bytes(), answer.as_bytes());
                 assert!(!is_good(&changed, prover, proof, &mine), "{hello}, {answer}");
             }
             for bit in 0..8 * Proof::BYTES {
@@ -241,15 +297,34 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_is_good_on_its_own_connection_only() {
+        let mine = secret(7);
+        let exporter = |byte| Channel::Tls(Exporter::of_bytes([byte; Exporter::BYTES]));
+        let over = |channel| Transcript::new(channel, HELLO.as_bytes(), ANSWER.as_bytes());
+        let channels = [Channel::Plain, exporter(0), exporter(1)];
+        for (made, channel) in channels.iter().enumerate() {
+            for prover in [DIALLER, Prover::Acceptor] {
+                let proof = over(*channel).prove(prover, &mine);
+                for (tried, channel) in channels.iter().enumerate() {
+                    let is_good = is_good(&over(*channel), prover, &proof, &mine);
+                    assert_eq!(is_good, made == tried, "{made}, {tried}");
+                }
+            }
+        }
+        assert!(!format!("{:?}", exporter(1)).contains('1'), "it is nobody's business");
+    }
+
+    #[test]
     fn answer_is_covered_all_but_its_proof() {
         let (good, mine) = (transcript(), secret(7));
         let proof = good.prove(Prover::Acceptor, &mine);
         let proved = ANSWER.strip_suffix('-').unwrap().to_owned() + &proof.to_string();
-        assert_eq!(Transcript::new(HELLO.as_bytes(), proved.as_bytes()), good);
+        assert_eq!(Transcript::new(Channel::Plain, HELLO.as_bytes(), proved.as_bytes()), good);
         // What follows it counts, too.
         let more = [format!("{proved} more"), format!("{ANSWER} more")];
-        let [with, without] =
-            more.each_ref().map(|answer| Transcript::new(HELLO.as_bytes(), answer.as_bytes()));
+        let [with, without] = more
+            .each_ref()
+            .map(|answer| Transcript::new(Channel::Plain, HELLO.as_bytes(), answer.as_bytes()));
         assert_eq!(with, without);
         assert!(!with.is_proved(&proof, &mine));
     }

@@ -19,11 +19,12 @@ use crate::{
         links::Vigil,
         model::{Query, Tick},
         node::{Neighbour, Node},
+        wire::OtherProtocol,
     },
     log::RateLimit,
     places,
     system::clock,
-    transport::Stream,
+    transport::{Stream, TlsFault, TlsService},
 };
 
 /// Serves one connection until it ends.
@@ -63,6 +64,8 @@ struct Session<'a> {
 enum Waited {
     Bytes(usize),
     End,
+    /// The end, which TLS does not vouch for.
+    Cut,
     Nothing,
 }
 
@@ -73,7 +76,7 @@ impl<'a> Session<'a> {
         let Shared { node, limits, .. } = self.shared;
         // A client's connection counts as accepted at once, unless its seat is kept for neighbours and must be earned
         // first.
-        if opening != (Opening::Common { is_kept: true }) {
+        if !matches!(opening, Opening::Common { is_kept: true } | Opening::Secured { is_kept: true }) {
             self.count_accepted();
         }
         let is_plain = matches!(opening, Opening::Plain(_));
@@ -85,6 +88,11 @@ impl<'a> Session<'a> {
         };
         if let Err(error) = self.prepare(&opening) {
             return self.close(&Ended::Reset(error), None);
+        }
+        if matches!(opening, Opening::Secured { .. })
+            && let Err(ended) = self.secure_client()
+        {
+            return self.close(&ended, None);
         }
         let mut dialogue =
             Dialogue::new(*node, opening, (times, limits.line_bytes), self.number, clock::tick());
@@ -98,7 +106,7 @@ impl<'a> Session<'a> {
         self.stream.prepare()?;
         // Pings reveal a silent peer; a client has its idle time.
         match opening {
-            Opening::Common { .. } => Ok(()),
+            Opening::Common { .. } | Opening::Secured { .. } => Ok(()),
             Opening::Plain(_) => self.stream.keep_alive(self.shared.limits.liveness_time),
         }
     }
@@ -119,6 +127,11 @@ impl<'a> Session<'a> {
                     Waited::Nothing => now = clock::tick(),
                     _ => (now, is_served) = (dialogue.heard(), true),
                 }),
+                Next::Secure(until) => {
+                    let secured = self.secure(dialogue, until);
+                    now = clock::tick();
+                    secured
+                }
                 Next::Joined(joined) => {
                     self.join(joined, dialogue.party());
                     Ok(())
@@ -158,9 +171,10 @@ impl<'a> Session<'a> {
                 self.notes.begin(now, count);
                 dialogue.received(count, now);
             }
-            Waited::End if self.shared.is_stopping() => return Err(Ended::Draining),
+            Waited::End | Waited::Cut if self.shared.is_stopping() => return Err(Ended::Draining),
             // The line that it had begun is incomplete.
-            Waited::End if self.seat.is_cut() => return Err(Ended::Evicted),
+            Waited::End | Waited::Cut if self.seat.is_cut() => return Err(Ended::Evicted),
+            Waited::Cut => return Err(Ended::Cut),
             Waited::End => {
                 let now = clock::now();
                 self.notes.begin(now, 0);
@@ -180,14 +194,49 @@ impl<'a> Session<'a> {
     ) -> Result<Waited, Ended> {
         let waited = |count| if count == 0 { Waited::End } else { Waited::Bytes(count) };
         while awake_until.is_some_and(|awake_until| clock::tick() < awake_until) {
-            match self.stream.receive_now(space).map_err(Ended::Reset)? {
-                Some(count) => return Ok(waited(count)),
-                None => thread::yield_now(),
+            match self.stream.receive_now(space) {
+                Ok(Some(count)) => return Ok(waited(count)),
+                Ok(None) => thread::yield_now(),
+                Err(error) => return broken(error),
             }
         }
         self.set_timeout(wait, is_client)?;
-        let read = self.stream.read(space).map_err(Ended::Reset)?;
-        Ok(read.map_or(Waited::Nothing, waited))
+        match self.stream.read(space) {
+            Ok(read) => Ok(read.map_or(Waited::Nothing, waited)),
+            Err(error) => broken(error),
+        }
+    }
+
+    /// Goes through the TLS handshake of a connection that begins as a peer's does.
+    #[inline(never)]
+    fn secure(&mut self, dialogue: &mut Dialogue<&'a Node>, until: Tick) -> Result<(), Ended> {
+        let Shared { peers_tls: Some(tls), .. } = self.shared else { return Err(other_tls()) };
+        let time = || until.saturating_sub(clock::tick());
+        let secured = self.stream.accept_peer_tls(dialogue.unread(), tls, time);
+        // The handshake has set its own.
+        self.timeout = None;
+        dialogue.secured(secured.map_err(|fault| self.not_secured(fault))?);
+        Ok(())
+    }
+
+    /// Goes through the TLS handshake of a client's connection.
+    #[inline(never)]
+    fn secure_client(&self) -> Result<(), Ended> {
+        let Shared { certificates, limits, .. } = self.shared;
+        let Some(certificates) = certificates else { return Err(other_tls()) };
+        let until = clock::tick() + limits.handshake_time;
+        let time = || until.saturating_sub(clock::tick());
+        let secured = self.stream.accept_tls(&certificates.service, TlsService::Lines, time);
+        secured.map_err(|fault| self.not_secured(fault))
+    }
+
+    fn not_secured(&self, fault: TlsFault) -> Ended {
+        match fault {
+            _ if self.shared.is_stopping() => Ended::Draining,
+            _ if self.seat.is_cut() => Ended::Evicted,
+            TlsFault::OtherInside => other_tls(),
+            fault => Ended::Tls(fault),
+        }
     }
 
     /// Sets the timeout only if it changed. A client's may run up to 1/8 late, so that a busy connection rarely needs the
@@ -222,7 +271,8 @@ impl<'a> Session<'a> {
         }
         self.seat.become_peer();
         self.vigil = Some(Vigil::default());
-        log.info(format_args!("{id} is connected to this node as #{}", self.number));
+        let over = if self.stream.speaks_tls() { " over TLS" } else { "" };
+        log.info(format_args!("{id} is connected to this node as #{}{over}", self.number));
     }
 
     #[inline(never)]
@@ -310,7 +360,8 @@ impl<'a> Session<'a> {
     /// Failed handshakes and browsers must not keep the log from saying why clients are closed.
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
-            Ended::Said(Closing::Refused(_) | Closing::NoProof(_)) => &self.shared.rate_limits.handshakes,
+            Ended::Said(Closing::Refused(_) | Closing::NoProof(_) | Closing::NoGreeting(_))
+            | Ended::Tls(_) => &self.shared.rate_limits.handshakes,
             Ended::Said(Closing::OtherProtocol(_)) => &self.shared.rate_limits.other_protocols,
             _ => &self.shared.rate_limits.closings,
         }
@@ -318,15 +369,22 @@ impl<'a> Session<'a> {
 
     /// What the log adds for someone who uses the wrong port.
     fn cure(&self, ended: &Ended) -> String {
-        match (ended, self.shared.http_address) {
-            (Ended::Said(Closing::OtherProtocol(_)), Some(http)) => {
-                format!("; this node serves HTTP, without TLS, at http://{http}")
+        let Ended::Said(Closing::OtherProtocol(other)) = ended else { return String::new() };
+        let mut cure = match self.shared.http_address {
+            Some(https) if self.shared.is_https => format!("; this node serves HTTPS at https://{https}"),
+            Some(http) => format!("; this node serves HTTP, without TLS, at http://{http}"),
+            None => "; give this node an `http` address for its status and metrics".to_owned(),
+        };
+        if *other == OtherProtocol::Tls {
+            if let Some(tls) = self.shared.tls_address {
+                cure += &format!(", and clients that speak TLS at {tls}");
             }
-            (Ended::Said(Closing::OtherProtocol(_)), None) => {
-                "; give this node an `http` address for its status and metrics".to_owned()
-            }
-            _ => String::new(),
+            cure += match self.shared.node.peer_tls.takes_tls() {
+                true => "; it takes TLS from peers, but this is not a peer's",
+                false => "; it takes no TLS from peers, since its `peer_tls` is off",
+            };
         }
+        cure
     }
 
     /// Logs why the connection ends, if anyone may wonder, and lets the client receive what was written to it.
@@ -348,8 +406,10 @@ impl<'a> Session<'a> {
                     .log
                     .info(format_args!("{id} is no longer connected as #{number}: {ended}{untold}"));
             }
-        } else if !matches!(ended, Ended::Said(Closing::ByPeer) | Ended::Reset(_) | Ended::Draining)
-            && let Some(untold) = self.told_by(ended).allow(clock::tick())
+        } else if !matches!(
+            ended,
+            Ended::Said(Closing::ByPeer) | Ended::Reset(_) | Ended::Cut | Ended::Draining
+        ) && let Some(untold) = self.told_by(ended).allow(clock::tick())
         {
             let cure = self.cure(ended);
             self.shared.log.warn(format_args!("#{} is closed: {ended}{cure}{untold}", self.number));
@@ -357,4 +417,17 @@ impl<'a> Session<'a> {
         self.notes.end(ended);
         self.stream.finish();
     }
+}
+
+/// What a read that failed says of the connection.
+fn broken(error: io::Error) -> Result<Waited, Ended> {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Ok(Waited::Cut),
+        _ => Err(Ended::Reset(error)),
+    }
+}
+
+/// It speaks TLS, and is not a peer.
+fn other_tls() -> Ended {
+    Ended::Said(Closing::OtherProtocol(OtherProtocol::Tls))
 }

@@ -324,7 +324,7 @@ fn half_handshakes() {
     }
     let welsh = SecretPeer::new("Welsh", secret_of(7));
     let more = format!(
-        "secret_file = \"herd.secret\"\n{ALONE}\nlinks = [\"Welsh\"]\n[[node]]\nid = \"Welsh\"\nlisten = \"127.0.0.1:11601\""
+        "secret_file = \"herd.secret\"\npeer_tls = \"off\"\n{ALONE}\nlinks = [\"Welsh\"]\n[[node]]\nid = \"Welsh\"\nlisten = \"127.0.0.1:11601\""
     );
     let prepare = |herd: &Herd| welsh.secret.create(&herd.config.with_file_name("herd.secret")).unwrap();
     let mut scene = Scene::with("stops half way through a handshake", "11600", prepare, &more);

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::support::herd_command;
 
 /// What every subcommand is called with at least.
-const SUBCOMMANDS: [&[&str]; 13] = [
+const SUBCOMMANDS: [&[&str]; 14] = [
     &["up"],
     &["node", "Alford"],
     &["send", "Alford", "x"],
@@ -24,6 +24,7 @@ const SUBCOMMANDS: [&[&str]; 13] = [
     &["places", "near", "1", "2", "3"],
     IMPORT,
     &["secret", "new.secret"],
+    &["cert", "tls", "alford.example"],
     &["journal", "check", "kept"],
     &["journal", "dismiss", "kept"],
     &["completions", "bash"],
@@ -118,6 +119,7 @@ fn arguments_that_are_wrong_name_the_help_to_read() {
         &["places", "near", "1", "2"],
         &["places", "import"],
         &["secret"],
+        &["cert", "tls"],
         &["journal", "check"],
         &["journal", "dismiss"],
         &["completions"],
@@ -221,6 +223,12 @@ fn files_ports_and_peers_that_fail_are_named_with_their_cure() {
         (&["places", "import", "sights.csv", "-o", "none/new.bin"], 2, "; make it first"),
         (&["secret", "there.secret"], 2, "is there already"),
         (&["secret", "none/new.secret"], 1, "cannot be written"),
+        (&["cert", "tls", "authority"], 2, "; give another as --name"),
+        (&["cert", "there.secret", "a"], 1, "; make room there, or give another folder"),
+        (&["send", "Alford", "--ca", "none.pem", "x"], 2, "; give --ca a PEM file"),
+        (&["send", "Alford", "--ca", "sights.csv", "x"], 2, "holds no whole certificate"),
+        (&["send", "Alford", "--tls", "x"], 2, "Alford has no `tls_listen` address"),
+        (&["forget", "kiwi", "--insecure"], 2, "has no `tls_listen` address"),
         (&["secret", "none.secret", "--add"], 2, "; make one with `herd secret "),
         (&["journal", "check", "none"], 2, "none has no journal; give a node's own folder"),
         (&["journal", "check", "folder"], 2, "folder has no journal; give a node's own folder"),
@@ -279,7 +287,8 @@ fn help_shows_what_to_type_and_nothing_of_the_environment() {
             assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{asked:?}");
             assert!(text.contains(&format!("\nUsage: herd {} ", name.join(" "))), "{text}");
             assert!(text.contains("\nExamples:\n"), "{text}");
-            let reads = !["secret", "journal", "completions", "man"].contains(&words[0]) && words != IMPORT;
+            let reads =
+                !["secret", "cert", "journal", "completions", "man"].contains(&words[0]) && words != IMPORT;
             assert_eq!(text.contains(" [env: HERD_CONFIG]"), reads, "{text}");
             assert!(!text.contains(['\x1b', '\r', '\u{9b}', '\u{202e}']), "{text:?}");
         }
@@ -298,6 +307,7 @@ fn full_disk_under_standard_output_is_an_error_and_a_reader_that_left_is_none() 
         (&["places", "near", "34.07", "-118.45", "10"], 0),
         (&["places", "near", "34.07", "-118.45", "10", "--json"], 0),
         (&["secret", "new.secret"], 0),
+        (&["cert", "tls", "alford.example"], 0),
         (&["journal", "check", "new journal"], 0),
         (&["journal", "dismiss", "new journal"], 0),
         (&["completions", "zsh"], 0),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use proxyherd::core::{
-    links::{Broken, Event as Told, Link, Lost, Step},
+    links::{Broken, Dialled, Event as Told, Link, Lost, Step},
     model::Tick,
     repair::PUSH_BYTES_MAX,
     wire::PEER_LINE_BYTES_MAX,
@@ -160,7 +160,7 @@ impl Simulation {
             let server = &mut self.servers[node];
             let flooder = &mut server.flooders[link];
             (flooder.connection, flooder.peer_life) = (Some(at), peer_life);
-            flooder.link.connected(tick, nonce, server.node.store());
+            flooder.link.connected(tick, Dialled::plain(nonce), server.node.store());
         } else {
             self.servers[node].flooders[link].link.failed("nobody answers".into());
         }

@@ -267,8 +267,8 @@ impl Simulation {
                         self.wake_dialler_of(server, connection.dialogue.party());
                     }
                 }
-                Next::Look(_) => {
-                    self.fail(Kind::Confused, "a neighbour looks places up".into());
+                Next::Look(_) | Next::Secure(_) => {
+                    self.fail(Kind::Confused, "a neighbour looks places up, or speaks TLS".into());
                     return Err(Ended);
                 }
                 Next::Close(why) => {

@@ -3,7 +3,10 @@
 use std::{path::Path, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, crypto::ring,
+    pki_types::PrivateKeyDer,
+};
 
 /// The authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -19,6 +22,29 @@ impl Authority {
     /// Writes its certificate where `ca_file` may name it.
     pub(crate) fn write(&self, file: &Path) {
         std::fs::write(file, self.0.pem()).unwrap();
+    }
+
+    /// A certificate and its key, as PEM, for that name or address, until the end of that day.
+    pub(crate) fn issue(&self, host: &str, (year, month, day): (i32, u8, u8)) -> (String, String) {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, month, day);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// How a client is set up that believes it alone.
+    pub(crate) fn believer(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap();
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// A client that believes it alone.
+    pub(crate) fn client(&self, host: &'static str) -> Connection {
+        ClientConnection::new(self.believer(), host.try_into().unwrap()).unwrap().into()
     }
 
     /// What a service shows that has this name or address.

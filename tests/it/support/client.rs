@@ -2,10 +2,12 @@
 //! neighbour's connections.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
+
+use rustls::Connection;
 
 use super::PATIENCE;
 
@@ -14,6 +16,8 @@ use super::PATIENCE;
 pub(crate) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
+    /// What it speaks, if it is TLS.
+    tls: Option<Box<Connection>>,
 }
 
 impl Client {
@@ -26,7 +30,30 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self { stream, unread: Vec::new(), tls: None }
+    }
+
+    /// Speaks TLS from here on.
+    pub(crate) fn secured(mut self, mut tls: Connection) -> io::Result<Self> {
+        tls.set_buffer_limit(None);
+        while tls.is_handshaking() {
+            tls.complete_io(&mut self.stream)?;
+        }
+        self.tls = Some(Box::new(tls));
+        Ok(self)
+    }
+
+    /// Its TLS.
+    pub(crate) fn tls(&mut self) -> &mut Connection {
+        self.tls.as_mut().expect("it speaks TLS")
+    }
+
+    /// Sends what its TLS has to say.
+    #[track_caller]
+    pub(crate) fn flush_tls(&mut self) {
+        while let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
+            tls.write_tls(&mut self.stream).unwrap();
+        }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -35,7 +62,11 @@ impl Client {
 
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).unwrap();
+        match &mut self.tls {
+            None => self.stream.write_all(bytes.as_ref()).unwrap(),
+            Some(tls) => tls.writer().write_all(bytes.as_ref()).unwrap(),
+        }
+        self.flush_tls();
     }
 
     /// Sends a line and reads one: its text, without terminators.
@@ -106,7 +137,14 @@ impl Client {
         assert!(rest.is_empty(), "before the end came {}", rest.escape_ascii());
     }
 
-    /// Sends no more; still reads.
+    /// Says the goodbye of TLS; still reads.
+    #[track_caller]
+    pub(crate) fn say_goodbye(&mut self) {
+        self.tls().send_close_notify();
+        self.flush_tls();
+    }
+
+    /// Sends no more, and over TLS without a goodbye; still reads.
     pub(crate) fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
@@ -120,7 +158,7 @@ impl Client {
     #[track_caller]
     fn fill(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes) {
+        match self.read(&mut bytes) {
             // A wait with a deadline is not taken up again by the system after a signal.
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Ok(0) => false,
@@ -130,6 +168,21 @@ impl Client {
             }
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => false,
             Err(error) => panic!("nothing came after {}: {error}", self.unread.escape_ascii()),
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let Self { stream, tls, .. } = self;
+        let Some(tls) = tls else { return stream.read(bytes) };
+        loop {
+            match tls.reader().read(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // Without a goodbye.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                read => return read,
+            }
+            tls.read_tls(stream)?;
+            tls.process_new_packets().map_err(io::Error::other)?;
         }
     }
 }

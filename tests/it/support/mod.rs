@@ -9,6 +9,7 @@ mod machine;
 mod neighbour;
 mod node;
 pub(crate) mod pbf;
+pub(crate) mod peers_tls;
 mod places;
 mod plain;
 mod run_folder;

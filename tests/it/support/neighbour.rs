@@ -63,11 +63,21 @@ impl FakePeer {
         format!("HELLO 2 {HERD} {} {} {incarnation:016x} {} - - -\n", self.id, Setup::ID, check())
     }
 
+    /// Takes the node's call, and neither hears nor says anything.
+    #[track_caller]
+    pub(crate) fn take_call(&self) -> Client {
+        Client::of(self.listener.accept().expect("the node dials").0)
+    }
+
     /// Takes the node's call, and its handshake, and does not answer.
     #[track_caller]
     pub(crate) fn answer_call(&self) -> (Client, String) {
-        let (stream, _) = self.listener.accept().expect("the node dials");
-        let mut flooder = Client::of(stream);
+        self.hear_hello(self.take_call())
+    }
+
+    /// Takes the handshake of a call.
+    #[track_caller]
+    pub(crate) fn hear_hello(&self, mut flooder: Client) -> (Client, String) {
         let hello = String::from_utf8(flooder.line()).unwrap();
         assert!(hello.starts_with(&format!("HELLO 2 {HERD} {} {} ", Setup::ID, self.id)), "{hello}");
         (flooder, hello)

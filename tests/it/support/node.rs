@@ -4,6 +4,7 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -11,7 +12,10 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use proxyherd::{
     config::Herd,
-    core::{access::Secret, model::NodeId},
+    core::{
+        access::{PeerTls, Secret},
+        model::NodeId,
+    },
     log::LogDir,
     places::Source,
     server::{Announcement, Lacking, Resolve, Role, Server, StartError, Surroundings},
@@ -30,6 +34,9 @@ pub(crate) struct Setup {
     places: String,
     key: Option<String>,
     secret: Option<Secret>,
+    peer_tls: PeerTls,
+    /// What clients that speak TLS are shown: a certificate and its key.
+    certificate: Option<(String, String)>,
     address: &'static str,
     nodes: String,
     links: Vec<String>,
@@ -43,6 +50,7 @@ pub(crate) struct TestNode {
     address: SocketAddr,
     http: Option<SocketAddr>,
     plain: Option<SocketAddr>,
+    tls: Option<SocketAddr>,
     announced: Receiver<Announcement>,
     stop: Option<Sender<()>>,
     ended: Receiver<Result<Lacking, StartError>>,
@@ -68,6 +76,8 @@ impl Setup {
             places: "source = \"embedded\"".to_owned(),
             key: None,
             secret: None,
+            peer_tls: PeerTls::Off,
+            certificate: None,
             address: "127.0.0.2:1",
             nodes: String::new(),
             links: Vec::new(),
@@ -80,6 +90,19 @@ impl Setup {
     /// The herd has a secret.
     pub(crate) fn secret(mut self, secret: &Secret) -> Self {
         self.secret = Some(secret.clone());
+        self
+    }
+
+    /// Whether it speaks TLS with peers. Off without this, whatever the default is: neighbours made of test code are
+    /// plain.
+    pub(crate) fn peer_tls(mut self, mode: PeerTls) -> Self {
+        self.peer_tls = mode;
+        self
+    }
+
+    /// It takes clients that speak TLS, and shows them this certificate, whose key follows. It looks for another often.
+    pub(crate) fn tls(mut self, certificate: (String, String)) -> Self {
+        self.certificate = Some(certificate);
         self
     }
 
@@ -193,14 +216,27 @@ impl Setup {
             Some(table) => (format!("[http]\n{table}\n"), format!("http = \"{ip}:0\"\n")),
             None => (String::new(), String::new()),
         };
+        let tls = match self.certificate {
+            Some(_) => {
+                "[tls]\ncertificate_file = \"node.pem\"\nkey_file = \"node.key\"\nwatch_seconds = 0.05\n"
+            }
+            None => "",
+        };
+        if self.certificate.is_some() {
+            listen += &format!("tls_listen = \"{ip}:0\"\n");
+        }
         if *has_plain {
             listen += &format!("plain_listen = \"{ip}:0\"\n");
         }
         // Where it is, `launch` says.
-        let secret = if self.secret.is_some() { "secret_file = \"herd.secret\"\n" } else { "" };
+        let peer_tls = self.peer_tls;
+        let secret = match self.secret {
+            Some(_) => format!("secret_file = \"herd.secret\"\npeer_tls = \"{peer_tls}\"\n"),
+            None => String::new(),
+        };
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
+            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}{tls}\
              [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"{address}\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
@@ -225,6 +261,11 @@ impl Setup {
             secret.create(&file).unwrap();
             herd.secret_file = Some(file);
         }
+        if let Some((certificate, key)) = &self.certificate {
+            let [certificate_file, key_file] = TestNode::certificate_files(log_dir.path());
+            write_pair([&certificate_file, &key_file], [certificate, key]);
+            (herd.tls.certificate_file, herd.tls.key_file) = (Some(certificate_file), Some(key_file));
+        }
         if let Some(key) = &self.key {
             let file = log_dir.path().join("places.key");
             fs::write(&file, key).unwrap();
@@ -242,7 +283,7 @@ impl Setup {
         let logs = LogDir::Folder(log_dir.path().to_owned());
         let server = Server::bind(&herd, &id, &logs, self.surroundings).unwrap();
         let (address, http) = (server.address().unwrap(), server.http_address().unwrap());
-        let plain = server.plain_address().unwrap();
+        let (plain, tls) = (server.plain_address().unwrap(), server.tls_address().unwrap());
         let (stop, stopped) = bounded::<()>(0);
         let (end, ended) = bounded(1);
         let thread = thread::spawn(move || {
@@ -252,7 +293,14 @@ impl Setup {
             let _ = end.send(result);
         });
         let (stop, thread, peers) = (Some(stop), Some(thread), self.peers);
-        TestNode { address, http, plain, announced, stop, ended, thread, log_dir, peers }
+        TestNode { address, http, plain, tls, announced, stop, ended, thread, log_dir, peers }
+    }
+}
+
+fn write_pair(files: [&PathBuf; 2], texts: [&str; 2]) {
+    for (file, text) in files.into_iter().zip(texts) {
+        fs::write(file, text).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     }
 }
 
@@ -264,6 +312,21 @@ impl TestNode {
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
+    }
+
+    /// Where clients come in that speak TLS.
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        self.tls.expect("it was set up with a certificate")
+    }
+
+    fn certificate_files(folder: &Path) -> [PathBuf; 2] {
+        ["node.pem", "node.key"].map(|name| folder.join(name))
+    }
+
+    /// Replaces the certificate that it is to show, and its key, one after the other.
+    pub(crate) fn replace_certificate(&self, certificate: &str, key: &str) {
+        let files = Self::certificate_files(self.log_dir.path());
+        write_pair(files.each_ref(), [certificate, key]);
     }
 
     /// Where third-party neighbours tell their news.

@@ -4,10 +4,10 @@
 use proxyherd::core::{
     access::{Secret, SecretKey},
     store::Placement,
-    wire::{Hello, Nonce, Proof, Prover, Transcript},
+    wire::{Channel, Hello, Nonce, Proof, Prover, Transcript},
 };
 
-use super::{Client, FakePeer, HERD, Setup, TestNode};
+use super::{Client, FakePeer, HERD, Setup, TestNode, peers_tls};
 
 /// A secret file's contents; all have one placement key.
 pub(crate) fn secret_of(key: u8) -> Secret {
@@ -21,29 +21,39 @@ pub(crate) struct SecretPeer {
     pub(crate) incarnation: u64,
     /// The highest version that it speaks. The tests have made up a version 3, whose HELLO says more.
     pub(crate) version: u64,
+    /// Whether it speaks TLS.
+    pub(crate) is_over_tls: bool,
 }
 
 /// What the node has said of itself.
 pub(crate) struct Said {
     line: String,
+    pub(crate) channel: Channel,
     pub(crate) nonce: Nonce,
     pub(crate) proof: Option<Proof>,
 }
 
 impl Said {
     #[track_caller]
-    fn of(line: &str) -> Self {
+    fn of(channel: Channel, line: &str) -> Self {
         let line = line.trim_end().to_owned();
         let hello = Hello::parse(line.as_bytes()).unwrap();
         assert_eq!((hello.version, hello.incarnation), (2, 0), "{line}");
         let (nonce, proof) = (hello.nonce.unwrap(), hello.proof);
-        Self { line, nonce, proof }
+        Self { line, channel, nonce, proof }
+    }
+}
+
+impl Said {
+    /// The same as if it had been said over another connection.
+    pub(crate) fn over(self, channel: Channel) -> Self {
+        Self { channel, ..self }
     }
 }
 
 impl SecretPeer {
     pub(crate) fn new(id: &'static str, secret: Secret) -> Self {
-        Self { peer: FakePeer::new(id), secret, incarnation: 0xfeed, version: 2 }
+        Self { peer: FakePeer::new(id), secret, incarnation: 0xfeed, version: 2, is_over_tls: false }
     }
 
     fn check(&self) -> u64 {
@@ -78,7 +88,8 @@ impl SecretPeer {
     /// What it proves to a node that it has dialled.
     pub(crate) fn proof(&self, prover: Prover, ours: Nonce, node: &Said) -> Proof {
         let hello = self.hello(ours, None);
-        Transcript::new(hello.trim_end().as_bytes(), node.line.as_bytes()).prove(prover, &self.secret)
+        Transcript::new(node.channel, hello.trim_end().as_bytes(), node.line.as_bytes())
+            .prove(prover, &self.secret)
     }
 
     /// The line by which it proves itself to that node.
@@ -90,7 +101,8 @@ impl SecretPeer {
     pub(crate) fn proof_of_answer(&self, prover: Prover, ours: Nonce, node: &Said) -> Proof {
         // Its own proof in the answer does not matter.
         let answer = self.hello_of(2, ours, "-");
-        Transcript::new(node.line.as_bytes(), answer.trim_end().as_bytes()).prove(prover, &self.secret)
+        Transcript::new(node.channel, node.line.as_bytes(), answer.trim_end().as_bytes())
+            .prove(prover, &self.secret)
     }
 
     /// Dials the node and has its HELLO answered with a proof.
@@ -102,11 +114,15 @@ impl SecretPeer {
     /// The same with a line that may not be its own.
     #[track_caller]
     pub(crate) fn begin_with(&self, node: &TestNode, hello: &str) -> (Client, Said) {
-        let mut session = node.client();
+        let (mut session, mut channel) = (node.client(), Channel::Plain);
+        if self.is_over_tls {
+            session = session.secured(peers_tls::dialler(&[peers_tls::ALPN])).unwrap();
+            channel = peers_tls::channel(session.tls());
+        }
         session.send(hello);
         let answer = String::from_utf8(session.line()).unwrap();
         assert!(answer.starts_with("HELLO 2 "), "{answer}");
-        (session, Said::of(&answer))
+        (session, Said::of(channel, &answer))
     }
 
     /// Dials the node and goes through the whole handshake; its second line too.
@@ -121,8 +137,13 @@ impl SecretPeer {
     /// Takes the node's call, and does not answer.
     #[track_caller]
     pub(crate) fn answer_call(&self) -> (Client, Said) {
-        let (flooder, hello) = self.peer.answer_call();
-        (flooder, Said::of(&hello))
+        let (mut flooder, mut channel) = (self.peer.take_call(), Channel::Plain);
+        if self.is_over_tls {
+            flooder = flooder.secured(peers_tls::acceptor(&[peers_tls::ALPN])).unwrap();
+            channel = peers_tls::channel(flooder.tls());
+        }
+        let (flooder, hello) = self.peer.hear_hello(flooder);
+        (flooder, Said::of(channel, &hello))
     }
 
     /// Takes the node's call, proves itself, and has the node prove itself.

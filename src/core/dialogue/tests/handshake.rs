@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::{
     access::Retention,
-    wire::{Prover, Transcript},
+    wire::{Channel, Prover, Transcript},
 };
 
 const NONCE: Nonce = Nonce::of_bytes([0x0a; Nonce::BYTES]);
@@ -35,7 +35,7 @@ pub(super) fn hello_with_nonce() -> Vec<u8> {
 
 fn proof(hello: &[u8], answer: &[u8]) -> Vec<u8> {
     let prover = Prover::Dialler { incarnation: INCARNATION };
-    let proof = Transcript::new(hello, answer).prove(prover, &secret());
+    let proof = Transcript::new(Channel::Plain, hello, answer).prove(prover, &secret());
     format!("PROOF {proof} {INCARNATION:016x}\n").into_bytes()
 }
 
@@ -55,7 +55,7 @@ fn node_proves_the_secret_first_and_tells_its_incarnation_to_nobody_who_dials_it
     let (mut welsh, answer) = begin(&node, &hello);
     let theirs = Hello::parse(&answer).unwrap();
     assert_eq!((theirs.version, theirs.incarnation, theirs.nonce.is_some()), (2, 0, true));
-    assert!(Transcript::new(&hello, &answer).is_proved(&theirs.proof.unwrap(), &secret()));
+    assert!(Transcript::new(Channel::Plain, &hello, &answer).is_proved(&theirs.proof.unwrap(), &secret()));
     assert_eq!(welsh.dialogue.party(), Party::Stranger);
     welsh.say(&proof(&hello, &answer), at(1));
     assert_eq!((welsh.dialogue.party(), welsh.written()), (Party::Peer(0), "WELCOME\n".to_owned()));
@@ -96,7 +96,7 @@ fn peer_that_speaks_version_3_is_answered_in_2_and_one_that_is_made_to_speak_les
     let lowered = hello_line(|hello| Hello { nonce: Some(NONCE), ..hello });
     let (mut welsh, answer) = begin(&node_with_secret(), &lowered);
     let theirs = Hello::parse(&answer).unwrap();
-    assert!(!Transcript::new(&offered, &answer).is_proved(&theirs.proof.unwrap(), &secret()));
+    assert!(!Transcript::new(Channel::Plain, &offered, &answer).is_proved(&theirs.proof.unwrap(), &secret()));
     let refused = Closing::Refused(Box::new(Refusal::WrongProof));
     assert_eq!(welsh.say(&proof(&offered, &answer), at(1)), Next::Close(refused));
 }
