@@ -1,6 +1,8 @@
 //! Connections that mean harm, 500 of a kind at a real node, held to the table of docs/limits.md: memory of the process and
 //! of the system, threads, descriptors. It counts, and does not time. Needs `ss`.
 
+mod tls;
+
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
@@ -120,10 +122,15 @@ impl Scene {
     }
 
     /// The same once it has come down, while something goes on that the connections do.
-    fn expect_to_come_down(&mut self, mut goes_on: impl FnMut()) {
-        let what = format!("{}: {:?} and no more than {:?}", self.kind, self.before, self.most);
+    fn expect_to_come_down(&mut self, goes_on: impl FnMut()) {
         // What was given back and is kept to be used again.
         self.before.0[0] += Buffers::KEPT_BYTES as u64 / 1024;
+        self.expect_at_last(goes_on);
+    }
+
+    /// Holds the cost to the table, as soon as it is so, while something goes on that the connections do.
+    fn expect_at_last(&mut self, mut goes_on: impl FnMut()) {
+        let what = format!("{}: {:?} and no more than {:?}", self.kind, self.before, self.most);
         let mut cost = Cost::of(self);
         let is_down = comes_true_within(PATIENCE, || {
             goes_on();
