@@ -369,6 +369,9 @@ mod tests {
             {
                 told += count;
             }
+            if let Some(Leaving { plain, told, .. }) = &accepted.tls().unwrap().leaving {
+                assert!(told < plain, "{told} of {plain} are told, and some have not left");
+            }
             let count = dialled.read(&mut space).unwrap().unwrap();
             read.extend_from_slice(&space[..count]);
             assert!(read.len() <= told + 64 * 1024, "{} of {told}", read.len());

@@ -4,7 +4,7 @@ use std::fs;
 
 use proxyherd::core::access::PeerTls;
 
-use super::support::{Herd, Load, heavy, herd_command, wait_until_agreed};
+use super::support::{Herd, Load, eventually, heavy, herd_command, wait_until_agreed};
 
 const ALL: [&str; 3] = ["A", "B", "C"];
 
@@ -53,9 +53,11 @@ fn herd_moves_to_tls_and_back_node_by_node_under_load_and_nothing_acknowledged_i
             }
         }
         for id in ALL {
-            let log = herd.log(id);
-            let last = log.iter().rev().find(|line| line.contains(" linked ")).unwrap();
-            assert_eq!(last.contains("over TLS"), to.dials_tls(), "{to}: {last}");
+            // What a node announces may be a moment ahead of its log.
+            eventually(&format!("{id} has dialled as {to} has it"), || {
+                let last = herd.log(id).into_iter().rev().find(|line| line.contains(" linked "));
+                last.is_some_and(|line| line.contains("over TLS") == to.dials_tls())
+            });
         }
     }
     load.wait_for_more(&ALL, 300);
