@@ -118,6 +118,7 @@ impl Session {
             match self.dialogue.next(now.tick, &mut Driven(ear, None)) {
                 Next::Wait(_) => return true,
                 Next::Joined(_) => {}
+                Next::Rest(..) => panic!("nothing is limited"),
                 Next::Offer => self.dialogue.offer(|_| panic!("the outbox is large enough")),
                 Next::Commit => self.dialogue.committed(),
                 Next::Write => {

@@ -53,7 +53,7 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
     Ok(())
 }
 
-const TO_STANDARD_OUTPUT: &str = "nodes log to standard output (--log-dir -): `file`, `events_file`, `file_bytes` and `files_kept` of [log] are not used, and herd up takes a folder only";
+const TO_STANDARD_OUTPUT: &str = "nodes log to standard output (--log-dir -): `file`, `events_file`, `file_bytes`, `files_kept` and what is said of the audit log in [log] are not used, and herd up takes a folder only";
 
 const OPEN_TO_PLAIN: &str = "anyone who connects to its plain_listen from a third-party node's address can write to the herd; nothing proves who they are";
 

@@ -31,7 +31,7 @@ pub use base_port::BasePortError;
 pub use error::{At, ConfigError, Fault};
 pub use http::HttpConfig;
 pub use journal::JournalConfig;
-pub use limits::Limits;
+pub use limits::{Limits, QuotaSetting};
 pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 

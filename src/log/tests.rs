@@ -19,6 +19,7 @@ pub(super) fn options(folder: &tempfile::TempDir) -> LogOptions {
     LogOptions {
         path: folder.path().join("logs").join("Alford.log"),
         events_path: None,
+        audit: None,
         content: LogContent { traffic: true, bodies: false, connections: true },
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,

@@ -135,7 +135,7 @@ impl Traffic {
 }
 
 /// Appends `bytes` as printable ASCII, so that no input can forge or break a line of the log: those outside space to `~` become `\xNN`, and a backslash two.
-fn escape_into(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn escape_into(bytes: &[u8], out: &mut Vec<u8>) {
     for &byte in bytes {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),

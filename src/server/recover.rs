@@ -121,6 +121,7 @@ mod tests {
         let options = LogOptions {
             path: path.clone(),
             events_path: None,
+            audit: None,
             content,
             buffer_bytes,
             file_bytes,

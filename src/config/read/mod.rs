@@ -199,9 +199,12 @@ impl<'t> Text<'t> {
         let log = log.unwrap_or_else(|| Filled { value: LogConfig::default(), faulty: Vec::new() });
         let table = found.map(|(table, _)| table);
         let span = |key| table.and_then(|table| table.get(key)).map(Spanned::span).unwrap_or_default();
-        let mut are_names_sound = log.is_sound(&["file", "events_file"]);
-        for (key, name) in [("file", Some(&log.value.file)), ("events_file", log.value.events_file.as_ref())]
-        {
+        let mut are_names_sound = log.is_sound(&["file", "events_file", "audit_file"]);
+        for (key, name) in [
+            ("file", Some(&log.value.file)),
+            ("events_file", log.value.events_file.as_ref()),
+            ("audit_file", Some(&log.value.audit_file)),
+        ] {
             if let Some((name, why)) = name.and_then(|name| Some((name.clone(), name_fault(name)?))) {
                 are_names_sound = Err(self.note(span(key), Fault::LogName { key, name, why }));
             }
@@ -211,7 +214,8 @@ impl<'t> Text<'t> {
         let own = nodes.iter().filter(|node| matches!(node.plain, Ok(None)));
         let ids: BTreeSet<_> = own.filter_map(|node| Some(node.id.as_ref().ok()?.value.as_str())).collect();
         if let Some(name) = log.value.name_clash(ids.into_iter()) {
-            let key = if log.value.events_file.is_some() { "events_file" } else { "file" };
+            let stated = |key: &&str| table.is_some_and(|table| table.contains_key(*key));
+            let key = ["audit_file", "events_file"].into_iter().find(stated).unwrap_or("file");
             return Err(self.note(span(key), Fault::LogNamesClash { name }));
         }
         log.whole()

@@ -96,7 +96,8 @@ fn row_of_setting<T: TomlTable>(setting: &Setting<T>) -> DocumentRow {
     let bounds = match setting.content {
         Content::Count { min, max, .. }
         | Content::Milliseconds { min, max, .. }
-        | Content::BytesOrAuto { min, max, .. } => Some([number(&min), number(&max)]),
+        | Content::BytesOrAuto { min, max, .. }
+        | Content::Quota { min, max, .. } => Some([number(&min), number(&max)]),
         Content::Seconds { min, max, .. } | Content::SecondsOrOff { min, max, .. } => {
             Some([number(&min), number(&max)])
         }

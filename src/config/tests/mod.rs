@@ -294,7 +294,7 @@ fn settings_outside_their_bounds_are_refused() {
         (
             "log",
             "trafic = true",
-            "h.toml:11: unknown key `trafic` in [log] (did you mean \"traffic\"?); the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept",
+            "h.toml:11: unknown key `trafic` in [log] (did you mean \"traffic\"?); the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept, audit_file, audit_buffer_bytes, audit_file_bytes, audit_files_kept",
         ),
         (
             "places",

@@ -44,6 +44,10 @@ prop_compose! {
     }
 }
 
+fn any_quota(min: usize, max: usize) -> impl Strategy<Value = QuotaSetting> {
+    prop_oneof![Just(QuotaSetting::Auto), Just(QuotaSetting::Off), (min..=max).prop_map(QuotaSetting::Most)]
+}
+
 prop_compose! {
     fn any_limits()(
         counts in (1_usize..=1_000_000, 512_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
@@ -54,6 +58,8 @@ prop_compose! {
         backoff in (1_u64..=5_000, 5_000_u64..=3_600_000),
         flags in any::<[bool; 2]>(),
         hostile in (1_usize..=1_000_000, 1_usize..=10_000, 1_048_576_usize..=1 << 40, any_time(10_000_000, 2_592_000)),
+        quotas in (any_quota(1, 1_000_000), any_quota(65_536, 1 << 30), any_quota(1, 1_000_000_000)),
+        of_quotas in (any_time(1_000_000_000, 3_600), any_time(1_000_000_000, 60), 1_usize..=1 << 24),
     ) -> Limits {
         Limits {
             connections: counts.0, line_bytes: counts.1, max_clients: counts.2, outbox_bytes: counts.3,
@@ -63,6 +69,8 @@ prop_compose! {
             backoff_min: Duration::from_millis(backoff.0), backoff_max: Duration::from_millis(backoff.1),
             batch_scheduling: flags[0], loopback_counts: flags[1],
             address_connections: hostile.0, plain_connections: hostile.1, connection_buffer_bytes: hostile.2, plain_idle_time: hostile.3,
+            requests_per_second: quotas.0, bytes_per_second: quotas.1, new_clients_per_hour: quotas.2,
+            quota_burst: of_quotas.0, quota_wait: of_quotas.1, quota_addresses: of_quotas.2,
         }
     }
 }
@@ -86,6 +94,7 @@ proptest! {
     fn what_is_written_reads_back_the_same(
         limits in any_limits(),
         log in (any::<bool>(), any::<[bool; 2]>(), 65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
+        audit in (65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
         log_names in ("[a-z]{0,3}/?\\{node\\}(\\{start\\})?\\.log", proptest::option::of("[a-z]{0,3}\\{node\\}\\.events")),
         name in "[!-~]{1,64}",
         ids in proptest::collection::hash_set("[!-,.0-9;-~]{1,8}", 1..6),
@@ -107,7 +116,7 @@ proptest! {
             Node { id: id.clone(), http, plain: None, plain_listen: None, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
         });
         let (file, events_file) = (log_names.0.trim_start_matches('/').to_owned(), log_names.1);
-        let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
+        let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4, audit_file: "{node}.audit".to_owned(), audit_buffer_bytes: audit.0, audit_file_bytes: audit.1, audit_files_kept: audit.2 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
         let herd = Herd { name, secret_file, log, journal, http, limits, places, nodes: nodes.collect() };

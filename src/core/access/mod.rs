@@ -2,11 +2,13 @@
 //! why a handshake is refused.
 
 mod peers;
+mod quota;
 mod refusal;
 mod secret;
 
 pub use self::{
     peers::Peers,
+    quota::{Allowance, Bucket, Charge, Ledger, Quota, QuotaRules},
     refusal::{Refusal, Retention},
     secret::{RotationFault, Secret, SecretFault, SecretKey},
 };

@@ -178,6 +178,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         let Welcome { link, replaces } = welcome;
         self.party = Party::Peer(link);
         self.calls = true;
+        self.meter.set(None);
         self.buffer.set_limit(PEER_LINE_BYTES_MAX);
         self.node.neighbours()[link].health.connected_here();
         self.then = Then::Execute;

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::core::{access::Refusal, wire::OtherProtocol};
+use crate::core::{
+    access::{Quota, Refusal},
+    wire::OtherProtocol,
+};
 
 /// Why a dialogue ends its connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +28,8 @@ pub enum Closing {
     OtherProtocol(OtherProtocol),
     /// All connections together hold too much, and this one has so many bytes of an incomplete line.
     Crowded(usize),
+    /// The same, and this one has lines that wait for that quota.
+    CrowdedAtRest(Quota),
 }
 
 impl fmt::Display for Closing {
@@ -48,6 +53,12 @@ impl fmt::Display for Closing {
                 write!(
                     f,
                     "all buffers together hold `connection_buffer_bytes`, and after {bytes} bytes its line is still incomplete"
+                )
+            }
+            Self::CrowdedAtRest(quota) => {
+                write!(
+                    f,
+                    "all buffers together hold `connection_buffer_bytes`, and its lines wait because of {quota}"
                 )
             }
         }

@@ -8,9 +8,11 @@ use arrayvec::ArrayVec;
 use super::{
     Closing, Dialogue, Host, InputState, Party, Phase, Reply, Then,
     beginning::{Beginning, Stage},
+    toll::Toll,
 };
 use crate::core::{
-    model::{ClientId, ClientRecord, Location, Now, OwnedLocation, Query, SkewText},
+    access::Allowance,
+    model::{ClientId, ClientRecord, Location, Now, OwnedLocation, Query, SkewText, Tick},
     node::{Changes, Node, Reported},
     store::KeyHash,
     wire::{
@@ -139,7 +141,7 @@ impl Batch {
         &mut self,
         node: &Node,
         prepared: &Prepared<'_>,
-        party: Party,
+        (party, allowance): (Party, Option<&Allowance>),
         now: Now,
         host: &mut impl Host,
     ) -> Option<Query> {
@@ -149,7 +151,7 @@ impl Batch {
         let done = match command {
             Ok(Command::Report(report, key)) => {
                 let mut skew = SkewText::default();
-                match &node.report(report, *key, now, &mut skew, &mut self.changes) {
+                match &node.report((report, *key), allowance, now, &mut skew, &mut self.changes) {
                     Ok(Reported { location, is_newest }) => {
                         self.write_at(location, ending);
                         self.acknowledges |= node.waits_for_durable(*is_newest);
@@ -280,17 +282,26 @@ struct Executing<'d> {
     node: &'d Node,
     batch: &'d mut Batch,
     party: Party,
+    /// What its principal has left.
+    allowance: Option<&'d Allowance>,
+    /// Whether its lines are refused, whatever they are.
+    refuses: bool,
     candidates: &'d [usize],
     now: Now,
     /// How many bytes of lines are not executed yet.
     left: usize,
+    /// How many lines are.
+    executed: usize,
 }
 
 impl Executing<'_> {
     #[inline]
     fn prepare<'a>(&self, lines: &mut Lines<'a>) -> Option<Prepared<'a>> {
         let line = lines.next()?;
-        let command = Command::parse(line, self.party, self.candidates, self.node);
+        let command = match self.refuses {
+            false => Command::parse(line, self.party, self.candidates, self.node),
+            true => Err(Invalid::OverQuota),
+        };
         Some(Prepared { line, command, left: lines.left() })
     }
 
@@ -325,7 +336,7 @@ impl Executing<'_> {
 
     /// Executes them in order, until something else must be done first.
     fn execute(&mut self, group: &[Prepared<'_>], host: &mut impl Host) -> Option<Interruption> {
-        let Self { node, batch, party, candidates, now, left } = self;
+        let Self { node, batch, party, allowance, candidates, now, left, executed, .. } = self;
         for prepared in group {
             let Prepared { line, command, left: after } = prepared;
             let may_wait = || prepared.is_lookup() && node.lookups().is_some_and(|lookups| lookups.may_wait);
@@ -338,7 +349,7 @@ impl Executing<'_> {
             {
                 return Some(Interruption::Join(link));
             }
-            let query = batch.execute(node, prepared, *party, *now, host);
+            let query = batch.execute(node, prepared, (*party, *allowance), *now, host);
             if let Party::Plain(link) = *party
                 && is_answered(command)
                 && let Some(form) = node.plain_answer(link, candidates)
@@ -346,6 +357,7 @@ impl Executing<'_> {
                 form.write_answer(&mut batch.replies);
             }
             *left = *after;
+            *executed += 1;
             if let Some(query) = query {
                 return Some(Interruption::Look(query, line.ending()));
             }
@@ -359,36 +371,54 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     ///
     /// Not inlined, so that a connection that sends nothing does not hold the stack it needs.
     #[inline(never)]
-    pub(super) fn execute(&mut self, host: &mut impl Host) {
+    pub(super) fn execute(&mut self, now: Tick, host: &mut impl Host) {
         loop {
             let left = match self.beginning(host) {
                 Beginning::NoLine => Left::NoLine,
                 Beginning::Waiting => return,
-                Beginning::Lines(most) => self.execute_group(most, host),
+                Beginning::Lines(most) => match self.toll(now) {
+                    Toll::Execute(paid) => self.execute_group((most.min(paid), false), host),
+                    Toll::Refuse(lines) => self.execute_group((most.min(lines), true), host),
+                    Toll::Rest(until, quota) => return self.rest(until, quota),
+                },
             };
             match left {
                 Left::Done => {}
                 Left::Waiting => return,
-                Left::NoLine if self.input == InputState::Open => return self.end_lines(),
-                Left::NoLine => return self.execute_last(host),
+                Left::NoLine if self.input == InputState::Open => {
+                    return match self.toll_for_bytes(now) {
+                        Toll::Rest(until, quota) => self.rest(until, quota),
+                        Toll::Execute(_) | Toll::Refuse(_) => self.end_lines(),
+                    };
+                }
+                Left::NoLine => {
+                    return match self.toll_for_last(now) {
+                        Toll::Execute(_) => self.execute_last(false, host),
+                        Toll::Refuse(_) => self.execute_last(true, host),
+                        Toll::Rest(until, quota) => self.rest(until, quota),
+                    };
+                }
             }
         }
     }
 
-    /// Executes some of the complete lines.
-    fn execute_group(&mut self, most: usize, host: &mut impl Host) -> Left {
-        let Self { node, buffer, batch, party, candidates, heard, .. } = self;
+    /// Executes some of the complete lines, or refuses them.
+    fn execute_group(&mut self, (most, refuses): (usize, bool), host: &mut impl Host) -> Left {
+        let Self { node, buffer, batch, meter, party, candidates, heard, .. } = self;
         let (party, candidates, now) = (*party, &candidates[..], *heard);
         let mut lines = buffer.lines();
-        let mut executing = Executing { node, batch, party, candidates, now, left: lines.left() };
+        let (allowance, left) = (meter.allowance(), lines.left());
+        let mut executing =
+            Executing { node, batch, party, allowance, refuses, candidates, now, left, executed: 0 };
         let Some(first) = executing.prepare(&mut lines) else { return Left::NoLine };
         let stop = if first.left == 0 || most == 1 || first.is_lookup() {
             executing.execute(slice::from_ref(&first), host)
         } else {
             executing.execute_several(first, lines, most, host)
         };
-        let left = executing.left;
+        let (left, executed) = (executing.left, if refuses { 0 } else { executing.executed });
         buffer.consume(left);
+        meter.executed(executed);
         match stop {
             None if left == 0 => Left::NoLine,
             None => Left::Done,
@@ -417,7 +447,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.line_began = match self.line_began {
             _ if !self.buffer.is_mid_line() => None,
             Some(began) if !self.had_line => Some(began),
-            _ => Some(self.heard.tick),
+            // The time for the rest of the line begins when it can be read.
+            _ => Some(self.heard.tick.max(self.meter.rested())),
         };
         match self.other_protocol_begins() {
             Some(other) => self.settle(Then::Close(Closing::OtherProtocol(other))),
@@ -429,10 +460,10 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
 
     /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line
     /// can be valid and wrong; a third-party node's last line has been given its terminator.
-    fn execute_last(&mut self, host: &mut impl Host) {
+    fn execute_last(&mut self, refuses: bool, host: &mut impl Host) {
         let is_taken = mem::replace(&mut self.input, InputState::Done) == InputState::Ended;
         let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
-        let Self { node, buffer, batch, party, heard, .. } = self;
+        let Self { node, buffer, batch, meter, party, heard, .. } = self;
         let Some(line) = (if is_wanted { buffer.last_line() } else { None }) else {
             return self.settle(Then::Close(Closing::ByPeer));
         };
@@ -441,8 +472,10 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if let Some(closing) = closing {
             return self.settle(Then::Close(closing));
         }
-        let prepared = Prepared { line, command: Command::parse(line, *party, &[], node), left: 0 };
-        if let Some(query) = batch.execute(node, &prepared, *party, *heard, host) {
+        let command = if refuses { Err(Invalid::OverQuota) } else { Command::parse(line, *party, &[], node) };
+        let prepared = Prepared { line, command, left: 0 };
+        let party = (*party, meter.allowance());
+        if let Some(query) = batch.execute(node, &prepared, party, *heard, host) {
             // Anything owed leaves with the answer: no more lines will come.
             self.doing = Phase::Looking(query, line.ending(), self.batch.replies.len());
         }

@@ -46,6 +46,8 @@
 //!             dialogue.received(read.len(), now);
 //!             input = rest;
 //!         }
+//!         // Only where there are quotas: not before that time.
+//!         Next::Rest(until, _quota) => now.tick = until,
 //!         Next::Joined(_joined) => {}
 //!         // The lines so far are executed: what they changed is handed over before anything is acknowledged.
 //!         Next::Offer => dialogue.offer(|_overflowing| {}),
@@ -72,10 +74,11 @@ mod buffers;
 mod closing;
 mod execute;
 mod host;
+mod toll;
 
 use std::{mem, ops::Deref, time::Duration};
 
-use self::{beginning::Stage, execute::Batch};
+use self::{beginning::Stage, execute::Batch, toll::Meter};
 pub use self::{
     beginning::{Joined, Opening, Party, Principal},
     buffers::Buffers,
@@ -83,6 +86,7 @@ pub use self::{
     host::{Host, Looked, Reply},
 };
 use crate::core::{
+    access::Quota,
     model::{Now, Query, Tick, Timestamp},
     node::{Neighbour, Node},
     wire::{Ending, LineBuffer, PEER_LINE_BYTES_MAX},
@@ -107,6 +111,9 @@ pub enum Next {
     /// Nothing before bytes come, the input ends, or it is that time: [`Dialogue::received`], [`Dialogue::ended`], or
     /// nothing but the time given to the next call.
     Wait(Tick),
+    /// Nothing before that time, whatever comes: its principal has used that up, and lines wait for their turn. Nothing but
+    /// the time is given to the next call.
+    Rest(Tick, Quota),
     /// The connection turned out to be a neighbour's. Returned once, and needs no answer.
     Joined(Joined),
     /// Offer what the lines have changed: [`Dialogue::offer`].
@@ -136,6 +143,8 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     candidates: Vec<usize>,
     buffer: LineBuffer,
     batch: Batch,
+    /// What its lines cost.
+    meter: Meter,
     doing: Phase,
     then: Then,
     began: Tick,
@@ -155,11 +164,13 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     has_left: bool,
 }
 
-/// What is in progress: all but the first two wait for an answer.
+/// What is in progress: all but the first three wait for an answer.
 #[derive(Debug)]
 enum Phase {
     Reading,
     Executing,
+    /// Until that time, because of that quota.
+    Resting(Tick, Quota),
     Joining(Joined),
     Offering,
     Committing,
@@ -213,6 +224,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             candidates,
             buffer: LineBuffer::new(if is_plain { PEER_LINE_BYTES_MAX } else { line_bytes }),
             batch: Batch::default(),
+            meter: Meter::default(),
             doing: Phase::Reading,
             then: Then::Read,
             began: now,
@@ -251,7 +263,12 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         loop {
             match &self.doing {
                 Phase::Reading => return self.wait(now, host),
-                Phase::Executing => self.execute(host),
+                Phase::Executing => self.execute(now, host),
+                &Phase::Resting(until, _) if now >= until => self.doing = Phase::Executing,
+                &Phase::Resting(until, quota) => match self.cannot_rest(quota, host) {
+                    None => return Next::Rest(until, quota),
+                    Some(closing) => self.doing = Phase::Over(closing),
+                },
                 &Phase::Joining(joined) => {
                     self.doing = Phase::Offering;
                     return Next::Joined(joined);
@@ -284,6 +301,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
         self.heard = now;
         self.heard_bytes += count;
+        self.meter.arrived(count);
         self.buffer.filled(count);
         if let Party::Peer(link) = self.party {
             self.node.heard(link, self.number, now.tick);

@@ -214,7 +214,7 @@ mod tests {
             let report = Report { client, position: b"+1+1", timestamp: timestamp.as_bytes(), time };
             let (key, now) = (self.node.key(client), Now { wall: time, tick: Duration::ZERO });
             let mut skew = SkewText::default();
-            let reported = self.node.report(&report, key, now, &mut skew, &mut self.changes);
+            let reported = self.node.report((&report, key), None, now, &mut skew, &mut self.changes);
             assert!(reported.unwrap().is_newest);
             key
         }

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use self::changes::By;
 use crate::core::{
     Rules,
-    access::{Peers, Secret},
+    access::{Allowance, Peers, Secret},
     links::{Health, Outbox},
     model::{
         ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query, Skew,
@@ -231,11 +231,11 @@ impl Node {
     }
 
     /// Takes a client's report: stored if it is strictly newer than what is known. The reply is the same either way.
-    /// `skew` holds a part of it.
+    /// A client that is not known is paid for from the `allowance`. `skew` holds a part of the reply.
     pub fn report<'a>(
         &'a self,
-        report: &Report<'a>,
-        key: KeyHash,
+        (report, key): (&Report<'a>, KeyHash),
+        allowance: Option<&Allowance>,
         now: Now,
         skew: &'a mut SkewText,
         changes: &mut Changes,
@@ -252,7 +252,8 @@ impl Node {
         skew.set(ahead);
         let (server, skew, generation) = (self.id.as_bytes(), skew.as_bytes(), Generation::FIRST);
         let mut location = Location { server, skew, client, position, timestamp, time, generation };
-        let outcome = self.store.report(key, &mut location);
+        let admits_new = || allowance.is_none_or(|allowance| allowance.admits_new_client(now.tick));
+        let outcome = self.store.report(key, &mut location, admits_new);
         if outcome.is_news() {
             changes.add(self, &location.into(), key, By::News);
         } else if outcome == Outcome::Stale && self.waits_for_durable(false) {
@@ -262,6 +263,7 @@ impl Node {
         match outcome {
             Outcome::Full => Err(Invalid::TooManyClients),
             Outcome::OutOfBytes => Err(Invalid::TooManyBytes),
+            Outcome::Rationed => Err(Invalid::TooManyNew),
             _ => Ok(Reported { location, is_newest: outcome.is_news() }),
         }
     }

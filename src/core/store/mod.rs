@@ -85,10 +85,19 @@ impl Store {
     }
 
     /// Takes a client's own report: stored if it is the first, or strictly newer than what is held of the client, and
-    /// within the limits. It gets the generation of what is held.
-    pub fn report(&self, hash: KeyHash, location: &mut Location<'_>) -> Outcome {
+    /// within the limits. A client that is not known must be admitted, too. It gets the generation of what is held.
+    pub fn report(
+        &self,
+        hash: KeyHash,
+        location: &mut Location<'_>,
+        admits_new: impl FnOnce() -> bool,
+    ) -> Outcome {
         self.change(hash, |shard, counted| {
-            let admit = |growth| self.admit(growth, counted);
+            let admit = |growth: Holding| {
+                self.admit(growth, counted)?;
+                // Asked last, since it pays for the client.
+                if growth.clients == 0 || admits_new() { Ok(()) } else { Err(Outcome::Rationed) }
+            };
             shard.report((&self.placement, self.rules), hash, location, |_| true, admit)
         })
     }

@@ -28,6 +28,8 @@ pub enum Outcome {
     Full,
     /// The store would have to grow, and uses as many bytes as it may.
     OutOfBytes,
+    /// The client is new, and whoever reports it may add no more for now.
+    Rationed,
 }
 
 /// What a shard holds, or how much more it would hold.

@@ -57,7 +57,7 @@ fn merged<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Store {
 
 fn report(store: &Store, entry: &Entry) -> Outcome {
     let mut location = entry.location();
-    store.report(store.key_hash(location.client), &mut location)
+    store.report(store.key_hash(location.client), &mut location, || true)
 }
 
 fn merge(store: &Store, entry: &Entry) -> Outcome {

@@ -71,6 +71,10 @@ pub enum Invalid {
     TooManyClients,
     /// A report for which the store would grow beyond `max_bytes`.
     TooManyBytes,
+    /// A line beyond its principal's requests or bytes a second, whose turn would come too late.
+    OverQuota,
+    /// A report of a client that the node does not know, beyond its principal's `new_clients_per_hour`.
+    TooManyNew,
     /// A report while the journal fails, in which it would have to be before it is acknowledged.
     NotKept,
     /// WHATSAT in a herd that has no source of places.
@@ -106,6 +110,8 @@ impl fmt::Display for Invalid {
             Self::LongClient => "the client's id is longer than client_bytes",
             Self::TooManyClients => "the store holds max_clients already",
             Self::TooManyBytes => "the store would take more memory than max_bytes",
+            Self::OverQuota => "it would have to wait too long because of requests_per_second or bytes_per_second",
+            Self::TooManyNew => "it is the report of a new client beyond new_clients_per_hour",
             Self::NotKept => "the journal cannot be written, and reports are acknowledged only from there",
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"

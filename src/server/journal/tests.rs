@@ -53,7 +53,7 @@ fn report(node: &Node) {
     let now = Now { wall: Timestamp::new(1_400_000_000, 0), tick: Tick::ZERO };
     let report = Report { client, position: b"+1+1", timestamp: b"1400000000", time: now.wall };
     let (mut skew, mut changes) = (SkewText::default(), Changes::default());
-    node.report(&report, node.key(client), now, &mut skew, &mut changes).unwrap();
+    node.report((&report, node.key(client)), None, now, &mut skew, &mut changes).unwrap();
     node.offer(&mut changes, None, |_| {});
 }
 

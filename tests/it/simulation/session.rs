@@ -267,6 +267,10 @@ impl Simulation {
                         self.wake_dialler_of(server, connection.dialogue.party());
                     }
                 }
+                Next::Rest(..) => {
+                    self.fail(Kind::Confused, "a neighbour is held to a quota".into());
+                    return Err(Ended);
+                }
                 Next::Look(_) => {
                     self.fail(Kind::Confused, "a neighbour looks places up".into());
                     return Err(Ended);

@@ -1,0 +1,186 @@
+//! What a client's lines cost its principal's allowance. Lines that it has used up wait for their turn, unread bytes behind
+//! them; those whose turn would come too late are refused.
+
+use std::{ops::Deref, sync::Arc};
+
+use super::{
+    Dialogue, Host, Party, Phase, Then,
+    beginning::Stage,
+    buffers::QUIET_BYTES,
+    closing::Closing,
+    execute::{Batch, GROUP_LINES},
+};
+use crate::core::{
+    access::{Allowance, Charge, Quota},
+    model::Tick,
+    node::Node,
+    wire::READ_BYTES_MAX,
+};
+
+/// What one connection has paid for, and what it waits for.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// Its principal's; `None` if nothing is limited.
+    allowance: Option<Arc<Allowance>>,
+    /// Bytes that have arrived and are not paid for.
+    bytes: usize,
+    /// Lines that are paid for and not executed.
+    lines: usize,
+    turn: Option<Turn>,
+    /// When it last had its turn.
+    rested: Tick,
+}
+
+/// When lines that wait will be executed.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    at: Tick,
+    /// What they wait for.
+    quota: Quota,
+    /// How many have been paid for. `None` if there was no turn for any: then they are tried once more.
+    lines: Option<usize>,
+}
+
+/// What may be done with the next lines.
+pub(super) enum Toll {
+    /// So many may be executed.
+    Execute(usize),
+    /// So many must be refused.
+    Refuse(usize),
+    /// Nothing, until that time.
+    Rest(Tick, Quota),
+}
+
+impl Meter {
+    /// From now on, lines are paid for from that allowance.
+    pub(super) fn set(&mut self, allowance: Option<Arc<Allowance>>) {
+        let rested = self.rested;
+        *self = Self { allowance, rested, ..Self::default() };
+    }
+
+    /// What its principal has left.
+    pub(super) fn allowance(&self) -> Option<&Allowance> {
+        self.allowance.as_deref()
+    }
+
+    /// So many bytes have arrived.
+    pub(super) fn arrived(&mut self, bytes: usize) {
+        if self.allowance.is_some() {
+            self.bytes += bytes;
+        }
+    }
+
+    /// So many lines have been executed.
+    pub(super) fn executed(&mut self, lines: usize) {
+        self.lines = self.lines.saturating_sub(lines);
+    }
+
+    /// When it last had its turn.
+    pub(super) fn rested(&self) -> Tick {
+        self.rested
+    }
+
+    /// Pays for some of the `waiting` lines, and for all bytes.
+    fn pay(&mut self, waiting: usize, now: Tick) -> Toll {
+        let Some(allowance) = &self.allowance else { return Toll::Execute(usize::MAX) };
+        if self.lines > 0 {
+            return Toll::Execute(self.lines);
+        }
+        let mut is_last_try = false;
+        if let Some(Turn { at, quota, lines }) = self.turn {
+            if now < at {
+                return Toll::Rest(at, quota);
+            }
+            (self.turn, self.rested) = (None, now);
+            match lines {
+                Some(lines) => {
+                    self.lines = lines;
+                    return Toll::Execute(lines);
+                }
+                None => is_last_try = true,
+            }
+        }
+        match allowance.charge(waiting, self.bytes, now) {
+            Ok(Charge { lines, at, quota }) => {
+                self.bytes = 0;
+                if at > now {
+                    self.turn = Some(Turn { at, quota, lines: Some(lines) });
+                    return Toll::Rest(at, quota);
+                }
+                self.lines = lines;
+                Toll::Execute(lines)
+            }
+            Err(_) if is_last_try => {
+                // What is refused is not paid for.
+                self.bytes = 0;
+                Toll::Refuse(GROUP_LINES)
+            }
+            Err(quota) => {
+                let at = now + allowance.wait();
+                self.turn = Some(Turn { at, quota, lines: None });
+                Toll::Rest(at, quota)
+            }
+        }
+    }
+}
+
+impl<N: Deref<Target = Node>> Dialogue<N> {
+    /// From now on, the connection's lines are paid for from this allowance, if they are a client's; `None` if nothing is
+    /// limited.
+    pub fn set_allowance(&mut self, allowance: Option<Arc<Allowance>>) {
+        self.meter.set(allowance);
+    }
+
+    /// What may be done with the complete lines. A neighbour's are never paid for, nor what may be its first.
+    pub(super) fn toll(&mut self, now: Tick) -> Toll {
+        if !self.is_metered() {
+            return Toll::Execute(usize::MAX);
+        }
+        match self.buffer.lines().number() {
+            0 => Toll::Execute(usize::MAX),
+            waiting => self.meter.pay(waiting, now),
+        }
+    }
+
+    /// What may be done after all complete lines: bytes that did not complete one are paid for, too.
+    pub(super) fn toll_for_bytes(&mut self, now: Tick) -> Toll {
+        let is_owed = self.meter.bytes > 0 || self.meter.turn.is_some();
+        if is_owed && self.is_metered() { self.meter.pay(0, now) } else { Toll::Execute(0) }
+    }
+
+    /// What may be done with the last line, which has no terminator: it is a client's, even if it is the first.
+    pub(super) fn toll_for_last(&mut self, now: Tick) -> Toll {
+        let is_clients = self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
+        let is_there = is_clients && self.buffer.is_mid_line();
+        if is_there { self.meter.pay(1, now) } else { Toll::Execute(1) }
+    }
+
+    fn is_metered(&self) -> bool {
+        match self.party {
+            _ if self.meter.allowance.is_none() => false,
+            Party::Client(_) => true,
+            // No neighbour's first line is as long as this.
+            Party::Stranger => {
+                !matches!(self.stage, Stage::First | Stage::Proof(..)) || self.meter.bytes > READ_BYTES_MAX
+            }
+            Party::Peer(_) | Party::Plain(_) => false,
+        }
+    }
+
+    /// Waits until then, once everything owed is written. Memory that is not needed for that is given back.
+    pub(super) fn rest(&mut self, until: Tick, quota: Quota) {
+        if !self.batch.is_empty() {
+            return self.settle(Then::Execute);
+        }
+        if self.batch.capacity() > QUIET_BYTES {
+            self.batch = Batch::default();
+        }
+        self.doing = Phase::Resting(until, quota);
+    }
+
+    /// Why a connection that rests must end, if it must: it keeps lines in memory, of which all connections together may
+    /// hold too much.
+    pub(super) fn cannot_rest(&self, quota: Quota, host: &mut impl Host) -> Option<Closing> {
+        host.holds(self.counted(host)).then_some(Closing::CrowdedAtRest(quota))
+    }
+}
