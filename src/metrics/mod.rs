@@ -27,13 +27,15 @@ pub enum RequestKind {
     Whatsat,
     /// A forgetting.
     Forget,
+    /// A token that was shown.
+    Auth,
     /// None of these: the line is not a command, or not one for that client.
     Invalid,
 }
 
 impl RequestKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Iamat, Self::Whatsat, Self::Forget, Self::Invalid];
+    pub const ALL: [Self; 5] = [Self::Iamat, Self::Whatsat, Self::Forget, Self::Auth, Self::Invalid];
 
     /// The label `kind`.
     pub fn label(self) -> &'static str {
@@ -41,6 +43,7 @@ impl RequestKind {
             Self::Iamat => "iamat",
             Self::Whatsat => "whatsat",
             Self::Forget => "forget",
+            Self::Auth => "auth",
             Self::Invalid => "invalid",
         }
     }
@@ -63,6 +66,8 @@ pub enum RequestOutcome {
     LongClient,
     /// A report, or a forgetting, that came while the journal failed, in which it would have to be first.
     NotKept,
+    /// A report for a client for whom the sender may not report.
+    ReportForbidden,
     /// A question that was answered by the source of places.
     Answered,
     /// A question whose source failed; answered with the source's error.
@@ -71,15 +76,23 @@ pub enum RequestOutcome {
     UnknownClient,
     /// A question in a herd without a source of places.
     NoPlaces,
+    /// A question about a client that the sender may not see.
+    QuestionForbidden,
     /// A client was forgotten.
     Forgotten,
+    /// A forgetting by somebody who may not.
+    ForgettingForbidden,
+    /// A token that is valid.
+    Welcomed,
+    /// A token that is not.
+    WrongToken,
     /// A line that is not a valid command.
     Invalid,
 }
 
 impl RequestOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Stored,
         Self::Stale,
         Self::Ahead,
@@ -87,11 +100,16 @@ impl RequestOutcome {
         Self::OutOfBytes,
         Self::LongClient,
         Self::NotKept,
+        Self::ReportForbidden,
         Self::Answered,
         Self::SourceFailed,
         Self::UnknownClient,
         Self::NoPlaces,
+        Self::QuestionForbidden,
         Self::Forgotten,
+        Self::ForgettingForbidden,
+        Self::Welcomed,
+        Self::WrongToken,
         Self::Invalid,
     ];
 
@@ -104,11 +122,15 @@ impl RequestOutcome {
             | Self::Full
             | Self::OutOfBytes
             | Self::LongClient
-            | Self::NotKept => RequestKind::Iamat,
-            Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
-                RequestKind::Whatsat
-            }
-            Self::Forgotten => RequestKind::Forget,
+            | Self::NotKept
+            | Self::ReportForbidden => RequestKind::Iamat,
+            Self::Answered
+            | Self::SourceFailed
+            | Self::UnknownClient
+            | Self::NoPlaces
+            | Self::QuestionForbidden => RequestKind::Whatsat,
+            Self::Forgotten | Self::ForgettingForbidden => RequestKind::Forget,
+            Self::Welcomed | Self::WrongToken => RequestKind::Auth,
             Self::Invalid => RequestKind::Invalid,
         }
     }
@@ -128,6 +150,9 @@ impl RequestOutcome {
             Self::UnknownClient => "unknown_client",
             Self::NoPlaces => "no_places",
             Self::Forgotten => "forgotten",
+            Self::ReportForbidden | Self::QuestionForbidden | Self::ForgettingForbidden => "forbidden",
+            Self::Welcomed => "welcomed",
+            Self::WrongToken => "wrong_token",
             Self::Invalid => "invalid",
         }
     }

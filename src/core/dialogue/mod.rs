@@ -18,7 +18,7 @@
 //!     fn nonce(&mut self) -> Result<Nonce, String> {
 //!         Err("nobody shakes hands here".to_owned())
 //!     }
-//!     fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+//!     fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {}
 //!     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
 //! }
 //!
@@ -67,9 +67,11 @@
 //! assert_eq!(String::from_utf8(output).unwrap(), format!("{at}{at}{{5}}\n\n? nonsense\n"));
 //! ```
 
+mod authentication;
 mod beginning;
 mod buffers;
 mod closing;
+mod command;
 mod execute;
 mod host;
 
@@ -77,7 +79,7 @@ use std::{mem, ops::Deref, time::Duration};
 
 use self::{beginning::Stage, execute::Batch};
 pub use self::{
-    beginning::{Joined, Opening, Party, Principal},
+    beginning::{Joined, Opening, Party},
     buffers::Buffers,
     closing::Closing,
     host::{Host, Looked, Reply},
@@ -129,6 +131,10 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     times: Times,
     number: u64,
     party: Party,
+    /// How often the node's tokens had been replaced at the last batch.
+    as_of: u64,
+    /// How many tokens it has shown that were not valid.
+    wrong_tokens: u8,
     stage: Stage,
     /// Whether its seat is kept for peers.
     is_kept: bool,
@@ -208,6 +214,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             times,
             number,
             party: if is_plain { Party::Plain(None) } else { Party::Stranger },
+            as_of: 0,
+            wrong_tokens: 0,
             stage,
             is_kept,
             candidates,
@@ -232,8 +240,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     }
 
     /// Whose it is.
-    pub fn party(&self) -> Party {
-        self.party
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// Whether it is a peer's, or may still become one by the handshake it has begun.
@@ -289,6 +297,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             self.node.heard(link, self.number, now.tick);
         }
         self.had_line = self.buffer.lines().left() > 0;
+        self.renew();
         self.doing = Phase::Executing;
     }
 
@@ -298,6 +307,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             return;
         }
         self.heard.wall = now.wall;
+        self.renew();
         self.input = InputState::Ended;
         if let Party::Plain(_) = self.party
             && self.buffer.is_mid_line()

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use self::changes::By;
 use crate::core::{
     Rules,
-    access::{Peers, Secret},
+    access::{Access, Peers, Secret},
     links::{Health, Outbox},
     model::{
         ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query, Skew,
@@ -58,8 +58,7 @@ pub struct Node {
     reports: ReportLimits,
     /// Whether reports are refused for now; `None` if they are acknowledged at once.
     refuses: Option<AtomicBool>,
-    /// Whether clients may have others forgotten.
-    forgets: bool,
+    access: Access,
     rules: Rules,
 }
 
@@ -169,7 +168,7 @@ impl Node {
             lookups,
             reports,
             refuses: None,
-            forgets: false,
+            access: Access::default(),
             rules,
         }
     }
@@ -181,11 +180,23 @@ impl Node {
         Self { refuses: Some(AtomicBool::new(false)), ..self }
     }
 
+    /// The same, and this says who may do what. Without it, anyone may report for any client and ask for any.
+    #[must_use]
+    pub fn granting(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
     /// The same, forgetting clients for everyone who asks: only for a node that nobody else can reach than the users of
     /// its machine.
     #[must_use]
     pub fn forgetting_for_everyone(self) -> Self {
-        Self { forgets: true, ..self }
+        Self { access: self.access.also_for_anyone(|anyone| anyone.forgets = true), ..self }
+    }
+
+    /// Who may do what here. Whoever speaks for a client asks it before [`Node::report`], [`Node::locate`] and
+    /// [`Node::forget`], which do not ask.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.
@@ -275,9 +286,6 @@ impl Node {
         now: Now,
         changes: &mut Changes,
     ) -> Result<(), Invalid> {
-        if !self.forgets {
-            return Err(Invalid::NotLetForget);
-        }
         self.check_kept()?;
         let text = &mut TimestampText::default();
         let mut refusal = Invalid::LastGeneration;

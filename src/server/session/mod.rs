@@ -204,7 +204,7 @@ impl<'a> Session<'a> {
 
     /// The connection turns out to be a neighbour's.
     #[inline(never)]
-    fn join(&mut self, joined: Joined, party: Party) {
+    fn join(&mut self, joined: Joined, party: &Party) {
         let Shared { node, connections, log, .. } = self.shared;
         let id = &node.neighbours()[joined.link].id;
         if let Party::Plain(_) = party {

@@ -141,7 +141,7 @@ impl<'a> Notes<'a> {
     }
 
     #[cold]
-    fn log_bad_line(&mut self, text: &[u8], party: Party, why: Invalid) {
+    fn log_bad_line(&mut self, text: &[u8], party: &Party, why: Invalid) {
         let Shared { rate_limits, .. } = self.shared;
         // What clients send must not hide what is wrong with a neighbour.
         let limit =
@@ -162,7 +162,7 @@ impl Host for Notes<'_> {
     }
 
     #[inline]
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         let text = line.text();
         self.lines += 1;
         if let Reply::Invalid(why) = *reply {
@@ -230,6 +230,7 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::At { is_newest: true, .. } => RequestOutcome::Stored,
         Reply::At { is_newest: false, .. } => RequestOutcome::Stale,
         Reply::Forgot { .. } => RequestOutcome::Forgotten,
+        Reply::Welcome { .. } => RequestOutcome::Welcomed,
         Reply::Invalid(Invalid::TooFarAhead) => RequestOutcome::Ahead,
         Reply::Invalid(Invalid::LongClient) => RequestOutcome::LongClient,
         Reply::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,
@@ -237,6 +238,10 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::Invalid(Invalid::NotKept) => RequestOutcome::NotKept,
         Reply::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
         Reply::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
+        Reply::Invalid(Invalid::MayNotReport) => RequestOutcome::ReportForbidden,
+        Reply::Invalid(Invalid::MayNotSee) => RequestOutcome::QuestionForbidden,
+        Reply::Invalid(Invalid::NotLetForget) => RequestOutcome::ForgettingForbidden,
+        Reply::Invalid(Invalid::WrongToken) => RequestOutcome::WrongToken,
         Reply::Invalid(_) => RequestOutcome::Invalid,
     })
 }
