@@ -36,7 +36,7 @@ impl Host for Deaf {
         panic!("nobody shakes hands")
     }
 
-    fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+    fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {}
 
     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
 }
@@ -49,7 +49,7 @@ impl Host for Logged<'_> {
         panic!("nobody shakes hands")
     }
 
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         assert!(matches!(reply, Reply::At { .. }));
         self.0.said(line, party, reply);
     }

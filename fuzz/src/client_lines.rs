@@ -126,7 +126,7 @@ impl Listener<'_> {
 }
 
 impl Ear for Listener<'_> {
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         assert_eq!(Some(&line), self.due.get(self.at));
         self.at += 1;
         assert!(party.is_client());
@@ -203,7 +203,7 @@ pub(crate) fn pass_on(queue: &Queue, welsh: &Arc<Node>) {
 struct Silence;
 
 impl Ear for Silence {
-    fn said(&mut self, _line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, _line: Line<'_>, _party: &Party, reply: &Reply<'_>) {
         assert_eq!(*reply, Reply::None);
     }
 

@@ -253,6 +253,16 @@ impl MetricsText {
             let labels = [("kind", outcome.kind().label()), ("outcome", outcome.label())];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
+        let help = "Times that clients' lines waited for their turn because of a quota";
+        let mut family = writer.family("proxyherd_quota_waits", help, MetricType::Counter)?;
+        for (quota, count) in &self.0.quota_waits {
+            ConstCounter::new(*count).encode(family.encode_family(&[("quota", quota.label())])?)?;
+        }
+        let help = "Acts that the audit log is about, also those that it left out";
+        let mut family = writer.family("proxyherd_audited_acts", help, MetricType::Counter)?;
+        for (kind, count) in &self.0.audited {
+            ConstCounter::new(*count).encode(family.encode_family(&[("kind", kind.label())])?)?;
+        }
         let help = "Time from reading a request to having written its reply";
         let mut family = writer.family("proxyherd_request_duration_seconds", help, MetricType::Histogram)?;
         for (kind, spread) in &self.0.spreads {
@@ -393,6 +403,8 @@ mod tests {
         assert!(!text.contains("proxyherd_link_lag_seconds{"), "{text}");
         assert!(text.contains("_bucket{le=\"+Inf\",kind=\"whatsat\"} 0\n"), "{text}");
         assert!(text.contains("\nproxyherd_log_failing 0.0\n"), "{text}");
+        assert!(text.contains("\nproxyherd_quota_waits_total{quota=\"bytes\"} 41\n"), "{text}");
+        assert!(text.contains("\nproxyherd_audited_acts_total{kind=\"forget\"} 52\n"), "{text}");
     }
 
     #[test]

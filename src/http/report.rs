@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    core::links::Condition,
+    core::{access::Quota, links::Condition},
     journal::JournalCondition,
     log,
     metrics::{RequestKind, RequestOutcome, Spread, UpstreamReport},
@@ -35,6 +35,10 @@ pub struct NodeReport {
     pub sum: u64,
     /// Its connections.
     pub connections: ConnectionCounts,
+    /// How often clients' lines waited for their turn, by what they waited for.
+    pub quota_waits: Vec<(Quota, u64)>,
+    /// How often something happened that the audit log is about.
+    pub audited: Vec<(log::AuditKind, u64)>,
     /// How many requests had each outcome.
     pub outcomes: Vec<(RequestOutcome, u64)>,
     /// How long they took.
@@ -185,6 +189,8 @@ pub(super) mod tests {
                 accepted: 9,
                 refused: 1,
             },
+            quota_waits: Quota::ALL.into_iter().zip(40..).collect(),
+            audited: log::AuditKind::ALL.into_iter().zip(50..).collect(),
             outcomes: RequestOutcome::ALL.into_iter().zip(1..).collect(),
             spreads: RequestKind::ALL.into_iter().map(|kind| (kind, Spread::default())).collect(),
             links: vec![LinkReport {

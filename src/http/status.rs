@@ -21,6 +21,8 @@ pub(super) fn json(report: &NodeReport) -> String {
         "tombstones": report.tombstones,
         "sum": format!("{:016x}", report.sum),
         "connections": { "clients": connections.clients, "peers": connections.peers, "waiting": connections.waiting, "max": connections.max },
+        "quota_waits": report.quota_waits.iter().map(|(quota, count)| (quota.label(), *count)).collect::<Value>(),
+        "audited": report.audited.iter().map(|(kind, count)| (kind.label(), *count)).collect::<Value>(),
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
         "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "degraded": report.degraded(),
@@ -124,6 +126,7 @@ mod tests {
         let link = &value["links"][0];
         assert_eq!((&link["state"], &link["lag_seconds"]), (&json!("down"), &Value::Null));
         assert_eq!(link["clock_offset_seconds"], Value::Null);
+        assert_eq!((&value["quota_waits"]["requests"], &value["audited"]["tokens"]), (&json!(40), &json!(53)));
         assert_eq!(
             (&value["upstreams"][0]["source"], &value["upstreams"][0]["calls"]["timeout"]),
             (&json!("google"), &json!(0))

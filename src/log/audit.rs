@@ -1,6 +1,6 @@
 //! The audit log: who did, from where, what nobody else may do without leaving a trace. It has a file of its own, which traffic and
 //! events cannot rotate away, and of each kind only so many entries an hour: so a flood of what anyone can do at will, such
-//! as to show a wrong token, leaves what stood there before for months.
+//! as to show a wrong token, leaves what stood there before for a month.
 
 use std::{
     fmt, str,
@@ -115,10 +115,10 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    /// A log whose audit log has these bounds.
-    fn audited(folder: &tempfile::TempDir, file_bytes: usize) -> (Log, LogOptions, PathBuf) {
+    /// A log with an audit log, of which that much is kept in files of so many bytes.
+    fn audited(folder: &tempfile::TempDir, file_bytes: usize, files_kept: usize) -> (Log, LogOptions, PathBuf) {
         let path = folder.path().join("logs").join("Alford.audit.log");
-        let audit = AuditOptions { path: path.clone(), buffer_bytes: 65_536, file_bytes, files_kept: 1 };
+        let audit = AuditOptions { path: path.clone(), buffer_bytes: 65_536, file_bytes, files_kept };
         let options = LogOptions { audit: Some(audit), file_bytes: 2_000, ..options(folder) };
         (Log::open(options.clone()).unwrap(), options, path)
     }
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn entries_stand_in_a_file_of_their_own_for_the_owner_only() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, options, path) = audited(&folder, 1 << 20);
+        let (log, options, path) = audited(&folder, 1 << 20, 1);
         let client = ShownId(b"ki\nwi\\\xff");
         log.audit(AuditKind::Forget, HOUR, format_args!("#7 from 127.0.0.1:1: {client}"));
         log.info(format_args!("an event"));
@@ -146,37 +146,41 @@ mod tests {
     }
 
     #[test]
-    fn floods_of_traffic_events_and_wrong_tokens_leave_older_entries_for_months() {
+    fn floods_of_traffic_events_and_wrong_tokens_leave_older_entries_for_a_month() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, options, path) = audited(&folder, 16 << 20);
-        log.audit(AuditKind::Forget, HOUR, format_args!("#1 from 10.0.0.1:1 as admin: kiwi"));
-        let (mut now, flooded) = (HOUR, 90 * 24 * HOUR);
-        // A month of a hundred a minute, of both kinds that anyone can cause.
-        while now < flooded {
-            for kind in [AuditKind::AuthFailed, AuditKind::Forbidden] {
-                for _ in 0..10 {
-                    log.audit(kind, now, format_args!("#{} from 203.0.113.77:65535: {:0160}", 1 << 40, 0));
-                }
+        let kept = crate::config::LogConfig::default();
+        let (log, options, path) = audited(&folder, kept.audit_file_bytes, kept.audit_files_kept);
+        log.audit(AuditKind::Forget, HOUR, format_args!("#1 of admin from 10.0.0.1:1: kiwi"));
+        // The longest of each kind that anyone can cause.
+        let (id, number, address) = ([0xff; 1_024], u64::MAX, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
+        let (mut now, month) = (HOUR, 30 * 24 * HOUR);
+        while now < HOUR + month {
+            for _ in 0..10 {
+                log.audit(AuditKind::AuthFailed, now, format_args!("#{number} of {:064} from {address}", 0));
+                let id = ShownId(&id);
+                log.audit(AuditKind::Forbidden, now, format_args!("#{number} of {:064} from {address}: IAMAT {id}", 0));
             }
             traffic(&log, &[b'x'; 80]);
+            log.info(format_args!("an event"));
             write_out(&log);
             now += Duration::from_secs(60);
         }
-        assert!(!options.path.with_file_name("Alford.log.3").exists() && read(&options.path).len() <= 2_000);
-        let all = [path.with_file_name("Alford.audit.log.1"), path.clone()];
-        let all: Vec<_> = all.iter().filter(|path| path.exists()).map(|path| read(path)).collect();
-        assert!(all[0].contains("forget #1 from 10.0.0.1:1 as admin: kiwi\n"), "it was rotated away");
-        let entries = all.iter().map(|text| text.matches(" auth_failed ").count()).sum::<usize>();
-        let minutes = (flooded - HOUR).as_secs() as usize / 60;
+        let older = |number: usize| path.with_file_name(format!("Alford.audit.log.{number}"));
+        let files = (1..=kept.audit_files_kept).map(older).chain([path.clone()]);
+        let all: String = files.filter(|path| path.exists()).map(|path| read(&path)).collect();
+        assert!(all.contains(" forget #1 of admin from 10.0.0.1:1: kiwi\n"), "it was rotated away");
+        let minutes = month.as_secs() as usize / 60;
+        let entries = all.matches(" auth_failed ").count();
         assert!((minutes..=minutes + 60).contains(&entries), "{entries} in {minutes} minutes");
-        assert!(all.concat().contains(" (and 9 more since the last such line)\n"));
+        assert!(all.contains(" (and 9 more since the last such line)\n"));
         assert_eq!(log.audited()[0], (AuditKind::AuthFailed, 10 * minutes as u64));
+        assert!(read(&options.path).len() <= 2_000 && older(1).exists());
     }
 
     #[test]
     fn what_is_left_out_is_counted_at_the_latest_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, _, path) = audited(&folder, 1 << 20);
+        let (log, _, path) = audited(&folder, 1 << 20, 1);
         for _ in 0..70 {
             log.audit(AuditKind::Tokens, HOUR, format_args!("loaded"));
         }
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn entries_that_find_no_room_are_counted_and_told() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, options, path) = audited(&folder, 1 << 20);
+        let (log, options, path) = audited(&folder, 1 << 20, 1);
         // Entries of two hundred bytes in a buffer of 64 KiB.
         for _ in 0..400 {
             log.audit(AuditKind::Forget, HOUR, format_args!("{:0165}", 0));

@@ -54,7 +54,7 @@ fn older(options: &LogOptions, number: usize) -> PathBuf {
 pub(super) fn traffic(log: &Log, line: &[u8]) {
     let mut traffic = Traffic::default();
     traffic.begin(Timestamp::new(1_479_413_884, 392_014_450), 17);
-    traffic.said(Line::Whole(line, Ending::Lf), Party::Stranger, &Reply::None);
+    traffic.said(Line::Whole(line, Ending::Lf), &Party::Stranger, &Reply::None);
     traffic.finish(log);
 }
 

@@ -17,7 +17,7 @@ use crate::{
         node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
         store::Placement,
     },
-    log::{Log, LogContent, LogDir, LogError, LogOptions},
+    log::{AuditOptions, Log, LogContent, LogDir, LogError, LogOptions},
     places,
     system::{clock, memory, random},
     transport::Bound,
@@ -82,6 +82,7 @@ impl Server {
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
         let node = if is_local { node.forgetting_for_everyone() } else { node };
+        let node = node.limited_by(herd.limits.quotas(is_local));
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
             let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
             let telling = Telling::new(&log, &announce, clock::tick);
@@ -159,10 +160,18 @@ fn open_log(herd: &Herd, id: &NodeId, log_dir: &LogDir) -> Result<Log, LogError>
         herd.log;
     let content = LogContent { traffic, bodies, connections };
     let LogDir::Folder(folder) = log_dir else { return Log::on_standard_output(content, buffer_bytes) };
-    let (file, events_file) = herd.log.names(id.as_str(), &clock::compact_text(clock::wall()));
+    let start = clock::compact_text(clock::wall());
+    let (file, events_file) = herd.log.names(id.as_str(), &start);
+    let audit = AuditOptions {
+        path: folder.join(herd.log.audit_name(id.as_str(), &start)),
+        buffer_bytes: herd.log.audit_buffer_bytes,
+        file_bytes: herd.log.audit_file_bytes,
+        files_kept: herd.log.audit_files_kept,
+    };
     Log::open(LogOptions {
         path: folder.join(file),
         events_path: events_file.map(|name| folder.join(name)),
+        audit: Some(audit),
         content,
         buffer_bytes,
         file_bytes,

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{self, HttpConfig},
-    core::{links::LinkState, model::Tick, node::Neighbour},
+    core::{access::Quota, links::LinkState, model::Tick, node::Neighbour},
     http::{self, LinkReport, NodeReport},
     metrics::{RequestKind, RequestOutcome},
     places,
@@ -120,6 +120,10 @@ impl<'a> WebDoor<'a> {
                 accepted: counters.accepted.load(Ordering::Relaxed),
                 refused: counters.refused.load(Ordering::Relaxed),
             },
+            quota_waits: Quota::ALL
+                .map(|quota| (quota, counters.quota_waits[quota as usize].load(Ordering::Relaxed)))
+                .to_vec(),
+            audited: log.audited(),
             outcomes: RequestOutcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),

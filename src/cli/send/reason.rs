@@ -88,6 +88,7 @@ impl KnownRules {
                     if is_usual { "" } else { "the radius or the bound is over a limit of that node, or " };
                 format!("{limit}{}, or the node has no places; {SEE_LOG}", Invalid::UnknownClient)
             }
+            (Ok(Request::Auth(_)), _) => Invalid::WrongToken.to_string(),
             (Ok(Request::Forget(_)), _) => {
                 format!("{}, and none whose journal cannot be written; {SEE_LOG}", Invalid::NotLetForget)
             }

@@ -24,6 +24,8 @@ pub enum Closing {
     NoProof(Duration),
     /// The handshake was refused.
     Refused(Box<Refusal>),
+    /// It has shown too many tokens that are not valid.
+    WrongTokens,
     /// It speaks another protocol.
     OtherProtocol(OtherProtocol),
     /// All connections together hold too much, and this one has so many bytes of an incomplete line.
@@ -47,6 +49,7 @@ impl fmt::Display for Closing {
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
+            Self::WrongTokens => write!(f, "its tokens were wrong, three times"),
             Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),
             Self::OtherProtocol(OtherProtocol::Tls) => write!(f, "it speaks TLS"),
             Self::Crowded(bytes) => {

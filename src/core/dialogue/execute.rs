@@ -1,5 +1,4 @@
-//! Executes the lines of a batch, a few at a time. Each is parsed once into a closed enum whose variants carry the key
-//! of the client concerned, and the results are added to the batch.
+//! Executes the lines of a batch, a few at a time: each as a command, whose results are added to the batch.
 
 use std::{mem, ops::Deref, slice};
 
@@ -8,16 +7,15 @@ use arrayvec::ArrayVec;
 use super::{
     Closing, Dialogue, Host, InputState, Party, Phase, Reply, Then,
     beginning::{Beginning, Stage},
+    command::Command,
     toll::Toll,
 };
 use crate::core::{
-    access::Allowance,
-    model::{ClientId, ClientRecord, Location, Now, OwnedLocation, Query, SkewText, Tick},
+    access::{Allowance, Principal},
+    model::{Location, Now, OwnedLocation, Query, SkewText, Tick},
     node::{Changes, Node, Reported},
-    store::KeyHash,
     wire::{
-        Ending, Invalid, Line, Lines, PeerLine, PlainFault, PlainLine, Question, Report, Request, Whatsat,
-        write_done, write_forgotten, write_pong,
+        Ending, Invalid, Line, Lines, PlainFault, write_done, write_forgotten, write_pong,
     },
 };
 
@@ -26,78 +24,6 @@ pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
 
 /// How many lines are parsed before the first of them is executed.
 pub(super) const GROUP_LINES: usize = 16;
-
-/// A valid line.
-#[derive(Debug)]
-pub(super) enum Command<'a> {
-    /// A client says where it is.
-    Report(Report<'a>, KeyHash),
-    /// A client asks what is near a client.
-    Whatsat(Whatsat<'a>, KeyHash),
-    /// A client has a client forgotten.
-    Forget(ClientId<'a>, KeyHash),
-    /// A peer sends an update.
-    Learn(ClientRecord<'a>, KeyHash),
-    /// A peer pushes what this node was found to lack.
-    Repair(ClientRecord<'a>, KeyHash),
-    /// A third-party node sends an update.
-    Plain(PlainLine<'a>, KeyHash),
-    /// A peer asks what this node holds.
-    Ask(Question),
-    /// A peer asks to be told when everything before has been done.
-    Ping(u64),
-    /// A peer's repair round is over.
-    Done(u64),
-}
-
-impl<'a> Command<'a> {
-    /// Parses a line from that party, and finds the key of the client concerned. Changes nothing.
-    ///
-    /// Inlined, so that a command, which is some two hundred bytes, is built in its final place.
-    #[inline]
-    pub(super) fn parse(
-        line: Line<'a>,
-        party: Party,
-        candidates: &[usize],
-        node: &Node,
-    ) -> Result<Self, Invalid> {
-        let Line::Whole(text, _) = line else { return Err(Invalid::TooLong) };
-        match party {
-            Party::Stranger | Party::Client(_) => Ok(match Request::parse(text, node.form())? {
-                Request::Iamat(report) => Self::Report(report, node.key(report.client)),
-                Request::Whatsat(asked) => Self::Whatsat(asked, node.key(asked.client)),
-                Request::Forget(client) => Self::Forget(client, node.key(client)),
-            }),
-            Party::Peer(_) => {
-                let line = PeerLine::parse(text).ok_or(Invalid::NotFromPeer)?;
-                Ok(match line {
-                    PeerLine::Update(record) => Self::Learn(record, node.key(record.client())),
-                    PeerLine::Push(record) => Self::Repair(record, node.key(record.client())),
-                    PeerLine::Ask(question) => Self::Ask(question),
-                    PeerLine::Ping(number) => Self::Ping(number),
-                    PeerLine::Done(number) => Self::Done(number),
-                })
-            }
-            Party::Plain(link) => {
-                let line = node.read_plain(text, link, candidates).map_err(Invalid::NotPlain)?;
-                Ok(Self::Plain(line, node.key(line.client)))
-            }
-        }
-    }
-
-    /// The key of the client concerned.
-    pub(super) fn key(&self) -> Option<KeyHash> {
-        match self {
-            Self::Report(_, key)
-            | Self::Whatsat(_, key)
-            | Self::Forget(_, key)
-            | Self::Learn(_, key)
-            | Self::Repair(_, key)
-            | Self::Plain(_, key) => Some(*key),
-            Self::Ask(_) | Self::Ping(_) | Self::Done(_) => None,
-        }
-    }
-}
 
 /// The results of executed lines, collected until each side effect is done once for all of them.
 #[derive(Debug, Default)]
@@ -141,7 +67,7 @@ impl Batch {
         &mut self,
         node: &Node,
         prepared: &Prepared<'_>,
-        (party, allowance): (Party, Option<&Allowance>),
+        (party, allowance): (&Party, Option<&Allowance>),
         now: Now,
         host: &mut impl Host,
     ) -> Option<Query> {
@@ -215,7 +141,7 @@ impl Batch {
                 self.rounds += 1;
                 write_done(*number, &mut self.replies);
             }
-            Command::Report(..) | Command::Whatsat(..) | Command::Forget(..) => {}
+            Command::Report(..) | Command::Whatsat(..) | Command::Forget(..) | Command::Auth(_) => {}
         }
         Ok(())
     }
@@ -225,7 +151,7 @@ impl Batch {
         self.replies.extend_from_slice(ending.as_bytes());
     }
 
-    fn refuse(&mut self, line: Line<'_>, party: Party, why: Invalid) {
+    pub(super) fn refuse(&mut self, line: Line<'_>, party: &Party, why: Invalid) {
         if party.is_client() {
             self.replies.extend_from_slice(b"? ");
             self.replies.extend_from_slice(line.text());
@@ -257,31 +183,44 @@ enum Left {
 
 /// A line and its command, not executed yet.
 pub(super) struct Prepared<'a> {
+    /// What may be shown of it.
     line: Line<'a>,
     command: Result<Command<'a>, Invalid>,
     /// How many bytes of lines come after it.
     left: usize,
 }
 
-impl Prepared<'_> {
+impl<'a> Prepared<'a> {
+    /// Inlined, as the parsing is.
+    #[inline]
+    fn new(line: Line<'a>, command: Result<Command<'a>, Invalid>, left: usize) -> Self {
+        let is_shown = !matches!(command, Err(_) | Ok(Command::Auth(_)));
+        Self { line: if is_shown { line } else { line.masked() }, command, left }
+    }
+
     fn is_lookup(&self) -> bool {
         matches!(self.command, Ok(Command::Whatsat(..)))
+    }
+
+    /// Whether the lines that follow are parsed after it.
+    fn ends_group(&self) -> bool {
+        matches!(self.command, Ok(Command::Whatsat(..) | Command::Auth(_)))
     }
 }
 
 /// What must happen between two lines.
-#[derive(Clone, Copy)]
 enum Interruption {
     Settle,
     Join(usize),
     Look(Query, Ending),
+    Authenticated(Option<Principal>),
 }
 
 /// What lines are executed with.
 struct Executing<'d> {
     node: &'d Node,
     batch: &'d mut Batch,
-    party: Party,
+    party: &'d Party,
     /// What its principal has left.
     allowance: Option<&'d Allowance>,
     /// Whether its lines are refused, whatever they are.
@@ -302,7 +241,7 @@ impl Executing<'_> {
             false => Command::parse(line, self.party, self.candidates, self.node),
             true => Err(Invalid::OverQuota),
         };
-        Some(Prepared { line, command, left: lines.left() })
+        Some(Prepared::new(line, command, lines.left()))
     }
 
     /// Executes the first and several more, so that the store fetches what one needs from memory while another is
@@ -323,10 +262,9 @@ impl Executing<'_> {
         while group.len() < most
             && let Some(next) = self.prepare(&mut lines)
         {
-            let is_lookup = next.is_lookup();
+            let ends_group = next.ends_group();
             group.push(next);
-            // Lines that follow a lookup are parsed after it.
-            if is_lookup {
+            if ends_group {
                 break;
             }
         }
@@ -336,12 +274,19 @@ impl Executing<'_> {
 
     /// Executes them in order, until something else must be done first.
     fn execute(&mut self, group: &[Prepared<'_>], host: &mut impl Host) -> Option<Interruption> {
-        let Self { node, batch, party, allowance, candidates, now, left, executed, .. } = self;
+        let Self { node, batch, allowance, candidates, now, left, executed, .. } = self;
+        let party = self.party;
         for prepared in group {
             let Prepared { line, command, left: after } = prepared;
             let may_wait = || prepared.is_lookup() && node.lookups().is_some_and(|lookups| lookups.may_wait);
             if batch.replies.len() >= REPLIES_BYTES_MAX || may_wait() && !batch.is_empty() {
                 return Some(Interruption::Settle);
+            }
+            if let Ok(Command::Auth(token)) = command {
+                *left = *after;
+                *executed += 1;
+                let principal = batch.authenticate(node, (*line, *token), (party, *now), host);
+                return Some(Interruption::Authenticated(principal));
             }
             if *party == Party::Plain(None)
                 && let Ok(Command::Plain(line, _)) = command
@@ -349,7 +294,7 @@ impl Executing<'_> {
             {
                 return Some(Interruption::Join(link));
             }
-            let query = batch.execute(node, prepared, (*party, *allowance), *now, host);
+            let query = batch.execute(node, prepared, (party, *allowance), *now, host);
             if let Party::Plain(link) = *party
                 && is_answered(command)
                 && let Some(form) = node.plain_answer(link, candidates)
@@ -405,13 +350,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// Executes some of the complete lines, or refuses them.
     fn execute_group(&mut self, (most, refuses): (usize, bool), host: &mut impl Host) -> Left {
         let Self { node, buffer, batch, meter, party, candidates, heard, .. } = self;
-        let (party, candidates, now) = (*party, &candidates[..], *heard);
+        let (party, candidates, now) = (&*party, &candidates[..], *heard);
         let mut lines = buffer.lines();
         let (allowance, left) = (meter.allowance(), lines.left());
         let mut executing =
             Executing { node, batch, party, allowance, refuses, candidates, now, left, executed: 0 };
         let Some(first) = executing.prepare(&mut lines) else { return Left::NoLine };
-        let stop = if first.left == 0 || most == 1 || first.is_lookup() {
+        let stop = if first.left == 0 || most == 1 || first.ends_group() {
             executing.execute(slice::from_ref(&first), host)
         } else {
             executing.execute_several(first, lines, most, host)
@@ -436,6 +381,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                 self.then = Then::Execute;
                 self.doing = Phase::Joining(self.join_plain(link));
             }
+            Interruption::Authenticated(principal) => self.authenticated(principal),
             Interruption::Look(query, ending) => {
                 self.doing = Phase::Looking(query, ending, self.batch.replies.len());
             }
@@ -472,9 +418,14 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if let Some(closing) = closing {
             return self.settle(Then::Close(closing));
         }
-        let command = if refuses { Err(Invalid::OverQuota) } else { Command::parse(line, *party, &[], node) };
-        let prepared = Prepared { line, command, left: 0 };
-        let party = (*party, meter.allowance());
+        let command = if refuses { Err(Invalid::OverQuota) } else { Command::parse(line, party, &[], node) };
+        let prepared = Prepared::new(line, command, 0);
+        let line = prepared.line;
+        if let Ok(Command::Auth(token)) = prepared.command {
+            let principal = batch.authenticate(node, (line, token), (party, *heard), host);
+            return self.authenticated(principal);
+        }
+        let party = (&*party, meter.allowance());
         if let Some(query) = batch.execute(node, &prepared, party, *heard, host) {
             // Anything owed leaves with the answer: no more lines will come.
             self.doing = Phase::Looking(query, line.ending(), self.batch.replies.len());

@@ -18,7 +18,7 @@
 //!     fn nonce(&mut self) -> Result<Nonce, String> {
 //!         Err("nobody shakes hands here".to_owned())
 //!     }
-//!     fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+//!     fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {}
 //!     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
 //! }
 //!
@@ -69,9 +69,11 @@
 //! assert_eq!(String::from_utf8(output).unwrap(), format!("{at}{at}{{5}}\n\n? nonsense\n"));
 //! ```
 
+mod authentication;
 mod beginning;
 mod buffers;
 mod closing;
+mod command;
 mod execute;
 mod host;
 mod toll;
@@ -80,7 +82,7 @@ use std::{mem, ops::Deref, time::Duration};
 
 use self::{beginning::Stage, execute::Batch, toll::Meter};
 pub use self::{
-    beginning::{Joined, Opening, Party, Principal},
+    beginning::{Joined, Opening, Party},
     buffers::Buffers,
     closing::Closing,
     host::{Host, Looked, Reply},
@@ -136,6 +138,10 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     times: Times,
     number: u64,
     party: Party,
+    /// How often the node's tokens had been replaced at the last batch.
+    as_of: u64,
+    /// How many tokens it has shown that were not valid.
+    wrong_tokens: u8,
     stage: Stage,
     /// Whether its seat is kept for peers.
     is_kept: bool,
@@ -219,6 +225,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             times,
             number,
             party: if is_plain { Party::Plain(None) } else { Party::Stranger },
+            as_of: 0,
+            wrong_tokens: 0,
             stage,
             is_kept,
             candidates,
@@ -244,8 +252,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     }
 
     /// Whose it is.
-    pub fn party(&self) -> Party {
-        self.party
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// Whether it is a peer's, or may still become one by the handshake it has begun.
@@ -307,6 +315,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             self.node.heard(link, self.number, now.tick);
         }
         self.had_line = self.buffer.lines().left() > 0;
+        self.renew();
         self.doing = Phase::Executing;
     }
 
@@ -316,6 +325,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             return;
         }
         self.heard.wall = now.wall;
+        self.renew();
         self.input = InputState::Ended;
         if let Party::Plain(_) = self.party
             && self.buffer.is_mid_line()
@@ -376,7 +386,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// time for the rest begins again. A peer's does, because a link may be slow. A client's does not, or its replies
     /// would be kept for ever if it accepted a byte now and then.
     pub fn took_some(&mut self, now: Tick) -> bool {
-        let (Phase::Writing, Party::Peer(link)) = (&self.doing, self.party) else { return false };
+        let (Phase::Writing, Party::Peer(link)) = (&self.doing, &self.party) else { return false };
+        let link = *link;
         self.heard.tick = now;
         self.node.heard(link, self.number, now);
         true

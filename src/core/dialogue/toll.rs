@@ -1,7 +1,7 @@
 //! What a client's lines cost its principal's allowance. Lines that it has used up wait for their turn, unread bytes behind
 //! them; those whose turn would come too late are refused.
 
-use std::{ops::Deref, sync::Arc};
+use std::{mem, ops::Deref, sync::Arc};
 
 use super::{
     Dialogue, Host, Party, Phase, Then,
@@ -11,7 +11,7 @@ use super::{
     execute::{Batch, GROUP_LINES},
 };
 use crate::core::{
-    access::{Allowance, Charge, Quota},
+    access::{Allowance, Charge, Principal, Quota},
     model::Tick,
     node::Node,
     wire::READ_BYTES_MAX,
@@ -20,7 +20,9 @@ use crate::core::{
 /// What one connection has paid for, and what it waits for.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    /// Its principal's; `None` if nothing is limited.
+    /// Its address's, for as long as it has shown no token; `None` if nothing is limited.
+    of_address: Option<Arc<Allowance>>,
+    /// Its principal's.
     allowance: Option<Arc<Allowance>>,
     /// Bytes that have arrived and are not paid for.
     bytes: usize,
@@ -52,10 +54,17 @@ pub(super) enum Toll {
 }
 
 impl Meter {
-    /// From now on, lines are paid for from that allowance.
-    pub(super) fn set(&mut self, allowance: Option<Arc<Allowance>>) {
-        let rested = self.rested;
-        *self = Self { allowance, rested, ..Self::default() };
+    /// From now on, lines are paid for from that allowance. What was paid and not used is put back to the one before.
+    fn set(&mut self, allowance: Option<Arc<Allowance>>) {
+        let is_same = match (&self.allowance, &allowance) {
+            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
+            (before, after) => before.is_none() && after.is_none(),
+        };
+        if !is_same {
+            let lines = mem::take(&mut self.lines);
+            self.allowance.iter().for_each(|before| before.refund(lines));
+            self.allowance = allowance;
+        }
     }
 
     /// What its principal has left.
@@ -125,10 +134,27 @@ impl Meter {
 }
 
 impl<N: Deref<Target = Node>> Dialogue<N> {
-    /// From now on, the connection's lines are paid for from this allowance, if they are a client's; `None` if nothing is
-    /// limited.
+    /// The connection comes from an address that has this left, which pays for its lines if they are a client's without a
+    /// token; `None` if nothing is limited.
     pub fn set_allowance(&mut self, allowance: Option<Arc<Allowance>>) {
+        self.meter.of_address.clone_from(&allowance);
         self.meter.set(allowance);
+    }
+
+    /// The client's lines are that principal's from now on, and paid for from its allowance: nobody's, and its address's,
+    /// without a valid token.
+    pub(super) fn set_principal(&mut self, principal: Option<Principal>) {
+        let allowance = match &principal {
+            Some(principal) => principal.account().allowance(self.node.quotas()),
+            None => self.meter.of_address.clone(),
+        };
+        self.meter.set(allowance);
+        self.party = Party::Client(principal);
+    }
+
+    /// Nothing is paid for any more: it is a neighbour's.
+    pub(super) fn stop_metering(&mut self) {
+        self.meter = Meter::default();
     }
 
     /// What may be done with the complete lines. A neighbour's are never paid for, nor what may be its first.

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use self::changes::By;
 use crate::core::{
     Rules,
-    access::{Allowance, Peers, Secret},
+    access::{Access, Allowance, Peers, QuotaRules, Secret},
     links::{Health, Outbox},
     model::{
         ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query, Skew,
@@ -56,10 +56,11 @@ pub struct Node {
     peers: Mutex<Peers>,
     lookups: Option<LookupRules>,
     reports: ReportLimits,
+    /// How much each principal may do.
+    quotas: QuotaRules,
     /// Whether reports are refused for now; `None` if they are acknowledged at once.
     refuses: Option<AtomicBool>,
-    /// Whether clients may have others forgotten.
-    forgets: bool,
+    access: Access,
     rules: Rules,
 }
 
@@ -168,8 +169,9 @@ impl Node {
             peers,
             lookups,
             reports,
+            quotas: QuotaRules::NONE,
             refuses: None,
-            forgets: false,
+            access: Access::default(),
             rules,
         }
     }
@@ -181,11 +183,34 @@ impl Node {
         Self { refuses: Some(AtomicBool::new(false)), ..self }
     }
 
+    /// The same, and this says who may do what. Without it, anyone may report for any client and ask for any.
+    #[must_use]
+    pub fn granting(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
     /// The same, forgetting clients for everyone who asks: only for a node that nobody else can reach than the users of
     /// its machine.
     #[must_use]
     pub fn forgetting_for_everyone(self) -> Self {
-        Self { forgets: true, ..self }
+        Self { access: self.access.also_for_anyone(|anyone| anyone.forgets = true), ..self }
+    }
+
+    /// Who may do what here. Whoever speaks for a client asks it before [`Node::report`], [`Node::locate`] and
+    /// [`Node::forget`], which do not ask.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The same, where each principal may do no more than that.
+    #[must_use]
+    pub fn limited_by(self, quotas: QuotaRules) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// How much each principal may do.
+    pub fn quotas(&self) -> &QuotaRules {
+        &self.quotas
     }
 
     /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.
@@ -277,9 +302,6 @@ impl Node {
         now: Now,
         changes: &mut Changes,
     ) -> Result<(), Invalid> {
-        if !self.forgets {
-            return Err(Invalid::NotLetForget);
-        }
         self.check_kept()?;
         let text = &mut TimestampText::default();
         let mut refusal = Invalid::LastGeneration;

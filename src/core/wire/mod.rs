@@ -7,6 +7,7 @@ mod first_line;
 mod form;
 mod hello;
 mod lines;
+mod masking;
 mod peer;
 mod plain;
 mod proof;
@@ -18,6 +19,7 @@ pub use first_line::{OtherProtocol, is_hello};
 pub use form::Form;
 pub use hello::{Hello, REFUSED, is_welcome, parse_proof, write_proof, write_refusal, write_welcome};
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
+pub use masking::{AUTH, is_auth};
 pub use peer::{
     PEER_LINE_BYTES_MAX, PeerLine, write_done, write_flooded, write_ping, write_pong, write_push,
 };

@@ -1,8 +1,8 @@
-//! What a client can ask: `IAMAT`, `WHATSAT` and, where it is let, `FORGET`; and why a line is none of them.
+//! What a client can say: `IAMAT`, `WHATSAT` and, where it is let, `FORGET`; `AUTH`; and why a line is none of them.
 
 use std::fmt;
 
-use super::{Fields, Form, PlainFault, fields::decimal};
+use super::{AUTH, Fields, Form, PlainFault, fields::decimal};
 use crate::core::model::{ClientId, Timestamp, is_position};
 
 /// A client's line, parsed.
@@ -14,6 +14,8 @@ pub enum Request<'a> {
     Whatsat(Whatsat<'a>),
     /// `FORGET client`
     Forget(ClientId<'a>),
+    /// `AUTH token`. `None` if that is not the whole of a line whose first word is AUTH, in any case.
+    Auth(Option<&'a [u8]>),
 }
 
 /// A client says where it is.
@@ -79,8 +81,16 @@ pub enum Invalid {
     NotKept,
     /// WHATSAT in a herd that has no source of places.
     NoPlaces,
-    /// FORGET at a node that can be reached from beyond its machine.
+    /// FORGET by somebody who may not: without an operator's token, or at a node that can be reached from beyond its machine.
     NotLetForget,
+    /// A report for a client for whom the sender may not report.
+    MayNotReport,
+    /// WHATSAT for a client that the sender may not see, known or not.
+    MayNotSee,
+    /// AUTH without a valid token.
+    WrongToken,
+    /// AUTH at a node that takes no tokens.
+    NoTokens,
     /// FORGET of a client that was given the last generation there is.
     LastGeneration,
     /// A line that is not allowed on a peer's connection.
@@ -116,7 +126,13 @@ impl fmt::Display for Invalid {
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
-            Self::NotLetForget => "only a node whose addresses are all loopback forgets clients",
+            Self::NotLetForget => {
+                "only an operator's token has clients forgotten, or anyone where clients need no token and all addresses are loopback"
+            }
+            Self::MayNotReport => "no token was shown that may report for that client",
+            Self::MayNotSee => "no token was shown that may see that client",
+            Self::WrongToken => "the token is unknown, expired or malformed",
+            Self::NoTokens => "this node takes no tokens ([access] tokens_file)",
             Self::LastGeneration => "the client cannot be forgotten again: there is no later generation",
             Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),
@@ -141,6 +157,10 @@ impl<'a> Request<'a> {
             Some(b"FORGET") => {
                 let [client] = fields.exactly().ok_or(Invalid::ForgetFieldCount)?;
                 Ok(Self::Forget(ClientId::of_field(client)))
+            }
+            Some(word) if word.eq_ignore_ascii_case(AUTH) => {
+                let token = fields.exactly().map(|[token]| token);
+                Ok(Self::Auth(token.filter(|_| word == AUTH)))
             }
             Some(_) => Err(Invalid::Keyword),
             None => Err(Invalid::Empty),
@@ -226,6 +246,21 @@ mod tests {
     fn a_client_is_forgotten_by_its_name_alone() {
         let Ok(Request::Forget(client)) = parse(" FORGET \tIAMAT\r") else { panic!() };
         assert_eq!(client.as_bytes(), b"IAMAT");
+    }
+
+    #[test]
+    fn a_token_is_the_only_field_of_a_line_that_begins_with_auth() {
+        for (line, token) in [
+            ("AUTH herd_x", Some("herd_x")),
+            ("\tAUTH  x \r", Some("x")),
+            ("AUTH", None),
+            ("AUTH a b", None),
+            ("auth a", None),
+            ("Auth", None),
+        ] {
+            assert_eq!(parse(line), Ok(Request::Auth(token.map(str::as_bytes))), "{line}");
+        }
+        assert_eq!(parse("AUTHx a"), Err(Invalid::Keyword));
     }
 
     #[test]

@@ -257,7 +257,7 @@ impl Watch {
         &mut self,
         node: usize,
         line: &[u8],
-        (party, wall): (Party, Timestamp),
+        (party, wall): (&Party, Timestamp),
         store: &Store,
     ) -> bool {
         let Some((id, how)) = subject(line, party) else { return false };
@@ -428,7 +428,7 @@ impl Watch {
 }
 
 /// Whom a line is about, and how its receiver learns what it says.
-fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
+fn subject(line: &[u8], party: &Party) -> Option<(&[u8], How)> {
     let mut fields = line.split(|byte| *byte == b' ');
     let keyword = fields.next()?;
     match (keyword, party) {
@@ -437,9 +437,9 @@ fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
         (b"FORGOT", Party::Peer(link)) => {
             let client = fields.next()?;
             // Generation, time and server; then the sender of what is news.
-            Some((client, if fields.count() > 3 { How::News(link) } else { How::Repair }))
+            Some((client, if fields.count() > 3 { How::News(*link) } else { How::Repair }))
         }
-        (b"AT", Party::Peer(link)) => Some((fields.nth(2)?, How::News(link))),
+        (b"AT", Party::Peer(link)) => Some((fields.nth(2)?, How::News(*link))),
         (b"PUSH", Party::Peer(_)) => Some((fields.nth(2)?, How::Repair)),
         _ => None,
     }

@@ -115,7 +115,7 @@ impl Allowance {
         self.wait
     }
 
-    /// Pays for some of so many lines, as many as are saved up or else a few, and for all of so many bytes. If their turn
+    /// Pays for some of so many lines, as many as are saved up or a few if that is more, and for all of so many bytes. If their turn
     /// would come too late, nothing is paid, and the result is what there is too little of.
     pub fn charge(&self, lines: usize, bytes: usize, now: Tick) -> Result<Charge, Quota> {
         let mut charge = Charge { lines, at: now, quota: Quota::Requests };
@@ -127,9 +127,7 @@ impl Allowance {
         }
         if let Some(all) = self.bytes.as_ref().filter(|_| bytes > 0) {
             let Some(at) = all.take(bytes as u64, now, self.wait) else {
-                if let Some(requests) = self.requests.as_ref().filter(|_| lines > 0) {
-                    requests.put_back(charge.lines as u64);
-                }
+                self.refund(charge.lines);
                 return Err(Quota::Bytes);
             };
             if at > charge.at {
@@ -137,6 +135,11 @@ impl Allowance {
             }
         }
         Ok(charge)
+    }
+
+    /// Takes back so many lines that were paid for and are not executed.
+    pub fn refund(&self, lines: usize) {
+        self.requests.iter().for_each(|requests| requests.put_back(lines as u64));
     }
 
     /// Pays for a request that cannot wait, or says how long it would have to.
@@ -181,9 +184,11 @@ mod tests {
     fn what_is_saved_is_paid_at_once_and_then_a_piece_at_a_time() {
         let allowance = Allowance::new(&RULES);
         assert_eq!(allowance.charge(1_999, 10, at(0)), paid(1_999, 0, Quota::Requests));
-        assert_eq!(allowance.charge(500, 10, at(0)), paid(1, 0, Quota::Requests));
+        assert_eq!(allowance.charge(1, 10, at(0)), paid(1, 0, Quota::Requests));
         assert_eq!(allowance.charge(500, 10, at(0)), paid(10, 10, Quota::Requests));
         assert_eq!(allowance.charge(1, 10, at(0)), paid(1, 11, Quota::Requests));
+        // A piece rather than the few that have accrued.
+        assert_eq!(allowance.charge(500, 10, at(14)), paid(10, 21, Quota::Requests));
         assert_eq!(allowance.charge(0, 10, at(0)), paid(0, 0, Quota::Requests), "no line, no turn");
     }
 

@@ -141,6 +141,7 @@ mod tests {
         assert_eq!(bucket.take(1, at(11_500), Duration::ZERO), Some(at(11_500)));
     }
 
+    #[expect(clippy::disallowed_methods, reason = "threads compete for it")]
     #[test]
     fn many_threads_take_no_more_than_there_is() {
         let bucket = Bucket::new(1, SECOND, 10_000);
