@@ -25,6 +25,8 @@ mod other_protocols;
 mod overflow;
 mod plain;
 mod plain_seats;
+mod proofs;
+mod quotas;
 mod refused;
 mod secret;
 mod skipped;

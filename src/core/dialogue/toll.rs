@@ -205,8 +205,11 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     }
 
     /// Why a connection that rests must end, if it must: it keeps lines in memory, of which all connections together may
-    /// hold too much.
+    /// hold too much. It keeps nothing else.
     pub(super) fn cannot_rest(&self, quota: Quota, host: &mut impl Host) -> Option<Closing> {
+        if host.is_grown() {
+            host.give_back();
+        }
         host.holds(self.counted(host)).then_some(Closing::CrowdedAtRest(quota))
     }
 }

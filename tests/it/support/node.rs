@@ -356,7 +356,16 @@ impl TestNode {
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        let path = self.log_dir.path().join(format!("{}.log", Setup::ID));
+        self.logged("log")
+    }
+
+    /// Its audit log.
+    pub(crate) fn audit_log(&self) -> String {
+        self.logged("audit.log")
+    }
+
+    fn logged(&self, ending: &str) -> String {
+        let path = self.log_dir.path().join(format!("{}.{ending}", Setup::ID));
         fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
     }
 }

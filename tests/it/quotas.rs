@@ -1,0 +1,147 @@
+//! Quotas and the audit log at a running node: what waits, what is refused, what is counted, and who is told of it.
+
+use crate::support::{Client, PATIENCE, Setup, TestNode, secret_of, wait_until};
+
+/// A node that holds its own machine's programs to these limits, too.
+fn limited(limits: &[(&str, &str)]) -> Setup {
+    let setup = Setup::new().http("").limit("loopback_counts", true);
+    limits.iter().fold(setup, |setup, (key, value)| setup.limit(key, value))
+}
+
+fn outcome(node: &TestNode, kind: &str, outcome: &str) -> f64 {
+    node.metric(&format!("proxyherd_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}}")).unwrap()
+}
+
+fn waits(node: &TestNode, quota: &str) -> f64 {
+    node.metric(&format!("proxyherd_quota_waits_total{{quota=\"{quota}\"}}")).unwrap()
+}
+
+fn address_of(client: &Client) -> String {
+    client.stream().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn lines_beyond_a_quota_wait_for_their_turn_and_are_answered() {
+    let node = limited(&[("requests_per_second", "20"), ("quota_burst_seconds", "1.0")]).start();
+    let mut client = node.client();
+    client.send("x\n".repeat(30));
+    client.expect("? x\n".repeat(30), "each is answered, and none is refused");
+    assert!(waits(&node, "requests") >= 1.0 && waits(&node, "bytes") == 0.0);
+    assert_eq!(outcome(&node, "invalid", "over_quota"), 0.0);
+    let told = format!(" from {} waits for its turn because of requests_per_second", address_of(&client));
+    wait_until("the log says who waits", || node.log().contains(&told));
+    assert_eq!(node.status()["quota_waits"]["bytes"], 0);
+}
+
+#[test]
+fn bytes_beyond_a_quota_wait_too() {
+    let node = limited(&[("bytes_per_second", "65536"), ("quota_burst_seconds", "1.0")]).start();
+    let mut client = node.client();
+    let line = "x".repeat(10_000);
+    for _ in 0..8 {
+        assert_eq!(client.ask(&line), format!("? {line}"));
+    }
+    assert!(node.metric("proxyherd_quota_waits_total{quota=\"bytes\"}").unwrap() >= 1.0);
+}
+
+#[test]
+fn lines_whose_turn_is_too_far_off_are_refused_and_counted_and_the_sender_is_told_of() {
+    let limits = [("requests_per_second", "1"), ("quota_burst_seconds", "1.0"), ("quota_wait_seconds", "1.0")];
+    let node = limited(&limits).start();
+    let mut clients: Vec<_> = (0..60).map(|_| node.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(format!("IAMAT c{number} +1+1 1\n"));
+    }
+    let mut refused = 0.0;
+    for (number, client) in clients.iter_mut().enumerate() {
+        let reply = String::from_utf8(client.line()).unwrap();
+        match reply.strip_prefix("? ") {
+            Some(copy) => {
+                assert_eq!(copy, format!("IAMAT c{number} +1+1 1\n"));
+                refused += 1.0;
+            }
+            None => assert!(reply.starts_with("AT Alford "), "{reply}"),
+        }
+    }
+    assert!(refused >= 1.0);
+    wait_until("all are counted", || outcome(&node, "invalid", "over_quota") == refused);
+    assert_eq!(node.metric("proxyherd_clients"), Some(60.0 - refused), "nothing of these is stored");
+    let is_told = |line: &str| {
+        line.contains("WARN  a line on #") && line.contains(" from 127.0.0.1:") && line.contains("requests_per_second")
+    };
+    wait_until("the log says who", || node.log().lines().any(is_told));
+}
+
+#[test]
+fn new_clients_beyond_those_of_an_hour_are_refused_and_known_ones_are_not() {
+    let node = limited(&[("new_clients_per_hour", "2")]).start();
+    let mut client = node.client();
+    for (line, is_taken) in [
+        ("IAMAT a +1+1 1", true),
+        ("IAMAT b +1+1 1", true),
+        ("IAMAT c +1+1 1", false),
+        ("IAMAT a +1+1 2", true),
+    ] {
+        assert_eq!(client.ask(line).starts_with("AT "), is_taken, "{line}");
+    }
+    // They are the address's, whichever connection they come on.
+    assert_eq!(node.client().ask("IAMAT d +1+1 1"), "? IAMAT d +1+1 1");
+    wait_until("both are counted", || outcome(&node, "iamat", "too_many_new") == 2.0);
+    assert!(node.log().contains("is refused: it is the report of a new client beyond new_clients_per_hour"));
+}
+
+#[test]
+fn on_loopback_nothing_is_limited_unless_it_is_stated_and_loopback_counts() {
+    let (stated, automatic) = (Setup::new().http("").limit("requests_per_second", 1), limited(&[]));
+    for node in [stated.start(), automatic.start()] {
+        let mut client = node.client();
+        client.send("x\n".repeat(10_000));
+        client.expect("? x\n".repeat(10_000), "each is answered");
+        assert_eq!(waits(&node, "requests"), 0.0);
+    }
+}
+
+#[test]
+fn node_that_can_be_reached_from_elsewhere_limits_requests_of_itself() {
+    let secret = secret_of(7);
+    let node = limited(&[("quota_burst_seconds", "1")]).secret(&secret).reached_at("192.0.2.1:1").start();
+    let mut client = node.client();
+    client.send("x\n".repeat(1_100));
+    client.expect("? x\n".repeat(1_100), "each is answered");
+    assert!(waits(&node, "requests") >= 1.0);
+}
+
+#[test]
+fn stop_does_not_wait_for_anybodys_turn() {
+    let limits = [("requests_per_second", "1"), ("quota_burst_seconds", "1.0"), ("quota_wait_seconds", "60")];
+    let mut node = limited(&limits).start();
+    let mut client = node.client();
+    client.send("IAMAT kiwi +1+1 1\n".repeat(50));
+    wait_until("it waits", || waits(&node, "requests") >= 1.0);
+    node.begin_stop();
+    let answered = String::from_utf8(client.rest()).unwrap();
+    assert!(answered.lines().count() < 50 && answered.lines().all(|line| line.starts_with("AT ")), "{answered}");
+    node.expect_ended(PATIENCE);
+}
+
+#[test]
+fn what_few_may_do_is_audited_and_counted() {
+    let node = Setup::new().http("").start();
+    let mut client = node.client();
+    assert_eq!(client.ask("FORGET kiwi\u{7f}"), "FORGOT kiwi\u{7f}");
+    let address = address_of(&client);
+    let entry = format!(" from {address}: kiwi\\x7f\n");
+    wait_until("it is audited", || node.audit_log().contains(" forget #") && node.audit_log().ends_with(&entry));
+    let count = |kind: &str| node.metric(&format!("proxyherd_audited_acts_total{{kind=\"{kind}\"}}")).unwrap();
+    assert_eq!(["forget", "forbidden", "auth_failed", "tokens"].map(count), [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(node.status()["audited"]["forget"], 1);
+
+    // Beyond loopback, nobody may without a token.
+    let secret = secret_of(7);
+    let node = Setup::new().http("").secret(&secret).reached_at("192.0.2.1:1").start();
+    let mut client = node.client();
+    assert_eq!(client.ask("FORGET kiwi"), "? FORGET kiwi");
+    let entry = format!(" from {}: FORGET kiwi\n", address_of(&client));
+    wait_until("it is audited", || node.audit_log().contains(" forbidden #") && node.audit_log().ends_with(&entry));
+    assert!(!node.log().contains(" forbidden #"), "it stands there only");
+}
