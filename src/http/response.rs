@@ -43,6 +43,15 @@ impl Response {
             }
             Refused::NoPage => ("404 Not Found", format!("the pages are:\n{}", Page::index())),
             Refused::Method => ("405 Method Not Allowed", "only GET and HEAD are allowed here\n".into()),
+            Refused::NoToken => (
+                "401 Unauthorized",
+                "this page needs a monitor's or an operator's token, as a Bearer or as the password of Basic; \
+                 herd token add NAME --role monitor makes one\n"
+                    .into(),
+            ),
+            Refused::NotMonitor => {
+                ("403 Forbidden", "this page needs a token of role monitor or operator\n".into())
+            }
             Refused::TooSlow => ("408 Request Timeout", "the request did not arrive in time\n".into()),
             Refused::Host => (
                 "421 Misdirected Request",
@@ -65,9 +74,16 @@ impl Response {
     pub(super) fn to_bytes(&self, date: &str) -> Vec<u8> {
         let Self { status, content_type, body, is_head } = self;
         let length = body.len();
-        let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
+        let more = match status.get(..3) {
+            Some("405") => "Allow: GET, HEAD\r\n",
+            // Two schemes, of which browsers ask for the second.
+            Some("401") => {
+                "WWW-Authenticate: Bearer realm=\"herd\"\r\nWWW-Authenticate: Basic realm=\"herd\", charset=\"UTF-8\"\r\n"
+            }
+            _ => "",
+        };
         let head = format!(
-            "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{allow}\
+            "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{more}\
              Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
         );
         let mut bytes = head.into_bytes();
@@ -92,7 +108,7 @@ mod tests {
 
     #[test]
     fn readiness_is_told_by_the_status_and_in_words() {
-        let asked = Asked { page: Page::Ready, is_head: false };
+        let asked = Asked { page: Page::Ready, is_head: false, token: None };
         let text =
             |report: &NodeReport| String::from_utf8(Response::to(asked, report).to_bytes("now")).unwrap();
         let waiting = text(&fresh());
@@ -117,7 +133,7 @@ mod tests {
         let journal = Some(crate::journal::JournalCondition { has_died: true, ..Default::default() });
         let report = NodeReport { uptime: fresh().ready_grace, journal, ..fresh() };
         for (page, begin) in [(Page::Live, "not live: "), (Page::Ready, "not ready: ")] {
-            let bytes = Response::to(Asked { page, is_head: false }, &report).to_bytes("now");
+            let bytes = Response::to(Asked { page, is_head: false, token: None }, &report).to_bytes("now");
             let text = String::from_utf8(bytes).unwrap();
             assert!(text.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{text}");
             let body = format!(
@@ -129,7 +145,9 @@ mod tests {
 
     #[test]
     fn head_has_all_but_the_body() {
-        let bytes = |is_head| Response::to(Asked { page: Page::Live, is_head }, &fresh()).to_bytes("now");
+        let bytes = |is_head| {
+            Response::to(Asked { page: Page::Live, is_head, token: None }, &fresh()).to_bytes("now")
+        };
         let (get, head) = (bytes(false), bytes(true));
         assert_eq!(get.strip_prefix(&head[..]), Some(&b"live\n"[..]));
         assert!(String::from_utf8(head).unwrap().contains("\r\nContent-Length: 5\r\n"));

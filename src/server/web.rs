@@ -19,8 +19,13 @@ use super::{
 };
 use crate::{
     config::{self, HttpConfig},
-    core::{links::LinkState, model::Tick, node::Neighbour},
-    http::{self, LinkReport, NodeReport},
+    core::{
+        access::{Act, TokenHash},
+        links::LinkState,
+        model::Tick,
+        node::Neighbour,
+    },
+    http::{self, LinkReport, NodeReport, Refused, TokensReport},
     metrics::{RequestKind, RequestOutcome},
     places,
     system::clock,
@@ -81,6 +86,22 @@ impl<'a> WebDoor<'a> {
         self.web.seats.stop();
     }
 
+    /// Whether the holder of that token may read what shows more than health.
+    fn may_read(&self, token: Option<&TokenHash>) -> Result<(), Refused> {
+        let access = self.shared.node.access();
+        let principal = token.and_then(|token| access.find(token, clock::wall()));
+        match (access.allows(principal.as_ref(), Act::Monitor), principal) {
+            (true, _) => Ok(()),
+            (false, Some(_)) => Err(Refused::NotMonitor),
+            (false, None) => Err(Refused::NoToken),
+        }
+    }
+
+    fn tokens(&self) -> Option<TokensReport> {
+        let failing = self.shared.tokens.as_ref()?.lock().failing.clone();
+        Some(TokensReport { count: self.shared.node.access().count()?, failing })
+    }
+
     fn report(&self, now: Tick) -> NodeReport {
         let Shared { node, connections, counters, requests, log, .. } = self.shared;
         let Web { config, seats, .. } = self.web;
@@ -125,6 +146,7 @@ impl<'a> WebDoor<'a> {
             links: node.neighbours().iter().map(link).collect(),
             upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
             journal: self.shared.journal.as_ref().map(|journal| journal.lock().clone()),
+            tokens: self.tokens(),
             log: log.condition(now),
             process: usage::read(self.process_started),
         }
@@ -156,7 +178,7 @@ impl<'a> Door for WebDoor<'a> {
             seat.has_asked();
             self.report(clock::tick())
         };
-        let is_served = http::serve(stream, config, hosts, report);
+        let is_served = http::serve(stream, config, hosts, |token| self.may_read(token), report);
         if !is_served && seat.is_evicted() {
             http::refuse(stream, config);
         }

@@ -13,9 +13,7 @@ use crate::core::{
     access::Principal,
     model::{Location, Now, OwnedLocation, Query, SkewText},
     node::{Changes, Node, Reported},
-    wire::{
-        Ending, Invalid, Line, Lines, PlainFault, write_done, write_forgotten, write_pong,
-    },
+    wire::{Ending, Invalid, Line, Lines, PlainFault, write_done, write_forgotten, write_pong},
 };
 
 /// At most so many bytes of replies wait to be written: then a batch is closed early.

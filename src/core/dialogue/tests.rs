@@ -17,6 +17,7 @@ mod forgetting;
 mod handshake;
 mod memory;
 mod plain;
+mod tokens;
 
 const TIMES: Times = Times {
     idle: Duration::from_secs(100),
