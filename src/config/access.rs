@@ -18,7 +18,8 @@ table! {
         /// The file of tokens, as `herd token add` makes it. `clients = "tokens"` needs one. With `"open"`, it has the tokens of
         /// operators, who may have clients forgotten, and of monitors, who may read status and metrics.
         tokens_file: Option<PathBuf> = "tokens_file", Path {}, "made by herd token add";
-        /// How often a node looks whether the file of tokens has changed, and takes it anew. SIGHUP makes it look at once.
+        /// How often a node looks at the file of tokens. One that has changed is taken anew at the next look that finds it the
+        /// same, so that no half of it is; SIGHUP has it taken at once.
         tokens_check_time: Duration = "tokens_check_seconds", Seconds { default: 1.0, min: 0.01, max: 3_600.0 }, "between two looks at whether the tokens have changed";
     }
 }

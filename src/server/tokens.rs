@@ -26,7 +26,10 @@ pub(super) struct TokensStanding {
 pub(super) struct TokenKeeper {
     path: PathBuf,
     every: Duration,
-    seen: Option<FileVersion>,
+    /// What was taken, or refused, last.
+    taken: Option<FileVersion>,
+    /// What was found at the last look.
+    found: Option<FileVersion>,
     asked: Receiver<()>,
     asks: Sender<()>,
 }
@@ -36,12 +39,12 @@ impl TokenKeeper {
     pub(super) fn open(config: &AccessConfig, anyone: Anyone) -> Result<(Access, Option<Self>), TokensError> {
         let Some(path) = &config.tokens_file else { return Ok((Access::without_tokens(anyone), None)) };
         // Before it is read: a change in between is then seen as one.
-        let seen = FileVersion::of(path);
+        let taken = FileVersion::of(path);
         let access =
             Access::with_tokens(anyone, &load_tokens(path)?).map_err(|fault| invalid(path, fault))?;
         let (asks, asked) = bounded(1);
-        let keeper = Self { path: path.clone(), every: config.tokens_check_time, seen, asked, asks };
-        Ok((access, Some(keeper)))
+        let (path, every) = (path.clone(), config.tokens_check_time);
+        Ok((access, Some(Self { path, every, taken, found: taken, asked, asks })))
     }
 
     /// Has it look at once. One message waiting is enough.
@@ -61,12 +64,21 @@ impl TokenKeeper {
         }
     }
 
+    /// Whether what was found now is to be taken.
+    fn is_due(&mut self, found: Option<FileVersion>, is_asked: bool) -> bool {
+        // One that still changes from look to look is being copied: half of it may be a file of fewer tokens.
+        let is_settled = std::mem::replace(&mut self.found, found) == found;
+        let is_due = is_asked || found != self.taken && is_settled;
+        if is_due {
+            self.taken = found;
+        }
+        is_due
+    }
+
     fn look(&mut self, shared: &Shared<'_>, is_asked: bool) {
-        let found = FileVersion::of(&self.path);
-        if !is_asked && found == self.seen {
+        if !self.is_due(FileVersion::of(&self.path), is_asked) {
             return;
         }
-        self.seen = found;
         let access = shared.node.access();
         let taken = load_tokens(&self.path)
             .and_then(|list| access.replace(&list).map_err(|fault| invalid(&self.path, fault)));
@@ -106,7 +118,29 @@ fn told(changes: &TokenChanges) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn file_that_has_changed_is_taken_once_it_stays_as_it_is_or_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("herd.tokens");
+        let mut version = |text: &str| {
+            fs::write(&path, text).unwrap();
+            FileVersion::of(&path)
+        };
+        let [first, half, whole] = ["a", "ab", "abc"].map(|text| version(text));
+        let (asks, asked) = bounded(1);
+        let every = Duration::from_secs(1);
+        let (taken, found) = (first, first);
+        let mut keeper = TokenKeeper { path: path.clone(), every, taken, found, asked, asks };
+        let looks = [(first, false), (half, false), (whole, false), (whole, true), (whole, false), (None, false), (None, true)];
+        for (found, is_due) in looks {
+            assert_eq!(keeper.is_due(found, false), is_due, "{found:?}");
+        }
+        assert!(keeper.is_due(half, true) && keeper.is_due(half, true) && !keeper.is_due(half, false));
+    }
 
     #[test]
     fn change_names_whom_it_is_about_and_not_all_of_many() {

@@ -228,7 +228,7 @@ fn rights_are_checked_where_a_client_asks_and_peers_pass_everything_on() {
     let welsh = FakePeer::new("Welsh");
     let node = Setup::new().http("").tokens("tokens", &tokens()).neighbour(&welsh).start();
     let mut session = welsh.dial(&node);
-    session.ping("AT Welsh +1.000000000 weka +1+1 1 Welsh\n", 1);
+    session.ping("AT Welsh +1.000000000 weka +1+1 1 Welsh\nPING 1\n", 1);
     // A peer's connection has no use for a token.
     let mut eye = node.client();
     assert_eq!(eye.ask(&auth(2)), "WELCOME eye");
