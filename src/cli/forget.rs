@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, io, os::unix::ffi::OsStrExt};
 
-use super::{CommandError, Common, node, print, printable, send};
+use super::{CommandError, Common, node, print, printable, send, token_flag::TokenFlag};
 use crate::{
     config::{Herd, Node},
     core::{model::ClientId, wire::write_forgotten},
@@ -16,7 +16,7 @@ Examples:
 
 The node tells the others, and those that are down once they are back. Reports that are newer than
 what was forgotten make the client known again. Logs keep what they have, and so do backups.
-Only a node whose addresses are all loopback forgets clients.")]
+It needs an operator's token, but for a herd that is open and stays on loopback.")]
 pub(super) struct Args {
     /// Whom to forget, known or not.
     #[arg(value_name = "CLIENT", required = true)]
@@ -24,6 +24,8 @@ pub(super) struct Args {
     /// The node to tell; without it, the first of the configuration that can be reached.
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
+    #[command(flatten)]
+    token: TokenFlag,
 }
 
 /// For all of it, at each node that is tried.
@@ -31,6 +33,7 @@ const ASKING_SECONDS: f64 = 10.0;
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let clients: Vec<_> = args.clients.iter().map(client).collect::<Result<_, _>>()?;
+    let token = args.token.read()?;
     let herd = common.herd()?;
     let mut lines = Vec::new();
     for client in &clients {
@@ -40,7 +43,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     }
     let mut failed = None;
     for node in to_tell(&herd, args.node.as_deref())? {
-        match send::ask(&node.address, lines.clone(), ASKING_SECONDS) {
+        match send::ask(&node.address, token.as_ref(), lines.clone(), ASKING_SECONDS) {
             Err(error) => failed = Some((node, error)),
             Ok(Err(fault)) => {
                 let text = format!("{}: {fault}; to forget a client twice does no harm", node.id);
@@ -89,8 +92,8 @@ fn told(node: &Node, clients: &[ClientId<'_>], replies: &[u8]) -> Result<String,
         (true, 1) => Ok(format!("{id} has forgotten 1 client, and tells the other nodes\n")),
         (true, count) => Ok(format!("{id} has forgotten {count} clients, and tells the other nodes\n")),
         (false, _) => Err(CommandError::Failed(format!(
-            "{id} does not forget {}; only a node whose addresses are all loopback forgets clients, \
-             and none whose journal cannot be written: its log says which it is",
+            "{id} does not forget {}; it does so for an operator's token (--token-file), or for anyone if it is open and all \
+             its addresses are loopback, and not while its journal cannot be written: its log says which it is",
             kept.join(", ")
         ))),
     }
@@ -124,7 +127,10 @@ mod tests {
         assert_eq!(one, format!("{} has forgotten 1 client, and tells the other nodes\n", node.id));
         assert!(text(told(node, &ids, b"FORGOT kiwi\nFORGOT t\xffi\n")).contains("has forgotten 2 clients"));
         let kept = text(told(node, &ids, b"FORGOT kiwi\n? FORGET t\xffi\n"));
-        assert!(kept.starts_with(&format!("{} does not forget t\\xffi; only a node", node.id)), "{kept}");
+        assert!(
+            kept.starts_with(&format!("{} does not forget t\\xffi; it does so for an", node.id)),
+            "{kept}"
+        );
         assert!(text(told(node, &ids, b"")).contains("does not forget kiwi, t\\xffi; "));
     }
 

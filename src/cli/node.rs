@@ -43,6 +43,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let ended = server::run_node(&herd, &id, &common.log_dir(), args.lifeline);
     let lacking = ended.map_err(|error| match error {
         StartError::Secret(error) => error.into(),
+        StartError::Tokens(error) => error.into(),
         StartError::Places(error) => error.into(),
         // What restarting does not change.
         StartError::Journal(error) if error.is_of_the_folder() => CommandError::Usage(error.to_string()),

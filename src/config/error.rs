@@ -111,6 +111,14 @@ pub enum Fault {
     )]
     BeyondLoopback { address: String },
     #[error(
+        "{address} is beyond loopback, and nothing says who clients are; write in [access] either clients = \"tokens\", with a tokens_file that `herd token add` makes, or clients = \"open\", for anyone who can connect"
+    )]
+    ClientsUnsaid { address: String },
+    #[error(
+        "`clients` = \"tokens\" needs a file of tokens; name one as `tokens_file` in [access], and `herd token add` makes it"
+    )]
+    NoTokensFile,
+    #[error(
         "{id} is to be dialled at {address}, which leads nowhere from another machine; give its `address` there"
     )]
     Everywhere { id: String, address: String },

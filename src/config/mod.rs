@@ -1,6 +1,7 @@
 //! A herd's configuration: TOML in, a validated [`Herd`] out, read once at start.
 //! Whoever holds a `Herd` need not check it again; nothing below this module sees TOML, a file or a key.
 
+mod access;
 mod address;
 mod base_port;
 mod check;
@@ -26,6 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use access::AccessConfig;
 pub use address::Address;
 pub use base_port::BasePortError;
 pub use error::{At, ConfigError, Fault};
@@ -50,6 +52,8 @@ pub struct Herd {
     /// The file with the herd's secret; from [`Herd::load`] it is whole, wherever the configuration is. Not read here.
     /// `None` only where every address is a loopback one.
     pub secret_file: Option<PathBuf>,
+    /// The table `[access]`.
+    pub access: AccessConfig,
     /// The table `[log]`.
     pub log: LogConfig,
     /// The table `[journal]`.
@@ -153,7 +157,8 @@ impl Herd {
         let no_folder = Path::new("");
         let folder = if is_open_file(path) { no_folder } else { path.parent().unwrap_or(no_folder) };
         // So that the effective configuration means the same wherever it is put.
-        for file in self.secret_file.iter_mut().chain(self.places.files_mut()).chain(&mut self.journal.dir) {
+        let own = [&mut self.secret_file, &mut self.access.tokens_file, &mut self.journal.dir];
+        for file in own.into_iter().flatten().chain(self.places.files_mut()) {
             let beside = folder.join(&*file);
             *file = std::path::absolute(&beside).unwrap_or(beside);
         }
@@ -216,6 +221,8 @@ impl Herd {
         if let Some(file) = &self.secret_file {
             let _ = writeln!(out, "secret_file = {}", quoted(&file.to_string_lossy()));
         }
+        out.push_str("\n[access]\n");
+        settings::write(self.access.clone(), &mut out);
         out.push_str(&self.places.to_toml());
         out.push_str("\n[log]\n");
         settings::write(self.log.clone(), &mut out);

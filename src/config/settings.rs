@@ -110,6 +110,8 @@ pub(super) enum Content<T: 'static> {
     OptionalText { field: FieldOf<T, Option<String>>, wanted: &'static str },
     /// One of a few words.
     Word { field: FieldOf<T, String>, default: &'static str, among: &'static [&'static str] },
+    /// The same, without a default.
+    OptionalWord { field: FieldOf<T, Option<String>>, among: &'static [&'static str] },
     /// Where a service is: a scheme and a host, perhaps a path.
     BaseUrl { field: FieldOf<T, String>, default: &'static str },
     /// A file, without a default.
@@ -134,7 +136,7 @@ impl<T> Setting<T> {
             }
             Content::BytesOrAuto { field, .. } => *field(into) = None,
             Content::Quota { field, .. } => *field(into) = QuotaSetting::Auto,
-            Content::OptionalText { field, .. } => *field(into) = None,
+            Content::OptionalText { field, .. } | Content::OptionalWord { field, .. } => *field(into) = None,
             Content::Path { field } => *field(into) = None,
         }
     }
@@ -167,6 +169,7 @@ impl<T> Setting<T> {
             }
             Content::Text { field, .. } => *field(into) = self.text(value)?,
             Content::Word { field, among, .. } => *field(into) = self.word(value, among)?,
+            Content::OptionalWord { field, among } => *field(into) = Some(self.word(value, among)?),
             Content::OptionalText { field, .. } => *field(into) = Some(self.text(value)?),
             Content::BaseUrl { field, .. } => *field(into) = self.base_url(value)?,
             Content::Path { field } => *field(into) = Some(self.text(value)?.into()),
@@ -195,7 +198,9 @@ impl<T> Setting<T> {
             Content::Text { field, .. } | Content::Word { field, .. } | Content::BaseUrl { field, .. } => {
                 Some(quoted(field(from)))
             }
-            Content::OptionalText { field, .. } => field(from).as_deref().map(quoted),
+            Content::OptionalText { field, .. } | Content::OptionalWord { field, .. } => {
+                field(from).as_deref().map(quoted)
+            }
             Content::Path { field } => field(from).as_ref().map(|path| quoted(&path.to_string_lossy())),
         }
     }
@@ -210,7 +215,7 @@ impl<T> Setting<T> {
             Content::Seconds { .. } => "a number of seconds",
             Content::SecondsOrOff { .. } => "a number of seconds, or \"off\"",
             Content::Text { wanted, .. } | Content::OptionalText { wanted, .. } => wanted,
-            Content::Word { .. } => "a word in quotes",
+            Content::Word { .. } | Content::OptionalWord { .. } => "a word in quotes",
             Content::BaseUrl { .. } => "\"https://HOST\"",
             Content::Path { .. } => "a path in quotes",
         }

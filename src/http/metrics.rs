@@ -196,6 +196,7 @@ impl MetricsText {
             connections.refused,
         )?;
         self.of_the_journal(writer)?;
+        self.of_the_tokens(writer)?;
         self.of_the_log(writer)
     }
 
@@ -231,6 +232,16 @@ impl MetricsText {
         writer.counter("proxyherd_journal_snapshots", "Snapshots that were finished", journal.snapshots)?;
         let failures = "How often writing the journal has begun to fail";
         writer.counter("proxyherd_journal_failures", failures, journal.failures)
+    }
+
+    fn of_the_tokens(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Some(tokens) = &self.0.tokens else { return Ok(()) };
+        writer.gauge("proxyherd_tokens", "Tokens in force, expired ones included", tokens.count as f64)?;
+        writer.gauge(
+            "proxyherd_tokens_failing",
+            "Whether the file of tokens cannot be taken anew",
+            f64::from(tokens.failing.is_some()),
+        )
     }
 
     fn of_the_log(&self, writer: &mut Writer<'_>) -> fmt::Result {

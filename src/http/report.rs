@@ -49,6 +49,8 @@ pub struct NodeReport {
     pub upstreams: Vec<UpstreamReport>,
     /// The state of its journal; `None` if nothing is kept over a stop.
     pub journal: Option<JournalCondition>,
+    /// Its tokens; `None` where nobody has any.
+    pub tokens: Option<TokensReport>,
     /// The state of its log.
     pub log: log::LogCondition,
     /// What the system reports about the process.
@@ -72,6 +74,15 @@ pub struct ConnectionCounts {
     pub accepted: u64,
     /// Refused since the start: there was no seat, thread or descriptor for them, or only a seat kept for neighbours.
     pub refused: u64,
+}
+
+/// What a node says of the tokens by which clients say who they are.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct TokensReport {
+    /// How many are in force, those that have expired included.
+    pub count: usize,
+    /// Why their file cannot be taken anew, while it cannot: then those of before are in force.
+    pub failing: Option<String>,
 }
 
 /// One link at one moment.
@@ -153,9 +164,12 @@ impl NodeReport {
         let journal = self.journal.as_ref().and_then(|journal| journal.failing.as_ref());
         let log = self.log.failing.as_ref().map(|failing| &failing.error);
         let faults = [("journal", journal), ("log", log)];
+        let tokens = self.tokens.as_ref().and_then(|tokens| tokens.failing.as_ref());
+        let tokens = tokens.map(|why| format!("the tokens of before stay in force: {why}"));
         let told: Vec<_> = faults
             .into_iter()
             .filter_map(|(what, why)| Some(format!("the {what} cannot be written: {}", why?)))
+            .chain(tokens)
             .collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
@@ -202,6 +216,7 @@ pub(super) mod tests {
             }],
             upstreams: vec![crate::metrics::Lookups::default().report("google")],
             journal: Some(JournalCondition::default()),
+            tokens: Some(TokensReport { count: 4, failing: None }),
             log: log::LogCondition::default(),
             process: Process::default(),
         }
@@ -247,6 +262,14 @@ pub(super) mod tests {
         let why = report.not_ready().unwrap();
         assert_eq!(why, "its journal's thread has panicked, which is a bug; restart this node");
         assert!(report.has_dead_journal());
+    }
+
+    #[test]
+    fn node_whose_tokens_cannot_be_taken_anew_serves_with_those_of_before_and_says_so() {
+        let tokens = Some(TokensReport { count: 4, failing: Some("t is gone".to_owned()) });
+        let report = NodeReport { uptime: Duration::from_secs(60), tokens, ..fresh() };
+        assert_eq!(report.not_ready(), None);
+        assert_eq!(report.degraded().unwrap(), "the tokens of before stay in force: t is gone");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::report::{LinkReport, NodeReport};
+use super::report::{LinkReport, NodeReport, TokensReport};
 use crate::{journal::JournalCondition, log::LogCondition, metrics::UpstreamReport};
 
 /// The page, with its newline.
@@ -27,6 +27,7 @@ pub(super) fn json(report: &NodeReport) -> String {
         "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "degraded": report.degraded(),
         "journal": report.journal.as_ref().map(journal),
+        "tokens": report.tokens.as_ref().map(tokens),
         "log": log(&report.log),
     });
     format!("{value}\n")
@@ -81,6 +82,11 @@ fn journal(journal: &JournalCondition) -> Value {
     })
 }
 
+fn tokens(TokensReport { count, failing }: &TokensReport) -> Value {
+    let state = if failing.is_some() { "failing" } else { "ok" };
+    json!({ "state": state, "error": failing, "count": count })
+}
+
 fn log(log: &LogCondition) -> Value {
     let failing = log.failing.as_ref();
     json!({
@@ -133,6 +139,7 @@ mod tests {
         );
         assert_eq!((&link["in_step"], &link["peer"]), (&json!(false), &json!("Ball")));
         assert_eq!((&value["degraded"], &value["log"]["state"]), (&Value::Null, &json!("ok")));
+        assert_eq!(value["tokens"], json!({ "state": "ok", "error": null, "count": 4 }));
     }
 
     #[test]

@@ -1,6 +1,15 @@
-//! Secrets and keys as files: who may read them, and how one is made and changed.
+//! Secrets, tokens and keys as files: who may read them, and how one is made and changed.
 
 pub mod private_file;
+mod replacement;
 mod secret_file;
+mod shown_token;
+mod token_file;
+mod token_text;
 
-pub use self::secret_file::SecretError;
+pub use self::{
+    secret_file::SecretError,
+    shown_token::{ShownTokenError, TokenOut, load_token},
+    token_file::{FileVersion, TokensError, change_tokens, load_tokens},
+    token_text::{TokenTextFault, parse as parse_tokens, to_text as tokens_text},
+};

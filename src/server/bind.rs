@@ -6,12 +6,12 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::{
     Announcement, Resolve, Server, StartError, Surroundings, journal::Journal, line_door::PlainDoor,
-    recover::Telling, resolver::Resolver, web::Web,
+    recover::Telling, resolver::Resolver, tokens::TokenKeeper, web::Web,
 };
 use crate::{
-    config::{self, Address, Herd, Limits},
+    config::{self, AccessConfig, Address, Herd, Limits},
     core::{
-        access::Secret,
+        access::{Access, Anyone, Secret},
         links::{Health, Queue, outbox},
         model::NodeId,
         node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
@@ -47,13 +47,15 @@ impl Server {
         let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
         let configured = herd.node(id.as_str()).ok_or_else(missing)?;
         let secret = herd.secret_file.as_deref().map(Secret::load).transpose()?.map(Arc::new);
-        let addresses = Addresses { id, has_secret: secret.is_some() };
+        let says_who = herd.access.says_who();
+        let addresses = Addresses { id, has_secret: secret.is_some(), says_who };
         let listener = addresses.bind(&configured.listen)?;
         let web = configured.http.as_ref().map(|address| addresses.bind(address)).transpose()?;
         let plain = configured.plain_listen.as_ref().map(|address| addresses.bind(address)).transpose()?;
         // An address beyond this machine says that something passes connections on to a listener on loopback.
         let is_local = configured.address.is_loopback()
             && are_loopback([Some(&listener), web.as_ref(), plain.as_ref()])?;
+        let (access, tokens) = access(&herd.access, is_local, web.as_ref())?;
         let log = open_log(herd, id, log_dir)?;
         let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
         let third_party = third_party(&neighbours, &mailboxes);
@@ -81,8 +83,7 @@ impl Server {
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
-        let node = if is_local { node.forgetting_for_everyone() } else { node };
-        let node = node.limited_by(herd.limits.quotas(is_local));
+        let node = node.granting(access).limited_by(herd.limits.quotas(is_local));
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
             let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
             let telling = Telling::new(&log, &announce, clock::tick);
@@ -95,8 +96,28 @@ impl Server {
         let plain = plain.map(|plain| addresses.listen(plain)).transpose()?;
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         let limits = herd.limits.clone();
-        Ok(Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings })
+        if herd.access.is_open() && !is_local {
+            log.warn(format_args!(
+                "anyone who can connect may report for any client and ask for any ([access] clients = \"open\")"
+            ));
+        }
+        Ok(Self { node, places, limits, mailboxes, journal, tokens, listener, plain, web, log, surroundings })
     }
+}
+
+/// Who may do what, and what keeps it up to date.
+fn access(
+    config: &AccessConfig,
+    is_local: bool,
+    web: Option<&(&Address, Bound)>,
+) -> Result<(Access, Option<TokenKeeper>), StartError> {
+    let is_web_local = are_loopback([web, None, None])?;
+    let anyone = Anyone {
+        reports_and_sees: config.is_open(),
+        forgets: config.is_open() && is_local,
+        monitors: config.is_open() && is_web_local,
+    };
+    Ok(TokenKeeper::open(config, anyone)?)
 }
 
 /// Whether all of these can be reached from this machine only.
@@ -121,15 +142,20 @@ fn placement(herd: &str, secret: Option<&Secret>) -> io::Result<Placement> {
 struct Addresses<'n> {
     id: &'n NodeId,
     has_secret: bool,
+    /// Whether it is configured who clients are.
+    says_who: bool,
 }
 
 impl Addresses<'_> {
-    /// Binds, within the limits of a herd without a secret.
+    /// Binds, within the limits of a herd without a secret, or without a word on who clients are.
     fn bind<'a>(&self, address: &'a Address) -> Result<(&'a Address, Bound), StartError> {
         let bound = Bound::at(&address.host, address.port).map_err(|error| self.refused(address, error))?;
         let found = bound.address()?;
         if !self.has_secret && !found.ip().is_loopback() {
             return Err(StartError::BeyondLoopback { id: self.id.clone(), address: found });
+        }
+        if !self.says_who && !found.ip().is_loopback() {
+            return Err(StartError::ClientsUnsaid { id: self.id.clone(), address: found });
         }
         Ok((address, bound))
     }

@@ -18,9 +18,11 @@ mod resolver;
 mod seats;
 mod session;
 mod shared;
+mod shown_address;
 mod start;
 mod stop;
 mod threads;
+mod tokens;
 mod usage;
 mod web;
 
@@ -30,6 +32,7 @@ use std::{
     thread,
 };
 
+use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use self::{
@@ -38,6 +41,7 @@ use self::{
     line_door::{LineDoor, PlainDoor},
     shared::Shared,
     stop::Drain,
+    tokens::TokenKeeper,
     web::Web,
     web::WebDoor,
 };
@@ -113,6 +117,7 @@ pub struct Server {
     limits: Limits,
     mailboxes: Vec<Mailbox>,
     journal: Option<Journal>,
+    tokens: Option<TokenKeeper>,
     listener: TcpListener,
     plain: Option<PlainDoor>,
     web: Option<Web>,
@@ -123,12 +128,22 @@ pub struct Server {
 /// What the thread that runs a node can ask of it.
 pub struct Controls<'a> {
     log: &'a Log,
+    /// Where its tokens are asked to be taken anew, if it has any.
+    tokens: Option<Sender<()>>,
 }
 
 impl Controls<'_> {
     /// Closes the log file and reopens it by name, for when it has been moved.
     pub fn reopen_log(&self) {
         self.log.reopen();
+    }
+
+    /// Takes the tokens' file anew, whether it has changed or not.
+    pub fn reread_tokens(&self) {
+        // One message waiting is enough.
+        if let Some(asks) = &self.tokens {
+            let _ = asks.try_send(());
+        }
     }
 }
 
@@ -155,11 +170,14 @@ impl Server {
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Lacking, StartError> {
-        let Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings } = self;
+        let Self { node, places, limits, mailboxes, journal, tokens, listener, .. } = self;
+        let Self { plain, web, log, surroundings, .. } = self;
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
         shared.journal = journal.as_ref().map(|journal| Mutex::new(journal.condition()));
         shared.commits = journal.as_ref().and_then(Journal::commits);
+        shared.tokens = tokens.as_ref().map(|_| Mutex::default());
+        let asks = tokens.as_ref().map(TokenKeeper::asks);
         let clients = LineDoor::new(&shared, &listener, None);
         let plain = plain.as_ref().map(|plain| LineDoor::new(&shared, plain.listener(), Some(plain)));
         let web = web.as_ref().map(|web| WebDoor::new(&shared, web));
@@ -168,6 +186,7 @@ impl Server {
             log.info(format_args!("{} of the herd {} starts at {address}", node.id, node.herd));
             let started = shared
                 .start_journal(scope, journal)
+                .and_then(|()| shared.start_tokens(scope, tokens))
                 .and_then(|()| shared.start_flooders(scope, mailboxes))
                 .and_then(|()| shared.open_web(scope, web.as_ref()))
                 .and_then(|()| shared.open(scope, &clients))
@@ -175,7 +194,7 @@ impl Server {
             match &started {
                 Ok(()) => {
                     shared.announce(Announcement::Listening(address));
-                    until(&Controls { log: &log });
+                    until(&Controls { log: &log, tokens: asks });
                 }
                 Err(error) => log.error(format_args!("{} does not start: {error}", node.id)),
             }

@@ -24,7 +24,7 @@ use crate::{
     system::{scheduling, signals::is_ignored, standard_error},
 };
 
-/// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log;
+/// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log and takes the tokens anew;
 /// a second signal to stop ends the process at once, with status 1. While the node does not serve yet, as in a long
 /// recovery, the first ends it as if nothing caught it: there is nothing to drain. A SIGTERM or SIGINT that was ignored at
 /// the start stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too.
@@ -123,6 +123,7 @@ impl Signals {
             if has_hung_up {
                 has_ended(&mut self.hang_up);
                 controls.reopen_log();
+                controls.reread_tokens();
             }
         }
     }

@@ -19,6 +19,7 @@ use super::{
     commits::Commits,
     seats::{LineSeats, Origin, SeatBounds},
     threads::{DrainTurn, Threads},
+    tokens::TokensStanding,
     web::Web,
 };
 use crate::{
@@ -49,6 +50,8 @@ pub(super) struct Shared<'a> {
     pub(super) threads: Threads,
     /// What the journal says about itself; `None` without one.
     pub(super) journal: Option<Mutex<JournalCondition>>,
+    /// What the tokens' keeper says of them; `None` where nobody has any.
+    pub(super) tokens: Option<Mutex<TokensStanding>>,
     /// Where sessions wait for the journal, if they do.
     pub(super) commits: Option<Commits>,
     /// One for each turn of a drain.
@@ -222,6 +225,7 @@ impl<'a> Shared<'a> {
             http_address: web.map(Web::address).transpose()?,
             threads: Threads::default(),
             journal: None,
+            tokens: None,
             commits: None,
             stops: Default::default(),
             lacking: Mutex::default(),

@@ -10,9 +10,16 @@ use super::{
     line_door::LineDoor,
     links,
     threads::{DrainTurn, Role, ScopeRef},
+    tokens::TokenKeeper,
     web::WebDoor,
 };
-use crate::{config::Address, core::model::NodeId, keys::SecretError, log::LogError, places};
+use crate::{
+    config::Address,
+    core::model::NodeId,
+    keys::{SecretError, TokensError},
+    log::LogError,
+    places,
+};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,20 @@ pub enum StartError {
         /// Where.
         address: SocketAddr,
     },
+    /// The same, and nothing says who clients are.
+    #[error(
+        "{id} would listen on {address}, which others can reach, and nothing says who clients are; write in [access] either \
+         clients = \"tokens\", with a tokens_file that `herd token add` makes, or clients = \"open\", for anyone who can connect"
+    )]
+    ClientsUnsaid {
+        /// Who.
+        id: NodeId,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The tokens' file is missing, or not as it must be.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// The secret file is missing, or not as it must be.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -92,6 +113,17 @@ impl Shared<'_> {
         let Some((journal, condition)) = journal.zip(self.journal.as_ref()) else { return Ok(()) };
         let stop = self.stop(DrainTurn::Third);
         self.spawn(scope, Role::Journal, move || journal.run(self, stop, condition))
+    }
+
+    /// Has the tokens kept up to date, if there are any.
+    pub(super) fn start_tokens<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        tokens: Option<TokenKeeper>,
+    ) -> Result<(), StartError> {
+        let Some(keeper) = tokens else { return Ok(()) };
+        let stop = self.stop(DrainTurn::First).receiver();
+        self.spawn(scope, Role::Tokens, move || keeper.run(self, stop))
     }
 
     pub(super) fn start_flooders<'scope>(

@@ -31,6 +31,8 @@ pub enum Role {
     Log,
     /// Writes the journal.
     Journal,
+    /// Takes the tokens' file anew.
+    Tokens,
     /// Keeps the link to that neighbour up.
     Flooder(NodeId),
     /// Accepts connections at that door.
@@ -68,7 +70,9 @@ pub(super) enum DrainTurn {
 impl Role {
     pub(super) fn turn(&self) -> DrainTurn {
         match self {
-            Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => DrainTurn::First,
+            Self::Tokens | Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => {
+                DrainTurn::First
+            }
             Self::Flooder(_) | Self::Http(_) | Self::Accept(DoorKind::Web) => DrainTurn::Second,
             Self::Journal => DrainTurn::Third,
             Self::Log => DrainTurn::Last,
@@ -92,6 +96,7 @@ impl fmt::Display for Role {
         match self {
             Self::Log => write!(f, "log"),
             Self::Journal => write!(f, "journal"),
+            Self::Tokens => write!(f, "tokens"),
             Self::Flooder(peer) => write!(f, "flood-{peer}"),
             Self::Accept(DoorKind::Clients) => write!(f, "accept"),
             Self::Accept(DoorKind::Plain) => write!(f, "accept-plain"),
@@ -204,6 +209,9 @@ impl Shared<'_> {
             Role::Flooder(peer) => self.log.error(format_args!(
                 "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
+            Role::Tokens => self.log.error(format_args!(
+                "the tokens are not taken anew until this node restarts: their thread panicked, which is a bug"
+            )),
             Role::Journal => {}
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
@@ -226,10 +234,11 @@ mod tests {
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn roles() -> [Role; 8] {
+    fn roles() -> [Role; 9] {
         let peer = NodeId::new("Welsh").unwrap();
         let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
-        [Role::Log, Role::Journal, web, Role::Http(1), Role::Flooder(peer), Role::Session(1), plain, clients]
+        let (session, http) = (Role::Session(1), Role::Http(1));
+        [Role::Log, Role::Journal, web, http, Role::Flooder(peer), Role::Tokens, session, plain, clients]
     }
 
     #[test]
@@ -237,7 +246,7 @@ mod tests {
         let threads = Threads::default();
         let mut alive: Vec<_> = roles().into_iter().map(|role| threads.enter(role)).collect();
         let left = |turn| threads.wait_for(turn, Tick::ZERO);
-        assert_eq!(left(DrainTurn::First), ["session-1", "accept-plain", "accept"]);
+        assert_eq!(left(DrainTurn::First), ["tokens", "session-1", "accept-plain", "accept"]);
         alive.truncate(5);
         assert_eq!(left(DrainTurn::First), [""; 0]);
         assert_eq!(left(DrainTurn::Second), ["accept-http", "http-1", "flood-Welsh"]);

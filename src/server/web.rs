@@ -2,26 +2,34 @@
 //! from the whole node.
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use super::{
     Shared,
     accept::{Door, Unserved},
-    seats::{SEAT_TIME, Tally, Unadmitted, WebSeat, WebSeats},
+    seats::{Origin, SEAT_TIME, Tally, Unadmitted, WebSeat, WebSeats},
+    shown_address::ShownAddress,
     threads::DoorKind,
     usage,
 };
 use crate::{
     config::{self, HttpConfig},
-    core::{access::Quota, links::LinkState, model::Tick, node::Neighbour},
-    http::{self, LinkReport, NodeReport},
-    metrics::{RequestKind, RequestOutcome},
+    core::{
+        access::{Act, Principal, Quota, TokenHash},
+        links::LinkState,
+        model::Tick,
+        node::Neighbour,
+    },
+    http::{self, LinkReport, NodeReport, Refused, TokensReport},
+    log::AuditKind,
+    metrics::{Counts, RequestKind, RequestOutcome},
     places,
     system::clock,
     transport::Stream,
@@ -81,6 +89,50 @@ impl<'a> WebDoor<'a> {
         self.web.seats.stop();
     }
 
+    /// Whether the holder of that token may read what shows more than health, and has not read too much of it.
+    fn may_read(&self, stream: &Stream, number: u64, token: Option<&TokenHash>) -> Result<(), Refused> {
+        let (access, log) = (self.shared.node.access(), self.shared.log);
+        let principal = token.and_then(|token| access.find(token, clock::wall()));
+        let reader = Reader { address: stream.peer_address().ok(), principal };
+        let now = clock::tick();
+        if access.allows(reader.principal.as_ref(), Act::Monitor) {
+            return self.charge(&reader, number, now);
+        }
+        match (&reader.principal, token) {
+            (Some(_), _) => {
+                log.audit(AuditKind::Forbidden, now, format_args!("{reader}: a page for monitors"));
+                Err(Refused::NotMonitor)
+            }
+            (None, Some(_)) => {
+                log.audit(AuditKind::AuthFailed, now, format_args!("{reader}"));
+                Err(Refused::NoToken)
+            }
+            (None, None) => Err(Refused::NoToken),
+        }
+    }
+
+    /// A page counts as one request, and cannot wait.
+    fn charge(&self, reader: &Reader, number: u64, now: Tick) -> Result<(), Refused> {
+        let Shared { node, log, rate_limits, requests, .. } = self.shared;
+        let allowance = match &reader.principal {
+            Some(principal) => principal.account().allowance(node.quotas()),
+            None => reader.address.and_then(|address| self.shared.allowance_of(Origin::of(address.ip()), now)),
+        };
+        let Err(wait) = allowance.map_or(Ok(()), |allowance| allowance.charge_now(now)) else { return Ok(()) };
+        let mut counts = Counts::default();
+        counts.add(RequestOutcome::OverQuota);
+        requests.take(&mut counts, Duration::ZERO, number);
+        if let Some(untold) = rate_limits.over_quota.allow(now) {
+            log.warn(format_args!("{reader} is refused a page because of {}{untold}", Quota::Requests));
+        }
+        Err(Refused::TooMany(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+    }
+
+    fn tokens(&self) -> Option<TokensReport> {
+        let failing = self.shared.tokens.as_ref()?.lock().failing.clone();
+        Some(TokensReport { count: self.shared.node.access().count()?, failing })
+    }
+
     fn report(&self, now: Tick) -> NodeReport {
         let Shared { node, connections, counters, requests, log, .. } = self.shared;
         let Web { config, seats, .. } = self.web;
@@ -129,9 +181,24 @@ impl<'a> WebDoor<'a> {
             links: node.neighbours().iter().map(link).collect(),
             upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
             journal: self.shared.journal.as_ref().map(|journal| journal.lock().clone()),
+            tokens: self.tokens(),
             log: log.condition(now),
             process: usage::read(self.process_started),
         }
+    }
+}
+
+/// Who asks for a page. Displays for those who look for who did something.
+struct Reader {
+    /// Unknown if the other end has left.
+    address: Option<SocketAddr>,
+    principal: Option<Principal>,
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = self.principal.as_ref().map(|principal| format!(" of {}", principal.name()));
+        write!(f, "HTTP{} from {}", of.unwrap_or_default(), ShownAddress(self.address))
     }
 }
 
@@ -154,13 +221,13 @@ impl<'a> Door for WebDoor<'a> {
         self.web.seats.take(number, stream, clock::tick() + SEAT_TIME)
     }
 
-    fn serve(&self, stream: &Arc<Stream>, _number: u64, seat: Self::Seat) {
+    fn serve(&self, stream: &Arc<Stream>, number: u64, seat: Self::Seat) {
         let Web { config, hosts, .. } = self.web;
         let report = || {
             seat.has_asked();
             self.report(clock::tick())
         };
-        let is_served = http::serve(stream, config, hosts, report);
+        let is_served = http::serve(stream, config, hosts, |token| self.may_read(stream, number, token), report);
         if !is_served && seat.is_evicted() {
             http::refuse(stream, config);
         }

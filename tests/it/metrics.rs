@@ -1,5 +1,5 @@
-//! Metrics by what they count: each is made to move, and compared with what was done. Those of the process are in
-//! `processes/metrics.rs`, where the process is the node's alone; `proofs.rs` says where all others are.
+//! Every metric, by what it counts: each is made to move, and compared with what was done. Those of the process are in
+//! `processes/metrics.rs`, where the process is the node's alone.
 
 use std::{
     io,

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use proxyherd::config::Herd;
+use proxyherd::{config::Herd, core::access::TokenList};
 use serde_json::Value;
 
 use crate::support::{FakePeer, Setup, skipped};
@@ -126,7 +126,8 @@ fn unit_allows_what_a_node_with_default_limits_takes() {
 /// What a node exports at /metrics.
 fn exported() -> BTreeSet<String> {
     let welsh = FakePeer::new("Welsh");
-    let node = Setup::new().http("").journal().neighbour(&welsh).start();
+    let setup = Setup::new().http("").journal().tokens("open", &TokenList::default());
+    let node = setup.neighbour(&welsh).start();
     let (_, text) = node.page("/metrics");
     let mut names = BTreeSet::new();
     for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

@@ -5,9 +5,13 @@ use std::{error::Error as _, io, thread, time::Duration};
 
 use serde_json::Value;
 use ureq::{Agent, Error};
+use zeroize::Zeroizing;
 
 use super::answer::{self, NodeStatus};
-use crate::config::{Address, Herd, Node};
+use crate::{
+    config::{Address, Herd, Node},
+    core::access::Token,
+};
 
 /// The longest answer that is read; a node with a hundred links needs a twentieth of it.
 const BODY_BYTES_MAX: u64 = 1024 * 1024;
@@ -27,14 +31,18 @@ pub(super) enum FetchOutcome {
     BadAnswer(String),
 }
 
-/// Asks all nodes; what came of it, in the order of the configuration.
-pub(super) fn ask_all(herd: &Herd, timeout: Duration) -> io::Result<Vec<FetchOutcome>> {
+/// Asks all nodes, showing them the token; what came of it, in the order of the configuration.
+pub(super) fn ask_all(
+    herd: &Herd,
+    token: Option<&Token>,
+    timeout: Duration,
+) -> io::Result<Vec<FetchOutcome>> {
     let agent = agent(timeout);
     thread::scope(|scope| {
         let asked = herd.nodes.iter().map(|node| {
             let agent = &agent;
             let name = format!("status-{}", node.id);
-            thread::Builder::new().name(name).spawn_scoped(scope, move || ask(agent, herd, node))
+            thread::Builder::new().name(name).spawn_scoped(scope, move || ask((agent, token), herd, node))
         });
         let asked = asked.collect::<io::Result<Vec<_>>>()?;
         let join = |thread: thread::ScopedJoinHandle<'_, FetchOutcome>| {
@@ -58,11 +66,11 @@ fn agent(timeout: Duration) -> Agent {
     config.build().new_agent()
 }
 
-fn ask(agent: &Agent, herd: &Herd, node: &Node) -> FetchOutcome {
+fn ask(by: (&Agent, Option<&Token>), herd: &Herd, node: &Node) -> FetchOutcome {
     let Some(address) = node.http.as_ref().filter(|address| address.port != 0) else {
         return FetchOutcome::NoHttp;
     };
-    match get(agent, address) {
+    match get(by, address) {
         Ok((200, body)) => match answer::read(&body) {
             Ok((answer, json)) => match somebody_else(&answer, herd, node) {
                 Some(who) => FetchOutcome::BadAnswer(who),
@@ -70,13 +78,20 @@ fn ask(agent: &Agent, herd: &Herd, node: &Node) -> FetchOutcome {
             },
             Err(what) => FetchOutcome::BadAnswer(what),
         },
+        Ok((401, _)) => FetchOutcome::BadAnswer("it wants a monitor's token; see --token-file".to_owned()),
+        Ok((403, _)) => FetchOutcome::BadAnswer("the token is not a monitor's or an operator's".to_owned()),
         Ok((code, _)) => FetchOutcome::BadAnswer(format!("HTTP {code}")),
         Err(error) => failure(error),
     }
 }
 
-fn get(agent: &Agent, address: &Address) -> Result<(u16, Vec<u8>), Error> {
-    let mut response = agent.get(format!("http://{address}/status")).call()?;
+fn get((agent, token): (&Agent, Option<&Token>), address: &Address) -> Result<(u16, Vec<u8>), Error> {
+    let mut request = agent.get(format!("http://{address}/status"));
+    if let Some(token) = token {
+        let shown = Zeroizing::new(format!("Bearer {}", token.text()));
+        request = request.header("Authorization", &**shown);
+    }
+    let mut response = request.call()?;
     let body = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec()?;
     Ok((response.status().as_u16(), body))
 }

@@ -25,8 +25,9 @@ use super::{
     CommandError, Common, printable,
     seconds::seconds,
     signals::{ENDING, SignalPipe, wait_any},
+    token_flag::TokenFlag,
 };
-use crate::{config::Herd, system::clock};
+use crate::{config::Herd, core::access::Token, system::clock};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -80,17 +81,21 @@ pub(super) struct Args {
     /// With --watch, from the beginning of one look to that of the next; 0.01 to 86400.
     #[arg(long, value_name = "SECONDS", default_value = "1", requires = "watch", value_parser = |text: &str| seconds(text, 86_400.0))]
     interval: f64,
+    #[command(flatten)]
+    token: TokenFlag,
 }
 
 /// A herd in pieces that only third-party nodes join rests where nothing changes for this long.
 const REST_TIME: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError> {
+    let token = args.token.read()?;
     let herd = common.herd()?;
     let is_terminal = io::stdout().is_terminal()
         && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     let wants_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let status = Status { args, herd: &herd, in_colour: is_terminal && wants_colour };
+    let in_colour = is_terminal && wants_colour;
+    let status = Status { args, herd: &herd, token: token.as_ref(), in_colour };
     let in_step = match args.watch {
         true => status.watch(is_terminal && !args.json)?,
         false => {
@@ -132,15 +137,17 @@ struct Look {
 struct Status<'s> {
     args: &'s Args,
     herd: &'s Herd,
+    /// What nodes are shown.
+    token: Option<&'s Token>,
     in_colour: bool,
 }
 
 impl Status<'_> {
     fn look(&self) -> Result<Look, CommandError> {
-        let Self { args, herd, in_colour } = *self;
+        let Self { args, herd, token, in_colour } = *self;
         let cannot_ask =
             |error| CommandError::Failed(format!("cannot ask every node at once: {error}; try again"));
-        let ask = || fetch::ask_all(herd, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask);
+        let ask = || fetch::ask_all(herd, token, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask);
         let is_in_pieces = herd.pieces().len() > 1;
         let earlier: Option<Vec<FetchOutcome>> = is_in_pieces.then(ask).transpose()?;
         if is_in_pieces {

@@ -13,7 +13,7 @@ use toml::{
 
 pub(super) use self::node::StatedNode;
 use super::{
-    HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig,
+    AccessConfig, HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig,
     error::{At, Fault},
     faults::{Faults, Found, Noted},
     keys,
@@ -26,6 +26,7 @@ use crate::{core::model::NodeId, text::nearest};
 pub(super) struct Stated {
     pub(super) name: Found<String>,
     pub(super) secret_file: Found<Option<PathBuf>>,
+    pub(super) access: Found<At<AccessConfig>>,
     pub(super) log: Found<LogConfig>,
     pub(super) journal: Found<JournalConfig>,
     pub(super) http: Found<HttpConfig>,
@@ -48,13 +49,14 @@ pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
     let root = root.get_ref();
     let misspelt = text.unknown_keys(root, "the file", &keys::TABLES);
     let (name, secret_file) = text.herd(root, &misspelt);
+    let access = text.access(root);
     let places = text.places(root);
     let journal = text.journal(root);
     let http = text.http(root);
     let limits = text.limits(root);
     let (nodes, has_all_nodes) = text.nodes(root, &misspelt);
     let log = text.log(root, &nodes);
-    Ok(Stated { name, secret_file, log, journal, http, limits, places, nodes, has_all_nodes })
+    Ok(Stated { name, secret_file, access, log, journal, http, limits, places, nodes, has_all_nodes })
 }
 
 fn setting_names<T: TomlTable>() -> Vec<&'static str> {
@@ -219,6 +221,16 @@ impl<'t> Text<'t> {
             return Err(self.note(span(key), Fault::LogNamesClash { name }));
         }
         log.whole()
+    }
+
+    /// With the line of its `clients`.
+    fn access(&self, root: &DeTable<'_>) -> Found<At<AccessConfig>> {
+        let Some((table, _)) = self.table(root, AccessConfig::NAME)? else {
+            return Ok(At { line: 1, value: AccessConfig::default() });
+        };
+        let access = self.settings(table, &[]).whole();
+        let line = table.get("clients").map_or(1, |value| self.line(&value.span()));
+        access.map(|value| At { line, value })
     }
 
     fn journal(&self, root: &DeTable<'_>) -> Found<JournalConfig> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
+mod access;
 mod document;
 mod many;
 mod plain;
@@ -98,7 +99,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             "[herd]",
             "[heard]",
-            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, places, log, journal, http, limits, node",
+            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, access, places, log, journal, http, limits, node",
         ),
         (
             "[herd]\nname = \"pair\"\n",
@@ -115,7 +116,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"id = "Ball""#,
             "id = \"Ball\"\nttl = \"x\"",
-            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, http, dialect, at_fields, at_keyword, extra_fields, line_end, per_connection, answer, plain_listen, links",
+            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, http, dialect, at_fields, at_keyword, extra_fields, line_end, per_connection, answer, may_report, may_see, plain_listen, links",
         ),
         (
             r#"id = "Ball""#,
@@ -401,6 +402,8 @@ links = ["Ball"]
 id = "Ball"
 listen = "0.0.0.0:11600"
 address = "ball.example:11600"
+[access]
+clients = "open"
 "#;
 
 #[test]

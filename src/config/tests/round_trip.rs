@@ -104,6 +104,7 @@ proptest! {
         secret_file in proptest::option::of("[ -~]{1,20}"),
         places in any_places(),
         journal in any_journal(),
+        access in (proptest::option::of(prop_oneof![Just("open"), Just("tokens")]), ".{1,20}", any_time(10_000_000, 3_600)),
     ) {
         let ids: Vec<_> = ids.into_iter().map(|id| NodeId::new(&format!("n{id}")).unwrap()).collect();
         let address = |port: usize| Address { host: "127.0.0.1".to_owned(), port: port as u16 };
@@ -119,7 +120,8 @@ proptest! {
         let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4, audit_file: "{node}.audit".to_owned(), audit_buffer_bytes: audit.0, audit_file_bytes: audit.1, audit_files_kept: audit.2 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
-        let herd = Herd { name, secret_file, log, journal, http, limits, places, nodes: nodes.collect() };
+        let access = AccessConfig { clients: access.0.map(str::to_owned), tokens_file: Some(access.1.into()), tokens_check_time: access.2 };
+        let herd = Herd { name, secret_file, access, log, journal, http, limits, places, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

@@ -29,7 +29,9 @@ pub enum PatternFault {
     Empty,
     #[error("has white space, which no id has; write each pattern by itself")]
     WhiteSpace,
-    #[error("has a backslash that is neither \\\\ nor \\x and two hexadecimal digits; write \\\\ for a backslash")]
+    #[error(
+        "has a backslash that is neither \\\\ nor \\x and two hexadecimal digits; write \\\\ for a backslash"
+    )]
     Escape,
     #[error("is longer than {PATTERN_BYTES_MAX} bytes; write a shorter beginning and *")]
     TooLong,
@@ -69,14 +71,14 @@ impl Pattern {
 fn unescaped(text: &[u8]) -> Option<Box<[u8]>> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
     while let Some((&first, after)) = rest.split_first() {
-        let byte;
-        (byte, rest) = match (first, after) {
+        let (byte, after) = match (first, after) {
             (b'\\', [b'\\', after @ ..]) => (b'\\', after),
             (b'\\', [b'x', high, low, after @ ..]) => (hex_digit(*high)? << 4 | hex_digit(*low)?, after),
             (b'\\', _) => return None,
             (byte, after) => (byte, after),
         };
         bytes.push(byte);
+        rest = after;
     }
     Some(bytes.into())
 }
@@ -198,9 +200,8 @@ mod tests {
 
     #[test]
     fn a_list_means_whom_any_of_its_patterns_means() {
-        let of = |texts: &[&str]| {
-            Patterns::new(texts.iter().map(|text| Pattern::parse(text).unwrap()).collect())
-        };
+        let of =
+            |texts: &[&str]| Patterns::new(texts.iter().map(|text| Pattern::parse(text).unwrap()).collect());
         let both = of(&["a", "b*"]).and(&of(&["b*", "c"]));
         assert_eq!(both, of(&["a", "b*", "c"]));
         let meant = |client: &str| both.match_client(id(client.as_bytes()));

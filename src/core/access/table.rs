@@ -135,7 +135,8 @@ impl Access {
         let mut after = BTreeMap::new();
         for token in &list.tokens {
             let known = before.get(&*token.name);
-            let account = known.map_or_else(|| Arc::new(Account::new(&token.name)), |known| Arc::clone(known.account()));
+            let account = known
+                .map_or_else(|| Arc::new(Account::new(&token.name)), |known| Arc::clone(known.account()));
             let principal = Principal::new(list, token, account);
             match known {
                 None => changes.added.push(token.name.clone()),

@@ -131,7 +131,8 @@ fn tokens_are_replaced_while_they_are_used_and_accounts_stay() {
     let [kiwi, weka, tui] =
         [("kiwi", 1), ("weka", 2), ("tui", 3)].map(|(name, number)| entry(name, number, TokenRole::Monitor));
     let access = Access::with_tokens(NOBODY, &list(vec![kiwi.clone(), weka.clone(), tui.clone()])).unwrap();
-    let (before, generation) = ([1, 2, 3].map(|number| find(&access, number, 0).unwrap()), access.generation());
+    let (before, generation) =
+        ([1, 2, 3].map(|number| find(&access, number, 0).unwrap()), access.generation());
     // Kiwi has another token, weka none, tui another role, and kea is new.
     let after = vec![
         TokenEntry { hash: token(9).hash(), ..kiwi },
@@ -172,7 +173,10 @@ fn list_that_breaks_a_rule_is_refused_and_changes_nothing() {
         (of(vec![kiwi(), entry("weka", 1, TokenRole::Client)], Vec::new()), "kiwi and weka are the same"),
         (of(Vec::new(), vec![group.clone(), group.clone()]), "two groups are called g"),
         (lone(TokenEntry { groups: vec!["g".into()], ..kiwi() }), "the group g, which is not there"),
-        (lone(TokenEntry { may_report: Patterns::all(), ..entry("v", 2, TokenRole::Viewer) }), "`may_report`"),
+        (
+            lone(TokenEntry { may_report: Patterns::all(), ..entry("v", 2, TokenRole::Viewer) }),
+            "`may_report`",
+        ),
         (lone(TokenEntry { may_see: Patterns::all(), ..entry("m", 2, TokenRole::Monitor) }), "`may_see`"),
     ] {
         let fault = access.replace(&list).unwrap_err().to_string();
@@ -199,7 +203,9 @@ fn any_patterns() -> impl Strategy<Value = Vec<Pattern>> {
 /// The rule, in its plainest form.
 fn is_meant(patterns: &[Pattern], client: &[u8]) -> bool {
     patterns.iter().any(|pattern| match pattern {
-        Pattern::Exact(id) => client.len() == id.len() && client.iter().zip(id).all(|(one, other)| one == other),
+        Pattern::Exact(id) => {
+            client.len() == id.len() && client.iter().zip(id).all(|(one, other)| one == other)
+        }
         Pattern::Prefix(begin) => {
             client.len() >= begin.len() && client.iter().zip(begin).all(|(one, other)| one == other)
         }

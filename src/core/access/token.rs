@@ -139,7 +139,11 @@ mod tests {
             format!("herd_{digits} "),
             format!("herd_{}g", &digits[1..]),
         ] {
-            assert_eq!((TokenHash::of(text.as_bytes()), Token::parse(text.as_bytes())), (None, None), "{text}");
+            assert_eq!(
+                (TokenHash::of(text.as_bytes()), Token::parse(text.as_bytes())),
+                (None, None),
+                "{text}"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     fmt,
 };
 
-use super::{Patterns, TokenHash};
+use super::{Patterns, TokenHash, find_token};
 use crate::core::model::{NodeId, Timestamp};
 
 /// The most tokens of one file, and the most groups.
@@ -100,13 +100,19 @@ pub struct TokenList {
 pub enum TokensFault {
     #[error("{name:?} cannot name a token or a group; use 1 to 64 visible ASCII characters")]
     Name { name: String },
+    #[error(
+        "a token itself stands in the place of a name; revoke it, and give each token a name that may be read"
+    )]
+    TokenAsName,
     #[error("two tokens are called {name}; give each its own name")]
     SameName { name: String },
     #[error("the tokens {first} and {second} are the same; revoke one and add it again")]
     SameToken { first: String, second: String },
     #[error("two groups are called {name}; give each its own name")]
     SameGroup { name: String },
-    #[error("the token {token} has the group {group}, which is not there; add [[group]] name = \"{group}\", or leave it out")]
+    #[error(
+        "the token {token} has the group {group}, which is not there; add [[group]] name = \"{group}\", or leave it out"
+    )]
     NoGroup { token: String, group: String },
     #[error("the token {token} is a {role}'s and has `{key}`; leave that out, or make it a client's")]
     Needless { token: String, role: TokenRole, key: &'static str },
@@ -123,6 +129,9 @@ impl TokenList {
         }
         let names = tokens.iter().map(|token| &token.name).chain(groups.iter().map(|group| &group.name));
         for name in names {
+            if find_token(name.as_bytes()).is_some() {
+                return Err(TokensFault::TokenAsName);
+            }
             if !NodeId::is_valid(name.as_bytes()) {
                 return Err(TokensFault::Name { name: name.clone() });
             }
@@ -167,9 +176,7 @@ impl TokenEntry {
             ("may_see", !sees && !self.may_see.are_none()),
         ];
         match needless.into_iter().find(|(_, is_needless)| *is_needless) {
-            Some((key, _)) => {
-                Err(TokensFault::Needless { token: self.name.clone(), role: self.role, key })
-            }
+            Some((key, _)) => Err(TokensFault::Needless { token: self.name.clone(), role: self.role, key }),
             None => Ok(()),
         }
     }

@@ -14,9 +14,7 @@ use crate::core::{
     access::{Allowance, Principal},
     model::{Location, Now, OwnedLocation, Query, SkewText, Tick},
     node::{Changes, Node, Reported},
-    wire::{
-        Ending, Invalid, Line, Lines, PlainFault, write_done, write_forgotten, write_pong,
-    },
+    wire::{Ending, Invalid, Line, Lines, PlainFault, write_done, write_forgotten, write_pong},
 };
 
 /// At most so many bytes of replies wait to be written: then a batch is closed early.

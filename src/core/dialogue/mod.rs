@@ -386,8 +386,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// time for the rest begins again. A peer's does, because a link may be slow. A client's does not, or its replies
     /// would be kept for ever if it accepted a byte now and then.
     pub fn took_some(&mut self, now: Tick) -> bool {
-        let (Phase::Writing, Party::Peer(link)) = (&self.doing, &self.party) else { return false };
-        let link = *link;
+        let (Phase::Writing, &Party::Peer(link)) = (&self.doing, &self.party) else { return false };
         self.heard.tick = now;
         self.node.heard(link, self.number, now);
         true

@@ -18,6 +18,7 @@ mod handshake;
 mod memory;
 mod plain;
 mod quotas;
+mod tokens;
 
 const TIMES: Times = Times {
     idle: Duration::from_secs(100),

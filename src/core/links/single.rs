@@ -12,7 +12,7 @@ use super::{
     link::Stopping,
 };
 use crate::core::{
-    model::{NodeId, Tick},
+    model::{Location, NodeId, Tick},
     store::{Cursor, Store},
     wire::PlainForm,
 };
@@ -373,7 +373,8 @@ impl Single {
         });
         let from = sweep.cursor;
         sweep.is_walked = sweep.cursor.walk(store, |_, record| {
-            let Some(location) = record.location() else { return true };
+            let seen = |location: &&Location<'_>| form.may_see.match_client(location.client);
+            let Some(location) = record.location().filter(seen) else { return true };
             let is_next = text.is_empty();
             if is_next {
                 form.write(location, id, &mut text);

@@ -17,11 +17,7 @@ impl Line<'_> {
     #[must_use]
     pub fn masked(self) -> Self {
         let text = self.text();
-        let shown = if is_auth(text) {
-            AUTH
-        } else {
-            &text[..find_token(text).unwrap_or(text.len())]
-        };
+        let shown = if is_auth(text) { AUTH } else { &text[..find_token(text).unwrap_or(text.len())] };
         match self {
             Self::Whole(_, ending) => Self::Whole(shown, ending),
             Self::TooLong(_, ending) => Self::TooLong(shown, ending),

@@ -2,7 +2,10 @@
 //! and what the node's form adds; strict in what it sends.
 
 use super::{Ending, Fields, PEER_LINE_BYTES_MAX};
-use crate::core::model::{ClientId, Generation, Location, NodeId, Skew, SkewText, Timestamp, is_position};
+use crate::core::{
+    access::Patterns,
+    model::{ClientId, Generation, Location, NodeId, Skew, SkewText, Timestamp, is_position},
+};
 
 /// The form of AT lines for one third-party node, which knows nothing else, and its other wishes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +23,10 @@ pub struct PlainForm {
     pub per_connection: PerConnection,
     /// What each AT line from it is answered with.
     pub answer: Option<Box<str>>,
+    /// For which clients its lines are accepted.
+    pub may_report: Patterns,
+    /// The clients that it is told of.
+    pub may_see: Patterns,
 }
 
 /// How many lines a third-party node is sent on one connection.
@@ -40,6 +47,8 @@ impl Default for PlainForm {
             ending: Ending::Lf,
             per_connection: PerConnection::Many,
             answer: None,
+            may_report: Patterns::all(),
+            may_see: Patterns::all(),
         }
     }
 }
@@ -70,9 +79,9 @@ impl PlainForm {
     }
 
     /// Appends a line that [`super::write_flooded`] wrote, in this form: without its generation, of which third-party
-    /// nodes know nothing; and nothing for a tombstone.
+    /// nodes know nothing; and nothing for a tombstone, or for a client that the node may not see.
     pub fn write_again(&self, flooded: &[u8], out: &mut Vec<u8>) {
-        if flooded.starts_with(b"FORGOT ") {
+        if flooded.starts_with(b"FORGOT ") || !self.sees_client_of(flooded) {
             return;
         }
         let line = flooded.strip_suffix(b"\n").unwrap_or(flooded);
@@ -83,6 +92,12 @@ impl PlainForm {
         out.extend_from_slice(at);
         out.extend_from_slice(if self.has_sender { sender } else { b"" });
         out.extend_from_slice(self.ending.as_bytes());
+    }
+
+    /// Whether it may see the client of an AT line.
+    fn sees_client_of(&self, line: &[u8]) -> bool {
+        let client = line.split(|&byte| byte == b' ').nth(3).and_then(ClientId::new);
+        self.may_see.are_all() || client.is_some_and(|client| self.may_see.match_client(client))
     }
 
     /// Appends the answer to a line, if it gets one.
@@ -143,6 +158,9 @@ pub enum PlainFault {
     /// The sender's id.
     #[error("field 7, the sender, is not 1 to 64 visible ASCII characters")]
     Sender,
+    /// A client for which its sender may not report.
+    #[error("field 4, the client, is none that its sender may report for (may_report)")]
+    NotAllowed,
     /// It could not be passed on.
     #[error("it is too long to pass on")]
     TooLong,
@@ -178,6 +196,9 @@ impl<'a> PlainLine<'a> {
         }
         let time = Timestamp::parse(timestamp).ok_or(PlainFault::Timestamp)?;
         let (client, sender) = (ClientId::of_field(client), sender.filter(|_| is_sender));
+        if !form.may_report.match_client(client) {
+            return Err(PlainFault::NotAllowed);
+        }
         let line = Self { server, skew, client, position, timestamp, time, sender };
         // It may get a generation, and a node that passes it on appends its name, which may be longer.
         let location = line.location(&skew.text()).at_length();

@@ -11,7 +11,7 @@ use crate::{
     },
     log::{AuditKind, ShownId, Traffic, Untold},
     metrics::{Counts, RequestOutcome},
-    server::{Shared, ended::Ended},
+    server::{Shared, ended::Ended, shown_address::ShownAddress},
     system::{clock, memory, random},
 };
 
@@ -269,18 +269,6 @@ impl Host for Notes<'_> {
 impl Drop for Notes<'_> {
     fn drop(&mut self) {
         self.count_as_held(0);
-    }
-}
-
-/// Where a connection comes from, as the log shows it.
-struct ShownAddress(Option<SocketAddr>);
-
-impl fmt::Display for ShownAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => write!(f, "{address}"),
-            None => f.write_str("an address it has left"),
-        }
     }
 }
 

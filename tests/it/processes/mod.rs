@@ -40,6 +40,7 @@ mod strain;
 mod terminal;
 mod third_party;
 mod threads;
+mod tokens;
 mod tweets;
 mod up;
 mod upstream;

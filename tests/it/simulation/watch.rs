@@ -428,7 +428,7 @@ impl Watch {
 }
 
 /// Whom a line is about, and how its receiver learns what it says.
-fn subject(line: &[u8], party: &Party) -> Option<(&[u8], How)> {
+fn subject<'l>(line: &'l [u8], party: &Party) -> Option<(&'l [u8], How)> {
     let mut fields = line.split(|byte| *byte == b' ');
     let keyword = fields.next()?;
     match (keyword, party) {

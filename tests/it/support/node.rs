@@ -4,6 +4,7 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
     thread,
     time::Duration,
 };
@@ -11,7 +12,11 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use proxyherd::{
     config::Herd,
-    core::{access::Secret, model::NodeId},
+    core::{
+        access::{Secret, TokenList},
+        model::NodeId,
+    },
+    keys::change_tokens,
     log::LogDir,
     places::Source,
     server::{Announcement, Lacking, Resolve, Role, Server, StartError, Surroundings},
@@ -30,6 +35,8 @@ pub(crate) struct Setup {
     places: String,
     key: Option<String>,
     secret: Option<Secret>,
+    /// Who clients are, and the tokens.
+    tokens: Option<(&'static str, TokenList)>,
     address: &'static str,
     nodes: String,
     links: Vec<String>,
@@ -68,6 +75,7 @@ impl Setup {
             places: "source = \"embedded\"".to_owned(),
             key: None,
             secret: None,
+            tokens: None,
             address: "127.0.0.2:1",
             nodes: String::new(),
             links: Vec::new(),
@@ -80,6 +88,12 @@ impl Setup {
     /// The herd has a secret.
     pub(crate) fn secret(mut self, secret: &Secret) -> Self {
         self.secret = Some(secret.clone());
+        self
+    }
+
+    /// Clients are `"tokens"` or `"open"`, and these are the tokens. Their file is looked at all the time.
+    pub(crate) fn tokens(mut self, clients: &'static str, tokens: &TokenList) -> Self {
+        self.tokens = Some((clients, tokens.clone()));
         self
     }
 
@@ -198,9 +212,13 @@ impl Setup {
         }
         // Where it is, `launch` says.
         let secret = if self.secret.is_some() { "secret_file = \"herd.secret\"\n" } else { "" };
+        let access = self.tokens.as_ref().map_or_else(String::new, |(clients, _)| {
+            let file = "tokens_file = \"herd.tokens\"\ntokens_check_seconds = 0.01";
+            format!("[access]\nclients = \"{clients}\"\n{file}\n")
+        });
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
+            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}{access}\
              [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"{address}\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
@@ -224,6 +242,15 @@ impl Setup {
             let file = log_dir.path().join("herd.secret");
             secret.create(&file).unwrap();
             herd.secret_file = Some(file);
+        }
+        if let Some((_, tokens)) = &self.tokens {
+            let file = log_dir.path().join("herd.tokens");
+            change_tokens(&file, true, |list| {
+                list.clone_from(tokens);
+                Ok(())
+            })
+            .unwrap();
+            herd.access.tokens_file = Some(file);
         }
         if let Some(key) = &self.key {
             let file = log_dir.path().join("places.key");
@@ -352,6 +379,11 @@ impl TestNode {
     pub(crate) fn stop(&mut self) {
         self.begin_stop();
         self.expect_ended(PATIENCE);
+    }
+
+    /// The file of its tokens.
+    pub(crate) fn tokens_file(&self) -> PathBuf {
+        self.log_dir.path().join("herd.tokens")
     }
 
     /// What it has logged so far.

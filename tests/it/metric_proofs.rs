@@ -1,11 +1,12 @@
-//! Where each metric is shown to count what it says. A metric without such a test is refused, and so is a test that does not
-//! look at its metric.
+//! That every metric is shown to count what it says: where, and by which test.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
 };
+
+use proxyherd::core::access::TokenList;
 
 use crate::support::{FakePeer, Setup, TestNode};
 
@@ -119,7 +120,11 @@ const PROOFS: &[(&str, &str, &str)] = &[
         "upstream/flow.rs",
         "same_lookups_in_flight_are_one_call_and_each_gets_its_own_cut",
     ),
-    ("proxyherd_quota_waits_total", "quotas.rs", "lines_beyond_a_quota_wait_for_their_turn_and_are_answered"),
+    (
+        "proxyherd_quota_waits_total",
+        "quotas.rs",
+        "lines_beyond_a_quota_wait_for_their_turn_and_are_answered",
+    ),
     ("proxyherd_ready", "http.rs", "node_is_ready_once_a_neighbour_has_ended_a_round_with_it"),
     ("proxyherd_request_duration_seconds", "metrics.rs", "requests_take_as_long_as_their_lookup"),
     ("proxyherd_requests_total", "http.rs", "requests_are_counted_by_what_became_of_them"),
@@ -132,6 +137,16 @@ const PROOFS: &[(&str, &str, &str)] = &[
         "proxyherd_store_bytes_max",
         "iamat.rs",
         "report_that_would_have_the_store_outgrow_max_bytes_is_invalid_and_a_neighbours_line_is_not",
+    ),
+    (
+        "proxyherd_tokens",
+        "tokens.rs",
+        "tokens_are_taken_anew_when_their_file_changes_and_those_of_before_stay_where_it_is_broken",
+    ),
+    (
+        "proxyherd_tokens_failing",
+        "tokens.rs",
+        "tokens_are_taken_anew_when_their_file_changes_and_those_of_before_stay_where_it_is_broken",
     ),
     ("proxyherd_tombstones", "metrics.rs", "node_is_told_of"),
     ("proxyherd_uptime_seconds", "metrics.rs", "node_is_told_of"),
@@ -147,7 +162,8 @@ fn families(node: &TestNode) -> BTreeSet<String> {
 #[test]
 fn every_metric_has_a_test_that_shows_what_it_counts() {
     let table = "source = \"google\"\nbase_url = \"http://127.0.0.1:1\"";
-    let node = Setup::new().http("").source(table).key("none").neighbour(&FakePeer::new("Welsh")).start();
+    let setup = Setup::new().http("").tokens("open", &TokenList::default()).source(table).key("none");
+    let node = setup.neighbour(&FakePeer::new("Welsh")).start();
     let proved: BTreeMap<&str, (&str, &str)> =
         PROOFS.iter().map(|&(family, file, test)| (family, (file, test))).collect();
     let told = families(&node);
