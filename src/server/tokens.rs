@@ -126,7 +126,7 @@ mod tests {
     fn file_that_has_changed_is_taken_once_it_stays_as_it_is_or_when_asked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("herd.tokens");
-        let mut version = |text: &str| {
+        let version = |text: &str| {
             fs::write(&path, text).unwrap();
             FileVersion::of(&path)
         };
@@ -135,7 +135,15 @@ mod tests {
         let every = Duration::from_secs(1);
         let (taken, found) = (first, first);
         let mut keeper = TokenKeeper { path: path.clone(), every, taken, found, asked, asks };
-        let looks = [(first, false), (half, false), (whole, false), (whole, true), (whole, false), (None, false), (None, true)];
+        let looks = [
+            (first, false),
+            (half, false),
+            (whole, false),
+            (whole, true),
+            (whole, false),
+            (None, false),
+            (None, true),
+        ];
         for (found, is_due) in looks {
             assert_eq!(keeper.is_due(found, false), is_due, "{found:?}");
         }

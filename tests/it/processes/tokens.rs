@@ -30,6 +30,11 @@ fn guarded(more: &str) -> Herd {
     solo(&format!("http = \"127.0.0.1:11680\"\n{access}{more}"))
 }
 
+/// `herd` with these arguments and that token.
+fn with(of: &Herd, token: &str, arguments: &[&str]) -> Output {
+    herd(of, &[arguments, &["--token-file", token]].concat())
+}
+
 /// Adds a token, and gives the path of its file, and its text.
 fn add(of: &Herd, name: &str, flags: &[&str]) -> (PathBuf, String) {
     let file = of.config.with_file_name(format!("{name}.token"));
@@ -106,11 +111,10 @@ fn commands_show_the_token_of_a_file_and_a_hang_up_takes_tokens_anew() {
     let (ops, _) = add(&of, "ops", &["--role", "operator"]);
     of.start("Solo");
     let ops = ops.display().to_string();
-    let with = |token: &str, arguments: &[&str]| herd(&of, &[arguments, &["--token-file", token]].concat());
     let report = ["send", "Solo", "IAMAT kiwi +1+1 1479413884"];
-    assert!(done(&with(&ops, &report)).starts_with("AT Solo "));
-    assert!(done(&with(&ops, &["forget", "kiwi"])).contains("has forgotten 1 client"));
-    assert!(with(&ops, &["status"]).status.success());
+    assert!(done(&with(&of, &ops, &report)).starts_with("AT Solo "));
+    assert!(done(&with(&of, &ops, &["forget", "kiwi"])).contains("has forgotten 1 client"));
+    assert!(with(&of, &ops, &["status"]).status.success());
     // In the environment, too.
     let output = of.command(&report).env("HERD_TOKEN_FILE", &ops).output().unwrap();
     assert!(done(&output).starts_with("AT Solo "));
@@ -128,18 +132,18 @@ fn commands_show_the_token_of_a_file_and_a_hang_up_takes_tokens_anew() {
     assert!(!herd(&of, &["forget", "kiwi"]).status.success());
     let (kiwi, _) = add(&of, "kiwi", &["--report", "kiwi"]);
     let kiwi = kiwi.display().to_string();
-    let refused = with(&kiwi, &report);
+    let refused = with(&of, &kiwi, &report);
     assert_eq!(refused.status.code(), Some(1), "its node does not know it yet");
     assert!(String::from_utf8(refused.stderr).unwrap().contains("Solo does not take the token"));
     of.process("Solo").signal(Signal::HUP);
     of.wait_for_log("Solo", &["the tokens are taken anew: 2; added kiwi"]);
-    assert!(done(&with(&kiwi, &["send", "Solo", "IAMAT kiwi +1+1 1479413885"])).starts_with("AT Solo "));
-    let status = with(&kiwi, &["status"]);
+    assert!(done(&with(&of, &kiwi, &["send", "Solo", "IAMAT kiwi +1+1 1479413885"])).starts_with("AT Solo "));
+    let status = with(&of, &kiwi, &["status"]);
     let said = String::from_utf8(status.stdout).unwrap();
     assert!(said.contains("the token is not a monitor's or an operator's"), "{said}");
 
     fs::set_permissions(&ops, fs::Permissions::from_mode(0o644)).unwrap();
-    let refused = with(&ops, &["status"]);
+    let refused = with(&of, &ops, &["status"]);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(refused.status.code() == Some(2) && said.contains("run `chmod 600 "), "{said}");
 }
@@ -194,6 +198,38 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Shows a token to Solo in every way, well and wrong, whole and cut off; what came back.
+fn shown_in_every_way(of: &Herd, token: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    let long = "x".repeat(20_000);
+    for lines in [
+        format!("AUTH {token}\nIAMAT kiwi +1+1 5\nWHATSAT kiwi 1 1\nFORGET kiwi\n"),
+        format!("AUTH {token} {token}\nauth {token}\n"),
+        format!("hello\nGET /status?token={token} HTTP/1.1\nAuthorization: Bearer {token}\n{token}\n"),
+        format!("GET /?token={token} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        format!("AUTH {token}{long}\nhello {token}{long}\n"),
+        format!("HELLO 2 {token}\n"),
+        format!("hello\nAUTH {token}"),
+    ] {
+        let mut client = of.client("Solo");
+        client.send(lines.as_bytes());
+        client.end_input();
+        told.push(String::from_utf8_lossy(&client.rest()).into_owned());
+    }
+    for head in [
+        format!("GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        format!("GET /{token}?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {token}\r\n\r\n"),
+        format!("{token} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ] {
+        let mut client = Client::connect(&of.listens_at("Solo").replace(":11600", ":11680"));
+        client.send(head.as_bytes());
+        told.push(String::from_utf8_lossy(&client.rest()).into_owned());
+    }
+    told
+}
+
 #[test]
 fn tokens_are_nowhere_but_with_their_holders() {
     let mut of = guarded("[log]\nbodies = true\n[journal]\ndir = \"kept\"\n");
@@ -203,36 +239,7 @@ fn tokens_are_nowhere_but_with_their_holders() {
     let tokens = [ops.clone(), kiwi.clone(), unknown.clone()];
     of.start("Solo");
     let pid = of.process("Solo").pid();
-    let mut told = Vec::new();
-    // Shown well, and in every wrong way, whole and cut off.
-    for token in &tokens {
-        let long = "x".repeat(20_000);
-        for lines in [
-            format!("AUTH {token}\nIAMAT kiwi +1+1 5\nWHATSAT kiwi 1 1\nFORGET kiwi\n"),
-            format!("AUTH {token} {token}\nauth {token}\n"),
-            format!("hello\nGET /status?token={token} HTTP/1.1\nAuthorization: Bearer {token}\n{token}\n"),
-            format!("GET /?token={token} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"),
-            format!("AUTH {token}{long}\nhello {token}{long}\n"),
-            format!("HELLO 2 {token}\n"),
-            format!("hello\nAUTH {token}"),
-        ] {
-            let mut client = of.client("Solo");
-            client.send(lines.as_bytes());
-            client.end_input();
-            told.push(String::from_utf8_lossy(&client.rest()).into_owned());
-        }
-        for head in [
-            format!("GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
-            format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
-            format!("GET /{token}?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-            format!("GET / HTTP/1.1\r\nHost: {token}\r\n\r\n"),
-            format!("{token} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ] {
-            let mut client = Client::connect(&of.listens_at("Solo").replace(":11600", ":11680"));
-            client.send(head.as_bytes());
-            told.push(String::from_utf8_lossy(&client.rest()).into_owned());
-        }
-    }
+    let mut told: Vec<_> = tokens.iter().flat_map(|token| shown_in_every_way(&of, token)).collect();
     told.push(String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/cmdline")).unwrap()).into_owned());
     told.push(String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/environ")).unwrap()).into_owned());
     // Files of tokens that are broken by the very tokens in them.
