@@ -52,7 +52,7 @@ pub enum TokenTextFault {
     Rule(#[from] TokensFault),
 }
 
-type Value<'t> = Spanned<DeValue<'t>>;
+type TomlValue<'t> = Spanned<DeValue<'t>>;
 
 /// Turns the parser's offsets into lines.
 struct LineTable(Vec<usize>);
@@ -76,7 +76,7 @@ impl LineTable {
             wanted: "in two brackets, as in [[token]] and [[group]]",
         };
         let values = list.get_ref().as_array().ok_or_else(|| wrong(&list.span()))?;
-        let table = |value: &'v Value<'t>| {
+        let table = |value: &'v TomlValue<'t>| {
             let table = value.get_ref().as_table().ok_or_else(|| wrong(&value.span()))?;
             self.only(table, keys)?;
             Ok((table, self.line(&value.span())))
@@ -119,7 +119,7 @@ impl LineTable {
         if values.len() > PATTERNS_MAX {
             return Err(TokenTextFault::TooMany { line, key });
         }
-        let text = |value: &'v Value<'_>| {
+        let text = |value: &'v TomlValue<'_>| {
             let text = value.get_ref().as_str().ok_or_else(|| wrong.clone())?;
             Ok((text, self.line(&value.span())))
         };

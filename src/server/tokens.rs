@@ -143,7 +143,15 @@ mod tests {
         let every = Duration::from_secs(1);
         let (taken, found) = (first, first);
         let mut keeper = TokenKeeper { path: path.clone(), every, taken, found, asked, asks };
-        let looks = [(first, false), (half, false), (whole, false), (whole, true), (whole, false), (None, false), (None, true)];
+        let looks = [
+            (first, false),
+            (half, false),
+            (whole, false),
+            (whole, true),
+            (whole, false),
+            (None, false),
+            (None, true),
+        ];
         for (found, is_due) in looks {
             assert_eq!(keeper.is_due(found, false), is_due, "{found:?}");
         }

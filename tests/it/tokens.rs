@@ -157,7 +157,7 @@ fn tokens_are_taken_anew_when_their_file_changes_and_those_of_before_stay_where_
     wait_until("it is taken anew", || metric(&node, "proxyherd_tokens") == 3.0);
     assert_eq!(kiwi.ask("IAMAT kiwi +1+1 9"), "? IAMAT kiwi +1+1 9");
     assert_eq!(kiwi.ask(&auth(1)), "? AUTH");
-    assert!(node.log().contains("the tokens are taken anew: 3; revoked kiwi"), "{}", node.log());
+    wait_until("it is told", || node.log().contains("the tokens are taken anew: 3; revoked kiwi"));
 }
 
 #[test]
@@ -257,7 +257,10 @@ fn third_party_node_reports_and_sees_what_its_patterns_allow() {
     wait_until("the bus is known", || node.client().ask("WHATSAT bus-1 1 0").starts_with("AT "));
     assert_eq!(client.ask("WHATSAT car-1 1 0"), "? WHATSAT car-1 1 0");
     let link = &node.status()["links"][0];
-    assert_eq!(link["bad_lines"].as_u64(), Some(1), "{link}");
+    // What it was told it tells in turn, which it may not either.
+    assert_eq!(link["updates_received"], 1, "{link}");
+    assert!(link["bad_lines"].as_u64() >= Some(1), "{link}");
+    assert!(link["last_bad"].as_str().unwrap().contains("may_report"), "{link}");
 }
 
 #[test]

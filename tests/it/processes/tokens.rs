@@ -198,6 +198,38 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Shows a token to Solo in every way, well and wrong, whole and cut off; what came back.
+fn shown_in_every_way(of: &Herd, token: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    let long = "x".repeat(20_000);
+    for lines in [
+        format!("AUTH {token}\nIAMAT kiwi +1+1 5\nWHATSAT kiwi 1 1\nFORGET kiwi\n"),
+        format!("AUTH {token} {token}\nauth {token}\n"),
+        format!("hello\nGET /status?token={token} HTTP/1.1\nAuthorization: Bearer {token}\n{token}\n"),
+        format!("GET /?token={token} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        format!("AUTH {token}{long}\nhello {token}{long}\n"),
+        format!("HELLO 2 {token}\n"),
+        format!("hello\nAUTH {token}"),
+    ] {
+        let mut client = of.client("Solo");
+        client.send(lines.as_bytes());
+        client.end_input();
+        told.push(String::from_utf8_lossy(&client.rest()).into_owned());
+    }
+    for head in [
+        format!("GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        format!("GET /{token}?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {token}\r\n\r\n"),
+        format!("{token} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ] {
+        let mut client = Client::connect(&of.listens_at("Solo").replace(":11600", ":11680"));
+        client.send(head.as_bytes());
+        told.push(String::from_utf8_lossy(&client.rest()).into_owned());
+    }
+    told
+}
+
 #[test]
 fn tokens_are_nowhere_but_with_their_holders() {
     let mut of = guarded("[log]\nbodies = true\n[journal]\ndir = \"kept\"\n");
@@ -207,36 +239,7 @@ fn tokens_are_nowhere_but_with_their_holders() {
     let tokens = [ops.clone(), kiwi.clone(), unknown.clone()];
     of.start("Solo");
     let pid = of.process("Solo").pid();
-    let mut told = Vec::new();
-    // Shown well, and in every wrong way, whole and cut off.
-    for token in &tokens {
-        let long = "x".repeat(20_000);
-        for lines in [
-            format!("AUTH {token}\nIAMAT kiwi +1+1 5\nWHATSAT kiwi 1 1\nFORGET kiwi\n"),
-            format!("AUTH {token} {token}\nauth {token}\n"),
-            format!("hello\nGET /status?token={token} HTTP/1.1\nAuthorization: Bearer {token}\n{token}\n"),
-            format!("GET /?token={token} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"),
-            format!("AUTH {token}{long}\nhello {token}{long}\n"),
-            format!("HELLO 2 {token}\n"),
-            format!("hello\nAUTH {token}"),
-        ] {
-            let mut client = of.client("Solo");
-            client.send(lines.as_bytes());
-            client.end_input();
-            told.push(String::from_utf8_lossy(&client.rest()).into_owned());
-        }
-        for head in [
-            format!("GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
-            format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
-            format!("GET /{token}?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-            format!("GET / HTTP/1.1\r\nHost: {token}\r\n\r\n"),
-            format!("{token} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ] {
-            let mut client = Client::connect(&of.listens_at("Solo").replace(":11600", ":11680"));
-            client.send(head.as_bytes());
-            told.push(String::from_utf8_lossy(&client.rest()).into_owned());
-        }
-    }
+    let mut told: Vec<_> = tokens.iter().flat_map(|token| shown_in_every_way(&of, token)).collect();
     told.push(String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/cmdline")).unwrap()).into_owned());
     told.push(String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/environ")).unwrap()).into_owned());
     // Files of tokens that are broken by the very tokens in them.

@@ -212,10 +212,14 @@ impl Setup {
         }
         // Where it is, `launch` says.
         let secret = if self.secret.is_some() { "secret_file = \"herd.secret\"\n" } else { "" };
-        let access = self.tokens.as_ref().map_or_else(String::new, |(clients, _)| {
-            let file = "tokens_file = \"herd.tokens\"\ntokens_check_seconds = 0.01";
-            format!("[access]\nclients = \"{clients}\"\n{file}\n")
-        });
+        let access = match &self.tokens {
+            Some((clients, _)) => format!(
+                "[access]\nclients = \"{clients}\"\ntokens_file = \"herd.tokens\"\ntokens_check_seconds = 0.01\n"
+            ),
+            // With a secret it may be beyond loopback, where it must be said.
+            None if self.secret.is_some() => "[access]\nclients = \"open\"\n".to_owned(),
+            None => String::new(),
+        };
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
             "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}{access}\
