@@ -88,7 +88,9 @@ pub enum Fault {
     },
     #[error("`{key}` = {name:?} {why}")]
     LogName { key: &'static str, name: String, why: &'static str },
-    #[error("{name:?} would be the name of two logs; choose other names as `file`, `events_file` and `audit_file`")]
+    #[error(
+        "{name:?} would be the name of two logs; choose other names as `file`, `events_file` and `audit_file`"
+    )]
     LogNamesClash { name: String },
     #[error("`{key}` = {url:?} is no place of a service; write \"https://HOST\", without a query")]
     BaseUrl { key: &'static str, url: String },

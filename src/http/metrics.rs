@@ -269,6 +269,8 @@ impl MetricsText {
         for (quota, count) in &self.0.quota_waits {
             ConstCounter::new(*count).encode(family.encode_family(&[("quota", quota.label())])?)?;
         }
+        let help = "Pages that were refused because of a quota";
+        writer.counter("proxyherd_pages_refused", help, self.0.pages_refused)?;
         let help = "Acts that the audit log is about, also those that it left out";
         let mut family = writer.family("proxyherd_audited_acts", help, MetricType::Counter)?;
         for (kind, count) in &self.0.audited {

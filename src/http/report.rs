@@ -37,6 +37,8 @@ pub struct NodeReport {
     pub connections: ConnectionCounts,
     /// How often clients' lines waited for their turn, by what they waited for.
     pub quota_waits: Vec<(Quota, u64)>,
+    /// How many pages were refused because of a quota.
+    pub pages_refused: u64,
     /// How often something happened that the audit log is about.
     pub audited: Vec<(log::AuditKind, u64)>,
     /// How many requests had each outcome.
@@ -204,6 +206,7 @@ pub(super) mod tests {
                 refused: 1,
             },
             quota_waits: Quota::ALL.into_iter().zip(40..).collect(),
+            pages_refused: 60,
             audited: log::AuditKind::ALL.into_iter().zip(50..).collect(),
             outcomes: RequestOutcome::ALL.into_iter().zip(1..).collect(),
             spreads: RequestKind::ALL.into_iter().map(|kind| (kind, Spread::default())).collect(),

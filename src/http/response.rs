@@ -74,13 +74,20 @@ impl Response {
     /// The answer to a connection beyond the limit.
     pub(super) fn full() -> Self {
         let body = "this page has as many connections as it accepts; try again later\n".into();
-        Self { status: "503 Service Unavailable", content_type: TEXT, body, is_head: false, retry_after: None }
+        Self {
+            status: "503 Service Unavailable",
+            content_type: TEXT,
+            body,
+            is_head: false,
+            retry_after: None,
+        }
     }
 
     /// Its bytes. `date` is in HTTP's format.
     pub(super) fn to_bytes(&self, date: &str) -> Vec<u8> {
         let Self { status, content_type, body, is_head, retry_after } = self;
-        let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+        let retry_after =
+            retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
         let length = body.len();
         let more = match status.get(..3) {
             Some("405") => "Allow: GET, HEAD\r\n",
@@ -155,7 +162,10 @@ mod tests {
     fn one_who_reads_too_much_is_told_when_to_try_again() {
         let text = String::from_utf8(Response::refusing(Refused::TooMany(7)).to_bytes("now")).unwrap();
         assert!(text.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{text}");
-        assert!(text.contains("\r\nRetry-After: 7\r\n") && text.ends_with("; try again after 7 s\n"), "{text}");
+        assert!(
+            text.contains("\r\nRetry-After: 7\r\n") && text.ends_with("; try again after 7 s\n"),
+            "{text}"
+        );
         let other = String::from_utf8(Response::refusing(Refused::TooSlow).to_bytes("now")).unwrap();
         assert!(!other.contains("Retry-After"), "{other}");
     }

@@ -132,7 +132,10 @@ mod tests {
         let link = &value["links"][0];
         assert_eq!((&link["state"], &link["lag_seconds"]), (&json!("down"), &Value::Null));
         assert_eq!(link["clock_offset_seconds"], Value::Null);
-        assert_eq!((&value["quota_waits"]["requests"], &value["audited"]["tokens"]), (&json!(40), &json!(53)));
+        assert_eq!(
+            (&value["quota_waits"]["requests"], &value["audited"]["tokens"]),
+            (&json!(40), &json!(53))
+        );
         assert_eq!(
             (&value["upstreams"][0]["source"], &value["upstreams"][0]["calls"]["timeout"]),
             (&json!("google"), &json!(0))

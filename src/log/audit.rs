@@ -116,7 +116,11 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
 
     /// A log with an audit log, of which that much is kept in files of so many bytes.
-    fn audited(folder: &tempfile::TempDir, file_bytes: usize, files_kept: usize) -> (Log, LogOptions, PathBuf) {
+    fn audited(
+        folder: &tempfile::TempDir,
+        file_bytes: usize,
+        files_kept: usize,
+    ) -> (Log, LogOptions, PathBuf) {
         let path = folder.path().join("logs").join("Alford.audit.log");
         let audit = AuditOptions { path: path.clone(), buffer_bytes: 65_536, file_bytes, files_kept };
         let options = LogOptions { audit: Some(audit), file_bytes: 2_000, ..options(folder) };
@@ -152,13 +156,18 @@ mod tests {
         let (log, options, path) = audited(&folder, kept.audit_file_bytes, kept.audit_files_kept);
         log.audit(AuditKind::Forget, HOUR, format_args!("#1 of admin from 10.0.0.1:1: kiwi"));
         // The longest of each kind that anyone can cause.
-        let (id, number, address) = ([0xff; 1_024], u64::MAX, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
+        let (id, number, address) =
+            ([0xff; 1_024], u64::MAX, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
         let (mut now, month) = (HOUR, 30 * 24 * HOUR);
         while now < HOUR + month {
             for _ in 0..10 {
                 log.audit(AuditKind::AuthFailed, now, format_args!("#{number} of {:064} from {address}", 0));
                 let id = ShownId(&id);
-                log.audit(AuditKind::Forbidden, now, format_args!("#{number} of {:064} from {address}: IAMAT {id}", 0));
+                log.audit(
+                    AuditKind::Forbidden,
+                    now,
+                    format_args!("#{number} of {:064} from {address}: IAMAT {id}", 0),
+                );
             }
             traffic(&log, &[b'x'; 80]);
             log.info(format_args!("an event"));

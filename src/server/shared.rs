@@ -119,6 +119,8 @@ pub(super) struct Counters {
     pub(super) refused: AtomicU64,
     /// How often lines waited for their turn, by what they waited for.
     pub(super) quota_waits: [AtomicU64; Quota::ALL.len()],
+    /// Pages that were refused because of a quota.
+    pub(super) pages_refused: AtomicU64,
 }
 
 /// For events of each kind, the log has at most one line a second.
@@ -253,6 +255,8 @@ impl<'a> Shared<'a> {
     }
 
     /// What those who come from there without a token have left of their quotas; `None` if nothing is limited.
+    // Not inlined: it would use stack in every connection.
+    #[inline(never)]
     pub(super) fn allowance_of(&self, origin: Origin, now: Tick) -> Option<Arc<Allowance>> {
         let quotas = self.quotas.as_ref().filter(|_| self.limits.loopback_counts || !origin.is_loopback())?;
         Some(quotas.of(origin, now))

@@ -91,7 +91,11 @@ impl TokenKeeper {
                 shared.log.info(format_args!("the tokens are taken anew: {count}{of_log}"));
                 if !changes.are_none() {
                     let told = told(&changes, NAMES_AUDITED_MAX);
-                    shared.log.audit(AuditKind::Tokens, clock::tick(), format_args!("{count} in force{told}"));
+                    shared.log.audit(
+                        AuditKind::Tokens,
+                        clock::tick(),
+                        format_args!("{count} in force{told}"),
+                    );
                 }
                 None
             }

@@ -8,7 +8,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use super::{
@@ -29,7 +28,7 @@ use crate::{
     },
     http::{self, LinkReport, NodeReport, Refused, TokensReport},
     log::AuditKind,
-    metrics::{Counts, RequestKind, RequestOutcome},
+    metrics::{RequestKind, RequestOutcome},
     places,
     system::clock,
     transport::Stream,
@@ -90,13 +89,13 @@ impl<'a> WebDoor<'a> {
     }
 
     /// Whether the holder of that token may read what shows more than health, and has not read too much of it.
-    fn may_read(&self, stream: &Stream, number: u64, token: Option<&TokenHash>) -> Result<(), Refused> {
+    fn may_read(&self, stream: &Stream, token: Option<&TokenHash>) -> Result<(), Refused> {
         let (access, log) = (self.shared.node.access(), self.shared.log);
         let principal = token.and_then(|token| access.find(token, clock::wall()));
         let reader = Reader { address: stream.peer_address().ok(), principal };
         let now = clock::tick();
         if access.allows(reader.principal.as_ref(), Act::Monitor) {
-            return self.charge(&reader, number, now);
+            return self.charge(&reader, now);
         }
         match (&reader.principal, token) {
             (Some(_), _) => {
@@ -112,16 +111,18 @@ impl<'a> WebDoor<'a> {
     }
 
     /// A page counts as one request, and cannot wait.
-    fn charge(&self, reader: &Reader, number: u64, now: Tick) -> Result<(), Refused> {
-        let Shared { node, log, rate_limits, requests, .. } = self.shared;
+    fn charge(&self, reader: &Reader, now: Tick) -> Result<(), Refused> {
+        let Shared { node, log, rate_limits, counters, .. } = self.shared;
         let allowance = match &reader.principal {
             Some(principal) => principal.account().allowance(node.quotas()),
-            None => reader.address.and_then(|address| self.shared.allowance_of(Origin::of(address.ip()), now)),
+            None => {
+                reader.address.and_then(|address| self.shared.allowance_of(Origin::of(address.ip()), now))
+            }
         };
-        let Err(wait) = allowance.map_or(Ok(()), |allowance| allowance.charge_now(now)) else { return Ok(()) };
-        let mut counts = Counts::default();
-        counts.add(RequestOutcome::OverQuota);
-        requests.take(&mut counts, Duration::ZERO, number);
+        let Err(wait) = allowance.map_or(Ok(()), |allowance| allowance.charge_now(now)) else {
+            return Ok(());
+        };
+        counters.pages_refused.fetch_add(1, Ordering::Relaxed);
         if let Some(untold) = rate_limits.over_quota.allow(now) {
             log.warn(format_args!("{reader} is refused a page because of {}{untold}", Quota::Requests));
         }
@@ -175,6 +176,7 @@ impl<'a> WebDoor<'a> {
             quota_waits: Quota::ALL
                 .map(|quota| (quota, counters.quota_waits[quota as usize].load(Ordering::Relaxed)))
                 .to_vec(),
+            pages_refused: counters.pages_refused.load(Ordering::Relaxed),
             audited: log.audited(),
             outcomes: RequestOutcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
@@ -221,13 +223,13 @@ impl<'a> Door for WebDoor<'a> {
         self.web.seats.take(number, stream, clock::tick() + SEAT_TIME)
     }
 
-    fn serve(&self, stream: &Arc<Stream>, number: u64, seat: Self::Seat) {
+    fn serve(&self, stream: &Arc<Stream>, _number: u64, seat: Self::Seat) {
         let Web { config, hosts, .. } = self.web;
         let report = || {
             seat.has_asked();
             self.report(clock::tick())
         };
-        let is_served = http::serve(stream, config, hosts, |token| self.may_read(stream, number, token), report);
+        let is_served = http::serve(stream, config, hosts, |token| self.may_read(stream, token), report);
         if !is_served && seat.is_evicted() {
             http::refuse(stream, config);
         }

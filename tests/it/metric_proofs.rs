@@ -91,6 +91,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
         "processes/log_file.rs",
         "full_disk_degrades_the_node_and_is_told_wherever_it_is_asked",
     ),
+    ("proxyherd_pages_refused_total", "quotas.rs", "monitor_who_reads_too_many_pages_is_told_to_come_back"),
     (
         "proxyherd_places_breaker_open",
         "upstream/breaker.rs",
@@ -120,11 +121,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
         "upstream/flow.rs",
         "same_lookups_in_flight_are_one_call_and_each_gets_its_own_cut",
     ),
-    (
-        "proxyherd_quota_waits_total",
-        "quotas.rs",
-        "lines_beyond_a_quota_wait_for_their_turn_and_are_answered",
-    ),
+    ("proxyherd_quota_waits_total", "quotas.rs", "lines_beyond_a_quota_wait_for_their_turn_and_are_answered"),
     ("proxyherd_ready", "http.rs", "node_is_ready_once_a_neighbour_has_ended_a_round_with_it"),
     ("proxyherd_request_duration_seconds", "metrics.rs", "requests_take_as_long_as_their_lookup"),
     ("proxyherd_requests_total", "http.rs", "requests_are_counted_by_what_became_of_them"),

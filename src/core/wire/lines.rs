@@ -277,11 +277,6 @@ pub struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// How many there are.
-    pub fn number(&self) -> usize {
-        memchr::memchr_iter(b'\n', self.rest).count()
-    }
-
     /// The total length of the remaining lines in bytes, terminators included.
     pub fn left(&self) -> usize {
         self.rest.len()

@@ -317,6 +317,8 @@ fn connections_that_wait_for_their_turn() {
         !is_read && scene.sockets().iter().filter(|socket| socket.is_unread).count() as u64 == COUNT
     });
     scene.expect_to_come_down(|| {});
+    let cost = Cost::of(&mut scene);
+    eprintln!("MEASURED {:?} {cost:?}", scene.before);
 }
 
 #[test]
@@ -395,7 +397,8 @@ fn strangers_where_third_party_nodes_come_in() {
     if !can_count() {
         return;
     }
-    let mut scene = Scene::with("is a stranger at `plain_listen`", "11700", |_| {}, (&with_plain_neighbour(), ""));
+    let mut scene =
+        Scene::with("is a stranger at `plain_listen`", "11700", |_| {}, (&with_plain_neighbour(), ""));
     let stranger = own_ip();
     for _ in 0..COUNT {
         let mut stream = connect_from(stranger.into(), scene.address());
@@ -415,7 +418,8 @@ fn connections_of_a_third_party_neighbour() {
         return;
     }
     let most = Limits::default().plain_connections as u64;
-    let mut scene = Scene::with("is from a third-party neighbour", "11700", |_| {}, (&with_plain_neighbour(), ""));
+    let mut scene =
+        Scene::with("is from a third-party neighbour", "11700", |_| {}, (&with_plain_neighbour(), ""));
     let streams: Vec<_> = (0..COUNT).map(|_| connect_from(PLAIN.into(), scene.address())).collect();
     for stream in &streams {
         stream.set_nonblocking(true).unwrap();

@@ -35,12 +35,7 @@ impl Bucket {
     }
 
     /// The same for as many units as `wanted` says when it is told how many are saved up. Returns how many it were.
-    pub fn take_some(
-        &self,
-        wanted: impl Fn(u64) -> u64,
-        now: Tick,
-        wait: Duration,
-    ) -> Option<(u64, Tick)> {
+    pub fn take_some(&self, wanted: impl Fn(u64) -> u64, now: Tick, wait: Duration) -> Option<(u64, Tick)> {
         let full = self.accrued(now).saturating_add(self.saved_max);
         let mut taken = (0, now);
         let take = |spent: u64| {

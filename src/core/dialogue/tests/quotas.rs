@@ -203,7 +203,11 @@ fn connection_that_waits_with_large_buffers_ends_if_all_hold_too_much() {
         assert!(matches!(client.say(&b"x\n".repeat(bytes / 2), at(0)), Next::Wait(_)));
     }
     assert!(matches!(client.say(&b"x\n".repeat(2_048), at(0)), Next::Rest(..)));
-    assert!((4_096..8_192).contains(&client.ear.held), "what waits is counted, and no more: {}", client.ear.held);
+    assert!(
+        (4_096..8_192).contains(&client.ear.held),
+        "what waits is counted, and no more: {}",
+        client.ear.held
+    );
     client.ear.is_crowded = true;
     assert_eq!(client.drive(at(0)), Next::Close(Closing::CrowdedAtRest(Quota::Requests)));
 }
