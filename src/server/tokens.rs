@@ -130,7 +130,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             FileVersion::of(&path)
         };
-        let [first, half, whole] = ["a", "ab", "abc"].map(|text| version(text));
+        let [first, half, whole] = ["a", "ab", "abc"].map(version);
         let (asks, asked) = bounded(1);
         let every = Duration::from_secs(1);
         let (taken, found) = (first, first);
