@@ -3,7 +3,9 @@
 //! say it must be; and nothing that is written or told shows a token.
 
 use proxyherd::core::{
-    access::{Access, Anyone, Pattern, Patterns, Token, TokenEntry, TokenList, TokenRole, find_token},
+    access::{
+        Access, Anyone, Pattern, Patterns, Principal, Token, TokenEntry, TokenList, TokenRole, find_token,
+    },
     dialogue::{Closing, Party, Reply},
     model::Timestamp,
     wire::{Fields, Invalid, Line},
@@ -141,10 +143,7 @@ impl Ear for Listener<'_> {
             assert_eq!(line.text(), b"AUTH");
             return self.check_auth(due, reply);
         }
-        assert_eq!(
-            party.principal().map(|principal| principal.name()),
-            self.holder.map(|number| NAMES[number - 1])
-        );
+        assert_eq!(party.principal().map(Principal::name), self.holder.map(|number| NAMES[number - 1]));
         let client = Fields::of(due.text()).nth(1).unwrap_or_default();
         let [reports, sees, forgets] = self.rights(client);
         match reply {

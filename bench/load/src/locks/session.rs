@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
         match Request::parse(line, &Form::PLACES) {
             Ok(Request::Iamat(report)) => self.report(&report, now),
             Ok(Request::Whatsat(query)) => self.answer(&query),
-            Ok(Request::Forget(_)) | Err(_) => false,
+            Ok(Request::Forget(_) | Request::Auth(_)) | Err(_) => false,
         }
     }
 
