@@ -317,8 +317,6 @@ fn connections_that_wait_for_their_turn() {
         !is_read && scene.sockets().iter().filter(|socket| socket.is_unread).count() as u64 == COUNT
     });
     scene.expect_to_come_down(|| {});
-    let cost = Cost::of(&mut scene);
-    eprintln!("MEASURED {:?} {cost:?}", scene.before);
 }
 
 #[test]
