@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::core::{
+    access::{Pattern, Patterns},
     links::{
         Offer, Outbox, outbox,
         scene_tests::{LONGEST, id, ms, times},
@@ -302,6 +303,20 @@ fn stop_does_not_go_on_telling_what_was_taken_before() {
     scene.connection(Takes::Line);
     scene.link.stop(ms(scene.now) + Duration::from_secs(2));
     assert_eq!((scene.step(), scene.link.lack(&scene.store)), (Step::End, None));
+}
+
+#[test]
+fn neighbour_is_told_of_those_only_whom_it_may_see() {
+    let may_see = Patterns::new(vec![Pattern::parse("k*").unwrap()]);
+    let mut scene = Scene::of(PlainForm { has_sender: false, may_see, ..PlainForm::default() });
+    scene.know("kiwi");
+    scene.know("tui");
+    assert_eq!(scene.settle(), [format!("{}\n", at("kiwi"))]);
+    for client in ["weka", "kea"] {
+        scene.offer(client);
+    }
+    assert_eq!(scene.connection(Takes::Line), format!("{}\n", at("kea")));
+    assert!(matches!(scene.step(), Step::Rest { .. }) && scene.link.is_quiet());
 }
 
 #[test]

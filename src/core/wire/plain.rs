@@ -229,7 +229,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::wire::write_flooded;
+    use crate::core::{access::Pattern, wire::write_flooded};
 
     fn parse(line: &str) -> Result<PlainLine<'_>, PlainFault> {
         PlainLine::parse(line.as_bytes(), &PlainForm::default())
@@ -298,6 +298,25 @@ mod tests {
         ] {
             assert_eq!(parse(line), Err(fault), "{line}");
         }
+    }
+
+    #[test]
+    fn node_that_is_bound_to_some_clients_reports_and_is_told_of_those_only() {
+        let patterns = |text| Patterns::new(vec![Pattern::parse(text).unwrap()]);
+        let form =
+            PlainForm { may_report: patterns("bus-*"), may_see: patterns("tram-1"), ..PlainForm::default() };
+        let parsed = |client: &str| {
+            let line = format!("AT A +1.000000000 {client} +1+1 1");
+            PlainLine::parse(line.as_bytes(), &form).map(|_| ())
+        };
+        assert_eq!(parsed("bus-7"), Ok(()));
+        assert_eq!(["bus", "tram-1"].map(parsed), [Err(PlainFault::NotAllowed); 2]);
+        let told = |client: &str| {
+            let mut out = Vec::new();
+            form.write_again(format!("AT A +1.000000000 {client} +1+1 1 B\n").as_bytes(), &mut out);
+            !out.is_empty()
+        };
+        assert_eq!(["tram-1", "tram-12", "bus-7"].map(told), [true, false, false]);
     }
 
     #[test]
