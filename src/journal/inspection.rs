@@ -61,7 +61,7 @@ pub fn inspect<D: Disk>(disk: &D, tell: impl FnMut(BytesRead)) -> Result<Inspect
     let nobody = Owner { herd: String::new(), node: String::new(), placement: 0 };
     let mut records = 0;
     let count = |lines: &[u8]| records += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-    let found = recover(&disk, owner.as_ref().unwrap_or(&nobody), count, tell)?;
+    let found = recover(&disk, (owner.as_ref().unwrap_or(&nobody), 0), count, tell)?;
     let of_kind = |kind| ids.iter().filter(|id| id.kind == kind).count();
     let (snapshots, segments) = (of_kind(FileKind::Snapshot), of_kind(FileKind::Segment));
     Ok(Inspection { owner, snapshots, segments, records, found })

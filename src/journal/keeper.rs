@@ -247,10 +247,10 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
 
     /// The number up to which all batches are on the disk, if that is more than at the last call.
     pub fn commit(&mut self) -> Option<u64> {
-        // What found no room, in the queue or in memory, is on the disk only with the next snapshot.
+        // What found no room, in the queue or in memory, is on the disk only with the next snapshot. A mark that is at the
+        // queue by now is of a later batch than what was taken: `write` has cleared that of an earlier one, and told it.
         let is_synced = self.writer.unsynced() == 0 || !self.writer.rules.syncs_before_commit;
-        let is_safe = is_synced && !self.writer.is_short() && !self.queue.is_behind();
-        if !is_safe || self.taken == self.committed {
+        if !is_synced || self.writer.is_short() || self.taken == self.committed {
             return None;
         }
         self.committed = self.taken;

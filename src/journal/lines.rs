@@ -29,3 +29,19 @@ pub fn store_lines(store: &Store, lines: &[u8]) -> u64 {
     }
     bad_lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::store::Placement;
+
+    /// An older version took the second line and the fourth, whose servers would have taken the reports at no time.
+    #[test]
+    fn line_that_is_no_record_is_counted_and_those_around_it_are_stored() {
+        let store = Store::new(Placement::of_herd("quick"), usize::MAX);
+        let lines = "AT Alford +0.000000001 a +1+1 1\nAT Alford -1.000000001 b +1+1 1\n\
+                     FORGOT c 7 1 Alford\nAT Alford +1.000000000 d +1+1 999999999999\nAT Alford +0.000000001 e +1+1 1\n";
+        assert_eq!(store_lines(&store, lines.as_bytes()), 2);
+        assert_eq!((store.len(), store.tombstones()), (2, 1));
+    }
+}

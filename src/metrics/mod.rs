@@ -61,7 +61,7 @@ pub enum RequestOutcome {
     OutOfBytes,
     /// A report whose client's id is too long.
     LongClient,
-    /// A report, or a forgetting, that came while the journal failed, in which it would have to be first.
+    /// A report that came while the journal failed, in which it would have to be first.
     NotKept,
     /// A question that was answered by the source of places.
     Answered,
@@ -73,13 +73,17 @@ pub enum RequestOutcome {
     NoPlaces,
     /// A client was forgotten.
     Forgotten,
+    /// A forgetting that came while the journal failed, in which it would have to be first.
+    ForgetNotKept,
+    /// A forgetting that was refused for another reason.
+    ForgetRefused,
     /// A line that is not a valid command.
     Invalid,
 }
 
 impl RequestOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Stored,
         Self::Stale,
         Self::Ahead,
@@ -92,6 +96,8 @@ impl RequestOutcome {
         Self::UnknownClient,
         Self::NoPlaces,
         Self::Forgotten,
+        Self::ForgetNotKept,
+        Self::ForgetRefused,
         Self::Invalid,
     ];
 
@@ -108,7 +114,7 @@ impl RequestOutcome {
             Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
                 RequestKind::Whatsat
             }
-            Self::Forgotten => RequestKind::Forget,
+            Self::Forgotten | Self::ForgetNotKept | Self::ForgetRefused => RequestKind::Forget,
             Self::Invalid => RequestKind::Invalid,
         }
     }
@@ -122,12 +128,13 @@ impl RequestOutcome {
             Self::Full => "full",
             Self::OutOfBytes => "out_of_bytes",
             Self::LongClient => "long_client",
-            Self::NotKept => "not_kept",
+            Self::NotKept | Self::ForgetNotKept => "not_kept",
             Self::Answered => "answered",
             Self::SourceFailed => "source_failed",
             Self::UnknownClient => "unknown_client",
             Self::NoPlaces => "no_places",
             Self::Forgotten => "forgotten",
+            Self::ForgetRefused => "refused",
             Self::Invalid => "invalid",
         }
     }

@@ -87,7 +87,7 @@ impl Journal {
         let lock = lock.ok_or_else(|| JournalError::InUse(folder.clone()))?;
         let owner = Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check };
         let began = clock::tick();
-        let (found, bad_lines) = recover_into(node, &disk, &owner, &mut telling)
+        let (found, bad_lines) = recover_into(node, &disk, (&owner, config.waiting_bytes), &mut telling)
             .map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
         let time = clock::tick().saturating_sub(began);
         tell_recovery(telling.log, &found, (node.store().len(), time, bad_lines));

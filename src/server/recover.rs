@@ -66,11 +66,11 @@ impl<'t> Telling<'t> {
     }
 }
 
-/// Stores what the journal of that owner has, and counts the lines that are no records.
+/// Stores what the journal of that owner has, and counts the lines that are no records. `room` as for [`recover`].
 pub(super) fn recover_into(
     node: &Node,
     disk: &impl Disk,
-    owner: &Owner,
+    (owner, room): (&Owner, usize),
     telling: &mut Telling<'_>,
 ) -> Result<(Recovered, u64), RecoveryError> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -93,7 +93,7 @@ pub(super) fn recover_into(
                 store_all(&unsent.into_inner());
             }
         };
-        let found = recover(disk, owner, take, |bytes| telling.tell(bytes, || node.store().len()));
+        let found = recover(disk, (owner, room), take, |bytes| telling.tell(bytes, || node.store().len()));
         // However it ended: the threads go on until there is nothing more to come.
         drop(sender);
         found

@@ -27,13 +27,16 @@ use crate::core::{
     },
     repair,
     store::{KeyHash, Outcome, Placement, Store, StoreBounds},
-    wire::{Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
+    wire::{ForgetFault, Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
 };
 
 pub use self::{
     changes::{Changes, Subscribers},
     welcome::{Challenge, Greeting, Welcome},
 };
+
+/// How far the generation of a client may be ahead of the clock of a node that is told to forget it again.
+const GENERATION_AHEAD_MAX: Duration = Duration::from_secs(86_400);
 
 /// What a node knows and whom it talks with. Shared by all its threads.
 #[derive(Debug)]
@@ -278,18 +281,21 @@ impl Node {
         if !self.forgets {
             return Err(Invalid::NotLetForget);
         }
-        self.check_kept()?;
+        self.check_kept().map_err(|_| Invalid::NotForgotten(ForgetFault::NotKept))?;
+        if self.is_forgotten(client, key, now.wall, changes) {
+            return Ok(());
+        }
         let text = &mut TimestampText::default();
-        let mut refusal = Invalid::LastGeneration;
+        let mut refusal = ForgetFault::GenerationAhead;
         let why = &mut refusal;
         let tombstone = self.store.forget(key, client, move |hidden| {
             // Of a client of whom nothing is held, a tombstone is one more thing to hold.
             if hidden.is_none() && client.as_bytes().len() > self.reports.client_bytes {
-                *why = Invalid::LongClient;
+                *why = ForgetFault::LongClient;
                 return None;
             }
             if hidden.is_none() && self.store.bytes() >= self.reports.max_bytes {
-                *why = Invalid::TooManyBytes;
+                *why = ForgetFault::TooManyBytes;
                 return None;
             }
             let (generation, time) = self.forgetting(hidden, now.wall)?;
@@ -297,19 +303,46 @@ impl Node {
             let (timestamp, server) = (text.as_bytes(), self.id.as_bytes());
             Some(Tombstone { client, generation, timestamp, time, server })
         });
-        changes.add(self, &tombstone.ok_or(refusal)?.into(), key, By::News);
+        let tombstone = tombstone.ok_or(Invalid::NotForgotten(refusal))?;
+        changes.add(self, &tombstone.into(), key, By::News);
         Ok(())
+    }
+
+    /// Whether a tombstone stands that this node's clock does not outbid. Then nothing needs to be stored, and forgetting a
+    /// client again and again drives no generation ahead of the clock. That tombstone may not have been offered yet, and
+    /// the forgetting is acknowledged for its sake.
+    fn is_forgotten(
+        &self,
+        client: ClientId<'_>,
+        key: KeyHash,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> bool {
+        let by_clock = Generation::at(now);
+        let stands = self.store.record(key, client, |met| {
+            let stands = met.location().is_none() && by_clock.is_some_and(|clock| met.rank().0 >= clock);
+            if stands && self.waits_for_durable(false) {
+                changes.add_again(self, met);
+            }
+            stands
+        });
+        stands == Some(true)
     }
 
     /// Generation and time of the tombstone that hides what this node holds and, because it takes its generation from
     /// the clock, whatever other nodes may hold. Its time is that of what it hides, so that a client whose clock is slow
-    /// is heard again; but not in the future, so that one whose clock was ahead is heard, too.
+    /// is heard again; but not in the future, so that one whose clock was ahead is heard, too. `None` if the generation is
+    /// too far ahead of the clock: reports and forgettings in turn must not use up all generations there are.
     fn forgetting(
         &self,
         hidden: Option<(Generation, Timestamp)>,
         now: Timestamp,
     ) -> Option<(Generation, Timestamp)> {
         let (generation, time) = hidden.unwrap_or_default();
+        let ahead = generation.as_nanoseconds() - now.as_nanoseconds();
+        if ahead > GENERATION_AHEAD_MAX.as_nanos() as i128 {
+            return None;
+        }
         let others = if self.rules.forgetting_outbids { Generation::at(now)? } else { Generation::FIRST };
         Some((generation.next()?.max(others), time.min(now)))
     }

@@ -23,4 +23,4 @@ pub use peer::{
 };
 pub use plain::{PerConnection, PlainFault, PlainForm, PlainLine};
 pub use proof::{Nonce, OwedProof, Proof, Prover, Transcript};
-pub use request::{Invalid, Report, Request, Whatsat, write_forgotten};
+pub use request::{ForgetFault, Invalid, Report, Request, Whatsat, write_forgotten};

@@ -77,12 +77,32 @@ pub enum Invalid {
     NoPlaces,
     /// FORGET at a node that can be reached from beyond its machine.
     NotLetForget,
-    /// FORGET of a client that was given the last generation there is.
-    LastGeneration,
+    /// A FORGET that this node would execute, but not now or not of that client.
+    NotForgotten(ForgetFault),
     /// A line that is not allowed on a peer's connection.
     NotFromPeer,
     /// A line that is not allowed on a third-party node's connection.
     NotPlain(PlainFault),
+}
+
+/// Why a client is not forgotten at a node that forgets clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ForgetFault {
+    /// The journal fails, in which the tombstone would have to be before it is acknowledged.
+    #[error("the journal cannot be written, and forgettings are acknowledged only from there")]
+    NotKept,
+    /// Nothing is held of the client, and its id is longer than `client_bytes`.
+    #[error("nothing is held of the client, and its id is longer than client_bytes")]
+    LongClient,
+    /// Nothing is held of the client, and `max_bytes` are in use.
+    #[error("nothing is held of the client, and the store takes max_bytes of memory already")]
+    TooManyBytes,
+    /// The client's generation is too far ahead of the clock.
+    #[error(
+        "the client was last forgotten more than a day ahead of this server's clock; mend the clock that is wrong, \
+         or forget it where the clock is ahead"
+    )]
+    GenerationAhead,
 }
 
 impl fmt::Display for Invalid {
@@ -111,7 +131,7 @@ impl fmt::Display for Invalid {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
             Self::NotLetForget => "only a node whose addresses are all loopback forgets clients",
-            Self::LastGeneration => "the client cannot be forgotten again: there is no later generation",
+            Self::NotForgotten(fault) => return write!(f, "{fault}"),
             Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),
         })

@@ -19,6 +19,9 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How much of what may be lost a start remembers.
+const ROOM: usize = 1 << 20;
+
 /// A location of each of these clients.
 fn batch(clients: impl Iterator<Item = usize>) -> Encoded {
     let line = |client| format!("AT Alford +0.100000000 kiwi-{client} +34.068930-118.445127 1400000000\n");
@@ -47,7 +50,7 @@ impl Scene {
     fn new(queue_bytes: usize, bounds: SnapshotBounds) -> Self {
         let (disk, store) = (FakeDisk::new(), store());
         let (outbox, queue) = outbox(queue_bytes);
-        let found = recover(&disk, &owner(), |_| {}, |_| {}).unwrap();
+        let found = recover(&disk, (&owner(), ROOM), |_| {}, |_| {}).unwrap();
         let salts: fn() -> _ = || Ok([7; 16]);
         let writer = JournalWriter::new(disk.clone(), owner(), salts, JournalBounds::default(), &found);
         let keeper = Keeper::new(writer, queue, bounds, (&found, Duration::ZERO), true);
@@ -87,7 +90,7 @@ impl Scene {
     fn kept(&self) -> usize {
         let known = store();
         let take = |lines: &[u8]| assert_eq!(store_lines(&known, lines), 0);
-        recover(&self.disk.after_kill(), &owner(), take, |_| {}).unwrap();
+        recover(&self.disk.after_kill(), (&owner(), ROOM), take, |_| {}).unwrap();
         known.len()
     }
 }

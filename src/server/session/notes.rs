@@ -6,7 +6,7 @@ use crate::{
     core::{
         dialogue::{Host, Looked, Party, Reply},
         model::{Now, Tick},
-        wire::{Invalid, Line, Nonce},
+        wire::{ForgetFault, Invalid, Line, Nonce, is_hello},
     },
     log::{Traffic, Untold},
     metrics::{Counts, RequestOutcome},
@@ -16,6 +16,9 @@ use crate::{
 
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;
+
+/// How much of a handshake that was not one: its keyword.
+const HELLO_BYTES: usize = "HELLO".len();
 
 /// How a connection came in.
 pub(crate) struct Arrival {
@@ -150,7 +153,7 @@ impl<'a> Notes<'a> {
             if !self.arrival.is_introduced {
                 self.introduce_late();
             }
-            let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
+            let shown = String::from_utf8_lossy(shown_of(text));
             self.shared.log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
         }
     }
@@ -211,6 +214,17 @@ impl Drop for Notes<'_> {
     }
 }
 
+/// What the log shows of a bad line. A handshake that came where none is taken, as at the door for third-party nodes, may
+/// have a node's incarnation in it, by which others could take its place.
+fn shown_of(text: &[u8]) -> &[u8] {
+    let most = if is_hello(text) {
+        text.len() - text.trim_ascii_start().len() + HELLO_BYTES
+    } else {
+        SHOWN_BYTES_MAX
+    };
+    &text[..text.len().min(most)]
+}
+
 /// Where a connection comes from, as the log shows it.
 struct ShownAddress(Option<SocketAddr>);
 
@@ -235,8 +249,37 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,
         Reply::Invalid(Invalid::TooManyBytes) => RequestOutcome::OutOfBytes,
         Reply::Invalid(Invalid::NotKept) => RequestOutcome::NotKept,
+        Reply::Invalid(Invalid::NotForgotten(ForgetFault::NotKept)) => RequestOutcome::ForgetNotKept,
+        Reply::Invalid(Invalid::NotForgotten(_)) => RequestOutcome::ForgetRefused,
         Reply::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
         Reply::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
         Reply::Invalid(_) => RequestOutcome::Invalid,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_handshake_that_came_where_none_is_taken_only_the_keyword_is_shown() {
+        assert_eq!(shown_of(b" HELLO 2 test Welsh Alford 00c0ffee00c0ffee 3f9c - - -"), b" HELLO");
+        assert_eq!(shown_of(b"HELLO world"), b"HELLO world");
+        assert_eq!(shown_of(&[b'x'; 81]), [b'x'; 80]);
+    }
+
+    #[test]
+    fn refused_forgettings_are_no_reports() {
+        for (why, expected) in [
+            (Invalid::NotKept, RequestOutcome::NotKept),
+            (Invalid::NotForgotten(ForgetFault::NotKept), RequestOutcome::ForgetNotKept),
+            (Invalid::LongClient, RequestOutcome::LongClient),
+            (Invalid::NotForgotten(ForgetFault::LongClient), RequestOutcome::ForgetRefused),
+            (Invalid::NotForgotten(ForgetFault::TooManyBytes), RequestOutcome::ForgetRefused),
+            (Invalid::NotForgotten(ForgetFault::GenerationAhead), RequestOutcome::ForgetRefused),
+            (Invalid::NotLetForget, RequestOutcome::Invalid),
+        ] {
+            assert_eq!(outcome(&Reply::Invalid(why)), Some(expected), "{why}");
+        }
+    }
 }

@@ -446,6 +446,10 @@ fn node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again() {
             .contains("it acknowledges no reports, since its journal cannot be written")
     );
     assert!(herd.answer("Solo", "/readyz").starts_with("HTTP/1.1 503"));
+    let forgettings = "proxyherd_requests_total{kind=\"forget\",outcome=\"not_kept\"}";
+    assert_eq!(herd.metric("Solo", forgettings), 0.0);
+    assert_eq!(herd.client("Solo").ask("FORGET before"), "? FORGET before");
+    eventually("that is counted", || herd.metric("Solo", forgettings) == 1.0);
     herd.wait_for_log(
         "Solo",
         &["WARN", "its reports were not on the disk within 500ms, so they are not acknowledged"],

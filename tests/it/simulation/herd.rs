@@ -293,8 +293,10 @@ impl Simulation {
         let life = *life + 1;
         self.servers[node] = self.server(node, life, disk);
         let Server { node: started, journal, .. } = &self.servers[node];
-        let recovery = journal.as_ref().filter(|_| is_its_own).map(Journal::recovery);
+        let own = journal.as_ref().filter(|_| is_its_own);
+        let recovery = own.map(|journal| (journal.damage(), self.now));
         self.watch.started(node, started.store(), recovery, has_handed_over);
+        self.start_journal(node);
         self.wake_flooders(node);
     }
 

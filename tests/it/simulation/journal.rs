@@ -145,7 +145,7 @@ impl Journal {
         node: &Node,
         rules: JournalRules,
     ) -> Result<Self, String> {
-        let (owner, found) = (owner(node), read(&disk, node, node.store())?);
+        let (owner, found) = (owner(node), read((&disk, plan.bounds.waiting_bytes), node, node.store())?);
         let mut random = Random::new(node.incarnation);
         let salts: Salts =
             Box::new(move || Ok((u128::from(random.bits()) << 64 | u128::from(random.bits())).to_le_bytes()));
@@ -192,9 +192,9 @@ impl Journal {
         self.disk.fail_at(self.disk.operations() + random.below(12), DiskFault::Crash);
     }
 
-    /// What there is to say of what the start has read.
-    pub(super) fn recovery(&self) -> Recovery<'_> {
-        Recovery { is_sure: !self.disk.has_lost_pages(), damage: self.damage.as_ref() }
+    /// What the start has taken for damage.
+    pub(super) fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
     }
 
     /// Whether everything is on the disk, and nobody waits.
@@ -231,22 +231,14 @@ impl Journal {
     }
 }
 
-/// What a start has read of its node's own disk.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recovery<'a> {
-    /// Whether all of it is on the disk, and not in the system's memory only.
-    pub(super) is_sure: bool,
-    pub(super) damage: Option<&'a Damage>,
-}
-
 fn owner(node: &Node) -> Owner {
     Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check }
 }
 
 /// Reads what the disk of that node has, as its start does.
-fn read(disk: &FakeDisk, node: &Node, store: &Store) -> Result<Recovered, String> {
+fn read((disk, room): (&FakeDisk, usize), node: &Node, store: &Store) -> Result<Recovered, String> {
     let mut bad_lines = 0;
-    let found = recover(disk, &owner(node), |lines| bad_lines += store_lines(store, lines), |_| {});
+    let found = recover(disk, (&owner(node), room), |lines| bad_lines += store_lines(store, lines), |_| {});
     match bad_lines {
         0 => found.map_err(|error| error.to_string()),
         _ => Err(format!("{bad_lines} lines are no locations")),
@@ -262,6 +254,12 @@ impl Simulation {
             let late = self.lateness();
             self.journal_sleeps(node, late);
         }
+    }
+
+    /// The thread of a journal that has just been read runs soon: something may be due at once.
+    pub(super) fn start_journal(&mut self, node: usize) {
+        let late = self.lateness();
+        self.journal_sleeps(node, late);
     }
 
     fn journal_sleeps(&mut self, node: usize, time: Duration) {
@@ -385,7 +383,7 @@ impl Simulation {
             let Some(journal) = journal else { return };
             let disk = journal.disk.after_power_cut(&mut Dice::new(dice));
             let kept = Store::new(self.plan.placement(0), usize::MAX);
-            if let Err(why) = read(&disk, knowing, &kept) {
+            if let Err(why) = read((&disk, 0), knowing, &kept) {
                 self.fail(Kind::Unkept, format!("node {node} would not start: {why}"));
             } else if kept.sum() != knowing.store().sum() {
                 let (kept, known) = (kept.len(), knowing.store().len());

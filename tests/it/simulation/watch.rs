@@ -8,13 +8,16 @@ use std::{
     time::Duration,
 };
 
-use proxyherd::core::{
-    dialogue::Party,
-    model::{ClientId, ClientRecord, NodeId, Timestamp},
-    store::{KeyHash, Store},
+use proxyherd::{
+    core::{
+        dialogue::Party,
+        model::{ClientId, ClientRecord, NodeId, Timestamp},
+        store::{KeyHash, Store},
+    },
+    journal::Damage,
 };
 
-use super::{herd::leaves, journal::Recovery, kept::Kept, plan::Plan};
+use super::{herd::leaves, kept::Kept, plan::Plan};
 
 /// How an invariant broke.
 #[derive(Debug)]
@@ -179,12 +182,12 @@ impl Watch {
     }
 
     /// A node starts again with what is in its store. If it has handed over what it knew before it stopped, nothing is
-    /// forgotten. What it has read is told if it has the disk that it had.
+    /// forgotten. If it has the disk that it had, what it has taken for damage there is told, and when.
     pub(super) fn started(
         &mut self,
         node: usize,
         store: &Store,
-        recovery: Option<Recovery<'_>>,
+        recovery: Option<(Option<&Damage>, Duration)>,
         has_handed_over: bool,
     ) {
         let clients = self.forgotten.len();
@@ -198,10 +201,9 @@ impl Watch {
                 true
             });
         }
-        if let (Some(Recovery { is_sure, damage }), Some(kept)) = (recovery, self.kept.get_mut(node)) {
-            let may_be_damaged = kept.may_be_damaged();
-            let (missing, invented) = kept.started(&read, is_sure);
-            if let (Some(damage), false) = (damage, may_be_damaged) {
+        if let (Some((damage, now)), Some(kept)) = (recovery, self.kept.get_mut(node)) {
+            let (missing, invented) = kept.started(&read, now);
+            if let Some(damage) = damage {
                 let text = format!("node {node} takes for damage what was never synced: {damage}");
                 self.fail(Kind::Unkept, text);
             }

@@ -112,6 +112,12 @@ fn snapshot_that_is_begun_before_the_rotation_is_caught() {
 }
 
 #[test]
+fn start_that_takes_what_it_reads_for_synced_is_caught() {
+    let journal = JournalRules { tells_unsynced_again: false, ..JournalRules::SOUND };
+    expect_caught_on_disks(Laws { journal, ..Laws::SOUND });
+}
+
+#[test]
 fn syncing_again_what_has_failed_is_caught() {
     let journal = JournalRules { leaves_failed_files: false, ..JournalRules::SOUND };
     expect_caught_on_disks(Laws { journal, ..Laws::SOUND });

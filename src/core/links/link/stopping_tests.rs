@@ -11,7 +11,7 @@ use crate::core::{
         },
         scene_tests::{Bench, LONGEST, Next, ms},
     },
-    model::{ClientId, Generation, Location, Timestamp},
+    model::{ClientId, ClientRecord, Generation, Location, Timestamp},
 };
 
 /// What the neighbour is sent about the one client that the store knows.
@@ -326,4 +326,22 @@ fn neighbour_that_comes_back_while_the_node_stops_is_one_that_must_take_all() {
     bench.next(1);
     assert_eq!(bench.next(2000).0, Next::End);
     assert_eq!(lack(&bench), Some(Lack { updates: 0, round: true, is_stuck: true }));
+}
+
+#[test]
+fn third_party_node_lacks_nothing_of_a_tombstone() {
+    let [mut herd, mut plain] = resting();
+    for bench in [&mut herd, &mut plain] {
+        offer(bench, "FORGOT kiwi 8 7 A A\nAT x A\n");
+        bench.link.stop(ms(2000));
+    }
+    let updates = |bench: &Bench| lack(bench).map(|lack| lack.updates);
+    assert_eq!((updates(&herd), updates(&plain)), (Some(2), Some(1)));
+    // Nor is a sweep due to it where there is nothing else.
+    for (mut bench, is_lacking) in [(of_herd(), true), (of_plain(), false)] {
+        let record = ClientRecord::parse(b"FORGOT kiwi 8 7 A").unwrap();
+        bench.store.merge(bench.store.key_hash(record.client()), &record);
+        bench.link.stop(ms(2000));
+        assert_eq!(lack(&bench).is_some(), is_lacking);
+    }
 }
