@@ -5,6 +5,9 @@ use crate::core::{
     store::{Cursor, Store},
 };
 
+/// How a tombstone's line begins after another.
+const TOMBSTONE: &[u8] = b"\nFORGOT ";
+
 /// Appends the next records of a walk: so many bytes, and the rest of a line. Returns whether the walk is over.
 pub(super) fn write_lines(cursor: &mut Cursor, store: &Store, bytes: usize, out: &mut Vec<u8>) -> bool {
     let end = out.len() + bytes;
@@ -28,6 +31,11 @@ pub fn store_lines(store: &Store, lines: &[u8]) -> u64 {
         }
     }
     bad_lines
+}
+
+/// Whether one of these lines is a tombstone's. No id has white space in it.
+pub(super) fn has_tombstone(lines: &[u8]) -> bool {
+    lines.starts_with(TOMBSTONE.trim_ascii_start()) || memchr::memmem::find(lines, TOMBSTONE).is_some()
 }
 
 #[cfg(test)]

@@ -48,7 +48,12 @@ struct Scene {
 
 impl Scene {
     fn new(queue_bytes: usize, bounds: SnapshotBounds) -> Self {
-        let (disk, store) = (FakeDisk::new(), store());
+        Self::on(FakeDisk::new(), queue_bytes, bounds)
+    }
+
+    /// After a start that has read what is on that disk.
+    fn on(disk: FakeDisk, queue_bytes: usize, bounds: SnapshotBounds) -> Self {
+        let store = store();
         let (outbox, queue) = outbox(queue_bytes);
         let found = recover(&disk, (&owner(), ROOM), |_| {}, |_| {}).unwrap();
         let salts: fn() -> _ = || Ok([7; 16]);
@@ -162,7 +167,7 @@ fn what_was_forgotten_leaves_the_files_within_the_hour() {
     let hour = SnapshotBounds::default().forgetting_time;
     scene.offer(0..2);
     scene.turn();
-    assert_eq!(scene.keeper.forgetting_due(), None);
+    assert_eq!(scene.keeper.forgetting_due, None);
     let forgot = |client| {
         format!("AT Alford +0.100000000 b +1+1 1\nFORGOT kiwi-{client} 1400000000000 1400000000 Alford\n")
     };
@@ -175,6 +180,8 @@ fn what_was_forgotten_leaves_the_files_within_the_hour() {
         scene.turn();
     }
     let snapshots = |scene: &Scene| scene.keeper.condition.snapshots;
+    let started_anew = |scene: &Scene| Scene::on(scene.disk.clone(), 10_000, SnapshotBounds::default());
+    assert_eq!(started_anew(&scene).keeper.due(), Some(Tick::ZERO), "how long ago is unknown after a start");
     // Because of the first of them, and not before.
     assert_eq!(scene.keeper.due(), Some(SECOND + hour));
     scene.now = hour;
@@ -189,6 +196,11 @@ fn what_was_forgotten_leaves_the_files_within_the_hour() {
     scene.offered += 1;
     scene.turn();
     assert_eq!((snapshots(&scene), scene.keeper.due()), (1, Some(SECOND + hour * 2)));
+    scene.now += hour;
+    scene.turn();
+    scene.turn();
+    assert_eq!(snapshots(&scene), 2);
+    assert_eq!(started_anew(&scene).keeper.due(), None, "a snapshot has nothing but the tombstone");
 }
 
 #[test]

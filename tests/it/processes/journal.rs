@@ -183,7 +183,10 @@ const BEGINNING: u64 = 1_400_000_000;
 
 /// Kills a node under load at one moment after another: whatever it answered it knows again, and it knows nothing that it
 /// was not told.
+///
+/// With PROXYHERD_KILLS in the environment, so many times.
 fn torture(sync: &str, rounds: u64) {
+    let rounds = std::env::var("PROXYHERD_KILLS").map_or(rounds, |rounds| rounds.parse().expect("a number"));
     let mut herd = keeper(&format!("sync = \"{sync}\"\nsegment_bytes = 8192\nsnapshot_bytes = 32768\n"));
     let ids: Vec<_> = (0..8).map(|number| format!("kiwi{number}")).collect();
     let mut times = vec![(BEGINNING, BEGINNING); ids.len()];
