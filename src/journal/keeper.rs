@@ -20,6 +20,7 @@ use crate::core::{
     links::{Encoded, Queue},
     model::Tick,
     store::{Cursor, Store},
+    wire::WATERMARK,
 };
 
 /// At a stop, what a disk has refused is tried again after this time.
@@ -38,7 +39,8 @@ pub struct SnapshotBounds {
     pub sync_bytes: u64,
     /// One that failed is tried again after this time.
     pub retry_time: Duration,
-    /// After a client was forgotten, files before it are replaced within this time, however short they are.
+    /// After a client was forgotten, or what is old, files before it are replaced within this time, however short they
+    /// are.
     pub forgetting_time: Duration,
 }
 
@@ -55,8 +57,8 @@ impl Default for SnapshotBounds {
     }
 }
 
-/// How a tombstone's line begins after another.
-const TOMBSTONE: &[u8] = b"\nFORGOT ";
+/// How lines begin after which files before them have what is to be forgotten: those of tombstones and of watermarks.
+const FORGETTING: [&[u8]; 2] = [b"FORGOT ", WATERMARK];
 
 /// What a keeper has for the log. Displays as the line that says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,7 +116,7 @@ pub struct Keeper<D: Disk, S> {
     last_snapshot: u64,
     changed: u64,
     snapshot_not_before: Tick,
-    /// When the first client was forgotten of whom there may be more than a tombstone in files.
+    /// When the first client was forgotten of whom there may be more than a tombstone in files, or what is old.
     forgotten_since: Option<Tick>,
     /// Why the last snapshot failed that was tried since the stop.
     last_failure: Option<KeeperEvent>,
@@ -206,7 +208,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         if !batch.is_empty() {
             self.writer.append(batch, now);
             self.changed += batch.len() as u64;
-            if self.forgotten_since.is_none() && has_tombstone(batch) {
+            if self.forgotten_since.is_none() && has_forgetting(batch) {
                 self.forgotten_since = Some(now);
             }
         }
@@ -406,9 +408,11 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
     }
 }
 
-/// Whether one of these lines is a tombstone's. No id has white space in it.
-fn has_tombstone(lines: &[u8]) -> bool {
-    lines.starts_with(TOMBSTONE.trim_ascii_start()) || memchr::memmem::find(lines, TOMBSTONE).is_some()
+/// Whether one of these lines forgets something. No id has white space in it.
+fn has_forgetting(lines: &[u8]) -> bool {
+    let is_after_another = |at: usize| at == 0 || lines[at - 1] == b'\n';
+    let has = |word: &[u8]| memchr::memmem::find_iter(lines, word).any(is_after_another);
+    FORGETTING.into_iter().any(has)
 }
 
 #[cfg(test)]

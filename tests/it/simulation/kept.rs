@@ -37,6 +37,15 @@ impl Kept {
         Self { learned: Vec::new(), latest, owed, unwell_since, horizon, may_be_damaged }
     }
 
+    /// For a node that has read this of each client from a disk that was never its own, or long ago.
+    pub(super) fn of(read: &[Option<u64>]) -> Self {
+        let mut kept = Self::new(read.len());
+        for (client, hash) in read.iter().enumerate() {
+            hash.iter().for_each(|hash| kept.learned(client, *hash, Duration::ZERO));
+        }
+        kept
+    }
+
     /// The node has come to know something new of a client.
     pub(super) fn learned(&mut self, client: usize, hash: u64, at: Duration) {
         self.latest[client] = Some(self.learned.len());
@@ -74,8 +83,14 @@ impl Kept {
     }
 
     /// The next start has read this of each client. `is_sure` if what it has read is on the disk. Returns the clients of
-    /// which something is missing, and those of which it has read what the node never knew.
-    pub(super) fn started(&mut self, read: &[Option<u64>], is_sure: bool) -> (Vec<usize>, Vec<usize>) {
+    /// which something is missing, and those of which it has read what the node never knew. What is too old by now may be
+    /// missing.
+    pub(super) fn started(
+        &mut self,
+        read: &[Option<u64>],
+        is_sure: bool,
+        is_old: impl Fn(u64) -> bool,
+    ) -> (Vec<usize>, Vec<usize>) {
         let mut found = vec![None; read.len()];
         for (at, learned) in self.learned.iter().enumerate() {
             if self.horizon.is_some_and(|horizon| learned.at <= horizon) {
@@ -88,7 +103,9 @@ impl Kept {
         let clients = 0..read.len();
         let invented = clients.clone().filter(|&client| read[client].is_some() && found[client].is_none());
         let invented: Vec<usize> = invented.collect();
-        let missing = clients.filter(|&client| found[client] < self.owed[client]).collect();
+        let is_owed = |at: usize| !is_old(self.learned[at].hash);
+        let lacks = |client: usize| found[client] < self.owed[client] && self.owed[client].is_some_and(is_owed);
+        let missing = clients.filter(|&client| lacks(client)).collect();
         self.begin_again(&found, is_sure);
         (missing, invented)
     }
@@ -126,7 +143,7 @@ mod tests {
     }
 
     fn is_missing(kept: &mut Kept, read: Option<u64>) -> bool {
-        let (missing, invented) = kept.started(&[read], true);
+        let (missing, invented) = kept.started(&[read], true, |_| false);
         assert!(invented.is_empty(), "{invented:?}");
         !missing.is_empty()
     }
@@ -163,15 +180,15 @@ mod tests {
     fn what_is_only_in_the_systems_memory_is_not_owed_but_what_was_before_it_is() {
         let mut kept = kept();
         kept.died(SECOND * 4, SECOND * 3);
-        assert_eq!(kept.started(&[Some(3)], false), (vec![], vec![]));
+        assert_eq!(kept.started(&[Some(3)], false, |_| false), (vec![], vec![]));
         kept.died(SECOND * 9, Duration::ZERO);
-        assert_eq!(kept.started(&[Some(1)], true), (vec![], vec![]));
+        assert_eq!(kept.started(&[Some(1)], true, |_| false), (vec![], vec![]));
         kept.died(SECOND * 9, Duration::ZERO);
-        assert_eq!(kept.started(&[None], true), (vec![0], vec![]));
+        assert_eq!(kept.started(&[None], true, |_| false), (vec![0], vec![]));
     }
 
     #[test]
     fn what_was_never_known_is_told() {
-        assert_eq!(kept().started(&[Some(4)], true), (vec![], vec![0]));
+        assert_eq!(kept().started(&[Some(4)], true, |_| false), (vec![], vec![0]));
     }
 }
