@@ -32,7 +32,8 @@ pub(super) fn parse(text: &str) -> Result<Option<Duration>, NoTime> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(NoTime::Form);
     }
-    let seconds = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)).ok_or(NoTime::Range)?;
+    let seconds =
+        digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)).ok_or(NoTime::Range)?;
     let is_possible = (RetentionTimes::FORGET_AFTER_MIN..=FORGET_AFTER_MAX).contains(&seconds);
     if is_possible { Ok(Some(Duration::from_secs(seconds))) } else { Err(NoTime::Range) }
 }
@@ -40,7 +41,8 @@ pub(super) fn parse(text: &str) -> Result<Option<Duration>, NoTime> {
 /// The shortest text that [`parse`] reads as that time.
 pub(super) fn text(time: Duration) -> String {
     let seconds = time.as_secs();
-    let (letter, unit) = UNITS.into_iter().find(|(_, unit)| seconds.is_multiple_of(*unit)).unwrap_or(("s", 1));
+    let (letter, unit) =
+        UNITS.into_iter().find(|(_, unit)| seconds.is_multiple_of(*unit)).unwrap_or(("s", 1));
     format!("{}{letter}", seconds / unit)
 }
 
@@ -50,9 +52,13 @@ mod tests {
 
     #[test]
     fn times_are_read_as_they_are_written() {
-        for (written, seconds) in
-            [("1h", 3_600), ("3601s", 3_601), ("61m", 3_660), ("30d", 2_592_000), ("36500d", FORGET_AFTER_MAX)]
-        {
+        for (written, seconds) in [
+            ("1h", 3_600),
+            ("3601s", 3_601),
+            ("61m", 3_660),
+            ("30d", 2_592_000),
+            ("36500d", FORGET_AFTER_MAX),
+        ] {
             let time = Duration::from_secs(seconds);
             assert_eq!(parse(written), Ok(Some(time)), "{written}");
             assert_eq!(text(time), written);

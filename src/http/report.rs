@@ -154,7 +154,9 @@ impl NodeReport {
         }
         let retention = self.retention.as_ref();
         if retention.is_some_and(|retention| retention.has_died) {
-            return Some("its thread that forgets by age has panicked, which is a bug; restart this node".into());
+            return Some(
+                "its thread that forgets by age has panicked, which is a bug; restart this node".into(),
+            );
         }
         if let Some(why) = retention.and_then(|retention| retention.clock_off.as_ref()) {
             return Some(format!("clock off: {why}"));

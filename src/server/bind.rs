@@ -95,7 +95,19 @@ impl Server {
         let plain = plain.map(|plain| addresses.listen(plain)).transpose()?;
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         let limits = herd.limits.clone();
-        Ok(Self { node, places, limits, mailboxes, journal, retainer, listener, plain, web, log, surroundings })
+        Ok(Self {
+            node,
+            places,
+            limits,
+            mailboxes,
+            journal,
+            retainer,
+            listener,
+            plain,
+            web,
+            log,
+            surroundings,
+        })
     }
 }
 

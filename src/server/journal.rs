@@ -15,7 +15,11 @@ use super::{
 };
 use crate::{
     config::JournalConfig,
-    core::{links::Queue, model::Tick, node::{Node, Retainer}},
+    core::{
+        links::Queue,
+        model::Tick,
+        node::{Node, Retainer},
+    },
     journal::{
         Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Keeper, KeeperEvent, Owner,
         Recovered, RecoveryError, SnapshotBounds,

@@ -12,7 +12,13 @@ use super::{
     threads::{DrainTurn, Role, ScopeRef},
     web::WebDoor,
 };
-use crate::{config::Address, core::{model::NodeId, node::Retainer}, keys::SecretError, log::LogError, places};
+use crate::{
+    config::Address,
+    core::{model::NodeId, node::Retainer},
+    keys::SecretError,
+    log::LogError,
+    places,
+};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]

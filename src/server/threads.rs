@@ -242,7 +242,17 @@ mod tests {
         let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
         let retention = Role::Retention;
         let session = Role::Session(1);
-        [Role::Log, Role::Journal, web, Role::Http(1), Role::Flooder(peer), session, plain, clients, retention]
+        [
+            Role::Log,
+            Role::Journal,
+            web,
+            Role::Http(1),
+            Role::Flooder(peer),
+            session,
+            plain,
+            clients,
+            retention,
+        ]
     }
 
     #[test]

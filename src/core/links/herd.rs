@@ -400,13 +400,7 @@ impl Up {
         now >= self.no_round_before && (is_wanted || has_moved())
     }
 
-    fn begin_round(
-        &mut self,
-        now: Tick,
-        (store, queue): (&Store, &Queue),
-        times: &LinkTimes,
-        rules: Rules,
-    ) {
+    fn begin_round(&mut self, now: Tick, (store, queue): (&Store, &Queue), times: &LinkTimes, rules: Rules) {
         self.round_began = now;
         let watermark = store.settled_watermark();
         self.is_for_mark = queue.clear_mark();

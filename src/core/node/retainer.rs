@@ -91,7 +91,8 @@ impl Retainer {
             self.keep_watermark(node);
         }
         self.look_at_clocks(node, now);
-        let has_moved = self.watermark.step(now, node.neighbours.iter().map(|other| other.health.watermark()));
+        let has_moved =
+            self.watermark.step(now, node.neighbours.iter().map(|other| other.health.watermark()));
         let erases = self.watermark.erase(now.tick);
         if !has_moved && !erases {
             return now.tick + self.look_time;

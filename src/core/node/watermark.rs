@@ -66,12 +66,7 @@ impl fmt::Display for ClockOff {
 impl Watermark {
     /// That of a node that begins at `now`, and had `stored` when it last ended, if it knows. One that is further ahead
     /// than clocks may differ is not followed; then it is returned, too.
-    pub(super) fn begin(
-        times: RetentionTimes,
-        rules: Rules,
-        stored: u64,
-        now: Now,
-    ) -> (Self, Option<u64>) {
+    pub(super) fn begin(times: RetentionTimes, rules: Rules, stored: u64, now: Now) -> (Self, Option<u64>) {
         let seconds = now.wall.seconds();
         let (clocks, stored) = (times.watermark_at(seconds), times.whole_steps(stored));
         let is_followed = stored <= times.watermark_max_at(seconds) || !rules.watermark_is_bounded;

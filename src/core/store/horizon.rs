@@ -35,7 +35,9 @@ impl Horizon {
     /// Whether clients are told of the location. One of a client that was forgotten stays beyond its age for the sake of
     /// its generation only.
     pub(super) fn tells(&self, location: &Location<'_>) -> bool {
-        self.watermark == 0 || location.generation == Generation::FIRST || self.taken(location) >= self.bounds()[0]
+        self.watermark == 0
+            || location.generation == Generation::FIRST
+            || self.taken(location) >= self.bounds()[0]
     }
 
     /// The moments before which records are hidden, and before which hidden ones are erased, in nanoseconds since 1970.
@@ -51,7 +53,9 @@ impl Horizon {
     pub(super) fn counted(&self, record: &ClientRecord<'_>) -> i128 {
         let day = if self.rules.tombstones_outlast { i128::from(self.day) * NANOS } else { 0 };
         match record {
-            ClientRecord::Location(location) if location.generation == Generation::FIRST => self.taken(location),
+            ClientRecord::Location(location) if location.generation == Generation::FIRST => {
+                self.taken(location)
+            }
             ClientRecord::Location(location) => {
                 self.taken(location).max(location.generation.as_nanoseconds() + day)
             }

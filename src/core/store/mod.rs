@@ -154,11 +154,7 @@ impl Store {
     }
 
     #[inline]
-    fn change_shard<R>(
-        &self,
-        shard: &Mutex<Shard>,
-        change: impl FnOnce(&mut Shard, &mut Holding) -> R,
-    ) -> R {
+    fn change_shard<R>(&self, shard: &Mutex<Shard>, change: impl FnOnce(&mut Shard, &mut Holding) -> R) -> R {
         let mut shard = shard.lock();
         let mut counted = shard.holding();
         let changed = change(&mut shard, &mut counted);

@@ -86,7 +86,8 @@ impl Store {
             self.erased.fetch_add(erased, Ordering::Relaxed);
             pass.is_compacting = next == Passing::Compact;
             if next == Passing::Over {
-                (pass.shard, pass.place, pass.has_begun_shard) = (pass.shard + 1, PassPlace::default(), false);
+                (pass.shard, pass.place, pass.has_begun_shard) =
+                    (pass.shard + 1, PassPlace::default(), false);
             }
         }
         let is_over = pass.shard == self.shards.len();

@@ -5,7 +5,7 @@ mod pass;
 
 use std::cmp::Ordering;
 
-pub(super) use self::pass::{Passing, PassPlace};
+pub(super) use self::pass::{PassPlace, Passing};
 use super::{
     horizon::Horizon,
     pages::{Pages, RecordAddress},

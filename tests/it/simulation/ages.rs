@@ -47,5 +47,4 @@ impl Watch {
             self.remembered[node][client] = heard.max(self.remembered[node][client]);
         }
     }
-
 }

@@ -12,7 +12,12 @@ use proxyherd::core::{
     wire::parse_watermark,
 };
 
-use super::{herd::Simulation, random::Random, retention::obey, watch::Kind};
+use super::{
+    herd::Simulation,
+    random::Random,
+    retention::{knows_the_same, obey},
+    watch::Kind,
+};
 
 /// So little room that it is often too little.
 const ROOM_BYTES: usize = 400;
@@ -140,7 +145,7 @@ impl Audience {
 
     /// Whether both know what the store holds.
     fn check(&self, store: &Store) -> Result<(), String> {
-        if self.believed.sum() != store.sum() {
+        if !knows_the_same(&self.believed, store) {
             let count = |store: &Store| store.len() + store.tombstones();
             return Err(format!("{} of {} records", count(&self.believed), count(store)));
         }

@@ -69,7 +69,10 @@ fn a_day_under_reports_and_faults_shows_no_divergence() {
     let ended: Result<(), Violation> = ends_well();
     ended.unwrap_or_else(|violation| panic!("{violation}"));
     let (hidden, tally) = (herd.watch.hidden, herd.tally);
-    assert!(hidden > 100 && tally.crashes > 0 && tally.cuts > 0 && herd.watch.forgettings > 0, "{hidden} {tally:?}");
+    assert!(
+        hidden > 100 && tally.crashes > 0 && tally.cuts > 0 && herd.watch.forgettings > 0,
+        "{hidden} {tally:?}"
+    );
     let erased: usize = herd.servers.iter().map(|server| server.node.store().erased()).sum();
     assert_eq!(erased, 0, "a day is not over yet");
 }
@@ -97,7 +100,9 @@ fn clock_that_is_far_ahead_has_nothing_forgotten_too_early_by_others() {
 fn what_was_forgotten_stays_so_at_a_node_that_was_cut_off_until_it_had_expired_elsewhere() {
     // The clock of the node that is cut off is ten minutes ahead, and so is what it took.
     let mut herd = Simulation::of_plan(plan([0, 0, 600], 1), Random::new(5), Laws::SOUND);
-    let ran = |herd: &mut Simulation, until| herd.run_until(until).unwrap_or_else(|violation| panic!("{violation}"));
+    let ran = |herd: &mut Simulation, until| {
+        herd.run_until(until).unwrap_or_else(|violation| panic!("{violation}"));
+    };
     ran(&mut herd, MINUTE);
     herd.report(2, b"IAMAT c0 +1+1 5\n");
     [(1, 2), (2, 1)].into_iter().for_each(|(from, to)| herd.set_cut(from, to, true));

@@ -243,7 +243,8 @@ impl Simulation {
         let Plan { graph, nodes, secret, journal, .. } = &self.plan;
         let (id, limits) = (&graph.ids[node], &nodes[node]);
         let commits = journal.as_ref().is_some_and(|journal| journal.commits);
-        let (audience, mut subscribers) = Audience::new(incarnation, placement, self.plan.retention.map(|plan| plan.times), commits);
+        let (audience, mut subscribers) =
+            Audience::new(incarnation, placement, self.plan.retention.map(|plan| plan.times), commits);
         let (journal_outbox, queue) = journal.as_ref().map(JournalPlan::queue).unzip();
         subscribers.all.extend(journal_outbox);
         let options = Options {

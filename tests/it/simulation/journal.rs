@@ -12,8 +12,8 @@ use proxyherd::{
         store::Store,
     },
     journal::{
-        Damage, JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, LinesRead, Owner,
-        Recovered, SnapshotBounds,
+        Damage, JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, LinesRead, Owner, Recovered,
+        SnapshotBounds,
         fake_disk::{Dice, DiskFault, FakeDisk},
         recover, store_lines,
     },
@@ -24,6 +24,7 @@ use super::{
     clients::Caller,
     herd::{Event, Server, Simulation},
     random::Random,
+    retention::knows_the_same,
     watch::Kind,
 };
 
@@ -396,8 +397,11 @@ impl Simulation {
             if let Err(why) = found {
                 self.fail(Kind::Unkept, format!("node {node} would not start: {why}"));
             } else if found.is_ok_and(|(_, kept)| kept != watermark) {
-                self.fail(Kind::Unkept, format!("node {node} has the watermark {watermark}, its journal not"));
-            } else if kept.sum() != knowing.store().sum() {
+                self.fail(
+                    Kind::Unkept,
+                    format!("node {node} has the watermark {watermark}, its journal not"),
+                );
+            } else if !knows_the_same(&kept, knowing.store()) {
                 let (kept, known) = (kept.len(), knowing.store().len());
                 self.fail(Kind::Unkept, format!("node {node} knows {known} clients, its journal {kept}"));
             }

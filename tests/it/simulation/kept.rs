@@ -103,8 +103,13 @@ impl Kept {
         let clients = 0..read.len();
         let invented = clients.clone().filter(|&client| read[client].is_some() && found[client].is_none());
         let invented: Vec<usize> = invented.collect();
-        let is_owed = |at: usize| !is_old(self.learned[at].hash);
-        let lacks = |client: usize| found[client] < self.owed[client] && self.owed[client].is_some_and(is_owed);
+        // What is too old by now may have taken the place of what is owed.
+        let is_owed = |at: usize| {
+            let client = self.learned[at].client;
+            !self.learned[at..].iter().any(|later| later.client == client && is_old(later.hash))
+        };
+        let lacks =
+            |client: usize| found[client] < self.owed[client] && self.owed[client].is_some_and(is_owed);
         let missing = clients.filter(|&client| lacks(client)).collect();
         self.begin_again(&found, is_sure);
         (missing, invented)

@@ -1,18 +1,18 @@
 //! Forgetting by age as its thread runs it: what src/server/retention.rs does, cut after each piece of a walk, so that
 //! others run in between. What is done is for the node's own `Retainer`; the watch sees what each piece has hidden.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use proxyherd::core::{
     links::LinkTimes,
     model::RetentionTimes,
     node::{Node, Retainer},
-    store::Store,
+    store::{Cursor, Store},
 };
 
 use super::{
     herd::{Event, Simulation},
-    plan::{NodePlan, Plan, EPOCH},
+    plan::{EPOCH, NodePlan, Plan},
     random::Random,
 };
 
@@ -56,6 +56,24 @@ pub(super) fn obey(store: &Store, watermark: u64) {
         let mut pass = store.begin_pass(watermark, 0);
         while !store.go_on(&mut pass) {}
     }
+}
+
+/// Whether a store knows what another does, and no more, but for one thing: where nothing is known of a client any more, a
+/// store that has been told of the same changes later may know what the last of them has replaced.
+pub(super) fn knows_the_same(told: &Store, store: &Store) -> bool {
+    if told.sum() == store.sum() {
+        return true;
+    }
+    let entries = |store: &Store| {
+        let mut entries = HashMap::new();
+        Cursor::default().walk(store, |entry, _| {
+            entries.insert(entry.key, entry.hash);
+            true
+        });
+        entries
+    };
+    let (known, told) = (entries(store), entries(told));
+    store.watermark() > 0 && known.iter().all(|(key, hash)| told.get(key) == Some(hash))
 }
 
 impl Simulation {

@@ -1,6 +1,8 @@
 //! One record as the watch knows it. It knows the total order and from when ages count by itself, so that a fault in the
 //! program's own is not shared.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use proxyherd::core::model::{ClientRecord, Generation};
 
 /// One record, ordered as PROTOCOL.md orders them.
@@ -58,7 +60,11 @@ pub(super) fn counted(record: &ClientRecord<'_>, day: u64) -> i128 {
         ClientRecord::Location(location) => {
             let skew: String = String::from_utf8_lossy(location.skew).replace('.', "");
             let taken = location.time.as_nanoseconds() + skew.parse::<i128>().unwrap_or_default();
-            if location.generation.number() == 0 { taken } else { taken.max(of_generation(location.generation)) }
+            if location.generation.number() == 0 {
+                taken
+            } else {
+                taken.max(of_generation(location.generation))
+            }
         }
     }
 }
@@ -78,4 +84,18 @@ fn content<'a>(record: &ClientRecord<'a>) -> [&'a [u8]; 4] {
         }
         ClientRecord::Tombstone(tombstone) => [tombstone.timestamp, tombstone.server, b"", b""],
     }
+}
+
+/// By which records are told apart.
+pub(super) fn hash_of(record: &ClientRecord<'_>) -> u64 {
+    let mut line = Vec::with_capacity(256);
+    record.write(&mut line);
+    hash_of_bytes(&line)
+}
+
+/// The same of a record's line.
+pub(super) fn hash_of_bytes(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }

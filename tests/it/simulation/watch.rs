@@ -1,12 +1,7 @@
 //! The invariants, checked as the simulation runs, and what is remembered to check them. It knows the lines by itself, so
 //! that a fault in the program's own parser is not shared.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    hash::{DefaultHasher, Hasher},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use proxyherd::core::{
     dialogue::Party,
@@ -19,7 +14,7 @@ use super::{
     journal::Recovery,
     kept::Kept,
     plan::Plan,
-    version::{Version, counted, is_old},
+    version::{Version, counted, hash_of, hash_of_bytes, is_old},
 };
 
 /// How an invariant broke.
@@ -101,7 +96,7 @@ pub(super) struct Watch {
     pub(super) heard: Vec<Vec<u64>>,
     /// Of each record that a node took from a client, by the hash of its line, when its client was last forgotten then.
     lives: HashMap<u64, u64>,
-    /// Of each such record, when that was; and of each that a node has learned, from when it counts.
+    /// When each was taken, and from when it counts.
     made: HashMap<u64, Duration>,
     counted: HashMap<u64, i128>,
     /// When the last forgetting was made of which a node has heard, for each client.
@@ -309,7 +304,7 @@ impl Watch {
             self.greatest[number] = self.greatest[number].take().max(Some(version.clone()));
         }
         let life = self.lives.get(&hash).copied().unwrap_or_default();
-        // What was taken after a forgetting shows that there was one.
+        // It shows that there was one.
         self.heard[node][number] = heard.max(life);
         self.learned[node].insert(hash, how);
         let made = self.made.get(&hash).copied().unwrap_or_default();
@@ -320,7 +315,8 @@ impl Watch {
             && made + Duration::from_millis(CONTEMPORARY_MS + times.step * 1_000) < *forgotten_at
         {
             // Clocks differ by a step, and so the generations of forgettings.
-            let text = format!("node {node}, client {number}: {version:?} of {made:?}, hidden at {forgotten_at:?}");
+            let text =
+                format!("node {node}, client {number}: {version:?} of {made:?}, hidden at {forgotten_at:?}");
             self.fail(Kind::Undead, text);
         }
         if !version.is_tombstone && life + CONTEMPORARY_MS < heard {
@@ -422,9 +418,8 @@ impl Watch {
         for (client, held) in held.iter().enumerate() {
             let (agreed, greatest) = (&self.known[0][client], &self.greatest[client]);
             // What has come in the place of one that was too old need not be greater.
-            let is_old = |version: &Option<Version>| {
-                version.as_ref().is_some_and(|version| version.is_old(watermark))
-            };
+            let is_old =
+                |version: &Option<Version>| version.as_ref().is_some_and(|version| version.is_old(watermark));
             if is_old(agreed) {
                 return self.fail(Kind::Untimely, format!("client {client}: {agreed:?} at {watermark}"));
             }
@@ -488,16 +483,4 @@ fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
-}
-
-fn hash_of(record: &ClientRecord<'_>) -> u64 {
-    let mut line = Vec::with_capacity(256);
-    record.write(&mut line);
-    hash_of_bytes(&line)
-}
-
-fn hash_of_bytes(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
 }

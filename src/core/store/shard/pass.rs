@@ -3,11 +3,7 @@
 //! nothing can be old is skipped. What changes between two pieces obeys the new watermark already.
 
 use super::{Placement, RecordAddress, Shard, Slot};
-use crate::core::store::{
-    horizon::Horizon,
-    pages::Oldest,
-    record,
-};
+use crate::core::store::{horizon::Horizon, pages::Oldest, record};
 
 /// How far a pass over a shard has got.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +113,9 @@ impl Shard {
     /// Hides the record there if it is to be hidden: before it is moved to a page that was looked at already.
     pub(super) fn hide_if_old(&mut self, placement: &Placement, address: RecordAddress) {
         let record = self.pages.get(address);
-        if !record::is_hidden(record) && record::read(record).is_some_and(|record| self.horizon.hides(&record)) {
+        if !record::is_hidden(record)
+            && record::read(record).is_some_and(|record| self.horizon.hides(&record))
+        {
             self.hide(placement, address);
         }
     }

@@ -38,7 +38,10 @@ fn location_counts_from_when_its_server_took_it_whatever_its_own_time_is() {
     let of_2099 = "AT A -8000.000000000 new +1+1 9000";
     assert!(take(&store, of_2016).is_news() && take(&store, of_2099).is_news());
     pass(&store, 1000, 0);
-    assert_eq!((held(&store, "old").as_deref(), held(&store, "new").as_deref()), (Some(of_2016), Some(of_2099)));
+    assert_eq!(
+        (held(&store, "old").as_deref(), held(&store, "new").as_deref()),
+        (Some(of_2016), Some(of_2099))
+    );
     pass(&store, 1001, 0);
     assert_eq!((held(&store, "old"), held(&store, "new")), (None, None));
     assert_eq!((store.len(), store.hidden(), store.sum()), (0, 2, 0));
@@ -106,7 +109,8 @@ fn what_is_hidden_counts_among_no_clients_and_still_takes_memory() {
         Rules::SOUND,
     )
     .with_retention(times());
-    let entries = [("a", "100"), ("b", "200"), ("a", "201")].map(|(client, time)| Entry::new(client, time, "+1+1", "A"));
+    let entries = [("a", "100"), ("b", "200"), ("a", "201")]
+        .map(|(client, time)| Entry::new(client, time, "+1+1", "A"));
     let [mut first, mut second, mut again] = entries.each_ref().map(Entry::location);
     assert_eq!(store.report(store.key_hash(first.client), &mut first), Outcome::Added);
     assert_eq!(store.report(store.key_hash(second.client), &mut second), Outcome::Full);
@@ -202,7 +206,8 @@ impl Model {
     /// Whether the line's record is stored.
     fn takes(&mut self, client: &str, line: &str, counted: i64) -> bool {
         let greater = |kept: &Kept| {
-            let (ours, theirs) = (ClientRecord::parse(kept.line.as_bytes()), ClientRecord::parse(line.as_bytes()));
+            let (ours, theirs) =
+                (ClientRecord::parse(kept.line.as_bytes()), ClientRecord::parse(line.as_bytes()));
             theirs.unwrap().cmp_age(&ours.unwrap()).is_gt()
         };
         let is_taken = counted >= self.watermark
