@@ -138,3 +138,139 @@ impl Retainer {
         self.event.take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{
+        links::{Health, Queue, outbox},
+        model::{ClientId, ClientRecord, NodeId, SkewText, Timestamp},
+        node::{Neighbour, Options, ReportLimits, Subscribers},
+        store::Placement,
+        wire::{Invalid, Report},
+    };
+
+    /// When the node starts: its watermark is 996,360 then, and moves by 60 s.
+    const START: u64 = 1_000_000;
+
+    fn now(after: u64) -> Now {
+        Now { wall: Timestamp::new(START + after, 0), tick: Duration::from_secs(after) }
+    }
+
+    fn node(forget_after: Option<u64>) -> (Node, Queue) {
+        let (all_outbox, all) = outbox(1000);
+        let (id, called) = (NodeId::new("Welsh").unwrap(), crossbeam_channel::bounded(1).0);
+        let neighbour =
+            Neighbour { id, outbox: outbox(1000).0, called, plain: None, health: Health::default() };
+        let node = Node::new(Options {
+            herd: "test".to_owned(),
+            placement: Placement::of_herd("test"),
+            secret: None,
+            id: NodeId::new("Alford").unwrap(),
+            incarnation: 1,
+            forget_after,
+            reports: ReportLimits::NONE,
+            liveness: Duration::from_secs(5),
+            neighbours: vec![neighbour],
+            subscribers: Subscribers { all: vec![all_outbox], keys: Vec::new() },
+            lookups: None,
+        });
+        all.open();
+        (node.forgetting_for_everyone(), all)
+    }
+
+    fn take(node: &Node, line: &str) {
+        let record = ClientRecord::parse(line.as_bytes()).unwrap();
+        node.learn(&record, node.key(record.client()), &mut Changes::default());
+    }
+
+    fn offered(all: &Queue) -> Option<String> {
+        all.take().ok().map(|batch| String::from_utf8(batch.to_vec()).unwrap())
+    }
+
+    /// Steps until nothing is left to do at that time.
+    fn settle(retainer: &mut Retainer, node: &Node, after: u64) {
+        while retainer.step(node, now(after)) <= now(after).tick {}
+    }
+
+    #[test]
+    fn watermark_is_kept_before_it_is_obeyed_and_what_it_hides_is_erased_a_day_later() {
+        let (node, all) = node(Some(3_600));
+        let mut retainer = Retainer::begin(&node, now(0)).unwrap();
+        assert_eq!(node.store().settled_watermark(), Some(996_360));
+        settle(&mut retainer, &node, 0);
+        assert_eq!(offered(&all).unwrap(), "WATERMARK 996360\n");
+        take(&node, "AT Welsh +0.000000000 kiwi +1+1 996400");
+        retainer.step(&node, now(20));
+        assert_eq!(offered(&all).unwrap(), "WATERMARK 996420\n");
+        assert_eq!((node.store().settled_watermark(), node.store().watermark()), (None, 996_420));
+        assert_eq!((node.store().len(), retainer.is_walking()), (1, true));
+        settle(&mut retainer, &node, 20);
+        assert_eq!((node.store().settled_watermark(), node.store().hidden()), (Some(996_420), 1));
+        settle(&mut retainer, &node, 20 + 86_399);
+        assert_eq!(node.store().erased(), 0);
+        for after in [86_400, 88_000] {
+            settle(&mut retainer, &node, 20 + after);
+        }
+        assert_eq!((node.store().hidden(), node.store().erased()), (0, 1));
+        assert!(Retainer::begin(&self::node(None).0, now(0)).is_none());
+    }
+
+    #[test]
+    fn greater_watermark_that_was_kept_is_obeyed_from_the_start_and_one_beyond_all_clocks_is_not() {
+        for (kept, at, dropped) in
+            [(0, 996_360, false), (996_900, 996_900, false), (1_500_000, 996_360, true)]
+        {
+            let (node, _all) = node(Some(3_600));
+            let mut retainer = Retainer::begin(&node, now(0)).unwrap();
+            take(&node, "AT Welsh +0.000000000 kiwi +1+1 996400");
+            let is_to_be_read_again = retainer.recovered(&node, kept, now(0));
+            assert_eq!((is_to_be_read_again, node.store().is_empty()), (at > 996_360, at > 996_360));
+            assert_eq!(node.store().settled_watermark(), Some(at));
+            assert_eq!(retainer.event().is_some(), dropped);
+        }
+    }
+
+    #[test]
+    fn clock_that_is_off_is_told_once_and_a_node_whose_clock_is_behind_takes_no_reports() {
+        let (node, _all) = node(Some(3_600));
+        let mut retainer = Retainer::begin(&node, now(0)).unwrap();
+        settle(&mut retainer, &node, 0);
+        node.neighbours[0].health.told_watermark(2_000_000);
+        settle(&mut retainer, &node, 1);
+        let seconds = 2_000_000 - (START + 1 - 3_600 + 900);
+        assert_eq!(retainer.condition().clock_off, Some(ClockOff::Neighbour { link: 0, seconds }));
+        assert!(matches!(
+            retainer.event(),
+            Some(RetainerEvent::ClockOff(ClockOff::Neighbour { link: 0, .. }))
+        ));
+        settle(&mut retainer, &node, 2);
+        assert_eq!(retainer.event(), None);
+        node.neighbours[0].health.told_watermark(0);
+        settle(&mut retainer, &node, 3);
+        assert_eq!(
+            (retainer.event(), retainer.condition().clock_off),
+            (Some(RetainerEvent::ClockWell), None)
+        );
+        let client = ClientId::new(b"kiwi").unwrap();
+        let report = Report { client, position: b"+1+1", timestamp: b"5", time: Timestamp::new(5, 0) };
+        let said = |wall| {
+            let now = Now { wall: Timestamp::new(wall, 0), tick: Duration::ZERO };
+            let (mut skew, mut changes) = (SkewText::default(), Changes::default());
+            node.report(&report, node.key(client), now, &mut skew, &mut changes).map(|_| ())
+        };
+        assert_eq!(said(996_359), Err(Invalid::BeforeWatermark));
+        assert_eq!(said(996_360), Ok(()));
+    }
+
+    #[test]
+    fn forgetting_by_a_slow_clock_is_not_older_than_what_is_remembered() {
+        let (node, _all) = node(Some(3_600));
+        Retainer::begin(&node, now(0)).unwrap();
+        let client = ClientId::new(b"kiwi").unwrap();
+        let slow = Now { wall: Timestamp::new(START - 500, 0), tick: Duration::ZERO };
+        node.forget(client, node.key(client), slow, &mut Changes::default()).unwrap();
+        let generation = node.store().record(node.key(client), client, |record| record.rank().0).unwrap();
+        assert_eq!(generation.number(), (996_360 + 3_600) * 1_000);
+    }
+}
