@@ -75,9 +75,7 @@ impl Server {
             liveness: herd.limits.liveness_time,
             neighbours,
             subscribers: Subscribers { all: journal_outbox.into_iter().collect(), keys: Vec::new() },
-            lookups: places
-                .as_deref()
-                .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
+            lookups: places.as_deref().map(lookup_rules),
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
@@ -109,6 +107,11 @@ impl Server {
             surroundings,
         })
     }
+}
+
+/// How that source is asked.
+fn lookup_rules(places: &dyn places::Source) -> LookupRules {
+    LookupRules { form: places.form(), may_wait: places.may_wait() }
 }
 
 /// Whether all of these can be reached from this machine only.

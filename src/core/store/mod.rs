@@ -163,6 +163,7 @@ impl Store {
         count(&self.clients, counted.clients, holding.clients);
         count(&self.tombstones, counted.tombstones, holding.tombstones);
         count(&self.hidden, counted.hidden, holding.hidden);
+        count(&self.erased, counted.erased, holding.erased);
         count(&self.bytes, counted.bytes, holding.bytes);
         changed
     }

@@ -74,16 +74,14 @@ impl Store {
                 }
                 if std::mem::take(&mut pass.is_compacting) {
                     let next = if shard.compact(&self.placement) { Passing::Compact } else { Passing::On };
-                    return (next, 0);
+                    return next;
                 }
-                let (next, erased) = shard.pass_on(&self.placement, &mut pass.place, PIECE_RECORDS);
+                let next = shard.pass_on(&self.placement, &mut pass.place, PIECE_RECORDS);
                 if next == Passing::Over {
                     shard.end_pass();
                 }
-                (next, erased)
+                next
             });
-            let (next, erased) = next;
-            self.erased.fetch_add(erased, Ordering::Relaxed);
             pass.is_compacting = next == Passing::Compact;
             if next == Passing::Over {
                 (pass.shard, pass.place, pass.has_begun_shard) =

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 pub(super) use self::pass::{PassPlace, Passing};
 use super::{
     horizon::Horizon,
-    pages::{Pages, RecordAddress},
+    pages::{Oldest, Pages, RecordAddress},
     placement::{KeyHash, Placement},
     prefetch::{prefetch, prefetch_record},
     record::{self, RecordFields},
@@ -45,6 +45,8 @@ pub(super) struct Holding {
     pub(super) tombstones: usize,
     /// Records of either kind that are hidden.
     pub(super) hidden: usize,
+    /// Records that were erased since the beginning.
+    pub(super) erased: usize,
     /// Bytes of memory: for slots, records and sums.
     pub(super) bytes: usize,
 }
@@ -61,8 +63,9 @@ pub(super) struct Shard {
     slots: Slots,
     /// How many of the records are tombstones that are not hidden.
     tombstones: usize,
-    /// How many are hidden.
+    /// How many are hidden, and how many were erased.
     hidden: usize,
+    erased: usize,
     horizon: Horizon,
     /// Whether some records may have to be hidden that are not yet.
     is_in_pass: bool,
@@ -118,7 +121,7 @@ impl Shard {
             let fields = RecordFields::of_location(location);
             let sums = if self.leaf_sums.is_empty() { sums_bytes(placement.shape().leaves()) } else { 0 };
             let bytes = self.slots.growth() + self.pages.growth(fields.room()) + sums;
-            return match admit(Holding { clients: 1, tombstones: 0, hidden: 0, bytes }) {
+            return match admit(Holding { clients: 1, tombstones: 0, hidden: 0, erased: 0, bytes }) {
                 Ok(()) => self.add(placement, hash, &fields),
                 Err(refused) => refused,
             };
@@ -135,7 +138,7 @@ impl Shard {
         let needed = fields.room();
         let bytes = if needed > record::room(stored) { self.pages.growth(needed) } else { 0 };
         if clients + bytes > 0
-            && let Err(refused) = admit(Holding { clients, tombstones: 0, hidden: 0, bytes })
+            && let Err(refused) = admit(Holding { clients, tombstones: 0, hidden: 0, erased: 0, bytes })
         {
             return refused;
         }
@@ -330,8 +333,12 @@ impl Shard {
     pub(super) fn compact(&mut self, placement: &Placement) -> bool {
         let Some(page) = self.pages.sparsest() else { return false };
         for from in self.pages.live_on(page) {
-            if self.is_in_pass {
-                self.hide_if_old(placement, from);
+            // The walk may be beyond the page to which it moves.
+            if self.is_in_pass
+                && let Some(too_old) = self.look_at(placement, from, &mut Oldest::default())
+            {
+                self.erase(placement, too_old);
+                continue;
             }
             let hash = placement.slot_hash(placement.key_hash(client_of(self.pages.get(from))));
             let to = self.pages.relocate(from);
@@ -342,16 +349,16 @@ impl Shard {
 
     /// Gives up everything. From now on that is too old here.
     pub(super) fn empty(&mut self, horizon: Horizon) {
-        *self = Self { horizon, ..Self::default() };
+        *self = Self { horizon, erased: self.erased, ..Self::default() };
     }
 
     /// What it holds.
     #[inline]
     pub(super) fn holding(&self) -> Holding {
-        let Self { slots, tombstones, hidden, pages, leaf_sums, .. } = self;
+        let Self { slots, tombstones, hidden, erased, pages, leaf_sums, .. } = self;
         let bytes = slots.bytes() + pages.bytes() + sums_bytes(leaf_sums.len());
         let clients = slots.taken() - tombstones - hidden;
-        Holding { clients, tombstones: *tombstones, hidden: *hidden, bytes }
+        Holding { clients, tombstones: *tombstones, hidden: *hidden, erased: *erased, bytes }
     }
 }
 

@@ -1,12 +1,17 @@
 //! What the watch asks of forgetting by age: neither too early nor too late, on every node by its watermark, which goes
 //! back on none and runs ahead of no clock.
 
+use std::time::Duration;
+
 use proxyherd::core::{
-    model::{ClientId, Timestamp},
+    model::{ClientId, ClientRecord, RetentionTimes, Timestamp},
     store::Store,
 };
 
-use super::watch::{Kind, Violation, Watch};
+use super::{
+    version::{Version, counted, is_old},
+    watch::{CONTEMPORARY_MS, Kind, Violation, Watch},
+};
 
 impl Watch {
     /// By how many seconds clocks may differ.
@@ -45,6 +50,32 @@ impl Watch {
             // With what it knew of the client, it has forgotten that there was a forgetting, but for its generation.
             let heard = std::mem::take(&mut self.heard[node][client]);
             self.remembered[node][client] = heard.max(self.remembered[node][client]);
+        }
+    }
+
+    /// A line has come to a node that obeys that watermark: is it pushed what is too old?
+    pub(super) fn count_crossing(&mut self, line: &[u8], watermark: u64) {
+        let Some(pushed) = line.strip_prefix(b"PUSH ") else { return };
+        let at = [b"AT ", pushed].concat();
+        let is_old = |record| is_old(counted(&record, self.day()), watermark);
+        self.crossings += usize::from(ClientRecord::parse(&at).is_some_and(is_old));
+    }
+
+    /// A node has learned a record: not one that was taken before a forgetting of which it has heard, whatever has become of
+    /// that since.
+    pub(super) fn check_forgotten(&mut self, (node, number): (usize, usize), version: &Version, hash: u64) {
+        let made = self.made.get(&hash).copied().unwrap_or_default();
+        let forgotten_at = &mut self.forgotten_at[node][number];
+        if version.is_tombstone {
+            *forgotten_at = made.max(*forgotten_at);
+            return;
+        }
+        // Clocks differ by a step, and so the generations of forgettings.
+        let within = |times: RetentionTimes| Duration::from_millis(CONTEMPORARY_MS + times.step * 1_000);
+        if self.retention.is_some_and(|times| made + within(times) < *forgotten_at) {
+            let text =
+                format!("node {node}, client {number}: {version:?} of {made:?}, hidden at {forgotten_at:?}");
+            self.fail(Kind::Undead, text);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     journal::Recovery,
     kept::Kept,
     plan::Plan,
-    version::{Version, counted, hash_of, hash_of_bytes, is_old},
+    version::{Version, hash_of, hash_of_bytes, is_old},
 };
 
 /// How an invariant broke.
@@ -70,7 +70,7 @@ impl fmt::Display for Violation {
 
 /// Forgettings count as one another's contemporaries within so many milliseconds, since each of them makes a generation
 /// that is at least one more than the one before.
-const CONTEMPORARY_MS: u64 = 1_000;
+pub(super) const CONTEMPORARY_MS: u64 = 1_000;
 
 /// How a node came to know a location.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,10 +97,10 @@ pub(super) struct Watch {
     /// Of each record that a node took from a client, by the hash of its line, when its client was last forgotten then.
     lives: HashMap<u64, u64>,
     /// When each was taken, and from when it counts.
-    made: HashMap<u64, Duration>,
+    pub(super) made: HashMap<u64, Duration>,
     counted: HashMap<u64, i128>,
     /// When the last forgetting was made of which a node has heard, for each client.
-    forgotten_at: Vec<Vec<Duration>>,
+    pub(super) forgotten_at: Vec<Vec<Duration>>,
     /// The same as `heard` of what a node has hidden since it started, whose generation it still knows.
     pub(super) remembered: Vec<Vec<u64>>,
     pub(super) retention: Option<RetentionTimes>,
@@ -265,11 +265,7 @@ impl Watch {
         let Some(client) = ClientId::new(id) else { return false };
         self.hear_of_forgetting(node, number, line, wall);
         let (day, watermark) = (self.day(), store.watermark());
-        if line.starts_with(b"PUSH ") {
-            let pushed = [b"AT ", &line[b"PUSH ".len()..]].concat();
-            let is_old = |record| is_old(counted(&record, day), watermark);
-            self.crossings += usize::from(ClientRecord::parse(&pushed).is_some_and(is_old));
-        }
+        self.count_crossing(line, watermark);
         let known = &mut self.known[node][number];
         let mut learned = None;
         let found = store.record(store.key_hash(client), client, |record| {
@@ -307,18 +303,7 @@ impl Watch {
         // It shows that there was one.
         self.heard[node][number] = heard.max(life);
         self.learned[node].insert(hash, how);
-        let made = self.made.get(&hash).copied().unwrap_or_default();
-        let forgotten_at = &mut self.forgotten_at[node][number];
-        if version.is_tombstone {
-            *forgotten_at = made.max(*forgotten_at);
-        } else if let Some(times) = self.retention
-            && made + Duration::from_millis(CONTEMPORARY_MS + times.step * 1_000) < *forgotten_at
-        {
-            // Clocks differ by a step, and so the generations of forgettings.
-            let text =
-                format!("node {node}, client {number}: {version:?} of {made:?}, hidden at {forgotten_at:?}");
-            self.fail(Kind::Undead, text);
-        }
+        self.check_forgotten((node, number), &version, hash);
         if !version.is_tombstone && life + CONTEMPORARY_MS < heard {
             let text = format!("node {node}, client {number}: {version:?} of {life}, forgotten at {heard}");
             self.fail(Kind::Undead, text);

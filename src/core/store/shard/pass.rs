@@ -44,13 +44,13 @@ impl Shard {
         self.is_in_pass = false;
     }
 
-    /// Looks at the next records, so many at most. Returns what is next, and how many were erased.
+    /// Looks at the next records, so many at most. Returns what is next.
     pub(in crate::core::store) fn pass_on(
         &mut self,
         placement: &Placement,
         place: &mut PassPlace,
         most: usize,
-    ) -> (Passing, usize) {
+    ) -> Passing {
         if place.remade != self.pages.remade() {
             // The page may be another than the one that was being looked at.
             *place = PassPlace { page: place.page, remade: self.pages.remade(), ..PassPlace::default() };
@@ -76,19 +76,18 @@ impl Shard {
             place.offset += record::room(self.pages.get(address));
             too_old.extend(self.look_at(placement, address, &mut place.oldest));
         }
-        let erased = too_old.len();
+        let has_erased = !too_old.is_empty();
         too_old.into_iter().for_each(|address| self.erase(placement, address));
         let is_over = place.page >= self.pages.count();
-        let next = match erased {
-            0 if is_over => Passing::Over,
-            0 => Passing::On,
-            _ => Passing::Compact,
-        };
-        (next, erased)
+        match has_erased {
+            true => Passing::Compact,
+            false if is_over => Passing::Over,
+            false => Passing::On,
+        }
     }
 
     /// Hides the record there if it is to be hidden; returns it if it is to be erased.
-    fn look_at(
+    pub(super) fn look_at(
         &mut self,
         placement: &Placement,
         address: RecordAddress,
@@ -110,16 +109,6 @@ impl Shard {
         None
     }
 
-    /// Hides the record there if it is to be hidden: before it is moved to a page that was looked at already.
-    pub(super) fn hide_if_old(&mut self, placement: &Placement, address: RecordAddress) {
-        let record = self.pages.get(address);
-        if !record::is_hidden(record)
-            && record::read(record).is_some_and(|record| self.horizon.hides(&record))
-        {
-            self.hide(placement, address);
-        }
-    }
-
     fn hide(&mut self, placement: &Placement, address: RecordAddress) {
         let record = self.pages.get(address);
         let (key, entry_hash) = (placement.key_hash(super::client_of(record)), record::hash(record));
@@ -130,9 +119,9 @@ impl Shard {
     }
 
     /// Gives up a hidden record. The memory is given back by [`Shard::compact`].
-    fn erase(&mut self, placement: &Placement, address: RecordAddress) {
+    pub(super) fn erase(&mut self, placement: &Placement, address: RecordAddress) {
         let key = placement.key_hash(super::client_of(self.pages.get(address)));
-        self.hidden -= 1;
+        (self.hidden, self.erased) = (self.hidden - 1, self.erased + 1);
         self.slots.remove(placement.slot_hash(key), address);
         self.pages.free(address);
     }
