@@ -31,13 +31,14 @@ pub(super) fn check(stated: Stated, faults: &Faults) -> Found<Herd> {
     let ids: Vec<NodeId> = ids.collect::<Found<_>>()?;
     links.are_all?;
     in_one_piece(nodes, &ids, &links, faults);
-    let Stated { name, secret_file, log, journal, http, limits, places, nodes, .. } = stated;
+    let Stated { name, secret_file, forget_after, log, journal, http, limits, places, nodes, .. } = stated;
     let nodes = nodes.into_iter().zip(&links.of);
     let nodes =
         nodes.map(|(node, peers)| node_of(node, peers.iter().map(|&peer| ids[peer].clone()).collect()));
     let nodes = nodes.collect::<Found<_>>()?;
     let (log, journal, http, limits, places) = (log?, journal?, http?, limits?, places?);
-    Ok(Herd { name: name?, secret_file: secret_file?, log, journal, http, limits, places, nodes })
+    let (name, secret_file, forget_after) = (name?, secret_file?, forget_after?);
+    Ok(Herd { name, secret_file, forget_after, log, journal, http, limits, places, nodes })
 }
 
 fn node_of(node: StatedNode, mut links: Vec<NodeId>) -> Found<Node> {

@@ -10,4 +10,4 @@ mod response;
 mod status;
 
 pub(crate) use self::connection::{refuse, serve};
-pub use self::report::{ConnectionCounts, LinkReport, NodeReport, Process};
+pub use self::report::{ConnectionCounts, LinkReport, NodeReport, Process, RetentionReport};

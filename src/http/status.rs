@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::report::{LinkReport, NodeReport};
+use super::report::{LinkReport, NodeReport, RetentionReport};
 use crate::{journal::JournalCondition, log::LogCondition, metrics::UpstreamReport};
 
 /// The page, with its newline.
 pub(super) fn json(report: &NodeReport) -> String {
     let not_ready = report.not_ready();
     let connections = &report.connections;
-    let value = json!({
+    let mut value = json!({
         "herd": report.herd,
         "node": report.node,
         "version": env!("CARGO_PKG_VERSION"),
@@ -27,6 +27,9 @@ pub(super) fn json(report: &NodeReport) -> String {
         "journal": report.journal.as_ref().map(journal),
         "log": log(&report.log),
     });
+    if let Some(of_report) = &report.retention {
+        value["retention"] = retention(of_report);
+    }
     format!("{value}\n")
 }
 
@@ -76,6 +79,17 @@ fn journal(journal: &JournalCondition) -> Value {
         "torn_bytes": recovery.torn,
         "damaged_places": recovery.damage,
         "damaged_files_kept": recovery.set_aside,
+    })
+}
+
+fn retention(retention: &RetentionReport) -> Value {
+    json!({
+        "watermark": retention.watermark,
+        "hidden": retention.hidden,
+        "erased": retention.erased,
+        "passes": retention.passes,
+        "longest_piece_seconds": retention.longest_piece.as_secs_f64(),
+        "clock_off": retention.clock_off,
     })
 }
 

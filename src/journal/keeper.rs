@@ -11,7 +11,7 @@ use std::{collections::VecDeque, fmt, io, time::Duration};
 use super::{
     condition::{JournalCondition, JournalLack, RecoveryCondition},
     disk::Disk,
-    lines::{has_tombstone, write_lines},
+    lines::{has_forgetting, write_lines},
     recovery::Recovered,
     snapshot::Snapshot,
     writer::JournalWriter,
@@ -38,7 +38,8 @@ pub struct SnapshotBounds {
     pub sync_bytes: u64,
     /// One that failed is tried again after this time.
     pub retry_time: Duration,
-    /// After a client was forgotten, files before it are replaced within this time, however short they are.
+    /// After a client was forgotten, or what is old, files before it are replaced within this time, however short they
+    /// are.
     pub forgetting_time: Duration,
 }
 
@@ -111,7 +112,8 @@ pub struct Keeper<D: Disk, S> {
     last_snapshot: u64,
     changed: u64,
     snapshot_not_before: Tick,
-    /// When a snapshot is due because a client was forgotten of whom there may be more than a tombstone in files.
+    /// When a snapshot is due because a client was forgotten of whom there may be more than a tombstone in files, or what
+    /// is old.
     forgetting_due: Option<Tick>,
     /// Why the last snapshot failed that was tried since the stop.
     last_failure: Option<KeeperEvent>,
@@ -164,7 +166,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
             changed: found.segment_bytes,
             snapshot_not_before: Tick::ZERO,
             // How long ago they were forgotten is unknown.
-            forgetting_due: found.has_tombstones.then_some(Tick::ZERO),
+            forgetting_due: found.has_forgettings.then_some(Tick::ZERO),
             last_failure: None,
             is_ending: false,
             is_last_wanted: false,
@@ -199,7 +201,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         if !batch.is_empty() {
             self.writer.append(batch, now);
             self.changed += batch.len() as u64;
-            if self.forgetting_due.is_none() && has_tombstone(batch) {
+            if self.forgetting_due.is_none() && has_forgetting(batch) {
                 self.forgetting_due = Some(now + self.bounds.forgetting_time);
             }
         }

@@ -32,7 +32,7 @@ pub use disk::{Disk, DiskFile, Folder, FolderLock, LookersLock};
 pub use header::Owner;
 pub use inspection::{Dismissed, Inspection, dismiss, inspect, is_journal};
 pub use keeper::{Keeper, KeeperEvent, SnapshotBounds};
-pub use lines::store_lines;
+pub use lines::{LinesRead, store_lines};
 pub use recovery::{BytesRead, Damage, Recovered, RecoveryError, recover};
 pub use rules::JournalRules;
 pub use snapshot::Snapshot;

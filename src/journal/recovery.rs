@@ -12,7 +12,7 @@ use super::{
     disk::{Disk, read_full},
     frame::{FrameKind, Frames, Piece},
     header::{BEGINNING_BYTES_MAX, Before, FileHeader, HeaderFault, Owner},
-    lines::has_tombstone,
+    lines::has_forgetting,
     names::{FileId, FileKind, is_partial, is_set_aside},
     unsynced::{UnsyncedFrames, UnsyncedLines},
 };
@@ -97,8 +97,8 @@ pub struct Recovered {
     pub snapshot_bytes: u64,
     /// Bytes of frames in segments.
     pub segment_bytes: u64,
-    /// Whether segments tell of forgotten clients, of whom they may have more than that.
-    pub(super) has_tombstones: bool,
+    /// Whether segments tell that clients were forgotten, or what is old, of which files may have more than that.
+    pub(super) has_forgettings: bool,
     /// What may be in the system's memory only.
     pub(super) unsynced: UnsyncedLines,
     /// The number of the next file, and the segment before it.
@@ -373,7 +373,7 @@ fn read<D: Disk>(
             Piece::Frame(FrameKind::Lines, lines) => {
                 count += 1;
                 found.bytes += lines.len() as u64;
-                found.has_tombstones |= id.kind == FileKind::Segment && has_tombstone(lines);
+                found.has_forgettings |= id.kind == FileKind::Segment && has_forgetting(lines);
                 (intake.take)(lines);
                 if let Some(unsynced) = &mut unsynced {
                     let lines = lines.to_vec();

@@ -14,7 +14,7 @@ use crate::{
         access::Secret,
         links::{Health, Queue, outbox},
         model::NodeId,
-        node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
+        node::{self, LookupRules, Neighbour, Node, ReportLimits, Retainer, Subscribers},
         store::Placement,
     },
     log::{Log, LogContent, LogDir, LogError, LogOptions},
@@ -70,22 +70,21 @@ impl Server {
             secret,
             id: id.clone(),
             incarnation: random::bits(),
-            forget_after: None,
+            forget_after: herd.forget_after.map(|time| time.as_secs()),
             reports: reports(&herd.limits, &log),
             liveness: herd.limits.liveness_time,
             neighbours,
             subscribers: Subscribers { all: journal_outbox.into_iter().collect(), keys: Vec::new() },
-            lookups: places
-                .as_deref()
-                .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
+            lookups: places.as_deref().map(lookup_rules),
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
         let node = if is_local { node.forgetting_for_everyone() } else { node };
+        let mut retainer = Retainer::begin(&node, clock::now());
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
             let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
             let telling = Telling::new(&log, &announce, clock::tick);
-            Journal::open((&herd.journal, folder), &node, queue, telling)
+            Journal::open((&herd.journal, folder), &node, (queue, retainer.as_mut()), telling)
         });
         let journal = journal.transpose()?;
         let listener = addresses.listen(listener)?;
@@ -94,8 +93,25 @@ impl Server {
         let plain = plain.map(|plain| addresses.listen(plain)).transpose()?;
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         let limits = herd.limits.clone();
-        Ok(Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings })
+        Ok(Self {
+            node,
+            places,
+            limits,
+            mailboxes,
+            journal,
+            retainer,
+            listener,
+            plain,
+            web,
+            log,
+            surroundings,
+        })
     }
+}
+
+/// How that source is asked.
+fn lookup_rules(places: &dyn places::Source) -> LookupRules {
+    LookupRules { form: places.form(), may_wait: places.may_wait() }
 }
 
 /// Whether all of these can be reached from this machine only.

@@ -15,6 +15,7 @@ mod links;
 mod process;
 mod recover;
 mod resolver;
+mod retention;
 mod seats;
 mod session;
 mod shared;
@@ -52,7 +53,11 @@ pub use self::{
 };
 use crate::{
     config::Limits,
-    core::{model::NodeId, node::Node},
+    core::{
+        model::NodeId,
+        node::{Node, Retainer},
+    },
+    http::RetentionReport,
     log::Log,
     places,
     system::clock,
@@ -113,6 +118,7 @@ pub struct Server {
     limits: Limits,
     mailboxes: Vec<Mailbox>,
     journal: Option<Journal>,
+    retainer: Option<Retainer>,
     listener: TcpListener,
     plain: Option<PlainDoor>,
     web: Option<Web>,
@@ -155,11 +161,13 @@ impl Server {
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Lacking, StartError> {
-        let Self { node, places, limits, mailboxes, journal, listener, plain, web, log, surroundings } = self;
+        let Self { node, places, limits, mailboxes, journal, retainer, listener, .. } = self;
+        let Self { plain, web, log, surroundings, .. } = self;
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
         shared.journal = journal.as_ref().map(|journal| Mutex::new(journal.condition()));
         shared.commits = journal.as_ref().and_then(Journal::commits);
+        shared.retention = retainer.as_ref().map(|_| Mutex::new(RetentionReport::default()));
         let clients = LineDoor::new(&shared, &listener, None);
         let plain = plain.as_ref().map(|plain| LineDoor::new(&shared, plain.listener(), Some(plain)));
         let web = web.as_ref().map(|web| WebDoor::new(&shared, web));
@@ -168,6 +176,7 @@ impl Server {
             log.info(format_args!("{} of the herd {} starts at {address}", node.id, node.herd));
             let started = shared
                 .start_journal(scope, journal)
+                .and_then(|()| shared.start_retention(scope, retainer))
                 .and_then(|()| shared.start_flooders(scope, mailboxes))
                 .and_then(|()| shared.open_web(scope, web.as_ref()))
                 .and_then(|()| shared.open(scope, &clients))

@@ -28,6 +28,7 @@ use crate::{
         model::{NodeId, Tick},
         node::Node,
     },
+    http::RetentionReport,
     journal::JournalCondition,
     log::{Log, RateLimit},
     metrics::Requests,
@@ -48,6 +49,8 @@ pub(super) struct Shared<'a> {
     pub(super) threads: Threads,
     /// What the journal says about itself; `None` without one.
     pub(super) journal: Option<Mutex<JournalCondition>>,
+    /// What is said of forgetting by age; `None` in a herd that keeps everything.
+    pub(super) retention: Option<Mutex<RetentionReport>>,
     /// Where sessions wait for the journal, if they do.
     pub(super) commits: Option<Commits>,
     /// One for each turn of a drain.
@@ -213,6 +216,7 @@ impl<'a> Shared<'a> {
             http_address: web.map(Web::address).transpose()?,
             threads: Threads::default(),
             journal: None,
+            retention: None,
             commits: None,
             stops: Default::default(),
             lacking: Mutex::default(),

@@ -8,11 +8,17 @@ use super::{
     flooder::Flooder,
     journal::{Journal, JournalError},
     line_door::LineDoor,
-    links,
+    links, retention,
     threads::{DrainTurn, Role, ScopeRef},
     web::WebDoor,
 };
-use crate::{config::Address, core::model::NodeId, keys::SecretError, log::LogError, places};
+use crate::{
+    config::Address,
+    core::{model::NodeId, node::Retainer},
+    keys::SecretError,
+    log::LogError,
+    places,
+};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +98,18 @@ impl Shared<'_> {
         let Some((journal, condition)) = journal.zip(self.journal.as_ref()) else { return Ok(()) };
         let stop = self.stop(DrainTurn::Third);
         self.spawn(scope, Role::Journal, move || journal.run(self, stop, condition))
+    }
+
+    /// Has what is old forgotten, in a herd that does so.
+    pub(super) fn start_retention<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        retainer: Option<Retainer>,
+    ) -> Result<(), StartError> {
+        let Some(retainer) = retainer else { return Ok(()) };
+        // It stands still while links hand over what they have, and compare it.
+        let stop = self.stop(DrainTurn::First);
+        self.spawn(scope, Role::Retention, move || retention::run(retainer, self, stop))
     }
 
     pub(super) fn start_flooders<'scope>(

@@ -31,6 +31,8 @@ pub enum Role {
     Log,
     /// Writes the journal.
     Journal,
+    /// Forgets by age.
+    Retention,
     /// Keeps the link to that neighbour up.
     Flooder(NodeId),
     /// Accepts connections at that door.
@@ -55,7 +57,7 @@ pub enum DoorKind {
 /// When a thread ends in a drain: each turn begins once the threads of the one before have ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum DrainTurn {
-    /// Those that take in what clients and neighbours send.
+    /// Those that take in what clients and neighbours send, and that which forgets.
     First,
     /// Those that pass it on, and those that report on the drain.
     Second,
@@ -68,7 +70,9 @@ pub(super) enum DrainTurn {
 impl Role {
     pub(super) fn turn(&self) -> DrainTurn {
         match self {
-            Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => DrainTurn::First,
+            Self::Session(_) | Self::Retention | Self::Accept(DoorKind::Clients | DoorKind::Plain) => {
+                DrainTurn::First
+            }
             Self::Flooder(_) | Self::Http(_) | Self::Accept(DoorKind::Web) => DrainTurn::Second,
             Self::Journal => DrainTurn::Third,
             Self::Log => DrainTurn::Last,
@@ -92,6 +96,7 @@ impl fmt::Display for Role {
         match self {
             Self::Log => write!(f, "log"),
             Self::Journal => write!(f, "journal"),
+            Self::Retention => write!(f, "retention"),
             Self::Flooder(peer) => write!(f, "flood-{peer}"),
             Self::Accept(DoorKind::Clients) => write!(f, "accept"),
             Self::Accept(DoorKind::Plain) => write!(f, "accept-plain"),
@@ -205,6 +210,12 @@ impl Shared<'_> {
                 "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
             Role::Journal => {}
+            Role::Retention => {
+                self.retention.iter().for_each(|report| report.lock().has_died = true);
+                self.log.error(format_args!(
+                    "nothing is forgotten by its age until this node restarts: its thread panicked, which is a bug"
+                ));
+            }
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
     }
@@ -226,10 +237,22 @@ mod tests {
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn roles() -> [Role; 8] {
+    fn roles() -> [Role; 9] {
         let peer = NodeId::new("Welsh").unwrap();
         let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
-        [Role::Log, Role::Journal, web, Role::Http(1), Role::Flooder(peer), Role::Session(1), plain, clients]
+        let retention = Role::Retention;
+        let session = Role::Session(1);
+        [
+            Role::Log,
+            Role::Journal,
+            web,
+            Role::Http(1),
+            Role::Flooder(peer),
+            session,
+            plain,
+            clients,
+            retention,
+        ]
     }
 
     #[test]
@@ -237,7 +260,7 @@ mod tests {
         let threads = Threads::default();
         let mut alive: Vec<_> = roles().into_iter().map(|role| threads.enter(role)).collect();
         let left = |turn| threads.wait_for(turn, Tick::ZERO);
-        assert_eq!(left(DrainTurn::First), ["session-1", "accept-plain", "accept"]);
+        assert_eq!(left(DrainTurn::First), ["session-1", "accept-plain", "accept", "retention"]);
         alive.truncate(5);
         assert_eq!(left(DrainTurn::First), [""; 0]);
         assert_eq!(left(DrainTurn::Second), ["accept-http", "http-1", "flood-Welsh"]);

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{self, HttpConfig},
     core::{links::LinkState, model::Tick, node::Neighbour},
-    http::{self, LinkReport, NodeReport},
+    http::{self, LinkReport, NodeReport, RetentionReport},
     metrics::{RequestKind, RequestOutcome},
     places,
     system::clock,
@@ -125,6 +125,12 @@ impl<'a> WebDoor<'a> {
             links: node.neighbours().iter().map(link).collect(),
             upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
             journal: self.shared.journal.as_ref().map(|journal| journal.lock().clone()),
+            retention: self.shared.retention.as_ref().map(|report| RetentionReport {
+                watermark: node.store().watermark(),
+                hidden: node.store().hidden(),
+                erased: node.store().erased(),
+                ..report.lock().clone()
+            }),
             log: log.condition(now),
             process: usage::read(self.process_started),
         }

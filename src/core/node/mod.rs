@@ -3,6 +3,8 @@
 //! a connection stands.
 
 mod changes;
+mod retainer;
+mod watermark;
 mod welcome;
 
 use std::{
@@ -22,8 +24,8 @@ use crate::core::{
     access::{Peers, Secret},
     links::{Health, Outbox},
     model::{
-        ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query, Skew,
-        SkewText, Tick, Timestamp, TimestampText, Tombstone,
+        ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query,
+        RetentionTimes, Skew, SkewText, Tick, Timestamp, TimestampText, Tombstone,
     },
     repair,
     store::{KeyHash, Outcome, Placement, Store, StoreBounds},
@@ -32,6 +34,8 @@ use crate::core::{
 
 pub use self::{
     changes::{Changes, Subscribers},
+    retainer::{Retainer, RetainerEvent, RetentionCondition},
+    watermark::ClockOff,
     welcome::{Challenge, Greeting, Welcome},
 };
 
@@ -54,6 +58,8 @@ pub struct Node {
     /// What proves that a node belongs to the herd; `None` in a herd without a secret.
     pub secret: Option<Arc<Secret>>,
     store: Store,
+    /// By which times; `None` where nothing is forgotten for its age.
+    retention: Option<RetentionTimes>,
     neighbours: Vec<Neighbour>,
     subscribers: Subscribers,
     peers: Mutex<Peers>,
@@ -156,6 +162,8 @@ impl Node {
         let Options { liveness, neighbours, subscribers, lookups, .. } = options;
         let bounds = StoreBounds { clients: reports.max_clients, bytes: reports.max_bytes };
         let store = Store::with_rules(placement, bounds, rules);
+        let retention = forget_after.map(RetentionTimes::of);
+        let store = retention.into_iter().fold(store, Store::with_retention);
         let peers = Mutex::new(Peers::new(neighbours.len(), liveness));
         let check = placement.check();
         Self {
@@ -166,6 +174,7 @@ impl Node {
             forget_after,
             secret,
             store,
+            retention,
             neighbours,
             subscribers,
             peers,
@@ -189,6 +198,24 @@ impl Node {
     #[must_use]
     pub fn forgetting_for_everyone(self) -> Self {
         Self { forgets: true, ..self }
+    }
+
+    /// The same by other times than follow from `forget_after`, for the simulation.
+    #[must_use]
+    pub fn forgetting_by(self, times: RetentionTimes) -> Self {
+        Self { store: self.store.with_retention(times), retention: Some(times), ..self }
+    }
+
+    /// By which times it forgets what is old, if it does.
+    pub fn retention(&self) -> Option<RetentionTimes> {
+        self.retention
+    }
+
+    /// The least generation of a forgetting: one that is not older than what nodes still remember.
+    fn least_generation(&self) -> Generation {
+        let least = |times: RetentionTimes| self.store.watermark().saturating_add(times.forget_after);
+        let least = self.retention.and_then(|times| Generation::at(Timestamp::new(least(times), 0)));
+        least.unwrap_or(Generation::FIRST)
     }
 
     /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.
@@ -265,6 +292,7 @@ impl Node {
         match outcome {
             Outcome::Full => Err(Invalid::TooManyClients),
             Outcome::OutOfBytes => Err(Invalid::TooManyBytes),
+            Outcome::TooOld => Err(Invalid::BeforeWatermark),
             _ => Ok(Reported { location, is_newest: outcome.is_news() }),
         }
     }
@@ -299,6 +327,7 @@ impl Node {
                 return None;
             }
             let (generation, time) = self.forgetting(hidden, now.wall)?;
+            let generation = generation.max(self.least_generation());
             *text = time.text()?;
             let (timestamp, server) = (text.as_bytes(), self.id.as_bytes());
             Some(Tombstone { client, generation, timestamp, time, server })
@@ -373,8 +402,16 @@ impl Node {
         self.check_not_ahead(Skew::between(now.wall, line.time))?;
         let skew = line.skew_text();
         let mut location = line.location(&skew);
-        if self.store.learn(key, &mut location, line.taken()).is_news() {
-            changes.add(self, &location.into(), key, By::News);
+        let is_kept_too_long = |times: RetentionTimes| {
+            line.taken() > now.wall.as_nanoseconds() + i128::from(times.day) * 1_000_000_000
+        };
+        if self.retention.is_some_and(is_kept_too_long) {
+            return Err(Invalid::TooFarAhead);
+        }
+        match self.store.learn(key, &mut location, line.taken()) {
+            Outcome::TooOld => return Err(Invalid::BeforeWatermark),
+            outcome if outcome.is_news() => changes.add(self, &location.into(), key, By::News),
+            _ => {}
         }
         Ok(())
     }
@@ -395,9 +432,13 @@ impl Node {
         Ok(Query { center, radius_m: asked.radius_km * 1000.0, bound: asked.bound })
     }
 
-    /// What this node holds of what a peer asks about; `None` for a part that the store does not have.
-    pub fn answer(&self, question: &Question) -> Option<Held> {
-        repair::answer(&self.store, question)
+    /// What this node holds of what the peer at that link asks about; `None` for a part that the store does not have.
+    /// `compared` is kept for the peer's connection, from 0 on: the watermark of the last sum that it was answered.
+    pub fn answer(&self, link: usize, question: &Question, compared: &mut u64) -> Option<Held> {
+        if let Question::Sum { watermark } = question {
+            self.neighbours[link].health.told_watermark(*watermark);
+        }
+        repair::answer(&self.store, question, compared)
     }
 
     /// Where a client's location belongs: every call about it needs this.

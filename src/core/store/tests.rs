@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::Rules;
 
+mod expiry;
 mod forgetting;
 mod removal;
 

@@ -6,6 +6,7 @@ mod fields;
 mod first_line;
 mod form;
 mod hello;
+mod kept;
 mod lines;
 mod peer;
 mod plain;
@@ -17,6 +18,7 @@ pub use fields::Fields;
 pub use first_line::{OtherProtocol, is_hello};
 pub use form::Form;
 pub use hello::{Hello, REFUSED, is_welcome, parse_proof, write_proof, write_refusal, write_welcome};
+pub use kept::{WATERMARK, parse_watermark, write_watermark};
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use peer::{
     PEER_LINE_BYTES_MAX, PeerLine, write_done, write_flooded, write_ping, write_pong, write_push,

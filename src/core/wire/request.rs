@@ -65,6 +65,8 @@ pub enum Invalid {
     UnknownClient,
     /// Further ahead of the server's clock than `max_ahead_seconds`.
     TooFarAhead,
+    /// Before the watermark: it would be forgotten at once.
+    BeforeWatermark,
     /// A report whose client's id is longer than `client_bytes`.
     LongClient,
     /// A new client beyond `max_clients`.
@@ -122,6 +124,9 @@ impl fmt::Display for Invalid {
             Self::UnknownClient => "no location is known for that client",
             Self::TooFarAhead => {
                 "the timestamp is further ahead of this server's clock than max_ahead_seconds"
+            }
+            Self::BeforeWatermark => {
+                "it was taken longer ago than forget_after; check the clocks of this server and of the one that took it"
             }
             Self::LongClient => "the client's id is longer than client_bytes",
             Self::TooManyClients => "the store holds max_clients already",

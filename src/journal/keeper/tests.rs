@@ -65,7 +65,7 @@ impl Scene {
     /// Stores these clients' locations and offers them. Returns the batch's number.
     fn offer(&mut self, clients: std::ops::Range<usize>) -> u64 {
         let batch = batch(clients);
-        assert_eq!(store_lines(&self.store, &batch), 0);
+        assert_eq!(store_lines(&self.store, &batch).bad_lines, 0);
         self.outbox.offer(&batch);
         self.offered += 1;
         self.offered
@@ -94,7 +94,7 @@ impl Scene {
     /// How many clients the next start will know if the process is killed now.
     fn kept(&self) -> usize {
         let known = store();
-        let take = |lines: &[u8]| assert_eq!(store_lines(&known, lines), 0);
+        let take = |lines: &[u8]| assert_eq!(store_lines(&known, lines).bad_lines, 0);
         recover(&self.disk.after_kill(), (&owner(), ROOM), take, |_| {}).unwrap();
         known.len()
     }
@@ -174,7 +174,7 @@ fn what_was_forgotten_leaves_the_files_within_the_hour() {
     for (client, at) in [(0, 1), (1, 5)] {
         scene.now = SECOND * at;
         let batch: Encoded = Arc::from(forgot(client).as_bytes());
-        assert_eq!(store_lines(&scene.store, &batch), 0);
+        assert_eq!(store_lines(&scene.store, &batch).bad_lines, 0);
         scene.outbox.offer(&batch);
         scene.offered += 1;
         scene.turn();

@@ -7,12 +7,12 @@ use std::{io, iter, time::Duration};
 use proxyherd::{
     core::{
         links::{Outbox, Queue, outbox},
-        model::Tick,
-        node::Node,
+        model::{Now, Tick},
+        node::{Node, Retainer},
         store::Store,
     },
     journal::{
-        Damage, JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, Owner, Recovered,
+        Damage, JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, LinesRead, Owner, Recovered,
         SnapshotBounds,
         fake_disk::{Dice, DiskFault, FakeDisk},
         recover, store_lines,
@@ -24,6 +24,7 @@ use super::{
     clients::Caller,
     herd::{Event, Server, Simulation},
     random::Random,
+    retention::knows_the_same,
     watch::Kind,
 };
 
@@ -144,8 +145,13 @@ impl Journal {
         (disk, queue): (FakeDisk, Queue),
         node: &Node,
         rules: JournalRules,
+        (retainer, clocks): (Option<&mut Retainer>, Now),
     ) -> Result<Self, String> {
-        let (owner, found) = (owner(node), read((&disk, plan.bounds.waiting_bytes), node, node.store())?);
+        let room = plan.bounds.waiting_bytes;
+        let (owner, (mut found, watermark)) = (owner(node), read((&disk, room), node, node.store())?);
+        if retainer.is_some_and(|retainer| retainer.recovered(node, watermark, clocks)) {
+            (found, _) = read((&disk, room), node, node.store())?;
+        }
         let mut random = Random::new(node.incarnation);
         let salts: Salts =
             Box::new(move || Ok((u128::from(random.bits()) << 64 | u128::from(random.bits())).to_le_bytes()));
@@ -235,13 +241,14 @@ fn owner(node: &Node) -> Owner {
     Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check }
 }
 
-/// Reads what the disk of that node has, as its start does.
-fn read((disk, room): (&FakeDisk, usize), node: &Node, store: &Store) -> Result<Recovered, String> {
-    let mut bad_lines = 0;
-    let found = recover(disk, (&owner(node), room), |lines| bad_lines += store_lines(store, lines), |_| {});
-    match bad_lines {
-        0 => found.map_err(|error| error.to_string()),
-        _ => Err(format!("{bad_lines} lines are no locations")),
+/// Reads what the disk of that node has, as its start does; with it comes the greatest watermark.
+fn read((disk, room): (&FakeDisk, usize), node: &Node, store: &Store) -> Result<(Recovered, u64), String> {
+    let mut read = LinesRead::default();
+    let found =
+        recover(disk, (&owner(node), room), |lines| read = read.with(store_lines(store, lines)), |_| {});
+    match read.bad_lines {
+        0 => found.map(|found| (found, read.watermark)).map_err(|error| error.to_string()),
+        bad_lines => Err(format!("{bad_lines} lines are no locations")),
     }
 }
 
@@ -383,9 +390,18 @@ impl Simulation {
             let Some(journal) = journal else { return };
             let disk = journal.disk.after_power_cut(&mut Dice::new(dice));
             let kept = Store::new(self.plan.placement(0), usize::MAX);
-            if let Err(why) = read((&disk, 0), knowing, &kept) {
+            let kept = knowing.retention().into_iter().fold(kept, Store::with_retention);
+            let watermark = knowing.store().watermark();
+            kept.begin_at(watermark);
+            let found = read((&disk, 0), knowing, &kept);
+            if let Err(why) = found {
                 self.fail(Kind::Unkept, format!("node {node} would not start: {why}"));
-            } else if kept.sum() != knowing.store().sum() {
+            } else if found.is_ok_and(|(_, kept)| kept != watermark) {
+                self.fail(
+                    Kind::Unkept,
+                    format!("node {node} has the watermark {watermark}, its journal not"),
+                );
+            } else if !knows_the_same(&kept, knowing.store()) {
                 let (kept, known) = (kept.len(), knowing.store().len());
                 self.fail(Kind::Unkept, format!("node {node} knows {known} clients, its journal {kept}"));
             }

@@ -31,6 +31,15 @@ impl Kept {
         Self { learned: Vec::new(), latest, owed, unwell_since: None, horizon: None }
     }
 
+    /// For a node that has read this of each client from a disk that was never its own, or long ago.
+    pub(super) fn of(read: &[Option<u64>]) -> Self {
+        let mut kept = Self::new(read.len());
+        for (client, hash) in read.iter().enumerate() {
+            hash.iter().for_each(|hash| kept.learned(client, *hash, Duration::ZERO));
+        }
+        kept
+    }
+
     /// The node has come to know something new of a client.
     pub(super) fn learned(&mut self, client: usize, hash: u64, at: Duration) {
         self.latest[client] = Some(self.learned.len());
@@ -63,8 +72,13 @@ impl Kept {
     }
 
     /// The next start has read this of each client. Returns the clients of which something is missing, and those of which
-    /// it has read what the node never knew.
-    pub(super) fn started(&mut self, read: &[Option<u64>], now: Duration) -> (Vec<usize>, Vec<usize>) {
+    /// it has read what the node never knew. What is too old by now may be missing.
+    pub(super) fn started(
+        &mut self,
+        read: &[Option<u64>],
+        now: Duration,
+        is_old: impl Fn(u64) -> bool,
+    ) -> (Vec<usize>, Vec<usize>) {
         let mut found = vec![None; read.len()];
         for (at, learned) in self.learned.iter().enumerate() {
             if self.horizon.is_some_and(|horizon| learned.at <= horizon) {
@@ -77,7 +91,14 @@ impl Kept {
         let clients = 0..read.len();
         let invented = clients.clone().filter(|&client| read[client].is_some() && found[client].is_none());
         let invented: Vec<usize> = invented.collect();
-        let missing = clients.filter(|&client| found[client] < self.owed[client]).collect();
+        // What is too old by now may have taken the place of what is owed.
+        let is_owed = |at: usize| {
+            let client = self.learned[at].client;
+            !self.learned[at..].iter().any(|later| later.client == client && is_old(later.hash))
+        };
+        let lacks =
+            |client: usize| found[client] < self.owed[client] && self.owed[client].is_some_and(is_owed);
+        let missing = clients.filter(|&client| lacks(client)).collect();
         self.begin_again(&found, now);
         (missing, invented)
     }
@@ -111,7 +132,7 @@ mod tests {
     }
 
     fn is_missing(kept: &mut Kept, read: Option<u64>) -> bool {
-        let (missing, invented) = kept.started(&[read], SECOND * 10);
+        let (missing, invented) = kept.started(&[read], SECOND * 10, |_| false);
         assert!(invented.is_empty(), "{invented:?}");
         !missing.is_empty()
     }
@@ -159,6 +180,6 @@ mod tests {
 
     #[test]
     fn what_was_never_known_is_told() {
-        assert_eq!(kept().started(&[Some(4)], SECOND * 4), (vec![], vec![0]));
+        assert_eq!(kept().started(&[Some(4)], SECOND * 4, |_| false), (vec![], vec![0]));
     }
 }

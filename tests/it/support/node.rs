@@ -21,6 +21,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 
 /// A node to be: `Alford` of the herd `test`, alone and with default limits, unless told otherwise.
 pub(crate) struct Setup {
+    in_herd: String,
     limits: String,
     log: String,
     ip: Ipv4Addr,
@@ -59,6 +60,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         let places = Some(Box::new(KnownPlaces) as _);
         Self {
+            in_herd: String::new(),
             limits: String::new(),
             log: String::new(),
             ip: Ipv4Addr::LOCALHOST,
@@ -80,6 +82,12 @@ impl Setup {
     /// The herd has a secret.
     pub(crate) fn secret(mut self, secret: &Secret) -> Self {
         self.secret = Some(secret.clone());
+        self
+    }
+
+    /// A line of the table `[herd]`.
+    pub(crate) fn in_herd(mut self, line: &str) -> Self {
+        self.in_herd += &format!("{line}\n");
         self
     }
 
@@ -188,7 +196,7 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, log, ip, http, has_plain, places, address, nodes, links, .. } = self;
+        let Self { in_herd, limits, log, ip, http, has_plain, places, address, nodes, links, .. } = self;
         let (table, mut listen) = match http {
             Some(table) => (format!("[http]\n{table}\n"), format!("http = \"{ip}:0\"\n")),
             None => (String::new(), String::new()),
@@ -200,7 +208,7 @@ impl Setup {
         let secret = if self.secret.is_some() { "secret_file = \"herd.secret\"\n" } else { "" };
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
+            "[herd]\nname = \"{HERD}\"\n{in_herd}{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}\
              [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"{address}\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")

@@ -129,7 +129,7 @@ fn round_that_is_under_way_is_ended() {
 }
 
 #[test]
-fn last_round_that_could_not_compare_comes_again_until_it_can_or_time_is_up() {
+fn last_round_that_could_not_compare_comes_again_and_then_pushes_everything() {
     let mut bench = of_herd();
     come_to_rest(&mut bench, 0);
     know_one(&bench);
@@ -146,13 +146,16 @@ fn last_round_that_could_not_compare_comes_again_until_it_can_or_time_is_up() {
     know_one(&bench);
     bench.outbox.mark_behind();
     bench.link.stop(ms(3000));
-    for now in [10, 1010, 2010] {
+    for now in [10, 1010] {
         assert_eq!(bench.next(now).1, "SUM 0\n");
-        bench.hear(now, "SUM - 0");
+        bench.hear(now, "SUM - 60");
     }
-    assert_eq!(bench.next(2010).0, Next::Listen(ms(3000)));
-    assert_eq!(bench.next(3000).0, Next::End);
+    // A watermark that has not settled by now may not do so in time: the neighbour is given everything.
+    assert_eq!(bench.next(2010).1, "PUSH A +1.000000000 kiwi +1+1 7\n");
+    assert_eq!(bench.next(2010).1, "DONE 4\n");
     assert_eq!(lack(&bench), Some(Lack { updates: 0, round: true, is_stuck: true }));
+    bench.hear(2020, "DONE 4");
+    assert_eq!((bench.next(2020).0, lack(&bench)), (Next::End, None));
 }
 
 #[test]
