@@ -35,14 +35,15 @@ pub(super) fn check(stated: Stated, faults: &Faults) -> Found<Herd> {
     let ids: Vec<NodeId> = ids.collect::<Found<_>>()?;
     links.are_all?;
     in_one_piece(nodes, &ids, &links, faults);
-    let Stated { name, secret_file, access, log, journal, http, limits, places, nodes, .. } = stated;
+    let Stated { name, secret_file, forget_after, access, log, journal, http, limits, places, nodes, .. } =
+        stated;
     let nodes = nodes.into_iter().zip(&links.of);
     let nodes =
         nodes.map(|(node, peers)| node_of(node, peers.iter().map(|&peer| ids[peer].clone()).collect()));
     let nodes = nodes.collect::<Found<_>>()?;
     let (log, journal, http, limits, places) = (log?, journal?, http?, limits?, places?);
-    let (name, secret_file, access) = (name?, secret_file?, access?.value);
-    Ok(Herd { name, secret_file, access, log, journal, http, limits, places, nodes })
+    let (name, secret_file, forget_after, access) = (name?, secret_file?, forget_after?, access?.value);
+    Ok(Herd { name, secret_file, forget_after, access, log, journal, http, limits, places, nodes })
 }
 
 fn node_of(node: StatedNode, mut links: Vec<NodeId>) -> Found<Node> {

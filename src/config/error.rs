@@ -96,6 +96,12 @@ pub enum Fault {
     BaseUrl { key: &'static str, url: String },
     #[error("source {source_name:?} needs a file; name one as `{key}` in [places]")]
     NoPlacesFile { source_name: &'static str, key: &'static str },
+    #[error("`forget_after` = {text:?} is no time to forget after; write {wanted}")]
+    NoForgetTime { text: String, wanted: &'static str },
+    #[error(
+        "`forget_after` = {text:?} is out of range; give an hour (\"1h\") to 36,500 days (\"36500d\"), or \"off\""
+    )]
+    ForgetTimeRange { text: String },
     #[error("{name:?} cannot name a herd; use 1 to 64 visible ASCII characters")]
     HerdName { name: String },
     #[error(

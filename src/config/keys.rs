@@ -21,9 +21,10 @@ const NONE: &str = "none";
 
 /// The keys of `[herd]`.
 #[rustfmt::skip]
-pub(super) const HERD: [TomlKey; 2] = [
+pub(super) const HERD: [TomlKey; 3] = [
     TomlKey { name: "name", form: "a name in quotes", default: REQUIRED, meaning: "1 to 64 visible ASCII characters. Only nodes of one herd link up." },
     TomlKey { name: "secret_file", form: "a path in quotes", default: NONE, meaning: "The herd's secret file, as `herd secret FILE` makes it. A herd needs one as soon as an address in the file is beyond loopback." },
+    TomlKey { name: "forget_after", form: "a time in quotes, such as `\"1h\"` or `\"30d\"`, or `\"off\"`", default: "`\"off\"`", meaning: "How long after a server took it a location is forgotten: it is not told any more, and a day later it is in no node's memory. A whole number of `s`, `m`, `h` or `d`, from an hour to 36,500 days. All nodes of a herd need the same. It moves in steps of a 64th of it, at least a minute, and clocks may differ by a quarter of it, at most a day. With `\"off\"`, locations stay." },
 ];
 
 /// The keys of each `[[node]]`.

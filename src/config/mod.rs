@@ -15,6 +15,7 @@ mod log;
 mod places;
 mod plain;
 mod read;
+mod retention;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub use access::AccessConfig;
@@ -52,6 +54,8 @@ pub struct Herd {
     /// The file with the herd's secret; from [`Herd::load`] it is whole, wherever the configuration is. Not read here.
     /// `None` only where every address is a loopback one.
     pub secret_file: Option<PathBuf>,
+    /// How long after its server took it a location is forgotten; `None` for never.
+    pub forget_after: Option<Duration>,
     /// The table `[access]`.
     pub access: AccessConfig,
     /// The table `[log]`.
@@ -220,6 +224,9 @@ impl Herd {
         let _ = write!(out, "[herd]\nname = {}\n", quoted(&self.name));
         if let Some(file) = &self.secret_file {
             let _ = writeln!(out, "secret_file = {}", quoted(&file.to_string_lossy()));
+        }
+        if let Some(time) = self.forget_after {
+            let _ = writeln!(out, "forget_after = {}", quoted(&retention::text(time)));
         }
         out.push_str("\n[access]\n");
         settings::write(self.access.clone(), &mut out);

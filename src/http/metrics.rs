@@ -195,9 +195,31 @@ impl MetricsText {
             "Connections closed because no seat, thread or file descriptor was left, or because they were not a neighbour's",
             connections.refused,
         )?;
+        self.of_retention(writer)?;
         self.of_the_journal(writer)?;
         self.of_the_tokens(writer)?;
         self.of_the_log(writer)
+    }
+
+    fn of_retention(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Some(retention) = &self.0.retention else { return Ok(()) };
+        writer.gauge(
+            "proxyherd_watermark_seconds",
+            "Time before which everything is forgotten, in seconds since the Unix epoch",
+            retention.watermark as f64,
+        )?;
+        writer.gauge(
+            "proxyherd_hidden",
+            "Locations and tombstones that are forgotten for their age and not erased yet",
+            retention.hidden as f64,
+        )?;
+        let erased = "Locations and tombstones that were erased for their age";
+        writer.counter("proxyherd_erased", erased, retention.erased as u64)?;
+        writer.gauge(
+            "proxyherd_clock_off",
+            "Whether this node's clock, or a neighbour's, must be wrong",
+            f64::from(retention.clock_off.is_some()),
+        )
     }
 
     fn of_the_journal(&self, writer: &mut Writer<'_>) -> fmt::Result {

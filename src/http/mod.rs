@@ -11,6 +11,6 @@ mod status;
 
 pub(crate) use self::connection::{refuse, serve};
 pub use self::{
-    report::{ConnectionCounts, LinkReport, NodeReport, Process, TokensReport},
+    report::{ConnectionCounts, LinkReport, NodeReport, Process, RetentionReport, TokensReport},
     request::Refused,
 };

@@ -53,10 +53,31 @@ pub struct NodeReport {
     pub journal: Option<JournalCondition>,
     /// Its tokens; `None` where nobody has any.
     pub tokens: Option<TokensReport>,
+    /// What it forgets by age; `None` in a herd that keeps everything.
+    pub retention: Option<RetentionReport>,
     /// The state of its log.
     pub log: log::LogCondition,
     /// What the system reports about the process.
     pub process: Process,
+}
+
+/// What a node forgets by age.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct RetentionReport {
+    /// Everything before it is forgotten, in seconds since 1970.
+    pub watermark: u64,
+    /// Records that are forgotten, and not erased yet.
+    pub hidden: usize,
+    /// Records that were erased since the start.
+    pub erased: usize,
+    /// How often all of the store was walked.
+    pub passes: u64,
+    /// How long the longest piece of a walk took, with the wait for its lock.
+    pub longest_piece: Duration,
+    /// Why a clock must be wrong, if one must.
+    pub clock_off: Option<String>,
+    /// Whether its thread has ended by a panic.
+    pub has_died: bool,
 }
 
 /// How many connections there are and were.
@@ -148,6 +169,15 @@ impl NodeReport {
         if failing.is_some_and(|journal| journal.is_short) {
             return Some("it acknowledges no reports until its journal's next snapshot".into());
         }
+        let retention = self.retention.as_ref();
+        if retention.is_some_and(|retention| retention.has_died) {
+            return Some(
+                "its thread that forgets by age has panicked, which is a bug; restart this node".into(),
+            );
+        }
+        if let Some(why) = retention.and_then(|retention| retention.clock_off.as_ref()) {
+            return Some(format!("clock off: {why}"));
+        }
         if let Some(link) = self.links.iter().find(|link| link.condition.lasting > 0) {
             return Some(format!("{} still differs from this node as it did one round ago", link.peer));
         }
@@ -220,6 +250,7 @@ pub(super) mod tests {
             upstreams: vec![crate::metrics::Lookups::default().report("google")],
             journal: Some(JournalCondition::default()),
             tokens: Some(TokensReport { count: 4, failing: None }),
+            retention: None,
             log: log::LogCondition::default(),
             process: Process::default(),
         }

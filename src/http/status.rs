@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::report::{LinkReport, NodeReport, TokensReport};
+use super::report::{LinkReport, NodeReport, RetentionReport, TokensReport};
 use crate::{journal::JournalCondition, log::LogCondition, metrics::UpstreamReport};
 
 /// The page, with its newline.
 pub(super) fn json(report: &NodeReport) -> String {
     let not_ready = report.not_ready();
     let connections = &report.connections;
-    let value = json!({
+    let mut value = json!({
         "herd": report.herd,
         "node": report.node,
         "version": env!("CARGO_PKG_VERSION"),
@@ -30,6 +30,9 @@ pub(super) fn json(report: &NodeReport) -> String {
         "tokens": report.tokens.as_ref().map(tokens),
         "log": log(&report.log),
     });
+    if let Some(of_report) = &report.retention {
+        value["retention"] = retention(of_report);
+    }
     format!("{value}\n")
 }
 
@@ -85,6 +88,17 @@ fn journal(journal: &JournalCondition) -> Value {
 fn tokens(TokensReport { count, failing }: &TokensReport) -> Value {
     let state = if failing.is_some() { "failing" } else { "ok" };
     json!({ "state": state, "error": failing, "count": count })
+}
+
+fn retention(retention: &RetentionReport) -> Value {
+    json!({
+        "watermark": retention.watermark,
+        "hidden": retention.hidden,
+        "erased": retention.erased,
+        "passes": retention.passes,
+        "longest_piece_seconds": retention.longest_piece.as_secs_f64(),
+        "clock_off": retention.clock_off,
+    })
 }
 
 fn log(log: &LogCondition) -> Value {

@@ -66,7 +66,7 @@ pub enum RequestOutcome {
     LongClient,
     /// A report of a new client, beyond those that its principal may add in an hour.
     TooManyNew,
-    /// A report, or a forgetting, that came while the journal failed, in which it would have to be first.
+    /// A report that came while the journal failed, in which it would have to be first.
     NotKept,
     /// A report for a client for whom the sender may not report.
     ReportForbidden,
@@ -82,6 +82,10 @@ pub enum RequestOutcome {
     QuestionForbidden,
     /// A client was forgotten.
     Forgotten,
+    /// A forgetting that came while the journal failed, in which it would have to be first.
+    ForgetNotKept,
+    /// A forgetting that was refused for another reason.
+    ForgetRefused,
     /// A forgetting by somebody who may not.
     ForgettingForbidden,
     /// A token that is valid.
@@ -96,7 +100,7 @@ pub enum RequestOutcome {
 
 impl RequestOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Stored,
         Self::Stale,
         Self::Ahead,
@@ -112,6 +116,8 @@ impl RequestOutcome {
         Self::NoPlaces,
         Self::QuestionForbidden,
         Self::Forgotten,
+        Self::ForgetNotKept,
+        Self::ForgetRefused,
         Self::ForgettingForbidden,
         Self::Welcomed,
         Self::WrongToken,
@@ -136,7 +142,9 @@ impl RequestOutcome {
             | Self::UnknownClient
             | Self::NoPlaces
             | Self::QuestionForbidden => RequestKind::Whatsat,
-            Self::Forgotten | Self::ForgettingForbidden => RequestKind::Forget,
+            Self::Forgotten | Self::ForgetNotKept | Self::ForgetRefused | Self::ForgettingForbidden => {
+                RequestKind::Forget
+            }
             Self::Welcomed | Self::WrongToken => RequestKind::Auth,
             Self::OverQuota | Self::Invalid => RequestKind::Invalid,
         }
@@ -152,12 +160,13 @@ impl RequestOutcome {
             Self::OutOfBytes => "out_of_bytes",
             Self::LongClient => "long_client",
             Self::TooManyNew => "too_many_new",
-            Self::NotKept => "not_kept",
+            Self::NotKept | Self::ForgetNotKept => "not_kept",
             Self::Answered => "answered",
             Self::SourceFailed => "source_failed",
             Self::UnknownClient => "unknown_client",
             Self::NoPlaces => "no_places",
             Self::Forgotten => "forgotten",
+            Self::ForgetRefused => "refused",
             Self::ReportForbidden | Self::QuestionForbidden | Self::ForgettingForbidden => "forbidden",
             Self::Welcomed => "welcomed",
             Self::WrongToken => "wrong_token",

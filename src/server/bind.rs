@@ -14,7 +14,7 @@ use crate::{
         access::{Access, Anyone, Secret},
         links::{Health, Queue, outbox},
         model::NodeId,
-        node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
+        node::{self, LookupRules, Neighbour, Node, ReportLimits, Retainer, Subscribers},
         store::Placement,
     },
     log::{AuditOptions, Log, LogContent, LogDir, LogError, LogOptions},
@@ -72,22 +72,21 @@ impl Server {
             secret,
             id: id.clone(),
             incarnation: random::bits(),
-            forget_after: None,
+            forget_after: herd.forget_after.map(|time| time.as_secs()),
             reports: reports(&herd.limits, &log),
             liveness: herd.limits.liveness_time,
             neighbours,
             subscribers: Subscribers { all: journal_outbox.into_iter().collect(), keys: Vec::new() },
-            lookups: places
-                .as_deref()
-                .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
+            lookups: places.as_deref().map(lookup_rules),
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
         let node = node.granting(access).limited_by(herd.limits.quotas(is_local));
+        let mut retainer = Retainer::begin(&node, clock::now());
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
             let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
             let telling = Telling::new(&log, &announce, clock::tick);
-            Journal::open((&herd.journal, folder), &node, queue, telling)
+            Journal::open((&herd.journal, folder), &node, (queue, retainer.as_mut()), telling)
         });
         let journal = journal.transpose()?;
         let listener = addresses.listen(listener)?;
@@ -101,8 +100,26 @@ impl Server {
                 "anyone who can connect may report for any client and ask for any ([access] clients = \"open\")"
             ));
         }
-        Ok(Self { node, places, limits, mailboxes, journal, tokens, listener, plain, web, log, surroundings })
+        Ok(Self {
+            node,
+            places,
+            limits,
+            mailboxes,
+            journal,
+            tokens,
+            retainer,
+            listener,
+            plain,
+            web,
+            log,
+            surroundings,
+        })
     }
+}
+
+/// How that source is asked.
+fn lookup_rules(places: &dyn places::Source) -> LookupRules {
+    LookupRules { form: places.form(), may_wait: places.may_wait() }
 }
 
 /// Who may do what, and what keeps it up to date.

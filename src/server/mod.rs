@@ -15,6 +15,7 @@ mod links;
 mod process;
 mod recover;
 mod resolver;
+mod retention;
 mod seats;
 mod session;
 mod shared;
@@ -56,7 +57,11 @@ pub use self::{
 };
 use crate::{
     config::Limits,
-    core::{model::NodeId, node::Node},
+    core::{
+        model::NodeId,
+        node::{Node, Retainer},
+    },
+    http::RetentionReport,
     log::Log,
     places,
     system::clock,
@@ -118,6 +123,7 @@ pub struct Server {
     mailboxes: Vec<Mailbox>,
     journal: Option<Journal>,
     tokens: Option<TokenKeeper>,
+    retainer: Option<Retainer>,
     listener: TcpListener,
     plain: Option<PlainDoor>,
     web: Option<Web>,
@@ -170,7 +176,7 @@ impl Server {
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Lacking, StartError> {
-        let Self { node, places, limits, mailboxes, journal, tokens, listener, .. } = self;
+        let Self { node, places, limits, mailboxes, journal, tokens, retainer, listener, .. } = self;
         let Self { plain, web, log, surroundings, .. } = self;
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
@@ -178,6 +184,7 @@ impl Server {
         shared.commits = journal.as_ref().and_then(Journal::commits);
         shared.tokens = tokens.as_ref().map(|_| Mutex::default());
         let asks = tokens.as_ref().map(TokenKeeper::asks);
+        shared.retention = retainer.as_ref().map(|_| Mutex::new(RetentionReport::default()));
         let clients = LineDoor::new(&shared, &listener, None);
         let plain = plain.as_ref().map(|plain| LineDoor::new(&shared, plain.listener(), Some(plain)));
         let web = web.as_ref().map(|web| WebDoor::new(&shared, web));
@@ -187,6 +194,7 @@ impl Server {
             let started = shared
                 .start_journal(scope, journal)
                 .and_then(|()| shared.start_tokens(scope, tokens))
+                .and_then(|()| shared.start_retention(scope, retainer))
                 .and_then(|()| shared.start_flooders(scope, mailboxes))
                 .and_then(|()| shared.open_web(scope, web.as_ref()))
                 .and_then(|()| shared.open(scope, &clients))

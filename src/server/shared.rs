@@ -30,6 +30,7 @@ use crate::{
         model::{NodeId, Tick},
         node::Node,
     },
+    http::RetentionReport,
     journal::JournalCondition,
     log::{Log, RateLimit},
     metrics::Requests,
@@ -52,6 +53,8 @@ pub(super) struct Shared<'a> {
     pub(super) journal: Option<Mutex<JournalCondition>>,
     /// What the tokens' keeper says of them; `None` where nobody has any.
     pub(super) tokens: Option<Mutex<TokensStanding>>,
+    /// What is said of forgetting by age; `None` in a herd that keeps everything.
+    pub(super) retention: Option<Mutex<RetentionReport>>,
     /// Where sessions wait for the journal, if they do.
     pub(super) commits: Option<Commits>,
     /// One for each turn of a drain.
@@ -228,6 +231,7 @@ impl<'a> Shared<'a> {
             threads: Threads::default(),
             journal: None,
             tokens: None,
+            retention: None,
             commits: None,
             stops: Default::default(),
             lacking: Mutex::default(),

@@ -8,14 +8,14 @@ use super::{
     flooder::Flooder,
     journal::{Journal, JournalError},
     line_door::LineDoor,
-    links,
+    links, retention,
     threads::{DrainTurn, Role, ScopeRef},
     tokens::TokenKeeper,
     web::WebDoor,
 };
 use crate::{
     config::Address,
-    core::model::NodeId,
+    core::{model::NodeId, node::Retainer},
     keys::{SecretError, TokensError},
     log::LogError,
     places,
@@ -124,6 +124,18 @@ impl Shared<'_> {
         let Some(keeper) = tokens else { return Ok(()) };
         let stop = self.stop(DrainTurn::First).receiver();
         self.spawn(scope, Role::Tokens, move || keeper.run(self, stop))
+    }
+
+    /// Has what is old forgotten, in a herd that does so.
+    pub(super) fn start_retention<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        retainer: Option<Retainer>,
+    ) -> Result<(), StartError> {
+        let Some(retainer) = retainer else { return Ok(()) };
+        // It stands still while links hand over what they have, and compare it.
+        let stop = self.stop(DrainTurn::First);
+        self.spawn(scope, Role::Retention, move || retention::run(retainer, self, stop))
     }
 
     pub(super) fn start_flooders<'scope>(

@@ -33,6 +33,8 @@ pub enum Role {
     Journal,
     /// Takes the tokens' file anew.
     Tokens,
+    /// Forgets by age.
+    Retention,
     /// Keeps the link to that neighbour up.
     Flooder(NodeId),
     /// Accepts connections at that door.
@@ -57,7 +59,7 @@ pub enum DoorKind {
 /// When a thread ends in a drain: each turn begins once the threads of the one before have ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum DrainTurn {
-    /// Those that take in what clients and neighbours send.
+    /// Those that take in what clients and neighbours send, and that which forgets.
     First,
     /// Those that pass it on, and those that report on the drain.
     Second,
@@ -70,9 +72,10 @@ pub(super) enum DrainTurn {
 impl Role {
     pub(super) fn turn(&self) -> DrainTurn {
         match self {
-            Self::Tokens | Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Plain) => {
-                DrainTurn::First
-            }
+            Self::Tokens
+            | Self::Session(_)
+            | Self::Retention
+            | Self::Accept(DoorKind::Clients | DoorKind::Plain) => DrainTurn::First,
             Self::Flooder(_) | Self::Http(_) | Self::Accept(DoorKind::Web) => DrainTurn::Second,
             Self::Journal => DrainTurn::Third,
             Self::Log => DrainTurn::Last,
@@ -97,6 +100,7 @@ impl fmt::Display for Role {
             Self::Log => write!(f, "log"),
             Self::Journal => write!(f, "journal"),
             Self::Tokens => write!(f, "tokens"),
+            Self::Retention => write!(f, "retention"),
             Self::Flooder(peer) => write!(f, "flood-{peer}"),
             Self::Accept(DoorKind::Clients) => write!(f, "accept"),
             Self::Accept(DoorKind::Plain) => write!(f, "accept-plain"),
@@ -213,6 +217,12 @@ impl Shared<'_> {
                 "the tokens are not taken anew until this node restarts: their thread panicked, which is a bug"
             )),
             Role::Journal => {}
+            Role::Retention => {
+                self.retention.iter().for_each(|report| report.lock().has_died = true);
+                self.log.error(format_args!(
+                    "nothing is forgotten by its age until this node restarts: its thread panicked, which is a bug"
+                ));
+            }
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
     }
@@ -234,11 +244,22 @@ mod tests {
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn roles() -> [Role; 9] {
+    fn roles() -> [Role; 10] {
         let peer = NodeId::new("Welsh").unwrap();
         let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
         let (session, http) = (Role::Session(1), Role::Http(1));
-        [Role::Log, Role::Journal, web, http, Role::Flooder(peer), Role::Tokens, session, plain, clients]
+        [
+            Role::Log,
+            Role::Journal,
+            web,
+            http,
+            Role::Flooder(peer),
+            Role::Tokens,
+            Role::Retention,
+            session,
+            plain,
+            clients,
+        ]
     }
 
     #[test]
@@ -246,7 +267,7 @@ mod tests {
         let threads = Threads::default();
         let mut alive: Vec<_> = roles().into_iter().map(|role| threads.enter(role)).collect();
         let left = |turn| threads.wait_for(turn, Tick::ZERO);
-        assert_eq!(left(DrainTurn::First), ["tokens", "session-1", "accept-plain", "accept"]);
+        assert_eq!(left(DrainTurn::First), ["tokens", "retention", "session-1", "accept-plain", "accept"]);
         alive.truncate(5);
         assert_eq!(left(DrainTurn::First), [""; 0]);
         assert_eq!(left(DrainTurn::Second), ["accept-http", "http-1", "flood-Welsh"]);

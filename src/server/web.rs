@@ -26,7 +26,7 @@ use crate::{
         model::Tick,
         node::Neighbour,
     },
-    http::{self, LinkReport, NodeReport, Refused, TokensReport},
+    http::{self, LinkReport, NodeReport, Refused, RetentionReport, TokensReport},
     log::AuditKind,
     metrics::{RequestKind, RequestOutcome},
     places,
@@ -184,6 +184,12 @@ impl<'a> WebDoor<'a> {
             upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
             journal: self.shared.journal.as_ref().map(|journal| journal.lock().clone()),
             tokens: self.tokens(),
+            retention: self.shared.retention.as_ref().map(|report| RetentionReport {
+                watermark: node.store().watermark(),
+                hidden: node.store().hidden(),
+                erased: node.store().erased(),
+                ..report.lock().clone()
+            }),
             log: log.condition(now),
             process: usage::read(self.process_started),
         }

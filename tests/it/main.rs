@@ -28,6 +28,7 @@ mod plain;
 mod plain_seats;
 mod quotas;
 mod refused;
+mod retention;
 mod secret;
 mod skipped;
 mod start;

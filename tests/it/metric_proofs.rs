@@ -147,6 +147,18 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ),
     ("proxyherd_tombstones", "metrics.rs", "node_is_told_of"),
     ("proxyherd_uptime_seconds", "metrics.rs", "node_is_told_of"),
+    (
+        "proxyherd_clock_off",
+        "retention.rs",
+        "watermark_beyond_all_clocks_is_not_followed_and_makes_the_node_unready_while_it_is_told",
+    ),
+    ("proxyherd_erased_total", "retention.rs", "what_is_too_old_is_hidden_on_all_nodes_at_one_watermark"),
+    ("proxyherd_hidden", "retention.rs", "what_is_too_old_is_hidden_on_all_nodes_at_one_watermark"),
+    (
+        "proxyherd_watermark_seconds",
+        "retention.rs",
+        "what_is_too_old_is_hidden_on_all_nodes_at_one_watermark",
+    ),
 ];
 
 /// The families of a page.
@@ -159,7 +171,8 @@ fn families(node: &TestNode) -> BTreeSet<String> {
 #[test]
 fn every_metric_has_a_test_that_shows_what_it_counts() {
     let table = "source = \"google\"\nbase_url = \"http://127.0.0.1:1\"";
-    let setup = Setup::new().http("").tokens("open", &TokenList::default()).source(table).key("none");
+    let setup = Setup::new().http("").tokens("open", &TokenList::default()).in_herd("forget_after = \"1h\"");
+    let setup = setup.source(table).key("none");
     let node = setup.neighbour(&FakePeer::new("Welsh")).start();
     let proved: BTreeMap<&str, (&str, &str)> =
         PROOFS.iter().map(|&(family, file, test)| (family, (file, test))).collect();

@@ -1,5 +1,5 @@
-//! Every metric, by what it counts: each is made to move, and compared with what was done. Those of the process are in
-//! `processes/metrics.rs`, where the process is the node's alone.
+//! Metrics by what they count: each is made to move, and compared with what was done. Those of the process are in
+//! `processes/metrics.rs`, where the process is the node's alone; `metric_proofs.rs` says where which is.
 
 use std::{
     io,

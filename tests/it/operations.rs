@@ -126,8 +126,8 @@ fn unit_allows_what_a_node_with_default_limits_takes() {
 /// What a node exports at /metrics.
 fn exported() -> BTreeSet<String> {
     let welsh = FakePeer::new("Welsh");
-    let setup = Setup::new().http("").journal().tokens("open", &TokenList::default());
-    let node = setup.neighbour(&welsh).start();
+    let setup = Setup::new().http("").in_herd("forget_after = \"1h\"").journal();
+    let node = setup.tokens("open", &TokenList::default()).neighbour(&welsh).start();
     let (_, text) = node.page("/metrics");
     let mut names = BTreeSet::new();
     for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

@@ -4,7 +4,7 @@
 mod node;
 mod places;
 
-use std::{collections::BTreeSet, ops::Range, path::PathBuf};
+use std::{collections::BTreeSet, ops::Range, path::PathBuf, time::Duration};
 
 use toml::{
     Spanned,
@@ -18,6 +18,7 @@ use super::{
     faults::{Faults, Found, Noted},
     keys,
     log::name_fault,
+    retention::{self, NoTime},
     settings::{TomlTable, wrong_type},
 };
 use crate::{core::model::NodeId, text::nearest};
@@ -26,6 +27,7 @@ use crate::{core::model::NodeId, text::nearest};
 pub(super) struct Stated {
     pub(super) name: Found<String>,
     pub(super) secret_file: Found<Option<PathBuf>>,
+    pub(super) forget_after: Found<Option<Duration>>,
     pub(super) access: Found<At<AccessConfig>>,
     pub(super) log: Found<LogConfig>,
     pub(super) journal: Found<JournalConfig>,
@@ -35,6 +37,13 @@ pub(super) struct Stated {
     pub(super) nodes: Vec<StatedNode>,
     /// Whether these are all the nodes that the text is about.
     pub(super) has_all_nodes: Found<()>,
+}
+
+/// What the table `[herd]` states.
+struct StatedHerd {
+    name: Found<String>,
+    secret_file: Found<Option<PathBuf>>,
+    forget_after: Found<Option<Duration>>,
 }
 
 /// Reads a whole file.
@@ -48,7 +57,7 @@ pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
     })?;
     let root = root.get_ref();
     let misspelt = text.unknown_keys(root, "the file", &keys::TABLES);
-    let (name, secret_file) = text.herd(root, &misspelt);
+    let StatedHerd { name, secret_file, forget_after } = text.herd(root, &misspelt);
     let access = text.access(root);
     let places = text.places(root);
     let journal = text.journal(root);
@@ -56,7 +65,19 @@ pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
     let limits = text.limits(root);
     let (nodes, has_all_nodes) = text.nodes(root, &misspelt);
     let log = text.log(root, &nodes);
-    Ok(Stated { name, secret_file, access, log, journal, http, limits, places, nodes, has_all_nodes })
+    Ok(Stated {
+        name,
+        secret_file,
+        forget_after,
+        access,
+        log,
+        journal,
+        http,
+        limits,
+        places,
+        nodes,
+        has_all_nodes,
+    })
 }
 
 fn setting_names<T: TomlTable>() -> Vec<&'static str> {
@@ -143,17 +164,20 @@ impl<'t> Text<'t> {
         Ok(At { line: self.line(&value.span()), value: string.to_owned() })
     }
 
-    /// The herd's name, and its secret file.
-    fn herd(&self, root: &DeTable<'_>, misspelt: &Misspelt) -> (Found<String>, Found<Option<PathBuf>>) {
+    /// What the table `[herd]` says.
+    fn herd(&self, root: &DeTable<'_>, misspelt: &Misspelt) -> StatedHerd {
         let missing = Fault::MissingKey { table: "[herd]", key: "name", example: "name = \"fall-2016\"" };
         let (table, span) = match self.table(root, "herd") {
             Ok(Some(found)) => found,
             Ok(None) => {
                 let meant = misspelt.noted("herd");
-                let name = meant.unwrap_or_else(|| self.note(0..0, missing));
-                return (Err(name), meant.map_or(Ok(None), Err));
+                let name = Err(meant.unwrap_or_else(|| self.note(0..0, missing)));
+                let (secret_file, forget_after) = (meant.map_or(Ok(None), Err), meant.map_or(Ok(None), Err));
+                return StatedHerd { name, secret_file, forget_after };
             }
-            Err(noted) => return (Err(noted), Err(noted)),
+            Err(noted) => {
+                return StatedHerd { name: Err(noted), secret_file: Err(noted), forget_after: Err(noted) };
+            }
         };
         let misspelt = self.unknown_keys(table, "[herd]", &keys::names(&keys::HERD));
         let name = match table.get("name") {
@@ -164,7 +188,22 @@ impl<'t> Text<'t> {
             Some(value) => self.secret_file(value).map(Some),
             None => misspelt.noted("secret_file").map_or(Ok(None), Err),
         };
-        (name, secret_file)
+        let forget_after = match table.get("forget_after") {
+            Some(value) => self.forget_after(value),
+            None => misspelt.noted("forget_after").map_or(Ok(None), Err),
+        };
+        StatedHerd { name, secret_file, forget_after }
+    }
+
+    fn forget_after(&self, value: &Value<'_>) -> Found<Option<Duration>> {
+        let At { line, value: text } = self.string("forget_after", value, retention::WANTED)?;
+        retention::parse(&text).map_err(|why| {
+            let fault = match why {
+                NoTime::Form => Fault::NoForgetTime { text, wanted: retention::WANTED },
+                NoTime::Range => Fault::ForgetTimeRange { text },
+            };
+            self.faults.note(line, fault)
+        })
     }
 
     fn herd_name(&self, value: &Value<'_>) -> Found<String> {

@@ -84,12 +84,27 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"name = "pair""#,
             "name = \"p\"\nsecret = \"s\"",
-            "h.toml:3: unknown key `secret` in [herd]; the keys known there are name, secret_file",
+            "h.toml:3: unknown key `secret` in [herd]; the keys known there are name, secret_file, forget_after",
         ),
         (
             r#"name = "pair""#,
             "name = \"p\"\nsecret_file = 5",
             "h.toml:3: `secret_file` is a whole number; write a path in quotes",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nforget_after = 3600",
+            "h.toml:3: `forget_after` is a whole number; write a time such as \"1h\" or \"30d\", or \"off\"",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nforget_after = \"1 hour\"",
+            "h.toml:3: `forget_after` = \"1 hour\" is no time to forget after; write a time such as \"1h\" or \"30d\", or \"off\"",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nforget_after = \"59m\"",
+            "h.toml:3: `forget_after` = \"59m\" is out of range; give an hour (\"1h\") to 36,500 days (\"36500d\"), or \"off\"",
         ),
         (
             r#"name = "pair""#,

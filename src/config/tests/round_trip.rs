@@ -102,6 +102,7 @@ proptest! {
         web in (1_usize..=1_000, 256_usize..=65_536, any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
         hosts in proptest::collection::vec(".{0,9}", 0..3),
         secret_file in proptest::option::of("[ -~]{1,20}"),
+        forget_after in proptest::option::of(3_600..3_153_600_000_u64),
         places in any_places(),
         journal in any_journal(),
         access in (proptest::option::of(prop_oneof![Just("open"), Just("tokens")]), ".{1,20}", any_time(10_000_000, 3_600)),
@@ -120,8 +121,9 @@ proptest! {
         let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4, audit_file: "{node}.audit".to_owned(), audit_buffer_bytes: audit.0, audit_file_bytes: audit.1, audit_files_kept: audit.2 };
         let http = HttpConfig { connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
+        let forget_after = forget_after.map(Duration::from_secs);
         let access = AccessConfig { clients: access.0.map(str::to_owned), tokens_file: Some(access.1.into()), tokens_check_time: access.2 };
-        let herd = Herd { name, secret_file, access, log, journal, http, limits, places, nodes: nodes.collect() };
+        let herd = Herd { name, secret_file, forget_after, access, log, journal, http, limits, places, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

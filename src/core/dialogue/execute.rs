@@ -41,6 +41,8 @@ pub(super) struct Batch {
     pub(super) last_bad: Option<Invalid>,
     /// The location of the client that was last asked about.
     found: OwnedLocation,
+    /// The watermark of the last sum that a peer was answered.
+    compared: u64,
 }
 
 impl Batch {
@@ -104,7 +106,7 @@ impl Batch {
                     host.said(line, party, &Reply::Forgot { client: *client });
                 })
             }
-            Ok(command) => self.execute_neighbours(node, command, now).map(|()| {
+            Ok(command) => self.execute_neighbours(node, command, party, now).map(|()| {
                 host.said(line, party, &Reply::None);
             }),
             Err(why) => Err(*why),
@@ -116,7 +118,13 @@ impl Batch {
         query
     }
 
-    fn execute_neighbours(&mut self, node: &Node, command: &Command<'_>, now: Now) -> Result<(), Invalid> {
+    fn execute_neighbours(
+        &mut self,
+        node: &Node,
+        command: &Command<'_>,
+        party: Party,
+        now: Now,
+    ) -> Result<(), Invalid> {
         match command {
             Command::Learn(record, key) => {
                 self.updates += 1;
@@ -131,7 +139,8 @@ impl Batch {
                 self.updates += 1;
             }
             Command::Ask(question) => {
-                let held = node.answer(question).ok_or(Invalid::NotFromPeer)?;
+                let link = party.link().ok_or(Invalid::NotFromPeer)?;
+                let held = node.answer(link, question, &mut self.compared).ok_or(Invalid::NotFromPeer)?;
                 held.write(question, &mut self.replies);
             }
             Command::Ping(number) => write_pong(*number, now.wall, &mut self.replies),

@@ -84,20 +84,26 @@ fn neighbour(id: &str, plain: Option<PlainForm>) -> (Neighbour, Queue) {
     (Neighbour { id, outbox, called, plain, health: Health::default() }, queue)
 }
 
-fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret>>) -> Arc<Node> {
-    Arc::new(Node::new(Options {
+/// Of a node without neighbours.
+fn options() -> Options {
+    Options {
         herd: "test".to_owned(),
         placement: Placement::of_herd("test"),
-        secret,
+        secret: None,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
         forget_after: None,
         reports: ReportLimits { max_clients: 10, ..ReportLimits::NONE },
         liveness: TIMES.liveness,
-        neighbours,
+        neighbours: Vec::new(),
         subscribers: Subscribers::default(),
-        lookups: Some(LookupRules { form: Form::PLACES, may_wait }),
-    }))
+        lookups: Some(LookupRules { form: Form::PLACES, may_wait: false }),
+    }
+}
+
+fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret>>) -> Arc<Node> {
+    let lookups = Some(LookupRules { form: Form::PLACES, may_wait });
+    Arc::new(Node::new(Options { neighbours, secret, lookups, ..options() }))
 }
 
 fn hello(from: &str, incarnation: u64) -> Vec<u8> {

@@ -331,4 +331,12 @@ fn neighbour_is_told_nothing_of_tombstones() {
     scene.outbox.offer(&b"FORGOT weka 9 7 A A\nFORGOT moa 9 0 A A\n"[..].into());
     assert_eq!(scene.connection(Takes::Line), format!("{}\n", at("weka")));
     assert!(matches!(scene.step(), Step::Rest { .. }) && scene.link.is_quiet());
+    // Nor does it lack any.
+    scene.outbox.offer(&b"FORGOT tui 10 7 A A\nFORGOT moa 10 0 A A\n"[..].into());
+    scene.link.stop(ms(scene.now));
+    assert_eq!(scene.link.lack(&scene.store), None);
+    let mut scene = Scene::new();
+    scene.forget("kiwi");
+    scene.link.stop(ms(scene.now) + Duration::from_secs(2));
+    assert_eq!((scene.link.lack(&scene.store), scene.step()), (None, Step::End));
 }

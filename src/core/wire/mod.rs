@@ -6,6 +6,7 @@ mod fields;
 mod first_line;
 mod form;
 mod hello;
+mod kept;
 mod lines;
 mod masking;
 mod peer;
@@ -18,6 +19,7 @@ pub use fields::Fields;
 pub use first_line::{OtherProtocol, is_hello};
 pub use form::Form;
 pub use hello::{Hello, REFUSED, is_welcome, parse_proof, write_proof, write_refusal, write_welcome};
+pub use kept::{WATERMARK, parse_watermark, write_watermark};
 pub use lines::{Ending, HEAD_BYTES, Line, LineBuffer, Lines, READ_BYTES_MAX};
 pub use masking::{AUTH, is_auth};
 pub use peer::{
@@ -25,4 +27,4 @@ pub use peer::{
 };
 pub use plain::{PerConnection, PlainFault, PlainForm, PlainLine};
 pub use proof::{Nonce, OwedProof, Proof, Prover, Transcript};
-pub use request::{Invalid, Report, Request, Whatsat, write_forgotten};
+pub use request::{ForgetFault, Invalid, Report, Request, Whatsat, write_forgotten};

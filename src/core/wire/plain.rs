@@ -155,6 +155,11 @@ pub enum PlainFault {
     /// The timestamp.
     #[error("field 6, the timestamp, is not 1 to 12 digits of seconds with at most 9 decimals")]
     Timestamp,
+    /// The skew and the timestamp together.
+    #[error(
+        "fields 3 and 6 add up to no time that a timestamp can tell: before 1970, or of more than 12 digits"
+    )]
+    Taken,
     /// The sender's id.
     #[error("field 7, the sender, is not 1 to 64 visible ASCII characters")]
     Sender,
@@ -195,6 +200,7 @@ impl<'a> PlainLine<'a> {
             return Err(PlainFault::Position);
         }
         let time = Timestamp::parse(timestamp).ok_or(PlainFault::Timestamp)?;
+        time.after(skew).ok_or(PlainFault::Taken)?;
         let (client, sender) = (ClientId::of_field(client), sender.filter(|_| is_sender));
         if !form.may_report.match_client(client) {
             return Err(PlainFault::NotAllowed);
@@ -294,6 +300,8 @@ mod tests {
             ("AT A +1 a +91+1 1", PlainFault::Position),
             ("AT A +1 a +1+1 nan", PlainFault::Timestamp),
             ("AT A +1 a +1+1 1e9", PlainFault::Timestamp),
+            ("AT A -1.000000001 a +1+1 1", PlainFault::Taken),
+            ("AT A +1 a +1+1 999999999999", PlainFault::Taken),
             ("AT A +1 a +1+1 1 \u{f6}", PlainFault::Sender),
         ] {
             assert_eq!(parse(line), Err(fault), "{line}");

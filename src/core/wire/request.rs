@@ -67,6 +67,8 @@ pub enum Invalid {
     UnknownClient,
     /// Further ahead of the server's clock than `max_ahead_seconds`.
     TooFarAhead,
+    /// Before the watermark: it would be forgotten at once.
+    BeforeWatermark,
     /// A report whose client's id is longer than `client_bytes`.
     LongClient,
     /// A new client beyond `max_clients`.
@@ -83,6 +85,8 @@ pub enum Invalid {
     NoPlaces,
     /// FORGET by somebody who may not: without an operator's token, or at a node that can be reached from beyond its machine.
     NotLetForget,
+    /// A FORGET that this node would execute, but not now or not of that client.
+    NotForgotten(ForgetFault),
     /// A report for a client for whom the sender may not report.
     MayNotReport,
     /// WHATSAT for a client that the sender may not see, known or not.
@@ -91,12 +95,30 @@ pub enum Invalid {
     WrongToken,
     /// AUTH at a node that takes no tokens.
     NoTokens,
-    /// FORGET of a client that was given the last generation there is.
-    LastGeneration,
     /// A line that is not allowed on a peer's connection.
     NotFromPeer,
     /// A line that is not allowed on a third-party node's connection.
     NotPlain(PlainFault),
+}
+
+/// Why a client is not forgotten at a node that forgets clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ForgetFault {
+    /// The journal fails, in which the tombstone would have to be before it is acknowledged.
+    #[error("the journal cannot be written, and forgettings are acknowledged only from there")]
+    NotKept,
+    /// Nothing is held of the client, and its id is longer than `client_bytes`.
+    #[error("nothing is held of the client, and its id is longer than client_bytes")]
+    LongClient,
+    /// Nothing is held of the client, and `max_bytes` are in use.
+    #[error("nothing is held of the client, and the store takes max_bytes of memory already")]
+    TooManyBytes,
+    /// The client's generation is too far ahead of the clock.
+    #[error(
+        "the client was last forgotten more than a day ahead of this server's clock; mend the clock that is wrong, \
+         or forget it where the clock is ahead"
+    )]
+    GenerationAhead,
 }
 
 impl fmt::Display for Invalid {
@@ -117,6 +139,9 @@ impl fmt::Display for Invalid {
             Self::TooFarAhead => {
                 "the timestamp is further ahead of this server's clock than max_ahead_seconds"
             }
+            Self::BeforeWatermark => {
+                "it was taken longer ago than forget_after; check the clocks of this server and of the one that took it"
+            }
             Self::LongClient => "the client's id is longer than client_bytes",
             Self::TooManyClients => "the store holds max_clients already",
             Self::TooManyBytes => "the store would take more memory than max_bytes",
@@ -129,11 +154,11 @@ impl fmt::Display for Invalid {
             Self::NotLetForget => {
                 "only an operator's token has clients forgotten, or anyone where clients need no token and all addresses are loopback"
             }
+            Self::NotForgotten(fault) => return write!(f, "{fault}"),
             Self::MayNotReport => "no token was shown that may report for that client",
             Self::MayNotSee => "no token was shown that may see that client",
             Self::WrongToken => "the token is unknown, expired or malformed",
             Self::NoTokens => "this node takes no tokens ([access] tokens_file)",
-            Self::LastGeneration => "the client cannot be forgotten again: there is no later generation",
             Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),
         })

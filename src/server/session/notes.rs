@@ -7,7 +7,7 @@ use crate::{
         access::Quota,
         dialogue::{Host, Looked, Party, Reply},
         model::{Now, Tick},
-        wire::{Fields, Invalid, Line, Nonce},
+        wire::{Fields, ForgetFault, Invalid, Line, Nonce, is_hello},
     },
     log::{AuditKind, ShownId, Traffic, Untold},
     metrics::{Counts, RequestOutcome},
@@ -17,6 +17,9 @@ use crate::{
 
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;
+
+/// How much of a handshake that was not one: its keyword.
+const HELLO_BYTES: usize = "HELLO".len();
 
 /// How a connection came in.
 pub(crate) struct Arrival {
@@ -162,7 +165,7 @@ impl<'a> Notes<'a> {
             if !self.arrival.is_introduced {
                 self.introduce_late();
             }
-            let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
+            let shown = String::from_utf8_lossy(shown_of(text));
             self.shared.log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
         }
     }
@@ -272,6 +275,17 @@ impl Drop for Notes<'_> {
     }
 }
 
+/// What the log shows of a bad line. A handshake that came where none is taken, as at the door for third-party nodes, may
+/// have a node's incarnation in it, by which others could take its place.
+fn shown_of(text: &[u8]) -> &[u8] {
+    let most = if is_hello(text) {
+        text.len() - text.trim_ascii_start().len() + HELLO_BYTES
+    } else {
+        SHOWN_BYTES_MAX
+    };
+    &text[..text.len().min(most)]
+}
+
 /// What became of a client's line, if that is known yet.
 fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
     Some(match reply {
@@ -287,6 +301,8 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::Invalid(Invalid::TooManyNew) => RequestOutcome::TooManyNew,
         Reply::Invalid(Invalid::OverQuota) => RequestOutcome::OverQuota,
         Reply::Invalid(Invalid::NotKept) => RequestOutcome::NotKept,
+        Reply::Invalid(Invalid::NotForgotten(ForgetFault::NotKept)) => RequestOutcome::ForgetNotKept,
+        Reply::Invalid(Invalid::NotForgotten(_)) => RequestOutcome::ForgetRefused,
         Reply::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
         Reply::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
         Reply::Invalid(Invalid::MayNotReport) => RequestOutcome::ReportForbidden,
@@ -295,4 +311,31 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::Invalid(Invalid::WrongToken) => RequestOutcome::WrongToken,
         Reply::Invalid(_) => RequestOutcome::Invalid,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_handshake_that_came_where_none_is_taken_only_the_keyword_is_shown() {
+        assert_eq!(shown_of(b" HELLO 2 test Welsh Alford 00c0ffee00c0ffee 3f9c - - -"), b" HELLO");
+        assert_eq!(shown_of(b"HELLO world"), b"HELLO world");
+        assert_eq!(shown_of(&[b'x'; 81]), [b'x'; 80]);
+    }
+
+    #[test]
+    fn refused_forgettings_are_no_reports() {
+        for (why, expected) in [
+            (Invalid::NotKept, RequestOutcome::NotKept),
+            (Invalid::NotForgotten(ForgetFault::NotKept), RequestOutcome::ForgetNotKept),
+            (Invalid::LongClient, RequestOutcome::LongClient),
+            (Invalid::NotForgotten(ForgetFault::LongClient), RequestOutcome::ForgetRefused),
+            (Invalid::NotForgotten(ForgetFault::TooManyBytes), RequestOutcome::ForgetRefused),
+            (Invalid::NotForgotten(ForgetFault::GenerationAhead), RequestOutcome::ForgetRefused),
+            (Invalid::NotLetForget, RequestOutcome::Invalid),
+        ] {
+            assert_eq!(outcome(&Reply::Invalid(why)), Some(expected), "{why}");
+        }
+    }
 }

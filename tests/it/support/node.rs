@@ -26,6 +26,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 
 /// A node to be: `Alford` of the herd `test`, alone and with default limits, unless told otherwise.
 pub(crate) struct Setup {
+    in_herd: String,
     limits: String,
     log: String,
     ip: Ipv4Addr,
@@ -66,6 +67,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         let places = Some(Box::new(KnownPlaces) as _);
         Self {
+            in_herd: String::new(),
             limits: String::new(),
             log: String::new(),
             ip: Ipv4Addr::LOCALHOST,
@@ -94,6 +96,12 @@ impl Setup {
     /// Clients are `"tokens"` or `"open"`, and these are the tokens. Their file is looked at all the time.
     pub(crate) fn tokens(mut self, clients: &'static str, tokens: &TokenList) -> Self {
         self.tokens = Some((clients, tokens.clone()));
+        self
+    }
+
+    /// A line of the table `[herd]`.
+    pub(crate) fn in_herd(mut self, line: &str) -> Self {
+        self.in_herd += &format!("{line}\n");
         self
     }
 
@@ -202,7 +210,7 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, log, ip, http, has_plain, places, address, nodes, links, .. } = self;
+        let Self { in_herd, limits, log, ip, http, has_plain, places, address, nodes, links, .. } = self;
         let (table, mut listen) = match http {
             Some(table) => (format!("[http]\n{table}\n"), format!("http = \"{ip}:0\"\n")),
             None => (String::new(), String::new()),
@@ -222,7 +230,7 @@ impl Setup {
         };
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}{access}\
+            "[herd]\nname = \"{HERD}\"\n{in_herd}{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}{access}\
              [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"{address}\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
