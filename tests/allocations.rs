@@ -36,7 +36,7 @@ impl Host for Deaf {
         panic!("nobody shakes hands")
     }
 
-    fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+    fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {}
 
     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
 }
@@ -49,7 +49,7 @@ impl Host for Logged<'_> {
         panic!("nobody shakes hands")
     }
 
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         assert!(matches!(reply, Reply::At { .. }));
         self.0.said(line, party, reply);
     }
@@ -144,6 +144,7 @@ fn a_batch_that_is_logged_allocates_nothing() {
     let log = Log::open(LogOptions {
         path: folder.path().join("Alford.log"),
         events_path: None,
+        audit: None,
         content: LogContent { traffic: true, bodies: false, connections: false },
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
@@ -172,7 +173,7 @@ fn a_store_counts_the_bytes_that_its_locations_take() {
             let timestamp = number.to_string();
             let fields = ["Alford", "+0.000000001", &client, &position, &timestamp].map(str::as_bytes);
             let mut location = Location::of_fields(fields).unwrap();
-            assert!(store.report(store.key_hash(location.client), &mut location).is_news());
+            assert!(store.report(store.key_hash(location.client), &mut location, || true).is_news());
         }
     });
     // Lists of pages have room for a few more.

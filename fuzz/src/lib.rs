@@ -2,26 +2,30 @@
 //! includes this very file, with those that are kept. Each target panics where it finds a fault.
 
 mod client_lines;
+mod client_tokens;
 mod http_head;
 mod peer_link;
 mod peer_session;
 mod plain_session;
 mod scene;
 mod session;
+mod tokens_file;
 
 pub use self::{
-    client_lines::client_lines, http_head::http_head, peer_link::peer_link, peer_session::peer_session,
-    plain_session::plain_session,
+    client_lines::client_lines, client_tokens::client_tokens, http_head::http_head, peer_link::peer_link,
+    peer_session::peer_session, plain_session::plain_session, tokens_file::tokens_file,
 };
 
 /// What plays one input.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in `corpus`.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("client_lines", client_lines),
+    ("client_tokens", client_tokens),
     ("peer_session", peer_session),
     ("peer_link", peer_link),
     ("plain_session", plain_session),
     ("http_head", http_head),
+    ("tokens_file", tokens_file),
 ];

@@ -232,7 +232,7 @@ fn give(link: &mut Link, line: &[u8], now: Tick, store: &Store) {
 struct Carried<'a>(&'a mut VecDeque<Vec<u8>>);
 
 impl Ear for Carried<'_> {
-    fn said(&mut self, line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, _party: &Party, reply: &Reply<'_>) {
         assert_eq!(*reply, Reply::None, "{line:?}");
     }
 

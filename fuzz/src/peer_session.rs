@@ -29,7 +29,7 @@ pub fn peer_session(data: &[u8]) {
     queues.iter().for_each(Queue::open);
     let mut listener = Listener { node: &node, expected: Vec::new() };
     let (mut session, rest) = introduced(stream, &node);
-    let Party::Peer(link) = session.party() else { panic!("it is a neighbour's") };
+    let &Party::Peer(link) = session.party() else { panic!("it is a neighbour's") };
     scene::reads(rest, (*first, *step), |read| session.say(read, now(), &mut listener));
     assert!(session.closing.is_none() && listener.expected.is_empty());
     drop(session);
@@ -59,7 +59,7 @@ fn introduced<'a>(stream: &'a [u8], node: &Arc<Node>) -> (Session, &'a [u8]) {
         assert!(!line.contains(&b'\n'));
         let theirs = hello.trim_ascii_end();
         match session.party() {
-            Party::Peer(link) => {
+            &Party::Peer(link) => {
                 let (theirs, ours) = (Hello::parse(theirs).expect("good"), Hello::parse(line).expect("good"));
                 assert_eq!((ours.from, ours.to, ours.herd), (theirs.to, theirs.from, theirs.herd));
                 assert_eq!((ours.version, ours.incarnation), (theirs.common_version(), 0));
@@ -67,7 +67,7 @@ fn introduced<'a>(stream: &'a [u8], node: &Arc<Node>) -> (Session, &'a [u8]) {
                 return (session, rest);
             }
             party => {
-                assert_eq!(party, Party::Stranger);
+                assert_eq!(party, &Party::Stranger);
                 assert!(line.starts_with(REFUSED) && matches!(session.closing, Some(Closing::Refused(_))));
                 return (Session::peer(node, "Welsh"), rest);
             }
@@ -80,7 +80,7 @@ fn introduced<'a>(stream: &'a [u8], node: &Arc<Node>) -> (Session, &'a [u8]) {
 struct Answers(Vec<u8>);
 
 impl Ear for Answers {
-    fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+    fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {}
 
     fn replied(&mut self, replies: &[u8]) {
         self.0.extend_from_slice(replies);
@@ -173,7 +173,7 @@ impl Listener<'_> {
 }
 
 impl Ear for Listener<'_> {
-    fn said(&mut self, line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, _party: &Party, reply: &Reply<'_>) {
         match self.expect(line) {
             Some(answer) => {
                 assert_eq!(*reply, Reply::None);

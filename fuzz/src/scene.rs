@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use proxyherd::{
     core::{
-        access::{Secret, SecretKey},
+        access::{Access, Secret, SecretKey},
         links::{Health, Queue, outbox},
         model::{NodeId, Now, Timestamp},
         node::{LookupRules, Neighbour, Node, Options, ReportLimits, Subscribers},
@@ -62,6 +62,12 @@ pub(crate) fn node(name: &str, neighbours: &[&str]) -> (Arc<Node>, Vec<Queue>) {
 /// The same, where a neighbour with a form is a third-party node.
 pub(crate) fn node_among(name: &str, neighbours: &[(&str, Option<PlainForm>)]) -> (Arc<Node>, Vec<Queue>) {
     build(None, name, neighbours)
+}
+
+/// A node of that name, alone, where this says who may do what.
+pub(crate) fn node_granting(name: &str, access: Access) -> Arc<Node> {
+    let (node, _) = build(None, name, &[]);
+    Arc::new(Arc::into_inner(node).expect("nobody else has it").granting(access))
 }
 
 /// The same of a herd that may have a secret.

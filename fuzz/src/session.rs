@@ -20,7 +20,7 @@ const NEVER: Duration = Duration::from_secs(1 << 32);
 /// Hears what becomes of each line.
 pub(crate) trait Ear {
     /// A line was executed.
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>);
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>);
 
     /// A lookup was answered.
     fn looked(&mut self, _query: &Query, _looked: &Looked, _document: &[u8]) {}
@@ -33,7 +33,7 @@ pub(crate) trait Ear {
 pub(crate) struct Deaf;
 
 impl Ear for Deaf {
-    fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+    fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {}
 }
 
 /// One connection to a node.
@@ -50,7 +50,7 @@ impl<E: Ear> Host for Driven<'_, E> {
         Ok(scene::NONCE)
     }
 
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         self.0.said(line, party, reply);
     }
 
@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// Whose it is.
-    pub(crate) fn party(&self) -> Party {
+    pub(crate) fn party(&self) -> &Party {
         self.dialogue.party()
     }
 
@@ -119,6 +119,7 @@ impl Session {
                 Next::Wait(_) => return true,
                 Next::Secure(_) => unreachable!("the node takes no peers over TLS"),
                 Next::Joined(_) => {}
+                Next::Rest(..) => panic!("nothing is limited"),
                 Next::Offer => self.dialogue.offer(|_| panic!("the outbox is large enough")),
                 Next::Commit => self.dialogue.committed(),
                 Next::Write => {

@@ -47,15 +47,20 @@ pub(super) fn run(_: &Args, common: &Common) -> Result<(), CommandError> {
             complain(&format!("{} and {}: {JOINED_BY_PLAIN}", names(first), names(piece)));
         }
     }
+    if herd.access.is_open() && herd.access.says_who() {
+        complain(&format!("{}: {OPEN_TO_CLIENTS}", herd.name));
+    }
     if herd.places.source == PlacesSource::None {
         complain(&format!("{}: {NO_PLACES}", herd.name));
     }
     Ok(())
 }
 
-const TO_STANDARD_OUTPUT: &str = "nodes log to standard output (--log-dir -): `file`, `events_file`, `file_bytes` and `files_kept` of [log] are not used, and herd up takes a folder only";
+const TO_STANDARD_OUTPUT: &str = "nodes log to standard output (--log-dir -): `file`, `events_file`, `file_bytes`, `files_kept` and what is said of the audit log in [log] are not used, and herd up takes a folder only";
 
 const OPEN_TO_PLAIN: &str = "anyone who connects to its plain_listen from a third-party node's address can write to the herd; nothing proves who they are";
+
+const OPEN_TO_CLIENTS: &str = "anyone who can connect may report for any client and ask for any, as [access] clients is \"open\"; write \"tokens\" for those with tokens only";
 
 const JOINED_BY_PLAIN: &str = "only third-party nodes join them, so nothing repairs what differs: of two reports of one client with equal times each side keeps its own; link them directly, too";
 

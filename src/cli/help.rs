@@ -27,7 +27,7 @@ fn heeded(subcommand: &str) -> &'static [&'static str] {
     match subcommand {
         "up" | "node" => &["config", "log_dir", "data_dir", "base_port"],
         "send" | "forget" | "status" | "check-config" => &["config", "base_port"],
-        "places" | "near" => &["config"],
+        "places" | "near" | "token" | "add" | "list" | "revoke" | "rotate" => &["config"],
         _ => &[],
     }
 }
@@ -68,7 +68,7 @@ mod tests {
             let wanted = match name.as_str() {
                 "herd" | "up" | "node" => [true, true, true],
                 "send" | "forget" | "status" | "check-config" => [true, true, false],
-                "places" | "near" => [true, false, false],
+                "places" | "near" | "token" | "add" | "list" | "revoke" | "rotate" => [true, false, false],
                 "secret" | "cert" | "import" | "completions" | "man" | "journal" | "check" | "dismiss" => {
                     [false, false, false]
                 }

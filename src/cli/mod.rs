@@ -17,6 +17,8 @@ mod send;
 mod signals;
 mod status;
 mod tls_flags;
+mod token;
+mod token_flag;
 mod up;
 mod usage;
 
@@ -37,7 +39,7 @@ pub use self::{help::with_whole_notes, usage::wrong_usage};
 use crate::{
     config::{BasePortError, ConfigError, Herd},
     core::access::Secret,
-    keys::SecretError,
+    keys::{SecretError, ShownTokenError, TokensError, load_tokens},
     log::LogDir,
     places::{OpenError, Stock},
     text,
@@ -104,10 +106,11 @@ impl Common {
     }
 }
 
-/// Reads what a node of the herd reads at its start: its secret, the files of its places, Google's key. Complains of sources
+/// Reads what a node of the herd reads at its start: its secret, its tokens, the files of its places, Google's key. Complains of sources
 /// that have nothing to answer from, and returns what each has.
 fn check_files(herd: &Herd) -> Result<Vec<Stock>, CommandError> {
     herd.secret_file.as_deref().map_or(Ok(()), |file| Secret::load(file).map(drop))?;
+    herd.access.tokens_file.as_deref().map_or(Ok(()), |file| load_tokens(file).map(drop))?;
     let stock = crate::places::open(&herd.places)?.stock;
     for source in stock.iter().filter(|source| source.is_empty) {
         complain(&format!("{}: places: {}", herd.name, source.line));
@@ -136,6 +139,9 @@ enum HerdCommand {
     Secret(secret::Args),
     /// Make a certificate for a node, signed by an authority of your own.
     Cert(cert::Args),
+    /// Give clients, monitors and operators their tokens, or take them away.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Look at a node's journal, or remove the damaged files that it keeps.
     #[command(subcommand)]
     Journal(journal::JournalCommand),
@@ -174,6 +180,10 @@ enum CommandError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
+    Tokens(#[from] TokensError),
+    #[error(transparent)]
+    ShownToken(#[from] ShownTokenError),
+    #[error(transparent)]
     Places(#[from] OpenError),
     #[error(transparent)]
     Man(#[from] ManError),
@@ -190,9 +200,13 @@ enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::BasePort(_) | Self::Secret(_) | Self::Places(_) | Self::Usage(_) => {
-                ExitCode::from(2)
-            }
+            Self::Config(_)
+            | Self::BasePort(_)
+            | Self::Secret(_)
+            | Self::Tokens(_)
+            | Self::ShownToken(_)
+            | Self::Places(_)
+            | Self::Usage(_) => ExitCode::from(2),
             Self::Man(_) | Self::Failed(_) | Self::Signals(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
@@ -215,6 +229,7 @@ pub fn main(version: &'static str) -> ExitCode {
         HerdCommand::Places(places) => places::run(places, &args.common).map(done),
         HerdCommand::Secret(secret) => secret::run(secret).map(done),
         HerdCommand::Cert(cert) => cert::run(cert).map(done),
+        HerdCommand::Token(token) => token::run(token, &args.common).map(done),
         HerdCommand::Journal(journal) => journal::run(journal).map(done),
         HerdCommand::Completions(shell) => print(&completions::script(shell, arguments(version))).map(done),
         HerdCommand::Man(man) => man::write(man, arguments(version))

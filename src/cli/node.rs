@@ -18,8 +18,8 @@ Examples:
 
 It prints `listening ADDRESS` and, as links come up, `linked PEER`.
 With --log-dir - it prints its log instead, and those two are lines of it. Then
-`file`, `events_file`, `file_bytes` and `files_kept` of [log] are not used, and
-SIGHUP does nothing: a container's runtime or systemd keeps what is printed.
+`file`, `events_file`, `file_bytes`, `files_kept` and what [log] says of the audit
+log are not used, and SIGHUP does nothing: a container's runtime or systemd keeps what is printed.
 SIGTERM or Ctrl-C drains it, a second signal ends it at once, SIGHUP reopens its log.
 While it reads its journal there is nothing to drain, and the first ends it at once.")]
 pub(super) struct Args {
@@ -43,6 +43,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let ended = server::run_node(&herd, &id, &common.log_dir(), args.lifeline);
     let lacking = ended.map_err(|error| match error {
         StartError::Secret(error) => error.into(),
+        StartError::Tokens(error) => error.into(),
         StartError::Places(error) => error.into(),
         StartError::Certificate(error) => CommandError::Usage(error.to_string()),
         // What restarting does not change.

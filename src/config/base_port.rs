@@ -116,6 +116,8 @@ mod tests {
 [herd]
 name = "mixed"
 secret_file = "s"
+[access]
+clients = "open"
 [[node]]
 id = "A"
 listen = "0.0.0.0:11610"

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Address, Herd, Node,
+    AccessConfig, Address, Herd, Node,
     error::{At, Fault},
     faults::{Faults, Found},
     read::{Stated, StatedNode},
@@ -26,24 +26,43 @@ pub(super) fn check(stated: Stated, faults: &Faults) -> Found<Herd> {
     let links = links(nodes, are_ids_sound, faults);
     match &stated.secret_file {
         Ok(None) => on_loopback(nodes, faults),
-        _ => linked_nodes_lead_somewhere(nodes, &links, faults),
+        _ => {
+            linked_nodes_lead_somewhere(nodes, &links, faults);
+            clients_are_said(nodes, &stated.access, faults);
+        }
     }
     let peer_tls = peer_tls(&stated, faults);
     what_serves_tls_has_a_certificate(&stated, faults);
+    tokens_have_a_file(&stated.access, faults);
     linked_nodes_have_ports(nodes, &links, faults);
     plain_neighbours_are_heard(nodes, &links, faults);
     let ids = nodes.iter().map(|node| Ok(node.id.as_ref().map_err(|noted| *noted)?.value.clone()));
     let ids: Vec<NodeId> = ids.collect::<Found<_>>()?;
     links.are_all?;
     in_one_piece(nodes, &ids, &links, faults);
-    let Stated { name, secret_file, log, journal, http, tls, limits, places, nodes, .. } = stated;
+    let Stated { name, secret_file, forget_after, access, .. } = stated;
+    let Stated { log, journal, http, tls, limits, places, nodes, .. } = stated;
     let nodes = nodes.into_iter().zip(&links.of);
     let nodes =
         nodes.map(|(node, peers)| node_of(node, peers.iter().map(|&peer| ids[peer].clone()).collect()));
     let nodes = nodes.collect::<Found<_>>()?;
     let (log, journal, http, tls, limits, places) = (log?, journal?, http?, tls?, limits?, places?);
     let (name, secret_file, peer_tls) = (name?, secret_file?, peer_tls?);
-    Ok(Herd { name, secret_file, peer_tls, log, journal, http, tls, limits, places, nodes })
+    let (forget_after, access) = (forget_after?, access?.value);
+    Ok(Herd {
+        name,
+        secret_file,
+        peer_tls,
+        forget_after,
+        access,
+        log,
+        journal,
+        http,
+        tls,
+        limits,
+        places,
+        nodes,
+    })
 }
 
 fn node_of(node: StatedNode, mut links: Vec<NodeId>) -> Found<Node> {
@@ -126,6 +145,27 @@ fn on_loopback(nodes: &[StatedNode], faults: &Faults) {
     let mut addresses = nodes.iter().flat_map(StatedNode::addresses);
     if let Some(At { line, value }) = addresses.find(|address| !address.value.is_loopback()) {
         faults.note(*line, Fault::BeyondLoopback { address: value.to_string() });
+    }
+}
+
+/// Beyond loopback it is said who clients are. One fault, wherever it shows.
+fn clients_are_said(nodes: &[StatedNode], access: &Found<At<AccessConfig>>, faults: &Faults) {
+    let Ok(At { value: access, .. }) = access else { return };
+    let own = nodes.iter().filter(|node| matches!(node.plain, Ok(None)));
+    let mut addresses = own.flat_map(StatedNode::addresses);
+    if !access.says_who()
+        && let Some(At { line, value }) = addresses.find(|address| !address.value.is_loopback())
+    {
+        faults.note(*line, Fault::ClientsUnsaid { address: value.to_string() });
+    }
+}
+
+fn tokens_have_a_file(access: &Found<At<AccessConfig>>, faults: &Faults) {
+    if let Ok(At { line, value: access }) = access
+        && !access.is_open()
+        && access.tokens_file.is_none()
+    {
+        faults.note(*line, Fault::NoTokensFile);
     }
 }
 

@@ -88,12 +88,20 @@ pub enum Fault {
     },
     #[error("`{key}` = {name:?} {why}")]
     LogName { key: &'static str, name: String, why: &'static str },
-    #[error("{name:?} would be the name of two logs; choose other names as `file` and `events_file`")]
+    #[error(
+        "{name:?} would be the name of two logs; choose other names as `file`, `events_file` and `audit_file`"
+    )]
     LogNamesClash { name: String },
     #[error("`{key}` = {url:?} is no place of a service; write \"https://HOST\", without a query")]
     BaseUrl { key: &'static str, url: String },
     #[error("source {source_name:?} needs a file; name one as `{key}` in [places]")]
     NoPlacesFile { source_name: &'static str, key: &'static str },
+    #[error("`forget_after` = {text:?} is no time to forget after; write {wanted}")]
+    NoForgetTime { text: String, wanted: &'static str },
+    #[error(
+        "`forget_after` = {text:?} is out of range; give an hour (\"1h\") to 36,500 days (\"36500d\"), or \"off\""
+    )]
+    ForgetTimeRange { text: String },
     #[error("{name:?} cannot name a herd; use 1 to 64 visible ASCII characters")]
     HerdName { name: String },
     #[error(
@@ -110,6 +118,14 @@ pub enum Fault {
         "{address} is beyond loopback, where a herd without a secret is open to all; make one with `herd secret FILE` and name it as secret_file in [herd], or use 127.0.0.1, [::1] or localhost"
     )]
     BeyondLoopback { address: String },
+    #[error(
+        "{address} is beyond loopback, and nothing says who clients are; write in [access] either clients = \"tokens\", with a tokens_file that `herd token add` makes, or clients = \"open\", for anyone who can connect"
+    )]
+    ClientsUnsaid { address: String },
+    #[error(
+        "`clients` = \"tokens\" needs a file of tokens; name one as `tokens_file` in [access], and `herd token add` makes it"
+    )]
+    NoTokensFile,
     #[error(
         "{id} is to be dialled at {address}, which leads nowhere from another machine; give its `address` there"
     )]

@@ -3,9 +3,37 @@
 use std::time::Duration;
 
 use super::settings::table;
+use crate::core::access::QuotaRules;
 
 /// No time below is above 30 days: up to there a float of seconds tells every nanosecond apart.
 const DAY: f64 = 86_400.0;
+
+/// What `"auto"` stands for at a node that can be reached from beyond its machine.
+const REQUESTS_PER_SECOND: usize = 1_000;
+const BYTES_PER_SECOND: usize = 1_048_576;
+const NEW_CLIENTS_PER_HOUR: usize = 10_000;
+
+/// How much one principal may do.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum QuotaSetting {
+    /// A default, or anything at a node that can be reached only from its own machine.
+    #[default]
+    Auto,
+    /// Anything.
+    Off,
+    /// So much.
+    Most(usize),
+}
+
+impl QuotaSetting {
+    fn most(self, is_local: bool, default: usize) -> Option<u64> {
+        match self {
+            Self::Auto => (!is_local).then_some(default as u64),
+            Self::Off => None,
+            Self::Most(most) => Some(most as u64),
+        }
+    }
+}
 
 table! {
     /// How much of everything a node takes; the table `[limits]`.
@@ -18,8 +46,26 @@ table! {
         /// neighbour's, as beyond `connections`. If all clients come through one address, such as a proxy's, set it to
         /// `connections`.
         address_connections: usize = "address_connections", Count { default: 1_000, min: 1, max: 1_000_000 }, "of those, from one address";
-        /// Whether `address_connections` also holds for loopback addresses, where only this machine's own programs are.
+        /// Whether `address_connections` and the quotas below also hold for loopback addresses, where only this machine's own
+        /// programs are.
         loopback_counts: bool = "loopback_counts", Flag { default: false }, "whether that holds for loopback addresses";
+        /// Lines a second that one principal may send: all connections with one token's name, or without a token all from one
+        /// address, as `address_connections` counts them. Beyond it, its lines wait for their turn. With `"auto"` it is 1,000, but
+        /// off if the node can be reached only from its own machine. It never holds for neighbours.
+        requests_per_second: QuotaSetting = "requests_per_second", Quota { min: 1, max: 1_000_000 }, "of one principal; \"auto\": 1000 beyond loopback, or \"off\"";
+        /// Bytes a second that it may send, likewise. With `"auto"` it is 1,048,576, but off on loopback.
+        bytes_per_second: QuotaSetting = "bytes_per_second", Quota { min: 65_536, max: 1_073_741_824 }, "of one principal; \"auto\": 1048576 beyond loopback, or \"off\"";
+        /// Clients that the node does not know, whose reports it takes from one principal in an hour. Beyond it, such reports are
+        /// invalid. They accrue evenly, and those of an hour at most are saved up. With `"auto"` it is 10,000, but off on loopback.
+        new_clients_per_hour: QuotaSetting = "new_clients_per_hour", Quota { min: 1, max: 1_000_000_000 }, "of one principal; \"auto\": 10000 beyond loopback, or \"off\"";
+        /// How many seconds' worth of lines and bytes a principal saves up while it sends fewer, and may send at once.
+        quota_burst: Duration = "quota_burst_seconds", Seconds { default: 5.0, min: 1.0, max: 3_600.0 }, "what a principal saves up";
+        /// How long a line waits for its turn. If its turn would come later, it is tried once more then, and is otherwise
+        /// invalid.
+        quota_wait: Duration = "quota_wait_seconds", Seconds { default: 5.0, min: 1.0, max: 60.0 }, "a line waits for its turn, then it is refused";
+        /// Addresses that are told apart by what they have left of their quotas. Beyond it, an address that has used nothing up
+        /// makes room; if there is none, further addresses share one quota.
+        quota_addresses: usize = "quota_addresses", Count { default: 65_536, min: 1, max: 16_777_216 }, "told apart by what they have left";
         /// Connections at once to `plain_listen` from the address of a third-party neighbour; as many more for each other one at
         /// that address. One more takes the place of the oldest. They do not count among `connections`.
         plain_connections: usize = "plain_connections", Count { default: 64, min: 1, max: 10_000 }, "at once, of each third-party neighbour";
@@ -80,5 +126,43 @@ table! {
         /// busy connections it is worth 1.2 times the requests; but when they come faster than half of what the node can
         /// take, the slowest hundredth waits many times longer.
         batch_scheduling: bool = "batch_scheduling", Flag { default: true }, "threads that are woken wait for their turn";
+    }
+}
+
+impl Limits {
+    /// The quotas of a node. `is_local` if it can be reached only from its own machine.
+    pub fn quotas(&self, is_local: bool) -> QuotaRules {
+        QuotaRules {
+            requests: self.requests_per_second.most(is_local, REQUESTS_PER_SECOND),
+            bytes: self.bytes_per_second.most(is_local, BYTES_PER_SECOND),
+            new_clients: self.new_clients_per_hour.most(is_local, NEW_CLIENTS_PER_HOUR),
+            burst: self.quota_burst,
+            wait: self.quota_wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_off_on_loopback_unless_they_are_stated() {
+        let auto = Limits::default();
+        assert!(!auto.quotas(true).are_any());
+        let quotas = |limits: &Limits, is_local| {
+            let QuotaRules { requests, bytes, new_clients, .. } = limits.quotas(is_local);
+            [requests, bytes, new_clients]
+        };
+        assert_eq!(quotas(&auto, false), [Some(1_000), Some(1_048_576), Some(10_000)]);
+        let stated = Limits {
+            requests_per_second: QuotaSetting::Off,
+            bytes_per_second: QuotaSetting::Most(70_000),
+            new_clients_per_hour: QuotaSetting::Most(1),
+            ..Limits::default()
+        };
+        for is_local in [true, false] {
+            assert_eq!(quotas(&stated, is_local), [None, Some(70_000), Some(1)]);
+        }
     }
 }

@@ -31,6 +31,14 @@ table! {
         file_bytes: usize = "file_bytes", Count { default: 268_435_456, min: 65_536, max: 1_099_511_627_776 }, "a larger file is rotated";
         /// Rotated files that are kept beside the current one.
         files_kept: usize = "files_kept", Count { default: 4, min: 0, max: 1_000 }, "rotated files beside the current one";
+        /// The audit log's name in the log directory, like `file`: failed and forbidden acts, forgettings and changes of tokens.
+        audit_file: String = "audit_file", Text { default: "{node}.audit.log", wanted: "a file's name in quotes, such as \"{node}.audit.log\"" }, "who did what only few may do";
+        /// What of the audit log may wait for the disk. Beyond it, entries are dropped and counted.
+        audit_buffer_bytes: usize = "audit_buffer_bytes", Count { default: 1_048_576, min: 65_536, max: 1_073_741_824 }, "of the audit log, waiting for the disk";
+        /// An audit log that has grown this large is rotated.
+        audit_file_bytes: usize = "audit_file_bytes", Count { default: 16_777_216, min: 65_536, max: 1_099_511_627_776 }, "a larger audit log is rotated";
+        /// Rotated audit logs that are kept beside the current one.
+        audit_files_kept: usize = "audit_files_kept", Count { default: 4, min: 0, max: 1_000 }, "rotated audit logs beside the current one";
     }
 }
 
@@ -40,12 +48,18 @@ impl LogConfig {
         (filled(&self.file, node, start), self.events_file.as_ref().map(|name| filled(name, node, start)))
     }
 
+    /// The name of that node's audit log, for a start at that time.
+    pub fn audit_name(&self, node: &str, start: &str) -> String {
+        filled(&self.audit_file, node, start)
+    }
+
     /// The name of a log that is another's too, or that the other has once it is rotated.
     pub(super) fn name_clash<'n>(&self, nodes: impl Iterator<Item = &'n str>) -> Option<String> {
         let mut names = BTreeSet::new();
         for node in nodes {
             let (file, events) = self.names(node, START);
-            for name in [Some(file), events].into_iter().flatten() {
+            let audit = self.audit_name(node, START);
+            for name in [Some(file), events, Some(audit)].into_iter().flatten() {
                 if !names.insert(name.clone()) {
                     return Some(name);
                 }
@@ -119,6 +133,7 @@ mod tests {
         let (file, events) = names("{node}/{start}-{node}é.log", Some("{node}/{start}.err.log"));
         assert_eq!(file, "Alford/20261121T055846Z-Alfordé.log");
         assert_eq!(events.unwrap(), "Alford/20261121T055846Z.err.log");
+        assert_eq!(LogConfig::default().audit_name("Alford", "now"), "Alford.audit.log");
         // An id may have braces, too.
         assert_eq!(config("{node}.log", None).names("a{start}", "now").0, "a{start}.log");
     }
@@ -157,7 +172,15 @@ mod tests {
             ),
             (
                 "\nevents_file = \"{node}.log\"",
-                "h.toml:8: \"Alford.log\" would be the name of two logs; choose other names as `file` and `events_file`",
+                "h.toml:8: \"Alford.log\" would be the name of two logs; choose other names as `file`, `events_file` and `audit_file`",
+            ),
+            (
+                "audit_file = \"audit.log\"",
+                "h.toml:7: `audit_file` = \"audit.log\" would be the log of every node; write {node} where a node's id is to stand",
+            ),
+            (
+                "audit_file = \"{node}.log\"",
+                "h.toml:7: \"Alford.log\" would be the name of two logs; choose other names as `file`, `events_file` and `audit_file`",
             ),
         ] {
             let error = Herd::parse(&format!("{text}{line}\n"), "h.toml").unwrap_err();
@@ -170,6 +193,8 @@ mod tests {
         let clash = |file, events, nodes: &[&str]| config(file, events).name_clash(nodes.iter().copied());
         assert_eq!(clash("{node}.log", Some("{node}.events.log"), &["A", "B"]), None);
         assert_eq!(clash("{node}.log", Some("{node}.log"), &["A"]).unwrap(), "A.log");
+        assert_eq!(clash("{node}.audit.log", None, &["A"]).unwrap(), "A.audit.log");
+        assert_eq!(clash("{node}.log", None, &["A", "A.audit"]).unwrap(), "A.audit.log");
         assert_eq!(clash("{node}.log", Some("{node}.log.1"), &["A"]).unwrap(), "A.log.1");
         assert_eq!(clash("{node}", Some("{node}x"), &["A", "Ax"]).unwrap(), "Ax");
         assert_eq!(clash("{node}", None, &["A.2", "A"]).unwrap(), "A.2");

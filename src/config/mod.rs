@@ -1,6 +1,7 @@
 //! A herd's configuration: TOML in, a validated [`Herd`] out, read once at start.
 //! Whoever holds a `Herd` need not check it again; nothing below this module sees TOML, a file or a key.
 
+mod access;
 mod address;
 mod base_port;
 mod check;
@@ -14,6 +15,7 @@ mod log;
 mod places;
 mod plain;
 mod read;
+mod retention;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -25,14 +27,16 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+pub use access::AccessConfig;
 pub use address::Address;
 pub use base_port::BasePortError;
 pub use error::{At, ConfigError, Fault};
 pub use http::HttpConfig;
 pub use journal::JournalConfig;
-pub use limits::Limits;
+pub use limits::{Limits, QuotaSetting};
 pub use log::LogConfig;
 pub use places::{PlacesConfig, PlacesSource, UpstreamLimits};
 pub use tls::{CertificateFiles, TlsConfig};
@@ -54,6 +58,10 @@ pub struct Herd {
     pub secret_file: Option<PathBuf>,
     /// Whether peers speak TLS with each other; only with a secret.
     pub peer_tls: PeerTls,
+    /// How long after its server took it a location is forgotten; `None` for never.
+    pub forget_after: Option<Duration>,
+    /// The table `[access]`.
+    pub access: AccessConfig,
     /// The table `[log]`.
     pub log: LogConfig,
     /// The table `[journal]`.
@@ -162,7 +170,7 @@ impl Herd {
         let folder = if is_open_file(path) { no_folder } else { path.parent().unwrap_or(no_folder) };
         let own = self.secret_file.iter_mut().chain(self.places.files_mut()).chain(self.tls.paths_mut());
         // So that the effective configuration means the same wherever it is put.
-        for file in own.chain(&mut self.journal.dir) {
+        for file in own.chain(&mut self.access.tokens_file).chain(&mut self.journal.dir) {
             let beside = folder.join(&*file);
             *file = std::path::absolute(&beside).unwrap_or(beside);
         }
@@ -226,6 +234,11 @@ impl Herd {
             let _ = writeln!(out, "secret_file = {}", quoted(&file.to_string_lossy()));
         }
         let _ = writeln!(out, "peer_tls = \"{}\"", self.peer_tls);
+        if let Some(time) = self.forget_after {
+            let _ = writeln!(out, "forget_after = {}", quoted(&retention::text(time)));
+        }
+        out.push_str("\n[access]\n");
+        settings::write(self.access.clone(), &mut out);
         out.push_str(&self.places.to_toml());
         out.push_str("\n[log]\n");
         settings::write(self.log.clone(), &mut out);

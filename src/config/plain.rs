@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::quoted;
-use crate::core::wire::{Ending, PerConnection, PlainForm};
+use crate::core::{
+    access::{PATTERNS_MAX, Pattern, Patterns},
+    wire::{Ending, PerConnection, PlainForm},
+};
 
 /// What `dialect` says of a third-party node.
 pub(super) const DIALECT: &str = "plain";
@@ -11,11 +14,13 @@ pub(super) const DIALECT: &str = "plain";
 pub(super) const OWN_DIALECT: &str = "herd";
 
 /// A value as the file has it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum FormValue<'t> {
     Text(&'t str),
     Number(&'t str),
     Flag(bool),
+    /// All of a list that are texts, if it has nothing else.
+    Texts(Vec<&'t str>),
     Other,
 }
 
@@ -31,7 +36,7 @@ pub(super) struct FormKey {
 }
 
 /// All of them.
-pub(super) const KEYS: [FormKey; 6] = [
+pub(super) const KEYS: [FormKey; 8] = [
     FormKey {
         name: "at_fields",
         wanted: "6 or 7",
@@ -111,7 +116,39 @@ pub(super) const KEYS: [FormKey; 6] = [
         },
         value: |form| form.answer.as_deref().map(quoted),
     },
+    FormKey {
+        name: "may_report",
+        wanted: WANTED_PATTERNS,
+        set: |form, value| {
+            form.may_report = patterns(&value)?;
+            Some(())
+        },
+        value: |form| Some(listed(&form.may_report)),
+    },
+    FormKey {
+        name: "may_see",
+        wanted: WANTED_PATTERNS,
+        set: |form, value| {
+            form.may_see = patterns(&value)?;
+            Some(())
+        },
+        value: |form| Some(listed(&form.may_see)),
+    },
 ];
+
+const WANTED_PATTERNS: &str =
+    "a list of at most 256 clients' ids, or beginnings of ids and *, such as [\"bus-*\"]";
+
+fn patterns(value: &FormValue<'_>) -> Option<Patterns> {
+    let FormValue::Texts(texts) = value else { return None };
+    let patterns = texts.iter().map(|text| Pattern::parse(text).ok());
+    patterns.collect::<Option<Vec<_>>>().filter(|patterns| patterns.len() <= PATTERNS_MAX).map(Patterns::new)
+}
+
+fn listed(patterns: &Patterns) -> String {
+    let texts: Vec<_> = patterns.iter().map(|pattern| quoted(&pattern.to_string())).collect();
+    format!("[{}]", texts.join(", "))
+}
 
 /// The form's keys, one a line.
 pub(super) fn to_toml(form: &PlainForm) -> String {

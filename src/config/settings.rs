@@ -5,7 +5,7 @@ use std::{fmt::Write, path::PathBuf, time::Duration};
 
 use toml::de::DeValue;
 
-use super::{error::Fault, quoted};
+use super::{error::Fault, limits::QuotaSetting, quoted};
 use crate::text::nearest;
 
 /// What stands for no bound where a bound may be left out.
@@ -96,6 +96,8 @@ pub(super) enum Content<T: 'static> {
     Count { field: FieldOf<T, usize>, default: usize, min: u64, max: u64 },
     /// A whole number of bytes, or [`AUTO`] for what suits the machine; that is the default.
     BytesOrAuto { field: FieldOf<T, Option<usize>>, min: u64, max: u64 },
+    /// A whole number, [`OFF`] for no quota, or [`AUTO`] for one beyond loopback only; that is the default.
+    Quota { field: FieldOf<T, QuotaSetting>, min: u64, max: u64 },
     /// A number of seconds, with or without a fraction.
     Seconds { field: FieldOf<T, Duration>, default: f64, min: f64, max: f64 },
     /// The same, or [`OFF`] for no bound.
@@ -108,6 +110,8 @@ pub(super) enum Content<T: 'static> {
     OptionalText { field: FieldOf<T, Option<String>>, wanted: &'static str },
     /// One of a few words.
     Word { field: FieldOf<T, String>, default: &'static str, among: &'static [&'static str] },
+    /// The same, without a default.
+    OptionalWord { field: FieldOf<T, Option<String>>, among: &'static [&'static str] },
     /// Where a service is: a scheme and a host, perhaps a path.
     BaseUrl { field: FieldOf<T, String>, default: &'static str },
     /// A file, without a default.
@@ -131,7 +135,8 @@ impl<T> Setting<T> {
                 default.clone_into(field(into));
             }
             Content::BytesOrAuto { field, .. } => *field(into) = None,
-            Content::OptionalText { field, .. } => *field(into) = None,
+            Content::Quota { field, .. } => *field(into) = QuotaSetting::Auto,
+            Content::OptionalText { field, .. } | Content::OptionalWord { field, .. } => *field(into) = None,
             Content::Path { field } => *field(into) = None,
         }
     }
@@ -147,6 +152,13 @@ impl<T> Setting<T> {
                 let is_auto = value.as_str() == Some(AUTO);
                 *field(into) = if is_auto { None } else { Some(self.whole(value, min, max)?) };
             }
+            Content::Quota { field, min, max } => {
+                *field(into) = match value.as_str() {
+                    Some(AUTO) => QuotaSetting::Auto,
+                    Some(OFF) => QuotaSetting::Off,
+                    _ => QuotaSetting::Most(self.whole(value, min, max)?),
+                };
+            }
             Content::Seconds { field, min, max, .. } => *field(into) = self.seconds(value, min, max)?,
             Content::SecondsOrOff { field, min, max, .. } => {
                 let is_off = value.as_str() == Some(OFF);
@@ -157,6 +169,7 @@ impl<T> Setting<T> {
             }
             Content::Text { field, .. } => *field(into) = self.text(value)?,
             Content::Word { field, among, .. } => *field(into) = self.word(value, among)?,
+            Content::OptionalWord { field, among } => *field(into) = Some(self.word(value, among)?),
             Content::OptionalText { field, .. } => *field(into) = Some(self.text(value)?),
             Content::BaseUrl { field, .. } => *field(into) = self.base_url(value)?,
             Content::Path { field } => *field(into) = Some(self.text(value)?.into()),
@@ -172,6 +185,11 @@ impl<T> Setting<T> {
             Content::BytesOrAuto { field, .. } => {
                 Some(field(from).map_or_else(|| quoted(AUTO), |bytes| bytes.to_string()))
             }
+            Content::Quota { field, .. } => Some(match *field(from) {
+                QuotaSetting::Auto => quoted(AUTO),
+                QuotaSetting::Off => quoted(OFF),
+                QuotaSetting::Most(most) => most.to_string(),
+            }),
             Content::Seconds { field, .. } => Some(seconds_text(*field(from))),
             Content::SecondsOrOff { field, .. } => {
                 Some(field(from).map_or_else(|| quoted(OFF), seconds_text))
@@ -180,7 +198,9 @@ impl<T> Setting<T> {
             Content::Text { field, .. } | Content::Word { field, .. } | Content::BaseUrl { field, .. } => {
                 Some(quoted(field(from)))
             }
-            Content::OptionalText { field, .. } => field(from).as_deref().map(quoted),
+            Content::OptionalText { field, .. } | Content::OptionalWord { field, .. } => {
+                field(from).as_deref().map(quoted)
+            }
             Content::Path { field } => field(from).as_ref().map(|path| quoted(&path.to_string_lossy())),
         }
     }
@@ -191,10 +211,11 @@ impl<T> Setting<T> {
             Content::Flag { .. } => "true or false",
             Content::Count { .. } | Content::Milliseconds { .. } => "a whole number",
             Content::BytesOrAuto { .. } => "a whole number of bytes, or \"auto\"",
+            Content::Quota { .. } => "a whole number, \"off\" or \"auto\"",
             Content::Seconds { .. } => "a number of seconds",
             Content::SecondsOrOff { .. } => "a number of seconds, or \"off\"",
             Content::Text { wanted, .. } | Content::OptionalText { wanted, .. } => wanted,
-            Content::Word { .. } => "a word in quotes",
+            Content::Word { .. } | Content::OptionalWord { .. } => "a word in quotes",
             Content::BaseUrl { .. } => "\"https://HOST\"",
             Content::Path { .. } => "a path in quotes",
         }
@@ -224,6 +245,7 @@ impl<T> Setting<T> {
         let or = match self.content {
             Content::SecondsOrOff { .. } => ", or \"off\"",
             Content::BytesOrAuto { .. } => ", or \"auto\"",
+            Content::Quota { .. } => ", \"off\" or \"auto\"",
             _ => "",
         };
         Fault::OutOfRange { key: self.key, value, min, max, or }

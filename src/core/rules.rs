@@ -10,6 +10,18 @@ pub struct Rules {
     pub ties_are_broken: bool,
     /// A tombstone is kept.
     pub tombstones_stay: bool,
+    /// A location's age counts from when its server took it, not from its client's time.
+    pub ages_by_server: bool,
+    /// A tombstone's age counts from its generation, not from its time.
+    pub tombstones_age_by_generation: bool,
+    /// A tombstone stays for longer than what it hides, by as much as clocks may differ.
+    pub tombstones_outlast: bool,
+    /// The watermark never goes back.
+    pub watermark_stays: bool,
+    /// A node follows other nodes' watermarks only so far.
+    pub watermark_is_bounded: bool,
+    /// A round ends once a watermark moves.
+    pub rounds_heed_watermark: bool,
     /// A forgetting outbids what other nodes may hold, not only what its own node holds.
     pub forgetting_outbids: bool,
     /// A leaf's sum is updated when an entry replaces another.
@@ -41,6 +53,12 @@ impl Rules {
         ties_are_broken: true,
         tombstones_stay: true,
         forgetting_outbids: true,
+        ages_by_server: true,
+        tombstones_age_by_generation: true,
+        tombstones_outlast: true,
+        watermark_stays: true,
+        watermark_is_bounded: true,
+        rounds_heed_watermark: true,
         sums_follow: true,
         spares_the_sender: true,
         round_on_connect: true,

@@ -1,32 +1,50 @@
 //! One connection to the web face: reads a request's head within bounds, answers it, closes. The report is gathered
 //! only once a request has arrived.
 
+use zeroize::Zeroizing;
+
 use super::{
     report::NodeReport,
     request::{self, Asked, Refused},
     response::Response,
 };
-use crate::{config::HttpConfig, core::model::Tick, system::clock, transport::Stream};
+use crate::{
+    config::HttpConfig,
+    core::{access::TokenHash, model::Tick},
+    system::clock,
+    transport::Stream,
+};
 
 /// The most bytes that one read takes.
 const READ_BYTES: usize = 2048;
 
 /// Serves one connection: a single request, whose head must be complete by the deadline. `hosts` are the names that the
-/// node answers to, besides addresses. `false`
-/// if there was nothing to answer: the input ended before the request did.
+/// node answers to, besides addresses; `may` says whether the holder of a token may read a page that shows more than
+/// health, now. `false` if there was nothing to answer: the input ended before the request did.
 pub(crate) fn serve(
     stream: &Stream,
     (config, deadline): (&HttpConfig, Tick),
     hosts: &[String],
+    may: impl FnOnce(Option<&TokenHash>) -> Result<(), Refused>,
     report: impl FnOnce() -> NodeReport,
 ) -> bool {
-    let answer = match ask(stream, (config, deadline), hosts) {
+    let answer = match ask(stream, (config, deadline), hosts).map(|asked| permitted(asked?, may)) {
         Some(Ok(asked)) => Response::to(asked, &report()),
         Some(Err(why)) => Response::refusing(why),
         None => return false,
     };
     send(stream, config, &answer);
     true
+}
+
+fn permitted(
+    asked: Asked,
+    may: impl FnOnce(Option<&TokenHash>) -> Result<(), Refused>,
+) -> Result<Asked, Refused> {
+    if asked.page.shows_more_than_health() {
+        may(asked.token.as_ref())?;
+    }
+    Ok(asked)
 }
 
 /// Answers a connection for which there is no seat, or no longer one. The answer fits the socket's buffer, so nothing
@@ -43,8 +61,9 @@ fn ask(
     (config, deadline): (&HttpConfig, Tick),
     hosts: &[String],
 ) -> Option<Result<Asked, Refused>> {
-    let mut head = Vec::new();
-    let mut bytes = [0; READ_BYTES];
+    // They may hold a token. The head never moves, which would leave a copy.
+    let mut head = Zeroizing::new(Vec::with_capacity(config.head_bytes));
+    let mut bytes = Zeroizing::new([0; READ_BYTES]);
     loop {
         let wait = deadline.saturating_sub(clock::tick());
         if wait.is_zero() {

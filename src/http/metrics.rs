@@ -202,8 +202,31 @@ impl MetricsText {
                 certificate.expires.seconds() as f64,
             )?;
         }
+        self.of_retention(writer)?;
         self.of_the_journal(writer)?;
+        self.of_the_tokens(writer)?;
         self.of_the_log(writer)
+    }
+
+    fn of_retention(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Some(retention) = &self.0.retention else { return Ok(()) };
+        writer.gauge(
+            "proxyherd_watermark_seconds",
+            "Time before which everything is forgotten, in seconds since the Unix epoch",
+            retention.watermark as f64,
+        )?;
+        writer.gauge(
+            "proxyherd_hidden",
+            "Locations and tombstones that are forgotten for their age and not erased yet",
+            retention.hidden as f64,
+        )?;
+        let erased = "Locations and tombstones that were erased for their age";
+        writer.counter("proxyherd_erased", erased, retention.erased as u64)?;
+        writer.gauge(
+            "proxyherd_clock_off",
+            "Whether this node's clock, or a neighbour's, must be wrong",
+            f64::from(retention.clock_off.is_some()),
+        )
     }
 
     fn of_the_journal(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -240,6 +263,16 @@ impl MetricsText {
         writer.counter("proxyherd_journal_failures", failures, journal.failures)
     }
 
+    fn of_the_tokens(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Some(tokens) = &self.0.tokens else { return Ok(()) };
+        writer.gauge("proxyherd_tokens", "Tokens in force, expired ones included", tokens.count as f64)?;
+        writer.gauge(
+            "proxyherd_tokens_failing",
+            "Whether the file of tokens cannot be taken anew",
+            f64::from(tokens.failing.is_some()),
+        )
+    }
+
     fn of_the_log(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let log = &self.0.log;
         let is_failing = log.failing.is_some();
@@ -259,6 +292,18 @@ impl MetricsText {
         for &(outcome, count) in &self.0.outcomes {
             let labels = [("kind", outcome.kind().label()), ("outcome", outcome.label())];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "Times that clients' lines waited for their turn because of a quota";
+        let mut family = writer.family("proxyherd_quota_waits", help, MetricType::Counter)?;
+        for (quota, count) in &self.0.quota_waits {
+            ConstCounter::new(*count).encode(family.encode_family(&[("quota", quota.label())])?)?;
+        }
+        let help = "Pages that were refused because of a quota";
+        writer.counter("proxyherd_pages_refused", help, self.0.pages_refused)?;
+        let help = "Acts that the audit log is about, also those that it left out";
+        let mut family = writer.family("proxyherd_audited_acts", help, MetricType::Counter)?;
+        for (kind, count) in &self.0.audited {
+            ConstCounter::new(*count).encode(family.encode_family(&[("kind", kind.label())])?)?;
         }
         let help = "Time from reading a request to having written its reply";
         let mut family = writer.family("proxyherd_request_duration_seconds", help, MetricType::Histogram)?;
@@ -400,6 +445,8 @@ mod tests {
         assert!(!text.contains("proxyherd_link_lag_seconds{"), "{text}");
         assert!(text.contains("_bucket{le=\"+Inf\",kind=\"whatsat\"} 0\n"), "{text}");
         assert!(text.contains("\nproxyherd_log_failing 0.0\n"), "{text}");
+        assert!(text.contains("\nproxyherd_quota_waits_total{quota=\"bytes\"} 41\n"), "{text}");
+        assert!(text.contains("\nproxyherd_audited_acts_total{kind=\"forget\"} 52\n"), "{text}");
     }
 
     #[test]

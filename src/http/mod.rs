@@ -10,4 +10,9 @@ mod response;
 mod status;
 
 pub(crate) use self::connection::{refuse, serve};
-pub use self::report::{CertificateReport, ConnectionCounts, LinkReport, NodeReport, Process};
+pub use self::{
+    report::{
+        CertificateReport, ConnectionCounts, LinkReport, NodeReport, Process, RetentionReport, TokensReport,
+    },
+    request::Refused,
+};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    core::{links::Condition, model::Timestamp},
+    core::{access::Quota, links::Condition, model::Timestamp},
     journal::JournalCondition,
     log,
     metrics::{RequestKind, RequestOutcome, Spread, UpstreamReport},
@@ -35,6 +35,12 @@ pub struct NodeReport {
     pub sum: u64,
     /// Its connections.
     pub connections: ConnectionCounts,
+    /// How often clients' lines waited for their turn, by what they waited for.
+    pub quota_waits: Vec<(Quota, u64)>,
+    /// How many pages were refused because of a quota.
+    pub pages_refused: u64,
+    /// How often something happened that the audit log is about.
+    pub audited: Vec<(log::AuditKind, u64)>,
     /// How many requests had each outcome.
     pub outcomes: Vec<(RequestOutcome, u64)>,
     /// How long they took.
@@ -47,10 +53,33 @@ pub struct NodeReport {
     pub upstreams: Vec<UpstreamReport>,
     /// The state of its journal; `None` if nothing is kept over a stop.
     pub journal: Option<JournalCondition>,
+    /// Its tokens; `None` where nobody has any.
+    pub tokens: Option<TokensReport>,
+    /// What it forgets by age; `None` in a herd that keeps everything.
+    pub retention: Option<RetentionReport>,
     /// The state of its log.
     pub log: log::LogCondition,
     /// What the system reports about the process.
     pub process: Process,
+}
+
+/// What a node forgets by age.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct RetentionReport {
+    /// Everything before it is forgotten, in seconds since 1970.
+    pub watermark: u64,
+    /// Records that are forgotten, and not erased yet.
+    pub hidden: usize,
+    /// Records that were erased since the start.
+    pub erased: usize,
+    /// How often all of the store was walked.
+    pub passes: u64,
+    /// How long the longest piece of a walk took, with the wait for its lock.
+    pub longest_piece: Duration,
+    /// Why a clock must be wrong, if one must.
+    pub clock_off: Option<String>,
+    /// Whether its thread has ended by a panic.
+    pub has_died: bool,
 }
 
 /// How many connections there are and were.
@@ -79,6 +108,15 @@ pub struct CertificateReport {
     pub expires: Timestamp,
     /// Why its files are not what is shown, if they are not.
     pub fault: Option<String>,
+}
+
+/// What a node says of the tokens by which clients say who they are.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct TokensReport {
+    /// How many are in force, those that have expired included.
+    pub count: usize,
+    /// Why their file cannot be taken anew, while it cannot: then those of before are in force.
+    pub failing: Option<String>,
 }
 
 /// One link at one moment.
@@ -142,6 +180,15 @@ impl NodeReport {
         if failing.is_some_and(|journal| journal.is_short) {
             return Some("it acknowledges no reports until its journal's next snapshot".into());
         }
+        let retention = self.retention.as_ref();
+        if retention.is_some_and(|retention| retention.has_died) {
+            return Some(
+                "its thread that forgets by age has panicked, which is a bug; restart this node".into(),
+            );
+        }
+        if let Some(why) = retention.and_then(|retention| retention.clock_off.as_ref()) {
+            return Some(format!("clock off: {why}"));
+        }
         if let Some(link) = self.links.iter().find(|link| link.condition.lasting > 0) {
             return Some(format!("{} still differs from this node as it did one round ago", link.peer));
         }
@@ -162,9 +209,11 @@ impl NodeReport {
         let unwritten = [("journal", journal), ("log", log)].into_iter();
         let unwritten =
             unwritten.filter_map(|(what, why)| Some(format!("the {what} cannot be written: {}", why?)));
+        let tokens = self.tokens.as_ref().and_then(|tokens| tokens.failing.as_ref());
+        let tokens = tokens.map(|why| format!("the tokens of before stay in force: {why}"));
         let certificate = self.certificate.as_ref().and_then(|certificate| certificate.fault.as_ref());
-        let unread = certificate.map(|why| format!("the certificate cannot be replaced: {why}"));
-        let told: Vec<_> = unwritten.chain(unread).collect();
+        let certificate = certificate.map(|why| format!("the certificate cannot be replaced: {why}"));
+        let told: Vec<_> = unwritten.chain(tokens).chain(certificate).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 }
@@ -197,6 +246,9 @@ pub(super) mod tests {
                 accepted: 9,
                 refused: 1,
             },
+            quota_waits: Quota::ALL.into_iter().zip(40..).collect(),
+            pages_refused: 60,
+            audited: log::AuditKind::ALL.into_iter().zip(50..).collect(),
             outcomes: RequestOutcome::ALL.into_iter().zip(1..).collect(),
             spreads: RequestKind::ALL.into_iter().map(|kind| (kind, Spread::default())).collect(),
             links: vec![LinkReport {
@@ -209,6 +261,8 @@ pub(super) mod tests {
             certificate: None,
             upstreams: vec![crate::metrics::Lookups::default().report("google")],
             journal: Some(JournalCondition::default()),
+            tokens: Some(TokensReport { count: 4, failing: None }),
+            retention: None,
             log: log::LogCondition::default(),
             process: Process::default(),
         }
@@ -254,6 +308,14 @@ pub(super) mod tests {
         let why = report.not_ready().unwrap();
         assert_eq!(why, "its journal's thread has panicked, which is a bug; restart this node");
         assert!(report.has_dead_journal());
+    }
+
+    #[test]
+    fn node_whose_tokens_cannot_be_taken_anew_serves_with_those_of_before_and_says_so() {
+        let tokens = Some(TokensReport { count: 4, failing: Some("t is gone".to_owned()) });
+        let report = NodeReport { uptime: Duration::from_secs(60), tokens, ..fresh() };
+        assert_eq!(report.not_ready(), None);
+        assert_eq!(report.degraded().unwrap(), "the tokens of before stay in force: t is gone");
     }
 
     #[test]

@@ -1,8 +1,13 @@
-//! What an HTTP request asks for. Pure: bytes in, an [`Asked`] or a refusal out.
+//! What an HTTP request asks for, and the token it shows. Pure: bytes in, an [`Asked`] or a refusal out, neither of which
+//! holds the token.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use httparse::{EMPTY_HEADER, Status};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use httparse::{EMPTY_HEADER, Header, Status};
+use zeroize::Zeroizing;
+
+use crate::core::access::TokenHash;
 
 /// More header fields than any monitor sends.
 const HEADERS_MAX: usize = 64;
@@ -31,6 +36,11 @@ impl Page {
         ("/metrics", Self::Metrics),
     ];
 
+    /// Whether it shows more than a node's health, so that not everyone may read it.
+    pub fn shows_more_than_health(self) -> bool {
+        matches!(self, Self::Status | Self::Metrics)
+    }
+
     /// The paths of all pages, one per line.
     pub(super) fn index() -> String {
         Self::ALL.iter().map(|(path, _)| format!("{path}\n")).collect()
@@ -44,6 +54,8 @@ pub struct Asked {
     pub page: Page,
     /// Without the body.
     pub is_head: bool,
+    /// What the token hashes to that it shows, if it shows one.
+    pub token: Option<TokenHash>,
 }
 
 /// Why a request is not answered with what it asks for.
@@ -55,6 +67,12 @@ pub enum Refused {
     NoPage,
     /// It is neither GET nor HEAD.
     Method,
+    /// Its page is for those who show a valid token, which it does not.
+    NoToken,
+    /// Its page is for monitors, and its token is not one's.
+    NotMonitor,
+    /// Its sender reads more than it may, and may again after so many seconds.
+    TooMany(u64),
     /// It was meant for a host that this node is not: a browser led here under another name could read what it shows.
     Host,
     /// Its head does not end within the limit.
@@ -98,7 +116,25 @@ fn judge(request: &httparse::Request<'_, '_>, hosts: &[String]) -> Result<Asked,
         _ => return Err(Refused::Method),
     };
     let page = Page::ALL.into_iter().find(|&(known, _)| known == path).ok_or(Refused::NoPage)?.1;
-    Ok(Asked { page, is_head })
+    Ok(Asked { page, is_head, token: token(request.headers) })
+}
+
+/// What the token hashes to that a request shows: as `Bearer`, or as the password of `Basic`.
+fn token(headers: &[Header<'_>]) -> Option<TokenHash> {
+    let mut named = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("authorization"));
+    let (Some(header), None) = (named.next(), named.next()) else { return None };
+    let value = header.value.trim_ascii();
+    let (scheme, shown) = value.split_at(memchr::memchr(b' ', value)?);
+    let shown = shown.trim_ascii_start();
+    if scheme.eq_ignore_ascii_case(b"Bearer") {
+        return TokenHash::of(shown);
+    }
+    if scheme.eq_ignore_ascii_case(b"Basic") {
+        let pair = Zeroizing::new(BASE64_STANDARD.decode(shown).ok()?);
+        let colon = memchr::memchr(b':', &pair)?;
+        return TokenHash::of(&pair[colon + 1..]);
+    }
+    None
 }
 
 /// The authority of a target in absolute form, and the path of any target, without its query.
@@ -144,6 +180,7 @@ fn is_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::access::Token;
 
     fn asked(head: &str) -> Option<Result<Asked, Refused>> {
         parse(head.as_bytes(), &["alford.example".into()])
@@ -159,14 +196,14 @@ mod tests {
             for (method, is_head) in [("GET", false), ("HEAD", true)] {
                 let head =
                     format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:11700\r\nAccept: */*\r\n\r\n");
-                assert_eq!(asked(&head), Some(Ok(Asked { page, is_head })));
+                assert_eq!(asked(&head), Some(Ok(Asked { page, is_head, token: None })));
                 for length in 0..head.len() {
                     assert_eq!(asked(&head[..length]), None, "{}", &head[..length]);
                 }
             }
         }
         let with_query = asked("GET /metrics?name=x HTTP/1.0\r\n\r\n");
-        assert_eq!(with_query, Some(Ok(Asked { page: Page::Metrics, is_head: false })));
+        assert_eq!(with_query, Some(Ok(Asked { page: Page::Metrics, is_head: false, token: None })));
     }
 
     #[test]
@@ -214,11 +251,35 @@ mod tests {
     }
 
     #[test]
+    fn token_is_a_bearer_or_the_password_of_basic_and_nothing_else() {
+        let token = Token::of_bytes([7; Token::RANDOM_BYTES]);
+        let (text, hash) = (token.text(), Some(token.hash()));
+        let basic = |user_and_password: String| BASE64_STANDARD.encode(user_and_password);
+        for (field, shown) in [
+            (format!("Authorization: Bearer {text}"), hash),
+            (format!("authorization:bearer   {text} "), hash),
+            (format!("Authorization: Basic {}", basic(format!("anyone:{text}"))), hash),
+            (format!("Authorization: bAsIc {}", basic(format!(":{text}"))), hash),
+            (format!("Authorization: Basic {}", basic(text.to_owned())), None),
+            (format!("Authorization: Basic {}", basic(format!("a:b:{text}"))), None),
+            (format!("Authorization: Basic {text}"), None),
+            (format!("Authorization: {text}"), None),
+            (format!("Authorization: Bearer {text}x"), None),
+            ("Authorization: Bearer".to_owned(), None),
+            (format!("Authorization: Bearer {text}\r\nAuthorization: Bearer {text}"), None),
+            (format!("X-Authorization: Bearer {text}"), None),
+        ] {
+            let head = format!("GET /status HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
+            assert_eq!(asked(&head).unwrap().unwrap().token, shown, "{field}");
+        }
+    }
+
+    #[test]
     fn absolute_form_names_the_host_in_its_target() {
         let absolute = |target: &str, host: &str| {
             asked(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).unwrap()
         };
-        let page = |page| Ok(Asked { page, is_head: false });
+        let page = |page| Ok(Asked { page, is_head: false, token: None });
         for (target, expected) in [
             ("http://localhost:11700/livez", page(Page::Live)),
             ("HTTP://127.0.0.1/status?a=/b", page(Page::Status)),

@@ -16,6 +16,8 @@ pub(super) struct Response {
     content_type: &'static str,
     body: String,
     is_head: bool,
+    /// After how many seconds to ask again.
+    retry_after: Option<u64>,
 }
 
 impl Response {
@@ -32,7 +34,7 @@ impl Response {
             (Page::Status, _) => ("200 OK", "application/json", status::json(report)),
             (Page::Metrics, _) => ("200 OK", metrics::CONTENT_TYPE, metrics::text(report)),
         };
-        Self { status, content_type, body, is_head: asked.is_head }
+        Self { status, content_type, body, is_head: asked.is_head, retry_after: None }
     }
 
     /// The answer to a request that is refused.
@@ -43,6 +45,19 @@ impl Response {
             }
             Refused::NoPage => ("404 Not Found", format!("the pages are:\n{}", Page::index())),
             Refused::Method => ("405 Method Not Allowed", "only GET and HEAD are allowed here\n".into()),
+            Refused::NoToken => (
+                "401 Unauthorized",
+                "this page needs a monitor's or an operator's token, as a Bearer or as the password of Basic; \
+                 herd token add NAME --role monitor makes one\n"
+                    .into(),
+            ),
+            Refused::NotMonitor => {
+                ("403 Forbidden", "this page needs a token of role monitor or operator\n".into())
+            }
+            Refused::TooMany(seconds) => (
+                "429 Too Many Requests",
+                format!("this node's requests_per_second allow no more for now; try again after {seconds} s\n"),
+            ),
             Refused::TooSlow => ("408 Request Timeout", "the request did not arrive in time\n".into()),
             Refused::Host => (
                 "421 Misdirected Request",
@@ -52,22 +67,38 @@ impl Response {
                 ("431 Request Header Fields Too Large", "the request's head is too large\n".into())
             }
         };
-        Self { status, content_type: TEXT, body, is_head: false }
+        let retry_after = if let Refused::TooMany(seconds) = why { Some(seconds) } else { None };
+        Self { status, content_type: TEXT, body, is_head: false, retry_after }
     }
 
     /// The answer to a connection beyond the limit.
     pub(super) fn full() -> Self {
         let body = "this page has as many connections as it accepts; try again later\n".into();
-        Self { status: "503 Service Unavailable", content_type: TEXT, body, is_head: false }
+        Self {
+            status: "503 Service Unavailable",
+            content_type: TEXT,
+            body,
+            is_head: false,
+            retry_after: None,
+        }
     }
 
     /// Its bytes. `date` is in HTTP's format.
     pub(super) fn to_bytes(&self, date: &str) -> Vec<u8> {
-        let Self { status, content_type, body, is_head } = self;
+        let Self { status, content_type, body, is_head, retry_after } = self;
+        let retry_after =
+            retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
         let length = body.len();
-        let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
+        let more = match status.get(..3) {
+            Some("405") => "Allow: GET, HEAD\r\n",
+            // Two schemes, of which browsers ask for the second.
+            Some("401") => {
+                "WWW-Authenticate: Bearer realm=\"herd\"\r\nWWW-Authenticate: Basic realm=\"herd\", charset=\"UTF-8\"\r\n"
+            }
+            _ => "",
+        };
         let head = format!(
-            "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{allow}\
+            "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{more}{retry_after}\
              Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
         );
         let mut bytes = head.into_bytes();
@@ -92,7 +123,7 @@ mod tests {
 
     #[test]
     fn readiness_is_told_by_the_status_and_in_words() {
-        let asked = Asked { page: Page::Ready, is_head: false };
+        let asked = Asked { page: Page::Ready, is_head: false, token: None };
         let text =
             |report: &NodeReport| String::from_utf8(Response::to(asked, report).to_bytes("now")).unwrap();
         let waiting = text(&fresh());
@@ -117,7 +148,7 @@ mod tests {
         let journal = Some(crate::journal::JournalCondition { has_died: true, ..Default::default() });
         let report = NodeReport { uptime: fresh().ready_grace, journal, ..fresh() };
         for (page, begin) in [(Page::Live, "not live: "), (Page::Ready, "not ready: ")] {
-            let bytes = Response::to(Asked { page, is_head: false }, &report).to_bytes("now");
+            let bytes = Response::to(Asked { page, is_head: false, token: None }, &report).to_bytes("now");
             let text = String::from_utf8(bytes).unwrap();
             assert!(text.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{text}");
             let body = format!(
@@ -128,8 +159,22 @@ mod tests {
     }
 
     #[test]
+    fn one_who_reads_too_much_is_told_when_to_try_again() {
+        let text = String::from_utf8(Response::refusing(Refused::TooMany(7)).to_bytes("now")).unwrap();
+        assert!(text.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{text}");
+        assert!(
+            text.contains("\r\nRetry-After: 7\r\n") && text.ends_with("; try again after 7 s\n"),
+            "{text}"
+        );
+        let other = String::from_utf8(Response::refusing(Refused::TooSlow).to_bytes("now")).unwrap();
+        assert!(!other.contains("Retry-After"), "{other}");
+    }
+
+    #[test]
     fn head_has_all_but_the_body() {
-        let bytes = |is_head| Response::to(Asked { page: Page::Live, is_head }, &fresh()).to_bytes("now");
+        let bytes = |is_head| {
+            Response::to(Asked { page: Page::Live, is_head, token: None }, &fresh()).to_bytes("now")
+        };
         let (get, head) = (bytes(false), bytes(true));
         assert_eq!(get.strip_prefix(&head[..]), Some(&b"live\n"[..]));
         assert!(String::from_utf8(head).unwrap().contains("\r\nContent-Length: 5\r\n"));

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::report::{CertificateReport, LinkReport, NodeReport};
+use super::report::{CertificateReport, LinkReport, NodeReport, RetentionReport, TokensReport};
 use crate::{journal::JournalCondition, log::LogCondition, metrics::UpstreamReport, system::clock};
 
 /// The page, with its newline.
 pub(super) fn json(report: &NodeReport) -> String {
     let not_ready = report.not_ready();
     let connections = &report.connections;
-    let value = json!({
+    let mut value = json!({
         "herd": report.herd,
         "node": report.node,
         "version": env!("CARGO_PKG_VERSION"),
@@ -21,13 +21,19 @@ pub(super) fn json(report: &NodeReport) -> String {
         "tombstones": report.tombstones,
         "sum": format!("{:016x}", report.sum),
         "connections": { "clients": connections.clients, "peers": connections.peers, "waiting": connections.waiting, "max": connections.max },
+        "quota_waits": report.quota_waits.iter().map(|(quota, count)| (quota.label(), *count)).collect::<Value>(),
+        "audited": report.audited.iter().map(|(kind, count)| (kind.label(), *count)).collect::<Value>(),
         "links": report.links.iter().map(link).collect::<Vec<_>>(),
         "certificate": report.certificate.as_ref().map(certificate),
         "upstreams": report.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "degraded": report.degraded(),
         "journal": report.journal.as_ref().map(journal),
+        "tokens": report.tokens.as_ref().map(tokens),
         "log": log(&report.log),
     });
+    if let Some(of_report) = &report.retention {
+        value["retention"] = retention(of_report);
+    }
     format!("{value}\n")
 }
 
@@ -88,6 +94,22 @@ fn journal(journal: &JournalCondition) -> Value {
     })
 }
 
+fn tokens(TokensReport { count, failing }: &TokensReport) -> Value {
+    let state = if failing.is_some() { "failing" } else { "ok" };
+    json!({ "state": state, "error": failing, "count": count })
+}
+
+fn retention(retention: &RetentionReport) -> Value {
+    json!({
+        "watermark": retention.watermark,
+        "hidden": retention.hidden,
+        "erased": retention.erased,
+        "passes": retention.passes,
+        "longest_piece_seconds": retention.longest_piece.as_secs_f64(),
+        "clock_off": retention.clock_off,
+    })
+}
+
 fn log(log: &LogCondition) -> Value {
     let failing = log.failing.as_ref();
     json!({
@@ -134,11 +156,16 @@ mod tests {
         assert_eq!((&link["state"], &link["lag_seconds"]), (&json!("down"), &Value::Null));
         assert_eq!(link["clock_offset_seconds"], Value::Null);
         assert_eq!(
+            (&value["quota_waits"]["requests"], &value["audited"]["tokens"]),
+            (&json!(40), &json!(53))
+        );
+        assert_eq!(
             (&value["upstreams"][0]["source"], &value["upstreams"][0]["calls"]["timeout"]),
             (&json!("google"), &json!(0))
         );
         assert_eq!((&link["in_step"], &link["peer"]), (&json!(false), &json!("Ball")));
         assert_eq!((&value["degraded"], &value["log"]["state"]), (&Value::Null, &json!("ok")));
+        assert_eq!(value["tokens"], json!({ "state": "ok", "error": null, "count": 4 }));
     }
 
     #[test]

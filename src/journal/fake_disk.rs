@@ -129,14 +129,6 @@ impl FakeDisk {
         self.0.borrow().is_crashed
     }
 
-    /// Whether a file that has a name has bytes that will never be on the disk, since they could not be synced and count
-    /// as clean. The system's memory still has them.
-    pub fn has_lost_pages(&self) -> bool {
-        let state = self.0.borrow();
-        let is_lost = |file: &FakeFileState| file.lost_from.is_some_and(|from| from < file.bytes.len());
-        state.names.values().any(|&index| is_lost(&state.files[index]))
-    }
-
     /// The disk as the next start finds it after the process was killed.
     pub fn after_kill(&self) -> Self {
         let mut state = self.0.borrow().clone();

@@ -9,6 +9,7 @@ use super::{
     names::{FileId, FileKind, is_of_a_journal, is_set_aside},
     recovery::{BytesRead, Recovered, RecoveryError, recover},
 };
+use crate::core::wire::WATERMARK;
 
 /// What is in a folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,7 +20,7 @@ pub struct Inspection {
     pub snapshots: usize,
     /// How many segments there are.
     pub segments: usize,
-    /// How many lines a start would read.
+    /// How many records a start would read.
     pub records: u64,
     /// What else it would find.
     pub found: Recovered,
@@ -60,8 +61,11 @@ pub fn inspect<D: Disk>(disk: &D, tell: impl FnMut(BytesRead)) -> Result<Inspect
     // If no file has a header, none is compared with this.
     let nobody = Owner { herd: String::new(), node: String::new(), placement: 0 };
     let mut records = 0;
-    let count = |lines: &[u8]| records += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-    let found = recover(&disk, owner.as_ref().unwrap_or(&nobody), count, tell)?;
+    let is_record = |line: &&[u8]| !line.starts_with(WATERMARK);
+    let count = |lines: &[u8]| {
+        records += lines.split_inclusive(|byte| *byte == b'\n').filter(is_record).count() as u64;
+    };
+    let found = recover(&disk, (owner.as_ref().unwrap_or(&nobody), 0), count, tell)?;
     let of_kind = |kind| ids.iter().filter(|id| id.kind == kind).count();
     let (snapshots, segments) = (of_kind(FileKind::Snapshot), of_kind(FileKind::Segment));
     Ok(Inspection { owner, snapshots, segments, records, found })

@@ -11,7 +11,7 @@ use std::{collections::VecDeque, fmt, io, time::Duration};
 use super::{
     condition::{JournalCondition, JournalLack, RecoveryCondition},
     disk::Disk,
-    lines::write_lines,
+    lines::{has_forgetting, write_lines},
     recovery::Recovered,
     snapshot::Snapshot,
     writer::JournalWriter,
@@ -38,7 +38,8 @@ pub struct SnapshotBounds {
     pub sync_bytes: u64,
     /// One that failed is tried again after this time.
     pub retry_time: Duration,
-    /// After a client was forgotten, files before it are replaced within this time, however short they are.
+    /// After a client was forgotten, or what is old, files before it are replaced within this time, however short they
+    /// are.
     pub forgetting_time: Duration,
 }
 
@@ -54,9 +55,6 @@ impl Default for SnapshotBounds {
         }
     }
 }
-
-/// How a tombstone's line begins after another.
-const TOMBSTONE: &[u8] = b"\nFORGOT ";
 
 /// What a keeper has for the log. Displays as the line that says it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,8 +112,9 @@ pub struct Keeper<D: Disk, S> {
     last_snapshot: u64,
     changed: u64,
     snapshot_not_before: Tick,
-    /// When the first client was forgotten of whom there may be more than a tombstone in files.
-    forgotten_since: Option<Tick>,
+    /// When a snapshot is due because a client was forgotten of whom there may be more than a tombstone in files, or what
+    /// is old.
+    forgetting_due: Option<Tick>,
     /// Why the last snapshot failed that was tried since the stop.
     last_failure: Option<KeeperEvent>,
     is_ending: bool,
@@ -133,8 +132,8 @@ struct Underway<F> {
     cursor: Cursor,
     synced: u64,
     changed: u64,
-    /// It has nothing of those who were forgotten since then and before it was begun.
-    forgotten_since: Option<Tick>,
+    /// When it was due for those who were forgotten before it was begun: it has nothing of them.
+    forgetting_due: Option<Tick>,
 }
 
 impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
@@ -166,7 +165,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
             last_snapshot: found.snapshot_bytes,
             changed: found.segment_bytes,
             snapshot_not_before: Tick::ZERO,
-            forgotten_since: None,
+            // How long ago they were forgotten is unknown.
+            forgetting_due: found.has_forgettings.then_some(Tick::ZERO),
             last_failure: None,
             is_ending: false,
             is_last_wanted: false,
@@ -186,14 +186,9 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
             return Some(Tick::ZERO);
         }
         let needed = self.writer.needs_snapshot().then_some(Tick::ZERO);
-        let snapshot = needed.into_iter().chain(self.forgetting_due()).min();
+        let snapshot = needed.into_iter().chain(self.forgetting_due).min();
         let snapshot = snapshot.map(|due| due.max(self.snapshot_not_before));
         self.writer.due().into_iter().chain(snapshot).min()
-    }
-
-    /// When a snapshot is due because a client was forgotten, if one was.
-    fn forgetting_due(&self) -> Option<Tick> {
-        Some(self.forgotten_since? + self.bounds.forgetting_time)
     }
 
     /// Whether a snapshot is under way.
@@ -206,8 +201,8 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         if !batch.is_empty() {
             self.writer.append(batch, now);
             self.changed += batch.len() as u64;
-            if self.forgotten_since.is_none() && has_tombstone(batch) {
-                self.forgotten_since = Some(now);
+            if self.forgetting_due.is_none() && has_forgetting(batch) {
+                self.forgetting_due = Some(now + self.bounds.forgetting_time);
             }
         }
     }
@@ -247,10 +242,10 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
 
     /// The number up to which all batches are on the disk, if that is more than at the last call.
     pub fn commit(&mut self) -> Option<u64> {
-        // What found no room, in the queue or in memory, is on the disk only with the next snapshot.
+        // What found no room, in the queue or in memory, is on the disk only with the next snapshot. A mark that is at the
+        // queue by now is of a later batch than what was taken: `write` has cleared that of an earlier one, and told it.
         let is_synced = self.writer.unsynced() == 0 || !self.writer.rules.syncs_before_commit;
-        let is_safe = is_synced && !self.writer.is_short() && !self.queue.is_behind();
-        if !is_safe || self.taken == self.committed {
+        if !is_synced || self.writer.is_short() || self.taken == self.committed {
             return None;
         }
         self.committed = self.taken;
@@ -261,7 +256,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
     pub fn step(&mut self, store: &Store, now: Tick) {
         let Some(Underway { snapshot, cursor, synced, .. }) = &mut self.underway else {
             let due = self.bounds.bytes.max(self.bounds.share * self.last_snapshot);
-            let is_due = self.changed >= due || self.forgetting_due().is_some_and(|due| now >= due);
+            let is_due = self.changed >= due || self.forgetting_due.is_some_and(|due| now >= due);
             if (self.writer.needs_snapshot() || is_due) && now >= self.snapshot_not_before {
                 self.begin(now);
             }
@@ -283,15 +278,15 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
         match self.writer.begin_snapshot(now) {
             Ok(snapshot) => {
                 let (cursor, changed) = (Cursor::default(), self.changed);
-                let forgotten_since = self.forgotten_since.take();
-                self.underway = Some(Underway { snapshot, cursor, synced: 0, changed, forgotten_since });
+                let forgetting_due = self.forgetting_due.take();
+                self.underway = Some(Underway { snapshot, cursor, synced: 0, changed, forgetting_due });
             }
             Err(error) => self.put_off_snapshot(&error, now),
         }
     }
 
     fn finish(&mut self, written: io::Result<()>, now: Tick) {
-        let Some(Underway { snapshot, changed, forgotten_since, .. }) = self.underway.take() else { return };
+        let Some(Underway { snapshot, changed, forgetting_due, .. }) = self.underway.take() else { return };
         let finished = match written {
             Ok(()) => self.writer.finish_snapshot(snapshot),
             Err(error) => {
@@ -307,7 +302,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
                 self.condition.snapshot_bytes = bytes;
             }
             Err(error) => {
-                self.forgotten_since = forgotten_since.or(self.forgotten_since);
+                self.forgetting_due = forgetting_due.or(self.forgetting_due);
                 self.put_off_snapshot(&error, now);
             }
         }
@@ -404,11 +399,6 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> Keeper<D, S> {
     pub fn event(&mut self) -> Option<KeeperEvent> {
         self.events.pop_front()
     }
-}
-
-/// Whether one of these lines is a tombstone's. No id has white space in it.
-fn has_tombstone(lines: &[u8]) -> bool {
-    lines.starts_with(TOMBSTONE.trim_ascii_start()) || memchr::memmem::find(lines, TOMBSTONE).is_some()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 //!
 //! `disk` is all that is asked of a file system, so that tests can have disks that fail. `header` says whose a file is,
 //! `frame` makes a torn or damaged piece known as such, `names` which file is which. `writer` appends, syncs, and goes on
-//! in another file when that fails; `snapshot` writes the map; `recovery` reads it all again, and
-//! `inspection` does so for those who only look. `keeper` says when each of these is to be done.
+//! in another file when that fails; `snapshot` writes the map; `recovery` reads it all again, with `unsynced` what it may
+//! still lose, and `inspection` does so for those who only look. `keeper` says when each of these is to be done.
 
 mod condition;
 mod disk;
@@ -24,6 +24,7 @@ mod rules;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod unsynced;
 mod writer;
 
 pub use condition::{JournalCondition, JournalLack, RecoveryCondition};
@@ -31,7 +32,7 @@ pub use disk::{Disk, DiskFile, Folder, FolderLock, LookersLock};
 pub use header::Owner;
 pub use inspection::{Dismissed, Inspection, dismiss, inspect, is_journal};
 pub use keeper::{Keeper, KeeperEvent, SnapshotBounds};
-pub use lines::store_lines;
+pub use lines::{LinesRead, store_lines};
 pub use recovery::{BytesRead, Damage, Recovered, RecoveryError, recover};
 pub use rules::JournalRules;
 pub use snapshot::Snapshot;

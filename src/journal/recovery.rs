@@ -1,17 +1,20 @@
 //! Reads a journal: the newest snapshot that is whole, and every segment since. A file of somebody else's stops it
 //! before anything is read. What cannot be read is told: what had been on the disk is damaged, what may never have been
 //! there is torn. A power cut tears what was not synced, in any order, so good frames after a hole say nothing of the hole
-//! by being there; but each says how much of its file was synced before it.
+//! by being there; but each says how much of its file was synced before it. What is read beyond that is good, and may be in
+//! the system's memory only (`unsynced`).
 
 use std::{collections::BTreeMap, fmt, io};
 
 use thiserror::Error;
 
 use super::{
-    disk::{Disk, DiskFile, read_full},
+    disk::{Disk, read_full},
     frame::{FrameKind, Frames, Piece},
     header::{BEGINNING_BYTES_MAX, Before, FileHeader, HeaderFault, Owner},
+    lines::has_forgetting,
     names::{FileId, FileKind, is_partial, is_set_aside},
+    unsynced::{UnsyncedFrames, UnsyncedLines},
 };
 use crate::text::size;
 
@@ -94,6 +97,10 @@ pub struct Recovered {
     pub snapshot_bytes: u64,
     /// Bytes of frames in segments.
     pub segment_bytes: u64,
+    /// Whether segments tell that clients were forgotten, or what is old, of which files may have more than that.
+    pub(super) has_forgettings: bool,
+    /// What may be in the system's memory only.
+    pub(super) unsynced: UnsyncedLines,
     /// The number of the next file, and the segment before it.
     next: u64,
     before: Before,
@@ -125,6 +132,8 @@ impl fmt::Display for BytesRead {
 struct Intake<T, P> {
     take: T,
     tell: P,
+    /// How much is remembered of what may be in the system's memory only, in bytes.
+    room: usize,
     bytes: BytesRead,
 }
 
@@ -175,14 +184,15 @@ impl Hole {
 }
 
 /// Reads the journal of that owner. `take` gets its lines, many at a time, in no particular order. `tell` is told how far
-/// it is, at the beginning and after each frame: once a second is enough to pass on.
+/// it is, at the beginning and after each frame: once a second is enough to pass on. Of what may be in the system's memory
+/// only, so many bytes as `room` are remembered for the writer that goes on.
 ///
 /// # Errors
 ///
 /// If a file is another node's, of a newer format, or cannot be read.
 pub fn recover<D: Disk>(
     disk: &D,
-    owner: &Owner,
+    (owner, room): (&Owner, usize),
     take: impl FnMut(&[u8]),
     tell: impl FnMut(BytesRead),
 ) -> Result<Recovered, RecoveryError> {
@@ -204,13 +214,15 @@ pub fn recover<D: Disk>(
         disk.remove(name).map_err(|source| RecoveryError::Disk { file: name.clone(), source })?;
     }
 
-    let mut intake = Intake { take, tell, bytes: BytesRead::default() };
+    let mut intake = Intake { take, tell, room, bytes: BytesRead::default() };
     let mut replaced = 0;
     let snapshots: Vec<_> = files.keys().copied().filter(|id| id.kind == FileKind::Snapshot).collect();
     let newest = snapshots.last().map_or(0, |id| id.number);
     for id in snapshots.into_iter().rev() {
         intake.expect(&files, id.number);
         let Some(known) = files.remove(&id) else { continue };
+        // It got its name after it had been synced.
+        let known = (known, u64::MAX);
         let FileFound { good_until, holes, is_whole, .. } = read(disk, id, known, &mut found, &mut intake)?;
         if is_whole {
             replaced = id.number;
@@ -271,7 +283,8 @@ fn note_missing(
             found.damage.push(Damage { file: id.name(), at: 0, bytes: None, is_missing: false });
         }
     }
-    for number in told.bytes.keys().filter(|number| **number >= newest.max(1)) {
+    let had_some = |(number, bytes): &(&u64, &u64)| **number >= newest.max(1) && **bytes > 0;
+    for (number, _) in told.bytes.iter().filter(had_some) {
         let id = FileId::segment(*number);
         if !files.contains_key(&id) && !headless.contains_key(&id) {
             found.damage.push(Damage { file: id.name(), at: 0, bytes: None, is_missing: true });
@@ -288,8 +301,13 @@ fn read_segments<D: Disk>(
 ) -> Result<(), RecoveryError> {
     let last = files.keys().next_back().copied();
     for (id, known) in files {
+        let known = (known, told.of(id.number).unwrap_or(0));
         let FileFound { good_until, synced, holes, .. } = read(disk, id, known, found, intake)?;
         let is_last = Some(id) == last;
+        if is_last {
+            // What is beyond may never get to the disk, and must not count as damage then because of what follows it.
+            found.before = Before { number: id.number, bytes: synced };
+        }
         let synced = match told.of(id.number) {
             Some(bytes) => synced.max(bytes),
             None if is_last => synced,
@@ -302,11 +320,6 @@ fn read_segments<D: Disk>(
         let has_tail = damaged.last().is_some_and(|hole| hole.at == good_until);
         if told.of(id.number).is_some_and(|bytes| good_until < bytes) && !has_tail {
             found.damage.push(Damage { file: id.name(), at: good_until, bytes: None, is_missing: false });
-        }
-        if is_last {
-            // What is torn is so at the next start, too, and must not count as damage then because of what follows it.
-            let bytes = torn.first().map_or(good_until, |hole| hole.at);
-            found.before = Before { number: id.number, bytes };
         }
     }
     Ok(())
@@ -336,10 +349,11 @@ fn open<D: Disk>(disk: &D, id: FileId, owner: &Owner) -> Result<Result<Known, us
     }
 }
 
+/// Reads a file of which so many bytes are told to have been on the disk.
 fn read<D: Disk>(
     disk: &D,
     id: FileId,
-    known: Known,
+    (known, told): (Known, u64),
     found: &mut Recovered,
     intake: &mut Intake<impl FnMut(&[u8]), impl FnMut(BytesRead)>,
 ) -> Result<FileFound, RecoveryError> {
@@ -352,13 +366,19 @@ fn read<D: Disk>(
     let mut beginning = vec![0; begin];
     read_full(&mut file, &mut beginning).map_err(unreadable)?;
     let mut frames = Frames::new(&mut file, header.seal(), begin as u64);
+    let mut unsynced = (told < bytes).then(|| UnsyncedFrames::beside(&found.unsynced, intake.room));
     let (mut count, mut holes, mut is_whole) = (0_u64, Vec::new(), false);
     loop {
         match frames.next().map_err(unreadable)? {
             Piece::Frame(FrameKind::Lines, lines) => {
                 count += 1;
                 found.bytes += lines.len() as u64;
+                found.has_forgettings |= id.kind == FileKind::Segment && has_forgetting(lines);
                 (intake.take)(lines);
+                if let Some(unsynced) = &mut unsynced {
+                    let lines = lines.to_vec();
+                    unsynced.add(frames.good_until(), lines, frames.synced().max(told));
+                }
                 intake.read_until(before + frames.good_until());
             }
             Piece::Frame(FrameKind::End, told) => is_whole = *told == count.to_le_bytes(),
@@ -367,14 +387,13 @@ fn read<D: Disk>(
         }
     }
     let (good_until, synced) = (frames.good_until(), frames.synced());
+    unsynced.into_iter().for_each(|frames| frames.end(synced.max(told), &mut found.unsynced));
     let end = holes.last().map_or(good_until, |hole| good_until.max(hole.at + hole.bytes));
     match id.kind {
         FileKind::Snapshot => found.snapshot_bytes += end,
         FileKind::Segment => found.segment_bytes += end - begin as u64,
     }
     intake.read_until(before + bytes);
-    // What was read may be in the system's memory only, as its last writer has left it; and soon it counts as safe.
-    file.sync().map_err(unreadable)?;
     let is_whole = is_whole && holes.is_empty();
     Ok(FileFound { good_until, synced, holes, is_whole })
 }

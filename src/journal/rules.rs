@@ -10,10 +10,16 @@ pub struct JournalRules {
     pub rotates_before_snapshot: bool,
     /// A segment whose write or sync has failed is neither written to nor synced again.
     pub leaves_failed_files: bool,
+    /// What a start has read and nothing tells to be on the disk is written again, and synced.
+    pub tells_unsynced_again: bool,
 }
 
 impl JournalRules {
     /// All of them hold.
-    pub const SOUND: Self =
-        Self { syncs_before_commit: true, rotates_before_snapshot: true, leaves_failed_files: true };
+    pub const SOUND: Self = Self {
+        syncs_before_commit: true,
+        rotates_before_snapshot: true,
+        leaves_failed_files: true,
+        tells_unsynced_again: true,
+    };
 }

@@ -26,6 +26,9 @@ const BOUNDS: JournalBounds = JournalBounds {
     is_synced: true,
 };
 
+/// How much of what may be lost a start remembers.
+const ROOM: usize = BOUNDS.waiting_bytes;
+
 fn owner() -> Owner {
     Owner { herd: "quick".to_owned(), node: "Alford".to_owned(), placement: 77 }
 }
@@ -39,7 +42,7 @@ fn read(disk: &FakeDisk) -> (BTreeSet<String>, Recovered) {
     let mut lines = BTreeSet::new();
     let found = recover(
         disk,
-        &owner(),
+        (&owner(), ROOM),
         |text| {
             let text = std::str::from_utf8(text).unwrap();
             assert!(text.ends_with('\n'), "{text:?}");
@@ -74,7 +77,8 @@ impl Node {
     }
 
     fn start_with(disk: &FakeDisk, bounds: JournalBounds) -> Self {
-        let found = recover(disk, &owner(), |_| {}, |_| {}).unwrap_or_default();
+        let owned = (&owner(), bounds.waiting_bytes);
+        let found = recover(disk, owned, |_| {}, |_| {}).unwrap_or_default();
         let writer = JournalWriter::new(disk.clone(), owner(), salt as fn() -> _, bounds, &found);
         Self { writer, lines: Vec::new(), ends: Vec::new(), seconds: 0 }
     }
@@ -389,7 +393,7 @@ fn bytes_that_look_like_frames_are_not_taken_for_frames() {
     let begin = disk.bytes(&last).len() - text.len();
     disk.bytes(&last)[begin] ^= 1;
     let mut lines = Vec::new();
-    let found = recover(&disk, &owner(), |text| lines.push(text.to_vec()), |_| {}).unwrap();
+    let found = recover(&disk, (&owner(), ROOM), |text| lines.push(text.to_vec()), |_| {}).unwrap();
     assert!(found.torn > 0, "{found:?}");
     let texts = lines.concat();
     assert!(!texts.windows(4).any(|word| word == b"+1+1"), "it was read");
@@ -437,8 +441,9 @@ fn full_disk_costs_nothing_while_there_is_memory_and_a_snapshot_brings_the_rest(
 fn files_of_others_are_refused_and_left_alone() {
     let (disk, _) = small(false);
     let names = files(&disk);
-    let refused =
-        |owner: &Owner| recover(&disk, owner, |_| panic!("it was read"), |_| {}).unwrap_err().to_string();
+    let refused = |owner: &Owner| {
+        recover(&disk, (owner, ROOM), |_| panic!("it was read"), |_| {}).unwrap_err().to_string()
+    };
     let other = Owner { node: "Ball".to_owned(), ..owner() };
     assert_eq!(
         refused(&other),
@@ -449,14 +454,14 @@ fn files_of_others_are_refused_and_left_alone() {
     assert!(refused(&rekeyed).starts_with("segment-0000000001 was written under another placement key"));
     assert_eq!(files(&disk), names);
     disk.fail_at(disk.operations() + 1, DiskFault::Error(Errno::IO));
-    assert!(matches!(recover(&disk, &owner(), |_| {}, |_| {}), Err(RecoveryError::Disk { .. })));
+    assert!(matches!(recover(&disk, (&owner(), ROOM), |_| {}, |_| {}), Err(RecoveryError::Disk { .. })));
 }
 
 #[test]
 fn real_folder_does_what_the_fake_one_does() {
     let parent = tempfile::tempdir().unwrap();
     let folder = Folder::at(&parent.path().join("a/b")).unwrap();
-    let found = recover(&folder, &owner(), |_| {}, |_| {}).unwrap();
+    let found = recover(&folder, (&owner(), ROOM), |_| {}, |_| {}).unwrap();
     let mut writer = JournalWriter::new(folder.clone(), owner(), salt, BOUNDS, &found);
     let now = Duration::ZERO;
     for number in 0..20 {
@@ -470,7 +475,7 @@ fn real_folder_does_what_the_fake_one_does() {
     writer.sync(now);
     assert_eq!((writer.trouble(), writer.unsynced()), (None, 0));
     let mut lines = Vec::new();
-    let found = recover(&folder, &owner(), |text| lines.extend_from_slice(text), |_| {}).unwrap();
+    let found = recover(&folder, (&owner(), ROOM), |text| lines.extend_from_slice(text), |_| {}).unwrap();
     assert_eq!(lines, (0..21).map(line).collect::<String>().as_bytes());
     assert_eq!((found.torn, &found.damage[..]), (0, &[][..]));
     let mut names = folder.names().unwrap();

@@ -15,6 +15,7 @@ use super::{
     recovery::Recovered,
     rules::JournalRules,
     snapshot::{FinishedSnapshot, Snapshot},
+    unsynced::UnsyncedLines,
 };
 use crate::core::model::Tick;
 
@@ -68,6 +69,8 @@ pub struct JournalWriter<D: Disk, S> {
     waiting_since: Option<Tick>,
     /// How many bytes of lines were appended in all.
     appended: u64,
+    /// How many of them the recovery had read, and no change has brought.
+    told_again: u64,
     /// Lines that were dropped for want of room.
     gap: Option<Gap>,
     trouble: Option<Trouble>,
@@ -144,7 +147,7 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         let (next, before) = found.end();
         let damaged: Vec<_> =
             found.damage.iter().filter_map(|damage| FileId::of_name(&damage.file)).collect();
-        Self {
+        let mut writer = Self {
             disk,
             owner,
             salts,
@@ -157,12 +160,27 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
             written: 0,
             waiting_since: None,
             appended: 0,
+            told_again: 0,
             gap: None,
             trouble: None,
             // What is good of damaged files is soon to be in one without damage.
             is_snapshot_wanted: !found.damage.is_empty(),
             damaged,
             frames: Vec::new(),
+        };
+        if bounds.is_synced && rules.tells_unsynced_again {
+            writer.tell_again(&found.unsynced);
+        }
+        writer
+    }
+
+    /// What the recovery has read that may never get to the disk is told as if it came now.
+    fn tell_again(&mut self, UnsyncedLines { lines, is_short }: &UnsyncedLines) {
+        if !lines.is_empty() {
+            self.told_again = self.append(lines, Tick::ZERO);
+        }
+        if *is_short {
+            self.miss();
         }
     }
 
@@ -195,9 +213,9 @@ impl<D: Disk, S: FnMut() -> io::Result<[u8; 16]>> JournalWriter<D, S> {
         self.gap.map_or(self.appended - self.waiting.len() as u64, |gap| gap.from)
     }
 
-    /// How many bytes of lines were appended.
+    /// How many bytes of changes were appended.
     pub fn appended(&self) -> u64 {
-        self.appended
+        self.appended - self.told_again
     }
 
     /// Bytes of lines that are not on the disk.

@@ -2,23 +2,21 @@
 //! that into place. What its text means is in `core::access`.
 
 use std::{
-    fs,
     io::{self, Write},
-    os::unix::fs::{MetadataExt, fchown},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use crate::{
     core::access::{RotationFault, Secret, SecretFault},
-    keys::private_file::{self, PrivateFileError},
-    whole_file::{Existing, NewFile},
+    keys::{
+        private_file::{self, PrivateFileError},
+        replacement::{MODE, Replacement, ReplacementError},
+    },
+    whole_file::NewFile,
 };
 
 /// A file of two secrets and many comments is far shorter.
 const FILE_BYTES_MAX: usize = 16 * 1024;
-
-/// The owner may read and write; nobody else may do anything.
-const MODE: u32 = 0o600;
 
 /// Why there is no secret, or no changed one; displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -134,45 +132,25 @@ impl Secret {
         let changed = step(Self::load(path)?)
             .map_err(|fault| SecretError::Rotation { file: path.display().to_string(), fault })?;
         let unwritable = |error| SecretError::Unwritable { file: path.display().to_string(), error };
-        // If the path is a link, its target is changed.
-        let path = fs::canonicalize(path).map_err(unwritable)?;
-        let owner = fs::metadata(&path).map_err(unwritable)?;
-        let beside = beside(&path);
-        let new = NewFile::create(&beside, MODE).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => SecretError::Unfinished { file: beside.display().to_string() },
-            _ => unwritable(error),
-        })?;
-        let put = || {
-            let about = new.file().metadata()?;
-            if (about.uid(), about.gid()) != (owner.uid(), owner.gid()) {
-                fchown(new.file(), Some(owner.uid()), Some(owner.gid()))?;
+        let replacement = Replacement::begin(path).map_err(|fault| match fault {
+            ReplacementError::Unfinished(beside) => {
+                SecretError::Unfinished { file: beside.display().to_string() }
             }
-            new.file().write_all(changed.to_text().as_bytes())?;
-            new.file().sync_all()?;
-            new.put(&path, Existing::Replaced)
-        };
-        // At worst a loss of power undoes the change, and the previous file is back, complete.
-        let _ = put().map_err(unwritable)?;
-        Ok(())
+            ReplacementError::Unwritable(error) => unwritable(error),
+        })?;
+        replacement.put(changed.to_text().as_bytes()).map_err(unwritable)
     }
-}
-
-/// Where the changed file is written first.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::OpenOptions,
+        fs::{self, OpenOptions},
         os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
     };
 
     use super::*;
-    use crate::core::access::SecretKey;
+    use crate::{core::access::SecretKey, keys::replacement::beside};
 
     fn secret() -> Secret {
         Secret::new(SecretKey::of_bytes([1; 32]), [9; 16])

@@ -1,8 +1,9 @@
 //! A node's log: events, by fern, and all traffic, by batch, in one file and in order, or events in a file of their own, or
-//! all of it on standard output.
+//! all of it on standard output. The audit log stands apart.
 //! Nobody waits for the disk: what has no room is dropped and counted. Each node owns its logger; none is installed for the
 //! whole process, so that a library's records go nowhere.
 
+mod audit;
 mod buffer;
 mod condition;
 mod file;
@@ -17,12 +18,14 @@ use ::log::{Level, LevelFilter, Log as _, Record};
 use crossbeam_channel::{Receiver, bounded, select};
 
 use self::{
+    audit::Trail,
     buffer::Buffer,
     file::LogFile,
     open::Target,
     output::{Output, OutputOptions},
 };
 pub use self::{
+    audit::{AuditKind, ShownId},
     condition::{Failing, LogCondition},
     open::LogError,
     rate_limit::{RateLimit, Untold},
@@ -60,6 +63,19 @@ pub struct LogContent {
     pub connections: bool,
 }
 
+/// Where the audit log is, and how much of it is kept.
+#[derive(Clone, Debug)]
+pub struct AuditOptions {
+    /// The file. Its folder is made if it is not there.
+    pub path: PathBuf,
+    /// What may wait for the disk, in bytes.
+    pub buffer_bytes: usize,
+    /// How large a file may grow, in bytes.
+    pub file_bytes: usize,
+    /// How many older files are kept beside the current one.
+    pub files_kept: usize,
+}
+
 /// What is logged to files, to which, and how much is kept.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
@@ -67,6 +83,8 @@ pub struct LogOptions {
     pub path: PathBuf,
     /// Another file, which has the events instead.
     pub events_path: Option<PathBuf>,
+    /// The audit log. Without one, its entries are events.
+    pub audit: Option<AuditOptions>,
     /// What is logged.
     pub content: LogContent,
     /// What may wait for the disk, in bytes.
@@ -83,6 +101,9 @@ pub struct Log {
     main: Output,
     /// Where events go, if not there.
     apart: Option<Output>,
+    /// The audit log, if it has a file of its own, and what writes to it.
+    audit: Option<(Output, Box<dyn ::log::Log>)>,
+    trail: Trail,
     half_full: Receiver<()>,
     content: LogContent,
 }
@@ -90,7 +111,7 @@ pub struct Log {
 impl Log {
     /// Opens or makes the files, for their owner only, as they are from then on.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
-        let LogOptions { path, events_path, content, buffer_bytes, file_bytes, files_kept } = options;
+        let LogOptions { path, events_path, audit, content, buffer_bytes, file_bytes, files_kept } = options;
         let (wake, half_full) = bounded(1);
         let open = |path, buffer_bytes| {
             let target = Target::File(path);
@@ -99,7 +120,16 @@ impl Log {
         let main = open(path, buffer_bytes)?;
         // The part of the buffer that traffic leaves free for events.
         let apart = events_path.map(|path| open(path, buffer_bytes / EVENTS_PART)).transpose()?;
-        Ok(Self::over((main, apart), half_full, content))
+        let audit = audit.map(|AuditOptions { path, buffer_bytes, file_bytes, files_kept }| {
+            let target = Target::File(path);
+            let output = Output::open(OutputOptions { target, buffer_bytes, file_bytes, files_kept }, wake)?;
+            let entries = lines_into(&output.buffer, |out, message, _| {
+                out.finish(format_args!("{} {}", clock::utc_text(clock::wall()), Escaped(message)));
+            });
+            Ok::<_, LogError>((output, entries))
+        });
+        let audit = audit.transpose()?;
+        Ok(Self { audit, ..Self::over((main, apart), half_full, content) })
     }
 
     /// Logs to standard output, of which `buffer_bytes` may wait for whoever reads it. It is never opened again.
@@ -111,16 +141,11 @@ impl Log {
     }
 
     fn over((main, apart): (Output, Option<Output>), half_full: Receiver<()>, content: LogContent) -> Self {
-        let buffer = Arc::clone(&apart.as_ref().unwrap_or(&main).buffer);
-        let (_, events) = fern::Dispatch::new()
-            .level(LevelFilter::Info)
-            .format(|out, message, record| {
-                let time = clock::utc_text(clock::wall());
-                out.finish(format_args!("{time} {:5} {}", record.level(), Escaped(message)));
-            })
-            .chain(fern::Output::writer(Box::new(EventWriter { line: Vec::new(), buffer }), "\n"))
-            .into_log();
-        Self { events, main, apart, half_full, content }
+        let events = lines_into(&apart.as_ref().unwrap_or(&main).buffer, |out, message, record| {
+            let time = clock::utc_text(clock::wall());
+            out.finish(format_args!("{time} {:5} {}", record.level(), Escaped(message)));
+        });
+        Self { events, main, apart, audit: None, trail: Trail::default(), half_full, content }
     }
 
     /// Whether it goes to standard output, where nothing else may go then.
@@ -129,8 +154,8 @@ impl Log {
     }
 
     /// Events first, so that what has become of traffic finds room among them.
-    fn outputs(&self) -> impl DoubleEndedIterator<Item = &Output> {
-        self.apart.iter().chain([&self.main])
+    fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.apart.iter().chain([&self.main]).chain(self.audit.iter().map(|(output, _)| output))
     }
 
     /// Something an operator may want to know.
@@ -149,7 +174,15 @@ impl Log {
     }
 
     fn event(&self, level: Level, what: fmt::Arguments<'_>) {
-        self.events.log(&Record::builder().level(level).target("herd").args(what).build());
+        self.events.log(&record(level, what));
+    }
+
+    /// An entry of the audit log.
+    fn enter(&self, what: fmt::Arguments<'_>) {
+        match &self.audit {
+            Some((_, entries)) => entries.log(&record(Level::Info, what)),
+            None => self.info(format_args!("audit: {what}")),
+        }
     }
 
     /// Whether traffic is wanted; where it is not, nobody should format it.
@@ -236,7 +269,12 @@ impl Log {
 
     /// What tells one file from the other, where there are two.
     fn which(&self, output: &Output) -> String {
-        self.apart.as_ref().map_or_else(String::new, |_| format!(" ({})", output.target))
+        let is_one_of_two = self.apart.is_some() || self.is_audit(output);
+        if is_one_of_two { format!(" ({})", output.target) } else { String::new() }
+    }
+
+    fn is_audit(&self, output: &Output) -> bool {
+        self.audit.as_ref().is_some_and(|(audit, _)| std::ptr::eq(audit, output))
     }
 
     fn warn_of_dropped(&self, output: &Output) {
@@ -245,7 +283,8 @@ impl Log {
             self.warn(format_args!("{} traffic lines dropped: {why}", dropped.lines));
         }
         if dropped.events > 0 {
-            self.warn(format_args!("{} events dropped: {why}", dropped.events));
+            let which = if self.is_audit(output) { self.which(output) } else { String::new() };
+            self.warn(format_args!("{} events dropped: {why}{which}", dropped.events));
         }
     }
 
@@ -299,6 +338,20 @@ impl Log {
             }
         }
     }
+}
+
+fn record<'a>(level: Level, what: fmt::Arguments<'a>) -> Record<'a> {
+    Record::builder().level(level).target("herd").args(what).build()
+}
+
+/// What formats records as lines, and appends them to a buffer.
+fn lines_into(
+    buffer: &Arc<Buffer>,
+    format: impl Fn(fern::FormatCallback<'_>, &fmt::Arguments<'_>, &Record<'_>) + Send + Sync + 'static,
+) -> Box<dyn ::log::Log> {
+    let writer = EventWriter { line: Vec::new(), buffer: Arc::clone(buffer) };
+    let output = fern::Output::writer(Box::new(writer), "\n");
+    fern::Dispatch::new().level(LevelFilter::Info).format(format).chain(output).into_log().1
 }
 
 /// Says it where it can be seen, since the log cannot.

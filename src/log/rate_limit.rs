@@ -1,4 +1,4 @@
-//! A line a second at most, or a few, for events that outsiders can cause as often as they like.
+//! A line a second at most, or a few, or so many an hour, for events that outsiders can cause as often as they like.
 
 use std::{
     fmt,
@@ -8,13 +8,16 @@ use std::{
 use crate::core::model::Tick;
 
 const SECOND_NANOSECONDS: u64 = 1_000_000_000;
+const HOUR_NANOSECONDS: u64 = 3_600 * SECOND_NANOSECONDS;
 
-/// Lets so many events a second through, by default one, and counts the others. Lock-free.
+/// Lets so many events a second or an hour through, by default one a second, and counts the others. Lock-free.
 #[derive(Debug)]
 pub struct RateLimit {
-    /// A second's share of one event, in nanoseconds.
+    /// The second or the hour, in nanoseconds.
+    period: u64,
+    /// One event's share of it.
     share: u64,
-    /// Up to when events that have passed have taken their shares. It may lie a second ahead: so many pass at once.
+    /// Up to when events that have passed have taken their shares. It may lie a period ahead: so many pass at once.
     taken_until: AtomicU64,
     held: AtomicU64,
 }
@@ -41,8 +44,17 @@ impl fmt::Display for Untold {
 impl RateLimit {
     /// Lets `most` through, at least one.
     pub fn per_second(most: u64) -> Self {
-        let share = SECOND_NANOSECONDS / most.max(1);
-        Self { share, taken_until: AtomicU64::new(0), held: AtomicU64::new(0) }
+        Self::per(SECOND_NANOSECONDS, most)
+    }
+
+    /// Lets `most` through an hour, at least one: so many at once, and later one after another as their time comes.
+    pub fn per_hour(most: u64) -> Self {
+        Self::per(HOUR_NANOSECONDS, most)
+    }
+
+    fn per(period: u64, most: u64) -> Self {
+        let share = period / most.max(1);
+        Self { period, share, taken_until: AtomicU64::new(0), held: AtomicU64::new(0) }
     }
 
     /// `Some` where an event may be told now, with how many before it were not.
@@ -50,7 +62,7 @@ impl RateLimit {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let take = |taken_until: u64| {
             let next = now.max(taken_until).saturating_add(self.share);
-            (next - now <= SECOND_NANOSECONDS).then_some(next)
+            (next - now <= self.period).then_some(next)
         };
         if self.taken_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
             return Some(Untold(self.held.swap(0, Ordering::Relaxed)));
@@ -102,5 +114,16 @@ mod tests {
         assert_eq!(passes([9000; 5]), [Some(0), Some(0), Some(0), Some(0), None]);
         limit.told_after_all();
         assert_eq!(limit.take_untold(), None);
+    }
+
+    #[test]
+    fn an_hours_events_pass_at_once_and_then_one_in_each_share_of_it() {
+        let limit = RateLimit::per_hour(60);
+        let passed = |second: u64, tries: usize| {
+            (0..tries).filter(|_| limit.allow(Tick::from_secs(second)).is_some()).count()
+        };
+        assert_eq!(passed(7_200, 100), 60);
+        assert_eq!([passed(7_259, 9), passed(7_260, 9), passed(7_379, 9), passed(7_380, 9)], [0, 1, 1, 1]);
+        assert_eq!(passed(90_000, 100), 60);
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn options(folder: &tempfile::TempDir) -> LogOptions {
     LogOptions {
         path: folder.path().join("logs").join("Alford.log"),
         events_path: None,
+        audit: None,
         content: LogContent { traffic: true, bodies: false, connections: true },
         buffer_bytes: 1 << 20,
         file_bytes: 1 << 30,
@@ -53,7 +54,7 @@ fn older(options: &LogOptions, number: usize) -> PathBuf {
 pub(super) fn traffic(log: &Log, line: &[u8]) {
     let mut traffic = Traffic::default();
     traffic.begin(Timestamp::new(1_479_413_884, 392_014_450), 17);
-    traffic.said(Line::Whole(line, Ending::Lf), Party::Stranger, &Reply::None);
+    traffic.said(Line::Whole(line, Ending::Lf), &Party::Stranger, &Reply::None);
     traffic.finish(log);
 }
 

@@ -53,7 +53,7 @@ impl Traffic {
     }
 
     /// A line that came, and what was said to it. Of a neighbour's lines those that tell updates are traffic.
-    pub fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    pub fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         let text = line.text();
         let told = text.trim_ascii_start();
         if party.is_client() || told.starts_with(b"AT") || told.starts_with(b"FORGOT") {
@@ -62,6 +62,7 @@ impl Traffic {
         match reply {
             Reply::At { location, .. } | Reply::Near { location } => self.line(b'>', &location.at_words()),
             Reply::Forgot { client } => self.line(b'>', &[b"FORGOT", client.as_bytes()]),
+            Reply::Welcome { principal } => self.line(b'>', &[b"WELCOME", principal.name().as_bytes()]),
             Reply::Invalid(_) if party.is_client() => self.line(b'>', &[b"?", text]),
             Reply::Invalid(_) | Reply::None => {}
         }
@@ -135,7 +136,7 @@ impl Traffic {
 }
 
 /// Appends `bytes` as printable ASCII, so that no input can forge or break a line of the log: those outside space to `~` become `\xNN`, and a backslash two.
-fn escape_into(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn escape_into(bytes: &[u8], out: &mut Vec<u8>) {
     for &byte in bytes {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),

@@ -27,13 +27,15 @@ pub enum RequestKind {
     Whatsat,
     /// A forgetting.
     Forget,
-    /// None of these: the line is not a command, or not one for that client.
+    /// A token that was shown.
+    Auth,
+    /// None of these: the line is not a command, not one for that client, or one too many to be looked at.
     Invalid,
 }
 
 impl RequestKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Iamat, Self::Whatsat, Self::Forget, Self::Invalid];
+    pub const ALL: [Self; 5] = [Self::Iamat, Self::Whatsat, Self::Forget, Self::Auth, Self::Invalid];
 
     /// The label `kind`.
     pub fn label(self) -> &'static str {
@@ -41,6 +43,7 @@ impl RequestKind {
             Self::Iamat => "iamat",
             Self::Whatsat => "whatsat",
             Self::Forget => "forget",
+            Self::Auth => "auth",
             Self::Invalid => "invalid",
         }
     }
@@ -61,8 +64,12 @@ pub enum RequestOutcome {
     OutOfBytes,
     /// A report whose client's id is too long.
     LongClient,
-    /// A report, or a forgetting, that came while the journal failed, in which it would have to be first.
+    /// A report of a new client, beyond those that its principal may add in an hour.
+    TooManyNew,
+    /// A report that came while the journal failed, in which it would have to be first.
     NotKept,
+    /// A report for a client for whom the sender may not report.
+    ReportForbidden,
     /// A question that was answered by the source of places.
     Answered,
     /// A question whose source failed; answered with the source's error.
@@ -71,27 +78,50 @@ pub enum RequestOutcome {
     UnknownClient,
     /// A question in a herd without a source of places.
     NoPlaces,
+    /// A question about a client that the sender may not see.
+    QuestionForbidden,
     /// A client was forgotten.
     Forgotten,
+    /// A forgetting that came while the journal failed, in which it would have to be first.
+    ForgetNotKept,
+    /// A forgetting that was refused for another reason.
+    ForgetRefused,
+    /// A forgetting by somebody who may not.
+    ForgettingForbidden,
+    /// A token that is valid.
+    Welcomed,
+    /// A token that is not.
+    WrongToken,
+    /// A line beyond what its principal may send, whatever it was.
+    OverQuota,
     /// A line that is not a valid command.
     Invalid,
 }
 
 impl RequestOutcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::Stored,
         Self::Stale,
         Self::Ahead,
         Self::Full,
         Self::OutOfBytes,
         Self::LongClient,
+        Self::TooManyNew,
         Self::NotKept,
+        Self::ReportForbidden,
         Self::Answered,
         Self::SourceFailed,
         Self::UnknownClient,
         Self::NoPlaces,
+        Self::QuestionForbidden,
         Self::Forgotten,
+        Self::ForgetNotKept,
+        Self::ForgetRefused,
+        Self::ForgettingForbidden,
+        Self::Welcomed,
+        Self::WrongToken,
+        Self::OverQuota,
         Self::Invalid,
     ];
 
@@ -104,12 +134,19 @@ impl RequestOutcome {
             | Self::Full
             | Self::OutOfBytes
             | Self::LongClient
-            | Self::NotKept => RequestKind::Iamat,
-            Self::Answered | Self::SourceFailed | Self::UnknownClient | Self::NoPlaces => {
-                RequestKind::Whatsat
+            | Self::TooManyNew
+            | Self::NotKept
+            | Self::ReportForbidden => RequestKind::Iamat,
+            Self::Answered
+            | Self::SourceFailed
+            | Self::UnknownClient
+            | Self::NoPlaces
+            | Self::QuestionForbidden => RequestKind::Whatsat,
+            Self::Forgotten | Self::ForgetNotKept | Self::ForgetRefused | Self::ForgettingForbidden => {
+                RequestKind::Forget
             }
-            Self::Forgotten => RequestKind::Forget,
-            Self::Invalid => RequestKind::Invalid,
+            Self::Welcomed | Self::WrongToken => RequestKind::Auth,
+            Self::OverQuota | Self::Invalid => RequestKind::Invalid,
         }
     }
 
@@ -122,12 +159,18 @@ impl RequestOutcome {
             Self::Full => "full",
             Self::OutOfBytes => "out_of_bytes",
             Self::LongClient => "long_client",
-            Self::NotKept => "not_kept",
+            Self::TooManyNew => "too_many_new",
+            Self::NotKept | Self::ForgetNotKept => "not_kept",
             Self::Answered => "answered",
             Self::SourceFailed => "source_failed",
             Self::UnknownClient => "unknown_client",
             Self::NoPlaces => "no_places",
             Self::Forgotten => "forgotten",
+            Self::ForgetRefused => "refused",
+            Self::ReportForbidden | Self::QuestionForbidden | Self::ForgettingForbidden => "forbidden",
+            Self::Welcomed => "welcomed",
+            Self::WrongToken => "wrong_token",
+            Self::OverQuota => "over_quota",
             Self::Invalid => "invalid",
         }
     }

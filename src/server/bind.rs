@@ -6,18 +6,18 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::{
     Announcement, Resolve, Server, StartError, Surroundings, certificates::Certificates, journal::Journal,
-    line_door::PlainDoor, recover::Telling, resolver::Resolver, web::Web,
+    line_door::PlainDoor, recover::Telling, resolver::Resolver, tokens::TokenKeeper, web::Web,
 };
 use crate::{
-    config::{self, Address, Herd, Limits},
+    config::{self, AccessConfig, Address, Herd, Limits},
     core::{
-        access::{PeerTls, Secret},
+        access::{Access, Anyone, PeerTls, Secret},
         links::{Health, Queue, outbox},
         model::NodeId,
-        node::{self, LookupRules, Neighbour, Node, ReportLimits, Subscribers},
+        node::{self, LookupRules, Neighbour, Node, ReportLimits, Retainer, Subscribers},
         store::Placement,
     },
-    log::{Log, LogContent, LogDir, LogError, LogOptions},
+    log::{AuditOptions, Log, LogContent, LogDir, LogError, LogOptions},
     places,
     system::{clock, memory, random},
     transport::{Bound, PeersTls},
@@ -47,10 +47,12 @@ impl Server {
         let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
         let configured = herd.node(id.as_str()).ok_or_else(missing)?;
         let secret = herd.secret_file.as_deref().map(Secret::load).transpose()?.map(Arc::new);
-        let addresses = Addresses { id, has_secret: secret.is_some() };
+        let says_who = herd.access.says_who();
+        let addresses = Addresses { id, has_secret: secret.is_some(), says_who };
         let bound = BoundDoors::bind(&addresses, configured)?;
         // An address beyond this machine says that something passes connections on to a listener on loopback.
         let is_local = configured.address.is_loopback() && bound.are_loopback()?;
+        let (access, tokens) = access(&herd.access, is_local, bound.web.as_ref())?;
         let log = open_log(herd, id, log_dir)?;
         let certificates = Certificates::load(&herd.tls, id.as_str(), &log)?;
         let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
@@ -68,30 +70,34 @@ impl Server {
             secret,
             id: id.clone(),
             incarnation: random::bits(),
-            forget_after: None,
+            forget_after: herd.forget_after.map(|time| time.as_secs()),
             reports: reports(&herd.limits, &log),
             liveness: herd.limits.liveness_time,
             neighbours,
             subscribers: Subscribers { all: journal_outbox.into_iter().collect(), keys: Vec::new() },
-            lookups: places
-                .as_deref()
-                .map(|places| LookupRules { form: places.form(), may_wait: places.may_wait() }),
+            lookups: places.as_deref().map(lookup_rules),
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
-        let node = if is_local { node.forgetting_for_everyone() } else { node };
+        let node = node.granting(access).limited_by(herd.limits.quotas(is_local));
         let node = node.with_peer_tls(herd.peer_tls);
         let peers_tls = if herd.peer_tls == PeerTls::Off { None } else { Some(PeersTls::new()?) };
+        let mut retainer = Retainer::begin(&node, clock::now());
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
             let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
             let telling = Telling::new(&log, &announce, clock::tick);
-            Journal::open((&herd.journal, folder), &node, queue, telling)
+            Journal::open((&herd.journal, folder), &node, (queue, retainer.as_mut()), telling)
         });
         let journal = journal.transpose()?;
         let Listeners { lines: listener, tls, web, plain } = bound.listen(&addresses)?;
         let web = web.map(|listener| Web::new(listener, &herd.http, configured));
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         let limits = herd.limits.clone();
+        if herd.access.is_open() && !is_local {
+            log.warn(format_args!(
+                "anyone who can connect may report for any client and ask for any ([access] clients = \"open\")"
+            ));
+        }
         Ok(Self {
             node,
             peers_tls,
@@ -99,6 +105,8 @@ impl Server {
             limits,
             mailboxes,
             journal,
+            tokens,
+            retainer,
             listener,
             tls,
             certificates,
@@ -143,14 +151,7 @@ impl<'n> BoundDoors<'n> {
 
     /// Whether all of them can be reached from this machine only.
     fn are_loopback(&self) -> io::Result<bool> {
-        let mut is_local = true;
-        for (_, bound) in [Some(&self.lines), self.tls.as_ref(), self.web.as_ref(), self.plain.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            is_local &= bound.address()?.ip().is_loopback();
-        }
-        Ok(is_local)
+        are_loopback([Some(&self.lines), self.tls.as_ref(), self.web.as_ref(), self.plain.as_ref()])
     }
 
     fn listen(self, addresses: &Addresses<'_>) -> Result<Listeners, StartError> {
@@ -158,6 +159,35 @@ impl<'n> BoundDoors<'n> {
         let lines = addresses.listen(self.lines)?;
         Ok(Listeners { lines, tls: listen(self.tls)?, web: listen(self.web)?, plain: listen(self.plain)? })
     }
+}
+
+/// How that source is asked.
+fn lookup_rules(places: &dyn places::Source) -> LookupRules {
+    LookupRules { form: places.form(), may_wait: places.may_wait() }
+}
+
+/// Who may do what, and what keeps it up to date.
+fn access(
+    config: &AccessConfig,
+    is_local: bool,
+    web: Option<&BoundDoor<'_>>,
+) -> Result<(Access, Option<TokenKeeper>), StartError> {
+    let is_web_local = are_loopback([web])?;
+    let anyone = Anyone {
+        reports_and_sees: config.is_open(),
+        forgets: config.is_open() && is_local,
+        monitors: config.is_open() && is_web_local,
+    };
+    Ok(TokenKeeper::open(config, anyone)?)
+}
+
+/// Whether all of these can be reached from this machine only.
+fn are_loopback<'b, 'n: 'b, const N: usize>(bound: [Option<&'b BoundDoor<'n>>; N]) -> io::Result<bool> {
+    let mut is_local = true;
+    for (_, bound) in bound.into_iter().flatten() {
+        is_local &= bound.address()?.ip().is_loopback();
+    }
+    Ok(is_local)
 }
 
 /// Where clients belong in the store. In a herd without a secret, public knowledge must not be enough to crowd one part
@@ -173,15 +203,20 @@ fn placement(herd: &str, secret: Option<&Secret>) -> io::Result<Placement> {
 struct Addresses<'n> {
     id: &'n NodeId,
     has_secret: bool,
+    /// Whether it is configured who clients are.
+    says_who: bool,
 }
 
 impl Addresses<'_> {
-    /// Binds, within the limits of a herd without a secret.
+    /// Binds, within the limits of a herd without a secret, or without a word on who clients are.
     fn bind<'a>(&self, address: &'a Address) -> Result<(&'a Address, Bound), StartError> {
         let bound = Bound::at(&address.host, address.port).map_err(|error| self.refused(address, error))?;
         let found = bound.address()?;
         if !self.has_secret && !found.ip().is_loopback() {
             return Err(StartError::BeyondLoopback { id: self.id.clone(), address: found });
+        }
+        if !self.says_who && !found.ip().is_loopback() {
+            return Err(StartError::ClientsUnsaid { id: self.id.clone(), address: found });
         }
         Ok((address, bound))
     }
@@ -212,10 +247,18 @@ fn open_log(herd: &Herd, id: &NodeId, log_dir: &LogDir) -> Result<Log, LogError>
         herd.log;
     let content = LogContent { traffic, bodies, connections };
     let LogDir::Folder(folder) = log_dir else { return Log::on_standard_output(content, buffer_bytes) };
-    let (file, events_file) = herd.log.names(id.as_str(), &clock::compact_text(clock::wall()));
+    let start = clock::compact_text(clock::wall());
+    let (file, events_file) = herd.log.names(id.as_str(), &start);
+    let audit = AuditOptions {
+        path: folder.join(herd.log.audit_name(id.as_str(), &start)),
+        buffer_bytes: herd.log.audit_buffer_bytes,
+        file_bytes: herd.log.audit_file_bytes,
+        files_kept: herd.log.audit_files_kept,
+    };
     Log::open(LogOptions {
         path: folder.join(file),
         events_path: events_file.map(|name| folder.join(name)),
+        audit: Some(audit),
         content,
         buffer_bytes,
         file_bytes,

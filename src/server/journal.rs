@@ -15,7 +15,11 @@ use super::{
 };
 use crate::{
     config::JournalConfig,
-    core::{links::Queue, model::Tick, node::Node},
+    core::{
+        links::Queue,
+        model::Tick,
+        node::{Node, Retainer},
+    },
     journal::{
         Folder, FolderLock, JournalBounds, JournalCondition, JournalWriter, Keeper, KeeperEvent, Owner,
         Recovered, RecoveryError, SnapshotBounds,
@@ -78,7 +82,7 @@ impl Journal {
     pub(super) fn open(
         (config, folder): (&JournalConfig, PathBuf),
         node: &Node,
-        queue: Queue,
+        (queue, retainer): (Queue, Option<&mut Retainer>),
         mut telling: Telling<'_>,
     ) -> Result<Self, JournalError> {
         let disk =
@@ -87,10 +91,18 @@ impl Journal {
         let lock = lock.ok_or_else(|| JournalError::InUse(folder.clone()))?;
         let owner = Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check };
         let began = clock::tick();
-        let (found, bad_lines) = recover_into(node, &disk, &owner, &mut telling)
-            .map_err(|error| JournalError::Recovery { folder: folder.clone(), error })?;
+        let mut recover = || {
+            recover_into(node, &disk, (&owner, config.waiting_bytes), &mut telling)
+                .map_err(|error| JournalError::Recovery { folder: folder.clone(), error })
+        };
+        let (mut found, mut read) = recover()?;
+        let is_to_be_read_again =
+            retainer.is_some_and(|retainer| retainer.recovered(node, read.watermark, clock::now()));
+        if is_to_be_read_again {
+            (found, read) = recover()?;
+        }
         let time = clock::tick().saturating_sub(began);
-        tell_recovery(telling.log, &found, (node.store().len(), time, bad_lines));
+        tell_recovery(telling.log, &found, (node.store().len(), time, read.bad_lines));
         let bounds = JournalBounds {
             segment_bytes: config.segment_bytes as u64,
             sync_bytes: config.sync_bytes,

@@ -83,6 +83,7 @@ impl<'a> LinkLog<'a> {
                 self.health.round(&over, clock::tick());
                 self.tell_round(over);
             }
+            Event::NotCompared { watermark } => self.health.told_watermark(watermark),
             Event::Swept(over) => {
                 self.health.round(&over, clock::tick());
                 let RoundOver { number, took, pushed, in_step, .. } = over;

@@ -16,12 +16,15 @@ mod links;
 mod process;
 mod recover;
 mod resolver;
+mod retention;
 mod seats;
 mod session;
 mod shared;
+mod shown_address;
 mod start;
 mod stop;
 mod threads;
+mod tokens;
 mod usage;
 mod web;
 
@@ -31,6 +34,7 @@ use std::{
     thread,
 };
 
+use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use self::{
@@ -40,6 +44,7 @@ use self::{
     line_door::{LineDoor, PlainDoor},
     shared::Shared,
     stop::Drain,
+    tokens::TokenKeeper,
     web::Web,
     web::WebDoor,
 };
@@ -54,7 +59,11 @@ pub use self::{
 };
 use crate::{
     config::Limits,
-    core::{model::NodeId, node::Node},
+    core::{
+        model::NodeId,
+        node::{Node, Retainer},
+    },
+    http::RetentionReport,
     log::Log,
     places,
     system::clock,
@@ -118,6 +127,8 @@ pub struct Server {
     limits: Limits,
     mailboxes: Vec<Mailbox>,
     journal: Option<Journal>,
+    tokens: Option<TokenKeeper>,
+    retainer: Option<Retainer>,
     listener: TcpListener,
     /// Where clients come in that speak TLS.
     tls: Option<TcpListener>,
@@ -132,6 +143,8 @@ pub struct Server {
 pub struct Controls<'a> {
     log: &'a Log,
     certificates: Option<&'a Certificates>,
+    /// Where its tokens are asked to be taken anew, if it has any.
+    tokens: Option<Sender<()>>,
 }
 
 impl Controls<'_> {
@@ -144,6 +157,14 @@ impl Controls<'_> {
     pub fn reload_certificate(&self) {
         if let Some(certificates) = self.certificates {
             certificates.ask();
+        }
+    }
+
+    /// Takes the tokens' file anew, whether it has changed or not.
+    pub fn reread_tokens(&self) {
+        // One message waiting is enough.
+        if let Some(asks) = &self.tokens {
+            let _ = asks.try_send(());
         }
     }
 }
@@ -176,8 +197,8 @@ impl Server {
     /// If a thread that the node needs cannot be started, everything begun is ended in the same way, and `until` is not
     /// called.
     pub fn run(self, until: impl FnOnce(&Controls<'_>)) -> Result<Lacking, StartError> {
-        let Self { node, peers_tls, places, limits, mailboxes, journal, listener, tls, certificates, .. } =
-            self;
+        let Self { node, peers_tls, places, limits, mailboxes, journal, tokens, retainer, .. } = self;
+        let Self { listener, tls, certificates, .. } = self;
         let Self { plain, web, log, surroundings, .. } = self;
         let address = listener.local_addr()?;
         let mut shared = Shared::new((&node, places.as_deref()), &limits, &log, &surroundings, web.as_ref())?;
@@ -186,6 +207,9 @@ impl Server {
         shared.tls_address = tls.as_ref().map(TcpListener::local_addr).transpose()?;
         shared.journal = journal.as_ref().map(|journal| Mutex::new(journal.condition()));
         shared.commits = journal.as_ref().and_then(Journal::commits);
+        shared.tokens = tokens.as_ref().map(|_| Mutex::default());
+        let asks = tokens.as_ref().map(TokenKeeper::asks);
+        shared.retention = retainer.as_ref().map(|_| Mutex::new(RetentionReport::default()));
         let clients = LineDoor::new(&shared, &listener, None);
         let tls = tls.as_ref().map(|listener| LineDoor::over_tls(&shared, listener));
         let plain = plain.as_ref().map(|plain| LineDoor::new(&shared, plain.listener(), Some(plain)));
@@ -195,6 +219,8 @@ impl Server {
             log.info(format_args!("{} of the herd {} starts at {address}", node.id, node.herd));
             let started = shared
                 .start_journal(scope, journal)
+                .and_then(|()| shared.start_tokens(scope, tokens))
+                .and_then(|()| shared.start_retention(scope, retainer))
                 .and_then(|()| shared.start_flooders(scope, mailboxes))
                 .and_then(|()| shared.open_web(scope, web.as_ref()))
                 .and_then(|()| shared.start_certificates(scope))
@@ -204,7 +230,7 @@ impl Server {
             match &started {
                 Ok(()) => {
                     shared.announce(Announcement::Listening(address));
-                    until(&Controls { log: &log, certificates: certificates.as_ref() });
+                    until(&Controls { log: &log, certificates: certificates.as_ref(), tokens: asks });
                 }
                 Err(error) => log.error(format_args!("{} does not start: {error}", node.id)),
             }

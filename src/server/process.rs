@@ -24,8 +24,8 @@ use crate::{
     system::{scheduling, signals::is_ignored, standard_error},
 };
 
-/// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log and reads the
-/// certificate again;
+/// Runs one node until SIGTERM or SIGINT, or until standard input ends if it is the `lifeline`. SIGHUP reopens the log, and
+/// takes the tokens and the certificate anew;
 /// a second signal to stop ends the process at once, with status 1. While the node does not serve yet, as in a long
 /// recovery, the first ends it as if nothing caught it: there is nothing to drain. A SIGTERM or SIGINT that was ignored at
 /// the start stays ignored. SIGHUP does not, since it never ends a node: a log must be reopened under `nohup`, too.
@@ -125,6 +125,7 @@ impl Signals {
                 has_ended(&mut self.hang_up);
                 controls.reopen_log();
                 controls.reload_certificate();
+                controls.reread_tokens();
             }
         }
     }

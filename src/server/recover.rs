@@ -1,18 +1,14 @@
 //! Reads a journal on all processors: this thread reads and checks its files, and tells how far it is; others store what is
 //! in them.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{fmt, thread, time::Duration};
 
 use crossbeam_channel::bounded;
+use parking_lot::Mutex;
 
 use crate::{
     core::{model::Tick, node::Node},
-    journal::{BytesRead, Disk, Owner, Recovered, RecoveryError, recover, store_lines},
+    journal::{BytesRead, Disk, LinesRead, Owner, Recovered, RecoveryError, recover, store_lines},
     log::Log,
     text::grouped,
 };
@@ -66,19 +62,20 @@ impl<'t> Telling<'t> {
     }
 }
 
-/// Stores what the journal of that owner has, and counts the lines that are no records.
+/// Stores what the journal of that owner has; returns what else it has, too. `room` as for [`recover`].
 pub(super) fn recover_into(
     node: &Node,
     disk: &impl Disk,
-    owner: &Owner,
+    (owner, room): (&Owner, usize),
     telling: &mut Telling<'_>,
-) -> Result<(Recovered, u64), RecoveryError> {
+) -> Result<(Recovered, LinesRead), RecoveryError> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let (sender, receiver) = bounded::<Vec<u8>>(PIECES_WAITING * processors);
-    let bad_lines = AtomicU64::new(0);
+    let read = Mutex::new(LinesRead::default());
     let store_all = |lines: &[u8]| {
-        let bad = store_lines(node.store(), lines);
-        bad_lines.fetch_add(bad, Ordering::Relaxed);
+        let here = store_lines(node.store(), lines);
+        let mut read = read.lock();
+        *read = read.with(here);
     };
     let found = thread::scope(|scope| {
         for number in 0..processors {
@@ -93,12 +90,12 @@ pub(super) fn recover_into(
                 store_all(&unsent.into_inner());
             }
         };
-        let found = recover(disk, owner, take, |bytes| telling.tell(bytes, || node.store().len()));
+        let found = recover(disk, (owner, room), take, |bytes| telling.tell(bytes, || node.store().len()));
         // However it ended: the threads go on until there is nothing more to come.
         drop(sender);
         found
     });
-    Ok((found?, bad_lines.into_inner()))
+    Ok((found?, read.into_inner()))
 }
 
 #[cfg(test)]
@@ -121,6 +118,7 @@ mod tests {
         let options = LogOptions {
             path: path.clone(),
             events_path: None,
+            audit: None,
             content,
             buffer_bytes,
             file_bytes,

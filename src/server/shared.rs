@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,17 +18,20 @@ use super::{
     capacity::{self, Others},
     certificates::Certificates,
     commits::Commits,
-    seats::{LineSeats, SeatBounds},
+    seats::{LineSeats, Origin, SeatBounds},
     threads::{DrainTurn, Threads},
+    tokens::TokensStanding,
     web::Web,
 };
 use crate::{
     config::Limits,
     core::{
+        access::{Allowance, Ledger, Quota},
         dialogue::Buffers,
         model::{NodeId, Tick},
         node::Node,
     },
+    http::RetentionReport,
     journal::JournalCondition,
     log::{Log, RateLimit},
     metrics::Requests,
@@ -58,12 +61,18 @@ pub(super) struct Shared<'a> {
     pub(super) threads: Threads,
     /// What the journal says about itself; `None` without one.
     pub(super) journal: Option<Mutex<JournalCondition>>,
+    /// What the tokens' keeper says of them; `None` where nobody has any.
+    pub(super) tokens: Option<Mutex<TokensStanding>>,
+    /// What is said of forgetting by age; `None` in a herd that keeps everything.
+    pub(super) retention: Option<Mutex<RetentionReport>>,
     /// Where sessions wait for the journal, if they do.
     pub(super) commits: Option<Commits>,
     /// One for each turn of a drain.
     stops: [Stop; 4],
     /// The neighbours that were linked at the stop and did not accept what they lacked.
     pub(super) lacking: Mutex<Vec<NodeId>>,
+    /// What each address has left of its quotas; `None` if nothing is limited.
+    quotas: Option<Ledger<Origin>>,
     pub(super) counters: Counters,
     pub(super) requests: Requests,
     pub(super) rate_limits: RateLimits,
@@ -114,13 +123,17 @@ impl Stop {
     }
 }
 
-/// Counts of connections, without the web face's.
+/// Counts of connections, without the web face's, and of what these waited for.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     /// Those that have a number: clients' and, in both directions, neighbours'.
     numbered: AtomicU64,
     pub(super) accepted: AtomicU64,
     pub(super) refused: AtomicU64,
+    /// How often lines waited for their turn, by what they waited for.
+    pub(super) quota_waits: [AtomicU64; Quota::ALL.len()],
+    /// Pages that were refused because of a quota.
+    pub(super) pages_refused: AtomicU64,
 }
 
 /// For events of each kind, the log has at most one line a second.
@@ -131,6 +144,8 @@ pub(super) struct RateLimits {
     pub(super) overflows: RateLimit,
     pub(super) bad_lines: RateLimit,
     pub(super) bad_lines_of_neighbours: RateLimit,
+    pub(super) quota_waits: RateLimit,
+    pub(super) over_quota: RateLimit,
     pub(super) handshakes: RateLimit,
     pub(super) other_protocols: RateLimit,
     pub(super) plain_connections: RateLimit,
@@ -141,10 +156,12 @@ impl RateLimits {
     /// Logs how many of each kind were left out, since no later event will.
     fn log_untold(&self, log: &Log) {
         let Self { refusals, closings, overflows, bad_lines, handshakes, other_protocols, .. } = self;
-        let Self { bad_lines_of_neighbours, plain_connections, panics, .. } = self;
+        let Self { bad_lines_of_neighbours, quota_waits, over_quota, plain_connections, panics, .. } = self;
         for (kind, limit) in [
             ("bad lines", bad_lines),
             ("bad lines from neighbours", bad_lines_of_neighbours),
+            ("connections that waited because of a quota", quota_waits),
+            ("lines refused because of a quota", over_quota),
             ("connections closed", closings),
             ("connections refused", refusals),
             ("handshakes refused", handshakes),
@@ -227,9 +244,12 @@ impl<'a> Shared<'a> {
             tls_address: None,
             threads: Threads::default(),
             journal: None,
+            tokens: None,
+            retention: None,
             commits: None,
             stops: Default::default(),
             lacking: Mutex::default(),
+            quotas: node.quotas().are_any().then(|| Ledger::new(*node.quotas(), limits.quota_addresses)),
             counters: Counters::default(),
             requests: Requests::default(),
             rate_limits: RateLimits::default(),
@@ -249,6 +269,15 @@ impl<'a> Shared<'a> {
     pub(super) fn log_untold(&self) {
         self.rate_limits.log_untold(self.log);
         self.connection_events.log_untold(self.log);
+        self.log.audit_untold();
+    }
+
+    /// What those who come from there without a token have left of their quotas; `None` if nothing is limited.
+    // Not inlined: it would use stack in every connection.
+    #[inline(never)]
+    pub(super) fn allowance_of(&self, origin: Origin, now: Tick) -> Option<Arc<Allowance>> {
+        let quotas = self.quotas.as_ref().filter(|_| self.limits.loopback_counts || !origin.is_loopback())?;
+        Some(quotas.of(origin, now))
     }
 
     /// A number for a connection, never used before.

@@ -8,14 +8,15 @@ use super::{
     flooder::Flooder,
     journal::{Journal, JournalError},
     line_door::LineDoor,
-    links,
+    links, retention,
     threads::{DrainTurn, Role, ScopeRef},
+    tokens::TokenKeeper,
     web::WebDoor,
 };
 use crate::{
     config::Address,
-    core::model::NodeId,
-    keys::{CertificateError, SecretError},
+    core::{model::NodeId, node::Retainer},
+    keys::{CertificateError, SecretError, TokensError},
     log::LogError,
     places,
 };
@@ -47,6 +48,20 @@ pub enum StartError {
         /// Where.
         address: SocketAddr,
     },
+    /// The same, and nothing says who clients are.
+    #[error(
+        "{id} would listen on {address}, which others can reach, and nothing says who clients are; write in [access] either \
+         clients = \"tokens\", with a tokens_file that `herd token add` makes, or clients = \"open\", for anyone who can connect"
+    )]
+    ClientsUnsaid {
+        /// Who.
+        id: NodeId,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The tokens' file is missing, or not as it must be.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// The secret file is missing, or not as it must be.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -101,6 +116,29 @@ impl Shared<'_> {
         let Some((journal, condition)) = journal.zip(self.journal.as_ref()) else { return Ok(()) };
         let stop = self.stop(DrainTurn::Third);
         self.spawn(scope, Role::Journal, move || journal.run(self, stop, condition))
+    }
+
+    /// Has the tokens kept up to date, if there are any.
+    pub(super) fn start_tokens<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        tokens: Option<TokenKeeper>,
+    ) -> Result<(), StartError> {
+        let Some(keeper) = tokens else { return Ok(()) };
+        let stop = self.stop(DrainTurn::First).receiver();
+        self.spawn(scope, Role::Tokens, move || keeper.run(self, stop))
+    }
+
+    /// Has what is old forgotten, in a herd that does so.
+    pub(super) fn start_retention<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+        retainer: Option<Retainer>,
+    ) -> Result<(), StartError> {
+        let Some(retainer) = retainer else { return Ok(()) };
+        // It stands still while links hand over what they have, and compare it.
+        let stop = self.stop(DrainTurn::First);
+        self.spawn(scope, Role::Retention, move || retention::run(retainer, self, stop))
     }
 
     pub(super) fn start_flooders<'scope>(

@@ -33,6 +33,10 @@ pub enum Role {
     Journal,
     /// Looks after the certificate that clients are shown.
     Certificates,
+    /// Takes the tokens' file anew.
+    Tokens,
+    /// Forgets by age.
+    Retention,
     /// Keeps the link to that neighbour up.
     Flooder(NodeId),
     /// Accepts connections at that door.
@@ -59,7 +63,7 @@ pub enum DoorKind {
 /// When a thread ends in a drain: each turn begins once the threads of the one before have ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum DrainTurn {
-    /// Those that take in what clients and neighbours send.
+    /// Those that take in what clients and neighbours send, and that which forgets.
     First,
     /// Those that pass it on, and those that report on the drain.
     Second,
@@ -72,9 +76,10 @@ pub(super) enum DrainTurn {
 impl Role {
     pub(super) fn turn(&self) -> DrainTurn {
         match self {
-            Self::Session(_) | Self::Accept(DoorKind::Clients | DoorKind::Tls | DoorKind::Plain) => {
-                DrainTurn::First
-            }
+            Self::Tokens
+            | Self::Session(_)
+            | Self::Retention
+            | Self::Accept(DoorKind::Clients | DoorKind::Tls | DoorKind::Plain) => DrainTurn::First,
             Self::Flooder(_) | Self::Certificates | Self::Http(_) | Self::Accept(DoorKind::Web) => {
                 DrainTurn::Second
             }
@@ -101,6 +106,8 @@ impl fmt::Display for Role {
             Self::Log => write!(f, "log"),
             Self::Journal => write!(f, "journal"),
             Self::Certificates => write!(f, "certificates"),
+            Self::Tokens => write!(f, "tokens"),
+            Self::Retention => write!(f, "retention"),
             Self::Flooder(peer) => write!(f, "flood-{peer}"),
             Self::Accept(DoorKind::Clients) => write!(f, "accept"),
             Self::Accept(DoorKind::Tls) => write!(f, "accept-tls"),
@@ -214,10 +221,19 @@ impl Shared<'_> {
             Role::Flooder(peer) => self.log.error(format_args!(
                 "no link to {peer} until this node restarts: its flooder panicked, which is a bug"
             )),
+            Role::Tokens => self.log.error(format_args!(
+                "the tokens are not taken anew until this node restarts: their thread panicked, which is a bug"
+            )),
             Role::Journal => {}
             Role::Certificates => self.log.error(format_args!(
                 "no new certificate is shown until this node restarts: its thread panicked, which is a bug"
             )),
+            Role::Retention => {
+                self.retention.iter().for_each(|report| report.lock().has_died = true);
+                self.log.error(format_args!(
+                    "nothing is forgotten by its age until this node restarts: its thread panicked, which is a bug"
+                ));
+            }
             Role::Accept(_) | Role::Log => resume_unwind(panic),
         }
     }
@@ -239,10 +255,22 @@ mod tests {
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn roles() -> [Role; 8] {
+    fn roles() -> [Role; 10] {
         let peer = NodeId::new("Welsh").unwrap();
         let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
-        [Role::Log, Role::Journal, web, Role::Http(1), Role::Flooder(peer), Role::Session(1), plain, clients]
+        let (session, http) = (Role::Session(1), Role::Http(1));
+        [
+            Role::Log,
+            Role::Journal,
+            web,
+            http,
+            Role::Flooder(peer),
+            Role::Tokens,
+            Role::Retention,
+            session,
+            plain,
+            clients,
+        ]
     }
 
     #[test]
@@ -250,7 +278,7 @@ mod tests {
         let threads = Threads::default();
         let mut alive: Vec<_> = roles().into_iter().map(|role| threads.enter(role)).collect();
         let left = |turn| threads.wait_for(turn, Tick::ZERO);
-        assert_eq!(left(DrainTurn::First), ["session-1", "accept-plain", "accept"]);
+        assert_eq!(left(DrainTurn::First), ["tokens", "retention", "session-1", "accept-plain", "accept"]);
         alive.truncate(5);
         assert_eq!(left(DrainTurn::First), [""; 0]);
         assert_eq!(left(DrainTurn::Second), ["accept-http", "http-1", "flood-Welsh"]);

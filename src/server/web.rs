@@ -2,7 +2,7 @@
 //! from the whole node.
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
@@ -14,14 +14,21 @@ use super::{
     Shared,
     accept::{Door, Unserved},
     certificates::Certificates,
-    seats::{SEAT_TIME, Tally, Unadmitted, WebSeat, WebSeats},
+    seats::{Origin, SEAT_TIME, Tally, Unadmitted, WebSeat, WebSeats},
+    shown_address::ShownAddress,
     threads::DoorKind,
     usage,
 };
 use crate::{
     config::{self, HttpConfig},
-    core::{links::LinkState, model::Tick, node::Neighbour},
-    http::{self, LinkReport, NodeReport},
+    core::{
+        access::{Act, Principal, Quota, TokenHash},
+        links::LinkState,
+        model::Tick,
+        node::Neighbour,
+    },
+    http::{self, LinkReport, NodeReport, Refused, RetentionReport, TokensReport},
+    log::AuditKind,
     metrics::{RequestKind, RequestOutcome},
     places,
     system::clock,
@@ -106,6 +113,52 @@ impl<'a> WebDoor<'a> {
         false
     }
 
+    /// Whether the holder of that token may read what shows more than health, and has not read too much of it.
+    fn may_read(&self, stream: &Stream, token: Option<&TokenHash>) -> Result<(), Refused> {
+        let (access, log) = (self.shared.node.access(), self.shared.log);
+        let principal = token.and_then(|token| access.find(token, clock::wall()));
+        let reader = Reader { address: stream.peer_address().ok(), principal };
+        let now = clock::tick();
+        if access.allows(reader.principal.as_ref(), Act::Monitor) {
+            return self.charge(&reader, now);
+        }
+        match (&reader.principal, token) {
+            (Some(_), _) => {
+                log.audit(AuditKind::Forbidden, now, format_args!("{reader}: a page for monitors"));
+                Err(Refused::NotMonitor)
+            }
+            (None, Some(_)) => {
+                log.audit(AuditKind::AuthFailed, now, format_args!("{reader}"));
+                Err(Refused::NoToken)
+            }
+            (None, None) => Err(Refused::NoToken),
+        }
+    }
+
+    /// A page counts as one request, and cannot wait.
+    fn charge(&self, reader: &Reader, now: Tick) -> Result<(), Refused> {
+        let Shared { node, log, rate_limits, counters, .. } = self.shared;
+        let allowance = match &reader.principal {
+            Some(principal) => principal.account().allowance(node.quotas()),
+            None => {
+                reader.address.and_then(|address| self.shared.allowance_of(Origin::of(address.ip()), now))
+            }
+        };
+        let Err(wait) = allowance.map_or(Ok(()), |allowance| allowance.charge_now(now)) else {
+            return Ok(());
+        };
+        counters.pages_refused.fetch_add(1, Ordering::Relaxed);
+        if let Some(untold) = rate_limits.over_quota.allow(now) {
+            log.warn(format_args!("{reader} is refused a page because of {}{untold}", Quota::Requests));
+        }
+        Err(Refused::TooMany(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+    }
+
+    fn tokens(&self) -> Option<TokensReport> {
+        let failing = self.shared.tokens.as_ref()?.lock().failing.clone();
+        Some(TokensReport { count: self.shared.node.access().count()?, failing })
+    }
+
     fn report(&self, now: Tick) -> NodeReport {
         let Shared { node, connections, counters, requests, log, .. } = self.shared;
         let Web { config, seats, .. } = self.web;
@@ -145,15 +198,41 @@ impl<'a> WebDoor<'a> {
                 accepted: counters.accepted.load(Ordering::Relaxed),
                 refused: counters.refused.load(Ordering::Relaxed),
             },
+            quota_waits: Quota::ALL
+                .map(|quota| (quota, counters.quota_waits[quota as usize].load(Ordering::Relaxed)))
+                .to_vec(),
+            pages_refused: counters.pages_refused.load(Ordering::Relaxed),
+            audited: log.audited(),
             outcomes: RequestOutcome::ALL.map(|outcome| (outcome, requests.count(outcome))).to_vec(),
             spreads: RequestKind::ALL.map(|kind| (kind, requests.spread(kind))).to_vec(),
             links: node.neighbours().iter().map(link).collect(),
             certificate: self.shared.certificates.map(Certificates::report),
             upstreams: self.shared.places.map(places::Source::upstreams).unwrap_or_default(),
             journal: self.shared.journal.as_ref().map(|journal| journal.lock().clone()),
+            tokens: self.tokens(),
+            retention: self.shared.retention.as_ref().map(|report| RetentionReport {
+                watermark: node.store().watermark(),
+                hidden: node.store().hidden(),
+                erased: node.store().erased(),
+                ..report.lock().clone()
+            }),
             log: log.condition(now),
             process: usage::read(self.process_started),
         }
+    }
+}
+
+/// Who asks for a page. Displays for those who look for who did something.
+struct Reader {
+    /// Unknown if the other end has left.
+    address: Option<SocketAddr>,
+    principal: Option<Principal>,
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = self.principal.as_ref().map(|principal| format!(" of {}", principal.name()));
+        write!(f, "HTTP{} from {}", of.unwrap_or_default(), ShownAddress(self.address))
     }
 }
 
@@ -186,7 +265,8 @@ impl<'a> Door for WebDoor<'a> {
             seat.has_asked();
             self.report(clock::tick())
         };
-        let is_served = http::serve(stream, (config, deadline), hosts, report);
+        let may = |token: Option<&TokenHash>| self.may_read(stream, token);
+        let is_served = http::serve(stream, (config, deadline), hosts, may, report);
         if !is_served && seat.is_evicted() {
             http::refuse(stream, config);
         }

@@ -30,7 +30,7 @@ impl Host for Deaf {
         panic!("nobody shakes hands")
     }
 
-    fn said(&mut self, _line: Line<'_>, _party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, _line: Line<'_>, _party: &Party, reply: &Reply<'_>) {
         assert!(matches!(reply, Reply::At { .. }));
     }
 

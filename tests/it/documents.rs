@@ -18,8 +18,9 @@ const EXTENSIONS: [&str; 16] = [
 ];
 
 /// Names that stand for a user's own files, or for what a build or a run makes.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "./herd-logs",
+    "NODE.audit.log",
     "NODE.log",
     "DIR/NAME",
     "RUN/plots",

@@ -41,6 +41,7 @@ fn requests_are_counted_by_what_became_of_them() {
     ] {
         client.ask(line);
     }
+    client.ask(&format!("FORGET {}", "x".repeat(1025)));
     client.send("WHATSAT secret.name 10 1\n");
     while client.line() != b"\n" {}
     let count = |kind: &str, outcome: &str| {
@@ -53,8 +54,9 @@ fn requests_are_counted_by_what_became_of_them() {
         ["answered", "unknown_client", "source_failed", "no_places"].map(|outcome| count("whatsat", outcome));
     assert_eq!((iamat, whatsat), ([2.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]));
     assert_eq!(count("invalid", "invalid"), 2.0);
-    assert_eq!(count("forget", "forgotten"), 1.0);
-    for (kind, all) in [("iamat", 5.0), ("whatsat", 2.0), ("forget", 1.0), ("invalid", 2.0)] {
+    let forget = ["forgotten", "refused", "not_kept"].map(|outcome| count("forget", outcome));
+    assert_eq!((forget, count("iamat", "long_client")), ([1.0, 1.0, 0.0], 0.0));
+    for (kind, all) in [("iamat", 5.0), ("whatsat", 2.0), ("forget", 2.0), ("invalid", 2.0)] {
         let count = node.metric(&format!("proxyherd_request_duration_seconds_count{{kind=\"{kind}\"}}"));
         assert_eq!(count, Some(all));
         let beyond = format!("proxyherd_request_duration_seconds_bucket{{le=\"+Inf\",kind=\"{kind}\"}}");

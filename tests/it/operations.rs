@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use proxyherd::config::Herd;
+use proxyherd::{config::Herd, core::access::TokenList};
 use serde_json::Value;
 
 use crate::support::{Authority, FakePeer, Setup, skipped};
@@ -127,7 +127,8 @@ fn unit_allows_what_a_node_with_default_limits_takes() {
 fn exported() -> BTreeSet<String> {
     let welsh = FakePeer::new("Welsh");
     let certificate = Authority::new().issue("localhost", (2040, 1, 1));
-    let node = Setup::new().http("").journal().tls(certificate).neighbour(&welsh).start();
+    let setup = Setup::new().http("").in_herd("forget_after = \"1h\"").journal().tls(certificate);
+    let node = setup.tokens("open", &TokenList::default()).neighbour(&welsh).start();
     let (_, text) = node.page("/metrics");
     let mut names = BTreeSet::new();
     for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

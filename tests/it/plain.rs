@@ -66,7 +66,7 @@ fn news_goes_both_ways_in_the_form_the_neighbour_wants() {
 
 #[test]
 fn its_news_is_held_to_this_nodes_clock() {
-    let ahead = "AT Plain +1.000000000 theirs +1+1 999999999999 Plain";
+    let ahead = "AT Plain -1.000000000 theirs +1+1 999999999999 Plain";
     let (node, plain) = pair("", Manners::default());
     plain.say(ahead);
     settle(&node, &plain, "marker");

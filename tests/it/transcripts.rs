@@ -8,7 +8,10 @@ use std::{collections::HashMap, fs, path::Path};
 
 use proxyherd::core::model::Skew;
 
-use crate::support::{Client, FakePeer, Setup, check};
+use crate::{
+    support::{Client, FakePeer, Setup, check},
+    tokens::{token, tokens},
+};
 
 /// One line of a transcript, without its mark.
 pub(crate) enum Step {
@@ -111,11 +114,16 @@ fn filled(mut text: &[u8], known: &Known) -> Vec<u8> {
 }
 
 fn play(file: &str) {
+    play_at(file, Setup::new(), Known::new());
+}
+
+/// Plays it at such a node, where some placeholders stand for something from the start.
+fn play_at(file: &str, setup: Setup, mut known: Known) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
     let text = fs::read_to_string(&path).unwrap();
     let welsh = FakePeer::new("Welsh");
-    let node = Setup::new().neighbour(&welsh).start();
-    let mut known = Known::from([("check".to_owned(), check().into_bytes())]);
+    let node = setup.neighbour(&welsh).start();
+    known.insert("check".to_owned(), check().into_bytes());
     let mut connections: HashMap<String, Client> = HashMap::new();
     let mut current = "client".to_owned();
     for (number, step) in steps(&text) {
@@ -185,12 +193,19 @@ fn session_of_a_neighbour() {
 }
 
 #[test]
+fn session_with_tokens() {
+    let shown = |name: &str, number| (name.to_owned(), token(number).text().as_bytes().to_vec());
+    let known = Known::from([shown("client", 1), shown("operator", 4)]);
+    play_at("tokens.txt", Setup::new().tokens("tokens", &tokens()), known);
+}
+
+#[test]
 fn every_transcript_is_played() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let source = include_str!("transcripts.rs");
     for name in names.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".txt")) {
-        assert!(source.contains(&format!("play(\"{name}\")")), "{name}");
+        assert!(source.contains(&format!("(\"{name}\"")), "{name}");
     }
 }
 

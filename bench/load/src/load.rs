@@ -1,8 +1,9 @@
 //! A load: which servers are asked what, how often, over how many connections. Plain data; `drive` makes it.
 
-use std::{net::SocketAddr, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::value_parser;
+use proxyherd::core::access::Token;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -71,6 +72,14 @@ pub struct Load {
     /// The seed: the same seed draws the same clients
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// The file of the token that each connection shows first, as `herd token add --to` makes it
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub token_file: Option<PathBuf>,
+    /// That token, once it is read.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub token: Option<Token>,
     /// Seconds without any reply after which the run is abandoned
     #[arg(long = "timeout", value_name = "SECONDS", value_parser = some_seconds, default_value = "10")]
     #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]

@@ -29,6 +29,7 @@ use herd_load::{
 };
 use proxyherd::{
     cli::{completions, man, wrong_usage},
+    keys::ShownTokenError,
     system::scheduling::take_turns,
     text::say,
 };
@@ -74,6 +75,7 @@ struct Usage(String);
 
 fn exit(error: &(dyn Error + 'static)) -> Exit {
     let is_usage = error.is::<Usage>()
+        || error.is::<ShownTokenError>()
         || matches!(error.downcast_ref(), Some(AddressError::Form(_)))
         || error.downcast_ref().is_some_and(SweepError::is_usage);
     let of_run = error.downcast_ref().map_or(Exit::Failed, RunError::exit);

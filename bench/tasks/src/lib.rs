@@ -158,6 +158,7 @@ fn open_log(path: PathBuf) -> Result<Log, Box<dyn Error>> {
     Ok(Log::open(LogOptions {
         path,
         events_path: None,
+        audit: None,
         content: LogContent { traffic: true, bodies: false, connections: false },
         buffer_bytes: 64 << 20,
         file_bytes: 256 << 20,

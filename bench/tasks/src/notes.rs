@@ -42,7 +42,7 @@ impl Host for Notes {
         random::bytes().map(Nonce::of_bytes).map_err(|error| error.to_string())
     }
 
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         if self.log.is_some() {
             self.traffic.said(line, party, reply);
         }

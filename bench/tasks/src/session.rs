@@ -42,6 +42,10 @@ pub async fn run<S: Stream>(herd: &'static Herd, mut stream: S) -> io::Result<()
             }
             // An earlier connection of the peer's ends by itself: at its end, or once it has been silent for too long.
             Next::Joined(peer) => joined = Some(peer.link),
+            Next::Rest(until, _) => {
+                alarm.until(until, std::future::pending::<()>()).await;
+                now = clock::tick();
+            }
             Next::Offer => {
                 notes.log();
                 // A link whose outbox is full makes good for it by a round.

@@ -2,8 +2,10 @@
 //! writes, so that any number of lines fits through. Why a line was refused, `replies` and `reason` find.
 
 mod dial;
+mod fault;
 mod reason;
 mod replies;
+mod show;
 
 use std::{
     ffi::OsString,
@@ -16,6 +18,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+pub(super) use self::fault::SendError;
 use self::{
     dial::{CallLimit, dial},
     reason::KnownRules,
@@ -25,10 +28,11 @@ use super::{
     CommandError, Common, complain, node, printable,
     seconds::seconds,
     tls_flags::{self, TlsFlags},
+    token_flag::TokenFlag,
 };
 use crate::{
     config::{Address, Herd},
-    core::wire::OtherProtocol,
+    core::{access::Token, wire::OtherProtocol},
     system::clock,
     transport::{ClientStream, Trust},
 };
@@ -57,6 +61,8 @@ pub(super) struct Args {
     timeout: Option<f64>,
     #[command(flatten)]
     tls: TlsFlags,
+    #[command(flatten)]
+    token: TokenFlag,
 }
 
 /// The system takes no timeout of nothing.
@@ -65,7 +71,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let deadline = CallLimit::of(args.timeout);
-    let node = &args.node;
+    let (node, token) = (&args.node, args.token.read()?);
     let trust = args.tls.trust()?;
     let (address, rules) = find(node, common, trust.as_ref())?;
     let input = if args.lines.is_empty() {
@@ -87,7 +93,8 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     })?;
     let mut out = printable::documents();
     let mut tell = |refusal: RefusedLine<'_>| complain(&rules.text(&refusal, clock::wall()));
-    let done = exchange(&stream, input, deadline, &mut out, &mut tell);
+    let shown = show_token(&stream, token.as_ref(), deadline);
+    let done = shown.and_then(|()| exchange(&stream, input, deadline, &mut out, &mut tell));
     let finished = out.finish().map_err(SendError::Output);
     done.and(finished).map_err(|fault| match fault {
         SendError::Output(error) => CommandError::Output(error),
@@ -96,17 +103,23 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     })
 }
 
-/// What a node answers to these lines within so many seconds; the outer error is that of dialling it.
+/// What a node answers to these lines within so many seconds, after it was shown the token; the outer error is that of
+/// dialling it, and of TLS where somebody is to vouch for it.
 pub(super) fn ask(
-    address: &Address,
-    trust: Option<&Trust>,
+    (address, trust): (&Address, Option<&Trust>),
+    token: Option<&Token>,
     lines: Vec<u8>,
     seconds: f64,
 ) -> io::Result<Result<Vec<u8>, SendError>> {
     let deadline = CallLimit::of(Some(seconds));
     let (stream, mut replies) = (dial(address, trust, deadline)?, Vec::new());
-    let answered = exchange(&stream, ToSend::Lines(lines), deadline, &mut replies, &mut |_| ());
+    let answered = show_token(&stream, token, deadline)
+        .and_then(|()| exchange(&stream, ToSend::Lines(lines), deadline, &mut replies, &mut |_| ()));
     Ok(answered.map(|()| replies))
+}
+
+fn show_token(stream: &ClientStream, token: Option<&Token>, deadline: CallLimit) -> Result<(), SendError> {
+    token.map_or(Ok(()), |token| show::show(stream, token, deadline))
 }
 
 /// Where the node is, and by which rules it judges lines.
@@ -153,63 +166,6 @@ fn joined(lines: &[OsString]) -> Vec<u8> {
 enum ToSend {
     Lines(Vec<u8>),
     File(File),
-}
-
-/// Why not everything was sent and answered; follows the node's name.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
-    #[error("cut the connection: {0}; its log may say why, and what is unanswered may not have been taken")]
-    Cut(io::Error),
-    #[error("closed the connection before everything was sent; its log may say why, send the rest again")]
-    ClosedEarly,
-    #[error(
-        "closed the connection without a reply; its log may say why, it may be full: try again or another node"
-    )]
-    NoReply,
-    #[error("closed the connection, as a node does when the first line looks like {}; send lines of IAMAT or WHATSAT", name(*.0))]
-    OtherProtocol(OtherProtocol),
-    #[error(
-        "answers as a web server does; where that is a node's `http` address, send to its `listen` address"
-    )]
-    Http,
-    #[error("{whole} of {lines} replies came within {seconds} s{}", beyond(*.whole, *.lines, *.is_input_open))]
-    Late {
-        whole: u64,
-        /// How many lines were read.
-        lines: u64,
-        /// Whether more may have come.
-        is_input_open: bool,
-        seconds: f64,
-    },
-    #[error("was not sent all: cannot read standard input: {0}; give another")]
-    Input(io::Error),
-    #[error("was not sent all: no second thread: {0}; try again")]
-    Thread(io::Error),
-    #[error("cannot write to standard output: {0}")]
-    Output(io::Error),
-}
-
-/// What else was missing when time was up, and what to do.
-fn beyond(whole: u64, lines: u64, is_input_open: bool) -> String {
-    const LONGER: &str = "its log may say more, and a longer --timeout waits longer";
-    match (is_input_open, whole < lines) {
-        (true, _) => ", and standard input had not ended; end it, or give a longer --timeout".to_owned(),
-        (false, true) => format!("; what is unanswered may have been taken all the same; {LONGER}"),
-        (false, false) => format!(", and the connection was not closed; {LONGER}"),
-    }
-}
-
-fn name(other: OtherProtocol) -> &'static str {
-    match other {
-        OtherProtocol::Http => "HTTP",
-        OtherProtocol::Tls => "TLS",
-    }
-}
-
-impl From<SendError> for CommandError {
-    fn from(fault: SendError) -> Self {
-        Self::Failed(fault.to_string())
-    }
 }
 
 /// How far the sending half came.

@@ -33,6 +33,8 @@ struct Configured {
     max_ahead: Option<Duration>,
     max_clients: usize,
     client_bytes: usize,
+    /// Whether whoever reports or asks must have shown a token.
+    wants_token: bool,
 }
 
 impl KnownRules {
@@ -49,6 +51,7 @@ impl KnownRules {
             max_ahead: herd.limits.max_ahead,
             max_clients: herd.limits.max_clients,
             client_bytes: herd.limits.client_bytes,
+            wants_token: !herd.access.is_open(),
         };
         Self { configured: Some(configured) }
     }
@@ -86,7 +89,14 @@ impl KnownRules {
                 let is_usual = Request::parse(line, &Form::PLACES).is_ok();
                 let limit =
                     if is_usual { "" } else { "the radius or the bound is over a limit of that node, or " };
-                format!("{limit}{}, or the node has no places; {SEE_LOG}", Invalid::UnknownClient)
+                format!(
+                    "{limit}{}, or {}, or the node has no places; {SEE_LOG}",
+                    Invalid::UnknownClient,
+                    Invalid::MayNotSee
+                )
+            }
+            (Ok(Request::Auth(_)), _) => {
+                format!("{}, or the node takes no tokens", Invalid::WrongToken)
             }
             (Ok(Request::Forget(_)), _) => {
                 format!("{}, and none whose journal cannot be written; {SEE_LOG}", Invalid::NotLetForget)
@@ -94,7 +104,7 @@ impl KnownRules {
             (Ok(Request::Iamat(report)), Some(configured)) => configured.iamat(&report, now),
             (Ok(Request::Iamat(report)), None) => format!(
                 "the line is valid, and its timestamp {}, but it is over a limit of that node, such as max_ahead_seconds, \
-                 client_bytes, max_clients or max_bytes; {SEE_LOG}",
+                 client_bytes, max_clients, max_bytes or a quota, or no token was shown that may say it; {SEE_LOG}",
                 standing(&report, now)
             ),
         }
@@ -109,6 +119,9 @@ impl Configured {
             _ if !self.has_places => Invalid::NoPlaces.to_string(),
             Err(Invalid::Radius) => format!("the radius is over {radius_km_max} km"),
             Err(Invalid::Bound) => format!("the bound is over {bound_max}"),
+            _ if self.wants_token => {
+                format!("{}, or {}; see --token-file", Invalid::MayNotSee, Invalid::UnknownClient)
+            }
             _ => format!("{}; report one with IAMAT first", Invalid::UnknownClient),
         }
     }
@@ -131,6 +144,12 @@ impl Configured {
                 format!(
                     "the timestamp {standing}, and the node takes {} s (max_ahead_seconds)",
                     limit.as_secs_f64()
+                )
+            }
+            _ if self.wants_token => {
+                format!(
+                    "{}; see --token-file. Otherwise, {full}, or a quota is used up, or its clock is behind",
+                    Invalid::MayNotReport
                 )
             }
             // The clocks of two machines may differ.
@@ -192,7 +211,11 @@ mod tests {
             ("WHATSAT x 10 21", "the bound is over 20"),
             ("WHATSAT x 10 5.0", "the bound is not a plain whole number"),
             ("WHATSAT x 10 5", "no location is known for that client"),
-            ("FORGET x", "only a node whose addresses are all loopback forgets clients"),
+            (
+                "FORGET x",
+                "only an operator's token has clients forgotten, or anyone where clients need no token",
+            ),
+            ("AUTH x", "the token is unknown, expired or malformed, or the node takes no tokens"),
             ("IAMAT twenty-one-bytes-long +1+1 1", "the client's id has 21 bytes, and the node takes 20"),
             (
                 "IAMAT x +1+1 1",
@@ -220,6 +243,20 @@ mod tests {
     }
 
     #[test]
+    fn where_clients_need_tokens_the_first_reason_is_that_none_was_shown() {
+        let mut herd = Herd::embedded();
+        herd.access.clients = Some("tokens".to_owned());
+        let rules = KnownRules::of(&herd, &herd.nodes[0]);
+        for (line, begin) in [
+            ("WHATSAT x 10 5", "no token was shown that may see that client, or no location is known"),
+            ("IAMAT x +1+1 1", "no token was shown that may report for that client; see --token-file"),
+            ("IAMAT x +1+1 1800086401", "the timestamp is 86401 s ahead"),
+        ] {
+            assert!(reason(&rules, line).starts_with(begin), "{line}: {}", reason(&rules, line));
+        }
+    }
+
+    #[test]
     fn of_an_unknown_node_only_what_any_node_refuses_is_certain() {
         let unknown = rules(None);
         for (line, begin) in [
@@ -234,7 +271,10 @@ mod tests {
                 "WHATSAT x 10 21",
                 "the radius or the bound is over a limit of that node, or no location is known",
             ),
-            ("WHATSAT x 50 20", "no location is known for that client, or the node has no places; its log"),
+            (
+                "WHATSAT x 50 20",
+                "no location is known for that client, or no token was shown that may see that client, or the node has no places; its log",
+            ),
             (
                 "IAMAT x +1+1 1",
                 "the line is valid, and its timestamp is not ahead of this machine's clock, but",

@@ -20,6 +20,8 @@ pub(super) struct NodeStatus {
     /// The sum of all it holds, 16 hexadecimal digits.
     pub(super) sum: Option<String>,
     pub(super) links: Vec<LinkStatus>,
+    /// What it forgets by age, in a herd that does so.
+    pub(super) retention: Option<RetentionStatus>,
     /// Whether it keeps what it knows over a stop.
     #[serde(rename = "journal", default, deserialize_with = "is_there")]
     pub(super) has_journal: Option<bool>,
@@ -28,6 +30,13 @@ pub(super) struct NodeStatus {
 /// `null` is an answer, too.
 fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     Option::<IgnoredAny>::deserialize(deserializer).map(|found| Some(found.is_some()))
+}
+
+/// What a node forgets by age.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub(super) struct RetentionStatus {
+    /// Everything before it is forgotten, in seconds since 1970.
+    pub(super) watermark: u64,
 }
 
 /// One link, seen from the node that answers: what it sends to `peer`.

@@ -8,10 +8,12 @@ use ureq::{
     Agent, Error,
     tls::{Certificate, RootCerts, TlsConfig},
 };
+use zeroize::Zeroizing;
 
 use super::answer::{self, NodeStatus};
 use crate::{
     config::{Address, Herd, Node},
+    core::access::Token,
     transport::Trust,
 };
 
@@ -33,14 +35,18 @@ pub(super) enum FetchOutcome {
     BadAnswer(String),
 }
 
-/// Asks all nodes; what came of it, in the order of the configuration.
-pub(super) fn ask_all(herd: &Herd, trust: &Trust, timeout: Duration) -> io::Result<Vec<FetchOutcome>> {
+/// Asks all nodes, showing them the token; what came of it, in the order of the configuration.
+pub(super) fn ask_all(
+    herd: &Herd,
+    (token, trust): (Option<&Token>, &Trust),
+    timeout: Duration,
+) -> io::Result<Vec<FetchOutcome>> {
     let agent = agent(trust, timeout);
     thread::scope(|scope| {
         let asked = herd.nodes.iter().map(|node| {
             let agent = &agent;
             let name = format!("status-{}", node.id);
-            thread::Builder::new().name(name).spawn_scoped(scope, move || ask(agent, herd, node))
+            thread::Builder::new().name(name).spawn_scoped(scope, move || ask((agent, token), herd, node))
         });
         let asked = asked.collect::<io::Result<Vec<_>>>()?;
         let join = |thread: thread::ScopedJoinHandle<'_, FetchOutcome>| {
@@ -74,11 +80,11 @@ fn agent(trust: &Trust, timeout: Duration) -> Agent {
     config.build().new_agent()
 }
 
-fn ask(agent: &Agent, herd: &Herd, node: &Node) -> FetchOutcome {
+fn ask(by: (&Agent, Option<&Token>), herd: &Herd, node: &Node) -> FetchOutcome {
     let Some(address) = node.http.as_ref().filter(|address| address.port != 0) else {
         return FetchOutcome::NoHttp;
     };
-    match get(agent, herd.http.tls, address) {
+    match get(by, herd.http.tls, address) {
         Ok((200, body)) => match answer::read(&body) {
             Ok((answer, json)) => match somebody_else(&answer, herd, node) {
                 Some(who) => FetchOutcome::BadAnswer(who),
@@ -86,14 +92,25 @@ fn ask(agent: &Agent, herd: &Herd, node: &Node) -> FetchOutcome {
             },
             Err(what) => FetchOutcome::BadAnswer(what),
         },
+        Ok((401, _)) => FetchOutcome::BadAnswer("it wants a monitor's token; see --token-file".to_owned()),
+        Ok((403, _)) => FetchOutcome::BadAnswer("the token is not a monitor's or an operator's".to_owned()),
         Ok((code, _)) => FetchOutcome::BadAnswer(format!("HTTP {code}")),
         Err(error) => failure(error),
     }
 }
 
-fn get(agent: &Agent, is_https: bool, address: &Address) -> Result<(u16, Vec<u8>), Error> {
+fn get(
+    (agent, token): (&Agent, Option<&Token>),
+    is_https: bool,
+    address: &Address,
+) -> Result<(u16, Vec<u8>), Error> {
     let scheme = if is_https { "https" } else { "http" };
-    let mut response = agent.get(format!("{scheme}://{address}/status")).call()?;
+    let mut request = agent.get(format!("{scheme}://{address}/status"));
+    if let Some(token) = token {
+        let shown = Zeroizing::new(format!("Bearer {}", token.text()));
+        request = request.header("Authorization", &**shown);
+    }
+    let mut response = request.call()?;
     let body = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec()?;
     Ok((response.status().as_u16(), body))
 }

@@ -26,8 +26,9 @@ use super::{
     seconds::seconds,
     signals::{ENDING, SignalPipe, wait_any},
     tls_flags::TlsFlags,
+    token_flag::TokenFlag,
 };
-use crate::{config::Herd, system::clock, transport::Trust};
+use crate::{config::Herd, core::access::Token, system::clock, transport::Trust};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -84,19 +85,23 @@ pub(super) struct Args {
     interval: f64,
     #[command(flatten)]
     tls: TlsFlags,
+    #[command(flatten)]
+    token: TokenFlag,
 }
 
 /// A herd in pieces that only third-party nodes join rests where nothing changes for this long.
 const REST_TIME: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError> {
+    let token = args.token.read()?;
     let herd = common.herd()?;
     let is_terminal = io::stdout().is_terminal()
         && env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     let wants_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let in_colour = is_terminal && wants_colour;
     // What a web face speaks, the configuration says; who is asked for proof, the flags.
     let trust = args.tls.trust()?.unwrap_or(Trust::Public);
-    let status = Status { args, herd: &herd, trust, in_colour: is_terminal && wants_colour };
+    let status = Status { args, herd: &herd, token: token.as_ref(), trust, in_colour };
     let in_step = match args.watch {
         true => status.watch(is_terminal && !args.json)?,
         false => {
@@ -138,16 +143,19 @@ struct Look {
 struct Status<'s> {
     args: &'s Args,
     herd: &'s Herd,
+    /// What nodes are shown.
+    token: Option<&'s Token>,
     trust: Trust,
     in_colour: bool,
 }
 
 impl Status<'_> {
     fn look(&self) -> Result<Look, CommandError> {
-        let Self { args, herd, ref trust, in_colour } = *self;
+        let Self { args, herd, token, ref trust, in_colour } = *self;
         let cannot_ask =
             |error| CommandError::Failed(format!("cannot ask every node at once: {error}; try again"));
-        let ask = || fetch::ask_all(herd, trust, Duration::from_secs_f64(args.timeout)).map_err(cannot_ask);
+        let timeout = Duration::from_secs_f64(args.timeout);
+        let ask = || fetch::ask_all(herd, (token, trust), timeout).map_err(cannot_ask);
         let is_in_pieces = herd.pieces().len() > 1;
         let earlier: Option<Vec<FetchOutcome>> = is_in_pieces.then(ask).transpose()?;
         if is_in_pieces {

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     config::{Herd, Node},
+    core::model::Timestamp,
+    system::clock,
     text::size,
 };
 
@@ -109,7 +111,10 @@ fn answered_row(node: &Node, answer: &NodeStatus) -> TableRow {
     let sum = answer.sum.as_deref().map_or_else(dash, |sum| short(sum).chars().take(8).collect());
     let told = |what: &str, why: &Option<String>| why.as_deref().map(|why| short(&format!("{what}: {why}")));
     let text = [told("not ready", &answer.not_ready), told("degraded", &answer.degraded)];
-    let text = text.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let forgotten = answer.retention.map(|retention| {
+        format!("forgotten before {}", clock::compact_text(Timestamp::new(retention.watermark, 0)))
+    });
+    let text = text.into_iter().flatten().chain(forgotten).collect::<Vec<_>>().join("; ");
     let cells = vec![node.id.to_string(), state, uptime, clients, sum];
     TableRow { cells, tone, text }
 }

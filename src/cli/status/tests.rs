@@ -48,6 +48,7 @@ impl Scene {
                 clients: Some(123_456 + number as u64),
                 sum: Some(format!("0123456789abcde{number}")),
                 links: node.links.iter().map(|peer| link(peer.as_str())).collect(),
+                retention: None,
                 has_journal: Some(true),
             };
             FetchOutcome::Answered(Box::new(answer), serde_json::Value::Null)

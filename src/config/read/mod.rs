@@ -4,7 +4,7 @@
 mod node;
 mod places;
 
-use std::{collections::BTreeSet, ops::Range, path::PathBuf};
+use std::{collections::BTreeSet, ops::Range, path::PathBuf, time::Duration};
 
 use toml::{
     Spanned,
@@ -13,11 +13,12 @@ use toml::{
 
 pub(super) use self::node::StatedNode;
 use super::{
-    HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig, TlsConfig,
+    AccessConfig, HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig, TlsConfig,
     error::{At, Fault},
     faults::{Faults, Found, Noted},
     keys,
     log::name_fault,
+    retention::{self, NoTime},
     settings::{TomlTable, wrong_type},
 };
 use crate::{
@@ -31,6 +32,8 @@ pub(super) struct Stated {
     pub(super) secret_file: Found<Option<PathBuf>>,
     /// As it is stated, if it is.
     pub(super) peer_tls: Found<Option<At<PeerTls>>>,
+    pub(super) forget_after: Found<Option<Duration>>,
+    pub(super) access: Found<At<AccessConfig>>,
     pub(super) log: Found<LogConfig>,
     pub(super) journal: Found<JournalConfig>,
     pub(super) http: Found<HttpConfig>,
@@ -40,6 +43,14 @@ pub(super) struct Stated {
     pub(super) nodes: Vec<StatedNode>,
     /// Whether these are all the nodes that the text is about.
     pub(super) has_all_nodes: Found<()>,
+}
+
+/// What the table `[herd]` states.
+struct StatedHerd {
+    name: Found<String>,
+    secret_file: Found<Option<PathBuf>>,
+    peer_tls: Found<Option<At<PeerTls>>>,
+    forget_after: Found<Option<Duration>>,
 }
 
 /// Reads a whole file.
@@ -53,7 +64,8 @@ pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
     })?;
     let root = root.get_ref();
     let misspelt = text.unknown_keys(root, "the file", &keys::TABLES);
-    let StatedHerd { name, secret_file, peer_tls } = text.herd(root, &misspelt);
+    let StatedHerd { name, secret_file, peer_tls, forget_after } = text.herd(root, &misspelt);
+    let access = text.access(root);
     let places = text.places(root);
     let journal = text.journal(root);
     let http = text.http(root);
@@ -61,14 +73,21 @@ pub(super) fn read(text: &str, faults: &Faults) -> Found<Stated> {
     let limits = text.limits(root);
     let (nodes, has_all_nodes) = text.nodes(root, &misspelt);
     let log = text.log(root, &nodes);
-    Ok(Stated { name, secret_file, peer_tls, log, journal, http, tls, limits, places, nodes, has_all_nodes })
-}
-
-/// The table `[herd]`.
-struct StatedHerd {
-    name: Found<String>,
-    secret_file: Found<Option<PathBuf>>,
-    peer_tls: Found<Option<At<PeerTls>>>,
+    Ok(Stated {
+        name,
+        secret_file,
+        peer_tls,
+        forget_after,
+        access,
+        log,
+        journal,
+        http,
+        tls,
+        limits,
+        places,
+        nodes,
+        has_all_nodes,
+    })
 }
 
 fn setting_names<T: TomlTable>() -> Vec<&'static str> {
@@ -155,20 +174,24 @@ impl<'t> Text<'t> {
         Ok(At { line: self.line(&value.span()), value: string.to_owned() })
     }
 
-    /// The herd's name, and what proves who belongs to it.
+    /// What the table `[herd]` says.
     fn herd(&self, root: &DeTable<'_>, misspelt: &Misspelt) -> StatedHerd {
         let missing = Fault::MissingKey { table: "[herd]", key: "name", example: "name = \"fall-2016\"" };
         let (table, span) = match self.table(root, "herd") {
             Ok(Some(found)) => found,
             Ok(None) => {
                 let meant = misspelt.noted("herd");
-                let name = meant.unwrap_or_else(|| self.note(0..0, missing));
-                let secret_file = meant.map_or(Ok(None), Err);
-                return StatedHerd { name: Err(name), secret_file, peer_tls: meant.map_or(Ok(None), Err) };
+                let name = Err(meant.unwrap_or_else(|| self.note(0..0, missing)));
+                return StatedHerd {
+                    name,
+                    secret_file: meant.map_or(Ok(None), Err),
+                    peer_tls: meant.map_or(Ok(None), Err),
+                    forget_after: meant.map_or(Ok(None), Err),
+                };
             }
             Err(noted) => {
-                let (name, secret_file, peer_tls) = (Err(noted), Err(noted), Err(noted));
-                return StatedHerd { name, secret_file, peer_tls };
+                let (name, secret_file) = (Err(noted), Err(noted));
+                return StatedHerd { name, secret_file, peer_tls: Err(noted), forget_after: Err(noted) };
             }
         };
         let misspelt = self.unknown_keys(table, "[herd]", &keys::names(&keys::HERD));
@@ -184,7 +207,11 @@ impl<'t> Text<'t> {
             Some(value) => self.peer_tls(value).map(Some),
             None => misspelt.noted("peer_tls").map_or(Ok(None), Err),
         };
-        StatedHerd { name, secret_file, peer_tls }
+        let forget_after = match table.get("forget_after") {
+            Some(value) => self.forget_after(value),
+            None => misspelt.noted("forget_after").map_or(Ok(None), Err),
+        };
+        StatedHerd { name, secret_file, peer_tls, forget_after }
     }
 
     fn peer_tls(&self, value: &Value<'_>) -> Found<At<PeerTls>> {
@@ -199,6 +226,17 @@ impl<'t> Text<'t> {
                 Err(self.faults.note(line, fault))
             }
         }
+    }
+
+    fn forget_after(&self, value: &Value<'_>) -> Found<Option<Duration>> {
+        let At { line, value: text } = self.string("forget_after", value, retention::WANTED)?;
+        retention::parse(&text).map_err(|why| {
+            let fault = match why {
+                NoTime::Form => Fault::NoForgetTime { text, wanted: retention::WANTED },
+                NoTime::Range => Fault::ForgetTimeRange { text },
+            };
+            self.faults.note(line, fault)
+        })
     }
 
     fn herd_name(&self, value: &Value<'_>) -> Found<String> {
@@ -235,9 +273,12 @@ impl<'t> Text<'t> {
         let log = log.unwrap_or_else(|| Filled { value: LogConfig::default(), faulty: Vec::new() });
         let table = found.map(|(table, _)| table);
         let span = |key| table.and_then(|table| table.get(key)).map(Spanned::span).unwrap_or_default();
-        let mut are_names_sound = log.is_sound(&["file", "events_file"]);
-        for (key, name) in [("file", Some(&log.value.file)), ("events_file", log.value.events_file.as_ref())]
-        {
+        let mut are_names_sound = log.is_sound(&["file", "events_file", "audit_file"]);
+        for (key, name) in [
+            ("file", Some(&log.value.file)),
+            ("events_file", log.value.events_file.as_ref()),
+            ("audit_file", Some(&log.value.audit_file)),
+        ] {
             if let Some((name, why)) = name.and_then(|name| Some((name.clone(), name_fault(name)?))) {
                 are_names_sound = Err(self.note(span(key), Fault::LogName { key, name, why }));
             }
@@ -247,10 +288,21 @@ impl<'t> Text<'t> {
         let own = nodes.iter().filter(|node| matches!(node.plain, Ok(None)));
         let ids: BTreeSet<_> = own.filter_map(|node| Some(node.id.as_ref().ok()?.value.as_str())).collect();
         if let Some(name) = log.value.name_clash(ids.into_iter()) {
-            let key = if log.value.events_file.is_some() { "events_file" } else { "file" };
+            let stated = |key: &&str| table.is_some_and(|table| table.contains_key(*key));
+            let key = ["audit_file", "events_file"].into_iter().find(stated).unwrap_or("file");
             return Err(self.note(span(key), Fault::LogNamesClash { name }));
         }
         log.whole()
+    }
+
+    /// With the line of its `clients`.
+    fn access(&self, root: &DeTable<'_>) -> Found<At<AccessConfig>> {
+        let Some((table, _)) = self.table(root, AccessConfig::NAME)? else {
+            return Ok(At { line: 1, value: AccessConfig::default() });
+        };
+        let access = self.settings(table, &[]).whole();
+        let line = table.get("clients").map_or(1, |value| self.line(&value.span()));
+        access.map(|value| At { line, value })
     }
 
     fn journal(&self, root: &DeTable<'_>) -> Found<JournalConfig> {

@@ -144,11 +144,20 @@ impl Text<'_> {
             DeValue::String(text) => plain::FormValue::Text(text),
             DeValue::Integer(number) => plain::FormValue::Number(number.as_str()),
             DeValue::Boolean(flag) => plain::FormValue::Flag(*flag),
+            DeValue::Array(values) => {
+                let texts = values.iter().map(|value| value.get_ref().as_str());
+                texts.collect::<Option<_>>().map_or(plain::FormValue::Other, plain::FormValue::Texts)
+            }
             _ => plain::FormValue::Other,
         };
-        (key.set)(form, read).ok_or_else(|| match read {
-            plain::FormValue::Text(text) => {
-                let (text, wanted) = (text.to_owned(), key.wanted);
+        (key.set)(form, read.clone()).ok_or_else(|| match read {
+            plain::FormValue::Text(_) | plain::FormValue::Texts(_) => {
+                let text = match &read {
+                    plain::FormValue::Texts(texts) => texts.join(" "),
+                    plain::FormValue::Text(text) => (*text).to_owned(),
+                    _ => String::new(),
+                };
+                let wanted = key.wanted;
                 self.note(value.span(), Fault::PlainValue { key: key.name, text, wanted })
             }
             _ => self.wrong_type(key.name, value, key.wanted),

@@ -62,6 +62,8 @@ write it again.
 const HERD: &str = "What holds for the whole herd.";
 const NODE: &str =
     "A node of the herd; `[[node]]` stands above each, in two brackets. There must be at least one.";
+const ACCESS: &str =
+    "Who may report, ask, and read status and metrics. [security.md](security.md#tokens) says how.";
 const PLACES: &str = "Where answers to WHATSAT come from. [places.md](places.md) says what each source has.";
 const UPSTREAM: &str = "The other keys of `[places]` say how Google is asked. Each node counts for itself, and each upstream by itself.";
 const LOG: &str = "What a node logs, and how much of it is kept.";
@@ -97,7 +99,8 @@ fn row_of_setting<T: TomlTable>(setting: &Setting<T>) -> DocumentRow {
     let bounds = match setting.content {
         Content::Count { min, max, .. }
         | Content::Milliseconds { min, max, .. }
-        | Content::BytesOrAuto { min, max, .. } => Some([number(&min), number(&max)]),
+        | Content::BytesOrAuto { min, max, .. }
+        | Content::Quota { min, max, .. } => Some([number(&min), number(&max)]),
         Content::Seconds { min, max, .. } | Content::SecondsOrOff { min, max, .. } => {
             Some([number(&min), number(&max)])
         }
@@ -172,6 +175,7 @@ fn settings_of<T: TomlTable>() -> Vec<DocumentRow> {
 fn sections() -> Vec<(&'static str, &'static str, Vec<DocumentRow>)> {
     vec![
         ("[herd]", HERD, keys_of(&keys::HERD)),
+        ("[access]", ACCESS, settings_of::<AccessConfig>()),
         ("[[node]]", NODE, keys_of(&keys::NODE)),
         (
             "[places]",

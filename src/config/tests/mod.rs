@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
+mod access;
 mod document;
 mod many;
 mod plain;
@@ -83,12 +84,27 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"name = "pair""#,
             "name = \"p\"\nsecret = \"s\"",
-            "h.toml:3: unknown key `secret` in [herd]; the keys known there are name, secret_file, peer_tls",
+            "h.toml:3: unknown key `secret` in [herd]; the keys known there are name, secret_file, peer_tls, forget_after",
         ),
         (
             r#"name = "pair""#,
             "name = \"p\"\nsecret_file = 5",
             "h.toml:3: `secret_file` is a whole number; write a path in quotes",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nforget_after = 3600",
+            "h.toml:3: `forget_after` is a whole number; write a time such as \"1h\" or \"30d\", or \"off\"",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nforget_after = \"1 hour\"",
+            "h.toml:3: `forget_after` = \"1 hour\" is no time to forget after; write a time such as \"1h\" or \"30d\", or \"off\"",
+        ),
+        (
+            r#"name = "pair""#,
+            "name = \"p\"\nforget_after = \"59m\"",
+            "h.toml:3: `forget_after` = \"59m\" is out of range; give an hour (\"1h\") to 36,500 days (\"36500d\"), or \"off\"",
         ),
         (
             r#"name = "pair""#,
@@ -128,7 +144,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             "[herd]",
             "[heard]",
-            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, places, log, journal, http, tls, limits, node",
+            "h.toml:1: unknown key `heard` in the file (did you mean \"herd\"?); the keys known there are herd, access, places, log, journal, http, tls, limits, node",
         ),
         (
             "[herd]\nname = \"pair\"\n",
@@ -145,7 +161,7 @@ fn every_fault_is_one_line_with_its_place_and_its_cure() {
         (
             r#"id = "Ball""#,
             "id = \"Ball\"\nttl = \"x\"",
-            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, tls_listen, http, dialect, at_fields, at_keyword, extra_fields, line_end, per_connection, answer, plain_listen, links",
+            "h.toml:9: unknown key `ttl` in [[node]]; the keys known there are id, listen, address, tls_listen, http, dialect, at_fields, at_keyword, extra_fields, line_end, per_connection, answer, may_report, may_see, plain_listen, links",
         ),
         (
             r#"id = "Ball""#,
@@ -324,7 +340,7 @@ fn settings_outside_their_bounds_are_refused() {
         (
             "log",
             "trafic = true",
-            "h.toml:11: unknown key `trafic` in [log] (did you mean \"traffic\"?); the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept",
+            "h.toml:11: unknown key `trafic` in [log] (did you mean \"traffic\"?); the keys known there are traffic, bodies, connections, file, events_file, buffer_bytes, file_bytes, files_kept, audit_file, audit_buffer_bytes, audit_file_bytes, audit_files_kept",
         ),
         (
             "places",
@@ -431,6 +447,8 @@ links = ["Ball"]
 id = "Ball"
 listen = "0.0.0.0:11600"
 address = "ball.example:11600"
+[access]
+clients = "open"
 "#;
 
 #[test]

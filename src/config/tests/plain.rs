@@ -1,7 +1,10 @@
 //! How third-party nodes are described: each key of their form, and what is wrong where.
 
 use super::*;
-use crate::core::wire::{Ending, PerConnection};
+use crate::core::{
+    access::{Pattern, Patterns},
+    wire::{Ending, PerConnection},
+};
 
 /// Two nodes, of which Ball is a third-party one with these keys.
 fn with_keys(keys: &str) -> String {
@@ -21,6 +24,16 @@ fn every_key_of_the_form_lands_in_its_place_and_is_written_back() {
         ("extra_fields = true", PlainForm { takes_more: true, ..of() }),
         ("line_end = \"crlf\"", PlainForm { ending: Ending::CrLf, ..of() }),
         ("per_connection = \"one\"", PlainForm { per_connection: PerConnection::One, ..of() }),
+        (
+            "may_report = [\"bus-*\", 'a\\x2a']",
+            PlainForm {
+                may_report: Patterns::new(
+                    ["bus-*", "a\\x2a"].map(|text| Pattern::parse(text).unwrap()).to_vec(),
+                ),
+                ..of()
+            },
+        ),
+        ("may_see = []", PlainForm { may_see: Patterns::none(), ..of() }),
         ("answer = 'a \"b\" \\ \u{f6}'", PlainForm { answer: Some("a \"b\" \\ \u{f6}".into()), ..of() }),
     ] {
         let herd = Herd::parse(&with_keys(keys), "h.toml").unwrap();
@@ -33,6 +46,7 @@ fn every_key_of_the_form_lands_in_its_place_and_is_written_back() {
 fn value_that_no_third_party_node_is_spoken_to_by_is_refused_with_what_may_stand_there() {
     let word = "a word in quotes other than AT, of 1 to 64 visible ASCII characters";
     let line = "a line in quotes, of at most 1,024 bytes";
+    let patterns = "a list of at most 256 clients' ids, or beginnings of ids and *, such as [\"bus-*\"]";
     let long = format!("answer = \"{}\"", "x".repeat(1025));
     for (keys, fault) in [
         ("at_keyword = \"AT\"", format!("`at_keyword` = \"AT\" is not how a third-party node is spoken to; write {word}")),
@@ -46,6 +60,11 @@ fn value_that_no_third_party_node_is_spoken_to_by_is_refused_with_what_may_stand
         ("answer = \"\"", format!("`answer` = \"\" is not how a third-party node is spoken to; write {line}")),
         ("answer = \"a\\nb\"", format!("`answer` = \"a\\nb\" is not how a third-party node is spoken to; write {line}")),
         ("answer = true", format!("`answer` is true or false; write {line}")),
+        (
+            "may_report = [\"a b\"]",
+            format!("`may_report` = \"a b\" is not how a third-party node is spoken to; write {patterns}"),
+        ),
+        ("may_see = [5]", format!("`may_see` is a list; write {patterns}")),
     ] {
         assert_eq!(fault_of(&with_keys(keys)), format!("h.toml:11: {fault}"), "{keys}");
     }

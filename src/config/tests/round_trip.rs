@@ -44,6 +44,10 @@ prop_compose! {
     }
 }
 
+fn any_quota(min: usize, max: usize) -> impl Strategy<Value = QuotaSetting> {
+    prop_oneof![Just(QuotaSetting::Auto), Just(QuotaSetting::Off), (min..=max).prop_map(QuotaSetting::Most)]
+}
+
 prop_compose! {
     fn any_limits()(
         counts in (1_usize..=1_000_000, 512_usize..=32_768, 0_usize..=1_000_000_000, 1_024_usize..=1 << 30),
@@ -54,6 +58,8 @@ prop_compose! {
         backoff in (1_u64..=5_000, 5_000_u64..=3_600_000),
         flags in any::<[bool; 2]>(),
         hostile in (1_usize..=1_000_000, 1_usize..=10_000, 1_048_576_usize..=1 << 40, any_time(10_000_000, 2_592_000)),
+        quotas in (any_quota(1, 1_000_000), any_quota(65_536, 1 << 30), any_quota(1, 1_000_000_000)),
+        of_quotas in (any_time(1_000_000_000, 3_600), any_time(1_000_000_000, 60), 1_usize..=1 << 24),
     ) -> Limits {
         Limits {
             connections: counts.0, line_bytes: counts.1, max_clients: counts.2, outbox_bytes: counts.3,
@@ -63,6 +69,8 @@ prop_compose! {
             backoff_min: Duration::from_millis(backoff.0), backoff_max: Duration::from_millis(backoff.1),
             batch_scheduling: flags[0], loopback_counts: flags[1],
             address_connections: hostile.0, plain_connections: hostile.1, connection_buffer_bytes: hostile.2, plain_idle_time: hostile.3,
+            requests_per_second: quotas.0, bytes_per_second: quotas.1, new_clients_per_hour: quotas.2,
+            quota_burst: of_quotas.0, quota_wait: of_quotas.1, quota_addresses: of_quotas.2,
         }
     }
 }
@@ -86,6 +94,7 @@ proptest! {
     fn what_is_written_reads_back_the_same(
         limits in any_limits(),
         log in (any::<bool>(), any::<[bool; 2]>(), 65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
+        audit in (65_536_usize..=1 << 30, 65_536_usize..=1 << 40, 0_usize..=1_000),
         log_names in ("[a-z]{0,3}/?\\{node\\}(\\{start\\})?\\.log", proptest::option::of("[a-z]{0,3}\\{node\\}\\.events")),
         name in "[!-~]{1,64}",
         ids in proptest::collection::hash_set("[!-,.0-9;-~]{1,8}", 1..6),
@@ -95,8 +104,10 @@ proptest! {
         secret_file in proptest::option::of("[ -~]{1,20}"),
         mode in 0_usize..4,
         tls in (any::<bool>(), any_time(50_000_000, 3_600), any::<bool>()).prop_map(|(has, time, serves)| (has, time, serves && has)),
+        forget_after in proptest::option::of(3_600..3_153_600_000_u64),
         places in any_places(),
         journal in any_journal(),
+        access in (proptest::option::of(prop_oneof![Just("open"), Just("tokens")]), ".{1,20}", any_time(10_000_000, 3_600)),
     ) {
         let ids: Vec<_> = ids.into_iter().map(|id| NodeId::new(&format!("n{id}")).unwrap()).collect();
         let address = |port: usize| Address { host: "127.0.0.1".to_owned(), port: port as u16 };
@@ -109,12 +120,14 @@ proptest! {
             Node { id: id.clone(), tls_listen: (tls.2 && at == 0).then(|| address(11_800)), http, plain: None, plain_listen: None, address: if moved && at == 0 { address(9) } else { listen.clone() }, listen, links }
         });
         let (file, events_file) = (log_names.0.trim_start_matches('/').to_owned(), log_names.1);
-        let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4 };
+        let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4, audit_file: "{node}.audit".to_owned(), audit_buffer_bytes: audit.0, audit_file_bytes: audit.1, audit_files_kept: audit.2 };
         let tls_config = TlsConfig { certificate_file: tls.0.then(|| "c {node}.pem".into()), key_file: tls.0.then(|| "k.pem".into()), watch_time: tls.1 };
         let http = HttpConfig { tls: tls.2, connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
         let secret_file = secret_file.map(PathBuf::from);
         let peer_tls = if secret_file.is_some() { PeerTls::ALL[mode] } else { PeerTls::Off };
-        let herd = Herd { name, secret_file, peer_tls, log, journal, http, tls: tls_config, limits, places, nodes: nodes.collect() };
+        let forget_after = forget_after.map(Duration::from_secs);
+        let access = AccessConfig { clients: access.0.map(str::to_owned), tokens_file: Some(access.1.into()), tokens_check_time: access.2 };
+        let herd = Herd { name, secret_file, peer_tls, forget_after, access, log, journal, http, tls: tls_config, limits, places, nodes: nodes.collect() };
         prop_assert_eq!(Herd::parse(&herd.to_toml(), "again").unwrap(), herd);
     }
 

@@ -4,6 +4,8 @@
 
 use std::fmt::{self, Write};
 
+use zeroize::Zeroize;
+
 use crate::core::hex::{Hex, from_hex};
 
 /// Bytes of a [`SecretKey`].
@@ -12,9 +14,16 @@ const KEY_BYTES: usize = 32;
 /// Bytes of the placement key.
 const PLACEMENT_BYTES: usize = 16;
 
-/// What both ends of a link know and nobody else does. Its `Debug` form shows none of it.
+/// What both ends of a link know and nobody else does. Its `Debug` form shows none of it. Wiped from memory when it is
+/// dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey([u8; KEY_BYTES]);
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl SecretKey {
     /// Of random bytes.

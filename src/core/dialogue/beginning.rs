@@ -5,7 +5,7 @@ use std::{mem, ops::Deref};
 
 use super::{Closing, Dialogue, Host, Phase, Then, execute::GROUP_LINES};
 use crate::core::{
-    access::Refusal,
+    access::{Principal, Refusal},
     model::Tick,
     node::{Challenge, Greeting, Node, Welcome},
     wire::{
@@ -15,31 +15,35 @@ use crate::core::{
 };
 
 /// Whose a connection is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Party {
     /// Not known yet: its beginning decides. Until then its lines are a client's.
     Stranger,
-    /// A client's.
-    Client(Principal),
+    /// A client's, and whose: nobody's, as long as it has shown no token, or its token is not valid.
+    Client(Option<Principal>),
     /// The peer's at that link, after its handshake.
     Peer(usize),
     /// A third-party node's: the one at that link, or one of several at its address.
     Plain(Option<usize>),
 }
 
-/// The client that a connection is for. So far, nothing distinguishes clients.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Principal;
-
 impl Party {
     /// Whether its lines are a client's, every one of which is answered.
-    pub fn is_client(self) -> bool {
+    pub fn is_client(&self) -> bool {
         matches!(self, Self::Stranger | Self::Client(_))
     }
 
-    /// The neighbour's link, if it is a neighbour's connection.
-    pub fn link(self) -> Option<usize> {
+    /// Whose token it has shown.
+    pub fn principal(&self) -> Option<&Principal> {
         match self {
+            Self::Client(principal) => principal.as_ref(),
+            Self::Stranger | Self::Peer(_) | Self::Plain(_) => None,
+        }
+    }
+
+    /// The neighbour's link, if it is a neighbour's connection.
+    pub fn link(&self) -> Option<usize> {
+        match *self {
             Self::Peer(link) | Self::Plain(Some(link)) => Some(link),
             Self::Stranger | Self::Client(_) | Self::Plain(None) => None,
         }
@@ -161,7 +165,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             }
             Judged::Line { is_blank: false } => {
                 if self.party == Party::Stranger {
-                    self.party = Party::Client(Principal);
+                    self.party = Party::Client(None);
                 }
                 return Beginning::Lines(GROUP_LINES);
             }
@@ -229,6 +233,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         let Welcome { link, replaces } = welcome;
         self.party = Party::Peer(link);
         self.calls = true;
+        self.stop_metering();
         self.buffer.set_limit(PEER_LINE_BYTES_MAX);
         self.node.neighbours()[link].health.connected_here();
         self.then = Then::Execute;

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::core::{access::Refusal, wire::OtherProtocol};
+use crate::core::{
+    access::{Quota, Refusal},
+    wire::OtherProtocol,
+};
 
 /// Why a dialogue ends its connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,10 +26,14 @@ pub enum Closing {
     NoProof(Duration),
     /// The handshake was refused.
     Refused(Box<Refusal>),
+    /// It has shown too many tokens that are not valid.
+    WrongTokens,
     /// It speaks another protocol.
     OtherProtocol(OtherProtocol),
     /// All connections together hold too much, and this one has so many bytes of an incomplete line.
     Crowded(usize),
+    /// The same, and this one has lines that wait for that quota.
+    CrowdedAtRest(Quota),
 }
 
 impl fmt::Display for Closing {
@@ -47,12 +54,19 @@ impl fmt::Display for Closing {
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
+            Self::WrongTokens => write!(f, "its tokens were wrong, three times"),
             Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),
             Self::OtherProtocol(OtherProtocol::Tls) => write!(f, "it speaks TLS"),
             Self::Crowded(bytes) => {
                 write!(
                     f,
                     "all buffers together hold `connection_buffer_bytes`, and after {bytes} bytes its line is still incomplete"
+                )
+            }
+            Self::CrowdedAtRest(quota) => {
+                write!(
+                    f,
+                    "all buffers together hold `connection_buffer_bytes`, and its lines wait because of {quota}"
                 )
             }
         }

@@ -1,5 +1,4 @@
-//! Executes the lines of a batch, a few at a time. Each is parsed once into a closed enum whose variants carry the key
-//! of the client concerned, and the results are added to the batch.
+//! Executes the lines of a batch, a few at a time: each as a command, whose results are added to the batch.
 
 use std::{mem, ops::Deref, slice};
 
@@ -8,15 +7,14 @@ use arrayvec::ArrayVec;
 use super::{
     Closing, Dialogue, Host, InputState, Party, Phase, Reply, Then,
     beginning::{Beginning, Stage},
+    command::Command,
+    toll::Toll,
 };
 use crate::core::{
-    model::{ClientId, ClientRecord, Location, Now, OwnedLocation, Query, SkewText},
+    access::{Allowance, Principal},
+    model::{Location, Now, OwnedLocation, Query, SkewText, Tick},
     node::{Changes, Node, Reported},
-    store::KeyHash,
-    wire::{
-        Ending, Invalid, Line, Lines, PeerLine, PlainFault, PlainLine, Question, Report, Request, Whatsat,
-        write_done, write_forgotten, write_pong,
-    },
+    wire::{Ending, Invalid, Line, Lines, PlainFault, write_done, write_forgotten, write_pong},
 };
 
 /// At most so many bytes of replies wait to be written: then a batch is closed early.
@@ -24,78 +22,6 @@ pub(super) const REPLIES_BYTES_MAX: usize = 64 * 1024;
 
 /// How many lines are parsed before the first of them is executed.
 pub(super) const GROUP_LINES: usize = 16;
-
-/// A valid line.
-#[derive(Debug)]
-pub(super) enum Command<'a> {
-    /// A client says where it is.
-    Report(Report<'a>, KeyHash),
-    /// A client asks what is near a client.
-    Whatsat(Whatsat<'a>, KeyHash),
-    /// A client has a client forgotten.
-    Forget(ClientId<'a>, KeyHash),
-    /// A peer sends an update.
-    Learn(ClientRecord<'a>, KeyHash),
-    /// A peer pushes what this node was found to lack.
-    Repair(ClientRecord<'a>, KeyHash),
-    /// A third-party node sends an update.
-    Plain(PlainLine<'a>, KeyHash),
-    /// A peer asks what this node holds.
-    Ask(Question),
-    /// A peer asks to be told when everything before has been done.
-    Ping(u64),
-    /// A peer's repair round is over.
-    Done(u64),
-}
-
-impl<'a> Command<'a> {
-    /// Parses a line from that party, and finds the key of the client concerned. Changes nothing.
-    ///
-    /// Inlined, so that a command, which is some two hundred bytes, is built in its final place.
-    #[inline]
-    pub(super) fn parse(
-        line: Line<'a>,
-        party: Party,
-        candidates: &[usize],
-        node: &Node,
-    ) -> Result<Self, Invalid> {
-        let Line::Whole(text, _) = line else { return Err(Invalid::TooLong) };
-        match party {
-            Party::Stranger | Party::Client(_) => Ok(match Request::parse(text, node.form())? {
-                Request::Iamat(report) => Self::Report(report, node.key(report.client)),
-                Request::Whatsat(asked) => Self::Whatsat(asked, node.key(asked.client)),
-                Request::Forget(client) => Self::Forget(client, node.key(client)),
-            }),
-            Party::Peer(_) => {
-                let line = PeerLine::parse(text).ok_or(Invalid::NotFromPeer)?;
-                Ok(match line {
-                    PeerLine::Update(record) => Self::Learn(record, node.key(record.client())),
-                    PeerLine::Push(record) => Self::Repair(record, node.key(record.client())),
-                    PeerLine::Ask(question) => Self::Ask(question),
-                    PeerLine::Ping(number) => Self::Ping(number),
-                    PeerLine::Done(number) => Self::Done(number),
-                })
-            }
-            Party::Plain(link) => {
-                let line = node.read_plain(text, link, candidates).map_err(Invalid::NotPlain)?;
-                Ok(Self::Plain(line, node.key(line.client)))
-            }
-        }
-    }
-
-    /// The key of the client concerned.
-    pub(super) fn key(&self) -> Option<KeyHash> {
-        match self {
-            Self::Report(_, key)
-            | Self::Whatsat(_, key)
-            | Self::Forget(_, key)
-            | Self::Learn(_, key)
-            | Self::Repair(_, key)
-            | Self::Plain(_, key) => Some(*key),
-            Self::Ask(_) | Self::Ping(_) | Self::Done(_) => None,
-        }
-    }
-}
 
 /// The results of executed lines, collected until each side effect is done once for all of them.
 #[derive(Debug, Default)]
@@ -115,6 +41,8 @@ pub(super) struct Batch {
     pub(super) last_bad: Option<Invalid>,
     /// The location of the client that was last asked about.
     found: OwnedLocation,
+    /// The watermark of the last sum that a peer was answered.
+    compared: u64,
 }
 
 impl Batch {
@@ -139,7 +67,7 @@ impl Batch {
         &mut self,
         node: &Node,
         prepared: &Prepared<'_>,
-        party: Party,
+        (party, allowance): (&Party, Option<&Allowance>),
         now: Now,
         host: &mut impl Host,
     ) -> Option<Query> {
@@ -149,7 +77,7 @@ impl Batch {
         let done = match command {
             Ok(Command::Report(report, key)) => {
                 let mut skew = SkewText::default();
-                match &node.report(report, *key, now, &mut skew, &mut self.changes) {
+                match &node.report((report, *key), allowance, now, &mut skew, &mut self.changes) {
                     Ok(Reported { location, is_newest }) => {
                         self.write_at(location, ending);
                         self.acknowledges |= node.waits_for_durable(*is_newest);
@@ -178,7 +106,7 @@ impl Batch {
                     host.said(line, party, &Reply::Forgot { client: *client });
                 })
             }
-            Ok(command) => self.execute_neighbours(node, command, now).map(|()| {
+            Ok(command) => self.execute_neighbours(node, command, party, now).map(|()| {
                 host.said(line, party, &Reply::None);
             }),
             Err(why) => Err(*why),
@@ -190,7 +118,13 @@ impl Batch {
         query
     }
 
-    fn execute_neighbours(&mut self, node: &Node, command: &Command<'_>, now: Now) -> Result<(), Invalid> {
+    fn execute_neighbours(
+        &mut self,
+        node: &Node,
+        command: &Command<'_>,
+        party: Party,
+        now: Now,
+    ) -> Result<(), Invalid> {
         match command {
             Command::Learn(record, key) => {
                 self.updates += 1;
@@ -205,7 +139,8 @@ impl Batch {
                 self.updates += 1;
             }
             Command::Ask(question) => {
-                let held = node.answer(question).ok_or(Invalid::NotFromPeer)?;
+                let link = party.link().ok_or(Invalid::NotFromPeer)?;
+                let held = node.answer(link, question, &mut self.compared).ok_or(Invalid::NotFromPeer)?;
                 held.write(question, &mut self.replies);
             }
             Command::Ping(number) => write_pong(*number, now.wall, &mut self.replies),
@@ -213,7 +148,7 @@ impl Batch {
                 self.rounds += 1;
                 write_done(*number, &mut self.replies);
             }
-            Command::Report(..) | Command::Whatsat(..) | Command::Forget(..) => {}
+            Command::Report(..) | Command::Whatsat(..) | Command::Forget(..) | Command::Auth(_) => {}
         }
         Ok(())
     }
@@ -223,7 +158,7 @@ impl Batch {
         self.replies.extend_from_slice(ending.as_bytes());
     }
 
-    fn refuse(&mut self, line: Line<'_>, party: Party, why: Invalid) {
+    pub(super) fn refuse(&mut self, line: Line<'_>, party: &Party, why: Invalid) {
         if party.is_client() {
             self.replies.extend_from_slice(b"? ");
             self.replies.extend_from_slice(line.text());
@@ -255,43 +190,65 @@ enum Left {
 
 /// A line and its command, not executed yet.
 pub(super) struct Prepared<'a> {
+    /// What may be shown of it.
     line: Line<'a>,
     command: Result<Command<'a>, Invalid>,
     /// How many bytes of lines come after it.
     left: usize,
 }
 
-impl Prepared<'_> {
+impl<'a> Prepared<'a> {
+    /// Inlined, as the parsing is.
+    #[inline]
+    fn new(line: Line<'a>, command: Result<Command<'a>, Invalid>, left: usize) -> Self {
+        let is_shown = !matches!(command, Err(_) | Ok(Command::Auth(_)));
+        Self { line: if is_shown { line } else { line.masked() }, command, left }
+    }
+
     fn is_lookup(&self) -> bool {
         matches!(self.command, Ok(Command::Whatsat(..)))
+    }
+
+    /// Whether the lines that follow are parsed after it.
+    fn ends_group(&self) -> bool {
+        matches!(self.command, Ok(Command::Whatsat(..) | Command::Auth(_)))
     }
 }
 
 /// What must happen between two lines.
-#[derive(Clone, Copy)]
 enum Interruption {
     Settle,
     Join(usize),
     Look(Query, Ending),
+    Authenticated(Option<Principal>),
 }
 
 /// What lines are executed with.
 struct Executing<'d> {
     node: &'d Node,
     batch: &'d mut Batch,
-    party: Party,
+    party: &'d Party,
+    /// What its principal has left.
+    allowance: Option<&'d Allowance>,
+    /// Whether its lines are refused, whatever they are.
+    refuses: bool,
     candidates: &'d [usize],
     now: Now,
     /// How many bytes of lines are not executed yet.
     left: usize,
+    /// How many lines are.
+    executed: usize,
 }
 
 impl Executing<'_> {
     #[inline]
     fn prepare<'a>(&self, lines: &mut Lines<'a>) -> Option<Prepared<'a>> {
         let line = lines.next()?;
-        let command = Command::parse(line, self.party, self.candidates, self.node);
-        Some(Prepared { line, command, left: lines.left() })
+        let command = match self.refuses {
+            false => Command::parse(line, self.party, self.candidates, self.node),
+            true => Err(Invalid::OverQuota),
+        };
+        Some(Prepared::new(line, command, lines.left()))
     }
 
     /// Executes the first and several more, so that the store fetches what one needs from memory while another is
@@ -312,10 +269,9 @@ impl Executing<'_> {
         while group.len() < most
             && let Some(next) = self.prepare(&mut lines)
         {
-            let is_lookup = next.is_lookup();
+            let ends_group = next.ends_group();
             group.push(next);
-            // Lines that follow a lookup are parsed after it.
-            if is_lookup {
+            if ends_group {
                 break;
             }
         }
@@ -325,12 +281,19 @@ impl Executing<'_> {
 
     /// Executes them in order, until something else must be done first.
     fn execute(&mut self, group: &[Prepared<'_>], host: &mut impl Host) -> Option<Interruption> {
-        let Self { node, batch, party, candidates, now, left } = self;
+        let Self { node, batch, allowance, candidates, now, left, executed, .. } = self;
+        let party = self.party;
         for prepared in group {
             let Prepared { line, command, left: after } = prepared;
             let may_wait = || prepared.is_lookup() && node.lookups().is_some_and(|lookups| lookups.may_wait);
             if batch.replies.len() >= REPLIES_BYTES_MAX || may_wait() && !batch.is_empty() {
                 return Some(Interruption::Settle);
+            }
+            if let Ok(Command::Auth(token)) = command {
+                *left = *after;
+                *executed += 1;
+                let principal = batch.authenticate(node, (*line, *token), (party, *now), host);
+                return Some(Interruption::Authenticated(principal));
             }
             if *party == Party::Plain(None)
                 && let Ok(Command::Plain(line, _)) = command
@@ -338,7 +301,7 @@ impl Executing<'_> {
             {
                 return Some(Interruption::Join(link));
             }
-            let query = batch.execute(node, prepared, *party, *now, host);
+            let query = batch.execute(node, prepared, (party, *allowance), *now, host);
             if let Party::Plain(link) = *party
                 && is_answered(command)
                 && let Some(form) = node.plain_answer(link, candidates)
@@ -346,6 +309,7 @@ impl Executing<'_> {
                 form.write_answer(&mut batch.replies);
             }
             *left = *after;
+            *executed += 1;
             if let Some(query) = query {
                 return Some(Interruption::Look(query, line.ending()));
             }
@@ -359,36 +323,54 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     ///
     /// Not inlined, so that a connection that sends nothing does not hold the stack it needs.
     #[inline(never)]
-    pub(super) fn execute(&mut self, host: &mut impl Host) {
+    pub(super) fn execute(&mut self, now: Tick, host: &mut impl Host) {
         loop {
             let left = match self.beginning(host) {
                 Beginning::NoLine => Left::NoLine,
                 Beginning::Waiting => return,
-                Beginning::Lines(most) => self.execute_group(most, host),
+                Beginning::Lines(most) => match self.toll(now) {
+                    Toll::Execute(paid) => self.execute_group((most.min(paid), false), host),
+                    Toll::Refuse(lines) => self.execute_group((most.min(lines), true), host),
+                    Toll::Rest(until, quota) => return self.rest(until, quota),
+                },
             };
             match left {
                 Left::Done => {}
                 Left::Waiting => return,
-                Left::NoLine if self.input == InputState::Open => return self.end_lines(),
-                Left::NoLine => return self.execute_last(host),
+                Left::NoLine if self.input == InputState::Open => {
+                    return match self.toll_for_bytes(now) {
+                        Toll::Rest(until, quota) => self.rest(until, quota),
+                        Toll::Execute(_) | Toll::Refuse(_) => self.end_lines(),
+                    };
+                }
+                Left::NoLine => {
+                    return match self.toll_for_last(now) {
+                        Toll::Execute(_) => self.execute_last(false, host),
+                        Toll::Refuse(_) => self.execute_last(true, host),
+                        Toll::Rest(until, quota) => self.rest(until, quota),
+                    };
+                }
             }
         }
     }
 
-    /// Executes some of the complete lines.
-    fn execute_group(&mut self, most: usize, host: &mut impl Host) -> Left {
-        let Self { node, buffer, batch, party, candidates, heard, .. } = self;
-        let (party, candidates, now) = (*party, &candidates[..], *heard);
+    /// Executes some of the complete lines, or refuses them.
+    fn execute_group(&mut self, (most, refuses): (usize, bool), host: &mut impl Host) -> Left {
+        let Self { node, buffer, batch, meter, party, candidates, heard, .. } = self;
+        let (party, candidates, now) = (&*party, &candidates[..], *heard);
         let mut lines = buffer.lines();
-        let mut executing = Executing { node, batch, party, candidates, now, left: lines.left() };
+        let (allowance, left) = (meter.allowance(), lines.left());
+        let mut executing =
+            Executing { node, batch, party, allowance, refuses, candidates, now, left, executed: 0 };
         let Some(first) = executing.prepare(&mut lines) else { return Left::NoLine };
-        let stop = if first.left == 0 || most == 1 || first.is_lookup() {
+        let stop = if first.left == 0 || most == 1 || first.ends_group() {
             executing.execute(slice::from_ref(&first), host)
         } else {
             executing.execute_several(first, lines, most, host)
         };
-        let left = executing.left;
+        let (left, executed) = (executing.left, if refuses { 0 } else { executing.executed });
         buffer.consume(left);
+        meter.executed(executed);
         match stop {
             None if left == 0 => Left::NoLine,
             None => Left::Done,
@@ -406,6 +388,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
                 self.then = Then::Execute;
                 self.doing = Phase::Joining(self.join_plain(link));
             }
+            Interruption::Authenticated(principal) => self.authenticated(principal),
             Interruption::Look(query, ending) => {
                 self.doing = Phase::Looking(query, ending, self.batch.replies.len());
             }
@@ -417,7 +400,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         self.line_began = match self.line_began {
             _ if !self.buffer.is_mid_line() => None,
             Some(began) if !self.had_line => Some(began),
-            _ => Some(self.heard.tick),
+            // The time for the rest of the line begins when it can be read.
+            _ => Some(self.heard.tick.max(self.meter.rested())),
         };
         match self.other_protocol_begins() {
             Some(other) => self.settle(Then::Close(Closing::OtherProtocol(other))),
@@ -429,11 +413,11 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
 
     /// At the end of a client's input: executes the line that has no terminator. On a peer's connection, half a line
     /// can be valid and wrong; a third-party node's last line has been given its terminator.
-    fn execute_last(&mut self, host: &mut impl Host) {
+    fn execute_last(&mut self, refuses: bool, host: &mut impl Host) {
         let is_taken = mem::replace(&mut self.input, InputState::Done) == InputState::Ended;
         let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
         let no_peer = self.no_peer();
-        let Self { node, buffer, batch, party, heard, .. } = self;
+        let Self { node, buffer, batch, meter, party, heard, .. } = self;
         let Some(line) = (if is_wanted { buffer.last_line() } else { None }) else {
             return self.settle(Then::Close(Closing::ByPeer));
         };
@@ -442,8 +426,15 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         if let Some(closing) = closing {
             return self.settle(Then::Close(closing));
         }
-        let prepared = Prepared { line, command: Command::parse(line, *party, &[], node), left: 0 };
-        if let Some(query) = batch.execute(node, &prepared, *party, *heard, host) {
+        let command = if refuses { Err(Invalid::OverQuota) } else { Command::parse(line, party, &[], node) };
+        let prepared = Prepared::new(line, command, 0);
+        let line = prepared.line;
+        if let Ok(Command::Auth(token)) = prepared.command {
+            let principal = batch.authenticate(node, (line, token), (party, *heard), host);
+            return self.authenticated(principal);
+        }
+        let party = (&*party, meter.allowance());
+        if let Some(query) = batch.execute(node, &prepared, party, *heard, host) {
             // Anything owed leaves with the answer: no more lines will come.
             self.doing = Phase::Looking(query, line.ending(), self.batch.replies.len());
         }

@@ -2,6 +2,7 @@
 
 use super::Party;
 use crate::core::{
+    access::Principal,
     model::{ClientId, Location},
     wire::{Invalid, Line, Nonce},
 };
@@ -11,8 +12,8 @@ pub trait Host {
     /// Random bytes that nobody can guess, or why there are none.
     fn nonce(&mut self) -> Result<Nonce, String>;
 
-    /// A line was executed.
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>);
+    /// A line was executed. Of one that may hold a token, only what may be shown is told.
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>);
 
     /// The places near the client last asked about have been looked up, and this document is the answer.
     fn looked(&mut self, looked: &Looked, document: &[u8]);
@@ -54,6 +55,11 @@ pub enum Reply<'a> {
     Forgot {
         /// Which.
         client: ClientId<'a>,
+    },
+    /// A token was valid, and the answer says whose it is.
+    Welcome {
+        /// Whose.
+        principal: &'a Principal,
     },
     /// The line is invalid. A client gets it back.
     Invalid(Invalid),

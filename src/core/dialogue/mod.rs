@@ -18,7 +18,7 @@
 //!     fn nonce(&mut self) -> Result<Nonce, String> {
 //!         Err("nobody shakes hands here".to_owned())
 //!     }
-//!     fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {}
+//!     fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {}
 //!     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
 //! }
 //!
@@ -48,6 +48,8 @@
 //!         }
 //!         // Only where the node takes peers over TLS.
 //!         Next::Secure(_until) => dialogue.secured(Channel::Plain),
+//!         // Only where there are quotas: not before that time.
+//!         Next::Rest(until, _quota) => now.tick = until,
 //!         Next::Joined(_joined) => {}
 //!         // The lines so far are executed: what they changed is handed over before anything is acknowledged.
 //!         Next::Offer => dialogue.offer(|_overflowing| {}),
@@ -69,22 +71,26 @@
 //! assert_eq!(String::from_utf8(output).unwrap(), format!("{at}{at}{{5}}\n\n? nonsense\n"));
 //! ```
 
+mod authentication;
 mod beginning;
 mod buffers;
 mod closing;
+mod command;
 mod execute;
 mod host;
+mod toll;
 
 use std::{mem, ops::Deref, time::Duration};
 
-use self::{beginning::Stage, execute::Batch};
+use self::{beginning::Stage, execute::Batch, toll::Meter};
 pub use self::{
-    beginning::{Joined, Opening, Party, Principal},
+    beginning::{Joined, Opening, Party},
     buffers::Buffers,
     closing::Closing,
     host::{Host, Looked, Reply},
 };
 use crate::core::{
+    access::Quota,
     model::{Now, Query, Tick, Timestamp},
     node::{Neighbour, Node},
     wire::{Channel, Ending, LineBuffer, PEER_LINE_BYTES_MAX},
@@ -112,6 +118,9 @@ pub enum Next {
     /// The connection begins as a peer's TLS does. Speak TLS on it, beginning with [`Dialogue::unread`], until that
     /// time at most: [`Dialogue::secured`]. If that fails, the connection ends.
     Secure(Tick),
+    /// Nothing before that time, whatever comes: its principal has used that up, and lines wait for their turn. Nothing but
+    /// the time is given to the next call.
+    Rest(Tick, Quota),
     /// The connection turned out to be a neighbour's. Returned once, and needs no answer.
     Joined(Joined),
     /// Offer what the lines have changed: [`Dialogue::offer`].
@@ -134,6 +143,10 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     times: Times,
     number: u64,
     party: Party,
+    /// How often the node's tokens had been replaced at the last batch.
+    as_of: u64,
+    /// How many tokens it has shown that were not valid.
+    wrong_tokens: u8,
     stage: Stage,
     /// What carries it, as far as a handshake covers that.
     channel: Channel,
@@ -146,6 +159,8 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     candidates: Vec<usize>,
     buffer: LineBuffer,
     batch: Batch,
+    /// What its lines cost.
+    meter: Meter,
     doing: Phase,
     then: Then,
     /// When the last bytes arrived; for a peer, also when bytes that had waited were last sent.
@@ -164,13 +179,15 @@ pub struct Dialogue<N: Deref<Target = Node>> {
     has_left: bool,
 }
 
-/// What is in progress: all but the first two wait for an answer.
+/// What is in progress: all but the first three wait for an answer.
 #[derive(Debug)]
 enum Phase {
     Reading,
     Executing,
     /// Until when.
     Securing(Tick),
+    /// Until that time, because of that quota.
+    Resting(Tick, Quota),
     Joining(Joined),
     Offering,
     Committing,
@@ -220,6 +237,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             times,
             number,
             party: if is_plain { Party::Plain(None) } else { Party::Stranger },
+            as_of: 0,
+            wrong_tokens: 0,
             stage,
             channel: Channel::Plain,
             takes_peers,
@@ -227,6 +246,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             candidates,
             buffer: LineBuffer::new(if is_plain { PEER_LINE_BYTES_MAX } else { line_bytes }),
             batch: Batch::default(),
+            meter: Meter::default(),
             doing: Phase::Reading,
             then: Then::Read,
             heard: Now { wall: Timestamp::default(), tick: now },
@@ -245,8 +265,8 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     }
 
     /// Whose it is.
-    pub fn party(&self) -> Party {
-        self.party
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// Whether it is a peer's, or may still become one by the handshake it has begun.
@@ -264,8 +284,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         loop {
             match &self.doing {
                 Phase::Reading => return self.wait(now, host),
-                Phase::Executing => self.execute(host),
+                Phase::Executing => self.execute(now, host),
                 &Phase::Securing(until) => return Next::Secure(until),
+                &Phase::Resting(until, _) if now >= until => self.doing = Phase::Executing,
+                &Phase::Resting(until, quota) => match self.cannot_rest(quota, host) {
+                    None => return Next::Rest(until, quota),
+                    Some(closing) => self.doing = Phase::Over(closing),
+                },
                 &Phase::Joining(joined) => {
                     self.doing = Phase::Offering;
                     return Next::Joined(joined);
@@ -298,11 +323,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
         }
         self.heard = now;
         self.heard_bytes += count;
+        self.meter.arrived(count);
         self.buffer.filled(count);
         if let Party::Peer(link) = self.party {
             self.node.heard(link, self.number, now.tick);
         }
         self.had_line = self.buffer.lines().left() > 0;
+        self.renew();
         self.doing = Phase::Executing;
     }
 
@@ -312,6 +339,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
             return;
         }
         self.heard.wall = now.wall;
+        self.renew();
         self.input = InputState::Ended;
         if let Party::Plain(_) = self.party
             && self.buffer.is_mid_line()
@@ -372,7 +400,7 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// time for the rest begins again. A peer's does, because a link may be slow. A client's does not, or its replies
     /// would be kept for ever if it accepted a byte now and then.
     pub fn took_some(&mut self, now: Tick) -> bool {
-        let (Phase::Writing, Party::Peer(link)) = (&self.doing, self.party) else { return false };
+        let (Phase::Writing, &Party::Peer(link)) = (&self.doing, &self.party) else { return false };
         self.heard.tick = now;
         self.node.heard(link, self.number, now);
         true

@@ -17,7 +17,9 @@ mod forgetting;
 mod handshake;
 mod memory;
 mod plain;
+mod quotas;
 mod tls;
+mod tokens;
 
 const TIMES: Times = Times {
     idle: Duration::from_secs(100),
@@ -38,6 +40,8 @@ fn now(tick: Tick) -> Now {
 #[derive(Default)]
 struct Ear {
     lines: usize,
+    /// Of those, lines refused because of a quota.
+    over_quota: usize,
     given_back: usize,
     /// What the dialogue says that it holds.
     held: usize,
@@ -50,8 +54,9 @@ impl Host for Ear {
         Ok(Nonce::of_bytes([3; Nonce::BYTES]))
     }
 
-    fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {
+    fn said(&mut self, _line: Line<'_>, _party: &Party, reply: &Reply<'_>) {
         self.lines += 1;
+        self.over_quota += usize::from(*reply == Reply::Invalid(Invalid::OverQuota));
     }
 
     fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
@@ -80,20 +85,26 @@ fn neighbour(id: &str, plain: Option<PlainForm>) -> (Neighbour, Queue) {
     (Neighbour { id, outbox, called, plain, health: Health::default() }, queue)
 }
 
-fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret>>) -> Arc<Node> {
-    Arc::new(Node::new(Options {
+/// Of a node without neighbours.
+fn options() -> Options {
+    Options {
         herd: "test".to_owned(),
         placement: Placement::of_herd("test"),
-        secret,
+        secret: None,
         id: NodeId::new("Alford").unwrap(),
         incarnation: 1,
         forget_after: None,
         reports: ReportLimits { max_clients: 10, ..ReportLimits::NONE },
         liveness: TIMES.liveness,
-        neighbours,
+        neighbours: Vec::new(),
         subscribers: Subscribers::default(),
-        lookups: Some(LookupRules { form: Form::PLACES, may_wait }),
-    }))
+        lookups: Some(LookupRules { form: Form::PLACES, may_wait: false }),
+    }
+}
+
+fn node_of(neighbours: Vec<Neighbour>, may_wait: bool, secret: Option<Arc<Secret>>) -> Arc<Node> {
+    let lookups = Some(LookupRules { form: Form::PLACES, may_wait });
+    Arc::new(Node::new(Options { neighbours, secret, lookups, ..options() }))
 }
 
 fn hello(from: &str, incarnation: u64) -> Vec<u8> {
@@ -129,7 +140,7 @@ impl Driven {
             self.dialogue.received(read.len(), now(tick));
             bytes = rest;
             let next = self.drive(tick);
-            if bytes.is_empty() || matches!(next, Next::Close(_)) {
+            if bytes.is_empty() || matches!(next, Next::Rest(..) | Next::Close(_)) {
                 return next;
             }
         }
@@ -146,7 +157,7 @@ impl Driven {
                 "it says the same again"
             );
             match next {
-                Next::Wait(_) | Next::Secure(_) | Next::Close(_) => return next,
+                Next::Wait(_) | Next::Secure(_) | Next::Rest(..) | Next::Close(_) => return next,
                 Next::Joined(_) => self.did.push("joined"),
                 Next::Offer => {
                     self.did.push("offer");
@@ -254,7 +265,7 @@ fn seat_that_is_kept_for_peers_must_be_earned() {
     assert_eq!((client.written().as_str(), node.store().len()), ("", 0));
     let mut peer = kept();
     assert!(matches!(peer.say(&hello("Welsh", 7), at(5)), Next::Wait(_)));
-    assert_eq!(peer.dialogue.party(), Party::Peer(0));
+    assert_eq!(peer.dialogue.party(), &Party::Peer(0));
 }
 
 #[test]
@@ -274,7 +285,7 @@ fn peer_that_goes_on_speaking_is_not_replaced_by_another_of_its_name() {
     drop(first);
     assert!(!node.neighbours()[0].health.condition(at(7_000)).is_connected_here);
     let (third, next) = Driven::peer(&node, 9, 3, at(7_000));
-    assert!(matches!(next, Next::Wait(_)) && third.dialogue.party() == Party::Peer(0));
+    assert!(matches!(next, Next::Wait(_)) && third.dialogue.party() == &Party::Peer(0));
 }
 
 #[test]
@@ -339,7 +350,7 @@ fn without_a_proof_nobody_is_let_in_and_time_is_short() {
         wrong.say(proof.as_bytes(), at(200)),
         Next::Close(Closing::Refused(Box::new(Refusal::WrongProof)))
     );
-    assert_eq!((wrong.dialogue.party(), node.store().len()), (Party::Stranger, 0));
+    assert_eq!((wrong.dialogue.party(), node.store().len()), (&Party::Stranger, 0));
     let mut half = stranger();
     half.dialogue.ended(now(at(300)));
     assert_eq!(half.drive(at(300)), Next::Close(Closing::ByPeer));
@@ -350,11 +361,11 @@ fn third_party_node_is_known_by_its_address_or_by_its_name() {
     let form = Some(PlainForm::default());
     let node = node_of(vec![neighbour("Welsh", form.clone()).0, neighbour("Ball", form).0], false, None);
     let one = Driven::new(&node, Opening::Plain(vec![1]), 1);
-    assert_eq!(one.dialogue.party(), Party::Plain(Some(1)));
+    assert_eq!(one.dialogue.party(), &Party::Plain(Some(1)));
     let mut of_two = Driven::new(&node, Opening::Plain(vec![0, 1]), 2);
-    assert_eq!(of_two.dialogue.party(), Party::Plain(None));
+    assert_eq!(of_two.dialogue.party(), &Party::Plain(None));
     of_two.say(b"AT X +0.000000001 kiwi +1+1 1\nAT X +0.000000001 kiwi +1+1 2 Welsh\n", at(1));
-    assert_eq!((of_two.dialogue.party(), node.store().len()), (Party::Plain(Some(0)), 1));
+    assert_eq!((of_two.dialogue.party(), node.store().len()), (&Party::Plain(Some(0)), 1));
     assert_eq!((of_two.written().as_str(), of_two.ear.lines), ("", 2));
 }
 
@@ -380,7 +391,7 @@ fn session_that_panics_leaves_its_link_to_the_next_start_of_the_neighbour() {
         fn nonce(&mut self) -> Result<Nonce, String> {
             Err("none".to_owned())
         }
-        fn said(&mut self, _line: Line<'_>, _party: Party, _reply: &Reply<'_>) {
+        fn said(&mut self, _line: Line<'_>, _party: &Party, _reply: &Reply<'_>) {
             panic!("a fault of the host");
         }
         fn looked(&mut self, _looked: &Looked, _document: &[u8]) {}
@@ -417,7 +428,7 @@ fn answers_to_what_was_not_asked_change_nothing() {
     refused.dialogue.received(0, now(at(3)));
     assert!(matches!(refused.drive(at(3)), Next::Close(Closing::Refused(_))));
     // The door decides whose it is, not the number of nodes it may belong to.
-    assert_eq!(Driven::new(&node, Opening::Plain(Vec::new()), 2).dialogue.party(), Party::Plain(None));
+    assert_eq!(Driven::new(&node, Opening::Plain(Vec::new()), 2).dialogue.party(), &Party::Plain(None));
 }
 
 #[test]

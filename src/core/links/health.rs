@@ -40,6 +40,11 @@ pub enum Event {
     },
     /// A round is over.
     Round(RoundOver),
+    /// A round has ended without comparing the stores, since their watermarks differ or move.
+    NotCompared {
+        /// The neighbour's watermark.
+        watermark: u64,
+    },
     /// A third-party node has been sent everything.
     Swept(RoundOver),
     /// The connection is lost, or could not be made.
@@ -148,6 +153,8 @@ pub struct Health {
     rounds: AtomicU64,
     rounds_received: AtomicU64,
     differences: AtomicU64,
+    /// The neighbour's watermark, where it is another than this node's; 0 if none is known.
+    watermark: AtomicU64,
     /// When a round last found the neighbour in step, on any connection; in nanoseconds plus one, so that 0 means
     /// never.
     in_step_at: AtomicU64,
@@ -244,6 +251,7 @@ impl Health {
             for (before, count) in self.before.iter().zip(self.said()) {
                 before.store(count, Ordering::Relaxed);
             }
+            self.watermark.store(0, Ordering::Relaxed);
         }
         *now = Current { failure: Some(why.to_owned()), ..Current::default() };
     }
@@ -271,11 +279,22 @@ impl Health {
         self.rounds.fetch_add(1, Ordering::Relaxed);
         self.sent_updates.fetch_add(over.pushed as u64, Ordering::Relaxed);
         self.differences.fetch_add(over.differing as u64, Ordering::Relaxed);
+        self.watermark.store(0, Ordering::Relaxed);
         if over.in_step {
             self.in_step_at.store(stamp(now), Ordering::Relaxed);
         }
         let mut current = self.now.lock();
         (current.lasting, current.is_in_step) = (over.lasting as u64, over.in_step);
+    }
+
+    /// The neighbour has told its watermark.
+    pub fn told_watermark(&self, watermark: u64) {
+        self.watermark.store(watermark, Ordering::Relaxed);
+    }
+
+    /// The neighbour's watermark, where it was another than this node's when it was last told; otherwise 0.
+    pub fn watermark(&self) -> u64 {
+        self.watermark.load(Ordering::Relaxed)
     }
 
     /// The neighbour has connected to this node.

@@ -72,8 +72,10 @@ struct Up {
     no_round_before: Tick,
     /// Whether the round in progress has cleared a mark.
     is_for_mark: bool,
-    /// Whether the last round has judged nothing, so that another must follow.
-    is_unjudged: bool,
+    /// How many of the last rounds have judged nothing, so that another must follow.
+    unjudged: u32,
+    /// The store's watermark when the last round began; `None` before the first.
+    watermark: Option<u64>,
     early_sum: Option<u64>,
     /// Updates sent on this connection, and how many of them are confirmed.
     told: usize,
@@ -102,6 +104,10 @@ struct Ping {
     /// When to look for the answer.
     look_at: Tick,
 }
+
+/// So many rounds in a row that could not compare the stores, and a node that stops compares no more: it pushes everything
+/// it has. A watermark that moves has mostly settled by then.
+const UNJUDGED_MAX: u32 = 2;
 
 /// How soon to look for the answer to a ping at first; then after twice as long each time, up to the second of these.
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
@@ -182,10 +188,10 @@ impl Dialect for HerdDialect {
             }
             State::Up(up) => up,
         };
-        if up.round.is_none() && up.is_round_due(now, queue, *rules) {
-            up.begin_round(now, store, queue, *rules);
+        if up.round.is_none() && up.is_round_due(now, store, queue, *rules) {
+            up.begin_round(now, (store, queue), times, *rules);
         }
-        let need = up.go_on_with_round(now, store, *rules, out);
+        let need = up.go_on_with_round(now, (store, queue), times, *rules, out);
         up.ping_or_look(now, times, *rules, out);
         let given_up_at = up.given_up_at(times);
         if need == Some(Need::Answer) {
@@ -211,15 +217,18 @@ impl Dialect for HerdDialect {
         let has_begun = up.rounds > 0 || !self.rules.round_on_connect;
         let is_behind = self.rules.heeds_marks && queue.is_behind();
         // Only one that judged nothing is followed by another no sooner than usual.
-        let is_put_off = up.round.is_none() && up.is_unjudged && now < up.no_round_before;
-        if up.round.is_none() && (is_behind || !has_begun || up.is_unjudged) && !is_put_off {
-            if self.rules.last_round {
-                up.begin_round(now, store, queue, self.rules);
-            } else {
+        let is_put_off = |up: &Up| up.round.is_none() && up.unjudged > 0 && now < up.no_round_before;
+        if up.round.is_none() && (is_behind || !has_begun || up.unjudged > 0) && !is_put_off(up) {
+            if !self.rules.last_round {
                 queue.clear_mark();
+            } else if up.unjudged >= UNJUDGED_MAX {
+                up.begin_sweep(now, (store, queue), self.rules);
+            } else {
+                up.begin_round(now, (store, queue), &self.times, self.rules);
             }
         }
-        up.go_on_with_round(now, store, self.rules, out);
+        up.go_on_with_round(now, (store, queue), &self.times, self.rules, out);
+        let is_put_off = is_put_off(up);
         let has_confirmed = up.confirmed == up.told;
         let is_full = self.rules.repair_is_paced && up.pace.is_full();
         if up.ping.is_none() && (is_full || !has_confirmed && queue.receiver().is_empty()) {
@@ -266,9 +275,12 @@ impl Dialect for HerdDialect {
         let ended = round.answered(&answer, store).map_err(|_unfitting| Broken::Nonsense)?;
         let Some(ended) = ended else { return Ok(None) };
         up.round = None;
-        let RoundEnd::Judged(found) = ended else {
-            up.put_off_round(now, queue, &self.times);
-            return Ok(None);
+        let found = match ended {
+            RoundEnd::Judged(found) => found,
+            RoundEnd::Unjudged { theirs } => {
+                up.put_off_round(now, queue, &self.times);
+                return Ok(theirs.map(|watermark| Event::NotCompared { watermark }));
+            }
         };
         let over = up.end_round(&found, &self.differed, now, random, &self.times);
         self.differed = found.pairs;
@@ -286,7 +298,7 @@ impl Dialect for HerdDialect {
     }
 
     fn is_quiet(&self) -> bool {
-        matches!(&self.state, State::Up(up) if up.round.is_none() && up.rounds > 0 && !up.is_unjudged)
+        matches!(&self.state, State::Up(up) if up.round.is_none() && up.rounds > 0 && up.unjudged == 0)
     }
 }
 
@@ -305,7 +317,8 @@ impl Up {
             round_at: if round_at_once { now } else { now + times.round },
             no_round_before: now,
             is_for_mark: false,
-            is_unjudged: false,
+            unjudged: 0,
+            watermark: None,
             early_sum,
             told: 0,
             confirmed: 0,
@@ -365,7 +378,8 @@ impl Up {
     fn go_on_with_round(
         &mut self,
         now: Tick,
-        store: &Store,
+        (store, queue): (&Store, &Queue),
+        times: &LinkTimes,
         rules: Rules,
         out: &mut Vec<u8>,
     ) -> Option<Need> {
@@ -376,26 +390,49 @@ impl Up {
         let asked = round.owed() - owed;
         self.owed.extend(std::iter::repeat_n(Owed { what: AnswerKind::Round, since: now }, asked));
         self.pace.push(out.len() - before);
+        if need == Need::Over {
+            self.put_off_round(now, queue, times);
+            return None;
+        }
         Some(need)
     }
 
-    fn is_round_due(&self, now: Tick, queue: &Queue, rules: Rules) -> bool {
+    fn is_round_due(&self, now: Tick, store: &Store, queue: &Queue, rules: Rules) -> bool {
         let is_wanted = now >= self.round_at || rules.heeds_marks && queue.is_behind();
-        is_wanted && now >= self.no_round_before
+        // A step of the watermark is followed by a round, which tells the neighbour of it.
+        let has_moved =
+            || self.watermark.is_some_and(|last| store.settled_watermark().is_some_and(|now| now != last));
+        now >= self.no_round_before && (is_wanted || has_moved())
     }
 
-    fn begin_round(&mut self, now: Tick, store: &Store, queue: &Queue, rules: Rules) {
-        (self.is_for_mark, self.is_unjudged) = (queue.clear_mark(), false);
-        self.rounds += 1;
+    fn begin_round(&mut self, now: Tick, (store, queue): (&Store, &Queue), times: &LinkTimes, rules: Rules) {
         self.round_began = now;
-        self.pace.begin();
+        let watermark = store.settled_watermark();
+        self.is_for_mark = queue.clear_mark();
         let sum = self.early_sum.take().unwrap_or_else(|| store.sum());
-        self.round = Some(Round::new(self.rounds, sum, rules));
+        let Some(watermark) = watermark.filter(|_| store.settled_watermark() == watermark) else {
+            // The store moves to another watermark, or has: its sums are of two.
+            return self.put_off_round(now, queue, times);
+        };
+        self.rounds += 1;
+        self.watermark = Some(watermark);
+        self.pace.begin();
+        self.round = Some(Round::new(self.rounds, (sum, watermark), rules));
+    }
+
+    /// A round that compares nothing, for a node that stops and must hand over what it has.
+    fn begin_sweep(&mut self, now: Tick, (store, queue): (&Store, &Queue), rules: Rules) {
+        self.round_began = now;
+        self.is_for_mark = queue.clear_mark();
+        self.rounds += 1;
+        self.pace.begin();
+        self.round = Some(Round::sweep(self.rounds, store, rules));
     }
 
     /// A round has ended that could not compare the stores: whatever was due to the neighbour is due to it still.
     fn put_off_round(&mut self, now: Tick, queue: &Queue, times: &LinkTimes) {
-        self.is_unjudged = true;
+        self.round = None;
+        self.unjudged += 1;
         if self.is_for_mark {
             queue.mark_again();
         }
@@ -419,6 +456,7 @@ impl Up {
         times: &LinkTimes,
     ) -> RoundOver {
         let took = self.space_rounds(now, times);
+        self.unjudged = 0;
         // Three to five quarters, so that the links of a herd do not fall into step.
         let half = times.round.as_nanos() as u64 / 2;
         let jitter = Duration::from_nanos(((u128::from(half) * u128::from(random)) >> 64) as u64);

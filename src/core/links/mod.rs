@@ -18,6 +18,8 @@ mod single;
 mod times;
 mod vigil;
 
+use crate::core::store::Store;
+
 pub use self::{
     any::AnyLink,
     dialect::Broken,
@@ -33,4 +35,10 @@ pub use self::{
 /// How many lines end in these bytes.
 fn count_lines(bytes: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', bytes).count()
+}
+
+/// Whether a third-party node is told anything of that store: it knows nothing of tombstones.
+fn has_clients(store: &Store) -> bool {
+    let clients = store.len();
+    clients > 0
 }

@@ -6,7 +6,7 @@ use super::{
     dialect::{Dialect, Wait},
 };
 use crate::core::{
-    model::{NodeId, Tick},
+    model::{Location, NodeId, Tick},
     store::{Cursor, Store},
     wire::PlainForm,
 };
@@ -114,7 +114,8 @@ impl Sweep {
     fn tell_piece(&mut self, store: &Store, id: &NodeId, form: &PlainForm, out: &mut Vec<u8>) -> bool {
         let end = out.len() + SWEEP_BYTES_MAX;
         self.cursor.walk(store, |_, record| {
-            let Some(location) = record.location() else { return true };
+            let seen = |location: &&Location<'_>| form.may_see.match_client(location.client);
+            let Some(location) = record.location().filter(seen) else { return true };
             if out.len() >= end {
                 return false;
             }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::{
+    access::{Pattern, Patterns},
     links::{
         Link, Offer,
         scene_tests::{Bench, Next, id, ms, times},
@@ -125,6 +126,20 @@ fn everything_is_told_again_on_the_next_connection() {
     bench.know("kiwi");
     bench.connect(300);
     assert_eq!(bench.go_on(300).1.map(|over| (over.number, over.pushed)), Some((1, 1)));
+}
+
+#[test]
+fn neighbour_is_told_of_those_only_whom_it_may_see() {
+    let may_see = Patterns::new(vec![Pattern::parse("k*").unwrap()]);
+    let form = PlainForm { may_see, ..PlainForm::default() };
+    let mut bench = Bench::of(|queue| Link::plain(id("A"), form, times(), queue));
+    bench.know("kiwi");
+    bench.know("tui");
+    bench.connect(0);
+    let (_, over, out) = bench.go_on(0);
+    assert_eq!((over.unwrap().pushed, out.as_str()), (1, "AT A +1.000000000 kiwi +1+1 7 A\n"));
+    bench.offer("AT A +1.000000000 weka +1+1 7 A\nAT A +1.000000000 kea +1+1 7 A\n");
+    assert_eq!(bench.go_on(100).2, "AT A +1.000000000 kea +1+1 7 A\n");
 }
 
 #[test]

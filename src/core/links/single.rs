@@ -9,10 +9,10 @@ use std::{collections::VecDeque, mem, time::Duration};
 
 use super::{
     Encoded, Event, Lack, LinkTimes, Lost, Queue, RoundOver, Step, count_lines, dialling::Dialling,
-    link::Stopping,
+    has_clients, link::Stopping,
 };
 use crate::core::{
-    model::{NodeId, Tick},
+    model::{Location, NodeId, Tick},
     store::{Cursor, Store},
     wire::PlainForm,
 };
@@ -176,11 +176,16 @@ impl Single {
     /// What the neighbour may lack, once the link has ended; `None` if it has everything.
     pub fn lack(&self, store: &Store) -> Option<Lack> {
         let stopping = self.stopping?;
-        let mut updates = self.batch.as_ref().map_or(0, |(batch, at)| count_lines(&batch[*at..]));
+        let mut left = Vec::new();
+        let mut write = |lines: &[u8]| {
+            let lines = lines.split_inclusive(|&byte| byte == b'\n');
+            lines.for_each(|line| self.form.write_again(line, &mut left));
+        };
+        self.batch.iter().for_each(|(batch, at)| write(&batch[*at..]));
         while let Ok(batch) = self.queue.take() {
-            updates += count_lines(&batch);
+            write(&batch);
         }
-        stopping.lack(updates, self.is_missing() && !store.is_empty())
+        stopping.lack(count_lines(&left), self.is_missing() && has_clients(store))
     }
 
     /// Whether everything is being sent, or is due to be.
@@ -311,7 +316,7 @@ impl Single {
         let dial_at = self.dialling.dial_at();
         if !self.is_up() {
             return match self.stopping {
-                Some(_) if store.is_empty() => Step::End,
+                Some(_) if !has_clients(store) => Step::End,
                 _ if now >= dial_at => self.dial(),
                 _ => Step::Pause { until: self.no_later(dial_at) },
             };
@@ -373,7 +378,8 @@ impl Single {
         });
         let from = sweep.cursor;
         sweep.is_walked = sweep.cursor.walk(store, |_, record| {
-            let Some(location) = record.location() else { return true };
+            let seen = |location: &&Location<'_>| form.may_see.match_client(location.client);
+            let Some(location) = record.location().filter(seen) else { return true };
             let is_next = text.is_empty();
             if is_next {
                 form.write(location, id, &mut text);

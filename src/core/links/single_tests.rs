@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::core::{
+    access::{Pattern, Patterns},
     links::{
         Offer, Outbox, outbox,
         scene_tests::{LONGEST, id, ms, times},
@@ -305,6 +306,20 @@ fn stop_does_not_go_on_telling_what_was_taken_before() {
 }
 
 #[test]
+fn neighbour_is_told_of_those_only_whom_it_may_see() {
+    let may_see = Patterns::new(vec![Pattern::parse("k*").unwrap()]);
+    let mut scene = Scene::of(PlainForm { has_sender: false, may_see, ..PlainForm::default() });
+    scene.know("kiwi");
+    scene.know("tui");
+    assert_eq!(scene.settle(), [format!("{}\n", at("kiwi"))]);
+    for client in ["weka", "kea"] {
+        scene.offer(client);
+    }
+    assert_eq!(scene.connection(Takes::Line), format!("{}\n", at("kea")));
+    assert!(matches!(scene.step(), Step::Rest { .. }) && scene.link.is_quiet());
+}
+
+#[test]
 fn neighbour_is_told_nothing_of_tombstones() {
     let mut scene = Scene::new();
     scene.know("kiwi");
@@ -316,4 +331,12 @@ fn neighbour_is_told_nothing_of_tombstones() {
     scene.outbox.offer(&b"FORGOT weka 9 7 A A\nFORGOT moa 9 0 A A\n"[..].into());
     assert_eq!(scene.connection(Takes::Line), format!("{}\n", at("weka")));
     assert!(matches!(scene.step(), Step::Rest { .. }) && scene.link.is_quiet());
+    // Nor does it lack any.
+    scene.outbox.offer(&b"FORGOT tui 10 7 A A\nFORGOT moa 10 0 A A\n"[..].into());
+    scene.link.stop(ms(scene.now));
+    assert_eq!(scene.link.lack(&scene.store), None);
+    let mut scene = Scene::new();
+    scene.forget("kiwi");
+    scene.link.stop(ms(scene.now) + Duration::from_secs(2));
+    assert_eq!((scene.link.lack(&scene.store), scene.step()), (None, Step::End));
 }

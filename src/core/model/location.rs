@@ -27,8 +27,10 @@ impl<'a> Location<'a> {
     /// first generation, since that is left out.
     pub fn of_fields(fields: [&'a [u8]; 5]) -> Option<Self> {
         let [server, skew, client, position, timestamp] = fields;
-        let sound = NodeId::is_valid(server) && Skew::is_skew(skew) && is_position(position);
+        let sound = NodeId::is_valid(server) && is_position(position);
         let time = Timestamp::parse(timestamp)?;
+        // When its server took it must be a time itself: what a herd does with the age of a report is then defined.
+        time.after(Skew::parse(skew)?)?;
         let (client, generation) = (ClientId::new(client)?, Generation::FIRST);
         sound.then_some(Self { server, skew, client, position, timestamp, time, generation })
     }
@@ -138,6 +140,25 @@ fn number(text: &[u8], bound: u32) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn server_must_have_taken_it_at_a_time_that_a_timestamp_tells() {
+        let of = |skew: &'static str, timestamp: &'static str| {
+            Location::of_fields([b"Alford", skew.as_bytes(), b"kiwi", b"+1+1", timestamp.as_bytes()])
+        };
+        for (skew, timestamp) in [
+            ("-5.000000000", "5"),
+            ("+0.999999999", "999999999999"),
+            ("-999999999999.000000000", "999999999999"),
+        ] {
+            assert!(of(skew, timestamp).is_some(), "{skew} {timestamp}");
+        }
+        for (skew, timestamp) in
+            [("-5.000000001", "5"), ("+1.000000000", "999999999999"), ("+1000000000000.000000000", "0")]
+        {
+            assert_eq!(of(skew, timestamp), None, "{skew} {timestamp}");
+        }
+    }
 
     #[test]
     fn positions_of_the_rulings_are_taken() {

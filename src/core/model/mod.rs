@@ -7,6 +7,7 @@ mod ids;
 mod location;
 mod query;
 mod record;
+mod retention;
 mod time;
 
 pub use generation::Generation;
@@ -14,4 +15,5 @@ pub use ids::{ClientId, NodeId, is_white_space};
 pub use location::{Coordinates, Location, OwnedLocation, is_position};
 pub use query::Query;
 pub use record::{ClientRecord, Tombstone};
+pub use retention::RetentionTimes;
 pub use time::{Now, Skew, SkewText, Tick, Timestamp, TimestampText};

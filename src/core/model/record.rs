@@ -121,6 +121,8 @@ mod tests {
             report(0, "999999999999", "+1+1"),
             report(7, "4", "+1+1"),
             report(7, "5", "+9+9"),
+            // Its server is less than any position, and still it is the greater.
+            tombstone("7 5 !"),
             tombstone("7 5 A"),
             tombstone("7 5 B"),
             tombstone("7 5.0 A"),

@@ -12,6 +12,9 @@ use super::decimal;
 /// Nanoseconds in a second.
 const NANOS: u64 = 1_000_000_000;
 
+/// The last whole second that a timestamp can tell: twelve digits.
+const SECONDS_MAX: u64 = 999_999_999_999;
+
 /// Monotonic time since the process first asked for it. For deadlines and intervals; never goes back.
 pub type Tick = Duration;
 
@@ -69,6 +72,15 @@ impl Timestamp {
     /// Nanoseconds since 1970.
     pub fn as_nanoseconds(self) -> i128 {
         i128::from(self.seconds) * i128::from(NANOS) + i128::from(self.nanoseconds)
+    }
+
+    /// The moment that is later by that difference: when a server took a report, by its own clock. `None` for one that no
+    /// timestamp tells.
+    pub fn after(self, skew: Skew) -> Option<Self> {
+        let nanoseconds = u128::try_from(self.as_nanoseconds() + skew.nanoseconds).ok()?;
+        let seconds =
+            u64::try_from(nanoseconds / u128::from(NANOS)).ok().filter(|seconds| *seconds <= SECONDS_MAX)?;
+        Some(Self { seconds, nanoseconds: (nanoseconds % u128::from(NANOS)) as u32 })
     }
 
     /// A text that [`Timestamp::parse`] reads; `None` for one of more than 12 digits, which no clock shows.
@@ -172,17 +184,23 @@ impl Skew {
         text
     }
 
+    /// Reads what [`Skew::text`] could have written; `None` for anything else.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let (sign @ (b'+' | b'-'), number) = text.split_first()? else { return None };
+        let (seconds, fraction) = number.split_at_checked(number.len().checked_sub(10)?)?;
+        let is_short = (1..=Self::SECONDS_DIGITS_MAX).contains(&seconds.len());
+        let is_plain = seconds.len() == 1 || seconds.first() != Some(&b'0');
+        let ((whole, b""), (parts, b"")) = (digits(seconds), digits(fraction.strip_prefix(b".")?)) else {
+            return None;
+        };
+        let size = i128::from(whole) * i128::from(NANOS) + i128::from(parts);
+        let nanoseconds = if *sign == b'-' { -size } else { size };
+        (is_short && is_plain).then_some(Self { nanoseconds })
+    }
+
     /// Whether `text` is what [`Skew::text`] could have written.
     pub fn is_skew(text: &[u8]) -> bool {
-        let Some((b'+' | b'-', number)) = text.split_first() else { return false };
-        let Some(point) = number.len().checked_sub(10) else { return false };
-        let (seconds, fraction) = number.split_at(point);
-        let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
-        fraction[0] == b'.'
-            && digits(&fraction[1..])
-            && (1..=Self::SECONDS_DIGITS_MAX).contains(&seconds.len())
-            && digits(seconds)
-            && (seconds.len() == 1 || seconds[0] != b'0')
+        Self::parse(text).is_some()
     }
 }
 
@@ -365,6 +383,48 @@ mod tests {
             assert_eq!(rewritten(own), own);
         }
         assert_eq!(Skew::of_decimal(b"nan"), None);
+    }
+
+    #[test]
+    fn skew_is_read_as_it_was_written() {
+        for text in [
+            "+0.263873386",
+            "-0.000000042",
+            "+0.000000000",
+            "-999999999999.999999999",
+            "+9999999999999.999999999",
+        ] {
+            assert_eq!(Skew::parse(text.as_bytes()), Skew::of_decimal(text.as_bytes()), "{text}");
+            assert_eq!(Skew::parse(text.as_bytes()).unwrap().text().as_bytes(), text.as_bytes());
+        }
+        // Nobody writes this one, and it was always taken.
+        assert_eq!(Skew::parse(b"-0.000000000").map(Skew::as_nanoseconds), Some(0));
+    }
+
+    #[test]
+    fn report_that_a_server_takes_was_taken_at_a_moment_by_its_clock() {
+        let times = ["0", "0.000000001", "1479413884.392014450", "999999999999", "999999999999.999999999"];
+        for server in times.map(|text| Timestamp::parse(text.as_bytes()).unwrap()) {
+            for client in times.map(|text| Timestamp::parse(text.as_bytes()).unwrap()) {
+                assert_eq!(client.after(Skew::between(server, client)), Some(server), "{server} {client}");
+            }
+        }
+    }
+
+    #[test]
+    fn moment_after_a_skew_is_one_that_a_timestamp_tells_or_none() {
+        let after = |time: &str, skew: &str| {
+            let skew = Skew::parse(skew.as_bytes()).unwrap();
+            Timestamp::parse(time.as_bytes()).unwrap().after(skew).map(|moment| moment.to_string())
+        };
+        assert_eq!(after("1479413884.392014450", "+0.263873386").as_deref(), Some("1479413884.655887836"));
+        assert_eq!(after("2", "-0.900000000").as_deref(), Some("1.100000000"));
+        assert_eq!(after("5", "-5.000000000").as_deref(), Some("0"));
+        assert_eq!(after("5", "-5.000000001"), None);
+        assert_eq!(after("999999999999", "+0.999999999").as_deref(), Some("999999999999.999999999"));
+        assert_eq!(after("999999999999", "+1.000000000"), None);
+        assert_eq!(after("0", "+9999999999999.999999999"), None);
+        assert_eq!(after("999999999999.999999999", "-999999999999.999999999").as_deref(), Some("0"));
     }
 
     #[test]

@@ -11,13 +11,14 @@ use crate::core::{
     links::{Encoded, Offer, Outbox},
     model::ClientRecord,
     store::KeyHash,
-    wire::write_flooded,
+    wire::{write_flooded, write_watermark},
 };
 
 /// The subscribers to changes besides the links. A link wants updates, which are neither repair nor its own.
 #[derive(Debug, Default)]
 pub struct Subscribers {
-    /// These want all changes, however they came: as lines that [`ClientRecord::parse`] reads.
+    /// These want all changes, however they came: as lines that [`ClientRecord::parse`] reads, and each watermark before
+    /// it is obeyed, as [`parse_watermark`](crate::core::wire::parse_watermark) reads it.
     pub all: Vec<Outbox>,
     /// These want the keys of what has changed.
     pub keys: Vec<Outbox<KeyHash>>,
@@ -91,6 +92,13 @@ impl Changes {
 }
 
 impl Changes {
+    /// The watermark is about to move.
+    pub(super) fn add_watermark(&mut self, node: &Node, watermark: u64) {
+        if self.awake.get_or_insert_with(|| node.awake()).all {
+            write_watermark(watermark, &mut self.all);
+        }
+    }
+
     /// What is stored already is told again to those that want all changes.
     pub(super) fn add_again(&mut self, node: &Node, record: &ClientRecord<'_>) {
         let awake = *self.awake.get_or_insert_with(|| node.awake());
@@ -214,7 +222,7 @@ mod tests {
             let report = Report { client, position: b"+1+1", timestamp: timestamp.as_bytes(), time };
             let (key, now) = (self.node.key(client), Now { wall: time, tick: Duration::ZERO });
             let mut skew = SkewText::default();
-            let reported = self.node.report(&report, key, now, &mut skew, &mut self.changes);
+            let reported = self.node.report((&report, key), None, now, &mut skew, &mut self.changes);
             assert!(reported.unwrap().is_newest);
             key
         }

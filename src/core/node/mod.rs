@@ -3,6 +3,8 @@
 //! a connection stands.
 
 mod changes;
+mod retainer;
+mod watermark;
 mod welcome;
 
 use std::{
@@ -19,21 +21,26 @@ use parking_lot::Mutex;
 use self::changes::By;
 use crate::core::{
     Rules,
-    access::{PeerTls, Peers, Secret},
+    access::{Access, Allowance, PeerTls, Peers, QuotaRules, Secret},
     links::{Health, Outbox},
     model::{
-        ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query, Skew,
-        SkewText, Tick, Timestamp, TimestampText, Tombstone,
+        ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query,
+        RetentionTimes, Skew, SkewText, Tick, Timestamp, TimestampText, Tombstone,
     },
     repair,
     store::{KeyHash, Outcome, Placement, Store, StoreBounds},
-    wire::{Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
+    wire::{ForgetFault, Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
 };
 
 pub use self::{
     changes::{Changes, Subscribers},
+    retainer::{Retainer, RetainerEvent, RetentionCondition},
+    watermark::ClockOff,
     welcome::{Challenge, Greeting, Welcome},
 };
+
+/// How far the generation of a client may be ahead of the clock of a node that is told to forget it again.
+const GENERATION_AHEAD_MAX: Duration = Duration::from_secs(86_400);
 
 /// What a node knows and whom it talks with. Shared by all its threads.
 #[derive(Debug)]
@@ -53,15 +60,18 @@ pub struct Node {
     /// Whether peers speak TLS with it.
     pub peer_tls: PeerTls,
     store: Store,
+    /// By which times; `None` where nothing is forgotten for its age.
+    retention: Option<RetentionTimes>,
     neighbours: Vec<Neighbour>,
     subscribers: Subscribers,
     peers: Mutex<Peers>,
     lookups: Option<LookupRules>,
     reports: ReportLimits,
+    /// How much each principal may do.
+    quotas: QuotaRules,
     /// Whether reports are refused for now; `None` if they are acknowledged at once.
     refuses: Option<AtomicBool>,
-    /// Whether clients may have others forgotten.
-    forgets: bool,
+    access: Access,
     rules: Rules,
 }
 
@@ -155,6 +165,8 @@ impl Node {
         let Options { liveness, neighbours, subscribers, lookups, .. } = options;
         let bounds = StoreBounds { clients: reports.max_clients, bytes: reports.max_bytes };
         let store = Store::with_rules(placement, bounds, rules);
+        let retention = forget_after.map(RetentionTimes::of);
+        let store = retention.into_iter().fold(store, Store::with_retention);
         let peers = Mutex::new(Peers::new(neighbours.len(), liveness));
         let check = placement.check();
         Self {
@@ -166,13 +178,15 @@ impl Node {
             secret,
             peer_tls: PeerTls::Off,
             store,
+            retention,
             neighbours,
             subscribers,
             peers,
             lookups,
             reports,
+            quotas: QuotaRules::NONE,
             refuses: None,
-            forgets: false,
+            access: Access::default(),
             rules,
         }
     }
@@ -184,11 +198,52 @@ impl Node {
         Self { refuses: Some(AtomicBool::new(false)), ..self }
     }
 
+    /// The same, and this says who may do what. Without it, anyone may report for any client and ask for any.
+    #[must_use]
+    pub fn granting(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
     /// The same, forgetting clients for everyone who asks: only for a node that nobody else can reach than the users of
     /// its machine.
     #[must_use]
     pub fn forgetting_for_everyone(self) -> Self {
-        Self { forgets: true, ..self }
+        Self { access: self.access.also_for_anyone(|anyone| anyone.forgets = true), ..self }
+    }
+
+    /// Who may do what here. Whoever speaks for a client asks it before [`Node::report`], [`Node::locate`] and
+    /// [`Node::forget`], which do not ask.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The same, where each principal may do no more than that.
+    #[must_use]
+    pub fn limited_by(self, quotas: QuotaRules) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// How much each principal may do.
+    pub fn quotas(&self) -> &QuotaRules {
+        &self.quotas
+    }
+
+    /// The same by other times than follow from `forget_after`, for the simulation.
+    #[must_use]
+    pub fn forgetting_by(self, times: RetentionTimes) -> Self {
+        Self { store: self.store.with_retention(times), retention: Some(times), ..self }
+    }
+
+    /// By which times it forgets what is old, if it does.
+    pub fn retention(&self) -> Option<RetentionTimes> {
+        self.retention
+    }
+
+    /// The least generation of a forgetting: one that is not older than what nodes still remember.
+    fn least_generation(&self) -> Generation {
+        let least = |times: RetentionTimes| self.store.watermark().saturating_add(times.forget_after);
+        let least = self.retention.and_then(|times| Generation::at(Timestamp::new(least(times), 0)));
+        least.unwrap_or(Generation::FIRST)
     }
 
     /// The same, speaking TLS with peers as that mode has it; without it, no peer does.
@@ -240,11 +295,11 @@ impl Node {
     }
 
     /// Takes a client's report: stored if it is strictly newer than what is known. The reply is the same either way.
-    /// `skew` holds a part of it.
+    /// A client that is not known is paid for from the `allowance`. `skew` holds a part of the reply.
     pub fn report<'a>(
         &'a self,
-        report: &Report<'a>,
-        key: KeyHash,
+        (report, key): (&Report<'a>, KeyHash),
+        allowance: Option<&Allowance>,
         now: Now,
         skew: &'a mut SkewText,
         changes: &mut Changes,
@@ -261,7 +316,8 @@ impl Node {
         skew.set(ahead);
         let (server, skew, generation) = (self.id.as_bytes(), skew.as_bytes(), Generation::FIRST);
         let mut location = Location { server, skew, client, position, timestamp, time, generation };
-        let outcome = self.store.report(key, &mut location);
+        let admits_new = || allowance.is_none_or(|allowance| allowance.admits_new_client(now.tick));
+        let outcome = self.store.report(key, &mut location, admits_new);
         if outcome.is_news() {
             changes.add(self, &location.into(), key, By::News);
         } else if outcome == Outcome::Stale && self.waits_for_durable(false) {
@@ -271,6 +327,8 @@ impl Node {
         match outcome {
             Outcome::Full => Err(Invalid::TooManyClients),
             Outcome::OutOfBytes => Err(Invalid::TooManyBytes),
+            Outcome::Rationed => Err(Invalid::TooManyNew),
+            Outcome::TooOld => Err(Invalid::BeforeWatermark),
             _ => Ok(Reported { location, is_newest: outcome.is_news() }),
         }
     }
@@ -284,41 +342,69 @@ impl Node {
         now: Now,
         changes: &mut Changes,
     ) -> Result<(), Invalid> {
-        if !self.forgets {
-            return Err(Invalid::NotLetForget);
+        self.check_kept().map_err(|_| Invalid::NotForgotten(ForgetFault::NotKept))?;
+        if self.is_forgotten(client, key, now.wall, changes) {
+            return Ok(());
         }
-        self.check_kept()?;
         let text = &mut TimestampText::default();
-        let mut refusal = Invalid::LastGeneration;
+        let mut refusal = ForgetFault::GenerationAhead;
         let why = &mut refusal;
         let tombstone = self.store.forget(key, client, move |hidden| {
             // Of a client of whom nothing is held, a tombstone is one more thing to hold.
             if hidden.is_none() && client.as_bytes().len() > self.reports.client_bytes {
-                *why = Invalid::LongClient;
+                *why = ForgetFault::LongClient;
                 return None;
             }
             if hidden.is_none() && self.store.bytes() >= self.reports.max_bytes {
-                *why = Invalid::TooManyBytes;
+                *why = ForgetFault::TooManyBytes;
                 return None;
             }
             let (generation, time) = self.forgetting(hidden, now.wall)?;
+            let generation = generation.max(self.least_generation());
             *text = time.text()?;
             let (timestamp, server) = (text.as_bytes(), self.id.as_bytes());
             Some(Tombstone { client, generation, timestamp, time, server })
         });
-        changes.add(self, &tombstone.ok_or(refusal)?.into(), key, By::News);
+        let tombstone = tombstone.ok_or(Invalid::NotForgotten(refusal))?;
+        changes.add(self, &tombstone.into(), key, By::News);
         Ok(())
+    }
+
+    /// Whether a tombstone stands that this node's clock does not outbid. Then nothing needs to be stored, and forgetting a
+    /// client again and again drives no generation ahead of the clock. That tombstone may not have been offered yet, and
+    /// the forgetting is acknowledged for its sake.
+    fn is_forgotten(
+        &self,
+        client: ClientId<'_>,
+        key: KeyHash,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> bool {
+        let by_clock = Generation::at(now);
+        let stands = self.store.record(key, client, |met| {
+            let stands = met.location().is_none() && by_clock.is_some_and(|clock| met.rank().0 >= clock);
+            if stands && self.waits_for_durable(false) {
+                changes.add_again(self, met);
+            }
+            stands
+        });
+        stands == Some(true)
     }
 
     /// Generation and time of the tombstone that hides what this node holds and, because it takes its generation from
     /// the clock, whatever other nodes may hold. Its time is that of what it hides, so that a client whose clock is slow
-    /// is heard again; but not in the future, so that one whose clock was ahead is heard, too.
+    /// is heard again; but not in the future, so that one whose clock was ahead is heard, too. `None` if the generation is
+    /// too far ahead of the clock: reports and forgettings in turn must not use up all generations there are.
     fn forgetting(
         &self,
         hidden: Option<(Generation, Timestamp)>,
         now: Timestamp,
     ) -> Option<(Generation, Timestamp)> {
         let (generation, time) = hidden.unwrap_or_default();
+        let ahead = generation.as_nanoseconds() - now.as_nanoseconds();
+        if ahead > GENERATION_AHEAD_MAX.as_nanos() as i128 {
+            return None;
+        }
         let others = if self.rules.forgetting_outbids { Generation::at(now)? } else { Generation::FIRST };
         Some((generation.next()?.max(others), time.min(now)))
     }
@@ -349,8 +435,16 @@ impl Node {
         self.check_not_ahead(Skew::between(now.wall, line.time))?;
         let skew = line.skew_text();
         let mut location = line.location(&skew);
-        if self.store.learn(key, &mut location, line.taken()).is_news() {
-            changes.add(self, &location.into(), key, By::News);
+        let is_kept_too_long = |times: RetentionTimes| {
+            line.taken() > now.wall.as_nanoseconds() + i128::from(times.day) * 1_000_000_000
+        };
+        if self.retention.is_some_and(is_kept_too_long) {
+            return Err(Invalid::TooFarAhead);
+        }
+        match self.store.learn(key, &mut location, line.taken()) {
+            Outcome::TooOld => return Err(Invalid::BeforeWatermark),
+            outcome if outcome.is_news() => changes.add(self, &location.into(), key, By::News),
+            _ => {}
         }
         Ok(())
     }
@@ -371,9 +465,13 @@ impl Node {
         Ok(Query { center, radius_m: asked.radius_km * 1000.0, bound: asked.bound })
     }
 
-    /// What this node holds of what a peer asks about; `None` for a part that the store does not have.
-    pub fn answer(&self, question: &Question) -> Option<Held> {
-        repair::answer(&self.store, question)
+    /// What this node holds of what the peer at that link asks about; `None` for a part that the store does not have.
+    /// `compared` is kept for the peer's connection, from 0 on: the watermark of the last sum that it was answered.
+    pub fn answer(&self, link: usize, question: &Question, compared: &mut u64) -> Option<Held> {
+        if let Question::Sum { watermark } = question {
+            self.neighbours[link].health.told_watermark(*watermark);
+        }
+        repair::answer(&self.store, question, compared)
     }
 
     /// Where a client's location belongs: every call about it needs this.

@@ -12,9 +12,6 @@ use crate::core::{
     wire::{Answer, Held, LIST_ENTRIES_MAX, Question, Sums, WholeSum, write_done, write_push},
 };
 
-/// This node's watermark: nothing is forgotten by its age.
-const WATERMARK: u64 = 0;
-
 /// How long the answers in flight may be together: few enough to fit any socket's buffers, so that the neighbour can
 /// always write them while we write to it.
 const ANSWERS_BYTES_MAX: usize = 16 * 1024;
@@ -29,8 +26,9 @@ const REMEMBERED_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct Round {
     number: u64,
-    /// Our sum of the whole store, read when the round began.
+    /// Our sum of the whole store, read when the round began, and its watermark.
     sum: u64,
+    watermark: u64,
     asked: VecDeque<Question>,
     /// How long the answers to these may be together.
     answers_bytes: usize,
@@ -42,6 +40,8 @@ pub struct Round {
     is_sweep: bool,
     /// Whether the two stores cannot be compared now. What was asked is still answered.
     is_given_up: bool,
+    /// The neighbour's watermark, once it has told it.
+    theirs: Option<u64>,
     is_closing: bool,
     found: Findings,
     rules: Rules,
@@ -92,7 +92,10 @@ pub enum RoundEnd {
     /// The neighbour has been pushed what was found.
     Judged(Findings),
     /// The two stores could not be compared, and nothing is known of what they lack.
-    Unjudged,
+    Unjudged {
+        /// The neighbour's watermark, if it has told one.
+        theirs: Option<u64>,
+    },
 }
 
 /// An answer that does not match the question.
@@ -106,17 +109,22 @@ pub enum Need {
     Write,
     /// Nothing more before the next answer, or before there is room.
     Answer,
+    /// Nothing more: the two stores cannot be compared now, and nothing is owed.
+    Over,
 }
 
 impl Round {
-    /// A round that compares with this sum of the whole store, which was read after the link had begun to queue.
-    pub fn new(number: u64, sum: u64, rules: Rules) -> Self {
+    /// A round that compares with this sum of the whole store, which was read after the link had begun to queue, and with
+    /// the watermark that held before and after that.
+    pub fn new(number: u64, (sum, watermark): (u64, u64), rules: Rules) -> Self {
         Self {
             number,
             sum,
+            watermark,
+            theirs: None,
             asked: VecDeque::new(),
             answers_bytes: 0,
-            to_ask: VecDeque::from([Question::Sum { watermark: WATERMARK }]),
+            to_ask: VecDeque::from([Question::Sum { watermark }]),
             pushes: VecDeque::new(),
             to_fill: VecDeque::new(),
             is_sweep: false,
@@ -127,10 +135,35 @@ impl Round {
         }
     }
 
+    /// A round that asks nothing and pushes everything, whatever the neighbour has.
+    pub fn sweep(number: u64, store: &Store, rules: Rules) -> Self {
+        let (to_ask, to_fill) = (VecDeque::new(), (0..store.shape().shards()).collect());
+        Self { to_ask, to_fill, is_sweep: true, ..Self::new(number, (0, 0), rules) }
+    }
+
+    /// Gives the round up if the watermark of this node's store has moved since it began. A sweep compares nothing.
+    fn heed_watermark(&mut self, store: &Store) {
+        let is_concerned = !self.is_sweep && !self.is_closing && self.rules.rounds_heed_watermark;
+        if is_concerned && store.settled_watermark() != Some(self.watermark) {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.to_ask.clear();
+        self.pushes.clear();
+        self.to_fill.clear();
+    }
+
     /// Appends what to write next: a bounded piece of what must be pushed, or questions, or the round's end. There is
     /// `room` for so many bytes to push, and one line more; if there is none for what must be pushed now, the round
     /// says nothing else until there is.
     pub fn next(&mut self, store: &Store, room: usize, out: &mut Vec<u8>) -> Need {
+        self.heed_watermark(store);
+        if self.is_given_up && self.asked.is_empty() {
+            return Need::Over;
+        }
         let before = out.len();
         if room == 0 && !(self.pushes.is_empty() && self.to_fill.is_empty()) {
             return Need::Answer;
@@ -182,24 +215,27 @@ impl Round {
             return Ok(Some(RoundEnd::Judged(std::mem::take(&mut self.found))));
         }
         self.compare(question.ok_or(Unfitting)?, answer, store)?;
+        self.heed_watermark(store);
         if self.is_given_up {
-            self.to_ask.clear();
-            self.pushes.clear();
-            self.to_fill.clear();
+            self.give_up();
         }
-        Ok((self.is_given_up && self.asked.is_empty()).then_some(RoundEnd::Unjudged))
+        let is_over = self.is_given_up && self.asked.is_empty();
+        Ok(is_over.then_some(RoundEnd::Unjudged { theirs: self.theirs }))
     }
 
     fn compare(&mut self, question: Question, answer: &Answer<'_>, store: &Store) -> Result<(), Unfitting> {
         match (question, answer) {
-            (Question::Sum { watermark }, Answer::Sum { sum, watermark: of }) => match sum {
-                WholeSum::Is(theirs) if watermark == *of => self.compare_all(*theirs, store),
-                WholeSum::Never => {
-                    self.is_sweep = true;
-                    self.to_fill.extend(0..store.shape().shards());
+            (Question::Sum { watermark }, Answer::Sum { sum, watermark: of }) => {
+                self.theirs = Some(*of);
+                match sum {
+                    WholeSum::Is(theirs) if watermark == *of => self.compare_all(*theirs, store),
+                    WholeSum::Never => {
+                        self.is_sweep = true;
+                        self.to_fill.extend(0..store.shape().shards());
+                    }
+                    WholeSum::Is(_) | WholeSum::NotNow => self.is_given_up = true,
                 }
-                WholeSum::Is(_) | WholeSum::NotNow => self.is_given_up = true,
-            },
+            }
             (Question::Shards, Answer::NoShards) => self.is_given_up = true,
             (Question::Leaves { shard }, Answer::NoLeaves { shard: of }) if shard == *of => {
                 self.is_given_up = true;
@@ -333,14 +369,30 @@ fn zip(
     Ok(ours.into_iter().zip(theirs).enumerate())
 }
 
-/// What the store holds of what is asked; `None` for a part that the store does not have.
-pub fn answer(store: &Store, question: &Question) -> Option<Held> {
+/// What the store holds of what is asked; `None` for a part that the store does not have. `compared` is the watermark of
+/// the last sum that was answered to the same neighbour: what is asked about parts is compared at that one or not at all.
+pub fn answer(store: &Store, question: &Question, compared: &mut u64) -> Option<Held> {
+    let settled = store.settled_watermark();
+    if let Question::Sum { watermark } = *question {
+        if !store.heeds_watermark() {
+            return Some(Held::Sum { sum: Some(store.sum()), watermark });
+        }
+        let sum = (settled == Some(watermark)).then(|| store.sum());
+        // It may have begun to move meanwhile; it never comes back to where it was.
+        let sum = sum.filter(|_| store.settled_watermark() == Some(watermark));
+        if sum.is_some() {
+            *compared = watermark;
+        }
+        return Some(Held::Sum { sum, watermark: store.watermark() });
+    }
+    let held = answer_of_part(store, question)?;
+    let is_comparable = settled == Some(*compared) && store.settled_watermark() == settled;
+    Some(if is_comparable || !store.heeds_watermark() { held } else { Held::NotNow })
+}
+
+fn answer_of_part(store: &Store, question: &Question) -> Option<Held> {
     let shape = store.shape();
     Some(match *question {
-        Question::Sum { watermark } => {
-            let is_comparable = watermark == WATERMARK;
-            Held::Sum { sum: is_comparable.then(|| store.sum()), watermark: WATERMARK }
-        }
         Question::Shards => Held::Sums(store.shard_sums()),
         Question::Leaves { shard } if shard < shape.shards() => Held::Sums(store.leaf_sums(shard)),
         Question::List { shard, leaf, from, most } if shard < shape.shards() && leaf < shape.leaves() => {
@@ -348,7 +400,7 @@ pub fn answer(store: &Store, question: &Question) -> Option<Held> {
             let pairs = entries.iter().take(most).map(|entry| (entry.key.bits(), entry.hash));
             Held::Entries { pairs: pairs.collect(), is_end: entries.len() <= most }
         }
-        Question::Leaves { .. } | Question::List { .. } => return None,
+        Question::Sum { .. } | Question::Leaves { .. } | Question::List { .. } => return None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::{
-    model::{ClientId, ClientRecord, Generation, Location, Timestamp},
+    model::{ClientId, ClientRecord, Generation, Location, RetentionTimes, Timestamp},
     store::{Placement, Shape},
     wire::PeerLine,
 };
@@ -35,7 +35,7 @@ fn answer(line: &[u8], store: &Store, out: &mut Vec<u8>) {
         PeerLine::Push(record) => {
             store.merge(store.key_hash(record.client()), &record);
         }
-        PeerLine::Ask(question) => super::answer(store, &question).unwrap().write(&question, out),
+        PeerLine::Ask(question) => super::answer(store, &question, &mut 0).unwrap().write(&question, out),
         PeerLine::Done(number) => write_done(number, out),
         line => panic!("{line:?}"),
     }
@@ -50,7 +50,7 @@ struct Traffic {
 
 /// A whole round; answers come as late as they may.
 fn run(ours: &Store, theirs: &Store) -> Traffic {
-    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
     let (mut out, mut answers) = (Vec::new(), Vec::new());
     let mut traffic =
         Traffic { found: Findings::default(), asked_bytes: 0, answered_bytes: 0, longest_piece: 0 };
@@ -75,7 +75,7 @@ fn run(ours: &Store, theirs: &Store) -> Traffic {
                     traffic.found = found;
                     return traffic;
                 }
-                Some(RoundEnd::Unjudged) => panic!("they can be compared"),
+                Some(RoundEnd::Unjudged { .. }) => panic!("they can be compared"),
                 None => {}
             }
         }
@@ -193,7 +193,7 @@ fn what_differs_as_before_lasts() {
 fn no_more_is_pushed_than_there_is_room_for_and_nothing_is_asked_meanwhile() {
     let (ours, theirs) = (store(SMALL), store(SMALL));
     (0..20).for_each(|client| put(&ours, &format!("c{client}"), 1));
-    let (mut round, mut out) = (Round::new(7, ours.sum(), Rules::SOUND), Vec::new());
+    let (mut round, mut out) = (Round::new(7, (ours.sum(), 0), Rules::SOUND), Vec::new());
     round.next(&ours, 0, &mut out);
     assert_eq!((out.as_slice(), round.owed()), (&b"SUM 0\n"[..], 1), "questions need no room");
     round.answered(&sum_of(theirs.sum()), &ours).unwrap();
@@ -214,13 +214,13 @@ fn answers_that_fit_no_question_are_told_apart() {
     let ours = store(SMALL);
     put(&ours, "a", 1);
     for line in ["SHARDS 0000000000000000", "DONE 7", "LEAVES 0 0000000000000000", "LIST 0 0 end"] {
-        let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+        let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
         round.next(&ours, usize::MAX, &mut Vec::new());
         let answer = Answer::parse(line.as_bytes()).unwrap();
         assert_eq!(round.answered(&answer, &ours).err(), Some(Unfitting), "{line}");
     }
     // Sums of a store of another shape.
-    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
     round.next(&ours, usize::MAX, &mut Vec::new());
     assert!(round.answered(&sum_of(5), &ours).unwrap().is_none());
     round.next(&ours, usize::MAX, &mut Vec::new());
@@ -280,7 +280,7 @@ fn round_ends_unjudged_where_sums_cannot_be_compared_once_all_it_has_asked_is_an
             "LEAVES 1 -".to_owned(),
         ),
     ] {
-        let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+        let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
         let mut asked = said(&mut round, &ours);
         for answer in before {
             let end = round.answered(&Answer::parse(answer.as_bytes()).unwrap(), &ours).unwrap();
@@ -294,15 +294,15 @@ fn round_ends_unjudged_where_sums_cannot_be_compared_once_all_it_has_asked_is_an
             assert!(end.is_none());
             let question = round.asked.front().unwrap();
             let mut line = Vec::new();
-            super::answer(&ours, question).unwrap().write(question, &mut line);
+            super::answer(&ours, question, &mut 0).unwrap().write(question, &mut line);
             end = round.answered(&Answer::parse(line.trim_ascii_end()).unwrap(), &ours).unwrap();
             assert_eq!(said(&mut round, &ours), "");
         }
-        assert!(matches!(end, Some(RoundEnd::Unjudged)), "{asked}{last}");
+        assert!(matches!(end, Some(RoundEnd::Unjudged { .. })), "{asked}{last}");
         assert!(!asked.contains("DONE"));
     }
     // A leaf's entries.
-    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
     round.asked.push_back(Question::List { shard: 1, leaf: 2, from: 0, most: 1 });
     round.answers_bytes = 1_000;
     round.to_ask.clear();
@@ -310,14 +310,14 @@ fn round_ends_unjudged_where_sums_cannot_be_compared_once_all_it_has_asked_is_an
     assert_eq!(other.err(), Some(Unfitting));
     round.asked.push_back(Question::List { shard: 1, leaf: 2, from: 0, most: 1 });
     let end = round.answered(&Answer::NoList { shard: 1, leaf: 2 }, &ours);
-    assert!(matches!(end, Ok(Some(RoundEnd::Unjudged))));
+    assert!(matches!(end, Ok(Some(RoundEnd::Unjudged { .. }))));
 }
 
 #[test]
 fn neighbour_that_keeps_no_sums_is_sent_everything_and_not_said_to_differ() {
     let (ours, theirs) = (store(SMALL), store(SMALL));
     (0..20).for_each(|client| put(&ours, &format!("c{client}"), 1));
-    let mut round = Round::new(7, ours.sum(), Rules::SOUND);
+    let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
     said(&mut round, &ours);
     assert!(round.answered(&Answer::Sum { sum: WholeSum::Never, watermark: 9 }, &ours).unwrap().is_none());
     let sent = said(&mut round, &ours);
@@ -332,7 +332,96 @@ fn neighbour_that_keeps_no_sums_is_sent_everything_and_not_said_to_differ() {
 fn sum_is_told_only_to_who_has_the_same_watermark() {
     let ours = store(SMALL);
     put(&ours, "a", 1);
-    let held = |watermark| super::answer(&ours, &Question::Sum { watermark });
+    let held = |watermark| super::answer(&ours, &Question::Sum { watermark }, &mut 0);
     assert_eq!(held(0), Some(Held::Sum { sum: Some(ours.sum()), watermark: 0 }));
     assert_eq!(held(60), Some(Held::Sum { sum: None, watermark: 0 }));
+}
+
+/// A store of a herd that forgets, with so many clients that were taken then.
+fn keeping(clients: std::ops::Range<u64>, taken: u64) -> Store {
+    let times = RetentionTimes { forget_after: 100, step: 10, day: 50 };
+    let store = store(SMALL).with_retention(times);
+    clients.for_each(|client| put(&store, &format!("c{client}"), taken));
+    store
+}
+
+fn move_to(store: &Store, watermark: u64) {
+    let mut pass = store.begin_pass(watermark, 0);
+    while !store.go_on(&mut pass) {}
+}
+
+#[test]
+fn round_ends_once_the_watermark_of_either_side_moves_and_pushes_nothing_across_a_step() {
+    let theirs = keeping(0..100, 1000);
+    for is_ours in [true, false] {
+        let ours = keeping(0..200, 1000);
+        let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
+        let (mut out, mut answers, mut compared) = (Vec::new(), Vec::new(), 0);
+        assert_eq!(round.next(&ours, usize::MAX, &mut out), Need::Write);
+        super::answer(&theirs, &Question::Sum { watermark: 0 }, &mut compared)
+            .unwrap()
+            .write(&Question::Sum { watermark: 0 }, &mut answers);
+        assert!(round.answered(&Answer::parse(answers.trim_ascii_end()).unwrap(), &ours).unwrap().is_none());
+        assert_eq!(said(&mut round, &ours), "SHARDS\n");
+        let moving = if is_ours { &ours } else { &theirs };
+        let mut pass = moving.begin_pass(1010, 0);
+        let held = super::answer(&theirs, &Question::Shards, &mut compared).unwrap();
+        assert_eq!(held == Held::NotNow, !is_ours);
+        answers.clear();
+        held.write(&Question::Shards, &mut answers);
+        let end = round.answered(&Answer::parse(answers.trim_ascii_end()).unwrap(), &ours);
+        assert!(matches!(end, Ok(Some(RoundEnd::Unjudged { theirs: Some(0) }))));
+        assert_eq!(said(&mut round, &ours), "");
+        while !moving.go_on(&mut pass) {}
+        // What is said of parts belongs to the sum that was answered.
+        let after = super::answer(moving, &Question::Leaves { shard: 0 }, &mut compared);
+        assert_eq!(after, Some(Held::NotNow));
+    }
+}
+
+#[test]
+fn round_that_is_pushing_ends_without_an_answer_when_the_watermark_moves() {
+    let ours = keeping(0..200, 1000);
+    let mut round = Round::new(7, (ours.sum(), 0), Rules::SOUND);
+    said(&mut round, &ours);
+    assert!(round.answered(&sum_of(0), &ours).unwrap().is_none());
+    let mut out = Vec::new();
+    assert_eq!(round.next(&ours, 10, &mut out), Need::Write);
+    move_to(&ours, 10);
+    assert_eq!(round.next(&ours, 10, &mut out), Need::Over);
+    assert_eq!(round.owed(), 0);
+    // Where everything was pushed and only the end is to be confirmed, there is nothing to be given up.
+    let mut round = Round::new(8, (ours.sum(), 10), Rules::SOUND);
+    said(&mut round, &ours);
+    let same = Answer::Sum { sum: WholeSum::Is(ours.sum()), watermark: 10 };
+    assert!(round.answered(&same, &ours).unwrap().is_none());
+    assert_eq!(said(&mut round, &ours), "DONE 8\n");
+    move_to(&ours, 20);
+    assert!(matches!(round.answered(&Answer::Done(8), &ours), Ok(Some(RoundEnd::Judged(_)))));
+}
+
+#[test]
+fn sum_is_of_no_use_while_a_watermark_moves_and_tells_the_one_it_moves_to() {
+    let ours = keeping(0..200, 1000);
+    let mut pass = ours.begin_pass(60, 0);
+    for watermark in [0, 60] {
+        let held = super::answer(&ours, &Question::Sum { watermark }, &mut 0);
+        assert_eq!(held, Some(Held::Sum { sum: None, watermark: 60 }));
+    }
+    while !ours.go_on(&mut pass) {}
+    let mut compared = 0;
+    let held = super::answer(&ours, &Question::Sum { watermark: 60 }, &mut compared);
+    assert_eq!((held, compared), (Some(Held::Sum { sum: Some(ours.sum()), watermark: 60 }), 60));
+    assert!(matches!(super::answer(&ours, &Question::Shards, &mut compared), Some(Held::Sums(_))));
+}
+
+#[test]
+fn sweep_pushes_everything_and_asks_nothing() {
+    let (ours, theirs) = (keeping(0..20, 1000), keeping(0..0, 0));
+    move_to(&theirs, 60);
+    let mut round = Round::sweep(7, &ours, Rules::SOUND);
+    let mut answers = Vec::new();
+    said(&mut round, &ours).lines().for_each(|line| answer(line.as_bytes(), &theirs, &mut answers));
+    assert_eq!((theirs.sum(), answers), (ours.sum(), b"DONE 7\n".to_vec()));
+    assert!(matches!(round.answered(&Answer::Done(7), &ours), Ok(Some(RoundEnd::Judged(_)))));
 }

@@ -3,7 +3,9 @@
 //! and only while touching memory.
 
 mod cursor;
+mod horizon;
 mod pages;
+mod pass;
 mod placement;
 #[expect(
     unsafe_code,
@@ -14,19 +16,20 @@ mod record;
 mod shard;
 mod slots;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use self::shard::{Holding, Shard};
 pub use self::{
     cursor::Cursor,
+    pass::Pass,
     placement::{KeyHash, Placement, Shape},
     shard::{Entry, Outcome},
 };
 use crate::core::{
     Rules,
-    model::{ClientId, ClientRecord, Generation, Location, Timestamp, Tombstone},
+    model::{ClientId, ClientRecord, Generation, Location, RetentionTimes, Timestamp, Tombstone},
 };
 
 /// The last known locations of all clients, and the tombstones of those that were forgotten.
@@ -40,8 +43,15 @@ pub struct Store {
     /// What the shards hold in total.
     clients: AtomicUsize,
     tombstones: AtomicUsize,
+    hidden: AtomicUsize,
     bytes: AtomicUsize,
     bounds: StoreBounds,
+    /// By how much longer a generation stands than a location, in seconds.
+    day: u64,
+    /// Twice the watermark, and one more while it moves.
+    watermark: AtomicU64,
+    /// Records that were erased since the beginning.
+    erased: AtomicUsize,
     rules: Rules,
 }
 
@@ -63,8 +73,15 @@ impl Store {
     /// The same with bounds of both kinds, and rules that may be wrong.
     pub fn with_rules(placement: Placement, bounds: StoreBounds, rules: Rules) -> Self {
         let shards = (0..placement.shape().shards()).map(|_| Mutex::default()).collect();
-        let [clients, tombstones, bytes] = [const { AtomicUsize::new(0) }; 3];
-        Self { placement, shards, clients, tombstones, bytes, bounds, rules }
+        let [clients, tombstones, hidden, bytes, erased] = [const { AtomicUsize::new(0) }; 5];
+        let (day, watermark) = (0, AtomicU64::new(0));
+        Self { placement, shards, clients, tombstones, hidden, bytes, bounds, day, watermark, erased, rules }
+    }
+
+    /// The same in a herd that forgets what is old.
+    #[must_use]
+    pub fn with_retention(self, times: RetentionTimes) -> Self {
+        Self { day: times.day, ..self }
     }
 
     /// The shape of the store.
@@ -85,10 +102,19 @@ impl Store {
     }
 
     /// Takes a client's own report: stored if it is the first, or strictly newer than what is held of the client, and
-    /// within the limits. It gets the generation of what is held.
-    pub fn report(&self, hash: KeyHash, location: &mut Location<'_>) -> Outcome {
+    /// within the limits. A client that is not known must be admitted, too. It gets the generation of what is held.
+    pub fn report(
+        &self,
+        hash: KeyHash,
+        location: &mut Location<'_>,
+        admits_new: impl FnOnce() -> bool,
+    ) -> Outcome {
         self.change(hash, |shard, counted| {
-            let admit = |growth| self.admit(growth, counted);
+            let admit = |growth: Holding| {
+                self.admit(growth, counted)?;
+                // Asked last, since it pays for the client.
+                if growth.clients == 0 || admits_new() { Ok(()) } else { Err(Outcome::Rationed) }
+            };
             shard.report((&self.placement, self.rules), hash, location, |_| true, admit)
         })
     }
@@ -133,13 +159,20 @@ impl Store {
     /// Changes a client's shard, and counts what the shard then holds. `change` may have counted some of it already.
     #[inline]
     fn change<R>(&self, hash: KeyHash, change: impl FnOnce(&mut Shard, &mut Holding) -> R) -> R {
-        let mut shard = self.shard_of(hash).lock();
+        self.change_shard(self.shard_of(hash), change)
+    }
+
+    #[inline]
+    fn change_shard<R>(&self, shard: &Mutex<Shard>, change: impl FnOnce(&mut Shard, &mut Holding) -> R) -> R {
+        let mut shard = shard.lock();
         let mut counted = shard.holding();
         let changed = change(&mut shard, &mut counted);
         let holding = shard.holding();
         // Under the lock, or a total could be negative for a while.
         count(&self.clients, counted.clients, holding.clients);
         count(&self.tombstones, counted.tombstones, holding.tombstones);
+        count(&self.hidden, counted.hidden, holding.hidden);
+        count(&self.erased, counted.erased, holding.erased);
         count(&self.bytes, counted.bytes, holding.bytes);
         changed
     }
@@ -158,17 +191,19 @@ impl Store {
     }
 
     /// Passes the client's location to `read`, under the shard's lock: copy what is needed and return. `None` for a
-    /// client that is unknown, or was forgotten.
+    /// client that is unknown, was forgotten, or was last heard of too long ago.
     pub fn get<R>(
         &self,
         hash: KeyHash,
         client: ClientId<'_>,
         read: impl FnOnce(&Location<'_>) -> R,
     ) -> Option<R> {
-        self.record(hash, client, |record| record.location().map(read))?
+        let shard = self.shard_of(hash).lock();
+        let record = shard.get(&self.placement, hash, client)?;
+        record.location().filter(|location| shard.tells(location)).map(read)
     }
 
-    /// The same for what is held of the client, its location or its tombstone.
+    /// The same for what is held of the client, its location or its tombstone, unless it is too old.
     pub fn record<R>(
         &self,
         hash: KeyHash,
@@ -189,7 +224,17 @@ impl Store {
         self.tombstones.load(Ordering::Relaxed)
     }
 
-    /// How much memory both take, in bytes.
+    /// How many records are hidden, since they are before the watermark, and not erased yet.
+    pub fn hidden(&self) -> usize {
+        self.hidden.load(Ordering::Relaxed)
+    }
+
+    /// How many records were erased since the beginning.
+    pub fn erased(&self) -> usize {
+        self.erased.load(Ordering::Relaxed)
+    }
+
+    /// How much memory all of them take, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }

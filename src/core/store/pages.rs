@@ -33,6 +33,35 @@ impl RecordAddress {
     }
 }
 
+/// From when the oldest records of a page count: of those that are not hidden, and of those that are. No record is
+/// older; both are 0 if something has been written since the page was last looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Oldest {
+    visible: u32,
+    hidden: u32,
+}
+
+impl Oldest {
+    /// So many nanoseconds, 256 s, count as one: so the times of all clocks fit.
+    const UNIT_NS: i128 = 256 * 1_000_000_000;
+
+    /// Of no records.
+    pub(super) const NONE: Self = Self { visible: u32::MAX, hidden: u32::MAX };
+
+    /// A record counts from there, in nanoseconds since 1970.
+    pub(super) fn add(&mut self, counted: i128, is_hidden: bool) {
+        let units = u32::try_from(counted.max(0) / Self::UNIT_NS).unwrap_or(u32::MAX);
+        let oldest = if is_hidden { &mut self.hidden } else { &mut self.visible };
+        *oldest = units.min(*oldest);
+    }
+
+    /// Whether no visible record counts from before the first moment and no hidden one from before the second, in
+    /// nanoseconds since 1970.
+    pub(super) fn is_young(self, [hide, erase]: [i128; 2]) -> bool {
+        i128::from(self.visible) * Self::UNIT_NS >= hide && i128::from(self.hidden) * Self::UNIT_NS >= erase
+    }
+}
+
 /// A shard's pages.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
@@ -44,13 +73,23 @@ pub(super) struct Pages {
     /// Bytes of all pages, and bytes of records in use.
     allocated: usize,
     live: usize,
+    /// How often a page was made in the place of another.
+    remade: u64,
 }
 
+/// As many bytes as four words, so that small stores stay small.
 #[derive(Debug, Default)]
 struct RecordPage {
     bytes: Box<[u8]>,
-    used: usize,
-    live: usize,
+    used: u32,
+    live: u32,
+    oldest: Oldest,
+}
+
+impl RecordPage {
+    fn used(&self) -> usize {
+        self.used as usize
+    }
 }
 
 impl Pages {
@@ -58,15 +97,17 @@ impl Pages {
     pub(super) fn allocate(&mut self, length: usize) -> RecordAddress {
         let number = if self.fits(length) { self.current } else { self.add_page(length) };
         let page = &mut self.pages[number];
-        let address = RecordAddress::new(number, page.used);
-        page.used += length;
-        page.live += length;
+        let address = RecordAddress::new(number, page.used());
+        // No page is longer than 64 KiB, and no record than a line.
+        page.used += length as u32;
+        page.live += length as u32;
+        page.oldest = Oldest::default();
         self.live += length;
         address
     }
 
     fn fits(&self, length: usize) -> bool {
-        self.pages.get(self.current).is_some_and(|page| page.bytes.len() - page.used >= length)
+        self.pages.get(self.current).is_some_and(|page| page.bytes.len() - page.used() >= length)
     }
 
     /// The record there, and what follows it on its page.
@@ -76,7 +117,14 @@ impl Pages {
 
     /// The `length` bytes there.
     pub(super) fn get_mut(&mut self, address: RecordAddress, length: usize) -> &mut [u8] {
-        &mut self.pages[address.page()].bytes[address.offset()..][..length]
+        let page = &mut self.pages[address.page()];
+        page.oldest = Oldest::default();
+        &mut page.bytes[address.offset()..][..length]
+    }
+
+    /// Hides the record there.
+    pub(super) fn hide(&mut self, address: RecordAddress) {
+        record::hide(&mut self.pages[address.page()].bytes[address.offset()..]);
     }
 
     /// Gives up the record's room.
@@ -85,7 +133,7 @@ impl Pages {
         let record = &mut page.bytes[address.offset()..];
         let room = record::room(record);
         record::bury(record);
-        page.live -= room;
+        page.live -= room as u32;
         self.live -= room;
         if page.live == 0 {
             self.allocated -= page.bytes.len();
@@ -101,7 +149,7 @@ impl Pages {
         }
         let candidates =
             self.pages.iter().enumerate().filter(|&(number, page)| number != self.current && page.live > 0);
-        candidates.max_by_key(|(_, page)| page.bytes.len() - page.live).map(|(number, _)| number)
+        candidates.max_by_key(|(_, page)| page.bytes.len() - page.live as usize).map(|(number, _)| number)
     }
 
     /// The addresses of the page's live records.
@@ -109,7 +157,7 @@ impl Pages {
         let RecordPage { bytes, used, .. } = &self.pages[page];
         let mut live = Vec::new();
         let mut offset = 0;
-        while offset < *used {
+        while offset < *used as usize {
             let record = &bytes[offset..];
             if !record::is_dead(record) {
                 live.push(RecordAddress::new(page, offset));
@@ -117,6 +165,39 @@ impl Pages {
             offset += record::room(record);
         }
         live
+    }
+
+    /// How many pages there are, those without memory included.
+    pub(super) fn count(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// How often a page was made in the place of another: what was known of a page may be of one before it.
+    pub(super) fn remade(&self) -> u64 {
+        self.remade
+    }
+
+    /// From when a page's oldest records count.
+    pub(super) fn oldest(&self, page: usize) -> Oldest {
+        self.pages[page].oldest
+    }
+
+    /// A look at all of the page's records begins.
+    pub(super) fn begin_look(&mut self, page: usize) {
+        self.pages[page].oldest = Oldest::NONE;
+    }
+
+    /// The look is over, and has found that; nothing is known if something was written meanwhile.
+    pub(super) fn end_look(&mut self, page: usize, found: Oldest) {
+        let oldest = &mut self.pages[page].oldest;
+        if *oldest == Oldest::NONE {
+            *oldest = found;
+        }
+    }
+
+    /// The record at that place of a page, dead or not; `None` behind the last.
+    pub(super) fn at(&self, page: usize, offset: usize) -> Option<RecordAddress> {
+        (offset < self.pages[page].used()).then(|| RecordAddress::new(page, offset))
     }
 
     /// Copies a record to the end of the pages and frees its old place.
@@ -156,9 +237,10 @@ impl Pages {
         let (page_bytes, is_own) = self.next_page(length);
         let bytes = vec![0; page_bytes].into_boxed_slice();
         self.allocated += bytes.len();
-        let page = RecordPage { bytes, used: 0, live: 0 };
+        let page = RecordPage { bytes, ..RecordPage::default() };
         let number = if let Some(number) = self.vacant.pop() {
             self.pages[number] = page;
+            self.remade += 1;
             number
         } else {
             self.pages.push(page);

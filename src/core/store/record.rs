@@ -4,7 +4,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..8 | the entry's hash |
-//! | 8 | how much more room the record has than it needs, in units of 4 bytes; 255 marks a dead record |
+//! | 8 | how much more room the record has than it needs, in units of 4 bytes; the top bit says that it is hidden; 255 marks a dead record |
 //! | 9..11, 11..13 | lengths of client and position; in a dead record the first is its room, in units of 4 bytes |
 //! | 13, 14, 15 | lengths of server, skew and timestamp; the last one's top bit says that there is a generation |
 //! | 16.. | client, position, server, skew, timestamp |
@@ -22,6 +22,9 @@ const TEXT: usize = 16;
 
 /// Stored in place of the spare room, marks a dead record.
 const DEAD: u8 = u8::MAX;
+
+/// The bit beside the spare room that marks a hidden record: its age has passed the watermark, and it is not in the sums.
+const HIDDEN: u8 = 0x80;
 
 /// Records begin at multiples of this, and their room is a multiple of it. A smaller unit would save about a byte per
 /// record, but more records would move for a report that is a digit longer.
@@ -113,7 +116,7 @@ pub(super) fn room(record: &[u8]) -> usize {
     }
     let [.., (_, text_end)] = spans(record);
     let end = if has_generation(record) { text_end + GENERATION_BYTES } else { text_end };
-    end.next_multiple_of(UNIT) + usize::from(record[SPARE]) * UNIT
+    end.next_multiple_of(UNIT) + usize::from(record[SPARE] & !HIDDEN) * UNIT
 }
 
 /// The record's client.
@@ -164,6 +167,16 @@ pub(super) fn bury(record: &mut [u8]) {
 /// Whether the record is dead.
 pub(super) fn is_dead(record: &[u8]) -> bool {
     record[SPARE] == DEAD
+}
+
+/// Marks the record as hidden, until another is written in its place.
+pub(super) fn hide(record: &mut [u8]) {
+    record[SPARE] |= HIDDEN;
+}
+
+/// Whether the record is hidden.
+pub(super) fn is_hidden(record: &[u8]) -> bool {
+    record[SPARE] & HIDDEN != 0 && !is_dead(record)
 }
 
 /// Where the fields begin and end, in the order of the text.

@@ -1,10 +1,14 @@
 //! One shard: a table of 8-byte slots that point at records, and the sums of its leaves. Everything here runs under the
 //! shard's lock, so nothing here waits, and no operation takes longer than moving one page's records.
 
+mod pass;
+
 use std::cmp::Ordering;
 
+pub(super) use self::pass::{PassPlace, Passing};
 use super::{
-    pages::{Pages, RecordAddress},
+    horizon::Horizon,
+    pages::{Oldest, Pages, RecordAddress},
     placement::{KeyHash, Placement},
     prefetch::{prefetch, prefetch_record},
     record::{self, RecordFields},
@@ -28,6 +32,10 @@ pub enum Outcome {
     Full,
     /// The store would have to grow, and uses as many bytes as it may.
     OutOfBytes,
+    /// The client is new, and whoever reports it may add no more for now.
+    Rationed,
+    /// It is before the watermark.
+    TooOld,
 }
 
 /// What a shard holds, or how much more it would hold.
@@ -37,6 +45,10 @@ pub(super) struct Holding {
     pub(super) clients: usize,
     /// Tombstones of those that are not.
     pub(super) tombstones: usize,
+    /// Records of either kind that are hidden.
+    pub(super) hidden: usize,
+    /// Records that were erased since the beginning.
+    pub(super) erased: usize,
     /// Bytes of memory: for slots, records and sums.
     pub(super) bytes: usize,
 }
@@ -51,8 +63,14 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     slots: Slots,
-    /// How many of the records are tombstones.
+    /// How many of the records are tombstones that are not hidden.
     tombstones: usize,
+    /// How many are hidden, and how many were erased.
+    hidden: usize,
+    erased: usize,
+    horizon: Horizon,
+    /// Whether some records may have to be hidden that are not yet.
+    is_in_pass: bool,
     pages: Pages,
     /// Empty, or one per leaf.
     leaf_sums: Vec<u64>,
@@ -98,25 +116,31 @@ impl Shard {
         suits: impl FnOnce(Generation) -> bool,
         admit: impl FnOnce(Holding) -> Result<(), Outcome>,
     ) -> Outcome {
+        if self.horizon.watermark > 0 && self.horizon.hides(&(*location).into()) {
+            return Outcome::TooOld;
+        }
         let Some(address) = self.find(placement, hash, location.client) else {
             let fields = RecordFields::of_location(location);
             let sums = if self.leaf_sums.is_empty() { sums_bytes(placement.shape().leaves()) } else { 0 };
             let bytes = self.slots.growth() + self.pages.growth(fields.room()) + sums;
-            return match admit(Holding { clients: 1, tombstones: 0, bytes }) {
+            return match admit(Holding { clients: 1, tombstones: 0, hidden: 0, erased: 0, bytes }) {
                 Ok(()) => self.add(placement, hash, &fields),
                 Err(refused) => refused,
             };
         };
         let stored = self.pages.get(address);
+        let is_gone = self.is_gone(stored);
         location.generation = record::generation(stored);
-        if record::time(stored).is_some_and(|time| time >= location.time) || !suits(location.generation) {
+        let is_newest = is_gone || record::time(stored).is_none_or(|time| time < location.time);
+        if !is_newest || !suits(location.generation) {
             return Outcome::Stale;
         }
         let fields = RecordFields::of_location(location);
-        let (clients, needed) = (usize::from(record::is_tombstone(stored)), fields.room());
+        let clients = usize::from(is_gone || record::is_tombstone(stored));
+        let needed = fields.room();
         let bytes = if needed > record::room(stored) { self.pages.growth(needed) } else { 0 };
         if clients + bytes > 0
-            && let Err(refused) = admit(Holding { clients, tombstones: 0, bytes })
+            && let Err(refused) = admit(Holding { clients, tombstones: 0, hidden: 0, erased: 0, bytes })
         {
             return refused;
         }
@@ -131,6 +155,9 @@ impl Shard {
         hash: KeyHash,
         record: &ClientRecord<'_>,
     ) -> Outcome {
+        if self.horizon.hides(record) {
+            return Outcome::TooOld;
+        }
         let fields = RecordFields::of(record);
         let is_kept = rules.tombstones_stay || matches!(record, ClientRecord::Location(_));
         let Some(address) = self.find(placement, hash, record.client()) else {
@@ -141,7 +168,8 @@ impl Shard {
             Ordering::Less => !rules.newest_lives && record.rank() < stored.rank(),
             Ordering::Equal => false,
         };
-        if !record::read(self.pages.get(address)).is_none_or(replaces) {
+        let stored = self.pages.get(address);
+        if !self.is_gone(stored) && !record::read(stored).is_none_or(replaces) {
             return Outcome::Stale;
         }
         if !is_kept {
@@ -155,26 +183,42 @@ impl Shard {
     pub(super) fn remove(&mut self, placement: &Placement, hash: KeyHash, client: ClientId<'_>) -> bool {
         let Some(address) = self.find(placement, hash, client) else { return false };
         let record = self.pages.get(address);
-        let entry_hash = record::hash(record);
-        self.tombstones -= usize::from(record::is_tombstone(record));
-        self.resum(placement, placement.leaf(hash), entry_hash);
+        if record::is_hidden(record) {
+            self.hidden -= 1;
+        } else {
+            let entry_hash = record::hash(record);
+            self.tombstones -= usize::from(record::is_tombstone(record));
+            self.resum(placement, placement.leaf(hash), entry_hash);
+        }
         self.slots.remove(placement.slot_hash(hash), address);
         self.pages.free(address);
         self.compact(placement);
         true
     }
 
-    /// What is held of the client.
+    /// What is held of the client, unless it is too old.
     pub(super) fn get(
         &self,
         placement: &Placement,
         hash: KeyHash,
         client: ClientId<'_>,
     ) -> Option<ClientRecord<'_>> {
-        record::read(self.pages.get(self.find(placement, hash, client)?))
+        let record = self.pages.get(self.find(placement, hash, client)?);
+        record::read(record).filter(|_| !self.is_gone(record))
     }
 
-    /// Generation and time of what is held of the client.
+    /// Whether clients are told of the location, which is the one that is held.
+    pub(super) fn tells(&self, location: &Location<'_>) -> bool {
+        self.horizon.tells(location)
+    }
+
+    /// Whether the record is too old: as if it were not there, but for its generation.
+    fn is_gone(&self, record: &[u8]) -> bool {
+        let is_old = |record| self.horizon.hides(&record);
+        record::is_hidden(record) || self.is_in_pass && record::read(record).is_some_and(is_old)
+    }
+
+    /// Generation and time of what is held of the client, too old or not.
     pub(super) fn standing(
         &self,
         placement: &Placement,
@@ -194,7 +238,7 @@ impl Shard {
         self.sum
     }
 
-    /// The leaf's entries whose keys are not below `from`, in the order of their keys.
+    /// The leaf's entries whose keys are not below `from`, in the order of their keys, without the hidden ones.
     pub(super) fn entries(
         &self,
         placement: &Placement,
@@ -209,9 +253,10 @@ impl Shard {
         });
         // Their records can be anywhere, so their cache misses should overlap.
         addresses.iter().for_each(|&address| prefetch_record(self.pages.get(address)));
+        addresses.retain(|&address| !record::is_hidden(self.pages.get(address)));
         let entry = |address| {
             let record = self.pages.get(address);
-            let key = placement.key_hash(ClientId::of_field(record::client(record)));
+            let key = placement.key_hash(client_of(record));
             (Entry { key, hash: record::hash(record) }, address)
         };
         let mut entries: Vec<_> =
@@ -246,12 +291,16 @@ impl Shard {
         address: RecordAddress,
     ) -> Outcome {
         let old = self.pages.get(address);
-        let (room, old_hash) = (record::room(old), record::hash(old));
-        self.tombstones -= usize::from(record::is_tombstone(old));
+        let is_hidden = record::is_hidden(old);
+        let room = record::room(old);
+        // What is hidden is in no sum.
+        let old_hash = if is_hidden { 0 } else { record::hash(old) };
+        self.hidden -= usize::from(is_hidden);
+        self.tombstones -= usize::from(!is_hidden && record::is_tombstone(old));
         self.tombstones += usize::from(fields.is_tombstone());
         let needed = fields.room();
         let leaf = placement.leaf(hash);
-        let changed_by = |new_hash| if rules.sums_follow { old_hash ^ new_hash } else { 0 };
+        let changed_by = |new_hash| if rules.sums_follow || is_hidden { old_hash ^ new_hash } else { 0 };
         // A record much smaller than its room moves too, or one large report would keep its room for ever.
         if needed <= room && room <= needed + record::SPARE_BYTES_MAX {
             let new_hash = record::write(self.pages.get_mut(address, room), fields, placement);
@@ -281,24 +330,42 @@ impl Shard {
         self.sum ^= by;
     }
 
-    /// If much of the memory is dead, moves one page's live records elsewhere, which frees the page.
-    fn compact(&mut self, placement: &Placement) {
-        let Some(page) = self.pages.sparsest() else { return };
+    /// If much of the memory is dead, moves one page's live records elsewhere, which frees the page. Returns whether it
+    /// did.
+    pub(super) fn compact(&mut self, placement: &Placement) -> bool {
+        let Some(page) = self.pages.sparsest() else { return false };
         for from in self.pages.live_on(page) {
-            let client = ClientId::of_field(record::client(self.pages.get(from)));
-            let hash = placement.slot_hash(placement.key_hash(client));
+            // The walk may be beyond the page to which it moves.
+            if self.is_in_pass
+                && let Some(too_old) = self.look_at(placement, from, &mut Oldest::default())
+            {
+                self.erase(placement, too_old);
+                continue;
+            }
+            let hash = placement.slot_hash(placement.key_hash(client_of(self.pages.get(from))));
             let to = self.pages.relocate(from);
             self.slots.repoint(hash, from, to);
         }
+        true
+    }
+
+    /// Gives up everything. From now on that is too old here.
+    pub(super) fn empty(&mut self, horizon: Horizon) {
+        *self = Self { horizon, erased: self.erased, ..Self::default() };
     }
 
     /// What it holds.
     #[inline]
     pub(super) fn holding(&self) -> Holding {
-        let Self { slots, tombstones, pages, leaf_sums, .. } = self;
+        let Self { slots, tombstones, hidden, erased, pages, leaf_sums, .. } = self;
         let bytes = slots.bytes() + pages.bytes() + sums_bytes(leaf_sums.len());
-        Holding { clients: slots.taken() - tombstones, tombstones: *tombstones, bytes }
+        let clients = slots.taken() - tombstones - hidden;
+        Holding { clients, tombstones: *tombstones, hidden: *hidden, erased: *erased, bytes }
     }
+}
+
+fn client_of(record: &[u8]) -> ClientId<'_> {
+    ClientId::of_field(record::client(record))
 }
 
 /// Bytes of so many leaves' sums.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::Rules;
 
+mod expiry;
 mod forgetting;
 mod removal;
 
@@ -57,7 +58,7 @@ fn merged<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Store {
 
 fn report(store: &Store, entry: &Entry) -> Outcome {
     let mut location = entry.location();
-    store.report(store.key_hash(location.client), &mut location)
+    store.report(store.key_hash(location.client), &mut location, || true)
 }
 
 fn merge(store: &Store, entry: &Entry) -> Outcome {
@@ -279,8 +280,9 @@ fn entry() -> impl Strategy<Value = Entry> {
         ),
     ];
     let position = "[-+][0-8]?[0-9](\\.[0-9]{1,30})?[-+][0-9]{1,2}/?";
-    let skew = "[-+](0|[1-9][0-9]{0,12})\\.[0-9]{9}";
-    (client, "[0-9]{1,2}(\\.[0-9]{1,2})?", position, "[A-D][a-z]{0,3}", skew).prop_map(
+    // The server took all of them at a time that a timestamp tells.
+    let (skew, timestamp) = ("[-+](0|[1-9][0-9]{0,8})\\.[0-9]{9}", "0?50000000[0-9]{2}(\\.[0-9]{1,2})?");
+    (client, timestamp, position, "[A-D][a-z]{0,3}", skew).prop_map(
         |(client, timestamp, position, server, skew)| Entry { client, timestamp, position, server, skew },
     )
 }

@@ -103,6 +103,8 @@ pub enum Held {
         /// Whether no entries follow the last of these.
         is_end: bool,
     },
+    /// Sums or entries that cannot be compared now: the watermark has moved since the sum of the whole was answered.
+    NotNow,
 }
 
 impl Held {
@@ -124,6 +126,7 @@ impl Held {
                 }
                 out.extend_from_slice(format!(" {watermark}").as_bytes());
             }
+            Self::NotNow => out.extend_from_slice(NOT_NOW),
             Self::Sums(sums) => sums.iter().for_each(|&sum| write_hex(sum, out)),
             Self::Entries { pairs, is_end } => {
                 out.extend_from_slice(if *is_end { b"end" } else { b"more" });

@@ -1,5 +1,7 @@
 //! How a stream of bytes becomes lines, with bounded memory: a line that is too long is skipped, not stored.
 
+use zeroize::Zeroize;
+
 /// The most bytes that one read takes.
 pub const READ_BYTES_MAX: usize = 64 * 1024;
 
@@ -202,6 +204,15 @@ impl LineBuffer {
     pub fn drop_unread(&mut self) {
         self.start = self.end;
         (self.complete, self.scanned) = (self.end, self.end);
+    }
+
+    /// Overwrites what has been returned, and what moving it has left behind: it held a secret.
+    pub fn wipe(&mut self) {
+        self.bytes[..self.start].zeroize();
+        self.bytes[self.end..].zeroize();
+        if self.skipping.is_none() {
+            self.head.zeroize();
+        }
     }
 
     /// Whether a line has begun and not ended.
@@ -448,6 +459,19 @@ mod tests {
         }
         // To shrink and grow again with each byte would be work that a client can cause at will.
         assert!(times_grown <= 16, "{times_grown} times");
+    }
+
+    #[test]
+    fn what_is_wiped_is_nowhere_in_the_buffer_and_what_follows_stays() {
+        let mut buffer = LineBuffer::new(64);
+        for piece in [&b"first\nsec"[..], b"ret\nlast"] {
+            buffer.space()[..piece.len()].copy_from_slice(piece);
+            buffer.filled(piece.len());
+            assert_eq!(buffer.take_lines().count(), 1);
+        }
+        buffer.wipe();
+        assert!(!buffer.bytes.windows(3).any(|three| three == b"sec" || three == b"ret"));
+        assert_eq!(buffer.last_line(), Some(Line::Whole(b"last", Ending::Lf)));
     }
 
     #[test]

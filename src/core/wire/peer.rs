@@ -288,6 +288,8 @@ mod tests {
             "AT Alf\u{f6}rd +0.000000001 a +1+1 1 Welsh",
             "AT Alford +0.000000001 a +91+1 1 Welsh",
             "AT Alford +0.000000001 a +1+1 nan Welsh",
+            "AT Alford -1.000000001 a +1+1 1 Welsh",
+            "PUSH Alford +1.000000000 a +1+1 999999999999",
             "AT Alford 0.000000001 a +1+1 1 Welsh",
             "HELLO 2 a b c 0000000000000000 0000000000000000 - - -",
         ] {

@@ -2,7 +2,10 @@
 //! and what the node's form adds; strict in what it sends.
 
 use super::{Ending, Fields, PEER_LINE_BYTES_MAX};
-use crate::core::model::{ClientId, Generation, Location, NodeId, Skew, SkewText, Timestamp, is_position};
+use crate::core::{
+    access::Patterns,
+    model::{ClientId, Generation, Location, NodeId, Skew, SkewText, Timestamp, is_position},
+};
 
 /// The form of AT lines for one third-party node, which knows nothing else, and its other wishes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +23,10 @@ pub struct PlainForm {
     pub per_connection: PerConnection,
     /// What each AT line from it is answered with.
     pub answer: Option<Box<str>>,
+    /// For which clients its lines are accepted.
+    pub may_report: Patterns,
+    /// The clients that it is told of.
+    pub may_see: Patterns,
 }
 
 /// How many lines a third-party node is sent on one connection.
@@ -40,6 +47,8 @@ impl Default for PlainForm {
             ending: Ending::Lf,
             per_connection: PerConnection::Many,
             answer: None,
+            may_report: Patterns::all(),
+            may_see: Patterns::all(),
         }
     }
 }
@@ -70,9 +79,9 @@ impl PlainForm {
     }
 
     /// Appends a line that [`super::write_flooded`] wrote, in this form: without its generation, of which third-party
-    /// nodes know nothing; and nothing for a tombstone.
+    /// nodes know nothing; and nothing for a tombstone, or for a client that the node may not see.
     pub fn write_again(&self, flooded: &[u8], out: &mut Vec<u8>) {
-        if flooded.starts_with(b"FORGOT ") {
+        if flooded.starts_with(b"FORGOT ") || !self.sees_client_of(flooded) {
             return;
         }
         let line = flooded.strip_suffix(b"\n").unwrap_or(flooded);
@@ -83,6 +92,12 @@ impl PlainForm {
         out.extend_from_slice(at);
         out.extend_from_slice(if self.has_sender { sender } else { b"" });
         out.extend_from_slice(self.ending.as_bytes());
+    }
+
+    /// Whether it may see the client of an AT line.
+    fn sees_client_of(&self, line: &[u8]) -> bool {
+        let client = line.split(|&byte| byte == b' ').nth(3).and_then(ClientId::new);
+        self.may_see.are_all() || client.is_some_and(|client| self.may_see.match_client(client))
     }
 
     /// Appends the answer to a line, if it gets one.
@@ -140,9 +155,17 @@ pub enum PlainFault {
     /// The timestamp.
     #[error("field 6, the timestamp, is not 1 to 12 digits of seconds with at most 9 decimals")]
     Timestamp,
+    /// The skew and the timestamp together.
+    #[error(
+        "fields 3 and 6 add up to no time that a timestamp can tell: before 1970, or of more than 12 digits"
+    )]
+    Taken,
     /// The sender's id.
     #[error("field 7, the sender, is not 1 to 64 visible ASCII characters")]
     Sender,
+    /// A client for which its sender may not report.
+    #[error("field 4, the client, is none that its sender may report for (may_report)")]
+    NotAllowed,
     /// It could not be passed on.
     #[error("it is too long to pass on")]
     TooLong,
@@ -177,7 +200,11 @@ impl<'a> PlainLine<'a> {
             return Err(PlainFault::Position);
         }
         let time = Timestamp::parse(timestamp).ok_or(PlainFault::Timestamp)?;
+        time.after(skew).ok_or(PlainFault::Taken)?;
         let (client, sender) = (ClientId::of_field(client), sender.filter(|_| is_sender));
+        if !form.may_report.match_client(client) {
+            return Err(PlainFault::NotAllowed);
+        }
         let line = Self { server, skew, client, position, timestamp, time, sender };
         // It may get a generation, and a node that passes it on appends its name, which may be longer.
         let location = line.location(&skew.text()).at_length();
@@ -208,7 +235,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::wire::write_flooded;
+    use crate::core::{access::Pattern, wire::write_flooded};
 
     fn parse(line: &str) -> Result<PlainLine<'_>, PlainFault> {
         PlainLine::parse(line.as_bytes(), &PlainForm::default())
@@ -273,10 +300,31 @@ mod tests {
             ("AT A +1 a +91+1 1", PlainFault::Position),
             ("AT A +1 a +1+1 nan", PlainFault::Timestamp),
             ("AT A +1 a +1+1 1e9", PlainFault::Timestamp),
+            ("AT A -1.000000001 a +1+1 1", PlainFault::Taken),
+            ("AT A +1 a +1+1 999999999999", PlainFault::Taken),
             ("AT A +1 a +1+1 1 \u{f6}", PlainFault::Sender),
         ] {
             assert_eq!(parse(line), Err(fault), "{line}");
         }
+    }
+
+    #[test]
+    fn node_that_is_bound_to_some_clients_reports_and_is_told_of_those_only() {
+        let patterns = |text| Patterns::new(vec![Pattern::parse(text).unwrap()]);
+        let form =
+            PlainForm { may_report: patterns("bus-*"), may_see: patterns("tram-1"), ..PlainForm::default() };
+        let parsed = |client: &str| {
+            let line = format!("AT A +1.000000000 {client} +1+1 1");
+            PlainLine::parse(line.as_bytes(), &form).map(|_| ())
+        };
+        assert_eq!(parsed("bus-7"), Ok(()));
+        assert_eq!(["bus", "tram-1"].map(parsed), [Err(PlainFault::NotAllowed); 2]);
+        let told = |client: &str| {
+            let mut out = Vec::new();
+            form.write_again(format!("AT A +1.000000000 {client} +1+1 1 B\n").as_bytes(), &mut out);
+            !out.is_empty()
+        };
+        assert_eq!(["tram-1", "tram-12", "bus-7"].map(told), [true, false, false]);
     }
 
     #[test]

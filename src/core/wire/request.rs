@@ -1,8 +1,8 @@
-//! What a client can ask: `IAMAT`, `WHATSAT` and, where it is let, `FORGET`; and why a line is none of them.
+//! What a client can say: `IAMAT`, `WHATSAT` and, where it is let, `FORGET`; `AUTH`; and why a line is none of them.
 
 use std::fmt;
 
-use super::{Fields, Form, PlainFault, fields::decimal};
+use super::{AUTH, Fields, Form, PlainFault, fields::decimal};
 use crate::core::model::{ClientId, Timestamp, is_position};
 
 /// A client's line, parsed.
@@ -14,6 +14,8 @@ pub enum Request<'a> {
     Whatsat(Whatsat<'a>),
     /// `FORGET client`
     Forget(ClientId<'a>),
+    /// `AUTH token`. `None` if that is not the whole of a line whose first word is AUTH, in any case.
+    Auth(Option<&'a [u8]>),
 }
 
 /// A client says where it is.
@@ -65,24 +67,58 @@ pub enum Invalid {
     UnknownClient,
     /// Further ahead of the server's clock than `max_ahead_seconds`.
     TooFarAhead,
+    /// Before the watermark: it would be forgotten at once.
+    BeforeWatermark,
     /// A report whose client's id is longer than `client_bytes`.
     LongClient,
     /// A new client beyond `max_clients`.
     TooManyClients,
     /// A report for which the store would grow beyond `max_bytes`.
     TooManyBytes,
+    /// A line beyond its principal's requests or bytes a second, whose turn would come too late.
+    OverQuota,
+    /// A report of a client that the node does not know, beyond its principal's `new_clients_per_hour`.
+    TooManyNew,
     /// A report while the journal fails, in which it would have to be before it is acknowledged.
     NotKept,
     /// WHATSAT in a herd that has no source of places.
     NoPlaces,
-    /// FORGET at a node that can be reached from beyond its machine.
+    /// FORGET by somebody who may not: without an operator's token, or at a node that can be reached from beyond its machine.
     NotLetForget,
-    /// FORGET of a client that was given the last generation there is.
-    LastGeneration,
+    /// A FORGET that this node would execute, but not now or not of that client.
+    NotForgotten(ForgetFault),
+    /// A report for a client for whom the sender may not report.
+    MayNotReport,
+    /// WHATSAT for a client that the sender may not see, known or not.
+    MayNotSee,
+    /// AUTH without a valid token.
+    WrongToken,
+    /// AUTH at a node that takes no tokens.
+    NoTokens,
     /// A line that is not allowed on a peer's connection.
     NotFromPeer,
     /// A line that is not allowed on a third-party node's connection.
     NotPlain(PlainFault),
+}
+
+/// Why a client is not forgotten at a node that forgets clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ForgetFault {
+    /// The journal fails, in which the tombstone would have to be before it is acknowledged.
+    #[error("the journal cannot be written, and forgettings are acknowledged only from there")]
+    NotKept,
+    /// Nothing is held of the client, and its id is longer than `client_bytes`.
+    #[error("nothing is held of the client, and its id is longer than client_bytes")]
+    LongClient,
+    /// Nothing is held of the client, and `max_bytes` are in use.
+    #[error("nothing is held of the client, and the store takes max_bytes of memory already")]
+    TooManyBytes,
+    /// The client's generation is too far ahead of the clock.
+    #[error(
+        "the client was last forgotten more than a day ahead of this server's clock; mend the clock that is wrong, \
+         or forget it where the clock is ahead"
+    )]
+    GenerationAhead,
 }
 
 impl fmt::Display for Invalid {
@@ -103,15 +139,26 @@ impl fmt::Display for Invalid {
             Self::TooFarAhead => {
                 "the timestamp is further ahead of this server's clock than max_ahead_seconds"
             }
+            Self::BeforeWatermark => {
+                "it was taken longer ago than forget_after; check the clocks of this server and of the one that took it"
+            }
             Self::LongClient => "the client's id is longer than client_bytes",
             Self::TooManyClients => "the store holds max_clients already",
             Self::TooManyBytes => "the store would take more memory than max_bytes",
+            Self::OverQuota => "it would have to wait too long because of requests_per_second or bytes_per_second",
+            Self::TooManyNew => "it is the report of a new client beyond new_clients_per_hour",
             Self::NotKept => "the journal cannot be written, and reports are acknowledged only from there",
             Self::NoPlaces => {
                 "this herd's configuration has no source of places ([places] source = \"none\")"
             }
-            Self::NotLetForget => "only a node whose addresses are all loopback forgets clients",
-            Self::LastGeneration => "the client cannot be forgotten again: there is no later generation",
+            Self::NotLetForget => {
+                "only an operator's token has clients forgotten, or anyone where clients need no token and all addresses are loopback"
+            }
+            Self::NotForgotten(fault) => return write!(f, "{fault}"),
+            Self::MayNotReport => "no token was shown that may report for that client",
+            Self::MayNotSee => "no token was shown that may see that client",
+            Self::WrongToken => "the token is unknown, expired or malformed",
+            Self::NoTokens => "this node takes no tokens ([access] tokens_file)",
             Self::NotFromPeer => "it is not a line that PROTOCOL.md lets a peer send",
             Self::NotPlain(fault) => return write!(f, "{fault}"),
         })
@@ -135,6 +182,10 @@ impl<'a> Request<'a> {
             Some(b"FORGET") => {
                 let [client] = fields.exactly().ok_or(Invalid::ForgetFieldCount)?;
                 Ok(Self::Forget(ClientId::of_field(client)))
+            }
+            Some(word) if word.eq_ignore_ascii_case(AUTH) => {
+                let token = fields.exactly().map(|[token]| token);
+                Ok(Self::Auth(token.filter(|_| word == AUTH)))
             }
             Some(_) => Err(Invalid::Keyword),
             None => Err(Invalid::Empty),
@@ -220,6 +271,21 @@ mod tests {
     fn a_client_is_forgotten_by_its_name_alone() {
         let Ok(Request::Forget(client)) = parse(" FORGET \tIAMAT\r") else { panic!() };
         assert_eq!(client.as_bytes(), b"IAMAT");
+    }
+
+    #[test]
+    fn a_token_is_the_only_field_of_a_line_that_begins_with_auth() {
+        for (line, token) in [
+            ("AUTH herd_x", Some("herd_x")),
+            ("\tAUTH  x \r", Some("x")),
+            ("AUTH", None),
+            ("AUTH a b", None),
+            ("auth a", None),
+            ("Auth", None),
+        ] {
+            assert_eq!(parse(line), Ok(Request::Auth(token.map(str::as_bytes))), "{line}");
+        }
+        assert_eq!(parse("AUTHx a"), Err(Invalid::Keyword));
     }
 
     #[test]

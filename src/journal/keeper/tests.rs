@@ -19,6 +19,9 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How much of what may be lost a start remembers.
+const ROOM: usize = 1 << 20;
+
 /// A location of each of these clients.
 fn batch(clients: impl Iterator<Item = usize>) -> Encoded {
     let line = |client| format!("AT Alford +0.100000000 kiwi-{client} +34.068930-118.445127 1400000000\n");
@@ -45,9 +48,14 @@ struct Scene {
 
 impl Scene {
     fn new(queue_bytes: usize, bounds: SnapshotBounds) -> Self {
-        let (disk, store) = (FakeDisk::new(), store());
+        Self::on(FakeDisk::new(), queue_bytes, bounds)
+    }
+
+    /// After a start that has read what is on that disk.
+    fn on(disk: FakeDisk, queue_bytes: usize, bounds: SnapshotBounds) -> Self {
+        let store = store();
         let (outbox, queue) = outbox(queue_bytes);
-        let found = recover(&disk, &owner(), |_| {}, |_| {}).unwrap();
+        let found = recover(&disk, (&owner(), ROOM), |_| {}, |_| {}).unwrap();
         let salts: fn() -> _ = || Ok([7; 16]);
         let writer = JournalWriter::new(disk.clone(), owner(), salts, JournalBounds::default(), &found);
         let keeper = Keeper::new(writer, queue, bounds, (&found, Duration::ZERO), true);
@@ -57,7 +65,7 @@ impl Scene {
     /// Stores these clients' locations and offers them. Returns the batch's number.
     fn offer(&mut self, clients: std::ops::Range<usize>) -> u64 {
         let batch = batch(clients);
-        assert_eq!(store_lines(&self.store, &batch), 0);
+        assert_eq!(store_lines(&self.store, &batch).bad_lines, 0);
         self.outbox.offer(&batch);
         self.offered += 1;
         self.offered
@@ -86,8 +94,8 @@ impl Scene {
     /// How many clients the next start will know if the process is killed now.
     fn kept(&self) -> usize {
         let known = store();
-        let take = |lines: &[u8]| assert_eq!(store_lines(&known, lines), 0);
-        recover(&self.disk.after_kill(), &owner(), take, |_| {}).unwrap();
+        let take = |lines: &[u8]| assert_eq!(store_lines(&known, lines).bad_lines, 0);
+        recover(&self.disk.after_kill(), (&owner(), ROOM), take, |_| {}).unwrap();
         known.len()
     }
 }
@@ -159,19 +167,21 @@ fn what_was_forgotten_leaves_the_files_within_the_hour() {
     let hour = SnapshotBounds::default().forgetting_time;
     scene.offer(0..2);
     scene.turn();
-    assert_eq!(scene.keeper.forgetting_due(), None);
+    assert_eq!(scene.keeper.forgetting_due, None);
     let forgot = |client| {
         format!("AT Alford +0.100000000 b +1+1 1\nFORGOT kiwi-{client} 1400000000000 1400000000 Alford\n")
     };
     for (client, at) in [(0, 1), (1, 5)] {
         scene.now = SECOND * at;
         let batch: Encoded = Arc::from(forgot(client).as_bytes());
-        assert_eq!(store_lines(&scene.store, &batch), 0);
+        assert_eq!(store_lines(&scene.store, &batch).bad_lines, 0);
         scene.outbox.offer(&batch);
         scene.offered += 1;
         scene.turn();
     }
     let snapshots = |scene: &Scene| scene.keeper.condition.snapshots;
+    let started_anew = |scene: &Scene| Scene::on(scene.disk.clone(), 10_000, SnapshotBounds::default());
+    assert_eq!(started_anew(&scene).keeper.due(), Some(Tick::ZERO), "how long ago is unknown after a start");
     // Because of the first of them, and not before.
     assert_eq!(scene.keeper.due(), Some(SECOND + hour));
     scene.now = hour;
@@ -186,6 +196,11 @@ fn what_was_forgotten_leaves_the_files_within_the_hour() {
     scene.offered += 1;
     scene.turn();
     assert_eq!((snapshots(&scene), scene.keeper.due()), (1, Some(SECOND + hour * 2)));
+    scene.now += hour;
+    scene.turn();
+    scene.turn();
+    assert_eq!(snapshots(&scene), 2);
+    assert_eq!(started_anew(&scene).keeper.due(), None, "a snapshot has nothing but the tombstone");
 }
 
 #[test]

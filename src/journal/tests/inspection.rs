@@ -38,7 +38,7 @@ fn look_finds_what_a_start_would_find_and_changes_nothing() {
     assert_eq!(seen.owner, Some(owner()));
     let mut lines = 0;
     let count = |text: &[u8]| lines += text.iter().filter(|byte| **byte == b'\n').count() as u64;
-    let found = recover(&disk, &owner(), count, |_| {}).unwrap();
+    let found = recover(&disk, (&owner(), 0), count, |_| {}).unwrap();
     assert_eq!((&seen.found, seen.records), (&found, lines));
     assert!(!seen.is_whole() && lines > 0, "{seen:?}");
 }

@@ -5,7 +5,7 @@ use super::{super::names::FileKind, *};
 /// What is told of a recovery of that disk.
 fn told(disk: &FakeDisk) -> Vec<BytesRead> {
     let mut told = Vec::new();
-    recover(disk, &owner(), |_| {}, |bytes| told.push(bytes)).unwrap();
+    recover(disk, (&owner(), ROOM), |_| {}, |bytes| told.push(bytes)).unwrap();
     told
 }
 

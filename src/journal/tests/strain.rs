@@ -2,19 +2,66 @@
 
 use super::*;
 
-/// A killed process has written lines that nothing has synced; the next start reads them from the system's memory.
+/// A killed process has written lines that nothing has synced, or whose sync has failed; the next start reads them from the
+/// system's memory, and does not rely on that.
 #[test]
-fn what_a_start_has_read_is_on_the_disk_from_then_on() {
+fn what_a_start_has_read_is_on_the_disk_after_its_first_sync() {
+    for has_failed in [false, true] {
+        let disk = FakeDisk::new();
+        let mut node = Node::start(&disk);
+        node.append(1);
+        node.sync();
+        node.append(3);
+        node.write();
+        if has_failed {
+            // There is no room to tell them again.
+            disk.fail_at(disk.operations(), DiskFault::Error(Errno::IO));
+            disk.set_room(Some(0));
+            node.sync();
+            assert_eq!(node.safe().len(), 1);
+        }
+        let disk = disk.after_kill();
+        let mut next = Node::start(&disk);
+        assert_eq!(read(&disk).0, node.all());
+        next.sync();
+        assert_eq!((next.writer.unsynced(), next.writer.needs_snapshot()), (0, false));
+        assert_eq!(next.writer.appended(), 0, "nothing has changed");
+        let mut dice = Dice::new(3);
+        for _ in 0..20 {
+            let (lines, found) = read(&disk.after_power_cut(&mut dice));
+            assert_eq!((lines, &found.damage[..]), (node.all(), &[][..]), "has failed: {has_failed}");
+        }
+    }
+}
+
+#[test]
+fn more_than_a_start_may_remember_needs_a_snapshot() {
+    let disk = FakeDisk::new();
+    let mut node = Node::start(&disk);
+    (0..4).for_each(|_| {
+        node.append(1);
+        node.write();
+    });
+    let length = node.lines.concat().len();
+    for (room, is_short) in [(length, false), (length - 1, true)] {
+        let disk = disk.after_kill();
+        let mut next = Node::start_with(&disk, JournalBounds { waiting_bytes: room, ..BOUNDS });
+        assert_eq!((next.writer.is_short(), next.writer.needs_snapshot()), (is_short, is_short));
+        (next.lines, next.ends) = (node.lines.clone(), vec![length as u64; node.lines.len()]);
+        next.sync();
+        assert!(next.snapshot() && !next.writer.is_short());
+        next.sync();
+        assert_eq!(read(&disk.after_power_cut(&mut Dice::new(4))).0, next.all());
+    }
+}
+
+#[test]
+fn start_that_syncs_nothing_tells_nothing_again() {
     let disk = FakeDisk::new();
     let mut node = Node::start(&disk);
     node.append(3);
     node.write();
-    let disk = disk.after_kill();
-    assert_eq!(read(&disk).0, node.all());
-    let mut dice = Dice::new(3);
-    for _ in 0..20 {
-        assert_eq!(read(&disk.after_power_cut(&mut dice)).0, node.all());
-    }
+    assert_eq!(Node::start_with(&disk.after_kill(), NEVER_SYNCED).writer.unsynced(), 0);
 }
 
 #[test]

@@ -53,8 +53,32 @@ fn report(node: &Node) {
     let now = Now { wall: Timestamp::new(1_400_000_000, 0), tick: Tick::ZERO };
     let report = Report { client, position: b"+1+1", timestamp: b"1400000000", time: now.wall };
     let (mut skew, mut changes) = (SkewText::default(), Changes::default());
-    node.report(&report, node.key(client), now, &mut skew, &mut changes).unwrap();
+    node.report((&report, node.key(client)), None, now, &mut skew, &mut changes).unwrap();
     node.offer(&mut changes, None, |_| {});
+}
+
+/// As an older version may have written, whose rules took more.
+#[test]
+fn journal_with_a_line_that_is_no_record_starts_and_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let Server { journal, node, .. } = server(&folder, 1 << 20);
+    drop(journal);
+    let path = folder.path().join("kept/Solo");
+    let owner = Owner { herd: node.herd.clone(), node: "Solo".to_owned(), placement: node.check };
+    let (disk, bounds) = (Folder::at(&path).unwrap(), JournalBounds::default());
+    let salts = random::bytes::<16> as Salts;
+    let mut writer = JournalWriter::new(disk, owner, salts, bounds, &Recovered::default());
+    writer.append(b"AT Solo -1.000000001 lime +1+1 1\nAT Solo +0.000000001 kiwi +1+1 1\n", Tick::ZERO);
+    writer.sync_at_last(Tick::ZERO);
+    assert_eq!((writer.unsynced(), writer.trouble()), (0, None));
+    let Server { node, log, .. } = server(&folder, 1 << 20);
+    assert_eq!(node.store().len(), 1);
+    log.write_now();
+    let text = fs::read_to_string(folder.path().join("Solo.log")).unwrap();
+    assert!(
+        text.contains("ERROR the journal has 1 lines that are neither locations nor tombstones\n"),
+        "{text}"
+    );
 }
 
 #[test]

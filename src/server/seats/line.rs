@@ -184,6 +184,11 @@ impl LineSeat<'_> {
         self.sitter.kind == SeatKind::Kept
     }
 
+    /// Where its connection comes from.
+    pub(crate) fn origin(&self) -> Origin {
+        self.sitter.origin
+    }
+
     /// The connection is a peer's: it moves to a kept seat if one is free, and leaves its common one to others.
     pub(crate) fn become_peer(&mut self) {
         self.seats.state.lock().seating.prove(&mut self.sitter);

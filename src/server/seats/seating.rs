@@ -23,7 +23,8 @@ impl Origin {
         Self { network }
     }
 
-    fn is_loopback(self) -> bool {
+    /// Whether it is this machine.
+    pub(crate) fn is_loopback(self) -> bool {
         self.network.is_loopback()
     }
 }

@@ -12,9 +12,10 @@ use std::{
 
 pub(super) use self::notes::Arrival;
 use self::notes::Notes;
-use super::{Shared, ended::Ended, seats::LineSeat};
+use super::{Shared, ended::Ended, seats::LineSeat, threads::DrainTurn};
 use crate::{
     core::{
+        access::Quota,
         dialogue::{Closing, Dialogue, Joined, Looked, Next, Opening, Party, Times},
         links::Vigil,
         model::{Query, Tick},
@@ -96,6 +97,9 @@ impl<'a> Session<'a> {
         }
         let mut dialogue =
             Dialogue::new(*node, opening, (times, limits.line_bytes), self.number, clock::tick());
+        if !is_plain {
+            dialogue.set_allowance(self.shared.allowance_of(self.seat.origin(), dialogue.heard()));
+        }
         let ended = self.drive(&mut dialogue);
         // Before the log says so.
         dialogue.leave();
@@ -131,6 +135,9 @@ impl<'a> Session<'a> {
                     let secured = self.secure(dialogue, until);
                     now = clock::tick();
                     secured
+                }
+                Next::Rest(until, quota) => {
+                    self.rest(until, quota, dialogue.party()).map(|()| now = clock::tick())
                 }
                 Next::Joined(joined) => {
                     self.join(joined, dialogue.party());
@@ -251,9 +258,27 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Waits for the turn of what was read. Only the stop ends that before.
+    #[inline(never)]
+    fn rest(&self, until: Tick, quota: Quota, party: &Party) -> Result<(), Ended> {
+        let Shared { counters, .. } = self.shared;
+        counters.quota_waits[quota as usize].fetch_add(1, Ordering::Relaxed);
+        self.notes.log_wait(quota, party);
+        loop {
+            if self.shared.is_stopping() {
+                return Err(Ended::Draining);
+            }
+            let now = clock::tick();
+            if now >= until {
+                return Ok(());
+            }
+            self.shared.stop(DrainTurn::First).wait(until - now);
+        }
+    }
+
     /// The connection turns out to be a neighbour's.
     #[inline(never)]
-    fn join(&mut self, joined: Joined, party: Party) {
+    fn join(&mut self, joined: Joined, party: &Party) {
         let Shared { node, connections, log, .. } = self.shared;
         let id = &node.neighbours()[joined.link].id;
         if let Party::Plain(_) = party {

@@ -4,18 +4,22 @@ use std::{fmt, net::SocketAddr};
 
 use crate::{
     core::{
+        access::Quota,
         dialogue::{Host, Looked, Party, Reply},
         model::{Now, Tick},
-        wire::{Invalid, Line, Nonce},
+        wire::{Fields, ForgetFault, Invalid, Line, Nonce, is_hello},
     },
-    log::{Traffic, Untold},
+    log::{AuditKind, ShownId, Traffic, Untold},
     metrics::{Counts, RequestOutcome},
-    server::{Shared, ended::Ended},
+    server::{Shared, ended::Ended, shown_address::ShownAddress},
     system::{clock, memory, random},
 };
 
 /// How much of a bad line its event shows.
 const SHOWN_BYTES_MAX: usize = 80;
+
+/// How much of a handshake that was not one: its keyword.
+const HELLO_BYTES: usize = "HELLO".len();
 
 /// How a connection came in.
 pub(crate) struct Arrival {
@@ -141,18 +145,74 @@ impl<'a> Notes<'a> {
     }
 
     #[cold]
-    fn log_bad_line(&mut self, text: &[u8], party: Party, why: Invalid) {
+    fn log_bad_line(&mut self, text: &[u8], party: &Party, why: Invalid) {
         let Shared { rate_limits, .. } = self.shared;
         // What clients send must not hide what is wrong with a neighbour.
         let limit =
             if party.is_client() { &rate_limits.bad_lines } else { &rate_limits.bad_lines_of_neighbours };
+        match why {
+            Invalid::OverQuota | Invalid::TooManyNew => return self.log_over_quota(party, why),
+            Invalid::WrongToken => self.audit(AuditKind::AuthFailed, party, format_args!("")),
+            Invalid::MayNotReport | Invalid::MayNotSee | Invalid::NotLetForget => {
+                // What was said of the client, such as where it is, does not belong there.
+                let mut fields = Fields::of(text);
+                let [act, client] = [(); 2].map(|()| ShownId(fields.next().unwrap_or_default()));
+                self.audit(AuditKind::Forbidden, party, format_args!(": {act} {client}"));
+            }
+            _ => {}
+        }
         if let Some(untold) = limit.allow(clock::tick()) {
             if !self.arrival.is_introduced {
                 self.introduce_late();
             }
-            let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_BYTES_MAX)]);
+            let shown = String::from_utf8_lossy(shown_of(text));
             self.shared.log.warn(format_args!("bad line on #{}: {why}: {shown}{untold}", self.number));
         }
+    }
+}
+
+/// Quotas, and what the audit log is about: who it was is told with each.
+impl Notes<'_> {
+    /// Lines wait for their turn.
+    pub(super) fn log_wait(&self, quota: Quota, party: &Party) {
+        let Shared { log, rate_limits, .. } = self.shared;
+        if let Some(untold) = rate_limits.quota_waits.allow(clock::tick()) {
+            log.info(format_args!("{} waits for its turn because of {quota}{untold}", self.sender(party)));
+        }
+    }
+
+    fn log_over_quota(&self, party: &Party, why: Invalid) {
+        let Shared { log, rate_limits, .. } = self.shared;
+        if let Some(untold) = rate_limits.over_quota.allow(clock::tick()) {
+            log.warn(format_args!("a line on {} is refused: {why}{untold}", self.sender(party)));
+        }
+    }
+
+    #[cold]
+    fn audit(&self, kind: AuditKind, party: &Party, what: fmt::Arguments<'_>) {
+        self.shared.log.audit(kind, clock::tick(), format_args!("{}{what}", self.sender(party)));
+    }
+
+    fn sender<'p>(&self, party: &'p Party) -> Sender<'p> {
+        Sender { number: self.number, address: ShownAddress(self.arrival.address), party }
+    }
+}
+
+/// A connection with whose it is and where it comes from, for those who look for who did something.
+struct Sender<'p> {
+    number: u64,
+    address: ShownAddress,
+    party: &'p Party,
+}
+
+impl fmt::Display for Sender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, address, party } = self;
+        write!(f, "#{number}")?;
+        if let Some(principal) = party.principal() {
+            write!(f, " of {}", principal.name())?;
+        }
+        write!(f, " from {address}")
     }
 }
 
@@ -162,11 +222,15 @@ impl Host for Notes<'_> {
     }
 
     #[inline]
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         let text = line.text();
         self.lines += 1;
         if let Reply::Invalid(why) = *reply {
             self.log_bad_line(text, party, why);
+        }
+        if let Reply::Forgot { client } = *reply {
+            let client = ShownId(client.as_bytes());
+            self.audit(AuditKind::Forget, party, format_args!(": {client}"));
         }
         if let Some(outcome) = outcome(reply).filter(|_| party.is_client()) {
             self.counts.add(outcome);
@@ -211,16 +275,15 @@ impl Drop for Notes<'_> {
     }
 }
 
-/// Where a connection comes from, as the log shows it.
-struct ShownAddress(Option<SocketAddr>);
-
-impl fmt::Display for ShownAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => write!(f, "{address}"),
-            None => f.write_str("an address it has left"),
-        }
-    }
+/// What the log shows of a bad line. A handshake that came where none is taken, as at the door for third-party nodes, may
+/// have a node's incarnation in it, by which others could take its place.
+fn shown_of(text: &[u8]) -> &[u8] {
+    let most = if is_hello(text) {
+        text.len() - text.trim_ascii_start().len() + HELLO_BYTES
+    } else {
+        SHOWN_BYTES_MAX
+    };
+    &text[..text.len().min(most)]
 }
 
 /// What became of a client's line, if that is known yet.
@@ -230,13 +293,49 @@ fn outcome(reply: &Reply<'_>) -> Option<RequestOutcome> {
         Reply::At { is_newest: true, .. } => RequestOutcome::Stored,
         Reply::At { is_newest: false, .. } => RequestOutcome::Stale,
         Reply::Forgot { .. } => RequestOutcome::Forgotten,
+        Reply::Welcome { .. } => RequestOutcome::Welcomed,
         Reply::Invalid(Invalid::TooFarAhead) => RequestOutcome::Ahead,
         Reply::Invalid(Invalid::LongClient) => RequestOutcome::LongClient,
         Reply::Invalid(Invalid::TooManyClients) => RequestOutcome::Full,
         Reply::Invalid(Invalid::TooManyBytes) => RequestOutcome::OutOfBytes,
+        Reply::Invalid(Invalid::TooManyNew) => RequestOutcome::TooManyNew,
+        Reply::Invalid(Invalid::OverQuota) => RequestOutcome::OverQuota,
         Reply::Invalid(Invalid::NotKept) => RequestOutcome::NotKept,
+        Reply::Invalid(Invalid::NotForgotten(ForgetFault::NotKept)) => RequestOutcome::ForgetNotKept,
+        Reply::Invalid(Invalid::NotForgotten(_)) => RequestOutcome::ForgetRefused,
         Reply::Invalid(Invalid::UnknownClient) => RequestOutcome::UnknownClient,
         Reply::Invalid(Invalid::NoPlaces) => RequestOutcome::NoPlaces,
+        Reply::Invalid(Invalid::MayNotReport) => RequestOutcome::ReportForbidden,
+        Reply::Invalid(Invalid::MayNotSee) => RequestOutcome::QuestionForbidden,
+        Reply::Invalid(Invalid::NotLetForget) => RequestOutcome::ForgettingForbidden,
+        Reply::Invalid(Invalid::WrongToken) => RequestOutcome::WrongToken,
         Reply::Invalid(_) => RequestOutcome::Invalid,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_handshake_that_came_where_none_is_taken_only_the_keyword_is_shown() {
+        assert_eq!(shown_of(b" HELLO 2 test Welsh Alford 00c0ffee00c0ffee 3f9c - - -"), b" HELLO");
+        assert_eq!(shown_of(b"HELLO world"), b"HELLO world");
+        assert_eq!(shown_of(&[b'x'; 81]), [b'x'; 80]);
+    }
+
+    #[test]
+    fn refused_forgettings_are_no_reports() {
+        for (why, expected) in [
+            (Invalid::NotKept, RequestOutcome::NotKept),
+            (Invalid::NotForgotten(ForgetFault::NotKept), RequestOutcome::ForgetNotKept),
+            (Invalid::LongClient, RequestOutcome::LongClient),
+            (Invalid::NotForgotten(ForgetFault::LongClient), RequestOutcome::ForgetRefused),
+            (Invalid::NotForgotten(ForgetFault::TooManyBytes), RequestOutcome::ForgetRefused),
+            (Invalid::NotForgotten(ForgetFault::GenerationAhead), RequestOutcome::ForgetRefused),
+            (Invalid::NotLetForget, RequestOutcome::Invalid),
+        ] {
+            assert_eq!(outcome(&Reply::Invalid(why)), Some(expected), "{why}");
+        }
+    }
 }

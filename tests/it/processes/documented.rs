@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use proxyherd::config;
+use proxyherd::{config, keys::load_tokens};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -241,6 +241,21 @@ fn node_is_found_by_its_port_and_its_neighbours_are_not() {
     let all = found(&asked.replace(" -sTCP:LISTEN", ""));
     pids.sort();
     assert!(all.len() > 1 && all.iter().all(|pid| pids.contains(pid)), "{all:?} of {pids:?}");
+}
+
+#[test]
+fn tokens_are_made_and_listed_as_the_page_shows() {
+    let block = block("docs/security.md", "Tokens", "herd token add");
+    let (folder, shell) = (tempfile::tempdir().unwrap(), Shell::new());
+    for (command, shown) in session(&block) {
+        let output = shell.run(&format!("cd '{}'\n{command}", folder.path().display()), None);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{command}: {said}");
+        assert!(are_as_shown(&shown, &said.lines().collect::<Vec<_>>()), "{command}: {said}");
+    }
+    let tokens = load_tokens(&folder.path().join("herd.tokens")).unwrap().tokens;
+    let roles: Vec<_> = tokens.iter().map(|token| token.role.name()).collect();
+    assert_eq!(roles, ["client", "monitor", "operator"]);
 }
 
 #[test]

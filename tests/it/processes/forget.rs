@@ -103,6 +103,32 @@ fn old_copy_of_a_journal_brings_nobody_back() {
     assert!(IDS.iter().all(|id| !is_known(&herd, id, "kiwi")));
 }
 
+/// A node of software that knows nothing of forgetting, which does not even run, is all that joins C with the others.
+#[test]
+fn node_of_each_part_is_told_and_a_part_that_cannot_be_reached_is_said() {
+    let _turn = heavy();
+    let mut herd = Herd::new(
+        "[herd]\nname = \"parts\"\n\
+         [[node]]\nid = \"A\"\nlisten = \"127.0.0.1:11600\"\nplain_listen = \"127.0.0.1:11700\"\nlinks = [\"B\", \"P\"]\n\
+         [[node]]\nid = \"B\"\nlisten = \"127.0.0.1:11601\"\n\
+         [[node]]\nid = \"P\"\ndialect = \"plain\"\nlisten = \"127.0.0.1:11605\"\n\
+         [[node]]\nid = \"C\"\nlisten = \"127.0.0.1:11602\"\nplain_listen = \"127.0.0.1:11702\"\nlinks = [\"P\"]\n",
+    );
+    for id in IDS {
+        herd.start(id);
+    }
+    herd.report("B", "kiwi", "1400000001");
+    herd.report("C", "kiwi", "1400000001");
+    let of_a = "A has forgotten 1 client, and tells the other nodes of its part of the herd\n";
+    expect_forgotten(&herd, &["kiwi"], &format!("{of_a}C has forgotten 1 client\n"));
+    wait_until_forgotten(&herd, "kiwi");
+    herd.stop("C");
+    let half = forget(&herd, &["tui"]);
+    assert_eq!((half.status.code(), String::from_utf8(half.stdout).unwrap()), (Some(1), of_a.to_owned()));
+    let said = String::from_utf8(half.stderr).unwrap();
+    assert!(said.starts_with("herd: no node of the part of parts with C can be reached, C at "), "{said}");
+}
+
 #[test]
 fn one_node_that_can_be_reached_is_enough_and_without_one_nothing_is_forgotten() {
     let _turn = heavy();

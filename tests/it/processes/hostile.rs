@@ -71,15 +71,20 @@ struct Scene {
 
 impl Scene {
     fn new(kind: &'static str, more: &str) -> Self {
-        Self::with(kind, "11600", |_| {}, more)
+        Self::with(kind, "11600", |_| {}, (more, ""))
     }
 
     /// Where the connections come in at that port, and something is to be done before the node starts.
-    fn with(kind: &'static str, port: &'static str, prepare: impl FnOnce(&Herd), more: &str) -> Self {
+    fn with(
+        kind: &'static str,
+        port: &'static str,
+        prepare: impl FnOnce(&Herd),
+        (more, limits): (&str, &str),
+    ) -> Self {
         // Traffic is logged, and what waits for the disk is not the connections'.
         let mut herd = Herd::new(&format!(
             "[herd]\nname = \"{HERD}\"\n{more}\n[log]\nbuffer_bytes = 65536\n[limits]\nwrite_seconds = 3600\n\
-             handshake_seconds = 60\nline_seconds = 3600\n"
+             handshake_seconds = 60\nline_seconds = 3600\n{limits}"
         ));
         prepare(&herd);
         herd.start(Setup::ID);
@@ -221,11 +226,12 @@ fn silent_connections() {
     scene.expect_within();
 }
 
-/// Has all of them send much and take the replies, which makes everything grow that can.
-fn burst(streams: &mut [TcpStream]) {
-    let report = "IAMAT kiwi +34.068930-118.445127 1479413884\n";
-    let lines = 192 * 1024 / report.len();
-    let burst = report.repeat(lines);
+const REPORT: &str = "IAMAT kiwi +34.068930-118.445127 1479413884\n";
+
+/// Has all of them send a line again and again and take the replies, which makes everything grow that can.
+fn burst(streams: &mut [TcpStream], line: &str) {
+    let lines = 192 * 1024 / line.len();
+    let burst = line.repeat(lines);
     let take = |mut stream: TcpStream| {
         let (mut taken, mut left) = (vec![0; 64 * 1024], lines);
         while left > 0 {
@@ -253,7 +259,7 @@ fn drips(kind: &'static str, drip: &[u8]) {
     }
     let mut scene = Scene::new(kind, ALONE);
     let mut streams = scene.connect();
-    burst(&mut streams);
+    burst(&mut streams, REPORT);
     let mut taken = vec![0; 1 << 20];
     streams.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
     scene.expect_to_come_down(|| {
@@ -282,9 +288,42 @@ fn connections_that_take_no_replies() {
     }
     let mut scene = Scene::new("takes no replies", ALONE);
     let mut streams = scene.connect();
-    burst(&mut streams);
-    scene.fill(&mut streams, "IAMAT kiwi +34.068930-118.445127 1479413884\n".repeat(1000).as_bytes());
+    burst(&mut streams, REPORT);
+    scene.fill(&mut streams, REPORT.repeat(1000).as_bytes());
     scene.expect_within();
+}
+
+#[test]
+fn connections_that_wait_for_their_turn() {
+    let _turn = heavy();
+    if !can_count() {
+        return;
+    }
+    // Enough for the burst and little more, so that all wait soon afterwards.
+    let line = format!("{}\n", "x".repeat(10_000));
+    let rate = (192 * 1024 / line.len() as u64 * COUNT).div_ceil(3_600);
+    let limits = format!(
+        "loopback_counts = true\nrequests_per_second = {rate}\nquota_burst_seconds = 3600\nquota_wait_seconds = 60\n"
+    );
+    let mut scene = Scene::with("waits for its turn", "11600", |_| {}, (ALONE, &limits));
+    let mut streams = scene.connect();
+    burst(&mut streams, &line);
+    let mut taken = vec![0; 1 << 20];
+    for stream in &streams {
+        stream.set_nonblocking(true).unwrap();
+        set_socket_send_buffer_size(stream, 64 * 1024).unwrap();
+    }
+    eventually("none is read", || {
+        let mut is_read = false;
+        for stream in &mut streams {
+            while matches!(stream.read(&mut taken), Ok(count) if count > 0) {}
+            while stream.write(line.as_bytes()).is_ok() {
+                is_read = true;
+            }
+        }
+        !is_read && scene.sockets().iter().filter(|socket| socket.is_unread).count() as u64 == COUNT
+    });
+    scene.expect_to_come_down(|| {});
 }
 
 #[test]
@@ -334,7 +373,7 @@ fn half_handshakes() {
         "secret_file = \"herd.secret\"\npeer_tls = \"off\"\n{ALONE}\nlinks = [\"Welsh\"]\n[[node]]\nid = \"Welsh\"\nlisten = \"127.0.0.1:11601\""
     );
     let prepare = |herd: &Herd| welsh.secret.create(&herd.config.with_file_name("herd.secret")).unwrap();
-    let mut scene = Scene::with("stops half way through a handshake", "11600", prepare, &more);
+    let mut scene = Scene::with("stops half way through a handshake", "11600", prepare, (&more, ""));
     let mut streams = scene.connect();
     for stream in &mut streams {
         stream.write_all(welsh.hello(Nonce::of_bytes([1; Nonce::BYTES]), None).as_bytes()).unwrap();
@@ -363,7 +402,8 @@ fn strangers_where_third_party_nodes_come_in() {
     if !can_count() {
         return;
     }
-    let mut scene = Scene::with("is a stranger at `plain_listen`", "11700", |_| {}, &with_plain_neighbour());
+    let mut scene =
+        Scene::with("is a stranger at `plain_listen`", "11700", |_| {}, (&with_plain_neighbour(), ""));
     let stranger = own_ip();
     for _ in 0..COUNT {
         let mut stream = connect_from(stranger.into(), scene.address());
@@ -383,7 +423,8 @@ fn connections_of_a_third_party_neighbour() {
         return;
     }
     let most = Limits::default().plain_connections as u64;
-    let mut scene = Scene::with("is from a third-party neighbour", "11700", |_| {}, &with_plain_neighbour());
+    let mut scene =
+        Scene::with("is from a third-party neighbour", "11700", |_| {}, (&with_plain_neighbour(), ""));
     let streams: Vec<_> = (0..COUNT).map(|_| connect_from(PLAIN.into(), scene.address())).collect();
     for stream in &streams {
         stream.set_nonblocking(true).unwrap();
@@ -414,6 +455,9 @@ fn document_names_the_limits_as_they_are() {
         ("handshake_seconds", limits.handshake_time.as_secs() as usize),
         ("max_clients", limits.max_clients),
         ("client_bytes", limits.client_bytes),
+        ("quota_burst_seconds", limits.quota_burst.as_secs() as usize),
+        ("quota_wait_seconds", limits.quota_wait.as_secs() as usize),
+        ("quota_addresses", limits.quota_addresses),
     ] {
         let rows = rows(&document, &format!("`{key}`"));
         let [row] = &rows[..] else { panic!("{DOCUMENT} has one row for {key}: {rows:?}") };

@@ -183,7 +183,10 @@ const BEGINNING: u64 = 1_400_000_000;
 
 /// Kills a node under load at one moment after another: whatever it answered it knows again, and it knows nothing that it
 /// was not told.
+///
+/// With PROXYHERD_KILLS in the environment, so many times.
 fn torture(sync: &str, rounds: u64) {
+    let rounds = std::env::var("PROXYHERD_KILLS").map_or(rounds, |rounds| rounds.parse().expect("a number"));
     let mut herd = keeper(&format!("sync = \"{sync}\"\nsegment_bytes = 8192\nsnapshot_bytes = 32768\n"));
     let ids: Vec<_> = (0..8).map(|number| format!("kiwi{number}")).collect();
     let mut times = vec![(BEGINNING, BEGINNING); ids.len()];
@@ -446,6 +449,10 @@ fn node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again() {
             .contains("it acknowledges no reports, since its journal cannot be written")
     );
     assert!(herd.answer("Solo", "/readyz").starts_with("HTTP/1.1 503"));
+    let forgettings = "proxyherd_requests_total{kind=\"forget\",outcome=\"not_kept\"}";
+    assert_eq!(herd.metric("Solo", forgettings), 0.0);
+    assert_eq!(herd.client("Solo").ask("FORGET before"), "? FORGET before");
+    eventually("that is counted", || herd.metric("Solo", forgettings) == 1.0);
     herd.wait_for_log(
         "Solo",
         &["WARN", "its reports were not on the disk within 500ms, so they are not acknowledged"],

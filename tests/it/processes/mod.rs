@@ -42,6 +42,7 @@ mod terminal;
 mod third_party;
 mod threads;
 mod tls;
+mod tokens;
 mod tweets;
 mod up;
 mod upstream;

@@ -122,7 +122,13 @@ fn herd_without_a_secret_stays_on_loopback_and_one_with_a_secret_need_not() {
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.lines().count() == 1 && said.contains("make one with `herd secret FILE`"), "{said}");
     take_step(&file, &[]);
-    fs::write(&config, format!("[herd]\nname = \"solo\"\nsecret_file = \"herd.secret\"\n{node}")).unwrap();
+    fs::write(
+        &config,
+        format!(
+            "[herd]\nname = \"solo\"\nsecret_file = \"herd.secret\"\n{node}[access]\nclients = \"open\"\n"
+        ),
+    )
+    .unwrap();
     Process::start(run())
         .hear("that it listens", |said| said.iter().any(|line| line.starts_with("listening 0.0.0.0:")));
 }

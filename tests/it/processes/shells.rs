@@ -10,7 +10,7 @@ use super::support::herd_command;
 use crate::support::skipped;
 
 /// What every subcommand is called with, for its help.
-const SUBCOMMANDS: [&str; 17] = [
+const SUBCOMMANDS: [&str; 22] = [
     "",
     "up",
     "node",
@@ -23,6 +23,11 @@ const SUBCOMMANDS: [&str; 17] = [
     "places import",
     "secret",
     "cert",
+    "token",
+    "token add",
+    "token list",
+    "token revoke",
+    "token rotate",
     "journal",
     "journal check",
     "journal dismiss",
@@ -127,7 +132,7 @@ fn every_subcommand_has_a_manual_page_with_each_of_its_flags() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("new/man1");
     let told = write_pages(&pages);
-    assert_eq!(told, format!("17 pages; to read the first: man -l {}/herd.1\n", pages.display()));
+    assert_eq!(told, format!("22 pages; to read the first: man -l {}/herd.1\n", pages.display()));
     assert_eq!(fs::read_dir(&pages).unwrap().count(), SUBCOMMANDS.len());
     for subcommand in SUBCOMMANDS {
         let words: Vec<_> = subcommand.split_whitespace().chain(["--help"]).collect();

@@ -6,12 +6,18 @@ use std::collections::{HashMap, HashSet};
 
 use proxyherd::core::{
     links::{Outbox, Queue, outbox},
-    model::ClientRecord,
+    model::{ClientRecord, RetentionTimes},
     node::Subscribers,
     store::{Cursor, KeyHash, Placement, Store},
+    wire::parse_watermark,
 };
 
-use super::{herd::Simulation, random::Random, watch::Kind};
+use super::{
+    herd::Simulation,
+    random::Random,
+    retention::{knows_the_same, obey},
+    watch::Kind,
+};
 
 /// So little room that it is often too little.
 const ROOM_BYTES: usize = 400;
@@ -36,10 +42,16 @@ pub(super) struct Audience {
 
 impl Audience {
     /// Who has heard nothing, and how changes reach them.
-    pub(super) fn new(seed: u64, placement: Placement, is_told_again: bool) -> (Self, Subscribers) {
+    pub(super) fn new(
+        seed: u64,
+        placement: Placement,
+        retention: Option<RetentionTimes>,
+        is_told_again: bool,
+    ) -> (Self, Subscribers) {
         let (all_outbox, all): (Outbox, Queue) = outbox(ROOM_BYTES);
         let (keys_outbox, keys) = outbox(ROOM_BYTES / 8);
         let (random, believed) = (Random::new(seed), Store::new(placement, usize::MAX));
+        let believed = retention.into_iter().fold(believed, Store::with_retention);
         let (told, seen) = (HashSet::new(), HashMap::new());
         let (is_awake, walks) = (false, 0);
         let audience = Self { random, all, keys, is_awake, believed, told, is_told_again, seen, walks };
@@ -72,6 +84,10 @@ impl Audience {
         }
         while let Ok(batch) = self.all.take() {
             for line in batch.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+                if let Some(watermark) = parse_watermark(line) {
+                    obey(&self.believed, watermark);
+                    continue;
+                }
                 let record = ClientRecord::parse(line).ok_or("a change is no record")?;
                 self.believed.merge(self.believed.key_hash(record.client()), &record);
                 if !self.told.insert(line.to_vec()) && !self.is_told_again {
@@ -102,6 +118,7 @@ impl Audience {
         self.walks += 1;
         self.all.clear_mark();
         self.told.clear();
+        obey(&self.believed, store.watermark());
         let mut cursor = Cursor::default();
         // In pieces of three, to see that none is lost between two.
         let mut is_over = false;
@@ -128,7 +145,7 @@ impl Audience {
 
     /// Whether both know what the store holds.
     fn check(&self, store: &Store) -> Result<(), String> {
-        if self.believed.sum() != store.sum() {
+        if !knows_the_same(&self.believed, store) {
             let count = |store: &Store| store.len() + store.tombstones();
             return Err(format!("{} of {} records", count(&self.believed), count(store)));
         }

@@ -102,9 +102,19 @@ impl Simulation {
         if !self.servers[node].is_alive {
             return;
         }
+        self.back_up_before(node);
         match &mut self.servers[node].journal {
             Some(journal) if self.random.one_in(2) => journal.crash_soon(by_power_cut, &mut self.random),
             _ => self.die(node, by_power_cut),
+        }
+    }
+
+    /// Some other node is to come back, once it ends, with what its disk has now.
+    fn back_up_before(&mut self, node: usize) {
+        let other = (node + 1) % self.servers.len();
+        let Server { journal, backup, .. } = &mut self.servers[other];
+        if self.plan.retention.is_some_and(|retention| retention.has_backups) && backup.is_none() {
+            *backup = journal.as_ref().map(|journal| journal.disk.after_kill());
         }
     }
 
@@ -202,7 +212,8 @@ impl Simulation {
             return;
         }
         let has_journal = self.servers[node].journal.is_some();
-        let forgets = !has_journal || self.plan.forgets && self.random.one_in(4);
+        let has_backup = self.servers[node].backup.is_some();
+        let forgets = !has_journal || self.plan.forgets && self.random.one_in(4) || has_backup;
         self.tally.forgotten += usize::from(forgets);
         self.restart(node, !forgets);
     }

@@ -13,8 +13,8 @@ use proxyherd::{
         Rules,
         dialogue::Dialogue,
         links::{Ends, Health, Link, outbox},
-        model::{Now, Tick, Timestamp},
-        node::{Neighbour, Node, Options, ReportLimits},
+        model::{Now, Tick},
+        node::{Neighbour, Node, Options, ReportLimits, Retainer},
         store::{Placement, Store},
     },
     journal::{JournalRules, fake_disk::FakeDisk},
@@ -28,6 +28,7 @@ use super::{
     meter::Meter,
     plan::{Plan, Timer},
     random::Random,
+    retention,
     session::Connection,
     stop::Stopping,
     watch::{Kind, Violation, Watch},
@@ -78,6 +79,10 @@ pub(super) struct Server {
     pub(super) audience: Audience,
     /// What it knows after a stop, if the herd keeps anything.
     pub(super) journal: Option<Journal>,
+    /// What forgets by age, if the herd does.
+    pub(super) retainer: Option<Retainer>,
+    /// What its disk had a while ago.
+    pub(super) backup: Option<FakeDisk>,
     pub(super) is_alive: bool,
     pub(super) stopping: Option<Stopping>,
     /// How often it has started.
@@ -109,6 +114,10 @@ pub(super) struct Tally {
     pub(super) failures: usize,
     pub(super) snapshots: usize,
     pub(super) waits: usize,
+    pub(super) pieces: usize,
+    pub(super) hidden: usize,
+    pub(super) backups: usize,
+    pub(super) crossings: usize,
 }
 
 impl Tally {
@@ -134,6 +143,10 @@ impl Tally {
         self.failures += other.failures;
         self.snapshots += other.snapshots;
         self.waits += other.waits;
+        self.pieces += other.pieces;
+        self.hidden += other.hidden;
+        self.backups += other.backups;
+        self.crossings += other.crossings;
     }
 }
 
@@ -150,6 +163,8 @@ pub(super) enum Event {
     Arrive { connection: usize, pipe: usize },
     /// A client's session has executed lines, and offers what they changed.
     Caller { node: usize, life: u32, caller: Box<Caller> },
+    /// The thread that forgets by age wakes.
+    Retention { node: usize, life: u32 },
     /// A journal's thread wakes.
     Journal { node: usize, life: u32, wake: u64 },
     /// A client calls.
@@ -215,6 +230,7 @@ impl Simulation {
             let server = simulation.server(node, 1, None);
             simulation.servers.push(server);
             simulation.wake_flooders(node);
+            simulation.start_retention(node);
         }
         simulation
     }
@@ -227,7 +243,8 @@ impl Simulation {
         let Plan { graph, nodes, secret, journal, .. } = &self.plan;
         let (id, limits) = (&graph.ids[node], &nodes[node]);
         let commits = journal.as_ref().is_some_and(|journal| journal.commits);
-        let (audience, mut subscribers) = Audience::new(incarnation, placement, commits);
+        let (audience, mut subscribers) =
+            Audience::new(incarnation, placement, self.plan.retention.map(|plan| plan.times), commits);
         let (journal_outbox, queue) = journal.as_ref().map(JournalPlan::queue).unzip();
         subscribers.all.extend(journal_outbox);
         let options = Options {
@@ -236,7 +253,7 @@ impl Simulation {
             secret: secret.clone(),
             id: id.clone(),
             incarnation,
-            forget_after: None,
+            forget_after: self.plan.retention.map(|retention| retention.times.forget_after),
             reports: ReportLimits {
                 max_clients: limits.max_clients,
                 max_ahead: limits.max_ahead,
@@ -248,16 +265,23 @@ impl Simulation {
             lookups: None,
         };
         let made = Node::with_rules(options, self.laws.rules).forgetting_for_everyone();
+        let made = match self.plan.retention {
+            Some(retention) => made.forgetting_by(retention.times),
+            None => made,
+        };
         let made = Arc::new(if commits { made.acknowledging_what_is_durable() } else { made });
-        let journal = journal.as_ref().zip(queue).map(|(plan, queue)| {
-            Journal::start(plan, (disk.unwrap_or_else(|| plan.disk()), queue), &made, self.laws.journal)
+        let mut retainer = retention::begin(&self.plan, node, self.now, &made);
+        let clocks = self.plan.clocks_of(node, self.now, self.now);
+        let journal = self.plan.journal.as_ref().zip(queue).map(|(plan, queue)| {
+            let disk = disk.unwrap_or_else(|| plan.disk());
+            Journal::start(plan, (disk, queue), &made, self.laws.journal, (retainer.as_mut(), clocks))
         });
         let journal = journal.transpose().unwrap_or_else(|why| {
             self.watch.fail(Kind::Unkept, format!("node {node} does not start: {why}"));
             None
         });
-        let (is_alive, stopping, born) = (true, None, self.now);
-        Server { node: made, flooders, audience, journal, is_alive, stopping, life, born }
+        let (is_alive, stopping, born, backup) = (true, None, self.now, None);
+        Server { node: made, flooders, audience, journal, retainer, backup, is_alive, stopping, life, born }
     }
 
     /// A node's neighbours at its start, and its flooders.
@@ -274,8 +298,8 @@ impl Simulation {
             let (called, calls) = crossbeam_channel::bounded(1);
             let (herd, id, peer_id) = (graph.name.clone(), graph.ids[node].clone(), graph.ids[peer].clone());
             let (check, secret) = (placement.check(), secret.clone());
-            let ends =
-                Ends { herd, id, peer: peer_id.clone(), incarnation, check, forget_after: None, secret };
+            let forget_after = self.plan.retention.map(|retention| retention.times.forget_after);
+            let ends = Ends { herd, id, peer: peer_id.clone(), incarnation, check, forget_after, secret };
             let link = Link::with_rules(ends, self.plan.times_of(node), queue, self.laws.rules);
             let (plain, health) = (None, Health::default());
             (Neighbour { id: peer_id, outbox, called, plain, health }, Flooder::new(peer, calls, link))
@@ -285,17 +309,23 @@ impl Simulation {
 
     /// The node starts again, with its disk or with another.
     pub(super) fn restart(&mut self, node: usize, has_its_disk: bool) {
-        let Server { journal, life, stopping, .. } = &mut self.servers[node];
-        let disk = journal.take().filter(|_| has_its_disk).map(|journal| journal.disk);
-        let is_its_own = disk.is_some();
+        let Server { journal, life, stopping, backup, .. } = &mut self.servers[node];
+        let backup = backup.take();
+        self.tally.backups += usize::from(!has_its_disk && backup.is_some());
+        let own = journal.take().filter(|_| has_its_disk).map(|journal| journal.disk);
+        let is_its_own = own.is_some();
+        let disk = own.or(backup.filter(|_| !has_its_disk));
         let has_handed_over =
             stopping.is_some_and(|stopping| stopping.is_over() && stopping.has_handed_over());
         let life = *life + 1;
         self.servers[node] = self.server(node, life, disk);
         let Server { node: started, journal, .. } = &self.servers[node];
-        let recovery = journal.as_ref().filter(|_| is_its_own).map(Journal::recovery);
+        let own = journal.as_ref().filter(|_| is_its_own);
+        let recovery = own.map(|journal| (journal.damage(), self.now));
         self.watch.started(node, started.store(), recovery, has_handed_over);
+        self.start_journal(node);
         self.wake_flooders(node);
+        self.start_retention(node);
     }
 
     pub(super) fn push(&mut self, at: Duration, event: Event) {
@@ -353,6 +383,11 @@ impl Simulation {
                     self.run_journal(node);
                 }
             }
+            Event::Retention { node, life } => {
+                if self.is_living(node, life) {
+                    self.run_retention(node);
+                }
+            }
             Event::Call => self.call(),
             Event::Again { node, text } => self.report_if_taken(node, &text),
             Event::Fault => self.go_wrong(),
@@ -407,8 +442,7 @@ impl Simulation {
 
     /// The clocks as the node reads them.
     pub(super) fn clocks(&self, node: usize) -> Now {
-        let wall = Duration::from_secs(self.plan.nodes[node].wall) + self.now;
-        Now { wall: Timestamp::new(wall.as_secs(), wall.subsec_nanos()), tick: self.tick(node) }
+        self.plan.clocks_of(node, self.servers[node].born, self.now)
     }
 
     pub(super) fn tick(&self, node: usize) -> Tick {

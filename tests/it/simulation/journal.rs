@@ -7,12 +7,12 @@ use std::{io, iter, time::Duration};
 use proxyherd::{
     core::{
         links::{Outbox, Queue, outbox},
-        model::Tick,
-        node::Node,
+        model::{Now, Tick},
+        node::{Node, Retainer},
         store::Store,
     },
     journal::{
-        Damage, JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, Owner, Recovered,
+        Damage, JournalBounds, JournalRules, JournalWriter, Keeper, KeeperEvent, LinesRead, Owner, Recovered,
         SnapshotBounds,
         fake_disk::{Dice, DiskFault, FakeDisk},
         recover, store_lines,
@@ -24,6 +24,7 @@ use super::{
     clients::Caller,
     herd::{Event, Server, Simulation},
     random::Random,
+    retention::knows_the_same,
     watch::Kind,
 };
 
@@ -144,8 +145,13 @@ impl Journal {
         (disk, queue): (FakeDisk, Queue),
         node: &Node,
         rules: JournalRules,
+        (retainer, clocks): (Option<&mut Retainer>, Now),
     ) -> Result<Self, String> {
-        let (owner, found) = (owner(node), read(&disk, node, node.store())?);
+        let room = plan.bounds.waiting_bytes;
+        let (owner, (mut found, watermark)) = (owner(node), read((&disk, room), node, node.store())?);
+        if retainer.is_some_and(|retainer| retainer.recovered(node, watermark, clocks)) {
+            (found, _) = read((&disk, room), node, node.store())?;
+        }
         let mut random = Random::new(node.incarnation);
         let salts: Salts =
             Box::new(move || Ok((u128::from(random.bits()) << 64 | u128::from(random.bits())).to_le_bytes()));
@@ -192,9 +198,9 @@ impl Journal {
         self.disk.fail_at(self.disk.operations() + random.below(12), DiskFault::Crash);
     }
 
-    /// What there is to say of what the start has read.
-    pub(super) fn recovery(&self) -> Recovery<'_> {
-        Recovery { is_sure: !self.disk.has_lost_pages(), damage: self.damage.as_ref() }
+    /// What the start has taken for damage.
+    pub(super) fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
     }
 
     /// Whether everything is on the disk, and nobody waits.
@@ -231,25 +237,18 @@ impl Journal {
     }
 }
 
-/// What a start has read of its node's own disk.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recovery<'a> {
-    /// Whether all of it is on the disk, and not in the system's memory only.
-    pub(super) is_sure: bool,
-    pub(super) damage: Option<&'a Damage>,
-}
-
 fn owner(node: &Node) -> Owner {
     Owner { herd: node.herd.clone(), node: node.id.to_string(), placement: node.check }
 }
 
-/// Reads what the disk of that node has, as its start does.
-fn read(disk: &FakeDisk, node: &Node, store: &Store) -> Result<Recovered, String> {
-    let mut bad_lines = 0;
-    let found = recover(disk, &owner(node), |lines| bad_lines += store_lines(store, lines), |_| {});
-    match bad_lines {
-        0 => found.map_err(|error| error.to_string()),
-        _ => Err(format!("{bad_lines} lines are no locations")),
+/// Reads what the disk of that node has, as its start does; with it comes the greatest watermark.
+fn read((disk, room): (&FakeDisk, usize), node: &Node, store: &Store) -> Result<(Recovered, u64), String> {
+    let mut read = LinesRead::default();
+    let found =
+        recover(disk, (&owner(node), room), |lines| read = read.with(store_lines(store, lines)), |_| {});
+    match read.bad_lines {
+        0 => found.map(|found| (found, read.watermark)).map_err(|error| error.to_string()),
+        bad_lines => Err(format!("{bad_lines} lines are no locations")),
     }
 }
 
@@ -262,6 +261,12 @@ impl Simulation {
             let late = self.lateness();
             self.journal_sleeps(node, late);
         }
+    }
+
+    /// The thread of a journal that has just been read runs soon: something may be due at once.
+    pub(super) fn start_journal(&mut self, node: usize) {
+        let late = self.lateness();
+        self.journal_sleeps(node, late);
     }
 
     fn journal_sleeps(&mut self, node: usize, time: Duration) {
@@ -385,9 +390,18 @@ impl Simulation {
             let Some(journal) = journal else { return };
             let disk = journal.disk.after_power_cut(&mut Dice::new(dice));
             let kept = Store::new(self.plan.placement(0), usize::MAX);
-            if let Err(why) = read(&disk, knowing, &kept) {
+            let kept = knowing.retention().into_iter().fold(kept, Store::with_retention);
+            let watermark = knowing.store().watermark();
+            kept.begin_at(watermark);
+            let found = read((&disk, 0), knowing, &kept);
+            if let Err(why) = found {
                 self.fail(Kind::Unkept, format!("node {node} would not start: {why}"));
-            } else if kept.sum() != knowing.store().sum() {
+            } else if found.is_ok_and(|(_, kept)| kept != watermark) {
+                self.fail(
+                    Kind::Unkept,
+                    format!("node {node} has the watermark {watermark}, its journal not"),
+                );
+            } else if !knows_the_same(&kept, knowing.store()) {
                 let (kept, known) = (kept.len(), knowing.store().len());
                 self.fail(Kind::Unkept, format!("node {node} knows {known} clients, its journal {kept}"));
             }

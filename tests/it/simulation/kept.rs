@@ -10,14 +10,12 @@ pub(super) struct Kept {
     learned: Vec<Learned>,
     /// The last of these, for each client.
     latest: Vec<Option<usize>>,
-    /// Of each client, this or something later must be there: a reply has said so, or a start has read it.
+    /// Of each client, this or something later must be there: a reply has said so, or it was owed before the last start.
     owed: Vec<Option<usize>>,
     /// Since when the journal says that it lacks something.
     unwell_since: Option<Duration>,
     /// What was learned until then must be there at the next start.
     horizon: Option<Duration>,
-    /// Whether a start has read what was in the system's memory only.
-    may_be_damaged: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +25,19 @@ struct Learned {
     hash: u64,
 }
 
-/// Longer than any story: nobody is owed what was learned then.
-const NEVER: Duration = Duration::MAX;
-
 impl Kept {
     pub(super) fn new(clients: usize) -> Self {
         let (latest, owed) = (vec![None; clients], vec![None; clients]);
-        let (unwell_since, horizon, may_be_damaged) = (None, None, false);
-        Self { learned: Vec::new(), latest, owed, unwell_since, horizon, may_be_damaged }
+        Self { learned: Vec::new(), latest, owed, unwell_since: None, horizon: None }
+    }
+
+    /// For a node that has read this of each client from a disk that was never its own, or long ago.
+    pub(super) fn of(read: &[Option<u64>]) -> Self {
+        let mut kept = Self::new(read.len());
+        for (client, hash) in read.iter().enumerate() {
+            hash.iter().for_each(|hash| kept.learned(client, *hash, Duration::ZERO));
+        }
+        kept
     }
 
     /// The node has come to know something new of a client.
@@ -65,17 +68,17 @@ impl Kept {
 
     /// The node has stopped, and its journal says that it lacks nothing.
     pub(super) fn stopped(&mut self) {
-        self.horizon = Some(NEVER - Duration::from_nanos(1));
+        self.horizon = Some(Duration::MAX);
     }
 
-    /// Whether something may be gone from the disk that a start has read: it takes all of that for synced.
-    pub(super) fn may_be_damaged(&self) -> bool {
-        self.may_be_damaged
-    }
-
-    /// The next start has read this of each client. `is_sure` if what it has read is on the disk. Returns the clients of
-    /// which something is missing, and those of which it has read what the node never knew.
-    pub(super) fn started(&mut self, read: &[Option<u64>], is_sure: bool) -> (Vec<usize>, Vec<usize>) {
+    /// The next start has read this of each client. Returns the clients of which something is missing, and those of which
+    /// it has read what the node never knew. What is too old by now may be missing.
+    pub(super) fn started(
+        &mut self,
+        read: &[Option<u64>],
+        now: Duration,
+        is_old: impl Fn(u64) -> bool,
+    ) -> (Vec<usize>, Vec<usize>) {
         let mut found = vec![None; read.len()];
         for (at, learned) in self.learned.iter().enumerate() {
             if self.horizon.is_some_and(|horizon| learned.at <= horizon) {
@@ -88,14 +91,20 @@ impl Kept {
         let clients = 0..read.len();
         let invented = clients.clone().filter(|&client| read[client].is_some() && found[client].is_none());
         let invented: Vec<usize> = invented.collect();
-        let missing = clients.filter(|&client| found[client] < self.owed[client]).collect();
-        self.begin_again(&found, is_sure);
+        // What is too old by now may have taken the place of what is owed.
+        let is_owed = |at: usize| {
+            let client = self.learned[at].client;
+            !self.learned[at..].iter().any(|later| later.client == client && is_old(later.hash))
+        };
+        let lacks =
+            |client: usize| found[client] < self.owed[client] && self.owed[client].is_some_and(is_owed);
+        let missing = clients.filter(|&client| lacks(client)).collect();
+        self.begin_again(&found, now);
         (missing, invented)
     }
 
-    fn begin_again(&mut self, found: &[Option<usize>], is_sure: bool) {
+    fn begin_again(&mut self, found: &[Option<usize>], now: Duration) {
         let before = std::mem::replace(self, Self::new(found.len()));
-        self.may_be_damaged = before.may_be_damaged || !is_sure;
         for (client, &found) in found.iter().enumerate() {
             let owed = before.owed[client];
             if let Some(owed) = owed {
@@ -103,11 +112,8 @@ impl Kept {
                 self.owed[client] = self.latest[client];
             }
             let Some(at) = found.filter(|_| found != owed) else { continue };
-            // What is in the system's memory only may be gone at any time, and is still good.
-            self.learned(client, before.learned[at].hash, if is_sure { Duration::ZERO } else { NEVER });
-            if is_sure {
-                self.owed[client] = self.latest[client];
-            }
+            // It may be in the system's memory only, and gets to the disk as what comes now does.
+            self.learned(client, before.learned[at].hash, now);
         }
     }
 }
@@ -126,7 +132,7 @@ mod tests {
     }
 
     fn is_missing(kept: &mut Kept, read: Option<u64>) -> bool {
-        let (missing, invented) = kept.started(&[read], true);
+        let (missing, invented) = kept.started(&[read], SECOND * 10, |_| false);
         assert!(invented.is_empty(), "{invented:?}");
         !missing.is_empty()
     }
@@ -145,33 +151,35 @@ mod tests {
     }
 
     #[test]
-    fn what_was_answered_is_owed_and_so_is_what_a_start_has_read() {
+    fn what_was_answered_is_owed_and_so_is_after_the_window_what_a_start_has_read() {
         for (read, is_owed) in [(Some(3), false), (Some(2), false), (Some(1), true), (None, true)] {
             let mut kept = kept();
             kept.answered(0, Some(1));
             kept.died(SECOND * 4, SECOND * 9);
             assert_eq!(is_missing(&mut kept, read), is_owed, "{read:?}");
         }
+        for (died, is_owed) in [(11, false), (12, true)] {
+            let mut kept = kept();
+            kept.died(SECOND * 4, SECOND * 9);
+            assert!(!is_missing(&mut kept, Some(2)));
+            kept.died(SECOND * died, SECOND * 2);
+            assert_eq!(is_missing(&mut kept, None), is_owed, "{died}");
+        }
+    }
+
+    #[test]
+    fn what_was_owed_before_a_start_is_owed_after_it_whatever_the_start_has_read_beyond() {
         let mut kept = kept();
-        kept.died(SECOND * 4, SECOND * 9);
-        assert!(!is_missing(&mut kept, Some(2)));
-        kept.died(SECOND * 4, SECOND * 9);
+        kept.died(SECOND * 4, SECOND * 3);
+        assert!(!is_missing(&mut kept, Some(3)));
+        kept.died(SECOND * 11, SECOND * 9);
+        assert!(!is_missing(&mut kept, Some(1)));
+        kept.died(SECOND * 11, SECOND * 9);
         assert!(is_missing(&mut kept, None));
     }
 
     #[test]
-    fn what_is_only_in_the_systems_memory_is_not_owed_but_what_was_before_it_is() {
-        let mut kept = kept();
-        kept.died(SECOND * 4, SECOND * 3);
-        assert_eq!(kept.started(&[Some(3)], false), (vec![], vec![]));
-        kept.died(SECOND * 9, Duration::ZERO);
-        assert_eq!(kept.started(&[Some(1)], true), (vec![], vec![]));
-        kept.died(SECOND * 9, Duration::ZERO);
-        assert_eq!(kept.started(&[None], true), (vec![0], vec![]));
-    }
-
-    #[test]
     fn what_was_never_known_is_told() {
-        assert_eq!(kept().started(&[Some(4)], true), (vec![], vec![0]));
+        assert_eq!(kept().started(&[Some(4)], SECOND * 4, |_| false), (vec![], vec![0]));
     }
 }

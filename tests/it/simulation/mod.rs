@@ -6,8 +6,10 @@
 
 #![allow(clippy::print_stdout, reason = "a test's output is shown where it failed, or was asked for")]
 
+mod ages;
 mod audience;
 mod clients;
+mod days;
 mod faults;
 mod flooder;
 mod graph;
@@ -17,11 +19,13 @@ mod kept;
 mod meter;
 mod plan;
 mod random;
+mod retention;
 mod scale;
 mod session;
 mod stop;
 mod story;
 mod strain;
+mod version;
 mod watch;
 mod wire;
 mod wrong;
@@ -111,5 +115,6 @@ fn every_seed_ends_well() {
     let on_disks =
         [tally.power_cuts, tally.blackouts, tally.disk_faults, tally.failures, tally.snapshots, tally.waits];
     assert!(on_disks.iter().all(|&count| count > 0), "{tally:?}");
+    assert!(tally.pieces > 0 && tally.hidden > 0 && tally.backups > 0, "{tally:?}");
     assert!(tally.pushed > 0 && tally.blocked > 0 && tally.walks > 0, "{tally:?}");
 }

@@ -8,12 +8,13 @@ use proxyherd::{
     core::{
         access::{Secret, SecretKey},
         links::{LinkTimes, NEWS_BYTES_MAX},
+        model::{Now, Tick, Timestamp},
         repair::PUSH_BYTES_MAX,
         store::{Placement, Shape},
     },
 };
 
-use super::{graph::Graph, journal::JournalPlan, random::Random};
+use super::{graph::Graph, journal::JournalPlan, random::Random, retention::RetentionPlan};
 
 /// A simulated herd before anything has happened.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(super) struct Plan {
     pub(super) crashes: usize,
     /// Whether a node's disk may be lost.
     pub(super) forgets: bool,
+    /// How its nodes forget what is old, if they do.
+    pub(super) retention: Option<RetentionPlan>,
     /// How its nodes keep what they know, if they do.
     pub(super) journal: Option<JournalPlan>,
     /// When which nodes stop, in every third story, and how long their links have for it: the last one once all is healed.
@@ -140,6 +143,7 @@ impl Plan {
             cuts: random.below(4),
             crashes: random.below(3),
             forgets: random.one_in(2),
+            retention: RetentionPlan::draw(seed, &times),
             journal: None,
             stops: Vec::new(),
             has_audience: true,
@@ -148,11 +152,32 @@ impl Plan {
             events_max: EVENTS_MAX,
         };
         plan.quiet_at = plan.heal_at + random.time(liveness * 2);
+        if let Some(retention) = plan.retention {
+            plan.draw_retention(retention, liveness, &mut Random::new(seed ^ 0x3c3c_3c3c));
+        }
         if seed % 3 == 1 {
             plan.draw_stops(&mut Random::new(seed));
         }
         plan.journal = JournalPlan::draw((liveness, lag), plan.heal_at, &mut Random::new(!seed));
         plan
+    }
+
+    /// A longer story, in which much grows old.
+    fn draw_retention(&mut self, retention: RetentionPlan, liveness: Duration, random: &mut Random) {
+        retention.set_clocks(&mut self.nodes, random);
+        self.heal_at = liveness * 3 + random.time(liveness * 8);
+        self.quiet_at = self.heal_at + random.time(liveness * 2);
+        let clocks_stop_at = self.quiet_at + random.time(liveness * 5);
+        self.retention = Some(RetentionPlan { clocks_stop_at, ..retention });
+    }
+
+    /// The clocks of a node that started then, as it reads them now.
+    pub(super) fn clocks_of(&self, node: usize, born: Duration, now: Duration) -> Now {
+        let NodePlan { wall, tick, .. } = self.nodes[node];
+        let shown = self.retention.map_or(now, |retention| now.min(retention.clocks_stop_at));
+        let wall = Duration::from_secs(wall) + shown;
+        let tick: Tick = now - born + tick;
+        Now { wall: Timestamp::new(wall.as_secs(), wall.subsec_nanos()), tick }
     }
 
     /// Where clients belong, on a node that has drawn that number.
@@ -214,6 +239,7 @@ impl Plan {
             cuts: 0,
             crashes: 0,
             forgets: false,
+            retention: None,
             journal: None,
             stops: Vec::new(),
             has_audience: true,

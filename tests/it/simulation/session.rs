@@ -77,7 +77,7 @@ impl Host for Ear<'_> {
         Ok(self.nonce)
     }
 
-    fn said(&mut self, line: Line<'_>, party: Party, reply: &Reply<'_>) {
+    fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         self.lines += 1;
         self.watch.forgettings += usize::from(matches!(reply, Reply::Forgot { .. }));
         if self.is_neighbours && party.is_client() {
@@ -221,7 +221,7 @@ impl Simulation {
         let server = connection.server;
         loop {
             let (Now { wall, tick }, now) = (self.clocks(server), self.now);
-            let nonce = if connection.dialogue.party() == Party::Stranger { self.nonce() } else { NO_NONCE };
+            let nonce = if connection.dialogue.party() == &Party::Stranger { self.nonce() } else { NO_NONCE };
             let node = Arc::clone(&self.servers[server].node);
             let (watch, meter) = (&mut self.watch, self.meter.as_mut());
             // Half a handshake at the end of the input is a client's line.
@@ -260,12 +260,16 @@ impl Simulation {
                     if !self.reply(at, connection) {
                         return if self.now >= until { Err(Ended) } else { Ok(Some(until)) };
                     }
-                    let was_stranger = connection.dialogue.party() == Party::Stranger;
+                    let was_stranger = connection.dialogue.party() == &Party::Stranger;
                     connection.writing = None;
                     connection.dialogue.wrote();
                     if !was_stranger {
                         self.wake_dialler_of(server, connection.dialogue.party());
                     }
+                }
+                Next::Rest(..) => {
+                    self.fail(Kind::Confused, "a neighbour is held to a quota".into());
+                    return Err(Ended);
                 }
                 Next::Look(_) | Next::Secure(_) => {
                     self.fail(Kind::Confused, "a neighbour looks places up, or speaks TLS".into());
@@ -294,8 +298,8 @@ impl Simulation {
     }
 
     /// A neighbour that has connected lives, so its flooder need not wait to dial it.
-    fn wake_dialler_of(&mut self, server: usize, party: Party) {
-        if let Party::Peer(link) = party
+    fn wake_dialler_of(&mut self, server: usize, party: &Party) {
+        if let Party::Peer(link) = *party
             && self.servers[server].flooders[link].is_down()
         {
             self.wake_flooder(server, link);

@@ -17,6 +17,7 @@ impl Simulation {
         herd.be_all_there()?;
         let held = herd.watch.held();
         herd.come_up()?;
+        herd.come_to_one_watermark()?;
         herd.come_together()?;
         herd.watch.judge(&held);
         herd.check_stores();
@@ -29,6 +30,7 @@ impl Simulation {
             return Err(violation);
         }
         herd.tally.forgettings = herd.watch.forgettings;
+        (herd.tally.hidden, herd.tally.crossings) = (herd.watch.hidden, herd.watch.crossings);
         Ok(herd.tally)
     }
 
@@ -47,6 +49,14 @@ impl Simulation {
         self.go_on_until(by, Kind::Unlinked, Self::is_linked)?;
         self.watch.is_linked = true;
         Ok(())
+    }
+
+    /// Waits until nothing grows older, and all have forgotten the same.
+    fn come_to_one_watermark(&mut self) -> Result<(), Violation> {
+        let Some(retention) = self.plan.retention else { return Ok(()) };
+        let steps = Duration::from_secs(retention.times.step) * 4;
+        let end = self.now.max(retention.clocks_stop_at) + steps + self.plan.rounds_time();
+        self.go_on_until(end, Kind::Untimely, Self::has_one_watermark)
     }
 
     fn come_together(&mut self) -> Result<(), Violation> {

@@ -1,27 +1,30 @@
-//! The invariants, checked as the simulation runs, and what is remembered to check them. It knows the total order and the
-//! lines by itself, so that a fault in the program's own order or parser is not shared.
+//! The invariants, checked as the simulation runs, and what is remembered to check them. It knows the lines by itself, so
+//! that a fault in the program's own parser is not shared.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    hash::{DefaultHasher, Hasher},
-    time::Duration,
+use std::{collections::HashMap, fmt, time::Duration};
+
+use proxyherd::{
+    core::{
+        dialogue::Party,
+        model::{ClientId, NodeId, RetentionTimes, Timestamp},
+        store::{KeyHash, Store},
+    },
+    journal::Damage,
 };
 
-use proxyherd::core::{
-    dialogue::Party,
-    model::{ClientId, ClientRecord, NodeId, Timestamp},
-    store::{KeyHash, Store},
+use super::{
+    herd::leaves,
+    kept::Kept,
+    plan::Plan,
+    version::{Version, hash_of, hash_of_bytes, is_old},
 };
-
-use super::{herd::leaves, journal::Recovery, kept::Kept, plan::Plan};
 
 /// How an invariant broke.
 #[derive(Debug)]
 pub(super) struct Violation {
     pub(super) kind: Kind,
-    at: Duration,
-    text: String,
+    pub(super) at: Duration,
+    pub(super) text: String,
 }
 
 /// Which one.
@@ -57,6 +60,8 @@ pub(super) enum Kind {
     Unkept,
     /// A journal has what its node never knew.
     Invented,
+    /// Something is forgotten for its age too early, too late, or not by all.
+    Untimely,
 }
 
 impl fmt::Display for Violation {
@@ -65,50 +70,9 @@ impl fmt::Display for Violation {
     }
 }
 
-/// One record, ordered as PROTOCOL.md orders them.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Version {
-    generation: u64,
-    time: i128,
-    is_tombstone: bool,
-    /// Timestamp, position, server and skew; of a tombstone, timestamp and server.
-    content: [Box<[u8]>; 4],
-}
-
-impl Version {
-    fn of(record: &ClientRecord<'_>) -> Self {
-        let (generation, time) = match record {
-            ClientRecord::Location(location) => (location.generation, location.time),
-            ClientRecord::Tombstone(tombstone) => (tombstone.generation, tombstone.time),
-        };
-        let (generation, time) = (generation.number(), time.as_nanoseconds());
-        let (is_tombstone, content) = (record.location().is_none(), content(record).map(Into::into));
-        Self { generation, time, is_tombstone, content }
-    }
-
-    fn is_of(&self, record: &ClientRecord<'_>) -> bool {
-        let generation = match record {
-            ClientRecord::Location(location) => location.generation,
-            ClientRecord::Tombstone(tombstone) => tombstone.generation,
-        };
-        self.generation == generation.number()
-            && self.is_tombstone == record.location().is_none()
-            && self.content.iter().zip(content(record)).all(|(ours, theirs)| **ours == *theirs)
-    }
-}
-
-fn content<'a>(record: &ClientRecord<'a>) -> [&'a [u8]; 4] {
-    match record {
-        ClientRecord::Location(location) => {
-            [location.timestamp, location.position, location.server, location.skew]
-        }
-        ClientRecord::Tombstone(tombstone) => [tombstone.timestamp, tombstone.server, b"", b""],
-    }
-}
-
 /// Forgettings count as one another's contemporaries within so many milliseconds, since each of them makes a generation
 /// that is at least one more than the one before.
-const CONTEMPORARY_MS: u64 = 1_000;
+pub(super) const CONTEMPORARY_MS: u64 = 1_000;
 
 /// How a node came to know a location.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,20 +85,33 @@ enum How {
 /// What a reply acknowledges: the client, and what is known of it.
 pub(super) type Owed = (usize, Option<usize>);
 
-/// All that is remembered.
 pub(super) struct Watch {
     pub(super) now: Duration,
     pub(super) violation: Option<Violation>,
     /// How often a client was forgotten.
     pub(super) forgettings: usize,
-    clients: HashMap<Vec<u8>, usize>,
+    pub(super) clients: HashMap<Vec<u8>, usize>,
     /// What each node has of each client.
-    known: Vec<Vec<Option<Version>>>,
+    pub(super) known: Vec<Vec<Option<Version>>>,
     /// When each client was last forgotten, as far as each node has heard and remembers, by the clock of the node that
     /// was told to: milliseconds since 1970, and 0 if it never was.
-    heard: Vec<Vec<u64>>,
+    pub(super) heard: Vec<Vec<u64>>,
     /// Of each record that a node took from a client, by the hash of its line, when its client was last forgotten then.
     lives: HashMap<u64, u64>,
+    /// When each was taken, and from when it counts.
+    pub(super) made: HashMap<u64, Duration>,
+    counted: HashMap<u64, i128>,
+    /// When the last forgetting was made of which a node has heard, for each client.
+    pub(super) forgotten_at: Vec<Vec<Duration>>,
+    /// The same as `heard` of what a node has hidden since it started, whose generation it still knows.
+    pub(super) remembered: Vec<Vec<u64>>,
+    pub(super) retention: Option<RetentionTimes>,
+    /// What each node has forgotten everything before.
+    pub(super) watermarks: Vec<u64>,
+    /// How often a node was pushed what was too old there.
+    pub(super) crossings: usize,
+    /// How many records nodes have hidden.
+    pub(super) hidden: usize,
     /// How each node learned what it has, or had, since its start.
     learned: Vec<HashMap<u64, How>>,
     /// The greatest any node took from each client itself.
@@ -161,6 +138,14 @@ impl Watch {
             known: vec![vec![None; clients]; nodes],
             heard: vec![vec![0; clients]; nodes],
             lives: HashMap::new(),
+            made: HashMap::new(),
+            counted: HashMap::new(),
+            forgotten_at: vec![vec![Duration::ZERO; clients]; nodes],
+            remembered: vec![vec![0; clients]; nodes],
+            retention: plan.retention.map(|retention| retention.times),
+            watermarks: vec![0; nodes],
+            crossings: 0,
+            hidden: 0,
             learned: vec![HashMap::new(); nodes],
             greatest: vec![None; clients],
             kept: match plan.journal {
@@ -179,29 +164,37 @@ impl Watch {
     }
 
     /// A node starts again with what is in its store. If it has handed over what it knew before it stopped, nothing is
-    /// forgotten. What it has read is told if it has the disk that it had.
+    /// forgotten. If it has the disk that it had, what it has taken for damage there is told, and when.
     pub(super) fn started(
         &mut self,
         node: usize,
         store: &Store,
-        recovery: Option<Recovery<'_>>,
+        recovery: Option<(Option<&Damage>, Duration)>,
         has_handed_over: bool,
     ) {
-        let clients = self.forgotten.len();
+        let (clients, day) = (self.forgotten.len(), self.day());
+        let watermark = store.watermark();
         let (mut read, mut found) = (vec![None; clients], vec![None; clients]);
         for (shard, leaf) in leaves(store) {
             store.records(shard, leaf, KeyHash::of_bits(0), |_, record| {
                 if let Some(&client) = self.clients.get(record.client().as_bytes()) {
                     read[client] = Some(hash_of(record));
-                    found[client] = Some(Version::of(record));
+                    found[client] = Some(Version::of(record, day));
                 }
                 true
             });
         }
-        if let (Some(Recovery { is_sure, damage }), Some(kept)) = (recovery, self.kept.get_mut(node)) {
-            let may_be_damaged = kept.may_be_damaged();
-            let (missing, invented) = kept.started(&read, is_sure);
-            if let (Some(damage), false) = (damage, may_be_damaged) {
+        if let (Some((damage, now)), Some(kept)) = (recovery, self.kept.get_mut(node)) {
+            let is_old = |hash: u64| {
+                let counted = self.counted.get(&hash).copied().unwrap_or(i128::MAX);
+                is_old(counted, watermark)
+            };
+            let (missing, mut invented) = kept.started(&read, now, is_old);
+            if watermark > 0 {
+                // What gave way to a record that is too old by now may be there again.
+                invented.retain(|client| !read[*client].is_some_and(|hash| self.lives.contains_key(&hash)));
+            }
+            if let Some(damage) = damage {
                 let text = format!("node {node} takes for damage what was never synced: {damage}");
                 self.fail(Kind::Unkept, text);
             }
@@ -215,7 +208,7 @@ impl Watch {
                 self.fail(Kind::Invented, text);
             }
         } else if let Some(kept) = self.kept.get_mut(node) {
-            *kept = Kept::new(clients);
+            *kept = Kept::of(&read);
         }
         for (client, found) in found.iter().enumerate() {
             self.forgotten[client] |= !has_handed_over && *found < self.known[node][client];
@@ -225,6 +218,9 @@ impl Watch {
         self.heard[node] = read.iter().map(|hash| life(hash).unwrap_or_default()).collect();
         self.known[node] = found;
         self.learned[node].clear();
+        self.watermarks[node] = watermark;
+        self.forgotten_at[node].fill(Duration::ZERO);
+        self.remembered[node].fill(0);
     }
 
     /// What the reply to a client's report acknowledges that a node has just executed.
@@ -243,7 +239,12 @@ impl Watch {
     /// A link says, as its node stops, that its neighbour has all that the node knows.
     pub(super) fn handed_over(&mut self, node: usize, peer: usize) {
         let (ours, theirs) = (&self.known[node], &self.known[peer]);
-        if let Some(client) = (0..ours.len()).find(|&client| theirs[client] < ours[client]) {
+        let watermark = self.watermarks[peer];
+        let lacks = |client: usize| {
+            let is_old = |version: &Version| version.is_old(watermark);
+            theirs[client] < ours[client] && !ours[client].as_ref().is_some_and(is_old)
+        };
+        if let Some(client) = (0..ours.len()).find(|&client| lacks(client)) {
             let text = format!(
                 "of client {client}, node {node} had {:?}, {peer} has {:?}",
                 ours[client], theirs[client]
@@ -257,42 +258,53 @@ impl Watch {
         &mut self,
         node: usize,
         line: &[u8],
-        (party, wall): (Party, Timestamp),
+        (party, wall): (&Party, Timestamp),
         store: &Store,
     ) -> bool {
         let Some((id, how)) = subject(line, party) else { return false };
         let Some(&number) = self.clients.get(id) else { return false };
         let Some(client) = ClientId::new(id) else { return false };
         self.hear_of_forgetting(node, number, line, wall);
+        let (day, watermark) = (self.day(), store.watermark());
+        self.count_crossing(line, watermark);
         let known = &mut self.known[node][number];
         let mut learned = None;
         let found = store.record(store.key_hash(client), client, |record| {
             if !known.as_ref().is_some_and(|known| known.is_of(record)) {
-                learned = Some((Version::of(record), hash_of(record)));
+                learned = Some((Version::of(record, day), hash_of(record)));
             }
         });
         let Some((version, hash)) = learned else {
             // To clients, one without a record is as unknown as one that has a tombstone.
-            let was_known = found.is_none() && known.take().is_some_and(|known| !known.is_tombstone);
+            let is_lost = |known: &Version| !known.is_tombstone && !known.is_old(watermark);
+            let was_known = found.is_none() && known.as_ref().is_some_and(is_lost);
+            if found.is_none() && !known.as_ref().is_some_and(|known| known.is_old(watermark)) {
+                *known = None;
+            }
             if was_known && !line.starts_with(b"FORG") {
                 self.fail(Kind::WentBack, format!("node {node} has lost client {number}"));
             }
             return false;
         };
-        let before = known.replace(version.clone());
+        // What is too old gives way to anything.
+        let before = known.replace(version.clone()).filter(|before| !before.is_old(watermark));
+        self.counted.insert(hash, version.counted);
         if let Some(kept) = self.kept.get_mut(node) {
             kept.learned(number, hash, self.now);
         }
         let heard = self.heard[node][number];
         if how == How::Reported {
+            let remembered = if version.is_afresh() { self.remembered[node][number] } else { 0 };
             let life = self.lives.entry(hash).or_default();
-            *life = heard.max(*life);
+            *life = heard.max(*life).max(remembered);
+            self.made.entry(hash).or_insert(self.now);
             self.greatest[number] = self.greatest[number].take().max(Some(version.clone()));
         }
         let life = self.lives.get(&hash).copied().unwrap_or_default();
-        // What was taken after a forgetting shows that there was one.
+        // It shows that there was one.
         self.heard[node][number] = heard.max(life);
         self.learned[node].insert(hash, how);
+        self.check_forgotten((node, number), &version, hash);
         if !version.is_tombstone && life + CONTEMPORARY_MS < heard {
             let text = format!("node {node}, client {number}: {version:?} of {life}, forgotten at {heard}");
             self.fail(Kind::Undead, text);
@@ -388,8 +400,18 @@ impl Watch {
 
     /// All agree; is it on what they should? `held` is what they held when the last report was in.
     pub(super) fn judge(&mut self, held: &[Option<Version>]) {
+        let watermark = self.watermarks[0];
         for (client, held) in held.iter().enumerate() {
             let (agreed, greatest) = (&self.known[0][client], &self.greatest[client]);
+            // What has come in the place of one that was too old need not be greater.
+            let is_old =
+                |version: &Option<Version>| version.as_ref().is_some_and(|version| version.is_old(watermark));
+            if is_old(agreed) {
+                return self.fail(Kind::Untimely, format!("client {client}: {agreed:?} at {watermark}"));
+            }
+            if is_old(greatest) || is_old(held) {
+                continue;
+            }
             let is_right = if self.forgotten[client] { agreed >= held } else { agreed == greatest };
             if !is_right || agreed > greatest {
                 let text = format!("client {client}: {agreed:?}, though there was {greatest:?}");
@@ -428,7 +450,7 @@ impl Watch {
 }
 
 /// Whom a line is about, and how its receiver learns what it says.
-fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
+fn subject<'l>(line: &'l [u8], party: &Party) -> Option<(&'l [u8], How)> {
     let mut fields = line.split(|byte| *byte == b' ');
     let keyword = fields.next()?;
     match (keyword, party) {
@@ -437,9 +459,9 @@ fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
         (b"FORGOT", Party::Peer(link)) => {
             let client = fields.next()?;
             // Generation, time and server; then the sender of what is news.
-            Some((client, if fields.count() > 3 { How::News(link) } else { How::Repair }))
+            Some((client, if fields.count() > 3 { How::News(*link) } else { How::Repair }))
         }
-        (b"AT", Party::Peer(link)) => Some((fields.nth(2)?, How::News(link))),
+        (b"AT", Party::Peer(link)) => Some((fields.nth(2)?, How::News(*link))),
         (b"PUSH", Party::Peer(_)) => Some((fields.nth(2)?, How::Repair)),
         _ => None,
     }
@@ -447,16 +469,4 @@ fn subject(line: &[u8], party: Party) -> Option<(&[u8], How)> {
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
-}
-
-fn hash_of(record: &ClientRecord<'_>) -> u64 {
-    let mut line = Vec::with_capacity(256);
-    record.write(&mut line);
-    hash_of_bytes(&line)
-}
-
-fn hash_of_bytes(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
 }

@@ -13,9 +13,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use proxyherd::{
     config::Herd,
     core::{
-        access::{PeerTls, Secret},
+        access::{PeerTls, Secret, TokenList},
         model::NodeId,
     },
+    keys::change_tokens,
     log::LogDir,
     places::Source,
     server::{Announcement, Lacking, Resolve, Role, Server, StartError, Surroundings},
@@ -25,6 +26,7 @@ use super::{Client, FakePeer, HERD, KnownPlaces, PATIENCE};
 
 /// A node to be: `Alford` of the herd `test`, alone and with default limits, unless told otherwise.
 pub(crate) struct Setup {
+    in_herd: String,
     limits: String,
     log: String,
     ip: Ipv4Addr,
@@ -37,6 +39,8 @@ pub(crate) struct Setup {
     peer_tls: PeerTls,
     /// What clients that speak TLS are shown: a certificate and its key.
     certificate: Option<(String, String)>,
+    /// Who clients are, and the tokens.
+    tokens: Option<(&'static str, TokenList)>,
     address: &'static str,
     nodes: String,
     links: Vec<String>,
@@ -67,6 +71,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         let places = Some(Box::new(KnownPlaces) as _);
         Self {
+            in_herd: String::new(),
             limits: String::new(),
             log: String::new(),
             ip: Ipv4Addr::LOCALHOST,
@@ -78,6 +83,7 @@ impl Setup {
             secret: None,
             peer_tls: PeerTls::Off,
             certificate: None,
+            tokens: None,
             address: "127.0.0.2:1",
             nodes: String::new(),
             links: Vec::new(),
@@ -103,6 +109,18 @@ impl Setup {
     /// It takes clients that speak TLS, and shows them this certificate, whose key follows. It looks for another often.
     pub(crate) fn tls(mut self, certificate: (String, String)) -> Self {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// Clients are `"tokens"` or `"open"`, and these are the tokens. Their file is looked at all the time.
+    pub(crate) fn tokens(mut self, clients: &'static str, tokens: &TokenList) -> Self {
+        self.tokens = Some((clients, tokens.clone()));
+        self
+    }
+
+    /// A line of the table `[herd]`.
+    pub(crate) fn in_herd(mut self, line: &str) -> Self {
+        self.in_herd += &format!("{line}\n");
         self
     }
 
@@ -211,7 +229,7 @@ impl Setup {
     }
 
     fn herd(&self) -> Herd {
-        let Self { limits, log, ip, http, has_plain, places, address, nodes, links, .. } = self;
+        let Self { in_herd, limits, log, ip, http, has_plain, places, address, nodes, links, .. } = self;
         let (table, mut listen) = match http {
             Some(table) => (format!("[http]\n{table}\n"), format!("http = \"{ip}:0\"\n")),
             None => (String::new(), String::new()),
@@ -234,9 +252,17 @@ impl Setup {
             Some(_) => format!("secret_file = \"herd.secret\"\npeer_tls = \"{peer_tls}\"\n"),
             None => String::new(),
         };
+        let access = match &self.tokens {
+            Some((clients, _)) => format!(
+                "[access]\nclients = \"{clients}\"\ntokens_file = \"herd.tokens\"\ntokens_check_seconds = 0.01\n"
+            ),
+            // With a secret it may be beyond loopback, where it must be said.
+            None if self.secret.is_some() => "[access]\nclients = \"open\"\n".to_owned(),
+            None => String::new(),
+        };
         // Its neighbours would dial `address`; those made of test code ask the node itself.
         let text = format!(
-            "[herd]\nname = \"{HERD}\"\n{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}{tls}\
+            "[herd]\nname = \"{HERD}\"\n{in_herd}{secret}[places]\n{places}\n[limits]\n{limits}\n[log]\n{log}\n{table}{tls}{access}\
              [[node]]\nid = \"{}\"\nlisten = \"{ip}:0\"\naddress = \"{address}\"\n{listen}links = [{}]\n{nodes}",
             Self::ID,
             links.join(", ")
@@ -265,6 +291,15 @@ impl Setup {
             let [certificate_file, key_file] = TestNode::certificate_files(log_dir.path());
             write_pair([&certificate_file, &key_file], [certificate, key]);
             (herd.tls.certificate_file, herd.tls.key_file) = (Some(certificate_file), Some(key_file));
+        }
+        if let Some((_, tokens)) = &self.tokens {
+            let file = log_dir.path().join("herd.tokens");
+            change_tokens(&file, true, |list| {
+                list.clone_from(tokens);
+                Ok(())
+            })
+            .unwrap();
+            herd.access.tokens_file = Some(file);
         }
         if let Some(key) = &self.key {
             let file = log_dir.path().join("places.key");
@@ -417,9 +452,23 @@ impl TestNode {
         self.expect_ended(PATIENCE);
     }
 
+    /// The file of its tokens.
+    pub(crate) fn tokens_file(&self) -> PathBuf {
+        self.log_dir.path().join("herd.tokens")
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        let path = self.log_dir.path().join(format!("{}.log", Setup::ID));
+        self.logged("log")
+    }
+
+    /// Its audit log.
+    pub(crate) fn audit_log(&self) -> String {
+        self.logged("audit.log")
+    }
+
+    fn logged(&self, ending: &str) -> String {
+        let path = self.log_dir.path().join(format!("{}.{ending}", Setup::ID));
         fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
     }
 }

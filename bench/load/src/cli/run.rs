@@ -1,14 +1,15 @@
 //! The arguments of `run`.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use clap::{Args, value_parser};
 use herd_load::{
-    address::{AddressError, resolve},
+    address::resolve,
     load::{Length, Load},
     run::{Run as Plan, Thresholds, Written},
     words::some_seconds,
 };
+use proxyherd::keys::load_token;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -73,7 +74,7 @@ const OPEN_PIPELINE: u32 = 64;
 
 impl Run {
     /// What to do, with its servers' names resolved.
-    pub(crate) fn plan(&self, version: &'static str) -> Result<Plan, AddressError> {
+    pub(crate) fn plan(&self, version: &'static str) -> Result<Plan, Box<dyn Error>> {
         let targets = self.addresses.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
         let load = &self.load;
         let does_overlap = load.rate.is_some() && !load.reconnect;
@@ -82,6 +83,7 @@ impl Run {
             targets,
             pipeline: self.pipeline.unwrap_or(if does_overlap { OPEN_PIPELINE } else { 1 }),
             length: self.length.requests.map_or(timed, Length::Requests),
+            token: load.token_file.as_deref().map(load_token).transpose()?,
             ..load.clone()
         };
         let prefill = self.prefill || (load.mix.whatsat > 0 && !self.no_prefill);

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use mio::{Interest, Registry, Token, net::TcpStream};
+use mio::{Interest, Registry, Token as Number, net::TcpStream};
+use proxyherd::core::access::Token;
 
 use super::{
     inbox::{Inbox, Judge},
@@ -67,10 +68,15 @@ pub(crate) struct Connection {
     taken: usize,
     /// Whether anything came on this socket.
     has_answered: bool,
+    /// What each socket shows first.
+    token: Option<Token>,
+    /// Whether the answer to that is still to come.
+    is_unwelcome: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(target: usize, keys: Keys) -> Self {
+    /// To that server; each of its sockets shows the token first.
+    pub(crate) fn new(target: usize, keys: Keys, token: Option<Token>) -> Self {
         Self {
             target,
             socket: Socket::Closed { until_ns: 0 },
@@ -84,6 +90,8 @@ impl Connection {
             bytes: Bytes::default(),
             taken: 0,
             has_answered: false,
+            token,
+            is_unwelcome: false,
         }
     }
 
@@ -92,23 +100,36 @@ impl Connection {
         &mut self,
         address: SocketAddr,
         registry: &Registry,
-        token: Token,
+        number: Number,
         within: Duration,
     ) -> io::Result<()> {
         let stream = std::net::TcpStream::connect_timeout(&address, within)?;
         stream.set_nodelay(true)?;
+        if let Some(token) = &self.token {
+            stream.set_read_timeout(Some(within))?;
+            show(&stream, token)?;
+        }
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
-        register(&mut stream, registry, token)?;
+        register(&mut stream, registry, number)?;
         self.socket = Socket::Open(stream);
         Ok(())
     }
 
     /// Begins to connect.
-    pub(crate) fn begin(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(crate) fn begin(
+        &mut self,
+        address: SocketAddr,
+        registry: &Registry,
+        number: Number,
+    ) -> io::Result<()> {
         let mut stream = TcpStream::connect(address)?;
-        register(&mut stream, registry, token)?;
+        register(&mut stream, registry, number)?;
         self.socket = Socket::Connecting(stream);
+        if let Some(token) = &self.token {
+            self.out = auth(token);
+            self.is_unwelcome = true;
+        }
         Ok(())
     }
 
@@ -141,7 +162,7 @@ impl Connection {
         tally: &mut Tally,
         now_ns: impl Fn() -> u64,
     ) -> Result<(), Ended> {
-        let Self { socket, owed, inbox, target, has_answered, bytes, .. } = self;
+        let Self { socket, owed, inbox, target, has_answered, bytes, is_unwelcome, .. } = self;
         let Socket::Open(stream) = socket else { return Ok(()) };
         loop {
             let count = match stream.read(buffer) {
@@ -156,7 +177,14 @@ impl Connection {
             };
             *has_answered = true;
             bytes.received += count as u64;
-            inbox.feed(&buffer[..count], owed, judge, tally, (*target, now_ns()));
+            let mut came = &buffer[..count];
+            if *is_unwelcome {
+                // A token that is not taken was found out by the first connections. Its answer may come in pieces.
+                let end = memchr::memchr(b'\n', came);
+                *is_unwelcome = end.is_none();
+                came = &came[end.map_or(count, |end| end + 1)..];
+            }
+            inbox.feed(came, owed, judge, tally, (*target, now_ns()));
             if inbox.unfinished() > REPLY_BYTES_MAX {
                 return Err(Ended::Closed);
             }
@@ -204,7 +232,7 @@ impl Connection {
         self.inbox = Inbox::default();
         self.out.clear();
         self.taken = 0;
-        self.has_answered = false;
+        (self.has_answered, self.is_unwelcome) = (false, false);
     }
 
     /// Closes a connection on which nothing more is awaited, with a reset: with many a second, none may linger on its
@@ -218,7 +246,27 @@ impl Connection {
     }
 }
 
+fn auth(token: &Token) -> Vec<u8> {
+    format!("AUTH {}\n", token.text()).into_bytes()
+}
+
+/// Shows it, and waits until it is taken.
+fn show(mut stream: &std::net::TcpStream, token: &Token) -> io::Result<()> {
+    stream.write_all(&auth(token))?;
+    let mut answer = Vec::new();
+    // Nothing else was sent, so nothing else comes.
+    while !answer.ends_with(b"\n") && answer.len() < 128 {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        answer.push(byte[0]);
+    }
+    match answer.starts_with(b"WELCOME ") {
+        true => Ok(()),
+        false => Err(io::Error::other("it does not take the token of --token-file")),
+    }
+}
+
 /// Edge-triggered: an event for writing comes only after a write that did not fit.
-fn register(stream: &mut TcpStream, registry: &Registry, token: Token) -> io::Result<()> {
-    registry.register(stream, token, Interest::READABLE | Interest::WRITABLE)
+fn register(stream: &mut TcpStream, registry: &Registry, number: Number) -> io::Result<()> {
+    registry.register(stream, number, Interest::READABLE | Interest::WRITABLE)
 }

@@ -148,11 +148,15 @@ impl Drive {
         let began = Instant::now();
         let mut connections = Vec::with_capacity((load.connections + load.idle) as usize);
         for (index, keys) in keys(&load)?.into_iter().enumerate() {
-            connections.push(Connection::new(index % load.targets.len(), keys));
+            connections.push(Connection::new(index % load.targets.len(), keys, load.token.clone()));
         }
         for index in 0..load.idle as usize {
             // It never sends a request.
-            connections.push(Connection::new(index % load.targets.len(), Keys::in_turn(0..1)));
+            connections.push(Connection::new(
+                index % load.targets.len(),
+                Keys::in_turn(0..1),
+                load.token.clone(),
+            ));
         }
         connect(&load, &mut connections, poll.registry(), Duration::MAX)?;
         Ok(Self {

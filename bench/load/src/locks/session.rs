@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
         match Request::parse(line, &Form::PLACES) {
             Ok(Request::Iamat(report)) => self.report(&report, now),
             Ok(Request::Whatsat(query)) => self.answer(&query),
-            Ok(Request::Forget(_)) | Err(_) => false,
+            Ok(Request::Forget(_) | Request::Auth(_)) | Err(_) => false,
         }
     }
 
@@ -125,7 +125,7 @@ impl<'a> Session<'a> {
         let place = self.store.key_hash(report.client);
         let outcome = {
             let _held = self.enter(place);
-            self.store.report(place, &mut location)
+            self.store.report(place, &mut location, || true)
         };
         location.write_at(&mut self.replies);
         self.replies.push(b'\n');

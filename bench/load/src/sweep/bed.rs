@@ -17,6 +17,7 @@ use super::{
     pauses::{Collector, Pauses},
     plan::{Plan, Ready, Server as Kind},
     template::{Template, Words},
+    tokens,
 };
 use crate::{
     rounds::{
@@ -190,6 +191,13 @@ impl Bed {
             fs::write(path, text).map_err(BenchError::file("cannot write a server's configuration"))
         };
         write_key(scratch.path()).map_err(BenchError::file("cannot write a server's key"))?;
+        if kind.token {
+            let path = scratch.path().join("herd.tokens");
+            tokens::write(&path).map_err(|error| {
+                BenchError::file("cannot write a server's tokens")(io::Error::other(error))
+            })?;
+            words.insert("tokens", text(&path));
+        }
         if let Some(template) = &kind.config {
             write(&config, &template.fill(&words))?;
         }

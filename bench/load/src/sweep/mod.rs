@@ -16,6 +16,7 @@ mod share;
 mod summary;
 mod target;
 mod template;
+mod tokens;
 
 pub use choice::Choice;
 pub use plan::PlanError;

@@ -93,6 +93,9 @@ pub(super) struct Server {
     /// Whether every field of the prefill's replies is checked.
     #[serde(default)]
     pub(super) verify: bool,
+    /// Whether it has the file of tokens `{tokens}`, with one that every connection shows.
+    #[serde(default)]
+    pub(super) token: bool,
     /// The arguments that name one neighbour, with `{id}` and `{address}`, if the configuration does not.
     #[serde(default)]
     pub(super) peer: Vec<Template>,

@@ -9,6 +9,7 @@ use super::{
     graph::{Graph, Shape},
     plan::{Fault, Server, Written, known},
     share::Share,
+    tokens,
 };
 use crate::load::{Choice, Length, Load, Mix};
 
@@ -229,7 +230,8 @@ impl Point {
     /// The load on these servers of one kind.
     pub(super) fn load(&self, targets: Vec<SocketAddr>, server: &Server) -> Load {
         let own = self.rates.iter().find(|(name, _)| *name == server.name).map(|(_, rate)| *rate);
-        Load { targets, dialect: server.dialect, rate: own.or(self.load.rate), ..self.load.clone() }
+        let token = server.token.then(tokens::token);
+        Load { targets, dialect: server.dialect, rate: own.or(self.load.rate), token, ..self.load.clone() }
     }
 
     /// Whether requests have times.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 /// What may stand between braces.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "herd",
     "herd-load",
     "bin",
@@ -21,6 +21,7 @@ const KNOWN: [&str; 15] = [
     "nodes",
     "address",
     "root",
+    "tokens",
 ];
 
 /// A text with placeholders.

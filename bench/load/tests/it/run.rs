@@ -124,6 +124,27 @@ fn a_real_node_answers_reports_and_lookups_alike_whatever_the_ends_of_lines() {
 }
 
 #[test]
+fn each_connection_shows_its_token_first_and_one_that_is_not_taken_ends_the_run() {
+    let (node, token) = RealNode::with_tokens();
+    let (address, token_text) = (node.address(), token.display().to_string());
+    for more in [&["-P", "4"][..], &["--reconnect"]] {
+        let mut arguments = vec!["run", &address, "-c", "3", "-n", "300", "--clients", "100", "--verify"];
+        arguments.extend(["--mix", "iamat=3,whatsat=1", "--output-format=json", "--token-file", &token_text]);
+        arguments.extend(more);
+        let outcome = json(&run(&arguments));
+        assert_eq!(outcome["failed"], serde_json::json!([]), "{outcome}");
+        assert_eq!(outcome["replies"], 300);
+    }
+    std::fs::write(&token, format!("herd_{}", "0".repeat(40))).unwrap();
+    let output = run(&["run", &address, "-n", "1", "--token-file", &token_text]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("it does not take the token"), "{said}");
+    std::fs::remove_file(&token).unwrap();
+    let output = run(&["run", &address, "-n", "1", "--token-file", &token_text]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
 fn a_client_that_was_not_reported_is_refused_and_that_is_shown() {
     let node = RealNode::start();
     let arguments = ["run", &node.address(), "-c", "1", "-n", "1", "--mix", "whatsat=1", "--no-prefill"];

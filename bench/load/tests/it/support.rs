@@ -156,12 +156,29 @@ pub(crate) struct RealNode {
 
 impl RealNode {
     pub(crate) fn start() -> Self {
+        Self::configured("", tempfile::tempdir().unwrap())
+    }
+
+    /// One that wants tokens, and the file of one that may do everything.
+    pub(crate) fn with_tokens() -> (Self, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
+        let [tokens, token] = ["herd.tokens", "ops.token"].map(|name| directory.path().join(name));
+        let mut add = Command::new(herd());
+        add.args(["token", "add", "ops", "--role", "operator", "--tokens-file"])
+            .arg(&tokens)
+            .arg("--to")
+            .arg(&token);
+        assert!(add.status().unwrap().success());
+        let access = "[access]\nclients = \"tokens\"\ntokens_file = \"herd.tokens\"\n";
+        (Self::configured(access, directory), token)
+    }
+
+    fn configured(access: &str, directory: TempDir) -> Self {
         let config = directory.path().join("herd.toml");
         // A port that was free a moment ago.
         let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let text = format!(
-            "[herd]\nname = \"bench\"\n[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\n"
+            "[herd]\nname = \"bench\"\n{access}[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\n"
         );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(herd());

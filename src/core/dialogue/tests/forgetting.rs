@@ -1,7 +1,11 @@
 //! What a client can have forgotten, what comes of it, and who cannot.
 
 use super::*;
-use crate::core::model::{ClientId, ClientRecord};
+use crate::core::{
+    model::{ClientId, ClientRecord},
+    node::Changes,
+    wire::ForgetFault,
+};
 
 fn forgetting(neighbours: Vec<Neighbour>) -> Arc<Node> {
     let node = Arc::into_inner(node_of(neighbours, false, None)).unwrap();
@@ -55,12 +59,55 @@ fn tombstone_outbids_by_the_clock_and_is_of_what_it_hides_but_not_of_the_future(
         ("slow", "FORGOT slow 1479413884000 1479413000.250000000 Alford"),
         ("ahead", "FORGOT ahead 1479413884000 1479413884 Alford"),
         ("nobody", "FORGOT nobody 1479413884000 0 Alford"),
-        // In the same millisecond.
+        // In the same millisecond, a report between the two.
         ("ahead", "FORGOT ahead 1479413884001 1479413884 Alford"),
-        ("slow", "FORGOT slow 1479413884001 1479413000.250000000 Alford"),
+        ("slow", "FORGOT slow 1479413884001 1479413001 Alford"),
     ] {
         client.say(format!("FORGET {id}\n").as_bytes(), at(5));
         assert_eq!(held(&node, id).as_deref(), Some(tombstone));
+        client.say(b"IAMAT slow +1+1 1479413001\nIAMAT ahead +1+1 4070908800\n", at(5));
+    }
+}
+
+#[test]
+fn forgetting_what_is_forgotten_stores_and_floods_nothing_and_drives_no_generation_ahead() {
+    let (welsh, queue) = neighbour("Welsh", None);
+    queue.open();
+    let node = forgetting(vec![welsh]);
+    let mut client = Driven::client(&node);
+    let (mut peer, _) = Driven::peer(&node, 7, 1, at(0));
+    // One millisecond short of this node's clock, at it, and beyond.
+    for (id, generation, stays) in
+        [("a", 1479413883999_u64, false), ("b", 1479413884000, true), ("c", 9007199254740991, true)]
+    {
+        peer.say(format!("FORGOT {id} {generation} 5 Welsh Welsh\n").as_bytes(), at(1));
+        for _ in 0..3 {
+            client.say(format!("FORGET {id}\n").as_bytes(), at(5));
+            assert_eq!(mem::take(&mut client.written), format!("FORGOT {id}\n").as_bytes());
+        }
+        let stands = match stays {
+            true => format!("FORGOT {id} {generation} 5 Welsh"),
+            false => format!("FORGOT {id} 1479413884000 5 Alford"),
+        };
+        assert_eq!(held(&node, id), Some(stands));
+    }
+    assert_eq!(&*queue.take().unwrap(), b"FORGOT a 1479413884000 5 Alford Alford\n");
+    assert!(queue.take().is_err());
+}
+
+#[test]
+fn forgetting_again_waits_for_the_tombstone_that_stands() {
+    let (outbox, queue) = outbox(1 << 20);
+    queue.open();
+    let options =
+        Options { subscribers: Subscribers { all: vec![outbox], ..Subscribers::default() }, ..options() };
+    let node = Node::new(options).forgetting_for_everyone().acknowledging_what_is_durable();
+    let node = Arc::new(node);
+    let mut client = Driven::client(&node);
+    for _ in 0..2 {
+        client.say(b"FORGET kiwi\n", at(5));
+        assert_eq!(mem::take(&mut client.did), ["offer", "commit", "write"]);
+        assert_eq!(&*queue.take().unwrap(), b"FORGOT kiwi 1479413884000 0 Alford\n");
     }
 }
 
@@ -75,15 +122,26 @@ fn node_that_others_can_reach_forgets_nobody() {
 }
 
 #[test]
-fn client_of_the_last_generation_cannot_be_forgotten_again() {
+fn client_whose_generation_is_more_than_a_day_ahead_is_not_forgotten_again() {
     let (welsh, _queue) = neighbour("Welsh", None);
     let node = forgetting(vec![welsh]);
-    let last = "FORGOT kiwi 9007199254740991 0 Welsh";
     let (mut peer, _) = Driven::peer(&node, 7, 1, at(0));
-    peer.say(format!("{last} Welsh\n").as_bytes(), at(1));
     let mut client = Driven::client(&node);
-    client.say(b"FORGET kiwi\n", at(5));
-    assert_eq!((client.written().as_str(), held(&node, "kiwi").as_deref()), ("? FORGET kiwi\n", Some(last)));
+    for (id, generation, reply) in [
+        ("a", 1479500284000_u64, "FORGOT a\n"),
+        ("b", 1479500284001, "? FORGET b\n"),
+        ("c", 9007199254740991, "? FORGET c\n"),
+    ] {
+        let stands = format!("AT Welsh +1.000000000 {id} +1+1 5 {generation}");
+        peer.say(format!("{stands} Welsh\n").as_bytes(), at(1));
+        client.say(format!("FORGET {id}\n").as_bytes(), at(5));
+        assert_eq!(String::from_utf8(mem::take(&mut client.written)).unwrap(), reply);
+        let next = format!("FORGOT {id} {} 5 Alford", generation + 1);
+        assert_eq!(held(&node, id), Some(if reply.starts_with('?') { stands } else { next }));
+    }
+    let b = ClientId::new(b"b").unwrap();
+    let refused = node.forget(b, node.key(b), now(at(5)), &mut Changes::default());
+    assert_eq!(refused, Err(Invalid::NotForgotten(ForgetFault::GenerationAhead)));
 }
 
 #[test]
@@ -115,4 +173,7 @@ fn forgetting_is_acknowledged_after_the_commit() {
     node.refuse_reports(true);
     client.say(b"FORGET weka\n", at(5));
     assert_eq!((client.written().as_str(), held(&node, "weka")), ("? FORGET weka\n", None));
+    let weka = ClientId::new(b"weka").unwrap();
+    let refused = node.forget(weka, node.key(weka), now(at(5)), &mut Changes::default());
+    assert_eq!(refused, Err(Invalid::NotForgotten(ForgetFault::NotKept)));
 }

@@ -56,9 +56,10 @@ fn node_proves_the_secret_first_and_tells_its_incarnation_to_nobody_who_dials_it
     let theirs = Hello::parse(&answer).unwrap();
     assert_eq!((theirs.version, theirs.incarnation, theirs.nonce.is_some()), (2, 0, true));
     assert!(Transcript::new(Channel::Plain, &hello, &answer).is_proved(&theirs.proof.unwrap(), &secret()));
-    assert_eq!(welsh.dialogue.party(), Party::Stranger);
+    assert_eq!(welsh.dialogue.party(), &Party::Stranger);
     welsh.say(&proof(&hello, &answer), at(1));
-    assert_eq!((welsh.dialogue.party(), welsh.written()), (Party::Peer(0), "WELCOME\n".to_owned()));
+    assert_eq!(welsh.dialogue.party(), &Party::Peer(0));
+    assert_eq!(welsh.written(), "WELCOME\n");
     // Without a secret it tells no more.
     let node = node_of(vec![neighbour("Welsh", None).0], false, None);
     let (_welsh, answer) = begin(&node, &hello_line(|hello| hello));
@@ -81,7 +82,7 @@ fn incarnation_that_counts_is_the_one_that_is_proved() {
     // The same start takes its own place.
     let (mut again, answer) = begin(&node, &hello);
     again.say(&proof(&hello, &answer), at(2));
-    assert_eq!(again.dialogue.party(), Party::Peer(0));
+    assert_eq!(again.dialogue.party(), &Party::Peer(0));
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn peer_that_speaks_version_3_is_answered_in_2_and_one_that_is_made_to_speak_les
     let (mut welsh, answer) = begin(&node_with_secret(), &offered);
     assert_eq!(Hello::parse(&answer).unwrap().version, 2);
     welsh.say(&proof(&offered, &answer), at(1));
-    assert_eq!(welsh.dialogue.party(), Party::Peer(0));
+    assert_eq!(welsh.dialogue.party(), &Party::Peer(0));
     // Somebody between the two has lowered what was offered, so the proofs are over different lines.
     let lowered = hello_line(|hello| Hello { nonce: Some(NONCE), ..hello });
     let (mut welsh, answer) = begin(&node_with_secret(), &lowered);

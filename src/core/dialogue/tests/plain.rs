@@ -93,7 +93,7 @@ fn form_of_whoever_may_be_there_is_tried_until_the_sender_is_known() {
     let node = node_of(neighbours, false, None);
     let mut either = Driven::new(&node, Opening::Plain(vec![0, 1]), 1);
     either.say(b"FLOOD AT X 1 k1 +1+1 1\nAT X 1 k2 +1+1 1\nFLOOD AT X 1 HTTP/1.1 +1+1 1 Ball more\n", at(1));
-    assert_eq!((either.dialogue.party(), node.store().len()), (Party::Plain(Some(1)), 3));
+    assert_eq!((either.dialogue.party(), node.store().len()), (&Party::Plain(Some(1)), 3));
     let mut welsh = link(&node, 0);
     welsh.say(b"FLOOD AT X 1 k4 +1+1 1\n", at(1));
     assert_eq!(condition(&node, 0).last_bad, Some(Invalid::NotPlain(PlainFault::Keyword)));

@@ -1,9 +1,9 @@
 //! How a link ends when its node stops: it hands over what its neighbour lacks while there is time, and says what was
 //! not accepted. Updates may lie unread in sockets, so only what the neighbour has confirmed counts.
 
-use super::Link;
+use super::{Link, Speech};
 use crate::core::{
-    links::{Lost, count_lines},
+    links::{Lost, count_lines, has_clients},
     model::Tick,
     store::Store,
 };
@@ -100,19 +100,30 @@ impl Link {
     pub fn lack(&self, store: &Store) -> Option<Lack> {
         let stopping = self.stopping?;
         let dialect = self.connection.as_ref().map(|connection| &connection.dialect);
-        let mut updates = dialect.map_or(0, |dialect| dialect.unconfirmed());
-        while let Ok(batch) = self.queue.take() {
-            updates += count_lines(&batch);
+        let unconfirmed = dialect.map_or(0, |dialect| dialect.unconfirmed());
+        // As it would have been written: a third-party node is told nothing of tombstones. Without a connection nothing is
+        // queued.
+        let mut left = Vec::new();
+        while let (Some(dialect), Ok(batch)) = (dialect, self.queue.take()) {
+            dialect.write_news(&batch, &mut left);
         }
         let is_quiet = dialect.is_some_and(|dialect| dialect.is_quiet()) && !self.queue.is_behind();
-        let round = !is_quiet && !store.is_empty();
-        stopping.lack(updates, round)
+        let round = !is_quiet && self.has_to_tell(store);
+        stopping.lack(unconfirmed + count_lines(&left), round)
+    }
+
+    /// Whether the store has anything that the neighbour is told.
+    fn has_to_tell(&self, store: &Store) -> bool {
+        match self.speech {
+            Speech::Herd(..) => !store.is_empty(),
+            Speech::Plain(..) => has_clients(store),
+        }
     }
 
     /// Whether the node stops and nothing more can be handed over: time is up, nobody is there to accept it, or there
     /// is no reason to dial because the node knows nothing.
     pub(super) fn is_over(&self, now: Tick, store: &Store) -> bool {
-        let is_needless = self.connection.is_none() && store.is_empty();
+        let is_needless = self.connection.is_none() && !self.has_to_tell(store);
         self.stopping.is_some_and(|stopping| stopping.is_over(now) || is_needless)
     }
 

@@ -7,12 +7,12 @@ fn parsed(line: &str) -> ClientRecord<'_> {
     ClientRecord::parse(line.as_bytes()).unwrap()
 }
 
-fn take(store: &Store, line: &str) -> Outcome {
+pub(super) fn take(store: &Store, line: &str) -> Outcome {
     let record = parsed(line);
     store.merge(store.key_hash(record.client()), &record)
 }
 
-fn held(store: &Store, client: &str) -> Option<String> {
+pub(super) fn held(store: &Store, client: &str) -> Option<String> {
     let client = ClientId::new(client.as_bytes()).unwrap();
     let written = |record: &ClientRecord<'_>| {
         let mut line = Vec::new();
