@@ -11,9 +11,11 @@ use super::{
 use crate::{
     config::{Herd, Node},
     core::{
+        access::Token,
         model::{ClientId, NodeId},
         wire::write_forgotten,
     },
+    transport::Trust,
 };
 
 #[derive(Debug, clap::Args)]

@@ -122,7 +122,7 @@ impl Batch {
         &mut self,
         node: &Node,
         command: &Command<'_>,
-        party: Party,
+        party: &Party,
         now: Now,
     ) -> Result<(), Invalid> {
         match command {

@@ -257,7 +257,7 @@ mod tests {
         let said = |wall| {
             let now = Now { wall: Timestamp::new(wall, 0), tick: Duration::ZERO };
             let (mut skew, mut changes) = (SkewText::default(), Changes::default());
-            node.report(&report, node.key(client), now, &mut skew, &mut changes).map(|_| ())
+            node.report((&report, node.key(client)), None, now, &mut skew, &mut changes).map(|_| ())
         };
         assert_eq!(said(996_359), Err(Invalid::BeforeWatermark));
         assert_eq!(said(996_360), Ok(()));

@@ -46,7 +46,7 @@ fn peer_is_let_in_by_a_proof_that_covers_the_connection_it_is_made_on() {
         welsh.say(&hello, at(300));
         let answer = mem::take(&mut welsh.written);
         welsh.say(&proof(channel, &hello, &answer), at(400));
-        assert_eq!(welsh.dialogue.party(), party, "{channel:?}");
+        assert_eq!(*welsh.dialogue.party(), party, "{channel:?}");
     }
 }
 

@@ -57,7 +57,7 @@ fn what_is_hidden_gives_way_to_whatever_comes_and_its_generation_is_taken_while_
     // Older by its client's time.
     let location = Entry::new("kiwi", "90", "+2+2", "B");
     let mut location = Location { skew: b"+30.000000000", ..location.location() };
-    assert_eq!(store.report(store.key_hash(location.client), &mut location), Outcome::Replaced);
+    assert_eq!(store.report(store.key_hash(location.client), &mut location, || true), Outcome::Replaced);
     assert_eq!(held(&store, "kiwi").unwrap(), "AT B +30.000000000 kiwi +2+2 90 7");
     assert_eq!((store.len(), store.hidden()), (1, 0));
     pass(&store, 130, 0);
@@ -67,7 +67,7 @@ fn what_is_hidden_gives_way_to_whatever_comes_and_its_generation_is_taken_while_
     assert_eq!((store.hidden(), store.erased()), (0, 1));
     let location = Entry::new("kiwi", "160", "+2+2", "B");
     let mut location = location.location();
-    assert_eq!(store.report(store.key_hash(location.client), &mut location), Outcome::Added);
+    assert_eq!(store.report(store.key_hash(location.client), &mut location, || true), Outcome::Added);
     assert_eq!(location.generation, Generation::FIRST);
 }
 
@@ -112,13 +112,13 @@ fn what_is_hidden_counts_among_no_clients_and_still_takes_memory() {
     let entries = [("a", "100"), ("b", "200"), ("a", "201")]
         .map(|(client, time)| Entry::new(client, time, "+1+1", "A"));
     let [mut first, mut second, mut again] = entries.each_ref().map(Entry::location);
-    assert_eq!(store.report(store.key_hash(first.client), &mut first), Outcome::Added);
-    assert_eq!(store.report(store.key_hash(second.client), &mut second), Outcome::Full);
+    assert_eq!(store.report(store.key_hash(first.client), &mut first, || true), Outcome::Added);
+    assert_eq!(store.report(store.key_hash(second.client), &mut second, || true), Outcome::Full);
     let bytes = store.bytes();
     pass(&store, 150, 0);
     assert_eq!((store.len(), store.bytes()), (0, bytes));
-    assert_eq!(store.report(store.key_hash(second.client), &mut second), Outcome::Added);
-    assert_eq!(store.report(store.key_hash(again.client), &mut again), Outcome::Full);
+    assert_eq!(store.report(store.key_hash(second.client), &mut second, || true), Outcome::Added);
+    assert_eq!(store.report(store.key_hash(again.client), &mut again, || true), Outcome::Full);
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn with_tls(kind: &'static str) -> Scene {
         "{ALONE}\ntls_listen = \"127.0.0.1:11605\"\n\
          [tls]\ncertificate_file = \"node.pem\"\nkey_file = \"node.key\""
     );
-    Scene::with(kind, "11605", prepare, &more)
+    Scene::with(kind, "11605", prepare, (&more, ""))
 }
 
 #[test]
