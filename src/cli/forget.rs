@@ -57,8 +57,13 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         lines.push(b'\n');
     }
     let trust = args.tls.trust()?;
+    let parts = to_tell(&herd, args.node.as_deref())?;
+    // Before anybody is told: it is the command that would be wrong.
+    for node in parts.iter().flat_map(|part| &part.tried) {
+        tls_flags::address(node, trust.as_ref())?;
+    }
     let mut failures = Vec::new();
-    for part in to_tell(&herd, args.node.as_deref())? {
+    for part in parts {
         match part.tell(&herd, &clients, (&lines, token.as_ref(), trust.as_ref())) {
             Ok(told) => print(told.as_bytes())?,
             Err(failure) => failures.push(failure),

@@ -79,8 +79,8 @@ impl Server {
         });
         let commits = folder.is_some() && herd.journal.commits();
         let node = if commits { node.acknowledging_what_is_durable() } else { node };
-        let node = node.granting(access).limited_by(herd.limits.quotas(is_local));
-        let node = node.with_peer_tls(herd.peer_tls);
+        let node =
+            node.granting(access).limited_by(herd.limits.quotas(is_local)).with_peer_tls(herd.peer_tls);
         let peers_tls = if herd.peer_tls == PeerTls::Off { None } else { Some(PeersTls::new()?) };
         let mut retainer = Retainer::begin(&node, clock::now());
         let journal = folder.zip(journal_queue).map(|(folder, queue)| {
@@ -92,17 +92,12 @@ impl Server {
         let Listeners { lines: listener, tls, web, plain } = bound.listen(&addresses)?;
         let web = web.map(|listener| Web::new(listener, &herd.http, configured));
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
-        let limits = herd.limits.clone();
-        if herd.access.is_open() && !is_local {
-            log.warn(format_args!(
-                "anyone who can connect may report for any client and ask for any ([access] clients = \"open\")"
-            ));
-        }
+        warn_if_open_to_others(herd, is_local, &log);
         Ok(Self {
             node,
             peers_tls,
             places,
-            limits,
+            limits: herd.limits.clone(),
             mailboxes,
             journal,
             tokens,
@@ -179,6 +174,14 @@ fn access(
         monitors: config.is_open() && is_web_local,
     };
     Ok(TokenKeeper::open(config, anyone)?)
+}
+
+fn warn_if_open_to_others(herd: &Herd, is_local: bool, log: &Log) {
+    if herd.access.is_open() && !is_local {
+        log.warn(format_args!(
+            "anyone who can connect may report for any client and ask for any ([access] clients = \"open\")"
+        ));
+    }
 }
 
 /// Whether all of these can be reached from this machine only.

@@ -18,13 +18,15 @@ const EXTENSIONS: [&str; 16] = [
 ];
 
 /// Names that stand for a user's own files, or for what a build or a run makes.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 12] = [
     "./herd-logs",
     "NODE.audit.log",
     "NODE.log",
     "DIR/NAME",
     "RUN/plots",
     "google.key",
+    "alford.example.key",
+    "authority.key",
     "herd.secret",
     "my.toml",
     "node-log/twisted",

@@ -3,6 +3,8 @@
 //! a connection stands.
 
 mod changes;
+mod forgetting;
+mod herd_clock;
 mod retainer;
 mod watermark;
 mod welcome;
@@ -18,18 +20,18 @@ use std::{
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use self::changes::By;
+use self::{changes::By, herd_clock::HerdClock};
 use crate::core::{
     Rules,
     access::{Access, Allowance, PeerTls, Peers, QuotaRules, Secret},
     links::{Health, Outbox},
     model::{
         ClientId, ClientRecord, Coordinates, Generation, Location, NodeId, Now, OwnedLocation, Query,
-        RetentionTimes, Skew, SkewText, Tick, Timestamp, TimestampText, Tombstone,
+        RetentionTimes, Skew, SkewText, Tick,
     },
     repair,
     store::{KeyHash, Outcome, Placement, Store, StoreBounds},
-    wire::{ForgetFault, Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
+    wire::{Form, Held, Invalid, PlainFault, PlainForm, PlainLine, Question, Report, Whatsat},
 };
 
 pub use self::{
@@ -38,9 +40,6 @@ pub use self::{
     watermark::ClockOff,
     welcome::{Challenge, Greeting, Welcome},
 };
-
-/// How far the generation of a client may be ahead of the clock of a node that is told to forget it again.
-const GENERATION_AHEAD_MAX: Duration = Duration::from_secs(86_400);
 
 /// What a node knows and whom it talks with. Shared by all its threads.
 #[derive(Debug)]
@@ -62,6 +61,7 @@ pub struct Node {
     store: Store,
     /// By which times; `None` where nothing is forgotten for its age.
     retention: Option<RetentionTimes>,
+    herd_clock: HerdClock,
     neighbours: Vec<Neighbour>,
     subscribers: Subscribers,
     peers: Mutex<Peers>,
@@ -179,6 +179,7 @@ impl Node {
             peer_tls: PeerTls::Off,
             store,
             retention,
+            herd_clock: HerdClock::default(),
             neighbours,
             subscribers,
             peers,
@@ -202,13 +203,6 @@ impl Node {
     #[must_use]
     pub fn granting(self, access: Access) -> Self {
         Self { access, ..self }
-    }
-
-    /// The same, forgetting clients for everyone who asks: only for a node that nobody else can reach than the users of
-    /// its machine.
-    #[must_use]
-    pub fn forgetting_for_everyone(self) -> Self {
-        Self { access: self.access.also_for_anyone(|anyone| anyone.forgets = true), ..self }
     }
 
     /// Who may do what here. Whoever speaks for a client asks it before [`Node::report`], [`Node::locate`] and
@@ -237,13 +231,6 @@ impl Node {
     /// By which times it forgets what is old, if it does.
     pub fn retention(&self) -> Option<RetentionTimes> {
         self.retention
-    }
-
-    /// The least generation of a forgetting: one that is not older than what nodes still remember.
-    fn least_generation(&self) -> Generation {
-        let least = |times: RetentionTimes| self.store.watermark().saturating_add(times.forget_after);
-        let least = self.retention.and_then(|times| Generation::at(Timestamp::new(least(times), 0)));
-        least.unwrap_or(Generation::FIRST)
     }
 
     /// The same, speaking TLS with peers as that mode has it; without it, no peer does.
@@ -331,82 +318,6 @@ impl Node {
             Outcome::TooOld => Err(Invalid::BeforeWatermark),
             _ => Ok(Reported { location, is_newest: outcome.is_news() }),
         }
-    }
-
-    /// Forgets a client, known or not: its tombstone hides what any node knows of it, and goes to all of them. A report
-    /// that is newer than what is hidden here begins afresh. Never refused for room, unless nothing is held of the client.
-    pub fn forget(
-        &self,
-        client: ClientId<'_>,
-        key: KeyHash,
-        now: Now,
-        changes: &mut Changes,
-    ) -> Result<(), Invalid> {
-        self.check_kept().map_err(|_| Invalid::NotForgotten(ForgetFault::NotKept))?;
-        if self.is_forgotten(client, key, now.wall, changes) {
-            return Ok(());
-        }
-        let text = &mut TimestampText::default();
-        let mut refusal = ForgetFault::GenerationAhead;
-        let why = &mut refusal;
-        let tombstone = self.store.forget(key, client, move |hidden| {
-            // Of a client of whom nothing is held, a tombstone is one more thing to hold.
-            if hidden.is_none() && client.as_bytes().len() > self.reports.client_bytes {
-                *why = ForgetFault::LongClient;
-                return None;
-            }
-            if hidden.is_none() && self.store.bytes() >= self.reports.max_bytes {
-                *why = ForgetFault::TooManyBytes;
-                return None;
-            }
-            let (generation, time) = self.forgetting(hidden, now.wall)?;
-            let generation = generation.max(self.least_generation());
-            *text = time.text()?;
-            let (timestamp, server) = (text.as_bytes(), self.id.as_bytes());
-            Some(Tombstone { client, generation, timestamp, time, server })
-        });
-        let tombstone = tombstone.ok_or(Invalid::NotForgotten(refusal))?;
-        changes.add(self, &tombstone.into(), key, By::News);
-        Ok(())
-    }
-
-    /// Whether a tombstone stands that this node's clock does not outbid. Then nothing needs to be stored, and forgetting a
-    /// client again and again drives no generation ahead of the clock. That tombstone may not have been offered yet, and
-    /// the forgetting is acknowledged for its sake.
-    fn is_forgotten(
-        &self,
-        client: ClientId<'_>,
-        key: KeyHash,
-        now: Timestamp,
-        changes: &mut Changes,
-    ) -> bool {
-        let by_clock = Generation::at(now);
-        let stands = self.store.record(key, client, |met| {
-            let stands = met.location().is_none() && by_clock.is_some_and(|clock| met.rank().0 >= clock);
-            if stands && self.waits_for_durable(false) {
-                changes.add_again(self, met);
-            }
-            stands
-        });
-        stands == Some(true)
-    }
-
-    /// Generation and time of the tombstone that hides what this node holds and, because it takes its generation from
-    /// the clock, whatever other nodes may hold. Its time is that of what it hides, so that a client whose clock is slow
-    /// is heard again; but not in the future, so that one whose clock was ahead is heard, too. `None` if the generation is
-    /// too far ahead of the clock: reports and forgettings in turn must not use up all generations there are.
-    fn forgetting(
-        &self,
-        hidden: Option<(Generation, Timestamp)>,
-        now: Timestamp,
-    ) -> Option<(Generation, Timestamp)> {
-        let (generation, time) = hidden.unwrap_or_default();
-        let ahead = generation.as_nanoseconds() - now.as_nanoseconds();
-        if ahead > GENERATION_AHEAD_MAX.as_nanos() as i128 {
-            return None;
-        }
-        let others = if self.rules.forgetting_outbids { Generation::at(now)? } else { Generation::FIRST };
-        Some((generation.next()?.max(others), time.min(now)))
     }
 
     /// Takes a peer's update: stored if it is greater in the order of its client's records.

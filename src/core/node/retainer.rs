@@ -57,6 +57,7 @@ impl Retainer {
         let (watermark, _) = Watermark::begin(times, node.rules, 0, now);
         let look_time = LOOK_TIME.min(Duration::from_secs(times.step) / 8);
         node.store.begin_at(watermark.at());
+        node.herd_clock.took(times, watermark.at(), now.tick);
         let (changes, condition) = (Changes::default(), RetentionCondition::default());
         Some(Self { watermark, look_time, pass: None, is_kept: false, changes, condition, event: None })
     }
@@ -74,6 +75,7 @@ impl Retainer {
         }
         self.watermark = watermark;
         node.store.begin_at(self.watermark.at());
+        node.herd_clock.took(times, self.watermark.at(), now.tick);
         true
     }
 
@@ -101,6 +103,7 @@ impl Retainer {
         // First the store says that it moves, so that a snapshot that is begun now has it; then it is kept; then it is obeyed.
         let pass = node.store.begin_pass(at, self.watermark.erase_before());
         if has_moved {
+            node.retention.iter().for_each(|times| node.herd_clock.took(*times, at, now.tick));
             self.keep_watermark(node);
         }
         self.pass = Some(pass);

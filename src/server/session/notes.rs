@@ -333,7 +333,7 @@ mod tests {
             (Invalid::NotForgotten(ForgetFault::LongClient), RequestOutcome::ForgetRefused),
             (Invalid::NotForgotten(ForgetFault::TooManyBytes), RequestOutcome::ForgetRefused),
             (Invalid::NotForgotten(ForgetFault::GenerationAhead), RequestOutcome::ForgetRefused),
-            (Invalid::NotLetForget, RequestOutcome::Invalid),
+            (Invalid::NotLetForget, RequestOutcome::ForgettingForbidden),
         ] {
             assert_eq!(outcome(&Reply::Invalid(why)), Some(expected), "{why}");
         }

@@ -31,11 +31,12 @@ impl Kept {
         Self { learned: Vec::new(), latest, owed, unwell_since: None, horizon: None }
     }
 
-    /// For a node that has read this of each client from a disk that was never its own, or long ago.
-    pub(super) fn of(read: &[Option<u64>]) -> Self {
+    /// For a node that has read this of each client from a disk that was never its own, or long ago. It may be in the
+    /// system's memory only, as what comes now is.
+    pub(super) fn of(read: &[Option<u64>], now: Duration) -> Self {
         let mut kept = Self::new(read.len());
         for (client, hash) in read.iter().enumerate() {
-            hash.iter().for_each(|hash| kept.learned(client, *hash, Duration::ZERO));
+            hash.iter().for_each(|hash| kept.learned(client, *hash, now));
         }
         kept
     }

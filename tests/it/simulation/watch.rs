@@ -208,7 +208,7 @@ impl Watch {
                 self.fail(Kind::Invented, text);
             }
         } else if let Some(kept) = self.kept.get_mut(node) {
-            *kept = Kept::of(&read);
+            *kept = Kept::of(&read, self.now);
         }
         for (client, found) in found.iter().enumerate() {
             self.forgotten[client] |= !has_handed_over && *found < self.known[node][client];
