@@ -47,8 +47,7 @@ impl Server {
         let missing = || StartError::NoSuchNode(id.clone(), herd.name.clone());
         let configured = herd.node(id.as_str()).ok_or_else(missing)?;
         let secret = herd.secret_file.as_deref().map(Secret::load).transpose()?.map(Arc::new);
-        let says_who = herd.access.says_who();
-        let addresses = Addresses { id, has_secret: secret.is_some(), says_who };
+        let addresses = Addresses { id, has_secret: secret.is_some(), says_who: herd.access.says_who() };
         let bound = BoundDoors::bind(&addresses, configured)?;
         // An address beyond this machine says that something passes connections on to a listener on loopback.
         let is_local = configured.address.is_loopback() && bound.are_loopback()?;
@@ -57,10 +56,8 @@ impl Server {
         let certificates = Certificates::load(&herd.tls, id.as_str(), &log)?;
         let (neighbours, mailboxes) = neighbours(herd, configured, &surroundings.resolve);
         let third_party = third_party(&neighbours, &mailboxes);
-        let places = match surroundings.places.take() {
-            Some(given) => Some(given),
-            None => open_places(herd, &log)?,
-        };
+        let given = surroundings.places.take();
+        let places = given.map_or_else(|| open_places(herd, &log), |given| Ok(Some(given)))?;
         let folder = herd.journal.folder(id.as_str());
         let (journal_outbox, journal_queue) =
             folder.as_ref().map(|_| outbox(herd.journal.waiting_bytes)).unzip();
@@ -83,12 +80,12 @@ impl Server {
             node.granting(access).limited_by(herd.limits.quotas(is_local)).with_peer_tls(herd.peer_tls);
         let peers_tls = if herd.peer_tls == PeerTls::Off { None } else { Some(PeersTls::new()?) };
         let mut retainer = Retainer::begin(&node, clock::now());
-        let journal = folder.zip(journal_queue).map(|(folder, queue)| {
-            let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
+        let announce = |progress| (surroundings.announce)(Announcement::Reading(progress));
+        let open = |(folder, queue)| {
             let telling = Telling::new(&log, &announce, clock::tick);
             Journal::open((&herd.journal, folder), &node, (queue, retainer.as_mut()), telling)
-        });
-        let journal = journal.transpose()?;
+        };
+        let journal = folder.zip(journal_queue).map(open).transpose()?;
         let Listeners { lines: listener, tls, web, plain } = bound.listen(&addresses)?;
         let web = web.map(|listener| Web::new(listener, &herd.http, configured));
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));

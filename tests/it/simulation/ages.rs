@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use proxyherd::core::{
-    model::{ClientId, ClientRecord, RetentionTimes, Timestamp},
+    model::{ClientId, ClientRecord, Timestamp},
     store::Store,
 };
 
 use super::{
     version::{Version, counted, is_old},
-    watch::{CONTEMPORARY_MS, Kind, Violation, Watch},
+    watch::{Kind, Violation, Watch},
 };
 
 impl Watch {
@@ -65,14 +65,13 @@ impl Watch {
     /// that since.
     pub(super) fn check_forgotten(&mut self, (node, number): (usize, usize), version: &Version, hash: u64) {
         let made = self.made.get(&hash).copied().unwrap_or_default();
+        let within = Duration::from_millis(self.contemporary_ms);
         let forgotten_at = &mut self.forgotten_at[node][number];
         if version.is_tombstone {
             *forgotten_at = made.max(*forgotten_at);
             return;
         }
-        // Clocks differ by a step, and so the generations of forgettings.
-        let within = |times: RetentionTimes| Duration::from_millis(CONTEMPORARY_MS + times.step * 1_000);
-        if self.retention.is_some_and(|times| made + within(times) < *forgotten_at) {
+        if self.retention.is_some() && made + within < *forgotten_at {
             let text =
                 format!("node {node}, client {number}: {version:?} of {made:?}, hidden at {forgotten_at:?}");
             self.fail(Kind::Undead, text);

@@ -350,7 +350,7 @@ impl Simulation {
                 true => journal.disk.after_power_cut(&mut Dice::new(dice)),
                 false => journal.disk.after_kill(),
             };
-            self.watch.kept[node].died(self.now, window);
+            self.watch.kept[node].died(self.now, window, plan.window_of_power_cut());
         }
     }
 

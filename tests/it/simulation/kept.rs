@@ -62,9 +62,13 @@ impl Kept {
         self.unwell_since = if is_well { None } else { self.unwell_since.or(Some(now)) };
     }
 
-    /// The node is gone. What is older than the window was on the disk while the journal was well.
-    pub(super) fn died(&mut self, now: Duration, window: Duration) {
-        self.horizon = self.unwell_since.unwrap_or(now).checked_sub(window);
+    /// The node is gone. What is older than the window was where it stays while the journal was well. A sync that fails may
+    /// lose all that was in the system's memory only, so before that what is older than the second window was on the disk.
+    pub(super) fn died(&mut self, now: Duration, window: Duration, sync_window: Duration) {
+        self.horizon = match self.unwell_since {
+            Some(since) => since.checked_sub(sync_window),
+            None => now.checked_sub(window),
+        };
     }
 
     /// The node has stopped, and its journal says that it lacks nothing.
@@ -142,13 +146,19 @@ mod tests {
     fn what_was_learned_before_the_window_is_owed() {
         for (read, is_owed) in [(Some(3), false), (Some(2), false), (Some(1), true), (None, true)] {
             let mut kept = kept();
-            kept.died(SECOND * 4, SECOND * 2);
+            kept.died(SECOND * 4, SECOND * 2, SECOND * 9);
             assert_eq!(is_missing(&mut kept, read), is_owed, "{read:?}");
         }
         let mut kept = kept();
         kept.is_well(false, SECOND * 2);
-        kept.died(SECOND * 9, SECOND * 2);
-        assert!(!is_missing(&mut kept, None), "its journal has said that it fails");
+        kept.died(SECOND * 9, Duration::ZERO, SECOND);
+        assert!(is_missing(&mut kept, None), "it was on the disk a second before the journal failed");
+        for sync_window in [SECOND * 3 / 2, SECOND * 2] {
+            let mut kept = self::kept();
+            kept.is_well(false, SECOND * 2);
+            kept.died(SECOND * 9, Duration::ZERO, sync_window);
+            assert!(!is_missing(&mut kept, None), "its journal has said that it fails");
+        }
     }
 
     #[test]
@@ -156,14 +166,14 @@ mod tests {
         for (read, is_owed) in [(Some(3), false), (Some(2), false), (Some(1), true), (None, true)] {
             let mut kept = kept();
             kept.answered(0, Some(1));
-            kept.died(SECOND * 4, SECOND * 9);
+            kept.died(SECOND * 4, SECOND * 9, SECOND * 9);
             assert_eq!(is_missing(&mut kept, read), is_owed, "{read:?}");
         }
         for (died, is_owed) in [(11, false), (12, true)] {
             let mut kept = kept();
-            kept.died(SECOND * 4, SECOND * 9);
+            kept.died(SECOND * 4, SECOND * 9, SECOND * 9);
             assert!(!is_missing(&mut kept, Some(2)));
-            kept.died(SECOND * died, SECOND * 2);
+            kept.died(SECOND * died, SECOND * 2, SECOND * 9);
             assert_eq!(is_missing(&mut kept, None), is_owed, "{died}");
         }
     }
@@ -171,11 +181,11 @@ mod tests {
     #[test]
     fn what_was_owed_before_a_start_is_owed_after_it_whatever_the_start_has_read_beyond() {
         let mut kept = kept();
-        kept.died(SECOND * 4, SECOND * 3);
+        kept.died(SECOND * 4, SECOND * 3, SECOND * 9);
         assert!(!is_missing(&mut kept, Some(3)));
-        kept.died(SECOND * 11, SECOND * 9);
+        kept.died(SECOND * 11, SECOND * 9, SECOND * 9);
         assert!(!is_missing(&mut kept, Some(1)));
-        kept.died(SECOND * 11, SECOND * 9);
+        kept.died(SECOND * 11, SECOND * 9, SECOND * 9);
         assert!(is_missing(&mut kept, None));
     }
 

@@ -70,9 +70,16 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Forgettings count as one another's contemporaries within so many milliseconds, since each of them makes a generation
-/// that is at least one more than the one before.
-pub(super) const CONTEMPORARY_MS: u64 = 1_000;
+/// Each forgetting makes a generation that is at least one more than the one before, a millisecond; so long at most in all.
+const GENERATIONS_MS: u64 = 1_000;
+
+/// By how much the generations of forgettings may tell less than when they were made. A forgetting in a herd that forgets by
+/// age outbids by the fastest clock that its node has heard of, and that is a step late.
+fn contemporary_ms(plan: &Plan) -> u64 {
+    let walls = || plan.nodes.iter().map(|node| node.wall);
+    let apart = walls().max().unwrap_or_default() - walls().min().unwrap_or_default();
+    GENERATIONS_MS + plan.retention.map_or(0, |retention| (apart + retention.times.step) * 1_000)
+}
 
 /// How a node came to know a location.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,6 +113,8 @@ pub(super) struct Watch {
     /// The same as `heard` of what a node has hidden since it started, whose generation it still knows.
     pub(super) remembered: Vec<Vec<u64>>,
     pub(super) retention: Option<RetentionTimes>,
+    /// Forgettings count as one another's contemporaries within so many milliseconds.
+    pub(super) contemporary_ms: u64,
     /// What each node has forgotten everything before.
     pub(super) watermarks: Vec<u64>,
     /// How often a node was pushed what was too old there.
@@ -143,6 +152,7 @@ impl Watch {
             forgotten_at: vec![vec![Duration::ZERO; clients]; nodes],
             remembered: vec![vec![0; clients]; nodes],
             retention: plan.retention.map(|retention| retention.times),
+            contemporary_ms: contemporary_ms(plan),
             watermarks: vec![0; nodes],
             crossings: 0,
             hidden: 0,
@@ -305,7 +315,7 @@ impl Watch {
         self.heard[node][number] = heard.max(life);
         self.learned[node].insert(hash, how);
         self.check_forgotten((node, number), &version, hash);
-        if !version.is_tombstone && life + CONTEMPORARY_MS < heard {
+        if !version.is_tombstone && life + self.contemporary_ms < heard {
             let text = format!("node {node}, client {number}: {version:?} of {life}, forgotten at {heard}");
             self.fail(Kind::Undead, text);
         }

@@ -1,3 +1,5 @@
+//! How lines are cut out of what arrives, whatever pieces it arrives in.
+
 use proptest::prelude::*;
 
 use super::*;
