@@ -4,7 +4,9 @@
 use std::{ffi::OsString, io, os::unix::ffi::OsStrExt};
 
 use super::{
-    CommandError, Common, node, print, printable, send,
+    CommandError, Common, complain,
+    exposure::Exposure,
+    node, print, printable, send,
     tls_flags::{self, TlsFlags},
     token_flag::TokenFlag,
 };
@@ -57,8 +59,17 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         lines.push(b'\n');
     }
     let trust = args.tls.trust()?;
+    let parts = to_tell(&herd, args.node.as_deref())?;
+    let exposure = Exposure {
+        whom: args.node.as_deref().unwrap_or(&herd.name),
+        shows_token: token.is_some(),
+        trust: trust.as_ref(),
+        is_beyond_loopback: parts.iter().flat_map(|part| &part.tried).any(|node| !node.address.is_loopback()),
+        cure: tls_flags::CURE,
+    };
+    exposure.warning().iter().for_each(|line| complain(line));
     let mut failures = Vec::new();
-    for part in to_tell(&herd, args.node.as_deref())? {
+    for part in parts {
         match part.tell(&herd, &clients, (&lines, token.as_ref(), trust.as_ref())) {
             Ok(told) => print(told.as_bytes())?,
             Err(failure) => failures.push(failure),

@@ -22,7 +22,9 @@ use std::{
 
 use self::{fetch::FetchOutcome, screen::Screen, verdict::Verdict};
 use super::{
-    CommandError, Common, printable,
+    CommandError, Common, complain,
+    exposure::Exposure,
+    printable,
     seconds::seconds,
     signals::{ENDING, SignalPipe, wait_any},
     tls_flags::TlsFlags,
@@ -101,6 +103,14 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError
     let in_colour = is_terminal && wants_colour;
     // What a web face speaks, the configuration says; who is asked for proof, the flags.
     let trust = args.tls.trust()?.unwrap_or(Trust::Public);
+    let exposure = Exposure {
+        whom: &herd.name,
+        shows_token: token.is_some(),
+        trust: herd.http.tls.then_some(&trust),
+        is_beyond_loopback: herd.nodes.iter().filter_map(|node| node.http.as_ref()).any(|http| !http.is_loopback()),
+        cure: "`[http] tls` hides it",
+    };
+    exposure.warning().iter().for_each(|line| complain(line));
     let status = Status { args, herd: &herd, token: token.as_ref(), trust, in_colour };
     let in_step = match args.watch {
         true => status.watch(is_terminal && !args.json)?,
