@@ -25,6 +25,7 @@ use crate::{
 Examples:
   herd forget kiwi.cs.ucla.edu                   tells the first node that can be reached
   herd forget kiwi tui --node Ball               tells that one
+  herd forget kiwi --ca authority.pem --token-file ops.token
 
 The node tells the others, and those that are down once they are back. Where only third-party nodes
 join parts of the herd, a node of each part is told. Reports that are newer than what was forgotten

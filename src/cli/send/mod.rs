@@ -47,6 +47,7 @@ Examples:
   herd send 127.0.0.1:11600 < lines.txt > replies.txt
   herd send Ball                                 then type lines; Ctrl-D ends
   herd send Ball --ca authority.pem              over TLS, at its `tls_listen` address
+  herd send Ball --ca authority.pem --token-file kiwi.token < lines.txt
   herd send Ball --timeout 2 'WHATSAT kiwi.cs.ucla.edu 10 5' || echo unanswered
 
 A line that comes back after a `?` was refused; standard error says which one and why.

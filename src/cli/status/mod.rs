@@ -39,7 +39,8 @@ Examples:
   herd status --watch             the same again each second, until q or Ctrl-C
   herd status | grep Ball         one node and its links
   until herd status > /dev/null; do sleep 1; done
-  herd status --ca authority.pem  where `[http] tls` is true
+  herd status --ca authority.pem --token-file ops.token
+                                  where `[http] tls` is true, and the pages want a token
   herd status --json | jq -r '.nodes[] | select(.result != \"answered\").node'
 
 Every node is asked at its `http` address, all at the same time. Its row says:
@@ -53,7 +54,7 @@ Every node is asked at its `http` address, all at the same time. Its row says:
 A link has a row for each direction, `from > to`, which says:
   in step             `to` was found to have all that `from` has
   up                  connected, and not found in step yet
-  behind              something found no room on the way, to be made good for
+  behind              an update found no room on the way; the next repair sends it
   refused             `from` takes no line of `to`, a third-party node
   one way             `to` has no connection back
   greeting, down      not connected yet; not connected, and why
@@ -107,7 +108,11 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError
         whom: &herd.name,
         shows_token: token.is_some(),
         trust: herd.http.tls.then_some(&trust),
-        is_beyond_loopback: herd.nodes.iter().filter_map(|node| node.http.as_ref()).any(|http| !http.is_loopback()),
+        is_beyond_loopback: herd
+            .nodes
+            .iter()
+            .filter_map(|node| node.http.as_ref())
+            .any(|http| !http.is_loopback()),
         cure: "`[http] tls` hides it",
     };
     exposure.warning().iter().for_each(|line| complain(line));

@@ -165,7 +165,8 @@ impl Machines {
         let token = if token.is_empty() { String::new() } else { format!("--token-file {token}") };
         let lines = lines.iter().map(|line| format!(" '{line}'")).collect::<String>();
         let address = format!("10.0.0.{}:11605", node + 1);
-        let said = self.desk.done_or_refused(&format!("herd send {address} --ca tls/authority.pem {token}{lines}"));
+        let said =
+            self.desk.done_or_refused(&format!("herd send {address} --ca tls/authority.pem {token}{lines}"));
         said.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
@@ -205,6 +206,7 @@ fn herd_of_three_machines_is_set_up_by_the_page_alone_and_tells_strangers_nothin
     }
     peer_without_the_secret_gets_nothing(&mut machines, &at);
     nothing_is_readable_on_the_way_but_what_goes_without_tls(&mut machines);
+    commands_say_whom_they_give_a_token(&machines);
     for node in (0..IDS.len()).rev() {
         machines.end(node);
     }
@@ -227,7 +229,8 @@ fn strangers_and_holders_of_other_tokens_get_nothing(machines: &Machines) {
     let lines = lines.each_ref().map(String::as_str);
     let refused = lines.map(|line| format!("? {line}"));
     for node in 0..IDS.len() {
-        let show = format!("herd send 10.0.0.{}:11605 --ca tls/authority.pem --token-file tui.token x", node + 1);
+        let show =
+            format!("herd send 10.0.0.{}:11605 --ca tls/authority.pem --token-file tui.token x", node + 1);
         eventually("the new token is taken", || machines.desk.run(&show).status.success());
         for token in ["", "tui.token"] {
             assert_eq!(machines.told(node, token, &lines), refused, "{token:?}");
@@ -235,7 +238,8 @@ fn strangers_and_holders_of_other_tokens_get_nothing(machines: &Machines) {
         assert!(machines.told(node, "tui.token", &[own])[0].starts_with("AT "), "it is its own client's");
     }
     for token in ["", "--token-file tui.token"] {
-        let status = machines.desk.run(&format!("herd status --config my.toml --ca tls/authority.pem {token}"));
+        let status =
+            machines.desk.run(&format!("herd status --config my.toml --ca tls/authority.pem {token}"));
         let said = String::from_utf8(status.stdout).unwrap();
         assert!(!status.status.success() && said.matches("bad answer: ").count() >= IDS.len(), "{said}");
         assert!(!said.contains("running"), "{said}");
@@ -272,7 +276,8 @@ fn peer_without_the_secret_gets_nothing(machines: &mut Machines, at: &str) {
     let node = machine.start(command);
     machines.running.push(node);
     eventually("Welsh knows it again", || {
-        let run = format!("herd send 10.0.0.3:11605 --ca tls/authority.pem --token-file ops.token '{question}'");
+        let run =
+            format!("herd send 10.0.0.3:11605 --ca tls/authority.pem --token-file ops.token '{question}'");
         String::from_utf8_lossy(&machines.desk.run(&run).stdout).starts_with(at)
     });
 }
@@ -297,7 +302,9 @@ fn nothing_is_readable_on_the_way_but_what_goes_without_tls(machines: &mut Machi
         let was_seen = said.iter().any(|(ends, said)| is_between(ends) && !said.is_empty());
         assert!(was_seen, "{from} says something to {to} at port {port}");
     }
-    for hidden in [&kiwi[..20], &kiwi[20..], &ops[..20], &ops[20..], &secret, KIWI, POINT, "AUTH", "Bearer", "HELLO"] {
+    for hidden in
+        [&kiwi[..20], &kiwi[20..], &ops[..20], &ops[20..], &secret, KIWI, POINT, "AUTH", "Bearer", "HELLO"]
+    {
         assert!(!machines.wire.holds(hidden), "{hidden} has crossed the network");
     }
     // Where a client leaves TLS out, the same reader finds all of that. The client is told.
@@ -308,5 +315,31 @@ fn nothing_is_readable_on_the_way_but_what_goes_without_tls(machines: &mut Machi
     assert!(complaint.contains("the token goes to 10.0.0.1:11600 in the clear"), "{complaint}");
     for shown in [&kiwi[..20], &kiwi[20..], KIWI, POINT, "AUTH"] {
         assert!(machines.wire.holds(shown), "{shown} was overlooked");
+    }
+}
+
+/// Each command that gives a token away says so once.
+fn commands_say_whom_they_give_a_token(machines: &Machines) {
+    machines.desk.done("sed '/^tls = true/d' my.toml > plain.toml");
+    let (clear, anyone) = ("herd: the token goes to ", "herd: nothing proves who answers as ");
+    for (command, begin, end) in [
+        ("forget tui.cs.ucla.edu --config my.toml", clear, "; --ca or --tls hides it"),
+        ("status --config plain.toml", clear, "; `[http] tls` hides it"),
+        ("send 10.0.0.2:11600 'WHATSAT kiwi.cs.ucla.edu 10 0'", clear, "; --ca or --tls hides it"),
+        ("forget tui.cs.ucla.edu --config my.toml --insecure", anyone, ": whoever it is gets the token"),
+        ("status --config my.toml --insecure", anyone, ": whoever it is gets the token"),
+        (
+            "send Welsh --config my.toml --insecure 'WHATSAT kiwi.cs.ucla.edu 10 0'",
+            anyone,
+            ": whoever it is gets the token",
+        ),
+    ] {
+        let output = machines.desk.run(&format!("herd {command} --token-file ops.token"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        let line = said.strip_suffix('\n').unwrap_or_default();
+        assert!(
+            line.starts_with(begin) && line.ends_with(end) && !line.contains('\n'),
+            "{command}: {said:?}"
+        );
     }
 }
