@@ -18,12 +18,15 @@ const EXTENSIONS: [&str; 16] = [
 ];
 
 /// Names that stand for a user's own files, or for what a build or a run makes.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 13] = [
     "./herd-logs",
+    "Alford.key",
     "NODE.audit.log",
     "NODE.log",
     "DIR/NAME",
     "RUN/plots",
+    "alford.example.key",
+    "authority.key",
     "google.key",
     "herd.secret",
     "my.toml",

@@ -72,9 +72,9 @@ impl Machine {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What it says where the node answers; that lines are refused it may complain of.
+    /// The same where it may have something to tell on standard error, such as that a line is refused.
     #[track_caller]
-    fn done_or_refused(&self, script: &str) -> String {
+    fn done_or_told(&self, script: &str) -> String {
         let output = self.run(script);
         assert!(output.status.success(), "{script}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -124,7 +124,7 @@ impl Machines {
     /// Does what the page says, block by block, and nothing else.
     fn set_up(&mut self) {
         fs::write(self.desk.folder.join("my.toml"), shown("[herd]")).unwrap();
-        self.desk.done(&shown("herd secret"));
+        self.desk.done_or_told(&shown("herd secret"));
         self.desk.done(&shown("scp -p my.toml"));
         self.desk.done(&shown("authority.pem kiwi.token"));
         let started = self.nodes.iter().map(|(machine, command)| machine.start(command));
@@ -151,7 +151,7 @@ impl Machines {
             let shown: Vec<_> = shown.iter().map(String::as_str).collect();
             // The other node may hear of it a moment later.
             eventually(command, || {
-                let said = self.client.done_or_refused(command);
+                let said = self.client.done_or_told(command);
                 at = said.lines().next().unwrap_or_default().to_owned();
                 let lines: Vec<_> = said.trim_end().lines().map(without_times).collect();
                 are_as_shown(&shown, &lines.iter().map(String::as_str).collect::<Vec<_>>())
@@ -166,7 +166,7 @@ impl Machines {
         let lines = lines.iter().map(|line| format!(" '{line}'")).collect::<String>();
         let address = format!("10.0.0.{}:11605", node + 1);
         let said =
-            self.desk.done_or_refused(&format!("herd send {address} --ca tls/authority.pem {token}{lines}"));
+            self.desk.done_or_told(&format!("herd send {address} --ca tls/authority.pem {token}{lines}"));
         said.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
@@ -217,7 +217,7 @@ fn strangers_and_holders_of_other_tokens_get_nothing(machines: &Machines) {
     let add = shown("herd secret");
     let add = add.lines().find(|line| line.contains("token add kiwi")).unwrap();
     let add = add.replace(KIWI, "tui.cs.ucla.edu").replace("kiwi", "tui").replace("'*'", "'tui*'");
-    machines.desk.done(&add);
+    machines.desk.done_or_told(&add);
     machines.desk.done(&shown("scp -p my.toml"));
     let own = "IAMAT tui.cs.ucla.edu +1+1 1479413884";
     let lines = [
@@ -309,7 +309,7 @@ fn nothing_is_readable_on_the_way_but_what_goes_without_tls(machines: &mut Machi
     }
     // Where a client leaves TLS out, the same reader finds all of that. The client is told.
     let ask = format!("herd send 10.0.0.1:11600 'WHATSAT {KIWI} 10 0'");
-    assert_eq!(machines.client.done_or_refused(&ask).trim_end(), format!("? WHATSAT {KIWI} 10 0"));
+    assert_eq!(machines.client.done_or_told(&ask).trim_end(), format!("? WHATSAT {KIWI} 10 0"));
     let output = machines.client.run(&format!("{ask} --token-file kiwi.token"));
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert!(complaint.contains("the token goes to 10.0.0.1:11600 in the clear"), "{complaint}");
