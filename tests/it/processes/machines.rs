@@ -263,8 +263,16 @@ fn peer_without_the_secret_gets_nothing(machines: &mut Machines, at: &str) {
     impostor.hear("that it listens", |said| said.iter().any(|line| line.starts_with("listening ")));
     for node in 0..WELSH {
         // It is dialled, and it dials.
-        machines.wait_for_log(node, &["no link to Welsh at 10.0.0.3:11600: ", "proof"], from[node]);
-        machines.wait_for_log(WELSH, &[&format!("no link to {} at ", IDS[node]), "proof"], from[WELSH]);
+        machines.wait_for_log(
+            node,
+            &["no link to Welsh at 10.0.0.3:11600 yet: its proof is wrong"],
+            from[node],
+        );
+        machines.wait_for_log(
+            WELSH,
+            &[&format!("no link to {} at ", IDS[node]), "its proof is wrong"],
+            from[WELSH],
+        );
     }
     let question = format!("WHATSAT {KIWI} 10 0");
     assert_eq!(machines.told(WELSH, "ops.token", &[&question]), [format!("? {question}")]);
