@@ -9,18 +9,19 @@ mod peer_session;
 mod plain_session;
 mod scene;
 mod session;
+mod tls_doors;
 mod tokens_file;
 
 pub use self::{
     client_lines::client_lines, client_tokens::client_tokens, http_head::http_head, peer_link::peer_link,
-    peer_session::peer_session, plain_session::plain_session, tokens_file::tokens_file,
+    peer_session::peer_session, plain_session::plain_session, tls_doors::tls_doors, tokens_file::tokens_file,
 };
 
 /// What plays one input.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in `corpus`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("client_lines", client_lines),
     ("client_tokens", client_tokens),
     ("peer_session", peer_session),
@@ -28,4 +29,5 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("plain_session", plain_session),
     ("http_head", http_head),
     ("tokens_file", tokens_file),
+    ("tls_doors", tls_doors),
 ];

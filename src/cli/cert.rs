@@ -36,6 +36,7 @@ it can pass for any node. Give authority.pem to clients. A later call of the sam
 key and certificate in place of the first, and a node that runs takes them up.")]
 pub(super) struct Args {
     /// The folder of the authority and of what it signs; made if it is not there.
+    #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// The names and addresses by which clients call the node.
     #[arg(value_name = "HOST", required = true)]

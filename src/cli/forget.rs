@@ -4,7 +4,9 @@
 use std::{ffi::OsString, io, os::unix::ffi::OsStrExt};
 
 use super::{
-    CommandError, Common, node, print, printable, send,
+    CommandError, Common, complain,
+    exposure::Exposure,
+    node, print, printable, send,
     tls_flags::{self, TlsFlags},
     token_flag::TokenFlag,
 };
@@ -23,6 +25,7 @@ use crate::{
 Examples:
   herd forget kiwi.cs.ucla.edu                   tells the first node that can be reached
   herd forget kiwi tui --node Ball               tells that one
+  herd forget kiwi --ca authority.pem --token-file ops.token
 
 The node tells the others, and those that are down once they are back. Where only third-party nodes
 join parts of the herd, a node of each part is told. Reports that are newer than what was forgotten
@@ -62,6 +65,14 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     for node in parts.iter().flat_map(|part| &part.tried) {
         tls_flags::address(node, trust.as_ref())?;
     }
+    let exposure = Exposure {
+        whom: args.node.as_deref().unwrap_or(&herd.name),
+        shows_token: token.is_some(),
+        trust: trust.as_ref(),
+        is_beyond_loopback: parts.iter().flat_map(|part| &part.tried).any(|node| !node.address.is_loopback()),
+        cure: tls_flags::CURE,
+    };
+    exposure.warning().iter().for_each(|line| complain(line));
     let mut failures = Vec::new();
     for part in parts {
         match part.tell(&herd, &clients, (&lines, token.as_ref(), trust.as_ref())) {

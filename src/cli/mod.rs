@@ -4,6 +4,7 @@
 mod cert;
 mod check_config;
 pub mod completions;
+mod exposure;
 mod forget;
 mod help;
 mod journal;

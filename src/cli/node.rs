@@ -19,8 +19,9 @@ Examples:
 It prints `listening ADDRESS` and, as links come up, `linked PEER`.
 With --log-dir - it prints its log instead, and those two are lines of it. Then
 `file`, `events_file`, `file_bytes`, `files_kept` and what [log] says of the audit
-log are not used, and SIGHUP does nothing: a container's runtime or systemd keeps what is printed.
-SIGTERM or Ctrl-C drains it, a second signal ends it at once, SIGHUP reopens its log.
+log are not used: a container's runtime or systemd keeps what is printed.
+SIGTERM or Ctrl-C drains it, a second signal ends it at once.
+SIGHUP reopens its log, and has it read its tokens and its certificate again.
 While it reads its journal there is nothing to drain, and the first ends it at once.")]
 pub(super) struct Args {
     /// The node's id in the configuration.

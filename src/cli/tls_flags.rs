@@ -36,6 +36,9 @@ impl TlsFlags {
     }
 }
 
+/// What hides a token that is shown without TLS, where these flags decide that.
+pub(super) const CURE: &str = "--ca or --tls hides it";
+
 /// Where a node is dialled, with TLS or without.
 pub(super) fn address(node: &Node, trust: Option<&Trust>) -> Result<Address, CommandError> {
     if trust.is_none() {

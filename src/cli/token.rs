@@ -19,7 +19,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  herd token add kiwi --report kiwi.cs.ucla.edu --see 'bus-*' > kiwi.token
+  herd token add kiwi --report kiwi.cs.ucla.edu --see 'bus-*' --to kiwi.token
   herd token add ops --role operator --to ops.token
   herd token add prometheus --role monitor --expires 90d --to prometheus.token
   herd token list
@@ -28,7 +28,8 @@ Examples:
 
 A pattern is a client's id, or the beginning of ids and *; * alone is everybody. In it \\xNN is
 a byte and \\\\ a backslash, as in a node's log. The token is printed once, or written to a file
-for its owner only: the file of tokens has its hash. Nodes take that file anew when it changes.";
+for its owner only: the file of tokens has its hash. Nodes take that file anew when it changes.
+Show a token with --token-file of herd send, forget and status, over TLS where others can read.";
 
 /// What `herd token` does.
 #[derive(Debug, clap::Subcommand)]

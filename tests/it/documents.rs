@@ -18,15 +18,16 @@ const EXTENSIONS: [&str; 16] = [
 ];
 
 /// Names that stand for a user's own files, or for what a build or a run makes.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     "./herd-logs",
+    "Alford.key",
     "NODE.audit.log",
     "NODE.log",
     "DIR/NAME",
     "RUN/plots",
-    "google.key",
     "alford.example.key",
     "authority.key",
+    "google.key",
     "herd.secret",
     "my.toml",
     "node-log/twisted",

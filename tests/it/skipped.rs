@@ -6,10 +6,11 @@ use std::{
 };
 
 /// Those that need a tool. The ones in `processes/models.rs` say the same by server, and run the others.
-const TESTS: [&str; 14] = [
+const TESTS: [&str; 15] = [
     "http::metrics_please_promtool",
     "operations::alerts_ask_only_for_metrics_that_nodes_export",
     "operations::systemd_has_nothing_against_the_unit",
+    "processes::machines::herd_of_three_machines_is_set_up_by_the_page_alone_and_tells_strangers_nothing",
     "processes::namespace::herd_whose_network_goes_away_under_load_is_whole_once_it_is_back",
     "processes::documented::node_is_found_by_its_port_and_its_neighbours_are_not",
     "processes::journal::node_that_commits_refuses_reports_on_a_full_disk_and_takes_them_again",

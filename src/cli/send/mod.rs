@@ -25,7 +25,9 @@ use self::{
     replies::{RefusedLine, Replies, Sent},
 };
 use super::{
-    CommandError, Common, complain, node, printable,
+    CommandError, Common, complain,
+    exposure::Exposure,
+    node, printable,
     seconds::seconds,
     tls_flags::{self, TlsFlags},
     token_flag::TokenFlag,
@@ -45,6 +47,7 @@ Examples:
   herd send 127.0.0.1:11600 < lines.txt > replies.txt
   herd send Ball                                 then type lines; Ctrl-D ends
   herd send Ball --ca authority.pem              over TLS, at its `tls_listen` address
+  herd send Ball --ca authority.pem --token-file kiwi.token < lines.txt
   herd send Ball --timeout 2 'WHATSAT kiwi.cs.ucla.edu 10 5' || echo unanswered
 
 A line that comes back after a `?` was refused; standard error says which one and why.
@@ -81,9 +84,14 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         ToSend::Lines(joined(&args.lines))
     };
     let whom = if *node == address.to_string() { node.clone() } else { format!("{node} at {address}") };
-    if matches!(trust, Some(Trust::Anyone)) {
-        complain(&format!("nothing proves who answers as {whom}, since --insecure asks for no proof"));
-    }
+    let exposure = Exposure {
+        whom: &whom,
+        shows_token: token.is_some(),
+        trust: trust.as_ref(),
+        is_beyond_loopback: !address.is_loopback(),
+        cure: tls_flags::CURE,
+    };
+    exposure.warning().iter().for_each(|line| complain(line));
     let stream = dial(&address, trust.as_ref(), deadline).map_err(|error| {
         let cure = match error.kind() {
             io::ErrorKind::InvalidData => "--ca names whom to believe",

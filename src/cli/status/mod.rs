@@ -22,7 +22,9 @@ use std::{
 
 use self::{fetch::FetchOutcome, screen::Screen, verdict::Verdict};
 use super::{
-    CommandError, Common, printable,
+    CommandError, Common, complain,
+    exposure::Exposure,
+    printable,
     seconds::seconds,
     signals::{ENDING, SignalPipe, wait_any},
     tls_flags::TlsFlags,
@@ -37,7 +39,8 @@ Examples:
   herd status --watch             the same again each second, until q or Ctrl-C
   herd status | grep Ball         one node and its links
   until herd status > /dev/null; do sleep 1; done
-  herd status --ca authority.pem  where `[http] tls` is true
+  herd status --ca authority.pem --token-file ops.token
+                                  where `[http] tls` is true, and the pages want a token
   herd status --json | jq -r '.nodes[] | select(.result != \"answered\").node'
 
 Every node is asked at its `http` address, all at the same time. Its row says:
@@ -51,7 +54,7 @@ Every node is asked at its `http` address, all at the same time. Its row says:
 A link has a row for each direction, `from > to`, which says:
   in step             `to` was found to have all that `from` has
   up                  connected, and not found in step yet
-  behind              something found no room on the way, to be made good for
+  behind              an update found no room on the way; the next repair sends it
   refused             `from` takes no line of `to`, a third-party node
   one way             `to` has no connection back
   greeting, down      not connected yet; not connected, and why
@@ -101,6 +104,18 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError
     let in_colour = is_terminal && wants_colour;
     // What a web face speaks, the configuration says; who is asked for proof, the flags.
     let trust = args.tls.trust()?.unwrap_or(Trust::Public);
+    let exposure = Exposure {
+        whom: &herd.name,
+        shows_token: token.is_some(),
+        trust: herd.http.tls.then_some(&trust),
+        is_beyond_loopback: herd
+            .nodes
+            .iter()
+            .filter_map(|node| node.http.as_ref())
+            .any(|http| !http.is_loopback()),
+        cure: "`[http] tls` hides it",
+    };
+    exposure.warning().iter().for_each(|line| complain(line));
     let status = Status { args, herd: &herd, token: token.as_ref(), trust, in_colour };
     let in_step = match args.watch {
         true => status.watch(is_terminal && !args.json)?,

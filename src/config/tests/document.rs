@@ -51,8 +51,8 @@ outside its bounds, is an error that names the line and what to write instead.
 - A key may be left out if its default is not *required*. A table may be left out if none of its keys is required.
 - A key's unit is in its name: `bytes`, `seconds`, or `ms` for milliseconds. Seconds may have a fraction.
 - Numbers may be written with underscores, as in TOML: `12_000` is 12000.
-- `\"HOST:PORT\"` is an address such as `\"127.0.0.1:11600\"`, `\"[::1]:11600\"` or `\"alford.example:11600\"`. It must be on
-  loopback unless the herd has a [secret](security.md#a-secret).
+- `\"HOST:PORT\"` is an address such as `\"127.0.0.1:11600\"`, `\"[::1]:11600\"` or `\"alford.example:11600\"`. Beyond
+  loopback, the herd needs a [secret](security.md#a-secret), and `[access] clients` must say who clients are.
 - A relative path starts at the folder of the configuration file.
 
 A test makes this page from the tables in `src/config/`. [CONTRIBUTING.md](../CONTRIBUTING.md#add-a-setting) says how to
@@ -67,7 +67,8 @@ const ACCESS: &str =
 const PLACES: &str = "Where answers to WHATSAT come from. [places.md](places.md) says what each source has.";
 const UPSTREAM: &str = "The other keys of `[places]` say how Google is asked. Each node counts for itself, and each upstream by itself.";
 const LOG: &str = "What a node logs, and how much of it is kept.";
-const JOURNAL: &str = "Where a node keeps what it knows over a stop, and how soon that is safe. [operate.md](operate.md#keep-what-nodes-know) says what survives what.";
+const JOURNAL: &str = "Where a node keeps what it knows over a stop, and how soon that is safe.
+[operate.md](operate.md#keep-what-nodes-know) says what survives what.";
 const HTTP: &str =
     "The web face of a node, which serves health, status and metrics at the node's `http` address.";
 const TLS: &str = "What nodes show to clients that speak TLS. [security.md](security.md#tls-for-clients) says how to make and replace it.";

@@ -24,6 +24,7 @@ mod journal;
 mod kill;
 mod log_file;
 mod log_lines;
+mod machines;
 mod memory;
 mod metrics;
 mod models;

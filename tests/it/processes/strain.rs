@@ -12,10 +12,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{
-    namespace::Namespace,
-    support::{FaultyHerd, Herd, eventually, heavy},
-};
+use super::support::{FaultyHerd, Herd, Namespace, eventually, heavy};
 use crate::support::{Fault, Manners, Passed, PlainNode, RunFolder};
 
 /// What the line lets pass in a second. All that is repaired takes more than twice the time after which a silent neighbour
@@ -122,10 +119,10 @@ fn third_party_node_that_is_gone_without_a_word_is_noticed() {
             herd.wait_until_known(&["A"], "theirs", "AT Plain +1.000000000 theirs +1+1 6.5");
             herd.wait_for_log("A", &["sent Plain every location"]);
             // Nothing is said on either connection from now on, and nothing closes them.
-            namespace.set("down");
+            namespace.ip("link set lo down");
             herd.wait_for_log("A", &["WARN  lost Plain: reading failed: "]);
             herd.wait_for_log("A", &["INFO  Plain is no longer connected as #"]);
-            namespace.set("up");
+            namespace.ip("link set lo up");
         });
         test.join().unwrap();
     });

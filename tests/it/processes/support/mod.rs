@@ -6,8 +6,10 @@ mod faulty;
 mod herd;
 mod load;
 mod logs;
+mod namespace;
 mod process;
 mod proxy;
+mod wire;
 
 use std::{
     thread,
@@ -22,8 +24,10 @@ pub(super) use self::{
     herd::{Herd, shipped, solo},
     load::{Floors, Load, answers, count_lacking, wait_until_agreed},
     logs::{is_well_formed, traffic, unescaped},
+    namespace::Namespace,
     process::{Process, Watched, children_of, herd_command},
     proxy::Proxy,
+    wire::Wire,
 };
 
 /// How long anything here may take before the test has failed.
