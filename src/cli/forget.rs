@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         lines.extend_from_slice(client.as_bytes());
         lines.push(b'\n');
     }
-    let trust = args.tls.trust()?;
+    let trust = args.tls.trust().map_err(CommandError::Usage)?;
     let mut failures = Vec::new();
     for part in to_tell(&herd, args.node.as_deref())? {
         match part.tell(&herd, &clients, (&lines, token.as_ref(), trust.as_ref())) {

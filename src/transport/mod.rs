@@ -10,5 +10,6 @@ pub(crate) use self::{
     client::ClientStream,
     listen::{Bound, wait_for_connection, wake_accept},
     stream::Stream,
-    tls::{PeersTls, ServiceTls, TlsFault, TlsService, Trust},
+    tls::{HandshakePool, PeersTls, ServiceTls, TlsFault, TlsService},
 };
+pub use self::tls::Trust;

@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError
     let wants_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let in_colour = is_terminal && wants_colour;
     // What a web face speaks, the configuration says; who is asked for proof, the flags.
-    let trust = args.tls.trust()?.unwrap_or(Trust::Public);
+    let trust = args.tls.trust().map_err(CommandError::Usage)?.unwrap_or(Trust::Public);
     let status = Status { args, herd: &herd, token: token.as_ref(), trust, in_colour };
     let in_step = match args.watch {
         true => status.watch(is_terminal && !args.json)?,

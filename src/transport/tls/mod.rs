@@ -4,6 +4,7 @@
 
 mod fault;
 mod peers;
+mod pool;
 mod services;
 mod session;
 mod trust;
@@ -16,9 +17,10 @@ pub(super) use self::session::{TlsBeginning, TlsSession};
 pub(crate) use self::{
     fault::TlsFault,
     peers::PeersTls,
+    pool::HandshakePool,
     services::{ServiceTls, TlsService},
-    trust::Trust,
 };
+pub use self::trust::Trust;
 
 /// The one provider of cryptography, which ureq has, too.
 pub(super) fn provider() -> Arc<CryptoProvider> {

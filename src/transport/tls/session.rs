@@ -10,9 +10,9 @@ use std::{
 };
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
-use rustls::{Connection, ServerConfig, ServerConnection, server::Acceptor};
+use rustls::{Connection, Error, ServerConfig, ServerConnection, server::Acceptor};
 
-use super::{PeersTls, TlsFault};
+use super::{HandshakePool, PeersTls, TlsFault};
 use crate::core::wire::{Channel, Exporter};
 
 /// How long one read of a handshake blocks before its caller is asked whether there is time left.
@@ -23,7 +23,7 @@ const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// One TLS connection whose handshake is over.
 pub(in crate::transport) struct TlsSession {
-    connection: Connection,
+    connection: Box<Connection>,
     /// What was encrypted and has not all been sent.
     leaving: Option<Leaving>,
 }
@@ -47,6 +47,8 @@ struct Leaving {
 /// A handshake in the making: a socket, what was already read from it, and how much time is left.
 pub(in crate::transport) struct TlsBeginning<'a, T> {
     pub(in crate::transport) tcp: &'a TcpStream,
+    /// Who takes its steps; without one, the thread itself.
+    pub(in crate::transport) pool: Option<&'a HandshakePool>,
     pub(in crate::transport) begun: &'a [u8],
     pub(in crate::transport) time: T,
 }
@@ -57,41 +59,43 @@ impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
         mut self,
         tls: &PeersTls,
     ) -> Result<(TlsSession, Channel), TlsFault> {
-        let mut acceptor = Acceptor::default();
-        let accepted = loop {
+        let mut acceptor = Box::new(Acceptor::default());
+        let connection = loop {
             self.receive(|from| acceptor.read_tls(from))?;
-            // Its alert is not sent: who does not speak as a peer gets no answer.
-            if let Some(accepted) = acceptor.accept().map_err(|(error, _alert)| error)? {
-                break accepted;
+            let config = Arc::clone(&tls.server);
+            let (taken, begun);
+            (acceptor, taken) = self.step(move || {
+                let taken = begin_peer(&mut acceptor, config);
+                (acceptor, taken)
+            });
+            begun = taken?;
+            if let Some(connection) = begun {
+                break connection;
             }
         };
-        if !accepted.client_hello().alpn().is_some_and(PeersTls::is_offered) {
-            return Err(TlsFault::OtherInside);
-        }
-        let config = Arc::clone(&tls.server);
-        let connection = accepted.into_connection(config).map_err(|(error, _alert)| error)?;
-        bound(self.shake(connection.into())?)
+        bound(self.shake(connection)?)
     }
 
     /// Dials a peer.
     pub(in crate::transport) fn dial_peer(self, tls: &PeersTls) -> Result<(TlsSession, Channel), TlsFault> {
-        let connection = self.shake(tls.dialler()?)?;
+        let connection = self.shake(Box::new(tls.dialler()?))?;
         if PeersTls::is_agreed(&connection) { bound(connection) } else { Err(TlsFault::OtherInside) }
     }
 
     /// Goes on as the end that dials.
-    pub(in crate::transport) fn dial(self, dialler: Connection) -> Result<Connection, TlsFault> {
-        self.shake(dialler)
+    pub(in crate::transport) fn dial(self, dialler: Connection) -> Result<Box<Connection>, TlsFault> {
+        self.shake(Box::new(dialler))
     }
 
     /// Accepts a client.
     pub(in crate::transport) fn accept(self, config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
-        let connection = self.shake(ServerConnection::new(config)?.into())?;
+        let connection = self.step(move || begin(config))?;
+        let connection = self.shake(connection)?;
         Ok(TlsSession { connection, leaving: None })
     }
 
     /// Goes through the handshake, and sends what follows it.
-    fn shake(mut self, mut connection: Connection) -> Result<Connection, TlsFault> {
+    fn shake(mut self, mut connection: Box<Connection>) -> Result<Box<Connection>, TlsFault> {
         loop {
             while connection.wants_write() {
                 self.check_time()?;
@@ -104,11 +108,24 @@ impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
                 return Ok(connection);
             }
             self.receive(|from| connection.read_tls(from))?;
-            if let Err(error) = connection.process_new_packets() {
+            let processed;
+            (connection, processed) = self.step(move || {
+                let processed = process(&mut connection);
+                (connection, processed)
+            });
+            if let Err(error) = processed {
                 // The other end may be told why, if that takes no time.
                 let _ = connection.write_tls(&mut Socket::new(self.tcp, RecvFlags::DONTWAIT));
                 return Err(error.into());
             }
+        }
+    }
+
+    /// Takes what goes deep.
+    fn step<R: Send + 'static>(&self, step: impl FnOnce() -> R + Send + 'static) -> R {
+        match self.pool {
+            Some(pool) => pool.take(step),
+            None => step(),
         }
     }
 
@@ -136,8 +153,35 @@ impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
     }
 }
 
+// None of these is inlined: it would use stack in every connection.
+
+#[inline(never)]
+fn begin(config: Arc<ServerConfig>) -> Result<Box<Connection>, TlsFault> {
+    Ok(Box::new(ServerConnection::new(config)?.into()))
+}
+
+/// Begins with what has come of a peer, once that is its whole first message.
+#[inline(never)]
+fn begin_peer(
+    acceptor: &mut Acceptor,
+    config: Arc<ServerConfig>,
+) -> Result<Option<Box<Connection>>, TlsFault> {
+    // Its alert is not sent: who does not speak as a peer gets no answer.
+    let Some(accepted) = acceptor.accept().map_err(|(error, _alert)| error)? else { return Ok(None) };
+    if !accepted.client_hello().alpn().is_some_and(PeersTls::is_offered) {
+        return Err(TlsFault::OtherInside);
+    }
+    let connection = accepted.into_connection(config).map_err(|(error, _alert)| error)?;
+    Ok(Some(Box::new(connection.into())))
+}
+
+#[inline(never)]
+fn process(connection: &mut Connection) -> Result<(), Error> {
+    connection.process_new_packets().map(drop)
+}
+
 /// With what binds a handshake inside to it.
-fn bound(connection: Connection) -> Result<(TlsSession, Channel), TlsFault> {
+fn bound(connection: Box<Connection>) -> Result<(TlsSession, Channel), TlsFault> {
     let exporter = connection.export_keying_material([0; Exporter::BYTES], EXPORTER_LABEL, Some(b""))?;
     let session = TlsSession { connection, leaving: None };
     Ok((session, Channel::Tls(Exporter::of_bytes(exporter))))
@@ -273,7 +317,7 @@ impl Write for Socket<'_> {
 mod tests {
     use std::{net::Shutdown, thread};
 
-    use super::*;
+    use super::{super::pool::tests::with_threads, *};
     use crate::transport::Stream;
 
     /// Longer than any test takes.
@@ -289,7 +333,8 @@ mod tests {
         }
         thread::scope(|scope| {
             let dials = scope.spawn(|| dialled.dial_peer_tls(&tls, || LONG).unwrap());
-            let channel = accepted.accept_peer_tls(&[], &tls, || LONG).unwrap();
+            let accept = |pool: &_| accepted.accept_peer_tls(&[], (&tls, pool), || LONG).unwrap();
+            let channel = with_threads(1, accept);
             assert_eq!(channel, dials.join().unwrap(), "both ends export the same");
             assert_ne!(channel, Channel::Plain);
         });
@@ -307,7 +352,7 @@ mod tests {
             let dialled = Stream::of(dialled);
             thread::scope(|scope| {
                 scope.spawn(|| dialled.dial_peer_tls(&tls, || LONG).unwrap());
-                accepted.accept_peer_tls(&[], &tls, || LONG).unwrap()
+                with_threads(1, |pool| accepted.accept_peer_tls(&[], (&tls, pool), || LONG).unwrap())
             })
         };
         assert_ne!(channel(), channel());
@@ -418,11 +463,14 @@ mod tests {
     fn handshake_ends_when_no_time_is_left_or_the_other_end_does() {
         let tls = PeersTls::new().unwrap();
         let (accepted, other) = Stream::pair();
-        let mut times = [LONG, Duration::from_millis(1), Duration::ZERO].into_iter();
-        let late = accepted.accept_peer_tls(b"\x16\x03", &tls, || times.next().unwrap()).unwrap_err();
-        assert!(matches!(late, TlsFault::Late), "{late}");
-        drop(other);
-        let ended = accepted.accept_peer_tls(b"\x16\x03", &tls, || LONG).unwrap_err();
-        assert!(matches!(ended, TlsFault::Ended), "{ended}");
+        with_threads(1, |pool| {
+            let mut times = [LONG, Duration::from_millis(1), Duration::ZERO].into_iter();
+            let time = || times.next().unwrap();
+            let late = accepted.accept_peer_tls(b"\x16\x03", (&tls, pool), time).unwrap_err();
+            assert!(matches!(late, TlsFault::Late), "{late}");
+            drop(other);
+            let ended = accepted.accept_peer_tls(b"\x16\x03", (&tls, pool), || LONG).unwrap_err();
+            assert!(matches!(ended, TlsFault::Ended), "{ended}");
+        });
     }
 }
