@@ -87,7 +87,7 @@ pub struct Load {
     #[command(flatten)]
     #[serde(skip)]
     pub tls_flags: TlsFlags,
-    /// Resume TLS connections, all from the first to each server; otherwise each makes a whole handshake
+    /// Resume TLS connections, each from an earlier one; otherwise each makes a whole handshake
     #[arg(long)]
     pub resume: bool,
     /// How TLS is spoken, if it is.

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, ring};
 
 pub(super) use self::session::{TlsBeginning, TlsSession};
+pub use self::trust::Trust;
 pub(crate) use self::{
     fault::TlsFault,
     peers::PeersTls,
     pool::HandshakePool,
     services::{ServiceTls, TlsService},
 };
-pub use self::trust::Trust;
 
 /// The one provider of cryptography, which ureq has, too.
 pub(super) fn provider() -> Arc<CryptoProvider> {

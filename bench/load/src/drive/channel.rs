@@ -54,7 +54,11 @@ impl Channel {
         let Some(secured) = &mut self.tls else {
             let came = self.tcp.read(buffer)?;
             count.received += came as u64;
-            return Ok(Arrived { is_end: came == 0, may_be_more: came == buffer.len(), bytes: &buffer[..came] });
+            return Ok(Arrived {
+                is_end: came == 0,
+                may_be_more: came == buffer.len(),
+                bytes: &buffer[..came],
+            });
         };
         // What is opened is less than what came, but for a record that had come in part.
         let (sealed, opened) = buffer.split_at_mut(buffer.len() / 8 * 3);

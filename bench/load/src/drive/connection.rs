@@ -112,8 +112,8 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(within))?;
         let mut secured = self.secured()?;
-        if let Some((_, connection)) = &mut secured {
-            connection.complete_io(&mut stream)?;
+        if let Some((tls, connection)) = &mut secured {
+            tls.shake(connection, &mut stream)?;
         }
         match (&self.token, &mut secured) {
             (None, _) => {}

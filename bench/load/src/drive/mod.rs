@@ -156,7 +156,9 @@ impl Drive {
         }
         if let Some(tls) = &load.tls {
             let failed = |(address, source)| LoadError::Connect { address, source };
-            tls.prepare(&load.targets, load.patience).map_err(failed)?;
+            // Those that are open by then give each other theirs.
+            let tickets = if load.reconnect { load.connections } else { 1 };
+            tls.prepare(&load.targets, (tickets, load.patience)).map_err(failed)?;
         }
         let began = Instant::now();
         connect(&load, &mut connections, poll.registry(), Duration::MAX)?;

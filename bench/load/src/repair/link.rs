@@ -80,7 +80,8 @@ fn told(bed: &Bed<'_>, lines: &[(Vec<u8>, u32); 2], kind: Kind) -> Result<Vec<Fi
     let name = kind.name();
     let all = Figure::new(format!("updates, {name}"), "k/s", rate(count, seconds.iter().sum())).with(detail);
     let all = kind.promise().into_iter().fold(all, Figure::at_least);
-    let of_first = Figure::new(format!("of them clients' first, {name}"), "k/s", rate(lines[0].1, seconds[0]));
+    let of_first =
+        Figure::new(format!("of them clients' first, {name}"), "k/s", rate(lines[0].1, seconds[0]));
     let of_newer = Figure::new(format!("of them newer ones, {name}"), "k/s", rate(lines[1].1, seconds[1]));
     let objection = objection.or(dropped);
     Ok([all, of_first, of_newer].map(|figure| figure.invalid_if(objection.clone())).into())

@@ -61,8 +61,7 @@ impl PeerStream {
         let nobody = ServerName::try_from("peer.invalid").map_err(io::Error::other)?;
         let mut connection = ClientConnection::new(Arc::new(config), nobody).map_err(io::Error::other)?;
         connection.complete_io(&mut tcp)?;
-        let exported =
-            connection.export_keying_material([0; Exporter::BYTES], EXPORTER_LABEL, Some(b""));
+        let exported = connection.export_keying_material([0; Exporter::BYTES], EXPORTER_LABEL, Some(b""));
         let exporter = Exporter::of_bytes(exported.map_err(io::Error::other)?);
         Ok((Self::Secured(Box::new(StreamOwned::new(connection, tcp))), Channel::Tls(exporter)))
     }

@@ -21,7 +21,6 @@ pub(super) fn write(files: [&Path; 2], ip: IpAddr, is_resumed: bool) -> Result<T
         }
         Ok(Tls::new(&Trust::in_file(certificate_file)?, &[ip.to_string()], is_resumed)?)
     };
-    made().map_err(|error| {
-        BenchError::file("cannot make a server's certificate")(std::io::Error::other(error))
-    })
+    made()
+        .map_err(|error| BenchError::file("cannot make a server's certificate")(std::io::Error::other(error)))
 }

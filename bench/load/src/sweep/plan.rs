@@ -99,7 +99,7 @@ pub(super) struct Server {
     /// Whether connections speak TLS with it, at `{tls_listen}`, and it has the files `{certificate}` and `{key}`.
     #[serde(default)]
     pub(super) tls: bool,
-    /// Whether they are resumed, all from a first one; otherwise each makes a whole handshake.
+    /// Whether they are resumed, each from an earlier one; otherwise each makes a whole handshake.
     #[serde(default)]
     pub(super) resume: bool,
     /// The arguments that name one neighbour, with `{id}` and `{address}`, if the configuration does not.

@@ -190,7 +190,8 @@ impl RealNode {
         // Ports that were free a moment ago.
         let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [http, tls_address] = free.map(|listener| listener.local_addr().unwrap().to_string());
-        let tls = if more.contains("[tls]") { format!("tls_listen = \"{tls_address}\"\n") } else { String::new() };
+        let tls =
+            if more.contains("[tls]") { format!("tls_listen = \"{tls_address}\"\n") } else { String::new() };
         let text = format!(
             "[herd]\nname = \"bench\"\n{more}[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\n{tls}"
         );
