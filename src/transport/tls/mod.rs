@@ -2,6 +2,7 @@
 //! other end is, is not decided here: clients judge the certificate that they are shown, and between peers any certificate will do, because the handshake inside proves the
 //! herd's secret for this very connection (PROTOCOL.md).
 
+mod beginning;
 mod fault;
 mod peers;
 mod pool;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 
-pub(super) use self::session::{TlsBeginning, TlsSession};
 pub use self::trust::Trust;
+pub(super) use self::{beginning::TlsBeginning, session::TlsSession};
 pub(crate) use self::{
     fault::TlsFault,
     peers::PeersTls,

@@ -5,21 +5,10 @@ use std::{
     fmt,
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::TcpStream,
-    sync::Arc,
-    time::Duration,
 };
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
-use rustls::{Connection, Error, ServerConfig, ServerConnection, server::Acceptor};
-
-use super::{HandshakePool, PeersTls, TlsFault};
-use crate::core::wire::{Channel, Exporter};
-
-/// How long one read of a handshake blocks before its caller is asked whether there is time left.
-const HANDSHAKE_SLICE: Duration = Duration::from_millis(100);
-
-/// The label of RFC 9266, whose context is empty.
-const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+use rustls::Connection;
 
 /// One TLS connection whose handshake is over.
 pub(in crate::transport) struct TlsSession {
@@ -44,162 +33,17 @@ struct Leaving {
     sealed: usize,
 }
 
-/// A handshake in the making: a socket, what was already read from it, and how much time is left.
-pub(in crate::transport) struct TlsBeginning<'a, T> {
-    pub(in crate::transport) tcp: &'a TcpStream,
-    /// Who takes its steps; without one, the thread itself.
-    pub(in crate::transport) pool: Option<&'a HandshakePool>,
-    pub(in crate::transport) begun: &'a [u8],
-    pub(in crate::transport) time: T,
-}
-
-impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
-    /// Accepts a peer: its first message must offer what peers speak.
-    pub(in crate::transport) fn accept_peer(
-        mut self,
-        tls: &PeersTls,
-    ) -> Result<(TlsSession, Channel), TlsFault> {
-        let mut acceptor = Box::new(Acceptor::default());
-        let connection = loop {
-            self.receive(|from| acceptor.read_tls(from))?;
-            let config = Arc::clone(&tls.server);
-            let (taken, begun);
-            (acceptor, taken) = self.step(move || {
-                let taken = begin_peer(&mut acceptor, config);
-                (acceptor, taken)
-            });
-            begun = taken?;
-            if let Some(connection) = begun {
-                break connection;
-            }
-        };
-        bound(self.shake(connection)?)
-    }
-
-    /// Dials a peer.
-    pub(in crate::transport) fn dial_peer(self, tls: &PeersTls) -> Result<(TlsSession, Channel), TlsFault> {
-        let connection = self.shake(Box::new(tls.dialler()?))?;
-        if PeersTls::is_agreed(&connection) { bound(connection) } else { Err(TlsFault::OtherInside) }
-    }
-
-    /// Goes on as the end that dials.
-    pub(in crate::transport) fn dial(self, dialler: Connection) -> Result<Box<Connection>, TlsFault> {
-        self.shake(Box::new(dialler))
-    }
-
-    /// Accepts a client.
-    pub(in crate::transport) fn accept(self, config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
-        let connection = self.step(move || begin(config))?;
-        let connection = self.shake(connection)?;
-        Ok(TlsSession { connection, leaving: None })
-    }
-
-    /// Goes through the handshake, and sends what follows it.
-    fn shake(mut self, mut connection: Box<Connection>) -> Result<Box<Connection>, TlsFault> {
-        loop {
-            while connection.wants_write() {
-                self.check_time()?;
-                match connection.write_tls(&mut Socket::new(self.tcp, RecvFlags::empty())) {
-                    Err(error) if !is_nothing(&error) => return Err(broken(error)),
-                    _ => {}
-                }
-            }
-            if !connection.is_handshaking() {
-                return Ok(connection);
-            }
-            self.receive(|from| connection.read_tls(from))?;
-            let processed;
-            (connection, processed) = self.step(move || {
-                let processed = process(&mut connection);
-                (connection, processed)
-            });
-            if let Err(error) = processed {
-                // The other end may be told why, if that takes no time.
-                let _ = connection.write_tls(&mut Socket::new(self.tcp, RecvFlags::DONTWAIT));
-                return Err(error.into());
-            }
-        }
-    }
-
-    /// Takes what goes deep.
-    fn step<R: Send + 'static>(&self, step: impl FnOnce() -> R + Send + 'static) -> R {
-        match self.pool {
-            Some(pool) => pool.take(step),
-            None => step(),
-        }
-    }
-
-    fn check_time(&mut self) -> Result<Duration, TlsFault> {
-        Some((self.time)()).filter(|left| !left.is_zero()).ok_or(TlsFault::Late)
-    }
-
-    /// Hands over what was read before, or what arrives.
-    fn receive(&mut self, mut take: impl FnMut(&mut dyn Read) -> io::Result<usize>) -> Result<(), TlsFault> {
-        loop {
-            let left = self.check_time()?;
-            let taken = if self.begun.is_empty() {
-                self.tcp.set_read_timeout(Some(left.min(HANDSHAKE_SLICE))).map_err(TlsFault::Broken)?;
-                take(&mut Socket::new(self.tcp, RecvFlags::empty()))
-            } else {
-                take(&mut self.begun)
-            };
-            match taken {
-                Ok(0) => return Err(TlsFault::Ended),
-                Ok(_) => return Ok(()),
-                Err(error) if is_nothing(&error) => {}
-                Err(error) => return Err(broken(error)),
-            }
-        }
-    }
-}
-
-// None of these is inlined: it would use stack in every connection.
-
-#[inline(never)]
-fn begin(config: Arc<ServerConfig>) -> Result<Box<Connection>, TlsFault> {
-    Ok(Box::new(ServerConnection::new(config)?.into()))
-}
-
-/// Begins with what has come of a peer, once that is its whole first message.
-#[inline(never)]
-fn begin_peer(
-    acceptor: &mut Acceptor,
-    config: Arc<ServerConfig>,
-) -> Result<Option<Box<Connection>>, TlsFault> {
-    // Its alert is not sent: who does not speak as a peer gets no answer.
-    let Some(accepted) = acceptor.accept().map_err(|(error, _alert)| error)? else { return Ok(None) };
-    if !accepted.client_hello().alpn().is_some_and(PeersTls::is_offered) {
-        return Err(TlsFault::OtherInside);
-    }
-    let connection = accepted.into_connection(config).map_err(|(error, _alert)| error)?;
-    Ok(Some(Box::new(connection.into())))
-}
-
-#[inline(never)]
-fn process(connection: &mut Connection) -> Result<(), Error> {
-    connection.process_new_packets().map(drop)
-}
-
-/// With what binds a handshake inside to it.
-fn bound(connection: Box<Connection>) -> Result<(TlsSession, Channel), TlsFault> {
-    let exporter = connection.export_keying_material([0; Exporter::BYTES], EXPORTER_LABEL, Some(b""))?;
-    let session = TlsSession { connection, leaving: None };
-    Ok((session, Channel::Tls(Exporter::of_bytes(exporter))))
-}
-
-fn broken(error: io::Error) -> TlsFault {
-    match error.kind() {
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => TlsFault::Ended,
-        _ => TlsFault::Broken(error),
-    }
-}
-
 /// Whether an error only says that nothing moved.
-fn is_nothing(error: &io::Error) -> bool {
+pub(super) fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 impl TlsSession {
+    /// Of a connection whose handshake is over.
+    pub(super) fn new(connection: Box<Connection>) -> Self {
+        Self { connection, leaving: None }
+    }
+
     /// Reads as the stream does. An end without the goodbye of TLS is an error, [`ErrorKind::UnexpectedEof`]: somebody
     /// on the way may have cut it.
     pub(in crate::transport) fn read(
@@ -274,7 +118,7 @@ impl TlsSession {
 }
 
 /// The socket as rustls has it, and how much it was offered and took in one write.
-struct Socket<'a> {
+pub(super) struct Socket<'a> {
     tcp: &'a TcpStream,
     flags: RecvFlags,
     offered: usize,
@@ -283,7 +127,7 @@ struct Socket<'a> {
 
 impl<'a> Socket<'a> {
     /// Which waits, as the socket's timeouts have it, unless the flag says not to.
-    fn new(tcp: &'a TcpStream, flags: RecvFlags) -> Self {
+    pub(super) fn new(tcp: &'a TcpStream, flags: RecvFlags) -> Self {
         Self { tcp, flags, offered: 0, taken: 0 }
     }
 }
@@ -315,10 +159,13 @@ impl Write for Socket<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Shutdown, thread};
+    use std::{net::Shutdown, thread, time::Duration};
 
-    use super::{super::pool::tests::with_threads, *};
-    use crate::transport::Stream;
+    use super::{
+        super::{PeersTls, TlsFault, pool::tests::with_threads},
+        *,
+    };
+    use crate::{core::wire::Channel, transport::Stream};
 
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
