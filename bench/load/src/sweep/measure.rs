@@ -215,9 +215,12 @@ fn crowd(running: &Running, load: &Load) -> Result<(Duration, u64, u64), BenchEr
             let silent = (0..count).map(|_| TcpStream::connect(running.address())).collect::<io::Result<_>>();
             Silent::Plain(silent.map_err(BenchError::file("cannot open a point's connections"))?)
         }
-        Some(_) => {
-            Silent::Secured(Box::new(Drive::open(Load { reconnect: false, idle: count, ..one.clone() })?))
-        }
+        Some(_) => Silent::Secured(Box::new(Drive::open(Load {
+            reconnect: false,
+            half_close: false,
+            idle: count,
+            ..one.clone()
+        })?)),
     };
     let asked = drive(&one)?;
     let accept_all = began.elapsed();
