@@ -12,7 +12,7 @@ pub mod core;
 
 pub mod keys;
 pub mod system;
-mod transport;
+pub mod transport;
 
 pub mod config;
 pub mod log;

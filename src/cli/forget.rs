@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
         lines.extend_from_slice(client.as_bytes());
         lines.push(b'\n');
     }
-    let trust = args.tls.trust()?;
+    let trust = args.tls.trust().map_err(CommandError::Usage)?;
     let parts = to_tell(&herd, args.node.as_deref())?;
     // Before anybody is told: it is the command that would be wrong.
     for node in parts.iter().flat_map(|part| &part.tried) {

@@ -36,7 +36,7 @@ use clap::{
 };
 
 use self::man::ManError;
-pub use self::{help::with_whole_notes, usage::wrong_usage};
+pub use self::{help::with_whole_notes, tls_flags::TlsFlags, usage::wrong_usage};
 use crate::{
     config::{BasePortError, ConfigError, Herd},
     core::access::Secret,

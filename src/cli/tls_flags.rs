@@ -10,8 +10,9 @@ use crate::{
     transport::Trust,
 };
 
+/// The flags, as clap reads them.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct TlsFlags {
+pub struct TlsFlags {
     /// Speak TLS, with a node for which a public authority vouches.
     #[arg(long)]
     tls: bool,
@@ -25,11 +26,11 @@ pub(super) struct TlsFlags {
 }
 
 impl TlsFlags {
-    /// Whom to believe; `None` without TLS.
-    pub(super) fn trust(&self) -> Result<Option<Trust>, CommandError> {
+    /// Whom to believe; `None` without TLS. An error says what is wrong with a file and what to do.
+    pub fn trust(&self) -> Result<Option<Trust>, String> {
         match self {
             Self { insecure: true, .. } => Ok(Some(Trust::Anyone)),
-            Self { ca: Some(file), .. } => Trust::in_file(file).map(Some).map_err(CommandError::Usage),
+            Self { ca: Some(file), .. } => Trust::in_file(file).map(Some),
             Self { tls: true, .. } => Ok(Some(Trust::Public)),
             Self { .. } => Ok(None),
         }

@@ -221,6 +221,7 @@ impl Server {
                 .start_journal(scope, journal)
                 .and_then(|()| shared.start_tokens(scope, tokens))
                 .and_then(|()| shared.start_retention(scope, retainer))
+                .and_then(|()| shared.start_handshakes(scope))
                 .and_then(|()| shared.start_flooders(scope, mailboxes))
                 .and_then(|()| shared.open_web(scope, web.as_ref()))
                 .and_then(|()| shared.start_certificates(scope))

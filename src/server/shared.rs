@@ -36,7 +36,7 @@ use crate::{
     log::{Log, RateLimit},
     metrics::Requests,
     places,
-    transport::PeersTls,
+    transport::{HandshakePool, PeersTls},
 };
 
 pub(super) struct Shared<'a> {
@@ -45,6 +45,8 @@ pub(super) struct Shared<'a> {
     pub(super) peers_tls: Option<PeersTls>,
     /// What clients that speak TLS are shown.
     pub(super) certificates: Option<&'a Certificates>,
+    /// Where TLS handshakes take their steps; served by threads wherever somebody may speak TLS.
+    pub(super) handshakes: HandshakePool,
     /// Where WHATSAT looks up places.
     pub(super) places: Option<&'a dyn places::Source>,
     pub(super) limits: &'a Limits,
@@ -233,6 +235,7 @@ impl<'a> Shared<'a> {
             node,
             peers_tls: None,
             certificates: None,
+            handshakes: HandshakePool::default(),
             places,
             limits,
             log,

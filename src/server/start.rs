@@ -1,6 +1,6 @@
 //! How a node starts: which threads it begins with, and why it did not.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, thread};
 
 use super::{
     Mailbox, Shared,
@@ -20,6 +20,9 @@ use crate::{
     log::LogError,
     places,
 };
+
+/// A node has at most so many threads for TLS handshakes.
+const HANDSHAKE_THREADS_MAX: usize = 64;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +155,22 @@ impl Shared<'_> {
                 let link = links::link(self.node, neighbour, self.limits, queue);
                 Flooder::new(self, neighbour, &address, (link, called, resolver)).run();
             })?;
+        }
+        Ok(())
+    }
+
+    /// Has the steps of TLS handshakes taken, if anyone may speak TLS: by as many threads as there are processors.
+    pub(super) fn start_handshakes<'scope>(
+        &'scope self,
+        scope: ScopeRef<'scope, '_>,
+    ) -> Result<(), StartError> {
+        if self.peers_tls.is_none() && self.certificates.is_none() {
+            return Ok(());
+        }
+        let stop = self.stop(DrainTurn::Third).receiver();
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        for number in 1..=processors.min(HANDSHAKE_THREADS_MAX) {
+            self.spawn(scope, Role::Handshake(number), move || self.handshakes.serve(stop))?;
         }
         Ok(())
     }

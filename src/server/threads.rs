@@ -33,6 +33,8 @@ pub enum Role {
     Journal,
     /// Looks after the certificate that clients are shown.
     Certificates,
+    /// Takes the steps of TLS handshakes, one of several.
+    Handshake(usize),
     /// Takes the tokens' file anew.
     Tokens,
     /// Forgets by age.
@@ -67,7 +69,7 @@ pub(super) enum DrainTurn {
     First,
     /// Those that pass it on, and those that report on the drain.
     Second,
-    /// The journal's, which keeps what all of these have changed.
+    /// The journal's, which keeps what all of these have changed; and those that all of these may have waited for.
     Third,
     /// The log's, which records what all others do.
     Last,
@@ -83,7 +85,7 @@ impl Role {
             Self::Flooder(_) | Self::Certificates | Self::Http(_) | Self::Accept(DoorKind::Web) => {
                 DrainTurn::Second
             }
-            Self::Journal => DrainTurn::Third,
+            Self::Journal | Self::Handshake(_) => DrainTurn::Third,
             Self::Log => DrainTurn::Last,
         }
     }
@@ -106,6 +108,7 @@ impl fmt::Display for Role {
             Self::Log => write!(f, "log"),
             Self::Journal => write!(f, "journal"),
             Self::Certificates => write!(f, "certificates"),
+            Self::Handshake(number) => write!(f, "handshake-{number}"),
             Self::Tokens => write!(f, "tokens"),
             Self::Retention => write!(f, "retention"),
             Self::Flooder(peer) => write!(f, "flood-{peer}"),
@@ -234,7 +237,7 @@ impl Shared<'_> {
                     "nothing is forgotten by its age until this node restarts: its thread panicked, which is a bug"
                 ));
             }
-            Role::Accept(_) | Role::Log => resume_unwind(panic),
+            Role::Accept(_) | Role::Log | Role::Handshake(_) => resume_unwind(panic),
         }
     }
 
@@ -255,13 +258,14 @@ mod tests {
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
 
-    fn roles() -> [Role; 10] {
+    fn roles() -> [Role; 11] {
         let peer = NodeId::new("Welsh").unwrap();
         let [clients, plain, web] = [DoorKind::Clients, DoorKind::Plain, DoorKind::Web].map(Role::Accept);
         let (session, http) = (Role::Session(1), Role::Http(1));
         [
             Role::Log,
             Role::Journal,
+            Role::Handshake(1),
             web,
             http,
             Role::Flooder(peer),
@@ -279,12 +283,12 @@ mod tests {
         let mut alive: Vec<_> = roles().into_iter().map(|role| threads.enter(role)).collect();
         let left = |turn| threads.wait_for(turn, Tick::ZERO);
         assert_eq!(left(DrainTurn::First), ["tokens", "retention", "session-1", "accept-plain", "accept"]);
-        alive.truncate(5);
+        alive.truncate(6);
         assert_eq!(left(DrainTurn::First), [""; 0]);
         assert_eq!(left(DrainTurn::Second), ["accept-http", "http-1", "flood-Welsh"]);
-        alive.truncate(2);
+        alive.truncate(3);
         assert_eq!(left(DrainTurn::Second), [""; 0]);
-        assert_eq!(left(DrainTurn::Third), ["journal"]);
+        assert_eq!(left(DrainTurn::Third), ["journal", "handshake-1"]);
         alive.truncate(1);
         assert_eq!(left(DrainTurn::Third), [""; 0]);
         assert_eq!(

@@ -96,13 +96,13 @@ impl<'a> WebDoor<'a> {
 
     /// Goes through the handshake of TLS, if there is one; whether the connection can be served.
     fn secure(&self, stream: &Stream, deadline: Tick) -> bool {
-        let Shared { log, certificates, rate_limits, .. } = self.shared;
+        let Shared { log, certificates, handshakes, rate_limits, .. } = self.shared;
         let Some(certificates) = certificates.filter(|_| self.web.is_https()) else { return true };
         let time = || deadline.saturating_sub(clock::tick());
         let secured = stream
             .prepare()
             .map_err(TlsFault::Broken)
-            .and_then(|()| stream.accept_tls(&certificates.service, TlsService::Web, time));
+            .and_then(|()| stream.accept_tls((&certificates.service, TlsService::Web), handshakes, time));
         let Err(fault) = secured else { return true };
         // A probe that only connects is nothing to tell.
         if !matches!(fault, TlsFault::Ended)

@@ -20,7 +20,7 @@ use super::tls::{TlsBeginning, Trust};
 /// The connection. Neither thread keeps the other waiting: they wait for the socket outside the lock.
 pub(crate) struct ClientStream {
     tcp: TcpStream,
-    tls: Option<Mutex<Connection>>,
+    tls: Option<Mutex<Box<Connection>>>,
 }
 
 impl ClientStream {
@@ -40,7 +40,7 @@ impl ClientStream {
     ) -> io::Result<Self> {
         let unsafe_end = |fault: super::TlsFault| io::Error::new(ErrorKind::InvalidData, fault.to_string());
         let dialler = trust.dialler(host).map_err(unsafe_end)?;
-        let beginning = TlsBeginning { tcp: &self.tcp, begun: &[], time };
+        let beginning = TlsBeginning { tcp: &self.tcp, pool: None, begun: &[], time };
         let shaken = beginning.dial(dialler).map_err(unsafe_end)?;
         self.tcp.set_read_timeout(None)?;
         self.tls = Some(Mutex::new(shaken));
@@ -91,7 +91,7 @@ impl ClientStream {
     }
 
     /// Sends what TLS has encrypted.
-    fn send(&self, tls: &Mutex<Connection>) -> io::Result<()> {
+    fn send(&self, tls: &Mutex<Box<Connection>>) -> io::Result<()> {
         loop {
             let mut held = tls.lock();
             if !held.wants_write() {

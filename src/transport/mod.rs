@@ -6,9 +6,10 @@ mod listen;
 mod stream;
 mod tls;
 
+pub use self::tls::Trust;
 pub(crate) use self::{
     client::ClientStream,
     listen::{Bound, wait_for_connection, wake_accept},
     stream::Stream,
-    tls::{PeersTls, ServiceTls, TlsFault, TlsService, Trust},
+    tls::{HandshakePool, PeersTls, ServiceTls, TlsFault, TlsService},
 };

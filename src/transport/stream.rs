@@ -16,7 +16,7 @@ use rustix::{
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt},
 };
 
-use super::tls::{PeersTls, ServiceTls, TlsBeginning, TlsFault, TlsService, TlsSession};
+use super::tls::{HandshakePool, PeersTls, ServiceTls, TlsBeginning, TlsFault, TlsService, TlsSession};
 use crate::core::wire::Channel;
 
 /// How long to wait for a connection in the making before asking the caller whether there is time left.
@@ -46,7 +46,7 @@ const UNREAD_READS_MAX: usize = 256;
 pub(crate) struct Stream {
     tcp: TcpStream,
     /// Set once the connection speaks TLS. Only the thread that reads and writes takes the lock.
-    tls: OnceLock<Box<Mutex<TlsSession>>>,
+    tls: OnceLock<Mutex<TlsSession>>,
 }
 
 impl Stream {
@@ -77,10 +77,11 @@ impl Stream {
     pub(crate) fn accept_peer_tls(
         &self,
         begun: &[u8],
-        tls: &PeersTls,
+        (tls, pool): (&PeersTls, &HandshakePool),
         time: impl FnMut() -> Duration,
     ) -> Result<Channel, TlsFault> {
-        let (session, channel) = TlsBeginning { tcp: &self.tcp, begun, time }.accept_peer(tls)?;
+        let beginning = TlsBeginning { tcp: &self.tcp, pool: Some(pool), begun, time };
+        let (session, channel) = beginning.accept_peer(tls)?;
         self.speak(session);
         Ok(channel)
     }
@@ -91,7 +92,9 @@ impl Stream {
         tls: &PeersTls,
         time: impl FnMut() -> Duration,
     ) -> Result<Channel, TlsFault> {
-        let (session, channel) = TlsBeginning { tcp: &self.tcp, begun: &[], time }.dial_peer(tls)?;
+        // Links are few, so their threads may keep what they have touched.
+        let beginning = TlsBeginning { tcp: &self.tcp, pool: None, begun: &[], time };
+        let (session, channel) = beginning.dial_peer(tls)?;
         self.speak(session);
         Ok(channel)
     }
@@ -99,11 +102,12 @@ impl Stream {
     /// Speaks TLS with a client that has dialled, from here on.
     pub(crate) fn accept_tls(
         &self,
-        tls: &ServiceTls,
-        service: TlsService,
+        (tls, service): (&ServiceTls, TlsService),
+        pool: &HandshakePool,
         time: impl FnMut() -> Duration,
     ) -> Result<(), TlsFault> {
-        self.speak(TlsBeginning { tcp: &self.tcp, begun: &[], time }.accept(tls.config(service))?);
+        let beginning = TlsBeginning { tcp: &self.tcp, pool: Some(pool), begun: &[], time };
+        self.speak(beginning.accept(tls.config(service))?);
         Ok(())
     }
 
@@ -113,7 +117,7 @@ impl Stream {
     }
 
     fn speak(&self, session: TlsSession) {
-        let is_first = self.tls.set(Box::new(Mutex::new(session))).is_ok();
+        let is_first = self.tls.set(Mutex::new(session)).is_ok();
         debug_assert!(is_first, "there is no TLS in TLS");
     }
 

@@ -6,7 +6,7 @@ const FOLDER: &str = "bench/load/src/";
 
 /// The modules, lowest first; those of one row do not import each other.
 const LAYERS: [&str; 10] = [
-    "address clock digits interrupt keys listener machine processors statistics usage whole words",
+    "address clock digits interrupt keys listener machine processors statistics tls usage whole words",
     "disturbance exit load outcome server stamp",
     "requests",
     "reply",

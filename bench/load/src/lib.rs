@@ -15,6 +15,7 @@ pub mod listener;
 pub mod machine;
 mod processors;
 pub mod statistics;
+pub mod tls;
 pub mod usage;
 pub mod whole;
 pub mod words;

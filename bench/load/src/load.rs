@@ -3,11 +3,14 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::value_parser;
-use proxyherd::core::access::Token;
-use serde::{Deserialize, Serialize};
+use proxyherd::{cli::TlsFlags, core::access::Token};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::words::{as_seconds, seconds, some_seconds, usual};
+use crate::{
+    tls::Tls,
+    words::{as_seconds, seconds, some_seconds, usual},
+};
 
 /// A run against one server or several, as `herd-load run` is told it. Times are seconds where it is written down.
 #[derive(Clone, Debug, Serialize, clap::Args)]
@@ -80,6 +83,17 @@ pub struct Load {
     #[arg(skip)]
     #[serde(skip)]
     pub token: Option<Token>,
+    /// Whether to speak TLS, and with whom.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub tls_flags: TlsFlags,
+    /// Resume TLS connections, each from an earlier one; otherwise each makes a whole handshake
+    #[arg(long)]
+    pub resume: bool,
+    /// How TLS is spoken, if it is.
+    #[arg(skip)]
+    #[serde(serialize_with = "is_some", rename = "tls")]
+    pub tls: Option<Tls>,
     /// Seconds without any reply after which the run is abandoned
     #[arg(long = "timeout", value_name = "SECONDS", value_parser = some_seconds, default_value = "10")]
     #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]
@@ -111,6 +125,11 @@ impl Load {
             ..self.clone()
         }
     }
+}
+
+/// Written down, it only says whether there is any.
+fn is_some<S: Serializer>(value: &Option<Tls>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(value.is_some())
 }
 
 /// How each client is reported once.

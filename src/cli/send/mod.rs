@@ -75,7 +75,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(super) fn run(args: &Args, common: &Common) -> Result<(), CommandError> {
     let deadline = CallLimit::of(args.timeout);
     let (node, token) = (&args.node, args.token.read()?);
-    let trust = args.tls.trust()?;
+    let trust = args.tls.trust().map_err(CommandError::Usage)?;
     let (address, rules) = find(node, common, trust.as_ref())?;
     let input = if args.lines.is_empty() {
         let stdin = io::stdin().as_fd().try_clone_to_owned();

@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<ExitCode, CommandError
     let wants_colour = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let in_colour = is_terminal && wants_colour;
     // What a web face speaks, the configuration says; who is asked for proof, the flags.
-    let trust = args.tls.trust()?.unwrap_or(Trust::Public);
+    let trust = args.tls.trust().map_err(CommandError::Usage)?.unwrap_or(Trust::Public);
     let exposure = Exposure {
         whom: &herd.name,
         shows_token: token.is_some(),

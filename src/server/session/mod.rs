@@ -217,9 +217,9 @@ impl<'a> Session<'a> {
     /// Goes through the TLS handshake of a connection that begins as a peer's does.
     #[inline(never)]
     fn secure(&mut self, dialogue: &mut Dialogue<&'a Node>, until: Tick) -> Result<(), Ended> {
-        let Shared { peers_tls: Some(tls), .. } = self.shared else { return Err(other_tls()) };
+        let Shared { peers_tls: Some(tls), handshakes, .. } = self.shared else { return Err(other_tls()) };
         let time = || until.saturating_sub(clock::tick());
-        let secured = self.stream.accept_peer_tls(dialogue.unread(), tls, time);
+        let secured = self.stream.accept_peer_tls(dialogue.unread(), (tls, handshakes), time);
         // The handshake has set its own.
         self.timeout = None;
         dialogue.secured(secured.map_err(|fault| self.not_secured(fault))?);
@@ -229,11 +229,12 @@ impl<'a> Session<'a> {
     /// Goes through the TLS handshake of a client's connection.
     #[inline(never)]
     fn secure_client(&self) -> Result<(), Ended> {
-        let Shared { certificates, limits, .. } = self.shared;
+        let Shared { certificates, handshakes, limits, .. } = self.shared;
         let Some(certificates) = certificates else { return Err(other_tls()) };
         let until = clock::tick() + limits.handshake_time;
         let time = || until.saturating_sub(clock::tick());
-        let secured = self.stream.accept_tls(&certificates.service, TlsService::Lines, time);
+        let service = (&certificates.service, TlsService::Lines);
+        let secured = self.stream.accept_tls(service, handshakes, time);
         secured.map_err(|fault| self.not_secured(fault))
     }
 

@@ -2,8 +2,10 @@
 //! other end is, is not decided here: clients judge the certificate that they are shown, and between peers any certificate will do, because the handshake inside proves the
 //! herd's secret for this very connection (PROTOCOL.md).
 
+mod beginning;
 mod fault;
 mod peers;
+mod pool;
 mod services;
 mod session;
 mod trust;
@@ -12,12 +14,13 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 
-pub(super) use self::session::{TlsBeginning, TlsSession};
+pub use self::trust::Trust;
+pub(super) use self::{beginning::TlsBeginning, session::TlsSession};
 pub(crate) use self::{
     fault::TlsFault,
     peers::PeersTls,
+    pool::HandshakePool,
     services::{ServiceTls, TlsService},
-    trust::Trust,
 };
 
 /// The one provider of cryptography, which ureq has, too.

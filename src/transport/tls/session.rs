@@ -5,25 +5,14 @@ use std::{
     fmt,
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::TcpStream,
-    sync::Arc,
-    time::Duration,
 };
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
-use rustls::{Connection, ServerConfig, ServerConnection, server::Acceptor};
-
-use super::{PeersTls, TlsFault};
-use crate::core::wire::{Channel, Exporter};
-
-/// How long one read of a handshake blocks before its caller is asked whether there is time left.
-const HANDSHAKE_SLICE: Duration = Duration::from_millis(100);
-
-/// The label of RFC 9266, whose context is empty.
-const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+use rustls::Connection;
 
 /// One TLS connection whose handshake is over.
 pub(in crate::transport) struct TlsSession {
-    connection: Connection,
+    connection: Box<Connection>,
     /// What was encrypted and has not all been sent.
     leaving: Option<Leaving>,
 }
@@ -44,118 +33,17 @@ struct Leaving {
     sealed: usize,
 }
 
-/// A handshake in the making: a socket, what was already read from it, and how much time is left.
-pub(in crate::transport) struct TlsBeginning<'a, T> {
-    pub(in crate::transport) tcp: &'a TcpStream,
-    pub(in crate::transport) begun: &'a [u8],
-    pub(in crate::transport) time: T,
-}
-
-impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
-    /// Accepts a peer: its first message must offer what peers speak.
-    pub(in crate::transport) fn accept_peer(
-        mut self,
-        tls: &PeersTls,
-    ) -> Result<(TlsSession, Channel), TlsFault> {
-        let mut acceptor = Acceptor::default();
-        let accepted = loop {
-            self.receive(|from| acceptor.read_tls(from))?;
-            // Its alert is not sent: who does not speak as a peer gets no answer.
-            if let Some(accepted) = acceptor.accept().map_err(|(error, _alert)| error)? {
-                break accepted;
-            }
-        };
-        if !accepted.client_hello().alpn().is_some_and(PeersTls::is_offered) {
-            return Err(TlsFault::OtherInside);
-        }
-        let config = Arc::clone(&tls.server);
-        let connection = accepted.into_connection(config).map_err(|(error, _alert)| error)?;
-        bound(self.shake(connection.into())?)
-    }
-
-    /// Dials a peer.
-    pub(in crate::transport) fn dial_peer(self, tls: &PeersTls) -> Result<(TlsSession, Channel), TlsFault> {
-        let connection = self.shake(tls.dialler()?)?;
-        if PeersTls::is_agreed(&connection) { bound(connection) } else { Err(TlsFault::OtherInside) }
-    }
-
-    /// Goes on as the end that dials.
-    pub(in crate::transport) fn dial(self, dialler: Connection) -> Result<Connection, TlsFault> {
-        self.shake(dialler)
-    }
-
-    /// Accepts a client.
-    pub(in crate::transport) fn accept(self, config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
-        let connection = self.shake(ServerConnection::new(config)?.into())?;
-        Ok(TlsSession { connection, leaving: None })
-    }
-
-    /// Goes through the handshake, and sends what follows it.
-    fn shake(mut self, mut connection: Connection) -> Result<Connection, TlsFault> {
-        loop {
-            while connection.wants_write() {
-                self.check_time()?;
-                match connection.write_tls(&mut Socket::new(self.tcp, RecvFlags::empty())) {
-                    Err(error) if !is_nothing(&error) => return Err(broken(error)),
-                    _ => {}
-                }
-            }
-            if !connection.is_handshaking() {
-                return Ok(connection);
-            }
-            self.receive(|from| connection.read_tls(from))?;
-            if let Err(error) = connection.process_new_packets() {
-                // The other end may be told why, if that takes no time.
-                let _ = connection.write_tls(&mut Socket::new(self.tcp, RecvFlags::DONTWAIT));
-                return Err(error.into());
-            }
-        }
-    }
-
-    fn check_time(&mut self) -> Result<Duration, TlsFault> {
-        Some((self.time)()).filter(|left| !left.is_zero()).ok_or(TlsFault::Late)
-    }
-
-    /// Hands over what was read before, or what arrives.
-    fn receive(&mut self, mut take: impl FnMut(&mut dyn Read) -> io::Result<usize>) -> Result<(), TlsFault> {
-        loop {
-            let left = self.check_time()?;
-            let taken = if self.begun.is_empty() {
-                self.tcp.set_read_timeout(Some(left.min(HANDSHAKE_SLICE))).map_err(TlsFault::Broken)?;
-                take(&mut Socket::new(self.tcp, RecvFlags::empty()))
-            } else {
-                take(&mut self.begun)
-            };
-            match taken {
-                Ok(0) => return Err(TlsFault::Ended),
-                Ok(_) => return Ok(()),
-                Err(error) if is_nothing(&error) => {}
-                Err(error) => return Err(broken(error)),
-            }
-        }
-    }
-}
-
-/// With what binds a handshake inside to it.
-fn bound(connection: Connection) -> Result<(TlsSession, Channel), TlsFault> {
-    let exporter = connection.export_keying_material([0; Exporter::BYTES], EXPORTER_LABEL, Some(b""))?;
-    let session = TlsSession { connection, leaving: None };
-    Ok((session, Channel::Tls(Exporter::of_bytes(exporter))))
-}
-
-fn broken(error: io::Error) -> TlsFault {
-    match error.kind() {
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => TlsFault::Ended,
-        _ => TlsFault::Broken(error),
-    }
-}
-
 /// Whether an error only says that nothing moved.
-fn is_nothing(error: &io::Error) -> bool {
+pub(super) fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 impl TlsSession {
+    /// Of a connection whose handshake is over.
+    pub(super) fn new(connection: Box<Connection>) -> Self {
+        Self { connection, leaving: None }
+    }
+
     /// Reads as the stream does. An end without the goodbye of TLS is an error, [`ErrorKind::UnexpectedEof`]: somebody
     /// on the way may have cut it.
     pub(in crate::transport) fn read(
@@ -230,7 +118,7 @@ impl TlsSession {
 }
 
 /// The socket as rustls has it, and how much it was offered and took in one write.
-struct Socket<'a> {
+pub(super) struct Socket<'a> {
     tcp: &'a TcpStream,
     flags: RecvFlags,
     offered: usize,
@@ -239,7 +127,7 @@ struct Socket<'a> {
 
 impl<'a> Socket<'a> {
     /// Which waits, as the socket's timeouts have it, unless the flag says not to.
-    fn new(tcp: &'a TcpStream, flags: RecvFlags) -> Self {
+    pub(super) fn new(tcp: &'a TcpStream, flags: RecvFlags) -> Self {
         Self { tcp, flags, offered: 0, taken: 0 }
     }
 }
@@ -271,10 +159,13 @@ impl Write for Socket<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Shutdown, thread};
+    use std::{net::Shutdown, thread, time::Duration};
 
-    use super::*;
-    use crate::transport::Stream;
+    use super::{
+        super::{PeersTls, TlsFault, pool::tests::with_threads},
+        *,
+    };
+    use crate::{core::wire::Channel, transport::Stream};
 
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_secs(3_600);
@@ -289,7 +180,8 @@ mod tests {
         }
         thread::scope(|scope| {
             let dials = scope.spawn(|| dialled.dial_peer_tls(&tls, || LONG).unwrap());
-            let channel = accepted.accept_peer_tls(&[], &tls, || LONG).unwrap();
+            let accept = |pool: &_| accepted.accept_peer_tls(&[], (&tls, pool), || LONG).unwrap();
+            let channel = with_threads(1, accept);
             assert_eq!(channel, dials.join().unwrap(), "both ends export the same");
             assert_ne!(channel, Channel::Plain);
         });
@@ -307,7 +199,7 @@ mod tests {
             let dialled = Stream::of(dialled);
             thread::scope(|scope| {
                 scope.spawn(|| dialled.dial_peer_tls(&tls, || LONG).unwrap());
-                accepted.accept_peer_tls(&[], &tls, || LONG).unwrap()
+                with_threads(1, |pool| accepted.accept_peer_tls(&[], (&tls, pool), || LONG).unwrap())
             })
         };
         assert_ne!(channel(), channel());
@@ -418,11 +310,14 @@ mod tests {
     fn handshake_ends_when_no_time_is_left_or_the_other_end_does() {
         let tls = PeersTls::new().unwrap();
         let (accepted, other) = Stream::pair();
-        let mut times = [LONG, Duration::from_millis(1), Duration::ZERO].into_iter();
-        let late = accepted.accept_peer_tls(b"\x16\x03", &tls, || times.next().unwrap()).unwrap_err();
-        assert!(matches!(late, TlsFault::Late), "{late}");
-        drop(other);
-        let ended = accepted.accept_peer_tls(b"\x16\x03", &tls, || LONG).unwrap_err();
-        assert!(matches!(ended, TlsFault::Ended), "{ended}");
+        with_threads(1, |pool| {
+            let mut times = [LONG, Duration::from_millis(1), Duration::ZERO].into_iter();
+            let time = || times.next().unwrap();
+            let late = accepted.accept_peer_tls(b"\x16\x03", (&tls, pool), time).unwrap_err();
+            assert!(matches!(late, TlsFault::Late), "{late}");
+            drop(other);
+            let ended = accepted.accept_peer_tls(b"\x16\x03", (&tls, pool), || LONG).unwrap_err();
+            assert!(matches!(ended, TlsFault::Ended), "{ended}");
+        });
     }
 }

@@ -15,7 +15,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Who must vouch for a node.
 #[derive(Clone, Debug)]
-pub(crate) enum Trust {
+pub enum Trust {
     /// One of the authorities that Mozilla's browsers believe.
     Public,
     /// One of these.
@@ -26,7 +26,7 @@ pub(crate) enum Trust {
 
 impl Trust {
     /// In the authorities of a PEM file. An error says what is wrong and what to do.
-    pub(crate) fn in_file(path: &Path) -> Result<Self, String> {
+    pub fn in_file(path: &Path) -> Result<Self, String> {
         let file = path.display();
         let cure = "give --ca a PEM file with the certificate of an authority";
         let pem = match regular_file::read(path, FILE_BYTES_MAX) {
@@ -46,10 +46,11 @@ impl Trust {
     pub(in crate::transport) fn dialler(&self, host: &str) -> Result<Connection, TlsFault> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::General(format!("{host} is no name that a certificate could have")))?;
-        Ok(ClientConnection::new(self.config()?, name)?.into())
+        Ok(ClientConnection::new(Arc::new(self.config()?), name)?.into())
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, Error> {
+    /// How connections are made on these terms. Each may resume the one before.
+    pub fn config(&self) -> Result<ClientConfig, Error> {
         let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let mut roots = RootCertStore::empty();
         match self {
@@ -62,9 +63,9 @@ impl Trust {
             Self::Anyone => {
                 let verifier = Arc::new(AnyCertificate(provider()));
                 let config = config.dangerous().with_custom_certificate_verifier(verifier);
-                return Ok(Arc::new(config.with_no_client_auth()));
+                return Ok(config.with_no_client_auth());
             }
         }
-        Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+        Ok(config.with_root_certificates(roots).with_no_client_auth())
     }
 }

@@ -7,6 +7,7 @@ use herd_load::{
     address::resolve,
     load::{Length, Load},
     run::{Run as Plan, Thresholds, Written},
+    tls::Tls,
     words::some_seconds,
 };
 use proxyherd::keys::load_token;
@@ -21,6 +22,8 @@ Examples:
       20,000 requests a second at planned times; fails where p99 of what clients wait is above 5 ms
   herd-load run [::1]:11600 [::1]:11601 -c 100 --idle 10000 --clients 1000000
       two nodes of a herd, a million clients, and 10,000 connections that only sit there
+  herd-load run alford.example:11605 --ca tls/authority.pem
+      over TLS, at a node's tls_listen address
   herd-load run old-herd:12000 --reconnect --crlf -c 8
       a herd that closes after each reply and wants CR LF
 
@@ -73,14 +76,25 @@ struct RunLength {
 const OPEN_PIPELINE: u32 = 64;
 
 impl Run {
+    /// The servers' names without their ports, as certificates have them.
+    fn hosts(&self) -> Vec<String> {
+        let host = |address: &String| {
+            let host = address.rsplit_once(':').map_or(&**address, |(host, _)| host);
+            host.trim_matches(['[', ']']).to_owned()
+        };
+        self.addresses.iter().map(host).collect()
+    }
+
     /// What to do, with its servers' names resolved.
     pub(crate) fn plan(&self, version: &'static str) -> Result<Plan, Box<dyn Error>> {
         let targets = self.addresses.iter().map(|name| resolve(name)).collect::<Result<Vec<_>, _>>()?;
         let load = &self.load;
         let does_overlap = load.rate.is_some() && !load.reconnect;
         let timed = self.length.duration.map_or_else(Length::default, Length::Time);
+        let tls = load.tls_flags.trust()?.map(|trust| Tls::new(&trust, &self.hosts(), load.resume));
         let load = Load {
             targets,
+            tls: tls.transpose()?,
             pipeline: self.pipeline.unwrap_or(if does_overlap { OPEN_PIPELINE } else { 1 }),
             length: self.length.requests.map_or(timed, Length::Requests),
             token: load.token_file.as_deref().map(load_token).transpose()?,

@@ -3,19 +3,21 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr},
+    net::SocketAddr,
     time::Duration,
 };
 
 use mio::{Interest, Registry, Token as Number, net::TcpStream};
 use proxyherd::core::access::Token;
+use rustls::ClientConnection;
 
 use super::{
+    channel::Channel,
     inbox::{Inbox, Judge},
     owed::Owed,
     tally::Tally,
 };
-use crate::keys::Keys;
+use crate::{keys::Keys, load::Load, tls::Tls};
 
 /// How long to wait before redialling a connection that could not be made, or was closed at once.
 pub(crate) const RETRY: Duration = Duration::from_millis(100);
@@ -29,8 +31,8 @@ pub(crate) enum Socket {
     Closed { until_ns: u64 },
     /// Requested, not there yet.
     Connecting(TcpStream),
-    /// There.
-    Open(TcpStream),
+    /// There. TLS may still be in the making.
+    Open(Channel),
 }
 
 /// Why a connection ended.
@@ -68,6 +70,8 @@ pub(crate) struct Connection {
     taken: usize,
     /// Whether anything came on this socket.
     has_answered: bool,
+    /// How each socket speaks TLS, if it does.
+    tls: Option<Tls>,
     /// What each socket shows first.
     token: Option<Token>,
     /// Whether the answer to that is still to come.
@@ -75,8 +79,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// To that server; each of its sockets shows the token first.
-    pub(crate) fn new(target: usize, keys: Keys, token: Option<Token>) -> Self {
+    /// To that server of a load.
+    pub(crate) fn new(target: usize, keys: Keys, load: &Load) -> Self {
         Self {
             target,
             socket: Socket::Closed { until_ns: 0 },
@@ -90,7 +94,8 @@ impl Connection {
             bytes: Bytes::default(),
             taken: 0,
             has_answered: false,
-            token,
+            tls: load.tls.clone(),
+            token: load.token.clone(),
             is_unwelcome: false,
         }
     }
@@ -103,17 +108,32 @@ impl Connection {
         number: Number,
         within: Duration,
     ) -> io::Result<()> {
-        let stream = std::net::TcpStream::connect_timeout(&address, within)?;
+        let mut stream = std::net::TcpStream::connect_timeout(&address, within)?;
         stream.set_nodelay(true)?;
-        if let Some(token) = &self.token {
-            stream.set_read_timeout(Some(within))?;
-            show(&stream, token)?;
+        stream.set_read_timeout(Some(within))?;
+        let mut secured = self.secured()?;
+        if let Some((tls, connection)) = &mut secured {
+            tls.shake(connection, &mut stream)?;
+        }
+        match (&self.token, &mut secured) {
+            (None, _) => {}
+            (Some(token), None) => show(&stream, token)?,
+            (Some(token), Some((_, connection))) => {
+                show(rustls::Stream::new(connection, &mut stream), token)?;
+            }
         }
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         register(&mut stream, registry, number)?;
-        self.socket = Socket::Open(stream);
+        self.socket = Socket::Open(channel(stream, secured));
         Ok(())
+    }
+
+    /// A TLS connection in the making, if that is how the server is spoken to.
+    fn secured(&self) -> io::Result<Option<(Tls, ClientConnection)>> {
+        let Some(tls) = &self.tls else { return Ok(None) };
+        let connection = tls.connection(self.target).map_err(io::Error::other)?;
+        Ok(Some((tls.clone(), connection)))
     }
 
     /// Begins to connect.
@@ -146,10 +166,11 @@ impl Connection {
         }
         // If it is refused, the only effect is delay.
         let _refused = stream.set_nodelay(true);
+        let secured = self.secured().map_err(|_| Ended::Unmade)?;
         if let Socket::Connecting(stream) =
             std::mem::replace(&mut self.socket, Socket::Closed { until_ns: 0 })
         {
-            self.socket = Socket::Open(stream);
+            self.socket = Socket::Open(channel(stream, secured));
         }
         Ok(())
     }
@@ -163,33 +184,31 @@ impl Connection {
         now_ns: impl Fn() -> u64,
     ) -> Result<(), Ended> {
         let Self { socket, owed, inbox, target, has_answered, bytes, is_unwelcome, .. } = self;
-        let Socket::Open(stream) = socket else { return Ok(()) };
+        let Socket::Open(channel) = socket else { return Ok(()) };
         loop {
-            let count = match stream.read(buffer) {
-                Ok(0) => {
-                    inbox.end(owed, judge, tally, (*target, now_ns()));
-                    return Err(Ended::Closed);
-                }
-                Ok(count) => count,
+            let arrived = match channel.read(buffer, bytes) {
+                Ok(arrived) => arrived,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Err(Ended::Closed),
             };
-            *has_answered = true;
-            bytes.received += count as u64;
-            let mut came = &buffer[..count];
+            let mut came = arrived.bytes;
+            *has_answered |= !came.is_empty();
             if *is_unwelcome {
                 // A token that is not taken was found out by the first connections. Its answer may come in pieces.
                 let end = memchr::memchr(b'\n', came);
                 *is_unwelcome = end.is_none();
-                came = &came[end.map_or(count, |end| end + 1)..];
+                came = &came[end.map_or(came.len(), |end| end + 1)..];
             }
             inbox.feed(came, owed, judge, tally, (*target, now_ns()));
+            if arrived.is_end {
+                inbox.end(owed, judge, tally, (*target, now_ns()));
+                return Err(Ended::Closed);
+            }
             if inbox.unfinished() > REPLY_BYTES_MAX {
                 return Err(Ended::Closed);
             }
-            // A short read has emptied the socket; the next arrival is a new event.
-            if count < buffer.len() {
+            if !arrived.may_be_more {
                 return Ok(());
             }
         }
@@ -197,31 +216,33 @@ impl Connection {
 
     /// Writes what the socket takes; the rest waits for the next event.
     pub(crate) fn flush(&mut self) -> Result<(), Ended> {
-        let Socket::Open(stream) = &mut self.socket else { return Ok(()) };
-        while self.taken < self.out.len() {
-            match stream.write(&self.out[self.taken..]) {
-                Ok(count) => {
-                    self.taken += count;
-                    self.bytes.sent += count as u64;
-                }
+        let Self { socket: Socket::Open(channel), out, taken, bytes, .. } = self else { return Ok(()) };
+        while *taken < out.len() {
+            match channel.write(&out[*taken..], bytes) {
+                Ok(count) => *taken += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Ended::Closed),
             }
         }
-        self.out.clear();
-        self.taken = 0;
-        Ok(())
+        out.clear();
+        *taken = 0;
+        match channel.push(bytes) {
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                Err(Ended::Closed)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Shows the end of the output, once everything is written.
-    pub(crate) fn half_close(&self) {
-        if let Socket::Open(stream) = &self.socket
+    pub(crate) fn half_close(&mut self) {
+        if let Socket::Open(channel) = &mut self.socket
             && self.out.is_empty()
+            && channel.is_sent()
             && self.owed.requests() > 0
         {
-            // If it fails, the connection has ended, as reading will show.
-            let _ended = stream.shutdown(Shutdown::Write);
+            channel.half_close(&mut self.bytes);
         }
     }
 
@@ -238,11 +259,18 @@ impl Connection {
     /// Closes a connection on which nothing more is awaited, with a reset: with many a second, none may linger on its
     /// port, and a server need not answer what it was still asked.
     pub(crate) fn hang_up(&mut self) {
-        if let Socket::Open(stream) = &self.socket {
-            let _refused = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+        if let Socket::Open(channel) = &self.socket {
+            let _refused = rustix::net::sockopt::set_socket_linger(channel.tcp(), Some(Duration::ZERO));
         }
         self.close(0);
         self.socket = Socket::Closed { until_ns: 0 };
+    }
+}
+
+fn channel(stream: TcpStream, secured: Option<(Tls, ClientConnection)>) -> Channel {
+    match secured {
+        Some((tls, connection)) => Channel::secured(stream, tls, connection),
+        None => Channel::plain(stream),
     }
 }
 
@@ -251,7 +279,7 @@ fn auth(token: &Token) -> Vec<u8> {
 }
 
 /// Shows it, and waits until it is taken.
-fn show(mut stream: &std::net::TcpStream, token: &Token) -> io::Result<()> {
+fn show(mut stream: impl Read + Write, token: &Token) -> io::Result<()> {
     stream.write_all(&auth(token))?;
     let mut answer = Vec::new();
     // Nothing else was sent, so nothing else comes.

@@ -2,6 +2,7 @@
 //! in an open loop requests leave at planned times, and lateness is the server's fault.
 
 mod again;
+mod channel;
 mod connection;
 mod inbox;
 mod owed;
@@ -145,19 +146,21 @@ impl Drive {
         let clock = Clock::start();
         let poll = Poll::new()?;
         let timer = timer(&poll, load.rate.is_some())?;
-        let began = Instant::now();
         let mut connections = Vec::with_capacity((load.connections + load.idle) as usize);
         for (index, keys) in keys(&load)?.into_iter().enumerate() {
-            connections.push(Connection::new(index % load.targets.len(), keys, load.token.clone()));
+            connections.push(Connection::new(index % load.targets.len(), keys, &load));
         }
         for index in 0..load.idle as usize {
             // It never sends a request.
-            connections.push(Connection::new(
-                index % load.targets.len(),
-                Keys::in_turn(0..1),
-                load.token.clone(),
-            ));
+            connections.push(Connection::new(index % load.targets.len(), Keys::in_turn(0..1), &load));
         }
+        if let Some(tls) = &load.tls {
+            let failed = |(address, source)| LoadError::Connect { address, source };
+            // Those that are open by then give each other theirs.
+            let tickets = if load.reconnect { load.connections } else { 1 };
+            tls.prepare(&load.targets, (tickets, load.patience)).map_err(failed)?;
+        }
+        let began = Instant::now();
         connect(&load, &mut connections, poll.registry(), Duration::MAX)?;
         Ok(Self {
             clock,

@@ -32,6 +32,10 @@ pub(super) fn check(load: &Load) -> Result<(), LoadError> {
         (mix.whatsat > 0 && *dialect != Dialect::Herd, "only a herd is asked WHATSAT; leave it out of --mix"),
         (rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0), "a rate must be above 0"),
         (*reconnect && *pipeline > 1, "with a connection for each request, -P must be 1"),
+        (
+            load.resume && load.tls.is_none(),
+            "only TLS connections are resumed: --resume needs --tls, --ca or --insecure",
+        ),
         (*half_close && !*reconnect, "a half-close ends a connection: --half-close needs --reconnect"),
     ];
     let fault = faults.into_iter().find(|(is_so, _)| *is_so);

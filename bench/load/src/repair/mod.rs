@@ -9,6 +9,7 @@ mod join;
 mod link;
 mod part;
 mod peer;
+mod secured;
 mod stopped;
 mod updates;
 

@@ -29,7 +29,7 @@ impl rounds::Part for Part {
     fn promise(self) -> &'static str {
         match self {
             Self::Link => {
-                "One link carries 1.2 M updates/s from memory to the neighbour's store. The tester is the neighbour \
+                "One link carries 1.2 M updates/s from memory to the neighbour's store, and 0.8 M over TLS. The tester is the neighbour \
                  and writes lines that were made before; the time ends when a ping behind them is answered."
             }
             Self::Join => {

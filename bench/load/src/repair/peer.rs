@@ -7,9 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proxyherd::core::wire::Hello;
+use proxyherd::core::wire::{Channel, Hello, is_welcome};
 
-use super::bed::{HERD, TESTER};
+use super::{
+    bed::{HERD, TESTER},
+    secured::{self, PeerStream},
+};
 use crate::{clock::Clock, hop::hello, listener::READ_BYTES, rounds::BenchError};
 
 /// How long an answer may take, with everything that was written before it still to be done.
@@ -22,21 +25,42 @@ static INCARNATION: LazyLock<u64> = LazyLock::new(|| Clock::start().posix_ns(0))
 /// A connection to a node, past the handshake.
 #[derive(Debug)]
 pub(super) struct Peer {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<PeerStream>,
 }
 
 impl Peer {
     pub(super) fn dial(node: SocketAddr, id: &str, check: u64) -> Result<Self, BenchError> {
+        let mut peer = Self { stream: BufReader::new(PeerStream::Plain(Self::connect(node)?)) };
+        let answer = peer.ask(&hello(HERD, TESTER, id, *INCARNATION, check))?;
+        let _theirs =
+            Hello::parse(answer.as_bytes()).map_err(|_| BenchError::WrongToNeighbour(answer.clone()))?;
+        Ok(peer)
+    }
+
+    /// A link over TLS to a node of a herd that has [`secured::secret`].
+    pub(super) fn dial_secured(node: SocketAddr, id: &str) -> Result<Self, BenchError> {
+        let failed = BenchError::file("cannot speak TLS with the node");
+        let (stream, channel) = PeerStream::secured(Self::connect(node)?).map_err(failed)?;
+        let mut peer = Self { stream: BufReader::new(stream) };
+        peer.prove(id, channel)?;
+        Ok(peer)
+    }
+
+    fn prove(&mut self, id: &str, channel: Channel) -> Result<(), BenchError> {
+        let plain = hello(HERD, TESTER, id, 0, secured::check());
+        let hello = secured::hello(&plain).map_err(BenchError::file("cannot say hello"))?;
+        let answer = self.ask(&hello)?;
+        let welcome = self.ask(&secured::proof(channel, &hello, &answer, *INCARNATION))?;
+        if is_welcome(welcome.as_bytes()) { Ok(()) } else { Err(BenchError::WrongToNeighbour(welcome)) }
+    }
+
+    fn connect(node: SocketAddr) -> Result<TcpStream, BenchError> {
         let stream = TcpStream::connect(node).map_err(BenchError::file("cannot connect to the node"))?;
         stream
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
             .map_err(BenchError::file("cannot set up the link's socket"))?;
-        let mut peer = Self { stream: BufReader::new(stream) };
-        let answer = peer.ask(&hello(HERD, TESTER, id, *INCARNATION, check))?;
-        let _theirs =
-            Hello::parse(answer.as_bytes()).map_err(|_| BenchError::WrongToNeighbour(answer.clone()))?;
-        Ok(peer)
+        Ok(stream)
     }
 
     /// Writes a line and reads the answer to it.

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proxyherd::core::access::Secret;
 use tempfile::TempDir;
 
 use super::log::{self, Event, Micros, now};
@@ -52,6 +53,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) limits: &'a str,
     /// Lines for the table `[places]`; beside the configuration there is a file [`KEY_FILE`] that holds some key.
     pub(crate) places: String,
+    /// The herd's secret, if it has one. Its peers then speak TLS.
+    pub(crate) secret: Option<Secret>,
     /// The only processor it may run on.
     pub(crate) processor: Option<usize>,
 }
@@ -65,6 +68,7 @@ impl<'a> Plan<'a> {
             traffic: false,
             limits: "",
             places: String::new(),
+            secret: None,
             processor: None,
         }
     }
@@ -76,6 +80,10 @@ impl<'a> Plan<'a> {
         fs::create_dir(&logs).map_err(BenchError::file("cannot make the log's directory"))?;
         fs::write(&config, self.configuration())
             .and_then(|()| write_key(scratch.path()))
+            .and_then(|()| match &self.secret {
+                Some(secret) => secret.create(&scratch.path().join("secret")).map_err(io::Error::other),
+                None => Ok(()),
+            })
             .map_err(BenchError::file("cannot write the node's configuration"))?;
         let mut command = Command::new(program);
         command.args(["node", self.id]).arg("--config").arg(config).arg("--log-dir").arg(&logs);
@@ -94,9 +102,10 @@ impl<'a> Plan<'a> {
 
     fn configuration(&self) -> String {
         let Self { id, listen, links, traffic, limits, places, .. } = self;
+        let secret = if self.secret.is_some() { "secret_file = \"secret\"\n" } else { "" };
         let names: Vec<_> = links.iter().map(|(name, _)| format!("{name:?}")).collect();
         let mut text = format!(
-            "[herd]\nname = {HERD:?}\n\n[log]\ntraffic = {traffic}\n\n[limits]\n{limits}\n[places]\n{places}\n\
+            "[herd]\nname = {HERD:?}\n{secret}\n[log]\ntraffic = {traffic}\n\n[limits]\n{limits}\n[places]\n{places}\n\
              [[node]]\nid = {id:?}\nlisten = \"{listen}\"\nlinks = [{}]\n",
             names.join(", ")
         );

@@ -192,6 +192,8 @@ fn ceiling(load: &Load, interrupt: &Arc<AtomicBool>) -> Result<f64, RunError> {
         length: Length::Time(time),
         warmup: Duration::from_millis(100),
         verify: false,
+        tls: None,
+        resume: false,
         ..load.clone()
     };
     let mut drive = Drive::open(same)?;

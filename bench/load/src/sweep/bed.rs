@@ -14,6 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
+    certificates,
     pauses::{Collector, Pauses},
     plan::{Plan, Ready, Server as Kind},
     template::{Template, Words},
@@ -27,6 +28,7 @@ use crate::{
         traffic_log::Findings,
     },
     server::{Server, ServerError, await_free},
+    tls::Tls,
 };
 
 /// The ports, one after another, so that none is taken again while its connections linger.
@@ -70,6 +72,8 @@ pub(super) struct Place {
 pub(super) struct Running {
     pub(super) server: Server,
     log: Option<PathBuf>,
+    /// How connections speak TLS with it, and where, if they do.
+    secured: Option<(Tls, SocketAddr)>,
     pauses: Option<(Collector, PathBuf)>,
     started: Instant,
     scratch: TempDir,
@@ -198,6 +202,14 @@ impl Bed {
             })?;
             words.insert("tokens", text(&path));
         }
+        let mut secured = None;
+        if kind.tls {
+            let [certificate, key] = ["certificate", "key"].map(|name| scratch.path().join(name));
+            let address = self.next_address();
+            secured = Some((certificates::write([&certificate, &key], address.ip(), kind.resume)?, address));
+            words.extend([("certificate", text(&certificate)), ("key", text(&key))]);
+            words.insert("tls_listen", address.to_string());
+        }
         if let Some(template) = &kind.config {
             write(&config, &template.fill(&words))?;
         }
@@ -222,13 +234,19 @@ impl Bed {
             Ready::Line => Server::start(command)?,
             Ready::Connect => Server::start_at(command, place.address)?,
         };
-        Ok(Running { server, log, pauses, started, scratch })
+        Ok(Running { server, log, secured, pauses, started, scratch })
     }
 }
 
 impl Running {
+    /// Where it is asked.
     pub(super) fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.secured.as_ref().map_or(self.server.address(), |(_, address)| *address)
+    }
+
+    /// How TLS is spoken with it, if it is.
+    pub(super) fn tls(&self) -> Option<Tls> {
+        self.secured.as_ref().map(|(tls, _)| tls.clone())
     }
 
     /// What it says of its pauses between these moments, if it says that at all.

@@ -169,6 +169,7 @@ impl Driven {
     fn start(bed: &Bed, point: &Point, kind: &Kind, watch: &Watch<'_>) -> Result<Self, BenchError> {
         let running = bed.start(kind, &bed.alone(kind))?;
         let load = point.load(vec![running.address()], kind);
+        let load = Load { tls: running.tls(), resume: kind.resume, ..load };
         let rest = running.server.resident_bytes().map_err(gone)?;
         let mut memory = Memory { rest, ..Memory::default() };
         let descriptors = running.server.descriptors().map_err(gone)?;
@@ -208,14 +209,31 @@ impl Driven {
 fn crowd(running: &Running, load: &Load) -> Result<(Duration, u64, u64), BenchError> {
     let began = Instant::now();
     let count = load.connections + load.idle;
-    let silent = (0..count).map(|_| TcpStream::connect(running.address())).collect::<io::Result<Vec<_>>>();
-    let silent = silent.map_err(BenchError::file("cannot open a point's connections"))?;
     let one = Load { connections: 1, idle: 0, pipeline: 1, length: Length::Requests(1), ..load.prefill() };
+    let silent = match &load.tls {
+        None => {
+            let silent = (0..count).map(|_| TcpStream::connect(running.address())).collect::<io::Result<_>>();
+            Silent::Plain(silent.map_err(BenchError::file("cannot open a point's connections"))?)
+        }
+        Some(_) => Silent::Secured(Box::new(Drive::open(Load {
+            reconnect: false,
+            half_close: false,
+            idle: count,
+            ..one.clone()
+        })?)),
+    };
     let asked = drive(&one)?;
     let accept_all = began.elapsed();
     let connected = settled(&running.server)?;
     drop(silent);
     Ok((accept_all, connected, asked.sent))
+}
+
+/// Connections on which nothing is sent, closed when dropped.
+enum Silent {
+    Plain(#[expect(dead_code, reason = "it is only held")] Vec<TcpStream>),
+    /// After their handshakes.
+    Secured(#[expect(dead_code, reason = "it is only held")] Box<Drive>),
 }
 
 fn gone(source: io::Error) -> BenchError {

@@ -2,6 +2,7 @@
 //! only, since the machine is never the same for long; all of it goes to a run folder.
 
 mod bed;
+mod certificates;
 mod choice;
 mod figures;
 mod graph;

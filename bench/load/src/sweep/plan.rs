@@ -96,6 +96,12 @@ pub(super) struct Server {
     /// Whether it has the file of tokens `{tokens}`, with one that every connection shows.
     #[serde(default)]
     pub(super) token: bool,
+    /// Whether connections speak TLS with it, at `{tls_listen}`, and it has the files `{certificate}` and `{key}`.
+    #[serde(default)]
+    pub(super) tls: bool,
+    /// Whether they are resumed, each from an earlier one; otherwise each makes a whole handshake.
+    #[serde(default)]
+    pub(super) resume: bool,
     /// The arguments that name one neighbour, with `{id}` and `{address}`, if the configuration does not.
     #[serde(default)]
     pub(super) peer: Vec<Template>,
@@ -311,6 +317,12 @@ impl Server {
         if self.config.is_none() && self.command.iter().any(|word| word.names("config")) {
             return Err(Fault::new(key("config"), "the command names {config}, so give its text"));
         }
+        if self.resume && !self.tls {
+            return Err(Fault::new(key("resume"), "needs tls"));
+        }
+        if self.tls && !self.names("tls_listen") {
+            return Err(Fault::new(key("tls"), "have it listen at {tls_listen}"));
+        }
         Ok(())
     }
 
@@ -388,6 +400,8 @@ mod tests {
             ("{listen}", "{config}", "p.toml: server \"a\": config: the command names"),
             ("name = \"b\"", "name = \"a\"", "p.toml: server \"a\": name: there is another"),
             ("[\"y\"]", "[]", "p.toml: server \"b\": command: give a program"),
+            ("[\"y\"]", "[\"y\"]\nresume = true", "p.toml: server \"b\": resume: needs tls"),
+            ("[\"y\"]", "[\"y\"]\ntls = true", "server \"b\": tls: have it listen at {tls_listen}"),
             ("pipeline = 16", "pipeline = 0", "p.toml: point \"C=50 P=0\": pipeline: must be at least 1"),
             ("connections = 50", "connections = 5000", "clients: there must be one for each"),
             ("pipeline = 16", "pipeline = 16\nservers = [\"z\"]", "servers: \"z\" is none of"),

@@ -250,6 +250,10 @@ impl Point {
         let fixed: Vec<SocketAddr> = self.servers.iter().filter_map(listen).collect();
         let is_twice = |(index, address): (usize, &SocketAddr)| fixed[..index].contains(address);
         let key = format!("point {:?}: together", self.name);
+        let speaks_tls = |name: &String| servers.iter().any(|server| server.name == *name && server.tls);
+        if self.graph.nodes > 1 && self.servers.iter().any(speaks_tls) {
+            return Err(Fault::new(key, "a server with tls is one node, so it cannot be a herd of several"));
+        }
         if self.graph.nodes > 1 && !fixed.is_empty() {
             return Err(Fault::new(
                 key,

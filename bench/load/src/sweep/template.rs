@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 /// What may stand between braces.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 19] = [
     "herd",
     "herd-load",
     "bin",
@@ -22,6 +22,9 @@ const KNOWN: [&str; 16] = [
     "address",
     "root",
     "tokens",
+    "tls_listen",
+    "certificate",
+    "key",
 ];
 
 /// A text with placeholders.

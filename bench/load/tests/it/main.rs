@@ -22,5 +22,6 @@ mod run_ends;
 mod run_failures;
 mod support;
 mod sweep;
+mod tls;
 mod upstream;
 mod usage;

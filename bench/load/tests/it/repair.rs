@@ -50,6 +50,9 @@ fn every_part_of_repair_is_measured_and_written_down() {
     // These do not depend on how fast the machine is.
     assert!((0.3..60.0).contains(&value("10 differ: the busier direction")), "kB");
     assert!((20.0..200.0).contains(&value("0 differ: a round, the busier direction")), "bytes");
+    assert!(
+        value("updates, over TLS, no log") > 0.0 && samples.iter().all(|sample| sample["invalid"].is_null())
+    );
 
     let summary = read("summary.md");
     assert!(summary.contains("| what | unit | median (quartiles) | between | target | verdict |"));

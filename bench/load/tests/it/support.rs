@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
     sync::{
         Arc,
@@ -151,7 +151,9 @@ pub(crate) struct RealNode {
     pub(crate) server: Server,
     /// Where its counters are.
     pub(crate) http: String,
-    _directory: TempDir,
+    /// Where it speaks TLS, if it does.
+    pub(crate) tls_address: String,
+    directory: TempDir,
 }
 
 impl RealNode {
@@ -173,17 +175,35 @@ impl RealNode {
         (Self::configured(access, directory), token)
     }
 
-    fn configured(access: &str, directory: TempDir) -> Self {
+    /// One that also takes clients over TLS, at an address that its certificate names.
+    pub(crate) fn with_tls() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut cert = Command::new(herd());
+        cert.arg("cert").arg(directory.path().join("tls")).args(["127.0.0.1", "--name", "node"]);
+        assert!(cert.output().unwrap().status.success());
+        let tls = "[tls]\ncertificate_file = \"tls/node.pem\"\nkey_file = \"tls/node.key\"\n";
+        Self::configured(tls, directory)
+    }
+
+    fn configured(more: &str, directory: TempDir) -> Self {
         let config = directory.path().join("herd.toml");
-        // A port that was free a moment ago.
-        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        // Ports that were free a moment ago.
+        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [http, tls_address] = free.map(|listener| listener.local_addr().unwrap().to_string());
+        let tls =
+            if more.contains("[tls]") { format!("tls_listen = \"{tls_address}\"\n") } else { String::new() };
         let text = format!(
-            "[herd]\nname = \"bench\"\n{access}[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\n"
+            "[herd]\nname = \"bench\"\n{more}[log]\ntraffic = false\n[[node]]\nid = \"Solo\"\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\n{tls}"
         );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(herd());
         command.args(["node", "Solo", "--config"]).arg(config).arg("--log-dir").arg(directory.path());
-        Self { server: Server::start(command).unwrap(), http, _directory: directory }
+        Self { server: Server::start(command).unwrap(), http, tls_address, directory }
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn address(&self) -> String {
