@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{
     documented::{are_as_shown, block, session, without_times},
-    support::{Namespace, Process, Wire, eventually, heavy},
+    support::{Namespace, PATIENCE, Process, Wire, comes_true_within, eventually, heavy},
 };
 
 const SUBJECT: &str = "a herd on three machines";
@@ -172,10 +172,12 @@ impl Machines {
 
     #[track_caller]
     fn wait_for_log(&self, node: usize, parts: &[&str], lines: usize) {
-        eventually(&format!("{} logs {parts:?}", IDS[node]), || {
-            let log = self.nodes[node].0.log(IDS[node]);
-            log.lines().skip(lines).any(|line| parts.iter().all(|part| line.contains(part)))
+        let mut since = String::new();
+        let logs = comes_true_within(PATIENCE, || {
+            since = self.nodes[node].0.log(IDS[node]).lines().skip(lines).collect::<Vec<_>>().join("\n");
+            since.lines().any(|line| parts.iter().all(|part| line.contains(part)))
         });
+        assert!(logs, "{} does not log {parts:?}, but\n{since}", IDS[node]);
     }
 
     fn log_lines(&self, node: usize) -> usize {
@@ -265,7 +267,7 @@ fn peer_without_the_secret_gets_nothing(machines: &mut Machines, at: &str) {
         // It is dialled, and it dials.
         machines.wait_for_log(
             node,
-            &["no link to Welsh at 10.0.0.3:11600 yet: its proof is wrong"],
+            &["no link to Welsh at 10.0.0.3:11600 yet: ", "its proof is wrong"],
             from[node],
         );
         machines.wait_for_log(
