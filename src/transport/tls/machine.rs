@@ -57,10 +57,19 @@ impl Incoming {
         self.make_room(bytes.len()).copy_from_slice(bytes);
     }
 
-    /// Adds what `read` writes to the front of so much room, if it does.
+    /// Adds what `read` writes to the front of so much room, if it does. Room that is left is given back: the rest may not
+    /// come for a long time.
     pub(super) fn add_from(&mut self, room: usize, read: impl FnOnce(&mut [u8]) -> Option<usize>) {
         let count = read(self.make_room(room)).unwrap_or(0);
         self.bytes.truncate(self.bytes.len() - (room - count));
+        if self.bytes.len() < self.bytes.capacity() / 2 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     fn make_room(&mut self, count: usize) -> &mut [u8] {
