@@ -23,48 +23,48 @@ const RECORD_FRAME_BYTES: usize = 64;
 /// The end that serves a client.
 pub(super) struct Unbuffered {
     connection: UnbufferedServerConnection,
-    said: Said,
+    unsealed: Unsealed,
     /// Why there is no more of it.
     fault: Option<Box<Error>>,
 }
 
-/// What the other end has said.
+/// What was taken of the other end's records.
 #[derive(Default)]
-struct Said {
-    opened: Vec<u8>,
-    /// How much of that was read.
+struct Unsealed {
+    bytes: Vec<u8>,
+    /// How many of them were read.
     read: usize,
-    /// Whether its goodbye follows.
+    /// Whether a goodbye follows.
     is_all: bool,
 }
 
-impl Said {
+impl Unsealed {
     fn can_be_read(&self) -> bool {
-        self.is_all || !self.opened.is_empty()
+        self.is_all || !self.bytes.is_empty()
     }
 }
 
 impl Unbuffered {
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
         let connection = UnbufferedServerConnection::new(config)?;
-        Ok(Self { connection, said: Said::default(), fault: None })
+        Ok(Self { connection, unsealed: Unsealed::default(), fault: None })
     }
 
     /// Takes steps until `is_enough` or none is left; then it calls `at_last`, if the handshake is over.
     fn drive(
         &mut self,
         (came, out): (&mut Incoming, &mut Vec<u8>),
-        is_enough: impl Fn(&Said) -> bool,
+        is_enough: impl Fn(&Unsealed) -> bool,
         mut at_last: impl FnMut(WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if let Some(fault) = &self.fault {
             return Err((**fault).clone());
         }
         let mut goes_on = Ok(true);
-        while goes_on == Ok(true) && !is_enough(&self.said) {
+        while goes_on == Ok(true) && !is_enough(&self.unsealed) {
             goes_on = self.step(came, out, &mut at_last);
         }
-        if self.said.is_all {
+        if self.unsealed.is_all {
             *came = Incoming::default();
         }
         goes_on.map(drop).inspect_err(|fault| {
@@ -86,12 +86,12 @@ impl Unbuffered {
         out: &mut Vec<u8>,
         at_last: &mut impl FnMut(WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<bool, Error> {
-        let Self { connection, said, .. } = self;
+        let Self { connection, unsealed, .. } = self;
         let UnbufferedStatus { discard, state } = connection.process_tls_records(came.rest());
         let goes_on = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                 while let Some(record) = traffic.next_record() {
-                    said.opened.extend_from_slice(record?.payload);
+                    unsealed.bytes.extend_from_slice(record?.payload);
                 }
                 true
             }
@@ -105,7 +105,7 @@ impl Unbuffered {
                 true
             }
             Ok(ConnectionState::PeerClosed) => {
-                said.is_all = true;
+                unsealed.is_all = true;
                 true
             }
             Ok(ConnectionState::WriteTraffic(traffic)) => {
@@ -126,19 +126,19 @@ impl Unbuffered {
 
 impl TlsMachine for Unbuffered {
     fn take(&mut self, came: &mut Incoming, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.drive((came, out), Said::can_be_read, |_, _| Ok(()))
+        self.drive((came, out), Unsealed::can_be_read, |_, _| Ok(()))
     }
 
     fn read(&mut self, bytes: &mut [u8]) -> Option<usize> {
-        let Said { opened, read, is_all } = &mut self.said;
-        if opened.is_empty() {
+        let Unsealed { bytes: plain, read, is_all } = &mut self.unsealed;
+        if plain.is_empty() {
             return is_all.then_some(0);
         }
-        let count = bytes.len().min(opened.len() - *read);
-        bytes[..count].copy_from_slice(&opened[*read..][..count]);
+        let count = bytes.len().min(plain.len() - *read);
+        bytes[..count].copy_from_slice(&plain[*read..][..count]);
         *read += count;
-        if *read == opened.len() {
-            (*opened, *read) = (Vec::new(), 0);
+        if *read == plain.len() {
+            (*plain, *read) = (Vec::new(), 0);
         }
         Some(count)
     }
