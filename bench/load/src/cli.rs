@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Echo(Echo),
     /// Load on one server or several: how many requests a second it handles, and how soon it answers
     #[command(after_help = run::EXAMPLES)]
-    Run(Run),
+    Run(Box<Run>),
     /// The time from a client's write to a node until its AT line reaches the node's neighbour
     Hop(Hop),
     /// How long until a report made at one server of any herd is known at the others
