@@ -18,13 +18,18 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What is asked for makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// An echo server: a thread per connection as a node has, or an event loop; one fixed line for each line
     Echo(Echo),
     /// Load on one server or several: how many requests a second it handles, and how soon it answers
     #[command(after_help = run::EXAMPLES)]
-    Run(Run),
+    Run(Box<Run>),
     /// The time from a client's write to a node until its AT line reaches the node's neighbour
     Hop(Hop),
     /// How long until a report made at one server of any herd is known at the others
