@@ -3,7 +3,7 @@
 
 mod client_lines;
 mod client_tokens;
-mod http_head;
+mod web_connection;
 mod peer_link;
 mod peer_session;
 mod plain_session;
@@ -12,7 +12,7 @@ mod session;
 mod tokens_file;
 
 pub use self::{
-    client_lines::client_lines, client_tokens::client_tokens, http_head::http_head, peer_link::peer_link,
+    client_lines::client_lines, client_tokens::client_tokens, web_connection::web_connection, peer_link::peer_link,
     peer_session::peer_session, plain_session::plain_session, tokens_file::tokens_file,
 };
 
@@ -26,6 +26,6 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("peer_session", peer_session),
     ("peer_link", peer_link),
     ("plain_session", plain_session),
-    ("http_head", http_head),
+    ("web_connection", web_connection),
     ("tokens_file", tokens_file),
 ];

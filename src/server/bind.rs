@@ -90,7 +90,7 @@ impl Server {
         });
         let journal = journal.transpose()?;
         let Listeners { lines: listener, tls, web, plain } = bound.listen(&addresses)?;
-        let web = web.map(|listener| Web::new(listener, &herd.http, configured));
+        let web = web.map(|listener| Web::new(listener, (&herd.http, &herd.limits), configured));
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         let limits = herd.limits.clone();
         if herd.access.is_open() && !is_local {

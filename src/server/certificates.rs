@@ -10,7 +10,7 @@ use super::{Shared, StartError, shared::Stop};
 use crate::{
     config::{CertificateFiles, TlsConfig},
     core::model::{Tick, Timestamp},
-    http::CertificateReport,
+    web::CertificateReport,
     keys::Certificate,
     log::Log,
     system::clock,

@@ -63,7 +63,7 @@ use crate::{
         model::NodeId,
         node::{Node, Retainer},
     },
-    http::RetentionReport,
+    web::RetentionReport,
     log::Log,
     places,
     system::clock,

@@ -31,7 +31,7 @@ use crate::{
         model::{NodeId, Tick},
         node::Node,
     },
-    http::RetentionReport,
+    web::RetentionReport,
     journal::JournalCondition,
     log::{Log, RateLimit},
     metrics::Requests,

@@ -219,9 +219,9 @@ fn what_is_no_request_is_refused_and_harms_nobody() {
     };
     refused(b"IAMAT a +1+1 1\r\n\r\n", "400 ");
     refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400 ");
-    refused(b"GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n", "404 ");
+    refused(b"GET /secret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "404 ");
     refused(b"DELETE / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405 ");
-    refused(b"GET /status HTTP/1.1\r\nHost: rebound.example\r\n\r\n", "421 ");
+    refused(b"GET /status HTTP/1.1\r\nHost: rebound.example\r\nConnection: close\r\n\r\n", "421 ");
     let padded = |length: usize| {
         let head = "GET /livez HTTP/1.0\r\nX: ";
         [head, &"x".repeat(length - head.len() - 4), "\r\n\r\n"].concat()

@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 9] = [
     &["journal", "log", "metrics"],
     &["places"],
     &["import"],
-    &["http"],
+    &["web"],
     &["server"],
     &["cli"],
     &["main", "lib"],
@@ -420,11 +420,11 @@ fn files_say_what_they_are_about_and_stay_short() {
 
 #[test]
 fn the_rules_bite() {
-    let upward = "use crate::{core::model::{Skew, NodeId}, server::Server};\nuse crate::http;";
+    let upward = "use crate::{core::model::{Skew, NodeId}, server::Server};\nuse crate::web;";
     assert_eq!(wrong_imports("src/places/mod.rs", upward).len(), 2);
     assert_eq!(wrong_imports("src/places/mod.rs", "use crate::import::Sink;").len(), 1);
     assert_eq!(wrong_imports("src/new.rs", "").len(), 1);
-    assert_eq!(wrong_imports("src/http.rs", upward.split('\n').next().unwrap()).len(), 1);
+    assert_eq!(wrong_imports("src/web.rs", upward.split('\n').next().unwrap()).len(), 1);
     let in_core = "use crate::core::{model::NodeId, node::Node};";
     assert_eq!(wrong_imports("src/core/store/mod.rs", in_core).len(), 1);
     assert_eq!(wrong_imports("src/core/node/mod.rs", in_core).len(), 0);
