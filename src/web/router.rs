@@ -116,3 +116,127 @@ fn allowing(request: &HttpRequest, methods: Methods) -> HttpReply {
         _ => reply,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::web::wire::{Site, WebConnection, WebNext, WireRules};
+
+    /// Has something at every target that begins with its name.
+    struct Named(&'static str, Claim);
+
+    impl Face for Named {
+        fn claim(&self, request: &HttpRequest) -> Option<Claim> {
+            (request.path.slices().first() == Some(&self.0.as_bytes())).then_some(self.1)
+        }
+
+        fn answer(&self, _request: &HttpRequest, _caller: &Caller) -> HttpReply {
+            HttpReply::text(HttpStatus::OK, self.0)
+        }
+    }
+
+    const WRITING: Claim = Claim {
+        methods: Methods::of(&[Method::Put, Method::Post]),
+        needs: Needs::Client,
+        writes: true,
+        body_bytes: 9,
+        media_types: &["application/json", "text/plain"],
+    };
+
+    /// What becomes of a request: the text of the face that answers, or the reply's status and the named fields of it.
+    fn routed(line: &str, fields: &str) -> String {
+        let rules = WireRules {
+            head_bytes: 4_096,
+            body_bytes: 9,
+            request_time: Duration::from_secs(1),
+            body_time: Duration::from_secs(1),
+            idle_time: Duration::from_secs(1),
+        };
+        let site = Site { hosts: Vec::new(), origins: vec!["https://map.example".into()] };
+        let mut connection = WebConnection::new(&site, &rules, Duration::ZERO);
+        for byte in format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").bytes() {
+            assert!(matches!(connection.next(Duration::ZERO), WebNext::Wait(_)), "{line}");
+            connection.space()[0] = byte;
+            connection.received(1);
+        }
+        assert_eq!(connection.next(Duration::ZERO), WebNext::Admit);
+        let faces: [&dyn Face; 3] = [
+            &Named("a", WRITING),
+            &Named("a", Claim { media_types: &[], ..Claim::page(Needs::Nothing) }),
+            &Named("b", Claim { writes: true, ..Claim::page(Needs::Client) }),
+        ];
+        let request = connection.request().unwrap();
+        match Router::new(&faces).route(request) {
+            Ok((face, claim)) => {
+                let reply = face.answer(request, &Caller::default());
+                format!("{} {}", String::from_utf8_lossy(reply.body()), claim.body_bytes)
+            }
+            Err(reply) => {
+                connection.answered(&reply, "now", false);
+                let text = String::from_utf8_lossy(connection.output()).into_owned();
+                let shown = text.lines().filter(|line| line.starts_with("Allow:") || line.contains("-Control-"));
+                format!("{} {}", reply.status().code(), shown.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    #[test]
+    fn face_that_takes_the_method_answers_and_several_may_share_a_target() {
+        assert_eq!(routed("GET /a", ""), "a 0");
+        assert_eq!(routed("HEAD /a/x", ""), "a 0");
+        assert_eq!(routed("PUT /a", ""), "a 9");
+        assert_eq!(routed("DELETE /a", ""), "405 Allow: GET, HEAD, POST, PUT, OPTIONS Cache-Control: no-store");
+        assert_eq!(routed("POST /b", ""), "405 Allow: GET, HEAD, OPTIONS Cache-Control: no-store");
+        assert_eq!(routed("GET /c", ""), "404 Cache-Control: no-store");
+        assert_eq!(routed("GET /", ""), "404 Cache-Control: no-store");
+    }
+
+    #[test]
+    fn page_of_another_site_may_not_write_whatever_the_method() {
+        for (line, expected) in [("PUT /a", "403"), ("GET /b", "403"), ("HEAD /b", "403"), ("GET /a", "a")] {
+            for field in ["Sec-Fetch-Site: cross-site\r\n", "Origin: https://evil.example\r\n"] {
+                assert!(routed(line, field).starts_with(expected), "{line} {field}");
+            }
+            let own = routed(line, "Sec-Fetch-Site: same-origin\r\nOrigin: http://localhost\r\n");
+            assert!(!own.starts_with("403"), "{line}");
+            let configured = routed(line, "Sec-Fetch-Site: cross-site\r\nOrigin: https://map.example\r\n");
+            assert!(!configured.starts_with("403"), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_says_what_may_be_done_and_tells_browsers_of_configured_origins_only() {
+        let allow = "Allow: GET, HEAD, POST, PUT, OPTIONS";
+        assert_eq!(routed("OPTIONS /a", ""), format!("204 {allow} Cache-Control: no-store"));
+        let all = "204 Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS Cache-Control: no-store";
+        assert_eq!(routed("OPTIONS *", ""), all);
+        assert_eq!(routed("OPTIONS /c", ""), "404 Cache-Control: no-store");
+        let asking = "Access-Control-Request-Method: PUT\r\nOrigin: ";
+        let foreign = routed("OPTIONS /a", &format!("{asking}https://evil.example\r\n"));
+        assert_eq!(foreign, format!("204 {allow} Cache-Control: no-store"));
+        let configured = routed("OPTIONS /a", &format!("{asking}https://map.example\r\n"));
+        for told in [
+            "Access-Control-Allow-Origin: https://map.example",
+            "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, OPTIONS",
+            "Access-Control-Allow-Headers: Authorization, Content-Type",
+        ] {
+            assert!(configured.contains(told), "{configured}");
+        }
+    }
+
+    #[test]
+    fn body_has_one_of_the_formats_that_are_taken_if_it_says_which() {
+        for (field, expected) in [
+            ("", "a 9"),
+            ("Content-Type: application/json\r\n", "a 9"),
+            ("Content-Type: Text/Plain; charset=utf-8\r\n", "a 9"),
+            ("Content-Type: text/html\r\n", "415 "),
+            ("Content-Type: application/jsonx\r\n", "415 "),
+        ] {
+            assert!(routed("PUT /a", field).starts_with(expected), "{field}");
+        }
+        assert_eq!(routed("GET /a", "Content-Type: text/html\r\n"), "a 0");
+    }
+}

@@ -81,6 +81,8 @@ fn not_this_version(head: &[u8]) -> Refused {
     let line = head.split(|&byte| byte == b'\r').find(|line| !line.is_empty()).unwrap_or_default();
     let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
     match version.strip_prefix(b"HTTP/") {
+        // A version that is spoken is not what is wrong with the line.
+        Some(b"1.0" | b"1.1") => Refused::Garbage,
         Some([b'0'..=b'9', ..]) => Refused::Version,
         _ => Refused::Garbage,
     }
