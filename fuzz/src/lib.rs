@@ -3,17 +3,18 @@
 
 mod client_lines;
 mod client_tokens;
-mod web_connection;
 mod peer_link;
 mod peer_session;
 mod plain_session;
 mod scene;
 mod session;
 mod tokens_file;
+mod web_connection;
 
 pub use self::{
-    client_lines::client_lines, client_tokens::client_tokens, web_connection::web_connection, peer_link::peer_link,
+    client_lines::client_lines, client_tokens::client_tokens, peer_link::peer_link,
     peer_session::peer_session, plain_session::plain_session, tokens_file::tokens_file,
+    web_connection::web_connection,
 };
 
 /// What plays one input.

@@ -62,13 +62,26 @@ mod tests {
 
     #[test]
     fn origin_is_a_scheme_a_host_and_perhaps_a_port() {
-        for good in ["*", "https://map.example", "http://localhost:8000", "https://[::1]", "http://[::1]:80"] {
+        for good in ["*", "https://map.example", "http://localhost:8000", "https://[::1]", "http://[::1]:80"]
+        {
             assert!(is_origin(good), "{good}");
         }
         for bad in [
-            "", "null", "map.example", "https://", "https://map.example/", "https://map.example/x", "https://*",
-            "ftp://map.example", "https://a@map.example", "https://map.example:", "https://map.example:65536",
-            "https://map.example:+1", "https://map example", "HTTPS://map.example", "**",
+            "",
+            "null",
+            "map.example",
+            "https://",
+            "https://map.example/",
+            "https://map.example/x",
+            "https://*",
+            "ftp://map.example",
+            "https://a@map.example",
+            "https://map.example:",
+            "https://map.example:65536",
+            "https://map.example:+1",
+            "https://map example",
+            "HTTPS://map.example",
+            "**",
         ] {
             assert!(!is_origin(bad), "{bad}");
         }

@@ -97,7 +97,8 @@ impl<'f> Router<'f> {
         }
         let media_type = request.media_type();
         let is_taken = |known: &&str| media_type.eq_ignore_ascii_case(known.as_bytes());
-        if !media_type.is_empty() && !claim.media_types.is_empty() && !claim.media_types.iter().any(is_taken) {
+        if !media_type.is_empty() && !claim.media_types.is_empty() && !claim.media_types.iter().any(is_taken)
+        {
             return Err(Refused::MediaType.reply());
         }
         Ok((face, claim))
@@ -176,7 +177,8 @@ mod tests {
             Err(reply) => {
                 connection.answered(&reply, "now", false);
                 let text = String::from_utf8_lossy(connection.output()).into_owned();
-                let shown = text.lines().filter(|line| line.starts_with("Allow:") || line.contains("-Control-"));
+                let shown =
+                    text.lines().filter(|line| line.starts_with("Allow:") || line.contains("-Control-"));
                 format!("{} {}", reply.status().code(), shown.collect::<Vec<_>>().join(" "))
             }
         }
@@ -187,7 +189,10 @@ mod tests {
         assert_eq!(routed("GET /a", ""), "a 0");
         assert_eq!(routed("HEAD /a/x", ""), "a 0");
         assert_eq!(routed("PUT /a", ""), "a 9");
-        assert_eq!(routed("DELETE /a", ""), "405 Allow: GET, HEAD, POST, PUT, OPTIONS Cache-Control: no-store");
+        assert_eq!(
+            routed("DELETE /a", ""),
+            "405 Allow: GET, HEAD, POST, PUT, OPTIONS Cache-Control: no-store"
+        );
         assert_eq!(routed("POST /b", ""), "405 Allow: GET, HEAD, OPTIONS Cache-Control: no-store");
         assert_eq!(routed("GET /c", ""), "404 Cache-Control: no-store");
         assert_eq!(routed("GET /", ""), "404 Cache-Control: no-store");

@@ -52,7 +52,8 @@ fn bearer(number: u8) -> String {
 /// A metric, as the monitor reads it.
 fn metric(node: &TestNode, name: &str) -> f64 {
     let mut client = node.web();
-    client.send(format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n", bearer(3)));
+    client
+        .send(format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n", bearer(3)));
     let text = String::from_utf8(client.rest()).unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()

@@ -72,18 +72,25 @@ fn what_is_refused_does_not_end_the_connection_unless_more_of_it_may_come() {
     let mut client = node.web();
     client.send("PUT /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (head, _) = reply(&mut client);
-    assert!(head.starts_with("HTTP/1.1 405 ") && head.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.1 405 ") && head.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"),
+        "{head}"
+    );
     client.send("OPTIONS /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (head, _) = reply(&mut client);
-    assert!(head.starts_with("HTTP/1.1 204 ") && head.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"), "{head}");
-    // It expects to be asked for its body, and is not.
-    client.send(
-        "POST /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    assert!(
+        head.starts_with("HTTP/1.1 204 ") && head.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"),
+        "{head}"
     );
+    // It expects to be asked for its body, and is not.
+    client
+        .send("POST /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
     let rest = String::from_utf8(client.rest()).unwrap();
     assert!(rest.starts_with("HTTP/1.1 405 ") && rest.contains("\r\nConnection: close\r\n"), "{rest}");
     // A page takes no body, however it comes.
-    for (lines, body) in [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")] {
+    for (lines, body) in
+        [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")]
+    {
         let mut client = node.web();
         client.send(format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n\r\n{body}"));
         assert!(client.rest().starts_with(b"HTTP/1.1 413 "), "{lines}");
@@ -95,9 +102,16 @@ fn second_request_hidden_in_a_first_is_not_answered() {
     let node = Setup::new().http("").start();
     let hidden = get("/readyz");
     for first in [
-        format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", hidden.len()),
-        format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: {}\r\n\r\n", hidden.len()),
-        "GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n".into(),
+        format!(
+            "GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            hidden.len()
+        ),
+        format!(
+            "GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: {}\r\n\r\n",
+            hidden.len()
+        ),
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"
+            .into(),
         "GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n".into(),
         "GET /livez HTTP/1.1\nHost: localhost\n\n".into(),
     ] {

@@ -321,13 +321,14 @@ impl<'t> Text<'t> {
             })
         };
         let hosts = list("hosts", "a list of names, such as [\"alford.example\"]");
-        let origins = list("origins", "a list of origins, such as [\"https://map.example\"]").and_then(|origins| {
-            let wrong = origins.iter().filter(|origin| !is_origin(&origin.value));
-            let note = |At { line, value }: &At<String>| {
-                self.faults.note(*line, Fault::BadOrigin { text: value.clone() })
-            };
-            wrong.map(note).last().map_or(Ok(()), Err).map(|()| origins)
-        });
+        let origins =
+            list("origins", "a list of origins, such as [\"https://map.example\"]").and_then(|origins| {
+                let wrong = origins.iter().filter(|origin| !is_origin(&origin.value));
+                let note = |At { line, value }: &At<String>| {
+                    self.faults.note(*line, Fault::BadOrigin { text: value.clone() })
+                };
+                wrong.map(note).last().map_or(Ok(()), Err).map(|()| origins)
+            });
         let values = |strings: Vec<At<String>>| strings.into_iter().map(|string| string.value).collect();
         Ok(HttpConfig { hosts: values(hosts?), origins: values(origins?), ..http? })
     }

@@ -138,7 +138,8 @@ impl WebSeats {
             return Err(Unadmitted::Stopped);
         }
         let standing = Arc::new(Standing::waiting(clock::tick()));
-        let taken = TakenSeat { stream: Arc::clone(stream), origin, is_reserved, standing: Arc::clone(&standing) };
+        let taken =
+            TakenSeat { stream: Arc::clone(stream), origin, is_reserved, standing: Arc::clone(&standing) };
         state.taken.insert(number, taken);
         state.common += usize::from(!is_reserved);
         if let Some(origin) = origin {
@@ -370,10 +371,8 @@ mod tests {
     fn one_that_waits_for_its_next_request_makes_room_and_the_one_that_asked_later_stays() {
         let seats = seats(2);
         let ((first, _a), (second, _b), (third, _c)) = (pair(), pair(), pair());
-        let (kept, idle) = (
-            seats.take(1, &first, Tick::ZERO).unwrap(),
-            seats.take(2, &second, Tick::ZERO).unwrap(),
-        );
+        let (kept, idle) =
+            (seats.take(1, &first, Tick::ZERO).unwrap(), seats.take(2, &second, Tick::ZERO).unwrap());
         idle.has_asked();
         idle.waits();
         kept.has_asked();

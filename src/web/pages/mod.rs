@@ -137,9 +137,8 @@ mod tests {
         let journal = Some(crate::journal::JournalCondition { has_died: true, ..Default::default() });
         let report = NodeReport { uptime: fresh().ready_grace, journal, ..fresh() };
         for (page, begin) in [(Page::Live, "not live: "), (Page::Ready, "not ready: ")] {
-            let text = format!(
-                "{begin}its journal's thread has panicked, which is a bug; restart this node\n"
-            );
+            let text =
+                format!("{begin}its journal's thread has panicked, which is a bug; restart this node\n");
             assert_eq!(shown(page, &report), (503, text));
         }
     }

@@ -13,9 +13,14 @@ const LENGTH_DIGITS: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ChunkPart {
     /// In the digits of a length, of which there were so many.
-    Length { digits: usize, line: usize },
+    Length {
+        digits: usize,
+        line: usize,
+    },
     /// In an extension.
-    Extension { line: usize },
+    Extension {
+        line: usize,
+    },
     /// The length's line has its CR.
     LineFeed,
     /// In the data.
@@ -24,8 +29,12 @@ enum ChunkPart {
     DataReturn,
     DataFeed,
     /// In a trailer field, of whose line there was something or nothing.
-    Trailer { is_empty: bool },
-    TrailerFeed { is_last: bool },
+    Trailer {
+        is_empty: bool,
+    },
+    TrailerFeed {
+        is_last: bool,
+    },
     Done,
 }
 
@@ -72,7 +81,9 @@ impl Chunks {
 
     /// Where a byte outside the data leads; `room` is what the data may still have.
     fn after(&mut self, byte: u8, room: usize) -> Result<ChunkPart, Refused> {
-        use ChunkPart::{Data, DataFeed, DataReturn, Done, Extension, Length, LineFeed, Trailer, TrailerFeed};
+        use ChunkPart::{
+            Data, DataFeed, DataReturn, Done, Extension, Length, LineFeed, Trailer, TrailerFeed,
+        };
         let next = match (self.part, byte) {
             (Length { digits, line }, _) if byte.is_ascii_hexdigit() => {
                 if digits == LENGTH_DIGITS {
@@ -151,9 +162,28 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for text in [
-            "\r\n", "x\r\n", "-1\r\n", "+1\r\na", "0x1\r\na", " 1\r\na", "1 \r\na", "1\t;a\r\n", "1\na", "1\r\r\n",
-            "1\r\nab", "1\r\na\n", "1\r\na\r\r", "1;a\nb\r\n", "1;a\0\r\n", "0\r\n\n", "0\r\nX: 1\n", "0\r\n X\r\n",
-            "0\r\nX\r\n\tY\r\n", "0\r\nX: \u{1}\r\n", ";\r\n", "000000000\r\n",
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\na",
+            "0x1\r\na",
+            " 1\r\na",
+            "1 \r\na",
+            "1\t;a\r\n",
+            "1\na",
+            "1\r\r\n",
+            "1\r\nab",
+            "1\r\na\n",
+            "1\r\na\r\r",
+            "1;a\nb\r\n",
+            "1;a\0\r\n",
+            "0\r\n\n",
+            "0\r\nX: 1\n",
+            "0\r\n X\r\n",
+            "0\r\nX\r\n\tY\r\n",
+            "0\r\nX: \u{1}\r\n",
+            ";\r\n",
+            "000000000\r\n",
         ] {
             assert_eq!(decoded(text), Err(Refused::Framing), "{text:?}");
         }

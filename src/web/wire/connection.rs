@@ -77,12 +77,19 @@ enum State {
     /// A head has come.
     Admit(Box<Head>),
     /// Its body comes; it may have so many bytes.
-    Body { head: Box<Head>, pending: Pending, most: usize, until: Tick },
+    Body {
+        head: Box<Head>,
+        pending: Pending,
+        most: usize,
+        until: Tick,
+    },
     Answer(Box<Head>),
     /// What has come is refused.
     Refuse(Refused),
     /// Once all is written, it is over.
-    Closing { lingers: bool },
+    Closing {
+        lingers: bool,
+    },
 }
 
 /// One connection.
@@ -199,8 +206,8 @@ impl<'s> WebConnection<'s> {
             };
             return None;
         }
-        let is_grown = self.input.capacity() > super::input::QUIET_BYTES
-            || self.output.capacity() > QUIET_OUTPUT_BYTES;
+        let is_grown =
+            self.input.capacity() > super::input::QUIET_BYTES || self.output.capacity() > QUIET_OUTPUT_BYTES;
         let lingers_until = self.since + LINGER_TIME;
         if !is_grown || self.begun.is_some() {
             return Some(WebNext::Wait(until));

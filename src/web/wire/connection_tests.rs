@@ -36,7 +36,14 @@ struct Script<'s> {
 impl<'s> Script<'s> {
     fn new(site: &'s Site) -> Self {
         let connection = WebConnection::new(site, &RULES, at(100));
-        Self { connection, now: at(100), output: String::new(), closed: None, writes: 0, body_most: usize::MAX }
+        Self {
+            connection,
+            now: at(100),
+            output: String::new(),
+            closed: None,
+            writes: 0,
+            body_most: usize::MAX,
+        }
     }
 
     /// Does what it says until it waits or is over; until when it waits.
@@ -47,11 +54,10 @@ impl<'s> Script<'s> {
                 WebNext::Admit => {
                     let request = self.connection.request().unwrap();
                     assert!(request.body.is_empty(), "it is judged by its head");
-                    match request.path.slices().first() {
-                        Some(path) if *path == b"forbidden" => {
-                            self.connection.answered(&Refused::NoToken.reply(), "now", false);
-                        }
-                        _ => self.connection.admitted(self.body_most, self.now),
+                    if *request.path.slices() == [b"forbidden"] {
+                        self.connection.answered(&Refused::NoToken.reply(), "now", false);
+                    } else {
+                        self.connection.admitted(self.body_most, self.now);
                     }
                 }
                 WebNext::Answer => {
@@ -146,10 +152,14 @@ fn requests_of_one_connection_are_answered_in_their_order_however_they_are_cut()
     assert_eq!(told(all.concat()), "200 a=|200 b=hello|200 c=how are you |200 d=|200 e=|200 f=");
     let with_last = [get("/a"), get("/last"), get("/never")].concat();
     assert_eq!(told(with_last), "200 a=|200 last=|end");
-    let closing = "GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned() + &get("/never");
+    let closing =
+        "GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned() + &get("/never");
     assert_eq!(told(closing), "200 a=|end");
     assert_eq!(told("GET /a HTTP/1.0\r\n\r\n"), "200 a=|end");
-    assert_eq!(told("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n"), "200 a=|200 b=|end");
+    assert_eq!(
+        told("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n"),
+        "200 a=|200 b=|end"
+    );
 }
 
 #[test]

@@ -52,8 +52,10 @@ fn chunked(value: &[u8]) -> Result<Framing, Refused> {
         return Ok(Framing::Chunked);
     }
     let mut codings = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    let is_token =
-        |coding: &[u8]| !coding.is_empty() && coding.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_token = |coding: &[u8]| {
+        !coding.is_empty()
+            && coding.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let before = value.len() - codings.next_back().map_or(0, <[u8]>::len);
     let is_last = value[before..].eq_ignore_ascii_case(b"chunked");

@@ -1,13 +1,13 @@
 //! What an HTTP request asks for: the head of one, parsed once and judged. Pure: bytes in, an [`HttpRequest`] without its
 //! body or a refusal out, neither of which holds the token that was shown.
 
+use std::fmt;
+
 use httparse::{EMPTY_HEADER, Header};
 
 use super::{
-    HeaderName, KeptHeaders, Method, PageOrigin, QueryPairs, Refused, Segments, Site,
-    framing::Framing,
-    target::Target,
-    token::Shown,
+    HeaderName, KeptHeaders, Method, PageOrigin, QueryPairs, Refused, Segments, Site, framing::Framing,
+    target::Target, token::Shown,
 };
 use crate::core::access::TokenHash;
 
@@ -15,7 +15,7 @@ use crate::core::access::TokenHash;
 pub const HEADERS_MAX: usize = 64;
 
 /// A request that can be answered. Its path and its query are percent-decoded once.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// What is to be done.
     pub method: Method,
@@ -29,10 +29,20 @@ pub struct HttpRequest {
     pub headers: KeptHeaders,
     /// What the token hashes to that it shows, if it shows one.
     pub token: Option<TokenHash>,
+    /// The name beside the password of `Basic`, which nobody has proved.
+    pub user: Option<Vec<u8>>,
     /// Whose web page has it sent, if one has.
     pub page_origin: PageOrigin,
     /// Decoded from chunks, if it came in chunks.
     pub body: Vec<u8>,
+}
+
+/// Without its query and its body: where somebody is belongs in no log.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, body, .. } = self;
+        write!(f, "HttpRequest({method} {}, {} bytes)", path.path().escape_ascii(), body.len())
+    }
 }
 
 /// A head, and what it says about what follows it.
@@ -62,10 +72,7 @@ pub(super) fn parse(head: &[u8], site: &Site, body_most: usize) -> Result<Head, 
     parse_with(head, |request| judge(request, site, body_most))?
 }
 
-fn parse_with<T>(
-    head: &[u8],
-    then: impl FnOnce(&httparse::Request<'_, '_>) -> T,
-) -> Result<T, Refused> {
+fn parse_with<T>(head: &[u8], then: impl FnOnce(&httparse::Request<'_, '_>) -> T) -> Result<T, Refused> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
@@ -96,7 +103,9 @@ fn judge(request: &httparse::Request<'_, '_>, site: &Site, body_most: usize) -> 
     let framing = Framing::of(headers, is_1_1, body_most)?;
     let mut hosts = named(headers, "host");
     let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Some(std::str::from_utf8(host).map_err(|_not_text| Refused::HostMissing)?.trim()),
+        (Some(host), None) => {
+            Some(std::str::from_utf8(host).map_err(|_not_text| Refused::HostMissing)?.trim())
+        }
         // No browser speaks version 1.0.
         (None, None) if !is_1_1 => None,
         _ => return Err(Refused::HostMissing),
@@ -112,7 +121,8 @@ fn judge(request: &httparse::Request<'_, '_>, site: &Site, body_most: usize) -> 
     if is_about_server && method != Method::Options {
         return Err(Refused::Target);
     }
-    if named(headers, "content-encoding").any(|coding| !coding.trim_ascii().eq_ignore_ascii_case(b"identity")) {
+    if named(headers, "content-encoding").any(|coding| !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
+    {
         return Err(Refused::Coding);
     }
     let mut shown = Shown::default();
@@ -124,6 +134,7 @@ fn judge(request: &httparse::Request<'_, '_>, site: &Site, body_most: usize) -> 
         query: QueryPairs::parse(target.query, &mut shown)?,
         headers: KeptHeaders::of(headers),
         token: shown.hash()?,
+        user: shown.take_user(),
         page_origin: page_origin(headers, site, host),
         body: Vec::new(),
     };

@@ -70,9 +70,14 @@ fn path_is_split_and_then_decoded_once() {
         ("/t", &["t"]),
         ("/T/a/b", &["T", "a", "b"]),
     ] {
-        assert_eq!(path(&get(target, "").unwrap()), expected, "{target}");
+        let request = get(target, "").unwrap();
+        assert_eq!(path(&request), expected, "{target}");
+        let joined = format!("/{}", expected.join("/"));
+        assert_eq!(request.path.path().escape_ascii().to_string(), joined, "{target}");
     }
-    for target in ["a", "/a%", "/%zz", "/a#b", "/é", "*", "?a", "", "/?a=%4", "/?%=", "/\\\u{7f}", "ftp://localhost/"] {
+    for target in
+        ["a", "/a%", "/%zz", "/a#b", "/é", "*", "?a", "", "/?a=%4", "/?%=", "/\\\u{7f}", "ftp://localhost/"]
+    {
         let refused = get(target, "").unwrap_err();
         assert!([Refused::Target, Refused::Garbage].contains(&refused), "{target} {refused:?}");
     }
@@ -103,7 +108,8 @@ fn query_is_pairs_in_their_order_decoded_as_a_form_is() {
 #[test]
 fn absolute_form_names_the_host_in_its_target() {
     let absolute = |target: &str, host: &str| {
-        head(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).map(|head| path(&head.request).join("/"))
+        head(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .map(|head| path(&head.request).join("/"))
     };
     for (target, expected) in [
         ("http://localhost:11700/livez", Ok("livez")),
@@ -169,6 +175,18 @@ fn token_is_found_wherever_it_stands_and_taken_off() {
         let request = get(&target, "").unwrap();
         assert!(path(&request).is_empty() && request.query.is_empty(), "{target}");
     }
+}
+
+#[test]
+fn name_beside_a_password_is_kept_unless_it_shows_a_token() {
+    let token = token(7);
+    let user = |pair: &str| {
+        get("/", &format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode(pair))).unwrap().user
+    };
+    assert_eq!(user(&format!("jane:{}", token.text())), Some(b"jane".to_vec()));
+    assert_eq!(user("jane:any"), Some(b"jane".to_vec()));
+    assert_eq!(user(&format!("{}:", token.text())), None);
+    assert_eq!(user("jane"), None);
 }
 
 #[test]
@@ -325,7 +343,10 @@ fn what_another_server_could_read_differently_is_refused() {
         ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", F),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", F),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n", F),
-        ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\ntransfer-encoding: x\r\n\r\n", F),
+        (
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\ntransfer-encoding: x\r\n\r\n",
+            F,
+        ),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n", F),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", F),
         ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n", N),

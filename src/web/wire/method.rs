@@ -21,8 +21,7 @@ pub enum Method {
 
 impl Method {
     /// All, in the order in which `Allow` lists them.
-    pub const ALL: [Self; 6] =
-        [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Options];
+    pub const ALL: [Self; 6] = [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Options];
 
     /// As it is sent; methods are case-sensitive.
     pub fn as_str(self) -> &'static str {

@@ -63,14 +63,20 @@ impl Refused {
     fn status_and_text(self) -> (HttpStatus, &'static str) {
         match self {
             Self::Garbage => (HttpStatus::BAD_REQUEST, "this is not an HTTP/1.1 request"),
-            Self::HostMissing => (HttpStatus::BAD_REQUEST, "this is not an HTTP/1.1 request with exactly one Host"),
-            Self::Target => (HttpStatus::BAD_REQUEST, "the target is not a path whose escapes are % and two hexadecimal digits"),
-            Self::TwoTokens => (HttpStatus::BAD_REQUEST, "the request shows two different tokens; show one"),
-            Self::Version => (HttpStatus::VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken here"),
-            Self::Host => (
-                HttpStatus::MISDIRECTED,
-                "this node does not go by that name; add it to hosts in [http]",
+            Self::HostMissing => {
+                (HttpStatus::BAD_REQUEST, "this is not an HTTP/1.1 request with exactly one Host")
+            }
+            Self::Target => (
+                HttpStatus::BAD_REQUEST,
+                "the target is not a path whose escapes are % and two hexadecimal digits",
             ),
+            Self::TwoTokens => (HttpStatus::BAD_REQUEST, "the request shows two different tokens; show one"),
+            Self::Version => {
+                (HttpStatus::VERSION_NOT_SUPPORTED, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+            }
+            Self::Host => {
+                (HttpStatus::MISDIRECTED, "this node does not go by that name; add it to hosts in [http]")
+            }
             Self::Framing => (
                 HttpStatus::BAD_REQUEST,
                 "the body's length must be said once: by one Content-Length, or by Transfer-Encoding: chunked in HTTP/1.1",
@@ -83,11 +89,15 @@ impl Refused {
             Self::Expectation => (HttpStatus::EXPECTATION_FAILED, "only 100-continue can be expected"),
             Self::TargetTooLong => (HttpStatus::URI_TOO_LONG, "the request's first line is too long"),
             Self::HeadTooLarge => (HttpStatus::HEAD_TOO_LARGE, "the request's head is too large"),
-            Self::BodyTooLarge => (HttpStatus::CONTENT_TOO_LARGE, "the request's body is larger than what is taken here"),
+            Self::BodyTooLarge => {
+                (HttpStatus::CONTENT_TOO_LARGE, "the request's body is larger than what is taken here")
+            }
             Self::TooSlow => (HttpStatus::REQUEST_TIMEOUT, "the request did not arrive in time"),
             Self::NotFound => (HttpStatus::NOT_FOUND, "there is nothing here; / lists what there is"),
             Self::Method(_) => (HttpStatus::METHOD_NOT_ALLOWED, "this method is not allowed here"),
-            Self::MediaType => (HttpStatus::UNSUPPORTED_MEDIA_TYPE, "the body's Content-Type is none that is taken here"),
+            Self::MediaType => {
+                (HttpStatus::UNSUPPORTED_MEDIA_TYPE, "the body's Content-Type is none that is taken here")
+            }
             Self::ForeignPage => (
                 HttpStatus::FORBIDDEN,
                 "a page of another site may not do this; add its origin to origins in [http]",
@@ -97,16 +107,18 @@ impl Refused {
                 "this needs a token that is valid and allows it, as a Bearer or as the password of Basic; \
                  herd token add NAME makes one, and pages for monitors want --role monitor",
             ),
-            Self::NotMonitor => (HttpStatus::FORBIDDEN, "this page needs a token of role monitor or operator"),
-            Self::TooMany(_) => (
-                HttpStatus::TOO_MANY_REQUESTS,
-                "this node's requests_per_second allow no more for now",
-            ),
-            Self::Crowded => (HttpStatus::UNAVAILABLE, "all connections together hold too much; try again later"),
-            Self::Full => (
-                HttpStatus::UNAVAILABLE,
-                "this page has as many connections as it accepts; try again later",
-            ),
+            Self::NotMonitor => {
+                (HttpStatus::FORBIDDEN, "this page needs a token of role monitor or operator")
+            }
+            Self::TooMany(_) => {
+                (HttpStatus::TOO_MANY_REQUESTS, "this node's requests_per_second allow no more for now")
+            }
+            Self::Crowded => {
+                (HttpStatus::UNAVAILABLE, "all connections together hold too much; try again later")
+            }
+            Self::Full => {
+                (HttpStatus::UNAVAILABLE, "this page has as many connections as it accepts; try again later")
+            }
         }
     }
 
@@ -148,7 +160,10 @@ mod tests {
     fn one_who_asks_too_much_is_told_when_to_try_again() {
         let text = told(Refused::TooMany(7));
         assert!(text.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{text}");
-        assert!(text.contains("\r\nRetry-After: 7\r\n") && text.ends_with("; try again after 7 s\n"), "{text}");
+        assert!(
+            text.contains("\r\nRetry-After: 7\r\n") && text.ends_with("; try again after 7 s\n"),
+            "{text}"
+        );
         for crowded in [Refused::Crowded, Refused::Full] {
             let text = told(crowded);
             assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nRetry-After: 1\r\n"), "{text}");

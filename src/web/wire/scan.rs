@@ -91,7 +91,15 @@ mod tests {
     #[test]
     fn neither_half_of_a_line_end_stands_alone() {
         for bad in [
-            "\n", "GET\n", "GET\r\n\n", "GET\r\n a\n", "GET\rX", "GET\r\r\n", "\r\r\n", "GET\r\nA: b\rc", "\r\n\r\n",
+            "\n",
+            "GET\n",
+            "GET\r\n\n",
+            "GET\r\n a\n",
+            "GET\rX",
+            "GET\r\r\n",
+            "\r\r\n",
+            "GET\r\nA: b\rc",
+            "\r\n\r\n",
             "GET\r\n\rX",
         ] {
             assert_eq!(scanned(bad), Scanned::Bad, "{bad:?}");

@@ -102,14 +102,35 @@ mod tests {
     #[test]
     fn host_is_an_address_or_a_configured_name() {
         for host in [
-            "127.0.0.1", "10.1.2.3:80", "[::1]", "[::1]:11700", "localhost:1", "ALFORD.example:11700",
-            "127.0.0.1:", "[::1]:", "localhost.", "localhost.:11700", "alford.example.:",
+            "127.0.0.1",
+            "10.1.2.3:80",
+            "[::1]",
+            "[::1]:11700",
+            "localhost:1",
+            "ALFORD.example:11700",
+            "127.0.0.1:",
+            "[::1]:",
+            "localhost.",
+            "localhost.:11700",
+            "alford.example.:",
         ] {
             assert!(site(&[]).is_ours(host), "{host}");
         }
         for host in [
-            "evil.example", "alford.example.evil", "127.0.0.1.evil", "[::1", "alford.example:x", "", ".", ":",
-            "localhost..", "localhost:+1", "localhost:65536", "localhost:1:", "a@localhost", "[::1]x",
+            "evil.example",
+            "alford.example.evil",
+            "127.0.0.1.evil",
+            "[::1",
+            "alford.example:x",
+            "",
+            ".",
+            ":",
+            "localhost..",
+            "localhost:+1",
+            "localhost:65536",
+            "localhost:1:",
+            "a@localhost",
+            "[::1]x",
         ] {
             assert!(!site(&[]).is_ours(host), "{host}");
         }

@@ -88,6 +88,19 @@ impl Segments {
         Ok(segments)
     }
 
+    /// The path that they make, from its first slash on. A slash that was escaped looks like any other here.
+    pub fn path(&self) -> Vec<u8> {
+        let mut path = Vec::with_capacity(self.text.len() + self.ends.len().max(1));
+        for segment in &self.slices() {
+            path.push(b'/');
+            path.extend_from_slice(segment);
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        path
+    }
+
     /// Them, to be matched.
     pub fn slices(&self) -> ArrayVec<&[u8], SEGMENTS_MAX> {
         let mut from = 0;

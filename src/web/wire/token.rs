@@ -6,7 +6,7 @@ use httparse::Header;
 use zeroize::Zeroizing;
 
 use super::{Refused, head::named};
-use crate::core::access::TokenHash;
+use crate::core::access::{TokenHash, find_token};
 
 /// What a request has shown as a token so far.
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub(super) struct Shown {
     hash: Option<TokenHash>,
     /// Two different ones.
     is_ambiguous: bool,
+    /// The name beside the password of `Basic`. Nobody has proved it.
+    user: Option<Vec<u8>>,
 }
 
 impl Shown {
@@ -41,8 +43,15 @@ impl Shown {
             let Ok(length) = BASE64_STANDARD.decode_slice(text, &mut pair) else { return };
             if let Some(colon) = memchr::memchr(b':', &pair[..length]) {
                 self.note(&pair[colon + 1..length]);
+                // A token at the wrong place is not shown as a name.
+                self.user = find_token(&pair[..colon]).is_none().then(|| pair[..colon].to_vec());
             }
         }
+    }
+
+    /// The name beside the password of `Basic`.
+    pub(super) fn take_user(&mut self) -> Option<Vec<u8>> {
+        self.user.take()
     }
 
     /// What it hashes to, if one is shown. Two different ones leave open whose the request is.

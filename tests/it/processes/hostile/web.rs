@@ -4,9 +4,8 @@ use super::*;
 
 /// A node whose web face takes as many as there are.
 fn with_web(kind: &'static str) -> Scene {
-    let more = format!(
-        "{ALONE}\nhttp = \"127.0.0.1:11680\"\n[http]\nconnections = 1000\nidle_seconds = 3600"
-    );
+    let more =
+        format!("{ALONE}\nhttp = \"127.0.0.1:11680\"\n[http]\nconnections = 1000\nidle_seconds = 3600");
     Scene::with(kind, "11680", |_| {}, (&more, ""))
 }
 
