@@ -24,7 +24,7 @@ pub mod places;
 
 pub mod import;
 
-pub mod http;
+pub mod web;
 
 pub mod server;
 
