@@ -54,8 +54,12 @@ impl OwnedReport {
         now: Timestamp,
         line_bytes: usize,
     ) -> Result<Self, Problem> {
-        let body: ReportBody<'_> =
-            serde_json::from_slice(json).map_err(|fault| Problem::malformed(format!("the report: {fault}")))?;
+        // An array would be taken for the fields in their order.
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::malformed("the report is not a JSON object"));
+        }
+        let body: ReportBody<'_> = serde_json::from_slice(json)
+            .map_err(|fault| Problem::malformed(format!("the report: {fault}")))?;
         let client = client_of(body.client, named)?;
         let position = position_of(&body)?;
         let timestamp = timestamp_of(&body, now)?;

@@ -193,7 +193,8 @@ impl ApiCall {
 /// A whole number of the query, from 1 to `most`.
 pub(super) fn count(name: &str, value: Option<&[u8]>, default: usize, most: usize) -> Result<usize, Problem> {
     let Some(value) = value else { return Ok(default.min(most)) };
-    let number = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number =
+        std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = number.and_then(|text| text.parse().ok()).filter(|number| (1..=most).contains(number));
     number.ok_or_else(|| Problem::malformed(format!("{name} is not a whole number from 1 to {most}")))
 }

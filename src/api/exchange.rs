@@ -78,7 +78,7 @@ pub(super) enum Doing {
 struct CallMeter {
     bytes: usize,
     paid: usize,
-    turn: Option<(Charge, Tick)>,
+    turn: Option<Charge>,
 }
 
 /// What may be done with the next reports.
@@ -99,7 +99,18 @@ impl<'n> ApiExchange<'n> {
     ) -> Self {
         let meter = CallMeter { bytes: call.bytes, paid: 0, turn: None };
         let (changes, doing) = (Changes::default(), Doing::Beginning);
-        Self { node, face, call, principal, allowance, changes, acknowledges: false, operation: None, meter, doing }
+        Self {
+            node,
+            face,
+            call,
+            principal,
+            allowance,
+            changes,
+            acknowledges: false,
+            operation: None,
+            meter,
+            doing,
+        }
     }
 
     /// What to do at `now`.
@@ -244,17 +255,16 @@ impl<'n> ApiExchange<'n> {
         };
         if self.meter.paid == 0 && self.meter.turn.is_none() {
             match allowance.charge(wanted, self.meter.bytes, now) {
-                Ok(charge) => self.meter.turn = Some((charge, charge.at)),
+                Ok(charge) => self.meter.turn = Some(charge),
                 Err(_) => return Turn::Refused,
             }
             self.meter.bytes = 0;
         }
-        if let Some((charge, at)) = self.meter.turn {
+        if let Some(Charge { lines, at, quota }) = self.meter.turn {
             if now < at {
-                return Turn::Rest(at, charge.quota);
+                return Turn::Rest(at, quota);
             }
-            self.meter.turn = None;
-            self.meter.paid = charge.lines;
+            (self.meter.turn, self.meter.paid) = (None, lines);
         }
         Turn::Go(self.meter.paid)
     }

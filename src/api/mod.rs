@@ -18,7 +18,7 @@ use std::{fmt, time::Duration};
 
 pub use self::{
     call::{ApiCall, ApiMethod},
-    exchange::{ApiNext, ApiExchange},
+    exchange::{ApiExchange, ApiNext},
     openapi::OPENAPI,
 };
 

@@ -46,7 +46,8 @@ pub(super) fn plain_number(text: &str) -> Option<String> {
 
 fn exponent(text: &str) -> Option<isize> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let is_number = !digits.is_empty() && digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        !digits.is_empty() && digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit());
     let size: usize = is_number.then(|| digits.parse().ok())??;
     let size = (size <= EXPONENT_MAX).then_some(size as isize)?;
     Some(if text.starts_with('-') { -size } else { size })
@@ -128,7 +129,22 @@ mod tests {
         ] {
             assert_eq!(plain_number(text).as_deref(), Some(plain), "{text}");
         }
-        for text in ["", "-", ".5", "5.", "1e", "1e+", "--1", "1.2.3", "0x1", "nan", "1e65", "1e9999999999", "1 ", "٣"] {
+        for text in [
+            "",
+            "-",
+            ".5",
+            "5.",
+            "1e",
+            "1e+",
+            "--1",
+            "1.2.3",
+            "0x1",
+            "nan",
+            "1e65",
+            "1e9999999999",
+            "1 ",
+            "٣",
+        ] {
             assert_eq!(plain_number(text), None, "{text}");
         }
     }

@@ -29,7 +29,9 @@ mod tests {
         }
         let own: BTreeSet<String> = OPERATIONS
             .iter()
-            .flat_map(|row| row.statuses.iter().map(|status| format!("{} {} {status}", row.method.text(), row.path)))
+            .flat_map(|row| {
+                row.statuses.iter().map(|status| format!("{} {} {status}", row.method.text(), row.path))
+            })
             .collect();
         assert_eq!(told, own);
     }

@@ -59,7 +59,8 @@ impl CursorKey {
         let mut place: [u8; PLACE_BYTES] = sealed.try_into().ok()?;
         place.iter_mut().zip(self.hash(b"stream", &tag)).for_each(|(byte, other)| *byte ^= other);
         let (leaf, from) = place.split_first_chunk()?;
-        let start = PageStart { leaf: u32::from_be_bytes(*leaf), from: u64::from_be_bytes(from.try_into().ok()?) };
+        let start =
+            PageStart { leaf: u32::from_be_bytes(*leaf), from: u64::from_be_bytes(from.try_into().ok()?) };
         (self.hash(b"tag", &place) == tag).then_some(start)
     }
 
@@ -104,7 +105,7 @@ impl ClientPage {
         let last = asked.start.leaf.saturating_add(leaves_of_a_page(node, bounds, all)).min(all);
         let (mut page, mut from) = (Self::default(), asked.start.from);
         for leaf in asked.start.leaf..last {
-            if page.count >= asked.limit {
+            if page.count >= asked.limit || page.locations.len() >= bounds.page_bytes {
                 page.next = Some(PageStart { leaf, from: 0 });
                 return page;
             }

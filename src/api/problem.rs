@@ -180,7 +180,10 @@ mod tests {
         for (kind, code, status) in ProblemKind::TABLE {
             let answer = Problem::new(kind, "x").answer();
             let body: Value = serde_json::from_slice(&answer.body).unwrap();
-            assert_eq!((answer.status, &body["code"], &body["status"]), (status, &json!(code), &json!(status)));
+            assert_eq!(
+                (answer.status, &body["code"], &body["status"]),
+                (status, &json!(code), &json!(status))
+            );
             assert_eq!((answer.content_type, body["title"].as_str().unwrap()), (PROBLEM, title(status)));
         }
         codes.sort_unstable();

@@ -181,7 +181,9 @@ impl ApiExchange<'_> {
         let form = self.node.form();
         Whatsat::of_fields(client, km.unwrap_or(KM), limit.unwrap_or(PLACES), form).map_err(|why| {
             Problem::malformed(match why {
-                Invalid::Radius => format!("km is not a plain decimal number of at most {}", form.radius_km_max),
+                Invalid::Radius => {
+                    format!("km is not a plain decimal number of at most {}", form.radius_km_max)
+                }
                 _ => format!("limit is not a whole number of at most {}", form.bound_max),
             })
         })

@@ -81,7 +81,7 @@ impl ApiExchange<'_> {
             },
         };
         let is_first = reporting.next == 0;
-        for (start, length) in reporting.items[reporting.next..][..count].to_vec() {
+        for &(start, length) in &reporting.items[reporting.next..][..count] {
             let result = self.take_item(start, length, now).unwrap_or_else(|problem| problem.result());
             reporting.results.push(result);
         }

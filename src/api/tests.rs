@@ -95,7 +95,8 @@ impl Scene {
 }
 
 fn told(answer: &ApiAnswer) -> (u16, Value) {
-    let body = if answer.body.is_empty() { Value::Null } else { serde_json::from_slice(&answer.body).unwrap() };
+    let body =
+        if answer.body.is_empty() { Value::Null } else { serde_json::from_slice(&answer.body).unwrap() };
     (answer.status, body)
 }
 
@@ -138,7 +139,10 @@ fn call(method: ApiMethod, path: &[&str], query: &[(&str, &str)]) -> ApiCall {
     ApiCall {
         method,
         path: path.iter().map(|part| part.as_bytes().to_vec()).collect(),
-        query: query.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect(),
+        query: query
+            .iter()
+            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+            .collect(),
         accept: None,
         content_type: None,
         if_none_match: None,

@@ -79,7 +79,17 @@ fn render(location: &Location<'_>, form: LocationForm, newest: Option<bool>) -> 
         LocationForm::Json => {
             let position = &*position;
             let (lat, lng) = (&*lat, &*lng);
-            serde_json::to_vec(&PlainView { client, lat, lng, position, timestamp, time, server, skew, newest })
+            serde_json::to_vec(&PlainView {
+                client,
+                lat,
+                lng,
+                position,
+                timestamp,
+                time,
+                server,
+                skew,
+                newest,
+            })
         }
         LocationForm::GeoJson => serde_json::to_vec(&FeatureView {
             r#type: "Feature",

@@ -61,7 +61,11 @@ fn what_is_known_already_is_not_told_again() {
     }
     assert_eq!(asked("\"x\"").status, 200);
     let accept = Some(b"application/geo+json".to_vec());
-    assert_ne!(etag(&scene.answer(ApiCall { accept, ..get_client("kiwi") })), tag, "another form is another text");
+    assert_ne!(
+        etag(&scene.answer(ApiCall { accept, ..get_client("kiwi") })),
+        tag,
+        "another form is another text"
+    );
     scene.put("kiwi", r#"{"lat":34.06893,"lng":-118.445127,"timestamp":1479413885}"#);
     assert_eq!(asked(&tag).status, 200);
 }
@@ -74,9 +78,7 @@ fn call_that_waits_is_answered_by_the_next_report_or_in_time() {
         let call = get(&["v1", "clients", "kiwi"], &[("wait", "30s")]);
         scene.exchange(ApiCall { if_none_match, ..call })
     };
-    let is_waiting = |exchange: &mut ApiExchange<'_>, milliseconds| {
-        matches!(exchange.next(now(milliseconds)), ApiNext::Watch { until, .. } if until == Duration::from_secs(30))
-    };
+    let is_waiting = |exchange: &mut ApiExchange<'_>, milliseconds| matches!(exchange.next(now(milliseconds)), ApiNext::Watch { until, .. } if until == Duration::from_secs(30));
     let status = |exchange: &mut ApiExchange<'_>, milliseconds| match exchange.next(now(milliseconds)) {
         ApiNext::Answer(answer) => answer.status,
         other => panic!("{other:?}"),
@@ -96,7 +98,9 @@ fn call_that_waits_is_answered_by_the_next_report_or_in_time() {
     assert_eq!(status(&mut late, 30_000), 304);
     scene.put("kiwi", r#"{"lat":1,"lng":2,"timestamp":1479413885}"#);
     assert_eq!([status(&mut next, 3), status(&mut same, 3)], [200, 200]);
-    for (wait, told) in [("60", 404), ("60s", 404), ("61s", 400), ("1m", 400), ("", 400), ("s", 400), ("-1s", 400)] {
+    for (wait, told) in
+        [("60", 404), ("60s", 404), ("61s", 400), ("1m", 400), ("", 400), ("s", 400), ("-1s", 400)]
+    {
         let call = get(&["v1", "clients", "weka"], &[("wait", wait)]);
         assert_eq!(scene.said(call).0, told, "{wait}");
     }
@@ -107,7 +111,12 @@ fn places_are_looked_up_around_a_client_and_around_a_point() {
     let scene = Scene::new();
     scene.put("kiwi", r#"{"lat":34.5,"lng":-118.25}"#);
     for (call, center, radius_m, bound) in [
-        (get(&["v1", "clients", "kiwi", "places"], &[("km", "2.5"), ("limit", "3")]), (34.5, -118.25), 2500.0, 3),
+        (
+            get(&["v1", "clients", "kiwi", "places"], &[("km", "2.5"), ("limit", "3")]),
+            (34.5, -118.25),
+            2500.0,
+            3,
+        ),
         (get(&["v1", "clients", "kiwi", "places"], &[]), (34.5, -118.25), 10_000.0, 20),
         (get(&["v1", "places"], &[("lat", "-1.5"), ("lng", "2e1")]), (-1.5, 20.0), 10_000.0, 20),
     ] {
@@ -155,7 +164,14 @@ fn source_that_fails_is_no_answer_with_no_places() {
 #[test]
 fn paths_and_methods_that_are_not_there_are_told_apart() {
     let scene = Scene::new();
-    for path in [&["v1"][..], &["v2", "clients"], &["v1", "clients", "kiwi", "x"], &["v1", "Clients"], &["v1", ""], &[]] {
+    for path in [
+        &["v1"][..],
+        &["v2", "clients"],
+        &["v1", "clients", "kiwi", "x"],
+        &["v1", "Clients"],
+        &["v1", ""],
+        &[],
+    ] {
         assert_eq!(scene.said(get(path, &[])).0, 404, "{path:?}");
     }
     let answer = scene.answer(call(ApiMethod::Post, &["v1", "clients", "kiwi"], &[]));
@@ -209,7 +225,8 @@ fn answers_have_the_fields_that_the_document_says() {
         check(&scene.said(call).1, schema_value, schema);
     }
     let fields = document.pointer(&format!("{id}NewReport/properties")).unwrap().as_object().unwrap();
-    let body: serde_json::Map<String, Value> = fields.keys().map(|name| (name.clone(), Value::Null)).collect();
+    let body: serde_json::Map<String, Value> =
+        fields.keys().map(|name| (name.clone(), Value::Null)).collect();
     let (_, told) = scene.put("kiwi", &Value::Object(body).to_string());
     assert!(told["detail"].as_str().unwrap().contains("either lat and lng"), "a field is unknown: {told}");
 }

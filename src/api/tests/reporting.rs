@@ -24,8 +24,9 @@ fn report_is_answered_with_the_location_as_it_is_told() {
 fn what_cannot_be_read_is_told_why_and_stores_nothing() {
     let scene = Scene::new();
     for (body, why) in [
-        ("", "EOF"),
-        ("[]", "the report"),
+        ("", "not a JSON object"),
+        (r#"[null, 1, 2]"#, "not a JSON object"),
+        ("{", "EOF"),
         ("{}", "either lat and lng, or position"),
         (r#"{"lat":1}"#, "either lat and lng, or position"),
         (r#"{"lat":1,"lng":2,"position":"+1+2"}"#, "either lat and lng, or position"),
@@ -61,7 +62,11 @@ fn only_json_is_taken_so_that_no_page_of_another_site_reports() {
         assert_eq!(scene.said(put).0, 415, "{media}");
         assert_eq!(scene.said(post(media, "[]")).0, 415, "{media}");
     }
-    let put = with_body(call(ApiMethod::Put, &["v1", "clients", "kiwi"], &[]), "Application/JSON; charset=utf-8", KIWI);
+    let put = with_body(
+        call(ApiMethod::Put, &["v1", "clients", "kiwi"], &[]),
+        "Application/JSON; charset=utf-8",
+        KIWI,
+    );
     assert_eq!(scene.said(put).0, 200);
 }
 
@@ -69,7 +74,14 @@ fn only_json_is_taken_so_that_no_page_of_another_site_reports() {
 fn each_report_of_many_has_its_result_and_only_bad_ones_are_lost() {
     let scene = Scene::new();
     let first = r#"{"client":"a","lat":1,"lng":2}"#;
-    let lines = [first, r#"{"client":"b","lat":1}"#, "x", r#"{"lat":1,"lng":2}"#, r#"{"client":"c","lat":1,"lng":2}"#, first];
+    let lines = [
+        first,
+        r#"{"client":"b","lat":1}"#,
+        "x",
+        r#"{"lat":1,"lng":2}"#,
+        r#"{"client":"c","lat":1,"lng":2}"#,
+        first,
+    ];
     let (status, told) = scene.said(post("application/x-ndjson", &lines.join("\r\n\n")));
     let results = told["results"].as_array().unwrap();
     let statuses: Vec<u64> = results.iter().map(|result| result["status"].as_u64().unwrap()).collect();
@@ -178,7 +190,8 @@ fn every_report_is_paid_for_and_those_without_a_turn_are_refused_one_by_one() {
     let scene = Scene::with(ReportLimits::NONE, |node| node.limited_by(rules));
     let allowance = Arc::new(Allowance::new(&rules));
     let paid = |call: ApiCall| {
-        let mut exchange = ApiExchange::new(&scene.node, &scene.face, call, None, Some(Arc::clone(&allowance)));
+        let mut exchange =
+            ApiExchange::new(&scene.node, &scene.face, call, None, Some(Arc::clone(&allowance)));
         drive(&mut exchange, now(0))
     };
     let reports: Vec<String> =
@@ -201,7 +214,8 @@ fn new_clients_are_paid_for() {
     let allowance = Arc::new(Allowance::new(&rules));
     let statuses = ["a", "b", "a"].map(|id| {
         let call = put(id, KIWI);
-        let mut exchange = ApiExchange::new(&scene.node, &scene.face, call, None, Some(Arc::clone(&allowance)));
+        let mut exchange =
+            ApiExchange::new(&scene.node, &scene.face, call, None, Some(Arc::clone(&allowance)));
         drive(&mut exchange, now(0)).0.status
     });
     assert_eq!(statuses, [200, 429, 200]);
