@@ -86,7 +86,7 @@ const fn row(
 }
 
 /// All operations. What the document says of them is compared with this, and so is every answer in tests.
-pub(super) const OPERATIONS: [OperationRow; 9] = {
+pub(super) static OPERATIONS: [OperationRow; 9] = {
     use ApiMethod::{Delete, Get, Post, Put};
     [
         row(Operation::ListClients, Get, "/v1/clients", &[200, 400, 401, 429]),
@@ -133,7 +133,8 @@ impl OperationRow {
 impl ApiCall {
     /// What it asks for.
     pub(super) fn operation(&self) -> Result<Operation, Problem> {
-        let here = || OPERATIONS.iter().filter(|row| row.has_path(&self.path));
+        let path = &self.path[..];
+        let here = || OPERATIONS.iter().filter(move |row| row.has_path(path));
         if let Some(row) = here().find(|row| row.method == self.method) {
             return Ok(row.operation);
         }
@@ -195,7 +196,8 @@ pub(super) fn count(name: &str, value: Option<&[u8]>, default: usize, most: usiz
     let Some(value) = value else { return Ok(default.min(most)) };
     let number =
         std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = number.and_then(|text| text.parse().ok()).filter(|number| (1..=most).contains(number));
+    let number =
+        number.and_then(|text| text.parse::<usize>().ok()).filter(|number| (1..=most).contains(number));
     number.ok_or_else(|| Problem::malformed(format!("{name} is not a whole number from 1 to {most}")))
 }
 

@@ -12,8 +12,8 @@ use crate::core::{
     },
     dialogue::Looked,
     links::{Health, Queue, outbox},
-    model::{ClientId, NodeId, Now, Tick, Timestamp},
-    node::{Changes, LookupRules, Neighbour, Node, Options, ReportLimits, Subscribers},
+    model::{ClientId, NodeId, Now, Timestamp},
+    node::{LookupRules, Neighbour, Node, Options, ReportLimits, Subscribers},
     store::Placement,
     wire::Form,
 };
