@@ -2,6 +2,8 @@
 //! says what else must happen, as a dialogue does for the line protocol. No sockets, no threads and no clock: whoever
 //! speaks HTTP drives it.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod body;
 mod call;
 mod exchange;
