@@ -20,6 +20,8 @@ pub mod metrics;
 
 pub mod journal;
 
+pub mod api;
+
 pub mod places;
 
 pub mod import;

@@ -25,7 +25,7 @@ const TABLES: [&str; 2] =
 const LAYERS: [&[&str]; 9] = [
     &["core", "regular_file", "text", "whole_file"],
     &["config", "keys", "system", "transport"],
-    &["journal", "log", "metrics"],
+    &["api", "journal", "log", "metrics"],
     &["places"],
     &["import"],
     &["web"],
