@@ -18,6 +18,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What is asked for makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// An echo server: a thread per connection as a node has, or an event loop; one fixed line for each line

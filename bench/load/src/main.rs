@@ -35,7 +35,7 @@ use proxyherd::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::cli::{Cli, Command, arguments};
+use crate::cli::{Cli, Command, Usage, arguments};
 
 /// How long a node may take to call its neighbour: longer than its longest backoff.
 const CALL: Duration = Duration::from_secs(30);
@@ -67,11 +67,6 @@ fn main() -> ExitCode {
         exit.into()
     })
 }
-
-/// What is asked for makes no sense.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
 
 fn exit(error: &(dyn Error + 'static)) -> Exit {
     let is_usage = error.is::<Usage>()

@@ -12,6 +12,8 @@ use herd_load::{
 };
 use proxyherd::keys::load_token;
 
+use super::Usage;
+
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   herd-load run localhost:11600
@@ -91,7 +93,8 @@ impl Run {
         let load = &self.load;
         let does_overlap = load.rate.is_some() && !load.reconnect;
         let timed = self.length.duration.map_or_else(Length::default, Length::Time);
-        let tls = load.tls_flags.trust()?.map(|trust| Tls::new(&trust, &self.hosts(), load.resume));
+        let tls =
+            load.tls_flags.trust().map_err(Usage)?.map(|trust| Tls::new(&trust, &self.hosts(), load.resume));
         let load = Load {
             targets,
             tls: tls.transpose()?,

@@ -88,9 +88,10 @@ impl Channel {
         Ok(())
     }
 
-    /// Whether all that it has taken was sent.
+    /// Whether all that it has taken was sent. TLS keeps what it takes during the handshake until that is over.
     pub(crate) fn is_sent(&self) -> bool {
-        self.tls.as_ref().is_none_or(|secured| !secured.connection.wants_write())
+        let has_sent = |tls: &ClientConnection| !tls.wants_write() && !tls.is_handshaking();
+        self.tls.as_ref().is_none_or(|secured| has_sent(&secured.connection))
     }
 
     /// Sends no more, and says so.

@@ -204,7 +204,7 @@ impl Bed {
         }
         let mut secured = None;
         if kind.tls {
-            let [certificate, key] = ["certificate", "key"].map(|name| scratch.path().join(name));
+            let [certificate, key] = ["node.pem", "node.key"].map(|name| scratch.path().join(name));
             let address = self.next_address();
             secured = Some((certificates::write([&certificate, &key], address.ip(), kind.resume)?, address));
             words.extend([("certificate", text(&certificate)), ("key", text(&key))]);

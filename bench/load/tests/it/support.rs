@@ -50,8 +50,8 @@ pub(crate) fn herd() -> PathBuf {
         "--quiet",
         "--offline",
         "--locked",
-        "-p",
-        "proxyherd",
+        // The features of its dependencies are then those of the whole workspace, as they are built elsewhere.
+        "--workspace",
         "--bin",
         "herd",
         "--target-dir",
