@@ -57,16 +57,16 @@ pub struct ApiExchange<'n> {
     pub(super) acknowledges: bool,
     operation: Option<Operation>,
     meter: CallMeter,
-    doing: Doing,
+    doing: CallStage,
 }
 
 /// What is in progress.
 #[derive(Debug)]
-pub(super) enum Doing {
+pub(super) enum CallStage {
     Beginning,
     Reporting(Reporting),
     /// Changes must be offered, and then that goes on.
-    Offering(Box<Doing>),
+    Offering(Box<CallStage>),
     Committing(ApiAnswer),
     Looking(Looking),
     Watching(Watching),
@@ -82,7 +82,7 @@ struct CallMeter {
 }
 
 /// What may be done with the next reports.
-pub(super) enum Turn {
+pub(super) enum CallTurn {
     Go(usize),
     Rest(Tick, Quota),
     Refused,
@@ -98,7 +98,7 @@ impl<'n> ApiExchange<'n> {
         allowance: Option<Arc<Allowance>>,
     ) -> Self {
         let meter = CallMeter { bytes: call.bytes, paid: 0, turn: None };
-        let (changes, doing) = (Changes::default(), Doing::Beginning);
+        let (changes, doing) = (Changes::default(), CallStage::Beginning);
         Self {
             node,
             face,
@@ -118,37 +118,37 @@ impl<'n> ApiExchange<'n> {
         // Whoever waits may have lost the right meanwhile.
         self.principal = self.principal.take().and_then(|one| self.node.access().renewed(&one, now.wall));
         loop {
-            match mem::replace(&mut self.doing, Doing::Beginning) {
-                Doing::Beginning => match self.turn(1, now.tick) {
-                    Turn::Go(_) => {
+            match mem::replace(&mut self.doing, CallStage::Beginning) {
+                CallStage::Beginning => match self.turn(1, now.tick) {
+                    CallTurn::Go(_) => {
                         self.meter.paid -= 1;
                         self.doing = self.begin(now).unwrap_or_else(|problem| self.over(problem.answer()));
                     }
-                    Turn::Rest(until, quota) => return ApiNext::Rest(until, quota),
-                    Turn::Refused => self.doing = self.over(self.over_quota().answer()),
+                    CallTurn::Rest(until, quota) => return ApiNext::Rest(until, quota),
+                    CallTurn::Refused => self.doing = self.over(self.over_quota().answer()),
                 },
-                Doing::Reporting(reporting) => {
+                CallStage::Reporting(reporting) => {
                     let (doing, next) = self.report_on(reporting, now);
                     self.doing = doing;
                     if let Some(next) = next {
                         return next;
                     }
                 }
-                Doing::Watching(watching) => {
+                CallStage::Watching(watching) => {
                     let (key, until) = (watching.key, watching.until);
                     self.doing = self.watch(watching, now);
-                    if let Doing::Watching(_) = self.doing {
+                    if let CallStage::Watching(_) = self.doing {
                         return ApiNext::Watch { key, until };
                     }
                 }
                 waiting => {
                     self.doing = waiting;
                     return match &self.doing {
-                        Doing::Offering(_) => ApiNext::Offer,
-                        Doing::Committing(_) => ApiNext::Commit,
-                        Doing::Looking(looking) => ApiNext::Look(looking.query),
-                        Doing::Over(answer) => ApiNext::Answer(answer.clone()),
-                        Doing::Beginning | Doing::Reporting(_) | Doing::Watching(_) => continue,
+                        CallStage::Offering(_) => ApiNext::Offer,
+                        CallStage::Committing(_) => ApiNext::Commit,
+                        CallStage::Looking(looking) => ApiNext::Look(looking.query),
+                        CallStage::Over(answer) => ApiNext::Answer(answer.clone()),
+                        CallStage::Beginning | CallStage::Reporting(_) | CallStage::Watching(_) => continue,
                     };
                 }
             }
@@ -157,11 +157,11 @@ impl<'n> ApiExchange<'n> {
 
     /// Offers what the call has changed to everyone. Calls `full` for each neighbour whose outbox had no room.
     pub fn offer(&mut self, full: impl FnMut(&Neighbour)) {
-        if let Doing::Offering(then) = &mut self.doing {
-            let then = mem::replace(&mut **then, Doing::Beginning);
+        if let CallStage::Offering(then) = &mut self.doing {
+            let then = mem::replace(&mut **then, CallStage::Beginning);
             self.node.offer(&mut self.changes, None, full);
             self.doing = match then {
-                Doing::Over(answer) if mem::take(&mut self.acknowledges) => Doing::Committing(answer),
+                CallStage::Over(answer) if mem::take(&mut self.acknowledges) => CallStage::Committing(answer),
                 then => then,
             };
         }
@@ -169,14 +169,14 @@ impl<'n> ApiExchange<'n> {
 
     /// What was offered is durable.
     pub fn committed(&mut self) {
-        if let Doing::Committing(answer) = &self.doing {
-            self.doing = Doing::Over(answer.clone());
+        if let CallStage::Committing(answer) = &self.doing {
+            self.doing = CallStage::Over(answer.clone());
         }
     }
 
     /// What was offered is not durable in time. It is stored all the same, and may be sent again.
     pub fn not_committed(&mut self) {
-        if let Doing::Committing(_) = self.doing {
+        if let CallStage::Committing(_) = self.doing {
             self.doing = self.over(Problem::of(Invalid::NotKept).answer());
         }
     }
@@ -184,19 +184,19 @@ impl<'n> ApiExchange<'n> {
     /// The buffer to which the document that answers a lookup is appended.
     pub fn document(&mut self) -> Option<&mut Vec<u8>> {
         match &mut self.doing {
-            Doing::Looking(looking) => Some(&mut looking.document),
+            CallStage::Looking(looking) => Some(&mut looking.document),
             _ => None,
         }
     }
 
     /// The document that answers the lookup is there.
     pub fn looked(&mut self, looked: Looked) {
-        if let Doing::Looking(looking) = &self.doing {
+        if let CallStage::Looking(looking) = &self.doing {
             self.doing = self.over(looking.answer(looked));
         }
     }
 
-    fn begin(&mut self, now: Now) -> Result<Doing, Problem> {
+    fn begin(&mut self, now: Now) -> Result<CallStage, Problem> {
         let operation = self.call.operation()?;
         self.operation = Some(operation);
         match operation {
@@ -216,7 +216,7 @@ impl<'n> ApiExchange<'n> {
     }
 
     /// That is the answer, once what has changed is offered.
-    pub(super) fn over(&self, answer: ApiAnswer) -> Doing {
+    pub(super) fn over(&self, answer: ApiAnswer) -> CallStage {
         debug_assert!(
             self.operation.and_then(Operation::row).is_none_or(|row| row.statuses.contains(&answer.status)),
             "{:?} may not answer {}",
@@ -224,8 +224,8 @@ impl<'n> ApiExchange<'n> {
             answer.status
         );
         match self.acknowledges || !self.changes.is_empty() {
-            true => Doing::Offering(Box::new(Doing::Over(answer))),
-            false => Doing::Over(answer),
+            true => CallStage::Offering(Box::new(CallStage::Over(answer))),
+            false => CallStage::Over(answer),
         }
     }
 
@@ -248,25 +248,25 @@ impl<'n> ApiExchange<'n> {
     }
 
     /// Pays for some of so many reports, or says when it can.
-    pub(super) fn turn(&mut self, wanted: usize, now: Tick) -> Turn {
+    pub(super) fn turn(&mut self, wanted: usize, now: Tick) -> CallTurn {
         let Some(allowance) = &self.allowance else {
             self.meter.paid = wanted;
-            return Turn::Go(wanted);
+            return CallTurn::Go(wanted);
         };
         if self.meter.paid == 0 && self.meter.turn.is_none() {
             match allowance.charge(wanted, self.meter.bytes, now) {
                 Ok(charge) => self.meter.turn = Some(charge),
-                Err(_) => return Turn::Refused,
+                Err(_) => return CallTurn::Refused,
             }
             self.meter.bytes = 0;
         }
         if let Some(Charge { lines, at, quota }) = self.meter.turn {
             if now < at {
-                return Turn::Rest(at, quota);
+                return CallTurn::Rest(at, quota);
             }
             (self.meter.turn, self.meter.paid) = (None, lines);
         }
-        Turn::Go(self.meter.paid)
+        CallTurn::Go(self.meter.paid)
     }
 
     /// So many of what was paid for is used.

@@ -7,7 +7,7 @@ use super::{
     ApiAnswer,
     body::no_id,
     call::{count, seconds},
-    exchange::{ApiExchange, Doing, no_token},
+    exchange::{ApiExchange, CallStage, no_token},
     numbers::plain_number,
     pages::{ClientPage, PageRequest, PageStart},
     problem::{Problem, ProblemKind},
@@ -52,7 +52,7 @@ impl ApiExchange<'_> {
     }
 
     /// `GET /v1/clients/{id}`
-    pub(super) fn get(&self, now: Now) -> Result<Doing, Problem> {
+    pub(super) fn get(&self, now: Now) -> Result<CallStage, Problem> {
         let [wait] = self.call.values(["wait"])?;
         let wait = wait.map(|wait| seconds("wait", wait, self.face.bounds.wait)).transpose()?;
         let client = self.client()?;
@@ -72,14 +72,14 @@ impl ApiExchange<'_> {
     }
 
     /// Answers if there is something new, or it is time.
-    pub(super) fn watch(&self, watching: Watching, now: Now) -> Doing {
+    pub(super) fn watch(&self, watching: Watching, now: Now) -> CallStage {
         let seen = match self.see(&watching) {
             Ok(seen) => seen,
             Err(problem) => return self.over(problem.answer()),
         };
         let is_new = seen.as_ref().is_some_and(|(_, etag)| Some(etag) != watching.known.as_ref());
         if !is_new && now.tick < watching.until {
-            return Doing::Watching(watching);
+            return CallStage::Watching(watching);
         }
         let Some((body, etag)) = seen else { return self.over(Problem::unknown_client().answer()) };
         let is_known = self.call.if_none_match.is_some() && self.call.has(&etag);
@@ -135,7 +135,7 @@ impl ApiExchange<'_> {
     }
 
     /// `GET /v1/clients/{id}/places`
-    pub(super) fn near_client(&self) -> Result<Doing, Problem> {
+    pub(super) fn near_client(&self) -> Result<CallStage, Problem> {
         let [km, limit] = self.call.values(["km", "limit"])?;
         let client = self.client()?;
         let asked = self.whatsat(client, km, limit)?;
@@ -148,11 +148,11 @@ impl ApiExchange<'_> {
         let mut found = OwnedLocation::default();
         let query = self.node.locate(&asked, self.node.key(client), &mut found).map_err(Problem::of)?;
         let location = Some(view::location(&found.of(client), LocationForm::Json));
-        Ok(Doing::Looking(Looking { query, document: Vec::new(), location }))
+        Ok(CallStage::Looking(Looking { query, document: Vec::new(), location }))
     }
 
     /// `GET /v1/places`
-    pub(super) fn near_point(&self) -> Result<Doing, Problem> {
+    pub(super) fn near_point(&self) -> Result<CallStage, Problem> {
         let [lat, lng, km, limit] = self.call.values(["lat", "lng", "km", "limit"])?;
         self.may_ask()?;
         let degrees = |name: &str, value: Option<&[u8]>, most: f64| {
@@ -169,7 +169,7 @@ impl ApiExchange<'_> {
             return Err(Problem::of(Invalid::NoPlaces));
         }
         let query = Query { center, radius_m: asked.radius_km * 1000.0, bound: asked.bound };
-        Ok(Doing::Looking(Looking { query, document: Vec::new(), location: None }))
+        Ok(CallStage::Looking(Looking { query, document: Vec::new(), location: None }))
     }
 
     fn whatsat<'a>(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     ApiAnswer,
     body::{OwnedReport, Reports, no_id},
-    exchange::{ApiExchange, ApiNext, Doing, Turn},
+    exchange::{ApiExchange, ApiNext, CallStage, CallTurn},
     problem::{Problem, ProblemKind},
     view,
 };
@@ -31,7 +31,7 @@ pub(super) struct Reporting {
 
 impl ApiExchange<'_> {
     /// `PUT /v1/clients/{id}`
-    pub(super) fn put(&mut self, now: Now) -> Result<Doing, Problem> {
+    pub(super) fn put(&mut self, now: Now) -> Result<CallStage, Problem> {
         let [] = self.call.values([])?;
         let client = self.client()?;
         self.may_report(Act::Report(client))?;
@@ -46,7 +46,7 @@ impl ApiExchange<'_> {
     }
 
     /// `POST /v1/reports`
-    pub(super) fn post(&mut self) -> Result<Doing, Problem> {
+    pub(super) fn post(&mut self) -> Result<CallStage, Problem> {
         let [] = self.call.values([])?;
         let (body, most) = (&self.call.body[..], self.face.bounds.reports);
         let Reports(items) = match &*self.call.media_type() {
@@ -57,23 +57,25 @@ impl ApiExchange<'_> {
         let start = |item: &[u8]| item.as_ptr() as usize - body.as_ptr() as usize;
         let items: Vec<_> = items.into_iter().map(|item| (start(item), item.len())).collect();
         let results = Vec::with_capacity(items.len());
-        Ok(Doing::Reporting(Reporting { items, next: 0, results }))
+        Ok(CallStage::Reporting(Reporting { items, next: 0, results }))
     }
 
     /// Takes some more of them: what is in progress then, and what must happen first.
-    pub(super) fn report_on(&mut self, mut reporting: Reporting, now: Now) -> (Doing, Option<ApiNext>) {
+    pub(super) fn report_on(&mut self, mut reporting: Reporting, now: Now) -> (CallStage, Option<ApiNext>) {
         // The call has paid for one.
         let left = reporting.items.len() - reporting.next;
         let count = match (left, reporting.next) {
             (0, _) => return (self.results(&mut reporting), None),
             (_, 0) => 1,
             _ => match self.turn(left, now.tick) {
-                Turn::Go(paid) => paid.min(left),
-                Turn::Rest(until, quota) if self.changes.is_empty() => {
-                    return (Doing::Reporting(reporting), Some(ApiNext::Rest(until, quota)));
+                CallTurn::Go(paid) => paid.min(left),
+                CallTurn::Rest(until, quota) if self.changes.is_empty() => {
+                    return (CallStage::Reporting(reporting), Some(ApiNext::Rest(until, quota)));
                 }
-                Turn::Rest(..) => return (Doing::Offering(Box::new(Doing::Reporting(reporting))), None),
-                Turn::Refused => {
+                CallTurn::Rest(..) => {
+                    return (CallStage::Offering(Box::new(CallStage::Reporting(reporting))), None);
+                }
+                CallTurn::Refused => {
                     let refused = self.over_quota().result();
                     reporting.results.resize(reporting.items.len(), refused);
                     return (self.results(&mut reporting), None);
@@ -89,10 +91,10 @@ impl ApiExchange<'_> {
         if !is_first {
             self.used(count);
         }
-        (Doing::Reporting(reporting), None)
+        (CallStage::Reporting(reporting), None)
     }
 
-    fn results(&self, reporting: &mut Reporting) -> Doing {
+    fn results(&self, reporting: &mut Reporting) -> CallStage {
         let body = json!({"results": mem::take(&mut reporting.results)}).to_string();
         self.over(ApiAnswer::new(200, super::JSON, body.into_bytes()))
     }
@@ -124,7 +126,7 @@ impl ApiExchange<'_> {
     }
 
     /// `DELETE /v1/clients/{id}`
-    pub(super) fn forget(&mut self, now: Now) -> Result<Doing, Problem> {
+    pub(super) fn forget(&mut self, now: Now) -> Result<CallStage, Problem> {
         let [] = self.call.values([])?;
         let id = self.client()?.as_bytes().to_vec();
         let client = ClientId::new(&id).ok_or_else(no_id)?;

@@ -8,7 +8,7 @@ pub mod wire;
 
 pub use self::{
     pages::{
-        CertificateReport, ConnectionCounts, LinkReport, NodeReport, Pages, Process, RetentionReport,
+        CertificateReport, ConnectionCounts, LinkReport, NodeReport, PageFace, Process, RetentionReport,
         TokensReport,
     },
     router::{Caller, Claim, Face, Needs, Router},

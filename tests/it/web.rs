@@ -118,7 +118,8 @@ fn second_request_hidden_in_a_first_is_not_answered() {
         let mut client = node.web();
         client.send(first + &hidden);
         let rest = String::from_utf8(client.rest()).unwrap();
-        assert!(rest.starts_with("HTTP/1.1 400 ") && rest.matches("HTTP/1.1 ").count() == 2, "{rest}");
+        let replies = rest.lines().filter(|line| line.starts_with("HTTP/1.1 ")).count();
+        assert!(rest.starts_with("HTTP/1.1 400 ") && replies == 1, "{rest}");
     }
 }
 

@@ -22,6 +22,9 @@ use crate::{core::model::Tick, system::clock, transport::Stream};
 /// takes when it is read.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
 
+/// How long one that was told to give its seat up has for it before another is told.
+const LEAVE_TIME: Duration = Duration::from_millis(100);
+
 /// How many there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct WebSeatBounds {
@@ -101,6 +104,8 @@ pub(crate) struct WebSeat<'a> {
     seats: &'a WebSeats,
     number: u64,
     is_reserved: Cell<bool>,
+    /// While it is reserved: when a connection may be told to make room, after the one that was told at first.
+    evicts_at: Tick,
     standing: Arc<Standing>,
 }
 
@@ -123,15 +128,17 @@ impl WebSeats {
         let mut state = self.state.lock();
         if self.has_all(&state, origin) {
             // It has its fill already: what it may not do is take others' seats.
-            state = self.wait(state, deadline, |state| self.has_all(state, origin), origin)?;
+            state = self.wait(state, (Tick::ZERO, deadline), |state| self.has_all(state, origin), origin)?;
         }
-        let mut is_reserved = false;
+        let (mut is_reserved, mut evicts_at) = (false, Tick::ZERO);
         if state.common >= self.bounds.common {
             if state.taken.len() - state.common < self.bounds.reserved {
                 is_reserved = true;
-                state.evict(clock::tick(), None);
+                let now = clock::tick();
+                evicts_at = state.evict(now, None).unwrap_or(now + LEAVE_TIME);
             } else {
-                state = self.wait(state, deadline, |state| state.common >= self.bounds.common, None)?;
+                let is_full = |state: &State| state.common >= self.bounds.common;
+                state = self.wait(state, (Tick::ZERO, deadline), is_full, None)?;
             }
         }
         if state.is_stopped {
@@ -145,7 +152,7 @@ impl WebSeats {
         if let Some(origin) = origin {
             *state.of_origin.entry(origin).or_default() += 1;
         }
-        Ok(WebSeat { seats: self, number, is_reserved: Cell::new(is_reserved), standing })
+        Ok(WebSeat { seats: self, number, is_reserved: Cell::new(is_reserved), evicts_at, standing })
     }
 
     fn has_all(&self, state: &State, origin: Option<Origin>) -> bool {
@@ -153,15 +160,15 @@ impl WebSeats {
         count >= self.bounds.of_origin
     }
 
-    /// Waits while `is_full`, and has a connection make room, one of that origin if there is one.
+    /// Waits while `is_full`, and has a connection make room from `evicts_at` on, one of that origin if there is one.
     fn wait<'s>(
         &self,
         mut state: MutexGuard<'s, State>,
-        deadline: Tick,
+        (evicts_at, deadline): (Tick, Tick),
         is_full: impl Fn(&State) -> bool,
         origin: Option<Origin>,
     ) -> Result<MutexGuard<'s, State>, Unadmitted> {
-        let mut look_at = Some(Tick::ZERO);
+        let mut look_at = Some(evicts_at);
         while !state.is_stopped && is_full(&state) {
             let now = clock::tick();
             if look_at.is_some_and(|at| at <= now) {
@@ -240,7 +247,9 @@ impl WebSeat<'_> {
             return true;
         }
         let is_full = |state: &State| state.common >= self.seats.bounds.common;
-        let Ok(mut state) = self.seats.wait(self.seats.state.lock(), deadline, is_full, None) else {
+        // One was told to make room when this one came: telling another at once would cost two for one.
+        let times = (self.evicts_at, deadline);
+        let Ok(mut state) = self.seats.wait(self.seats.state.lock(), times, is_full, None) else {
             return false;
         };
         let Some(taken) = state.taken.get_mut(&self.number) else { return false };

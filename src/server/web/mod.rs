@@ -28,7 +28,7 @@ use crate::{
     system::clock,
     transport::{Stream, TlsFault, TlsService},
     web::{
-        Pages, Router,
+        PageFace, Router,
         wire::{Refused, Site, WebConnection, WireRules},
     },
 };
@@ -157,7 +157,7 @@ impl<'a> Door for WebDoor<'a> {
         if !self.secure(stream, opened + self.web.config.request_time) {
             return;
         }
-        let pages = Pages::new(|| self.report(clock::tick()));
+        let pages = PageFace::new(|| self.report(clock::tick()));
         Visit::new(self, stream, &seat).serve(&Router::new(&[&pages]), opened);
     }
 

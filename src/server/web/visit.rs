@@ -50,6 +50,8 @@ impl<'a> Visit<'a> {
             let now = clock::tick();
             match connection.next(now) {
                 WebNext::Wait(until) => {
+                    // It may just have given something back.
+                    self.note_held(connection.held());
                     if !self.wait(&mut connection, until.saturating_sub(now)) {
                         return;
                     }

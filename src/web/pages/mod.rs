@@ -86,18 +86,18 @@ fn ready(report: &NodeReport) -> String {
 }
 
 /// The face; it gathers a report for each request.
-pub struct Pages<R> {
+pub struct PageFace<R> {
     report: R,
 }
 
-impl<R: Fn() -> NodeReport + Sync> Pages<R> {
+impl<R: Fn() -> NodeReport + Sync> PageFace<R> {
     /// With what gathers a report.
     pub fn new(report: R) -> Self {
         Self { report }
     }
 }
 
-impl<R: Fn() -> NodeReport + Sync> Face for Pages<R> {
+impl<R: Fn() -> NodeReport + Sync> Face for PageFace<R> {
     fn claim(&self, request: &HttpRequest) -> Option<Claim> {
         Page::of(request).map(|page| Claim::page(page.needs()))
     }

@@ -66,7 +66,7 @@ pub enum WebNext {
 }
 
 /// How much of a body is still to come.
-enum Pending {
+enum PendingBody {
     Bytes(usize),
     Chunks(Chunks),
 }
@@ -79,7 +79,7 @@ enum State {
     /// Its body comes; it may have so many bytes.
     Body {
         head: Box<Head>,
-        pending: Pending,
+        pending: PendingBody,
         most: usize,
         until: Tick,
     },
@@ -223,13 +223,13 @@ impl<'s> WebConnection<'s> {
         let State::Body { head, pending, most, until } = &mut self.state else { return None };
         let (unused, body) = (self.input.unused(), &mut head.request.body);
         let taken = match pending {
-            Pending::Bytes(left) => {
+            PendingBody::Bytes(left) => {
                 let count = (*left).min(unused.len());
                 body.extend_from_slice(&unused[..count]);
                 *left -= count;
                 Ok((count, *left == 0))
             }
-            Pending::Chunks(chunks) => {
+            PendingBody::Chunks(chunks) => {
                 chunks.take(unused, body, *most).map(|count| (count, chunks.is_done()))
             }
         };
@@ -304,8 +304,8 @@ impl<'s> WebConnection<'s> {
                 self.state = State::Refuse(Refused::BodyTooLarge);
                 return;
             }
-            Framing::Length(length) => Pending::Bytes(length),
-            Framing::Chunked => Pending::Chunks(Chunks::new(self.rules.head_bytes)),
+            Framing::Length(length) => PendingBody::Bytes(length),
+            Framing::Chunked => PendingBody::Chunks(Chunks::new(self.rules.head_bytes)),
         };
         self.state = State::Body { head, pending, most, until: now + self.rules.body_time };
     }

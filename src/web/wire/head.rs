@@ -7,7 +7,7 @@ use httparse::{EMPTY_HEADER, Header};
 
 use super::{
     HeaderName, KeptHeaders, Method, PageOrigin, QueryPairs, Refused, Segments, Site, framing::Framing,
-    target::Target, token::Shown,
+    target::RequestTarget, token::ShownTokens,
 };
 use crate::core::access::TokenHash;
 
@@ -111,7 +111,7 @@ fn judge(request: &httparse::Request<'_, '_>, site: &Site, body_most: usize) -> 
         _ => return Err(Refused::HostMissing),
     };
     let method = Method::parse(method).ok_or(Refused::NotImplemented)?;
-    let target = Target::parse(target)?;
+    let target = RequestTarget::parse(target)?;
     // A target that names a host takes precedence over the field (RFC 9112, section 3.2.2).
     let host = target.authority.or(host);
     if host.is_some_and(|host| !site.is_ours(host)) {
@@ -125,7 +125,7 @@ fn judge(request: &httparse::Request<'_, '_>, site: &Site, body_most: usize) -> 
     {
         return Err(Refused::Coding);
     }
-    let mut shown = Shown::default();
+    let mut shown = ShownTokens::default();
     shown.note_authorization(headers);
     let request = HttpRequest {
         method,

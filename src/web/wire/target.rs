@@ -4,7 +4,7 @@
 use arrayvec::ArrayVec;
 use zeroize::Zeroizing;
 
-use super::{Refused, percent::decode, token::Shown};
+use super::{Refused, percent::decode, token::ShownTokens};
 
 /// More segments than any path that is served.
 pub const SEGMENTS_MAX: usize = 16;
@@ -20,7 +20,7 @@ const TOKEN_NAMES: [&[u8]; 2] = [b"token", b"api_key"];
 
 /// A target, not decoded yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Target<'t> {
+pub(super) struct RequestTarget<'t> {
     /// Only in the absolute form: whom it is for.
     pub(super) authority: Option<&'t str>,
     /// Begins with a slash, or is empty for `*`: the server itself.
@@ -28,7 +28,7 @@ pub(super) struct Target<'t> {
     pub(super) query: &'t str,
 }
 
-impl<'t> Target<'t> {
+impl<'t> RequestTarget<'t> {
     /// Reads the origin form, the absolute form (RFC 9112, section 3.2), or `*`.
     pub(super) fn parse(text: &'t str) -> Result<Self, Refused> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
@@ -69,7 +69,7 @@ pub struct Segments {
 
 impl Segments {
     /// Decodes a path. If it begins with `/t/TOKEN`, that is taken off, and what is shown as a token goes to `shown`.
-    pub(super) fn parse(path: &str, shown: &mut Shown) -> Result<Self, Refused> {
+    pub(super) fn parse(path: &str, shown: &mut ShownTokens) -> Result<Self, Refused> {
         let mut segments = Self { text: Vec::with_capacity(path.len()), ..Self::default() };
         let mut rest = path.strip_prefix('/');
         if let Some((TOKEN_SEGMENT, below)) = rest.and_then(|rest| rest.split_once('/')) {
@@ -119,7 +119,7 @@ pub struct QueryPairs {
 
 impl QueryPairs {
     /// Decodes a query. Pairs whose name is a token's are taken off: what is shown as a token goes to `shown`.
-    pub(super) fn parse(query: &str, shown: &mut Shown) -> Result<Self, Refused> {
+    pub(super) fn parse(query: &str, shown: &mut ShownTokens) -> Result<Self, Refused> {
         let mut pairs = Self { text: Vec::with_capacity(query.len()), ends: Vec::new() };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

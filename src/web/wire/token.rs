@@ -10,7 +10,7 @@ use crate::core::access::{TokenHash, find_token};
 
 /// What a request has shown as a token so far.
 #[derive(Default)]
-pub(super) struct Shown {
+pub(super) struct ShownTokens {
     hash: Option<TokenHash>,
     /// Two different ones.
     is_ambiguous: bool,
@@ -18,7 +18,7 @@ pub(super) struct Shown {
     user: Option<Vec<u8>>,
 }
 
-impl Shown {
+impl ShownTokens {
     /// Looks at what may be a token. What has not a token's form is none.
     pub(super) fn note(&mut self, text: &[u8]) {
         let Some(hash) = TokenHash::of(text) else { return };

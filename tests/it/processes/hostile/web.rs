@@ -35,5 +35,5 @@ fn connections_to_the_web_face_that_stay_open() {
     let long = format!("GET /?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(4_000));
     ask(&mut streams, &long, "/metrics\n");
     ask(&mut streams, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", "live\n");
-    scene.expect_at_last(|| {});
+    scene.expect_to_come_down(|| {});
 }
