@@ -157,7 +157,10 @@ impl<'a> Flooder<'a> {
             Step::Rest { until } => self.rest(until),
             Step::HangUp => {
                 self.take_half_lines_back();
-                self.stream = None;
+                // With TLS's goodbye, so that the other end tells this from a broken connection.
+                if let Some(stream) = self.stream.take() {
+                    stream.finish();
+                }
                 self.link.hung_up(clock::tick(), random::bits());
             }
             Step::End => {}

@@ -4,6 +4,7 @@
 use std::{
     io::{self, ErrorKind},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd,
     sync::OnceLock,
     time::Duration,
 };
@@ -116,7 +117,7 @@ impl Stream {
         self.tls.get().is_some()
     }
 
-    fn speak(&self, session: TlsSession) {
+    pub(super) fn speak(&self, session: TlsSession) {
         let is_first = self.tls.set(Mutex::new(session)).is_ok();
         debug_assert!(is_first, "there is no TLS in TLS");
     }
@@ -188,7 +189,7 @@ impl Stream {
     /// What is written next must begin there.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(mut tls) = self.tls() {
-            return tls.write(&self.tcp, bytes);
+            return tls.write(&self.tcp, bytes, SendFlags::empty());
         }
         match rustix::net::send(&self.tcp, bytes, SendFlags::NOSIGNAL) {
             Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
@@ -219,7 +220,8 @@ impl Stream {
     /// Tells the other end that nothing more is written.
     pub(crate) fn end_output(&self) {
         if let Some(mut tls) = self.tls() {
-            tls.end(&self.tcp);
+            // Who cannot be told so at once sees a cut.
+            let _ = tls.end(&self.tcp);
         }
         self.shutdown(Shutdown::Write);
     }
@@ -267,21 +269,25 @@ fn wait_for_connect(tcp: &TcpStream, time: &mut impl FnMut() -> Duration) -> io:
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
-        // Below a second it fits.
-        let slice = Timespec { tv_sec: 0, tv_nsec: left.min(CONNECT_SLICE).as_nanos() as _ };
-        match rustix::event::poll(&mut [PollFd::new(tcp, PollFlags::OUT)], Some(&slice)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            polled => {
-                polled?;
-                return Ok(sockopt::socket_error(tcp)??);
-            }
+        if wait_for(tcp, PollFlags::OUT, Some(left.min(CONNECT_SLICE)))? {
+            return Ok(sockopt::socket_error(tcp)??);
         }
+    }
+}
+
+/// Waits until a socket is ready for that, or has failed, and returns whether it is; with a time, no longer than that. A
+/// wait may end too early.
+pub(super) fn wait_for(socket: impl AsFd, what: PollFlags, time: Option<Duration>) -> io::Result<bool> {
+    let time = time.map(|time| Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos().into() });
+    match rustix::event::poll(&mut [PollFd::new(&socket, what)], time.as_ref()) {
+        Ok(0) | Err(Errno::INTR) => Ok(false),
+        polled => Ok(polled.map(|_| true)?),
     }
 }
 
 /// Turns an error that only says that nothing arrived into `None`. (That a connection has timed out is an error: the
 /// system has given the other end up.)
-fn if_any(moved: Result<usize, Errno>) -> io::Result<Option<usize>> {
+pub(super) fn if_any(moved: Result<usize, Errno>) -> io::Result<Option<usize>> {
     match moved {
         Ok(count) => Ok(Some(count)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),

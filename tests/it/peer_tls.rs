@@ -134,6 +134,21 @@ fn relays_other_connection(node: &TestNode) -> rustls::Connection {
 }
 
 #[test]
+fn peer_that_leaves_instead_of_proving_itself_is_told_of_and_this_end_leaves_with_a_goodbye() {
+    let (welsh, node) = welsh_and_node(PeerTls::On, patient());
+    let (mut taken, said) = welsh.answer_call();
+    let plain = said.over(proxyherd::core::wire::Channel::Plain);
+    let wrong = welsh.proof_of_answer(proxyherd::core::wire::Prover::Acceptor, nonce(1), &plain);
+    taken.send(welsh.hello(nonce(1), Some(wrong)));
+    expect_log(&node, &["no link to Welsh at ", "its proof is wrong"]);
+    taken.expect_goodbye();
+    let (mut session, _) = welsh.begin(&node, nonce(2));
+    session.say_goodbye();
+    session.half_close();
+    expect_log(&node, &[" is closed: it ended its handshake before its proof"]);
+}
+
+#[test]
 fn tls_that_is_no_peers_is_closed_without_a_word() {
     let (_welsh, node) = welsh_and_node(PeerTls::On, patient());
     let others: [&[&[u8]]; 3] = [&[], &[b"h2", b"http/1.1"], &[b"proxyher", b"proxyherd2"]];

@@ -24,6 +24,8 @@ pub enum Closing {
     NoGreeting(Duration),
     /// The herd's secret was not proved in this time.
     NoProof(Duration),
+    /// The other end has ended its handshake without a proof: this end's may have been wrong.
+    EndedUnproved,
     /// The handshake was refused.
     Refused(Box<Refusal>),
     /// It has shown too many tokens that are not valid.
@@ -53,6 +55,12 @@ impl fmt::Display for Closing {
                 write!(f, "it speaks the peers' TLS, but did not say HELLO within {limit:?}, or not first")
             }
             Self::NoProof(limit) => write!(f, "the herd's secret was not proved within {limit:?}"),
+            Self::EndedUnproved => {
+                write!(
+                    f,
+                    "it ended its handshake before its proof; if it is a neighbour, its own log says why"
+                )
+            }
             Self::Refused(why) => write!(f, "its handshake was refused: {why}"),
             Self::WrongTokens => write!(f, "its tokens were wrong, three times"),
             Self::OtherProtocol(OtherProtocol::Http) => write!(f, "it speaks HTTP"),

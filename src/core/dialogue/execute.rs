@@ -415,11 +415,13 @@ impl<N: Deref<Target = Node>> Dialogue<N> {
     /// can be valid and wrong; a third-party node's last line has been given its terminator.
     fn execute_last(&mut self, refuses: bool, host: &mut impl Host) {
         let is_taken = mem::replace(&mut self.input, InputState::Done) == InputState::Ended;
-        let is_wanted = is_taken && self.party.is_client() && !matches!(self.stage, Stage::Proof(..));
+        let owes_proof = matches!(self.stage, Stage::Proof(..));
+        let is_wanted = is_taken && self.party.is_client() && !owes_proof;
         let no_peer = self.no_peer();
         let Self { node, buffer, batch, meter, party, heard, .. } = self;
         let Some(line) = (if is_wanted { buffer.last_line() } else { None }) else {
-            return self.settle(Then::Close(Closing::ByPeer));
+            let closing = if owes_proof { Closing::EndedUnproved } else { Closing::ByPeer };
+            return self.settle(Then::Close(closing));
         };
         // Half a handshake is not a handshake, and so is a client's line.
         let closing = self.stage.refuses_lines(line, no_peer);

@@ -353,7 +353,7 @@ fn without_a_proof_nobody_is_let_in_and_time_is_short() {
     assert_eq!((wrong.dialogue.party(), node.store().len()), (&Party::Stranger, 0));
     let mut half = stranger();
     half.dialogue.ended(now(at(300)));
-    assert_eq!(half.drive(at(300)), Next::Close(Closing::ByPeer));
+    assert_eq!(half.drive(at(300)), Next::Close(Closing::EndedUnproved));
 }
 
 #[test]

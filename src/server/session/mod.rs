@@ -220,8 +220,6 @@ impl<'a> Session<'a> {
         let Shared { peers_tls: Some(tls), handshakes, .. } = self.shared else { return Err(other_tls()) };
         let time = || until.saturating_sub(clock::tick());
         let secured = self.stream.accept_peer_tls(dialogue.unread(), (tls, handshakes), time);
-        // The handshake has set its own.
-        self.timeout = None;
         dialogue.secured(secured.map_err(|fault| self.not_secured(fault))?);
         Ok(())
     }
@@ -386,7 +384,9 @@ impl<'a> Session<'a> {
     /// Failed handshakes and browsers must not keep the log from saying why clients are closed.
     fn told_by(&self, ended: &Ended) -> &'a RateLimit {
         match ended {
-            Ended::Said(Closing::Refused(_) | Closing::NoProof(_) | Closing::NoGreeting(_))
+            Ended::Said(
+                Closing::Refused(_) | Closing::NoProof(_) | Closing::EndedUnproved | Closing::NoGreeting(_),
+            )
             | Ended::Tls(_) => &self.shared.rate_limits.handshakes,
             Ended::Said(Closing::OtherProtocol(_)) => &self.shared.rate_limits.other_protocols,
             _ => &self.shared.rate_limits.closings,

@@ -2,21 +2,29 @@
 //! back. The thread that owns the connection waits; the steps may be taken by others.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind},
     net::TcpStream,
     ops::ControlFlow,
     sync::Arc,
     time::Duration,
 };
 
-use rustix::net::RecvFlags;
-use rustls::{Connection, Error, ServerConfig, ServerConnection, server::Acceptor};
+use rustix::{
+    event::PollFlags,
+    net::{RecvFlags, SendFlags},
+};
+use rustls::{Connection, Error, ServerConfig, server::Acceptor};
 
 use super::{
     HandshakePool, PeersTls, TlsFault,
-    session::{Socket, TlsSession, is_nothing},
+    machine::{Incoming, TlsMachine},
+    session::{TlsSession, receive, send},
+    unbuffered::Unbuffered,
 };
-use crate::core::wire::{Channel, Exporter};
+use crate::{
+    core::wire::{Channel, Exporter},
+    transport::stream::wait_for,
+};
 
 /// How long one read of a handshake blocks before its caller is asked whether there is time left.
 const HANDSHAKE_SLICE: Duration = Duration::from_millis(100);
@@ -54,13 +62,19 @@ impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
 
     /// Dials a peer.
     pub(in crate::transport) fn dial_peer(self, tls: &PeersTls) -> Result<(TlsSession, Channel), TlsFault> {
-        let connection = self.dial(tls.dialler()?)?;
-        if PeersTls::is_agreed(&connection) { bound(connection) } else { Err(TlsFault::OtherInside) }
+        let dialler = tls.dialler()?;
+        let shaken = self.begin_as_dialler(dialler)?;
+        if PeersTls::is_agreed(&shaken.machine) { bound(shaken) } else { Err(TlsFault::OtherInside) }
     }
 
     /// Goes on as the end that dials.
-    pub(in crate::transport) fn dial(self, dialler: Connection) -> Result<Box<Connection>, TlsFault> {
-        let stepped = self.step(move || advance(Box::new(dialler), &[]));
+    pub(in crate::transport) fn dial(self, dialler: Connection) -> Result<TlsSession, TlsFault> {
+        let Shaken { machine, came } = self.begin_as_dialler(dialler)?;
+        Ok(TlsSession::new(machine, came))
+    }
+
+    fn begin_as_dialler(self, dialler: Connection) -> Result<Shaken<Connection>, TlsFault> {
+        let stepped = self.step(move || advance(Box::new(dialler), Incoming::default()));
         self.shake(stepped)
     }
 
@@ -68,26 +82,28 @@ impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
     pub(in crate::transport) fn accept(mut self, config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
         let came = self.receive()?;
         let stepped = self.step(move || begin(config, &came))?;
-        Ok(TlsSession::new(self.shake(stepped)?))
+        let Shaken { machine, came } = self.shake(stepped)?;
+        Ok(TlsSession::new(machine, came))
     }
 
     /// Goes through the rest of the handshake, and sends what follows it.
-    fn shake(mut self, mut stepped: Stepped) -> Result<Box<Connection>, TlsFault> {
+    fn shake<M: TlsMachine + 'static>(mut self, mut stepped: Stepped<M>) -> Result<Shaken<M>, TlsFault> {
         loop {
-            let Stepped { connection, leaving, fault } = stepped;
+            let Stepped { machine, mut came, leaving, fault } = stepped;
             if let Some(fault) = fault {
                 // The other end may be told why, if that takes no time.
-                let _ = Socket::new(self.tcp, RecvFlags::DONTWAIT).write(&leaving);
+                let _ = send(self.tcp, &leaving, SendFlags::DONTWAIT);
                 return Err(fault.into());
             }
             self.send(&leaving)?;
-            if !connection.is_handshaking() {
-                return Ok(connection);
+            if !machine.is_handshaking() {
+                return Ok(Shaken { machine, came });
             }
-            let came = self.receive()?;
+            let more = self.receive()?;
             stepped = self.step(move || {
                 drop(leaving);
-                advance(connection, &came)
+                came.add(&more);
+                advance(machine, came)
             });
         }
     }
@@ -108,50 +124,58 @@ impl<T: FnMut() -> Duration> TlsBeginning<'_, T> {
     fn send(&mut self, mut bytes: &[u8]) -> Result<(), TlsFault> {
         while !bytes.is_empty() {
             self.check_time()?;
-            match Socket::new(self.tcp, RecvFlags::empty()).write(bytes) {
-                Ok(count) => bytes = &bytes[count..],
-                Err(error) if is_nothing(&error) => {}
-                Err(error) => return Err(broken(error)),
-            }
+            bytes = &bytes[send(self.tcp, bytes, SendFlags::empty()).map_err(broken)?..];
         }
         Ok(())
     }
 
-    /// What was read before, or what arrives.
+    /// What was read before, or what arrives. Nothing is held while it waits: thousands may.
     fn receive(&mut self) -> Result<Vec<u8>, TlsFault> {
         if !self.begun.is_empty() {
             return Ok(std::mem::take(&mut self.begun).to_vec());
         }
-        let mut came = vec![0; HANDSHAKE_READ_BYTES];
         loop {
             let left = self.check_time()?;
-            self.tcp.set_read_timeout(Some(left.min(HANDSHAKE_SLICE))).map_err(TlsFault::Broken)?;
-            match Socket::new(self.tcp, RecvFlags::empty()).read(&mut came) {
-                Ok(0) => return Err(TlsFault::Ended),
-                Ok(count) => {
+            if !wait_for(self.tcp, PollFlags::IN, Some(left.min(HANDSHAKE_SLICE)))
+                .map_err(TlsFault::Broken)?
+            {
+                continue;
+            }
+            let mut came = vec![0; HANDSHAKE_READ_BYTES];
+            match receive(self.tcp, &mut came, RecvFlags::DONTWAIT).map_err(broken)? {
+                Some(0) => return Err(TlsFault::Ended),
+                Some(count) => {
                     came.truncate(count);
                     return Ok(came);
                 }
-                Err(error) if is_nothing(&error) => {}
-                Err(error) => return Err(broken(error)),
+                None => {}
             }
         }
     }
 }
 
-/// A connection after a step of its handshake, what that has to send, and why there is no other step.
-struct Stepped {
-    connection: Box<Connection>,
+/// A machine after a step of its handshake, what that has to send, and why there is no other step.
+struct Stepped<M> {
+    machine: Box<M>,
+    came: Incoming,
     leaving: Vec<u8>,
     fault: Option<Error>,
+}
+
+/// A machine whose handshake is over, and what has come after it.
+struct Shaken<M> {
+    machine: Box<M>,
+    came: Incoming,
 }
 
 // None of these is inlined: it would use stack in every connection.
 
 /// Begins with what has come of a client.
 #[inline(never)]
-fn begin(config: Arc<ServerConfig>, came: &[u8]) -> Result<Stepped, TlsFault> {
-    Ok(advance(Box::new(ServerConnection::new(config)?.into()), came))
+fn begin(config: Arc<ServerConfig>, first: &[u8]) -> Result<Stepped<Unbuffered>, TlsFault> {
+    let mut came = Incoming::default();
+    came.add(first);
+    Ok(advance(Box::new(Unbuffered::new(config)?), came))
 }
 
 /// Begins with what has come of a peer, once that is its whole first message.
@@ -160,7 +184,7 @@ fn begin_peer(
     mut acceptor: Box<Acceptor>,
     config: Arc<ServerConfig>,
     mut came: &[u8],
-) -> Result<ControlFlow<Stepped, Box<Acceptor>>, TlsFault> {
+) -> Result<ControlFlow<Stepped<Connection>, Box<Acceptor>>, TlsFault> {
     while !came.is_empty() {
         acceptor.read_tls(&mut came).map_err(TlsFault::Broken)?;
     }
@@ -172,30 +196,21 @@ fn begin_peer(
         return Err(TlsFault::OtherInside);
     }
     let connection = accepted.into_connection(config).map_err(|(error, _alert)| error)?;
-    Ok(ControlFlow::Break(advance(Box::new(connection.into()), &[])))
+    Ok(ControlFlow::Break(advance(Box::new(connection.into()), Incoming::default())))
 }
 
 /// Goes on with what has come.
 #[inline(never)]
-fn advance(mut connection: Box<Connection>, mut came: &[u8]) -> Stepped {
-    let mut fault = None;
-    while fault.is_none() && !came.is_empty() {
-        let read = connection.read_tls(&mut came).map_err(|error| Error::General(error.to_string()));
-        // It takes nothing after a goodbye.
-        if let Ok(0) = read {
-            break;
-        }
-        fault = read.and_then(|_| connection.process_new_packets()).err();
-    }
+fn advance<M: TlsMachine>(mut machine: Box<M>, mut came: Incoming) -> Stepped<M> {
     let mut leaving = Vec::new();
-    while connection.wants_write() && connection.write_tls(&mut leaving).is_ok() {}
-    Stepped { connection, leaving, fault }
+    let fault = machine.take(&mut came, &mut leaving).err();
+    Stepped { machine, came, leaving, fault }
 }
 
 /// With what binds a handshake inside to it.
-fn bound(connection: Box<Connection>) -> Result<(TlsSession, Channel), TlsFault> {
-    let exporter = connection.export_keying_material([0; Exporter::BYTES], EXPORTER_LABEL, Some(b""))?;
-    Ok((TlsSession::new(connection), Channel::Tls(Exporter::of_bytes(exporter))))
+fn bound(Shaken { machine, came }: Shaken<Connection>) -> Result<(TlsSession, Channel), TlsFault> {
+    let exporter = machine.export_keying_material([0; Exporter::BYTES], EXPORTER_LABEL, Some(b""))?;
+    Ok((TlsSession::new(machine, came), Channel::Tls(Exporter::of_bytes(exporter))))
 }
 
 fn broken(error: io::Error) -> TlsFault {

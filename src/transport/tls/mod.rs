@@ -1,14 +1,16 @@
 //! TLS under [`super::Stream`]: rustls with ring, driven by the thread that reads and writes the connection. Who the
-//! other end is, is not decided here: clients judge the certificate that they are shown, and between peers any certificate will do, because the handshake inside proves the
-//! herd's secret for this very connection (PROTOCOL.md).
+//! other end is, is not decided here: clients judge the certificate that they are shown, and between peers any certificate
+//! will do, because the handshake inside proves the herd's secret for this very connection (PROTOCOL.md).
 
 mod beginning;
 mod fault;
+mod machine;
 mod peers;
 mod pool;
 mod services;
 mod session;
 mod trust;
+mod unbuffered;
 
 use std::sync::Arc;
 

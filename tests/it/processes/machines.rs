@@ -275,6 +275,10 @@ fn peer_without_the_secret_gets_nothing(machines: &mut Machines, at: &str) {
             &[&format!("no link to {} at ", IDS[node]), "its proof is wrong"],
             from[WELSH],
         );
+        // And so it is at the end that is dialled.
+        for (end, from) in [(node, from[node]), (WELSH, from[WELSH])] {
+            machines.wait_for_log(end, &[" is closed: it ended its handshake before its proof"], from);
+        }
     }
     let question = format!("WHATSAT {KIWI} 10 0");
     assert_eq!(machines.told(WELSH, "ops.token", &[&question]), [format!("? {question}")]);

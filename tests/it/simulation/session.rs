@@ -292,7 +292,7 @@ impl Simulation {
                     self.fail(Kind::Confused, format!("a neighbour was refused: {why}"));
                 }
             }
-            Closing::ByPeer | Closing::SilentPeer(_) | Closing::NoProof(_) => {}
+            Closing::ByPeer | Closing::EndedUnproved | Closing::SilentPeer(_) | Closing::NoProof(_) => {}
             other => self.fail(Kind::Confused, format!("a session ends: {other}")),
         }
     }

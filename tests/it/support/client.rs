@@ -137,6 +137,13 @@ impl Client {
         assert!(rest.is_empty(), "before the end came {}", rest.escape_ascii());
     }
 
+    /// Checks that nothing more comes but the goodbye of TLS.
+    #[track_caller]
+    pub(crate) fn expect_goodbye(&mut self) {
+        self.expect_closed();
+        assert!(self.tls().process_new_packets().unwrap().peer_has_closed(), "it ends without a goodbye");
+    }
+
     /// Says the goodbye of TLS; still reads.
     #[track_caller]
     pub(crate) fn say_goodbye(&mut self) {
