@@ -20,11 +20,13 @@ pub mod metrics;
 
 pub mod journal;
 
+pub mod api;
+
 pub mod places;
 
 pub mod import;
 
-pub mod http;
+pub mod web;
 
 pub mod server;
 

@@ -3,7 +3,6 @@
 
 mod client_lines;
 mod client_tokens;
-mod http_head;
 mod peer_link;
 mod peer_session;
 mod plain_session;
@@ -11,10 +10,12 @@ mod scene;
 mod session;
 mod tls_doors;
 mod tokens_file;
+mod web_connection;
 
 pub use self::{
-    client_lines::client_lines, client_tokens::client_tokens, http_head::http_head, peer_link::peer_link,
+    client_lines::client_lines, client_tokens::client_tokens, peer_link::peer_link,
     peer_session::peer_session, plain_session::plain_session, tls_doors::tls_doors, tokens_file::tokens_file,
+    web_connection::web_connection,
 };
 
 /// What plays one input.
@@ -27,7 +28,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("peer_session", peer_session),
     ("peer_link", peer_link),
     ("plain_session", plain_session),
-    ("http_head", http_head),
+    ("web_connection", web_connection),
     ("tokens_file", tokens_file),
     ("tls_doors", tls_doors),
 ];

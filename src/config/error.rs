@@ -112,6 +112,10 @@ pub enum Fault {
     NoNodes,
     #[error("a second node is called {id}, as on line {first_line}; give each its own id")]
     DuplicateId { id: String, first_line: usize },
+    #[error(
+        "{text:?} is no origin; write \"https://HOST\" or \"https://HOST:PORT\", without a path, or \"*\" for all"
+    )]
+    BadOrigin { text: String },
     #[error("{text:?} is no address; write \"HOST:PORT\", such as \"127.0.0.1:11600\"")]
     BadAddress { text: String },
     #[error(

@@ -57,10 +57,11 @@ pub(super) const PLACES: [TomlKey; 2] = [
     TomlKey { name: "then", form: "a source's name, or a list of them", default: "`[]`", meaning: "Sources to try, in this order, when those before them fail. Only Google can fail." },
 ];
 
-/// The key of `[http]` that is a list.
+/// The keys of `[http]` that are lists.
 #[rustfmt::skip]
-pub(super) const HTTP: [TomlKey; 1] = [
+pub(super) const HTTP: [TomlKey; 2] = [
     TomlKey { name: "hosts", form: "a list of names", default: "`[]`", meaning: "Names by which a request may call the node, beside addresses, `localhost` and the names in the node's own addresses. Any other is refused, so that no web page in somebody's browser can read the node under a name of its own." },
+    TomlKey { name: "origins", form: "a list of origins", default: "`[]`", meaning: "Web pages of these origins, such as `\"https://map.example\"`, may read what the node answers (CORS), and write, with a token where one is needed; `\"*\"` stands for all. Pages of other sites may do neither." },
 ];
 
 /// The names of these keys.

@@ -248,8 +248,10 @@ impl Herd {
         settings::write(self.limits.clone(), &mut out);
         out.push_str("\n[http]\n");
         settings::write(self.http.clone(), &mut out);
-        let hosts: Vec<_> = self.http.hosts.iter().map(|host| quoted(host)).collect();
-        let _ = writeln!(out, "hosts = [{}]", hosts.join(", "));
+        for (key, list) in [("hosts", &self.http.hosts), ("origins", &self.http.origins)] {
+            let values: Vec<_> = list.iter().map(|value| quoted(value)).collect();
+            let _ = writeln!(out, "{key} = [{}]", values.join(", "));
+        }
         out.push_str("\n[tls]\n");
         settings::write(self.tls.clone(), &mut out);
         for Node { id, listen, address, tls_listen, http, plain, plain_listen, links } in &self.nodes {

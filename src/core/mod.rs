@@ -6,7 +6,7 @@
 pub mod model;
 pub mod wire;
 
-mod hex;
+pub(crate) mod hex;
 mod rules;
 
 pub mod store;

@@ -87,7 +87,7 @@ impl Server {
         };
         let journal = folder.zip(journal_queue).map(open).transpose()?;
         let Listeners { lines: listener, tls, web, plain } = bound.listen(&addresses)?;
-        let web = web.map(|listener| Web::new(listener, &herd.http, configured));
+        let web = web.map(|listener| Web::new(listener, (&herd.http, &herd.limits), configured));
         let plain = plain.map(|listener| PlainDoor::new(listener, third_party));
         warn_if_open_to_others(herd, is_local, &log);
         Ok(Self {

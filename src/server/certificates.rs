@@ -10,12 +10,12 @@ use super::{Shared, StartError, shared::Stop};
 use crate::{
     config::{CertificateFiles, TlsConfig},
     core::model::{Tick, Timestamp},
-    http::CertificateReport,
     keys::Certificate,
     log::Log,
     system::clock,
     text::plural,
     transport::ServiceTls,
+    web::CertificateReport,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);

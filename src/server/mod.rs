@@ -63,11 +63,11 @@ use crate::{
         model::NodeId,
         node::{Node, Retainer},
     },
-    http::RetentionReport,
     log::Log,
     places,
     system::clock,
     transport::PeersTls,
+    web::RetentionReport,
 };
 
 /// What a node announces to the program that started it. Displays as the line that says it.

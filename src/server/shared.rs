@@ -31,12 +31,12 @@ use crate::{
         model::{NodeId, Tick},
         node::Node,
     },
-    http::RetentionReport,
     journal::JournalCondition,
     log::{Log, RateLimit},
     metrics::Requests,
     places,
     transport::{HandshakePool, PeersTls},
+    web::RetentionReport,
 };
 
 pub(super) struct Shared<'a> {

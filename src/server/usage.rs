@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::{core::model::Timestamp, http::Process, system::clock};
+use crate::{core::model::Timestamp, system::clock, web::Process};
 
 /// When this process started, in POSIX seconds: the present time minus its age.
 pub(super) fn process_started(now: Timestamp) -> f64 {

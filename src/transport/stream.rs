@@ -217,14 +217,19 @@ impl Stream {
         self.tcp.set_nonblocking(true)
     }
 
-    /// Lets the other end receive what was written before the connection is dropped: bytes left unread would turn the
-    /// close into a reset, which can overtake the output. Waits for nothing.
-    pub(crate) fn finish(&self) {
+    /// Tells the other end that nothing more is written.
+    pub(crate) fn end_output(&self) {
         if let Some(mut tls) = self.tls() {
             // Who cannot be told so at once sees a cut.
             let _ = tls.end(&self.tcp);
         }
         self.shutdown(Shutdown::Write);
+    }
+
+    /// Lets the other end receive what was written before the connection is dropped: bytes left unread would turn the
+    /// close into a reset, which can overtake the output. Waits for nothing.
+    pub(crate) fn finish(&self) {
+        self.end_output();
         if self.set_hasty().is_ok() {
             let mut unread = [0; 4096];
             for _ in 0..UNREAD_READS_MAX {

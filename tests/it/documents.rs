@@ -132,7 +132,10 @@ fn bare(word: &str) -> &str {
 
 fn is_path(word: &str) -> bool {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-@/".contains(letter);
-    !word.starts_with('/') && !word.starts_with("HTTP/") && word.chars().all(is_plain)
+    const OTHERS: [&str; 2] = ["HTTP/", "application/"];
+    !word.starts_with('/')
+        && !OTHERS.iter().any(|other| word.starts_with(other))
+        && word.chars().all(is_plain)
 }
 
 /// Paths from the root that stand anywhere in a line: words that begin with a top-level folder.

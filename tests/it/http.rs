@@ -219,9 +219,9 @@ fn what_is_no_request_is_refused_and_harms_nobody() {
     };
     refused(b"IAMAT a +1+1 1\r\n\r\n", "400 ");
     refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400 ");
-    refused(b"GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n", "404 ");
-    refused(b"DELETE / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405 ");
-    refused(b"GET /status HTTP/1.1\r\nHost: rebound.example\r\n\r\n", "421 ");
+    refused(b"GET /secret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "404 ");
+    refused(b"DELETE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "405 ");
+    refused(b"GET /status HTTP/1.1\r\nHost: rebound.example\r\nConnection: close\r\n\r\n", "421 ");
     let padded = |length: usize| {
         let head = "GET /livez HTTP/1.0\r\nX: ";
         [head, &"x".repeat(length - head.len() - 4), "\r\n\r\n"].concat()
@@ -253,7 +253,7 @@ fn slow_request_is_ended_by_its_deadline_however_it_drips() {
 
 #[test]
 fn liveness_is_told_whatever_sits_on_the_web_face() {
-    let node = Setup::new().http("request_seconds = 60\nwrite_seconds = 60").start();
+    let node = Setup::new().http("connections = 64\nrequest_seconds = 60\nwrite_seconds = 60").start();
     let mut client = node.client();
     // As many as there may be: some say nothing, some drip, some do not read. The oldest of them is let go for each probe.
     let mut held: Vec<Client> = (0..64).map(|_| node.web()).collect();

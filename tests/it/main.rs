@@ -37,6 +37,7 @@ mod tls;
 mod tokens;
 mod transcripts;
 mod upstream;
+mod web;
 mod whatsat;
 
 mod processes;

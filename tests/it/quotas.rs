@@ -184,7 +184,9 @@ fn what_few_may_do_is_audited_and_counted() {
 /// The answer to a request for a page with that token.
 fn page(node: &TestNode, path: &str, token: &str) -> String {
     let mut client = node.web();
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"));
+    client.send(format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ));
     String::from_utf8(client.rest()).unwrap()
 }
 

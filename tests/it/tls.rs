@@ -190,7 +190,7 @@ fn end_of_the_certificate_is_told_in_status_metrics_and_log() {
 fn web_face_speaks_https_and_nothing_else_where_it_is_told_to() {
     let authority = Authority::new();
     let node = setup(&authority).http("tls = true\nrequest_seconds = 0.5").start();
-    let request = "GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let request = "GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut web = node.web().secured(authority.client("localhost")).unwrap();
     web.send(request);
     let answer = String::from_utf8(web.rest()).unwrap();

@@ -40,7 +40,7 @@ fn auth(number: u8) -> String {
 /// The status line of a page, asked for with that header field.
 fn page(node: &TestNode, path: &str, field: &str) -> String {
     let mut client = node.web();
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n"));
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{field}\r\n"));
     let answer = String::from_utf8(client.rest()).unwrap();
     answer.lines().next().unwrap().to_owned()
 }
@@ -52,7 +52,8 @@ fn bearer(number: u8) -> String {
 /// A metric, as the monitor reads it.
 fn metric(node: &TestNode, name: &str) -> f64 {
     let mut client = node.web();
-    client.send(format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{}\r\n", bearer(3)));
+    client
+        .send(format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n", bearer(3)));
     let text = String::from_utf8(client.rest()).unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
@@ -188,7 +189,7 @@ fn pages_that_show_more_than_health_want_a_monitors_token() {
         assert!(!status.contains("401") && !status.contains("403"), "{path}: {status}");
     }
     let mut client = node.web();
-    client.send("GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.send("GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let answer = String::from_utf8(client.rest()).unwrap();
     assert!(
         answer.contains("\r\nWWW-Authenticate: Bearer realm=\"herd\"\r\nWWW-Authenticate: Basic "),

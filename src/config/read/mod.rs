@@ -16,6 +16,7 @@ use super::{
     AccessConfig, HttpConfig, JournalConfig, Limits, LogConfig, PlacesConfig, TlsConfig,
     error::{At, Fault},
     faults::{Faults, Found, Noted},
+    http::is_origin,
     keys,
     log::name_fault,
     retention::{self, NoTime},
@@ -313,12 +314,23 @@ impl<'t> Text<'t> {
     fn http(&self, root: &DeTable<'_>) -> Found<HttpConfig> {
         let Some((table, _)) = self.table(root, HttpConfig::NAME)? else { return Ok(HttpConfig::default()) };
         let http = self.settings(table, &keys::names(&keys::HTTP)).whole();
-        let hosts = table.get("hosts").map_or(Ok(Vec::new()), |value| {
-            let (hosts, are_all) =
-                self.strings("hosts", value, "a list of names, such as [\"alford.example\"]");
-            are_all.map(|()| hosts.into_iter().map(|host| host.value).collect())
-        });
-        Ok(HttpConfig { hosts: hosts?, ..http? })
+        let list = |key: &str, wanted| {
+            table.get(key).map_or(Ok(Vec::new()), |value| {
+                let (strings, are_all) = self.strings(key, value, wanted);
+                are_all.map(|()| strings)
+            })
+        };
+        let hosts = list("hosts", "a list of names, such as [\"alford.example\"]");
+        let origins =
+            list("origins", "a list of origins, such as [\"https://map.example\"]").and_then(|origins| {
+                let wrong = origins.iter().filter(|origin| !is_origin(&origin.value));
+                let note = |At { line, value }: &At<String>| {
+                    self.faults.note(*line, Fault::BadOrigin { text: value.clone() })
+                };
+                wrong.map(note).last().map_or(Ok(()), Err).map(|()| origins)
+            });
+        let values = |strings: Vec<At<String>>| strings.into_iter().map(|string| string.value).collect();
+        Ok(HttpConfig { hosts: values(hosts?), origins: values(origins?), ..http? })
     }
 
     fn tls(&self, root: &DeTable<'_>) -> Found<TlsConfig> {

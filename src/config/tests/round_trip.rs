@@ -99,7 +99,9 @@ proptest! {
         name in "[!-~]{1,64}",
         ids in proptest::collection::hash_set("[!-,.0-9;-~]{1,8}", 1..6),
         moved in any::<bool>(),
-        web in (1_usize..=1_000, 256_usize..=65_536, any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
+        web in (1_usize..=1_000_000, 256_usize..=65_536, any_time(10_000_000, 60), any_time(10_000_000, 60), any_time(0, 3_600)),
+        web_bodies in (0_usize..=67_108_864, any_time(10_000_000, 3_600), any_time(10_000_000, 86_400), 1_usize..=1_000_000),
+        origins in proptest::collection::vec("https://[a-z]{1,9}", 0..3),
         hosts in proptest::collection::vec(".{0,9}", 0..3),
         secret_file in proptest::option::of("[ -~]{1,20}"),
         mode in 0_usize..4,
@@ -122,7 +124,7 @@ proptest! {
         let (file, events_file) = (log_names.0.trim_start_matches('/').to_owned(), log_names.1);
         let log = LogConfig { traffic: log.0, bodies: log.1[0], connections: log.1[1], file, events_file, buffer_bytes: log.2, file_bytes: log.3, files_kept: log.4, audit_file: "{node}.audit".to_owned(), audit_buffer_bytes: audit.0, audit_file_bytes: audit.1, audit_files_kept: audit.2 };
         let tls_config = TlsConfig { certificate_file: tls.0.then(|| "c {node}.pem".into()), key_file: tls.0.then(|| "k.pem".into()), watch_time: tls.1 };
-        let http = HttpConfig { tls: tls.2, connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, hosts };
+        let http = HttpConfig { tls: tls.2, connections: web.0, head_bytes: web.1, request_time: web.2, write_time: web.3, ready_grace: web.4, body_bytes: web_bodies.0, body_time: web_bodies.1, idle_time: web_bodies.2, address_connections: web_bodies.3, hosts, origins };
         let secret_file = secret_file.map(PathBuf::from);
         let peer_tls = if secret_file.is_some() { PeerTls::ALL[mode] } else { PeerTls::Off };
         let forget_after = forget_after.map(Duration::from_secs);

@@ -10,7 +10,7 @@ use std::{net::IpAddr, time::Duration};
 pub(super) use self::{
     line::{LineSeat, LineSeats, Tally},
     seating::{Origin, SeatBounds},
-    web::{WebSeat, WebSeats},
+    web::{WebSeat, WebSeatBounds, WebSeats},
 };
 
 /// How long a connection that must give its seat up may take. Its thread only needs to be woken.

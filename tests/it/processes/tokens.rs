@@ -221,10 +221,14 @@ fn shown_in_every_way(of: &Herd, token: &str) -> Vec<String> {
         told.push(String::from_utf8_lossy(&client.rest()).into_owned());
     }
     for head in [
-        format!("GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
-        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"),
-        format!("GET /{token}?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {token}\r\n\r\n"),
+        format!(
+            "GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ),
+        format!(
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ),
+        format!("GET /{token}?token={token} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {token}\r\nConnection: close\r\n\r\n"),
         format!("{token} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ] {
         let mut client = Client::connect(&of.listens_at("Solo").replace(":11600", ":11680"));

@@ -379,7 +379,7 @@ impl TestNode {
     #[track_caller]
     pub(crate) fn page(&self, path: &str) -> (String, String) {
         let mut client = self.web();
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         let answer = String::from_utf8(client.rest()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.lines().next().unwrap().to_owned(), body.to_owned())

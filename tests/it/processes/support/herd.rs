@@ -156,7 +156,8 @@ impl Herd {
     pub(crate) fn answer(&self, id: &str, path: &str) -> String {
         let address = self.parsed.node(id).unwrap().http.as_ref().expect("it has a web face").to_string();
         let mut client = Client::connect(&address);
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes());
+        client
+            .send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes());
         String::from_utf8(client.rest()).unwrap()
     }
 

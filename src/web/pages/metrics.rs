@@ -416,7 +416,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::report::tests::{degraded, fresh};
+    use crate::web::pages::report::tests::{degraded, fresh};
 
     #[test]
     fn every_family_has_its_help_and_type_under_the_name_of_its_samples() {

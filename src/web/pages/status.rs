@@ -141,7 +141,7 @@ fn upstream(upstream: &UpstreamReport) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::report::tests::{degraded, fresh};
+    use crate::web::pages::report::tests::{degraded, fresh};
 
     #[test]
     fn json_says_what_the_report_says() {
