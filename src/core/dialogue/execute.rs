@@ -112,6 +112,8 @@ impl Batch {
             Err(why) => Err(*why),
         };
         if let Err(why) = done {
+            // A token may stand where a client's id belongs.
+            let line = line.masked();
             self.refuse(line, party, why);
             host.said(line, party, &Reply::Invalid(why));
         }
@@ -201,8 +203,8 @@ impl<'a> Prepared<'a> {
     /// Inlined, as the parsing is.
     #[inline]
     fn new(line: Line<'a>, command: Result<Command<'a>, Invalid>, left: usize) -> Self {
-        let is_shown = !matches!(command, Err(_) | Ok(Command::Auth(_)));
-        Self { line: if is_shown { line } else { line.masked() }, command, left }
+        let is_auth = matches!(command, Ok(Command::Auth(_)));
+        Self { line: if is_auth { line.masked() } else { line }, command, left }
     }
 
     fn is_lookup(&self) -> bool {

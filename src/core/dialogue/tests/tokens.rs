@@ -123,6 +123,17 @@ fn wrong_token_drops_all_rights_and_the_third_closes() {
 }
 
 #[test]
+fn token_in_the_place_of_an_id_is_not_copied_whatever_refuses_the_line() {
+    let node = node_with(NOBODY, &tokens());
+    let mut client = Driven::client(&node);
+    let lines = ["WHATSAT $9 1 1", "IAMAT $9 +1+1 1479413884", "FORGET $9", "FORGET $9 x"];
+    let refused = ["? WHATSAT", "? IAMAT", "? FORGET", "? FORGET"];
+    // For want of a right; and, of one who has every right, for want of that client.
+    assert_eq!(said(&mut client, &lines), refused);
+    assert_eq!(said(&mut client, &["AUTH $2", lines[0]]), ["WELCOME ops", refused[0]]);
+}
+
+#[test]
 fn where_nobody_has_tokens_auth_is_invalid_and_its_copy_is_the_word_alone() {
     let mut client = Driven::client(&node_of(Vec::new(), false, None));
     let lines = ["AUTH $1", "auth", "AUTH $1 x", "AUTH", "AUTH", REPORT];
