@@ -91,7 +91,7 @@ def free_port():
 
 
 def connect(programs, folder, kind, count):
-    """All of them from one client, one after another."""
+    """All of them from one program, which opens sixteen at once."""
 
     def turn():
         with Node(programs, folder) as node:

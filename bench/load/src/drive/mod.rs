@@ -15,7 +15,9 @@ mod turning;
 use std::{
     io,
     os::fd::AsRawFd,
+    panic::resume_unwind,
     sync::{Arc, atomic::AtomicBool},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -398,6 +400,9 @@ impl std::fmt::Debug for Drive {
     }
 }
 
+/// How many connect at once: enough that neither end waits for the other, and fewer than a server's backlog takes.
+const CONNECTING_MAX: usize = 16;
+
 /// Connects, the idle connections first, unless each request has a connection of its own; none may take longer than this.
 fn connect(
     load: &Load,
@@ -408,15 +413,35 @@ fn connect(
     if load.reconnect {
         return Ok(());
     }
-    let asking = load.connections as usize;
-    for index in (asking..connections.len()).chain(0..asking) {
-        let connection = &mut connections[index];
-        let address = load.targets[connection.target];
-        connection
-            .open(address, registry, Token(index), within)
-            .map_err(|source| LoadError::Connect { address, source })?;
+    let (asking, idle) = connections.split_at_mut(load.connections as usize);
+    let first_idle = asking.len();
+    for (first, connections) in [(first_idle, idle), (0, asking)] {
+        open(load, (first, connections), registry, within)?;
     }
     Ok(())
+}
+
+/// Opens connections of which the first has this number, several at once.
+fn open(
+    load: &Load,
+    (first, connections): (usize, &mut [Connection]),
+    registry: &Registry,
+    within: Duration,
+) -> Result<(), LoadError> {
+    let share = connections.len().div_ceil(CONNECTING_MAX).max(1);
+    let open_share = |first: usize, share: &mut [Connection]| {
+        share.iter_mut().zip(first..).try_for_each(|(connection, index)| {
+            let address = load.targets[connection.target];
+            let opened = connection.open(address, registry, Token(index), within);
+            opened.map_err(|source| LoadError::Connect { address, source })
+        })
+    };
+    thread::scope(|scope| {
+        let shares = connections.chunks_mut(share).zip((first..).step_by(share));
+        let opening: Vec<_> =
+            shares.map(|(share, first)| scope.spawn(move || open_share(first, share))).collect();
+        opening.into_iter().try_for_each(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 /// A timer that wakes the loop with nanosecond precision; its own waits only have milliseconds.
