@@ -5,7 +5,7 @@
 
 Two nodes that keep locations for an hour are linked. A third neighbour, which is this script, pushes records that a server
 took nearly an hour ago, all within one step. The herd's own clock has them forgotten. Told are the longest time that a walk
-kept a part of the store to itself, with the wait for it; how many records were pushed from the step on; how many rounds a
+kept a part of the store to itself, with the waits for it and for a processor, and without them; how many records were pushed from the step on; how many rounds a
 link took until both nodes had one sum; and what clients waited, before the step and across it.
 """
 
@@ -136,9 +136,10 @@ def expiry(programs, scratch, records, minutes, seconds, rate):
             is_hidden = lambda status: status["retention"]["hidden"] >= records
             herd.wait_for("both have forgotten all", lambda told: all(map(is_hidden, told)), 300)
             herd.wait_for("both are alike again", are_alike, 300)
-            pieces = [herd.status(name)["retention"]["longest_piece_seconds"] for name in NODES]
+            retention = [herd.status(name)["retention"] for name in NODES]
             return {
-                "piece": max(pieces),
+                "piece": max(told["longest_piece_seconds"] for told in retention),
+                "piece_cpu": max(told["longest_piece_cpu_seconds"] for told in retention),
                 "pushed": herd.pushed() - pushed,
                 "rounds": herd.rounds() - rounds,
                 "before": before,
@@ -151,6 +152,7 @@ def expiry(programs, scratch, records, minutes, seconds, rate):
 def figures(told):
     return [
         ("longest piece of a walk", "ms", told["piece"] * 1_000),
+        ("processor time of a piece at most", "ms", told["piece_cpu"] * 1_000),
         ("records pushed since the step", "", told["pushed"]),
         ("rounds until alike", "", told["rounds"]),
         ("response p99 before the step", "ms", told["before"]["p99_us"] / 1_000),

@@ -16,10 +16,10 @@ const TURN_TIME: Duration = Duration::from_millis(1);
 pub(super) fn run(mut retainer: Retainer, shared: &Shared<'_>, stop: &Stop) {
     let mut worked = Duration::ZERO;
     while !stop.is_set() {
-        let (was_walking, now) = (retainer.is_walking(), clock::now());
+        let (was_walking, now, cpu) = (retainer.is_walking(), clock::now(), clock::thread_cpu());
         let until = retainer.step(shared.node, now);
-        let took = clock::tick().saturating_sub(now.tick);
-        tell(&mut retainer, shared, if was_walking { took } else { Duration::ZERO });
+        let (took, cpu) = (clock::tick().saturating_sub(now.tick), clock::thread_cpu().saturating_sub(cpu));
+        tell(&mut retainer, shared, was_walking.then_some([took, cpu]));
         worked += took;
         if retainer.is_walking() && worked < TURN_TIME {
             continue;
@@ -29,12 +29,15 @@ pub(super) fn run(mut retainer: Retainer, shared: &Shared<'_>, stop: &Stop) {
     }
 }
 
-/// Passes on what it says. `piece` is how long the last piece of a walk took.
-fn tell(retainer: &mut Retainer, shared: &Shared<'_>, piece: Duration) {
+/// Passes on what it says. `piece` is how long the last piece of a walk took, and how much of that it had a processor.
+fn tell(retainer: &mut Retainer, shared: &Shared<'_>, piece: Option<[Duration; 2]>) {
     let condition = retainer.condition();
     if let Some(report) = &shared.retention {
         let mut report = report.lock();
-        report.longest_piece = report.longest_piece.max(piece);
+        if let Some([took, cpu]) = piece {
+            report.longest_piece = report.longest_piece.max(took);
+            report.longest_piece_cpu = report.longest_piece_cpu.max(cpu);
+        }
         report.passes = condition.passes;
         if report.clock_off.is_some() != condition.clock_off.is_some() {
             report.clock_off = condition.clock_off.map(|why| text(why, shared));

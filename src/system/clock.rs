@@ -27,6 +27,12 @@ pub fn tick() -> Tick {
     START.elapsed()
 }
 
+/// How long this thread has had a processor.
+pub fn thread_cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or_default())
+}
+
 /// How long the machine has been up, sleep included: the clock by which /proc dates a process's start.
 pub fn since_boot() -> Duration {
     let up = clock_gettime(ClockId::Boottime);

@@ -74,8 +74,10 @@ pub struct RetentionReport {
     pub erased: usize,
     /// How often all of the store was walked.
     pub passes: u64,
-    /// How long the longest piece of a walk took, with the wait for its lock.
+    /// How long the longest piece of a walk took, with the waits for its lock and for a processor.
     pub longest_piece: Duration,
+    /// How long a piece of a walk had a processor at most: without others, it keeps its lock no longer.
+    pub longest_piece_cpu: Duration,
     /// Why a clock must be wrong, if one must.
     pub clock_off: Option<String>,
     /// Whether its thread has ended by a panic.

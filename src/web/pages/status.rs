@@ -106,6 +106,7 @@ fn retention(retention: &RetentionReport) -> Value {
         "erased": retention.erased,
         "passes": retention.passes,
         "longest_piece_seconds": retention.longest_piece.as_secs_f64(),
+        "longest_piece_cpu_seconds": retention.longest_piece_cpu.as_secs_f64(),
         "clock_off": retention.clock_off,
     })
 }
