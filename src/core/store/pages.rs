@@ -48,6 +48,10 @@ impl Oldest {
     /// Of no records.
     pub(super) const NONE: Self = Self { visible: u32::MAX, hidden: u32::MAX };
 
+    /// Of a page that is being looked at, or whose look was broken off, and that nothing has been written to meanwhile. As
+    /// long as it says this, the page may hold anything.
+    const LOOKED_AT: Self = Self { visible: 0, hidden: 1 };
+
     /// A record counts from there, in nanoseconds since 1970.
     pub(super) fn add(&mut self, counted: i128, is_hidden: bool) {
         let units = u32::try_from(counted.max(0) / Self::UNIT_NS).unwrap_or(u32::MAX);
@@ -184,13 +188,13 @@ impl Pages {
 
     /// A look at all of the page's records begins.
     pub(super) fn begin_look(&mut self, page: usize) {
-        self.pages[page].oldest = Oldest::NONE;
+        self.pages[page].oldest = Oldest::LOOKED_AT;
     }
 
     /// The look is over, and has found that; nothing is known if something was written meanwhile.
     pub(super) fn end_look(&mut self, page: usize, found: Oldest) {
         let oldest = &mut self.pages[page].oldest;
-        if *oldest == Oldest::NONE {
+        if *oldest == Oldest::LOOKED_AT {
             *oldest = found;
         }
     }

@@ -161,6 +161,29 @@ fn pages_in_which_nothing_is_old_are_passed_over() {
     assert!(store.bytes() < 700_000, "{} bytes are kept for nothing", store.bytes());
 }
 
+#[test]
+fn page_that_was_half_looked_at_when_another_was_remade_is_looked_at_again() {
+    let store = keeping(Shape::new(0, 4));
+    let large = "1".repeat(800);
+    assert!(take(&store, &format!("AT A +0.000000000 large +1.{large}+1 10")).is_news());
+    for client in 0..3_000 {
+        assert!(take(&store, &format!("AT A +0.000000000 c{client} +1+1 20")).is_news());
+    }
+    let mut pass = store.begin_pass(1000, 0);
+    for piece in 0..20 {
+        assert!(!store.go_on(&mut pass));
+        // The large record's own page becomes vacant, and then that of others.
+        if piece == 10 {
+            assert!(take(&store, "AT A +0.000000000 large +1+1 5000").is_news());
+            for client in 0..3_000 {
+                assert!(take(&store, &format!("AT A +0.000000000 n{client} +1+1 5000")).is_news());
+            }
+        }
+    }
+    while !store.go_on(&mut pass) {}
+    assert_eq!((store.len(), store.hidden()), (3_001, 3_000));
+}
+
 /// What happens to a store.
 #[derive(Clone, Debug)]
 enum Step {
