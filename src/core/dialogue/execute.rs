@@ -201,7 +201,7 @@ pub(super) struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     /// Inlined, as the parsing is.
-    #[inline]
+    #[inline(always)]
     fn new(line: Line<'a>, command: Result<Command<'a>, Invalid>, left: usize) -> Self {
         let is_auth = matches!(command, Ok(Command::Auth(_)));
         Self { line: if is_auth { line.masked() } else { line }, command, left }
@@ -243,7 +243,8 @@ struct Executing<'d> {
 }
 
 impl Executing<'_> {
-    #[inline]
+    /// Inlined, so that what is prepared is built in its final place.
+    #[inline(always)]
     fn prepare<'a>(&self, lines: &mut Lines<'a>) -> Option<Prepared<'a>> {
         let line = lines.next()?;
         let command = match self.refuses {

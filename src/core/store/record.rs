@@ -43,13 +43,15 @@ pub(super) struct RecordFields<'a> {
     /// Client, position, server, skew and timestamp.
     text: [&'a [u8]; 5],
     generation: Generation,
+    /// The room they need, in bytes.
+    room: usize,
 }
 
 impl<'a> RecordFields<'a> {
     #[inline]
     pub(super) fn of_location(location: &Location<'a>) -> Self {
         let Location { client, position, server, skew, timestamp, generation, .. } = *location;
-        Self { text: [client.as_bytes(), position, server, skew, timestamp], generation }
+        Self::new([client.as_bytes(), position, server, skew, timestamp], generation)
     }
 
     pub(super) fn of(record: &ClientRecord<'a>) -> Self {
@@ -57,9 +59,16 @@ impl<'a> RecordFields<'a> {
             ClientRecord::Location(location) => Self::of_location(location),
             ClientRecord::Tombstone(tombstone) => {
                 let Tombstone { client, server, timestamp, generation, .. } = *tombstone;
-                Self { text: [client.as_bytes(), b"", server, b"", timestamp], generation }
+                Self::new([client.as_bytes(), b"", server, b"", timestamp], generation)
             }
         }
+    }
+
+    #[inline]
+    fn new(text: [&'a [u8]; 5], generation: Generation) -> Self {
+        let bytes: usize = text.iter().map(|field| field.len()).sum();
+        let generation_bytes = if generation == Generation::FIRST { 0 } else { GENERATION_BYTES };
+        Self { text, generation, room: (TEXT + bytes + generation_bytes).next_multiple_of(UNIT) }
     }
 
     pub(super) fn is_tombstone(&self) -> bool {
@@ -73,8 +82,7 @@ impl<'a> RecordFields<'a> {
 
     /// The room they need, in bytes.
     pub(super) fn room(&self) -> usize {
-        let text: usize = self.text.iter().map(|field| field.len()).sum();
-        (TEXT + text + if self.has_generation() { GENERATION_BYTES } else { 0 }).next_multiple_of(UNIT)
+        self.room
     }
 }
 
@@ -114,8 +122,7 @@ pub(super) fn room(record: &[u8]) -> usize {
     if is_dead(record) {
         return usize::from(u16_at(record, LENGTHS)) * UNIT;
     }
-    let [.., (_, text_end)] = spans(record);
-    let end = if has_generation(record) { text_end + GENERATION_BYTES } else { text_end };
+    let end = text_end(record) + if has_generation(record) { GENERATION_BYTES } else { 0 };
     end.next_multiple_of(UNIT) + usize::from(record[SPARE] & !HIDDEN) * UNIT
 }
 
@@ -126,8 +133,8 @@ pub(super) fn client(record: &[u8]) -> &[u8] {
 
 /// The time of the record.
 pub(super) fn time(record: &[u8]) -> Option<Timestamp> {
-    let [.., (start, end)] = spans(record);
-    Timestamp::parse(&record[start..end])
+    let (end, [.., timestamp]) = (text_end(record), lengths(record));
+    Timestamp::parse(&record[end - timestamp..end])
 }
 
 /// The generation of the record.
@@ -135,7 +142,7 @@ pub(super) fn generation(record: &[u8]) -> Generation {
     if !has_generation(record) {
         return Generation::FIRST;
     }
-    let [.., (_, end)] = spans(record);
+    let end = text_end(record);
     let mut number = [0; 8];
     number[..GENERATION_BYTES].copy_from_slice(&record[end..][..GENERATION_BYTES]);
     Generation::new(u64::from_le_bytes(number)).unwrap_or(Generation::MAX)
@@ -181,19 +188,31 @@ pub(super) fn is_hidden(record: &[u8]) -> bool {
 
 /// Where the fields begin and end, in the order of the text.
 fn spans(record: &[u8]) -> [(usize, usize); 5] {
-    let lengths = [
-        usize::from(u16_at(record, LENGTHS)),
-        usize::from(u16_at(record, LENGTHS + 2)),
-        usize::from(record[LENGTHS + 4]),
-        usize::from(record[LENGTHS + 5]),
-        usize::from(record[LENGTHS + 6] & !HAS_GENERATION),
-    ];
     let mut end = TEXT;
-    lengths.map(|length| {
+    lengths(record).map(|length| {
         let start = end;
         end += length;
         (start, end)
     })
+}
+
+/// Where the last field ends.
+fn text_end(record: &[u8]) -> usize {
+    lengths(record).iter().fold(TEXT, |end, length| end + length)
+}
+
+/// How long the fields are, in the order of the text.
+#[inline]
+fn lengths(record: &[u8]) -> [usize; 5] {
+    // Checked once for all.
+    let header = &record[..TEXT];
+    [
+        usize::from(u16_at(header, LENGTHS)),
+        usize::from(u16_at(header, LENGTHS + 2)),
+        usize::from(header[LENGTHS + 4]),
+        usize::from(header[LENGTHS + 5]),
+        usize::from(header[LENGTHS + 6] & !HAS_GENERATION),
+    ]
 }
 
 fn has_generation(record: &[u8]) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     core::{
         access::Quota,
         dialogue::{Host, Looked, Party, Reply},
-        model::{Now, Tick},
+        model::{ClientId, Now, Tick},
         wire::{Fields, ForgetFault, Invalid, Line, Nonce, is_hello},
     },
     log::{AuditKind, ShownId, Traffic, Untold},
@@ -189,6 +189,11 @@ impl Notes<'_> {
     }
 
     #[cold]
+    fn audit_forgetting(&self, client: ClientId<'_>, party: &Party) {
+        self.audit(AuditKind::Forget, party, format_args!(": {}", ShownId(client.as_bytes())));
+    }
+
+    #[cold]
     fn audit(&self, kind: AuditKind, party: &Party, what: fmt::Arguments<'_>) {
         self.shared.log.audit(kind, clock::tick(), format_args!("{}{what}", self.sender(party)));
     }
@@ -225,12 +230,10 @@ impl Host for Notes<'_> {
     fn said(&mut self, line: Line<'_>, party: &Party, reply: &Reply<'_>) {
         let text = line.text();
         self.lines += 1;
-        if let Reply::Invalid(why) = *reply {
-            self.log_bad_line(text, party, why);
-        }
-        if let Reply::Forgot { client } = *reply {
-            let client = ShownId(client.as_bytes());
-            self.audit(AuditKind::Forget, party, format_args!(": {client}"));
+        match *reply {
+            Reply::Invalid(why) => self.log_bad_line(text, party, why),
+            Reply::Forgot { client } => self.audit_forgetting(client, party),
+            _ => {}
         }
         if let Some(outcome) = outcome(reply).filter(|_| party.is_client()) {
             self.counts.add(outcome);
