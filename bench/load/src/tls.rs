@@ -56,10 +56,13 @@ impl Tls {
         Ok(connection)
     }
 
-    /// Whether a connection came about as it was to.
-    pub(crate) fn is_as_wanted(&self, connection: &ClientConnection) -> bool {
+    /// Checks that a connection came about as it was to.
+    pub(crate) fn check(&self, connection: &ClientConnection) -> io::Result<()> {
         let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        is_resumed == self.is_resumed
+        if is_resumed == self.is_resumed {
+            return Ok(());
+        }
+        Err(io::Error::other("the server does not resume connections"))
     }
 
     /// Has each server give so many tickets, if connections are to be resumed.

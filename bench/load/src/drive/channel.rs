@@ -119,9 +119,7 @@ impl Secured {
         }
         if self.is_new && !self.connection.is_handshaking() {
             self.is_new = false;
-            if !self.terms.is_as_wanted(&self.connection) {
-                return Err(io::Error::other("the server does not resume connections"));
-            }
+            self.terms.check(&self.connection)?;
         }
         Ok((count, has_closed))
     }

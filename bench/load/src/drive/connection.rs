@@ -114,6 +114,7 @@ impl Connection {
         let mut secured = self.secured()?;
         if let Some((tls, connection)) = &mut secured {
             tls.shake(connection, &mut stream)?;
+            tls.check(connection)?;
         }
         match (&self.token, &mut secured) {
             (None, _) => {}

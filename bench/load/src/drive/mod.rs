@@ -158,8 +158,8 @@ impl Drive {
         }
         if let Some(tls) = &load.tls {
             let failed = |(address, source)| LoadError::Connect { address, source };
-            // Those that are open by then give each other theirs.
-            let tickets = if load.reconnect { load.connections } else { 1 };
+            // Each that is open gives its own to one that opens later.
+            let tickets = if load.reconnect { load.connections } else { CONNECTING_MAX as u32 };
             tls.prepare(&load.targets, (tickets, load.patience)).map_err(failed)?;
         }
         let began = Instant::now();
