@@ -20,8 +20,6 @@ pub mod metrics;
 
 pub mod journal;
 
-pub mod api;
-
 pub mod places;
 
 pub mod import;

@@ -6,7 +6,7 @@
 pub mod model;
 pub mod wire;
 
-pub(crate) mod hex;
+mod hex;
 mod rules;
 
 pub mod store;

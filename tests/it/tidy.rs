@@ -26,7 +26,7 @@ const LAYERS: [&[&str]; 9] = [
     &["core", "regular_file", "text", "whole_file"],
     &["config", "keys", "system", "transport"],
     &["journal", "log", "metrics"],
-    &["api", "places"],
+    &["places"],
     &["import"],
     &["web"],
     &["server"],

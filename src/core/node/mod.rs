@@ -240,7 +240,7 @@ impl Node {
     }
 
     /// Whether the acknowledgement of a report waits until it is durable, or what it met if it is not the newest.
-    pub fn waits_for_durable(&self, is_newest: bool) -> bool {
+    pub(super) fn waits_for_durable(&self, is_newest: bool) -> bool {
         self.refuses.is_some() && (is_newest || self.rules.stale_reports_wait)
     }
 

@@ -214,18 +214,8 @@ impl<'a> Report<'a> {
 impl<'a> Whatsat<'a> {
     fn parse(operands: Fields<'a>, form: &Form) -> Result<Self, Invalid> {
         let [client, radius, bound] = operands.exactly().ok_or(Invalid::FieldCount)?;
-        Self::of_fields(ClientId::of_field(client), radius, bound, form)
-    }
-
-    /// Of a radius and a bound as they are written.
-    pub fn of_fields(
-        client: ClientId<'a>,
-        radius: &[u8],
-        bound: &[u8],
-        form: &Form,
-    ) -> Result<Self, Invalid> {
         Ok(Self {
-            client,
+            client: ClientId::of_field(client),
             radius_km: self::radius(radius, form.radius_km_max).ok_or(Invalid::Radius)?,
             bound: decimal(bound)
                 .filter(|bound| *bound <= form.bound_max)
